@@ -1,0 +1,97 @@
+//! Roles, and who may command and read what. The gateway authenticates; this decides, on the server and, for hiding
+//! what cannot be done, in the browser.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{aggregate::Command, event::ActorRef};
+
+/// What a person, or the system itself, is in a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Role {
+    /// Buys, and sees only what is theirs.
+    Customer,
+    /// Runs the shop.
+    Staff,
+    /// A customer who may also read the lab: every stream and view of the workspace.
+    Student,
+    /// Everything in the workspace.
+    Educator,
+    /// Process managers and templates; never the role of a token.
+    System,
+}
+
+impl Role {
+    /// The name on the wire and in the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Staff => "staff",
+            Self::Student => "student",
+            Self::Educator => "educator",
+            Self::System => "system",
+        }
+    }
+
+    /// Whether the role acts for the shop, and not for itself.
+    pub const fn runs_shop(self) -> bool {
+        matches!(self, Self::Staff | Self::Educator | Self::System)
+    }
+
+    /// Whether the role may inspect streams, events and the pipeline.
+    pub const fn reads_lab(self) -> bool {
+        matches!(self, Self::Student | Self::Educator | Self::System)
+    }
+}
+
+/// Who is acting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The subject of the access token.
+    pub id: Uuid,
+    /// The role in this workspace.
+    pub role: Role,
+    /// The name that others see.
+    pub name: String,
+}
+
+impl Actor {
+    /// What the log keeps of an actor.
+    pub fn reference(&self) -> ActorRef {
+        ActorRef { id: self.id, role: self.role }
+    }
+
+    /// Whether this actor may send the command at all. Rules about the state, such as whose order it is, are the
+    /// decider's.
+    pub fn may_command(&self, command: &Command) -> bool {
+        use crate::aggregate::{inventory::InventoryCommand, order::OrderCommand};
+        match command {
+            Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_)) => true,
+            Command::Order(OrderCommand::ShipOrder(_) | OrderCommand::DeliverOrder(_))
+            | Command::Product(_)
+            | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
+            Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
+            | Command::Inventory(_) => matches!(self.role, Role::System | Role::Educator),
+        }
+    }
+
+    /// Whether this actor may read a listing of a view. `group` is the group asked for.
+    pub fn may_read_listing(&self, view: &str, listing: &str, group: &str) -> bool {
+        match view {
+            "products" => true,
+            "orders" if self.role == Role::Customer => listing == "by_customer" && group == self.id.to_string(),
+            "inventory" => self.role != Role::Customer,
+            _ => self.role != Role::Customer,
+        }
+    }
+
+    /// Whether this actor may read one document of a view. `owner` is the person it belongs to, where it has one.
+    pub fn may_read_document(&self, view: &str, owner: Option<Uuid>) -> bool {
+        match view {
+            "products" => true,
+            _ => self.role != Role::Customer || owner == Some(self.id),
+        }
+    }
+}

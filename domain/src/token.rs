@@ -1,0 +1,124 @@
+//! The consistency token: how far a reader has seen, as a position in each partition.
+//!
+//! Written `partition:position`, joined by commas where a workspace has several partitions: `0:12,3:128`. A command's
+//! answer carries the token of what it wrote; a query with that token waits until its view has folded as far.
+
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// The most partitions that a workspace, and so a token, can have.
+pub const MAX_PARTITIONS: usize = 64;
+
+/// A vector of positions, one a partition. Partitions that are not named stand at 0.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConsistencyToken(BTreeMap<u32, u64>);
+
+/// Why a text is not a token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a consistency token is partition:position, joined by commas, as in 0:12,3:128")]
+pub struct TokenError;
+
+impl ConsistencyToken {
+    /// A token of one partition.
+    pub fn at(partition: u32, position: u64) -> Self {
+        Self(BTreeMap::from([(partition, position)]))
+    }
+
+    /// The position in a partition; 0 where nothing has been seen of it.
+    pub fn position(&self, partition: u32) -> u64 {
+        self.0.get(&partition).copied().unwrap_or(0)
+    }
+
+    /// Moves a partition forward; a position that is not newer changes nothing.
+    pub fn advance(&mut self, partition: u32, position: u64) {
+        let seen = self.0.entry(partition).or_insert(0);
+        *seen = (*seen).max(position);
+    }
+
+    /// Whether everything that `other` has seen has been seen here too.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(partition, position)| self.position(*partition) >= *position)
+    }
+
+    /// How many events lie between this token and `head`.
+    pub fn behind(&self, head: &Self) -> u64 {
+        head.0.iter().map(|(partition, position)| position.saturating_sub(self.position(*partition))).sum()
+    }
+
+    /// The partitions and their positions, in order of partition.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.0.iter().map(|(partition, position)| (*partition, *position))
+    }
+}
+
+impl FromIterator<(u32, u64)> for ConsistencyToken {
+    fn from_iter<I: IntoIterator<Item = (u32, u64)>>(positions: I) -> Self {
+        Self(positions.into_iter().collect())
+    }
+}
+
+impl fmt::Display for ConsistencyToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("0:0");
+        }
+        for (n, (partition, position)) in self.0.iter().enumerate() {
+            write!(f, "{}{partition}:{position}", if n == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for ConsistencyToken {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut positions = BTreeMap::new();
+        for part in text.split(',') {
+            let (partition, position) = part.split_once(':').ok_or(TokenError)?;
+            let partition = partition.parse().map_err(|_| TokenError)?;
+            let position = position.parse().map_err(|_| TokenError)?;
+            if positions.insert(partition, position).is_some() || positions.len() > MAX_PARTITIONS {
+                return Err(TokenError);
+            }
+        }
+        Ok(Self(positions))
+    }
+}
+
+impl Serialize for ConsistencyToken {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ConsistencyToken {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_its_text() {
+        for text in ["0:0", "3:128", "0:12,3:128"] {
+            assert_eq!(text.parse::<ConsistencyToken>().unwrap().to_string(), text);
+        }
+        for text in ["", "3", "3:", ":1", "0:1,0:2", "a:b", "0:-1"] {
+            assert_eq!(text.parse::<ConsistencyToken>(), Err(TokenError), "{text}");
+        }
+    }
+
+    #[test]
+    fn covering_is_by_partition() {
+        let token: ConsistencyToken = "0:5,1:7".parse().unwrap();
+        assert!(token.covers(&"0:5".parse().unwrap()));
+        assert!(!token.covers(&"0:5,2:1".parse().unwrap()));
+        assert_eq!(token.behind(&"0:6,1:7,2:3".parse().unwrap()), 4);
+    }
+}

@@ -1,0 +1,1 @@
+//! Box 2, API Gateway: authenticates requests and routes commands.

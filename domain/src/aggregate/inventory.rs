@@ -1,0 +1,318 @@
+//! `inventory-<sku>`: how much of a product there is, and what of it is promised to an order.
+//!
+//! Reserved and available make up what is on hand, and available is never negative.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    command_types,
+    decider::{Context, Decider},
+    event_types,
+    rejection::{Rejection, Violations},
+};
+
+/// The most that one command can move.
+pub const MAX_QUANTITY: u32 = 1_000_000;
+
+/// Adds goods that arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiveStock {
+    /// 1 to [`MAX_QUANTITY`].
+    pub quantity: u32,
+}
+
+/// Promises goods to an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReserveStock {
+    /// The order's id.
+    pub order: String,
+    /// 1 to [`MAX_QUANTITY`].
+    pub quantity: u32,
+}
+
+/// Gives an order's promised goods back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseStock {
+    /// The order's id.
+    pub order: String,
+}
+
+/// Sends an order's promised goods away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShipStock {
+    /// The order's id.
+    pub order: String,
+}
+
+command_types! {
+    /// What an inventory can be told.
+    pub enum InventoryCommand { ReceiveStock, ReserveStock, ReleaseStock, ShipStock }
+}
+
+/// Goods arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReceived {
+    /// How many.
+    pub quantity: u32,
+}
+
+/// Goods are promised to an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReserved {
+    /// The order's id.
+    pub order: String,
+    /// How many.
+    pub quantity: u32,
+}
+
+/// There was not enough to promise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReservationFailed {
+    /// The order's id.
+    pub order: String,
+    /// How many were asked for.
+    pub quantity: u32,
+    /// How many there were.
+    pub available: u32,
+}
+
+/// Promised goods are available again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReleased {
+    /// The order's id.
+    pub order: String,
+    /// How many.
+    pub quantity: u32,
+}
+
+/// Promised goods have left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockShipped {
+    /// The order's id.
+    pub order: String,
+    /// How many.
+    pub quantity: u32,
+}
+
+event_types! {
+    /// What can have happened to an inventory.
+    pub enum InventoryEvent in Inventory {
+        StockReceived: 1,
+        StockReserved: 1,
+        StockReservationFailed: 1,
+        StockReleased: 1,
+        StockShipped: 1,
+    }
+}
+
+/// What is on hand, and what of it is promised to whom.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct InventoryState {
+    /// In the building, promised or not.
+    pub on_hand: u32,
+    /// Promised, by order.
+    pub reservations: BTreeMap<String, u32>,
+}
+
+impl InventoryState {
+    /// Promised to orders.
+    pub fn reserved(&self) -> u32 {
+        self.reservations.values().sum()
+    }
+
+    /// Free to be promised.
+    pub fn available(&self) -> u32 {
+        self.on_hand.saturating_sub(self.reserved())
+    }
+}
+
+/// The inventory aggregate.
+#[derive(Debug)]
+pub struct Inventory;
+
+impl Decider for Inventory {
+    const CATEGORY: &'static str = "inventory";
+    const SNAPSHOT_VERSION: u32 = 1;
+    type State = InventoryState;
+    type Command = InventoryCommand;
+    type Event = InventoryEvent;
+
+    fn decide(
+        state: &InventoryState,
+        command: InventoryCommand,
+        _context: &Context,
+    ) -> Result<Vec<InventoryEvent>, Rejection> {
+        match command {
+            InventoryCommand::ReceiveStock(ReceiveStock { quantity }) => {
+                require_quantity(quantity)?;
+                if state.on_hand.checked_add(quantity).is_none() {
+                    return Err(Rejection::new("stock-overflow", "more stock than can be counted"));
+                }
+                Ok(vec![StockReceived { quantity }.into()])
+            }
+            InventoryCommand::ReserveStock(ReserveStock { order, quantity }) => {
+                require_quantity(quantity)?;
+                Ok(reserve(state, order, quantity))
+            }
+            InventoryCommand::ReleaseStock(ReleaseStock { order }) => Ok(match state.reservations.get(&order) {
+                Some(&quantity) => vec![StockReleased { order, quantity }.into()],
+                None => Vec::new(),
+            }),
+            InventoryCommand::ShipStock(ShipStock { order }) => Ok(match state.reservations.get(&order) {
+                Some(&quantity) => vec![StockShipped { order, quantity }.into()],
+                None => Vec::new(),
+            }),
+        }
+    }
+
+    fn evolve(mut state: InventoryState, event: &InventoryEvent) -> InventoryState {
+        match event {
+            InventoryEvent::StockReceived(StockReceived { quantity }) => {
+                state.on_hand = state.on_hand.saturating_add(*quantity);
+            }
+            InventoryEvent::StockReserved(StockReserved { order, quantity }) => {
+                state.reservations.insert(order.clone(), *quantity);
+            }
+            InventoryEvent::StockReservationFailed(_) => {}
+            InventoryEvent::StockReleased(StockReleased { order, .. }) => {
+                state.reservations.remove(order);
+            }
+            InventoryEvent::StockShipped(StockShipped { order, quantity }) => {
+                state.reservations.remove(order);
+                state.on_hand = state.on_hand.saturating_sub(*quantity);
+            }
+        }
+        state
+    }
+}
+
+/// A reservation that already exists is left as it is: the same command twice promises once.
+fn reserve(state: &InventoryState, order: String, quantity: u32) -> Vec<InventoryEvent> {
+    if state.reservations.contains_key(&order) {
+        return Vec::new();
+    }
+    let available = state.available();
+    if available < quantity {
+        return vec![StockReservationFailed { order, quantity, available }.into()];
+    }
+    vec![StockReserved { order, quantity }.into()]
+}
+
+fn require_quantity(quantity: u32) -> Result<(), Rejection> {
+    let mut violations = Violations::default();
+    let valid = (1..=MAX_QUANTITY).contains(&quantity);
+    violations.require(valid, "data.quantity", format!("is 1 to {MAX_QUANTITY}"));
+    violations.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        access::Role,
+        decider::testing::{actor, context, decide},
+    };
+    use proptest::prelude::*;
+
+    fn when(
+        given: &[InventoryEvent],
+        command: impl Into<InventoryCommand>,
+    ) -> Result<Vec<InventoryEvent>, Rejection> {
+        decide::<Inventory>(given, command.into(), &context("inventory-mug-01", actor(Role::System, 1)))
+    }
+
+    fn received(quantity: u32) -> InventoryEvent {
+        StockReceived { quantity }.into()
+    }
+
+    fn reserved(order: &str, quantity: u32) -> InventoryEvent {
+        StockReserved { order: order.into(), quantity }.into()
+    }
+
+    #[test]
+    fn stock_arrives() {
+        assert_eq!(when(&[], ReceiveStock { quantity: 5 }), Ok(vec![received(5)]));
+        assert_eq!(
+            when(&[], ReceiveStock { quantity: 0 }).unwrap_err().violations[0].field,
+            "data.quantity"
+        );
+    }
+
+    #[test]
+    fn what_is_available_can_be_reserved() {
+        assert_eq!(
+            when(&[received(5)], ReserveStock { order: "a".into(), quantity: 5 }),
+            Ok(vec![reserved("a", 5)])
+        );
+    }
+
+    #[test]
+    fn what_is_not_available_is_refused_as_an_event() {
+        let failed = StockReservationFailed { order: "b".into(), quantity: 3, available: 2 };
+        assert_eq!(
+            when(&[received(5), reserved("a", 3)], ReserveStock { order: "b".into(), quantity: 3 }),
+            Ok(vec![failed.into()])
+        );
+    }
+
+    #[test]
+    fn a_reservation_asked_for_twice_is_made_once() {
+        assert_eq!(
+            when(&[received(5), reserved("a", 3)], ReserveStock { order: "a".into(), quantity: 3 }),
+            Ok(vec![])
+        );
+    }
+
+    #[test]
+    fn a_release_or_shipment_without_a_reservation_changes_nothing() {
+        assert_eq!(when(&[received(5)], ReleaseStock { order: "a".into() }), Ok(vec![]));
+        assert_eq!(when(&[received(5)], ShipStock { order: "a".into() }), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_reservation_is_released_or_shipped_whole() {
+        let given = [received(5), reserved("a", 3)];
+        let released = StockReleased { order: "a".into(), quantity: 3 };
+        let shipped = StockShipped { order: "a".into(), quantity: 3 };
+        assert_eq!(when(&given, ReleaseStock { order: "a".into() }), Ok(vec![released.into()]));
+        assert_eq!(when(&given, ShipStock { order: "a".into() }), Ok(vec![shipped.into()]));
+    }
+
+    fn any_command() -> impl Strategy<Value = InventoryCommand> {
+        let order = || (0..4_u8).prop_map(|order| order.to_string());
+        prop_oneof![
+            (1..10_u32).prop_map(|quantity| ReceiveStock { quantity }.into()),
+            (order(), 1..10_u32).prop_map(|(order, quantity)| ReserveStock { order, quantity }.into()),
+            order().prop_map(|order| ReleaseStock { order }.into()),
+            order().prop_map(|order| ShipStock { order }.into()),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_commanded_no_more_is_promised_than_is_there(
+            commands in prop::collection::vec(any_command(), 0..60)
+        ) {
+            let context = context("inventory-mug-01", actor(Role::System, 1));
+            let (mut state, mut received, mut shipped) = (InventoryState::default(), 0, 0);
+            for command in commands {
+                for event in Inventory::decide(&state, command, &context).unwrap() {
+                    match &event {
+                        InventoryEvent::StockReceived(event) => received += event.quantity,
+                        InventoryEvent::StockShipped(event) => shipped += event.quantity,
+                        _ => {}
+                    }
+                    state = Inventory::evolve(state, &event);
+                }
+                prop_assert!(state.reserved() <= state.on_hand);
+                prop_assert_eq!(state.on_hand, received - shipped);
+            }
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! `order-<id>`: what somebody wants to buy, at the names and prices of that moment, and what becomes of it.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    command_types,
+    decider::{Context, Decider},
+    event_types,
+    money::Money,
+    rejection::{Rejection, Violations},
+};
+
+/// The most lines of an order.
+pub const MAX_LINES: usize = 50;
+/// The most of one product in an order.
+pub const MAX_LINE_QUANTITY: u32 = 999;
+/// The longest reason, in characters.
+pub const MAX_REASON: usize = 280;
+
+/// One wish of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineRequest {
+    /// Which product.
+    pub sku: String,
+    /// 1 to [`MAX_LINE_QUANTITY`].
+    pub quantity: u32,
+}
+
+/// Buys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlaceOrder {
+    /// 1 to [`MAX_LINES`], no sku twice.
+    pub lines: Vec<LineRequest>,
+    /// The payment provider's token for the method: `tok_ok` and its siblings.
+    pub payment_method: String,
+}
+
+/// Says that goods and money are secured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfirmOrder {}
+
+/// Says that it cannot be fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RejectOrder {
+    /// Why, for the customer to read.
+    pub reason: String,
+}
+
+/// Takes the order back, before it is shipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CancelOrder {
+    /// Why; 1 to [`MAX_REASON`] characters.
+    pub reason: String,
+}
+
+/// Sends the goods.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ShipOrder {}
+
+/// Says that the goods arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverOrder {}
+
+command_types! {
+    /// What an order can be told.
+    pub enum OrderCommand { PlaceOrder, ConfirmOrder, RejectOrder, CancelOrder, ShipOrder, DeliverOrder }
+}
+
+/// Who ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Customer {
+    /// Their user id.
+    pub id: Uuid,
+    /// The name they go by in the workspace.
+    pub name: String,
+}
+
+/// One line, with name and price at the moment of the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OrderLine {
+    /// Which product.
+    pub sku: String,
+    /// Its name then.
+    pub name: String,
+    /// The price of one then.
+    pub price: Money,
+    /// How many.
+    pub quantity: u32,
+}
+
+/// Somebody ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCreated {
+    /// Who.
+    pub customer: Customer,
+    /// What, at which prices.
+    pub lines: Vec<OrderLine>,
+    /// The sum of the lines.
+    pub total: Money,
+    /// How they will pay.
+    pub payment_method: String,
+}
+
+/// Goods and money are secured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderConfirmed {}
+
+/// It cannot be fulfilled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRejected {
+    /// Why.
+    pub reason: String,
+}
+
+/// It was taken back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelled {
+    /// Why.
+    pub reason: String,
+}
+
+/// The goods are on their way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderShipped {}
+
+/// The goods arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderDelivered {}
+
+event_types! {
+    /// What can have happened to an order.
+    pub enum OrderEvent in Order {
+        OrderCreated: 1,
+        OrderConfirmed: 1,
+        OrderRejected: 1,
+        OrderCancelled: 1,
+        OrderShipped: 1,
+        OrderDelivered: 1,
+    }
+}
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum OrderStatus {
+    /// Placed, and nothing secured yet.
+    Created,
+    /// The goods are promised.
+    Reserved,
+    /// Goods and money are secured.
+    Confirmed,
+    /// It could not be fulfilled.
+    Rejected,
+    /// It was taken back.
+    Cancelled,
+    /// On its way.
+    Shipped,
+    /// Arrived.
+    Delivered,
+}
+
+impl OrderStatus {
+    /// The name on the wire, and the group in the listing `by_status`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Reserved => "reserved",
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::Shipped => "shipped",
+            Self::Delivered => "delivered",
+        }
+    }
+
+    /// Whether the order can still be cancelled.
+    pub const fn can_be_cancelled(self) -> bool {
+        matches!(self, Self::Created | Self::Reserved | Self::Confirmed)
+    }
+}
+
+/// What decisions about an order need to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OrderState {
+    /// Absent before it is placed.
+    pub placed: Option<Placed>,
+}
+
+/// A placed order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placed {
+    /// Whose it is.
+    pub customer: Uuid,
+    /// Where it stands.
+    pub status: OrderStatus,
+}
+
+/// The order aggregate.
+#[derive(Debug)]
+pub struct Order;
+
+impl Decider for Order {
+    const CATEGORY: &'static str = "order";
+    const SNAPSHOT_VERSION: u32 = 1;
+    type State = OrderState;
+    type Command = OrderCommand;
+    type Event = OrderEvent;
+
+    fn products(command: &OrderCommand) -> Vec<String> {
+        match command {
+            OrderCommand::PlaceOrder(order) => {
+                let mut skus: Vec<_> =
+                    order.lines.iter().take(MAX_LINES).map(|line| line.sku.clone()).collect();
+                skus.sort();
+                skus.dedup();
+                skus
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn decide(state: &OrderState, command: OrderCommand, context: &Context) -> Result<Vec<OrderEvent>, Rejection> {
+        if let OrderCommand::PlaceOrder(order) = command {
+            return place(state, order, context);
+        }
+        let Some(placed) = &state.placed else {
+            return Err(Rejection::new("order-not-found", "there is no such order"));
+        };
+        match command {
+            OrderCommand::PlaceOrder(_) => Ok(Vec::new()),
+            OrderCommand::ConfirmOrder(_) => match placed.status {
+                OrderStatus::Created | OrderStatus::Reserved => Ok(vec![OrderConfirmed {}.into()]),
+                OrderStatus::Confirmed => Ok(Vec::new()),
+                status => Err(out_of_turn("confirmed", status)),
+            },
+            OrderCommand::RejectOrder(RejectOrder { reason }) => match placed.status {
+                OrderStatus::Created | OrderStatus::Reserved => {
+                    require_reason(&reason)?;
+                    Ok(vec![OrderRejected { reason }.into()])
+                }
+                OrderStatus::Rejected => Ok(Vec::new()),
+                status => Err(out_of_turn("rejected", status)),
+            },
+            OrderCommand::CancelOrder(CancelOrder { reason }) => cancel(placed, reason, context),
+            OrderCommand::ShipOrder(_) => match placed.status {
+                OrderStatus::Confirmed => Ok(vec![OrderShipped {}.into()]),
+                status => Err(out_of_turn("shipped", status)),
+            },
+            OrderCommand::DeliverOrder(_) => match placed.status {
+                OrderStatus::Shipped => Ok(vec![OrderDelivered {}.into()]),
+                status => Err(out_of_turn("delivered", status)),
+            },
+        }
+    }
+
+    fn evolve(mut state: OrderState, event: &OrderEvent) -> OrderState {
+        if let OrderEvent::OrderCreated(OrderCreated { customer, .. }) = event {
+            state.placed = Some(Placed { customer: customer.id, status: OrderStatus::Created });
+        } else if let (Some(placed), Some(status)) = (&mut state.placed, status_after(event)) {
+            placed.status = status;
+        }
+        state
+    }
+}
+
+/// The status that an event gives its order.
+pub const fn status_after(event: &OrderEvent) -> Option<OrderStatus> {
+    match event {
+        OrderEvent::OrderCreated(_) => Some(OrderStatus::Created),
+        OrderEvent::OrderConfirmed(_) => Some(OrderStatus::Confirmed),
+        OrderEvent::OrderRejected(_) => Some(OrderStatus::Rejected),
+        OrderEvent::OrderCancelled(_) => Some(OrderStatus::Cancelled),
+        OrderEvent::OrderShipped(_) => Some(OrderStatus::Shipped),
+        OrderEvent::OrderDelivered(_) => Some(OrderStatus::Delivered),
+    }
+}
+
+fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec<OrderEvent>, Rejection> {
+    if state.placed.is_some() {
+        return Err(Rejection::new("order-already-placed", "this order has been placed already"));
+    }
+    let mut violations = Violations::default();
+    let count = order.lines.len();
+    violations.require((1..=MAX_LINES).contains(&count), "data.lines", format!("has 1 to {MAX_LINES} lines"));
+    violations.require_text(&order.payment_method, 64, "data.payment_method");
+    let (mut lines, mut total): (Vec<OrderLine>, Option<Money>) = (Vec::new(), None);
+    for (n, LineRequest { sku, quantity }) in order.lines.into_iter().take(MAX_LINES).enumerate() {
+        let valid = (1..=MAX_LINE_QUANTITY).contains(&quantity);
+        violations.require(valid, format!("data.lines[{n}].quantity"), format!("is 1 to {MAX_LINE_QUANTITY}"));
+        let repeated = lines.iter().any(|line| line.sku == sku);
+        violations.require(!repeated, format!("data.lines[{n}].sku"), "is on another line already");
+        let Some(product) = context.products.get(&sku).filter(|product| !product.retired) else {
+            violations.require(false, format!("data.lines[{n}].sku"), "is not a product on sale");
+            continue;
+        };
+        let Some(listed) = &product.listed else {
+            violations.require(false, format!("data.lines[{n}].sku"), "is not a product on sale");
+            continue;
+        };
+        let price = listed.price.times(quantity);
+        let sum = match (total.take(), price) {
+            (None, price) => price,
+            (Some(total), Some(price)) => total.plus(&price),
+            (Some(_), None) => None,
+        };
+        violations.require(sum.is_some(), format!("data.lines[{n}]"), "has the currency of the other lines");
+        total = sum;
+        lines.push(OrderLine { sku, name: listed.name.clone(), price: listed.price.clone(), quantity });
+    }
+    violations.finish()?;
+    let Some(total) = total else {
+        return Err(Rejection::new("order-without-total", "the order has no total"));
+    };
+    let customer = Customer { id: context.actor.id, name: context.actor.name.clone() };
+    Ok(vec![OrderCreated { customer, lines, total, payment_method: order.payment_method }.into()])
+}
+
+fn cancel(placed: &Placed, reason: String, context: &Context) -> Result<Vec<OrderEvent>, Rejection> {
+    if !context.actor.role.runs_shop() && placed.customer != context.actor.id {
+        return Err(Rejection::new("not-your-order", "only the customer or the shop can cancel an order"));
+    }
+    require_reason(&reason)?;
+    match placed.status {
+        status if status.can_be_cancelled() => Ok(vec![OrderCancelled { reason }.into()]),
+        OrderStatus::Cancelled => Ok(Vec::new()),
+        status => Err(out_of_turn("cancelled", status)),
+    }
+}
+
+fn require_reason(reason: &str) -> Result<(), Rejection> {
+    let mut violations = Violations::default();
+    violations.require_text(reason, MAX_REASON, "data.reason");
+    violations.finish()
+}
+
+fn out_of_turn(wish: &str, status: OrderStatus) -> Rejection {
+    let status = status.as_str();
+    Rejection::new("order-out-of-turn", format!("an order that is {status} cannot be {wish}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        access::{Actor, Role},
+        aggregate::product::{Listed, ProductState},
+        decider::testing::{actor, context, decide},
+    };
+
+    fn customer() -> Actor {
+        actor(Role::Customer, 1)
+    }
+
+    fn mug() -> ProductState {
+        ProductState {
+            listed: Some(Listed { name: "Mug".into(), price: Money::new(1_250, "EUR") }),
+            retired: false,
+        }
+    }
+
+    fn when_as(
+        actor: Actor,
+        given: &[OrderEvent],
+        command: impl Into<OrderCommand>,
+    ) -> Result<Vec<OrderEvent>, Rejection> {
+        let mut context = context("order-1", actor);
+        context.products.insert("mug-01".into(), mug());
+        context.products.insert("old-01".into(), ProductState { retired: true, ..mug() });
+        decide::<Order>(given, command.into(), &context)
+    }
+
+    fn when(given: &[OrderEvent], command: impl Into<OrderCommand>) -> Result<Vec<OrderEvent>, Rejection> {
+        when_as(customer(), given, command)
+    }
+
+    fn two_mugs() -> PlaceOrder {
+        PlaceOrder {
+            lines: vec![LineRequest { sku: "mug-01".into(), quantity: 2 }],
+            payment_method: "tok_ok".into(),
+        }
+    }
+
+    fn created() -> OrderEvent {
+        OrderCreated {
+            customer: Customer { id: customer().id, name: customer().name },
+            lines: vec![OrderLine {
+                sku: "mug-01".into(),
+                name: "Mug".into(),
+                price: Money::new(1_250, "EUR"),
+                quantity: 2,
+            }],
+            total: Money::new(2_500, "EUR"),
+            payment_method: "tok_ok".into(),
+        }
+        .into()
+    }
+
+    fn changed_my_mind() -> CancelOrder {
+        CancelOrder { reason: "changed my mind".into() }
+    }
+
+    #[test]
+    fn an_order_keeps_name_and_price_of_its_moment() {
+        assert_eq!(when(&[], two_mugs()), Ok(vec![created()]));
+    }
+
+    #[test]
+    fn an_order_is_placed_once() {
+        assert_eq!(when(&[created()], two_mugs()).unwrap_err().rule, "order-already-placed");
+    }
+
+    #[test]
+    fn every_line_that_is_wrong_is_named() {
+        let line = |sku: &str, quantity| LineRequest { sku: sku.into(), quantity };
+        let order = PlaceOrder {
+            lines: vec![line("mug-01", 0), line("mug-01", 1), line("old-01", 1), line("none", 1_000)],
+            payment_method: String::new(),
+        };
+        let rejection = when(&[], order).unwrap_err();
+        let fields: Vec<_> = rejection.violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "data.payment_method",
+                "data.lines[0].quantity",
+                "data.lines[1].sku",
+                "data.lines[2].sku",
+                "data.lines[3].quantity",
+                "data.lines[3].sku"
+            ]
+        );
+    }
+
+    #[test]
+    fn an_order_has_1_to_50_lines() {
+        for count in [0, MAX_LINES + 1] {
+            let lines = vec![LineRequest { sku: "mug-01".into(), quantity: 1 }; count];
+            let rejection = when(&[], PlaceOrder { lines, payment_method: "tok_ok".into() }).unwrap_err();
+            assert_eq!(rejection.violations[0].field, "data.lines");
+        }
+    }
+
+    #[test]
+    fn a_customer_cancels_their_own_order() {
+        let cancelled = OrderCancelled { reason: "changed my mind".into() };
+        assert_eq!(when(&[created()], changed_my_mind()), Ok(vec![cancelled.into()]));
+    }
+
+    #[test]
+    fn a_customer_does_not_cancel_another_s_order() {
+        for role in [Role::Customer, Role::Student] {
+            let rejection = when_as(actor(role, 2), &[created()], changed_my_mind()).unwrap_err();
+            assert_eq!(rejection.rule, "not-your-order");
+        }
+    }
+
+    #[test]
+    fn the_shop_cancels_any_order() {
+        assert!(when_as(actor(Role::Staff, 2), &[created()], changed_my_mind()).is_ok());
+    }
+
+    #[test]
+    fn cancelling_twice_changes_nothing_more() {
+        let cancelled = OrderCancelled { reason: "first".into() }.into();
+        assert_eq!(when(&[created(), cancelled], changed_my_mind()), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_reason_is_given() {
+        let rejection = when(&[created()], CancelOrder { reason: " ".into() }).unwrap_err();
+        assert_eq!(rejection.violations[0].field, "data.reason");
+    }
+
+    #[test]
+    fn what_is_shipped_is_not_cancelled() {
+        let given = [created(), OrderConfirmed {}.into(), OrderShipped {}.into()];
+        assert_eq!(when(&given, changed_my_mind()).unwrap_err().rule, "order-out-of-turn");
+    }
+
+    #[test]
+    fn an_order_goes_from_confirmed_to_shipped_to_delivered() {
+        let mut given = vec![created()];
+        assert_eq!(when(&given, ShipOrder {}).unwrap_err().rule, "order-out-of-turn");
+        assert_eq!(when(&given, ConfirmOrder {}), Ok(vec![OrderConfirmed {}.into()]));
+        given.push(OrderConfirmed {}.into());
+        assert_eq!(when(&given, ConfirmOrder {}), Ok(vec![]));
+        assert_eq!(when(&given, DeliverOrder {}).unwrap_err().rule, "order-out-of-turn");
+        assert_eq!(when(&given, ShipOrder {}), Ok(vec![OrderShipped {}.into()]));
+        given.push(OrderShipped {}.into());
+        assert_eq!(when(&given, DeliverOrder {}), Ok(vec![OrderDelivered {}.into()]));
+    }
+
+    #[test]
+    fn a_rejection_ends_an_order() {
+        let reject = || RejectOrder { reason: "out of stock".into() };
+        let rejected: OrderEvent = OrderRejected { reason: "out of stock".into() }.into();
+        assert_eq!(when(&[created()], reject()), Ok(vec![rejected.clone()]));
+        assert_eq!(when(&[created(), rejected.clone()], reject()), Ok(vec![]));
+        assert_eq!(
+            when(&[created(), rejected], ConfirmOrder {}).unwrap_err().rule,
+            "order-out-of-turn"
+        );
+    }
+
+    #[test]
+    fn nothing_but_placing_is_done_to_an_order_that_is_not() {
+        assert_eq!(when(&[], changed_my_mind()).unwrap_err().rule, "order-not-found");
+    }
+}

@@ -1,0 +1,283 @@
+//! `product-<sku>`: what the shop sells, and at what price. Stock is another aggregate's matter.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    command_types,
+    decider::{Context, Decider},
+    event_types,
+    money::Money,
+    rejection::{Rejection, Violations},
+};
+
+/// The most tags of a product.
+pub const MAX_TAGS: usize = 10;
+
+/// Puts a product into the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListProduct {
+    /// The same as the id of the stream.
+    pub sku: String,
+    /// 1 to 120 characters.
+    pub name: String,
+    /// 1 to 2,000 characters.
+    pub description: String,
+    /// Positive.
+    pub price: Money,
+    /// Up to [`MAX_TAGS`], lower case.
+    #[serde(default)]
+    pub tags: Vec<String>,
+}
+
+/// Gives a listed product another price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangePrice {
+    /// Positive, in the product's currency.
+    pub price: Money,
+}
+
+/// Takes a product out of the catalogue; orders that name it stay as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetireProduct {}
+
+command_types! {
+    /// What a product can be told.
+    pub enum ProductCommand { ListProduct, ChangePrice, RetireProduct }
+}
+
+/// A product is in the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductListed {
+    /// The stock-keeping unit: its id.
+    pub sku: String,
+    /// The name that people read.
+    pub name: String,
+    /// A few sentences.
+    pub description: String,
+    /// The price of one.
+    pub price: Money,
+    /// What it can be found under.
+    pub tags: Vec<String>,
+}
+
+/// A product has another price; orders already placed keep theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceChanged {
+    /// The price from now on.
+    pub price: Money,
+}
+
+/// A product is no longer sold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductRetired {}
+
+event_types! {
+    /// What can have happened to a product.
+    pub enum ProductEvent in Product { ProductListed: 1, PriceChanged: 1, ProductRetired: 1 }
+}
+
+/// What decisions about a product, or about an order for it, need to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ProductState {
+    /// Name and price, once it is listed.
+    pub listed: Option<Listed>,
+    /// Whether it has been taken out of the catalogue.
+    pub retired: bool,
+}
+
+/// A listed product's name and price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// The name that people read.
+    pub name: String,
+    /// The price of one, now.
+    pub price: Money,
+}
+
+/// The product aggregate.
+#[derive(Debug)]
+pub struct Product;
+
+impl Decider for Product {
+    const CATEGORY: &'static str = "product";
+    const SNAPSHOT_VERSION: u32 = 1;
+    type State = ProductState;
+    type Command = ProductCommand;
+    type Event = ProductEvent;
+
+    fn decide(
+        state: &ProductState,
+        command: ProductCommand,
+        context: &Context,
+    ) -> Result<Vec<ProductEvent>, Rejection> {
+        match command {
+            ProductCommand::ListProduct(product) => list(state, product, context),
+            ProductCommand::ChangePrice(ChangePrice { price }) => change_price(state, price),
+            ProductCommand::RetireProduct(_) => {
+                on_sale(state)?;
+                Ok(vec![ProductRetired {}.into()])
+            }
+        }
+    }
+
+    fn evolve(state: ProductState, event: &ProductEvent) -> ProductState {
+        match event {
+            ProductEvent::ProductListed(ProductListed { name, price, .. }) => {
+                ProductState { listed: Some(Listed { name: name.clone(), price: price.clone() }), retired: false }
+            }
+            ProductEvent::PriceChanged(PriceChanged { price }) => {
+                let listed = state.listed.map(|listed| Listed { price: price.clone(), ..listed });
+                ProductState { listed, ..state }
+            }
+            ProductEvent::ProductRetired(_) => ProductState { retired: true, ..state },
+        }
+    }
+}
+
+fn list(state: &ProductState, product: ListProduct, context: &Context) -> Result<Vec<ProductEvent>, Rejection> {
+    if state.listed.is_some() {
+        return Err(Rejection::new("product-already-listed", format!("{} is already listed", product.sku)));
+    }
+    let mut violations = Violations::default();
+    violations.require(product.sku == context.stream.id(), "data.sku", "is the id of the stream");
+    violations.require_text(&product.name, 120, "data.name");
+    violations.require_text(&product.description, 2_000, "data.description");
+    require_price(&mut violations, &product.price);
+    violations.require(product.tags.len() <= MAX_TAGS, "data.tags", format!("has up to {MAX_TAGS} tags"));
+    for (n, tag) in product.tags.iter().enumerate() {
+        violations.require_text(tag, 40, &format!("data.tags[{n}]"));
+    }
+    violations.finish()?;
+    let ListProduct { sku, name, description, price, tags } = product;
+    Ok(vec![ProductListed { sku, name, description, price, tags }.into()])
+}
+
+fn change_price(state: &ProductState, price: Money) -> Result<Vec<ProductEvent>, Rejection> {
+    let listed = on_sale(state)?;
+    let mut violations = Violations::default();
+    require_price(&mut violations, &price);
+    violations.require(
+        price.currency == listed.price.currency,
+        "data.price.currency",
+        format!("stays {}", listed.price.currency),
+    );
+    violations.finish()?;
+    if price == listed.price {
+        return Ok(Vec::new());
+    }
+    Ok(vec![PriceChanged { price }.into()])
+}
+
+fn on_sale(state: &ProductState) -> Result<&Listed, Rejection> {
+    match &state.listed {
+        Some(listed) if !state.retired => Ok(listed),
+        Some(_) => Err(Rejection::new("product-retired", "this product is no longer sold")),
+        None => Err(Rejection::new("product-not-listed", "there is no such product")),
+    }
+}
+
+fn require_price(violations: &mut Violations, price: &Money) {
+    violations.require(price.amount > 0, "data.price.amount", "is positive");
+    violations.require(price.amount <= 1_000_000_000, "data.price.amount", "is at most 1,000,000,000");
+    violations.require(price.has_currency(), "data.price.currency", "is an ISO 4217 code, as in EUR");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        access::Role,
+        decider::testing::{actor, context, decide},
+    };
+
+    fn mug() -> ListProduct {
+        ListProduct {
+            sku: "mug-01".into(),
+            name: "Mug".into(),
+            description: "Holds coffee.".into(),
+            price: Money::new(1_250, "EUR"),
+            tags: vec!["kitchen".into()],
+        }
+    }
+
+    fn listed() -> ProductEvent {
+        let ListProduct { sku, name, description, price, tags } = mug();
+        ProductListed { sku, name, description, price, tags }.into()
+    }
+
+    fn when(given: &[ProductEvent], command: impl Into<ProductCommand>) -> Result<Vec<ProductEvent>, Rejection> {
+        decide::<Product>(given, command.into(), &context("product-mug-01", actor(Role::Staff, 1)))
+    }
+
+    #[test]
+    fn a_new_product_is_listed() {
+        assert_eq!(when(&[], mug()), Ok(vec![listed()]));
+    }
+
+    #[test]
+    fn a_product_is_listed_once() {
+        assert_eq!(when(&[listed()], mug()).unwrap_err().rule, "product-already-listed");
+    }
+
+    #[test]
+    fn every_field_that_is_wrong_is_named() {
+        let product = ListProduct {
+            sku: "other".into(),
+            name: " ".into(),
+            description: "x".repeat(2_001),
+            price: Money::new(0, "euro"),
+            tags: vec![String::new()],
+        };
+        let rejection = when(&[], product).unwrap_err();
+        let fields: Vec<_> = rejection.violations.iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "data.sku",
+                "data.name",
+                "data.description",
+                "data.price.amount",
+                "data.price.currency",
+                "data.tags[0]"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_price_changes_within_its_currency() {
+        let price = Money::new(990, "EUR");
+        assert_eq!(
+            when(&[listed()], ChangePrice { price: price.clone() }),
+            Ok(vec![PriceChanged { price }.into()])
+        );
+        let rejection = when(&[listed()], ChangePrice { price: Money::new(990, "USD") }).unwrap_err();
+        assert_eq!(rejection.violations[0].field, "data.price.currency");
+    }
+
+    #[test]
+    fn the_same_price_again_changes_nothing() {
+        assert_eq!(when(&[listed()], ChangePrice { price: Money::new(1_250, "EUR") }), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_retired_product_stays_retired() {
+        assert_eq!(when(&[listed()], RetireProduct {}), Ok(vec![ProductRetired {}.into()]));
+        let retired = [listed(), ProductRetired {}.into()];
+        assert_eq!(when(&retired, RetireProduct {}).unwrap_err().rule, "product-retired");
+        assert_eq!(
+            when(&retired, ChangePrice { price: Money::new(1, "EUR") }).unwrap_err().rule,
+            "product-retired"
+        );
+    }
+
+    #[test]
+    fn what_is_not_listed_has_no_price() {
+        assert_eq!(
+            when(&[], ChangePrice { price: Money::new(1, "EUR") }).unwrap_err().rule,
+            "product-not-listed"
+        );
+    }
+}

@@ -1,0 +1,441 @@
+//! The JSON of the HTTP and WebSocket interfaces: the one source for server, app and tests.
+//!
+//! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which never parses what it only
+//! passes on, and [`serde_json::Value`] or a view's own type in clients.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, token::ConsistencyToken};
+
+/// Which version a stream must have for a command to be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(untagged)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum ExpectedVersion {
+    /// Exactly this version; 0 is a stream without events.
+    Exact(u64),
+    /// A condition by name.
+    Named(NamedExpectation),
+    /// No condition: the server decides again on the newest state where somebody was faster. In JSON: absent or null.
+    #[default]
+    Any,
+}
+
+/// A condition that is not a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum NamedExpectation {
+    /// The stream must not have an event.
+    NoStream,
+    /// The stream must have an event.
+    StreamExists,
+    /// The same as no condition.
+    Any,
+}
+
+/// `POST /api/v1/commands`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CommandRequest {
+    /// The command's name, as in `PlaceOrder`.
+    #[serde(rename = "type")]
+    pub command_type: String,
+    /// The stream it is for, as in `order-0198c1…`.
+    pub stream: String,
+    /// The command's own fields.
+    pub data: Value,
+    /// What the sender believes the stream's version to be.
+    #[serde(default, skip_serializing_if = "is_any")]
+    pub expected_version: ExpectedVersion,
+    /// Joins this command to others of one intention; made by the server where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation_id: Option<Uuid>,
+}
+
+fn is_any(expected: &ExpectedVersion) -> bool {
+    *expected == ExpectedVersion::Any
+}
+
+/// What was appended for one event of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AppendedEvent {
+    /// UUIDv7.
+    pub event_id: Uuid,
+    /// The event's type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Its version in the stream.
+    pub version: u64,
+    /// Its position in the partition.
+    pub position: u64,
+    /// The stream's partition.
+    pub partition: u32,
+}
+
+/// The answer to an accepted command. No events: it was allowed and changed nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CommandAnswer {
+    /// The command's id, the same for a repeated Idempotency-Key.
+    pub command_id: Uuid,
+    /// What joins everything this command causes.
+    pub correlation_id: Uuid,
+    /// The stream.
+    pub stream: String,
+    /// The stream's version after the command.
+    pub version: u64,
+    /// What happened.
+    pub events: Vec<AppendedEvent>,
+    /// What to send as `after` to read this command's effects.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "3:128"))]
+    pub token: ConsistencyToken,
+}
+
+/// An error, as `application/problem+json` (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// A stable URI reference of the kind of problem: `/problems/conflict`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in a few words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened this time, and what to do.
+    pub detail: String,
+    /// The fields that are wrong.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub violations: Vec<Violation>,
+    /// At a conflict: the version that the stream really has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub current_version: Option<u64>,
+    /// At a rejection: the rule's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// At a timeout: what is lagging, as in `orders 0:12 of 0:15`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waiting_for: Vec<String>,
+}
+
+/// `POST /api/v1/workspaces`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OpenWorkspace {
+    /// What it starts with.
+    pub template: Template,
+    /// Partitions, 1 to 64; 1 where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<u32>,
+    /// The name that people see, up to 80 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// What a workspace starts with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Template {
+    /// Products with stock.
+    Shop,
+    /// Nothing.
+    Empty,
+}
+
+/// The answer to opening or joining a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WorkspaceAccess {
+    /// The workspace.
+    #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
+    pub workspace: WorkspaceId,
+    /// What others type to join.
+    pub join_code: String,
+    /// The access token: `Authorization: Bearer …`.
+    pub token: String,
+    /// Seconds until it expires.
+    pub expires_in: u64,
+}
+
+/// `POST /api/v1/workspaces/join`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct JoinWorkspace {
+    /// The workspace's join code.
+    pub code: String,
+    /// The name that others will see, 1 to 40 characters.
+    pub display_name: String,
+}
+
+/// Who is asking, as the browser needs to know it. Never the token itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SessionInfo {
+    /// The workspace.
+    #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
+    pub workspace: WorkspaceId,
+    /// Its name.
+    pub workspace_name: String,
+    /// What others type to join.
+    pub join_code: String,
+    /// The person.
+    pub actor_id: Uuid,
+    /// The name that others see.
+    pub display_name: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// `GET /api/v1/views/{view}/{key}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DocumentAnswer<D = Value> {
+    /// The document.
+    pub data: D,
+    /// How far the view has folded.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
+    pub as_of: ConsistencyToken,
+    /// Events of the workspace that the view has not folded yet.
+    pub behind: u64,
+    /// The generation of the view.
+    pub generation: u64,
+}
+
+/// One document in a listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Row<D = Value> {
+    /// The document's key.
+    pub key: String,
+    /// What it is sorted by in this listing; ties go by key.
+    pub sort: String,
+    /// The document.
+    pub data: D,
+}
+
+/// `GET /api/v1/views/{view}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ListingAnswer<D = Value> {
+    /// The documents, in order.
+    pub data: Vec<Row<D>>,
+    /// The `cursor` of the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// How far the view has folded.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
+    pub as_of: ConsistencyToken,
+    /// Events of the workspace that the view has not folded yet.
+    pub behind: u64,
+    /// The generation of the view.
+    pub generation: u64,
+}
+
+/// Which way a listing is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Order {
+    /// Smallest sort key first.
+    #[default]
+    Asc,
+    /// Largest sort key first: the newest, where the sort key is a time.
+    Desc,
+}
+
+/// One stream, as `GET /api/v1/streams` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StreamInfo {
+    /// Its name.
+    pub stream: String,
+    /// The version of its newest event.
+    pub version: u64,
+    /// The partition it lies on.
+    pub partition: u32,
+}
+
+/// A page of the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The entries.
+    pub data: Vec<T>,
+    /// What to send to get the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A page of events, as `GET /api/v1/streams/{stream}` and `GET /api/v1/events` answer it.
+pub type EventPage = Page<StoredEvent>;
+
+/// What `GET /api/v1/verify` found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct VerifyReport {
+    /// Events whose hash was computed again.
+    pub events: u64,
+    /// Documents that were folded again.
+    pub documents: u64,
+    /// What is not as it should be, one sentence each; empty where all is well.
+    pub findings: Vec<String>,
+}
+
+/// What a client sends on `/api/v1/live`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum ClientFrame {
+    /// Follow one document (`key`) or one group of a listing (`listing`, `group`).
+    Subscribe {
+        /// The client's name for the subscription; a name in use is replaced.
+        id: u64,
+        /// The view.
+        view: String,
+        /// The document; without it, a listing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key: Option<String>,
+        /// The listing; `all` where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        listing: Option<String>,
+        /// The group; empty where absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
+        /// The order of the snapshot.
+        #[serde(default)]
+        order: Order,
+        /// The most rows of the snapshot; changes come for the whole group.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        limit: Option<u32>,
+        /// What the client has already seen: only what came after it is sent, where the server can prove continuity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resume: Option<ConsistencyToken>,
+        /// The generation that `resume` belongs to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        generation: Option<u64>,
+    },
+    /// Stop following.
+    Unsubscribe {
+        /// The subscription.
+        id: u64,
+    },
+    /// Send a command; answered by `result`.
+    Command {
+        /// The client's name for the answer.
+        id: u64,
+        /// As `POST /api/v1/commands`.
+        command: CommandRequest,
+        /// As the header Idempotency-Key.
+        idempotency_key: String,
+    },
+    /// The answer to `ping`.
+    Pong,
+}
+
+/// The event behind a change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangeCause {
+    /// The event's id.
+    pub id: Uuid,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub event_type: String,
+    /// Its position in the partition.
+    pub position: u64,
+}
+
+/// A snapshot: one document, or the rows of a listing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SnapshotData<D = Value> {
+    /// A listing's rows, in order.
+    Rows(Vec<Row<D>>),
+    /// A document; null where there is none.
+    Document(D),
+}
+
+/// What the server sends on `/api/v1/live`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum ServerFrame<D = Value> {
+    /// Everything that a subscription shows, at one moment. Replaces what the client has.
+    Snapshot {
+        /// The subscription.
+        id: u64,
+        /// The moment.
+        as_of: ConsistencyToken,
+        /// The view's generation.
+        generation: u64,
+        /// Events not folded yet at that moment.
+        behind: u64,
+        /// What it shows.
+        data: SnapshotData<D>,
+        /// For a listing with more rows than the limit: the cursor of the next page.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+    },
+    /// One document changed, entered or left.
+    Change {
+        /// The subscription.
+        id: u64,
+        /// The moment after it.
+        as_of: ConsistencyToken,
+        /// The document's key.
+        key: String,
+        /// The document now; null: it left the subscription.
+        data: Option<D>,
+        /// Its sort key in the listing, while it is in it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sort: Option<String>,
+        /// Why it changed.
+        event: ChangeCause,
+    },
+    /// The subscription shows everything up to this moment, and the view has folded every event.
+    CaughtUp {
+        /// The subscription.
+        id: u64,
+        /// The moment.
+        as_of: ConsistencyToken,
+    },
+    /// Events are stored that the view has not folded for a while.
+    Behind {
+        /// The subscription.
+        id: u64,
+        /// What it shows.
+        as_of: ConsistencyToken,
+        /// How many events.
+        behind: u64,
+        /// Since how many milliseconds.
+        behind_ms: u64,
+    },
+    /// The answer to `command`: one of the two is present.
+    Result {
+        /// The client's name for it.
+        id: u64,
+        /// As the answer of `POST /api/v1/commands`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        result: Option<CommandAnswer>,
+        /// Why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<Problem>,
+    },
+    /// A frame or subscription that failed; without an id it concerns the connection.
+    Error {
+        /// The subscription.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        /// Why.
+        problem: Problem,
+    },
+    /// Are you there? Answered with `pong`.
+    Ping,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! The documented examples are read and written as documented.
+
+use serde_json::{Value, json};
+
+use super::{ClientFrame, CommandRequest, ExpectedVersion, NamedExpectation, ServerFrame};
+
+fn reads<T: serde::de::DeserializeOwned>(json: Value) -> T {
+    serde_json::from_value(json).unwrap()
+}
+
+#[test]
+fn expected_versions_are_numbers_or_names() {
+    for (json, expected) in [
+        (json!(3), ExpectedVersion::Exact(3)),
+        (json!("no_stream"), ExpectedVersion::Named(NamedExpectation::NoStream)),
+        (json!("stream_exists"), ExpectedVersion::Named(NamedExpectation::StreamExists)),
+        (json!("any"), ExpectedVersion::Named(NamedExpectation::Any)),
+        (json!(null), ExpectedVersion::Any),
+    ] {
+        assert_eq!(reads::<ExpectedVersion>(json), expected);
+    }
+    assert!(serde_json::from_value::<ExpectedVersion>(json!("latest")).is_err());
+    assert!(serde_json::from_value::<ExpectedVersion>(json!(-1)).is_err());
+}
+
+#[test]
+fn the_documented_client_frames_are_read() {
+    let frames = [
+        json!({"op":"subscribe","id":1,"view":"orders","key":"0198"}),
+        json!({"op":"subscribe","id":2,"view":"orders","listing":"by_customer","group":"0198","limit":50,"resume":"3:128"}),
+        json!({"op":"unsubscribe","id":2}),
+        json!({"op":"command","id":3,"command":{"type":"CancelOrder","stream":"order-0198","data":{"reason":"changed my mind"}},"idempotency_key":"k"}),
+        json!({"op":"pong"}),
+    ];
+    for frame in frames {
+        let _: ClientFrame = reads(frame);
+    }
+}
+
+#[test]
+fn the_documented_server_frames_are_read_and_written_back() {
+    let frames = [
+        json!({"op":"snapshot","id":1,"as_of":"3:127","generation":1,"behind":0,"data":{"id":"0198"}}),
+        json!({"op":"snapshot","id":1,"as_of":"3:127","generation":1,"behind":2,"data":[{"key":"a","sort":"b","data":{}}]}),
+        json!({"op":"change","id":2,"as_of":"3:129","key":"0198","data":null,
+               "event":{"id":"00000000-0000-0000-0000-000000000000","type":"OrderCreated","position":129}}),
+        json!({"op":"caught_up","id":2,"as_of":"3:129"}),
+        json!({"op":"behind","id":2,"as_of":"3:129","behind":3,"behind_ms":740}),
+        json!({"op":"ping"}),
+    ];
+    for frame in frames {
+        let read: ServerFrame = reads(frame.clone());
+        assert_eq!(serde_json::to_value(&read).unwrap(), frame);
+    }
+}
+
+#[test]
+fn a_command_request_refuses_fields_it_does_not_know() {
+    let request = json!({"type":"CancelOrder","stream":"order-1","data":{},"expected":1});
+    assert!(serde_json::from_value::<CommandRequest>(request).is_err());
+}

@@ -1,0 +1,3 @@
+//! Gateway: everything that arrives over HTTP and WebSocket.
+
+pub mod assets;

@@ -83,8 +83,7 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
     let mut manifest = json!({ "files": [] });
 
     for asset in assets {
-        let stem = format!("foldline.{}", asset.hash);
-        let name = format!("{stem}.{}", asset.extension);
+        let name = format!("foldline.{}.{}", asset.hash, asset.extension);
         let content_hash = hash(&[&asset.content]);
         let mut compress = |suffix: &str, encode: &dyn Fn(&[u8]) -> Result<Vec<u8>>| -> Result<usize> {
             let kept = cache.join(format!("{content_hash}.{suffix}"));
@@ -109,10 +108,6 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         current.insert(file);
 
         manifest[asset.extension] = json!(name);
-        if asset.extension == "js" {
-            // What leptos calls the output name: it appends `.js` and `.wasm` to it.
-            manifest["output_name"] = json!(stem);
-        }
         let file = json!({ "name": name, "content_type": asset.content_type, "raw": asset.content.len(),
                            "br": brotli, "gz": gzip });
         if let Some(files) = manifest["files"].as_array_mut() {

@@ -24,20 +24,18 @@ use serde::Deserialize;
 #[folder = "$FOLDLINE_SITE_DIR"]
 struct Site;
 
-/// The names of the client's files, as xtask wrote them down. All are `None` in a server that was built without a
+/// The names of the client's files, as xtask wrote them down. All are empty in a server that was built without a
 /// client: its pages are rendered, but nothing brings them to life.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
 pub struct Manifest {
-    /// What `LeptosOptions::output_name` must be: leptos appends `.js` and `.wasm` to it.
-    pub output_name: Option<String>,
     /// File name of the JavaScript glue, under `/pkg/`.
-    pub js: Option<String>,
+    pub js: String,
     /// File name of the WebAssembly module, under `/pkg/`.
-    pub wasm: Option<String>,
+    pub wasm: String,
     /// File name of the style sheet, under `/pkg/`.
-    pub css: Option<String>,
+    pub css: String,
     /// Every file once, without its compressed variants.
-    #[serde(default)]
     pub files: Vec<ManifestFile>,
 }
 

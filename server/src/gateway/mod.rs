@@ -1,3 +1,3 @@
-//! Gateway: everything that arrives over HTTP and WebSocket.
+//! Box 2, API Gateway: authenticates requests and routes commands.
 
 pub mod assets;

@@ -1,0 +1,15 @@
+//! Turns `locales/*.json` into the module `i18n`: every visible string of the interface, checked when it is compiled.
+
+use std::{error::Error, path::PathBuf};
+
+use leptos_i18n_build::{Config, TranslationsInfos};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let translations = TranslationsInfos::parse(Config::new("en")?)?;
+    translations.emit_diagnostics();
+    translations.rerun_if_locales_changed();
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    translations.generate_i18n_module(out.join("i18n"))?;
+    Ok(())
+}

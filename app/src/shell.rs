@@ -1,0 +1,78 @@
+//! The document around the application: head, stylesheet and the script that starts the client. Only the server
+//! writes it; everything inline carries the request's nonce, and there is no inline style at all.
+
+use std::sync::Arc;
+
+/// What the page loads from `/pkg/`: hashed file names, so that they can be cached for ever.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AssetNames {
+    /// The client's JavaScript glue; empty where no client was built, and then the page loads none.
+    pub js: String,
+    /// The client itself.
+    pub wasm: String,
+    /// The stylesheet.
+    pub css: String,
+}
+
+/// How a page tells the server its HTTP status. The server may provide one by context; without it a page that is not
+/// there still says so to people, and answers 200.
+#[derive(Clone)]
+pub struct StatusSetter(pub Arc<dyn Fn(u16) + Send + Sync>);
+
+impl std::fmt::Debug for StatusSetter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StatusSetter")
+    }
+}
+
+#[cfg(feature = "ssr")]
+mod document {
+    use leptos::prelude::*;
+    use leptos_meta::MetaTags;
+
+    use super::AssetNames;
+    use crate::{App, Theme};
+
+    /// The whole document for one request. Render it in order or asynchronously: a page must be complete without
+    /// JavaScript.
+    pub fn shell(options: LeptosOptions, assets: AssetNames) -> impl IntoView {
+        let _ = options;
+        let theme = use_context::<Theme>().unwrap_or_default();
+        let AssetNames { js, wasm, css } = assets;
+        let client = (!js.is_empty()).then(|| view! { <Client js wasm /> });
+        view! {
+            <!DOCTYPE html>
+            <html lang="en" dir="ltr" data-theme=theme.as_str()>
+                <head>
+                    <meta charset="utf-8" />
+                    <meta name="viewport" content="width=device-width, initial-scale=1" />
+                    <meta name="color-scheme" content="dark light" />
+                    <link rel="stylesheet" href=format!("/pkg/{css}") />
+                    {client}
+                    <MetaTags />
+                </head>
+                <body>
+                    <App />
+                </body>
+            </html>
+        }
+    }
+
+    /// Loads the client and hydrates. The file names come from the build and hold no character that JavaScript or HTML
+    /// would read otherwise.
+    #[component]
+    fn Client(js: String, wasm: String) -> impl IntoView {
+        let nonce = leptos::nonce::use_nonce();
+        let script = format!(
+            "import init, {{ hydrate }} from \"/pkg/{js}\"; await init({{ module_or_path: \"/pkg/{wasm}\" }}); hydrate();"
+        );
+        view! {
+            <link rel="modulepreload" href=format!("/pkg/{js}") />
+            <link rel="preload" href=format!("/pkg/{wasm}") r#as="fetch" r#type="application/wasm" crossorigin="" />
+            <script type="module" nonce=nonce inner_html=script></script>
+        }
+    }
+}
+
+#[cfg(feature = "ssr")]
+pub use document::shell;

@@ -1,0 +1,1 @@
+//! Box 9, Cache: accelerates hot read responses.

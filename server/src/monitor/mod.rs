@@ -1,0 +1,1 @@
+//! Box 11, Monitoring / Replay Tool: inspects streams and replays events.

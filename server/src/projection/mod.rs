@@ -1,0 +1,1 @@
+//! Box 7, Projection Worker: builds read models from ordered events.

@@ -1,0 +1,1 @@
+//! Box 10, Query API: serves queries from projections and cache.

@@ -1,0 +1,1 @@
+//! Box 8, Read Model Database: stores denormalized views for queries.

@@ -13,7 +13,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=FOLDLINE_SITE");
     println!("cargo::rerun-if-changed=build.rs");
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
-    let site = env::var_os("FOLDLINE_SITE").map_or_else(|| target_folder(&out_dir).join("site"), PathBuf::from);
+    let site =
+        env::var_os("FOLDLINE_SITE").map_or_else(|| target_folder(&out_dir).join("site"), PathBuf::from);
     let manifest = site.join("manifest.json");
     if !manifest.is_file() {
         // Written in the very place of the real one: cargo can only watch a file that exists.
@@ -27,5 +28,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The target folder, which cargo marks with a `CACHEDIR.TAG`; cargo gives build scripts no variable for it.
 fn target_folder(out_dir: &Path) -> &Path {
-    out_dir.ancestors().filter(|folder| folder.join("CACHEDIR.TAG").is_file()).last().unwrap_or(out_dir)
+    out_dir
+        .ancestors()
+        .filter(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .last()
+        .unwrap_or(out_dir)
 }

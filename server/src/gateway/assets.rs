@@ -52,7 +52,9 @@ pub struct ManifestFile {
 pub fn manifest() -> &'static Manifest {
     static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| {
         // xtask wrote this file; one that cannot be read is as good as none, and the pages then come without a client.
-        Site::get("manifest.json").and_then(|file| serde_json::from_slice(&file.data).ok()).unwrap_or_default()
+        Site::get("manifest.json")
+            .and_then(|file| serde_json::from_slice(&file.data).ok())
+            .unwrap_or_default()
     });
     &MANIFEST
 }
@@ -63,7 +65,10 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
         "/pkg/{file}",
         get(|Path(name): Path<String>, headers: HeaderMap| async move {
             static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(embedded);
-            ASSETS.get(&name).map_or_else(|| StatusCode::NOT_FOUND.into_response(), |asset| asset.respond(&headers))
+            ASSETS.get(&name).map_or_else(
+                || StatusCode::NOT_FOUND.into_response(),
+                |asset| asset.respond(&headers),
+            )
         }),
     )
 }
@@ -102,7 +107,10 @@ fn embedded() -> HashMap<String, Asset> {
 impl Asset {
     fn respond(&self, request: &HeaderMap) -> Response {
         let mut headers = HeaderMap::new();
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+        headers.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        );
         headers.insert(ETAG, self.etag.clone());
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         if self.is_known_to(request) {
@@ -149,7 +157,10 @@ impl Accepted {
         let mut brotli = None;
         let mut gzip = None;
         let mut any = 0;
-        let items = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+        let items = headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         for item in items.flat_map(|value| value.split(',')) {
             let mut parts = item.split(';').map(str::trim);
             let coding = parts.next().unwrap_or_default();
@@ -161,16 +172,24 @@ impl Accepted {
                 _ => {}
             }
         }
-        Self { brotli: brotli.unwrap_or(any), gzip: gzip.unwrap_or(any) }
+        Self {
+            brotli: brotli.unwrap_or(any),
+            gzip: gzip.unwrap_or(any),
+        }
     }
 }
 
 /// `q=0.8` as thousandths. What is no number counts as a refusal: the plain file is always right.
 fn weight(parameter: &str) -> Option<u16> {
-    let number = parameter.strip_prefix("q=").or_else(|| parameter.strip_prefix("Q="))?;
+    let number = parameter
+        .strip_prefix("q=")
+        .or_else(|| parameter.strip_prefix("Q="))?;
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     let thousandths = format!("{fraction:0<3}");
-    let thousandths = thousandths.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    let thousandths = thousandths
+        .get(..3)
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0);
     Some(match whole {
         "1" => 1000,
         "0" => thousandths,
@@ -210,7 +229,10 @@ mod tests {
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()[CONTENT_ENCODING], "br");
         assert_eq!(response.headers()[CONTENT_TYPE], "application/wasm");
-        assert_eq!(response.headers()[CACHE_CONTROL], "public, max-age=31536000, immutable");
+        assert_eq!(
+            response.headers()[CACHE_CONTROL],
+            "public, max-age=31536000, immutable"
+        );
         assert_eq!(response.headers()[VARY], "accept-encoding");
         assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "brotli");
     }
@@ -252,7 +274,9 @@ mod tests {
     #[tokio::test]
     async fn every_file_of_the_manifest_is_served() {
         for file in &manifest().files {
-            let request = Request::get(format!("/pkg/{}", file.name)).body(Body::empty()).unwrap();
+            let request = Request::get(format!("/pkg/{}", file.name))
+                .body(Body::empty())
+                .unwrap();
             let response = router::<()>().oneshot(request).await.unwrap();
             assert_eq!(response.status(), StatusCode::OK, "{}", file.name);
             assert_eq!(response.headers()[CONTENT_TYPE], file.content_type.as_str());

@@ -13,26 +13,26 @@ use crate::backend::ListingQuery;
 #[cfg(not(feature = "ssr"))]
 mod browser;
 #[cfg(not(feature = "ssr"))]
-pub use browser::{document, listing, send, session, stream, streams, verify};
+pub(crate) use browser::{document, listing, send, session, stream, streams, verify};
 #[cfg(feature = "ssr")]
 mod server;
 #[cfg(feature = "ssr")]
-pub use server::{document, listing, session, stream, streams};
+pub(crate) use server::{document, listing, session, stream, streams};
 
 /// The answer of a listing, with the question: a page that asks another one meanwhile knows which it is.
-pub type Listed = (ListingQuery, Result<ListingAnswer, Problem>);
+pub(crate) type Listed = (ListingQuery, Result<ListingAnswer, Problem>);
 
 /// The key of a document, and what was found there.
-pub type Found = (String, Result<DocumentAnswer, Problem>);
+pub(crate) type Found = (String, Result<DocumentAnswer, Problem>);
 
 /// The newest token that this tab has written: later queries wait for it, so that people read what they wrote.
 #[derive(Debug, Clone, Copy)]
-pub struct Written(pub RwSignal<Option<ConsistencyToken>>);
+pub(crate) struct Written(pub(crate) RwSignal<Option<ConsistencyToken>>);
 
 #[cfg(not(feature = "ssr"))]
 impl Written {
     /// Notes what a command has written.
-    pub fn note(self, token: &ConsistencyToken) {
+    pub(crate) fn note(self, token: &ConsistencyToken) {
         self.0.update(|written| {
             let written = written.get_or_insert_default();
             for (partition, position) in token.iter() {
@@ -45,15 +45,15 @@ impl Written {
 /// Who is looking at the page; `None` where nobody has opened or joined a workspace. It does not change while the page
 /// is open, because entering and leaving load a page.
 #[derive(Debug, Clone)]
-pub struct Session(pub Option<SessionInfo>);
+pub(crate) struct Session(pub(crate) Option<SessionInfo>);
 
 /// The session of this page.
-pub fn use_session() -> Option<SessionInfo> {
+pub(crate) fn use_session() -> Option<SessionInfo> {
     use_context::<Session>().and_then(|session| session.0)
 }
 
 /// A problem that is not the server's: it could not be asked.
-pub fn unreachable_server(detail: String) -> Problem {
+pub(crate) fn unreachable_server(detail: String) -> Problem {
     Problem {
         kind: "/problems/unreachable".to_owned(),
         title: String::new(),
@@ -67,6 +67,6 @@ pub fn unreachable_server(detail: String) -> Problem {
 }
 
 /// A page of streams.
-pub type StreamPage = Result<Page<StreamInfo>, Problem>;
+pub(crate) type StreamPage = Result<Page<StreamInfo>, Problem>;
 /// A page of events.
-pub type Events = Result<EventPage, Problem>;
+pub(crate) type Events = Result<EventPage, Problem>;

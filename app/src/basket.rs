@@ -19,7 +19,10 @@ impl Basket {
 
     /// How many of a product.
     pub fn quantity(&self, sku: &str) -> u32 {
-        self.lines.iter().find(|line| line.sku == sku).map_or(0, |line| line.quantity)
+        self.lines
+            .iter()
+            .find(|line| line.sku == sku)
+            .map_or(0, |line| line.quantity)
     }
 
     /// How many things.
@@ -45,7 +48,10 @@ impl Basket {
         } else if let Some(line) = self.lines.iter_mut().find(|line| line.sku == sku) {
             line.quantity = quantity;
         } else if self.lines.len() < MAX_LINES {
-            self.lines.push(LineRequest { sku: sku.to_owned(), quantity });
+            self.lines.push(LineRequest {
+                sku: sku.to_owned(),
+                quantity,
+            });
         }
     }
 
@@ -163,7 +169,10 @@ mod tests {
     fn the_same_product_is_one_line() {
         let mut basket = Basket::default();
         assert!(basket.add("mug-01") && basket.add("tea-01") && basket.add("mug-01"));
-        assert_eq!((basket.quantity("mug-01"), basket.lines().len(), basket.count()), (2, 2, 3));
+        assert_eq!(
+            (basket.quantity("mug-01"), basket.lines().len(), basket.count()),
+            (2, 2, 3)
+        );
     }
 
     #[test]

@@ -6,47 +6,55 @@ use leptos::prelude::*;
 
 /// Whether the page is alive: false on the server and while it hydrates.
 #[derive(Debug, Clone, Copy)]
-pub struct Alive(RwSignal<bool>);
+pub(crate) struct Alive(RwSignal<bool>);
 
 /// Notes when the page has come alive.
-pub fn provide_alive() {
+pub(crate) fn provide_alive() {
     let alive = RwSignal::new(false);
     provide_context(Alive(alive));
     Effect::new(move || alive.set(true));
 }
 
 /// Whether the page is alive.
-pub fn use_alive() -> Signal<bool> {
+pub(crate) fn use_alive() -> Signal<bool> {
     use_context::<Alive>().map_or_else(|| Signal::stored(false), |alive| alive.0.into())
 }
 
 /// How many digits a currency's minor unit has, by ISO 4217.
-pub fn minor_digits(currency: &str) -> u32 {
+pub(crate) fn minor_digits(currency: &str) -> u32 {
     match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI" | "VND"
-        | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
+        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
         "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
         _ => 2,
     }
 }
 
 /// An amount as a decimal number: `12.50`.
-pub fn decimal(money: &Money) -> String {
+pub(crate) fn decimal(money: &Money) -> String {
     let digits = minor_digits(&money.currency);
-    let (sign, amount) = (if money.amount < 0 { "-" } else { "" }, money.amount.unsigned_abs());
+    let (sign, amount) = (
+        if money.amount < 0 { "-" } else { "" },
+        money.amount.unsigned_abs(),
+    );
     match 10_u64.pow(digits) {
         1 => format!("{sign}{amount}"),
-        unit => format!("{sign}{}.{:0width$}", amount / unit, amount % unit, width = digits as usize),
+        unit => format!(
+            "{sign}{}.{:0width$}",
+            amount / unit,
+            amount % unit,
+            width = digits as usize
+        ),
     }
 }
 
 /// The fixed form of an amount: `EUR 12.50`.
-pub fn fixed_money(money: &Money) -> String {
+pub(crate) fn fixed_money(money: &Money) -> String {
     format!("{} {}", money.currency, decimal(money))
 }
 
 /// The fixed form of an instant: `2026-11-21 20:22:36 UTC`.
-pub fn fixed_time(at: Timestamp) -> String {
+pub(crate) fn fixed_time(at: Timestamp) -> String {
     let text = at.to_string();
     match (text.get(..10), text.get(11..19)) {
         (Some(day), Some(time)) => format!("{day} {time} UTC"),
@@ -56,18 +64,18 @@ pub fn fixed_time(at: Timestamp) -> String {
 
 /// The form for the reader, where the page is alive.
 #[cfg(feature = "ssr")]
-pub fn local_money(money: &Money) -> String {
+pub(crate) fn local_money(money: &Money) -> String {
     fixed_money(money)
 }
 
 /// The form for the reader, where the page is alive.
 #[cfg(feature = "ssr")]
-pub fn local_time(at: Timestamp) -> String {
+pub(crate) fn local_time(at: Timestamp) -> String {
     fixed_time(at)
 }
 
 #[cfg(not(feature = "ssr"))]
-pub use intl::{local_money, local_time};
+pub(crate) use intl::{local_money, local_time};
 
 #[cfg(not(feature = "ssr"))]
 mod intl {
@@ -103,7 +111,7 @@ mod intl {
     }
 
     /// An amount, as the reader's locale writes it.
-    pub fn local_money(money: &Money) -> String {
+    pub(crate) fn local_money(money: &Money) -> String {
         let text = money.has_currency().then(|| {
             CURRENCIES.with_borrow_mut(|currencies| {
                 let formatter = currencies.entry(money.currency.clone()).or_insert_with(|| {
@@ -118,8 +126,11 @@ mod intl {
     }
 
     /// An instant, as the reader's locale and time zone write it.
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 are exact up to the year 287396")]
-    pub fn local_time(at: Timestamp) -> String {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 are exact up to the year 287396"
+    )]
+    pub(crate) fn local_time(at: Timestamp) -> String {
         TIMES
             .with(|formatter| call(formatter, &JsValue::from_f64(at.as_millis() as f64)))
             .unwrap_or_else(|| super::fixed_time(at))

@@ -3,8 +3,12 @@
 use uuid::{Builder, Uuid};
 
 /// A UUIDv7 of this moment.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970 fit")]
-pub fn new_id() -> Uuid {
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds since 1970 fit"
+)]
+pub(crate) fn new_id() -> Uuid {
     let mut random = [0; 10];
     // Without the browser's random source the time alone has to do; the server refuses a repeated id.
     if let Ok(crypto) = leptos::prelude::window().crypto() {

@@ -24,7 +24,9 @@ pub fn Frame(children: Children) -> impl IntoView {
     // A new page begins at its beginning, for the keyboard and for what reads it aloud.
     Effect::new(move |before: Option<String>| {
         let path = path.get();
-        if before.is_some_and(|before| before != path) && let Some(main) = main.get_untracked() {
+        if before.is_some_and(|before| before != path)
+            && let Some(main) = main.get_untracked()
+        {
             let _ = main.focus();
         }
         path

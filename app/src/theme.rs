@@ -52,7 +52,9 @@ impl Theme {
             let _ = root.set_attribute("data-theme", name);
         }
         if let Some(document) = document.dyn_ref::<web_sys::HtmlDocument>() {
-            let _ = document.set_cookie(&format!("{COOKIE}={name}; Path=/; Max-Age=31536000; SameSite=Lax"));
+            let _ = document.set_cookie(&format!(
+                "{COOKIE}={name}; Path=/; Max-Age=31536000; SameSite=Lax"
+            ));
         }
     }
 }

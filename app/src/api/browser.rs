@@ -20,20 +20,27 @@ use crate::backend::ListingQuery;
 const PATIENCE_MS: u32 = 2_000;
 
 /// The session is the one that the page was rendered with; there is none where it was rendered without.
-pub fn session() -> Option<SessionInfo> {
+pub(crate) fn session() -> Option<SessionInfo> {
     None
 }
 
 /// One document.
-pub fn document(view: &'static str, key: String) -> impl Future<Output = Found> + Send {
+pub(crate) fn document(view: &'static str, key: String) -> impl Future<Output = Found> + Send {
     let path = format!("views/{view}/{}?", encode(&key));
     let answer = read(path);
     SendWrapper::new(async move { (key, answer.await) })
 }
 
 /// A page of a listing.
-pub fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Send {
-    let ListingQuery { view, listing, group, order, limit, cursor } = &query;
+pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Send {
+    let ListingQuery {
+        view,
+        listing,
+        group,
+        order,
+        limit,
+        cursor,
+    } = &query;
     let order = match order {
         Order::Asc => "asc",
         Order::Desc => "desc",
@@ -48,7 +55,7 @@ pub fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Send {
 }
 
 /// A page of the streams whose names begin with `prefix`.
-pub fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = StreamPage> + Send {
+pub(crate) fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = StreamPage> + Send {
     let mut path = format!("streams?prefix={}", encode(&prefix));
     if let Some(cursor) = cursor {
         let _ = write!(path, "&cursor={}", encode(&cursor));
@@ -57,18 +64,18 @@ pub fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = S
 }
 
 /// A page of a stream's events.
-pub fn stream(stream: String, from: u64) -> impl Future<Output = Events> + Send {
+pub(crate) fn stream(stream: String, from: u64) -> impl Future<Output = Events> + Send {
     let path = format!("streams/{}?from={from}", encode(&stream));
     SendWrapper::new(async move { get(&path).await })
 }
 
 /// Computes the hash chain again and folds every view again.
-pub async fn verify() -> Result<VerifyReport, Problem> {
+pub(crate) async fn verify() -> Result<VerifyReport, Problem> {
     get("verify").await
 }
 
 /// Sends a command. The same `key` again is the same command: nothing happens twice.
-pub async fn send(command: CommandRequest, key: Uuid) -> Result<CommandAnswer, Problem> {
+pub(crate) async fn send(command: CommandRequest, key: Uuid) -> Result<CommandAnswer, Problem> {
     let request = Request::post("/api/v1/commands")
         .header("idempotency-key", &key.to_string())
         .json(&command)
@@ -79,10 +86,14 @@ pub async fn send(command: CommandRequest, key: Uuid) -> Result<CommandAnswer, P
 /// Reads a view, not older than what this tab has written where that can be had in time. `path` ends where a parameter
 /// can be added.
 fn read<T: DeserializeOwned>(path: String) -> impl Future<Output = Result<T, Problem>> {
-    let after: Option<ConsistencyToken> = use_context::<Written>().and_then(|written| written.0.get_untracked());
+    let after: Option<ConsistencyToken> =
+        use_context::<Written>().and_then(|written| written.0.get_untracked());
     async move {
         if let Some(after) = after {
-            let waiting = format!("{path}after={}&timeout_ms={PATIENCE_MS}", encode(&after.to_string()));
+            let waiting = format!(
+                "{path}after={}&timeout_ms={PATIENCE_MS}",
+                encode(&after.to_string())
+            );
             match get(&waiting).await {
                 Err(problem) if problem.status == 503 => {}
                 answered => return answered,
@@ -98,12 +109,17 @@ async fn get<T: DeserializeOwned>(path: &str) -> Result<T, Problem> {
 
 async fn answer<T: DeserializeOwned>(response: Result<Response, gloo_net::Error>) -> Result<T, Problem> {
     let response = response.map_err(|error| unreachable_server(error.to_string()))?;
-    let text = response.text().await.map_err(|error| unreachable_server(error.to_string()))?;
+    let text = response
+        .text()
+        .await
+        .map_err(|error| unreachable_server(error.to_string()))?;
     if response.ok() {
         return serde_json::from_str(&text).map_err(|error| unreachable_server(error.to_string()));
     }
-    Err(serde_json::from_str(&text)
-        .unwrap_or_else(|_| Problem { status: response.status(), ..unreachable_server(response.status_text()) }))
+    Err(serde_json::from_str(&text).unwrap_or_else(|_| Problem {
+        status: response.status(),
+        ..unreachable_server(response.status_text())
+    }))
 }
 
 fn encode(text: &str) -> String {

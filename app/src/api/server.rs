@@ -7,16 +7,17 @@ use super::{Events, Found, Listed, StreamPage, unreachable_server};
 use crate::backend::{ListingQuery, SharedBackend};
 
 fn backend() -> Result<SharedBackend, Problem> {
-    use_context::<SharedBackend>().ok_or_else(|| unreachable_server("the page was rendered without a backend".into()))
+    use_context::<SharedBackend>()
+        .ok_or_else(|| unreachable_server("the page was rendered without a backend".into()))
 }
 
 /// Who is looking.
-pub fn session() -> Option<SessionInfo> {
+pub(crate) fn session() -> Option<SessionInfo> {
     backend().ok()?.session()
 }
 
 /// One document.
-pub fn document(view: &'static str, key: String) -> impl Future<Output = Found> + Send {
+pub(crate) fn document(view: &'static str, key: String) -> impl Future<Output = Found> + Send {
     let backend = backend();
     async move {
         let answer = match backend {
@@ -28,7 +29,7 @@ pub fn document(view: &'static str, key: String) -> impl Future<Output = Found> 
 }
 
 /// A page of a listing.
-pub fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Send {
+pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Send {
     let backend = backend();
     async move {
         let answer = match backend {
@@ -40,13 +41,13 @@ pub fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Send {
 }
 
 /// A page of the streams whose names begin with `prefix`.
-pub fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = StreamPage> + Send {
+pub(crate) fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = StreamPage> + Send {
     let backend = backend();
     async move { backend?.streams(&prefix, cursor.as_deref()).await }
 }
 
 /// A page of a stream's events.
-pub fn stream(stream: String, from: u64) -> impl Future<Output = Events> + Send {
+pub(crate) fn stream(stream: String, from: u64) -> impl Future<Output = Events> + Send {
     let backend = backend();
     async move { backend?.stream(&stream, from).await }
 }

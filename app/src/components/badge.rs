@@ -8,7 +8,7 @@ use crate::translations::i18n::{t_string, use_i18n};
 
 /// The status of an order.
 #[component]
-pub fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl IntoView {
+pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl IntoView {
     let i18n = use_i18n();
     let picture = Signal::derive(move || match status.get() {
         OrderStatus::Created | OrderStatus::Reserved => Picture::Clock,

@@ -6,9 +6,19 @@ use super::{Icon, Picture};
 
 /// Copies `text`. Its label names what is copied.
 #[component]
-pub fn Copy(#[prop(into)] text: String, #[prop(into)] label: Signal<&'static str>, #[prop(into)] done: Signal<&'static str>) -> impl IntoView {
+pub(crate) fn Copy(
+    #[prop(into)] text: String,
+    #[prop(into)] label: Signal<&'static str>,
+    #[prop(into)] done: Signal<&'static str>,
+) -> impl IntoView {
     let copied = RwSignal::new(false);
-    let picture = Signal::derive(move || if copied.get() { Picture::Check } else { Picture::Copy });
+    let picture = Signal::derive(move || {
+        if copied.get() {
+            Picture::Check
+        } else {
+            Picture::Copy
+        }
+    });
     let copy = move |_| {
         #[cfg(not(feature = "ssr"))]
         {
@@ -17,7 +27,12 @@ pub fn Copy(#[prop(into)] text: String, #[prop(into)] label: Signal<&'static str
             if !wasm_bindgen::JsValue::from(clipboard.clone()).is_undefined() {
                 let _ = clipboard.write_text(&text);
                 copied.set(true);
-                set_timeout(move || { let _ = copied.try_set(false); }, std::time::Duration::from_secs(2));
+                set_timeout(
+                    move || {
+                        let _ = copied.try_set(false);
+                    },
+                    std::time::Duration::from_secs(2),
+                );
             }
         }
         #[cfg(feature = "ssr")]

@@ -4,7 +4,11 @@ use leptos::prelude::*;
 
 /// An empty state. Its children are the button or link that makes the first one.
 #[component]
-pub fn EmptyState(#[prop(into)] title: Signal<&'static str>, #[prop(into)] text: Signal<&'static str>, children: Children) -> impl IntoView {
+pub(crate) fn EmptyState(
+    #[prop(into)] title: Signal<&'static str>,
+    #[prop(into)] text: Signal<&'static str>,
+    children: Children,
+) -> impl IntoView {
     view! {
         <div class="empty">
             <h2>{move || title.get()}</h2>

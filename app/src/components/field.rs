@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 /// A labelled text field. `error` is what is wrong with it.
 #[component]
-pub fn Field(
+pub(crate) fn Field(
     id: &'static str,
     name: &'static str,
     #[prop(into)] label: Signal<&'static str>,
@@ -19,7 +19,13 @@ pub fn Field(
     let error_id = format!("{id}-error");
     let described = {
         let (help_id, error_id) = (help_id.clone(), error_id.clone());
-        move || if error.get().is_some() { format!("{error_id} {help_id}") } else { help_id.clone() }
+        move || {
+            if error.get().is_some() {
+                format!("{error_id} {help_id}")
+            } else {
+                help_id.clone()
+            }
+        }
     };
     view! {
         <div class="field">

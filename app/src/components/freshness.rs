@@ -26,7 +26,10 @@ enum State {
 
 /// The mark of a view. `view` is its name.
 #[component]
-pub fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Option<Progress>>) -> impl IntoView {
+pub(crate) fn Freshness(
+    view: &'static str,
+    #[prop(into)] progress: Signal<Option<Progress>>,
+) -> impl IntoView {
     let i18n = use_i18n();
     let link = use_link();
     let written = use_context::<Written>();
@@ -45,7 +48,11 @@ pub fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Option<Progr
         (_, Some(1..)) => State::Behind,
         _ => State::Still,
     });
-    let as_of = move || progress.with(|progress| progress.as_ref().map(|progress| progress.as_of().to_string())).unwrap_or_default();
+    let as_of = move || {
+        progress
+            .with(|progress| progress.as_ref().map(|progress| progress.as_of().to_string()))
+            .unwrap_or_default()
+    };
     let milliseconds = use_milliseconds_behind(progress);
     let picture = Signal::derive(move || match state.get() {
         State::Live => Picture::Live,
@@ -56,7 +63,12 @@ pub fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Option<Progr
         (State::Live, _) => t_string!(i18n, freshness.live).to_owned(),
         (State::Still, _) => t_string!(i18n, freshness.as_of).to_owned(),
         (State::Unknown, _) => t_string!(i18n, freshness.unknown).to_owned(),
-        (State::Behind, Some(ms)) => t_string!(i18n, freshness.behind_ms, count = behind.get().unwrap_or(0), ms = ms),
+        (State::Behind, Some(ms)) => t_string!(
+            i18n,
+            freshness.behind_ms,
+            count = behind.get().unwrap_or(0),
+            ms = ms
+        ),
         (State::Behind, None) => t_string!(i18n, freshness.behind, count = behind.get().unwrap_or(0)),
     };
     let why = move || match state.get() {
@@ -68,7 +80,12 @@ pub fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Option<Progr
     let lane = move || {
         let token: ConsistencyToken = as_of().parse().unwrap_or_default();
         let partitions: Vec<_> = token.iter().map(|(partition, _)| partition.to_string()).collect();
-        t_string!(i18n, freshness.lane_is, view = view, partitions = partitions.join(", "))
+        t_string!(
+            i18n,
+            freshness.lane_is,
+            view = view,
+            partitions = partitions.join(", ")
+        )
     };
     let since = move || match milliseconds.get() {
         Some(ms) => t_string!(i18n, freshness.since_ms, ms = ms),
@@ -99,7 +116,8 @@ pub fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Option<Progr
 
 /// For how long the view has been behind: counted on here between what the server says.
 fn use_milliseconds_behind(progress: Signal<Option<Progress>>) -> Signal<Option<u64>> {
-    let since = Memo::new(move |_| progress.with(|progress| progress.as_ref().and_then(Progress::behind_since)));
+    let since =
+        Memo::new(move |_| progress.with(|progress| progress.as_ref().and_then(Progress::behind_since)));
     let milliseconds = RwSignal::new(None);
     #[cfg(not(feature = "ssr"))]
     Effect::new(move |running: Option<Option<IntervalHandle>>| {

@@ -7,7 +7,7 @@ use super::{Icon, Picture};
 use crate::translations::i18n::{t, t_string, use_i18n};
 
 /// One sentence about a problem: ours where the server could not be asked, and its own else.
-pub fn explain(problem: &Problem) -> String {
+pub(crate) fn explain(problem: &Problem) -> String {
     let i18n = use_i18n();
     match problem.status {
         0 => t_string!(i18n, problem.unreachable).to_owned(),
@@ -21,7 +21,7 @@ pub fn explain(problem: &Problem) -> String {
 
 /// Stands in place of what could not be shown.
 #[component]
-pub fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -> impl IntoView {
+pub(crate) fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -> impl IntoView {
     let i18n = use_i18n();
     view! {
         <div class="notice notice--danger" role="alert">
@@ -39,11 +39,13 @@ pub fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -> impl 
 
 /// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.
 #[component]
-pub fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> impl IntoView {
+pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> impl IntoView {
     let i18n = use_i18n();
     let node = NodeRef::<html::Div>::new();
     Effect::new(move || {
-        if message.with(Option::is_some) && let Some(node) = node.get() {
+        if message.with(Option::is_some)
+            && let Some(node) = node.get()
+        {
             let _ = node.focus();
         }
     });

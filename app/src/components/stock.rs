@@ -16,7 +16,7 @@ const FEW: u32 = 5;
 
 /// How many are left.
 #[component]
-pub fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
+pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
     let i18n = use_i18n();
     let level = move || match available.get() {
         0 => "none",
@@ -38,12 +38,29 @@ pub fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
 
 /// Puts one of a product into the basket. Where that cannot be done, it says why.
 #[component]
-pub fn AddToBasket(#[prop(into)] product: Signal<Option<ProductDocument>>) -> impl IntoView {
+pub(crate) fn AddToBasket(#[prop(into)] product: Signal<Option<ProductDocument>>) -> impl IntoView {
     let i18n = use_i18n();
     let basket = use_basket();
-    let sku = Memo::new(move |_| product.with(|product| product.as_ref().map(|product| product.sku.clone())).unwrap_or_default());
-    let name = move || product.with(|product| product.as_ref().map(|product| product.name.clone()).unwrap_or_default());
-    let sold_out = move || product.with(|product| product.as_ref().is_none_or(|product| product.available == 0 || !product.on_sale()));
+    let sku = Memo::new(move |_| {
+        product
+            .with(|product| product.as_ref().map(|product| product.sku.clone()))
+            .unwrap_or_default()
+    });
+    let name = move || {
+        product.with(|product| {
+            product
+                .as_ref()
+                .map(|product| product.name.clone())
+                .unwrap_or_default()
+        })
+    };
+    let sold_out = move || {
+        product.with(|product| {
+            product
+                .as_ref()
+                .is_none_or(|product| product.available == 0 || !product.on_sale())
+        })
+    };
     let inside = move || basket.read().quantity(&sku.get());
     view! {
         <div class="add needs-script">

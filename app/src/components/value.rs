@@ -7,9 +7,19 @@ use crate::format::{decimal, fixed_money, fixed_time, local_money, local_time, u
 
 /// An amount of money, in the reader's locale once the page is alive.
 #[component]
-pub fn Price(#[prop(into)] amount: Signal<Option<Money>>) -> impl IntoView {
+pub(crate) fn Price(#[prop(into)] amount: Signal<Option<Money>>) -> impl IntoView {
     let alive = use_alive();
-    let text = move || amount.with(|amount| amount.as_ref().map(|money| if alive.get() { local_money(money) } else { fixed_money(money) }));
+    let text = move || {
+        amount.with(|amount| {
+            amount.as_ref().map(|money| {
+                if alive.get() {
+                    local_money(money)
+                } else {
+                    fixed_money(money)
+                }
+            })
+        })
+    };
     let value = move || amount.with(|amount| amount.as_ref().map(decimal));
     view! {
         <data class="money" value=value>
@@ -20,7 +30,7 @@ pub fn Price(#[prop(into)] amount: Signal<Option<Money>>) -> impl IntoView {
 
 /// An instant, in the reader's locale once the page is alive; the exact one is in the tooltip.
 #[component]
-pub fn When(#[prop(into)] at: Signal<Timestamp>) -> impl IntoView {
+pub(crate) fn When(#[prop(into)] at: Signal<Timestamp>) -> impl IntoView {
     let alive = use_alive();
     let exact = move || at.get().to_string();
     view! {
@@ -35,7 +45,7 @@ const SHOWN: usize = 8;
 
 /// An id, shortened; the whole is in the tooltip.
 #[component]
-pub fn Id(#[prop(into)] id: String) -> impl IntoView {
+pub(crate) fn Id(#[prop(into)] id: String) -> impl IntoView {
     let short = match id.char_indices().rev().nth(SHOWN - 1) {
         Some((at, _)) if at > 1 => format!("…{}", &id[at..]),
         _ => id.clone(),
@@ -45,7 +55,7 @@ pub fn Id(#[prop(into)] id: String) -> impl IntoView {
 
 /// The class that lets something flash once for each change: two names take turns, because an animation starts anew
 /// only under another name.
-pub fn flash(revision: u32) -> &'static str {
+pub(crate) fn flash(revision: u32) -> &'static str {
     match revision {
         0 => "",
         odd if odd % 2 == 1 => "flash-odd",

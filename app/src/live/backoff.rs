@@ -33,7 +33,10 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_its_cap() {
         let longest: Vec<_> = (0..9).map(|attempt| delay(attempt, 1.0)).collect();
-        assert_eq!(longest, [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+        assert_eq!(
+            longest,
+            [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]
+        );
         assert_eq!(delay(u32::MAX, 1.0), CAP);
     }
 

@@ -22,7 +22,11 @@ pub struct DocumentFold {
 impl DocumentFold {
     /// From a snapshot.
     pub fn new(data: Option<Value>, as_of: ConsistencyToken, generation: u64, behind: u64) -> Self {
-        Self { data, revision: 0, progress: Progress::at(as_of, generation, behind) }
+        Self {
+            data,
+            revision: 0,
+            progress: Progress::at(as_of, generation, behind),
+        }
     }
 
     /// There is no such document, or not yet; nothing has been seen.
@@ -33,7 +37,13 @@ impl DocumentFold {
     /// Folds one frame of its subscription. True where what is shown, or how true it is, has changed.
     pub fn apply(&mut self, frame: ServerFrame, now: Millis) -> bool {
         match frame {
-            ServerFrame::Snapshot { as_of, generation, behind, data, .. } => {
+            ServerFrame::Snapshot {
+                as_of,
+                generation,
+                behind,
+                data,
+                ..
+            } => {
                 let data = match data {
                     SnapshotData::Document(data) => Some(data).filter(|data| !data.is_null()),
                     SnapshotData::Rows(_) => None,
@@ -49,7 +59,9 @@ impl DocumentFold {
                 self.revision += 1;
             }
             ServerFrame::CaughtUp { as_of, .. } => self.progress.caught_up(as_of),
-            ServerFrame::Behind { behind, behind_ms, .. } => self.progress.fell_behind(behind, behind_ms, now),
+            ServerFrame::Behind {
+                behind, behind_ms, ..
+            } => self.progress.fell_behind(behind, behind_ms, now),
             ServerFrame::Result { .. } | ServerFrame::Error { .. } | ServerFrame::Ping => return false,
         }
         true
@@ -66,8 +78,19 @@ mod tests {
     use super::*;
 
     fn change(as_of: &str, data: Option<Value>) -> ServerFrame {
-        let event = ChangeCause { id: uuid::Uuid::nil(), event_type: "OrderConfirmed".into(), position: 1 };
-        ServerFrame::Change { id: 1, as_of: as_of.parse().unwrap(), key: "a".into(), data, sort: None, event }
+        let event = ChangeCause {
+            id: uuid::Uuid::nil(),
+            event_type: "OrderConfirmed".into(),
+            position: 1,
+        };
+        ServerFrame::Change {
+            id: 1,
+            as_of: as_of.parse().unwrap(),
+            key: "a".into(),
+            data,
+            sort: None,
+            event,
+        }
     }
 
     #[test]

@@ -33,7 +33,12 @@ pub struct LiveRow {
 
 impl From<Row> for LiveRow {
     fn from(row: Row) -> Self {
-        Self { key: row.key, sort: row.sort, data: row.data, revision: 0 }
+        Self {
+            key: row.key,
+            sort: row.sort,
+            data: row.data,
+            revision: 0,
+        }
     }
 }
 
@@ -50,9 +55,20 @@ pub struct ListingFold {
 impl ListingFold {
     /// From the answer of a query.
     pub fn new(order: Order, answer: ListingAnswer) -> Self {
-        let ListingAnswer { data, next, as_of, behind, generation } = answer;
+        let ListingAnswer {
+            data,
+            next,
+            as_of,
+            behind,
+            generation,
+        } = answer;
         let rows = data.into_iter().map(LiveRow::from).collect();
-        Self { order, rows, next, progress: Progress::at(as_of, generation, behind) }
+        Self {
+            order,
+            rows,
+            next,
+            progress: Progress::at(as_of, generation, behind),
+        }
     }
 
     /// The rows, in order.
@@ -73,15 +89,37 @@ impl ListingFold {
     /// Folds one frame of its subscription. True where what is shown, or how true it is, has changed.
     pub fn apply(&mut self, frame: ServerFrame, now: Millis) -> bool {
         match frame {
-            ServerFrame::Snapshot { as_of, generation, behind, data, next, .. } => {
+            ServerFrame::Snapshot {
+                as_of,
+                generation,
+                behind,
+                data,
+                next,
+                ..
+            } => {
                 let rows = match data {
                     SnapshotData::Rows(rows) => rows,
                     SnapshotData::Document(_) => Vec::new(),
                 };
-                *self = Self::new(self.order, ListingAnswer { data: rows, next, as_of, behind, generation });
+                *self = Self::new(
+                    self.order,
+                    ListingAnswer {
+                        data: rows,
+                        next,
+                        as_of,
+                        behind,
+                        generation,
+                    },
+                );
                 true
             }
-            ServerFrame::Change { as_of, key, data, sort, .. } => {
+            ServerFrame::Change {
+                as_of,
+                key,
+                data,
+                sort,
+                ..
+            } => {
                 let new = self.progress.advance(&as_of, &key);
                 if new {
                     self.change(key, data, sort);
@@ -92,7 +130,9 @@ impl ListingFold {
                 self.progress.caught_up(as_of);
                 true
             }
-            ServerFrame::Behind { behind, behind_ms, .. } => {
+            ServerFrame::Behind {
+                behind, behind_ms, ..
+            } => {
                 self.progress.fell_behind(behind, behind_ms, now);
                 true
             }
@@ -101,7 +141,11 @@ impl ListingFold {
     }
 
     fn change(&mut self, key: String, data: Option<Value>, sort: Option<String>) {
-        let was = self.rows.iter().position(|row| row.key == key).map(|at| self.rows.remove(at));
+        let was = self
+            .rows
+            .iter()
+            .position(|row| row.key == key)
+            .map(|at| self.rows.remove(at));
         let Some(data) = data else { return };
         let (sort, revision) = match (sort, was) {
             (Some(sort), Some(was)) => (sort, was.revision + 1),
@@ -109,8 +153,15 @@ impl ListingFold {
             (Some(sort), None) => (sort, 1),
             (None, None) => return,
         };
-        let row = LiveRow { key, sort, data, revision };
-        let place = self.rows.partition_point(|other| self.compare(other, &row) == Ordering::Less);
+        let row = LiveRow {
+            key,
+            sort,
+            data,
+            revision,
+        };
+        let place = self
+            .rows
+            .partition_point(|other| self.compare(other, &row) == Ordering::Less);
         if place == self.rows.len() && self.next.is_some() {
             return;
         }
@@ -157,7 +208,11 @@ mod tests {
     use super::*;
 
     fn answer(as_of: &str, rows: &[(&str, &str)], next: Option<&str>) -> ListingAnswer {
-        let row = |(key, sort): &(&str, &str)| Row { key: (*key).into(), sort: (*sort).into(), data: json!(0) };
+        let row = |(key, sort): &(&str, &str)| Row {
+            key: (*key).into(),
+            sort: (*sort).into(),
+            data: json!(0),
+        };
         ListingAnswer {
             data: rows.iter().map(row).collect(),
             next: next.map(str::to_owned),
@@ -178,7 +233,11 @@ mod tests {
             key: key.into(),
             data,
             sort: sort.map(str::to_owned),
-            event: ChangeCause { id: uuid::Uuid::nil(), event_type: "OrderCreated".into(), position: 1 },
+            event: ChangeCause {
+                id: uuid::Uuid::nil(),
+                event_type: "OrderCreated".into(),
+                position: 1,
+            },
         }
     }
 
@@ -219,7 +278,10 @@ mod tests {
         let mut fold = newest_first(Some("after b"));
         fold.apply(change("0:4", "a", Some(json!(1)), Some("1")), 0);
         assert_eq!(keys(&fold), "cb");
-        assert!(!fold.extend(answer("0:3", &[("a", "1")], None)), "the page is older than the change");
+        assert!(
+            !fold.extend(answer("0:3", &[("a", "1")], None)),
+            "the page is older than the change"
+        );
         assert!(fold.extend(answer("0:4", &[("b", "2"), ("a", "1")], None)));
         assert_eq!((keys(&fold), fold.next()), ("cba".to_owned(), None));
     }
@@ -232,11 +294,18 @@ mod tests {
             as_of: "0:1".parse().unwrap(),
             generation: 2,
             behind: 4,
-            data: SnapshotData::Rows(vec![Row { key: "z".into(), sort: "1".into(), data: json!(1) }]),
+            data: SnapshotData::Rows(vec![Row {
+                key: "z".into(),
+                sort: "1".into(),
+                data: json!(1),
+            }]),
             next: None,
         };
         assert!(fold.apply(snapshot, 0));
-        assert_eq!((keys(&fold), fold.progress.generation(), fold.progress.behind()), ("z".into(), 2, 4));
+        assert_eq!(
+            (keys(&fold), fold.progress.generation(), fold.progress.behind()),
+            ("z".into(), 2, 4)
+        );
     }
 
     #[test]
@@ -244,7 +313,15 @@ mod tests {
         let mut fold = newest_first(None);
         for n in 0..MAX_ROWS as u64 + 5 {
             let at = n + 10;
-            fold.apply(change(&format!("0:{at}"), &format!("k{at}"), Some(json!(1)), Some(&format!("{at:09}"))), 0);
+            fold.apply(
+                change(
+                    &format!("0:{at}"),
+                    &format!("k{at}"),
+                    Some(json!(1)),
+                    Some(&format!("{at:09}")),
+                ),
+                0,
+            );
         }
         assert_eq!(fold.rows().len(), MAX_ROWS);
     }

@@ -21,7 +21,13 @@ pub struct Progress {
 impl Progress {
     /// At a snapshot.
     pub fn at(as_of: ConsistencyToken, generation: u64, behind: u64) -> Self {
-        Self { as_of, partial: None, generation, behind, behind_since: None }
+        Self {
+            as_of,
+            partial: None,
+            generation,
+            behind,
+            behind_since: None,
+        }
     }
 
     /// What is shown contains everything up to here.
@@ -124,6 +130,9 @@ mod tests {
         progress.caught_up(token("0:4"));
         assert_eq!(progress.behind(), 3);
         progress.caught_up(token("0:8"));
-        assert_eq!((progress.behind(), progress.behind_since(), progress.as_of()), (0, None, &token("0:8")));
+        assert_eq!(
+            (progress.behind(), progress.behind_since(), progress.as_of()),
+            (0, None, &token("0:8"))
+        );
     }
 }

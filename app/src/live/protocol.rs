@@ -150,7 +150,11 @@ impl Protocol {
 
     /// Begins to connect; once is enough.
     pub fn start(&mut self, now: Millis) -> Vec<Action> {
-        if self.state == State::Idle { self.connect(now) } else { Vec::new() }
+        if self.state == State::Idle {
+            self.connect(now)
+        } else {
+            Vec::new()
+        }
     }
 
     /// Follows something, from `seen` on where there is a snapshot already. Answers the id of the subscription.
@@ -180,15 +184,23 @@ impl Protocol {
         if connection != self.connection || !matches!(self.state, State::Connecting { .. }) {
             return Vec::new();
         }
-        self.state = State::Open { since: now, heard: now };
+        self.state = State::Open {
+            since: now,
+            heard: now,
+        };
         self.was_live = true;
         self.online = true;
-        self.subscriptions.iter().map(|(id, subscription)| Action::Send(subscription.frame(*id))).collect()
+        self.subscriptions
+            .iter()
+            .map(|(id, subscription)| Action::Send(subscription.frame(*id)))
+            .collect()
     }
 
     /// A frame arrived.
     pub fn received(&mut self, connection: u64, frame: ServerFrame, now: Millis) -> Vec<Action> {
-        let State::Open { since, .. } = self.state else { return Vec::new() };
+        let State::Open { since, .. } = self.state else {
+            return Vec::new();
+        };
         if connection != self.connection {
             return Vec::new();
         }
@@ -203,7 +215,9 @@ impl Protocol {
             ServerFrame::Result { .. } | ServerFrame::Error { id: None, .. } => return Vec::new(),
         };
         // A frame that was on its way when its subscription ended has no one to go to.
-        let Some(subscription) = self.subscriptions.get_mut(&id) else { return Vec::new() };
+        let Some(subscription) = self.subscriptions.get_mut(&id) else {
+            return Vec::new();
+        };
         subscription.note(&frame);
         vec![Action::Deliver(id, frame)]
     }
@@ -257,7 +271,9 @@ impl Protocol {
             State::Open { since, .. } if now.saturating_sub(since) >= STABLE => self.failures = 0,
             State::Open { .. } | State::Connecting { .. } => {}
         }
-        self.state = State::Waiting { until: now + backoff::delay(self.failures, random) };
+        self.state = State::Waiting {
+            until: now + backoff::delay(self.failures, random),
+        };
         self.failures += 1;
         // Whatever the lost connection still says is not heard.
         self.connection += 1;
@@ -266,8 +282,10 @@ impl Protocol {
 
 impl Subscription {
     fn frame(&self, id: u64) -> ClientFrame {
-        let (resume, generation) =
-            self.seen.clone().map_or((None, None), |seen| (Some(seen.token), Some(seen.generation)));
+        let (resume, generation) = self
+            .seen
+            .clone()
+            .map_or((None, None), |seen| (Some(seen.token), Some(seen.generation)));
         match self.target.clone() {
             Target::Document { view, key } => ClientFrame::Subscribe {
                 id,
@@ -280,7 +298,13 @@ impl Subscription {
                 resume,
                 generation,
             },
-            Target::Listing { view, listing, group, order, limit } => ClientFrame::Subscribe {
+            Target::Listing {
+                view,
+                listing,
+                group,
+                order,
+                limit,
+            } => ClientFrame::Subscribe {
                 id,
                 view,
                 key: None,
@@ -297,8 +321,13 @@ impl Subscription {
     /// Remembers what a frame has shown.
     fn note(&mut self, frame: &ServerFrame) {
         match frame {
-            ServerFrame::Snapshot { as_of, generation, .. } => {
-                self.seen = Some(Seen { token: as_of.clone(), generation: *generation });
+            ServerFrame::Snapshot {
+                as_of, generation, ..
+            } => {
+                self.seen = Some(Seen {
+                    token: as_of.clone(),
+                    generation: *generation,
+                });
                 self.newest = Some(as_of.clone());
             }
             ServerFrame::Change { as_of, .. } => {

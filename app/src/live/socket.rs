@@ -43,7 +43,11 @@ struct Inner {
 }
 
 /// The time, as the protocol counts it. It jumps when a sleeping machine wakes, and so a dead connection is noticed at once.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970 fit")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds since 1970 fit"
+)]
 pub fn now() -> Millis {
     js_sys::Date::now() as Millis
 }
@@ -127,7 +131,8 @@ impl Socket {
             // The task that holds the connection ends when nobody can send to it, and its end closes it.
             Action::Close => self.0.borrow_mut().outgoing = None,
             Action::Send(frame) => {
-                if let (Some(outgoing), Ok(text)) = (&self.0.borrow().outgoing, serde_json::to_string(&frame)) {
+                if let (Some(outgoing), Ok(text)) = (&self.0.borrow().outgoing, serde_json::to_string(&frame))
+                {
                     // A connection that is gone reports its end by itself.
                     let _ = outgoing.unbounded_send(Message::Text(text));
                 }
@@ -158,7 +163,9 @@ impl Socket {
 
 /// Holds one connection from its first attempt to its end.
 async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Message>) {
-    if let Some(mut websocket) = live_url().and_then(|url| WebSocket::open_with_protocol(&url, SUBPROTOCOL).ok()) {
+    if let Some(mut websocket) =
+        live_url().and_then(|url| WebSocket::open_with_protocol(&url, SUBPROTOCOL).ok())
+    {
         // Ready is also what a failed attempt is.
         let _ = poll_fn(|context| websocket.poll_ready_unpin(context)).await;
         if matches!(websocket.state(), State::Open) {
@@ -172,7 +179,9 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
             match event {
                 Either::Left(Some(Ok(Message::Text(text)))) => match serde_json::from_str(&text) {
                     Ok(frame) => socket.step(|protocol| protocol.received(connection, frame, now())),
-                    Err(error) => leptos::logging::warn!("a frame of the live connection cannot be read: {error}"),
+                    Err(error) => {
+                        leptos::logging::warn!("a frame of the live connection cannot be read: {error}")
+                    }
                 },
                 Either::Left(Some(Ok(Message::Bytes(_)))) => {}
                 Either::Left(Some(Err(_)) | None) | Either::Right(None) => break,
@@ -189,6 +198,10 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
 
 fn live_url() -> Option<String> {
     let location = window().location();
-    let scheme = if location.protocol().ok()? == "https:" { "wss" } else { "ws" };
+    let scheme = if location.protocol().ok()? == "https:" {
+        "wss"
+    } else {
+        "ws"
+    };
     Some(format!("{scheme}://{}/api/v1/live", location.host().ok()?))
 }

@@ -10,12 +10,7 @@ use domain::wire::{Problem, SessionInfo};
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
-use super::{
-    document::DocumentFold,
-    listing::ListingFold,
-    progress::Progress,
-    protocol::Link,
-};
+use super::{document::DocumentFold, listing::ListingFold, progress::Progress, protocol::Link};
 use crate::{
     api::{self, Found, Listed},
     backend::ListingQuery,
@@ -103,7 +98,10 @@ impl<D> LiveListing<D> {
         let adopting = Some((query, answer.as_of.to_string()));
         // A page that renders again for another reason must not fall back to what it began with.
         if self.adopted.with_value(|adopted| *adopted != adopting) {
-            let order = adopting.as_ref().map(|(query, _)| query.order).unwrap_or_default();
+            let order = adopting
+                .as_ref()
+                .map(|(query, _)| query.order)
+                .unwrap_or_default();
             self.adopted.set_value(adopting);
             self.fold.set(Some(ListingFold::new(order, answer)));
         }
@@ -120,7 +118,8 @@ impl<D> LiveListing<D> {
 
     /// Whether there is no row.
     pub fn is_empty(self) -> bool {
-        self.fold.with(|fold| fold.as_ref().is_none_or(|fold| fold.rows().is_empty()))
+        self.fold
+            .with(|fold| fold.as_ref().is_none_or(|fold| fold.rows().is_empty()))
     }
 
     /// How far it has come.
@@ -131,7 +130,8 @@ impl<D> LiveListing<D> {
 
     /// Whether there are more rows than are shown.
     pub fn has_more(self) -> bool {
-        self.fold.with(|fold| fold.as_ref().is_some_and(|fold| fold.next().is_some()))
+        self.fold
+            .with(|fold| fold.as_ref().is_some_and(|fold| fold.next().is_some()))
     }
 
     /// Whether more rows are on their way.
@@ -197,7 +197,12 @@ pub fn use_live_document<D>(
     let answer = Resource::new(key, move |key| api::document(view, key));
     #[cfg(not(feature = "ssr"))]
     follow::document(view, answer, fold);
-    LiveDocument { fold, adopted: StoredValue::new(None), answer, document: PhantomData }
+    LiveDocument {
+        fold,
+        adopted: StoredValue::new(None),
+        answer,
+        document: PhantomData,
+    }
 }
 
 impl<D> LiveDocument<D> {

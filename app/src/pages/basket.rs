@@ -1,10 +1,7 @@
 //! The basket: what is in it, what it costs, and the button that orders it. Prices and stock are live; the basket itself
 //! is in this browser.
 
-use domain::{
-    money::Money,
-    view::products::ProductDocument,
-};
+use domain::{money::Money, view::products::ProductDocument};
 use leptos::prelude::*;
 
 use super::{Inside, PageHead, shop::products};
@@ -22,7 +19,7 @@ use checkout::Checkout;
 
 /// `/basket`.
 #[component]
-pub fn BasketPage() -> impl IntoView {
+pub(crate) fn BasketPage() -> impl IntoView {
     view! {
         <Inside>
             <Contents />
@@ -54,7 +51,12 @@ fn Contents() -> impl IntoView {
 fn total(lines: &[(String, u32)], products: &[ProductDocument]) -> Option<Money> {
     let mut total: Option<Money> = None;
     for (sku, quantity) in lines {
-        let price = products.iter().find(|product| product.sku == *sku)?.price.as_ref()?.times(*quantity)?;
+        let price = products
+            .iter()
+            .find(|product| product.sku == *sku)?
+            .price
+            .as_ref()?
+            .times(*quantity)?;
         total = Some(match total {
             Some(total) => total.plus(&price)?,
             None => price,
@@ -69,7 +71,12 @@ fn Lines(listing: LiveListing<ProductDocument>) -> impl IntoView {
     let alive = use_alive();
     let basket = use_basket();
     let lines = Memo::new(move |_| {
-        basket.read().lines().iter().map(|line| (line.sku.clone(), line.quantity)).collect::<Vec<_>>()
+        basket
+            .read()
+            .lines()
+            .iter()
+            .map(|line| (line.sku.clone(), line.quantity))
+            .collect::<Vec<_>>()
     });
     let skus = move || lines.with(|lines| lines.iter().map(|(sku, _)| sku.clone()).collect::<Vec<_>>());
     let sum = Signal::derive(move || lines.with(|lines| total(lines, &listing.documents())));
@@ -126,16 +133,29 @@ fn Line(
     let product = Memo::new(move |_| row.get().map(|(product, _)| product));
     let sku = StoredValue::new(sku);
     let quantity = Memo::new(move |_| sku.with_value(|sku| basket.read().quantity(sku)));
-    let name = move || product.get().map_or_else(|| sku.get_value(), |product| product.name);
-    let price = Signal::derive(move || product.with(|product| product.as_ref().and_then(|product| product.price.clone())));
+    let name = move || {
+        product
+            .get()
+            .map_or_else(|| sku.get_value(), |product| product.name)
+    };
+    let price = Signal::derive(move || {
+        product.with(|product| product.as_ref().and_then(|product| product.price.clone()))
+    });
     let sum = Signal::derive(move || price.get().and_then(|price| price.times(quantity.get())));
-    let available = Signal::derive(move || product.with(|product| product.as_ref().map_or(0, |product| product.available)));
+    let available = Signal::derive(move || {
+        product.with(|product| product.as_ref().map_or(0, |product| product.available))
+    });
     let set = move |quantity: u32| {
         sku.with_value(|sku| basket.change(|basket| basket.set(sku, quantity)));
     };
     let error = move || {
         violations.with(|violations| {
-            sku.with_value(|sku| violations.iter().find(|(of, _)| of == sku).map(|(_, message)| message.clone()))
+            sku.with_value(|sku| {
+                violations
+                    .iter()
+                    .find(|(of, _)| of == sku)
+                    .map(|(_, message)| message.clone())
+            })
         })
     };
     let error_id = format!("error-{}", sku.get_value());

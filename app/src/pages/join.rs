@@ -18,9 +18,13 @@ pub(super) const MAX_NAME: u16 = 40;
 pub(super) fn JoinForm(#[prop(into)] code: String) -> impl IntoView {
     let i18n = use_i18n();
     let query = use_query_map();
-    let problem = move |named: &str| query.with(|query| query.get_str("code").is_some() && query.get_str("problem") == Some(named));
-    let code_error = Signal::derive(move || problem("unknown-code").then(|| t_string!(i18n, join.unknown_code)));
-    let name_error = Signal::derive(move || problem("display-name").then(|| t_string!(i18n, join.display_name_wrong)));
+    let problem = move |named: &str| {
+        query.with(|query| query.get_str("code").is_some() && query.get_str("problem") == Some(named))
+    };
+    let code_error =
+        Signal::derive(move || problem("unknown-code").then(|| t_string!(i18n, join.unknown_code)));
+    let name_error =
+        Signal::derive(move || problem("display-name").then(|| t_string!(i18n, join.display_name_wrong)));
     view! {
         <form method="post" action="/session/join" class="form">
             <Field
@@ -50,9 +54,11 @@ pub(super) fn JoinForm(#[prop(into)] code: String) -> impl IntoView {
 
 /// `/join/{code}`: the form, with the code filled in.
 #[component]
-pub fn JoinPage() -> impl IntoView {
+pub(crate) fn JoinPage() -> impl IntoView {
     let i18n = use_i18n();
-    let code = use_params_map().with_untracked(|params| params.get("code")).unwrap_or_default();
+    let code = use_params_map()
+        .with_untracked(|params| params.get("code"))
+        .unwrap_or_default();
     view! {
         <Title text=move || t_string!(i18n, join.title) />
         <section class="panel panel--narrow">

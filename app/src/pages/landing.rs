@@ -13,10 +13,12 @@ use crate::{
 
 /// The landing page.
 #[component]
-pub fn LandingPage() -> impl IntoView {
+pub(crate) fn LandingPage() -> impl IntoView {
     let i18n = use_i18n();
     let query = use_query_map();
-    let code = query.with_untracked(|query| query.get("code")).unwrap_or_default();
+    let code = query
+        .with_untracked(|query| query.get("code"))
+        .unwrap_or_default();
     let message = Signal::derive(move || {
         let sentence = query.with(|query| match query.get_str("problem")? {
             "unknown-code" => Some(t_string!(i18n, join.unknown_code)),
@@ -86,7 +88,9 @@ fn OpenForm() -> impl IntoView {
     let i18n = use_i18n();
     let query = use_query_map();
     let name_error = Signal::derive(move || {
-        let here = query.with(|query| query.get_str("code").is_none() && query.get_str("problem") == Some("display-name"));
+        let here = query.with(|query| {
+            query.get_str("code").is_none() && query.get_str("problem") == Some("display-name")
+        });
         here.then(|| t_string!(i18n, join.display_name_wrong))
     });
     view! {

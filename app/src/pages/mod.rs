@@ -11,16 +11,16 @@ mod shop;
 mod stream;
 mod streams;
 
-pub use basket::BasketPage;
-pub use join::JoinPage;
-pub use landing::LandingPage;
-pub use not_found::NotFoundPage;
-pub use order::OrderPage;
-pub use orders::OrdersPage;
-pub use product::ProductPage;
-pub use shop::ShopPage;
-pub use stream::StreamPage;
-pub use streams::StreamsPage;
+pub(crate) use basket::BasketPage;
+pub(crate) use join::JoinPage;
+pub(crate) use landing::LandingPage;
+pub(crate) use not_found::NotFoundPage;
+pub(crate) use order::OrderPage;
+pub(crate) use orders::OrdersPage;
+pub(crate) use product::ProductPage;
+pub(crate) use shop::ShopPage;
+pub(crate) use stream::StreamPage;
+pub(crate) use streams::StreamsPage;
 
 use leptos::prelude::*;
 use leptos_meta::Title;

@@ -10,7 +10,7 @@ use crate::{
 
 /// Says that there is no such page, to people and in the HTTP status.
 #[component]
-pub fn NotFoundPage() -> impl IntoView {
+pub(crate) fn NotFoundPage() -> impl IntoView {
     let i18n = use_i18n();
     if let Some(StatusSetter(set_status)) = use_context::<StatusSetter>() {
         set_status(404);

@@ -22,7 +22,7 @@ use actions::Actions;
 
 /// `/orders/{id}`.
 #[component]
-pub fn OrderPage() -> impl IntoView {
+pub(crate) fn OrderPage() -> impl IntoView {
     view! {
         <Inside>
             <Watched />
@@ -93,9 +93,23 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
         move |_| order.with(|order| order.as_ref().map_or(first, |order| order.status))
     });
     let reason = move || order.with(|order| order.as_ref().and_then(|order| order.reason.clone()));
-    let history = Memo::new(move |_| order.with(|order| order.as_ref().map(|order| order.history.clone()).unwrap_or_default()));
+    let history = Memo::new(move |_| {
+        order.with(|order| {
+            order
+                .as_ref()
+                .map(|order| order.history.clone())
+                .unwrap_or_default()
+        })
+    });
     let flashing = move || shown.with(|shown| flash(shown.as_ref().map_or(0, |(_, revision)| *revision)));
-    let OrderDocument { id, customer, lines, total, placed_at, .. } = first;
+    let OrderDocument {
+        id,
+        customer,
+        lines,
+        total,
+        placed_at,
+        ..
+    } = first;
     let stream = format!("order-{id}");
     Some(view! {
         <PageHead title=Signal::derive(move || t_string!(i18n, order.title).to_owned())>
@@ -177,7 +191,14 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
 /// One event of the order's life.
 #[component]
 fn Entry(entry: HistoryEntry) -> impl IntoView {
-    let HistoryEntry { at, event, event_id, status, by, reason } = entry;
+    let HistoryEntry {
+        at,
+        event,
+        event_id,
+        status,
+        by,
+        reason,
+    } = entry;
     view! {
         <li data-event=event_id.to_string()>
             <p class="time-line__event"><code>{event}</code><StatusBadge status=Signal::stored(status) /></p>

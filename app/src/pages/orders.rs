@@ -14,7 +14,7 @@ use crate::{
 
 /// `/orders`.
 #[component]
-pub fn OrdersPage() -> impl IntoView {
+pub(crate) fn OrdersPage() -> impl IntoView {
     view! {
         <Inside>
             <Orders />
@@ -27,7 +27,9 @@ fn query() -> ListingQuery {
     ListingQuery {
         view: "orders".to_owned(),
         listing: if own.is_some() { "by_customer" } else { "all" }.to_owned(),
-        group: own.map(|session| session.actor_id.to_string()).unwrap_or_default(),
+        group: own
+            .map(|session| session.actor_id.to_string())
+            .unwrap_or_default(),
         order: Order::Desc,
         limit: PAGE_ROWS,
         cursor: None,
@@ -108,7 +110,9 @@ fn OrderRow(id: String, order: Memo<Shown<OrderDocument>>) -> impl IntoView {
     let of = move |order: &Shown<OrderDocument>| order.as_ref().map(|(order, _)| order.clone());
     // A row without a document is a row on its way out.
     let first = order.with_untracked(of)?;
-    let status = Memo::new(move |_| order.with(|order| order.as_ref().map_or(first.status, |(order, _)| order.status)));
+    let status = Memo::new(move |_| {
+        order.with(|order| order.as_ref().map_or(first.status, |(order, _)| order.status))
+    });
     let items: u32 = first.lines.iter().map(|line| line.quantity).sum();
     let flashing = move || order.with(|order| flash(order.as_ref().map_or(0, |(_, revision)| *revision)));
     Some(view! {

@@ -13,7 +13,7 @@ use crate::{
 
 /// `/shop/{sku}`.
 #[component]
-pub fn ProductPage() -> impl IntoView {
+pub(crate) fn ProductPage() -> impl IntoView {
     view! {
         <Inside>
             <Watched />
@@ -42,13 +42,31 @@ fn Watched() -> impl IntoView {
 fn Product(document: LiveDocument<ProductDocument>) -> impl IntoView {
     let i18n = use_i18n();
     let shown = document.shown();
-    let exists = Memo::new(move |_| shown.with(|shown: &Shown<_>| shown.as_ref().is_some_and(|(product, _): &(ProductDocument, _)| !product.name.is_empty())));
+    let exists = Memo::new(move |_| {
+        shown.with(|shown: &Shown<_>| {
+            shown
+                .as_ref()
+                .is_some_and(|(product, _): &(ProductDocument, _)| !product.name.is_empty())
+        })
+    });
     let product = Signal::derive(move || shown.get().map(|(product, _)| product));
-    let name = Signal::derive(move || product.with(|product| product.as_ref().map(|product| product.name.clone())).unwrap_or_default());
-    let sku = move || product.with(|product| product.as_ref().map(|product| product.sku.clone())).unwrap_or_default();
+    let name = Signal::derive(move || {
+        product
+            .with(|product| product.as_ref().map(|product| product.name.clone()))
+            .unwrap_or_default()
+    });
+    let sku = move || {
+        product
+            .with(|product| product.as_ref().map(|product| product.sku.clone()))
+            .unwrap_or_default()
+    };
     let text = move || product.with(|product| product.as_ref().map(|product| product.description.clone()));
-    let price = Signal::derive(move || product.with(|product| product.as_ref().and_then(|product| product.price.clone())));
-    let available = Signal::derive(move || product.with(|product| product.as_ref().map_or(0, |product| product.available)));
+    let price = Signal::derive(move || {
+        product.with(|product| product.as_ref().and_then(|product| product.price.clone()))
+    });
+    let available = Signal::derive(move || {
+        product.with(|product| product.as_ref().map_or(0, |product| product.available))
+    });
     let retired = move || product.with(|product| product.as_ref().is_some_and(|product| product.retired));
     let flashing = move || shown.with(|shown| flash(shown.as_ref().map_or(0, |(_, revision)| *revision)));
     view! {

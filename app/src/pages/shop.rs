@@ -30,7 +30,7 @@ pub(super) fn products(tag: Option<String>, limit: u32) -> ListingQuery {
 
 /// `/shop`.
 #[component]
-pub fn ShopPage() -> impl IntoView {
+pub(crate) fn ShopPage() -> impl IntoView {
     view! {
         <Inside>
             <Catalogue />
@@ -106,7 +106,9 @@ fn Tags(tag: Memo<Option<String>>) -> impl IntoView {
 #[component]
 fn TagLink(tag: Option<String>, chosen: Memo<Option<String>>) -> impl IntoView {
     let i18n = use_i18n();
-    let href = tag.as_ref().map_or_else(|| "/shop".to_owned(), |tag| format!("/shop?tag={tag}"));
+    let href = tag
+        .as_ref()
+        .map_or_else(|| "/shop".to_owned(), |tag| format!("/shop?tag={tag}"));
     let name = tag.clone();
     view! {
         <a class="tag" href=href aria-current=move || (chosen.get() == tag).then_some("true")>
@@ -150,12 +152,22 @@ fn Products(listing: LiveListing<ProductDocument>, tag: Memo<Option<String>>) ->
 #[component]
 fn Product(product: Memo<Shown<ProductDocument>>) -> impl IntoView {
     let field = move |read: fn(&ProductDocument) -> String| {
-        product.with(|product| product.as_ref().map(|(product, _)| read(product)).unwrap_or_default())
+        product.with(|product| {
+            product
+                .as_ref()
+                .map(|(product, _)| read(product))
+                .unwrap_or_default()
+        })
     };
-    let price = Signal::derive(move || product.with(|product| product.as_ref().and_then(|(product, _)| product.price.clone())));
-    let available = Signal::derive(move || product.with(|product| product.as_ref().map_or(0, |(product, _)| product.available)));
+    let price = Signal::derive(move || {
+        product.with(|product| product.as_ref().and_then(|(product, _)| product.price.clone()))
+    });
+    let available = Signal::derive(move || {
+        product.with(|product| product.as_ref().map_or(0, |(product, _)| product.available))
+    });
     let document = Signal::derive(move || product.get().map(|(product, _)| product));
-    let flashing = move || product.with(|product| flash(product.as_ref().map_or(0, |(_, revision)| *revision)));
+    let flashing =
+        move || product.with(|product| flash(product.as_ref().map_or(0, |(_, revision)| *revision)));
     view! {
         <li class=move || format!("product {}", flashing())>
             <h2><a href=move || format!("/shop/{}", field(|product| product.sku.clone()))>{move || field(|product| product.name.clone())}</a></h2>

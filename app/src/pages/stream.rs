@@ -13,7 +13,7 @@ use crate::{
 
 /// `/streams/{stream}`.
 #[component]
-pub fn StreamPage() -> impl IntoView {
+pub(crate) fn StreamPage() -> impl IntoView {
     view! {
         <Inside>
             <Stream />
@@ -26,8 +26,15 @@ fn Stream() -> impl IntoView {
     let i18n = use_i18n();
     let (params, query) = (use_params_map(), use_query_map());
     let name = Memo::new(move |_| params.with(|params| params.get("stream")).unwrap_or_default());
-    let from = Memo::new(move |_| query.with(|query| query.get_str("from").and_then(|from| from.parse().ok())).unwrap_or(1));
-    let page = Resource::new(move || (name.get(), from.get()), |(stream, from)| api::stream(stream, from));
+    let from = Memo::new(move |_| {
+        query
+            .with(|query| query.get_str("from").and_then(|from| from.parse().ok()))
+            .unwrap_or(1)
+    });
+    let page = Resource::new(
+        move || (name.get(), from.get()),
+        |(stream, from)| api::stream(stream, from),
+    );
     view! {
         <p><a class="back" href="/streams"><Icon picture=Picture::Back />{t!(i18n, streams.title)}</a></p>
         <PageHead title=Signal::derive(move || name.get())>

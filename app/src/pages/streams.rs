@@ -18,7 +18,7 @@ use verify::Verify;
 
 /// `/streams`.
 #[component]
-pub fn StreamsPage() -> impl IntoView {
+pub(crate) fn StreamsPage() -> impl IntoView {
     view! {
         <Inside>
             <Streams />
@@ -30,8 +30,13 @@ pub fn StreamsPage() -> impl IntoView {
 fn Streams() -> impl IntoView {
     let i18n = use_i18n();
     let query = use_query_map();
-    let asked = Memo::new(move |_| query.with(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor"))));
-    let page = Resource::new(move || asked.get(), |(prefix, cursor)| api::streams(prefix, cursor));
+    let asked = Memo::new(move |_| {
+        query.with(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")))
+    });
+    let page = Resource::new(
+        move || asked.get(),
+        |(prefix, cursor)| api::streams(prefix, cursor),
+    );
     let prefix = move || asked.with(|(prefix, _)| prefix.clone());
     view! {
         <PageHead title=Signal::derive(move || t_string!(i18n, streams.title).to_owned())>{()}</PageHead>

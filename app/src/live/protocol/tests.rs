@@ -12,21 +12,45 @@ fn token(text: &str) -> ConsistencyToken {
 }
 
 fn order() -> Target {
-    Target::Document { view: "orders".into(), key: "a".into() }
+    Target::Document {
+        view: "orders".into(),
+        key: "a".into(),
+    }
 }
 
 fn seen(text: &str) -> Option<Seen> {
-    Some(Seen { token: token(text), generation: 1 })
+    Some(Seen {
+        token: token(text),
+        generation: 1,
+    })
 }
 
 fn snapshot(id: u64, as_of: &str) -> ServerFrame {
     let data = SnapshotData::Document(json!(1));
-    ServerFrame::Snapshot { id, as_of: token(as_of), generation: 1, behind: 0, data, next: None }
+    ServerFrame::Snapshot {
+        id,
+        as_of: token(as_of),
+        generation: 1,
+        behind: 0,
+        data,
+        next: None,
+    }
 }
 
 fn change(id: u64, as_of: &str, key: &str) -> ServerFrame {
-    let event = ChangeCause { id: uuid::Uuid::nil(), event_type: "OrderCreated".into(), position: 1 };
-    ServerFrame::Change { id, as_of: token(as_of), key: key.into(), data: Some(json!(1)), sort: None, event }
+    let event = ChangeCause {
+        id: uuid::Uuid::nil(),
+        event_type: "OrderCreated".into(),
+        position: 1,
+    };
+    ServerFrame::Change {
+        id,
+        as_of: token(as_of),
+        key: key.into(),
+        data: Some(json!(1)),
+        sort: None,
+        event,
+    }
 }
 
 /// The tokens that the subscriptions of these actions resume from.
@@ -34,7 +58,9 @@ fn resumes(actions: &[Action]) -> Vec<Option<String>> {
     actions
         .iter()
         .filter_map(|action| match action {
-            Action::Send(ClientFrame::Subscribe { resume, .. }) => Some(resume.as_ref().map(ToString::to_string)),
+            Action::Send(ClientFrame::Subscribe { resume, .. }) => {
+                Some(resume.as_ref().map(ToString::to_string))
+            }
             _ => None,
         })
         .collect()
@@ -72,7 +98,14 @@ fn a_subscription_made_before_the_connection_is_open_is_sent_when_it_is() {
 fn a_rendered_snapshot_is_continued_from_its_token_and_generation() {
     let (mut protocol, id) = live();
     let sent = reconnect(&mut protocol, 100);
-    let Some(Action::Send(ClientFrame::Subscribe { id: sent_id, key, resume, generation, .. })) = sent.first() else {
+    let Some(Action::Send(ClientFrame::Subscribe {
+        id: sent_id,
+        key,
+        resume,
+        generation,
+        ..
+    })) = sent.first()
+    else {
         panic!("nothing was subscribed: {sent:?}");
     };
     assert_eq!((*sent_id, key.as_deref()), (id, Some("a")));
@@ -83,13 +116,24 @@ fn a_rendered_snapshot_is_continued_from_its_token_and_generation() {
 fn after_a_loss_it_resumes_where_every_change_is_known_to_be_complete() {
     let (mut protocol, id) = live();
     protocol.received(1, change(id, "0:6", "a"), 20);
-    assert_eq!(resumes(&reconnect(&mut protocol, 30)), [Some("0:5".to_owned())], "another document may follow at 0:6");
+    assert_eq!(
+        resumes(&reconnect(&mut protocol, 30)),
+        [Some("0:5".to_owned())],
+        "another document may follow at 0:6"
+    );
     let connection = protocol.connection;
     protocol.received(connection, change(id, "0:6", "a"), 40);
     protocol.received(connection, change(id, "0:7", "a"), 50);
     assert_eq!(resumes(&reconnect(&mut protocol, 60)), [Some("0:6".to_owned())]);
     let connection = protocol.connection;
-    protocol.received(connection, ServerFrame::CaughtUp { id, as_of: token("0:9") }, 70);
+    protocol.received(
+        connection,
+        ServerFrame::CaughtUp {
+            id,
+            as_of: token("0:9"),
+        },
+        70,
+    );
     assert_eq!(resumes(&reconnect(&mut protocol, 80)), [Some("0:9".to_owned())]);
 }
 
@@ -114,7 +158,14 @@ fn a_refused_subscription_begins_anew() {
         rule: None,
         waiting_for: Vec::new(),
     };
-    let delivered = protocol.received(1, ServerFrame::Error { id: Some(id), problem }, 20);
+    let delivered = protocol.received(
+        1,
+        ServerFrame::Error {
+            id: Some(id),
+            problem,
+        },
+        20,
+    );
     assert_eq!(delivered.len(), 1);
     assert_eq!(resumes(&reconnect(&mut protocol, 30)), [None]);
 }
@@ -122,7 +173,10 @@ fn a_refused_subscription_begins_anew() {
 #[test]
 fn a_ping_is_answered() {
     let (mut protocol, _) = live();
-    assert_eq!(protocol.received(1, ServerFrame::Ping, 20), [Action::Send(ClientFrame::Pong)]);
+    assert_eq!(
+        protocol.received(1, ServerFrame::Ping, 20),
+        [Action::Send(ClientFrame::Pong)]
+    );
 }
 
 #[test]
@@ -177,7 +231,11 @@ fn an_abandoned_connection_is_not_heard() {
     assert_eq!(protocol.received(1, change(id, "0:6", "a"), now), []);
     assert_eq!(protocol.opened(1, now), []);
     protocol.closed(1, now, 0.0);
-    assert_eq!(protocol.link(), Link::Reconnecting(1), "the new attempt is still under way");
+    assert_eq!(
+        protocol.link(),
+        Link::Reconnecting(1),
+        "the new attempt is still under way"
+    );
 }
 
 #[test]
@@ -187,7 +245,10 @@ fn the_network_going_is_told_at_once_and_its_return_is_used_at_once() {
     assert_eq!(protocol.link(), Link::Offline);
     let opening = protocol.network(true, 30, 1.0);
     assert_eq!(opening, [Action::Open(protocol.connection)]);
-    assert_eq!(resumes(&protocol.opened(protocol.connection, 40)), [Some("0:5".to_owned())]);
+    assert_eq!(
+        resumes(&protocol.opened(protocol.connection, 40)),
+        [Some("0:5".to_owned())]
+    );
 }
 
 #[test]
@@ -203,7 +264,10 @@ fn a_browser_that_is_wrong_about_the_network_is_proved_so() {
 #[test]
 fn what_is_no_longer_followed_is_not_delivered_and_not_resumed() {
     let (mut protocol, id) = live();
-    assert_eq!(protocol.unsubscribe(id), [Action::Send(ClientFrame::Unsubscribe { id })]);
+    assert_eq!(
+        protocol.unsubscribe(id),
+        [Action::Send(ClientFrame::Unsubscribe { id })]
+    );
     assert_eq!(protocol.received(1, change(id, "0:6", "a"), 20), []);
     assert_eq!(reconnect(&mut protocol, 30), []);
     assert_eq!(protocol.unsubscribe(id), []);

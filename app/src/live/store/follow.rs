@@ -60,9 +60,28 @@ pub(super) fn listing(answer: Resource<Listed>, fold: RwSignal<Option<ListingFol
     let wanted = move || {
         let (query, answer) = answer.get()?;
         let answer = answer.ok()?;
-        let ListingQuery { view, listing, group, order, limit, cursor: _ } = query;
-        let seen = Seen { token: answer.as_of, generation: answer.generation };
-        Some((Target::Listing { view, listing, group, order, limit }, Some(seen)))
+        let ListingQuery {
+            view,
+            listing,
+            group,
+            order,
+            limit,
+            cursor: _,
+        } = query;
+        let seen = Seen {
+            token: answer.as_of,
+            generation: answer.generation,
+        };
+        Some((
+            Target::Listing {
+                view,
+                listing,
+                group,
+                order,
+                limit,
+            },
+            Some(seen),
+        ))
     };
     keep(wanted, move |frame| {
         fold.maybe_update(|fold| fold.as_mut().is_some_and(|fold| fold.apply(frame, now())));
@@ -74,11 +93,20 @@ pub(super) fn document(view: &'static str, answer: Resource<Found>, fold: RwSign
     let wanted = move || {
         let (key, answer) = answer.get()?;
         let seen = match answer {
-            Ok(answer) => Some(Seen { token: answer.as_of, generation: answer.generation }),
+            Ok(answer) => Some(Seen {
+                token: answer.as_of,
+                generation: answer.generation,
+            }),
             Err(problem) if problem.status == 404 => None,
             Err(_) => return None,
         };
-        Some((Target::Document { view: view.to_owned(), key }, seen))
+        Some((
+            Target::Document {
+                view: view.to_owned(),
+                key,
+            },
+            seen,
+        ))
     };
     keep(wanted, move |frame| {
         fold.maybe_update(|fold| fold.as_mut().is_some_and(|fold| fold.apply(frame, now())));
@@ -91,12 +119,19 @@ pub(super) fn more(
     adopted: StoredValue<Option<(ListingQuery, String)>>,
     loading: RwSignal<bool>,
 ) {
-    let Some((query, _)) = adopted.get_value().filter(|_| !loading.get_untracked()) else { return };
+    let Some((query, _)) = adopted.get_value().filter(|_| !loading.get_untracked()) else {
+        return;
+    };
     loading.set(true);
     spawn_local(async move {
         for _ in 0..TRIES {
-            let cursor = fold.with_untracked(|fold| fold.as_ref().and_then(|fold| fold.next().map(str::to_owned)));
-            let (_, page) = api::listing(ListingQuery { cursor, ..query.clone() }).await;
+            let cursor =
+                fold.with_untracked(|fold| fold.as_ref().and_then(|fold| fold.next().map(str::to_owned)));
+            let (_, page) = api::listing(ListingQuery {
+                cursor,
+                ..query.clone()
+            })
+            .await;
             let Ok(page) = page else { break };
             let added = fold.try_update(|fold| fold.as_mut().is_none_or(|fold| fold.extend(page)));
             if added != Some(false) {

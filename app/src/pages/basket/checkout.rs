@@ -10,7 +10,13 @@ use crate::{
 };
 
 /// The test methods of the payment provider.
-const METHODS: [&str; 5] = ["tok_ok", "tok_declined", "tok_insufficient_funds", "tok_timeout", "tok_flaky"];
+const METHODS: [&str; 5] = [
+    "tok_ok",
+    "tok_declined",
+    "tok_insufficient_funds",
+    "tok_timeout",
+    "tok_flaky",
+];
 
 /// The payment method and the button. What the server finds wrong with a line is put into `violations`, by sku.
 #[component]
@@ -93,13 +99,18 @@ fn placing(
             return;
         }
         let lines = basket.read_untracked().lines().to_vec();
-        let order = PlaceOrder { lines, payment_method: method.get_untracked() };
+        let order = PlaceOrder {
+            lines,
+            payment_method: method.get_untracked(),
+        };
         let (id, key) = match attempt.get_value() {
             Some((sent, id, key)) if sent == order => (id, key),
             _ => (new_id(), new_id()),
         };
         attempt.set_value(Some((order.clone(), id, key)));
-        let Ok(data) = serde_json::to_value(&order) else { return };
+        let Ok(data) = serde_json::to_value(&order) else {
+            return;
+        };
         let command = CommandRequest {
             command_type: "PlaceOrder".to_owned(),
             stream: format!("order-{id}"),
@@ -117,7 +128,12 @@ fn placing(
                         written.note(&answer.token);
                     }
                     basket.change(crate::basket::Basket::clear);
-                    navigate.with_value(|navigate| navigate(&format!("/orders/{id}"), leptos_router::NavigateOptions::default()));
+                    navigate.with_value(|navigate| {
+                        navigate(
+                            &format!("/orders/{id}"),
+                            leptos_router::NavigateOptions::default(),
+                        )
+                    });
                 }
                 Err(refused) => {
                     // An answer that is known ends the attempt; the next one is a new order.

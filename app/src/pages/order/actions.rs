@@ -24,13 +24,19 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
     let message = Signal::derive(move || problem.with(|problem| problem.as_ref().map(explain)));
     let field_error = move || {
         problem.with(|problem| {
-            let violation = problem.as_ref()?.violations.iter().find(|violation| violation.field == "data.reason")?;
+            let violation = problem
+                .as_ref()?
+                .violations
+                .iter()
+                .find(|violation| violation.field == "data.reason")?;
             Some(violation.message.clone())
         })
     };
     let field = NodeRef::<html::Textarea>::new();
     Effect::new(move || {
-        if open.get() && let Some(field) = field.get() {
+        if open.get()
+            && let Some(field) = field.get()
+        {
             let _ = field.focus();
         }
     });

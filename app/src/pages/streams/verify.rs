@@ -59,7 +59,11 @@ fn Found(found: Result<VerifyReport, Problem>) -> impl IntoView {
             <p class="notice notice--danger"><Icon picture=Picture::Alert />{explain(&problem)}</p>
         }
         .into_any(),
-        Ok(VerifyReport { events, documents, findings }) => {
+        Ok(VerifyReport {
+            events,
+            documents,
+            findings,
+        }) => {
             let whole = findings.is_empty();
             view! {
                 <div class=if whole { "notice notice--good" } else { "notice notice--danger" }>

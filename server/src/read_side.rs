@@ -129,3 +129,6 @@ impl ReadSide {
         self.read_model.close().await;
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -21,11 +21,15 @@ use uuid::Uuid;
 
 use super::{ReadSide, ReadSideBuilder};
 use crate::{
+    broker::{Events, decode, in_process::InProcessBroker},
+    cache::in_process::InProcessCache,
     clock::{Clock as _, SystemClock},
     event_store::{
-        Append, Appended, EventStore, Expected, NewEvent, StreamAppend, Workspace, sqlite::SqliteEventStore,
+        Append, Appended, EventStore, Expected, NewEvent, SqliteEventStore, StreamAppend, Workspace,
     },
-    read_model::sqlite::SqliteReadModel,
+    projection::{Context, progress::Progress},
+    query::live::hub::Hub,
+    read_model::{ReadModel, sqlite::SqliteReadModel},
 };
 
 /// A running shop with one workspace.
@@ -35,6 +39,82 @@ pub(crate) struct Shop {
     pub(crate) workspace: WorkspaceId,
     pub(crate) folder: TempDir,
     shards: u32,
+}
+
+/// The boxes around a lane, with nothing running: lanes are driven by hand.
+pub(crate) struct Parts {
+    pub(crate) context: Arc<Context>,
+    pub(crate) workspace: WorkspaceId,
+    _folder: TempDir,
+}
+
+impl Parts {
+    /// Both stores, and a workspace with this many partitions.
+    pub(crate) async fn new(shards: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock);
+        let store = SqliteEventStore::open(&folder.path().join("events.db"), clock, None)
+            .await
+            .unwrap();
+        let read_model = SqliteReadModel::open(&folder.path().join("views.db"))
+            .await
+            .unwrap();
+        let workspace = open_workspace(&store, shards).await;
+        Self {
+            context: context(Arc::new(store), Arc::new(read_model)),
+            workspace,
+            _folder: folder,
+        }
+    }
+
+    /// A second owner: the same stores, with a memory of its own.
+    pub(crate) fn another_owner(&self) -> Arc<Context> {
+        context(self.context.store.clone(), self.context.read_model.clone())
+    }
+
+    /// Appends events to a stream.
+    pub(crate) async fn append(&self, stream: &str, events: &[DomainEvent]) {
+        append(&*self.context.store, self.workspace, stream, events).await;
+    }
+
+    /// The events of partition 0, as they are published.
+    pub(crate) async fn published(&self) -> Events {
+        decode(
+            &self
+                .context
+                .store
+                .read_partition(self.workspace, 0, 0, 10_000)
+                .await
+                .unwrap(),
+        )
+    }
+
+    /// The JSON of a document.
+    pub(crate) async fn document(&self, view: &str, key: &str) -> serde_json::Value {
+        let read = self
+            .context
+            .read_model
+            .document(self.workspace, view, key)
+            .await
+            .unwrap();
+        read.value.map_or(serde_json::Value::Null, |document| {
+            serde_json::from_str(document.data.get()).unwrap()
+        })
+    }
+}
+
+fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
+    let progress = Arc::new(Progress::default());
+    Arc::new(Context {
+        broker: Arc::new(InProcessBroker::new(store.clone())),
+        store,
+        read_model,
+        cache: Arc::new(InProcessCache::new()),
+        followers: Arc::new(Hub::new(progress.clone())),
+        progress,
+        health: Arc::default(),
+        clock: Arc::new(SystemClock),
+    })
 }
 
 /// Both stores in a folder, and the read side started.
@@ -97,9 +177,10 @@ impl Shop {
         append(&*self.store, self.workspace, stream, events).await
     }
 
-    /// The newest position of each partition.
+    /// The newest position of each partition that has events.
     pub(crate) async fn head(&self) -> ConsistencyToken {
-        self.store.head(self.workspace).await.unwrap()
+        let head = self.store.head(self.workspace).await.unwrap();
+        head.iter().filter(|(_, position)| *position > 0).collect()
     }
 
     /// Waits until every view has folded everything that is stored.

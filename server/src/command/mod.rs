@@ -10,6 +10,8 @@
 mod aggregates;
 mod failure;
 mod intent;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc, time::Duration};
 

@@ -139,14 +139,12 @@ async fn a_command_is_answered_with_what_it_did() {
             .unwrap()
             .covers(&answer.token)
     );
-    let stored = shop.store.read_stream(
-        shop.workspace,
-        &"order-1".parse().unwrap(),
-        1,
-        Direction::Forwards,
-        1,
-    );
-    let stored = stored.await.unwrap();
+    let stream = "order-1".parse().unwrap();
+    let stored = shop
+        .store
+        .read_stream(shop.workspace, &stream, 1, Direction::Forwards, 1)
+        .await
+        .unwrap();
     assert_eq!(stored[0].metadata.command_id, answer.command_id);
     assert_eq!(stored[0].metadata.actor, shop.customer.reference());
     assert!(

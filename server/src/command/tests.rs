@@ -161,8 +161,8 @@ async fn a_repeated_command_gets_the_first_answer_again() {
         .send(&shop.customer, place_order("1", "mug-01"), Some("key-1"))
         .await
         .unwrap();
-    let ship = json!({"type": "ConfirmOrder", "stream": "order-1", "data": {}});
-    shop.by_staff(ship).await.unwrap();
+    let confirm = json!({"type": "ConfirmOrder", "stream": "order-1", "data": {}});
+    shop.by_staff(confirm).await.unwrap();
     // the same thing, its fields written in another order
     let again = json!({"data": {"payment_method": "tok_ok", "lines": [{"quantity": 2, "sku": "mug-01"}]},
         "stream": "order-1", "type": "PlaceOrder"});
@@ -302,9 +302,9 @@ async fn an_expected_version_that_is_wrong_is_a_conflict_before_it_is_anything_e
     shop.send(&shop.customer, place_order("1", "mug-01"), None)
         .await
         .unwrap();
-    let ship = json!({"type": "ShipOrder", "stream": "order-1", "data": {}});
+    let shipment = json!({"type": "ShipOrder", "stream": "order-1", "data": {}});
     let conflict = async |expected: Value| match shop
-        .by_staff(with(ship.clone(), "expected_version", expected))
+        .by_staff(with(shipment.clone(), "expected_version", expected))
         .await
     {
         Err(CommandFailure::Conflict { stream, current }) => (stream.to_string(), current),
@@ -317,7 +317,7 @@ async fn an_expected_version_that_is_wrong_is_a_conflict_before_it_is_anything_e
     let confirm = json!({"type": "ConfirmOrder", "stream": "order-1", "data": {}, "expected_version": 1});
     assert_eq!(shop.by_staff(confirm).await.unwrap().version, 2);
     assert_eq!(
-        shop.by_staff(with(ship, "expected_version", json!("stream_exists")))
+        shop.by_staff(with(shipment, "expected_version", json!("stream_exists")))
             .await
             .unwrap()
             .version,
@@ -397,15 +397,15 @@ async fn a_state_in_memory_is_never_the_reason_for_a_wrong_answer() {
     shop.list_mug().await;
     shop.by_staff(place_order("1", "mug-01")).await.unwrap();
     // both know the order as created; one confirms it, and the other must not say that it is not confirmed
-    let ship = json!({"type": "ShipOrder", "stream": "order-1", "data": {}});
+    let shipment = json!({"type": "ShipOrder", "stream": "order-1", "data": {}});
     assert!(matches!(
-        elsewhere(ship.clone()).await,
+        elsewhere(shipment.clone()).await,
         Err(CommandFailure::Rejected(_))
     ));
     shop.by_staff(json!({"type": "ConfirmOrder", "stream": "order-1", "data": {}}))
         .await
         .unwrap();
-    elsewhere(ship).await.unwrap();
+    elsewhere(shipment).await.unwrap();
     // the other way round: what one still allows, the other has ended
     let cancel = json!({"type": "CancelOrder", "stream": "order-1", "data": {"reason": "changed my mind"}});
     assert!(matches!(

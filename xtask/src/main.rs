@@ -1,1 +1,77 @@
-fn main() {}
+//! `cargo xtask`: the one build tool. It builds the two halves of Foldline, the browser's and the server's, runs
+//! them, tests them and packs them, on an ordinary machine and on one without network beyond package registries.
+//! `docs/building.md` tells what it does and what it installs.
+
+mod assets;
+mod client;
+mod css;
+mod dist;
+mod machine;
+mod process;
+mod server;
+mod suites;
+mod toolchain;
+mod wasm_opt;
+mod workspace;
+
+use std::{ffi::OsString, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::{assets::Effort, suites::Suite, workspace::Workspace};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, runs, tests and packs Foldline")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Builds the client and the server, and starts the server
+    Serve {
+        /// Optimised: the small client, the fast server
+        #[arg(long)]
+        release: bool,
+        /// For `foldline serve`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Runs the tests: all, or one suite
+    Test {
+        /// The suite to run; all of them when none is named
+        suite: Option<Suite>,
+        /// For the suite's runner: `cargo test`, or file name filters for the browser's
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Builds the client alone, into the site folder that the server embeds
+    Client {
+        /// Optimised, and held to its budget
+        #[arg(long)]
+        release: bool,
+    },
+    /// Builds the one file to ship: target/dist/foldline
+    Dist,
+}
+
+fn main() -> Result<ExitCode> {
+    let cli = Cli::parse();
+    let workspace = Workspace::locate()?;
+    let effort = |release| if release { Effort::Release } else { Effort::Dev };
+    match cli.task {
+        Task::Serve { release, arguments } => server::serve(&workspace, effort(release), &arguments),
+        Task::Test { suite, arguments } => suites::run(&workspace, suite, &arguments),
+        Task::Client { release } => {
+            let client = client::Client::build(&workspace, effort(release))?;
+            client.print_sizes();
+            if release {
+                client.check_budget()?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Task::Dist => dist::dist(&workspace).map(|()| ExitCode::SUCCESS),
+    }
+}

@@ -1,1 +1,3 @@
 //! Box 2, API Gateway: authenticates requests and routes commands.
+
+pub mod assets;

@@ -1,0 +1,39 @@
+// Accessibility, judged by axe-core. The page's own content security policy stays in force: axe is handed to the page
+// through the debugger, which no policy covers, and not as a script element.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+/** Fails with a readable list when the page, as it is now, breaks a rule. */
+export async function checkAccessibility(page, { exclude = [] } = {}) {
+  await page.evaluate(axe);
+  const violations = await page.evaluate(
+    async ([exclude, tags]) => {
+      const context = exclude.length > 0 ? { exclude } : document;
+      const results = await globalThis.axe.run(context, { runOnly: tags, resultTypes: ["violations"] });
+      return results.violations.map(({ id, impact, help, nodes }) => ({
+        id,
+        impact,
+        help,
+        nodes: nodes.map(({ target, failureSummary }) => ({ target: target.join(" "), failureSummary })),
+      }));
+    },
+    [exclude, TAGS],
+  );
+  assert.ok(violations.length === 0, `${page.url()} has accessibility violations:\n${violations.map(tell).join("\n")}`);
+}
+
+function tell({ id, impact, help, nodes }) {
+  const places = nodes.map(({ target, failureSummary }) => `    ${target}\n${indent(failureSummary ?? "")}`);
+  return `  ${id} (${impact}): ${help}\n${places.join("\n")}`;
+}
+
+function indent(text) {
+  return text
+    .split("\n")
+    .map((line) => `      ${line}`)
+    .join("\n");
+}

@@ -1,0 +1,57 @@
+// A browser for one test: a fresh context with its own cookies, closed when the test ends. Everything that goes
+// wrong in a page without anybody looking (an error on the console, an exception, a request that failed) fails the
+// test at its end, unless the test said that it expects it.
+import assert from "node:assert/strict";
+import { launch } from "./chromium.mjs";
+
+/**
+ * Opens a browser for the test `t`.
+ *
+ * - `open(path)` goes to a page of the server in a new tab, waits until it is alive, and gives the Playwright page.
+ * - `person(options)` is another person: a second context in the same browser, with the same care.
+ * - `expectTrouble(pattern)` says that messages which match are part of this test.
+ */
+export async function browse(t, server, options = {}) {
+  const browser = await launch();
+  const troubles = [];
+  const expected = [];
+  // Hooks run in the order in which they are added: first look, then close.
+  t.after(async () => {
+    await browser.close();
+    const unexpected = troubles.filter((trouble) => !expected.some((pattern) => pattern.test(trouble)));
+    assert.deepEqual(unexpected, [], "something went wrong in the browser");
+  });
+  const person = async (more = {}) => {
+    const context = await browser.newContext({
+      baseURL: server.url,
+      viewport: { width: 1280, height: 800 },
+      reducedMotion: "reduce",
+      ...options,
+      ...more,
+    });
+    context.setDefaultTimeout(10_000);
+    context.on("page", (page) => watch(page, troubles));
+    return {
+      context,
+      open: async (path = "/") => {
+        const page = await context.newPage();
+        const response = await page.goto(path);
+        assert.ok(response, `no answer for ${path}`);
+        return page;
+      },
+    };
+  };
+  return { browser, person, expectTrouble: (pattern) => expected.push(pattern), ...(await person()) };
+}
+
+function watch(page, troubles) {
+  page.on("console", (message) => {
+    if (message.type() === "error") {
+      troubles.push(`console: ${message.text()} (${message.location().url})`);
+    }
+  });
+  page.on("pageerror", (error) => troubles.push(`exception: ${error.message}`));
+  page.on("response", (response) => {
+    if (response.status() >= 500) troubles.push(`${response.status()}: ${response.url()}`);
+  });
+}

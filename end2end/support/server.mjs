@@ -1,0 +1,125 @@
+// A foldline server for one test: its own port, its own data, gone when the test ends. It can be stopped the way a
+// deployment stops it, killed the way a power cut does, and started again on the same port and the same data.
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const BINARY = process.env.FOLDLINE_BINARY ?? path.join(import.meta.dirname, "../../target/debug/foldline");
+const START_MS = 30_000;
+const STOP_MS = 15_000;
+
+/**
+ * Starts a server for the test `t`. `options.args` are further arguments of `foldline serve`, `options.env` further
+ * variables. Its log is printed when the test fails.
+ */
+export async function startServer(t, options = {}) {
+  const server = new Server(await freePort(), await mkdtemp(path.join(tmpdir(), "foldline-")), options);
+  t.after(async () => {
+    await server.kill();
+    await rm(server.dataDir, { recursive: true, force: true });
+    if (!t.passed && server.log) t.diagnostic(`log of the server:\n${server.log}`);
+  });
+  await server.start();
+  return server;
+}
+
+class Server {
+  #child = null;
+
+  constructor(port, dataDir, options) {
+    this.port = port;
+    this.dataDir = dataDir;
+    this.options = options;
+    this.log = "";
+  }
+
+  get url() {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts the program and waits until `/readyz` says so. */
+  async start() {
+    assert.equal(this.#child, null, "the server runs already");
+    const { args = [], env = {} } = this.options;
+    const child = spawn(
+      BINARY,
+      ["serve", "--listen", `127.0.0.1:${this.port}`, "--data-dir", this.dataDir, ...args],
+      { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] },
+    );
+    const keep = (text) => {
+      this.log += text;
+    };
+    child.stdout.setEncoding("utf8").on("data", keep);
+    child.stderr.setEncoding("utf8").on("data", keep);
+    child.on("error", (error) => keep(`${error}\n`));
+    this.#child = child;
+    const deadline = Date.now() + START_MS;
+    while (!(await this.#isReady())) {
+      if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
+        this.#child = null;
+        throw new Error(`the server ended before it was ready:\n${this.log}`);
+      }
+      if (Date.now() > deadline) throw new Error(`the server was not ready in ${START_MS} ms:\n${this.log}`);
+      await sleep(50);
+    }
+  }
+
+  /** Stops as a deployment does, and gives the exit code. */
+  async stop() {
+    return this.#end("SIGTERM");
+  }
+
+  /** Stops as a power cut does. */
+  async kill() {
+    return this.#end("SIGKILL");
+  }
+
+  /** A path of the server, fetched by this process and not by the browser. */
+  fetch(path, init) {
+    return fetch(new URL(path, this.url), init);
+  }
+
+  async #isReady() {
+    try {
+      return (await this.fetch("/readyz")).ok;
+    } catch {
+      return false;
+    }
+  }
+
+  async #end(signal) {
+    const child = this.#child;
+    if (child === null) return null;
+    this.#child = null;
+    if (child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, "exit");
+      child.kill(signal);
+      const giveUp = new AbortController();
+      const late = sleep(STOP_MS, "late", { signal: giveUp.signal }).catch(() => "in time");
+      const first = await Promise.race([exited, late]);
+      giveUp.abort();
+      if (first === "late") {
+        child.kill("SIGKILL");
+        throw new Error(`the server did not end within ${STOP_MS} ms of ${signal}:\n${this.log}`);
+      }
+    }
+    return child.exitCode;
+  }
+}
+
+/** A port that nobody listens on; the system does not hand it out again soon. */
+async function freePort() {
+  const probe = createServer();
+  probe.listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const { port } = probe.address();
+  probe.close();
+  await once(probe, "close");
+  return port;
+}

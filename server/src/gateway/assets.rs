@@ -1,0 +1,285 @@
+//! The browser client's files, embedded in the binary and served under `/pkg/`. Their names carry a hash of their
+//! content, so every answer may be cached for ever; they were compressed when the client was built, so the server
+//! only picks the encoding. Which page loads them is the server renderer's business: it asks [`manifest`].
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Path,
+    http::{
+        HeaderMap, HeaderValue, StatusCode,
+        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
+    },
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use rust_embed::RustEmbed;
+use serde::Deserialize;
+
+/// What xtask published; an empty manifest when no client was built.
+#[derive(RustEmbed)]
+#[folder = "$FOLDLINE_SITE_DIR"]
+struct Site;
+
+/// The names of the client's files, as xtask wrote them down. All are empty in a server that was built without a
+/// client: its pages are rendered, but nothing brings them to life.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Manifest {
+    /// File name of the JavaScript glue, under `/pkg/`.
+    pub js: String,
+    /// File name of the WebAssembly module, under `/pkg/`.
+    pub wasm: String,
+    /// File name of the style sheet, under `/pkg/`.
+    pub css: String,
+    /// Every file once, without its compressed variants.
+    pub files: Vec<ManifestFile>,
+}
+
+/// One file of the client.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ManifestFile {
+    /// Its name under `/pkg/`.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+}
+
+/// The names of the embedded client's files.
+pub fn manifest() -> &'static Manifest {
+    static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| {
+        // xtask wrote this file; one that cannot be read is as good as none, and the pages then come without a client.
+        Site::get("manifest.json")
+            .and_then(|file| serde_json::from_slice(&file.data).ok())
+            .unwrap_or_default()
+    });
+    &MANIFEST
+}
+
+/// `GET /pkg/{file}`, and 404 for every name that the manifest does not have.
+pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
+    Router::new().route(
+        "/pkg/{file}",
+        get(|Path(name): Path<String>, headers: HeaderMap| async move {
+            static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(embedded);
+            ASSETS.get(&name).map_or_else(
+                || StatusCode::NOT_FOUND.into_response(),
+                |asset| asset.respond(&headers),
+            )
+        }),
+    )
+}
+
+/// A file in the encodings that there are of it.
+struct Asset {
+    content_type: HeaderValue,
+    identity: Bytes,
+    brotli: Option<Bytes>,
+    gzip: Option<Bytes>,
+    /// Of the content, whatever its encoding: part of the name already, so the name will do.
+    etag: HeaderValue,
+}
+
+/// The files of the manifest, found in the binary.
+fn embedded() -> HashMap<String, Asset> {
+    let content = |name: &str| {
+        Site::get(&format!("pkg/{name}")).map(|file| match file.data {
+            std::borrow::Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+            std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
+        })
+    };
+    let asset = |file: &ManifestFile| {
+        let asset = Asset {
+            content_type: HeaderValue::from_str(&file.content_type).ok()?,
+            identity: content(&file.name)?,
+            brotli: content(&format!("{}.br", file.name)),
+            gzip: content(&format!("{}.gz", file.name)),
+            etag: HeaderValue::from_str(&format!("W/\"{}\"", file.name)).ok()?,
+        };
+        Some((file.name.clone(), asset))
+    };
+    manifest().files.iter().filter_map(asset).collect()
+}
+
+impl Asset {
+    fn respond(&self, request: &HeaderMap) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=31536000, immutable"),
+        );
+        headers.insert(ETAG, self.etag.clone());
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if self.is_known_to(request) {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
+        }
+        headers.insert(CONTENT_TYPE, self.content_type.clone());
+        let accepted = Accepted::of(request);
+        let body = match (&self.brotli, &self.gzip) {
+            (Some(brotli), _) if accepted.brotli > 0 && accepted.brotli >= accepted.gzip => {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("br"));
+                brotli
+            }
+            (_, Some(gzip)) if accepted.gzip > 0 => {
+                headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                gzip
+            }
+            _ => &self.identity,
+        };
+        (headers, Body::from(body.clone())).into_response()
+    }
+
+    fn is_known_to(&self, request: &HeaderMap) -> bool {
+        let etag = self.etag.as_bytes();
+        request
+            .get_all(IF_NONE_MATCH)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|known| known.trim() == "*" || known.trim().as_bytes() == etag)
+    }
+}
+
+/// How gladly a client takes each encoding, in thousandths; 0 is a refusal.
+#[derive(Debug, PartialEq, Eq)]
+struct Accepted {
+    brotli: u16,
+    gzip: u16,
+}
+
+impl Accepted {
+    /// Reads `Accept-Encoding` (RFC 9110, section 12.5.3). Without the header we send the plain file: RFC 9110 would
+    /// allow any encoding, but a program that does not ask rarely decodes.
+    fn of(headers: &HeaderMap) -> Self {
+        let mut brotli = None;
+        let mut gzip = None;
+        let mut any = 0;
+        let items = headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        for item in items.flat_map(|value| value.split(',')) {
+            let mut parts = item.split(';').map(str::trim);
+            let coding = parts.next().unwrap_or_default();
+            let weight = parts.find_map(weight).unwrap_or(1000);
+            match coding.to_ascii_lowercase().as_str() {
+                "br" => brotli = Some(weight),
+                "gzip" | "x-gzip" => gzip = Some(weight),
+                "*" => any = weight,
+                _ => {}
+            }
+        }
+        Self {
+            brotli: brotli.unwrap_or(any),
+            gzip: gzip.unwrap_or(any),
+        }
+    }
+}
+
+/// `q=0.8` as thousandths. What is no number counts as a refusal: the plain file is always right.
+fn weight(parameter: &str) -> Option<u16> {
+    let number = parameter
+        .strip_prefix("q=")
+        .or_else(|| parameter.strip_prefix("Q="))?;
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let thousandths = format!("{fraction:0<3}");
+    let thousandths = thousandths
+        .get(..3)
+        .and_then(|digits| digits.parse().ok())
+        .unwrap_or(0);
+    Some(match whole {
+        "1" => 1000,
+        "0" => thousandths,
+        _ => 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::to_bytes, http::Request};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    fn asset() -> Asset {
+        Asset {
+            content_type: HeaderValue::from_static("application/wasm"),
+            identity: Bytes::from_static(b"plain"),
+            brotli: Some(Bytes::from_static(b"brotli")),
+            gzip: Some(Bytes::from_static(b"gzip")),
+            etag: HeaderValue::from_static("W/\"foldline.1.wasm\""),
+        }
+    }
+
+    fn request(name: axum::http::HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    async fn body_for(accept_encoding: &'static str) -> Bytes {
+        let response = asset().respond(&request(ACCEPT_ENCODING, accept_encoding));
+        to_bytes(response.into_body(), 100).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_browser_gets_brotli() {
+        let response = asset().respond(&request(ACCEPT_ENCODING, "gzip, deflate, br, zstd"));
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()[CONTENT_ENCODING], "br");
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/wasm");
+        assert_eq!(
+            response.headers()[CACHE_CONTROL],
+            "public, max-age=31536000, immutable"
+        );
+        assert_eq!(response.headers()[VARY], "accept-encoding");
+        assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "brotli");
+    }
+
+    #[tokio::test]
+    async fn the_weights_of_the_encodings_decide() {
+        assert_eq!(body_for("br;q=0.5, gzip;q=0.8").await, "gzip");
+        assert_eq!(body_for("br;q=0, gzip").await, "gzip");
+        assert_eq!(body_for("br; q=0.801, GZIP; q=0.8").await, "brotli");
+        assert_eq!(body_for("*").await, "brotli");
+        assert_eq!(body_for("*;q=0").await, "plain");
+        assert_eq!(body_for("br;q=nonsense").await, "plain");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_neither_gets_the_plain_file() {
+        assert_eq!(body_for("zstd").await, "plain");
+        let response = asset().respond(&HeaderMap::new());
+        assert!(!response.headers().contains_key(CONTENT_ENCODING));
+        assert_eq!(to_bytes(response.into_body(), 100).await.unwrap(), "plain");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_known_is_not_sent_again() {
+        let response = asset().respond(&request(IF_NONE_MATCH, "\"other\", W/\"foldline.1.wasm\""));
+        assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+        assert!(to_bytes(response.into_body(), 100).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_unknown_name_is_not_found() {
+        for path in ["/pkg/nothing.js", "/pkg/manifest.json", "/pkg/..%2Fmanifest.json"] {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = router::<()>().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_file_of_the_manifest_is_served() {
+        for file in &manifest().files {
+            let request = Request::get(format!("/pkg/{}", file.name))
+                .body(Body::empty())
+                .unwrap();
+            let response = router::<()>().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{}", file.name);
+            assert_eq!(response.headers()[CONTENT_TYPE], file.content_type.as_str());
+        }
+    }
+}

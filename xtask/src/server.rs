@@ -1,0 +1,66 @@
+//! The server's half: building the binary `foldline` around the published client, and starting it. The server finds
+//! the client by itself in the target folder (see `server/build.rs`), so a build by plain cargo is the same build.
+
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use anyhow::Result;
+
+use crate::{assets::Effort, client::Client, machine::progress, process, workspace::Workspace};
+
+/// Builds both halves and becomes the server, so that Ctrl-C is the server's to handle.
+pub(crate) fn serve(workspace: &Workspace, effort: Effort, arguments: &[OsString]) -> Result<ExitCode> {
+    let client = Client::build(workspace, effort)?;
+    if effort == Effort::Release {
+        client.print_sizes();
+    }
+    let binary = build(workspace, effort)?;
+    progress("starting the server");
+    let mut command = Command::new(binary);
+    command.arg("serve").args(arguments);
+    become_program(command)
+}
+
+/// Builds the binary, in the profile that the client's effort asks for.
+pub(crate) fn build(workspace: &Workspace, effort: Effort) -> Result<PathBuf> {
+    let (profile, folder) = match effort {
+        Effort::Dev => ("dev", "debug"),
+        Effort::Release => ("release", "release"),
+    };
+    progress(&format!("building the server (profile {profile})"));
+    // The package as `cargo test` sees it, so that neither evicts the other's work.
+    process::run(workspace.cargo().args([
+        "build",
+        "--package",
+        "server",
+        "--bin",
+        "foldline",
+        "--profile",
+        profile,
+    ]))?;
+    Ok(workspace
+        .target
+        .join(folder)
+        .join(format!("foldline{}", std::env::consts::EXE_SUFFIX)))
+}
+
+#[cfg(unix)]
+fn become_program(mut command: Command) -> Result<ExitCode> {
+    use std::os::unix::process::CommandExt;
+
+    // `exec` only comes back when it failed.
+    Err(command.exec().into())
+}
+
+#[cfg(not(unix))]
+fn become_program(mut command: Command) -> Result<ExitCode> {
+    let status = command.status()?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

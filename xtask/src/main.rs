@@ -57,11 +57,17 @@ enum Task {
     Dist,
 }
 
-fn main() -> Result<ExitCode> {
-    let cli = Cli::parse();
+fn main() -> ExitCode {
+    run(Cli::parse().task).unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
     let effort = |release| if release { Effort::Release } else { Effort::Dev };
-    match cli.task {
+    match task {
         Task::Serve { release, arguments } => server::serve(&workspace, effort(release), &arguments),
         Task::Test { suite, arguments } => suites::run(&workspace, suite, &arguments),
         Task::Client { release } => {

@@ -3,3 +3,303 @@
 //! A command goes one way: parse → authorise → (repeated? the first answer again) → load the aggregate → `decide` →
 //! append with the version that was decided on → where somebody was faster and the caller did not name a version, load
 //! and decide again.
+//!
+//! Commands on one stream take turns, so that a busy stream costs a commit a command and not a storm of conflicts. That
+//! is a courtesy: what keeps two writers apart is the version check of the append, and no other.
+
+mod aggregates;
+mod failure;
+mod intent;
+
+use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc, time::Duration};
+
+use domain::{
+    access::Actor,
+    aggregate::{Command, inventory::Inventory, order::Order, product::Product},
+    decider::{Context, Decider},
+    event::{EventPayload, Metadata},
+    id::{StreamName, WorkspaceId},
+    wire::{CommandAnswer, CommandRequest},
+};
+use tokio::sync::{Mutex, MutexGuard};
+use tracing::Instrument as _;
+
+use crate::{
+    clock::SharedClock,
+    event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend},
+};
+
+use aggregates::{Aggregates, Freshness, Loaded};
+pub use failure::CommandFailure;
+pub use intent::Intent;
+
+/// How often a command is decided before its caller hears of a conflict.
+const MAX_ATTEMPTS: u32 = 12;
+
+/// Streams share this many turns; two that share one wait for each other now and then, and nothing worse.
+const TURNS: usize = 1024;
+
+/// Accepts commands.
+#[derive(Debug)]
+pub struct CommandService {
+    store: Arc<dyn EventStore>,
+    clock: SharedClock,
+    aggregates: Aggregates,
+    turns: Vec<Mutex<()>>,
+    hasher: RandomState,
+}
+
+impl CommandService {
+    /// A command service on a store. It keeps the states of busy aggregates in memory.
+    pub fn new(store: Arc<dyn EventStore>, clock: SharedClock) -> Self {
+        Self {
+            aggregates: Aggregates::new(Arc::clone(&store)),
+            store,
+            clock,
+            turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Carries out what somebody asked for over the interface. With an `idempotency_key` (1 to 200 visible ASCII
+    /// characters, each actor's own) a repetition gets the first answer again.
+    pub async fn handle(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        request: &CommandRequest,
+        idempotency_key: Option<&str>,
+        traceparent: Option<&str>,
+    ) -> Result<CommandAnswer, CommandFailure> {
+        let intent = Intent::from_request(
+            workspace,
+            actor,
+            request,
+            idempotency_key,
+            traceparent,
+            self.clock.as_ref(),
+        );
+        match intent {
+            Ok(intent) => self.carry_out(intent).await,
+            Err(failure) => {
+                metrics::counter!("foldline_commands_total", "command" => "unread", "outcome" => failure.outcome())
+                    .increment(1);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Carries out an intent: what [`handle`](Self::handle) makes of a request, and process managers make themselves.
+    pub async fn carry_out(&self, intent: Intent) -> Result<CommandAnswer, CommandFailure> {
+        let name = intent.command_type;
+        let span = tracing::info_span!("command_service", command = name, stream = %intent.stream);
+        let result = self.answer(intent).instrument(span).await;
+        let outcome = result
+            .as_ref()
+            .map_or_else(CommandFailure::outcome, |_| "accepted");
+        metrics::counter!("foldline_commands_total", "command" => name, "outcome" => outcome).increment(1);
+        result
+    }
+
+    async fn answer(&self, intent: Intent) -> Result<CommandAnswer, CommandFailure> {
+        if !intent.actor.may_command(&intent.command) {
+            return Err(CommandFailure::Forbidden {
+                command: intent.command_type,
+            });
+        }
+        if intent.may_be_repeated
+            && let Some(recorded) = self
+                .store
+                .recorded_command(intent.workspace, intent.command_id)
+                .await?
+        {
+            if recorded.body_digest != intent.body_digest {
+                return Err(CommandFailure::KeyReused);
+            }
+            return Ok(command_answer(&intent, recorded.answer));
+        }
+        let appended = match intent.command.clone() {
+            Command::Inventory(command) => self.decide_and_append::<Inventory>(&intent, command).await,
+            Command::Order(command) => self.decide_and_append::<Order>(&intent, command).await,
+            Command::Product(command) => self.decide_and_append::<Product>(&intent, command).await,
+        }?;
+        Ok(command_answer(&intent, appended))
+    }
+
+    async fn decide_and_append<D: Decider>(
+        &self,
+        intent: &Intent,
+        command: D::Command,
+    ) -> Result<Appended, CommandFailure> {
+        let _turn = self.turn(intent.workspace, &intent.stream).await;
+        // A refusal is only ever given on what has just been read: the first attempt may see a cached state, and where
+        // that leads to a refusal, the next one looks again.
+        let mut freshness = Freshness::Cached;
+        let mut conflict = None;
+        for attempt in 0..MAX_ATTEMPTS {
+            let loaded = self
+                .aggregates
+                .load::<D>(intent.workspace, &intent.stream, freshness)
+                .await?;
+            if !intent.expected.is_met_by(loaded.version) {
+                if freshness == Freshness::Read {
+                    return Err(CommandFailure::Conflict {
+                        stream: intent.stream.clone(),
+                        current: loaded.version,
+                    });
+                }
+                freshness = Freshness::Read;
+                continue;
+            }
+            let context = self.context::<D>(intent, &command, freshness).await?;
+            let decided = tracing::info_span!("aggregate", version = loaded.version)
+                .in_scope(|| D::decide(&loaded.state, command.clone(), &context));
+            let events = match decided {
+                Ok(events) => events,
+                Err(rejection) if freshness == Freshness::Read => return Err(rejection.into()),
+                Err(_) => {
+                    freshness = Freshness::Read;
+                    continue;
+                }
+            };
+            match self.append::<D>(intent, &loaded, &events).await? {
+                Ok(appended) => return Ok(appended),
+                // Whoever named a version wants to hear of it; a retry could only fail again.
+                Err(current) if matches!(intent.expected, Expected::Exact(_) | Expected::NoStream) => {
+                    return Err(CommandFailure::Conflict {
+                        stream: intent.stream.clone(),
+                        current,
+                    });
+                }
+                Err(current) => {
+                    conflict = Some(current);
+                    freshness = Freshness::Read;
+                    metrics::counter!("foldline_command_retries_total").increment(1);
+                    tokio::time::sleep(jitter(attempt)).await;
+                }
+            }
+        }
+        let current = conflict.unwrap_or_default();
+        Err(CommandFailure::Conflict {
+            stream: intent.stream.clone(),
+            current,
+        })
+    }
+
+    /// `Err` with the current version where somebody was faster.
+    async fn append<D: Decider>(
+        &self,
+        intent: &Intent,
+        loaded: &Loaded<D::State>,
+        events: &[D::Event],
+    ) -> Result<Result<Appended, u64>, CommandFailure> {
+        let mut new_events = Vec::with_capacity(events.len());
+        for event in events {
+            let event_type = event.event_type();
+            new_events.push(NewEvent {
+                event_id: self.clock.new_id(),
+                event_type: event_type.name.to_owned(),
+                schema_version: event_type.schema_version,
+                payload: event
+                    .encode()
+                    .map_err(|error| StoreError::Corrupt(error.to_string()))?,
+            });
+        }
+        let first_id = new_events.first().map(|event| event.event_id);
+        let append = Append {
+            workspace: intent.workspace,
+            body_digest: intent.body_digest,
+            streams: vec![StreamAppend {
+                stream: intent.stream.clone(),
+                // Always the version that was decided on, also where the caller named none: a decision holds for the
+                // state it was made on.
+                expected: Expected::Exact(loaded.version),
+                events: new_events,
+            }],
+            metadata: Metadata {
+                correlation_id: intent.correlation_id,
+                causation_id: intent.causation_id,
+                command_id: intent.command_id,
+                actor: intent.actor.reference(),
+                traceparent: intent.traceparent.clone(),
+            },
+        };
+        match self
+            .store
+            .append(append)
+            .instrument(tracing::info_span!("event_store"))
+            .await
+        {
+            Ok(appended) => {
+                // The answer to a repetition that overtook us is the first one's: its events are not ours.
+                let ours = appended.streams.first().and_then(|stream| stream.events.first());
+                if ours.map(|event| event.event_id) == first_id {
+                    self.aggregates
+                        .advance::<D>(intent.workspace, &intent.stream, loaded, events)
+                        .await;
+                }
+                Ok(Ok(appended))
+            }
+            Err(AppendError::Conflict { current, .. }) => Ok(Err(current)),
+            Err(AppendError::CommandReused(_)) => Err(CommandFailure::KeyReused),
+            Err(AppendError::UnknownWorkspace(id)) => Err(CommandFailure::UnknownWorkspace(id)),
+            Err(AppendError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    async fn context<D: Decider>(
+        &self,
+        intent: &Intent,
+        command: &D::Command,
+        freshness: Freshness,
+    ) -> Result<Context, CommandFailure> {
+        let mut products = BTreeMap::new();
+        for sku in D::products(command) {
+            // What cannot be a stream's name cannot be a product.
+            let Ok(stream) = StreamName::new(Product::CATEGORY, &sku) else {
+                continue;
+            };
+            let loaded = self
+                .aggregates
+                .load_foreign::<Product>(intent.workspace, &stream, freshness)
+                .await?;
+            if loaded.version > 0 {
+                products.insert(sku, loaded.state.clone());
+            }
+        }
+        Ok(Context {
+            stream: intent.stream.clone(),
+            now: self.clock.now(),
+            actor: intent.actor.clone(),
+            products,
+        })
+    }
+
+    async fn turn(&self, workspace: WorkspaceId, stream: &StreamName) -> MutexGuard<'_, ()> {
+        let hash = self.hasher.hash_one((workspace, stream));
+        let index = usize::try_from(hash % self.turns.len() as u64).unwrap_or(0);
+        self.turns[index].lock().await
+    }
+}
+
+/// Up to 1, 2, 4 … 16 milliseconds: whoever collided once should not collide again.
+fn jitter(attempt: u32) -> Duration {
+    let most = 1_000_u64 << attempt.min(4);
+    Duration::from_micros(rand::random_range(0..most))
+}
+
+fn command_answer(intent: &Intent, appended: Appended) -> CommandAnswer {
+    let version = appended.streams.first().map_or(0, |stream| stream.version);
+    CommandAnswer {
+        command_id: intent.command_id,
+        correlation_id: appended.correlation_id,
+        stream: intent.stream.to_string(),
+        version,
+        events: appended
+            .streams
+            .into_iter()
+            .flat_map(|stream| stream.events)
+            .collect(),
+        token: appended.token,
+    }
+}

@@ -1,0 +1,245 @@
+//! Loads aggregates: a snapshot and a short tail, or a state that is still in memory and only its tail.
+//!
+//! A cached state can be old: another process may write to the store. So nothing here promises the newest state; the
+//! append's version check does, and whoever wants to refuse on the ground of a state asks with [`Freshness::Read`].
+
+use std::{any::Any, sync::Arc, time::Duration, time::Instant};
+
+use domain::{
+    decider::Decider,
+    event::{DomainEvent, EventPayload, StoredEvent},
+    id::{StreamName, WorkspaceId},
+};
+use moka::future::Cache;
+
+use crate::event_store::{Direction, EventStore, Snapshot, StoreError};
+
+/// A snapshot is saved when so many events have come since the last.
+const SNAPSHOT_EVERY: u64 = 100;
+
+/// The events of a first look. Most streams are shorter, and need no second look for a snapshot.
+const FIRST_PAGE: u32 = 32;
+
+/// The events of a later look.
+const PAGE: u32 = 500;
+
+/// How many states stay in memory.
+const CACHED_STATES: u64 = 50_000;
+
+/// How long a state of another aggregate than the one being decided on may be used unread. The append does not check
+/// its version, so this bounds how old a price can be when another process has changed it.
+const FOREIGN_MAX_AGE: Duration = Duration::from_millis(250);
+
+/// How new a state must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Freshness {
+    /// As in memory, if it is there.
+    Cached,
+    /// Read from the store now.
+    Read,
+}
+
+/// A state and the version that it has folded.
+#[derive(Debug)]
+pub(super) struct Loaded<S> {
+    pub(super) version: u64,
+    pub(super) state: S,
+    /// The version of the last snapshot that is known of.
+    snapshot_version: u64,
+    /// When the store was last asked.
+    read_at: Instant,
+}
+
+type Key = (WorkspaceId, StreamName);
+
+/// The aggregates of every workspace.
+#[derive(Debug)]
+pub(super) struct Aggregates {
+    store: Arc<dyn EventStore>,
+    /// One cache for all kinds of aggregates, so that one bound holds for all. A stream's category, and so its name,
+    /// says which `Loaded<State>` lies behind it.
+    states: Cache<Key, Arc<dyn Any + Send + Sync>>,
+}
+
+impl Aggregates {
+    pub(super) fn new(store: Arc<dyn EventStore>) -> Self {
+        Self {
+            store,
+            states: Cache::new(CACHED_STATES),
+        }
+    }
+
+    /// The aggregate that a command is for.
+    pub(super) async fn load<D: Decider>(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        freshness: Freshness,
+    ) -> Result<Arc<Loaded<D::State>>, StoreError> {
+        match self.cached::<D>(workspace, stream).await {
+            Some(loaded) if freshness == Freshness::Cached => Ok(loaded),
+            known => self.read::<D>(workspace, stream, known).await,
+        }
+    }
+
+    /// An aggregate that a decision about another one looks at.
+    pub(super) async fn load_foreign<D: Decider>(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        freshness: Freshness,
+    ) -> Result<Arc<Loaded<D::State>>, StoreError> {
+        match self.cached::<D>(workspace, stream).await {
+            Some(loaded) if freshness == Freshness::Cached && loaded.read_at.elapsed() < FOREIGN_MAX_AGE => {
+                Ok(loaded)
+            }
+            known => self.read::<D>(workspace, stream, known).await,
+        }
+    }
+
+    /// Notes that `events` were appended to `loaded`.
+    pub(super) async fn advance<D: Decider>(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        loaded: &Loaded<D::State>,
+        events: &[D::Event],
+    ) {
+        let next = Loaded {
+            version: loaded.version + events.len() as u64,
+            state: events.iter().fold(loaded.state.clone(), D::evolve),
+            snapshot_version: loaded.snapshot_version,
+            read_at: Instant::now(),
+        };
+        self.keep::<D>(workspace, stream, next).await;
+    }
+
+    async fn cached<D: Decider>(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+    ) -> Option<Arc<Loaded<D::State>>> {
+        let state = self.states.get(&(workspace, stream.clone())).await?;
+        state.downcast().ok()
+    }
+
+    /// Reads what the store has behind `known`.
+    async fn read<D: Decider>(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        known: Option<Arc<Loaded<D::State>>>,
+    ) -> Result<Arc<Loaded<D::State>>, StoreError> {
+        let read_at = Instant::now();
+        let mut loaded = match known {
+            Some(known) => Loaded {
+                version: known.version,
+                state: known.state.clone(),
+                snapshot_version: known.snapshot_version,
+                read_at,
+            },
+            None => Loaded {
+                version: 0,
+                state: D::State::default(),
+                snapshot_version: 0,
+                read_at,
+            },
+        };
+        let mut limit = if loaded.version == 0 { FIRST_PAGE } else { PAGE };
+        loop {
+            let from = loaded.version + 1;
+            let events = self
+                .store
+                .read_stream(workspace, stream, from, Direction::Forwards, limit)
+                .await?;
+            for event in &events {
+                loaded.state = D::evolve(loaded.state, &typed::<D>(event)?);
+                loaded.version = event.version;
+            }
+            if events.len() < limit as usize {
+                break;
+            }
+            if limit == FIRST_PAGE {
+                self.skip_to_snapshot::<D>(workspace, stream, &mut loaded).await?;
+            }
+            limit = PAGE;
+        }
+        Ok(self.keep::<D>(workspace, stream, loaded).await)
+    }
+
+    /// A snapshot that cannot be read is no snapshot: the events are all still there.
+    async fn skip_to_snapshot<D: Decider>(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        loaded: &mut Loaded<D::State>,
+    ) -> Result<(), StoreError> {
+        if let Some(snapshot) = self.store.snapshot(workspace, stream).await?
+            && snapshot.schema_version == D::SNAPSHOT_VERSION
+            && snapshot.version > loaded.version
+            && let Ok(state) = serde_json::from_str(snapshot.state.get())
+        {
+            loaded.state = state;
+            loaded.version = snapshot.version;
+            loaded.snapshot_version = snapshot.version;
+        }
+        Ok(())
+    }
+
+    async fn keep<D: Decider>(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        mut loaded: Loaded<D::State>,
+    ) -> Arc<Loaded<D::State>> {
+        if loaded.version >= loaded.snapshot_version + SNAPSHOT_EVERY {
+            loaded.snapshot_version = loaded.version;
+            self.save_snapshot::<D>(workspace, stream, &loaded);
+        }
+        let loaded = Arc::new(loaded);
+        // Two that read the same stream may come here in either order. The older one must not stay; if it does by a
+        // hair, the version check finds out.
+        let newer = self
+            .cached::<D>(workspace, stream)
+            .await
+            .filter(|cached| cached.version > loaded.version);
+        if newer.is_none() {
+            let state: Arc<dyn Any + Send + Sync> = loaded.clone();
+            self.states.insert((workspace, stream.clone()), state).await;
+        }
+        loaded
+    }
+
+    /// Beside the command, which does not wait for it: a snapshot that is not saved is only a longer tail.
+    fn save_snapshot<D: Decider>(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        loaded: &Loaded<D::State>,
+    ) {
+        let Ok(state) = serde_json::value::to_raw_value(&loaded.state) else {
+            return;
+        };
+        let snapshot = Snapshot {
+            version: loaded.version,
+            schema_version: D::SNAPSHOT_VERSION,
+            state,
+        };
+        let (store, stream) = (Arc::clone(&self.store), stream.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store.save_snapshot(workspace, &stream, &snapshot).await {
+                tracing::warn!(%stream, snapshot.version, %error, "a snapshot was not saved");
+            }
+        });
+    }
+}
+
+/// The event as the aggregate knows it.
+fn typed<D: Decider>(event: &StoredEvent) -> Result<D::Event, StoreError> {
+    let at = || format!("event {} of stream {}", event.version, event.stream);
+    let domain_event = DomainEvent::decode(&event.event_type, event.schema_version, &event.payload)
+        .map_err(|error| StoreError::Corrupt(format!("{}: {error}", at())))?;
+    D::Event::from_domain(&domain_event)
+        .cloned()
+        .ok_or_else(|| StoreError::Corrupt(format!("{}: {} does not belong there", at(), event.event_type)))
+}

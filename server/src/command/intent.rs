@@ -1,0 +1,191 @@
+//! What somebody wants, read and checked, before anybody looks at a state: the command, its id, and the digest that
+//! tells a repetition from another command under the same id.
+
+use domain::{
+    access::Actor,
+    aggregate::Command,
+    id::{StreamName, WorkspaceId},
+    wire::{CommandRequest, ExpectedVersion, NamedExpectation},
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::CommandFailure;
+use crate::{clock::Clock, event_store::Expected};
+
+/// The name space of command ids that come from idempotency keys (UUIDv5). Part of the stored format.
+const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x5b1f_8a52_6f0e_5c7b_9a43_0d8e_72c1_94af);
+
+/// The longest idempotency key.
+const MAX_KEY: usize = 200;
+
+/// The longest trace context that is kept; version 00 has 55 characters.
+const MAX_TRACEPARENT: usize = 64;
+
+/// A command and everything around it.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Who wants it.
+    pub actor: Actor,
+    /// The stream it is for.
+    pub stream: StreamName,
+    /// The command.
+    pub command: Command,
+    /// The command's name.
+    pub command_type: &'static str,
+    /// What the stream's version must be.
+    pub expected: Expected,
+    /// The command's id; a repetition carries the same.
+    pub command_id: Uuid,
+    /// Whether somebody may have sent this id before; where not, nobody needs to look.
+    pub may_be_repeated: bool,
+    /// Over what was asked for.
+    pub body_digest: [u8; 32],
+    /// Shared by everything that the intention causes.
+    pub correlation_id: Uuid,
+    /// The event that caused it, where one did.
+    pub causation_id: Option<Uuid>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+}
+
+impl Intent {
+    /// Reads a request; every field that is wrong is named.
+    pub fn from_request(
+        workspace: WorkspaceId,
+        actor: &Actor,
+        request: &CommandRequest,
+        idempotency_key: Option<&str>,
+        traceparent: Option<&str>,
+        clock: &dyn Clock,
+    ) -> Result<Self, CommandFailure> {
+        let key_is_valid =
+            |key: &str| (1..=MAX_KEY).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_graphic());
+        if !idempotency_key.is_none_or(key_is_valid) {
+            let message = format!("has 1 to {MAX_KEY} visible ASCII characters");
+            return Err(CommandFailure::malformed("Idempotency-Key", message));
+        }
+        let stream: StreamName = request
+            .stream
+            .parse()
+            .map_err(|error| CommandFailure::malformed("stream", format!("{error}")))?;
+        let command_type = Command::names()
+            .find(|name| *name == request.command_type)
+            .ok_or_else(|| CommandFailure::UnknownType(request.command_type.clone()))?;
+        let command = Command::parse(command_type, &stream, &request.data)?;
+        Ok(Self {
+            workspace,
+            actor: actor.clone(),
+            command,
+            command_type,
+            expected: expected(request.expected_version),
+            command_id: idempotency_key.map_or_else(
+                || clock.new_id(),
+                |key| command_id_of_key(workspace, actor.id, key),
+            ),
+            may_be_repeated: idempotency_key.is_some(),
+            body_digest: digest(request),
+            correlation_id: request.correlation_id.unwrap_or_else(|| clock.new_id()),
+            causation_id: None,
+            traceparent: traceparent
+                .filter(|text| text.len() <= MAX_TRACEPARENT && text.bytes().all(|b| b.is_ascii_graphic()))
+                .map(str::to_owned),
+            stream,
+        })
+    }
+}
+
+const fn expected(version: ExpectedVersion) -> Expected {
+    match version {
+        ExpectedVersion::Exact(version) => Expected::Exact(version),
+        ExpectedVersion::Named(NamedExpectation::NoStream) => Expected::NoStream,
+        ExpectedVersion::Named(NamedExpectation::StreamExists) => Expected::StreamExists,
+        ExpectedVersion::Named(NamedExpectation::Any) | ExpectedVersion::Any => Expected::Any,
+    }
+}
+
+/// An actor's key is that actor's alone, in that workspace alone.
+fn command_id_of_key(workspace: WorkspaceId, actor: Uuid, key: &str) -> Uuid {
+    let mut name = Vec::with_capacity(32 + key.len());
+    name.extend_from_slice(workspace.0.as_bytes());
+    name.extend_from_slice(actor.as_bytes());
+    name.extend_from_slice(key.as_bytes());
+    Uuid::new_v5(&KEY_NAMESPACE, &name)
+}
+
+/// SHA-256 over the request as canonical JSON: members in the order of their names, no space. So a client that writes
+/// the same request with its fields in another order still repeats itself. Part of the stored format.
+pub(super) fn digest(request: &CommandRequest) -> [u8; 32] {
+    let mut whole = json!({
+        "data": request.data,
+        "expected_version": request.expected_version,
+        "stream": request.stream,
+        "type": request.command_type,
+    });
+    if let (Some(id), Value::Object(members)) = (request.correlation_id, &mut whole) {
+        members.insert("correlation_id".to_owned(), json!(id));
+    }
+    let mut text = String::new();
+    write_canonical(&whole, &mut text);
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Not left to `serde_json`: whether its objects keep the order of insertion is a feature that any dependency can turn on.
+fn write_canonical(value: &Value, out: &mut String) {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            out.push('{');
+            for (n, (name, member)) in members.into_iter().enumerate() {
+                out.push_str(if n == 0 { "" } else { "," });
+                out.push_str(&Value::String(name.clone()).to_string());
+                out.push(':');
+                write_canonical(member, out);
+            }
+            out.push('}');
+        }
+        Value::Array(items) => {
+            out.push('[');
+            for (n, item) in items.iter().enumerate() {
+                out.push_str(if n == 0 { "" } else { "," });
+                write_canonical(item, out);
+            }
+            out.push(']');
+        }
+        scalar => out.push_str(&scalar.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(text: &str) -> CommandRequest {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_digest_does_not_depend_on_the_order_of_fields() {
+        let one = request(r#"{"type":"A","stream":"b-1","data":{"x":[1,{"p":1,"q":2}],"y":"z"}}"#);
+        let other = request(r#"{"data":{"y":"z","x":[1,{"q":2,"p":1}]},"stream":"b-1","type":"A"}"#);
+        assert_eq!(digest(&one), digest(&other));
+    }
+
+    #[test]
+    fn a_digest_tells_requests_apart() {
+        let base = request(r#"{"type":"A","stream":"b-1","data":{"x":1}}"#);
+        for other in [
+            r#"{"type":"B","stream":"b-1","data":{"x":1}}"#,
+            r#"{"type":"A","stream":"b-2","data":{"x":1}}"#,
+            r#"{"type":"A","stream":"b-1","data":{"x":"1"}}"#,
+            r#"{"type":"A","stream":"b-1","data":{"x":1},"expected_version":0}"#,
+            r#"{"type":"A","stream":"b-1","data":{"x":1},"correlation_id":"0198c1a0-0000-7000-8000-000000000001"}"#,
+        ] {
+            assert_ne!(digest(&base), digest(&request(other)), "{other}");
+        }
+    }
+}

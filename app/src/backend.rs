@@ -2,14 +2,11 @@
 //! context for each request, already bound to the session of that request; in the browser the same questions go over
 //! HTTP.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use domain::wire::{DocumentAnswer, EventPage, ListingAnswer, Order, Page, Problem, SessionInfo, StreamInfo};
-use serde_json::Value;
+use domain::wire::Order;
+use serde::{Deserialize, Serialize};
 
 /// One page of a listing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListingQuery {
     /// The view, as in `orders`.
     pub view: String,
@@ -25,24 +22,38 @@ pub struct ListingQuery {
     pub cursor: Option<String>,
 }
 
-/// The questions that a page may ask while it is rendered on the server, each answered with the rights of the session.
-#[async_trait]
-pub trait Backend: Send + Sync + 'static {
-    /// Who is asking; `None` where nobody has opened or joined a workspace.
-    fn session(&self) -> Option<SessionInfo>;
+#[cfg(feature = "ssr")]
+mod server {
+    use std::sync::Arc;
 
-    /// One document.
-    async fn document(&self, view: &str, key: &str) -> Result<DocumentAnswer<Value>, Problem>;
+    use async_trait::async_trait;
+    use domain::wire::{DocumentAnswer, EventPage, ListingAnswer, Page, Problem, SessionInfo, StreamInfo};
+    use serde_json::Value;
 
-    /// A page of a listing.
-    async fn listing(&self, query: &ListingQuery) -> Result<ListingAnswer<Value>, Problem>;
+    use super::ListingQuery;
 
-    /// A page of the workspace's streams whose names begin with `prefix`.
-    async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem>;
+    /// The questions that a page may ask while it is rendered on the server, each answered with the rights of the session.
+    #[async_trait]
+    pub trait Backend: Send + Sync + 'static {
+        /// Who is asking; `None` where nobody has opened or joined a workspace.
+        fn session(&self) -> Option<SessionInfo>;
 
-    /// A page of one stream's events, from a version on.
-    async fn stream(&self, stream: &str, from: u64) -> Result<EventPage, Problem>;
+        /// One document.
+        async fn document(&self, view: &str, key: &str) -> Result<DocumentAnswer<Value>, Problem>;
+
+        /// A page of a listing.
+        async fn listing(&self, query: &ListingQuery) -> Result<ListingAnswer<Value>, Problem>;
+
+        /// A page of the workspace's streams whose names begin with `prefix`.
+        async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem>;
+
+        /// A page of one stream's events, from a version on.
+        async fn stream(&self, stream: &str, from: u64) -> Result<EventPage, Problem>;
+    }
+
+    /// How the backend is found in Leptos's context.
+    pub type SharedBackend = Arc<dyn Backend>;
 }
 
-/// How the backend is found in Leptos's context.
-pub type SharedBackend = Arc<dyn Backend>;
+#[cfg(feature = "ssr")]
+pub use server::{Backend, SharedBackend};

@@ -1,0 +1,34 @@
+//! Where an order stands: icon, word and colour.
+
+use domain::aggregate::order::OrderStatus;
+use leptos::prelude::*;
+
+use super::{Icon, Picture};
+use crate::translations::i18n::{t_string, use_i18n};
+
+/// The status of an order.
+#[component]
+pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl IntoView {
+    let i18n = use_i18n();
+    let picture = Signal::derive(move || match status.get() {
+        OrderStatus::Created | OrderStatus::Reserved => Picture::Clock,
+        OrderStatus::Confirmed | OrderStatus::Delivered => Picture::Check,
+        OrderStatus::Rejected | OrderStatus::Cancelled => Picture::Ban,
+        OrderStatus::Shipped => Picture::Truck,
+    });
+    let word = move || match status.get() {
+        OrderStatus::Created => t_string!(i18n, status.created),
+        OrderStatus::Reserved => t_string!(i18n, status.reserved),
+        OrderStatus::Confirmed => t_string!(i18n, status.confirmed),
+        OrderStatus::Rejected => t_string!(i18n, status.rejected),
+        OrderStatus::Cancelled => t_string!(i18n, status.cancelled),
+        OrderStatus::Shipped => t_string!(i18n, status.shipped),
+        OrderStatus::Delivered => t_string!(i18n, status.delivered),
+    };
+    view! {
+        <span class="badge" data-status=move || status.get().as_str()>
+            <Icon picture />
+            {word}
+        </span>
+    }
+}

@@ -1,0 +1,144 @@
+//! How true what is shown is: its position, how many events and milliseconds it is behind, and, opened, which lane that
+//! is, why and since when. The same everywhere.
+
+use domain::token::ConsistencyToken;
+use leptos::prelude::*;
+
+use super::{Icon, Picture};
+use crate::{
+    api::Written,
+    live::{progress::Progress, protocol::Link, store::use_link},
+    translations::i18n::{t, t_string, use_i18n},
+};
+
+/// What there is to say in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// As the server rendered it; nothing follows it yet.
+    Still,
+    /// Everything that is stored is shown.
+    Live,
+    /// Events are stored that are not shown.
+    Behind,
+    /// The connection is lost: nobody knows.
+    Unknown,
+}
+
+/// The mark of a view. `view` is its name.
+#[component]
+pub(crate) fn Freshness(
+    view: &'static str,
+    #[prop(into)] progress: Signal<Option<Progress>>,
+) -> impl IntoView {
+    let i18n = use_i18n();
+    let link = use_link();
+    let written = use_context::<Written>();
+    // What this tab has written is known to be stored, whatever the view says.
+    let own = move || written.and_then(|written| written.0.get());
+    let behind = Memo::new(move |_| {
+        progress.with(|progress| {
+            let progress = progress.as_ref()?;
+            let own = own().map_or(0, |own| progress.as_of().behind(&own));
+            Some(progress.behind().max(own))
+        })
+    });
+    let state = Memo::new(move |_| match (link.get(), behind.get()) {
+        (Link::Live, Some(0)) => State::Live,
+        (Link::Reconnecting(_) | Link::Offline, _) => State::Unknown,
+        (_, Some(1..)) => State::Behind,
+        _ => State::Still,
+    });
+    let as_of = move || {
+        progress
+            .with(|progress| progress.as_ref().map(|progress| progress.as_of().to_string()))
+            .unwrap_or_default()
+    };
+    let milliseconds = use_milliseconds_behind(progress);
+    let picture = Signal::derive(move || match state.get() {
+        State::Live => Picture::Live,
+        State::Unknown => Picture::Offline,
+        State::Behind | State::Still => Picture::Clock,
+    });
+    let word = move || match (state.get(), milliseconds.get()) {
+        (State::Live, _) => t_string!(i18n, freshness.live).to_owned(),
+        (State::Still, _) => t_string!(i18n, freshness.as_of).to_owned(),
+        (State::Unknown, _) => t_string!(i18n, freshness.unknown).to_owned(),
+        (State::Behind, Some(ms)) => t_string!(
+            i18n,
+            freshness.behind_ms,
+            count = behind.get().unwrap_or(0),
+            ms = ms
+        ),
+        (State::Behind, None) => t_string!(i18n, freshness.behind, count = behind.get().unwrap_or(0)),
+    };
+    let why = move || match state.get() {
+        State::Live => t_string!(i18n, freshness.why_live),
+        State::Still => t_string!(i18n, freshness.why_still),
+        State::Behind => t_string!(i18n, freshness.why_behind),
+        State::Unknown => t_string!(i18n, freshness.why_unknown),
+    };
+    let lane = move || {
+        let token: ConsistencyToken = as_of().parse().unwrap_or_default();
+        let partitions: Vec<_> = token.iter().map(|(partition, _)| partition.to_string()).collect();
+        t_string!(
+            i18n,
+            freshness.lane_is,
+            view = view,
+            partitions = partitions.join(", ")
+        )
+    };
+    let since = move || match milliseconds.get() {
+        Some(ms) => t_string!(i18n, freshness.since_ms, ms = ms),
+        None => "–".to_owned(),
+    };
+    view! {
+        <details class="freshness" data-state=move || match state.get() {
+            State::Live => "live",
+            State::Still => "still",
+            State::Behind => "behind",
+            State::Unknown => "unknown",
+        }>
+            <summary>
+                <Icon picture />
+                <span class="freshness__word">{word}</span>
+                <code class="freshness__token">{as_of}</code>
+            </summary>
+            <dl class="facts">
+                <div><dt>{t!(i18n, freshness.lane)}</dt><dd>{lane}</dd></div>
+                <div><dt>{t!(i18n, freshness.position)}</dt><dd class="mono">{as_of}</dd></div>
+                <div><dt>{t!(i18n, freshness.not_folded)}</dt><dd class="mono">{move || behind.get()}</dd></div>
+                <div><dt>{t!(i18n, freshness.why)}</dt><dd>{why}</dd></div>
+                <div><dt>{t!(i18n, freshness.since)}</dt><dd>{since}</dd></div>
+            </dl>
+        </details>
+    }
+}
+
+/// For how long the view has been behind: counted on here between what the server says.
+fn use_milliseconds_behind(progress: Signal<Option<Progress>>) -> Signal<Option<u64>> {
+    let since =
+        Memo::new(move |_| progress.with(|progress| progress.as_ref().and_then(Progress::behind_since)));
+    let milliseconds = RwSignal::new(None);
+    #[cfg(not(feature = "ssr"))]
+    Effect::new(move |running: Option<Option<IntervalHandle>>| {
+        if let Some(running) = running.flatten() {
+            running.clear();
+        }
+        let since = since.get();
+        milliseconds.set(since.map(|since| crate::live::socket::now().saturating_sub(since)));
+        let since = since?;
+        let count = move || {
+            let _ = milliseconds.try_set(Some(crate::live::socket::now().saturating_sub(since)));
+        };
+        let interval = set_interval_with_handle(count, std::time::Duration::from_millis(250)).ok();
+        on_cleanup(move || {
+            if let Some(interval) = interval {
+                interval.clear();
+            }
+        });
+        interval
+    });
+    #[cfg(feature = "ssr")]
+    let _ = since;
+    milliseconds.into()
+}

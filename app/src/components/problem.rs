@@ -1,0 +1,63 @@
+//! What went wrong, for people: in place of what could not be shown, or as the summary of a form, which takes focus.
+
+use domain::wire::Problem;
+use leptos::{html, prelude::*};
+
+use super::{Icon, Picture};
+use crate::translations::i18n::{t, t_string, use_i18n};
+
+/// One sentence about a problem: ours where the server could not be asked, and its own else.
+pub(crate) fn explain(problem: &Problem) -> String {
+    let i18n = use_i18n();
+    match problem.status {
+        0 => t_string!(i18n, problem.unreachable).to_owned(),
+        401 => t_string!(i18n, problem.session_over).to_owned(),
+        403 => t_string!(i18n, problem.forbidden).to_owned(),
+        429 => t_string!(i18n, problem.too_many).to_owned(),
+        _ if problem.detail.is_empty() => problem.title.clone(),
+        _ => problem.detail.clone(),
+    }
+}
+
+/// Stands in place of what could not be shown.
+#[component]
+pub(crate) fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <div class="notice notice--danger" role="alert">
+            <Icon picture=Picture::Alert />
+            <div>
+                <h2>{t!(i18n, problem.title)}</h2>
+                <p>{explain(&problem)}</p>
+                <button type="button" class="button needs-script" on:click=move |_| retry.run(())>
+                    {t!(i18n, problem.retry)}
+                </button>
+            </div>
+        </div>
+    }
+}
+
+/// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.
+#[component]
+pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> impl IntoView {
+    let i18n = use_i18n();
+    let node = NodeRef::<html::Div>::new();
+    Effect::new(move || {
+        if message.with(Option::is_some)
+            && let Some(node) = node.get()
+        {
+            let _ = node.focus();
+        }
+    });
+    view! {
+        <Show when=move || message.with(Option::is_some)>
+            <div class="notice notice--danger" role="alert" tabindex="-1" node_ref=node>
+                <Icon picture=Picture::Alert />
+                <div>
+                    <h2>{t!(i18n, problem.refused)}</h2>
+                    <p>{move || message.get()}</p>
+                </div>
+            </div>
+        </Show>
+    }
+}

@@ -1,0 +1,165 @@
+//! Money and time as people read them. The server writes a fixed form, which hydration finds again; once the page is
+//! alive the browser's own `Intl` rewrites it for the reader's locale. So no locale data travels to the browser.
+
+use domain::{money::Money, timestamp::Timestamp};
+use leptos::prelude::*;
+
+/// Whether the page is alive: false on the server and while it hydrates.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Alive(RwSignal<bool>);
+
+/// Notes when the page has come alive.
+pub(crate) fn provide_alive() {
+    let alive = RwSignal::new(false);
+    provide_context(Alive(alive));
+    Effect::new(move || alive.set(true));
+}
+
+/// Whether the page is alive.
+pub(crate) fn use_alive() -> Signal<bool> {
+    use_context::<Alive>().map_or_else(|| Signal::stored(false), |alive| alive.0.into())
+}
+
+/// How many digits a currency's minor unit has, by ISO 4217.
+pub(crate) fn minor_digits(currency: &str) -> u32 {
+    match currency {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
+        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        _ => 2,
+    }
+}
+
+/// An amount as a decimal number: `12.50`.
+pub(crate) fn decimal(money: &Money) -> String {
+    let digits = minor_digits(&money.currency);
+    let (sign, amount) = (
+        if money.amount < 0 { "-" } else { "" },
+        money.amount.unsigned_abs(),
+    );
+    match 10_u64.pow(digits) {
+        1 => format!("{sign}{amount}"),
+        unit => format!(
+            "{sign}{}.{:0width$}",
+            amount / unit,
+            amount % unit,
+            width = digits as usize
+        ),
+    }
+}
+
+/// The fixed form of an amount: `EUR 12.50`.
+pub(crate) fn fixed_money(money: &Money) -> String {
+    format!("{} {}", money.currency, decimal(money))
+}
+
+/// The fixed form of an instant: `2026-11-21 20:22:36 UTC`.
+pub(crate) fn fixed_time(at: Timestamp) -> String {
+    let text = at.to_string();
+    match (text.get(..10), text.get(11..19)) {
+        (Some(day), Some(time)) => format!("{day} {time} UTC"),
+        _ => text,
+    }
+}
+
+/// The form for the reader, where the page is alive.
+#[cfg(feature = "ssr")]
+pub(crate) fn local_money(money: &Money) -> String {
+    fixed_money(money)
+}
+
+/// The form for the reader, where the page is alive.
+#[cfg(feature = "ssr")]
+pub(crate) fn local_time(at: Timestamp) -> String {
+    fixed_time(at)
+}
+
+#[cfg(not(feature = "ssr"))]
+pub(crate) use intl::{local_money, local_time};
+
+#[cfg(not(feature = "ssr"))]
+mod intl {
+    //! The browser's own formatters, made once.
+
+    use std::{cell::RefCell, collections::BTreeMap};
+
+    use domain::{money::Money, timestamp::Timestamp};
+    use js_sys::{Array, Function, Intl, Object, Reflect};
+    use wasm_bindgen::JsValue;
+
+    use super::decimal;
+
+    thread_local! {
+        static CURRENCIES: RefCell<BTreeMap<String, Function>> = const { RefCell::new(BTreeMap::new()) };
+        static TIMES: Function = {
+            let options = options(&[("dateStyle", "medium"), ("timeStyle", "medium")]);
+            Intl::DateTimeFormat::new(&Array::new(), &options).format()
+        };
+    }
+
+    fn options(entries: &[(&str, &str)]) -> Object {
+        let options = Object::new();
+        for (name, value) in entries {
+            // Setting a property of a plain object does not fail.
+            let _ = Reflect::set(&options, &JsValue::from_str(name), &JsValue::from_str(value));
+        }
+        options
+    }
+
+    fn call(formatter: &Function, value: &JsValue) -> Option<String> {
+        formatter.call1(&JsValue::UNDEFINED, value).ok()?.as_string()
+    }
+
+    /// An amount, as the reader's locale writes it.
+    pub(crate) fn local_money(money: &Money) -> String {
+        let text = money.has_currency().then(|| {
+            CURRENCIES.with_borrow_mut(|currencies| {
+                let formatter = currencies.entry(money.currency.clone()).or_insert_with(|| {
+                    let options = options(&[("style", "currency"), ("currency", &money.currency)]);
+                    Intl::NumberFormat::new(&Array::new(), &options).format()
+                });
+                // As text: Intl reads a decimal number exactly, and a floating-point one is not exact.
+                call(formatter, &JsValue::from_str(&decimal(money)))
+            })
+        });
+        text.flatten().unwrap_or_else(|| super::fixed_money(money))
+    }
+
+    /// An instant, as the reader's locale and time zone write it.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "milliseconds since 1970 are exact up to the year 287396"
+    )]
+    pub(crate) fn local_time(at: Timestamp) -> String {
+        TIMES
+            .with(|formatter| call(formatter, &JsValue::from_f64(at.as_millis() as f64)))
+            .unwrap_or_else(|| super::fixed_time(at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn money_has_the_digits_of_its_currency() {
+        for (amount, currency, text) in [
+            (1_250, "EUR", "EUR 12.50"),
+            (5, "EUR", "EUR 0.05"),
+            (-1_205, "EUR", "EUR -12.05"),
+            (1_250, "JPY", "JPY 1250"),
+            (1_250, "KWD", "KWD 1.250"),
+        ] {
+            assert_eq!(fixed_money(&Money::new(amount, currency)), text);
+        }
+    }
+
+    #[test]
+    fn an_instant_is_written_to_the_second() {
+        let at: Timestamp = "2026-11-21T20:22:36.000042Z".parse().unwrap();
+        assert_eq!(fixed_time(at), "2026-11-21 20:22:36 UTC");
+    }
+}

@@ -1,0 +1,41 @@
+//! How the live connection is: icon, word and colour.
+
+use leptos::prelude::*;
+
+use crate::{
+    components::{Icon, Picture},
+    live::{protocol::Link, store::use_link},
+    translations::i18n::{t_string, use_i18n},
+};
+
+/// The badge of the connection.
+#[component]
+pub(super) fn ConnectionBadge() -> impl IntoView {
+    let i18n = use_i18n();
+    let link = use_link();
+    let state = move || match link.get() {
+        Link::Idle => "idle",
+        Link::Connecting => "connecting",
+        Link::Live => "live",
+        Link::Reconnecting(_) => "reconnecting",
+        Link::Offline => "offline",
+    };
+    let picture = Signal::derive(move || match link.get() {
+        Link::Live => Picture::Live,
+        Link::Idle | Link::Connecting | Link::Reconnecting(_) => Picture::Reconnect,
+        Link::Offline => Picture::Offline,
+    });
+    let word = move || match link.get() {
+        Link::Idle => t_string!(i18n, connection.idle),
+        Link::Connecting => t_string!(i18n, connection.connecting),
+        Link::Live => t_string!(i18n, connection.live),
+        Link::Reconnecting(_) => t_string!(i18n, connection.reconnecting),
+        Link::Offline => t_string!(i18n, connection.offline),
+    };
+    view! {
+        <span class="connection" role="status" data-state=state>
+            <Icon picture />
+            <span class="connection__word">{word}</span>
+        </span>
+    }
+}

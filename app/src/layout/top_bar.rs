@@ -1,0 +1,77 @@
+//! The top bar: where one is, how others come in, how the connection is, and who one is.
+
+use domain::wire::SessionInfo;
+use leptos::prelude::*;
+
+use super::{connection::ConnectionBadge, theme_switch::ThemeSwitch};
+use crate::{
+    api::use_session,
+    components::{Copy, Icon, Picture},
+    translations::i18n::{t, t_string, use_i18n},
+};
+
+/// The top bar.
+#[component]
+pub(super) fn TopBar() -> impl IntoView {
+    let i18n = use_i18n();
+    let session = use_session();
+    let inside = session.is_some();
+    let person = session.clone().map(|session| view! { <Person session /> });
+    let workspace = session.map(|session| view! { <Workspace session /> });
+    view! {
+        <header class="top-bar">
+            <a class="brand" href="/">
+                <span class="brand__mark" aria-hidden="true">">_"</span>
+                <span class="brand__name">{t!(i18n, brand)}</span>
+            </a>
+            {workspace}
+            <span class="top-bar__space"></span>
+            {inside.then(|| view! { <ConnectionBadge /> })}
+            <ThemeSwitch />
+            {person}
+        </header>
+    }
+}
+
+/// The workspace and its code, to read out and to copy.
+#[component]
+fn Workspace(session: SessionInfo) -> impl IntoView {
+    let i18n = use_i18n();
+    let code = session.join_code.clone();
+    view! {
+        <div class="workspace">
+            <span class="workspace__name">{session.workspace_name}</span>
+            <span class="workspace__code">
+                <span class="hidden">{t!(i18n, layout.code)}</span>
+                <code>{session.join_code}</code>
+                <Copy
+                    text=code
+                    label=Signal::derive(move || t_string!(i18n, layout.copy_code))
+                    done=Signal::derive(move || t_string!(i18n, layout.copied))
+                />
+            </span>
+        </div>
+    }
+}
+
+/// Who one is, and the way out.
+#[component]
+fn Person(session: SessionInfo) -> impl IntoView {
+    let i18n = use_i18n();
+    let role = session.role.as_str();
+    view! {
+        <details class="person">
+            <summary>
+                <Icon picture=Picture::Person />
+                <span class="person__name">{session.display_name.clone()}</span>
+            </summary>
+            <div class="person__card">
+                <p class="person__who">{session.display_name}</p>
+                <p class="muted mono">{role}</p>
+                <form method="post" action="/session/leave">
+                    <button class="button">{t!(i18n, layout.leave)}</button>
+                </form>
+            </div>
+        </details>
+    }
+}

@@ -1,0 +1,113 @@
+//! One live document: a snapshot, and the changes after it. Folding a change twice, or an older one, does nothing.
+
+use domain::{
+    token::ConsistencyToken,
+    wire::{ServerFrame, SnapshotData},
+};
+use serde_json::Value;
+
+use super::{Millis, progress::Progress};
+
+/// A document as the socket has last told it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DocumentFold {
+    /// The document; `None` where there is none.
+    pub data: Option<Value>,
+    /// How often it has changed while it was watched: what makes it flash.
+    pub revision: u32,
+    /// How far it has come.
+    pub progress: Progress,
+}
+
+impl DocumentFold {
+    /// From a snapshot.
+    pub fn new(data: Option<Value>, as_of: ConsistencyToken, generation: u64, behind: u64) -> Self {
+        Self {
+            data,
+            revision: 0,
+            progress: Progress::at(as_of, generation, behind),
+        }
+    }
+
+    /// There is no such document, or not yet; nothing has been seen.
+    pub fn absent() -> Self {
+        Self::new(None, ConsistencyToken::default(), 0, 0)
+    }
+
+    /// Folds one frame of its subscription. True where what is shown, or how true it is, has changed.
+    pub fn apply(&mut self, frame: ServerFrame, now: Millis) -> bool {
+        match frame {
+            ServerFrame::Snapshot {
+                as_of,
+                generation,
+                behind,
+                data,
+                ..
+            } => {
+                let data = match data {
+                    SnapshotData::Document(data) => Some(data).filter(|data| !data.is_null()),
+                    SnapshotData::Rows(_) => None,
+                };
+                self.data = data;
+                self.progress = Progress::at(as_of, generation, behind);
+            }
+            ServerFrame::Change { as_of, key, data, .. } => {
+                if !self.progress.advance(&as_of, &key) {
+                    return false;
+                }
+                self.data = data;
+                self.revision += 1;
+            }
+            ServerFrame::CaughtUp { as_of, .. } => self.progress.caught_up(as_of),
+            ServerFrame::Behind {
+                behind, behind_ms, ..
+            } => self.progress.fell_behind(behind, behind_ms, now),
+            ServerFrame::Result { .. } | ServerFrame::Error { .. } | ServerFrame::Ping => return false,
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::wire::ChangeCause;
+    use serde_json::json;
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn change(as_of: &str, data: Option<Value>) -> ServerFrame {
+        let event = ChangeCause {
+            id: uuid::Uuid::nil(),
+            event_type: "OrderConfirmed".into(),
+            position: 1,
+        };
+        ServerFrame::Change {
+            id: 1,
+            as_of: as_of.parse().unwrap(),
+            key: "a".into(),
+            data,
+            sort: None,
+            event,
+        }
+    }
+
+    #[test]
+    fn a_change_replaces_the_document_once() {
+        let mut fold = DocumentFold::new(Some(json!("created")), "0:1".parse().unwrap(), 1, 0);
+        assert!(fold.apply(change("0:2", Some(json!("confirmed"))), 0));
+        assert!(!fold.apply(change("0:2", Some(json!("confirmed"))), 0));
+        assert!(!fold.apply(change("0:1", Some(json!("created"))), 0));
+        assert_eq!((fold.data, fold.revision), (Some(json!("confirmed")), 1));
+    }
+
+    #[test]
+    fn a_document_may_begin_while_it_is_watched_and_end() {
+        let mut fold = DocumentFold::new(None, ConsistencyToken::default(), 1, 0);
+        assert!(fold.apply(change("0:2", Some(json!(1))), 0));
+        assert_eq!(fold.data, Some(json!(1)));
+        assert!(fold.apply(change("0:3", None), 0));
+        assert_eq!(fold.data, None);
+    }
+}

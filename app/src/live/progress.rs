@@ -1,0 +1,138 @@
+//! How far a subscription has come, and how true what it shows is.
+//!
+//! One event may change several documents of a listing, and then several changes carry the same token. So a change at
+//! the newest token is new unless its key was seen there already, and everything before the newest token is old.
+
+use domain::token::ConsistencyToken;
+
+use super::Millis;
+
+/// Where a subscription stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    as_of: ConsistencyToken,
+    /// The keys changed at exactly `as_of`; `None` where everything up to it has been seen.
+    partial: Option<Vec<String>>,
+    generation: u64,
+    behind: u64,
+    behind_since: Option<Millis>,
+}
+
+impl Progress {
+    /// At a snapshot.
+    pub fn at(as_of: ConsistencyToken, generation: u64, behind: u64) -> Self {
+        Self {
+            as_of,
+            partial: None,
+            generation,
+            behind,
+            behind_since: None,
+        }
+    }
+
+    /// What is shown contains everything up to here.
+    pub fn as_of(&self) -> &ConsistencyToken {
+        &self.as_of
+    }
+
+    /// The generation of the view.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Events that are stored and not folded yet, as far as is known.
+    pub fn behind(&self) -> u64 {
+        self.behind
+    }
+
+    /// Since when the view has been behind, where that is known.
+    pub fn behind_since(&self) -> Option<Millis> {
+        self.behind_since
+    }
+
+    /// Notes a change of `key`; false where it has been seen before.
+    pub fn advance(&mut self, as_of: &ConsistencyToken, key: &str) -> bool {
+        if *as_of == self.as_of {
+            return match &mut self.partial {
+                Some(keys) if !keys.iter().any(|seen| seen == key) => {
+                    keys.push(key.to_owned());
+                    true
+                }
+                _ => false,
+            };
+        }
+        if self.as_of.covers(as_of) {
+            return false;
+        }
+        self.as_of = as_of.clone();
+        self.partial = Some(vec![key.to_owned()]);
+        true
+    }
+
+    /// The view has folded everything, and everything has been sent. A token that is older than what is shown is late
+    /// and says nothing.
+    pub fn caught_up(&mut self, as_of: ConsistencyToken) {
+        if as_of.covers(&self.as_of) {
+            self.as_of = as_of;
+            self.partial = None;
+            self.behind = 0;
+            self.behind_since = None;
+        }
+    }
+
+    /// The view has not folded `behind` events for `behind_ms`.
+    pub fn fell_behind(&mut self, behind: u64, behind_ms: u64, now: Millis) {
+        self.behind = behind;
+        self.behind_since = (behind > 0).then(|| now.saturating_sub(behind_ms));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn token(text: &str) -> ConsistencyToken {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_change_that_the_snapshot_holds_is_old() {
+        let mut progress = Progress::at(token("0:5"), 1, 0);
+        assert!(!progress.advance(&token("0:5"), "a"));
+        assert!(!progress.advance(&token("0:4"), "a"));
+        assert!(progress.advance(&token("0:6"), "a"));
+    }
+
+    #[test]
+    fn one_event_may_change_several_documents_and_each_of_them_once() {
+        let mut progress = Progress::at(token("0:5"), 1, 0);
+        assert!(progress.advance(&token("0:6"), "a"));
+        assert!(progress.advance(&token("0:6"), "b"));
+        assert!(!progress.advance(&token("0:6"), "a"));
+    }
+
+    #[test]
+    fn partitions_move_on_their_own() {
+        let mut progress = Progress::at(token("0:5,1:3"), 1, 0);
+        assert!(progress.advance(&token("0:5,1:4"), "a"));
+        assert!(progress.advance(&token("0:6,1:4"), "a"));
+        assert!(!progress.advance(&token("0:6,1:3"), "a"));
+    }
+
+    #[test]
+    fn being_behind_ends_when_it_has_caught_up() {
+        let mut progress = Progress::at(token("0:5"), 1, 2);
+        progress.fell_behind(3, 740, 10_000);
+        assert_eq!((progress.behind(), progress.behind_since()), (3, Some(9_260)));
+        progress.caught_up(token("0:4"));
+        assert_eq!(progress.behind(), 3);
+        progress.caught_up(token("0:8"));
+        assert_eq!(
+            (progress.behind(), progress.behind_since(), progress.as_of()),
+            (0, None, &token("0:8"))
+        );
+    }
+}

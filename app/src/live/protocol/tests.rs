@@ -1,0 +1,274 @@
+//! The conversation, told as given-when-then.
+
+use domain::wire::{ChangeCause, SnapshotData};
+use serde_json::json;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+use super::*;
+
+fn token(text: &str) -> ConsistencyToken {
+    text.parse().unwrap()
+}
+
+fn order() -> Target {
+    Target::Document {
+        view: "orders".into(),
+        key: "a".into(),
+    }
+}
+
+fn seen(text: &str) -> Option<Seen> {
+    Some(Seen {
+        token: token(text),
+        generation: 1,
+    })
+}
+
+fn snapshot(id: u64, as_of: &str) -> ServerFrame {
+    let data = SnapshotData::Document(json!(1));
+    ServerFrame::Snapshot {
+        id,
+        as_of: token(as_of),
+        generation: 1,
+        behind: 0,
+        data,
+        next: None,
+    }
+}
+
+fn change(id: u64, as_of: &str, key: &str) -> ServerFrame {
+    let event = ChangeCause {
+        id: uuid::Uuid::nil(),
+        event_type: "OrderCreated".into(),
+        position: 1,
+    };
+    ServerFrame::Change {
+        id,
+        as_of: token(as_of),
+        key: key.into(),
+        data: Some(json!(1)),
+        sort: None,
+        event,
+    }
+}
+
+/// The tokens that the subscriptions of these actions resume from.
+fn resumes(actions: &[Action]) -> Vec<Option<String>> {
+    actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Send(ClientFrame::Subscribe { resume, .. }) => {
+                Some(resume.as_ref().map(ToString::to_string))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// A live connection with one subscription that has seen up to 0:5; answers the subscription's id.
+fn live() -> (Protocol, u64) {
+    let mut protocol = Protocol::default();
+    assert_eq!(protocol.start(0), [Action::Open(1)]);
+    assert_eq!(protocol.opened(1, 10), []);
+    let (id, actions) = protocol.subscribe(order(), seen("0:5"));
+    assert_eq!(resumes(&actions), [Some("0:5".to_owned())]);
+    (protocol, id)
+}
+
+/// Loses the connection and opens the next; answers what is sent then.
+fn reconnect(protocol: &mut Protocol, now: Millis) -> Vec<Action> {
+    protocol.closed(protocol.connection, now, 0.0);
+    let opening = protocol.tick(now, 0.0);
+    assert_eq!(opening, [Action::Open(protocol.connection)]);
+    protocol.opened(protocol.connection, now)
+}
+
+#[test]
+fn a_subscription_made_before_the_connection_is_open_is_sent_when_it_is() {
+    let mut protocol = Protocol::default();
+    protocol.start(0);
+    assert_eq!(protocol.link(), Link::Connecting);
+    assert_eq!(protocol.subscribe(order(), None).1, []);
+    assert_eq!(resumes(&protocol.opened(1, 10)), [None]);
+    assert_eq!(protocol.link(), Link::Live);
+}
+
+#[test]
+fn a_rendered_snapshot_is_continued_from_its_token_and_generation() {
+    let (mut protocol, id) = live();
+    let sent = reconnect(&mut protocol, 100);
+    let Some(Action::Send(ClientFrame::Subscribe {
+        id: sent_id,
+        key,
+        resume,
+        generation,
+        ..
+    })) = sent.first()
+    else {
+        panic!("nothing was subscribed: {sent:?}");
+    };
+    assert_eq!((*sent_id, key.as_deref()), (id, Some("a")));
+    assert_eq!((resume, *generation), (&Some(token("0:5")), Some(1)));
+}
+
+#[test]
+fn after_a_loss_it_resumes_where_every_change_is_known_to_be_complete() {
+    let (mut protocol, id) = live();
+    protocol.received(1, change(id, "0:6", "a"), 20);
+    assert_eq!(
+        resumes(&reconnect(&mut protocol, 30)),
+        [Some("0:5".to_owned())],
+        "another document may follow at 0:6"
+    );
+    let connection = protocol.connection;
+    protocol.received(connection, change(id, "0:6", "a"), 40);
+    protocol.received(connection, change(id, "0:7", "a"), 50);
+    assert_eq!(resumes(&reconnect(&mut protocol, 60)), [Some("0:6".to_owned())]);
+    let connection = protocol.connection;
+    protocol.received(
+        connection,
+        ServerFrame::CaughtUp {
+            id,
+            as_of: token("0:9"),
+        },
+        70,
+    );
+    assert_eq!(resumes(&reconnect(&mut protocol, 80)), [Some("0:9".to_owned())]);
+}
+
+#[test]
+fn a_new_snapshot_is_what_is_resumed_from() {
+    let (mut protocol, id) = live();
+    let delivered = protocol.received(1, snapshot(id, "0:40"), 20);
+    assert!(matches!(delivered.as_slice(), [Action::Deliver(to, _)] if *to == id));
+    assert_eq!(resumes(&reconnect(&mut protocol, 30)), [Some("0:40".to_owned())]);
+}
+
+#[test]
+fn a_refused_subscription_begins_anew() {
+    let (mut protocol, id) = live();
+    let problem = domain::wire::Problem {
+        kind: "/problems/gone".into(),
+        title: String::new(),
+        status: 410,
+        detail: String::new(),
+        violations: Vec::new(),
+        current_version: None,
+        rule: None,
+        waiting_for: Vec::new(),
+    };
+    let delivered = protocol.received(
+        1,
+        ServerFrame::Error {
+            id: Some(id),
+            problem,
+        },
+        20,
+    );
+    assert_eq!(delivered.len(), 1);
+    assert_eq!(resumes(&reconnect(&mut protocol, 30)), [None]);
+}
+
+#[test]
+fn a_ping_is_answered() {
+    let (mut protocol, _) = live();
+    assert_eq!(
+        protocol.received(1, ServerFrame::Ping, 20),
+        [Action::Send(ClientFrame::Pong)]
+    );
+}
+
+#[test]
+fn silence_is_death_and_any_frame_is_life() {
+    let (mut protocol, _) = live();
+    protocol.received(1, ServerFrame::Ping, 40_000);
+    assert_eq!(protocol.tick(10 + SILENCE, 0.5), []);
+    assert_eq!(protocol.link(), Link::Live);
+    assert_eq!(protocol.tick(40_000 + SILENCE, 0.5), [Action::Close]);
+    assert_eq!(protocol.link(), Link::Reconnecting(1));
+}
+
+#[test]
+fn a_connection_that_does_not_open_is_given_up() {
+    let mut protocol = Protocol::default();
+    protocol.start(0);
+    assert_eq!(protocol.wake_at(), Some(CONNECT_TIMEOUT));
+    assert_eq!(protocol.tick(CONNECT_TIMEOUT, 1.0), [Action::Close]);
+    assert_eq!(protocol.wake_at(), Some(CONNECT_TIMEOUT + backoff::BASE));
+}
+
+#[test]
+fn failures_wait_longer_and_a_stable_connection_forgives_them() {
+    let mut protocol = Protocol::default();
+    protocol.start(0);
+    let mut now = 0;
+    for failures in 0..4 {
+        protocol.closed(protocol.connection, now, 1.0);
+        assert_eq!(protocol.wake_at(), Some(now + backoff::delay(failures, 1.0)));
+        assert_eq!(protocol.link(), Link::Reconnecting(failures + 1));
+        now = protocol.wake_at().unwrap();
+        protocol.tick(now, 1.0);
+    }
+    // A server that accepts and hangs up at once is no better than one that refuses.
+    protocol.opened(protocol.connection, now);
+    protocol.closed(protocol.connection, now + 1, 1.0);
+    assert_eq!(protocol.wake_at(), Some(now + 1 + backoff::delay(4, 1.0)));
+    now = protocol.wake_at().unwrap();
+    protocol.tick(now, 1.0);
+    protocol.opened(protocol.connection, now);
+    now += STABLE;
+    protocol.closed(protocol.connection, now, 1.0);
+    assert_eq!(protocol.wake_at(), Some(now + backoff::BASE));
+}
+
+#[test]
+fn an_abandoned_connection_is_not_heard() {
+    let (mut protocol, id) = live();
+    protocol.tick(10 + SILENCE, 0.0);
+    let now = protocol.wake_at().unwrap();
+    protocol.tick(now, 0.0);
+    assert_eq!(protocol.received(1, change(id, "0:6", "a"), now), []);
+    assert_eq!(protocol.opened(1, now), []);
+    protocol.closed(1, now, 0.0);
+    assert_eq!(
+        protocol.link(),
+        Link::Reconnecting(1),
+        "the new attempt is still under way"
+    );
+}
+
+#[test]
+fn the_network_going_is_told_at_once_and_its_return_is_used_at_once() {
+    let (mut protocol, _) = live();
+    assert_eq!(protocol.network(false, 20, 1.0), [Action::Close]);
+    assert_eq!(protocol.link(), Link::Offline);
+    let opening = protocol.network(true, 30, 1.0);
+    assert_eq!(opening, [Action::Open(protocol.connection)]);
+    assert_eq!(
+        resumes(&protocol.opened(protocol.connection, 40)),
+        [Some("0:5".to_owned())]
+    );
+}
+
+#[test]
+fn a_browser_that_is_wrong_about_the_network_is_proved_so() {
+    let (mut protocol, _) = live();
+    protocol.network(false, 20, 0.0);
+    protocol.tick(20, 0.0);
+    assert_eq!(protocol.link(), Link::Offline);
+    protocol.opened(protocol.connection, 30);
+    assert_eq!(protocol.link(), Link::Live);
+}
+
+#[test]
+fn what_is_no_longer_followed_is_not_delivered_and_not_resumed() {
+    let (mut protocol, id) = live();
+    assert_eq!(
+        protocol.unsubscribe(id),
+        [Action::Send(ClientFrame::Unsubscribe { id })]
+    );
+    assert_eq!(protocol.received(1, change(id, "0:6", "a"), 20), []);
+    assert_eq!(reconnect(&mut protocol, 30), []);
+    assert_eq!(protocol.unsubscribe(id), []);
+}

@@ -1,0 +1,207 @@
+//! The browser's socket: drives [`Protocol`] with a real WebSocket, real time and real chance. One per tab, shared by
+//! every subscription of the page.
+//!
+//! It holds no rules. What to send, when to give up and when to try again is the protocol's; this only does it.
+
+use std::{cell::RefCell, collections::BTreeMap, future::poll_fn, rc::Rc};
+
+use domain::wire::ServerFrame;
+use futures::{
+    SinkExt, StreamExt,
+    channel::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    future::{Either, select},
+};
+use gloo_net::websocket::{Message, State, futures::WebSocket};
+use gloo_timers::callback::Timeout;
+use leptos::{
+    prelude::{window, window_event_listener_untyped},
+    task::spawn_local,
+};
+
+use super::{
+    Millis,
+    protocol::{Action, Link, Protocol, Seen, Target},
+};
+
+/// The subprotocol that names the frames.
+const SUBPROTOCOL: &str = "foldline.v1";
+
+/// Where the frames of a subscription go.
+pub type Listener = Rc<dyn Fn(ServerFrame)>;
+
+/// The connection of this tab. Clones are the same connection.
+#[derive(Clone)]
+pub struct Socket(Rc<RefCell<Inner>>);
+
+struct Inner {
+    protocol: Protocol,
+    outgoing: Option<UnboundedSender<Message>>,
+    listeners: BTreeMap<u64, Listener>,
+    timer: Option<Timeout>,
+    told: Link,
+    on_link: Rc<dyn Fn(Link)>,
+}
+
+/// The time, as the protocol counts it. It jumps when a sleeping machine wakes, and so a dead connection is noticed at once.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds since 1970 fit"
+)]
+pub fn now() -> Millis {
+    js_sys::Date::now() as Millis
+}
+
+impl Socket {
+    /// A socket that is not connected yet; `on_link` hears of every change of the connection.
+    pub fn new(on_link: impl Fn(Link) + 'static) -> Self {
+        Self(Rc::new(RefCell::new(Inner {
+            protocol: Protocol::default(),
+            outgoing: None,
+            listeners: BTreeMap::new(),
+            timer: None,
+            told: Link::Idle,
+            on_link: Rc::new(on_link),
+        })))
+    }
+
+    /// Connects, and stays connected as long as the page is open.
+    pub fn start(&self) {
+        for (event, online) in [("online", true), ("offline", false)] {
+            let socket = self.clone();
+            window_event_listener_untyped(event, move |_| {
+                socket.step(|protocol| protocol.network(online, now(), js_sys::Math::random()));
+            });
+        }
+        // Timers of a hidden page are late; when it is looked at again, what they missed is made up for.
+        let socket = self.clone();
+        window_event_listener_untyped("visibilitychange", move |_| socket.tick());
+        self.step(|protocol| protocol.start(now()));
+    }
+
+    /// Follows a target; `listener` gets its frames until it is unsubscribed.
+    pub fn subscribe(&self, target: Target, seen: Option<Seen>, listener: Listener) -> u64 {
+        let mut subscription = 0;
+        self.step(|protocol| {
+            let (id, actions) = protocol.subscribe(target, seen);
+            subscription = id;
+            actions
+        });
+        self.0.borrow_mut().listeners.insert(subscription, listener);
+        subscription
+    }
+
+    /// Stops following.
+    pub fn unsubscribe(&self, subscription: u64) {
+        self.0.borrow_mut().listeners.remove(&subscription);
+        self.step(|protocol| protocol.unsubscribe(subscription));
+    }
+
+    fn tick(&self) {
+        self.step(|protocol| protocol.tick(now(), js_sys::Math::random()));
+    }
+
+    /// One step of the protocol, and what follows from it.
+    fn step(&self, input: impl FnOnce(&mut Protocol) -> Vec<Action>) {
+        let actions = input(&mut self.0.borrow_mut().protocol);
+        for action in actions {
+            self.act(action);
+        }
+        self.set_timer();
+        let news = {
+            let mut inner = self.0.borrow_mut();
+            let link = inner.protocol.link();
+            (inner.told != link).then(|| {
+                inner.told = link;
+                (link, inner.on_link.clone())
+            })
+        };
+        if let Some((link, on_link)) = news {
+            on_link(link);
+        }
+    }
+
+    fn act(&self, action: Action) {
+        match action {
+            Action::Open(connection) => {
+                let (outgoing, frames) = mpsc::unbounded();
+                self.0.borrow_mut().outgoing = Some(outgoing);
+                spawn_local(run(self.clone(), connection, frames));
+            }
+            // The task that holds the connection ends when nobody can send to it, and its end closes it.
+            Action::Close => self.0.borrow_mut().outgoing = None,
+            Action::Send(frame) => {
+                if let (Some(outgoing), Ok(text)) = (&self.0.borrow().outgoing, serde_json::to_string(&frame))
+                {
+                    // A connection that is gone reports its end by itself.
+                    let _ = outgoing.unbounded_send(Message::Text(text));
+                }
+            }
+            Action::Deliver(subscription, frame) => {
+                let listener = self.0.borrow().listeners.get(&subscription).cloned();
+                if let Some(listener) = listener {
+                    listener(frame);
+                }
+            }
+        }
+    }
+
+    fn set_timer(&self) {
+        let wake = self.0.borrow().protocol.wake_at();
+        let timer = wake.map(|wake| {
+            let socket = self.clone();
+            let wait = u32::try_from(wake.saturating_sub(now())).unwrap_or(u32::MAX);
+            Timeout::new(wait, move || socket.tick())
+        });
+        self.0.borrow_mut().timer = timer;
+    }
+
+    fn closed(&self, connection: u64) {
+        self.step(|protocol| protocol.closed(connection, now(), js_sys::Math::random()));
+    }
+}
+
+/// Holds one connection from its first attempt to its end.
+async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Message>) {
+    if let Some(mut websocket) =
+        live_url().and_then(|url| WebSocket::open_with_protocol(&url, SUBPROTOCOL).ok())
+    {
+        // Ready is also what a failed attempt is.
+        let _ = poll_fn(|context| websocket.poll_ready_unpin(context)).await;
+        if matches!(websocket.state(), State::Open) {
+            socket.step(|protocol| protocol.opened(connection, now()));
+        }
+        loop {
+            let event = match select(websocket.next(), frames.next()).await {
+                Either::Left((incoming, _)) => Either::Left(incoming),
+                Either::Right((outgoing, _)) => Either::Right(outgoing),
+            };
+            match event {
+                Either::Left(Some(Ok(Message::Text(text)))) => match serde_json::from_str(&text) {
+                    Ok(frame) => socket.step(|protocol| protocol.received(connection, frame, now())),
+                    Err(error) => {
+                        leptos::logging::warn!("a frame of the live connection cannot be read: {error}")
+                    }
+                },
+                Either::Left(Some(Ok(Message::Bytes(_)))) => {}
+                Either::Left(Some(Err(_)) | None) | Either::Right(None) => break,
+                Either::Right(Some(message)) => {
+                    if websocket.start_send_unpin(message).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    socket.closed(connection);
+}
+
+fn live_url() -> Option<String> {
+    let location = window().location();
+    let scheme = if location.protocol().ok()? == "https:" {
+        "wss"
+    } else {
+        "ws"
+    };
+    Some(format!("{scheme}://{}/api/v1/live", location.host().ok()?))
+}

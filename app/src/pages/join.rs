@@ -1,0 +1,70 @@
+//! The way into a workspace with a code: the form, on the landing page and on a page of its own for links that are
+//! passed around. It is a plain form and needs no script.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::{use_params_map, use_query_map};
+
+use crate::{
+    components::Field,
+    translations::i18n::{t, t_string, use_i18n},
+};
+
+/// The longest display name.
+pub(super) const MAX_NAME: u16 = 40;
+
+/// The form.
+#[component]
+pub(super) fn JoinForm(#[prop(into)] code: String) -> impl IntoView {
+    let i18n = use_i18n();
+    let query = use_query_map();
+    let problem = move |named: &str| {
+        query.with(|query| query.get_str("code").is_some() && query.get_str("problem") == Some(named))
+    };
+    let code_error =
+        Signal::derive(move || problem("unknown-code").then(|| t_string!(i18n, join.unknown_code)));
+    let name_error =
+        Signal::derive(move || problem("display-name").then(|| t_string!(i18n, join.display_name_wrong)));
+    view! {
+        <form method="post" action="/session/join" class="form">
+            <Field
+                id="join-code"
+                name="code"
+                label=Signal::derive(move || t_string!(i18n, join.code))
+                help=Signal::derive(move || t_string!(i18n, join.code_help))
+                error=code_error
+                value=code
+                required=true
+                max=32
+            />
+            <Field
+                id="join-name"
+                name="display_name"
+                label=Signal::derive(move || t_string!(i18n, join.display_name))
+                help=Signal::derive(move || t_string!(i18n, join.display_name_help))
+                error=name_error
+                required=true
+                max=MAX_NAME
+                autocomplete="nickname"
+            />
+            <button class="button button--primary">{t!(i18n, join.action)}</button>
+        </form>
+    }
+}
+
+/// `/join/{code}`: the form, with the code filled in.
+#[component]
+pub(crate) fn JoinPage() -> impl IntoView {
+    let i18n = use_i18n();
+    let code = use_params_map()
+        .with_untracked(|params| params.get("code"))
+        .unwrap_or_default();
+    view! {
+        <Title text=move || t_string!(i18n, join.title) />
+        <section class="panel panel--narrow">
+            <h1>{t!(i18n, join.title)}</h1>
+            <p>{t!(i18n, join.lead)}</p>
+            <JoinForm code />
+        </section>
+    }
+}

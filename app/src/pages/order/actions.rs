@@ -1,0 +1,172 @@
+//! What can be done with an order: take it back, with a reason and one question that names it. What cannot be done says
+//! why.
+
+use domain::{
+    aggregate::order::{MAX_REASON, OrderStatus},
+    wire::Problem,
+};
+use leptos::{html, prelude::*};
+
+use super::can_be_cancelled;
+use crate::{
+    components::{ProblemSummary, explain},
+    translations::i18n::{t, t_string, use_i18n},
+};
+
+/// Cancelling.
+#[component]
+pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
+    let i18n = use_i18n();
+    let open = RwSignal::new(false);
+    let reason = RwSignal::new(String::new());
+    let sending = RwSignal::new(false);
+    let problem = RwSignal::new(None::<Problem>);
+    let message = Signal::derive(move || problem.with(|problem| problem.as_ref().map(explain)));
+    let field_error = move || {
+        problem.with(|problem| {
+            let violation = problem
+                .as_ref()?
+                .violations
+                .iter()
+                .find(|violation| violation.field == "data.reason")?;
+            Some(violation.message.clone())
+        })
+    };
+    let field = NodeRef::<html::Textarea>::new();
+    Effect::new(move || {
+        if open.get()
+            && let Some(field) = field.get()
+        {
+            let _ = field.focus();
+        }
+    });
+    let cancel = cancelling(&id, reason, sending, problem, open);
+    let short = StoredValue::new(id.get(id.len().saturating_sub(8)..).unwrap_or(&id).to_owned());
+    view! {
+        <section class="panel needs-script">
+            <h2>{t!(i18n, order.actions)}</h2>
+            <Show
+                when=move || can_be_cancelled(status.get())
+                fallback=move || view! { <p class="muted">{t!(i18n, order.no_cancel)}</p> }
+            >
+                <ProblemSummary message />
+                <Show
+                    when=move || open.get()
+                    fallback=move || view! {
+                        <button type="button" class="button" on:click=move |_| open.set(true)>{t!(i18n, order.cancel)}</button>
+                    }
+                >
+                    <form
+                        class="form"
+                        on:submit=move |event| {
+                            event.prevent_default();
+                            cancel();
+                        }
+                    >
+                        <p>{t!(i18n, order.cancel_question)}" "<code>{move || format!("…{}", short.get_value())}</code></p>
+                        <div class="field">
+                            <label for="cancel-reason">{t!(i18n, order.reason)}</label>
+                            <textarea
+                                id="cancel-reason"
+                                rows="3"
+                                maxlength=MAX_REASON
+                                required
+                                node_ref=field
+                                aria-describedby="cancel-error cancel-help"
+                                aria-invalid=move || field_error().map(|_| "true")
+                                on:input=move |event| reason.set(event_target_value(&event))
+                            ></textarea>
+                            <p class="field__error" id="cancel-error">{field_error}</p>
+                            <p class="field__help" id="cancel-help">{t!(i18n, order.reason_help)}</p>
+                        </div>
+                        <p class="buttons">
+                            <button
+                                class="button button--danger"
+                                class:button--pending=move || sending.get()
+                                aria-disabled=move || sending.get().then_some("true")
+                            >
+                                {move || {
+                                    if sending.get() {
+                                        t_string!(i18n, basket.sending)
+                                    } else {
+                                        t_string!(i18n, order.cancel_confirm)
+                                    }
+                                }}
+                            </button>
+                            <button type="button" class="button button--quiet" on:click=move |_| open.set(false)>
+                                {t!(i18n, order.keep)}
+                            </button>
+                        </p>
+                    </form>
+                </Show>
+            </Show>
+        </section>
+    }
+}
+
+#[cfg(feature = "ssr")]
+fn cancelling(
+    _id: &str,
+    _reason: RwSignal<String>,
+    _sending: RwSignal<bool>,
+    _problem: RwSignal<Option<Problem>>,
+    _open: RwSignal<bool>,
+) -> impl Fn() + Copy + Send + Sync + use<> {
+    || {}
+}
+
+#[cfg(not(feature = "ssr"))]
+fn cancelling(
+    id: &str,
+    reason: RwSignal<String>,
+    sending: RwSignal<bool>,
+    problem: RwSignal<Option<Problem>>,
+    open: RwSignal<bool>,
+) -> impl Fn() + Copy + Send + Sync + use<> {
+    use domain::wire::{CommandRequest, ExpectedVersion};
+    use leptos::task::spawn_local;
+
+    use crate::{api, id::new_id};
+
+    let stream = StoredValue::new(format!("order-{id}"));
+    let written = use_context::<api::Written>();
+    // A reason and the key it was sent with, as long as its answer is not known.
+    let attempt = StoredValue::new(None::<(String, uuid::Uuid)>);
+    move || {
+        if sending.get_untracked() {
+            return;
+        }
+        let reason = reason.get_untracked();
+        let key = match attempt.get_value() {
+            Some((sent, key)) if sent == reason => key,
+            _ => new_id(),
+        };
+        attempt.set_value(Some((reason.clone(), key)));
+        let command = CommandRequest {
+            command_type: "CancelOrder".to_owned(),
+            stream: stream.get_value(),
+            data: serde_json::json!({ "reason": reason }),
+            expected_version: ExpectedVersion::Any,
+            correlation_id: None,
+        };
+        sending.set(true);
+        problem.set(None);
+        spawn_local(async move {
+            match api::send(command, key).await {
+                Ok(answer) => {
+                    if let Some(written) = written {
+                        written.note(&answer.token);
+                    }
+                    let _ = open.try_set(false);
+                }
+                Err(refused) => {
+                    if refused.status != 0 && refused.status < 500 {
+                        let _ = attempt.try_set_value(None);
+                    }
+                    let _ = problem.try_set(Some(refused));
+                }
+            }
+            let _ = sending.try_set(false);
+        });
+    }
+}

@@ -1,0 +1,114 @@
+//! Box 11, Monitoring / Replay Tool, as people see it: the streams of the workspace, found by the beginning of their
+//! names, and the proof that the log and every view are what they should be.
+
+use domain::wire::{Page, StreamInfo};
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+use super::{Inside, PageHead};
+use crate::{
+    api,
+    components::{EmptyState, ProblemView},
+    translations::i18n::{t, t_string, use_i18n},
+};
+
+mod verify;
+
+use verify::Verify;
+
+/// `/streams`.
+#[component]
+pub(crate) fn StreamsPage() -> impl IntoView {
+    view! {
+        <Inside>
+            <Streams />
+        </Inside>
+    }
+}
+
+#[component]
+fn Streams() -> impl IntoView {
+    let i18n = use_i18n();
+    let query = use_query_map();
+    let asked = Memo::new(move |_| {
+        query.with(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")))
+    });
+    let page = Resource::new(
+        move || asked.get(),
+        |(prefix, cursor)| api::streams(prefix, cursor),
+    );
+    let prefix = move || asked.with(|(prefix, _)| prefix.clone());
+    view! {
+        <PageHead title=Signal::derive(move || t_string!(i18n, streams.title).to_owned())>{()}</PageHead>
+        <Verify />
+        <section>
+            <form method="get" action="/streams" class="form form--inline" role="search">
+                <div class="field">
+                    <label for="prefix">{t!(i18n, streams.prefix)}</label>
+                    <input type="search" id="prefix" name="prefix" value=prefix aria-describedby="prefix-help" autocomplete="off" />
+                    <p class="field__help" id="prefix-help">{t!(i18n, streams.prefix_help)}</p>
+                </div>
+                <button class="button">{t!(i18n, streams.find)}</button>
+            </form>
+            <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
+                {move || Suspend::new(async move {
+                    match page.await {
+                        Ok(page) => view! { <Table page prefix=prefix() /> }.into_any(),
+                        Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.into_any(),
+                    }
+                })}
+            </Transition>
+        </section>
+    }
+}
+
+#[component]
+fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
+    let i18n = use_i18n();
+    if page.data.is_empty() {
+        return view! {
+            <EmptyState
+                title=Signal::derive(move || t_string!(i18n, streams.empty_title))
+                text=Signal::derive(move || t_string!(i18n, streams.empty))
+            >
+                <a class="button" href="/streams">{t!(i18n, streams.all)}</a>
+            </EmptyState>
+        }
+        .into_any();
+    }
+    let next = page.next.map(|cursor| {
+        view! {
+            <form method="get" action="/streams" class="more">
+                <input type="hidden" name="prefix" value=prefix />
+                <input type="hidden" name="cursor" value=cursor />
+                <button class="button">{t!(i18n, orders.more)}</button>
+            </form>
+        }
+    });
+    view! {
+        <table class="table">
+            <thead>
+                <tr>
+                    <th scope="col">{t!(i18n, streams.stream)}</th>
+                    <th scope="col" class="figure">{t!(i18n, streams.version)}</th>
+                    <th scope="col" class="figure">{t!(i18n, streams.partition)}</th>
+                </tr>
+            </thead>
+            <tbody>
+                {page
+                    .data
+                    .into_iter()
+                    .map(|StreamInfo { stream, version, partition }| view! {
+                        <tr>
+                            <th scope="row"><a class="row-link mono" href=format!("/streams/{stream}")>{stream.clone()}</a></th>
+                            <td class="figure mono" data-label=move || t_string!(i18n, streams.version)>{version}</td>
+                            <td class="figure mono" data-label=move || t_string!(i18n, streams.partition)>{partition}</td>
+                        </tr>
+                    })
+                    .collect_view()}
+            </tbody>
+        </table>
+        {next}
+    }
+    .into_any()
+}

@@ -1,0 +1,88 @@
+//! The proof: every event's hash is computed again, and every document is folded again from the log and compared.
+
+use domain::wire::{Problem, VerifyReport};
+use leptos::prelude::*;
+
+use crate::{
+    components::{Icon, Picture, explain},
+    translations::i18n::{t, t_string, use_i18n},
+};
+
+/// The button and what it found. Without a script it is a form, whose answer is the report as JSON.
+#[component]
+pub(super) fn Verify() -> impl IntoView {
+    let i18n = use_i18n();
+    let running = RwSignal::new(false);
+    let found = RwSignal::new(None::<Result<VerifyReport, Problem>>);
+    let verify = move || {
+        #[cfg(not(feature = "ssr"))]
+        if !running.get_untracked() {
+            running.set(true);
+            leptos::task::spawn_local(async move {
+                let report = crate::api::verify().await;
+                let _ = found.try_set(Some(report));
+                let _ = running.try_set(false);
+            });
+        }
+    };
+    view! {
+        <section class="panel">
+            <h2>{t!(i18n, verify.title)}</h2>
+            <p>{t!(i18n, verify.text)}</p>
+            <form
+                method="get"
+                action="/api/v1/verify"
+                on:submit=move |event| {
+                    event.prevent_default();
+                    verify();
+                }
+            >
+                <button
+                    class="button"
+                    class:button--pending=move || running.get()
+                    aria-disabled=move || running.get().then_some("true")
+                >
+                    <Icon picture=Picture::Shield />
+                    {move || if running.get() { t_string!(i18n, verify.running) } else { t_string!(i18n, verify.action) }}
+                </button>
+            </form>
+            <div role="status">{move || found.get().map(|found| view! { <Found found /> })}</div>
+        </section>
+    }
+}
+
+#[component]
+fn Found(found: Result<VerifyReport, Problem>) -> impl IntoView {
+    let i18n = use_i18n();
+    match found {
+        Err(problem) => view! {
+            <p class="notice notice--danger"><Icon picture=Picture::Alert />{explain(&problem)}</p>
+        }
+        .into_any(),
+        Ok(VerifyReport {
+            events,
+            documents,
+            findings,
+        }) => {
+            let whole = findings.is_empty();
+            view! {
+                <div class=if whole { "notice notice--good" } else { "notice notice--danger" }>
+                    <Icon picture=if whole { Picture::Check } else { Picture::Alert } />
+                    <div>
+                        <p>
+                            {if whole {
+                                t_string!(i18n, verify.whole, events = events, documents = documents)
+                            } else {
+                                t_string!(i18n, verify.broken, events = events, documents = documents)
+                            }}
+                        </p>
+                        {(!whole).then(|| view! {
+                            <ul>{findings.into_iter().map(|finding| view! { <li>{finding}</li> }).collect_view()}</ul>
+                        })}
+                    </div>
+                </div>
+            }
+            .into_any()
+        }
+    }
+}

@@ -11,10 +11,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use domain::{
-    access::{Actor, Role},
-    id::WorkspaceId,
-};
+use domain::{access::Actor, id::WorkspaceId};
 
 use super::{
     SharedGateway,
@@ -27,7 +24,7 @@ use super::{
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub(super) struct Caller {
     bearer: Arc<Bearer>,
     by_cookie: bool,
     origin: Origin,
@@ -35,7 +32,7 @@ pub struct Caller {
 
 /// What a request says about its sender.
 #[derive(Debug, Clone)]
-pub enum Identity {
+pub(super) enum Identity {
     /// Nothing.
     Nobody,
     /// Something that is worth nothing.
@@ -46,45 +43,43 @@ pub enum Identity {
 
 impl Caller {
     /// The workspace they are in; they see no other.
-    pub fn workspace(&self) -> WorkspaceId {
+    pub(super) fn workspace(&self) -> WorkspaceId {
         self.bearer.workspace
     }
 
     /// Who they are.
-    pub fn actor(&self) -> &Actor {
+    pub(super) fn actor(&self) -> &Actor {
         &self.bearer.actor
     }
 
     /// The token's contents.
-    pub fn bearer(&self) -> &Arc<Bearer> {
+    pub(super) fn bearer(&self) -> &Arc<Bearer> {
         &self.bearer
     }
 
     /// Refuses roles that may not inspect the log.
-    pub fn must_read_lab(&self) -> Result<(), ApiProblem> {
-        self.must(Role::reads_lab, "the log is read by students and educators")
+    pub(super) fn must_read_lab(&self) -> Result<(), ApiProblem> {
+        if self.actor().role.reads_lab() {
+            Ok(())
+        } else {
+            Err(ApiProblem::new(Kind::Forbidden, "the log is read by students and educators"))
+        }
     }
 
-    fn must(&self, may: impl Fn(Role) -> bool, otherwise: &str) -> Result<(), ApiProblem> {
-        if may(self.actor().role) { Ok(()) } else { Err(ApiProblem::new(Kind::Forbidden, otherwise)) }
-    }
-
-    /// Refuses what a browser sends for another site's page. `unsaid`: whether a cookie will do without the browser
-    /// saying where the request comes from.
-    pub fn must_come_from_here(&self, unsaid: bool) -> Result<(), ApiProblem> {
+    /// Refuses what a browser sends for another site's page. A cookie is taken only where the browser says that it is our
+    /// own page that asks; a program that holds a token need not say anything.
+    pub(super) fn must_come_from_here(&self) -> Result<(), ApiProblem> {
         let allowed = match self.origin {
             Origin::Same => true,
-            // A page of another site cannot set the header Authorization, but only a browser has an origin to tell.
             Origin::Foreign => false,
-            Origin::Unsaid => unsaid || !self.by_cookie,
+            Origin::Unsaid => !self.by_cookie,
         };
-        if allowed { Ok(()) } else { Err(foreign_origin()) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(ApiProblem::new(Kind::ForeignOrigin, "a browser may send this from Foldline's own pages only"))
+        }
     }
-}
-
-/// The refusal of a request from another site's page.
-pub fn foreign_origin() -> ApiProblem {
-    ApiProblem::new(Kind::ForeignOrigin, "a browser may send this from Foldline's own pages only")
 }
 
 impl<S: Sync> FromRequestParts<S> for Caller {
@@ -95,7 +90,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             Some(Identity::Known(caller)) => {
                 // A program that holds a token may send any Origin it likes; a cookie must not be used by other pages.
                 if caller.by_cookie && !parts.method.is_safe() {
-                    caller.must_come_from_here(false)?;
+                    caller.must_come_from_here()?;
                 }
                 Ok(caller.clone())
             }
@@ -109,7 +104,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// Finds out who is asking, notes it for handlers and limits, and renews a browser's session that is in use.
-pub async fn identify(State(gateway): State<SharedGateway>, mut request: Request, next: Next) -> Response {
+pub(super) async fn identify(State(gateway): State<SharedGateway>, mut request: Request, next: Next) -> Response {
     let identity = identity_of(&gateway, request.headers(), request.uri()).await;
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
     let client = match &identity {

@@ -33,7 +33,7 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 /// The policy of a page whose inline scripts carry `nonce`.
 ///
 /// `'wasm-unsafe-eval'` lets the client be compiled, and nothing else be evaluated. There is no inline style.
-pub fn page_policy(nonce: &str) -> String {
+pub(super) fn page_policy(nonce: &str) -> String {
     format!(
         "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
          img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
@@ -42,7 +42,7 @@ pub fn page_policy(nonce: &str) -> String {
 }
 
 /// Adds the headers.
-pub async fn secure(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
+pub(super) async fn secure(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
     let is_cacheable = request.uri().path().starts_with("/pkg/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -26,13 +26,13 @@ use super::{
 };
 
 /// What opening a workspace counts as: its template is dozens of commands.
-pub const COST_OF_OPENING: u32 = 60;
+pub(super) const COST_OF_OPENING: u32 = 60;
 /// What joining counts as: a join code is short, and must not be found by trying.
-pub const COST_OF_JOINING: u32 = 20;
+pub(super) const COST_OF_JOINING: u32 = 20;
 
 /// Whose requests are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Client {
+pub(super) enum Client {
     /// Whoever the token names.
     Person(Uuid),
     /// An address, or the 64 bits of an IPv6 address that one household has.
@@ -41,7 +41,7 @@ pub enum Client {
 
 impl Client {
     /// The client of a connection.
-    pub fn of_address(address: Option<IpAddr>) -> Self {
+    pub(super) fn of_address(address: Option<IpAddr>) -> Self {
         Self::Address(match address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
             IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
                 Some(v4) => IpAddr::V4(v4),
@@ -54,16 +54,16 @@ impl Client {
 
 /// Counts requests.
 #[derive(Debug)]
-pub struct RateLimit(Option<(DefaultKeyedRateLimiter<Client>, NonZeroU32)>);
+pub(super) struct RateLimit(Option<(DefaultKeyedRateLimiter<Client>, NonZeroU32)>);
 
 impl RateLimit {
     /// So many a minute; `None` is no limit.
-    pub fn new(per_minute: Option<NonZeroU32>) -> Self {
+    pub(super) fn new(per_minute: Option<NonZeroU32>) -> Self {
         Self(per_minute.map(|count| (RateLimiter::keyed(Quota::per_minute(count)), count)))
     }
 
     /// Counts something that costs as much as `cost` requests.
-    pub fn charge(&self, client: Client, cost: u32) -> Result<(), ApiProblem> {
+    pub(super) fn charge(&self, client: Client, cost: u32) -> Result<(), ApiProblem> {
         let (Some((limiter, most)), Some(cost)) = (&self.0, NonZeroU32::new(cost)) else { return Ok(()) };
         // A small limit must not make dear things impossible.
         match limiter.check_key_n(&client, cost.min(*most)) {
@@ -76,7 +76,7 @@ impl RateLimit {
     }
 
     /// Forgets those who have not asked for a while.
-    pub fn forget_idle(&self) {
+    pub(super) fn forget_idle(&self) {
         if let Some((limiter, _)) = &self.0 {
             limiter.retain_recent();
         }
@@ -84,7 +84,7 @@ impl RateLimit {
 }
 
 /// Counts a request, and refuses one too many.
-pub async fn rate(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
+pub(super) async fn rate(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
     let client = request.extensions().get::<Client>().copied().unwrap_or(Client::of_address(None));
     match gateway.rate.charge(client, 1) {
         Ok(()) => next.run(request).await,
@@ -94,7 +94,7 @@ pub async fn rate(State(gateway): State<SharedGateway>, request: Request, next: 
 }
 
 /// Gives up on an answer that takes longer than `most`.
-pub async fn within(most: Duration, request: Request, next: Next) -> Response {
+pub(super) async fn within(most: Duration, request: Request, next: Next) -> Response {
     match tokio::time::timeout(most, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiProblem::new(Kind::TimedOut, format!("no answer within {} ms", most.as_millis())).into_response(),

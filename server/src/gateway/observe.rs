@@ -45,7 +45,7 @@ pub fn recorder() -> Result<PrometheusHandle, Box<dyn std::error::Error + Send +
 }
 
 /// Follows a request from its arrival to its answer.
-pub async fn request(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
+pub(super) async fn request(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
@@ -78,12 +78,12 @@ pub async fn request(State(gateway): State<SharedGateway>, request: Request, nex
 }
 
 /// What a handler's panic looks like from outside. The panic itself was reported where it happened.
-pub fn panicked(_payload: Box<dyn std::any::Any + Send>) -> Response {
+pub(super) fn panicked(_payload: Box<dyn std::any::Any + Send>) -> Response {
     ApiProblem::internal("a handler panicked").into_response()
 }
 
 /// `GET /metrics`, in the text format of Prometheus.
-pub async fn metrics(State(gateway): State<SharedGateway>) -> Response {
+pub(super) async fn metrics(State(gateway): State<SharedGateway>) -> Response {
     let mut response = gateway.metrics.render().into_response();
     let format = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, format);
@@ -91,7 +91,7 @@ pub async fn metrics(State(gateway): State<SharedGateway>) -> Response {
 }
 
 /// The answer to a method that a path does not know.
-pub async fn method_not_allowed(method: Method) -> ApiProblem {
+pub(super) async fn method_not_allowed(method: Method) -> ApiProblem {
     ApiProblem::new(Kind::MethodNotAllowed, format!("this path does not know {}", method_label(&method)))
 }
 

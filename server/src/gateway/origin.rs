@@ -10,7 +10,7 @@ use axum::http::{
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub(super) enum Origin {
     /// Our own pages.
     Same,
     /// Some other page.
@@ -21,7 +21,7 @@ pub enum Origin {
 
 impl Origin {
     /// The origin of a request. `https`: whether this server speaks HTTPS itself.
-    pub fn of(headers: &HeaderMap, uri: &Uri, https: bool) -> Self {
+    pub(super) fn of(headers: &HeaderMap, uri: &Uri, https: bool) -> Self {
         if let Some(origin) = headers.get(ORIGIN) {
             let host = headers.get(HOST).and_then(|host| host.to_str().ok());
             // HTTP/2 has no Host header.

@@ -8,14 +8,14 @@ use super::problem::ApiProblem;
 
 /// The parameters of a request that have not been asked for yet.
 #[derive(Debug)]
-pub struct Params {
+pub(super) struct Params {
     given: BTreeMap<String, String>,
     known: Vec<&'static str>,
 }
 
 impl Params {
     /// Of a query; a parameter that comes twice is refused.
-    pub fn parse(query: &str) -> Result<Self, ApiProblem> {
+    pub(super) fn parse(query: &str) -> Result<Self, ApiProblem> {
         let mut given = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             if given.insert(name.clone().into_owned(), value.into_owned()).is_some() {
@@ -26,20 +26,20 @@ impl Params {
     }
 
     /// A text.
-    pub fn text(&mut self, name: &'static str) -> Option<String> {
+    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
         self.known.push(name);
         self.given.remove(name)
     }
 
     /// Something that has a form.
-    pub fn parsed<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Result<Option<T>, ApiProblem> {
+    pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Result<Option<T>, ApiProblem> {
         self.text(name)
             .map(|text| text.parse().map_err(|error: T::Err| ApiProblem::field(name, error.to_string())))
             .transpose()
     }
 
     /// A whole number in a range; `default` where absent.
-    pub fn number<T: FromStr + PartialOrd + Display>(
+    pub(super) fn number<T: FromStr + PartialOrd + Display>(
         &mut self,
         name: &'static str,
         range: RangeInclusive<T>,
@@ -52,7 +52,7 @@ impl Params {
     }
 
     /// One of some words.
-    pub fn word<T: Copy>(
+    pub(super) fn word<T: Copy>(
         &mut self,
         name: &'static str,
         words: &[(&str, T)],
@@ -66,7 +66,7 @@ impl Params {
     }
 
     /// Refuses what was not asked for.
-    pub fn finish(self) -> Result<(), ApiProblem> {
+    pub(super) fn finish(self) -> Result<(), ApiProblem> {
         match self.given.into_keys().next() {
             None => Ok(()),
             Some(name) if self.known.is_empty() => Err(ApiProblem::field(name, "is unknown; there are no parameters")),

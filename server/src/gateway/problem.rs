@@ -17,7 +17,7 @@ use crate::event_store::StoreError;
 
 /// The kinds of problems, each with its stable name, title and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// The request is not well formed.
     Malformed,
     /// There is no token, or not a good one.
@@ -44,15 +44,13 @@ pub enum Kind {
     Internal,
     /// Worth a retry.
     Unavailable,
-    /// The view did not get there in time.
-    Lagging,
     /// The answer took too long.
     TimedOut,
 }
 
 impl Kind {
     /// The last part of the problem's type.
-    pub const fn slug(self) -> &'static str {
+    pub(super) const fn slug(self) -> &'static str {
         match self {
             Self::Malformed => "malformed",
             Self::Unauthenticated => "unauthenticated",
@@ -67,7 +65,6 @@ impl Kind {
             Self::RateLimited => "rate-limited",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
-            Self::Lagging => "lagging",
             Self::TimedOut => "timed-out",
         }
     }
@@ -87,7 +84,6 @@ impl Kind {
             Self::RateLimited => "Too many requests",
             Self::Internal => "Something went wrong here",
             Self::Unavailable => "Not available now",
-            Self::Lagging => "Not there yet",
             Self::TimedOut => "It took too long",
         }
     }
@@ -105,21 +101,21 @@ impl Kind {
             Self::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
             Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::Unavailable | Self::Lagging | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unavailable | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
 
 /// A problem on its way out.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ApiProblem {
+pub(super) struct ApiProblem {
     problem: Box<Problem>,
     retry_after_seconds: Option<u64>,
 }
 
 impl ApiProblem {
     /// A problem with a sentence about this time.
-    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self {
             problem: Box::new(Problem {
                 kind: format!("/problems/{}", kind.slug()),
@@ -136,7 +132,7 @@ impl ApiProblem {
     }
 
     /// One field of the request is not as it must be.
-    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         let (field, message) = (field.into(), message.into());
         let mut problem = Self::new(Kind::Malformed, format!("{field}: {message}"));
         problem.problem.violations.push(Violation { field, message });
@@ -144,30 +140,30 @@ impl ApiProblem {
     }
 
     /// A page, view, stream or document that is not there for this person.
-    pub fn not_found(what: impl std::fmt::Display) -> Self {
+    pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new(Kind::NotFound, format!("there is no {what}"))
     }
 
     /// Too much in too little time.
-    pub fn rate_limited(retry_after_seconds: u64) -> Self {
+    pub(super) fn rate_limited(retry_after_seconds: u64) -> Self {
         let detail = format!("please wait {retry_after_seconds} s before the next request");
         Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(Kind::RateLimited, detail) }
     }
 
     /// A defect, which is logged here with its cause; the caller learns only that it happened.
-    pub fn internal(cause: impl std::fmt::Display) -> Self {
+    pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a request failed on a defect");
         Self::new(Kind::Internal, "this is a defect of the server; it was logged")
     }
 
     /// Changes the problem's own fields.
-    pub fn with(mut self, change: impl FnOnce(&mut Problem)) -> Self {
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Problem)) -> Self {
         change(&mut self.problem);
         self
     }
 
     /// The problem itself, as frames of a socket and pages carry it.
-    pub fn into_problem(self) -> Problem {
+    pub(super) fn into_problem(self) -> Problem {
         *self.problem
     }
 }
@@ -187,6 +183,12 @@ impl IntoResponse for ApiProblem {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl From<Problem> for ApiProblem {
+    fn from(problem: Problem) -> Self {
+        Self { problem: Box::new(problem), retry_after_seconds: None }
     }
 }
 

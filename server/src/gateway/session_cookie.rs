@@ -13,15 +13,15 @@ use super::{
 };
 
 /// The cookie's name.
-pub const NAME: &str = "foldline_session";
+pub(super) const NAME: &str = "foldline_session";
 
 /// The token in the cookie of a request.
-pub fn token(headers: &HeaderMap) -> Option<String> {
+pub(super) fn token(headers: &HeaderMap) -> Option<String> {
     CookieJar::from_headers(headers).get(NAME).map(|cookie| cookie.value().to_owned())
 }
 
 /// The cookie of a new session, as the value of `Set-Cookie`.
-pub fn begin(
+pub(super) fn begin(
     gateway: &SharedGateway,
     workspace: WorkspaceId,
     actor: &Actor,
@@ -31,12 +31,12 @@ pub fn begin(
 }
 
 /// Takes the cookie back.
-pub fn end(gateway: &SharedGateway) -> Option<HeaderValue> {
+pub(super) fn end(gateway: &SharedGateway) -> Option<HeaderValue> {
     set_cookie(String::new(), 0, gateway.https).parse().ok()
 }
 
 /// A new token for a session that is in use, so that nobody is signed out in the middle of something.
-pub fn renew(gateway: &SharedGateway, bearer: &Bearer, headers: &mut HeaderMap) {
+pub(super) fn renew(gateway: &SharedGateway, bearer: &Bearer, headers: &mut HeaderMap) {
     // The handler may have begun or ended a session itself.
     if headers.contains_key(SET_COOKIE) {
         return;

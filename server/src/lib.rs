@@ -29,7 +29,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
-use event_store::{EventStore, StoreError, sqlite::SqliteEventStore};
+use event_store::{EventStore, SqliteEventStore, StoreError};
 use gateway::{
     Boxes, Gateway, Listener, SharedGateway,
     keys::{KeyError, KeyRing},
@@ -96,9 +96,9 @@ impl Foldline {
 
         // Event Store → Message Broker: published domain events.
         let read_side = ReadSideBuilder::default();
-        let store =
-            SqliteEventStore::open(&settings.storage.event_store_file(), clock.clone(), Some(read_side.observer()));
-        let events: Arc<dyn EventStore> = Arc::new(store.await?);
+        let file = settings.storage.event_store_file();
+        let store = SqliteEventStore::open(&file, clock.clone(), Some(read_side.observer())).await?;
+        let events: Arc<dyn EventStore> = Arc::new(store);
         let unreadable = events.register_types().await?;
         if !unreadable.is_empty() {
             return Err(StartError::UnreadableEvents(unreadable));

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     Foldline,
-    clock::{Clock, SharedClock, SystemClock},
+    clock::{SharedClock, SystemClock},
     gateway::{keys::KeyRing, tokens::Tokens},
     settings::{self, Command, LogFormat, Settings, SettingsError, TokenSettings},
 };

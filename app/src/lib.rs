@@ -4,6 +4,8 @@
 //! each request a [`backend::SharedBackend`], a [`Theme`] and a [`StatusSetter`] by context; in the browser the same
 //! questions go over HTTP, and the live socket continues what the server rendered.
 
+#![recursion_limit = "256"]
+
 mod api;
 pub mod backend;
 pub mod basket;

@@ -10,6 +10,8 @@
 mod aggregates;
 mod failure;
 mod intent;
+mod template;
+mod workspaces;
 
 use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc, time::Duration};
 
@@ -32,6 +34,7 @@ use crate::{
 use aggregates::{Aggregates, Freshness, Loaded};
 pub use failure::CommandFailure;
 pub use intent::Intent;
+pub use workspaces::{Admission, AdmissionError, Workspaces};
 
 /// How often a command is decided before its caller hears of a conflict.
 const MAX_ATTEMPTS: u32 = 12;

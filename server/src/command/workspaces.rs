@@ -20,11 +20,11 @@ use crate::{
 };
 
 /// The most partitions of a workspace.
-pub const MAX_SHARDS: u32 = 64;
+pub(super) const MAX_SHARDS: u32 = 64;
 /// The longest name of a workspace, in characters.
-pub const MAX_WORKSPACE_NAME: usize = 80;
+pub(super) const MAX_WORKSPACE_NAME: usize = 80;
 /// The longest name of a person, in characters.
-pub const MAX_DISPLAY_NAME: usize = 40;
+pub(super) const MAX_DISPLAY_NAME: usize = 40;
 
 /// Letters and digits that cannot be mistaken for one another when read aloud or from a projector.
 const CODE_ALPHABET: &[u8] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZ";

@@ -7,7 +7,7 @@ use domain::wire::{CommandRequest, ExpectedVersion, NamedExpectation, Template};
 use serde_json::Value;
 
 /// The commands that fill a workspace, in order.
-pub fn commands(template: Template) -> Vec<CommandRequest> {
+pub(super) fn commands(template: Template) -> Vec<CommandRequest> {
     match template {
         Template::Empty => Vec::new(),
         Template::Shop => shop::commands(),

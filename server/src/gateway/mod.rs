@@ -65,6 +65,8 @@ pub struct Gateway {
     rate: RateLimit,
     https: bool,
     metrics: PrometheusHandle,
+    /// Held by whoever has a log verified.
+    verifying: tokio::sync::Mutex<()>,
     stopping: CancellationToken,
     sockets: TaskTracker,
 }
@@ -108,6 +110,7 @@ impl Gateway {
             rate,
             https,
             metrics,
+            verifying: tokio::sync::Mutex::default(),
             stopping: CancellationToken::new(),
             sockets: TaskTracker::new(),
         });

@@ -30,6 +30,9 @@ mod translations {
     include!(concat!(env!("OUT_DIR"), "/i18n/mod.rs"));
 }
 
+#[cfg(all(test, target_arch = "wasm32"))]
+wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
+
 use leptos::prelude::*;
 use leptos_i18n::context::{I18nContextOptions, UseLocalesOptions, init_i18n_context_with_options};
 use leptos_meta::provide_meta_context;

@@ -283,8 +283,9 @@ impl Protocol {
     pub fn network(&mut self, online: bool, now: Millis, random: f64) -> Vec<Action> {
         self.online = online;
         match (online, self.state) {
-            (_, State::Idle) | (true, State::Open { .. } | State::Connecting { .. }) => Vec::new(),
-            (false, State::Waiting { .. }) => Vec::new(),
+            (_, State::Idle)
+            | (true, State::Open { .. } | State::Connecting { .. })
+            | (false, State::Waiting { .. }) => Vec::new(),
             (true, State::Waiting { .. }) => self.connect(now),
             (false, State::Open { .. } | State::Connecting { .. }) => {
                 self.lose(now, random);

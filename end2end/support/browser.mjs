@@ -1,7 +1,10 @@
 // A browser for one test: a fresh context with its own cookies, closed when the test ends. Everything that goes
 // wrong in a page without anybody looking (an error on the console, an exception, a request that failed) fails the
-// test at its end, unless the test said that it expects it.
+// test at its end, unless the test said that it expects it. A test that failed leaves pictures of its open pages in
+// `results/`.
 import assert from "node:assert/strict";
+import { mkdir } from "node:fs/promises";
+import path from "node:path";
 import { launch } from "./chromium.mjs";
 
 /**
@@ -15,8 +18,8 @@ export async function browse(t, server, options = {}) {
   const browser = await launch();
   const troubles = [];
   const expected = [];
-  // Hooks run in the order in which they are added: first look, then close.
   t.after(async () => {
+    if (!t.passed) await keepPictures(t, browser);
     await browser.close();
     const unexpected = troubles.filter((trouble) => !expected.some((pattern) => pattern.test(trouble)));
     assert.deepEqual(unexpected, [], "something went wrong in the browser");
@@ -42,6 +45,20 @@ export async function browse(t, server, options = {}) {
     };
   };
   return { browser, person, expectTrouble: (pattern) => expected.push(pattern), ...(await person()) };
+}
+
+async function keepPictures(t, browser) {
+  const folder = path.join(import.meta.dirname, "../results");
+  await mkdir(folder, { recursive: true });
+  const pages = browser.contexts().flatMap((context) => context.pages());
+  for (const [index, page] of pages.entries()) {
+    const file = path.join(folder, `${t.name.replaceAll(/[^a-z0-9]+/gi, "-")}-${index + 1}.png`);
+    // A page that cannot be drawn any more must not hide why the test failed.
+    await page.screenshot({ path: file }).then(
+      () => t.diagnostic(`picture: ${file}`),
+      () => {},
+    );
+  }
 }
 
 function watch(page, troubles) {

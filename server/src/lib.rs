@@ -17,5 +17,6 @@ pub mod read_model;
 pub mod cache;
 
 pub mod query;
+pub mod read_side;
 
 pub mod monitor;

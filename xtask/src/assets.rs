@@ -161,3 +161,66 @@ fn gzip(content: &[u8], effort: Effort) -> Result<Vec<u8>> {
     encoder.write_all(content)?;
     Ok(encoder.finish()?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn style(content: &str) -> Asset {
+        let content = content.as_bytes().to_vec();
+        let hash = hash(&[&content]);
+        Asset {
+            extension: "css",
+            content_type: "text/css",
+            content,
+            hash,
+        }
+    }
+
+    fn files(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_changed_file_gets_another_name_and_the_old_one_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (site, cache) = (folder.path().join("site"), folder.path().join("cache"));
+        publish(&site, &cache, Effort::Dev, &[style("a{}")]).unwrap();
+        let before = files(&site.join("pkg"));
+        publish(&site, &cache, Effort::Dev, &[style("b{}")]).unwrap();
+        let after = files(&site.join("pkg"));
+        assert_eq!(after.len(), 3);
+        assert!(before.iter().all(|name| !after.contains(name)));
+
+        let manifest = fs::read_to_string(site.join("manifest.json")).unwrap();
+        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        assert_eq!(manifest["css"], after[0]);
+        assert_eq!(manifest["files"][0]["raw"], 3);
+    }
+
+    #[test]
+    fn a_site_that_did_not_change_is_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (site, cache) = (folder.path().join("site"), folder.path().join("cache"));
+        let written = || {
+            fs::metadata(site.join("manifest.json"))
+                .unwrap()
+                .modified()
+                .unwrap()
+        };
+        publish(&site, &cache, Effort::Dev, &[style("a{}")]).unwrap();
+        let first = written();
+        publish(&site, &cache, Effort::Dev, &[style("a{}")]).unwrap();
+        assert_eq!(written(), first);
+    }
+
+    #[test]
+    fn the_boundary_between_two_parts_is_part_of_the_hash() {
+        assert_ne!(hash(&[b"ab", b"c"]), hash(&[b"a", b"bc"]));
+    }
+}

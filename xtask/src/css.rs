@@ -47,3 +47,33 @@ pub(crate) fn bundle(entry: &Path) -> Result<Vec<u8>> {
         .map_err(|error| anyhow!("{}: {error}", entry.display()))?;
     Ok(printed.code.into_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn imports_become_one_small_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("main.css"), "@import \"a.css\" layer(base);").unwrap();
+        fs::write(
+            folder.path().join("a.css"),
+            "a { color: red; &:hover { color: blue } }",
+        )
+        .unwrap();
+        let css = bundle(&folder.path().join("main.css")).unwrap();
+        let css = String::from_utf8(css).unwrap();
+        assert!(css.starts_with("@layer base{a{color:red}"), "{css}");
+        assert!(!css.contains("@import") && !css.contains('\n'), "{css}");
+    }
+
+    #[test]
+    fn a_mistake_names_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("main.css"), "@import \"missing.css\";").unwrap();
+        let error = bundle(&folder.path().join("main.css")).unwrap_err();
+        assert!(error.to_string().contains("main.css"), "{error}");
+    }
+}

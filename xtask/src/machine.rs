@@ -7,9 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::process;
 
-/// Whether `apt_install` can do anything here.
-pub(crate) fn has_apt() -> bool {
-    Path::new("/usr/bin/apt-get").is_file() && (is_root() || process::find("sudo").is_some())
+/// Whether the system's packages are Debian's.
+pub(crate) fn is_debian() -> bool {
+    Path::new("/usr/bin/apt-get").is_file()
 }
 
 /// Whether this process may write to the system's folders.
@@ -27,11 +27,8 @@ pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
-    if !has_apt() {
-        bail!(
-            "these Debian packages are missing, and apt cannot be used here: {}",
-            missing.join(" ")
-        );
+    if !is_debian() || !(is_root() || process::find("sudo").is_some()) {
+        bail!("please install these packages: {}", missing.join(" "));
     }
     progress(&format!("installing {} with apt", missing.join(", ")));
     let install = || process::run_quietly(apt("install").arg("--no-install-recommends").args(&missing));

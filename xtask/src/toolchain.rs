@@ -57,7 +57,7 @@ impl WasmToolchain {
                 return Ok(own());
             }
         }
-        if !machine::has_apt() {
+        if !machine::is_debian() {
             bail!(
                 "the browser client needs Rust's standard library for WebAssembly: \
                  please run `rustup target add {TARGET}` and start again"

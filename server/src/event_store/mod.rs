@@ -13,6 +13,10 @@
 //!
 //! The event store knows no view and no aggregate: payloads are raw JSON.
 
+#[cfg(test)]
+mod conformance;
+mod sqlite;
+
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
@@ -26,6 +30,8 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
+
+pub use sqlite::SqliteEventStore;
 
 /// What a stream's version must be for an append to go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,1 +1,374 @@
 //! Box 10, Query API: serves queries from projections and cache.
+//!
+//! Every answer says how far it is folded (`as_of`) and what is not folded yet (`behind`). A query that names a token
+//! waits until its view has come so far: read your own writes. Rights are checked here, on what is answered. Following a
+//! view instead of asking again is [`live`].
+
+pub mod cursor;
+pub mod error;
+pub mod live;
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    access::Actor,
+    id::WorkspaceId,
+    token::{ConsistencyToken, MAX_PARTITIONS},
+    view::{self, AnyView},
+    wire::{DocumentAnswer, ListingAnswer, Order, Row},
+};
+use serde_json::value::RawValue;
+
+use crate::{
+    cache::{Cache, CacheKey, CachedAnswer, CachedRow, PageKey, Topic},
+    projection::progress::{Progress, ProgressOf},
+    read_model::{PageRequest, Place, ReadModel, ReadModelError},
+};
+use cursor::Cursor;
+pub use error::QueryError;
+use live::{LiveSession, hub::Hub};
+
+/// How long a query waits for its token, unless it says.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest that a query can wait.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The rows of a page, unless the query says.
+pub const DEFAULT_LIMIT: u32 = 50;
+
+/// The most rows of a page; a larger limit means this.
+pub const MAX_LIMIT: u32 = 200;
+
+/// A query that waits until the view has folded as far as a token.
+#[derive(Debug, Clone)]
+pub struct Wait {
+    /// The token.
+    pub after: ConsistencyToken,
+    /// How long at most; capped at [`LONGEST_TIMEOUT`].
+    pub timeout: Duration,
+}
+
+/// Which page of which listing.
+#[derive(Debug, Clone, Default)]
+pub struct ListingRequest {
+    /// The view.
+    pub view: String,
+    /// The listing; `all` where absent.
+    pub listing: Option<String>,
+    /// The group; empty where absent.
+    pub group: Option<String>,
+    /// Which way.
+    pub order: Order,
+    /// The most rows: [`DEFAULT_LIMIT`] where absent, [`MAX_LIMIT`] at most.
+    pub limit: Option<u32>,
+    /// What the page before gave as `next`.
+    pub cursor: Option<String>,
+}
+
+/// Queries, and live subscriptions.
+#[derive(Debug)]
+pub struct QueryApi {
+    read_model: Arc<dyn ReadModel>,
+    cache: Arc<dyn Cache>,
+    progress: Arc<Progress>,
+    hub: Arc<Hub>,
+}
+
+impl QueryApi {
+    /// Over these boxes.
+    pub fn new(
+        read_model: Arc<dyn ReadModel>,
+        cache: Arc<dyn Cache>,
+        progress: Arc<Progress>,
+        hub: Arc<Hub>,
+    ) -> Self {
+        Self {
+            read_model,
+            cache,
+            progress,
+            hub,
+        }
+    }
+
+    /// One document. A document that the actor may not see is not found.
+    #[tracing::instrument(name = "Query API", level = "debug", skip_all, fields(view, key))]
+    pub async fn document(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        view: &str,
+        key: &str,
+        wait: Option<Wait>,
+    ) -> Result<DocumentAnswer<Box<RawValue>>, QueryError> {
+        let view = find(view)?;
+        self.wait(workspace, view, wait).await?;
+        let found = self.find_document(workspace, actor, view, key).await?;
+        let Some(row) = found.row() else {
+            return Err(QueryError::NotFound);
+        };
+        Ok(DocumentAnswer {
+            data: row.data.clone(),
+            behind: found.behind(),
+            generation: found.answer.generation,
+            as_of: found.as_of,
+        })
+    }
+
+    /// A page of a listing.
+    #[tracing::instrument(name = "Query API", level = "debug", skip_all, fields(view = request.view))]
+    pub async fn listing(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        request: ListingRequest,
+        wait: Option<Wait>,
+    ) -> Result<ListingAnswer<Box<RawValue>>, QueryError> {
+        let view = find(&request.view)?;
+        let listed = Listed::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
+        let cursor = request
+            .cursor
+            .as_deref()
+            .map(|text| Cursor::parse(text, &listed, request.order))
+            .transpose()?;
+        self.wait(workspace, view, wait).await?;
+        let limit = request.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let found = self
+            .find_page(workspace, actor, &listed, request.order, limit, cursor)
+            .await?;
+        Ok(ListingAnswer {
+            next: found.next(&listed, request.order),
+            data: found
+                .rows()
+                .map(|row| Row {
+                    key: row.key.clone(),
+                    sort: row.sort.clone(),
+                    data: row.data.clone(),
+                })
+                .collect(),
+            behind: found.behind(),
+            generation: found.answer.generation,
+            as_of: found.as_of,
+        })
+    }
+
+    /// Opens a session of live subscriptions for somebody.
+    pub fn live(self: &Arc<Self>, workspace: WorkspaceId, actor: Actor) -> LiveSession {
+        LiveSession::new(self.clone(), self.hub.clone(), workspace, actor)
+    }
+
+    async fn wait(
+        &self,
+        workspace: WorkspaceId,
+        view: &'static dyn AnyView,
+        wait: Option<Wait>,
+    ) -> Result<(), QueryError> {
+        let Some(Wait { after, timeout }) = wait else {
+            return Ok(());
+        };
+        if after
+            .iter()
+            .any(|(partition, _)| partition as usize >= MAX_PARTITIONS)
+        {
+            return Err(QueryError::BadToken);
+        }
+        let progress = self.progress_of(workspace, view)?;
+        if tokio::time::timeout(timeout.min(LONGEST_TIMEOUT), progress.reaches(&after))
+            .await
+            .is_ok()
+        {
+            return Ok(());
+        }
+        let folded = progress.folded();
+        let lagging = after
+            .iter()
+            .filter(|(partition, position)| folded.position(*partition) < *position);
+        let waiting_for = lagging
+            .map(|(partition, position)| {
+                let at = folded.position(partition);
+                format!("{} {partition}:{at} of {partition}:{position}", view.name())
+            })
+            .collect();
+        Err(QueryError::TimedOut { waiting_for })
+    }
+
+    fn progress_of(
+        &self,
+        workspace: WorkspaceId,
+        view: &'static dyn AnyView,
+    ) -> Result<ProgressOf, QueryError> {
+        self.progress
+            .of(workspace, view.name())
+            .ok_or_else(|| QueryError::UnknownView(view.name().to_owned()))
+    }
+
+    /// A document as the actor sees it: without a row where there is none for them.
+    async fn find_document<'a>(
+        &self,
+        workspace: WorkspaceId,
+        actor: &'a Actor,
+        view: &'static dyn AnyView,
+        key: &str,
+    ) -> Result<Found<'a>, QueryError> {
+        let topic = Topic::Document {
+            workspace,
+            view: view.name(),
+            key: key.to_owned(),
+        };
+        let load = async {
+            let read = self.read_model.document(workspace, view.name(), key).await?;
+            let row = |document: crate::read_model::StoredDocument| CachedRow {
+                key: document.key,
+                sort: String::new(),
+                owner: document.owner,
+                data: document.data,
+            };
+            Ok(CachedAnswer {
+                rows: read.value.map(row).into_iter().collect(),
+                more: false,
+                as_of: read.as_of,
+                generation: read.generation,
+            })
+        };
+        self.get(workspace, actor, view, CacheKey { topic, page: None }, load)
+            .await
+    }
+
+    /// A page as the actor sees it.
+    async fn find_page<'a>(
+        &self,
+        workspace: WorkspaceId,
+        actor: &'a Actor,
+        listed: &Listed,
+        order: Order,
+        limit: u32,
+        behind: Option<Place>,
+    ) -> Result<Found<'a>, QueryError> {
+        let view = listed.view;
+        let topic = Topic::Group {
+            workspace,
+            view: view.name(),
+            listing: listed.listing,
+            group: listed.group.clone(),
+        };
+        let page = Some(PageKey::new(order, limit, behind.as_ref()));
+        let load = async {
+            let request = PageRequest {
+                listing: listed.listing,
+                group: &listed.group,
+                order,
+                // One more than is shown, to know whether there is a next page.
+                limit: limit + 1,
+                behind: behind.as_ref(),
+            };
+            let read = self.read_model.page(workspace, view.name(), &request).await?;
+            let more = read.value.len() > limit as usize;
+            let rows = read.value.into_iter().take(limit as usize).map(|row| CachedRow {
+                key: row.document.key,
+                sort: row.sort,
+                owner: row.document.owner,
+                data: row.document.data,
+            });
+            Ok(CachedAnswer {
+                rows: rows.collect(),
+                more,
+                as_of: read.as_of,
+                generation: read.generation,
+            })
+        };
+        self.get(workspace, actor, view, CacheKey { topic, page }, load)
+            .await
+    }
+
+    async fn get<'a>(
+        &self,
+        workspace: WorkspaceId,
+        actor: &'a Actor,
+        view: &'static dyn AnyView,
+        key: CacheKey,
+        load: impl Future<Output = Result<CachedAnswer, ReadModelError>> + Send,
+    ) -> Result<Found<'a>, QueryError> {
+        let progress = self.progress_of(workspace, view)?;
+        // Read before the lookup: every commit up to here was invalidated before it was noted, so that an answer that
+        // is still kept has not been touched by any of them, and is true at this later moment too.
+        let folded = progress.folded();
+        let answer = self.cache.get(key, Box::pin(load)).await?;
+        let mut as_of = answer.as_of.clone();
+        for (partition, position) in folded.iter() {
+            as_of.advance(partition, position);
+        }
+        Ok(Found {
+            answer,
+            as_of,
+            progress,
+            actor,
+            view: view.name(),
+        })
+    }
+}
+
+fn find(view: &str) -> Result<&'static dyn AnyView, QueryError> {
+    view::find(view).ok_or_else(|| QueryError::UnknownView(view.to_owned()))
+}
+
+/// A group of a listing that exists and that the actor may read.
+#[derive(Debug, Clone)]
+struct Listed {
+    view: &'static dyn AnyView,
+    listing: &'static str,
+    group: String,
+}
+
+impl Listed {
+    fn new(
+        view: &'static dyn AnyView,
+        actor: &Actor,
+        listing: Option<&str>,
+        group: Option<&str>,
+    ) -> Result<Self, QueryError> {
+        let name = listing.unwrap_or("all");
+        let group = group.unwrap_or("").to_owned();
+        let listing = view.listing_names().iter().copied().find(|known| *known == name);
+        let listing = listing.ok_or_else(|| QueryError::UnknownListing {
+            view: view.name(),
+            listing: name.to_owned(),
+            known: view.listing_names().join(", "),
+        })?;
+        if !actor.may_read_listing(view.name(), listing, &group) {
+            return Err(QueryError::Forbidden);
+        }
+        Ok(Self { view, listing, group })
+    }
+}
+
+/// An answer, seen by an actor, at a moment.
+struct Found<'a> {
+    answer: Arc<CachedAnswer>,
+    as_of: ConsistencyToken,
+    progress: ProgressOf,
+    actor: &'a Actor,
+    view: &'static str,
+}
+
+impl Found<'_> {
+    fn rows(&self) -> impl Iterator<Item = &CachedRow> {
+        self.answer
+            .rows
+            .iter()
+            .filter(|row| self.actor.may_read_document(self.view, row.owner))
+    }
+
+    fn row(&self) -> Option<&CachedRow> {
+        self.rows().next()
+    }
+
+    fn behind(&self) -> u64 {
+        self.as_of.behind(&self.progress.head())
+    }
+
+    /// The cursor of the next page. Made from the last row that was read, seen by the actor or not.
+    fn next(&self, listed: &Listed, order: Order) -> Option<String> {
+        let last = self.answer.rows.last().filter(|_| self.answer.more)?;
+        Some(Cursor::text(listed, order, &last.sort, &last.key))
+    }
+}

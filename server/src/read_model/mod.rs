@@ -1,1 +1,205 @@
 //! Box 8, Read Model Database: stores denormalized views for queries.
+//!
+//! The trait and its vocabulary; adapters lie beside it. Whatever the database, an adapter promises: the documents, the
+//! listings and the checkpoint of a lane change in one transaction, and only if the checkpoint is what the lane believes
+//! it to be; and a reader gets its documents and how far they are folded from one and the same moment. What the documents
+//! mean, and when they are folded, is left to the projections.
+
+pub mod sqlite;
+
+use std::{fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{
+    id::WorkspaceId,
+    token::ConsistencyToken,
+    view::{DocumentError, ListingEntry},
+    wire::Order,
+};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+/// The generation of a view that was never rebuilt.
+pub const FIRST_GENERATION: u64 = 1;
+
+/// One generation of a view in a workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Scope {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The view's name.
+    pub view: &'static str,
+    /// The generation, from 1.
+    pub generation: u64,
+}
+
+/// Where a lane writes: one generation of a view, and the partition whose checkpoint it moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LaneId {
+    /// The view.
+    pub scope: Scope,
+    /// The partition.
+    pub partition: u32,
+}
+
+/// A lane's checkpoint as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCheckpoint {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The view's name; perhaps one that this program no longer has.
+    pub view: String,
+    /// The live generation, whose checkpoint it is.
+    pub generation: u64,
+    /// The partition.
+    pub partition: u32,
+    /// The position of the last event that was folded.
+    pub position: u64,
+}
+
+/// A document as it lies in the database.
+#[derive(Debug, Clone)]
+pub struct StoredDocument {
+    /// Its key.
+    pub key: String,
+    /// Its JSON.
+    pub data: Box<RawValue>,
+    /// Whose it is.
+    pub owner: Option<Uuid>,
+}
+
+/// What a lane does to one document.
+#[derive(Debug, Clone)]
+pub struct DocumentWrite {
+    /// Its key.
+    pub key: String,
+    /// Its new JSON; `None` deletes it.
+    pub data: Option<Arc<RawValue>>,
+    /// Whose it is now.
+    pub owner: Option<Uuid>,
+    /// Where it is no longer listed.
+    pub left: Vec<ListingEntry>,
+    /// Where it is newly listed.
+    pub entered: Vec<ListingEntry>,
+}
+
+/// A document's place in a listing, and the document.
+#[derive(Debug, Clone)]
+pub struct StoredRow {
+    /// What it is sorted by.
+    pub sort: String,
+    /// The document.
+    pub document: StoredDocument,
+}
+
+/// Something read, and the moment it is from.
+#[derive(Debug, Clone)]
+pub struct Moment<T> {
+    /// What was read.
+    pub value: T,
+    /// How far it is folded.
+    pub as_of: ConsistencyToken,
+    /// The generation that was live at that moment.
+    pub generation: u64,
+}
+
+/// Where a page of a listing begins: behind this place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The sort key.
+    pub sort: String,
+    /// The document's key.
+    pub key: String,
+}
+
+/// A page of a listing.
+#[derive(Debug, Clone)]
+pub struct PageRequest<'a> {
+    /// The listing.
+    pub listing: &'a str,
+    /// The group within it.
+    pub group: &'a str,
+    /// Which way.
+    pub order: Order,
+    /// The most rows.
+    pub limit: u32,
+    /// Behind which row; from the first where absent.
+    pub behind: Option<&'a Place>,
+}
+
+/// What became of an update.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Updated {
+    /// It is committed.
+    Committed,
+    /// The checkpoint is not where the lane believed: somebody else moved it. Nothing was changed.
+    Elsewhere {
+        /// Where it is.
+        checkpoint: u64,
+    },
+}
+
+/// Why nothing was read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadModelError {
+    /// The database did not do it; worth a retry.
+    #[error("the read model is unavailable: {0}")]
+    Unavailable(String),
+    /// What it holds cannot be read; a rebuild mends it.
+    #[error("the read model holds something unreadable: {0}")]
+    Corrupt(String),
+    /// A document does not fit its view; a rebuild mends it.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+}
+
+/// Folds events into the documents of an update: gets those that exist of the keys it asked for, answers what to write.
+/// Pure and repeatable: an adapter may call it again when its transaction has to start over.
+pub type Fold<'a> = dyn FnMut(Vec<StoredDocument>) -> Result<Vec<DocumentWrite>, DocumentError> + Send + 'a;
+
+/// Documents and listings, and how far they are folded.
+#[async_trait]
+pub trait ReadModel: Send + Sync + Debug {
+    /// The generation of a view that is read.
+    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError>;
+
+    /// Every checkpoint of every live generation.
+    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError>;
+
+    /// The checkpoint of one lane; 0 where it has seen nothing.
+    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError>;
+
+    /// In one transaction: moves the lane's checkpoint from `from` to `to`, reads the documents of `keys`, folds, and
+    /// writes what the fold answers. The lanes of other partitions may hold the same documents; the transaction keeps
+    /// them apart, so no update is lost.
+    async fn update(
+        &self,
+        lane: &LaneId,
+        from: u64,
+        to: u64,
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<Updated, ReadModelError>;
+
+    /// A document of the live generation.
+    async fn document(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+        key: &str,
+    ) -> Result<Moment<Option<StoredDocument>>, ReadModelError>;
+
+    /// A page of a listing of the live generation, in order.
+    async fn page(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+        page: &PageRequest<'_>,
+    ) -> Result<Moment<Vec<StoredRow>>, ReadModelError>;
+
+    /// Whether the database answers.
+    async fn ping(&self) -> Result<(), ReadModelError>;
+
+    /// Finishes what is under way and closes the files.
+    async fn close(&self);
+}

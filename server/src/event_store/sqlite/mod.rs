@@ -1,0 +1,199 @@
+//! The event store in one SQLite file: the embedded default.
+//!
+//! One appender owns the only writing connection and gathers concurrent appends into one transaction; readers have
+//! connections of their own, which cannot write. WAL with `synchronous=FULL`: what is acknowledged is on disk.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `open` | the file, its lock, its settings and its migrations |
+//! | `appender` | the queue, the groups, and what happens when one fails |
+//! | `judge` | one group in memory: versions, heads, hashes, conflicts, repetitions |
+//! | `known` | what the judge has to know beforehand, looked up once a group |
+//! | `write` | what a group writes, as few statements as it can be |
+//! | `read` | reading streams, partitions and the log |
+//! | `directory` | workspaces, snapshots, event types and recorded commands |
+//! | `row` | how a row becomes an event |
+
+mod appender;
+mod directory;
+mod judge;
+mod known;
+mod open;
+mod read;
+mod row;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::{fmt, path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{
+    event::StoredEvent,
+    id::{StreamName, WorkspaceId},
+    token::ConsistencyToken,
+    wire::{Page, StreamInfo},
+};
+use sqlx::SqlitePool;
+use uuid::Uuid;
+
+use super::{
+    Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand,
+    Snapshot, StoreError, Workspace,
+};
+use crate::clock::SharedClock;
+use appender::Queue;
+
+/// An event store in one SQLite file.
+pub struct SqliteEventStore {
+    readers: SqlitePool,
+    queue: Queue,
+}
+
+impl SqliteEventStore {
+    /// Opens the file, and makes it with its folder where it is not there. Refuses a file that a newer version of the
+    /// program has written, and one that another process has open. `observer` is told of every commit.
+    pub async fn open(
+        path: &Path,
+        clock: SharedClock,
+        observer: Option<Arc<dyn CommitObserver>>,
+    ) -> Result<Self, StoreError> {
+        let opened = open::open(path).await?;
+        let queue = appender::start(opened.writer, opened.lock, clock, observer);
+        Ok(Self {
+            readers: opened.readers,
+            queue,
+        })
+    }
+}
+
+impl fmt::Debug for SqliteEventStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteEventStore").finish_non_exhaustive()
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
+                Self::Corrupt(error.to_string())
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+#[async_trait]
+impl EventStore for SqliteEventStore {
+    async fn create_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError> {
+        self.queue.create_workspace(workspace.clone()).await
+    }
+
+    async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+        directory::workspace(&self.readers, id).await
+    }
+
+    async fn workspace_by_code(&self, join_code: &str) -> Result<Option<Workspace>, StoreError> {
+        directory::workspace_by_code(&self.readers, join_code).await
+    }
+
+    async fn workspaces(&self, after: Option<WorkspaceId>, limit: u32) -> Result<Vec<Workspace>, StoreError> {
+        directory::workspaces(&self.readers, after, limit).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.queue.append(append).await
+    }
+
+    async fn recorded_command(
+        &self,
+        workspace: WorkspaceId,
+        command_id: Uuid,
+    ) -> Result<Option<RecordedCommand>, StoreError> {
+        directory::recorded_command(&self.readers, workspace, command_id).await
+    }
+
+    async fn read_stream(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        from: u64,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        read::stream(&self.readers, workspace, stream, from, direction, limit).await
+    }
+
+    async fn read_partition(
+        &self,
+        workspace: WorkspaceId,
+        partition: u32,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        read::partition(&self.readers, workspace, partition, after, limit).await
+    }
+
+    async fn read_events(
+        &self,
+        workspace: WorkspaceId,
+        filter: &EventFilter,
+        after: &ConsistencyToken,
+        limit: u32,
+    ) -> Result<(Vec<StoredEvent>, ConsistencyToken), StoreError> {
+        read::events(&self.readers, workspace, filter, after, limit).await
+    }
+
+    async fn streams(
+        &self,
+        workspace: WorkspaceId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<StreamInfo>, StoreError> {
+        read::streams(&self.readers, workspace, prefix, after, limit).await
+    }
+
+    async fn head(&self, workspace: WorkspaceId) -> Result<ConsistencyToken, StoreError> {
+        read::head(&self.readers, workspace).await
+    }
+
+    async fn heads(&self) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError> {
+        read::heads(&self.readers).await
+    }
+
+    async fn snapshot(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        directory::snapshot(&self.readers, workspace, stream).await
+    }
+
+    async fn save_snapshot(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        snapshot: &Snapshot,
+    ) -> Result<(), StoreError> {
+        self.queue
+            .save_snapshot(workspace, stream.clone(), snapshot.clone())
+            .await
+    }
+
+    async fn register_types(&self) -> Result<Vec<String>, StoreError> {
+        self.queue.register_types().await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.queue.is_open()?;
+        sqlx::query("select 1").execute(&self.readers).await?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.queue.close().await;
+        self.readers.close().await;
+    }
+}

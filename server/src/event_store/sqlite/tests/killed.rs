@@ -1,0 +1,118 @@
+//! A process that appends is killed, again and again, in the middle of what it does. Whatever it had acknowledged is
+//! there afterwards, and the log is whole.
+
+use std::{
+    collections::HashSet,
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use domain::id::WorkspaceId;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::open_in;
+use crate::{
+    clock::SystemClock,
+    event_store::{
+        EventStore, Expected, SqliteEventStore,
+        conformance::{checked_partition, one, open_workspace},
+    },
+};
+
+const FILE: &str = "FOLDLINE_TEST_KILLED_FILE";
+const WORKSPACE: &str = "FOLDLINE_TEST_KILLED_WORKSPACE";
+const ROUNDS: usize = 6;
+
+/// What the process does that is killed. Run as a test, it is nobody's child and has nothing to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_that_is_killed() {
+    let (Ok(file), Ok(workspace)) = (std::env::var(FILE), std::env::var(WORKSPACE)) else {
+        return;
+    };
+    let workspace: WorkspaceId = workspace.parse().unwrap();
+    let store = SqliteEventStore::open(file.as_ref(), Arc::new(SystemClock), None)
+        .await
+        .unwrap();
+    let store = Arc::new(store);
+    let callers = (0..16).map(|caller| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            loop {
+                let sent = one(workspace, &format!("order-{caller}"), Expected::Any);
+                let command = sent.metadata.command_id;
+                store.append(sent).await.unwrap();
+                // one write a line: a line is there whole, or it is the last
+                std::io::stdout()
+                    .write_all(format!("\nacknowledged {command}\n").as_bytes())
+                    .unwrap();
+            }
+        })
+    });
+    futures::future::join_all(callers).await;
+}
+
+#[tokio::test]
+async fn an_acknowledged_append_survives_a_kill() {
+    let folder = TempDir::new().unwrap();
+    let store = open_in(&folder).await;
+    let workspace = open_workspace(&store, 2).await;
+    store.close().await;
+    let mut acknowledged = HashSet::new();
+    for _ in 0..ROUNDS {
+        let folder_path = folder.path().join("data/events.db");
+        let until: usize = rand::random_range(1..400);
+        let round = tokio::task::spawn_blocking(move || kill_after(&folder_path, workspace, until))
+            .await
+            .unwrap();
+        assert!(round.len() >= until, "the process ended by itself");
+        acknowledged.extend(round);
+
+        let store = open_in(&folder).await;
+        let mut stored = HashSet::new();
+        for partition in 0..2 {
+            let events = checked_partition(&store, workspace, partition).await;
+            stored.extend(events.iter().map(|event| event.metadata.command_id));
+        }
+        let lost: Vec<_> = acknowledged.difference(&stored).collect();
+        assert!(lost.is_empty(), "{} acknowledged appends are lost", lost.len());
+        for command in stored {
+            assert!(
+                store
+                    .recorded_command(workspace, command)
+                    .await
+                    .unwrap()
+                    .is_some()
+            );
+        }
+        store.close().await;
+    }
+}
+
+/// Runs the process until it has acknowledged so many appends, kills it, and answers every acknowledgement that came.
+fn kill_after(file: &std::path::Path, workspace: WorkspaceId, until: usize) -> Vec<Uuid> {
+    let name = format!(
+        "{}::the_process_that_is_killed",
+        module_path!().split_once("::").unwrap().1
+    );
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([name.as_str(), "--exact", "--nocapture"])
+        .env(FILE, file)
+        .env(WORKSPACE, workspace.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut acknowledged = Vec::new();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    for line in lines.map_while(Result::ok) {
+        if let Some(id) = line.strip_prefix("acknowledged ").and_then(|id| id.parse().ok()) {
+            acknowledged.push(id);
+        }
+        if acknowledged.len() == until {
+            child.kill().unwrap();
+        }
+    }
+    child.wait().unwrap();
+    acknowledged
+}

@@ -1,0 +1,216 @@
+//! What a group writes, as few statements as it can be: a round trip to the connection's thread costs as much as
+//! several rows.
+//!
+//! Rows go out as `insert … values (…),(…)` in sizes that are powers of two, so that a handful of prepared statements
+//! serves every group; and a small group goes out whole, from `begin` to `commit`, in one round trip.
+
+use futures::TryStreamExt as _;
+use sqlx::{
+    Arguments as _, AssertSqlSafe, Either, Encode, Executor as _, Sqlite, SqliteConnection, Type,
+    sqlite::{SqliteArguments, SqliteRow},
+};
+
+use super::{
+    judge::Judged,
+    row::{integer, place},
+};
+use crate::event_store::StoreError;
+
+/// The most rows of one statement.
+const MAX_ROWS: usize = 64;
+
+/// Up to so many rows, all statements go out as one.
+const JOINED_ROWS: usize = 8;
+
+/// Statements with their arguments, in order.
+pub(super) struct Script {
+    joined: bool,
+    parts: Vec<Part>,
+}
+
+#[derive(Default)]
+struct Part {
+    sql: String,
+    arguments: SqliteArguments,
+    /// For each statement, the rows that it must affect; `None` where that means nothing.
+    expected: Vec<Option<u64>>,
+}
+
+impl Script {
+    /// A script of about so many rows.
+    pub(super) fn new(rows: usize) -> Self {
+        Self {
+            joined: rows <= JOINED_ROWS,
+            parts: Vec::new(),
+        }
+    }
+
+    /// Adds a statement. `sql` is made of constants; values are bound.
+    pub(super) fn statement(&mut self, sql: &str, expected: Option<u64>) {
+        if !self.joined || self.parts.is_empty() {
+            self.parts.push(Part::default());
+        }
+        if let Some(part) = self.parts.last_mut() {
+            part.sql.push_str(sql);
+            part.sql.push(';');
+            part.expected.push(expected);
+        }
+    }
+
+    /// Binds the next value of the newest statement.
+    pub(super) fn bind<'v, T>(&mut self, value: T) -> Result<(), StoreError>
+    where
+        T: Encode<'v, Sqlite> + Type<Sqlite>,
+    {
+        let Some(part) = self.parts.last_mut() else {
+            return Ok(());
+        };
+        part.arguments
+            .add(value)
+            .map_err(|error| sqlx::Error::Encode(error).into())
+    }
+
+    /// Runs the statements; for each, the rows that it returned.
+    pub(super) async fn run(
+        self,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<Vec<SqliteRow>>, StoreError> {
+        let mut results = Vec::new();
+        for Part {
+            sql,
+            arguments,
+            expected,
+        } in self.parts
+        {
+            let mut expected = expected.into_iter();
+            let mut rows = Vec::new();
+            let mut answers = connection.fetch_many(sqlx::query_with(AssertSqlSafe(sql), arguments));
+            while let Some(answer) = answers.try_next().await? {
+                match answer {
+                    Either::Right(row) => rows.push(row),
+                    Either::Left(done) => {
+                        if let Some(expected) = expected.next().flatten()
+                            && expected != done.rows_affected()
+                        {
+                            return Err(StoreError::Unavailable(format!(
+                                "{} rows were written instead of {expected}",
+                                done.rows_affected()
+                            )));
+                        }
+                        results.push(std::mem::take(&mut rows));
+                    }
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    /// Writes rows into a table, `bind` binding the columns of one.
+    fn rows<R>(
+        &mut self,
+        insert: &str,
+        columns: usize,
+        conflict: &str,
+        rows: &[R],
+        mut bind: impl FnMut(&mut Self, &R) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let size = (1 << rest.len().ilog2()).min(MAX_ROWS);
+            let (chunk, behind) = rest.split_at(size);
+            let sql = format!(
+                "insert into {insert} values {}{conflict}",
+                placeholders(size, columns)
+            );
+            self.statement(&sql, Some(size as u64));
+            for row in chunk {
+                bind(self, row)?;
+            }
+            rest = behind;
+        }
+        Ok(())
+    }
+}
+
+/// `(?,?),(?,?)`: so many rows of so many columns.
+pub(super) fn placeholders(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(","));
+    vec![row; rows].join(",")
+}
+
+/// The whole transaction of a group.
+pub(super) fn transaction(judged: &Judged) -> Result<Script, StoreError> {
+    let rows = judged.events.len() + judged.streams.len() + judged.partitions.len() + judged.commands.len();
+    let mut script = Script::new(rows);
+    // the write lock at once: nothing read here may be overtaken
+    script.statement("begin immediate", None);
+    script.rows(
+        "streams (no, workspace_no, name, partition_no, version)",
+        5,
+        " on conflict (no) do update set version = excluded.version",
+        &judged.streams,
+        |script, stream| {
+            script.bind(stream.no)?;
+            script.bind(stream.workspace_no)?;
+            script.bind(stream.name.as_str())?;
+            script.bind(stream.partition_no)?;
+            script.bind(integer(stream.version))
+        },
+    )?;
+    script.rows(
+        "events (place, stream_no, version, event_id, type_no, payload, correlation_id, causation_id, command_id, \
+         actor_id, actor_role, traceparent, recorded_at, hash)",
+        14,
+        "",
+        &judged.events,
+        |script, placed| {
+            let event = &placed.event;
+            script.bind(place(placed.partition_no, event.position))?;
+            script.bind(placed.stream_no)?;
+            script.bind(integer(event.version))?;
+            script.bind(event.event_id)?;
+            script.bind(placed.type_no)?;
+            script.bind(event.payload.get())?;
+            script.bind(event.metadata.correlation_id)?;
+            script.bind(event.metadata.causation_id)?;
+            script.bind(event.metadata.command_id)?;
+            script.bind(event.metadata.actor.id)?;
+            script.bind(event.metadata.actor.role.as_str())?;
+            script.bind(event.metadata.traceparent.as_deref())?;
+            script.bind(event.recorded_at.as_micros())?;
+            script.bind(bytes_of_hash(&event.hash)?)
+        },
+    )?;
+    script.rows(
+        "partitions (no, workspace_no, partition, head, head_hash)",
+        5,
+        " on conflict (no) do update set head = excluded.head, head_hash = excluded.head_hash",
+        &judged.partitions,
+        |script, partition| {
+            script.bind(partition.no)?;
+            script.bind(partition.workspace_no)?;
+            script.bind(partition.partition)?;
+            script.bind(integer(partition.head))?;
+            script.bind(bytes_of_hash(&partition.head_hash)?)
+        },
+    )?;
+    script.rows(
+        "commands (workspace_no, command_id, body_digest, correlation_id, answer)",
+        5,
+        "",
+        &judged.commands,
+        |script, command| {
+            script.bind(command.workspace_no)?;
+            script.bind(command.command_id)?;
+            script.bind(&command.body_digest[..])?;
+            script.bind(command.correlation_id)?;
+            script.bind(command.answer.as_str())
+        },
+    )?;
+    script.statement("commit", None);
+    Ok(script)
+}
+
+fn bytes_of_hash(hash: &str) -> Result<Vec<u8>, StoreError> {
+    hex::decode(hash).map_err(|error| StoreError::Corrupt(format!("a hash is not hexadecimal: {error}")))
+}

@@ -1,0 +1,246 @@
+//! A lane: one view on one partition.
+//!
+//! An event is applied when it is the next position, skipped when it is older, and when it is newer the lane first reads
+//! the missing historical events from the store. Documents, listings and checkpoint change in one transaction that
+//! compares the checkpoint, so the effect of an event is exactly once, whatever is delivered, and by however many owners.
+
+use std::sync::Arc;
+
+use domain::{event::DecodeError, view::AnyView};
+
+use super::{
+    Commit, Context,
+    fold::{Batch, Folded},
+};
+use crate::{
+    broker::{Events, PartitionId, PublishedEvent, decode},
+    event_store::StoreError,
+    read_model::{LaneId, ReadModelError, Scope, Updated},
+};
+
+/// How many historical events are read, and applied in one transaction.
+const HISTORY: u32 = 1_000;
+
+/// More events than this in one transaction are not told one by one to those who follow.
+const TOLD_ONE_BY_ONE: usize = 512;
+
+/// Why a lane cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// The read model did not take it.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
+    /// Historical events could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An event is missing in the store, though later ones are known.
+    #[error("the event at position {0} is not in the event store")]
+    Missing(u64),
+    /// An event cannot be decoded.
+    #[error("the event at position {position} cannot be read: {reason}")]
+    Undecodable {
+        /// Its position.
+        position: u64,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl LaneError {
+    fn undecodable(event: &PublishedEvent, error: &DecodeError) -> Self {
+        Self::Undecodable {
+            position: event.position,
+            reason: error.to_string(),
+        }
+    }
+}
+
+/// See the module. Lives as long as there is something to apply; what it must remember lies in the read model, and in
+/// [`Progress`](super::progress::Progress) for speed.
+#[derive(Debug)]
+pub struct Lane {
+    context: Arc<Context>,
+    view: &'static dyn AnyView,
+    partition: PartitionId,
+}
+
+impl Lane {
+    /// The lane of a view on a partition.
+    pub fn new(context: Arc<Context>, view: &'static dyn AnyView, partition: PartitionId) -> Self {
+        Self {
+            context,
+            view,
+            partition,
+        }
+    }
+
+    /// The view.
+    pub fn view(&self) -> &'static dyn AnyView {
+        self.view
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// The position of the last event that is known to be applied.
+    fn checkpoint(&self) -> u64 {
+        let progress = self
+            .context
+            .progress
+            .of(self.partition.workspace, self.view.name());
+        progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
+    }
+
+    /// Applies a delivery: when it returns, every event of it has had its effect, once.
+    #[tracing::instrument(
+        name = "Projection Worker", level = "debug", skip_all,
+        fields(projection.view = self.view.name(), partition = %self.partition, events = delivered.len())
+    )]
+    pub async fn apply(&self, delivered: &[Arc<PublishedEvent>]) -> Result<(), LaneError> {
+        loop {
+            let checkpoint = self.checkpoint();
+            let new: Vec<_> = delivered
+                .iter()
+                .filter(|event| event.position > checkpoint)
+                .cloned()
+                .collect();
+            let Some(first) = new.first() else { return Ok(()) };
+            if first.position > checkpoint + 1 {
+                self.read_history(checkpoint).await?;
+                continue;
+            }
+            let next = new
+                .iter()
+                .zip(checkpoint + 1..)
+                .take_while(|(event, next)| event.position == *next)
+                .count();
+            self.commit(checkpoint, &new[..next]).await?;
+        }
+    }
+
+    /// Applies historical events up to a position.
+    pub async fn catch_up(&self, to: u64) -> Result<(), LaneError> {
+        loop {
+            let checkpoint = self.checkpoint();
+            if checkpoint >= to {
+                return Ok(());
+            }
+            self.read_history(checkpoint).await?;
+        }
+    }
+
+    #[tracing::instrument(name = "Historical events", level = "debug", skip_all, fields(partition = %self.partition, after))]
+    async fn read_history(&self, after: u64) -> Result<(), LaneError> {
+        let PartitionId { workspace, partition } = self.partition;
+        let events: Events = decode(
+            &self
+                .context
+                .store
+                .read_partition(workspace, partition, after, HISTORY)
+                .await?,
+        );
+        match events.first() {
+            Some(first) if first.position == after + 1 => self.commit(after, &events).await,
+            _ => Err(LaneError::Missing(after + 1)),
+        }
+    }
+
+    /// Commits consecutive events, the first of them next to `from`. An event that fails does not hold back those before
+    /// it.
+    async fn commit(&self, from: u64, events: &[Arc<PublishedEvent>]) -> Result<(), LaneError> {
+        let batch = Batch::new(self.view, events);
+        if batch.is_empty() {
+            return match events.first().map(|event| (event, &event.decoded)) {
+                Some((event, Err(error))) => Err(LaneError::undecodable(event, error)),
+                _ => Ok(()),
+            };
+        }
+        let events = &events[..batch.len()];
+        match self.transact(from, events, &batch).await {
+            Err(LaneError::ReadModel(ReadModelError::Document(_))) if events.len() > 1 => {
+                // One of the documents fails: in halves, the events before the failing one get their turn.
+                let half = &events[..events.len() / 2];
+                self.transact(from, half, &Batch::new(self.view, half)).await
+            }
+            result => result,
+        }
+    }
+
+    /// One transaction, then in this order: invalidate the cache, tell the followers, note the progress.
+    async fn transact(
+        &self,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+        batch: &Batch<'_>,
+    ) -> Result<(), LaneError> {
+        let context = &*self.context;
+        let PartitionId { workspace, partition } = self.partition;
+        let Some(progress) = context.progress.of(workspace, self.view.name()) else {
+            return Ok(());
+        };
+        let to = from + events.len() as u64;
+        let _turn = progress.turn().await;
+        if progress.folded().position(partition) != from {
+            // Another task of this lane had its turn first; the caller looks again.
+            return Ok(());
+        }
+        let scope = Scope {
+            workspace,
+            view: self.view.name(),
+            generation: progress.generation(),
+        };
+        let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
+        let mut folded = Folded::default();
+        let mut fold = |documents| {
+            folded = batch.fold(&scope, documents, closely)?;
+            Ok(std::mem::take(&mut folded.writes))
+        };
+        let lane = LaneId { scope, partition };
+        let updated = context
+            .read_model
+            .update(&lane, from, to, &batch.keys(), &mut fold)
+            .await?;
+        let (to, changes) = match updated {
+            Updated::Committed => {
+                context.cache.invalidate(&folded.topics).await;
+                self.measure(events);
+                (to, closely.then_some(folded.changes))
+            }
+            Updated::Elsewhere { checkpoint } if checkpoint > from => {
+                // Another owner was faster: what it changed is not known here.
+                tracing::debug!(from, checkpoint, "the checkpoint was moved by another owner");
+                context.cache.clear().await;
+                (checkpoint, None)
+            }
+            Updated::Elsewhere { checkpoint } => {
+                return Err(ReadModelError::Corrupt(format!(
+                    "the checkpoint fell from {from} to {checkpoint}"
+                ))
+                .into());
+            }
+        };
+        context.followers.committed(Commit {
+            scope,
+            partition,
+            to,
+            changes,
+        });
+        context.progress.folded(self.view.name(), self.partition, to);
+        Ok(())
+    }
+
+    fn measure(&self, events: &[Arc<PublishedEvent>]) {
+        let view = self.view.name();
+        metrics::counter!("foldline_projection_events_total", "view" => view).increment(events.len() as u64);
+        if let Some(last) = events.last() {
+            let lag_ms = self.context.clock.now().millis_since(last.recorded_at);
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a histogram is of floats; a lag has far less than 2^53 ms"
+            )]
+            metrics::histogram!("foldline_projection_lag_ms", "view" => view).record(lag_ms as f64);
+        }
+    }
+}

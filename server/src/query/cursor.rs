@@ -1,0 +1,67 @@
+//! The cursor of a page: opaque to clients, and valid only for the listing, group and order that gave it.
+//!
+//! JSON in hexadecimal. It holds the place of the last row, so paging never skips or repeats a row, whatever is inserted
+//! in between.
+
+use domain::wire::Order;
+use serde::{Deserialize, Serialize};
+
+use super::{Listed, QueryError};
+use crate::read_model::Place;
+
+/// The longest cursor that is read; sort keys come from documents, whose fields are bounded.
+const LONGEST: usize = 8_192;
+
+/// What a cursor holds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cursor<'a> {
+    #[serde(rename = "v")]
+    view: std::borrow::Cow<'a, str>,
+    #[serde(rename = "l")]
+    listing: std::borrow::Cow<'a, str>,
+    #[serde(rename = "g")]
+    group: std::borrow::Cow<'a, str>,
+    #[serde(rename = "o")]
+    order: Order,
+    #[serde(rename = "s")]
+    sort: std::borrow::Cow<'a, str>,
+    #[serde(rename = "k")]
+    key: std::borrow::Cow<'a, str>,
+}
+
+impl Cursor<'_> {
+    /// The text of a cursor behind a row.
+    pub(super) fn text(listed: &Listed, order: Order, sort: &str, key: &str) -> String {
+        let cursor = Cursor {
+            view: listed.view.name().into(),
+            listing: listed.listing.into(),
+            group: listed.group.as_str().into(),
+            order,
+            sort: sort.into(),
+            key: key.into(),
+        };
+        // A struct of strings always serialises.
+        hex::encode(serde_json::to_vec(&cursor).unwrap_or_default())
+    }
+
+    /// The place that a cursor names.
+    pub(super) fn parse(text: &str, listed: &Listed, order: Order) -> Result<Place, QueryError> {
+        if text.len() > LONGEST {
+            return Err(QueryError::BadCursor);
+        }
+        let bytes = hex::decode(text).map_err(|_| QueryError::BadCursor)?;
+        let cursor: Cursor<'_> = serde_json::from_slice(&bytes).map_err(|_| QueryError::BadCursor)?;
+        let same = cursor.view == listed.view.name()
+            && cursor.listing == listed.listing
+            && cursor.group == listed.group
+            && cursor.order == order;
+        if !same {
+            return Err(QueryError::BadCursor);
+        }
+        Ok(Place {
+            sort: cursor.sort.into_owned(),
+            key: cursor.key.into_owned(),
+        })
+    }
+}

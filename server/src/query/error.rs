@@ -1,0 +1,95 @@
+//! Why a query has no answer, and the problem that the interface shows for it.
+
+use std::sync::Arc;
+
+use domain::{rejection::Violation, wire::Problem};
+
+use crate::read_model::ReadModelError;
+
+/// Why a query has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum QueryError {
+    /// There is no such view.
+    #[error("there is no view {0}")]
+    UnknownView(String),
+    /// The view has no such listing.
+    #[error("view {view} has no listing {listing}; it has: {known}")]
+    UnknownListing {
+        /// The view.
+        view: &'static str,
+        /// What was asked for.
+        listing: String,
+        /// What there is.
+        known: String,
+    },
+    /// There is no such document, or not for this actor.
+    #[error("there is no such document")]
+    NotFound,
+    /// The actor may not read this listing.
+    #[error("your role may not read this listing")]
+    Forbidden,
+    /// `cursor` is not one of this listing's.
+    #[error("cursor is not one that this listing gave as next")]
+    BadCursor,
+    /// `after` or `resume` names a partition that no workspace has.
+    #[error("the consistency token names a partition that cannot exist")]
+    BadToken,
+    /// The view did not come as far as `after` in time.
+    #[error("the view has not folded the awaited events in time")]
+    TimedOut {
+        /// What lags, as in `orders 0:12 of 0:15`.
+        waiting_for: Vec<String>,
+    },
+    /// Too much is asked of one live session.
+    #[error("a session has at most {0} subscriptions")]
+    TooManySubscriptions(usize),
+    /// The read model does not answer; the log says why.
+    #[error("the read model does not answer at the moment")]
+    Unavailable,
+}
+
+impl From<Arc<ReadModelError>> for QueryError {
+    fn from(error: Arc<ReadModelError>) -> Self {
+        tracing::error!(%error, "a query failed");
+        Self::Unavailable
+    }
+}
+
+impl QueryError {
+    /// As `application/problem+json`.
+    pub fn problem(&self) -> Problem {
+        let (kind, title, status) = match self {
+            Self::UnknownView(_) => ("unknown-view", "There is no such view", 404),
+            Self::UnknownListing { .. } => ("unknown-listing", "There is no such listing", 404),
+            Self::NotFound => ("not-found", "Not found", 404),
+            Self::Forbidden => ("forbidden", "Forbidden", 403),
+            Self::BadCursor | Self::BadToken => ("malformed", "A field is not valid", 400),
+            Self::TooManySubscriptions(_) => ("too-many-subscriptions", "Too many subscriptions", 429),
+            Self::TimedOut { .. } => ("timed-out", "The view lags behind", 503),
+            Self::Unavailable => ("unavailable", "Not available at the moment", 503),
+        };
+        let field = match self {
+            Self::BadCursor => Some("cursor"),
+            Self::BadToken => Some("after"),
+            _ => None,
+        };
+        let detail = self.to_string();
+        let violation = |field: &str| Violation {
+            field: field.to_owned(),
+            message: detail.clone(),
+        };
+        Problem {
+            kind: format!("/problems/{kind}"),
+            title: title.to_owned(),
+            status,
+            violations: field.map(violation).into_iter().collect(),
+            current_version: None,
+            rule: None,
+            waiting_for: match self {
+                Self::TimedOut { waiting_for } => waiting_for.clone(),
+                _ => Vec::new(),
+            },
+            detail,
+        }
+    }
+}

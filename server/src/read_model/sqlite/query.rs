@@ -1,0 +1,216 @@
+//! Reading: every query is one statement, so that documents, generation and checkpoints are of one moment.
+
+use domain::{id::WorkspaceId, wire::Order};
+use serde_json::value::RawValue;
+use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{loaded, stored, token};
+use crate::read_model::{
+    FIRST_GENERATION, LaneId, Moment, PageRequest, ReadModelError, StoredCheckpoint, StoredDocument,
+    StoredRow,
+};
+
+const DOCUMENT: &str = "
+    with
+        -- a view without a row was never rebuilt
+        live as (
+            select coalesce(
+                (select live from generations where workspace = ?1 and view = ?2), 1
+            ) as generation
+        ),
+        moment as (
+            select
+                generation,
+                (
+                    select group_concat(partition || ':' || position, ',')
+                    from checkpoints c
+                    where c.workspace = ?1 and c.view = ?2 and c.generation = live.generation
+                ) as as_of
+            from live
+        )
+    select moment.generation, moment.as_of, d.key, d.data, d.owner
+    from moment
+    left join documents d
+        on d.workspace = ?1 and d.view = ?2 and d.generation = moment.generation and d.key = ?3
+";
+
+/// A page, as a statement: the two directions differ in one comparison and in the order.
+macro_rules! page {
+    ($compare:literal, $direction:literal) => {
+        concat!(
+            "
+            with
+                live as (
+                    select coalesce(
+                        (select live from generations where workspace = ?1 and view = ?2), 1
+                    ) as generation
+                ),
+                moment as (
+                    select
+                        generation,
+                        (
+                            select group_concat(partition || ':' || position, ',')
+                            from checkpoints c
+                            where c.workspace = ?1 and c.view = ?2 and c.generation = live.generation
+                        ) as as_of
+                    from live
+                ),
+                -- one range of the primary key
+                entries as (
+                    select l.sort_key, l.key
+                    from listings l
+                    where l.workspace = ?1 and l.view = ?2 and l.generation = (select generation from live)
+                        and l.listing = ?3 and l.group_key = ?4
+                        and (?5 is null or (l.sort_key, l.key) ",
+            $compare,
+            " (?5, ?6))
+                    order by l.sort_key ",
+            $direction,
+            ", l.key ",
+            $direction,
+            "
+                    limit ?7
+                )
+            -- a listing without entries is still a moment: one row without a key
+            select moment.generation, moment.as_of, e.sort_key, d.key, d.data, d.owner
+            from moment
+            left join entries e on true
+            left join documents d
+                on d.workspace = ?1 and d.view = ?2 and d.generation = moment.generation and d.key = e.key
+            order by e.sort_key ",
+            $direction,
+            ", e.key ",
+            $direction
+        )
+    };
+}
+
+const PAGE_ASC: &str = page!(">", "asc");
+const PAGE_DESC: &str = page!("<", "desc");
+
+pub(super) async fn live_generation(
+    readers: &SqlitePool,
+    workspace: WorkspaceId,
+    view: &str,
+) -> Result<u64, ReadModelError> {
+    let live: Option<i64> =
+        sqlx::query_scalar("select live from generations where workspace = ?1 and view = ?2")
+            .bind(workspace.0)
+            .bind(view)
+            .fetch_optional(readers)
+            .await?;
+    live.map_or(Ok(FIRST_GENERATION), loaded)
+}
+
+pub(super) async fn checkpoints(readers: &SqlitePool) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
+    let rows = sqlx::query(
+        "
+        select c.workspace, c.view, c.generation, c.partition, c.position
+        from checkpoints c
+        left join generations g on g.workspace = c.workspace and g.view = c.view
+        where c.generation = coalesce(g.live, 1)
+        ",
+    )
+    .fetch_all(readers)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            Ok(StoredCheckpoint {
+                workspace: WorkspaceId(row.try_get("workspace")?),
+                view: row.try_get("view")?,
+                generation: loaded(row.try_get("generation")?)?,
+                partition: loaded(row.try_get("partition")?)?,
+                position: loaded(row.try_get("position")?)?,
+            })
+        })
+        .collect()
+}
+
+pub(super) async fn checkpoint(readers: &SqlitePool, lane: &LaneId) -> Result<u64, ReadModelError> {
+    let position: Option<i64> = sqlx::query_scalar(
+        "
+        select position from checkpoints
+        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4
+        ",
+    )
+    .bind(lane.scope.workspace.0)
+    .bind(lane.scope.view)
+    .bind(stored(lane.scope.generation)?)
+    .bind(lane.partition)
+    .fetch_optional(readers)
+    .await?;
+    position.map_or(Ok(0), loaded)
+}
+
+pub(super) async fn document(
+    readers: &SqlitePool,
+    workspace: WorkspaceId,
+    view: &str,
+    key: &str,
+) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
+    let row = sqlx::query(DOCUMENT)
+        .bind(workspace.0)
+        .bind(view)
+        .bind(key)
+        .fetch_one(readers)
+        .await?;
+    moment(&row, stored_document(&row)?)
+}
+
+pub(super) async fn page(
+    readers: &SqlitePool,
+    workspace: WorkspaceId,
+    view: &str,
+    page: &PageRequest<'_>,
+) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
+    let statement = match page.order {
+        Order::Asc => PAGE_ASC,
+        Order::Desc => PAGE_DESC,
+    };
+    let rows = sqlx::query(statement)
+        .bind(workspace.0)
+        .bind(view)
+        .bind(page.listing)
+        .bind(page.group)
+        .bind(page.behind.map(|place| place.sort.as_str()))
+        .bind(page.behind.map(|place| place.key.as_str()))
+        .bind(page.limit)
+        .fetch_all(readers)
+        .await?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in &rows {
+        if let Some(document) = stored_document(row)? {
+            entries.push(StoredRow {
+                sort: row.try_get("sort_key")?,
+                document,
+            });
+        }
+    }
+    let first = rows
+        .first()
+        .ok_or_else(|| ReadModelError::Corrupt("a moment without a row".to_owned()))?;
+    moment(first, entries)
+}
+
+fn moment<T>(row: &SqliteRow, value: T) -> Result<Moment<T>, ReadModelError> {
+    Ok(Moment {
+        value,
+        as_of: token(row.try_get("as_of")?)?,
+        generation: loaded(row.try_get("generation")?)?,
+    })
+}
+
+/// The document of a row; `None` where the outer join found none.
+pub(super) fn stored_document(row: &SqliteRow) -> Result<Option<StoredDocument>, ReadModelError> {
+    let Some(key) = row.try_get::<Option<String>, _>("key")? else {
+        return Ok(None);
+    };
+    let data = RawValue::from_string(row.try_get("data")?)
+        .map_err(|error| ReadModelError::Corrupt(format!("document {key} is not JSON: {error}")))?;
+    Ok(Some(StoredDocument {
+        key,
+        data,
+        owner: row.try_get::<Option<Uuid>, _>("owner")?,
+    }))
+}

@@ -1,0 +1,131 @@
+//! The read side, wired: broker, projections, read model, cache and query API over one event store.
+//!
+//! The event store wants an observer when it is opened, and the read side wants the store when it starts. So there are
+//! two steps: [`ReadSideBuilder`] has the observer, and [`ReadSideBuilder::start`] takes the store.
+
+use std::sync::Arc;
+
+use domain::view;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    broker::{
+        in_process::InProcessBroker,
+        relay::{Relay, RelayInbox},
+    },
+    cache::{Cache, in_process::InProcessCache},
+    clock::SharedClock,
+    event_store::{CommitObserver, EventStore},
+    projection::{Context, Projections, StartError, heads, health::Health, progress::Progress},
+    query::{QueryApi, live::hub::Hub},
+    read_model::ReadModel,
+};
+
+/// The read side before there is an event store.
+#[derive(Debug)]
+pub struct ReadSideBuilder {
+    progress: Arc<Progress>,
+    relay: Relay,
+}
+
+impl Default for ReadSideBuilder {
+    fn default() -> Self {
+        let progress = Arc::new(Progress::new(view::all()));
+        Self {
+            relay: Relay::new(progress.clone()),
+            progress,
+        }
+    }
+}
+
+impl ReadSideBuilder {
+    /// What the event store is to be opened with.
+    pub fn observer(&self) -> Arc<dyn CommitObserver> {
+        self.relay_inbox()
+    }
+
+    fn relay_inbox(&self) -> Arc<RelayInbox> {
+        self.relay.inbox()
+    }
+
+    /// Starts relay, lanes and live subscriptions. Returns when the lanes are running, which may be before they have
+    /// caught up: see [`ReadSide::complaints`].
+    pub async fn start(
+        self,
+        store: Arc<dyn EventStore>,
+        read_model: Arc<dyn ReadModel>,
+        clock: SharedClock,
+    ) -> Result<ReadSide, StartError> {
+        let Self { progress, relay } = self;
+        let hub = Arc::new(Hub::new(progress.clone()));
+        let cache: Arc<dyn Cache> = Arc::new(InProcessCache::new());
+        let broker = Arc::new(InProcessBroker::new(store.clone()));
+        let health = Arc::new(Health::default());
+        // What is stored by now is history; the relay publishes what comes behind it.
+        let published = heads(&*store).await?;
+        let context = Arc::new(Context {
+            store: store.clone(),
+            broker: broker.clone(),
+            read_model: read_model.clone(),
+            cache: cache.clone(),
+            followers: hub.clone(),
+            progress: progress.clone(),
+            health: health.clone(),
+            clock,
+        });
+        let projections = Projections::start(context, view::all()).await?;
+        let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
+        tasks.spawn(hub.clone().run(cancelled.clone()));
+        let query = Arc::new(QueryApi::new(read_model.clone(), cache, progress.clone(), hub));
+        Ok(ReadSide {
+            query,
+            progress,
+            broker,
+            read_model,
+            projections,
+            health,
+            tasks,
+            cancelled,
+        })
+    }
+}
+
+/// The read side, running.
+#[derive(Debug)]
+pub struct ReadSide {
+    /// Box 10.
+    pub query: Arc<QueryApi>,
+    /// What is stored and what is folded.
+    pub progress: Arc<Progress>,
+    /// Box 6, for further subscribers.
+    pub broker: Arc<InProcessBroker>,
+    read_model: Arc<dyn ReadModel>,
+    projections: Projections,
+    health: Arc<Health>,
+    tasks: TaskTracker,
+    cancelled: CancellationToken,
+}
+
+impl ReadSide {
+    /// What keeps it from being ready, one sentence each: lanes that catch up since the start or have stopped, and a read
+    /// model that does not answer. Empty: ready.
+    pub async fn complaints(&self) -> Vec<String> {
+        let mut complaints = self.health.complaints();
+        if let Err(error) = self.read_model.ping().await {
+            complaints.push(error.to_string());
+        }
+        complaints
+    }
+
+    /// Ends live sessions, lets every lane finish its transaction, and closes the read model. What is not folded by then
+    /// is folded after the next start.
+    pub async fn shutdown(&self) {
+        self.cancelled.cancel();
+        self.broker.close();
+        self.projections.stop().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.read_model.close().await;
+    }
+}

@@ -4,6 +4,9 @@
 //! each request a [`backend::SharedBackend`], a [`Theme`] and a [`StatusSetter`] by context; in the browser the same
 //! questions go over HTTP, and the live socket continues what the server rendered.
 
+// The layout of a page's view is a type as deep as the page.
+#![recursion_limit = "256"]
+
 mod api;
 pub mod backend;
 pub mod basket;
@@ -85,6 +88,7 @@ pub fn App() -> impl IntoView {
             </Frame>
         </Router>
     }
+    .into_any()
 }
 
 /// The page's language. There is one so far; the server will choose among several by cookie and header, and the browser

@@ -114,6 +114,7 @@ pub(crate) fn Freshness(
             </dl>
         </details>
     }
+    .into_any()
 }
 
 /// For how long the view has been behind: counted on here between what the server says.

@@ -36,6 +36,7 @@ pub(crate) fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -
             </div>
         </div>
     }
+    .into_any()
 }
 
 /// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.
@@ -61,4 +62,5 @@ pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> i
             </div>
         </Show>
     }
+    .into_any()
 }

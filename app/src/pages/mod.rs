@@ -64,4 +64,5 @@ fn PageHead(
             {children.map(|children| children())}
         </div>
     }
+    .into_any()
 }

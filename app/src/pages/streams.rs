@@ -24,6 +24,7 @@ pub(crate) fn StreamsPage() -> impl IntoView {
             <Streams />
         </Inside>
     }
+    .into_any()
 }
 
 #[component]
@@ -60,6 +61,7 @@ fn Streams() -> impl IntoView {
             </Transition>
         </section>
     }
+    .into_any()
 }
 
 #[component]

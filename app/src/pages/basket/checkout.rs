@@ -63,6 +63,7 @@ pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl Into
             </button>
         </form>
     }
+    .into_any()
 }
 
 #[cfg(feature = "ssr")]

@@ -104,6 +104,7 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
             </Show>
         </section>
     }
+    .into_any()
 }
 
 #[cfg(feature = "ssr")]

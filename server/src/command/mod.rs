@@ -11,6 +11,8 @@ mod aggregates;
 mod failure;
 mod intent;
 mod template;
+#[cfg(test)]
+mod tests;
 mod workspaces;
 
 use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc, time::Duration};
@@ -36,8 +38,12 @@ pub use failure::CommandFailure;
 pub use intent::Intent;
 pub use workspaces::{Admission, AdmissionError, Workspaces};
 
-/// How often a command is decided before its caller hears of a conflict.
-const MAX_ATTEMPTS: u32 = 12;
+/// How often a command is decided before its caller hears of a conflict. Many, because another process that writes to
+/// the same stream without a pause wins more often than not: it knows the newest state, and we have to read it first.
+const MAX_ATTEMPTS: u32 = 64;
+
+/// The first attempts follow at once; pausing only leaves the stream to whoever has just won.
+const HASTY_ATTEMPTS: u32 = 4;
 
 /// Streams share this many turns; two that share one wait for each other now and then, and nothing worse.
 const TURNS: usize = 1024;
@@ -178,7 +184,9 @@ impl CommandService {
                     conflict = Some(current);
                     freshness = Freshness::Read;
                     metrics::counter!("foldline_command_retries_total").increment(1);
-                    tokio::time::sleep(jitter(attempt)).await;
+                    if attempt >= HASTY_ATTEMPTS {
+                        tokio::time::sleep(jitter()).await;
+                    }
                 }
             }
         }
@@ -285,10 +293,9 @@ impl CommandService {
     }
 }
 
-/// Up to 1, 2, 4 … 16 milliseconds: whoever collided once should not collide again.
-fn jitter(attempt: u32) -> Duration {
-    let most = 1_000_u64 << attempt.min(4);
-    Duration::from_micros(rand::random_range(0..most))
+/// Up to 4 milliseconds: whoever collided several times should not collide again.
+fn jitter() -> Duration {
+    Duration::from_micros(rand::random_range(0..4_000))
 }
 
 fn command_answer(intent: &Intent, appended: Appended) -> CommandAnswer {

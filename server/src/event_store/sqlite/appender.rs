@@ -193,7 +193,8 @@ impl Appender {
     }
 
     async fn group(&mut self, group: Vec<Job>) {
-        metrics::histogram!("foldline_append_group_size").record(group.len() as f64);
+        metrics::histogram!("foldline_append_group_size")
+            .record(u32::try_from(group.len()).unwrap_or(u32::MAX));
         match self.commit(&group).await {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {

@@ -10,7 +10,15 @@ use crate::{
     Foldline,
     clock::{SharedClock, SystemClock},
     gateway::{keys::KeyRing, tokens::Tokens},
-    settings::{self, Command, LogFormat, Settings, SettingsError, TokenSettings},
+    event_store::SqliteEventStore,
+    monitor::{
+        tail::{self, Remote},
+        terminal,
+    },
+    read_model::sqlite::SqliteReadModel,
+    settings::{
+        self, Command, LogFormat, Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings, VerifySettings,
+    },
 };
 
 /// Why a subcommand failed; its text is for whoever typed the command.
@@ -33,6 +41,9 @@ pub async fn program(
     };
     let outcome = match command {
         Command::Serve(settings) => serve(*settings).await,
+        Command::Streams(settings) => streams(&settings).await,
+        Command::Tail(settings) => tail(&settings).await,
+        Command::Verify(settings) => verify(&settings).await,
         Command::Token(settings) => token(&settings),
     };
     match outcome {
@@ -55,6 +66,39 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     tracing::info!("stopping: no new connections, requests under way are finished");
     foldline.stop().await;
     tracing::info!("stopped");
+    Ok(())
+}
+
+async fn streams(settings: &StreamsSettings) -> Result<(), Failure> {
+    let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+    let mut out = std::io::stdout();
+    match (settings.workspace, &settings.stream) {
+        (Some(workspace), Some(stream)) => {
+            terminal::stream(&store, workspace, stream, settings.format, &mut out).await?;
+        }
+        (Some(workspace), None) => terminal::streams(&store, workspace, &settings.prefix, &mut out).await?,
+        (None, _) => terminal::workspaces(&store, &mut out).await?,
+    }
+    Ok(())
+}
+
+async fn tail(settings: &TailSettings) -> Result<(), Failure> {
+    let after = settings.after.clone().unwrap_or_default();
+    let mut out = std::io::stdout();
+    if let (Some(url), Some(token)) = (&settings.url, &settings.token) {
+        let remote = Remote { url: url.clone(), token: token.clone() };
+        tail::follow_server(&remote, after, settings.format, &mut out).await?;
+    } else if let Some(workspace) = settings.workspace {
+        let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+        tail::follow_files(&store, workspace, after, settings.format, &mut out).await?;
+    }
+    Ok(())
+}
+
+async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
+    let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+    let read_model = SqliteReadModel::open_to_read(&settings.storage.read_model_file()).await?;
+    terminal::verify_all(&store, &read_model, settings.workspace, &mut std::io::stdout()).await?;
     Ok(())
 }
 

@@ -10,9 +10,15 @@ mod store_url;
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
-use domain::{access::Role, id::WorkspaceId};
+use domain::{
+    access::Role,
+    id::{StreamName, WorkspaceId},
+    token::ConsistencyToken,
+};
+use url::Url;
 use uuid::Uuid;
 
+use crate::monitor::terminal::Format;
 pub use load::{SettingsError, load};
 pub use store_url::{MemoryUrl, SqliteUrl};
 
@@ -39,6 +45,12 @@ pub struct Cli {
 pub enum Command {
     /// Run the server
     Serve(Box<Settings>),
+    /// List workspaces, the streams of one, or the events of a stream
+    Streams(StreamsSettings),
+    /// Follow the log of a workspace, in the data folder or on a running server
+    Tail(TailSettings),
+    /// Compute every hash and fold every view again, and say what differs
+    Verify(VerifySettings),
     /// Print an access token, signed with the key in the data folder
     Token(TokenSettings),
 }
@@ -204,6 +216,60 @@ impl Limits {
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_millis(self.shutdown_timeout_ms)
     }
+}
+
+/// The settings of `foldline streams`.
+#[derive(Debug, Clone, Args)]
+pub struct StreamsSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace whose streams are listed; without it, the workspaces are
+    #[arg(long, value_name = "ID")]
+    pub workspace: Option<WorkspaceId>,
+    /// Only streams whose names begin with this
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub prefix: String,
+    /// How events are written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// A stream whose events are written
+    #[arg(requires = "workspace")]
+    pub stream: Option<StreamName>,
+}
+
+/// The settings of `foldline tail`.
+#[derive(Debug, Clone, Args)]
+pub struct TailSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace, in the data folder
+    #[arg(long, value_name = "ID", required_unless_present = "url", conflicts_with = "url")]
+    pub workspace: Option<WorkspaceId>,
+    /// A running server, as in http://127.0.0.1:3000
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub url: Option<Url>,
+    /// The access token for that server
+    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Only events behind this consistency token; all where absent
+    #[arg(long, value_name = "TOKEN")]
+    pub after: Option<ConsistencyToken>,
+    /// How events are written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// The settings of `foldline verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifySettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// Only this workspace; all where absent
+    #[arg(long, value_name = "ID")]
+    pub workspace: Option<WorkspaceId>,
 }
 
 /// The settings of `foldline token`.

@@ -60,6 +60,8 @@ pub struct Gateway {
     rate: RateLimit,
     https: bool,
     metrics: PrometheusHandle,
+    /// Held by whoever has a log verified.
+    verifying: tokio::sync::Mutex<()>,
     stopping: CancellationToken,
     sockets: TaskTracker,
 }
@@ -111,6 +113,7 @@ impl Gateway {
             rate,
             https,
             metrics,
+            verifying: tokio::sync::Mutex::default(),
             stopping: CancellationToken::new(),
             sockets: TaskTracker::new(),
         });

@@ -13,7 +13,7 @@ use axum::{
 use domain::{rejection::Violation, wire::Problem};
 
 use super::tokens::TokenRefusal;
-use crate::event_store::StoreError;
+use crate::{event_store::StoreError, monitor::verify::VerifyError};
 
 /// The kinds of problems, each with its stable name, title and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +204,15 @@ impl From<Problem> for ApiProblem {
 impl From<TokenRefusal> for ApiProblem {
     fn from(refusal: TokenRefusal) -> Self {
         Self::new(Kind::Unauthenticated, refusal.to_string())
+    }
+}
+
+impl From<VerifyError> for ApiProblem {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Store(error) => error.into(),
+            VerifyError::ReadModel(_) | VerifyError::Document(_) => Self::internal(error),
+        }
     }
 }
 

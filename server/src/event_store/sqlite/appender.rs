@@ -90,6 +90,14 @@ fn stopped() -> StoreError {
 }
 
 impl Queue {
+    /// A queue that takes nothing: the store is only read.
+    pub(super) fn closed() -> Self {
+        let (closing, task) = (CancellationToken::new(), TaskTracker::new());
+        closing.cancel();
+        task.close();
+        Self { sender: mpsc::channel(1).0, closing, task }
+    }
+
     /// Stores events; answered after the commit.
     pub(super) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let started = Instant::now();

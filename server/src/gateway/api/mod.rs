@@ -6,6 +6,7 @@ mod commands;
 mod live;
 mod log;
 mod session;
+mod verify;
 mod views;
 mod workspaces;
 
@@ -86,6 +87,7 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     let waiting = OpenApiRouter::new()
         .routes(routes!(views::document))
         .routes(routes!(views::listing))
+        .routes(routes!(verify::verify))
         .route_layer(from_fn(move |request, next| within(patient, request, next)));
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", prompt.merge(waiting))

@@ -107,11 +107,19 @@ impl Foldline {
         // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
         // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.
         let read_model = Arc::new(SqliteReadModel::open(&settings.storage.read_model_file()).await?);
-        let read_side = Arc::new(read_side.start(Arc::clone(&events), read_model, clock.clone()).await?);
+        let read_side = Arc::new(
+            read_side
+                .start(Arc::clone(&events), read_model, clock.clone())
+                .await?,
+        );
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
         let commands = Arc::new(CommandService::new(Arc::clone(&events), clock.clone()));
-        let workspaces = Arc::new(Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone()));
+        let workspaces = Arc::new(Workspaces::new(
+            Arc::clone(&events),
+            Arc::clone(&commands),
+            clock.clone(),
+        ));
 
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay stream.
         let boxes = Boxes {
@@ -130,7 +138,14 @@ impl Foldline {
         let listener = Listener::open(address, tls, gateway::router(&gateway))
             .map_err(|source| StartError::Listen { address, source })?;
         let shutdown_timeout = settings.limits.shutdown_timeout();
-        Ok(Self { listener, gateway, read_side, events, https, shutdown_timeout })
+        Ok(Self {
+            listener,
+            gateway,
+            read_side,
+            events,
+            https,
+            shutdown_timeout,
+        })
     }
 
     /// Where it really listens.
@@ -152,7 +167,10 @@ impl Foldline {
     /// Stops in the opposite order: no new connections, requests and sockets end, lanes finish their transaction, and what
     /// was acknowledged is durable.
     pub async fn stop(self) {
-        tokio::join!(self.listener.close(self.shutdown_timeout), self.gateway.close_sockets());
+        tokio::join!(
+            self.listener.close(self.shutdown_timeout),
+            self.gateway.close_sockets()
+        );
         self.read_side.shutdown().await;
         self.events.close().await;
     }

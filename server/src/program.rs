@@ -117,9 +117,12 @@ fn token(settings: &TokenSettings) -> Result<(), Failure> {
 
 /// The log goes to standard error; standard output is for answers.
 fn begin_log(settings: &Settings) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&settings.log_filter)
-        .map_err(|error| format!("--log-filter cannot be read: {error}; allowed are levels and directives"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(&settings.log_filter).map_err(|error| {
+        format!("--log-filter cannot be read: {error}; allowed are levels and directives")
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match settings.log_format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),

@@ -24,7 +24,13 @@ pub use store_url::{MemoryUrl, SqliteUrl};
 
 /// An event-sourced shop that you can see through.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "foldline", version, about, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "foldline",
+    version,
+    about,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
     /// A TOML file with settings; its keys are the flags without their dashes
     #[arg(long, global = true, env = "FOLDLINE_CONFIG", value_name = "FILE")]
@@ -53,7 +59,12 @@ pub enum Command {
 #[derive(Debug, Clone, Args)]
 pub struct StorageSettings {
     /// Everything that the embedded default keeps: keys, events, views
-    #[arg(long, env = "FOLDLINE_DATA_DIR", default_value = "./data", value_name = "FOLDER")]
+    #[arg(
+        long,
+        env = "FOLDLINE_DATA_DIR",
+        default_value = "./data",
+        value_name = "FOLDER"
+    )]
     pub data_dir: PathBuf,
     /// The event store: sqlite:<file> [default: sqlite: in the data folder]
     #[arg(long, env = "FOLDLINE_EVENT_STORE", value_name = "URL")]
@@ -66,12 +77,16 @@ pub struct StorageSettings {
 impl StorageSettings {
     /// The file of the event store.
     pub fn event_store_file(&self) -> PathBuf {
-        self.event_store.as_ref().map_or_else(|| self.data_dir.join("events.db"), |url| url.file().to_owned())
+        self.event_store
+            .as_ref()
+            .map_or_else(|| self.data_dir.join("events.db"), |url| url.file().to_owned())
     }
 
     /// The file of the read model.
     pub fn read_model_file(&self) -> PathBuf {
-        self.read_model.as_ref().map_or_else(|| self.data_dir.join("views.db"), |url| url.file().to_owned())
+        self.read_model
+            .as_ref()
+            .map_or_else(|| self.data_dir.join("views.db"), |url| url.file().to_owned())
     }
 
     /// The folder of the signing keys.
@@ -84,7 +99,12 @@ impl StorageSettings {
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
     /// Where to listen; port 0 takes a free one
-    #[arg(long, env = "FOLDLINE_LISTEN", default_value = "127.0.0.1:3000", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "FOLDLINE_LISTEN",
+        default_value = "127.0.0.1:3000",
+        value_name = "ADDRESS"
+    )]
     pub listen: SocketAddr,
     /// Where the data lies.
     #[command(flatten)]
@@ -102,7 +122,12 @@ pub struct Settings {
     #[arg(long, env = "FOLDLINE_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
     /// What is logged: a level, or directives as in info,server=debug
-    #[arg(long, env = "FOLDLINE_LOG_FILTER", default_value = "info", value_name = "DIRECTIVES")]
+    #[arg(
+        long,
+        env = "FOLDLINE_LOG_FILTER",
+        default_value = "info",
+        value_name = "DIRECTIVES"
+    )]
     pub log_filter: String,
     /// What one client may ask for.
     #[command(flatten)]
@@ -113,10 +138,22 @@ pub struct Settings {
 #[derive(Debug, Clone, Default, Args)]
 pub struct TlsSettings {
     /// The certificate chain, PEM
-    #[arg(long, env = "FOLDLINE_TLS_CERT", value_name = "FILE", requires = "tls_key", conflicts_with = "tls")]
+    #[arg(
+        long,
+        env = "FOLDLINE_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "tls"
+    )]
     pub tls_cert: Option<PathBuf>,
     /// The private key of the certificate, PEM
-    #[arg(long, env = "FOLDLINE_TLS_KEY", value_name = "FILE", requires = "tls_cert", conflicts_with = "tls")]
+    #[arg(
+        long,
+        env = "FOLDLINE_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert",
+        conflicts_with = "tls"
+    )]
     pub tls_key: Option<PathBuf>,
     /// Make a certificate, and keep it in the data folder
     #[arg(long, env = "FOLDLINE_TLS")]
@@ -147,7 +184,12 @@ pub struct Limits {
         value_parser = RangedU64ValueParser::<usize>::new().range(1_024..=16_777_216))]
     pub max_body_bytes: usize,
     /// Requests a minute of one person, or of one address where nobody signed in; 0 is no limit
-    #[arg(long, env = "FOLDLINE_REQUESTS_PER_MINUTE", default_value = "6000", value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "FOLDLINE_REQUESTS_PER_MINUTE",
+        default_value = "6000",
+        value_name = "COUNT"
+    )]
     pub requests_per_minute: u32,
     /// How long an answer may take, besides what the request itself asks to wait
     #[arg(long, env = "FOLDLINE_REQUEST_TIMEOUT_MS", default_value = "10000", value_name = "MS",

@@ -62,7 +62,10 @@ impl Caller {
         if self.actor().role.reads_lab() {
             Ok(())
         } else {
-            Err(ApiProblem::new(Kind::Forbidden, "the log is read by students and educators"))
+            Err(ApiProblem::new(
+                Kind::Forbidden,
+                "the log is read by students and educators",
+            ))
         }
     }
 
@@ -77,7 +80,10 @@ impl Caller {
         if allowed {
             Ok(())
         } else {
-            Err(ApiProblem::new(Kind::ForeignOrigin, "a browser may send this from Foldline's own pages only"))
+            Err(ApiProblem::new(
+                Kind::ForeignOrigin,
+                "a browser may send this from Foldline's own pages only",
+            ))
         }
     }
 }
@@ -104,9 +110,16 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// Finds out who is asking, notes it for handlers and limits, and renews a browser's session that is in use.
-pub(super) async fn identify(State(gateway): State<SharedGateway>, mut request: Request, next: Next) -> Response {
+pub(super) async fn identify(
+    State(gateway): State<SharedGateway>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let identity = identity_of(&gateway, request.headers(), request.uri()).await;
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(address)| address.ip());
     let client = match &identity {
         Identity::Known(caller) => Client::Person(caller.actor().id),
         Identity::Nobody | Identity::Refused(_) => Client::of_address(peer),
@@ -137,7 +150,11 @@ async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::h
     match gateway.tokens.verify(&token).await {
         Ok(bearer) => {
             let origin = Origin::of(headers, uri, gateway.https);
-            Identity::Known(Caller { bearer, by_cookie, origin })
+            Identity::Known(Caller {
+                bearer,
+                by_cookie,
+                origin,
+            })
         }
         Err(refusal) => Identity::Refused(refusal),
     }

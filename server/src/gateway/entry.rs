@@ -4,6 +4,8 @@
 //! the code of a problem, which the page puts into words. Forms are taken from our own pages only: another site could
 //! otherwise sign its visitors in as somebody they are not.
 
+use std::time::Duration;
+
 use axum::{
     Extension, Form, Router,
     extract::{FromRequest, Request, State},
@@ -11,6 +13,7 @@ use axum::{
         HeaderValue, StatusCode,
         header::{LOCATION, SET_COOKIE},
     },
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
     routing::post,
 };
@@ -32,12 +35,17 @@ const INSIDE: &str = "/shop";
 /// Who opens a workspace without giving a name.
 const UNNAMED: &str = "Educator";
 
-/// The routes.
-pub(super) fn router() -> Router<SharedGateway> {
+/// The routes; an answer that takes longer than `most` is given up.
+pub(super) fn router(most: Duration) -> Router<SharedGateway> {
+    let within = move |request: Request, next: Next| async move {
+        let answer = tokio::time::timeout(most, next.run(request)).await;
+        answer.unwrap_or_else(|_| refusal("unavailable", None))
+    };
     Router::new()
         .route("/session/open", post(open))
         .route("/session/join", post(join))
         .route("/session/leave", post(leave))
+        .route_layer(from_fn(within))
 }
 
 #[derive(Debug, Deserialize)]
@@ -58,8 +66,14 @@ struct JoinForm {
     display_name: String,
 }
 
-async fn open(State(gateway): State<SharedGateway>, Extension(client): Extension<Client>, request: Request) -> Response {
-    let Some(form) = form::<OpenForm>(&gateway, request).await else { return refusal("invalid", None) };
+async fn open(
+    State(gateway): State<SharedGateway>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    let Some(form) = form::<OpenForm>(&gateway, request).await else {
+        return refusal("invalid", None);
+    };
     if gateway.rate.charge(client, COST_OF_OPENING).is_err() {
         return refusal("rate-limited", None);
     }
@@ -75,8 +89,14 @@ async fn open(State(gateway): State<SharedGateway>, Extension(client): Extension
     }
 }
 
-async fn join(State(gateway): State<SharedGateway>, Extension(client): Extension<Client>, request: Request) -> Response {
-    let Some(form) = form::<JoinForm>(&gateway, request).await else { return refusal("invalid", None) };
+async fn join(
+    State(gateway): State<SharedGateway>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    let Some(form) = form::<JoinForm>(&gateway, request).await else {
+        return refusal("invalid", None);
+    };
     if gateway.rate.charge(client, COST_OF_JOINING).is_err() {
         return refusal("rate-limited", Some(&form.code));
     }
@@ -102,7 +122,10 @@ async fn form<T: DeserializeOwned>(gateway: &SharedGateway, request: Request) ->
     if !comes_from_here(gateway, &request) {
         return None;
     }
-    Form::<T>::from_request(request, gateway).await.ok().map(|Form(form)| form)
+    Form::<T>::from_request(request, gateway)
+        .await
+        .ok()
+        .map(|Form(form)| form)
 }
 
 /// A sender that says nothing is no browser with a page of another site open.
@@ -133,7 +156,12 @@ fn code_of(error: &AdmissionError) -> &'static str {
     match error {
         AdmissionError::UnknownCode => "unknown-code",
         AdmissionError::Invalid(rejection) => {
-            let is_about = |field: &str| rejection.violations.iter().any(|violation| violation.field == field);
+            let is_about = |field: &str| {
+                rejection
+                    .violations
+                    .iter()
+                    .any(|violation| violation.field == field)
+            };
             if is_about("display_name") {
                 "display-name"
             } else if is_about("code") {

@@ -24,12 +24,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             let detail = "send the body as Content-Type: application/json";
             return Err(ApiProblem::new(Kind::UnsupportedMediaType, detail));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
-                ApiProblem::new(Kind::TooLarge, "the body is larger than this server takes")
-            }
-            _ => ApiProblem::new(Kind::Malformed, "the body could not be read to its end"),
-        })?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| match rejection {
+                BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                    ApiProblem::new(Kind::TooLarge, "the body is larger than this server takes")
+                }
+                _ => ApiProblem::new(Kind::Malformed, "the body could not be read to its end"),
+            })?;
         parse(&bytes).map(Self)
     }
 }
@@ -54,10 +56,15 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> 
 /// The cause names a field in back quotes where one is missing.
 fn whole(cause: &serde_json::Error) -> ApiProblem {
     let text = cause.to_string();
-    let missing = text.strip_prefix("missing field `").and_then(|rest| rest.split_once('`'));
+    let missing = text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'));
     match missing {
         Some((field, _)) => ApiProblem::field(field, "is missing"),
-        None => ApiProblem::new(Kind::Malformed, format!("the body is not the JSON that is expected: {text}")),
+        None => ApiProblem::new(
+            Kind::Malformed,
+            format!("the body is not the JSON that is expected: {text}"),
+        ),
     }
 }
 
@@ -69,7 +76,8 @@ fn says_json(headers: &HeaderMap) -> bool {
         .map(str::trim)
         .unwrap_or_default()
         .to_ascii_lowercase();
-    media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
 }
 
 #[cfg(test)]
@@ -79,17 +87,32 @@ mod tests {
     use super::*;
 
     fn refusal(json: &str) -> (Vec<String>, String) {
-        let problem = parse::<CommandRequest>(json.as_bytes()).unwrap_err().into_problem();
+        let problem = parse::<CommandRequest>(json.as_bytes())
+            .unwrap_err()
+            .into_problem();
         assert_eq!(problem.status, 400);
-        (problem.violations.into_iter().map(|violation| violation.field).collect(), problem.detail)
+        (
+            problem
+                .violations
+                .into_iter()
+                .map(|violation| violation.field)
+                .collect(),
+            problem.detail,
+        )
     }
 
     #[test]
     fn the_field_that_does_not_fit_is_named() {
         assert_eq!(refusal(r#"{"type":1,"stream":"order-1","data":{}}"#).0, ["type"]);
         assert_eq!(refusal(r#"{"stream":"order-1","data":{}}"#).0, ["type"]);
-        assert_eq!(refusal(r#"{"type":"A","stream":"order-1","data":{},"correlation_id":"x"}"#).0, ["correlation_id"]);
-        assert_eq!(refusal(r#"{"type":"A","stream":"order-1","data":{},"datum":1}"#).0, ["datum"]);
+        assert_eq!(
+            refusal(r#"{"type":"A","stream":"order-1","data":{},"correlation_id":"x"}"#).0,
+            ["correlation_id"]
+        );
+        assert_eq!(
+            refusal(r#"{"type":"A","stream":"order-1","data":{},"datum":1}"#).0,
+            ["datum"]
+        );
     }
 
     #[test]
@@ -103,8 +126,13 @@ mod tests {
 
     #[test]
     fn json_has_its_media_type() {
-        let says = |value: &'static str| says_json(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
-        assert!(says("application/json") && says("application/json; charset=utf-8") && says("application/merge+json"));
+        let says =
+            |value: &'static str| says_json(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
+        assert!(
+            says("application/json")
+                && says("application/json; charset=utf-8")
+                && says("application/merge+json")
+        );
         assert!(!says("text/plain") && !says("application/x-www-form-urlencoded"));
         assert!(!says_json(&HeaderMap::new()));
     }

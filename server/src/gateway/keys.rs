@@ -63,7 +63,9 @@ pub struct KeyRing {
 impl std::fmt::Debug for KeyRing {
     /// Never the keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyRing").field("signing_id", &self.signing_id).finish_non_exhaustive()
+        f.debug_struct("KeyRing")
+            .field("signing_id", &self.signing_id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +80,10 @@ impl KeyRing {
             make_key(&file)?;
             files.push(file);
         }
-        let keys = files.iter().map(|file| read_key(file)).collect::<Result<Vec<_>, _>>()?;
+        let keys = files
+            .iter()
+            .map(|file| read_key(file))
+            .collect::<Result<Vec<_>, _>>()?;
         Self::of(&keys).map_err(|error| KeyError::Make(error.to_string()))
     }
 
@@ -98,7 +103,12 @@ impl KeyRing {
             signing = Some((EncodingKey::from_ed_der(key.to_pkcs8_der()?.as_bytes()), id));
         }
         let (signing, signing_id) = signing.ok_or("there is no key")?;
-        Ok(Self { signing, signing_id, verifying, public })
+        Ok(Self {
+            signing,
+            signing_id,
+            verifying,
+            public,
+        })
     }
 
     /// The key that signs, and its id.
@@ -129,7 +139,11 @@ fn make_folder(folder: &Path) -> Result<(), KeyError> {
     if folder.is_dir() {
         return refuse_open(folder, "700");
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(file_error(folder))
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(file_error(folder))
 }
 
 #[cfg(not(unix))]
@@ -142,7 +156,14 @@ fn refuse_open(path: &Path, wanted: &'static str) -> Result<(), KeyError> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let mode = fs::metadata(path).map_err(file_error(path))?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { Err(KeyError::TooOpen { path: path.to_owned(), wanted }) }
+    if mode & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(KeyError::TooOpen {
+            path: path.to_owned(),
+            wanted,
+        })
+    }
 }
 
 #[cfg(not(unix))]
@@ -165,14 +186,18 @@ fn pem_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
 fn read_key(file: &Path) -> Result<SigningKey, KeyError> {
     refuse_open(file, "600")?;
     let pem = fs::read_to_string(file).map_err(file_error(file))?;
-    SigningKey::from_pkcs8_pem(&pem).map_err(|_| KeyError::Malformed { path: file.to_owned() })
+    SigningKey::from_pkcs8_pem(&pem).map_err(|_| KeyError::Malformed {
+        path: file.to_owned(),
+    })
 }
 
 fn make_key(file: &Path) -> Result<(), KeyError> {
     use io::Write as _;
 
     let mut seed = [0; 32];
-    rand::rngs::OsRng.try_fill_bytes(&mut seed).map_err(|error| KeyError::Make(error.to_string()))?;
+    rand::rngs::OsRng
+        .try_fill_bytes(&mut seed)
+        .map_err(|error| KeyError::Make(error.to_string()))?;
     let pem = SigningKey::from_bytes(&seed)
         .to_pkcs8_pem(LineEnding::LF)
         .map_err(|error| KeyError::Make(error.to_string()))?;
@@ -181,7 +206,10 @@ fn make_key(file: &Path) -> Result<(), KeyError> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut opened = options.open(file).map_err(file_error(file))?;
-    opened.write_all(pem.as_bytes()).and_then(|()| opened.sync_all()).map_err(file_error(file))
+    opened
+        .write_all(pem.as_bytes())
+        .and_then(|()| opened.sync_all())
+        .map_err(file_error(file))
 }
 
 #[cfg(test)]
@@ -244,7 +272,10 @@ mod tests {
         let keys = open(folder.path()).unwrap();
         let public = serde_json::to_value(keys.public()).unwrap();
         let key = public["keys"][0].as_object().unwrap();
-        assert_eq!((&key["kty"], &key["crv"], &key["alg"]), (&"OKP".into(), &"Ed25519".into(), &"EdDSA".into()));
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["alg"]),
+            (&"OKP".into(), &"Ed25519".into(), &"EdDSA".into())
+        );
         assert!(!key.contains_key("d"));
         assert_eq!(key["kid"], keys.signing().1);
     }

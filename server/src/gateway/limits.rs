@@ -64,7 +64,9 @@ impl RateLimit {
 
     /// Counts something that costs as much as `cost` requests.
     pub(super) fn charge(&self, client: Client, cost: u32) -> Result<(), ApiProblem> {
-        let (Some((limiter, most)), Some(cost)) = (&self.0, NonZeroU32::new(cost)) else { return Ok(()) };
+        let (Some((limiter, most)), Some(cost)) = (&self.0, NonZeroU32::new(cost)) else {
+            return Ok(());
+        };
         // A small limit must not make dear things impossible.
         match limiter.check_key_n(&client, cost.min(*most)) {
             Ok(Ok(())) | Err(_) => Ok(()),
@@ -85,7 +87,11 @@ impl RateLimit {
 
 /// Counts a request, and refuses one too many.
 pub(super) async fn rate(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
-    let client = request.extensions().get::<Client>().copied().unwrap_or(Client::of_address(None));
+    let client = request
+        .extensions()
+        .get::<Client>()
+        .copied()
+        .unwrap_or(Client::of_address(None));
     match gateway.rate.charge(client, 1) {
         Ok(()) => next.run(request).await,
         Err(_) if request.uri().path().starts_with(entry::PREFIX) => entry::refusal("rate-limited", None),
@@ -97,7 +103,11 @@ pub(super) async fn rate(State(gateway): State<SharedGateway>, request: Request,
 pub(super) async fn within(most: Duration, request: Request, next: Next) -> Response {
     match tokio::time::timeout(most, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => ApiProblem::new(Kind::TimedOut, format!("no answer within {} ms", most.as_millis())).into_response(),
+        Err(_) => ApiProblem::new(
+            Kind::TimedOut,
+            format!("no answer within {} ms", most.as_millis()),
+        )
+        .into_response(),
     }
 }
 
@@ -108,7 +118,10 @@ mod tests {
     #[test]
     fn each_client_has_its_own_count() {
         let rate = RateLimit::new(NonZeroU32::new(3));
-        let [one, two] = [Client::Person(Uuid::from_u128(1)), Client::Person(Uuid::from_u128(2))];
+        let [one, two] = [
+            Client::Person(Uuid::from_u128(1)),
+            Client::Person(Uuid::from_u128(2)),
+        ];
         for _ in 0..3 {
             rate.charge(one, 1).unwrap();
         }

@@ -44,7 +44,11 @@ impl Listener {
                 tokio::spawn(server.serve(service))
             }
         };
-        Ok(Self { address, handle, task })
+        Ok(Self {
+            address,
+            handle,
+            task,
+        })
     }
 
     /// Takes no more connections and waits for requests, `most` at most.
@@ -59,5 +63,9 @@ impl Listener {
 }
 
 fn patient<A>(server: &mut Server<SocketAddr, A>) {
-    server.http_builder().http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    server
+        .http_builder()
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
 }

@@ -57,14 +57,25 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
     metrics::gauge!("foldline_live_connections").increment(1.0);
     let (commands, waiting) = mpsc::channel(WAITING_COMMANDS);
     let (answers, results) = mpsc::channel(WAITING_COMMANDS);
-    gateway.sockets.spawn(carry_out(gateway.clone(), caller.clone(), waiting, answers));
+    gateway
+        .sockets
+        .spawn(carry_out(gateway.clone(), caller.clone(), waiting, answers));
     let (sender, receiver) = socket.split();
     let session = gateway.queries.live(caller.workspace(), caller.actor().clone());
-    let mut connection =
-        Connection { client: Client::Person(caller.actor().id), gateway, caller, session, sender, commands };
+    let mut connection = Connection {
+        client: Client::Person(caller.actor().id),
+        gateway,
+        caller,
+        session,
+        sender,
+        commands,
+    };
     let end = connection.run(receiver, results).await;
     if let End::Close(code, reason) = end {
-        let frame = Message::Close(Some(CloseFrame { code, reason: reason.into() }));
+        let frame = Message::Close(Some(CloseFrame {
+            code,
+            reason: reason.into(),
+        }));
         // Whoever does not take a goodbye is gone as well.
         let _ = connection.transmit(frame).await;
     }
@@ -78,10 +89,21 @@ async fn carry_out(
     mut waiting: mpsc::Receiver<Sent>,
     answers: mpsc::Sender<ServerFrame>,
 ) {
-    while let Some(Sent { id, command, idempotency_key }) = waiting.recv().await {
+    while let Some(Sent {
+        id,
+        command,
+        idempotency_key,
+    }) = waiting.recv().await
+    {
         let outcome = gateway
             .commands
-            .handle(caller.workspace(), caller.actor(), &command, Some(&idempotency_key), None)
+            .handle(
+                caller.workspace(),
+                caller.actor(),
+                &command,
+                Some(&idempotency_key),
+                None,
+            )
             .await
             .map_err(|failure| ApiProblem::from(failure).into_problem());
         let (result, problem) = match outcome {
@@ -146,7 +168,9 @@ impl Connection {
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => {
-                return self.refuse(None, ApiProblem::new(Kind::Malformed, "frames are JSON texts")).await;
+                return self
+                    .refuse(None, ApiProblem::new(Kind::Malformed, "frames are JSON texts"))
+                    .await;
             }
             Message::Close(_) => return Err(End::Gone),
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
@@ -164,8 +188,16 @@ impl Connection {
             };
         }
         match frame {
-            ClientFrame::Command { id, command, idempotency_key } => {
-                match self.commands.try_send(Sent { id, command, idempotency_key }) {
+            ClientFrame::Command {
+                id,
+                command,
+                idempotency_key,
+            } => {
+                match self.commands.try_send(Sent {
+                    id,
+                    command,
+                    idempotency_key,
+                }) {
                     Ok(()) => Ok(()),
                     Err(_) => self.answer(id, ApiProblem::rate_limited(1).into_problem()).await,
                 }
@@ -174,8 +206,28 @@ impl Connection {
                 self.session.unsubscribe(id);
                 Ok(())
             }
-            ClientFrame::Subscribe { id, view, key, listing, group, order, limit, resume, generation } => {
-                let wanted = Subscribe { id, view, key, listing, group, order, limit, resume, generation };
+            ClientFrame::Subscribe {
+                id,
+                view,
+                key,
+                listing,
+                group,
+                order,
+                limit,
+                resume,
+                generation,
+            } => {
+                let wanted = Subscribe {
+                    id,
+                    view,
+                    key,
+                    listing,
+                    group,
+                    order,
+                    limit,
+                    resume,
+                    generation,
+                };
                 self.session.subscribe(wanted).await;
                 Ok(())
             }
@@ -196,11 +248,20 @@ impl Connection {
 
     /// The answer to a command that was not even tried.
     async fn answer(&mut self, id: u64, problem: Problem) -> Result<(), End> {
-        self.send(&ServerFrame::<()>::Result { id, result: None, problem: Some(problem) }).await
+        self.send(&ServerFrame::<()>::Result {
+            id,
+            result: None,
+            problem: Some(problem),
+        })
+        .await
     }
 
     async fn refuse(&mut self, id: Option<u64>, problem: ApiProblem) -> Result<(), End> {
-        self.send(&ServerFrame::<()>::Error { id, problem: problem.into_problem() }).await
+        self.send(&ServerFrame::<()>::Error {
+            id,
+            problem: problem.into_problem(),
+        })
+        .await
     }
 
     async fn send<D: Serialize>(&mut self, frame: &ServerFrame<D>) -> Result<(), End> {

@@ -27,12 +27,7 @@ pub mod tokens;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware::{from_fn, from_fn_with_state},
-    routing::get,
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -96,7 +91,15 @@ pub struct Boxes {
 impl Gateway {
     /// A gateway in front of the boxes. `https`: whether it speaks HTTPS itself.
     pub fn new(boxes: Boxes, limits: &Limits, https: bool) -> SharedGateway {
-        let Boxes { tokens, clock, commands, workspaces, read_side, events, metrics } = boxes;
+        let Boxes {
+            tokens,
+            clock,
+            commands,
+            workspaces,
+            read_side,
+            events,
+            metrics,
+        } = boxes;
         let rate = RateLimit::new(limits.rate());
         let gateway = Arc::new(Self {
             tokens,
@@ -129,10 +132,9 @@ impl Gateway {
 /// Everything that is served.
 pub fn router(gateway: &SharedGateway) -> Router {
     let with = || Arc::clone(gateway);
-    let most = gateway.limits.request_timeout();
     let limited = Router::new()
         .merge(api::router(gateway))
-        .merge(entry::router().route_layer(from_fn(move |request, next| limits::within(most, request, next))))
+        .merge(entry::router(gateway.limits.request_timeout()))
         .merge(pages::router(gateway))
         .layer(from_fn_with_state(with(), limits::rate))
         .layer(from_fn_with_state(with(), auth::identify));

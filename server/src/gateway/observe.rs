@@ -24,7 +24,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const DURATION: &str = "foldline_http_request_duration_seconds";
 const REQUESTS: &str = "foldline_http_requests_total";
 /// Upper bounds in seconds: from a cached view to the longest wait.
-const BUCKETS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+const BUCKETS: [f64; 14] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0,
+];
 
 /// The recorder of this process: metrics are the process's, also where a test runs several servers in it.
 pub fn recorder() -> Result<PrometheusHandle, Box<dyn std::error::Error + Send + Sync>> {
@@ -39,7 +41,11 @@ pub fn recorder() -> Result<PrometheusHandle, Box<dyn std::error::Error + Send +
     // Somebody else was first only where two servers start in one process at once; the first recorder stays.
     if metrics::set_global_recorder(recorder).is_ok() {
         metrics::describe_counter!(REQUESTS, "Requests by method, route and status");
-        metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Time to an answer by method and route");
+        metrics::describe_histogram!(
+            DURATION,
+            metrics::Unit::Seconds,
+            "Time to an answer by method and route"
+        );
     }
     Ok(handle)
 }
@@ -48,15 +54,24 @@ pub fn recorder() -> Result<PrometheusHandle, Box<dyn std::error::Error + Send +
 pub(super) async fn request(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = method_label(request.method());
-    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("unmatched", MatchedPath::as_str)
+        .to_owned();
     let id = request
         .headers()
         .get(REQUEST_ID)
         .filter(|id| is_modest(id))
         .cloned()
         .or_else(|| HeaderValue::try_from(gateway.clock.new_id().to_string()).ok());
-    let id_text = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default().to_owned();
-    let span = tracing::info_span!("request", request.id = %id_text, http.method = method, http.route = %route);
+    let id_text = id
+        .as_ref()
+        .and_then(|id| id.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
+    let span =
+        tracing::info_span!("request", request.id = %id_text, http.method = method, http.route = %route);
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     let elapsed = started.elapsed();
@@ -65,11 +80,16 @@ pub(super) async fn request(State(gateway): State<SharedGateway>, request: Reque
         if status.is_server_error() {
             tracing::warn!(http.status = status.as_u16(), duration_ms, "a request failed");
         } else {
-            tracing::debug!(http.status = status.as_u16(), duration_ms, "a request was answered");
+            tracing::debug!(
+                http.status = status.as_u16(),
+                duration_ms,
+                "a request was answered"
+            );
         }
     });
     let status = status.as_str().to_owned();
-    metrics::counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status).increment(1);
+    metrics::counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status)
+        .increment(1);
     metrics::histogram!(DURATION, "method" => method, "route" => route).record(elapsed.as_secs_f64());
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -92,7 +112,10 @@ pub(super) async fn metrics(State(gateway): State<SharedGateway>) -> Response {
 
 /// The answer to a method that a path does not know.
 pub(super) async fn method_not_allowed(method: Method) -> ApiProblem {
-    ApiProblem::new(Kind::MethodNotAllowed, format!("this path does not know {}", method_label(&method)))
+    ApiProblem::new(
+        Kind::MethodNotAllowed,
+        format!("this path does not know {}", method_label(&method)),
+    )
 }
 
 /// A label must not be what a sender made up.

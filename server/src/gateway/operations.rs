@@ -33,7 +33,11 @@ pub(super) async fn ready(State(gateway): State<SharedGateway>) -> (StatusCode, 
         waiting_for.push("the server is stopping".to_owned());
     }
     let ready = waiting_for.is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, Json(Readiness { ready, waiting_for }))
 }
 
@@ -44,7 +48,12 @@ pub(super) async fn public_keys(State(gateway): State<SharedGateway>) -> Json<Jw
 
 /// Forgets what is old, until the server stops.
 pub(super) async fn upkeep(gateway: SharedGateway) {
-    while gateway.stopping.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
+    while gateway
+        .stopping
+        .run_until_cancelled(tokio::time::sleep(UPKEEP))
+        .await
+        .is_some()
+    {
         gateway.metrics.run_upkeep();
         gateway.rate.forget_idle();
     }

@@ -31,7 +31,10 @@ impl Origin {
                 _ => Self::Foreign,
             };
         }
-        match headers.get("sec-fetch-site").map(axum::http::HeaderValue::as_bytes) {
+        match headers
+            .get("sec-fetch-site")
+            .map(axum::http::HeaderValue::as_bytes)
+        {
             // `none`: typed into the address bar, or a bookmark.
             Some(b"same-origin" | b"none") => Self::Same,
             Some(_) => Self::Foreign,
@@ -55,15 +58,30 @@ mod tests {
     use super::*;
 
     fn origin(pairs: &[(&'static str, &'static str)], https: bool) -> Origin {
-        let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let headers = pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
         Origin::of(&headers, &Uri::from_static("/"), https)
     }
 
     #[test]
     fn our_own_pages_are_the_same_origin() {
-        assert_eq!(origin(&[("host", "shop.test"), ("origin", "http://shop.test")], false), Origin::Same);
-        assert_eq!(origin(&[("host", "shop.test:3000"), ("origin", "https://shop.test:3000")], true), Origin::Same);
-        assert_eq!(origin(&[("host", "shop.test"), ("sec-fetch-site", "same-origin")], false), Origin::Same);
+        assert_eq!(
+            origin(&[("host", "shop.test"), ("origin", "http://shop.test")], false),
+            Origin::Same
+        );
+        assert_eq!(
+            origin(
+                &[("host", "shop.test:3000"), ("origin", "https://shop.test:3000")],
+                true
+            ),
+            Origin::Same
+        );
+        assert_eq!(
+            origin(&[("host", "shop.test"), ("sec-fetch-site", "same-origin")], false),
+            Origin::Same
+        );
     }
 
     #[test]
@@ -77,11 +95,21 @@ mod tests {
             "ftp://shop.test",
             "http://shop.test@evil.test",
         ] {
-            assert_eq!(origin(&[("host", "shop.test"), ("origin", other)], false), Origin::Foreign, "{other}");
+            assert_eq!(
+                origin(&[("host", "shop.test"), ("origin", other)], false),
+                Origin::Foreign,
+                "{other}"
+            );
         }
         // A page that came without encryption does not speak for one that came with it.
-        assert_eq!(origin(&[("host", "shop.test"), ("origin", "http://shop.test")], true), Origin::Foreign);
-        assert_eq!(origin(&[("host", "shop.test"), ("sec-fetch-site", "same-site")], false), Origin::Foreign);
+        assert_eq!(
+            origin(&[("host", "shop.test"), ("origin", "http://shop.test")], true),
+            Origin::Foreign
+        );
+        assert_eq!(
+            origin(&[("host", "shop.test"), ("sec-fetch-site", "same-site")], false),
+            Origin::Foreign
+        );
     }
 
     #[test]

@@ -44,8 +44,11 @@ const LOG_PAGE: u32 = 50;
 pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     let most = gateway.limits.request_timeout();
     // The routes are found by rendering once, for nobody. This also begins Leptos's executor, which rendering needs.
-    let nobody: SharedBackend =
-        Arc::new(SessionBackend { gateway: Arc::clone(gateway), caller: None, session: None });
+    let nobody: SharedBackend = Arc::new(SessionBackend {
+        gateway: Arc::clone(gateway),
+        caller: None,
+        session: None,
+    });
     let context = move || provide_context(Arc::clone(&nobody));
     let (routes, _) =
         leptos_axum::generate_route_list_with_exclusions_and_ssg_and_context(app::App, None, context);
@@ -74,11 +77,18 @@ async fn unknown_page(
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         render(gateway, identity, request, StatusCode::NOT_FOUND).await
     } else {
-        observe::method_not_allowed(request.method().clone()).await.into_response()
+        observe::method_not_allowed(request.method().clone())
+            .await
+            .into_response()
     }
 }
 
-async fn render(gateway: SharedGateway, identity: Identity, request: Request, status: StatusCode) -> Response {
+async fn render(
+    gateway: SharedGateway,
+    identity: Identity,
+    request: Request,
+    status: StatusCode,
+) -> Response {
     // Whose session is over sees what somebody sees who has none.
     let caller = match identity {
         Identity::Known(caller) => Some(caller),
@@ -89,7 +99,11 @@ async fn render(gateway: SharedGateway, identity: Identity, request: Request, st
         None => None,
     };
     let theme = theme_of(request.headers());
-    let backend: SharedBackend = Arc::new(SessionBackend { gateway, caller, session });
+    let backend: SharedBackend = Arc::new(SessionBackend {
+        gateway,
+        caller,
+        session,
+    });
     let nonce = Nonce::new();
     let policy = HeaderValue::try_from(headers::page_policy(&nonce)).map_err(ApiProblem::internal);
     let said = Arc::new(AtomicU16::new(status.as_u16()));
@@ -154,7 +168,9 @@ impl Backend for SessionBackend {
     async fn document(&self, view: &str, key: &str) -> Result<DocumentAnswer<Value>, Problem> {
         let caller = self.caller()?;
         let queries = &self.gateway.queries;
-        let answer = queries.document(caller.workspace(), caller.actor(), view, key, None).await;
+        let answer = queries
+            .document(caller.workspace(), caller.actor(), view, key, None)
+            .await;
         parsed(&answer.map_err(|error| error.problem())?)
     }
 
@@ -168,18 +184,31 @@ impl Backend for SessionBackend {
             limit: Some(query.limit),
             cursor: query.cursor.clone(),
         };
-        let answer = self.gateway.queries.listing(caller.workspace(), caller.actor(), request, None).await;
+        let answer = self
+            .gateway
+            .queries
+            .listing(caller.workspace(), caller.actor(), request, None)
+            .await;
         parsed(&answer.map_err(|error| error.problem())?)
     }
 
     async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem> {
-        streams_page(&self.gateway, self.caller()?, prefix, cursor, LOG_PAGE).await.map_err(ApiProblem::into_problem)
+        streams_page(&self.gateway, self.caller()?, prefix, cursor, LOG_PAGE)
+            .await
+            .map_err(ApiProblem::into_problem)
     }
 
     async fn stream(&self, stream: &str, from: u64) -> Result<EventPage, Problem> {
-        stream_page(&self.gateway, self.caller()?, stream, from, Direction::Forwards, LOG_PAGE)
-            .await
-            .map_err(ApiProblem::into_problem)
+        stream_page(
+            &self.gateway,
+            self.caller()?,
+            stream,
+            from,
+            Direction::Forwards,
+            LOG_PAGE,
+        )
+        .await
+        .map_err(ApiProblem::into_problem)
     }
 }
 

@@ -18,11 +18,17 @@ impl Params {
     pub(super) fn parse(query: &str) -> Result<Self, ApiProblem> {
         let mut given = BTreeMap::new();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            if given.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+            if given
+                .insert(name.clone().into_owned(), value.into_owned())
+                .is_some()
+            {
                 return Err(ApiProblem::field(name, "was given twice"));
             }
         }
-        Ok(Self { given, known: Vec::new() })
+        Ok(Self {
+            given,
+            known: Vec::new(),
+        })
     }
 
     /// A text.
@@ -32,9 +38,15 @@ impl Params {
     }
 
     /// Something that has a form.
-    pub(super) fn parsed<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Result<Option<T>, ApiProblem> {
+    pub(super) fn parsed<T: FromStr<Err: Display>>(
+        &mut self,
+        name: &'static str,
+    ) -> Result<Option<T>, ApiProblem> {
         self.text(name)
-            .map(|text| text.parse().map_err(|error: T::Err| ApiProblem::field(name, error.to_string())))
+            .map(|text| {
+                text.parse()
+                    .map_err(|error: T::Err| ApiProblem::field(name, error.to_string()))
+            })
             .transpose()
     }
 
@@ -45,10 +57,18 @@ impl Params {
         range: RangeInclusive<T>,
         default: T,
     ) -> Result<T, ApiProblem> {
-        let Some(text) = self.text(name) else { return Ok(default) };
-        text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
-            ApiProblem::field(name, format!("is a whole number from {} to {}", range.start(), range.end()))
-        })
+        let Some(text) = self.text(name) else {
+            return Ok(default);
+        };
+        text.parse()
+            .ok()
+            .filter(|number| range.contains(number))
+            .ok_or_else(|| {
+                ApiProblem::field(
+                    name,
+                    format!("is a whole number from {} to {}", range.start(), range.end()),
+                )
+            })
     }
 
     /// One of some words.
@@ -58,21 +78,34 @@ impl Params {
         words: &[(&str, T)],
         default: T,
     ) -> Result<T, ApiProblem> {
-        let Some(text) = self.text(name) else { return Ok(default) };
-        words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
-            let allowed = words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" or ");
-            ApiProblem::field(name, format!("is {allowed}"))
-        })
+        let Some(text) = self.text(name) else {
+            return Ok(default);
+        };
+        words
+            .iter()
+            .find(|(word, _)| *word == text)
+            .map(|(_, value)| *value)
+            .ok_or_else(|| {
+                let allowed = words
+                    .iter()
+                    .map(|(word, _)| *word)
+                    .collect::<Vec<_>>()
+                    .join(" or ");
+                ApiProblem::field(name, format!("is {allowed}"))
+            })
     }
 
     /// Refuses what was not asked for.
     pub(super) fn finish(self) -> Result<(), ApiProblem> {
         match self.given.into_keys().next() {
             None => Ok(()),
-            Some(name) if self.known.is_empty() => Err(ApiProblem::field(name, "is unknown; there are no parameters")),
-            Some(name) => {
-                Err(ApiProblem::field(name, format!("is unknown; parameters are {}", self.known.join(", "))))
+            Some(name) if self.known.is_empty() => {
+                Err(ApiProblem::field(name, "is unknown; there are no parameters"))
             }
+            Some(name) => Err(ApiProblem::field(
+                name,
+                format!("is unknown; parameters are {}", self.known.join(", ")),
+            )),
         }
     }
 }
@@ -97,7 +130,11 @@ mod tests {
     fn parameters_are_read_by_name() {
         let mut params = Params::parse("limit=20&order=desc&cursor=a%2Fb").unwrap();
         assert_eq!(params.number("limit", 1..=200_u32, 50).unwrap(), 20);
-        assert!(params.word("order", &[("asc", false), ("desc", true)], false).unwrap());
+        assert!(
+            params
+                .word("order", &[("asc", false), ("desc", true)], false)
+                .unwrap()
+        );
         assert_eq!(params.text("cursor").as_deref(), Some("a/b"));
         assert_eq!(params.number("from", 1..=u64::MAX, 1).unwrap(), 1);
         params.finish().unwrap();
@@ -107,10 +144,20 @@ mod tests {
     fn what_is_wrong_is_named() {
         let parse = |query| Params::parse(query).unwrap();
         for wrong in ["limit=0", "limit=201", "limit=many", "limit=", "limit=-1"] {
-            assert_eq!(field_of(parse(wrong).number("limit", 1..=200_u32, 50)), "limit", "{wrong}");
+            assert_eq!(
+                field_of(parse(wrong).number("limit", 1..=200_u32, 50)),
+                "limit",
+                "{wrong}"
+            );
         }
-        assert_eq!(field_of(parse("order=up").word("order", &[("asc", ())], ())), "order");
-        assert_eq!(field_of(parse("after=x").parsed::<domain::token::ConsistencyToken>("after")), "after");
+        assert_eq!(
+            field_of(parse("order=up").word("order", &[("asc", ())], ())),
+            "order"
+        );
+        assert_eq!(
+            field_of(parse("after=x").parsed::<domain::token::ConsistencyToken>("after")),
+            "after"
+        );
         assert_eq!(field_of(parse("limt=1").finish()), "limt");
         assert_eq!(field_of(Params::parse("a=1&a=2")), "a");
     }

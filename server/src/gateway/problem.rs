@@ -147,7 +147,10 @@ impl ApiProblem {
     /// Too much in too little time.
     pub(super) fn rate_limited(retry_after_seconds: u64) -> Self {
         let detail = format!("please wait {retry_after_seconds} s before the next request");
-        Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(Kind::RateLimited, detail) }
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(Kind::RateLimited, detail)
+        }
     }
 
     /// A defect, which is logged here with its cause; the caller learns only that it happened.
@@ -177,7 +180,10 @@ impl IntoResponse for ApiProblem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"foldline\""));
+            headers.insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"foldline\""),
+            );
         }
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -188,7 +194,10 @@ impl IntoResponse for ApiProblem {
 
 impl From<Problem> for ApiProblem {
     fn from(problem: Problem) -> Self {
-        Self { problem: Box::new(problem), retry_after_seconds: None }
+        Self {
+            problem: Box::new(problem),
+            retry_after_seconds: None,
+        }
     }
 }
 
@@ -212,7 +221,10 @@ impl From<StoreError> for ApiProblem {
         match error {
             StoreError::Unavailable(reason) => {
                 tracing::warn!(error = %reason, "the event store was not available to a request");
-                Self { retry_after_seconds: Some(1), ..Self::new(Kind::Unavailable, "the event store is busy") }
+                Self {
+                    retry_after_seconds: Some(1),
+                    ..Self::new(Kind::Unavailable, "the event store is busy")
+                }
             }
             StoreError::Corrupt(_) => Self::internal(error),
         }

@@ -17,7 +17,9 @@ pub(super) const NAME: &str = "foldline_session";
 
 /// The token in the cookie of a request.
 pub(super) fn token(headers: &HeaderMap) -> Option<String> {
-    CookieJar::from_headers(headers).get(NAME).map(|cookie| cookie.value().to_owned())
+    CookieJar::from_headers(headers)
+        .get(NAME)
+        .map(|cookie| cookie.value().to_owned())
 }
 
 /// The cookie of a new session, as the value of `Set-Cookie`.
@@ -51,7 +53,12 @@ pub(super) fn renew(gateway: &SharedGateway, bearer: &Bearer, headers: &mut Head
 }
 
 fn set_cookie(token: String, max_age_seconds: u64, https: bool) -> String {
-    let mut cookie = Cookie::build((NAME, token)).http_only(true).same_site(SameSite::Lax).path("/").secure(https).build();
+    let mut cookie = Cookie::build((NAME, token))
+        .http_only(true)
+        .same_site(SameSite::Lax)
+        .path("/")
+        .secure(https)
+        .build();
     cookie.set_max_age(std::time::Duration::from_secs(max_age_seconds).try_into().ok());
     cookie.to_string()
 }
@@ -63,7 +70,14 @@ mod tests {
     #[test]
     fn no_script_and_no_other_site_gets_the_cookie() {
         let cookie = set_cookie("a.b.c".to_owned(), 60, true);
-        for part in ["foldline_session=a.b.c", "HttpOnly", "SameSite=Lax", "Path=/", "Secure", "Max-Age=60"] {
+        for part in [
+            "foldline_session=a.b.c",
+            "HttpOnly",
+            "SameSite=Lax",
+            "Path=/",
+            "Secure",
+            "Max-Age=60",
+        ] {
             assert!(cookie.contains(part), "{cookie}");
         }
         assert!(!set_cookie(String::new(), 0, false).contains("Secure"));

@@ -86,7 +86,10 @@ fn write_private(file: &Path, text: &str) -> io::Result<()> {
 }
 
 fn unusable(path: &Path, reason: impl std::fmt::Display) -> TlsError {
-    TlsError::File { path: path.to_owned(), reason: reason.to_string() }
+    TlsError::File {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -94,7 +97,10 @@ mod tests {
     use super::*;
 
     fn settings(arguments: &[&str]) -> Settings {
-        let arguments = ["foldline", "serve"].iter().chain(arguments).map(std::ffi::OsString::from);
+        let arguments = ["foldline", "serve"]
+            .iter()
+            .chain(arguments)
+            .map(std::ffi::OsString::from);
         match crate::settings::load(arguments, []).unwrap().command {
             crate::settings::Command::Serve(settings) => *settings,
             other => panic!("{other:?}"),
@@ -109,11 +115,19 @@ mod tests {
     #[test]
     fn a_made_certificate_is_kept() {
         let folder = tempfile::tempdir().unwrap();
-        let settings = settings(&["--tls", "self-signed", "--data-dir", folder.path().to_str().unwrap()]);
+        let settings = settings(&[
+            "--tls",
+            "self-signed",
+            "--data-dir",
+            folder.path().to_str().unwrap(),
+        ]);
         assert!(server_config(&settings).unwrap().is_some());
         let first = fs::read(folder.path().join("tls/certificate.pem")).unwrap();
         server_config(&settings).unwrap();
-        assert_eq!(fs::read(folder.path().join("tls/certificate.pem")).unwrap(), first);
+        assert_eq!(
+            fs::read(folder.path().join("tls/certificate.pem")).unwrap(),
+            first
+        );
     }
 
     #[test]
@@ -122,8 +136,12 @@ mod tests {
         let [certificate, key] = ["c.pem", "k.pem"].map(|name| folder.path().join(name));
         fs::write(&certificate, "nothing").unwrap();
         fs::write(&key, "nothing").unwrap();
-        let settings =
-            settings(&["--tls-cert", certificate.to_str().unwrap(), "--tls-key", key.to_str().unwrap()]);
+        let settings = settings(&[
+            "--tls-cert",
+            certificate.to_str().unwrap(),
+            "--tls-key",
+            key.to_str().unwrap(),
+        ]);
         let refusal = server_config(&settings).unwrap_err().to_string();
         assert!(refusal.contains("c.pem"), "{refusal}");
     }

@@ -107,7 +107,10 @@ impl Tokens {
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = seconds(self.clock.now());
         let (key, key_id) = self.keys.signing();
-        let header = Header { kid: Some(key_id.to_owned()), ..Header::new(Algorithm::EdDSA) };
+        let header = Header {
+            kid: Some(key_id.to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
         let claims = Claims {
             iss: ISSUER.to_owned(),
             aud: AUDIENCE.to_owned(),
@@ -136,7 +139,11 @@ impl Tokens {
                 bearer
             }
         };
-        if self.has_ended(&bearer) { Err(TokenRefusal::Expired) } else { Ok(bearer) }
+        if self.has_ended(&bearer) {
+            Err(TokenRefusal::Expired)
+        } else {
+            Ok(bearer)
+        }
     }
 
     /// Whether a token's time is over.
@@ -158,15 +165,25 @@ impl Tokens {
     fn decode(&self, token: &str) -> Result<Bearer, TokenRefusal> {
         let invalid = |_| TokenRefusal::Invalid;
         let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
-        let key = header.kid.as_deref().and_then(|id| self.keys.verifying(id)).ok_or(TokenRefusal::Invalid)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(invalid)?.claims;
+        let key = header
+            .kid
+            .as_deref()
+            .and_then(|id| self.keys.verifying(id))
+            .ok_or(TokenRefusal::Invalid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+            .map_err(invalid)?
+            .claims;
         // Process managers act without a token; a token with their role was not made by `issue` for anybody.
         if claims.role == Role::System {
             return Err(TokenRefusal::Invalid);
         }
         Ok(Bearer {
             workspace: claims.ws,
-            actor: Actor { id: claims.sub, role: claims.role, name: claims.name },
+            actor: Actor {
+                id: claims.sub,
+                role: claims.role,
+                name: claims.name,
+            },
             issued_at: claims.iat,
             expires_at: claims.exp,
         })
@@ -212,7 +229,11 @@ mod tests {
     }
 
     fn ada(role: Role) -> Actor {
-        Actor { id: Uuid::from_u128(7), role, name: "Ada".to_owned() }
+        Actor {
+            id: Uuid::from_u128(7),
+            role,
+            name: "Ada".to_owned(),
+        }
     }
 
     const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
@@ -263,7 +284,11 @@ mod tests {
             "x".repeat(10_000),
             String::new(),
         ] {
-            assert_eq!(tokens.verify(&forged).await, Err(TokenRefusal::Invalid), "{forged}");
+            assert_eq!(
+                tokens.verify(&forged).await,
+                Err(TokenRefusal::Invalid),
+                "{forged}"
+            );
         }
     }
 
@@ -280,7 +305,10 @@ mod tests {
         const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut text = String::new();
         for chunk in bytes.chunks(3) {
-            let bits = chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+            let bits = chunk
+                .iter()
+                .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+                << (8 * (3 - chunk.len()));
             for n in 0..=chunk.len() {
                 text.push(char::from(ALPHABET[(bits >> (18 - 6 * n) & 63) as usize]));
             }

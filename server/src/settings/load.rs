@@ -69,7 +69,10 @@ pub fn load(
     let Some(file) = cli.config else { return Ok(cli) };
     let from_file = flags_of_file(&command, &matches, file)?;
     // Behind a `--` they would not be flags any more.
-    let end = arguments.iter().position(|argument| argument == "--").unwrap_or(arguments.len());
+    let end = arguments
+        .iter()
+        .position(|argument| argument == "--")
+        .unwrap_or(arguments.len());
     arguments.splice(end..end, from_file);
     Ok(Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)?)
 }
@@ -80,24 +83,37 @@ fn flags_of_file(
     matches: &ArgMatches,
     file: PathBuf,
 ) -> Result<Vec<OsString>, SettingsError> {
-    let unreadable = |reason: String| SettingsError::File { file: file.clone(), reason };
+    let unreadable = |reason: String| SettingsError::File {
+        file: file.clone(),
+        reason,
+    };
     let text = std::fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
     let allowed = keys(command);
     let mut flags = Vec::new();
     for (key, value) in table {
         if !allowed.contains(&key) {
-            return Err(SettingsError::UnknownKey { key, file, allowed: listed(&allowed) });
+            return Err(SettingsError::UnknownKey {
+                key,
+                file,
+                allowed: listed(&allowed),
+            });
         }
         let value = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
             _ => return Err(SettingsError::ValueType { key, file }),
         };
-        let Some((name, chosen)) = matches.subcommand() else { continue };
-        let argument = command
-            .find_subcommand(name)
-            .and_then(|subcommand| subcommand.get_arguments().find(|argument| argument.get_long() == Some(&key)));
+        let Some((name, chosen)) = matches.subcommand() else {
+            continue;
+        };
+        let argument = command.find_subcommand(name).and_then(|subcommand| {
+            subcommand
+                .get_arguments()
+                .find(|argument| argument.get_long() == Some(&key))
+        });
         // A file serves all subcommands, and not every setting is one of each.
         let Some(argument) = argument else { continue };
         let source = chosen.value_source(argument.get_id().as_str());
@@ -123,7 +139,10 @@ fn refuse_unknown_variables(
             || VARIABLES_OF_BUILD_AND_TESTS.contains(&name.as_ref())
             || name.starts_with(PREFIX_OF_TEST_VARIABLES);
         if !known {
-            return Err(SettingsError::UnknownVariable { name: name.into_owned(), allowed: listed(&allowed) });
+            return Err(SettingsError::UnknownVariable {
+                name: name.into_owned(),
+                allowed: listed(&allowed),
+            });
         }
     }
     Ok(())
@@ -140,7 +159,10 @@ fn keys(command: &clap::Command) -> BTreeSet<String> {
 }
 
 fn arguments(command: &clap::Command) -> impl Iterator<Item = &clap::Arg> {
-    command.get_subcommands().flat_map(clap::Command::get_arguments).chain(command.get_arguments())
+    command
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments)
+        .chain(command.get_arguments())
 }
 
 fn listed(names: &BTreeSet<String>) -> String {
@@ -176,8 +198,14 @@ mod tests {
     fn the_default_listens_on_loopback_and_keeps_everything_in_the_data_folder() {
         let settings = loaded(&[]).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:3000");
-        assert_eq!(settings.storage.event_store_file(), PathBuf::from("./data/events.db"));
-        assert_eq!(settings.storage.read_model_file(), PathBuf::from("./data/views.db"));
+        assert_eq!(
+            settings.storage.event_store_file(),
+            PathBuf::from("./data/events.db")
+        );
+        assert_eq!(
+            settings.storage.read_model_file(),
+            PathBuf::from("./data/views.db")
+        );
     }
 
     #[test]
@@ -215,9 +243,19 @@ mod tests {
     #[test]
     fn a_variable_that_means_nothing_is_refused_by_name() {
         let arguments = || ["foldline", "serve"].map(OsString::from);
-        let error = load(arguments(), [OsString::from("FOLDLINE_LISTN")]).unwrap_err().to_string();
-        assert!(error.contains("FOLDLINE_LISTN") && error.contains("FOLDLINE_LISTEN"), "{error}");
-        for fine in ["FOLDLINE_LISTEN", "FOLDLINE_BINARY", "FOLDLINE_TEST_POSTGRES", "HOME"] {
+        let error = load(arguments(), [OsString::from("FOLDLINE_LISTN")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("FOLDLINE_LISTN") && error.contains("FOLDLINE_LISTEN"),
+            "{error}"
+        );
+        for fine in [
+            "FOLDLINE_LISTEN",
+            "FOLDLINE_BINARY",
+            "FOLDLINE_TEST_POSTGRES",
+            "HOME",
+        ] {
             load(arguments(), [OsString::from(fine)]).unwrap();
         }
     }
@@ -236,7 +274,9 @@ mod tests {
             file.path().to_str().unwrap(),
         ];
         let cli = load(arguments.map(OsString::from), []).unwrap();
-        let Command::Token(settings) = cli.command else { panic!("{cli:?}") };
+        let Command::Token(settings) = cli.command else {
+            panic!("{cli:?}")
+        };
         assert_eq!(settings.storage.data_dir, PathBuf::from("/srv/foldline"));
     }
 }

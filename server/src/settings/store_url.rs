@@ -44,7 +44,11 @@ impl FromStr for MemoryUrl {
     type Err = UrlError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "memory:" { Ok(Self) } else { Err(UrlError("memory:")) }
+        if text == "memory:" {
+            Ok(Self)
+        } else {
+            Err(UrlError("memory:"))
+        }
     }
 }
 
@@ -65,7 +69,13 @@ mod tests {
 
     #[test]
     fn what_no_adapter_serves_is_refused_with_what_is_served() {
-        for url in ["postgres://localhost/foldline", "sqlite:", "sqlite::memory:", "sqlite:a?mode=ro", "events.db"] {
+        for url in [
+            "postgres://localhost/foldline",
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite:a?mode=ro",
+            "events.db",
+        ] {
             let error = url.parse::<SqliteUrl>().unwrap_err();
             assert!(error.to_string().contains("sqlite:<file>"), "{url}");
         }

@@ -57,13 +57,26 @@ impl TestApp {
     async fn start_in(folder: TempDir, further: Vec<String>) -> Self {
         let settings = settings_in(&folder, &further);
         let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await.unwrap();
-        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        Self { foldline, folder, further, client }
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            foldline,
+            folder,
+            further,
+            client,
+        }
     }
 
     /// Stops the server and starts it again on the same data.
     pub async fn restart(self) -> Self {
-        let Self { foldline, folder, further, .. } = self;
+        let Self {
+            foldline,
+            folder,
+            further,
+            ..
+        } = self;
         foldline.stop().await;
         Self::start_in(folder, further).await
     }
@@ -104,7 +117,11 @@ impl TestApp {
 
     /// Opens a workspace.
     pub async fn educator_of(&self, template: &str) -> Person {
-        let response = self.post("/api/v1/workspaces", &json!({"template": template})).send().await.unwrap();
+        let response = self
+            .post("/api/v1/workspaces", &json!({"template": template}))
+            .send()
+            .await
+            .unwrap();
         person(response).await
     }
 
@@ -132,14 +149,28 @@ impl TestApp {
 
     fn with_token(&self, person: &Person, role: Role, ttl: u64, clock: server::clock::SharedClock) -> Person {
         let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
-        let actor = Actor { id: SystemClock.new_id(), role, name: "Somebody".to_owned() };
-        let token = Tokens::new(Arc::new(keys), clock).issue(person.workspace, &actor, ttl).unwrap();
-        Person { token, ..person.clone() }
+        let actor = Actor {
+            id: SystemClock.new_id(),
+            role,
+            name: "Somebody".to_owned(),
+        };
+        let token = Tokens::new(Arc::new(keys), clock)
+            .issue(person.workspace, &actor, ttl)
+            .unwrap();
+        Person {
+            token,
+            ..person.clone()
+        }
     }
 
     /// Sends a command, and expects it to be accepted.
     pub async fn command(&self, person: &Person, command: &Value) -> Value {
-        let response = self.post("/api/v1/commands", command).bearer_auth(&person.token).send().await.unwrap();
+        let response = self
+            .post("/api/v1/commands", command)
+            .bearer_auth(&person.token)
+            .send()
+            .await
+            .unwrap();
         let status = response.status();
         let body: Value = response.json().await.unwrap();
         assert_eq!(status, StatusCode::OK, "{body}");
@@ -149,7 +180,12 @@ impl TestApp {
     /// Connects to the live socket.
     pub async fn live(&self, person: &Person) -> Live {
         let bearer = format!("Bearer {}", person.token);
-        self.try_live(&[("authorization", &bearer), ("sec-websocket-protocol", "foldline.v1")]).await.unwrap()
+        self.try_live(&[
+            ("authorization", &bearer),
+            ("sec-websocket-protocol", "foldline.v1"),
+        ])
+        .await
+        .unwrap()
     }
 
     /// Tries to, with these headers; otherwise the status of the refusal.
@@ -157,7 +193,9 @@ impl TestApp {
         let url = self.url("/api/v1/live").replacen("http", "ws", 1);
         let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
-            request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
+            request
+                .headers_mut()
+                .insert(*name, HeaderValue::from_str(value).unwrap());
         }
         match connect_async(request).await {
             Ok((socket, response)) => {
@@ -206,7 +244,9 @@ impl Live {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, next).await.unwrap_or_else(|_| panic!("no {op}"))
+        tokio::time::timeout(PATIENCE, next)
+            .await
+            .unwrap_or_else(|_| panic!("no {op}"))
     }
 
     /// The server's goodbye.
@@ -236,8 +276,18 @@ impl Clock for LongAgo {
 
 fn settings_in(folder: &TempDir, further: &[String]) -> Settings {
     let folder = folder.path().to_str().unwrap();
-    let arguments = ["foldline", "serve", "--listen", "127.0.0.1:0", "--data-dir", folder];
-    let arguments = arguments.iter().map(OsString::from).chain(further.iter().map(OsString::from));
+    let arguments = [
+        "foldline",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        folder,
+    ];
+    let arguments = arguments
+        .iter()
+        .map(OsString::from)
+        .chain(further.iter().map(OsString::from));
     match settings::load(arguments, []).unwrap().command {
         settings::Command::Serve(settings) => *settings,
         other => panic!("{other:?}"),
@@ -250,7 +300,11 @@ async fn person(response: Response) -> Person {
     assert_eq!(status, StatusCode::OK, "{text}");
     let access: WorkspaceAccess = serde_json::from_str(&text).unwrap();
     assert!(access.expires_in > 0);
-    Person { workspace: access.workspace, join_code: access.join_code, token: access.token }
+    Person {
+        workspace: access.workspace,
+        join_code: access.join_code,
+        token: access.token,
+    }
 }
 
 /// The problem of a refusal, which must be one through and through.
@@ -258,7 +312,11 @@ pub async fn problem(response: Response) -> Problem {
     let status = response.status();
     let content_type = response.headers().get(CONTENT_TYPE).cloned();
     let text = response.text().await.unwrap();
-    assert_eq!(content_type.as_ref().map(HeaderValue::as_bytes), Some(&b"application/problem+json"[..]), "{text}");
+    assert_eq!(
+        content_type.as_ref().map(HeaderValue::as_bytes),
+        Some(&b"application/problem+json"[..]),
+        "{text}"
+    );
     let problem: Problem = serde_json::from_str(&text).unwrap();
     assert_eq!(problem.status, status.as_u16());
     assert!(problem.kind.starts_with("/problems/"), "{text}");
@@ -268,13 +326,17 @@ pub async fn problem(response: Response) -> Problem {
 
 /// The fields that a problem names.
 pub fn fields(problem: &Problem) -> Vec<&str> {
-    problem.violations.iter().map(|violation| violation.field.as_str()).collect()
+    problem
+        .violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect()
 }
 
 /// A command that lists a product, and so creates its stream.
 pub fn list_product(sku: &str) -> Value {
     json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
-        "name": "Mug", "description": "For tea.", "price": {"amount": 1200, "currency": "EUR"}, "tags": ["kitchen"],
+        "sku": sku, "name": "Mug", "description": "For tea.", "price": {"amount": 1200, "currency": "EUR"}, "tags": ["kitchen"],
     }})
 }
 

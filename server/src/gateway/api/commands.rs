@@ -51,12 +51,21 @@ pub(super) async fn send(
     let key = match headers.get(IDEMPOTENCY_KEY).map(axum::http::HeaderValue::to_str) {
         None => None,
         Some(Ok(key)) => Some(key),
-        Some(Err(_)) => return Err(ApiProblem::field("Idempotency-Key", "has 1 to 200 visible ASCII characters")),
+        Some(Err(_)) => {
+            return Err(ApiProblem::field(
+                "Idempotency-Key",
+                "has 1 to 200 visible ASCII characters",
+            ));
+        }
     };
-    let traceparent =
-        headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).filter(|text| is_traceparent(text));
-    let answer =
-        gateway.commands.handle(caller.workspace(), caller.actor(), &request, key, traceparent).await?;
+    let traceparent = headers
+        .get(TRACEPARENT)
+        .and_then(|value| value.to_str().ok())
+        .filter(|text| is_traceparent(text));
+    let answer = gateway
+        .commands
+        .handle(caller.workspace(), caller.actor(), &request, key, traceparent)
+        .await?;
     Ok(Json(answer))
 }
 
@@ -85,9 +94,8 @@ impl From<CommandFailure> for ApiProblem {
             CommandFailure::Conflict { current, .. } => {
                 Self::new(Kind::Conflict, detail).with(|problem| problem.current_version = Some(current))
             }
-            CommandFailure::KeyReused => {
-                Self::new(Kind::Rejected, detail).with(|problem| problem.rule = Some("idempotency-key-reused".to_owned()))
-            }
+            CommandFailure::KeyReused => Self::new(Kind::Rejected, detail)
+                .with(|problem| problem.rule = Some("idempotency-key-reused".to_owned())),
             CommandFailure::Rejected(rejection) => Self::new(Kind::Rejected, detail).with(|problem| {
                 problem.rule = Some(rejection.rule);
                 problem.violations = rejection.violations;
@@ -105,7 +113,9 @@ mod tests {
 
     #[test]
     fn only_a_traceparent_is_one() {
-        assert!(is_traceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        assert!(is_traceparent(
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        ));
         for text in [
             "",
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",

@@ -33,9 +33,13 @@ pub(super) async fn live(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiProblem> {
     caller.must_come_from_here()?;
-    let upgrade = upgrade.map_err(|_| ApiProblem::new(Kind::Malformed, "connect to this path with a WebSocket"))?;
+    let upgrade =
+        upgrade.map_err(|_| ApiProblem::new(Kind::Malformed, "connect to this path with a WebSocket"))?;
     let most = gateway.limits.max_body_bytes;
-    let upgrade = upgrade.max_message_size(most).max_frame_size(most).protocols([SUBPROTOCOL]);
+    let upgrade = upgrade
+        .max_message_size(most)
+        .max_frame_size(most)
+        .protocols([SUBPROTOCOL]);
     let speaks_another =
         upgrade.requested_protocols().next().is_some() && upgrade.selected_protocol().is_none();
     if speaks_another {

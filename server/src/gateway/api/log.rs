@@ -47,7 +47,9 @@ pub(super) async fn streams(
     let cursor = text(&mut params, "cursor")?;
     let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?;
     params.finish()?;
-    streams_page(&gateway, &caller, &prefix, cursor.as_deref(), limit).await.map(Json)
+    streams_page(&gateway, &caller, &prefix, cursor.as_deref(), limit)
+        .await
+        .map(Json)
 }
 
 /// A page of streams, with the rights of the caller.
@@ -59,7 +61,10 @@ pub(in crate::gateway) async fn streams_page(
     limit: u32,
 ) -> Result<Page<StreamInfo>, ApiProblem> {
     caller.must_read_lab()?;
-    Ok(gateway.events.streams(caller.workspace(), prefix, cursor, limit).await?)
+    Ok(gateway
+        .events
+        .streams(caller.workspace(), prefix, cursor, limit)
+        .await?)
 }
 
 /// Read a stream
@@ -86,11 +91,17 @@ pub(super) async fn stream(
 ) -> Result<Json<EventPage>, ApiProblem> {
     let order = [("asc", Direction::Forwards), ("desc", Direction::Backwards)];
     let direction = params.word("order", &order, Direction::Forwards)?;
-    let begin = if direction == Direction::Forwards { 1 } else { MAX_VERSION };
+    let begin = if direction == Direction::Forwards {
+        1
+    } else {
+        MAX_VERSION
+    };
     let from = params.number("from", 1..=MAX_VERSION, begin)?;
     let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?;
     params.finish()?;
-    stream_page(&gateway, &caller, &name, from, direction, limit).await.map(Json)
+    stream_page(&gateway, &caller, &name, from, direction, limit)
+        .await
+        .map(Json)
 }
 
 /// What every database can count to.
@@ -110,10 +121,21 @@ pub(in crate::gateway) async fn stream_page(
     // What cannot be a name names nothing.
     let stream: StreamName = name.parse().map_err(|_| not_found())?;
     // One more than asked for tells whether there is a next page.
-    let mut data =
-        gateway.events.read_stream(caller.workspace(), &stream, from, direction, limit.saturating_add(1)).await?;
+    let mut data = gateway
+        .events
+        .read_stream(
+            caller.workspace(),
+            &stream,
+            from,
+            direction,
+            limit.saturating_add(1),
+        )
+        .await?;
     if data.is_empty() {
-        let any = gateway.events.read_stream(caller.workspace(), &stream, 1, Direction::Forwards, 1).await?;
+        let any = gateway
+            .events
+            .read_stream(caller.workspace(), &stream, 1, Direction::Forwards, 1)
+            .await?;
         if any.is_empty() {
             return Err(not_found());
         }
@@ -154,16 +176,20 @@ pub(super) async fn events(
     let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?;
     params.finish()?;
     caller.must_read_lab()?;
-    let (data, token) = gateway.events.read_events(caller.workspace(), &filter, &after, limit).await?;
+    let (data, token) = gateway
+        .events
+        .read_events(caller.workspace(), &filter, &after, limit)
+        .await?;
     let next = (data.len() >= limit as usize).then(|| token.to_string());
     Ok(Json(EventPage { data, next }))
 }
 
 fn text(params: &mut Params, name: &'static str) -> Result<Option<String>, ApiProblem> {
     match params.text(name) {
-        Some(text) if text.len() > MAX_TEXT => {
-            Err(ApiProblem::field(name, format!("has at most {MAX_TEXT} characters")))
-        }
+        Some(text) if text.len() > MAX_TEXT => Err(ApiProblem::field(
+            name,
+            format!("has at most {MAX_TEXT} characters"),
+        )),
         text => Ok(text),
     }
 }

@@ -59,7 +59,10 @@ struct Credentials;
 impl Modify for Credentials {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let components = openapi.components.get_or_insert_default();
-        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").build();
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
         let cookie = ApiKey::Cookie(ApiKeyValue::new(session_cookie::NAME));
         components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
@@ -89,12 +92,19 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", prompt.merge(waiting))
         .split_for_parts();
-    api.route("/api/v1/openapi.json", get(move || std::future::ready(Json(description.clone()))))
-        .route("/api", any(unknown))
-        .route("/api/{*path}", any(unknown))
+    api.route(
+        "/api/v1/openapi.json",
+        get(move || std::future::ready(Json(description.clone()))),
+    )
+    .route("/api", any(unknown))
+    .route("/api/", any(unknown))
+    .route("/api/{*path}", any(unknown))
 }
 
 /// A path under `/api` is never a page.
 async fn unknown() -> ApiProblem {
-    ApiProblem::new(Kind::NotFound, "there is nothing at this path; the interface is described at /api/v1/openapi.json")
+    ApiProblem::new(
+        Kind::NotFound,
+        "there is nothing at this path; the interface is described at /api/v1/openapi.json",
+    )
 }

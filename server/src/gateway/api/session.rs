@@ -27,9 +27,16 @@ pub(in crate::gateway) async fn session_info(
     caller: &Caller,
 ) -> Result<SessionInfo, ApiProblem> {
     // A token outlives its workspace where the data was put back to an earlier day.
-    let workspace = gateway.workspaces.find(caller.workspace()).await?.ok_or_else(|| {
-        ApiProblem::new(Kind::Unauthenticated, "the workspace of this session is not there any more")
-    })?;
+    let workspace = gateway
+        .workspaces
+        .find(caller.workspace())
+        .await?
+        .ok_or_else(|| {
+            ApiProblem::new(
+                Kind::Unauthenticated,
+                "the workspace of this session is not there any more",
+            )
+        })?;
     let actor = caller.actor();
     Ok(SessionInfo {
         workspace: workspace.id,

@@ -41,7 +41,10 @@ pub(super) async fn document(
 ) -> Result<Json<DocumentAnswer<Box<RawValue>>>, ApiProblem> {
     let wait = wait(&mut params)?;
     params.finish()?;
-    let answer = gateway.queries.document(caller.workspace(), caller.actor(), &view, &key, wait).await?;
+    let answer = gateway
+        .queries
+        .document(caller.workspace(), caller.actor(), &view, &key, wait)
+        .await?;
     Ok(Json(answer))
 }
 
@@ -81,7 +84,10 @@ pub(super) async fn listing(
     };
     let wait = wait(&mut params)?;
     params.finish()?;
-    let answer = gateway.queries.listing(caller.workspace(), caller.actor(), request, wait).await?;
+    let answer = gateway
+        .queries
+        .listing(caller.workspace(), caller.actor(), request, wait)
+        .await?;
     Ok(Json(answer))
 }
 
@@ -89,7 +95,10 @@ fn wait(params: &mut Params) -> Result<Option<Wait>, ApiProblem> {
     let after = params.parsed::<ConsistencyToken>("after")?;
     let default = u64::try_from(DEFAULT_TIMEOUT.as_millis()).unwrap_or(MAX_WAIT_MS);
     let timeout = params.number("timeout_ms", 0..=MAX_WAIT_MS, default)?;
-    Ok(after.map(|after| Wait { after, timeout: Duration::from_millis(timeout) }))
+    Ok(after.map(|after| Wait {
+        after,
+        timeout: Duration::from_millis(timeout),
+    }))
 }
 
 impl From<QueryError> for ApiProblem {

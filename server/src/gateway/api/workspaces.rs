@@ -50,14 +50,19 @@ pub(super) async fn join(
     JsonBody(wanted): JsonBody<JoinWorkspace>,
 ) -> Result<Json<WorkspaceAccess>, ApiProblem> {
     gateway.rate.charge(client, COST_OF_JOINING)?;
-    let admission = gateway.workspaces.join(&wanted.code, &wanted.display_name).await?;
+    let admission = gateway
+        .workspaces
+        .join(&wanted.code, &wanted.display_name)
+        .await?;
     access(&gateway, &admission)
 }
 
 fn access(gateway: &SharedGateway, admission: &Admission) -> Result<Json<WorkspaceAccess>, ApiProblem> {
     let workspace = &admission.workspace;
-    let token =
-        gateway.tokens.issue(workspace.id, &admission.actor, TTL_SECONDS).map_err(ApiProblem::internal)?;
+    let token = gateway
+        .tokens
+        .issue(workspace.id, &admission.actor, TTL_SECONDS)
+        .map_err(ApiProblem::internal)?;
     Ok(Json(WorkspaceAccess {
         workspace: workspace.id,
         join_code: workspace.join_code.clone(),

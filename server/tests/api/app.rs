@@ -28,7 +28,7 @@ use uuid::Uuid;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server with its own data.
-pub struct TestApp {
+pub(crate) struct TestApp {
     foldline: Foldline,
     folder: TempDir,
     further: Vec<String>,
@@ -37,19 +37,19 @@ pub struct TestApp {
 
 /// Somebody with a token.
 #[derive(Debug, Clone)]
-pub struct Person {
-    pub workspace: WorkspaceId,
-    pub join_code: String,
-    pub token: String,
+pub(crate) struct Person {
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) join_code: String,
+    pub(crate) token: String,
 }
 
 impl TestApp {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
     /// With further arguments of `foldline serve`.
-    pub async fn start_with(further: &[&str]) -> Self {
+    pub(crate) async fn start_with(further: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::start_in(folder, further.iter().map(|text| (*text).to_owned()).collect()).await
     }
@@ -70,7 +70,7 @@ impl TestApp {
     }
 
     /// Stops the server and starts it again on the same data.
-    pub async fn restart(self) -> Self {
+    pub(crate) async fn restart(self) -> Self {
         let Self {
             foldline,
             folder,
@@ -81,42 +81,42 @@ impl TestApp {
         Self::start_in(folder, further).await
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.foldline.stop().await;
     }
 
-    pub fn folder(&self) -> &std::path::Path {
+    pub(crate) fn folder(&self) -> &std::path::Path {
         self.folder.path()
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.foldline.url())
     }
 
     /// Where the server's pages come from, as a browser says it.
-    pub fn origin(&self) -> String {
+    pub(crate) fn origin(&self) -> String {
         self.foldline.url()
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, self.url(path)).timeout(PATIENCE)
     }
 
-    pub fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.request(Method::GET, path)
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
         self.request(Method::POST, path).json(body)
     }
 
     /// Opens a workspace with the template `empty`; the educator in it.
-    pub async fn educator(&self) -> Person {
+    pub(crate) async fn educator(&self) -> Person {
         self.educator_of("empty").await
     }
 
     /// Opens a workspace.
-    pub async fn educator_of(&self, template: &str) -> Person {
+    pub(crate) async fn educator_of(&self, template: &str) -> Person {
         let response = self
             .post("/api/v1/workspaces", &json!({"template": template}))
             .send()
@@ -126,23 +126,23 @@ impl TestApp {
     }
 
     /// A student who joins by the code.
-    pub async fn student(&self, code: &str) -> Person {
+    pub(crate) async fn student(&self, code: &str) -> Person {
         let body = json!({"code": code, "display_name": "Ada"});
         person(self.post("/api/v1/workspaces/join", &body).send().await.unwrap()).await
     }
 
     /// Somebody else in the same workspace, with a token made by the server's own key.
-    pub fn with_role(&self, person: &Person, role: Role) -> Person {
+    pub(crate) fn with_role(&self, person: &Person, role: Role) -> Person {
         self.with_token(person, role, 600, Arc::new(SystemClock))
     }
 
     /// Somebody whose token ended long ago.
-    pub fn expired(&self, person: &Person) -> Person {
+    pub(crate) fn expired(&self, person: &Person) -> Person {
         self.with_token(person, Role::Educator, 60, Arc::new(LongAgo))
     }
 
     /// A token that will end soon, as it was made long ago.
-    pub fn ageing(&self, person: &Person, seconds_left: u64) -> Person {
+    pub(crate) fn ageing(&self, person: &Person, seconds_left: u64) -> Person {
         let age = SystemClock.now().millis_since(LongAgo.now()) / 1_000;
         self.with_token(person, Role::Educator, age + seconds_left, Arc::new(LongAgo))
     }
@@ -164,7 +164,7 @@ impl TestApp {
     }
 
     /// Sends a command, and expects it to be accepted.
-    pub async fn command(&self, person: &Person, command: &Value) -> Value {
+    pub(crate) async fn command(&self, person: &Person, command: &Value) -> Value {
         let response = self
             .post("/api/v1/commands", command)
             .bearer_auth(&person.token)
@@ -178,7 +178,7 @@ impl TestApp {
     }
 
     /// Connects to the live socket.
-    pub async fn live(&self, person: &Person) -> Live {
+    pub(crate) async fn live(&self, person: &Person) -> Live {
         let bearer = format!("Bearer {}", person.token);
         self.try_live(&[
             ("authorization", &bearer),
@@ -189,7 +189,7 @@ impl TestApp {
     }
 
     /// Tries to, with these headers; otherwise the status of the refusal.
-    pub async fn try_live(&self, headers: &[(&'static str, &str)]) -> Result<Live, u16> {
+    pub(crate) async fn try_live(&self, headers: &[(&'static str, &str)]) -> Result<Live, u16> {
         let url = self.url("/api/v1/live").replacen("http", "ws", 1);
         let mut request = url.into_client_request().unwrap();
         for (name, value) in headers {
@@ -209,27 +209,27 @@ impl TestApp {
 }
 
 /// A client of the live socket.
-pub struct Live {
+pub(crate) struct Live {
     socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
-    pub protocol: Option<HeaderValue>,
+    pub(crate) protocol: Option<HeaderValue>,
 }
 
 impl Live {
-    pub async fn send(&mut self, frame: &Value) {
+    pub(crate) async fn send(&mut self, frame: &Value) {
         self.send_text(&frame.to_string()).await;
     }
 
-    pub async fn send_text(&mut self, text: &str) {
+    pub(crate) async fn send_text(&mut self, text: &str) {
         self.send_message(Message::text(text)).await;
     }
 
-    pub async fn send_message(&mut self, message: Message) {
+    pub(crate) async fn send_message(&mut self, message: Message) {
         // A server that has closed takes nothing more; the test sees that in what it receives.
         let _ = self.socket.send(message).await;
     }
 
     /// The next frame of this kind; others are passed over.
-    pub async fn next_of(&mut self, op: &str) -> Value {
+    pub(crate) async fn next_of(&mut self, op: &str) -> Value {
         let next = async {
             loop {
                 match self.socket.next().await.expect("the socket is open").unwrap() {
@@ -250,7 +250,7 @@ impl Live {
     }
 
     /// The server's goodbye.
-    pub async fn closed(&mut self) -> CloseFrame {
+    pub(crate) async fn closed(&mut self) -> CloseFrame {
         let next = async {
             loop {
                 match self.socket.next().await {
@@ -308,7 +308,7 @@ async fn person(response: Response) -> Person {
 }
 
 /// The problem of a refusal, which must be one through and through.
-pub async fn problem(response: Response) -> Problem {
+pub(crate) async fn problem(response: Response) -> Problem {
     let status = response.status();
     let content_type = response.headers().get(CONTENT_TYPE).cloned();
     let text = response.text().await.unwrap();
@@ -325,7 +325,7 @@ pub async fn problem(response: Response) -> Problem {
 }
 
 /// The fields that a problem names.
-pub fn fields(problem: &Problem) -> Vec<&str> {
+pub(crate) fn fields(problem: &Problem) -> Vec<&str> {
     problem
         .violations
         .iter()
@@ -334,14 +334,14 @@ pub fn fields(problem: &Problem) -> Vec<&str> {
 }
 
 /// A command that lists a product, and so creates its stream.
-pub fn list_product(sku: &str) -> Value {
+pub(crate) fn list_product(sku: &str) -> Value {
     json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
         "sku": sku, "name": "Mug", "description": "For tea.", "price": {"amount": 1200, "currency": "EUR"}, "tags": ["kitchen"],
     }})
 }
 
 /// A command that orders one of a product.
-pub fn place_order(order: Uuid, sku: &str) -> Value {
+pub(crate) fn place_order(order: Uuid, sku: &str) -> Value {
     json!({"type": "PlaceOrder", "stream": format!("order-{order}"), "data": {
         "lines": [{"sku": sku, "quantity": 1}], "payment_method": "tok_ok",
     }})

@@ -1,4 +1,4 @@
-//! `GET /streams`, `GET /streams/{stream}`, `GET /events`.
+//! `GET /streams`, `GET /streams/{stream}`, `GET /events`, `GET /verify`.
 
 use domain::access::Role;
 use serde_json::{Value, json};
@@ -157,4 +157,16 @@ async fn a_parameter_that_is_wrong_is_named() {
         let problem = problem(app.get(path).bearer_auth(&educator.token).send().await.unwrap()).await;
         assert_eq!((problem.status, fields(&problem)), (400, vec![field]), "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_log_that_is_as_it_was_written_has_no_findings() {
+    let app = TestApp::start().await;
+    let (educator, student) = class(&app).await;
+    // What is not folded yet is no finding: the folds are compared up to where the views are.
+    let report = read(&app, &student, "/api/v1/verify").await;
+    assert_eq!((&report["events"], &report["findings"]), (&json!(7), &json!([])));
+    let customer = app.with_role(&educator, Role::Customer);
+    let response = app.get("/api/v1/verify").bearer_auth(&customer.token).send().await.unwrap();
+    assert_eq!(problem(response).await.status, 403);
 }

@@ -4,7 +4,7 @@
 //! each request a [`backend::SharedBackend`], a [`Theme`] and a [`StatusSetter`] by context; in the browser the same
 //! questions go over HTTP, and the live socket continues what the server rendered.
 
-// The layout of a page's view is a type as deep as the page.
+// A page is one type, and the optimised build walks deeper into it than the compiler allows by itself.
 #![recursion_limit = "256"]
 
 mod api;

@@ -27,7 +27,8 @@ use leptos_meta::Title;
 
 use crate::{
     api::use_session,
-    translations::i18n::{t, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The most rows of a page of a listing.
@@ -38,16 +39,16 @@ const PAGE_ROWS: u32 = 50;
 fn Inside(children: Children) -> impl IntoView {
     let i18n = use_i18n();
     if use_session().is_some() {
-        children().into_any()
+        children().erase()
     } else {
         view! {
             <div class="empty">
-                <h1>{t!(i18n, outside.title)}</h1>
-                <p>{t!(i18n, outside.text)}</p>
-                <p><a class="button button--primary" href="/">{t!(i18n, outside.way_in)}</a></p>
+                <h1>{tu_string!(i18n, outside.title)}</h1>
+                <p>{tu_string!(i18n, outside.text)}</p>
+                <p><a class="button button--primary" href="/">{tu_string!(i18n, outside.way_in)}</a></p>
             </div>
         }
-        .into_any()
+        .erase()
     }
 }
 
@@ -64,5 +65,5 @@ fn PageHead(
             {children.map(|children| children())}
         </div>
     }
-    .into_any()
+    .erase()
 }

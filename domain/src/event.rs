@@ -42,14 +42,17 @@ pub struct Metadata {
 
 /// An event in the store. `P` is its payload: raw JSON as stored ([`StoredEvent`]), or typed ([`TypedEvent`]).
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordedEvent<P> {
     /// The workspace it happened in.
+    #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
     pub workspace: WorkspaceId,
     /// The partition of its stream.
     pub partition: u32,
     /// Its place in the partition: dense, from 1, in the order of commits.
     pub position: u64,
     /// The stream it belongs to.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, example = "order-0198c1a2"))]
     pub stream: StreamName,
     /// Its place in the stream: dense, from 1.
     pub version: u64,
@@ -65,6 +68,7 @@ pub struct RecordedEvent<P> {
     /// Who, why and from where.
     pub metadata: Metadata,
     /// When it was appended.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub recorded_at: Timestamp,
     /// SHA-256, in hexadecimal, over this event and its predecessor's hash in the partition.
     pub hash: String,

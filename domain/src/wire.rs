@@ -265,6 +265,7 @@ pub struct StreamInfo {
 
 /// A page of the log.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Page<T> {
     /// The entries.
     pub data: Vec<T>,

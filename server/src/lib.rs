@@ -1,22 +1,177 @@
 //! Foldline's server: the boxes of the diagram, wired in the diagram's order.
-
-pub mod clock;
-
-pub mod gateway;
-
-pub mod command;
-
-pub mod event_store;
+//!
+//! ```text
+//! Web Client → API Gateway → Command Service → Aggregate / Domain Logic → Event Store
+//!                                                    Event Store → Message Broker → Projection Worker
+//!                                                    Event Store → Projection Worker
+//!                                                    Projection Worker → Read Model Database
+//! Web Client → Query API → Cache, Read Model Database
+//! Monitoring / Replay Tool → Event Store
+//! ```
+//!
+//! [`Foldline::start`] is that picture in code; every box is a module, and knows only the boxes that its arrows lead to.
 
 pub mod broker;
-
-pub mod projection;
-
-pub mod read_model;
-
 pub mod cache;
-
-pub mod query;
-pub mod read_side;
-
+pub mod clock;
+pub mod command;
+pub mod event_store;
+pub mod gateway;
 pub mod monitor;
+mod program;
+pub mod projection;
+pub mod query;
+pub mod read_model;
+pub mod read_side;
+pub mod settings;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use clock::SharedClock;
+use command::{CommandService, Workspaces};
+use event_store::{EventStore, SqliteEventStore, StoreError};
+use gateway::{
+    Boxes, Gateway, Listener, SharedGateway,
+    keys::{KeyError, KeyRing},
+    tls::{self, TlsError},
+    tokens::Tokens,
+};
+pub use program::program;
+use read_model::{ReadModelError, sqlite::SqliteReadModel};
+use read_side::{ReadSide, ReadSideBuilder};
+use settings::Settings;
+
+/// A running server.
+#[derive(Debug)]
+pub struct Foldline {
+    listener: Listener,
+    gateway: SharedGateway,
+    read_side: Arc<ReadSide>,
+    events: Arc<dyn EventStore>,
+    https: bool,
+    shutdown_timeout: Duration,
+}
+
+/// Why the server does not start; each says what to do about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The keys that sign tokens.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// The certificate of HTTPS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The event store.
+    #[error(transparent)]
+    Events(#[from] StoreError),
+    /// The log holds events that this program cannot read.
+    #[error("this program cannot read stored events: {}", .0.join("; "))]
+    UnreadableEvents(Vec<String>),
+    /// The read model.
+    #[error("the read model cannot be used: {0}")]
+    ReadModel(#[from] ReadModelError),
+    /// The projections.
+    #[error("the projections cannot start: {0}")]
+    Projections(#[from] projection::StartError),
+    /// The metrics.
+    #[error("metrics cannot be recorded: {0}")]
+    Metrics(Box<dyn std::error::Error + Send + Sync>),
+    /// The address.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// What was asked for.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Foldline {
+    /// Starts every box, and then listens.
+    pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
+        let metrics = gateway::recorder().map_err(StartError::Metrics)?;
+        let tls = tls::server_config(settings)?;
+        let https = tls.is_some();
+        let keys = KeyRing::open(&settings.storage.keys_folder(), &*clock)?;
+
+        // Event Store → Message Broker: published domain events.
+        let read_side = ReadSideBuilder::default();
+        let file = settings.storage.event_store_file();
+        let store = SqliteEventStore::open(&file, clock.clone(), Some(read_side.observer())).await?;
+        let events: Arc<dyn EventStore> = Arc::new(store);
+        let unreadable = events.register_types().await?;
+        if !unreadable.is_empty() {
+            return Err(StartError::UnreadableEvents(unreadable));
+        }
+
+        // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
+        // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.
+        let read_model = Arc::new(SqliteReadModel::open(&settings.storage.read_model_file()).await?);
+        let read_side = Arc::new(
+            read_side
+                .start(Arc::clone(&events), read_model, clock.clone())
+                .await?,
+        );
+
+        // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
+        let commands = Arc::new(CommandService::new(Arc::clone(&events), clock.clone()));
+        let workspaces = Arc::new(Workspaces::new(
+            Arc::clone(&events),
+            Arc::clone(&commands),
+            clock.clone(),
+        ));
+
+        // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay stream.
+        let boxes = Boxes {
+            tokens: Tokens::new(Arc::new(keys), clock.clone()),
+            clock,
+            commands,
+            workspaces,
+            read_side: Arc::clone(&read_side),
+            events: Arc::clone(&events),
+            metrics,
+        };
+        let gateway = Gateway::new(boxes, &settings.limits, https);
+
+        // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read request.
+        let address = settings.listen;
+        let listener = Listener::open(address, tls, gateway::router(&gateway))
+            .map_err(|source| StartError::Listen { address, source })?;
+        let shutdown_timeout = settings.limits.shutdown_timeout();
+        Ok(Self {
+            listener,
+            gateway,
+            read_side,
+            events,
+            https,
+            shutdown_timeout,
+        })
+    }
+
+    /// Where it really listens.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address
+    }
+
+    /// What to type into a browser.
+    pub fn url(&self) -> String {
+        let scheme = if self.https { "https" } else { "http" };
+        let address = self.address();
+        if address.ip().is_unspecified() {
+            format!("{scheme}://localhost:{}", address.port())
+        } else {
+            format!("{scheme}://{address}")
+        }
+    }
+
+    /// Stops in the opposite order: no new connections, requests and sockets end, lanes finish their transaction, and what
+    /// was acknowledged is durable.
+    pub async fn stop(self) {
+        tokio::join!(
+            self.listener.close(self.shutdown_timeout),
+            self.gateway.close_sockets()
+        );
+        self.read_side.shutdown().await;
+        self.events.close().await;
+    }
+}

@@ -1,1 +1,8 @@
-fn main() {}
+//! The binary `foldline`: reads its settings, and does what they say.
+
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    server::program(std::env::args_os(), std::env::vars_os().map(|(name, _)| name)).await
+}

@@ -108,6 +108,11 @@ pub struct ReadSide {
 }
 
 impl ReadSide {
+    /// Box 8, for the verifier.
+    pub fn read_model(&self) -> &Arc<dyn ReadModel> {
+        &self.read_model
+    }
+
     /// What keeps it from being ready, one sentence each: lanes that catch up since the start or have stopped, and a read
     /// model that does not answer. Empty: ready.
     pub async fn complaints(&self) -> Vec<String> {

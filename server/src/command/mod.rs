@@ -10,8 +10,10 @@
 mod aggregates;
 mod failure;
 mod intent;
+mod template;
 #[cfg(test)]
 mod tests;
+mod workspaces;
 
 use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc, time::Duration};
 
@@ -34,6 +36,7 @@ use crate::{
 use aggregates::{Aggregates, Freshness, Loaded};
 pub use failure::CommandFailure;
 pub use intent::Intent;
+pub use workspaces::{Admission, AdmissionError, Workspaces};
 
 /// How often a command is decided before its caller hears of a conflict. Many, because another process that writes to
 /// the same stream without a pause wins more often than not: it knows the newest state, and we have to read it first.

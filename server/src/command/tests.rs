@@ -1,4 +1,7 @@
-//! Commands, end to end on a real store: happy, repeated, unknown, malformed, refused, and overtaken.
+//! Commands, end to end on a real store: happy, repeated, unknown, malformed and refused; and overtaken, in
+//! `overtaken`.
+
+mod overtaken;
 
 use std::sync::Arc;
 
@@ -7,7 +10,6 @@ use domain::{
     id::WorkspaceId,
     wire::{CommandAnswer, CommandRequest, Template},
 };
-use futures::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -203,16 +205,6 @@ async fn a_command_that_changed_nothing_is_repeated_like_any_other() {
 }
 
 #[tokio::test]
-async fn commands_repeated_concurrently_happen_once() {
-    let shop = Shop::open().await;
-    let sent = (0..32).map(|_| shop.send(&shop.staff, receive("mug-01", 5), Some("delivery-7")));
-    let answers: Vec<_> = join_all(sent).await.into_iter().map(Result::unwrap).collect();
-    assert!(answers.iter().all(|answer| *answer == answers[0]));
-    assert_eq!(shop.events("inventory-mug-01").await.len(), 1);
-    assert_eq!(shop.by_staff(receive("mug-01", 5)).await.unwrap().version, 2);
-}
-
-#[tokio::test]
 async fn what_cannot_be_read_is_named() {
     let shop = Shop::open().await;
     let field = async |request: Value, key: Option<&str>| match shop.send(&shop.staff, request, key).await {
@@ -323,138 +315,6 @@ async fn an_expected_version_that_is_wrong_is_a_conflict_before_it_is_anything_e
             .version,
         3
     );
-}
-
-#[tokio::test]
-async fn of_many_that_name_one_version_one_wins() {
-    let shop = Shop::open().await;
-    let sent = (0..32).map(|_| shop.by_staff(with(receive("mug-01", 1), "expected_version", json!(0))));
-    let results = join_all(sent).await;
-    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1);
-    for failure in results.into_iter().filter_map(Result::err) {
-        assert!(
-            matches!(failure, CommandFailure::Conflict { current: 1, .. }),
-            "{failure:?}"
-        );
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_that_name_no_version_every_one_is_accepted() {
-    let shop = Shop::open().await;
-    // two processes: their commands cannot take turns, and have to decide again
-    let other = shop.second_service();
-    let request = read(receive("mug-01", 1));
-    let sent = (0..128).map(|n| {
-        let service = if n % 2 == 0 { &*shop.service } else { &other };
-        service.handle(shop.workspace, &shop.staff, &request, None, None)
-    });
-    let mut versions: Vec<_> = join_all(sent)
-        .await
-        .into_iter()
-        .map(|result| result.unwrap().version)
-        .collect();
-    versions.sort_unstable();
-    assert_eq!(versions, (1..=128).collect::<Vec<_>>());
-}
-
-#[tokio::test]
-async fn a_rule_holds_whoever_is_faster() {
-    let shop = Shop::open().await;
-    let other = shop.second_service();
-    shop.by_staff(receive("mug-01", 10)).await.unwrap();
-    let orders: Vec<_> = (0..30)
-        .map(|n| {
-            read(json!({"type": "ReserveStock", "stream": "inventory-mug-01",
-                "data": {"order": format!("o{n}"), "quantity": 1}, "expected_version": "stream_exists"}))
-        })
-        .collect();
-    let sent = orders.iter().enumerate().map(|(n, request)| {
-        let service = if n % 2 == 0 { &*shop.service } else { &other };
-        service.handle(shop.workspace, &shop.staff, request, None, None)
-    });
-    join_all(sent)
-        .await
-        .into_iter()
-        .for_each(|result| assert!(result.is_ok(), "{result:?}"));
-    let events = shop.events("inventory-mug-01").await;
-    let count = |name| events.iter().filter(|event| *event == name).count();
-    assert_eq!(
-        (count("StockReserved"), count("StockReservationFailed")),
-        (10, 20)
-    );
-}
-
-#[tokio::test]
-async fn a_state_in_memory_is_never_the_reason_for_a_wrong_answer() {
-    let shop = Shop::open().await;
-    let other = shop.second_service();
-    let elsewhere = async |request: Value| {
-        other
-            .handle(shop.workspace, &shop.staff, &read(request), None, None)
-            .await
-    };
-    shop.list_mug().await;
-    shop.by_staff(place_order("1", "mug-01")).await.unwrap();
-    // both know the order as created; one confirms it, and the other must not say that it is not confirmed
-    let shipment = json!({"type": "ShipOrder", "stream": "order-1", "data": {}});
-    assert!(matches!(
-        elsewhere(shipment.clone()).await,
-        Err(CommandFailure::Rejected(_))
-    ));
-    shop.by_staff(json!({"type": "ConfirmOrder", "stream": "order-1", "data": {}}))
-        .await
-        .unwrap();
-    elsewhere(shipment).await.unwrap();
-    // the other way round: what one still allows, the other has ended
-    let cancel = json!({"type": "CancelOrder", "stream": "order-1", "data": {"reason": "changed my mind"}});
-    assert!(matches!(
-        shop.by_staff(cancel).await,
-        Err(CommandFailure::Rejected(_))
-    ));
-    // a product that another process listed a moment ago can be ordered
-    assert!(matches!(
-        shop.by_staff(place_order("2", "pen-01")).await,
-        Err(CommandFailure::Rejected(_))
-    ));
-    elsewhere(list_product("pen-01")).await.unwrap();
-    shop.by_staff(place_order("2", "pen-01")).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_long_stream_is_loaded_from_a_snapshot_and_its_tail() {
-    let shop = Shop::open().await;
-    for _ in 0..250 {
-        shop.by_staff(receive("mug-01", 1)).await.unwrap();
-    }
-    let stream = "inventory-mug-01".parse().unwrap();
-    // saved beside the commands, at version 100 and 200
-    let snapshot = loop {
-        match shop.store.snapshot(shop.workspace, &stream).await.unwrap() {
-            Some(snapshot) if snapshot.version == 200 => break snapshot,
-            _ => tokio::task::yield_now().await,
-        }
-    };
-    assert!(
-        snapshot.state.get().contains("\"on_hand\":200"),
-        "{}",
-        snapshot.state.get()
-    );
-    let reserve = |order: &str, quantity| {
-        read(json!({"type": "ReserveStock", "stream": "inventory-mug-01",
-            "data": {"order": order, "quantity": quantity}}))
-    };
-    let fresh = shop.second_service();
-    fresh
-        .handle(shop.workspace, &shop.staff, &reserve("a", 250), None, None)
-        .await
-        .unwrap();
-    fresh
-        .handle(shop.workspace, &shop.staff, &reserve("b", 1), None, None)
-        .await
-        .unwrap();
-    let events = shop.events("inventory-mug-01").await;
-    assert_eq!(events[250..], ["StockReserved", "StockReservationFailed"]);
 }
 
 #[tokio::test]

@@ -150,7 +150,7 @@ pub enum AppendError {
 
 /// The database failed. What was not acknowledged may or may not be stored; a repetition with the same command id is
 /// safe.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// It is gone, full or shutting down; worth a retry.
     #[error("the event store is unavailable: {0}")]

@@ -1,3 +1,154 @@
 //! Box 2, API Gateway: authenticates requests and routes commands.
+//!
+//! A request goes through, in this order: the log and the metrics ([`observe`]), the security headers ([`headers`]), who
+//! is asking ([`auth`]), how much they ask for ([`limits`]), and then to its handler: the API ([`api`]), the browser's way
+//! in ([`entry`]), a page ([`pages`]), or what operators ask ([`operations`]). The gateway decides nothing about the shop:
+//! it asks the command service and the query API, and turns what goes wrong into problems ([`problem`]).
 
+pub mod api;
 pub mod assets;
+mod auth;
+mod entry;
+mod headers;
+mod json_body;
+pub mod keys;
+mod limits;
+mod listener;
+mod live;
+mod observe;
+mod operations;
+mod origin;
+mod pages;
+mod params;
+mod problem;
+mod session_cookie;
+pub mod tls;
+pub mod tokens;
+
+use std::sync::Arc;
+
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::{
+    clock::SharedClock,
+    command::{CommandService, Workspaces},
+    event_store::EventStore,
+    query::QueryApi,
+    read_side::ReadSide,
+    settings::Limits,
+};
+
+use limits::RateLimit;
+pub use listener::Listener;
+pub use observe::recorder;
+use tokens::Tokens;
+
+/// What the gateway needs of the other boxes, and its own state.
+#[derive(Debug)]
+pub struct Gateway {
+    tokens: Tokens,
+    clock: SharedClock,
+    commands: Arc<CommandService>,
+    workspaces: Arc<Workspaces>,
+    queries: Arc<QueryApi>,
+    read_side: Arc<ReadSide>,
+    events: Arc<dyn EventStore>,
+    limits: Limits,
+    rate: RateLimit,
+    https: bool,
+    metrics: PrometheusHandle,
+    /// Held by whoever has a log verified.
+    verifying: tokio::sync::Mutex<()>,
+    stopping: CancellationToken,
+    sockets: TaskTracker,
+}
+
+/// The gateway as handlers share it.
+pub type SharedGateway = Arc<Gateway>;
+
+/// The boxes behind the gateway.
+#[derive(Debug)]
+pub struct Boxes {
+    /// Makes and verifies access tokens.
+    pub tokens: Tokens,
+    /// What time it is.
+    pub clock: SharedClock,
+    /// Box 3.
+    pub commands: Arc<CommandService>,
+    /// Opens and joins workspaces.
+    pub workspaces: Arc<Workspaces>,
+    /// Boxes 6 to 10.
+    pub read_side: Arc<ReadSide>,
+    /// Box 5, which students and educators inspect.
+    pub events: Arc<dyn EventStore>,
+    /// The metrics of all boxes.
+    pub metrics: PrometheusHandle,
+}
+
+impl Gateway {
+    /// A gateway in front of the boxes. `https`: whether it speaks HTTPS itself.
+    pub fn new(boxes: Boxes, limits: &Limits, https: bool) -> SharedGateway {
+        let Boxes {
+            tokens,
+            clock,
+            commands,
+            workspaces,
+            read_side,
+            events,
+            metrics,
+        } = boxes;
+        let rate = RateLimit::new(limits.rate());
+        let gateway = Arc::new(Self {
+            tokens,
+            clock,
+            commands,
+            workspaces,
+            queries: Arc::clone(&read_side.query),
+            read_side,
+            events,
+            limits: limits.clone(),
+            rate,
+            https,
+            metrics,
+            verifying: tokio::sync::Mutex::default(),
+            stopping: CancellationToken::new(),
+            sockets: TaskTracker::new(),
+        });
+        gateway.sockets.spawn(operations::upkeep(Arc::clone(&gateway)));
+        gateway
+    }
+
+    /// Closes the sockets with a reason, and waits until each has said so.
+    pub async fn close_sockets(&self) {
+        self.stopping.cancel();
+        self.sockets.close();
+        self.sockets.wait().await;
+    }
+}
+
+/// Everything that is served.
+pub fn router(gateway: &SharedGateway) -> Router {
+    let with = || Arc::clone(gateway);
+    let limited = Router::new()
+        .merge(api::router(gateway))
+        .merge(entry::router(gateway.limits.request_timeout()))
+        .merge(pages::router(gateway))
+        .layer(from_fn_with_state(with(), limits::rate))
+        .layer(from_fn_with_state(with(), auth::identify));
+    Router::new()
+        .route("/healthz", get(operations::alive))
+        .route("/readyz", get(operations::ready))
+        .route("/metrics", get(observe::metrics))
+        .route("/.well-known/jwks.json", get(operations::public_keys))
+        .merge(assets::router())
+        .merge(limited)
+        .method_not_allowed_fallback(observe::method_not_allowed)
+        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(DefaultBodyLimit::max(gateway.limits.max_body_bytes))
+        .layer(from_fn_with_state(with(), headers::secure))
+        .layer(from_fn_with_state(with(), observe::request))
+        .with_state(with())
+}

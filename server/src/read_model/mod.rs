@@ -92,6 +92,15 @@ pub struct StoredRow {
     pub document: StoredDocument,
 }
 
+/// A document and every place where it is listed: what the verifier compares with the fold.
+#[derive(Debug, Clone)]
+pub struct ListedDocument {
+    /// The document.
+    pub document: StoredDocument,
+    /// Listing, group and sort key of each place, in order.
+    pub places: Vec<(String, String, String)>,
+}
+
 /// Something read, and the moment it is from.
 #[derive(Debug, Clone)]
 pub struct Moment<T> {
@@ -196,6 +205,14 @@ pub trait ReadModel: Send + Sync + Debug {
         view: &str,
         page: &PageRequest<'_>,
     ) -> Result<Moment<Vec<StoredRow>>, ReadModelError>;
+
+    /// Every document of the live generation with its places, at one moment, by key. Holds them all in memory: for the
+    /// verifier, not for queries.
+    async fn everything(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> Result<Moment<Vec<ListedDocument>>, ReadModelError>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), ReadModelError>;

@@ -90,6 +90,14 @@ fn stopped() -> StoreError {
 }
 
 impl Queue {
+    /// A queue that takes nothing: the store is only read.
+    pub(super) fn closed() -> Self {
+        let (closing, task) = (CancellationToken::new(), TaskTracker::new());
+        closing.cancel();
+        task.close();
+        Self { sender: mpsc::channel(1).0, closing, task }
+    }
+
     /// Stores events; answered after the commit.
     pub(super) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let started = Instant::now();
@@ -145,6 +153,43 @@ impl Queue {
     }
 }
 
+/// Why a group was not stored.
+struct Failure {
+    error: StoreError,
+    /// Whether it may lie in one of the appends, so that the others are worth another try.
+    may_be_one: bool,
+}
+
+impl Failure {
+    /// A database that is locked, unreadable or gone is so for every append, and trying each would make the last caller
+    /// wait as often as there are appends.
+    fn of_write(error: sqlx::Error) -> Self {
+        const BUSY: i32 = 5;
+        const LOCKED: i32 = 6;
+        const READ_ONLY: i32 = 8;
+        const IO_ERROR: i32 = 10;
+        const CANNOT_OPEN: i32 = 14;
+        let code = error
+            .as_database_error()
+            .and_then(|error| error.code()?.parse::<i32>().ok());
+        // the low byte of SQLite's extended result codes is the kind
+        let may_be_one = code
+            .is_some_and(|code| !matches!(code & 0xff, BUSY | LOCKED | READ_ONLY | IO_ERROR | CANNOT_OPEN));
+        Self {
+            error: error.into(),
+            may_be_one,
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        // what cannot be read may be what one append asked for
+        let may_be_one = matches!(error, StoreError::Corrupt(_));
+        Self { error, may_be_one }
+    }
+}
+
 struct Appender {
     writer: Writer,
     connection: Option<SqliteConnection>,
@@ -195,41 +240,38 @@ impl Appender {
     async fn group(&mut self, group: Vec<Job>) {
         metrics::histogram!("foldline_append_group_size")
             .record(u32::try_from(group.len()).unwrap_or(u32::MAX));
-        match self.commit(&group).await {
+        let failure = match self.commit(&group).await {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {
                     // whoever no longer listens has gone away; their events are stored all the same
                     let _ = job.answer.send(result);
                 }
+                return;
             }
-            Err(error) if group.len() == 1 => {
-                tracing::warn!(%error, "an append was not stored");
-                for job in group {
-                    let _ = job
-                        .answer
-                        .send(Err(StoreError::Unavailable(error.to_string()).into()));
-                }
+            Err(failure) => failure,
+        };
+        tracing::warn!(error = %failure.error, appends = group.len(), "a group of appends was not stored");
+        if group.len() > 1 && failure.may_be_one {
+            for job in group {
+                Box::pin(self.group(vec![job])).await;
             }
-            Err(error) => {
-                tracing::warn!(%error, appends = group.len(), "a group was not stored; each append is tried alone");
-                for job in group {
-                    Box::pin(self.group(vec![job])).await;
-                }
-            }
+            return;
+        }
+        for job in group {
+            let _ = job.answer.send(Err(failure.error.clone().into()));
         }
     }
 
     /// One transaction, and what each append hears of it.
-    async fn commit(&mut self, group: &[Job]) -> Result<Vec<Result<Appended, AppendError>>, StoreError> {
-        let result = self.try_commit(group).await;
-        match result {
+    async fn commit(&mut self, group: &[Job]) -> Result<Vec<Result<Appended, AppendError>>, Failure> {
+        match self.try_commit(group).await {
             Ok((results, judged)) => {
                 self.tell(judged);
                 Ok(results)
             }
-            Err(error) => {
+            Err(failure) => {
                 self.forget().await;
-                Err(error)
+                Err(failure)
             }
         }
     }
@@ -237,7 +279,7 @@ impl Appender {
     async fn try_commit(
         &mut self,
         group: &[Job],
-    ) -> Result<(Vec<Result<Appended, AppendError>>, Judged), StoreError> {
+    ) -> Result<(Vec<Result<Appended, AppendError>>, Judged), Failure> {
         let connection = connected(&self.writer, &mut self.connection).await?;
         self.known
             .look_up(connection, group.iter().map(|job| &job.append))
@@ -246,13 +288,21 @@ impl Appender {
         let mut results = Vec::with_capacity(group.len());
         for job in group {
             match judge.judge(&job.append) {
-                Err(AppendError::Store(error)) => return Err(error),
+                Err(AppendError::Store(error)) => {
+                    return Err(Failure {
+                        error,
+                        may_be_one: true,
+                    });
+                }
                 result => results.push(result),
             }
         }
         let judged = judge.finish();
         if !judged.commands.is_empty() {
-            write::transaction(&judged)?.run(connection).await?;
+            write::transaction(&judged)?
+                .run(connection)
+                .await
+                .map_err(Failure::of_write)?;
         }
         Ok((results, judged))
     }

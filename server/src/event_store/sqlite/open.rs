@@ -98,6 +98,17 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
     })
 }
 
+/// Connections that read a file of this program's own schema.
+pub(super) async fn open_to_read(path: &Path) -> Result<SqlitePool, StoreError> {
+    let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).read_only(true);
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options)
+        .await
+        .map_err(|error| StoreError::Unavailable(format!("{} cannot be opened: {error}", path.display())))?;
+    Ok(readers)
+}
+
 async fn lock(path: &Path) -> Result<Lock, StoreError> {
     let mut name = OsString::from(path);
     name.push(".lock");

@@ -74,7 +74,7 @@ impl Script {
     pub(super) async fn run(
         self,
         connection: &mut SqliteConnection,
-    ) -> Result<Vec<Vec<SqliteRow>>, StoreError> {
+    ) -> Result<Vec<Vec<SqliteRow>>, sqlx::Error> {
         let mut results = Vec::new();
         for Part {
             sql,
@@ -92,7 +92,7 @@ impl Script {
                         if let Some(expected) = expected.next().flatten()
                             && expected != done.rows_affected()
                         {
-                            return Err(StoreError::Unavailable(format!(
+                            return Err(sqlx::Error::Protocol(format!(
                                 "{} rows were written instead of {expected}",
                                 done.rows_affected()
                             )));

@@ -17,7 +17,7 @@ use sqlx::{
 };
 
 use super::{
-    Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, StoredCheckpoint, StoredDocument,
+    Fold, LaneId, ListedDocument, Moment, PageRequest, ReadModel, ReadModelError, StoredCheckpoint, StoredDocument,
     StoredRow, Updated,
 };
 
@@ -65,6 +65,15 @@ impl SqliteReadModel {
             .connect_with(options.read_only(true))
             .await?;
         Ok(Self { writer, readers })
+    }
+}
+
+impl SqliteReadModel {
+    /// Opens a file that is there, to look at it and no more, also while a server has it open.
+    pub async fn open_to_read(path: &Path) -> Result<Self, ReadModelError> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(10));
+        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
+        Ok(Self { writer: readers.clone(), readers })
     }
 }
 
@@ -134,6 +143,14 @@ impl ReadModel for SqliteReadModel {
         page: &PageRequest<'_>,
     ) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
         query::page(&self.readers, workspace, view, page).await
+    }
+
+    async fn everything(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> Result<Moment<Vec<ListedDocument>>, ReadModelError> {
+        query::everything(&self.readers, workspace, view).await
     }
 
     async fn ping(&self) -> Result<(), ReadModelError> {

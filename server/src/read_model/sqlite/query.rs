@@ -1,5 +1,7 @@
 //! Reading: every query is one statement, so that documents, generation and checkpoints are of one moment.
 
+use std::collections::BTreeMap;
+
 use domain::{id::WorkspaceId, wire::Order};
 use serde_json::value::RawValue;
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
@@ -7,7 +9,7 @@ use uuid::Uuid;
 
 use super::{loaded, stored, token};
 use crate::read_model::{
-    FIRST_GENERATION, LaneId, Moment, PageRequest, ReadModelError, StoredCheckpoint, StoredDocument,
+    FIRST_GENERATION, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint, StoredDocument,
     StoredRow,
 };
 
@@ -191,6 +193,57 @@ pub(super) async fn page(
         .first()
         .ok_or_else(|| ReadModelError::Corrupt("a moment without a row".to_owned()))?;
     moment(first, entries)
+}
+
+pub(super) async fn everything(
+    readers: &SqlitePool,
+    workspace: WorkspaceId,
+    view: &str,
+) -> Result<Moment<Vec<ListedDocument>>, ReadModelError> {
+    // one transaction, so that its statements see one moment
+    let mut transaction = readers.begin().await?;
+    let first = sqlx::query(DOCUMENT)
+        .bind(workspace.0)
+        .bind(view)
+        .bind("")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let Moment { as_of, generation, .. } = moment(&first, ())?;
+    let rows = sqlx::query(
+        "select key, data, owner from documents where workspace = ?1 and view = ?2 and generation = ?3 order by key",
+    )
+    .bind(workspace.0)
+    .bind(view)
+    .bind(stored(generation)?)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let mut documents = BTreeMap::new();
+    for row in &rows {
+        if let Some(document) = stored_document(row)? {
+            documents.insert(document.key.clone(), ListedDocument { document, places: Vec::new() });
+        }
+    }
+    let rows = sqlx::query(
+        "
+        select key, listing, group_key, sort_key from listings
+        where workspace = ?1 and view = ?2 and generation = ?3
+        order by key, listing, group_key, sort_key
+        ",
+    )
+    .bind(workspace.0)
+    .bind(view)
+    .bind(stored(generation)?)
+    .fetch_all(&mut *transaction)
+    .await?;
+    for row in &rows {
+        let key: &str = row.try_get("key")?;
+        let listed = documents
+            .get_mut(key)
+            .ok_or_else(|| ReadModelError::Corrupt(format!("{view} lists {key}, of which there is no document")))?;
+        listed.places.push((row.try_get("listing")?, row.try_get("group_key")?, row.try_get("sort_key")?));
+    }
+    transaction.commit().await?;
+    Ok(Moment { value: documents.into_values().collect(), as_of, generation })
 }
 
 fn moment<T>(row: &SqliteRow, value: T) -> Result<Moment<T>, ReadModelError> {

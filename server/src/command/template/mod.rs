@@ -1,0 +1,26 @@
+//! What a new workspace starts with. A template is a list of commands, sent through the command service like anybody's:
+//! there is no back door into the event store.
+
+mod shop;
+
+use domain::wire::{CommandRequest, ExpectedVersion, NamedExpectation, Template};
+use serde_json::Value;
+
+/// The commands that fill a workspace, in order.
+pub(super) fn commands(template: Template) -> Vec<CommandRequest> {
+    match template {
+        Template::Empty => Vec::new(),
+        Template::Shop => shop::commands(),
+    }
+}
+
+/// A command for a stream that does not exist yet.
+fn first(command_type: &str, stream: String, data: Value) -> CommandRequest {
+    CommandRequest {
+        command_type: command_type.to_owned(),
+        stream,
+        data,
+        expected_version: ExpectedVersion::Named(NamedExpectation::NoStream),
+        correlation_id: None,
+    }
+}

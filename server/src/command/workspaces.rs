@@ -1,0 +1,141 @@
+//! Opening and joining workspaces: the one way in for people without an account.
+//!
+//! A workspace is opened with a join code and filled by its template's commands, sent as [`Role::System`]. Whoever opens
+//! it acts in it as an educator; whoever joins by the code, as a student. The gateway turns an [`Admission`] into a token.
+
+use std::sync::Arc;
+
+use domain::{
+    access::{Actor, Role},
+    id::WorkspaceId,
+    rejection::{Rejection, Violations},
+    wire::OpenWorkspace,
+};
+use rand::Rng as _;
+
+use super::{CommandFailure, CommandService, template};
+use crate::{
+    clock::SharedClock,
+    event_store::{EventStore, StoreError, Workspace},
+};
+
+/// The most partitions of a workspace.
+pub(super) const MAX_SHARDS: u32 = 64;
+/// The longest name of a workspace, in characters.
+pub(super) const MAX_WORKSPACE_NAME: usize = 80;
+/// The longest name of a person, in characters.
+pub(super) const MAX_DISPLAY_NAME: usize = 40;
+
+/// Letters and digits that cannot be mistaken for one another when read aloud or from a projector.
+const CODE_ALPHABET: &[u8] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZ";
+/// 31^7 codes: a guess a second meets one of a thousand workspaces once in ten months.
+const CODE_LENGTH: usize = 7;
+/// How often a taken code is rolled again before something must be wrong.
+const CODE_ATTEMPTS: usize = 8;
+
+/// Somebody is in: who they are, and where.
+#[derive(Debug, Clone)]
+pub struct Admission {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// The person, with a new id.
+    pub actor: Actor,
+}
+
+/// Why somebody is not in.
+#[derive(Debug, thiserror::Error)]
+pub enum AdmissionError {
+    /// A field is wrong.
+    #[error(transparent)]
+    Invalid(#[from] Rejection),
+    /// No workspace has this join code.
+    #[error("no workspace has this code; check it with the person who gave it to you")]
+    UnknownCode,
+    /// The template's commands did not all go through.
+    #[error("the workspace could not be filled: {0}")]
+    Template(#[from] CommandFailure),
+    /// The event store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Opens and finds workspaces.
+#[derive(Debug)]
+pub struct Workspaces {
+    store: Arc<dyn EventStore>,
+    commands: Arc<CommandService>,
+    clock: SharedClock,
+}
+
+impl Workspaces {
+    /// Workspaces of a store, filled through a command service.
+    pub fn new(store: Arc<dyn EventStore>, commands: Arc<CommandService>, clock: SharedClock) -> Self {
+        Self { store, commands, clock }
+    }
+
+    /// Opens a workspace and fills it. Whoever asked becomes its educator, named `display_name`.
+    pub async fn open(&self, request: &OpenWorkspace, display_name: &str) -> Result<Admission, AdmissionError> {
+        let shards = request.shards.unwrap_or(1);
+        let name = request.name.as_deref().unwrap_or("Sandbox").trim();
+        let mut violations = Violations::default();
+        violations.require((1..=MAX_SHARDS).contains(&shards), "shards", format!("is 1 to {MAX_SHARDS}"));
+        violations.require_text(name, MAX_WORKSPACE_NAME, "name");
+        violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
+        violations.finish()?;
+
+        let mut workspace = Workspace {
+            id: WorkspaceId(self.clock.new_id()),
+            name: name.to_owned(),
+            template: request.template,
+            shards,
+            join_code: join_code(),
+            created_at: self.clock.now(),
+        };
+        let mut attempts = 1;
+        while !self.store.create_workspace(&workspace).await? {
+            if attempts == CODE_ATTEMPTS {
+                return Err(StoreError::Unavailable("no free join code was found".to_owned()).into());
+            }
+            attempts += 1;
+            workspace.join_code = join_code();
+        }
+        self.fill(&workspace).await?;
+        Ok(self.admit(workspace, Role::Educator, display_name))
+    }
+
+    /// Lets a person in by a join code; upper and lower case, spaces and hyphens do not matter.
+    pub async fn join(&self, code: &str, display_name: &str) -> Result<Admission, AdmissionError> {
+        let mut violations = Violations::default();
+        violations.require_text(code, 40, "code");
+        violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
+        violations.finish()?;
+        let code: String =
+            code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
+        let workspace = self.store.workspace_by_code(&code).await?.ok_or(AdmissionError::UnknownCode)?;
+        Ok(self.admit(workspace, Role::Student, display_name))
+    }
+
+    /// The workspace of a token.
+    pub async fn find(&self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+        self.store.workspace(id).await
+    }
+
+    fn admit(&self, workspace: Workspace, role: Role, display_name: &str) -> Admission {
+        let actor = Actor { id: self.clock.new_id(), role, name: display_name.trim().to_owned() };
+        Admission { workspace, actor }
+    }
+
+    /// Sends the template's commands side by side, so that the store's group commit takes them in a few transactions.
+    async fn fill(&self, workspace: &Workspace) -> Result<(), CommandFailure> {
+        let system = Actor { id: workspace.id.0, role: Role::System, name: "Foldline".to_owned() };
+        let requests = template::commands(workspace.template);
+        let sent = requests.iter().map(|request| self.commands.handle(workspace.id, &system, request, None, None));
+        futures::future::try_join_all(sent).await?;
+        Ok(())
+    }
+}
+
+fn join_code() -> String {
+    let mut random = rand::rng();
+    (0..CODE_LENGTH).map(|_| char::from(CODE_ALPHABET[random.random_range(0..CODE_ALPHABET.len())])).collect()
+}

@@ -1,0 +1,110 @@
+//! The HTTP interface under `/api`: one file an endpoint group, each with its handlers and their documentation.
+//!
+//! The OpenAPI description is made from the handlers, so it says what they do.
+
+mod commands;
+mod live;
+mod log;
+mod session;
+mod verify;
+mod views;
+mod workspaces;
+
+use std::time::Duration;
+
+use axum::{
+    Json, Router,
+    middleware::from_fn,
+    routing::{any, get},
+};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    SharedGateway,
+    limits::within,
+    problem::{ApiProblem, Kind},
+    session_cookie,
+};
+
+pub(super) use log::{stream_page, streams_page};
+pub(super) use session::session_info;
+
+/// The longest that a query may ask to wait for a view, in milliseconds.
+const MAX_WAIT_MS: u64 = 60_000;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Foldline",
+        description = "An event-sourced shop: send commands, read views, inspect the log.\n\nErrors are \
+            application/problem+json (RFC 9457). Programs send `Authorization: Bearer`; a browser has a session cookie."
+    ),
+    modifiers(&Credentials),
+    security(("bearer" = []), ("session" = [])),
+    tags(
+        (name = "workspaces", description = "A workspace is a tenant: one class, one test or one business."),
+        (name = "commands", description = "What people want to happen."),
+        (name = "views", description = "Projections: documents and listings, each with its consistency token."),
+        (name = "log", description = "The event store, inspected: for students and educators."),
+    )
+)]
+struct Description;
+
+struct Credentials;
+
+impl Modify for Credentials {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        let cookie = ApiKey::Cookie(ApiKeyValue::new(session_cookie::NAME));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
+    }
+}
+
+/// The routes.
+pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
+    let most = gateway.limits.request_timeout();
+    let prompt = OpenApiRouter::new()
+        .routes(routes!(workspaces::open))
+        .routes(routes!(workspaces::join))
+        .routes(routes!(session::session))
+        .routes(routes!(commands::send))
+        .routes(routes!(log::streams))
+        .routes(routes!(log::stream))
+        .routes(routes!(log::events))
+        .routes(routes!(live::live))
+        .route_layer(from_fn(move |request, next| within(most, request, next)));
+    // These may be asked to wait, or have the whole log to read.
+    let patient = most + Duration::from_millis(MAX_WAIT_MS);
+    let waiting = OpenApiRouter::new()
+        .routes(routes!(views::document))
+        .routes(routes!(views::listing))
+        .routes(routes!(verify::verify))
+        .route_layer(from_fn(move |request, next| within(patient, request, next)));
+    let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
+        .nest("/api/v1", prompt.merge(waiting))
+        .split_for_parts();
+    api.route(
+        "/api/v1/openapi.json",
+        get(move || std::future::ready(Json(description.clone()))),
+    )
+    .route("/api", any(unknown))
+    .route("/api/", any(unknown))
+    .route("/api/{*path}", any(unknown))
+}
+
+/// A path under `/api` is never a page.
+async fn unknown() -> ApiProblem {
+    ApiProblem::new(
+        Kind::NotFound,
+        "there is nothing at this path; the interface is described at /api/v1/openapi.json",
+    )
+}

@@ -1,0 +1,49 @@
+//! Who is asking, as the server sees it.
+
+use axum::{Json, extract::State};
+use domain::wire::{Problem, SessionInfo};
+
+use crate::gateway::{
+    SharedGateway,
+    auth::Caller,
+    problem::{ApiProblem, Kind},
+};
+
+/// Who am I?
+#[utoipa::path(get, path = "/session", tag = "workspaces", responses(
+    (status = 200, description = "The bearer of the token or cookie", body = SessionInfo),
+    (status = 401, description = "Nobody is signed in", body = Problem),
+))]
+pub(super) async fn session(
+    State(gateway): State<SharedGateway>,
+    caller: Caller,
+) -> Result<Json<SessionInfo>, ApiProblem> {
+    session_info(&gateway, &caller).await.map(Json)
+}
+
+/// What a browser needs to know of a session.
+pub(in crate::gateway) async fn session_info(
+    gateway: &SharedGateway,
+    caller: &Caller,
+) -> Result<SessionInfo, ApiProblem> {
+    // A token outlives its workspace where the data was put back to an earlier day.
+    let workspace = gateway
+        .workspaces
+        .find(caller.workspace())
+        .await?
+        .ok_or_else(|| {
+            ApiProblem::new(
+                Kind::Unauthenticated,
+                "the workspace of this session is not there any more",
+            )
+        })?;
+    let actor = caller.actor();
+    Ok(SessionInfo {
+        workspace: workspace.id,
+        workspace_name: workspace.name,
+        join_code: workspace.join_code,
+        actor_id: actor.id,
+        display_name: actor.name.clone(),
+        role: actor.role,
+    })
+}

@@ -1,0 +1,167 @@
+//! Who is asking: a program with `Authorization: Bearer …`, a browser with the session cookie, or nobody.
+//!
+//! [`identify`] finds out once a request; handlers take a [`Caller`] and so cannot forget to ask. What a cookie
+//! authenticates must come from our own pages wherever it changes something.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    extract::{ConnectInfo, FromRequestParts, Request, State},
+    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
+    middleware::Next,
+    response::Response,
+};
+use domain::{access::Actor, id::WorkspaceId};
+
+use super::{
+    SharedGateway,
+    limits::Client,
+    origin::Origin,
+    problem::{ApiProblem, Kind},
+    session_cookie,
+    tokens::{Bearer, TokenRefusal},
+};
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    bearer: Arc<Bearer>,
+    by_cookie: bool,
+    origin: Origin,
+}
+
+/// What a request says about its sender.
+#[derive(Debug, Clone)]
+pub(super) enum Identity {
+    /// Nothing.
+    Nobody,
+    /// Something that is worth nothing.
+    Refused(TokenRefusal),
+    /// Who it is.
+    Known(Caller),
+}
+
+impl Caller {
+    /// The workspace they are in; they see no other.
+    pub(super) fn workspace(&self) -> WorkspaceId {
+        self.bearer.workspace
+    }
+
+    /// Who they are.
+    pub(super) fn actor(&self) -> &Actor {
+        &self.bearer.actor
+    }
+
+    /// The token's contents.
+    pub(super) fn bearer(&self) -> &Arc<Bearer> {
+        &self.bearer
+    }
+
+    /// Refuses roles that may not inspect the log.
+    pub(super) fn must_read_lab(&self) -> Result<(), ApiProblem> {
+        if self.actor().role.reads_lab() {
+            Ok(())
+        } else {
+            Err(ApiProblem::new(
+                Kind::Forbidden,
+                "the log is read by students and educators",
+            ))
+        }
+    }
+
+    /// Refuses what a browser sends for another site's page. A cookie is taken only where the browser says that it is our
+    /// own page that asks; a program that holds a token need not say anything.
+    pub(super) fn must_come_from_here(&self) -> Result<(), ApiProblem> {
+        let allowed = match self.origin {
+            Origin::Same => true,
+            Origin::Foreign => false,
+            Origin::Unsaid => !self.by_cookie,
+        };
+        if allowed {
+            Ok(())
+        } else {
+            Err(ApiProblem::new(
+                Kind::ForeignOrigin,
+                "a browser may send this from Foldline's own pages only",
+            ))
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiProblem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiProblem> {
+        match parts.extensions.get::<Identity>() {
+            Some(Identity::Known(caller)) => {
+                // A program that holds a token may send any Origin it likes; a cookie must not be used by other pages.
+                if caller.by_cookie && !parts.method.is_safe() {
+                    caller.must_come_from_here()?;
+                }
+                Ok(caller.clone())
+            }
+            Some(Identity::Refused(refusal)) => Err((*refusal).into()),
+            Some(Identity::Nobody) | None => Err(ApiProblem::new(
+                Kind::Unauthenticated,
+                "send an access token as Authorization: Bearer, or open or join a workspace",
+            )),
+        }
+    }
+}
+
+/// Finds out who is asking, notes it for handlers and limits, and renews a browser's session that is in use.
+pub(super) async fn identify(
+    State(gateway): State<SharedGateway>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let identity = identity_of(&gateway, request.headers(), request.uri()).await;
+    let peer = request
+        .extensions()
+        .get::<ConnectInfo<SocketAddr>>()
+        .map(|ConnectInfo(address)| address.ip());
+    let client = match &identity {
+        Identity::Known(caller) => Client::Person(caller.actor().id),
+        Identity::Nobody | Identity::Refused(_) => Client::of_address(peer),
+    };
+    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(identity.clone());
+    let mut response = next.run(request).await;
+    if let Identity::Known(caller) = identity
+        && caller.by_cookie
+        && gateway.tokens.is_ageing(&caller.bearer)
+    {
+        session_cookie::renew(&gateway, &caller.bearer, response.headers_mut());
+    }
+    response
+}
+
+async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::http::Uri) -> Identity {
+    let (token, by_cookie) = match headers.get(AUTHORIZATION) {
+        Some(value) => match value.to_str().ok().and_then(bearer_token) {
+            Some(token) => (token.to_owned(), false),
+            None => return Identity::Refused(TokenRefusal::Invalid),
+        },
+        None => match session_cookie::token(headers) {
+            Some(token) => (token, true),
+            None => return Identity::Nobody,
+        },
+    };
+    match gateway.tokens.verify(&token).await {
+        Ok(bearer) => {
+            let origin = Origin::of(headers, uri, gateway.https);
+            Identity::Known(Caller {
+                bearer,
+                by_cookie,
+                origin,
+            })
+        }
+        Err(refusal) => Identity::Refused(refusal),
+    }
+}
+
+/// The token of `Bearer <token>`; the scheme's case does not matter (RFC 9110, section 11.1).
+fn bearer_token(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,213 @@
+//! The browser's way in and out: plain forms, so that it works before any script has loaded.
+//!
+//! The answer is always a redirect to a page of ours: on success with a session cookie, otherwise to the start page with
+//! the code of a problem, which the page puts into words. Forms are taken from our own pages only: another site could
+//! otherwise sign its visitors in as somebody they are not.
+
+use std::time::Duration;
+
+use axum::{
+    Extension, Form, Router,
+    extract::{FromRequest, Request, State},
+    http::{
+        HeaderValue, StatusCode,
+        header::{LOCATION, SET_COOKIE},
+    },
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use domain::wire::{OpenWorkspace, Template};
+use serde::{Deserialize, de::DeserializeOwned};
+
+use super::{
+    SharedGateway,
+    limits::{COST_OF_JOINING, COST_OF_OPENING, Client},
+    origin::Origin,
+    session_cookie,
+};
+use crate::command::{Admission, AdmissionError};
+
+/// What the paths of this module begin with.
+pub(super) const PREFIX: &str = "/session/";
+/// Where people are sent who are in.
+const INSIDE: &str = "/shop";
+/// Who opens a workspace without giving a name.
+const UNNAMED: &str = "Educator";
+
+/// The routes; an answer that takes longer than `most` is given up.
+pub(super) fn router(most: Duration) -> Router<SharedGateway> {
+    let within = move |request: Request, next: Next| async move {
+        let answer = tokio::time::timeout(most, next.run(request)).await;
+        answer.unwrap_or_else(|_| refusal("unavailable", None))
+    };
+    Router::new()
+        .route("/session/open", post(open))
+        .route("/session/join", post(join))
+        .route("/session/leave", post(leave))
+        .route_layer(from_fn(within))
+}
+
+#[derive(Debug, Deserialize)]
+struct OpenForm {
+    #[serde(default)]
+    display_name: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    template: Option<Template>,
+}
+
+#[derive(Debug, Deserialize)]
+struct JoinForm {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    display_name: String,
+}
+
+async fn open(
+    State(gateway): State<SharedGateway>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    let Some(form) = form::<OpenForm>(&gateway, request).await else {
+        return refusal("invalid", None);
+    };
+    if gateway.rate.charge(client, COST_OF_OPENING).is_err() {
+        return refusal("rate-limited", None);
+    }
+    let display_name = given(&form.display_name).unwrap_or(UNNAMED);
+    let wanted = OpenWorkspace {
+        template: form.template.unwrap_or(Template::Shop),
+        shards: None,
+        name: given(&form.name).map(str::to_owned),
+    };
+    match gateway.workspaces.open(&wanted, display_name).await {
+        Ok(admission) => admitted(&gateway, &admission),
+        Err(error) => refusal(code_of(&error), None),
+    }
+}
+
+async fn join(
+    State(gateway): State<SharedGateway>,
+    Extension(client): Extension<Client>,
+    request: Request,
+) -> Response {
+    let Some(form) = form::<JoinForm>(&gateway, request).await else {
+        return refusal("invalid", None);
+    };
+    if gateway.rate.charge(client, COST_OF_JOINING).is_err() {
+        return refusal("rate-limited", Some(&form.code));
+    }
+    match gateway.workspaces.join(&form.code, &form.display_name).await {
+        Ok(admission) => admitted(&gateway, &admission),
+        Err(error) => refusal(code_of(&error), Some(&form.code)),
+    }
+}
+
+async fn leave(State(gateway): State<SharedGateway>, request: Request) -> Response {
+    if !comes_from_here(&gateway, &request) {
+        return refusal("invalid", None);
+    }
+    let mut response = see_other("/");
+    if let Some(cookie) = session_cookie::end(&gateway) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// The form of a request from our own pages.
+async fn form<T: DeserializeOwned>(gateway: &SharedGateway, request: Request) -> Option<T> {
+    if !comes_from_here(gateway, &request) {
+        return None;
+    }
+    Form::<T>::from_request(request, gateway)
+        .await
+        .ok()
+        .map(|Form(form)| form)
+}
+
+/// A sender that says nothing is no browser with a page of another site open.
+fn comes_from_here(gateway: &SharedGateway, request: &Request) -> bool {
+    Origin::of(request.headers(), request.uri(), gateway.https) != Origin::Foreign
+}
+
+fn given(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+fn admitted(gateway: &SharedGateway, admission: &Admission) -> Response {
+    match session_cookie::begin(gateway, admission.workspace.id, &admission.actor) {
+        Ok(cookie) => {
+            let mut response = see_other(INSIDE);
+            response.headers_mut().append(SET_COOKIE, cookie);
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "a session could not be begun");
+            refusal("unavailable", None)
+        }
+    }
+}
+
+/// The code by which the start page knows what to say.
+fn code_of(error: &AdmissionError) -> &'static str {
+    match error {
+        AdmissionError::UnknownCode => "unknown-code",
+        AdmissionError::Invalid(rejection) => {
+            let is_about = |field: &str| {
+                rejection
+                    .violations
+                    .iter()
+                    .any(|violation| violation.field == field)
+            };
+            if is_about("display_name") {
+                "display-name"
+            } else if is_about("code") {
+                "unknown-code"
+            } else {
+                "invalid"
+            }
+        }
+        AdmissionError::Template(_) | AdmissionError::Store(_) => {
+            tracing::error!(%error, "nobody could be let in");
+            "unavailable"
+        }
+    }
+}
+
+/// Back to the start page, with what was typed as the join code so that it need not be typed again.
+pub(super) fn refusal(problem: &str, typed_code: Option<&str>) -> Response {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("problem", problem);
+    if let Some(code) = typed_code {
+        let short: String = code.chars().take(40).collect();
+        query.append_pair("code", &short);
+    }
+    see_other(&format!("/?{}", query.finish()))
+}
+
+fn see_other(path: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    // Paths are ours, and what is typed is encoded: it is always a header value.
+    if let Ok(path) = HeaderValue::from_str(path) {
+        response.headers_mut().insert(LOCATION, path);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_typed_cannot_leave_the_query() {
+        let response = refusal("unknown-code", Some("//evil.test\r\nSet-Cookie: a=b&problem=x"));
+        let location = response.headers()[LOCATION].to_str().unwrap();
+        assert_eq!(
+            location,
+            "/?problem=unknown-code&code=%2F%2Fevil.test%0D%0ASet-Cookie%3A+a%3Db%26problem%3Dx"
+        );
+    }
+}

@@ -1,0 +1,139 @@
+//! A JSON body: of the right type, not too large, and where a field does not fit, the answer names it.
+
+use axum::{
+    body::Bytes,
+    extract::{
+        FromRequest, Request,
+        rejection::{BytesRejection, FailedToBufferBody},
+    },
+    http::{HeaderMap, header::CONTENT_TYPE},
+};
+use serde::de::DeserializeOwned;
+
+use super::problem::{ApiProblem, Kind};
+
+/// The body of a request, read as a `T`.
+#[derive(Debug)]
+pub(super) struct JsonBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiProblem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiProblem> {
+        if !says_json(request.headers()) {
+            let detail = "send the body as Content-Type: application/json";
+            return Err(ApiProblem::new(Kind::UnsupportedMediaType, detail));
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| match rejection {
+                BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+                    ApiProblem::new(Kind::TooLarge, "the body is larger than this server takes")
+                }
+                _ => ApiProblem::new(Kind::Malformed, "the body could not be read to its end"),
+            })?;
+        parse(&bytes).map(Self)
+    }
+}
+
+/// Reads JSON, and names the field that does not fit.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        // Without a path it is about the whole: not JSON at all, or a field that is missing, which the cause names.
+        match path.as_str() {
+            "." => whole(&cause),
+            _ if cause.is_syntax() || cause.is_eof() => whole(&cause),
+            _ => ApiProblem::field(path, cause.to_string()),
+        }
+    })?;
+    deserializer.end().map_err(|error| whole(&error))?;
+    Ok(value)
+}
+
+/// The cause names a field in back quotes where one is missing.
+fn whole(cause: &serde_json::Error) -> ApiProblem {
+    let text = cause.to_string();
+    let missing = text
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.split_once('`'));
+    match missing {
+        Some((field, _)) => ApiProblem::field(field, "is missing"),
+        None => ApiProblem::new(
+            Kind::Malformed,
+            format!("the body is not the JSON that is expected: {text}"),
+        ),
+    }
+}
+
+fn says_json(headers: &HeaderMap) -> bool {
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .map(str::trim)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    media_type == "application/json"
+        || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::wire::{CommandRequest, OpenWorkspace};
+
+    use super::*;
+
+    fn refusal(json: &str) -> (Vec<String>, String) {
+        let problem = parse::<CommandRequest>(json.as_bytes())
+            .unwrap_err()
+            .into_problem();
+        assert_eq!(problem.status, 400);
+        (
+            problem
+                .violations
+                .into_iter()
+                .map(|violation| violation.field)
+                .collect(),
+            problem.detail,
+        )
+    }
+
+    #[test]
+    fn the_field_that_does_not_fit_is_named() {
+        assert_eq!(refusal(r#"{"type":1,"stream":"order-1","data":{}}"#).0, ["type"]);
+        assert_eq!(refusal(r#"{"stream":"order-1","data":{}}"#).0, ["type"]);
+        assert_eq!(
+            refusal(r#"{"type":"A","stream":"order-1","data":{},"correlation_id":"x"}"#).0,
+            ["correlation_id"]
+        );
+        assert_eq!(
+            refusal(r#"{"type":"A","stream":"order-1","data":{},"datum":1}"#).0,
+            ["datum"]
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_with_its_place() {
+        for text in ["", "{", "[]x", "nonsense", "{\"type\":\"A\",}"] {
+            let (fields, detail) = refusal(text);
+            assert!(fields.is_empty() && detail.contains("line 1"), "{text}: {detail}");
+        }
+        assert!(parse::<OpenWorkspace>(b"{\"template\":\"shop\"} {}").is_err());
+    }
+
+    #[test]
+    fn json_has_its_media_type() {
+        let says =
+            |value: &'static str| says_json(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
+        assert!(
+            says("application/json")
+                && says("application/json; charset=utf-8")
+                && says("application/merge+json")
+        );
+        assert!(!says("text/plain") && !says("application/x-www-form-urlencoded"));
+        assert!(!says_json(&HeaderMap::new()));
+    }
+}

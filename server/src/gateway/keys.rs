@@ -1,0 +1,282 @@
+//! The signing keys: Ed25519, one PEM file each in a folder that only the server's user may enter.
+//!
+//! The first start makes one. To rotate, put another beside it, named so that it sorts last: the last signs, all verify,
+//! and a key that is taken away ends its tokens. A key that others may read, or that cannot be read, stops the start
+//! with a sentence that says which.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use ed25519_dalek::{
+    SigningKey,
+    pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding},
+};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey,
+    jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash},
+};
+use rand::TryRngCore as _;
+
+use crate::clock::Clock;
+
+/// Why there are no keys to work with.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The folder or a file cannot be read or written.
+    #[error("the signing key {path} cannot be used: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else could read it, and so sign tokens.
+    #[error("the signing key {path} may be read by others; please run: chmod {wanted} {path}")]
+    TooOpen {
+        /// Which.
+        path: PathBuf,
+        /// The mode it must have.
+        wanted: &'static str,
+    },
+    /// It is not what it should be.
+    #[error("{path} is not an Ed25519 private key in PKCS#8 PEM")]
+    Malformed {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The machine gave no random bytes, or a key could not be written down.
+    #[error("a signing key cannot be made: {0}")]
+    Make(String),
+}
+
+/// The keys that sign and verify.
+pub struct KeyRing {
+    signing: EncodingKey,
+    signing_id: String,
+    verifying: HashMap<String, DecodingKey>,
+    public: JwkSet,
+}
+
+impl std::fmt::Debug for KeyRing {
+    /// Never the keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KeyRing")
+            .field("signing_id", &self.signing_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KeyRing {
+    /// The keys of a folder; makes the folder, and a first key in it, where there is none.
+    pub fn open(folder: &Path, clock: &dyn Clock) -> Result<Self, KeyError> {
+        make_folder(folder)?;
+        let mut files = pem_files(folder)?;
+        if files.is_empty() {
+            // Ids of this kind sort by time, and so do the files that carry them.
+            let file = folder.join(format!("{}.pem", clock.new_id()));
+            make_key(&file)?;
+            files.push(file);
+        }
+        let keys = files
+            .iter()
+            .map(|file| read_key(file))
+            .collect::<Result<Vec<_>, _>>()?;
+        Self::of(&keys).map_err(|error| KeyError::Make(error.to_string()))
+    }
+
+    /// The last of the keys signs.
+    fn of(keys: &[SigningKey]) -> Result<Self, Box<dyn std::error::Error>> {
+        let mut verifying = HashMap::new();
+        let mut public = JwkSet { keys: Vec::new() };
+        let mut signing = None;
+        for key in keys {
+            let decoding = DecodingKey::from_ed_der(key.verifying_key().as_bytes());
+            let mut jwk = Jwk::from_decoding_key(&decoding, Some(Algorithm::EdDSA))?;
+            let id = jwk.thumbprint(ThumbprintHash::SHA256)?;
+            jwk.common.key_id = Some(id.clone());
+            jwk.common.public_key_use = Some(PublicKeyUse::Signature);
+            public.keys.push(jwk);
+            verifying.insert(id.clone(), decoding);
+            signing = Some((EncodingKey::from_ed_der(key.to_pkcs8_der()?.as_bytes()), id));
+        }
+        let (signing, signing_id) = signing.ok_or("there is no key")?;
+        Ok(Self {
+            signing,
+            signing_id,
+            verifying,
+            public,
+        })
+    }
+
+    /// The key that signs, and its id.
+    pub(super) fn signing(&self) -> (&EncodingKey, &str) {
+        (&self.signing, &self.signing_id)
+    }
+
+    /// The key of an id.
+    pub(super) fn verifying(&self, id: &str) -> Option<&DecodingKey> {
+        self.verifying.get(id)
+    }
+
+    /// The public halves, as `/.well-known/jwks.json` tells them.
+    pub fn public(&self) -> &JwkSet {
+        &self.public
+    }
+}
+
+fn file_error(path: &Path) -> impl FnOnce(io::Error) -> KeyError {
+    let path = path.to_owned();
+    |source| KeyError::File { path, source }
+}
+
+#[cfg(unix)]
+fn make_folder(folder: &Path) -> Result<(), KeyError> {
+    use std::os::unix::fs::DirBuilderExt as _;
+
+    if folder.is_dir() {
+        return refuse_open(folder, "700");
+    }
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(file_error(folder))
+}
+
+#[cfg(not(unix))]
+fn make_folder(folder: &Path) -> Result<(), KeyError> {
+    fs::create_dir_all(folder).map_err(file_error(folder))
+}
+
+#[cfg(unix)]
+fn refuse_open(path: &Path, wanted: &'static str) -> Result<(), KeyError> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let mode = fs::metadata(path).map_err(file_error(path))?.permissions().mode();
+    if mode & 0o077 == 0 {
+        Ok(())
+    } else {
+        Err(KeyError::TooOpen {
+            path: path.to_owned(),
+            wanted,
+        })
+    }
+}
+
+#[cfg(not(unix))]
+fn refuse_open(_path: &Path, _wanted: &'static str) -> Result<(), KeyError> {
+    Ok(())
+}
+
+fn pem_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(file_error(folder))? {
+        let path = entry.map_err(file_error(folder))?.path();
+        if path.extension().is_some_and(|extension| extension == "pem") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_key(file: &Path) -> Result<SigningKey, KeyError> {
+    refuse_open(file, "600")?;
+    let pem = fs::read_to_string(file).map_err(file_error(file))?;
+    SigningKey::from_pkcs8_pem(&pem).map_err(|_| KeyError::Malformed {
+        path: file.to_owned(),
+    })
+}
+
+fn make_key(file: &Path) -> Result<(), KeyError> {
+    use io::Write as _;
+
+    let mut seed = [0; 32];
+    rand::rngs::OsRng
+        .try_fill_bytes(&mut seed)
+        .map_err(|error| KeyError::Make(error.to_string()))?;
+    let pem = SigningKey::from_bytes(&seed)
+        .to_pkcs8_pem(LineEnding::LF)
+        .map_err(|error| KeyError::Make(error.to_string()))?;
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut opened = options.open(file).map_err(file_error(file))?;
+    opened
+        .write_all(pem.as_bytes())
+        .and_then(|()| opened.sync_all())
+        .map_err(file_error(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn open(folder: &Path) -> Result<KeyRing, KeyError> {
+        KeyRing::open(&folder.join("keys"), &SystemClock)
+    }
+
+    #[test]
+    fn the_first_start_makes_a_key_and_the_next_finds_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = open(folder.path()).unwrap();
+        let second = open(folder.path()).unwrap();
+        assert_eq!(first.signing().1, second.signing().1);
+        assert_eq!(first.public(), second.public());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_may_read_a_key() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path()).unwrap();
+        let keys = folder.path().join("keys");
+        let file = pem_files(&keys).unwrap().remove(0);
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&keys), mode(&file)), (0o700, 0o600));
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
+        let refusal = open(folder.path()).unwrap_err().to_string();
+        assert!(refusal.contains("chmod 600"), "{refusal}");
+    }
+
+    #[test]
+    fn what_is_not_a_key_is_refused_by_its_name() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path()).unwrap();
+        let file = pem_files(&folder.path().join("keys")).unwrap().remove(0);
+        fs::write(&file, "-----BEGIN NOTHING-----").unwrap();
+        assert!(matches!(open(folder.path()), Err(KeyError::Malformed { path }) if path == file));
+    }
+
+    #[test]
+    fn the_newest_key_signs_and_all_verify() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = open(folder.path()).unwrap();
+        make_key(&folder.path().join("keys/zz.pem")).unwrap();
+        let after = open(folder.path()).unwrap();
+        assert_ne!(before.signing().1, after.signing().1);
+        assert!(after.verifying(before.signing().1).is_some());
+        assert_eq!(after.public().keys.len(), 2);
+    }
+
+    #[test]
+    fn nothing_of_a_private_key_is_published_or_printed() {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = open(folder.path()).unwrap();
+        let public = serde_json::to_value(keys.public()).unwrap();
+        let key = public["keys"][0].as_object().unwrap();
+        assert_eq!(
+            (&key["kty"], &key["crv"], &key["alg"]),
+            (&"OKP".into(), &"Ed25519".into(), &"EdDSA".into())
+        );
+        assert!(!key.contains_key("d"));
+        assert_eq!(key["kid"], keys.signing().1);
+    }
+}

@@ -1,0 +1,147 @@
+//! How much one client may ask for, and how long an answer may take.
+//!
+//! The rate is a token bucket (GCRA) for each person, or for each address where nobody signed in. What costs much more
+//! than a request, or would let somebody guess, is charged as several.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU32,
+    time::Duration,
+};
+
+use axum::{
+    extract::{Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock as _, DefaultClock},
+};
+use uuid::Uuid;
+
+use super::{
+    SharedGateway, entry,
+    problem::{ApiProblem, Kind},
+};
+
+/// What opening a workspace counts as: its template is dozens of commands.
+pub(super) const COST_OF_OPENING: u32 = 60;
+/// What joining counts as: a join code is short, and must not be found by trying.
+pub(super) const COST_OF_JOINING: u32 = 20;
+
+/// Whose requests are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Client {
+    /// Whoever the token names.
+    Person(Uuid),
+    /// An address, or the 64 bits of an IPv6 address that one household has.
+    Address(IpAddr),
+}
+
+impl Client {
+    /// The client of a connection.
+    pub(super) fn of_address(address: Option<IpAddr>) -> Self {
+        Self::Address(match address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
+            IpAddr::V6(v6) => match v6.to_ipv4_mapped() {
+                Some(v4) => IpAddr::V4(v4),
+                None => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+            },
+            v4 @ IpAddr::V4(_) => v4,
+        })
+    }
+}
+
+/// Counts requests.
+#[derive(Debug)]
+pub(super) struct RateLimit(Option<(DefaultKeyedRateLimiter<Client>, NonZeroU32)>);
+
+impl RateLimit {
+    /// So many a minute; `None` is no limit.
+    pub(super) fn new(per_minute: Option<NonZeroU32>) -> Self {
+        Self(per_minute.map(|count| (RateLimiter::keyed(Quota::per_minute(count)), count)))
+    }
+
+    /// Counts something that costs as much as `cost` requests.
+    pub(super) fn charge(&self, client: Client, cost: u32) -> Result<(), ApiProblem> {
+        let (Some((limiter, most)), Some(cost)) = (&self.0, NonZeroU32::new(cost)) else {
+            return Ok(());
+        };
+        // A small limit must not make dear things impossible.
+        match limiter.check_key_n(&client, cost.min(*most)) {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(until)) => {
+                let wait = until.wait_time_from(DefaultClock::default().now());
+                Err(ApiProblem::rate_limited(wait.as_secs().saturating_add(1)))
+            }
+        }
+    }
+
+    /// Forgets those who have not asked for a while.
+    pub(super) fn forget_idle(&self) {
+        if let Some((limiter, _)) = &self.0 {
+            limiter.retain_recent();
+        }
+    }
+}
+
+/// Counts a request, and refuses one too many.
+pub(super) async fn rate(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
+    let client = request
+        .extensions()
+        .get::<Client>()
+        .copied()
+        .unwrap_or(Client::of_address(None));
+    match gateway.rate.charge(client, 1) {
+        Ok(()) => next.run(request).await,
+        Err(_) if request.uri().path().starts_with(entry::PREFIX) => entry::refusal("rate-limited", None),
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Gives up on an answer that takes longer than `most`.
+pub(super) async fn within(most: Duration, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(most, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => ApiProblem::new(
+            Kind::TimedOut,
+            format!("no answer within {} ms", most.as_millis()),
+        )
+        .into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_has_its_own_count() {
+        let rate = RateLimit::new(NonZeroU32::new(3));
+        let [one, two] = [
+            Client::Person(Uuid::from_u128(1)),
+            Client::Person(Uuid::from_u128(2)),
+        ];
+        for _ in 0..3 {
+            rate.charge(one, 1).unwrap();
+        }
+        assert_eq!(rate.charge(one, 1).unwrap_err().into_problem().status, 429);
+        rate.charge(two, 1).unwrap();
+    }
+
+    #[test]
+    fn dear_things_stay_possible_under_a_small_limit() {
+        let rate = RateLimit::new(NonZeroU32::new(3));
+        let client = Client::of_address(None);
+        rate.charge(client, COST_OF_OPENING).unwrap();
+        assert!(rate.charge(client, 1).is_err());
+    }
+
+    #[test]
+    fn a_household_is_one_client() {
+        let of = |text: &str| Client::of_address(Some(text.parse().unwrap()));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff"));
+        assert_ne!(of("2001:db8:0:1::1"), of("2001:db8::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    }
+}

@@ -1,0 +1,60 @@
+//! What operators and load balancers ask: is it alive, is it ready, with which keys does it sign.
+
+use std::time::Duration;
+
+use axum::{Json, extract::State, http::StatusCode};
+use jsonwebtoken::jwk::JwkSet;
+use serde::Serialize;
+
+use super::SharedGateway;
+
+/// How often old entries of limits and metrics are forgotten.
+const UPKEEP: Duration = Duration::from_secs(10);
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn alive() -> &'static str {
+    "alive"
+}
+
+/// Whether the server may be sent requests, and what is not ready.
+#[derive(Debug, Serialize)]
+pub(super) struct Readiness {
+    ready: bool,
+    waiting_for: Vec<String>,
+}
+
+/// `GET /readyz`: 200, or 503 with what is not ready.
+pub(super) async fn ready(State(gateway): State<SharedGateway>) -> (StatusCode, Json<Readiness>) {
+    let mut waiting_for = gateway.read_side.complaints().await;
+    if let Err(error) = gateway.events.ping().await {
+        waiting_for.push(error.to_string());
+    }
+    if gateway.stopping.is_cancelled() {
+        waiting_for.push("the server is stopping".to_owned());
+    }
+    let ready = waiting_for.is_empty();
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (status, Json(Readiness { ready, waiting_for }))
+}
+
+/// `GET /.well-known/jwks.json`: the public keys, so that others can verify our tokens.
+pub(super) async fn public_keys(State(gateway): State<SharedGateway>) -> Json<JwkSet> {
+    Json(gateway.tokens.keys().public().clone())
+}
+
+/// Forgets what is old, until the server stops.
+pub(super) async fn upkeep(gateway: SharedGateway) {
+    while gateway
+        .stopping
+        .run_until_cancelled(tokio::time::sleep(UPKEEP))
+        .await
+        .is_some()
+    {
+        gateway.metrics.run_upkeep();
+        gateway.rate.forget_idle();
+    }
+}

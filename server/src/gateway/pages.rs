@@ -1,0 +1,220 @@
+//! The pages: every path that is nothing else is rendered by the application, complete, before it is sent.
+//!
+//! A page is rendered with the rights of its session, through the same questions that the API answers. Its inline
+//! scripts carry a nonce that only this answer's policy names. What the application says about its status is the
+//! answer's status; a path that it does not know is 404.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU16, Ordering},
+};
+
+use app::{
+    AssetNames, StatusSetter, Theme,
+    backend::{Backend, ListingQuery, SharedBackend},
+};
+use async_trait::async_trait;
+use axum::{
+    Extension, Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_SECURITY_POLICY},
+    middleware::from_fn,
+    response::{IntoResponse, Response},
+    routing::{any, get},
+};
+use axum_extra::extract::cookie::CookieJar;
+use domain::wire::{DocumentAnswer, EventPage, ListingAnswer, Page, Problem, SessionInfo, StreamInfo};
+use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce};
+use serde_json::Value;
+
+use super::{
+    SharedGateway,
+    api::{session_info, stream_page, streams_page},
+    assets,
+    auth::{Caller, Identity},
+    headers, limits, observe,
+    problem::{ApiProblem, Kind},
+};
+use crate::{event_store::Direction, query::ListingRequest};
+
+/// Entries of a page of the log, as the application shows it.
+const LOG_PAGE: u32 = 50;
+
+/// A route for each page that the application has, and the application's own answer to every other path.
+pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
+    let most = gateway.limits.request_timeout();
+    // The routes are found by rendering once, for nobody. This also begins Leptos's executor, which rendering needs.
+    let nobody: SharedBackend = Arc::new(SessionBackend {
+        gateway: Arc::clone(gateway),
+        caller: None,
+        session: None,
+    });
+    let context = move || provide_context(Arc::clone(&nobody));
+    let (routes, _) =
+        leptos_axum::generate_route_list_with_exclusions_and_ssg_and_context(app::App, None, context);
+    let mut router = Router::new();
+    for route in &routes {
+        router = router.route(route.path(), get(page));
+    }
+    router
+        .fallback(any(unknown_page))
+        .layer(from_fn(move |request, next| limits::within(most, request, next)))
+}
+
+async fn page(
+    State(gateway): State<SharedGateway>,
+    Extension(identity): Extension<Identity>,
+    request: Request,
+) -> Response {
+    render(gateway, identity, request, StatusCode::OK).await
+}
+
+async fn unknown_page(
+    State(gateway): State<SharedGateway>,
+    Extension(identity): Extension<Identity>,
+    request: Request,
+) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        render(gateway, identity, request, StatusCode::NOT_FOUND).await
+    } else {
+        observe::method_not_allowed(request.method().clone())
+            .await
+            .into_response()
+    }
+}
+
+async fn render(
+    gateway: SharedGateway,
+    identity: Identity,
+    request: Request,
+    status: StatusCode,
+) -> Response {
+    // Whose session is over sees what somebody sees who has none.
+    let caller = match identity {
+        Identity::Known(caller) => Some(caller),
+        Identity::Refused(_) | Identity::Nobody => None,
+    };
+    let session = match &caller {
+        Some(caller) => session_info(&gateway, caller).await.ok(),
+        None => None,
+    };
+    let theme = theme_of(request.headers());
+    let backend: SharedBackend = Arc::new(SessionBackend {
+        gateway,
+        caller,
+        session,
+    });
+    let nonce = Nonce::new();
+    let policy = HeaderValue::try_from(headers::page_policy(&nonce)).map_err(ApiProblem::internal);
+    let said = Arc::new(AtomicU16::new(status.as_u16()));
+    let setter = {
+        let said = Arc::clone(&said);
+        StatusSetter(Arc::new(move |status| said.store(status, Ordering::Relaxed)))
+    };
+    let context = move || {
+        // In place of the one that leptos_axum made: this one is in the policy.
+        provide_context(nonce.clone());
+        provide_context(Arc::clone(&backend));
+        provide_context(theme);
+        provide_context(setter.clone());
+    };
+    let handler = leptos_axum::render_app_async_with_context(context, shell);
+    let mut response = handler(request).await;
+    match policy {
+        Ok(policy) => response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy),
+        Err(problem) => return problem.into_response(),
+    };
+    // A redirect of the application stays one.
+    if response.status() == StatusCode::OK {
+        *response.status_mut() = StatusCode::from_u16(said.load(Ordering::Relaxed)).unwrap_or(status);
+    }
+    response
+}
+
+fn shell() -> impl leptos::IntoView {
+    let assets::Manifest { js, wasm, css, .. } = assets::manifest().clone();
+    let options = LeptosOptions::builder().output_name("foldline").build();
+    app::shell(options, AssetNames { js, wasm, css })
+}
+
+fn theme_of(headers: &HeaderMap) -> Theme {
+    CookieJar::from_headers(headers)
+        .get(app::THEME_COOKIE)
+        .map(|cookie| Theme::from_cookie(cookie.value()))
+        .unwrap_or_default()
+}
+
+/// What a page may ask, with the rights of its session.
+struct SessionBackend {
+    gateway: SharedGateway,
+    caller: Option<Caller>,
+    session: Option<SessionInfo>,
+}
+
+impl SessionBackend {
+    fn caller(&self) -> Result<&Caller, Problem> {
+        self.caller
+            .as_ref()
+            .ok_or_else(|| ApiProblem::new(Kind::Unauthenticated, "nobody is signed in").into_problem())
+    }
+}
+
+#[async_trait]
+impl Backend for SessionBackend {
+    fn session(&self) -> Option<SessionInfo> {
+        self.session.clone()
+    }
+
+    async fn document(&self, view: &str, key: &str) -> Result<DocumentAnswer<Value>, Problem> {
+        let caller = self.caller()?;
+        let queries = &self.gateway.queries;
+        let answer = queries
+            .document(caller.workspace(), caller.actor(), view, key, None)
+            .await;
+        parsed(&answer.map_err(|error| error.problem())?)
+    }
+
+    async fn listing(&self, query: &ListingQuery) -> Result<ListingAnswer<Value>, Problem> {
+        let caller = self.caller()?;
+        let request = ListingRequest {
+            view: query.view.clone(),
+            listing: Some(query.listing.clone()),
+            group: Some(query.group.clone()),
+            order: query.order,
+            limit: Some(query.limit),
+            cursor: query.cursor.clone(),
+        };
+        let answer = self
+            .gateway
+            .queries
+            .listing(caller.workspace(), caller.actor(), request, None)
+            .await;
+        parsed(&answer.map_err(|error| error.problem())?)
+    }
+
+    async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem> {
+        streams_page(&self.gateway, self.caller()?, prefix, cursor, LOG_PAGE)
+            .await
+            .map_err(ApiProblem::into_problem)
+    }
+
+    async fn stream(&self, stream: &str, from: u64) -> Result<EventPage, Problem> {
+        stream_page(
+            &self.gateway,
+            self.caller()?,
+            stream,
+            from,
+            Direction::Forwards,
+            LOG_PAGE,
+        )
+        .await
+        .map_err(ApiProblem::into_problem)
+    }
+}
+
+/// The server passes documents on without reading them; a page reads them.
+fn parsed<T: serde::de::DeserializeOwned>(answer: &impl serde::Serialize) -> Result<T, Problem> {
+    serde_json::to_vec(answer)
+        .and_then(|json| serde_json::from_slice(&json))
+        .map_err(|error| ApiProblem::internal(error).into_problem())
+}

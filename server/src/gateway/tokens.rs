@@ -1,0 +1,318 @@
+//! Access tokens: JWTs that say who acts, in which workspace, in which role, and until when.
+//!
+//! The algorithm is pinned to EdDSA; whatever else a token's header asks for is refused. Expiry is judged by the
+//! [`Clock`](crate::clock::Clock). A token that was verified once is remembered by its digest until it expires, because
+//! a signature costs more than all else that the gateway does with a request.
+
+use std::sync::Arc;
+
+use domain::{
+    access::{Actor, Role},
+    id::WorkspaceId,
+    timestamp::Timestamp,
+};
+use jsonwebtoken::{Algorithm, Header, Validation};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::keys::KeyRing;
+use crate::clock::SharedClock;
+
+/// How long a token of a sandbox is good for, in seconds.
+pub const TTL_SECONDS: u64 = 12 * 60 * 60;
+/// How far two machines' clocks may differ, in seconds.
+const LEEWAY_SECONDS: u64 = 5;
+const ISSUER: &str = "foldline";
+const AUDIENCE: &str = "foldline-api";
+/// Longer is no token of ours.
+const MAX_TOKEN_BYTES: usize = 4_096;
+const REMEMBERED_TOKENS: u64 = 20_000;
+
+/// What a token says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: Uuid,
+    ws: WorkspaceId,
+    role: Role,
+    name: String,
+    iat: u64,
+    exp: u64,
+    jti: Uuid,
+}
+
+/// Somebody whose token was verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// The workspace that the token is for.
+    pub workspace: WorkspaceId,
+    /// Who acts.
+    pub actor: Actor,
+    /// When the token was made, in seconds since 1970.
+    pub issued_at: u64,
+    /// When it ends, in seconds since 1970.
+    pub expires_at: u64,
+}
+
+/// Why a token is worth nothing. The reasons are few on purpose: a forger learns nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefusal {
+    /// It was good once.
+    #[error("the access token has expired; open or join the workspace again")]
+    Expired,
+    /// Everything else.
+    #[error("the access token is not one of this server")]
+    Invalid,
+}
+
+/// Makes and verifies tokens.
+#[derive(Debug, Clone)]
+pub struct Tokens {
+    keys: Arc<KeyRing>,
+    clock: SharedClock,
+    validation: Arc<Validation>,
+    verified: moka::future::Cache<[u8; 32], Arc<Bearer>>,
+}
+
+impl Tokens {
+    /// Tokens of these keys, by this clock.
+    pub fn new(keys: Arc<KeyRing>, clock: SharedClock) -> Self {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[ISSUER]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        // The library would ask the machine; the clock is asked below.
+        validation.validate_exp = false;
+        Self {
+            keys,
+            clock,
+            validation: Arc::new(validation),
+            verified: moka::future::Cache::new(REMEMBERED_TOKENS),
+        }
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    /// A token for an actor, good for `ttl` seconds from now.
+    pub fn issue(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        ttl: u64,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        let now = seconds(self.clock.now());
+        let (key, key_id) = self.keys.signing();
+        let header = Header {
+            kid: Some(key_id.to_owned()),
+            ..Header::new(Algorithm::EdDSA)
+        };
+        let claims = Claims {
+            iss: ISSUER.to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: actor.id,
+            ws: workspace,
+            role: actor.role,
+            name: actor.name.clone(),
+            iat: now,
+            exp: now.saturating_add(ttl),
+            jti: self.clock.new_id(),
+        };
+        jsonwebtoken::encode(&header, &claims, key)
+    }
+
+    /// Who a token speaks for.
+    pub async fn verify(&self, token: &str) -> Result<Arc<Bearer>, TokenRefusal> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenRefusal::Invalid);
+        }
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        let bearer = match self.verified.get(&digest).await {
+            Some(bearer) => bearer,
+            None => {
+                let bearer = Arc::new(self.decode(token)?);
+                self.verified.insert(digest, Arc::clone(&bearer)).await;
+                bearer
+            }
+        };
+        if self.has_ended(&bearer) {
+            Err(TokenRefusal::Expired)
+        } else {
+            Ok(bearer)
+        }
+    }
+
+    /// Whether a token's time is over.
+    pub fn has_ended(&self, bearer: &Bearer) -> bool {
+        seconds(self.clock.now()) > bearer.expires_at.saturating_add(LEEWAY_SECONDS)
+    }
+
+    /// Whether more than half of a token's time is over.
+    pub fn is_ageing(&self, bearer: &Bearer) -> bool {
+        let half = bearer.issued_at.midpoint(bearer.expires_at);
+        seconds(self.clock.now()) > half
+    }
+
+    /// Seconds until a token ends.
+    pub fn seconds_left(&self, bearer: &Bearer) -> u64 {
+        bearer.expires_at.saturating_sub(seconds(self.clock.now()))
+    }
+
+    fn decode(&self, token: &str) -> Result<Bearer, TokenRefusal> {
+        let invalid = |_| TokenRefusal::Invalid;
+        let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
+        let key = header
+            .kid
+            .as_deref()
+            .and_then(|id| self.keys.verifying(id))
+            .ok_or(TokenRefusal::Invalid)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+            .map_err(invalid)?
+            .claims;
+        // Process managers act without a token; a token with their role was not made by `issue` for anybody.
+        if claims.role == Role::System {
+            return Err(TokenRefusal::Invalid);
+        }
+        Ok(Bearer {
+            workspace: claims.ws,
+            actor: Actor {
+                id: claims.sub,
+                role: claims.role,
+                name: claims.name,
+            },
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+        })
+    }
+}
+
+fn seconds(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millis() / 1_000).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::clock::Clock;
+
+    #[derive(Debug, Default)]
+    struct HandClock(AtomicI64);
+
+    impl HandClock {
+        fn pass(&self, seconds: i64) {
+            self.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for HandClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(1_795_000_000_000_000 + self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    fn tokens(folder: &std::path::Path) -> (Tokens, Arc<HandClock>) {
+        let clock = Arc::new(HandClock::default());
+        let keys = KeyRing::open(folder, &*clock).unwrap();
+        (Tokens::new(Arc::new(keys), clock.clone()), clock)
+    }
+
+    fn folder() -> (tempfile::TempDir, std::path::PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("keys");
+        (folder, keys)
+    }
+
+    fn ada(role: Role) -> Actor {
+        Actor {
+            id: Uuid::from_u128(7),
+            role,
+            name: "Ada".to_owned(),
+        }
+    }
+
+    const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
+
+    #[tokio::test]
+    async fn a_token_says_who_where_and_until_when() {
+        let (_folder, keys) = folder();
+        let (tokens, _) = tokens(&keys);
+        let token = tokens.issue(SHOP, &ada(Role::Student), 60).unwrap();
+        let bearer = tokens.verify(&token).await.unwrap();
+        assert_eq!((bearer.workspace, &bearer.actor), (SHOP, &ada(Role::Student)));
+        assert_eq!(bearer.expires_at - bearer.issued_at, 60);
+    }
+
+    #[tokio::test]
+    async fn a_token_ends_also_when_it_is_remembered() {
+        let (_folder, keys) = folder();
+        let (tokens, clock) = tokens(&keys);
+        let token = tokens.issue(SHOP, &ada(Role::Student), 60).unwrap();
+        tokens.verify(&token).await.unwrap();
+        clock.pass(31);
+        assert!(tokens.is_ageing(&*tokens.verify(&token).await.unwrap()));
+        clock.pass(40);
+        assert_eq!(tokens.verify(&token).await, Err(TokenRefusal::Expired));
+    }
+
+    #[tokio::test]
+    async fn what_is_forged_is_refused() {
+        let (_folder, keys) = folder();
+        let (_other_folder, other_keys) = folder();
+        let (stranger, _) = tokens(&other_keys);
+        let (tokens, _) = tokens(&keys);
+        let token = tokens.issue(SHOP, &ada(Role::Student), 60).unwrap();
+        let [header, claims, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+        let of_a_stranger = stranger.issue(SHOP, &ada(Role::Educator), 60).unwrap();
+        let none = base64_of(br#"{"alg":"none","typ":"JWT"}"#);
+        let hmac = base64_of(br#"{"alg":"HS256","typ":"JWT"}"#);
+        let mut changed = claims.to_owned();
+        changed.replace_range(4..5, if &claims[4..5] == "A" { "B" } else { "A" });
+        for forged in [
+            of_a_stranger,
+            format!("{none}.{claims}."),
+            format!("{none}.{claims}.{signature}"),
+            format!("{hmac}.{claims}.{signature}"),
+            format!("{header}.{changed}.{signature}"),
+            format!("{header}.{claims}."),
+            format!("{header}.{claims}"),
+            "x".repeat(10_000),
+            String::new(),
+        ] {
+            assert_eq!(
+                tokens.verify(&forged).await,
+                Err(TokenRefusal::Invalid),
+                "{forged}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_is_the_system_by_a_token() {
+        let (_folder, keys) = folder();
+        let (tokens, _) = tokens(&keys);
+        let token = tokens.issue(SHOP, &ada(Role::System), 60).unwrap();
+        assert_eq!(tokens.verify(&token).await, Err(TokenRefusal::Invalid));
+    }
+
+    /// URL-safe base64 without padding (RFC 4648, section 5), to write a header by hand.
+    fn base64_of(bytes: &[u8]) -> String {
+        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut text = String::new();
+        for chunk in bytes.chunks(3) {
+            let bits = chunk
+                .iter()
+                .fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte))
+                << (8 * (3 - chunk.len()));
+            for n in 0..=chunk.len() {
+                text.push(char::from(ALPHABET[(bits >> (18 - 6 * n) & 63) as usize]));
+            }
+        }
+        text
+    }
+}

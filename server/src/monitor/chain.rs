@@ -1,0 +1,97 @@
+//! Checks the log of a workspace: that positions and versions run without a gap, that every stream lies where its hash
+//! puts it, and that every event's hash follows from its content and its predecessor's hash.
+
+use std::collections::HashMap;
+
+use domain::{
+    event::{GENESIS_HASH, StoredEvent},
+    id::StreamName,
+};
+
+use crate::event_store::{EventStore, StoreError, Workspace};
+
+/// Events that are read at a time.
+const PAGE: u32 = 500;
+
+/// Follows the log event by event; whoever folds along sees each event once, in the order of its partition.
+#[derive(Debug)]
+pub struct ChainCheck {
+    shards: u32,
+    partition: u32,
+    position: u64,
+    hash: String,
+    versions: HashMap<StreamName, u64>,
+    /// Events seen so far.
+    pub events: u64,
+    /// The first broken link of each partition.
+    pub findings: Vec<String>,
+    broken: bool,
+}
+
+impl ChainCheck {
+    /// Before the first event of a partition.
+    pub fn new(shards: u32, partition: u32) -> Self {
+        Self {
+            shards,
+            partition,
+            position: 0,
+            hash: GENESIS_HASH.to_owned(),
+            versions: HashMap::new(),
+            events: 0,
+            findings: Vec::new(),
+            broken: false,
+        }
+    }
+
+    /// The next event of the partition, as the store gave it.
+    pub fn check(&mut self, event: &StoredEvent) {
+        self.events += 1;
+        if !self.broken
+            && let Some(finding) = self.fault(event)
+        {
+            let Self { partition, .. } = self;
+            let StoredEvent { position, event_id, event_type, stream, .. } = event;
+            self.findings.push(format!(
+                "partition {partition}, position {position}: {event_type} {event_id} on {stream}: {finding}"
+            ));
+            // What follows hangs on this link: naming it once says it all.
+            self.broken = true;
+        }
+        self.position = event.position;
+        self.hash.clone_from(&event.hash);
+        self.versions.insert(event.stream.clone(), event.version);
+    }
+
+    fn fault(&self, event: &StoredEvent) -> Option<String> {
+        let version = self.versions.get(&event.stream).copied().unwrap_or(0);
+        if event.position != self.position + 1 {
+            return Some(format!("position {} was expected", self.position + 1));
+        }
+        if event.version != version + 1 {
+            return Some(format!("version {} was expected, it has {}", version + 1, event.version));
+        }
+        if event.stream.partition(self.shards) != self.partition {
+            return Some(format!("the stream belongs to partition {}", event.stream.partition(self.shards)));
+        }
+        if event.chain_hash(&self.hash) != event.hash {
+            return Some("its hash does not follow from its content and the event before it".to_owned());
+        }
+        None
+    }
+}
+
+/// Reads a partition from its first event on, and hands each page to `seen`.
+pub async fn replay(
+    store: &dyn EventStore,
+    workspace: &Workspace,
+    partition: u32,
+    mut seen: impl FnMut(&[StoredEvent]),
+) -> Result<(), StoreError> {
+    let mut after = 0;
+    loop {
+        let page = store.read_partition(workspace.id, partition, after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.position;
+        seen(&page);
+    }
+}

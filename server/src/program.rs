@@ -1,0 +1,152 @@
+//! What the binary does: reads its settings, begins the log, and carries out one subcommand.
+
+use std::{ffi::OsString, io::Write as _, process::ExitCode, sync::Arc};
+
+use domain::access::Actor;
+use tokio::signal;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    Foldline,
+    clock::{SharedClock, SystemClock},
+    gateway::{keys::KeyRing, tokens::Tokens},
+    event_store::SqliteEventStore,
+    monitor::{
+        tail::{self, Remote},
+        terminal,
+    },
+    read_model::sqlite::SqliteReadModel,
+    settings::{
+        self, Command, LogFormat, Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings, VerifySettings,
+    },
+};
+
+/// Why a subcommand failed; its text is for whoever typed the command.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Runs the program for a command line and the names of the variables around it.
+pub async fn program(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = OsString>,
+) -> ExitCode {
+    let command = match settings::load(arguments, variables) {
+        Ok(cli) => cli.command,
+        // Also `--help` and `--version`, which are not failures.
+        Err(SettingsError::Flags(error)) => {
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+        Err(error) => return failed(2, &error),
+    };
+    let outcome = match command {
+        Command::Serve(settings) => serve(*settings).await,
+        Command::Streams(settings) => streams(&settings).await,
+        Command::Tail(settings) => tail(&settings).await,
+        Command::Verify(settings) => verify(&settings).await,
+        Command::Token(settings) => token(&settings),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(1, &*error),
+    }
+}
+
+fn failed(code: u8, error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "foldline: {error}");
+    ExitCode::from(code)
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
+    begin_log(&settings)?;
+    let stop = stop_signal()?;
+    let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await?;
+    writeln!(std::io::stdout(), "Foldline is ready at {}", foldline.url())?;
+    stop.await;
+    tracing::info!("stopping: no new connections, requests under way are finished");
+    foldline.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn streams(settings: &StreamsSettings) -> Result<(), Failure> {
+    let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+    let mut out = std::io::stdout();
+    match (settings.workspace, &settings.stream) {
+        (Some(workspace), Some(stream)) => {
+            terminal::stream(&store, workspace, stream, settings.format, &mut out).await?;
+        }
+        (Some(workspace), None) => terminal::streams(&store, workspace, &settings.prefix, &mut out).await?,
+        (None, _) => terminal::workspaces(&store, &mut out).await?,
+    }
+    Ok(())
+}
+
+async fn tail(settings: &TailSettings) -> Result<(), Failure> {
+    let after = settings.after.clone().unwrap_or_default();
+    let mut out = std::io::stdout();
+    if let (Some(url), Some(token)) = (&settings.url, &settings.token) {
+        let remote = Remote { url: url.clone(), token: token.clone() };
+        tail::follow_server(&remote, after, settings.format, &mut out).await?;
+    } else if let Some(workspace) = settings.workspace {
+        let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+        tail::follow_files(&store, workspace, after, settings.format, &mut out).await?;
+    }
+    Ok(())
+}
+
+async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
+    let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+    let read_model = SqliteReadModel::open_to_read(&settings.storage.read_model_file()).await?;
+    terminal::verify_all(&store, &read_model, settings.workspace, &mut std::io::stdout()).await?;
+    Ok(())
+}
+
+fn token(settings: &TokenSettings) -> Result<(), Failure> {
+    let clock: SharedClock = Arc::new(SystemClock);
+    let keys = KeyRing::open(&settings.storage.keys_folder(), &*clock)?;
+    let actor = Actor {
+        id: settings.actor.unwrap_or_else(|| clock.new_id()),
+        role: settings.role,
+        name: settings.name.clone(),
+    };
+    let token = Tokens::new(Arc::new(keys), clock).issue(settings.workspace, &actor, settings.ttl)?;
+    writeln!(std::io::stdout(), "{token}")?;
+    Ok(())
+}
+
+/// The log goes to standard error; standard output is for answers.
+fn begin_log(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&settings.log_filter).map_err(|error| {
+        format!("--log-filter cannot be read: {error}; allowed are levels and directives")
+    })?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match settings.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    }
+}
+
+/// Ends at the first signal that asks us to stop. Listening begins at once, so that none is missed while we start.
+#[cfg(unix)]
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    use signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
+    Ok(async {
+        let _ = signal::ctrl_c().await;
+    })
+}

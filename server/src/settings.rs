@@ -1,0 +1,303 @@
+//! What the program may be told: flags, then `FOLDLINE_*` variables, then a TOML file.
+//!
+//! The three spell one set of settings, declared once as flags; a key of the file is a flag without its dashes. What is
+//! unknown or wrong is refused at start, by its name and with what is allowed: see [`load`]. Settings say what is wanted;
+//! whether a file or an address is really there is found out by the box that needs it.
+
+mod load;
+mod store_url;
+
+use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+use domain::{
+    access::Role,
+    id::{StreamName, WorkspaceId},
+    token::ConsistencyToken,
+};
+use url::Url;
+use uuid::Uuid;
+
+use crate::monitor::terminal::Format;
+pub use load::{SettingsError, load};
+pub use store_url::{MemoryUrl, SqliteUrl};
+
+/// An event-sourced shop that you can see through.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "foldline",
+    version,
+    about,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// A TOML file with settings; its keys are the flags without their dashes
+    #[arg(long, global = true, env = "FOLDLINE_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `foldline` can do.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Command {
+    /// Run the server
+    Serve(Box<Settings>),
+    /// List workspaces, the streams of one, or the events of a stream
+    Streams(StreamsSettings),
+    /// Follow the log of a workspace, in the data folder or on a running server
+    Tail(TailSettings),
+    /// Compute every hash and fold every view again, and say what differs
+    Verify(VerifySettings),
+    /// Print an access token, signed with the key in the data folder
+    Token(TokenSettings),
+}
+
+/// Where the data lies; every command needs it.
+#[derive(Debug, Clone, Args)]
+pub struct StorageSettings {
+    /// Everything that the embedded default keeps: keys, events, views
+    #[arg(
+        long,
+        env = "FOLDLINE_DATA_DIR",
+        default_value = "./data",
+        value_name = "FOLDER"
+    )]
+    pub data_dir: PathBuf,
+    /// The event store: sqlite:<file> [default: sqlite: in the data folder]
+    #[arg(long, env = "FOLDLINE_EVENT_STORE", value_name = "URL")]
+    pub event_store: Option<SqliteUrl>,
+    /// The read model: sqlite:<file> [default: sqlite: in the data folder]
+    #[arg(long, env = "FOLDLINE_READ_MODEL", value_name = "URL")]
+    pub read_model: Option<SqliteUrl>,
+}
+
+impl StorageSettings {
+    /// The file of the event store.
+    pub fn event_store_file(&self) -> PathBuf {
+        self.event_store
+            .as_ref()
+            .map_or_else(|| self.data_dir.join("events.db"), |url| url.file().to_owned())
+    }
+
+    /// The file of the read model.
+    pub fn read_model_file(&self) -> PathBuf {
+        self.read_model
+            .as_ref()
+            .map_or_else(|| self.data_dir.join("views.db"), |url| url.file().to_owned())
+    }
+
+    /// The folder of the signing keys.
+    pub fn keys_folder(&self) -> PathBuf {
+        self.data_dir.join("keys")
+    }
+}
+
+/// The settings of `foldline serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Settings {
+    /// Where to listen; port 0 takes a free one
+    #[arg(
+        long,
+        env = "FOLDLINE_LISTEN",
+        default_value = "127.0.0.1:3000",
+        value_name = "ADDRESS"
+    )]
+    pub listen: SocketAddr,
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The message broker: memory: (in this process)
+    #[arg(long, env = "FOLDLINE_BROKER", default_value = "memory:", value_name = "URL")]
+    pub broker: MemoryUrl,
+    /// The cache: memory: (in this process)
+    #[arg(long, env = "FOLDLINE_CACHE", default_value = "memory:", value_name = "URL")]
+    pub cache: MemoryUrl,
+    /// HTTPS: where its certificate comes from.
+    #[command(flatten)]
+    pub tls: TlsSettings,
+    /// How the log is written to standard error
+    #[arg(long, env = "FOLDLINE_LOG_FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
+    /// What is logged: a level, or directives as in info,server=debug
+    #[arg(
+        long,
+        env = "FOLDLINE_LOG_FILTER",
+        default_value = "info",
+        value_name = "DIRECTIVES"
+    )]
+    pub log_filter: String,
+    /// What one client may ask for.
+    #[command(flatten)]
+    pub limits: Limits,
+}
+
+/// The certificate of HTTPS; without any of these the server speaks plain HTTP.
+#[derive(Debug, Clone, Default, Args)]
+pub struct TlsSettings {
+    /// The certificate chain, PEM
+    #[arg(
+        long,
+        env = "FOLDLINE_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "tls"
+    )]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, PEM
+    #[arg(
+        long,
+        env = "FOLDLINE_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert",
+        conflicts_with = "tls"
+    )]
+    pub tls_key: Option<PathBuf>,
+    /// Make a certificate, and keep it in the data folder
+    #[arg(long, env = "FOLDLINE_TLS")]
+    pub tls: Option<TlsMode>,
+}
+
+/// A certificate that is not given as files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TlsMode {
+    /// Signed by itself: for trying things out.
+    SelfSigned,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What one client may ask for, and for how long.
+#[derive(Debug, Clone, Args)]
+pub struct Limits {
+    /// The largest request body, and the largest frame of a socket, in bytes
+    #[arg(long, env = "FOLDLINE_MAX_BODY_BYTES", default_value = "262144", value_name = "BYTES",
+        value_parser = RangedU64ValueParser::<usize>::new().range(1_024..=16_777_216))]
+    pub max_body_bytes: usize,
+    /// Requests a minute of one person, or of one address where nobody signed in; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_REQUESTS_PER_MINUTE",
+        default_value = "6000",
+        value_name = "COUNT"
+    )]
+    pub requests_per_minute: u32,
+    /// How long an answer may take, besides what the request itself asks to wait
+    #[arg(long, env = "FOLDLINE_REQUEST_TIMEOUT_MS", default_value = "10000", value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub request_timeout_ms: u64,
+    /// How long requests may take to finish when the server stops
+    #[arg(long, env = "FOLDLINE_SHUTDOWN_TIMEOUT_MS", default_value = "5000", value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(0..=60_000))]
+    pub shutdown_timeout_ms: u64,
+}
+
+impl Limits {
+    /// Requests a minute; `None` is no limit.
+    pub fn rate(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.requests_per_minute)
+    }
+
+    /// How long an answer may take.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_timeout_ms)
+    }
+
+    /// How long stopping may wait for requests.
+    pub fn shutdown_timeout(&self) -> Duration {
+        Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}
+
+/// The settings of `foldline streams`.
+#[derive(Debug, Clone, Args)]
+pub struct StreamsSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace whose streams are listed; without it, the workspaces are
+    #[arg(long, value_name = "ID")]
+    pub workspace: Option<WorkspaceId>,
+    /// Only streams whose names begin with this
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub prefix: String,
+    /// How events are written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// A stream whose events are written
+    #[arg(requires = "workspace")]
+    pub stream: Option<StreamName>,
+}
+
+/// The settings of `foldline tail`.
+#[derive(Debug, Clone, Args)]
+pub struct TailSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace, in the data folder
+    #[arg(long, value_name = "ID", required_unless_present = "url", conflicts_with = "url")]
+    pub workspace: Option<WorkspaceId>,
+    /// A running server, as in http://127.0.0.1:3000
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub url: Option<Url>,
+    /// The access token for that server
+    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Only events behind this consistency token; all where absent
+    #[arg(long, value_name = "TOKEN")]
+    pub after: Option<ConsistencyToken>,
+    /// How events are written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// The settings of `foldline verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifySettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// Only this workspace; all where absent
+    #[arg(long, value_name = "ID")]
+    pub workspace: Option<WorkspaceId>,
+}
+
+/// The settings of `foldline token`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace that the token is for
+    #[arg(long, value_name = "ID")]
+    pub workspace: WorkspaceId,
+    /// What its bearer may do: customer, staff, student, educator
+    #[arg(long, value_parser = role)]
+    pub role: Role,
+    /// Who its bearer is; a new person where absent
+    #[arg(long, value_name = "ID")]
+    pub actor: Option<Uuid>,
+    /// The name that others see
+    #[arg(long, default_value = "Operator", value_name = "NAME")]
+    pub name: String,
+    /// How long it is good for, in seconds
+    #[arg(long, default_value = "43200", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub ttl: u64,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    [Role::Customer, Role::Staff, Role::Student, Role::Educator]
+        .into_iter()
+        .find(|role| role.as_str() == text)
+        .ok_or_else(|| "a role is customer, staff, student or educator".to_owned())
+}

@@ -1,0 +1,282 @@
+//! Puts the three sources of settings together, and refuses what none of them may say.
+//!
+//! A value of the file becomes a flag, unless a flag or a variable says something already; so it is checked, and refused,
+//! exactly as if it had been typed.
+
+use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
+
+use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
+
+use super::Cli;
+
+/// Variables with our prefix that the build and the tests use; they may be set while a server is started by them.
+const VARIABLES_OF_BUILD_AND_TESTS: [&str; 3] = ["FOLDLINE_BINARY", "FOLDLINE_CHROMIUM", "FOLDLINE_SITE"];
+const PREFIX_OF_TEST_VARIABLES: &str = "FOLDLINE_TEST_";
+
+/// Why the program does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A flag or a value of any source; also `--help` and `--version`, which only print.
+    #[error("{0}")]
+    Flags(#[from] clap::Error),
+    /// A variable that means nothing.
+    #[error("the variable {name} is not a setting; allowed are {allowed}")]
+    UnknownVariable {
+        /// Its name.
+        name: String,
+        /// All names that mean something.
+        allowed: String,
+    },
+    /// The file is not there or is not TOML.
+    #[error("the settings file {file} cannot be read: {reason}")]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// A key of the file that means nothing.
+    #[error("{key} in {file} is not a setting; allowed are {allowed}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The file.
+        file: PathBuf,
+        /// All keys that mean something.
+        allowed: String,
+    },
+    /// A value of the file that cannot be a setting.
+    #[error("{key} in {file} must be a text or a number")]
+    ValueType {
+        /// The key.
+        key: String,
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+/// The settings for a command line and an environment.
+pub fn load(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = OsString>,
+) -> Result<Cli, SettingsError> {
+    let mut command = Cli::command();
+    command.build();
+    refuse_unknown_variables(&command, variables)?;
+    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let matches = command.clone().try_get_matches_from(&arguments)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    let Some(file) = cli.config else { return Ok(cli) };
+    let from_file = flags_of_file(&command, &matches, file)?;
+    // Behind a `--` they would not be flags any more.
+    let end = arguments
+        .iter()
+        .position(|argument| argument == "--")
+        .unwrap_or(arguments.len());
+    arguments.splice(end..end, from_file);
+    Ok(Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)?)
+}
+
+/// The file's values as flags of the subcommand that was asked for, but those that a stronger source has set.
+fn flags_of_file(
+    command: &clap::Command,
+    matches: &ArgMatches,
+    file: PathBuf,
+) -> Result<Vec<OsString>, SettingsError> {
+    let unreadable = |reason: String| SettingsError::File {
+        file: file.clone(),
+        reason,
+    };
+    let text = std::fs::read_to_string(&file).map_err(|error| unreadable(error.to_string()))?;
+    let table: toml::Table = text
+        .parse()
+        .map_err(|error: toml::de::Error| unreadable(error.to_string()))?;
+    let allowed = keys(command);
+    let mut flags = Vec::new();
+    for (key, value) in table {
+        if !allowed.contains(&key) {
+            return Err(SettingsError::UnknownKey {
+                key,
+                file,
+                allowed: listed(&allowed),
+            });
+        }
+        let value = match value {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            _ => return Err(SettingsError::ValueType { key, file }),
+        };
+        let Some((name, chosen)) = matches.subcommand() else {
+            continue;
+        };
+        let argument = command.find_subcommand(name).and_then(|subcommand| {
+            subcommand
+                .get_arguments()
+                .find(|argument| argument.get_long() == Some(&key))
+        });
+        // A file serves all subcommands, and not every setting is one of each.
+        let Some(argument) = argument else { continue };
+        let source = chosen.value_source(argument.get_id().as_str());
+        if !matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
+            flags.push(format!("--{key}={value}").into());
+        }
+    }
+    Ok(flags)
+}
+
+fn refuse_unknown_variables(
+    command: &clap::Command,
+    variables: impl IntoIterator<Item = OsString>,
+) -> Result<(), SettingsError> {
+    let allowed: BTreeSet<String> = arguments(command)
+        .filter_map(|argument| argument.get_env())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    for name in variables {
+        let name = name.to_string_lossy();
+        let known = !name.starts_with("FOLDLINE_")
+            || allowed.contains(name.as_ref())
+            || VARIABLES_OF_BUILD_AND_TESTS.contains(&name.as_ref())
+            || name.starts_with(PREFIX_OF_TEST_VARIABLES);
+        if !known {
+            return Err(SettingsError::UnknownVariable {
+                name: name.into_owned(),
+                allowed: listed(&allowed),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What a file may set: every flag that a variable may set too, but the file itself.
+fn keys(command: &clap::Command) -> BTreeSet<String> {
+    arguments(command)
+        .filter(|argument| argument.get_env().is_some())
+        .filter_map(|argument| argument.get_long())
+        .filter(|name| *name != "config")
+        .map(str::to_owned)
+        .collect()
+}
+
+fn arguments(command: &clap::Command) -> impl Iterator<Item = &clap::Arg> {
+    command
+        .get_subcommands()
+        .flat_map(clap::Command::get_arguments)
+        .chain(command.get_arguments())
+}
+
+fn listed(names: &BTreeSet<String>) -> String {
+    names.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::settings::{Command, Settings};
+
+    fn loaded(arguments: &[&str]) -> Result<Settings, SettingsError> {
+        let arguments = ["foldline", "serve"].iter().chain(arguments).map(OsString::from);
+        match load(arguments, [])?.command {
+            Command::Serve(settings) => Ok(*settings),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn refusal(arguments: &[&str]) -> String {
+        loaded(arguments).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_default_listens_on_loopback_and_keeps_everything_in_the_data_folder() {
+        let settings = loaded(&[]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:3000");
+        assert_eq!(
+            settings.storage.event_store_file(),
+            PathBuf::from("./data/events.db")
+        );
+        assert_eq!(
+            settings.storage.read_model_file(),
+            PathBuf::from("./data/views.db")
+        );
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file = file("listen = \"127.0.0.1:4000\"\nmax-body-bytes = 2048\n");
+        let path = file.path().to_str().unwrap();
+        let settings = loaded(&["--config", path, "--max-body-bytes", "4096"]).unwrap();
+        assert_eq!(settings.listen.port(), 4000);
+        assert_eq!(settings.limits.max_body_bytes, 4096);
+    }
+
+    #[test]
+    fn what_is_unknown_or_wrong_is_refused_by_name_with_what_is_allowed() {
+        for (text, said) in [
+            ("lisen = \"127.0.0.1:4000\"", ["lisen", "data-dir"]),
+            ("listen = \"everywhere\"", ["--listen", "everywhere"]),
+            ("log-format = \"xml\"", ["--log-format", "json"]),
+            ("listen = [1]", ["listen", "a text or a number"]),
+            ("max-body-bytes = 1", ["--max-body-bytes", "1024"]),
+            ("broker = \"kafka://localhost\"", ["--broker", "memory:"]),
+            ("listen =", ["cannot be read", "line 1"]),
+        ] {
+            let file = file(text);
+            let refusal = refusal(&["--config", file.path().to_str().unwrap()]);
+            for part in said {
+                assert!(refusal.contains(part), "{text}: {refusal}");
+            }
+        }
+        assert!(refusal(&["--config", "/nowhere/foldline.toml"]).contains("/nowhere/foldline.toml"));
+        assert!(refusal(&["--event-store", "postgres://localhost"]).contains("sqlite:<file>"));
+        assert!(refusal(&["--tls-cert", "a.pem"]).contains("--tls-key"));
+        assert!(refusal(&["--tls", "magic"]).contains("self-signed"));
+    }
+
+    #[test]
+    fn a_variable_that_means_nothing_is_refused_by_name() {
+        let arguments = || ["foldline", "serve"].map(OsString::from);
+        let error = load(arguments(), [OsString::from("FOLDLINE_LISTN")])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("FOLDLINE_LISTN") && error.contains("FOLDLINE_LISTEN"),
+            "{error}"
+        );
+        for fine in [
+            "FOLDLINE_LISTEN",
+            "FOLDLINE_BINARY",
+            "FOLDLINE_TEST_POSTGRES",
+            "HOME",
+        ] {
+            load(arguments(), [OsString::from(fine)]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_serves_every_subcommand() {
+        let file = file("listen = \"127.0.0.1:4000\"\ndata-dir = \"/srv/foldline\"\n");
+        let arguments = [
+            "foldline",
+            "token",
+            "--workspace",
+            "0198c1a2-0000-7000-8000-000000000001",
+            "--role",
+            "staff",
+            "--config",
+            file.path().to_str().unwrap(),
+        ];
+        let cli = load(arguments.map(OsString::from), []).unwrap();
+        let Command::Token(settings) = cli.command else {
+            panic!("{cli:?}")
+        };
+        assert_eq!(settings.storage.data_dir, PathBuf::from("/srv/foldline"));
+    }
+}

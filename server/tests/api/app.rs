@@ -1,0 +1,348 @@
+//! A server for one test, and people who use it.
+
+use std::{ffi::OsString, sync::Arc, time::Duration};
+
+use domain::{
+    access::{Actor, Role},
+    id::WorkspaceId,
+    timestamp::Timestamp,
+    wire::{Problem, WorkspaceAccess},
+};
+use futures::{SinkExt as _, StreamExt as _};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
+use serde_json::{Value, json};
+use server::{
+    Foldline,
+    clock::{Clock, SystemClock},
+    gateway::{keys::KeyRing, tokens::Tokens},
+    settings::{self, Settings},
+};
+use tempfile::TempDir;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{self, Message, client::IntoClientRequest, http::HeaderValue, protocol::CloseFrame},
+};
+use uuid::Uuid;
+
+/// Longer than anything here may take; a test that waits so long has failed.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running server with its own data.
+pub(crate) struct TestApp {
+    foldline: Foldline,
+    folder: TempDir,
+    further: Vec<String>,
+    client: reqwest::Client,
+}
+
+/// Somebody with a token.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) join_code: String,
+    pub(crate) token: String,
+}
+
+impl TestApp {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With further arguments of `foldline serve`.
+    pub(crate) async fn start_with(further: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self::start_in(folder, further.iter().map(|text| (*text).to_owned()).collect()).await
+    }
+
+    async fn start_in(folder: TempDir, further: Vec<String>) -> Self {
+        let settings = settings_in(&folder, &further);
+        let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await.unwrap();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        Self {
+            foldline,
+            folder,
+            further,
+            client,
+        }
+    }
+
+    /// Stops the server and starts it again on the same data.
+    pub(crate) async fn restart(self) -> Self {
+        let Self {
+            foldline,
+            folder,
+            further,
+            ..
+        } = self;
+        foldline.stop().await;
+        Self::start_in(folder, further).await
+    }
+
+    pub(crate) async fn stop(self) {
+        self.foldline.stop().await;
+    }
+
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.foldline.url())
+    }
+
+    /// Where the server's pages come from, as a browser says it.
+    pub(crate) fn origin(&self) -> String {
+        self.foldline.url()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, self.url(path)).timeout(PATIENCE)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.request(Method::GET, path)
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.request(Method::POST, path).json(body)
+    }
+
+    /// Opens a workspace with the template `empty`; the educator in it.
+    pub(crate) async fn educator(&self) -> Person {
+        self.educator_of("empty").await
+    }
+
+    /// Opens a workspace.
+    pub(crate) async fn educator_of(&self, template: &str) -> Person {
+        let response = self
+            .post("/api/v1/workspaces", &json!({"template": template}))
+            .send()
+            .await
+            .unwrap();
+        person(response).await
+    }
+
+    /// A student who joins by the code.
+    pub(crate) async fn student(&self, code: &str) -> Person {
+        let body = json!({"code": code, "display_name": "Ada"});
+        person(self.post("/api/v1/workspaces/join", &body).send().await.unwrap()).await
+    }
+
+    /// Somebody else in the same workspace, with a token made by the server's own key.
+    pub(crate) fn with_role(&self, person: &Person, role: Role) -> Person {
+        self.with_token(person, role, 600, Arc::new(SystemClock))
+    }
+
+    /// Somebody whose token ended long ago.
+    pub(crate) fn expired(&self, person: &Person) -> Person {
+        self.with_token(person, Role::Educator, 60, Arc::new(LongAgo))
+    }
+
+    /// A token that will end soon, as it was made long ago.
+    pub(crate) fn ageing(&self, person: &Person, seconds_left: u64) -> Person {
+        let age = SystemClock.now().millis_since(LongAgo.now()) / 1_000;
+        self.with_token(person, Role::Educator, age + seconds_left, Arc::new(LongAgo))
+    }
+
+    fn with_token(&self, person: &Person, role: Role, ttl: u64, clock: server::clock::SharedClock) -> Person {
+        let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
+        let actor = Actor {
+            id: SystemClock.new_id(),
+            role,
+            name: "Somebody".to_owned(),
+        };
+        let token = Tokens::new(Arc::new(keys), clock)
+            .issue(person.workspace, &actor, ttl)
+            .unwrap();
+        Person {
+            token,
+            ..person.clone()
+        }
+    }
+
+    /// Sends a command, and expects it to be accepted.
+    pub(crate) async fn command(&self, person: &Person, command: &Value) -> Value {
+        let response = self
+            .post("/api/v1/commands", command)
+            .bearer_auth(&person.token)
+            .send()
+            .await
+            .unwrap();
+        let status = response.status();
+        let body: Value = response.json().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "{body}");
+        body
+    }
+
+    /// Connects to the live socket.
+    pub(crate) async fn live(&self, person: &Person) -> Live {
+        let bearer = format!("Bearer {}", person.token);
+        self.try_live(&[
+            ("authorization", &bearer),
+            ("sec-websocket-protocol", "foldline.v1"),
+        ])
+        .await
+        .unwrap()
+    }
+
+    /// Tries to, with these headers; otherwise the status of the refusal.
+    pub(crate) async fn try_live(&self, headers: &[(&'static str, &str)]) -> Result<Live, u16> {
+        let url = self.url("/api/v1/live").replacen("http", "ws", 1);
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            request
+                .headers_mut()
+                .insert(*name, HeaderValue::from_str(value).unwrap());
+        }
+        match connect_async(request).await {
+            Ok((socket, response)) => {
+                let protocol = response.headers().get("sec-websocket-protocol").cloned();
+                Ok(Live { socket, protocol })
+            }
+            Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// A client of the live socket.
+pub(crate) struct Live {
+    socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    pub(crate) protocol: Option<HeaderValue>,
+}
+
+impl Live {
+    pub(crate) async fn send(&mut self, frame: &Value) {
+        self.send_text(&frame.to_string()).await;
+    }
+
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        self.send_message(Message::text(text)).await;
+    }
+
+    pub(crate) async fn send_message(&mut self, message: Message) {
+        // A server that has closed takes nothing more; the test sees that in what it receives.
+        let _ = self.socket.send(message).await;
+    }
+
+    /// The next frame of this kind; others are passed over.
+    pub(crate) async fn next_of(&mut self, op: &str) -> Value {
+        let next = async {
+            loop {
+                match self.socket.next().await.expect("the socket is open").unwrap() {
+                    Message::Text(text) => {
+                        let frame: Value = serde_json::from_str(&text).unwrap();
+                        if frame["op"] == op {
+                            return frame;
+                        }
+                    }
+                    Message::Close(frame) => panic!("closed while waiting for {op}: {frame:?}"),
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next)
+            .await
+            .unwrap_or_else(|_| panic!("no {op}"))
+    }
+
+    /// The server's goodbye.
+    pub(crate) async fn closed(&mut self) -> CloseFrame {
+        let next = async {
+            loop {
+                match self.socket.next().await {
+                    Some(Ok(Message::Close(Some(frame)))) => return frame,
+                    Some(Ok(_)) => {}
+                    other => panic!("no goodbye: {other:?}"),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.expect("a goodbye")
+    }
+}
+
+/// A clock that stopped in November 2023.
+#[derive(Debug)]
+struct LongAgo;
+
+impl Clock for LongAgo {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(1_700_000_000_000_000)
+    }
+}
+
+fn settings_in(folder: &TempDir, further: &[String]) -> Settings {
+    let folder = folder.path().to_str().unwrap();
+    let arguments = [
+        "foldline",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        folder,
+    ];
+    let arguments = arguments
+        .iter()
+        .map(OsString::from)
+        .chain(further.iter().map(OsString::from));
+    match settings::load(arguments, []).unwrap().command {
+        settings::Command::Serve(settings) => *settings,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn person(response: Response) -> Person {
+    let status = response.status();
+    let text = response.text().await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{text}");
+    let access: WorkspaceAccess = serde_json::from_str(&text).unwrap();
+    assert!(access.expires_in > 0);
+    Person {
+        workspace: access.workspace,
+        join_code: access.join_code,
+        token: access.token,
+    }
+}
+
+/// The problem of a refusal, which must be one through and through.
+pub(crate) async fn problem(response: Response) -> Problem {
+    let status = response.status();
+    let content_type = response.headers().get(CONTENT_TYPE).cloned();
+    let text = response.text().await.unwrap();
+    assert_eq!(
+        content_type.as_ref().map(HeaderValue::as_bytes),
+        Some(&b"application/problem+json"[..]),
+        "{text}"
+    );
+    let problem: Problem = serde_json::from_str(&text).unwrap();
+    assert_eq!(problem.status, status.as_u16());
+    assert!(problem.kind.starts_with("/problems/"), "{text}");
+    assert!(!problem.title.is_empty() && !problem.detail.is_empty(), "{text}");
+    problem
+}
+
+/// The fields that a problem names.
+pub(crate) fn fields(problem: &Problem) -> Vec<&str> {
+    problem
+        .violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect()
+}
+
+/// A command that lists a product, and so creates its stream.
+pub(crate) fn list_product(sku: &str) -> Value {
+    json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
+        "sku": sku, "name": "Mug", "description": "For tea.", "price": {"amount": 1200, "currency": "EUR"}, "tags": ["kitchen"],
+    }})
+}
+
+/// A command that orders one of a product.
+pub(crate) fn place_order(order: Uuid, sku: &str) -> Value {
+    json!({"type": "PlaceOrder", "stream": format!("order-{order}"), "data": {
+        "lines": [{"sku": sku, "quantity": 1}], "payment_method": "tok_ok",
+    }})
+}

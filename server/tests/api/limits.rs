@@ -1,0 +1,60 @@
+//! What one client may ask for.
+
+use reqwest::StatusCode;
+
+use crate::app::{TestApp, list_product, problem};
+
+#[tokio::test]
+async fn one_request_too_many_is_told_when_to_come_back() {
+    let app = TestApp::start_with(&["--requests-per-minute", "3"]).await;
+    for _ in 0..3 {
+        assert_eq!(
+            app.get("/api/v1/session").send().await.unwrap().status(),
+            StatusCode::UNAUTHORIZED
+        );
+    }
+    let response = app.get("/api/v1/session").send().await.unwrap();
+    let wait: u64 = response.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((1..=21).contains(&wait), "{wait}");
+    assert_eq!(problem(response).await.status, 429);
+    // Who watches over the server is not counted.
+    assert_eq!(app.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn guessing_join_codes_is_dearer_than_asking() {
+    let app = TestApp::start_with(&["--requests-per-minute", "60"]).await;
+    let guess = || async {
+        let body = serde_json::json!({"code": "NOSUCH1", "display_name": "Ada"});
+        app.post("/api/v1/workspaces/join", &body)
+            .send()
+            .await
+            .unwrap()
+            .status()
+            .as_u16()
+    };
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        answers.push(guess().await);
+    }
+    assert_eq!(answers.last(), Some(&429), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_small_limit_on_bodies_is_kept() {
+    let app = TestApp::start_with(&["--max-body-bytes", "1024"]).await;
+    let educator = app.educator().await;
+    let mut command = list_product("mug-01");
+    command["data"]["description"] = "x".repeat(2_000).into();
+    let response = app
+        .post("/api/v1/commands", &command)
+        .bearer_auth(&educator.token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(problem(response).await.status, 413);
+}

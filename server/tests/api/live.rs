@@ -1,0 +1,229 @@
+//! `GET /live`: snapshots, changes, commands, and who is not let in.
+
+use serde_json::{Value, json};
+use tokio_tungstenite::tungstenite::Message;
+
+use crate::app::{Live, Person, TestApp, list_product, problem};
+
+async fn follow_products(live: &mut Live) -> Value {
+    live.send(&json!({"op": "subscribe", "id": 1, "view": "products", "listing": "all"}))
+        .await;
+    live.next_of("snapshot").await
+}
+
+#[tokio::test]
+async fn a_change_arrives_after_a_command() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    assert_eq!(live.protocol.as_ref().unwrap(), "foldline.v1");
+    let snapshot = follow_products(&mut live).await;
+    assert_eq!((&snapshot["id"], &snapshot["data"]), (&json!(1), &json!([])));
+    app.command(&educator, &list_product("mug-01")).await;
+    let change = live.next_of("change").await;
+    assert_eq!(
+        (&change["id"], &change["key"], &change["data"]["sku"]),
+        (&json!(1), &json!("mug-01"), &json!("mug-01"))
+    );
+    assert_eq!(change["event"]["type"], "ProductListed");
+}
+
+#[tokio::test]
+async fn a_command_goes_through_the_socket_too() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    let frame = |id: u64, command: &Value| json!({"op": "command", "id": id, "command": command, "idempotency_key": format!("k{id}")});
+    live.send(&frame(7, &list_product("mug-01"))).await;
+    let result = live.next_of("result").await;
+    assert_eq!(
+        (&result["id"], &result["result"]["events"][0]["type"]),
+        (&json!(7), &json!("ProductListed"))
+    );
+    live.send(&frame(7, &list_product("mug-01"))).await;
+    assert_eq!(
+        live.next_of("result").await,
+        result,
+        "a repetition is answered with the first answer"
+    );
+    live.send(&frame(
+        8,
+        &json!({"type": "Explode", "stream": "product-a", "data": {}}),
+    ))
+    .await;
+    let refused = live.next_of("result").await;
+    assert_eq!(
+        (&refused["id"], &refused["problem"]["status"]),
+        (&json!(8), &json!(404))
+    );
+}
+
+#[tokio::test]
+async fn whoever_comes_back_gets_what_they_missed() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    let snapshot = follow_products(&mut live).await;
+    app.command(&educator, &list_product("mug-01")).await;
+    let seen = live.next_of("change").await;
+    // Somebody must keep following, or the server need not remember what the other missed.
+    let mut other = app.live(&educator).await;
+    follow_products(&mut other).await;
+    drop(live);
+    app.command(&educator, &list_product("mug-02")).await;
+    other.next_of("change").await;
+    let mut live = app.live(&educator).await;
+    live.send(
+        &json!({"op": "subscribe", "id": 2, "view": "products", "listing": "all",
+        "resume": seen["as_of"], "generation": snapshot["generation"]}),
+    )
+    .await;
+    let change = live.next_of("change").await;
+    assert_eq!((&change["id"], &change["key"]), (&json!(2), &json!("mug-02")));
+}
+
+#[tokio::test]
+async fn what_cannot_be_followed_is_said() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    live.send(&json!({"op": "subscribe", "id": 3, "view": "no-such"}))
+        .await;
+    let error = live.next_of("error").await;
+    assert_eq!(
+        (&error["id"], &error["problem"]["status"]),
+        (&json!(3), &json!(404))
+    );
+    let unsubscribe = json!({"op": "unsubscribe", "id": 3});
+    live.send(&unsubscribe).await;
+    live.send(&unsubscribe).await;
+    follow_products(&mut live).await;
+}
+
+#[tokio::test]
+async fn garbage_is_answered_and_does_not_end_the_connection() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    for text in [
+        "",
+        "{",
+        "null",
+        "[]",
+        "{\"op\":\"dance\"}",
+        "{\"op\":\"subscribe\"}",
+        "{\"op\":\"command\",\"id\":\"x\"}",
+    ] {
+        live.send_text(text).await;
+        let error = live.next_of("error").await;
+        assert_eq!(error["problem"]["status"], 400, "{text}");
+    }
+    live.send_message(Message::binary(vec![0, 159, 146, 150])).await;
+    assert_eq!(live.next_of("error").await["problem"]["status"], 400);
+    follow_products(&mut live).await;
+}
+
+#[tokio::test]
+async fn a_frame_that_is_too_large_ends_the_connection() {
+    let app = TestApp::start_with(&["--max-body-bytes", "1024"]).await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    live.send_text(&"x".repeat(5_000)).await;
+    assert_eq!(u16::from(live.closed().await.code), 1009);
+}
+
+#[tokio::test]
+async fn only_our_own_pages_and_programs_with_a_token_are_let_in() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let cookie = format!("foldline_session={}", educator.token);
+    let bearer = format!("Bearer {}", educator.token);
+    let ours = app.origin();
+    assert!(
+        app.try_live(&[("cookie", &cookie), ("origin", &ours)])
+            .await
+            .is_ok()
+    );
+    assert!(app.try_live(&[("authorization", &bearer)]).await.is_ok());
+    for (headers, status) in [
+        (vec![("cookie", &*cookie), ("origin", "http://evil.test")], 403),
+        (vec![("cookie", &*cookie), ("origin", "null")], 403),
+        (vec![("cookie", &*cookie)], 403),
+        (
+            vec![("authorization", &*bearer), ("origin", "http://evil.test")],
+            403,
+        ),
+        (vec![("authorization", "Bearer nonsense")], 401),
+        (vec![], 401),
+        (
+            vec![
+                ("authorization", &*bearer),
+                ("sec-websocket-protocol", "foldline.v9"),
+            ],
+            400,
+        ),
+    ] {
+        assert_eq!(app.try_live(&headers).await.err(), Some(status), "{headers:?}");
+    }
+    let plain = app
+        .get("/api/v1/live")
+        .bearer_auth(&educator.token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(problem(plain).await.status, 400);
+}
+
+#[tokio::test]
+async fn nobody_follows_another_workspace() {
+    let app = TestApp::start().await;
+    let (here, there): (Person, Person) = (app.educator().await, app.educator().await);
+    let mut live = app.live(&there).await;
+    follow_products(&mut live).await;
+    app.command(&here, &list_product("mug-here")).await;
+    app.command(&there, &list_product("mug-there")).await;
+    assert_eq!(live.next_of("change").await["key"], "mug-there");
+}
+
+#[tokio::test]
+async fn the_connection_ends_with_the_token() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let short = app.ageing(&educator, 2);
+    let mut live = app.live(&short).await;
+    let goodbye = live.closed().await;
+    assert_eq!(
+        (u16::from(goodbye.code), goodbye.reason.as_str()),
+        (1008, "the access token has expired")
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    follow_products(&mut live).await;
+    let (goodbye, ()) = tokio::join!(live.closed(), app.stop());
+    assert_eq!(
+        (u16::from(goodbye.code), goodbye.reason.as_str()),
+        (1001, "the server is stopping")
+    );
+}
+
+#[tokio::test]
+async fn one_frame_too_many_is_told_so() {
+    let app = TestApp::start_with(&["--requests-per-minute", "120"]).await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    for id in 0..200 {
+        live.send(&json!({"op": "subscribe", "id": id, "view": "no-such"}))
+            .await;
+    }
+    loop {
+        let error = live.next_of("error").await;
+        if error["problem"]["status"] == 429 {
+            break;
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The interface, tried from outside: a real server on a loopback port, a real client, real databases.
+//!
+//! The modules mirror the routes. Nothing here sleeps: what takes time is waited for by a frame or a consistency token.
+
+mod app;
+mod commands;
+mod credentials;
+mod entry;
+mod limits;
+mod live;
+mod log;
+mod operations;
+mod pages;
+mod views;
+mod workspaces;

@@ -1,0 +1,229 @@
+//! `/healthz`, `/readyz`, `/metrics`, `/.well-known/jwks.json`, the OpenAPI description, unknown paths, HTTPS.
+
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::app::{TestApp, problem};
+
+#[tokio::test]
+async fn a_server_that_has_started_is_alive_and_gets_ready() {
+    let app = TestApp::start().await;
+    assert_eq!(app.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
+    let ready: Value = app.get("/readyz").send().await.unwrap().json().await.unwrap();
+    assert_eq!(ready["ready"], true, "{ready}");
+}
+
+#[tokio::test]
+async fn metrics_count_requests_by_route() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    app.get("/api/v1/views/products/secret-sku")
+        .bearer_auth(&educator.token)
+        .send()
+        .await
+        .unwrap();
+    let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(metrics.contains("foldline_http_requests_total{"), "{metrics}");
+    assert!(
+        metrics.contains("route=\"/api/v1/views/{view}/{key}\""),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("foldline_http_request_duration_seconds_bucket"),
+        "{metrics}"
+    );
+    assert!(!metrics.contains("secret-sku"));
+}
+
+#[tokio::test]
+async fn the_keys_are_published_without_their_secret() {
+    let app = TestApp::start().await;
+    let keys: Value = app
+        .get("/.well-known/jwks.json")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let key = keys["keys"][0].as_object().unwrap();
+    assert_eq!(
+        (&key["kty"], &key["crv"], &key["use"]),
+        (&"OKP".into(), &"Ed25519".into(), &"sig".into())
+    );
+    assert!(key["kid"].as_str().unwrap().len() >= 40 && !key.contains_key("d"));
+}
+
+#[tokio::test]
+async fn the_interface_describes_itself() {
+    let app = TestApp::start().await;
+    let openapi: Value = app
+        .get("/api/v1/openapi.json")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    for path in [
+        "/api/v1/workspaces",
+        "/api/v1/workspaces/join",
+        "/api/v1/session",
+        "/api/v1/commands",
+        "/api/v1/views/{view}",
+        "/api/v1/views/{view}/{key}",
+        "/api/v1/streams",
+        "/api/v1/streams/{stream}",
+        "/api/v1/events",
+        "/api/v1/live",
+    ] {
+        assert!(openapi["paths"].get(path).is_some(), "{path}");
+    }
+    assert!(openapi["components"]["schemas"].get("CommandRequest").is_some());
+    assert!(openapi["components"]["securitySchemes"].get("bearer").is_some());
+    refers_to_what_is_there(&openapi, &openapi);
+}
+
+/// Every `$ref` of a description leads somewhere.
+fn refers_to_what_is_there(part: &Value, whole: &Value) {
+    match part {
+        Value::Object(fields) => {
+            if let Some(Value::String(reference)) = fields.get("$ref") {
+                let pointer = reference.strip_prefix('#').unwrap();
+                assert!(whole.pointer(pointer).is_some(), "{reference}");
+            }
+            fields
+                .values()
+                .for_each(|value| refers_to_what_is_there(value, whole));
+        }
+        Value::Array(items) => items
+            .iter()
+            .for_each(|value| refers_to_what_is_there(value, whole)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn a_path_or_method_that_is_not_there_is_a_problem() {
+    let app = TestApp::start().await;
+    for path in ["/api", "/api/v1", "/api/v1/no-such", "/api/v2/commands"] {
+        assert_eq!(
+            problem(app.get(path).send().await.unwrap()).await.status,
+            404,
+            "{path}"
+        );
+    }
+    for (method, path) in [
+        (Method::GET, "/api/v1/commands"),
+        (Method::DELETE, "/api/v1/views/products"),
+        (Method::POST, "/api/v1/streams"),
+        (Method::PUT, "/healthz"),
+    ] {
+        assert_eq!(
+            problem(app.request(method, path).send().await.unwrap())
+                .await
+                .status,
+            405,
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_answer_tells_a_browser_what_it_must_not_do() {
+    let app = TestApp::start().await;
+    for path in [
+        "/",
+        "/healthz",
+        "/api/v1/session",
+        "/api/v1/no-such",
+        "/no-such-page",
+    ] {
+        let response = app.get(path).send().await.unwrap();
+        let headers = response.headers();
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["cache-control"], "no-store", "{path}");
+        for name in [
+            "referrer-policy",
+            "permissions-policy",
+            "cross-origin-opener-policy",
+            "x-request-id",
+        ] {
+            assert!(headers.contains_key(name), "{path}: {name}");
+        }
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(
+            policy.starts_with("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
+        assert!(
+            !headers.contains_key("strict-transport-security"),
+            "{path}: this is plain HTTP"
+        );
+        assert!(
+            !policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"),
+            "{policy}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_keeps_its_id() {
+    let app = TestApp::start().await;
+    let response = app
+        .get("/healthz")
+        .header("x-request-id", "abc-123")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.headers()["x-request-id"], "abc-123");
+    let response = app
+        .get("/healthz")
+        .header("x-request-id", "a b\"c")
+        .send()
+        .await
+        .unwrap();
+    assert_ne!(response.headers()["x-request-id"], "a b\"c");
+}
+
+/// A client of our own, that believes the certificate in the data folder and nothing else.
+#[tokio::test]
+async fn https_is_spoken_with_a_certificate_of_its_own() {
+    use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+    use std::io::{Read as _, Write as _};
+
+    let app = TestApp::start_with(&["--tls", "self-signed"]).await;
+    assert!(app.origin().starts_with("https://"));
+    let certificate = CertificateDer::from_pem_file(app.folder().join("tls/certificate.pem")).unwrap();
+    let address = app.origin().replace("https://", "");
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut connection = rustls::ClientConnection::new(std::sync::Arc::new(config), name).unwrap();
+        let mut socket = std::net::TcpStream::connect(&address).unwrap();
+        let mut stream = rustls::Stream::new(&mut connection, &mut socket);
+        let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        // The server may close without a goodbye; what it said before is what counts.
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    })
+    .await
+    .unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(
+        answer
+            .to_lowercase()
+            .contains("strict-transport-security: max-age="),
+        "{answer}"
+    );
+    app.stop().await;
+}

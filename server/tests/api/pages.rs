@@ -1,0 +1,145 @@
+//! The pages: rendered complete, with a policy that only their own scripts pass.
+
+use reqwest::StatusCode;
+
+use crate::app::{TestApp, list_product};
+
+#[tokio::test]
+async fn everybody_sees_the_start_page() {
+    let app = TestApp::start().await;
+    let response = app.get("/").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+    let html = response.text().await.unwrap();
+    assert!(html.starts_with("<!DOCTYPE html>"), "{html}");
+}
+
+#[tokio::test]
+async fn whoever_is_signed_in_sees_the_shop() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let token = app.command(&educator, &list_product("mug-01")).await["token"].clone();
+    let folded = format!("/api/v1/views/products/mug-01?after={}", token.as_str().unwrap());
+    app.get(&folded)
+        .bearer_auth(&educator.token)
+        .send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap();
+    let page = app
+        .get("/shop")
+        .header("cookie", format!("foldline_session={}", educator.token));
+    let response = page.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["cache-control"], "no-store");
+    let html = response.text().await.unwrap();
+    assert!(html.contains("Mug"), "{html}");
+    // The token stays where no script can read it.
+    assert!(!html.contains(&educator.token));
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_is_none() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let expired = app.expired(&educator).token;
+    for cookie in [
+        "foldline_session=nonsense",
+        &format!("foldline_session={expired}"),
+    ] {
+        for path in ["/", "/shop", "/orders"] {
+            let response = app.get(path).header("cookie", cookie).send().await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{path} {cookie}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_there_is_404() {
+    let app = TestApp::start().await;
+    for path in [
+        "/no-such-page",
+        "/shop/a/b/c",
+        "/problems",
+        "/.env",
+        "/..%2f..%2fetc/passwd",
+    ] {
+        let response = app.get(path).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
+        assert!(
+            response.text().await.unwrap().starts_with("<!DOCTYPE html>"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_script_of_a_page_carries_the_nonce_of_its_policy() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let cookie = format!("foldline_session={}", educator.token);
+    let mut nonces = Vec::new();
+    for path in ["/", "/shop", "/orders", "/streams", "/no-such-page"] {
+        let response = app.get(path).header("cookie", &cookie).send().await.unwrap();
+        let policy = response.headers()["content-security-policy"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let nonce = policy
+            .split("'nonce-")
+            .nth(1)
+            .unwrap()
+            .split('\'')
+            .next()
+            .unwrap()
+            .to_owned();
+        assert!(nonce.len() >= 20, "{nonce}");
+        let html = response.text().await.unwrap();
+        let inline = html
+            .split("<script")
+            .skip(1)
+            .filter(|script| !script.split('>').next().unwrap().contains("src="));
+        for script in inline {
+            let tag = script.split('>').next().unwrap();
+            assert!(
+                tag.contains(&format!("nonce=\"{nonce}\"")),
+                "{path}: <script{tag}>"
+            );
+        }
+        assert!(
+            !html.contains(" style=\"") && !html.contains("<style"),
+            "{path} has inline style"
+        );
+        assert!(!html.contains(" onclick="), "{path}");
+        nonces.push(nonce);
+    }
+    nonces.sort();
+    nonces.dedup();
+    assert_eq!(nonces.len(), 5, "a nonce is used once");
+}
+
+#[tokio::test]
+async fn the_theme_of_the_cookie_is_in_the_first_paint() {
+    let app = TestApp::start().await;
+    let html = app
+        .get("/")
+        .header("cookie", "theme=light")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(html.contains("data-theme=\"light\""), "{html}");
+    let html = app
+        .get("/")
+        .header("cookie", "theme=\"><script>")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(html.contains("data-theme=\"auto\""), "{html}");
+}

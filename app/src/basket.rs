@@ -1,7 +1,10 @@
 //! The basket: what somebody means to order, kept in the browser until it is ordered. The rules are those of
 //! `PlaceOrder`, so a basket is always an order that could be placed.
 
-use domain::aggregate::order::{LineRequest, MAX_LINE_QUANTITY, MAX_LINES};
+use domain::{
+    aggregate::order::{LineRequest, MAX_LINE_QUANTITY, MAX_LINES},
+    wire::SessionInfo,
+};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -89,14 +92,14 @@ impl SharedBasket {
 
 /// Gives the page its basket: read when the page has hydrated, written at every change, and read again when another tab
 /// has changed it. Each workspace has its own.
-pub fn provide_basket(workspace: Option<String>) {
+pub fn provide_basket(session: Option<&SessionInfo>) {
     let basket = RwSignal::new(Basket::default());
     provide_context(SharedBasket(basket));
     #[cfg(feature = "ssr")]
-    let _ = workspace;
+    let _ = session;
     #[cfg(not(feature = "ssr"))]
-    if let Some(workspace) = workspace {
-        kept::keep(kept::key(&workspace), basket);
+    if let Some(session) = session {
+        kept::keep(kept::key(session.workspace), basket);
     }
 }
 
@@ -104,13 +107,14 @@ pub fn provide_basket(workspace: Option<String>) {
 pub mod kept {
     //! Where the browser keeps it: the local storage, which the tabs of a browser share.
 
+    use domain::id::WorkspaceId;
     use gloo_storage::{LocalStorage, Storage};
     use leptos::{ev, prelude::*};
 
     use super::Basket;
 
     /// The storage key of a workspace's basket.
-    pub fn key(workspace: &str) -> String {
+    pub fn key(workspace: WorkspaceId) -> String {
         format!("foldline.basket.{workspace}")
     }
 
@@ -200,7 +204,7 @@ mod tests {
     #[cfg(all(target_arch = "wasm32", not(feature = "ssr")))]
     #[test]
     fn it_survives_a_reload() {
-        let key = kept::key("a test");
+        let key = kept::key(domain::id::WorkspaceId(uuid::Uuid::nil()));
         let mut basket = Basket::default();
         basket.set("mug-01", 2);
         kept::store(&key, &basket);

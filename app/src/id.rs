@@ -2,7 +2,7 @@
 
 use uuid::{Builder, Uuid};
 
-/// A UUIDv7 of this moment.
+/// A `UUIDv7` of this moment.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

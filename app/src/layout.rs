@@ -42,4 +42,5 @@ pub fn Frame(children: Children) -> impl IntoView {
             </main>
         </div>
     }
+    .into_any()
 }

@@ -36,7 +36,8 @@ mod document {
     /// The whole document for one request. Render it in order or asynchronously: a page must be complete without
     /// JavaScript.
     pub fn shell(options: LeptosOptions, assets: AssetNames) -> impl IntoView {
-        let _ = options;
+        // Every Leptos shell has them; the names of the files come from `assets`.
+        drop(options);
         let theme = use_context::<Theme>().unwrap_or_default();
         let AssetNames { js, wasm, css } = assets;
         let client = (!js.is_empty()).then(|| view! { <Client js wasm /> });

@@ -1,5 +1,8 @@
 //! The WebAssembly entry point: hydrates the page that the server rendered, and nothing else.
 
+// As in `app`: the layout of a page's view is a type as deep as the page.
+#![recursion_limit = "256"]
+
 use wasm_bindgen::prelude::wasm_bindgen;
 
 /// Called by the page's own script once the module is loaded.

@@ -56,17 +56,18 @@ pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Sen
 
 /// A page of the streams whose names begin with `prefix`.
 pub(crate) fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = StreamPage> + Send {
-    let mut path = format!("streams?prefix={}", encode(&prefix));
-    if let Some(cursor) = cursor {
-        let _ = write!(path, "&cursor={}", encode(&cursor));
-    }
-    SendWrapper::new(async move { get(&path).await })
+    SendWrapper::new(async move {
+        let mut path = format!("streams?prefix={}", encode(&prefix));
+        if let Some(cursor) = cursor {
+            let _ = write!(path, "&cursor={}", encode(&cursor));
+        }
+        get(&path).await
+    })
 }
 
 /// A page of a stream's events.
 pub(crate) fn stream(stream: String, from: u64) -> impl Future<Output = Events> + Send {
-    let path = format!("streams/{}?from={from}", encode(&stream));
-    SendWrapper::new(async move { get(&path).await })
+    SendWrapper::new(async move { get(&format!("streams/{}?from={from}", encode(&stream))).await })
 }
 
 /// Computes the hash chain again and folds every view again.

@@ -6,14 +6,17 @@ use leptos::prelude::use_context;
 use super::{Events, Found, Listed, StreamPage, unreachable_server};
 use crate::backend::{ListingQuery, SharedBackend};
 
-fn backend() -> Result<SharedBackend, Problem> {
+fn backend() -> Option<SharedBackend> {
     use_context::<SharedBackend>()
-        .ok_or_else(|| unreachable_server("the page was rendered without a backend".into()))
+}
+
+fn without_backend() -> Problem {
+    unreachable_server("the page was rendered without a backend".to_owned())
 }
 
 /// Who is looking.
 pub(crate) fn session() -> Option<SessionInfo> {
-    backend().ok()?.session()
+    backend()?.session()
 }
 
 /// One document.
@@ -21,8 +24,8 @@ pub(crate) fn document(view: &'static str, key: String) -> impl Future<Output = 
     let backend = backend();
     async move {
         let answer = match backend {
-            Ok(backend) => backend.document(view, &key).await,
-            Err(problem) => Err(problem),
+            Some(backend) => backend.document(view, &key).await,
+            None => Err(without_backend()),
         };
         (key, answer)
     }
@@ -33,8 +36,8 @@ pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Sen
     let backend = backend();
     async move {
         let answer = match backend {
-            Ok(backend) => backend.listing(&query).await,
-            Err(problem) => Err(problem),
+            Some(backend) => backend.listing(&query).await,
+            None => Err(without_backend()),
         };
         (query, answer)
     }
@@ -43,11 +46,16 @@ pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Sen
 /// A page of the streams whose names begin with `prefix`.
 pub(crate) fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = StreamPage> + Send {
     let backend = backend();
-    async move { backend?.streams(&prefix, cursor.as_deref()).await }
+    async move {
+        backend
+            .ok_or_else(without_backend)?
+            .streams(&prefix, cursor.as_deref())
+            .await
+    }
 }
 
 /// A page of a stream's events.
 pub(crate) fn stream(stream: String, from: u64) -> impl Future<Output = Events> + Send {
     let backend = backend();
-    async move { backend?.stream(&stream, from).await }
+    async move { backend.ok_or_else(without_backend)?.stream(&stream, from).await }
 }

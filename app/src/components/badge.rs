@@ -31,4 +31,5 @@ pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl Int
             {word}
         </span>
     }
+    .into_any()
 }

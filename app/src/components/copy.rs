@@ -45,4 +45,5 @@ pub(crate) fn Copy(
         </button>
         <span class="hidden" role="status">{move || copied.get().then(|| done.get())}</span>
     }
+    .into_any()
 }

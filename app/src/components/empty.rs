@@ -16,4 +16,5 @@ pub(crate) fn EmptyState(
             <p>{children()}</p>
         </div>
     }
+    .into_any()
 }

@@ -45,4 +45,5 @@ pub(crate) fn Field(
             <p class="field__help" id=help_id>{move || help.get()}</p>
         </div>
     }
+    .into_any()
 }

@@ -42,8 +42,10 @@ pub(crate) fn Freshness(
             Some(progress.behind().max(own))
         })
     });
+    let followed =
+        Memo::new(move |_| progress.with(|progress| progress.as_ref().is_some_and(Progress::is_followed)));
     let state = Memo::new(move |_| match (link.get(), behind.get()) {
-        (Link::Live, Some(0)) => State::Live,
+        (Link::Live, Some(0)) if followed.get() => State::Live,
         (Link::Reconnecting(_) | Link::Offline, _) => State::Unknown,
         (_, Some(1..)) => State::Behind,
         _ => State::Still,
@@ -112,6 +114,7 @@ pub(crate) fn Freshness(
             </dl>
         </details>
     }
+    .into_any()
 }
 
 /// For how long the view has been behind: counted on here between what the server says.
@@ -120,23 +123,25 @@ fn use_milliseconds_behind(progress: Signal<Option<Progress>>) -> Signal<Option<
         Memo::new(move |_| progress.with(|progress| progress.as_ref().and_then(Progress::behind_since)));
     let milliseconds = RwSignal::new(None);
     #[cfg(not(feature = "ssr"))]
-    Effect::new(move |running: Option<Option<IntervalHandle>>| {
-        if let Some(running) = running.flatten() {
-            running.clear();
-        }
-        let since = since.get();
-        milliseconds.set(since.map(|since| crate::live::socket::now().saturating_sub(since)));
-        let since = since?;
-        let count = move || {
-            let _ = milliseconds.try_set(Some(crate::live::socket::now().saturating_sub(since)));
+    Effect::new(move || {
+        let elapsed = move || {
+            since
+                .get_untracked()
+                .map(|since| crate::live::socket::now().saturating_sub(since))
         };
-        let interval = set_interval_with_handle(count, std::time::Duration::from_millis(250)).ok();
-        on_cleanup(move || {
-            if let Some(interval) = interval {
-                interval.clear();
-            }
-        });
-        interval
+        let counting = since.get().is_some();
+        milliseconds.set(elapsed());
+        if counting {
+            let count = move || {
+                let _ = milliseconds.try_set(elapsed());
+            };
+            let interval = set_interval_with_handle(count, std::time::Duration::from_millis(250));
+            on_cleanup(move || {
+                if let Ok(interval) = interval {
+                    interval.clear();
+                }
+            });
+        }
     });
     #[cfg(feature = "ssr")]
     let _ = since;

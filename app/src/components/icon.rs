@@ -92,4 +92,5 @@ pub(crate) fn Icon(
             <path d=move || picture.get().path()></path>
         </svg>
     }
+    .into_any()
 }

@@ -23,18 +23,20 @@ pub(crate) fn explain(problem: &Problem) -> String {
 #[component]
 pub(crate) fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -> impl IntoView {
     let i18n = use_i18n();
+    let problem = StoredValue::new(problem);
     view! {
         <div class="notice notice--danger" role="alert">
             <Icon picture=Picture::Alert />
             <div>
                 <h2>{t!(i18n, problem.title)}</h2>
-                <p>{explain(&problem)}</p>
+                <p>{move || problem.with_value(explain)}</p>
                 <button type="button" class="button needs-script" on:click=move |_| retry.run(())>
                     {t!(i18n, problem.retry)}
                 </button>
             </div>
         </div>
     }
+    .into_any()
 }
 
 /// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.
@@ -60,4 +62,5 @@ pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> i
             </div>
         </Show>
     }
+    .into_any()
 }

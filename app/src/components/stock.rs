@@ -34,6 +34,7 @@ pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
             {words}
         </span>
     }
+    .into_any()
 }
 
 /// Puts one of a product into the basket. Where that cannot be done, it says why.
@@ -81,4 +82,5 @@ pub(crate) fn AddToBasket(#[prop(into)] product: Signal<Option<ProductDocument>>
             </span>
         </div>
     }
+    .into_any()
 }

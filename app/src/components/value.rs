@@ -26,6 +26,7 @@ pub(crate) fn Price(#[prop(into)] amount: Signal<Option<Money>>) -> impl IntoVie
             {text}
         </data>
     }
+    .into_any()
 }
 
 /// An instant, in the reader's locale once the page is alive; the exact one is in the tooltip.
@@ -38,6 +39,7 @@ pub(crate) fn When(#[prop(into)] at: Signal<Timestamp>) -> impl IntoView {
             {move || if alive.get() { local_time(at.get()) } else { fixed_time(at.get()) }}
         </time>
     }
+    .into_any()
 }
 
 /// How many characters of an id are shown: the end, because ids of one moment begin alike.

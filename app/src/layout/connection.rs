@@ -38,4 +38,5 @@ pub(super) fn ConnectionBadge() -> impl IntoView {
             <span class="connection__word">{word}</span>
         </span>
     }
+    .into_any()
 }

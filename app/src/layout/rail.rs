@@ -31,4 +31,5 @@ pub(super) fn Rail() -> impl IntoView {
             </ul>
         </nav>
     }
+    .into_any()
 }

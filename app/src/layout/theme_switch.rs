@@ -40,4 +40,5 @@ pub(super) fn ThemeSwitch() -> impl IntoView {
             <span class="button__word">{word}</span>
         </button>
     }
+    .into_any()
 }

@@ -31,6 +31,7 @@ pub(super) fn TopBar() -> impl IntoView {
             {person}
         </header>
     }
+    .into_any()
 }
 
 /// The workspace and its code, to read out and to copy.
@@ -52,6 +53,7 @@ fn Workspace(session: SessionInfo) -> impl IntoView {
             </span>
         </div>
     }
+    .into_any()
 }
 
 /// Who one is, and the way out.
@@ -74,4 +76,5 @@ fn Person(session: SessionInfo) -> impl IntoView {
             </div>
         </details>
     }
+    .into_any()
 }

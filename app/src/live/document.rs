@@ -50,6 +50,7 @@ impl DocumentFold {
                 };
                 self.data = data;
                 self.progress = Progress::at(as_of, generation, behind);
+                self.progress.follow();
             }
             ServerFrame::Change { as_of, key, data, .. } => {
                 if !self.progress.advance(&as_of, &key) {

@@ -111,6 +111,7 @@ impl ListingFold {
                         generation,
                     },
                 );
+                self.progress.follow();
                 true
             }
             ServerFrame::Change {

@@ -16,6 +16,7 @@ pub struct Progress {
     generation: u64,
     behind: u64,
     behind_since: Option<Millis>,
+    followed: bool,
 }
 
 impl Progress {
@@ -27,7 +28,24 @@ impl Progress {
             generation,
             behind,
             behind_since: None,
+            followed: false,
         }
+    }
+
+    /// Whether the live connection has said how far the view is: until then nobody knows what has happened since.
+    pub fn is_followed(&self) -> bool {
+        self.followed
+    }
+
+    /// The live connection speaks of it.
+    pub fn follow(&mut self) {
+        self.followed = true;
+    }
+
+    /// The live connection is lost. True where it was there.
+    pub fn lose(&mut self) -> bool {
+        self.behind_since = None;
+        std::mem::take(&mut self.followed)
     }
 
     /// What is shown contains everything up to here.
@@ -78,10 +96,12 @@ impl Progress {
             self.behind = 0;
             self.behind_since = None;
         }
+        self.followed = true;
     }
 
     /// The view has not folded `behind` events for `behind_ms`.
     pub fn fell_behind(&mut self, behind: u64, behind_ms: u64, now: Millis) {
+        self.followed = true;
         self.behind = behind;
         self.behind_since = (behind > 0).then(|| now.saturating_sub(behind_ms));
     }
@@ -134,5 +154,15 @@ mod tests {
             (progress.behind(), progress.behind_since(), progress.as_of()),
             (0, None, &token("0:8"))
         );
+    }
+
+    #[test]
+    fn a_view_is_followed_from_the_first_word_of_the_connection_to_its_loss() {
+        let mut progress = Progress::at(token("0:5"), 1, 0);
+        assert!(!progress.is_followed());
+        progress.caught_up(token("0:5"));
+        assert!(progress.is_followed());
+        assert!(progress.lose());
+        assert!(!progress.is_followed());
     }
 }

@@ -19,6 +19,8 @@ pub const SILENCE: Millis = 45_000;
 pub const CONNECT_TIMEOUT: Millis = 10_000;
 /// A connection that lasted so long was a good one: the next failure counts as the first.
 pub const STABLE: Millis = 10_000;
+/// A subscription that the server could not take at that moment is tried again after so long.
+pub const PATIENCE: Millis = 5_000;
 
 /// What the reader is told about the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +92,8 @@ struct Subscription {
     seen: Option<Seen>,
     /// The token of the newest change: others of the same event may follow.
     newest: Option<ConsistencyToken>,
+    /// When to try again, after the server could not take it.
+    retry_at: Option<Millis>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +147,13 @@ impl Protocol {
         match self.state {
             State::Idle => None,
             State::Connecting { since } => Some(since + CONNECT_TIMEOUT),
-            State::Open { heard, .. } => Some(heard + SILENCE),
+            State::Open { heard, .. } => {
+                let retries = self
+                    .subscriptions
+                    .values()
+                    .filter_map(|subscription| subscription.retry_at);
+                retries.chain([heard + SILENCE]).min()
+            }
             State::Waiting { until } => Some(until),
         }
     }
@@ -162,7 +172,12 @@ impl Protocol {
         self.last_id += 1;
         let id = self.last_id;
         let newest = seen.as_ref().map(|seen| seen.token.clone());
-        let subscription = Subscription { target, seen, newest };
+        let subscription = Subscription {
+            target,
+            seen,
+            newest,
+            retry_at: None,
+        };
         let actions = match self.state {
             State::Open { .. } => vec![Action::Send(subscription.frame(id))],
             _ => Vec::new(),
@@ -190,6 +205,9 @@ impl Protocol {
         };
         self.was_live = true;
         self.online = true;
+        for subscription in self.subscriptions.values_mut() {
+            subscription.retry_at = None;
+        }
         self.subscriptions
             .iter()
             .map(|(id, subscription)| Action::Send(subscription.frame(*id)))
@@ -218,7 +236,7 @@ impl Protocol {
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return Vec::new();
         };
-        subscription.note(&frame);
+        subscription.note(&frame, now);
         vec![Action::Deliver(id, frame)]
     }
 
@@ -238,6 +256,7 @@ impl Protocol {
         match self.state {
             State::Idle => Vec::new(),
             State::Waiting { .. } => self.connect(now),
+            State::Open { heard, .. } if now < heard + SILENCE => self.retry(now),
             State::Connecting { .. } | State::Open { .. } => {
                 self.lose(now, random);
                 vec![Action::Close]
@@ -245,12 +264,28 @@ impl Protocol {
         }
     }
 
+    /// Sends again what the server could not take.
+    fn retry(&mut self, now: Millis) -> Vec<Action> {
+        let due = |subscription: &Subscription| subscription.retry_at.is_some_and(|at| at <= now);
+        let subscriptions = self
+            .subscriptions
+            .iter_mut()
+            .filter(|(_, subscription)| due(subscription));
+        subscriptions
+            .map(|(id, subscription)| {
+                subscription.retry_at = None;
+                Action::Send(subscription.frame(*id))
+            })
+            .collect()
+    }
+
     /// The browser says that the network is there, or gone. It may be wrong, so attempts go on either way.
     pub fn network(&mut self, online: bool, now: Millis, random: f64) -> Vec<Action> {
         self.online = online;
         match (online, self.state) {
-            (_, State::Idle) | (true, State::Open { .. } | State::Connecting { .. }) => Vec::new(),
-            (false, State::Waiting { .. }) => Vec::new(),
+            (_, State::Idle)
+            | (true, State::Open { .. } | State::Connecting { .. })
+            | (false, State::Waiting { .. }) => Vec::new(),
             (true, State::Waiting { .. }) => self.connect(now),
             (false, State::Open { .. } | State::Connecting { .. }) => {
                 self.lose(now, random);
@@ -319,7 +354,7 @@ impl Subscription {
     }
 
     /// Remembers what a frame has shown.
-    fn note(&mut self, frame: &ServerFrame) {
+    fn note(&mut self, frame: &ServerFrame, now: Millis) {
         match frame {
             ServerFrame::Snapshot {
                 as_of, generation, ..
@@ -346,7 +381,11 @@ impl Subscription {
                 self.newest = Some(as_of.clone());
             }
             // The server could not serve it from there: the next attempt begins anew.
-            ServerFrame::Error { .. } => self.seen = None,
+            ServerFrame::Error { problem, .. } => {
+                self.seen = None;
+                let passing = problem.status == 429 || problem.status >= 500;
+                self.retry_at = passing.then(|| now + PATIENCE);
+            }
             ServerFrame::Behind { .. } | ServerFrame::Result { .. } | ServerFrame::Ping => {}
         }
     }

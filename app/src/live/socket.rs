@@ -180,7 +180,7 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
                 Either::Left(Some(Ok(Message::Text(text)))) => match serde_json::from_str(&text) {
                     Ok(frame) => socket.step(|protocol| protocol.received(connection, frame, now())),
                     Err(error) => {
-                        leptos::logging::warn!("a frame of the live connection cannot be read: {error}")
+                        leptos::logging::warn!("a frame of the live connection cannot be read: {error}");
                     }
                 },
                 Either::Left(Some(Ok(Message::Bytes(_)))) => {}

@@ -25,6 +25,7 @@ pub(crate) fn BasketPage() -> impl IntoView {
             <Contents />
         </Inside>
     }
+    .into_any()
 }
 
 #[component]
@@ -45,6 +46,7 @@ fn Contents() -> impl IntoView {
             })}
         </Transition>
     }
+    .into_any()
 }
 
 /// The sum of the basket at today's prices; `None` where a product is not on sale any more or currencies are mixed.
@@ -119,6 +121,7 @@ fn Lines(listing: LiveListing<ProductDocument>) -> impl IntoView {
             </Show>
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -194,4 +197,5 @@ fn Line(
             <td class="figure" data-label=move || t_string!(i18n, basket.sum)><Price amount=sum /></td>
         </tr>
     }
+    .into_any()
 }

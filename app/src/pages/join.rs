@@ -50,6 +50,7 @@ pub(super) fn JoinForm(#[prop(into)] code: String) -> impl IntoView {
             <button class="button button--primary">{t!(i18n, join.action)}</button>
         </form>
     }
+    .into_any()
 }
 
 /// `/join/{code}`: the form, with the code filled in.
@@ -67,4 +68,5 @@ pub(crate) fn JoinPage() -> impl IntoView {
             <JoinForm code />
         </section>
     }
+    .into_any()
 }

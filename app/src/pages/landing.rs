@@ -80,6 +80,7 @@ pub(crate) fn LandingPage() -> impl IntoView {
             <p class="muted">{t!(i18n, landing.educational)}</p>
         </div>
     }
+    .into_any()
 }
 
 /// Opens a sandbox: a plain form that needs no script.
@@ -115,4 +116,5 @@ fn OpenForm() -> impl IntoView {
             <button class="button button--primary">{t!(i18n, landing.open_action)}</button>
         </form>
     }
+    .into_any()
 }

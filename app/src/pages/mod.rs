@@ -53,12 +53,16 @@ fn Inside(children: Children) -> impl IntoView {
 
 /// The head of a page: its title, in the page and in the window, and what stands beside it.
 #[component]
-fn PageHead(#[prop(into)] title: Signal<String>, children: Children) -> impl IntoView {
+fn PageHead(
+    #[prop(into)] title: Signal<String>,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
     view! {
         <Title text=move || title.get() />
         <div class="page-head">
             <h1>{move || title.get()}</h1>
-            {children()}
+            {children.map(|children| children())}
         </div>
     }
+    .into_any()
 }

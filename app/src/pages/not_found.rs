@@ -23,4 +23,5 @@ pub(crate) fn NotFoundPage() -> impl IntoView {
             <p><a class="button button--primary" href="/">{t!(i18n, not_found.home)}</a></p>
         </div>
     }
+    .into_any()
 }

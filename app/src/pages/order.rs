@@ -28,6 +28,7 @@ pub(crate) fn OrderPage() -> impl IntoView {
             <Watched />
         </Inside>
     }
+    .into_any()
 }
 
 #[component]
@@ -47,6 +48,7 @@ fn Watched() -> impl IntoView {
             })}
         </Transition>
     }
+    .into_any()
 }
 
 #[component]
@@ -58,6 +60,7 @@ fn Order(document: LiveDocument<OrderDocument>, id: Memo<String>) -> impl IntoVi
             <Placed document />
         </Show>
     }
+    .into_any()
 }
 
 /// There is no document. After a command of this tab it may only not be folded yet: then that is said, and it appears by
@@ -79,6 +82,7 @@ fn Absent(document: LiveDocument<OrderDocument>, id: Memo<String>) -> impl IntoV
             </section>
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -185,7 +189,7 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
                 </For>
             </ol>
         </section>
-    })
+    }.into_any())
 }
 
 /// One event of the order's life.
@@ -206,6 +210,7 @@ fn Entry(entry: HistoryEntry) -> impl IntoView {
             {reason.map(|reason| view! { <p class="time-line__reason">{reason}</p> })}
         </li>
     }
+    .into_any()
 }
 
 /// Whether an order of this status can still be taken back.

@@ -20,6 +20,7 @@ pub(crate) fn OrdersPage() -> impl IntoView {
             <Orders />
         </Inside>
     }
+    .into_any()
 }
 
 fn query() -> ListingQuery {
@@ -54,6 +55,7 @@ fn Orders() -> impl IntoView {
             })}
         </Transition>
     }
+    .into_any()
 }
 
 #[component]
@@ -102,6 +104,7 @@ fn Table(listing: LiveListing<OrderDocument>) -> impl IntoView {
             </Show>
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -124,5 +127,5 @@ fn OrderRow(id: String, order: Memo<Shown<OrderDocument>>) -> impl IntoView {
             <td data-label=move || t_string!(i18n, orders.total) class="figure"><Price amount=Some(first.total) /></td>
             <td data-label=move || t_string!(i18n, orders.status)><StatusBadge status /></td>
         </tr>
-    })
+    }.into_any())
 }

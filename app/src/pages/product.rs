@@ -19,6 +19,7 @@ pub(crate) fn ProductPage() -> impl IntoView {
             <Watched />
         </Inside>
     }
+    .into_any()
 }
 
 #[component]
@@ -36,6 +37,7 @@ fn Watched() -> impl IntoView {
             })}
         </Transition>
     }
+    .into_any()
 }
 
 #[component]
@@ -97,4 +99,5 @@ fn Product(document: LiveDocument<ProductDocument>) -> impl IntoView {
             </section>
         </Show>
     }
+    .into_any()
 }

@@ -36,6 +36,7 @@ pub(crate) fn ShopPage() -> impl IntoView {
             <Catalogue />
         </Inside>
     }
+    .into_any()
 }
 
 #[component]
@@ -58,6 +59,7 @@ fn Catalogue() -> impl IntoView {
             })}
         </Transition>
     }
+    .into_any()
 }
 
 /// The tags of all products, as links.
@@ -101,6 +103,7 @@ fn Tags(tag: Memo<Option<String>>) -> impl IntoView {
             </Suspense>
         </nav>
     }
+    .into_any()
 }
 
 #[component]
@@ -115,6 +118,7 @@ fn TagLink(tag: Option<String>, chosen: Memo<Option<String>>) -> impl IntoView {
             {move || name.clone().unwrap_or_else(|| t_string!(i18n, shop.all_tags).to_owned())}
         </a>
     }
+    .into_any()
 }
 
 #[component]
@@ -147,6 +151,7 @@ fn Products(listing: LiveListing<ProductDocument>, tag: Memo<Option<String>>) ->
             </Show>
         </Show>
     }
+    .into_any()
 }
 
 #[component]
@@ -179,4 +184,5 @@ fn Product(product: Memo<Shown<ProductDocument>>) -> impl IntoView {
             <AddToBasket product=document />
         </li>
     }
+    .into_any()
 }

@@ -19,6 +19,7 @@ pub(crate) fn StreamPage() -> impl IntoView {
             <Stream />
         </Inside>
     }
+    .into_any()
 }
 
 #[component]
@@ -53,6 +54,7 @@ fn Stream() -> impl IntoView {
             })}
         </Transition>
     }
+    .into_any()
 }
 
 #[component]
@@ -67,6 +69,7 @@ fn Events(events: EventPage, name: String) -> impl IntoView {
         <ol class="events">{events.data.into_iter().map(|event| view! { <Event event /> }).collect_view()}</ol>
         {next}
     }
+    .into_any()
 }
 
 /// The payload, indented: the bytes that were hashed, made readable.
@@ -104,4 +107,5 @@ fn Event(event: StoredEvent) -> impl IntoView {
             </details>
         </li>
     }
+    .into_any()
 }

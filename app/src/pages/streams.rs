@@ -24,6 +24,7 @@ pub(crate) fn StreamsPage() -> impl IntoView {
             <Streams />
         </Inside>
     }
+    .into_any()
 }
 
 #[component]
@@ -39,7 +40,7 @@ fn Streams() -> impl IntoView {
     );
     let prefix = move || asked.with(|(prefix, _)| prefix.clone());
     view! {
-        <PageHead title=Signal::derive(move || t_string!(i18n, streams.title).to_owned())>{()}</PageHead>
+        <PageHead title=Signal::derive(move || t_string!(i18n, streams.title).to_owned()) />
         <Verify />
         <section>
             <form method="get" action="/streams" class="form form--inline" role="search">
@@ -60,6 +61,7 @@ fn Streams() -> impl IntoView {
             </Transition>
         </section>
     }
+    .into_any()
 }
 
 #[component]

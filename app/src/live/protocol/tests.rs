@@ -145,29 +145,39 @@ fn a_new_snapshot_is_what_is_resumed_from() {
     assert_eq!(resumes(&reconnect(&mut protocol, 30)), [Some("0:40".to_owned())]);
 }
 
-#[test]
-fn a_refused_subscription_begins_anew() {
-    let (mut protocol, id) = live();
+fn error(id: u64, status: u16) -> ServerFrame {
     let problem = domain::wire::Problem {
-        kind: "/problems/gone".into(),
+        kind: "/problems/test".into(),
         title: String::new(),
-        status: 410,
+        status,
         detail: String::new(),
         violations: Vec::new(),
         current_version: None,
         rule: None,
         waiting_for: Vec::new(),
     };
-    let delivered = protocol.received(
-        1,
-        ServerFrame::Error {
-            id: Some(id),
-            problem,
-        },
-        20,
-    );
-    assert_eq!(delivered.len(), 1);
+    ServerFrame::Error {
+        id: Some(id),
+        problem,
+    }
+}
+
+#[test]
+fn a_refused_subscription_begins_anew_with_the_next_connection() {
+    let (mut protocol, id) = live();
+    assert_eq!(protocol.received(1, error(id, 403), 20).len(), 1);
+    assert_eq!(protocol.wake_at(), Some(20 + SILENCE));
     assert_eq!(resumes(&reconnect(&mut protocol, 30)), [None]);
+}
+
+#[test]
+fn a_subscription_that_the_server_could_not_take_now_is_tried_again_later() {
+    let (mut protocol, id) = live();
+    protocol.received(1, error(id, 429), 20);
+    assert_eq!(protocol.wake_at(), Some(20 + PATIENCE));
+    assert_eq!(protocol.tick(19 + PATIENCE, 0.0), []);
+    assert_eq!(resumes(&protocol.tick(20 + PATIENCE, 0.0)), [None]);
+    assert_eq!(protocol.wake_at(), Some(20 + SILENCE));
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
     live::{
         document::DocumentFold,
         listing::ListingFold,
-        protocol::{Seen, Target},
+        protocol::{Link, Seen, Target},
         socket::{Listener, Socket, now},
     },
 };
@@ -33,12 +33,19 @@ impl Drop for Following {
     }
 }
 
-/// Keeps one subscription: `wanted` says of what, and ends the one before when it says something else.
+/// Keeps one subscription: `wanted` says of what, and ends the one before when it says something else; `lost` hears when
+/// the connection is not there.
 fn keep(
     wanted: impl Fn() -> Option<(Target, Option<Seen>)> + 'static,
     listener: impl Fn(ServerFrame) + 'static,
+    lost: impl Fn() + 'static,
 ) {
     let Some(live) = use_context::<Live>() else { return };
+    Effect::new(move || {
+        if live.link.get() != Link::Live {
+            lost();
+        }
+    });
     let listener: Listener = Rc::new(listener);
     let following: StoredValue<Option<Following>, LocalStorage> = StoredValue::new_local(None);
     Effect::new(move || {
@@ -83,8 +90,11 @@ pub(super) fn listing(answer: Resource<Listed>, fold: RwSignal<Option<ListingFol
             Some(seen),
         ))
     };
-    keep(wanted, move |frame| {
+    let listener = move |frame| {
         fold.maybe_update(|fold| fold.as_mut().is_some_and(|fold| fold.apply(frame, now())));
+    };
+    keep(wanted, listener, move || {
+        fold.maybe_update(|fold| fold.as_mut().is_some_and(|fold| fold.progress.lose()));
     });
 }
 
@@ -108,8 +118,11 @@ pub(super) fn document(view: &'static str, answer: Resource<Found>, fold: RwSign
             seen,
         ))
     };
-    keep(wanted, move |frame| {
+    let listener = move |frame| {
         fold.maybe_update(|fold| fold.as_mut().is_some_and(|fold| fold.apply(frame, now())));
+    };
+    keep(wanted, listener, move || {
+        fold.maybe_update(|fold| fold.as_mut().is_some_and(|fold| fold.progress.lose()));
     });
 }
 

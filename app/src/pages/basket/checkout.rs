@@ -63,6 +63,7 @@ pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl Into
             </button>
         </form>
     }
+    .into_any()
 }
 
 #[cfg(feature = "ssr")]
@@ -84,7 +85,7 @@ fn placing(
 ) -> impl Fn() + Copy + Send + Sync + 'static {
     use domain::{aggregate::order::PlaceOrder, wire::CommandRequest};
     use leptos::task::spawn_local;
-    use leptos_router::hooks::use_navigate;
+    use leptos_router::{NavigateOptions, hooks::use_navigate};
     use uuid::Uuid;
 
     use crate::{api, basket::use_basket, id::new_id};
@@ -128,12 +129,8 @@ fn placing(
                         written.note(&answer.token);
                     }
                     basket.change(crate::basket::Basket::clear);
-                    navigate.with_value(|navigate| {
-                        navigate(
-                            &format!("/orders/{id}"),
-                            leptos_router::NavigateOptions::default(),
-                        )
-                    });
+                    let path = format!("/orders/{id}");
+                    navigate.with_value(|navigate| navigate(&path, NavigateOptions::default()));
                 }
                 Err(refused) => {
                     // An answer that is known ends the attempt; the next one is a new order.

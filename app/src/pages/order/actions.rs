@@ -40,8 +40,10 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
             let _ = field.focus();
         }
     });
-    let cancel = cancelling(&id, reason, sending, problem, open);
-    let short = StoredValue::new(id.get(id.len().saturating_sub(8)..).unwrap_or(&id).to_owned());
+    let id = StoredValue::new(id);
+    let cancel = cancelling(id, reason, sending, problem, open);
+    let short =
+        move || id.with_value(|id| format!("…{}", id.get(id.len().saturating_sub(8)..).unwrap_or(id)));
     view! {
         <section class="panel needs-script">
             <h2>{t!(i18n, order.actions)}</h2>
@@ -63,7 +65,7 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
                             cancel();
                         }
                     >
-                        <p>{t!(i18n, order.cancel_question)}" "<code>{move || format!("…{}", short.get_value())}</code></p>
+                        <p>{t!(i18n, order.cancel_question)}" "<code>{short}</code></p>
                         <div class="field">
                             <label for="cancel-reason">{t!(i18n, order.reason)}</label>
                             <textarea
@@ -102,33 +104,33 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
             </Show>
         </section>
     }
+    .into_any()
 }
 
 #[cfg(feature = "ssr")]
 fn cancelling(
-    _id: &str,
+    _id: StoredValue<String>,
     _reason: RwSignal<String>,
     _sending: RwSignal<bool>,
     _problem: RwSignal<Option<Problem>>,
     _open: RwSignal<bool>,
-) -> impl Fn() + Copy + Send + Sync + use<> {
+) -> impl Fn() + Copy + Send + Sync + 'static {
     || {}
 }
 
 #[cfg(not(feature = "ssr"))]
 fn cancelling(
-    id: &str,
+    id: StoredValue<String>,
     reason: RwSignal<String>,
     sending: RwSignal<bool>,
     problem: RwSignal<Option<Problem>>,
     open: RwSignal<bool>,
-) -> impl Fn() + Copy + Send + Sync + use<> {
+) -> impl Fn() + Copy + Send + Sync + 'static {
     use domain::wire::{CommandRequest, ExpectedVersion};
     use leptos::task::spawn_local;
 
     use crate::{api, id::new_id};
 
-    let stream = StoredValue::new(format!("order-{id}"));
     let written = use_context::<api::Written>();
     // A reason and the key it was sent with, as long as its answer is not known.
     let attempt = StoredValue::new(None::<(String, uuid::Uuid)>);
@@ -144,7 +146,7 @@ fn cancelling(
         attempt.set_value(Some((reason.clone(), key)));
         let command = CommandRequest {
             command_type: "CancelOrder".to_owned(),
-            stream: stream.get_value(),
+            stream: id.with_value(|id| format!("order-{id}")),
             data: serde_json::json!({ "reason": reason }),
             expected_version: ExpectedVersion::Any,
             correlation_id: None,

@@ -49,6 +49,7 @@ pub(super) fn Verify() -> impl IntoView {
             <div role="status">{move || found.get().map(|found| view! { <Found found /> })}</div>
         </section>
     }
+    .into_any()
 }
 
 #[component]

@@ -134,3 +134,6 @@ impl ReadSide {
         self.read_model.close().await;
     }
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -73,7 +73,7 @@ impl Relay {
     }
 
     /// A relay whose queue holds this many commits.
-    fn with_queue(progress: Arc<Progress>, queue: usize) -> Self {
+    pub(super) fn with_queue(progress: Arc<Progress>, queue: usize) -> Self {
         let (sender, commits) = mpsc::channel(queue);
         let inbox = RelayInbox {
             commits: sender,

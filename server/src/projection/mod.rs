@@ -144,3 +144,6 @@ pub async fn heads(store: &dyn EventStore) -> Result<HashMap<PartitionId, u64>, 
         .map(|(workspace, partition, head)| (PartitionId { workspace, partition }, head))
         .collect())
 }
+
+#[cfg(test)]
+mod tests;

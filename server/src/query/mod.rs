@@ -372,3 +372,6 @@ impl Found<'_> {
         Some(Cursor::text(listed, order, &last.sort, &last.key))
     }
 }
+
+#[cfg(test)]
+mod tests;

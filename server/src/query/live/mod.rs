@@ -318,3 +318,6 @@ impl Drop for LiveSession {
         self.hub.leave();
     }
 }
+
+#[cfg(test)]
+mod tests;

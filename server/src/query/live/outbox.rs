@@ -144,6 +144,12 @@ impl Outbox {
                 followed.floor = None;
             }
             followed.told = Some(change.as_of.clone());
+            if let Some(Status::CaughtUp(_)) = followed.status {
+                // No longer the newest moment, and it would come behind this change. The hub will say it again.
+                followed.status = None;
+                followed.expects_caught_up = true;
+                state.statuses -= 1;
+            }
             state.queue.push_back((number, change.clone()));
             if state.queue.len() > CAPACITY {
                 metrics::counter!("foldline_live_overflows_total").increment(1);
@@ -183,7 +189,7 @@ impl Outbox {
             let ahead = followed
                 .floor
                 .as_ref()
-                .is_some_and(|floor| !status.as_of().covers(floor));
+                .is_some_and(|floor| !status.token().covers(floor));
             if followed.phase != Phase::Following || ahead {
                 return;
             }
@@ -269,10 +275,10 @@ impl Outbox {
             && let Some(status) = followed.status.take()
         {
             state.statuses -= 1;
-            if let Status::CaughtUp(as_of) = &status {
-                followed.told = Some(as_of.clone());
-            }
-            return Next::Frame(status.bytes(followed.id));
+            let told = followed.told.as_ref().filter(|told| told.covers(status.token()));
+            let as_of = told.unwrap_or_else(|| status.token()).clone();
+            followed.told = Some(as_of.clone());
+            return Next::Frame(status.bytes(followed.id, &as_of));
         }
         Next::Nothing
     }
@@ -301,25 +307,22 @@ impl State {
 }
 
 impl Status {
-    fn as_of(&self) -> &ConsistencyToken {
+    fn token(&self) -> &Arc<ConsistencyToken> {
         match self {
             Self::CaughtUp(as_of) | Self::Behind { as_of, .. } => as_of,
         }
     }
 
-    fn bytes(&self, id: u64) -> Bytes {
+    /// The frame, for a subscription that has been told everything up to `as_of`.
+    fn bytes(&self, id: u64, as_of: &ConsistencyToken) -> Bytes {
+        let as_of = as_of.clone();
         plain(&match self {
-            Self::CaughtUp(as_of) => ServerFrame::CaughtUp {
-                id,
-                as_of: (**as_of).clone(),
-            },
+            Self::CaughtUp(_) => ServerFrame::CaughtUp { id, as_of },
             Self::Behind {
-                as_of,
-                behind,
-                behind_ms,
+                behind, behind_ms, ..
             } => ServerFrame::Behind {
                 id,
-                as_of: (**as_of).clone(),
+                as_of,
                 behind: *behind,
                 behind_ms: *behind_ms,
             },

@@ -26,8 +26,8 @@ pub(super) async fn update(
     }
     if !keys.is_empty() {
         let documents = load(&mut transaction, &lane.scope, keys).await?;
-        let writes = fold(documents)?;
-        store(&mut transaction, &lane.scope, &writes).await?;
+        let folded = fold(documents)?;
+        store(&mut transaction, &lane.scope, &folded).await?;
     }
     transaction.commit().await?;
     Ok(Updated::Committed)

@@ -87,6 +87,8 @@ impl<T: RenderHtml> RenderHtml for Whole<T> {
         );
     }
 
+    // Hydrating is reached by two ways: one copy is enough.
+    #[inline(never)]
     fn hydrate<const FROM_SERVER: bool>(self, cursor: &Cursor, position: &PositionState) -> Self::State {
         self.0.hydrate::<FROM_SERVER>(cursor, position)
     }

@@ -4,10 +4,10 @@
 use domain::{money::Money, view::products::ProductDocument};
 use leptos::prelude::*;
 
-use super::{Inside, PageHead, shop::products};
+use super::{Inside, Mark, PageHead, shop::products};
 use crate::{
     basket::use_basket,
-    components::{EmptyState, Freshness, Price, ProblemView, Stock},
+    components::{EmptyState, Price, ProblemView, Stock},
     erase::Erase,
     format::use_alive,
     live::store::{LiveListing, use_live_listing},
@@ -35,7 +35,7 @@ fn Contents() -> impl IntoView {
     let listing = use_live_listing::<ProductDocument>(|| products(None, 200));
     view! {
         <PageHead title=tu_string!(i18n, basket.title).to_owned()>
-            <Freshness view="products" progress=listing.progress() />
+            <Mark view="products" ready=listing.settled() progress=listing.progress() />
         </PageHead>
         <p class="notice needs-no-script">{tu_string!(i18n, basket.needs_script)}</p>
         <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>

@@ -27,7 +27,9 @@ use leptos_meta::Title;
 
 use crate::{
     api::use_session,
+    components::Freshness,
     erase::Erase,
+    live::{progress::Progress, store::Ready},
     translations::i18n::{tu_string, use_i18n},
 };
 
@@ -64,6 +66,23 @@ fn PageHead(
             <h1>{move || title.get()}</h1>
             {children.map(|children| children())}
         </div>
+    }
+    .erase()
+}
+
+/// The mark of a listing, beside its title: rendered once there is something to be fresh.
+#[component]
+fn Mark(view: &'static str, ready: Ready, progress: Signal<Option<Progress>>) -> impl IntoView {
+    view! {
+        <Suspense>
+            {move || {
+                let ready = ready();
+                Suspend::new(async move {
+                    ready.await;
+                    view! { <Freshness view progress /> }.erase()
+                })
+            }}
+        </Suspense>
     }
     .erase()
 }

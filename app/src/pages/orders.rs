@@ -3,11 +3,11 @@
 use domain::{access::Role, view::orders::OrderDocument, wire::Order};
 use leptos::prelude::*;
 
-use super::{Inside, PAGE_ROWS, PageHead};
+use super::{Inside, Mark, PAGE_ROWS, PageHead};
 use crate::{
     api::use_session,
     backend::ListingQuery,
-    components::{EmptyState, Freshness, Id, Price, ProblemView, StatusBadge, When, flash},
+    components::{EmptyState, Id, Price, ProblemView, StatusBadge, When, flash},
     erase::Erase,
     live::store::{LiveListing, Shown, use_live_listing},
     translations::i18n::{tu_string, use_i18n},
@@ -45,7 +45,7 @@ fn Orders() -> impl IntoView {
     let listing = use_live_listing::<OrderDocument>(move || wanted.clone());
     view! {
         <PageHead title=tu_string!(i18n, orders.title).to_owned()>
-            <Freshness view="orders" progress=listing.progress() />
+            <Mark view="orders" ready=listing.settled() progress=listing.progress() />
         </PageHead>
         <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
             {move || Suspend::new(async move {

@@ -4,11 +4,11 @@ use domain::{view::products::ProductDocument, wire::Order};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use super::{Inside, PageHead};
+use super::{Inside, Mark, PageHead};
 use crate::{
     api,
     backend::ListingQuery,
-    components::{AddToBasket, EmptyState, Freshness, Price, ProblemView, Stock, flash},
+    components::{AddToBasket, EmptyState, Price, ProblemView, Stock, flash},
     erase::Erase,
     live::store::{LiveListing, Shown, use_live_listing},
     translations::i18n::{tu_string, use_i18n},
@@ -48,7 +48,7 @@ fn Catalogue() -> impl IntoView {
     let listing = use_live_listing::<ProductDocument>(move || products(tag.get(), PAGE_PRODUCTS));
     view! {
         <PageHead title=tu_string!(i18n, shop.title).to_owned()>
-            <Freshness view="products" progress=listing.progress() />
+            <Mark view="products" ready=listing.settled() progress=listing.progress() />
         </PageHead>
         <Tags tag />
         <Transition fallback=|| view! { <div class="skeleton skeleton--grid"></div> }>

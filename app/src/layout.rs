@@ -10,7 +10,8 @@ use leptos_router::hooks::use_location;
 
 use crate::{
     api::use_session,
-    translations::i18n::{t, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 use rail::Rail;
 use top_bar::TopBar;
@@ -33,7 +34,7 @@ pub fn Frame(children: Children) -> impl IntoView {
     });
     let inside = use_session().is_some();
     view! {
-        <a class="skip" href="#content" rel="external">{t!(i18n, layout.skip)}</a>
+        <a class="skip" href="#content" rel="external">{tu_string!(i18n, layout.skip)}</a>
         <TopBar />
         <div class="frame" class:frame--inside=inside>
             {inside.then(|| view! { <Rail /> })}
@@ -42,5 +43,5 @@ pub fn Frame(children: Children) -> impl IntoView {
             </main>
         </div>
     }
-    .into_any()
+    .erase()
 }

@@ -4,7 +4,7 @@
 //! each request a [`backend::SharedBackend`], a [`Theme`] and a [`StatusSetter`] by context; in the browser the same
 //! questions go over HTTP, and the live socket continues what the server rendered.
 
-// The layout of a page's view is a type as deep as the page.
+// A page is one type, and the optimised build walks deeper into it than the compiler allows by itself.
 #![recursion_limit = "256"]
 
 mod api;
@@ -12,6 +12,7 @@ pub mod backend;
 pub mod basket;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod components;
+mod erase;
 mod format;
 #[cfg(not(feature = "ssr"))]
 mod id;
@@ -48,6 +49,7 @@ use leptos_router::{
     path,
 };
 
+use erase::Erase;
 use layout::Frame;
 use pages::{
     BasketPage, JoinPage, LandingPage, NotFoundPage, OrderPage, OrdersPage, ProductPage, ShopPage,
@@ -88,7 +90,7 @@ pub fn App() -> impl IntoView {
             </Frame>
         </Router>
     }
-    .into_any()
+    .erase()
 }
 
 /// The page's language. There is one so far; the server will choose among several by cookie and header, and the browser

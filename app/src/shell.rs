@@ -33,6 +33,11 @@ mod document {
     use super::AssetNames;
     use crate::{App, Theme};
 
+    /// The brand's prompt, `>_`, in the address bar: inline, so that it costs no request.
+    const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
+        %3Crect width='32' height='32' rx='6' fill='%230c1110'/%3E\
+        %3Cpath d='m7 9 8 7-8 7M17 24h8' fill='none' stroke='%233dff8f' stroke-width='3'/%3E%3C/svg%3E";
+
     /// The whole document for one request. Render it in order or asynchronously: a page must be complete without
     /// JavaScript.
     pub fn shell(options: LeptosOptions, assets: AssetNames) -> impl IntoView {
@@ -40,6 +45,7 @@ mod document {
         drop(options);
         let theme = use_context::<Theme>().unwrap_or_default();
         let AssetNames { js, wasm, css } = assets;
+        let style = (!css.is_empty()).then(|| view! { <link rel="stylesheet" href=format!("/pkg/{css}") /> });
         let client = (!js.is_empty()).then(|| view! { <Client js wasm /> });
         view! {
             <!DOCTYPE html>
@@ -48,7 +54,8 @@ mod document {
                     <meta charset="utf-8" />
                     <meta name="viewport" content="width=device-width, initial-scale=1" />
                     <meta name="color-scheme" content="dark light" />
-                    <link rel="stylesheet" href=format!("/pkg/{css}") />
+                    <link rel="icon" href=ICON />
+                    {style}
                     {client}
                     <MetaTags />
                 </head>

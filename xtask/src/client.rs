@@ -94,7 +94,7 @@ impl Client {
 
     /// An error when the release client has outgrown [`BUDGET_BYTES`].
     pub(crate) fn check_budget(&self) -> Result<()> {
-        let program = self.files.iter().filter(|file| !file.name.ends_with(".css"));
+        let program = self.files.iter().filter(|file| file.extension != "css");
         let total: usize = program.map(|file| file.brotli).sum();
         if total > BUDGET_BYTES {
             bail!("the client weighs {total} bytes of brotli, and its budget is {BUDGET_BYTES} bytes");

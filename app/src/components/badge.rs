@@ -4,7 +4,10 @@ use domain::aggregate::order::OrderStatus;
 use leptos::prelude::*;
 
 use super::{Icon, Picture};
-use crate::translations::i18n::{t_string, use_i18n};
+use crate::{
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
+};
 
 /// The status of an order.
 #[component]
@@ -17,13 +20,13 @@ pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl Int
         OrderStatus::Shipped => Picture::Truck,
     });
     let word = move || match status.get() {
-        OrderStatus::Created => t_string!(i18n, status.created),
-        OrderStatus::Reserved => t_string!(i18n, status.reserved),
-        OrderStatus::Confirmed => t_string!(i18n, status.confirmed),
-        OrderStatus::Rejected => t_string!(i18n, status.rejected),
-        OrderStatus::Cancelled => t_string!(i18n, status.cancelled),
-        OrderStatus::Shipped => t_string!(i18n, status.shipped),
-        OrderStatus::Delivered => t_string!(i18n, status.delivered),
+        OrderStatus::Created => tu_string!(i18n, status.created),
+        OrderStatus::Reserved => tu_string!(i18n, status.reserved),
+        OrderStatus::Confirmed => tu_string!(i18n, status.confirmed),
+        OrderStatus::Rejected => tu_string!(i18n, status.rejected),
+        OrderStatus::Cancelled => tu_string!(i18n, status.cancelled),
+        OrderStatus::Shipped => tu_string!(i18n, status.shipped),
+        OrderStatus::Delivered => tu_string!(i18n, status.delivered),
     };
     view! {
         <span class="badge" data-status=move || status.get().as_str()>
@@ -31,5 +34,5 @@ pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl Int
             {word}
         </span>
     }
-    .into_any()
+    .erase()
 }

@@ -2,15 +2,13 @@
 
 use leptos::prelude::*;
 
+use crate::erase::Erase;
+
 use super::{Icon, Picture};
 
 /// Copies `text`. Its label names what is copied.
 #[component]
-pub(crate) fn Copy(
-    #[prop(into)] text: String,
-    #[prop(into)] label: Signal<&'static str>,
-    #[prop(into)] done: Signal<&'static str>,
-) -> impl IntoView {
+pub(crate) fn Copy(#[prop(into)] text: String, label: &'static str, done: &'static str) -> impl IntoView {
     let copied = RwSignal::new(false);
     let picture = Signal::derive(move || {
         if copied.get() {
@@ -39,11 +37,11 @@ pub(crate) fn Copy(
         let _ = &text;
     };
     view! {
-        <button type="button" class="button button--quiet button--icon needs-script" on:click=copy title=move || label.get()>
+        <button type="button" class="button button--quiet button--icon needs-script" on:click=copy title=label>
             <Icon picture />
-            <span class="hidden">{move || label.get()}</span>
+            <span class="hidden">{label}</span>
         </button>
-        <span class="hidden" role="status">{move || copied.get().then(|| done.get())}</span>
+        <span class="hidden" role="status">{move || copied.get().then(|| done)}</span>
     }
-    .into_any()
+    .erase()
 }

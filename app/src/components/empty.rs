@@ -2,19 +2,17 @@
 
 use leptos::prelude::*;
 
+use crate::erase::Erase;
+
 /// An empty state. Its children are the button or link that makes the first one.
 #[component]
-pub(crate) fn EmptyState(
-    #[prop(into)] title: Signal<&'static str>,
-    #[prop(into)] text: Signal<&'static str>,
-    children: Children,
-) -> impl IntoView {
+pub(crate) fn EmptyState(title: &'static str, text: &'static str, children: Children) -> impl IntoView {
     view! {
         <div class="empty">
-            <h2>{move || title.get()}</h2>
-            <p>{move || text.get()}</p>
+            <h2>{title}</h2>
+            <p>{text}</p>
             <p>{children()}</p>
         </div>
     }
-    .into_any()
+    .erase()
 }

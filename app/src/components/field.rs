@@ -2,13 +2,15 @@
 
 use leptos::prelude::*;
 
+use crate::erase::Erase;
+
 /// A labelled text field. `error` is what is wrong with it.
 #[component]
 pub(crate) fn Field(
     id: &'static str,
     name: &'static str,
-    #[prop(into)] label: Signal<&'static str>,
-    #[prop(into)] help: Signal<&'static str>,
+    label: &'static str,
+    help: &'static str,
     #[prop(into, optional)] error: Signal<Option<&'static str>>,
     #[prop(into, optional)] value: String,
     #[prop(optional)] required: bool,
@@ -29,7 +31,7 @@ pub(crate) fn Field(
     };
     view! {
         <div class="field">
-            <label for=id>{move || label.get()}</label>
+            <label for=id>{label}</label>
             <input
                 type="text"
                 id=id
@@ -42,8 +44,8 @@ pub(crate) fn Field(
                 aria-describedby=described
             />
             <p class="field__error" id=error_id>{move || error.get()}</p>
-            <p class="field__help" id=help_id>{move || help.get()}</p>
+            <p class="field__help" id=help_id>{help}</p>
         </div>
     }
-    .into_any()
+    .erase()
 }

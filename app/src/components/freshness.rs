@@ -7,8 +7,9 @@ use leptos::prelude::*;
 use super::{Icon, Picture};
 use crate::{
     api::Written,
+    erase::Erase,
     live::{progress::Progress, protocol::Link, store::use_link},
-    translations::i18n::{t, t_string, use_i18n},
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// What there is to say in one word.
@@ -62,27 +63,27 @@ pub(crate) fn Freshness(
         State::Behind | State::Still => Picture::Clock,
     });
     let word = move || match (state.get(), milliseconds.get()) {
-        (State::Live, _) => t_string!(i18n, freshness.live).to_owned(),
-        (State::Still, _) => t_string!(i18n, freshness.as_of).to_owned(),
-        (State::Unknown, _) => t_string!(i18n, freshness.unknown).to_owned(),
-        (State::Behind, Some(ms)) => t_string!(
+        (State::Live, _) => tu_string!(i18n, freshness.live).to_owned(),
+        (State::Still, _) => tu_string!(i18n, freshness.as_of).to_owned(),
+        (State::Unknown, _) => tu_string!(i18n, freshness.unknown).to_owned(),
+        (State::Behind, Some(ms)) => tu_string!(
             i18n,
             freshness.behind_ms,
             count = behind.get().unwrap_or(0),
             ms = ms
         ),
-        (State::Behind, None) => t_string!(i18n, freshness.behind, count = behind.get().unwrap_or(0)),
+        (State::Behind, None) => tu_string!(i18n, freshness.behind, count = behind.get().unwrap_or(0)),
     };
     let why = move || match state.get() {
-        State::Live => t_string!(i18n, freshness.why_live),
-        State::Still => t_string!(i18n, freshness.why_still),
-        State::Behind => t_string!(i18n, freshness.why_behind),
-        State::Unknown => t_string!(i18n, freshness.why_unknown),
+        State::Live => tu_string!(i18n, freshness.why_live),
+        State::Still => tu_string!(i18n, freshness.why_still),
+        State::Behind => tu_string!(i18n, freshness.why_behind),
+        State::Unknown => tu_string!(i18n, freshness.why_unknown),
     };
     let lane = move || {
         let token: ConsistencyToken = as_of().parse().unwrap_or_default();
         let partitions: Vec<_> = token.iter().map(|(partition, _)| partition.to_string()).collect();
-        t_string!(
+        tu_string!(
             i18n,
             freshness.lane_is,
             view = view,
@@ -90,7 +91,7 @@ pub(crate) fn Freshness(
         )
     };
     let since = move || match milliseconds.get() {
-        Some(ms) => t_string!(i18n, freshness.since_ms, ms = ms),
+        Some(ms) => tu_string!(i18n, freshness.since_ms, ms = ms),
         None => "–".to_owned(),
     };
     view! {
@@ -106,15 +107,15 @@ pub(crate) fn Freshness(
                 <code class="freshness__token">{as_of}</code>
             </summary>
             <dl class="facts">
-                <div><dt>{t!(i18n, freshness.lane)}</dt><dd>{lane}</dd></div>
-                <div><dt>{t!(i18n, freshness.position)}</dt><dd class="mono">{as_of}</dd></div>
-                <div><dt>{t!(i18n, freshness.not_folded)}</dt><dd class="mono">{move || behind.get()}</dd></div>
-                <div><dt>{t!(i18n, freshness.why)}</dt><dd>{why}</dd></div>
-                <div><dt>{t!(i18n, freshness.since)}</dt><dd>{since}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.lane)}</dt><dd>{lane}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.position)}</dt><dd class="mono">{as_of}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.not_folded)}</dt><dd class="mono">{move || behind.get()}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.why)}</dt><dd>{why}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.since)}</dt><dd>{since}</dd></div>
             </dl>
         </details>
     }
-    .into_any()
+    .erase()
 }
 
 /// For how long the view has been behind: counted on here between what the server says.

@@ -3,6 +3,8 @@
 
 use leptos::prelude::*;
 
+use crate::erase::Erase;
+
 /// What an icon shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Picture {
@@ -92,5 +94,5 @@ pub(crate) fn Icon(
             <path d=move || picture.get().path()></path>
         </svg>
     }
-    .into_any()
+    .erase()
 }

@@ -4,16 +4,19 @@ use domain::wire::Problem;
 use leptos::{html, prelude::*};
 
 use super::{Icon, Picture};
-use crate::translations::i18n::{t, t_string, use_i18n};
+use crate::{
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
+};
 
 /// One sentence about a problem: ours where the server could not be asked, and its own else.
 pub(crate) fn explain(problem: &Problem) -> String {
     let i18n = use_i18n();
     match problem.status {
-        0 => t_string!(i18n, problem.unreachable).to_owned(),
-        401 => t_string!(i18n, problem.session_over).to_owned(),
-        403 => t_string!(i18n, problem.forbidden).to_owned(),
-        429 => t_string!(i18n, problem.too_many).to_owned(),
+        0 => tu_string!(i18n, problem.unreachable).to_owned(),
+        401 => tu_string!(i18n, problem.session_over).to_owned(),
+        403 => tu_string!(i18n, problem.forbidden).to_owned(),
+        429 => tu_string!(i18n, problem.too_many).to_owned(),
         _ if problem.detail.is_empty() => problem.title.clone(),
         _ => problem.detail.clone(),
     }
@@ -28,15 +31,15 @@ pub(crate) fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -
         <div class="notice notice--danger" role="alert">
             <Icon picture=Picture::Alert />
             <div>
-                <h2>{t!(i18n, problem.title)}</h2>
+                <h2>{tu_string!(i18n, problem.title)}</h2>
                 <p>{move || problem.with_value(explain)}</p>
                 <button type="button" class="button needs-script" on:click=move |_| retry.run(())>
-                    {t!(i18n, problem.retry)}
+                    {tu_string!(i18n, problem.retry)}
                 </button>
             </div>
         </div>
     }
-    .into_any()
+    .erase()
 }
 
 /// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.
@@ -56,11 +59,11 @@ pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> i
             <div class="notice notice--danger" role="alert" tabindex="-1" node_ref=node>
                 <Icon picture=Picture::Alert />
                 <div>
-                    <h2>{t!(i18n, problem.refused)}</h2>
+                    <h2>{tu_string!(i18n, problem.refused)}</h2>
                     <p>{move || message.get()}</p>
                 </div>
             </div>
         </Show>
     }
-    .into_any()
+    .erase()
 }

@@ -6,7 +6,8 @@ use leptos::prelude::*;
 use super::{Icon, Picture};
 use crate::{
     basket::use_basket,
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// From so many on, it is not said how many are left.
@@ -24,17 +25,17 @@ pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
         _ => "many",
     };
     let words = move || match available.get() {
-        0 => t_string!(i18n, stock.none).to_owned(),
-        few @ 1..=FEW => t_string!(i18n, stock.few, count = few),
-        many if many < PLENTY => t_string!(i18n, stock.some, count = many),
-        _ => t_string!(i18n, stock.plenty).to_owned(),
+        0 => tu_string!(i18n, stock.none).to_owned(),
+        few @ 1..=FEW => tu_string!(i18n, stock.few, count = few),
+        many if many < PLENTY => tu_string!(i18n, stock.some, count = many),
+        _ => tu_string!(i18n, stock.plenty).to_owned(),
     };
     view! {
         <span class="stock" data-level=level>
             {words}
         </span>
     }
-    .into_any()
+    .erase()
 }
 
 /// Puts one of a product into the basket. Where that cannot be done, it says why.
@@ -74,13 +75,13 @@ pub(crate) fn AddToBasket(#[prop(into)] product: Signal<Option<ProductDocument>>
                 }
             >
                 <Icon picture=Picture::Basket />
-                {t!(i18n, product.add)}
+                {tu_string!(i18n, product.add)}
                 <span class="hidden">{name}</span>
             </button>
             <span class="add__inside" role="status">
-                {move || (inside() > 0).then(|| t_string!(i18n, product.inside, count = inside()))}
+                {move || (inside() > 0).then(|| tu_string!(i18n, product.inside, count = inside()))}
             </span>
         </div>
     }
-    .into_any()
+    .erase()
 }

@@ -3,7 +3,10 @@
 use domain::{money::Money, timestamp::Timestamp};
 use leptos::prelude::*;
 
-use crate::format::{decimal, fixed_money, fixed_time, local_money, local_time, use_alive};
+use crate::{
+    erase::Erase,
+    format::{decimal, fixed_money, fixed_time, local_money, local_time, use_alive},
+};
 
 /// An amount of money, in the reader's locale once the page is alive.
 #[component]
@@ -26,7 +29,7 @@ pub(crate) fn Price(#[prop(into)] amount: Signal<Option<Money>>) -> impl IntoVie
             {text}
         </data>
     }
-    .into_any()
+    .erase()
 }
 
 /// An instant, in the reader's locale once the page is alive; the exact one is in the tooltip.
@@ -39,7 +42,7 @@ pub(crate) fn When(#[prop(into)] at: Signal<Timestamp>) -> impl IntoView {
             {move || if alive.get() { local_time(at.get()) } else { fixed_time(at.get()) }}
         </time>
     }
-    .into_any()
+    .erase()
 }
 
 /// How many characters of an id are shown: the end, because ids of one moment begin alike.

@@ -4,8 +4,9 @@ use leptos::prelude::*;
 
 use crate::{
     components::{Icon, Picture},
+    erase::Erase,
     live::{protocol::Link, store::use_link},
-    translations::i18n::{t_string, use_i18n},
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The badge of the connection.
@@ -26,11 +27,11 @@ pub(super) fn ConnectionBadge() -> impl IntoView {
         Link::Offline => Picture::Offline,
     });
     let word = move || match link.get() {
-        Link::Idle => t_string!(i18n, connection.idle),
-        Link::Connecting => t_string!(i18n, connection.connecting),
-        Link::Live => t_string!(i18n, connection.live),
-        Link::Reconnecting(_) => t_string!(i18n, connection.reconnecting),
-        Link::Offline => t_string!(i18n, connection.offline),
+        Link::Idle => tu_string!(i18n, connection.idle),
+        Link::Connecting => tu_string!(i18n, connection.connecting),
+        Link::Live => tu_string!(i18n, connection.live),
+        Link::Reconnecting(_) => tu_string!(i18n, connection.reconnecting),
+        Link::Offline => tu_string!(i18n, connection.offline),
     };
     view! {
         <span class="connection" role="status" data-state=state>
@@ -38,5 +39,5 @@ pub(super) fn ConnectionBadge() -> impl IntoView {
             <span class="connection__word">{word}</span>
         </span>
     }
-    .into_any()
+    .erase()
 }

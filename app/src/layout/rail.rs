@@ -6,7 +6,8 @@ use leptos_router::components::A;
 use crate::{
     basket::use_basket,
     components::{Icon, Picture},
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The rail.
@@ -16,20 +17,20 @@ pub(super) fn Rail() -> impl IntoView {
     let basket = use_basket();
     let count = move || basket.read().count();
     view! {
-        <nav class="rail" aria-label=move || t_string!(i18n, layout.places)>
+        <nav class="rail" aria-label=tu_string!(i18n, layout.places)>
             <ul>
-                <li><A href="/shop"><Icon picture=Picture::Shop /><span>{t!(i18n, shop.place)}</span></A></li>
+                <li><A href="/shop"><Icon picture=Picture::Shop /><span>{tu_string!(i18n, shop.place)}</span></A></li>
                 <li>
                     <A href="/basket">
                         <Icon picture=Picture::Basket />
-                        <span>{t!(i18n, basket.place)}</span>
+                        <span>{tu_string!(i18n, basket.place)}</span>
                         <span class="count">{move || (count() > 0).then(count)}</span>
                     </A>
                 </li>
-                <li><A href="/orders"><Icon picture=Picture::Orders /><span>{t!(i18n, orders.place)}</span></A></li>
-                <li><A href="/streams"><Icon picture=Picture::Streams /><span>{t!(i18n, streams.place)}</span></A></li>
+                <li><A href="/orders"><Icon picture=Picture::Orders /><span>{tu_string!(i18n, orders.place)}</span></A></li>
+                <li><A href="/streams"><Icon picture=Picture::Streams /><span>{tu_string!(i18n, streams.place)}</span></A></li>
             </ul>
         </nav>
     }
-    .into_any()
+    .erase()
 }

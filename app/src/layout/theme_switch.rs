@@ -6,7 +6,8 @@ use leptos::prelude::*;
 use crate::{
     Theme,
     components::{Icon, Picture},
-    translations::i18n::{t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The switch.
@@ -20,9 +21,9 @@ pub(super) fn ThemeSwitch() -> impl IntoView {
         Theme::Light => Picture::Sun,
     });
     let word = move || match theme.get() {
-        Theme::Auto => t_string!(i18n, theme.auto),
-        Theme::Dark => t_string!(i18n, theme.dark),
-        Theme::Light => t_string!(i18n, theme.light),
+        Theme::Auto => tu_string!(i18n, theme.auto),
+        Theme::Dark => tu_string!(i18n, theme.dark),
+        Theme::Light => tu_string!(i18n, theme.light),
     };
     let choose = move |_| {
         let next = match theme.get_untracked() {
@@ -40,5 +41,5 @@ pub(super) fn ThemeSwitch() -> impl IntoView {
             <span class="button__word">{word}</span>
         </button>
     }
-    .into_any()
+    .erase()
 }

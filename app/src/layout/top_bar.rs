@@ -7,7 +7,8 @@ use super::{connection::ConnectionBadge, theme_switch::ThemeSwitch};
 use crate::{
     api::use_session,
     components::{Copy, Icon, Picture},
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The top bar.
@@ -22,7 +23,7 @@ pub(super) fn TopBar() -> impl IntoView {
         <header class="top-bar">
             <a class="brand" href="/">
                 <span class="brand__mark" aria-hidden="true">">_"</span>
-                <span class="brand__name">{t!(i18n, brand)}</span>
+                <span class="brand__name">{tu_string!(i18n, brand)}</span>
             </a>
             {workspace}
             <span class="top-bar__space"></span>
@@ -31,7 +32,7 @@ pub(super) fn TopBar() -> impl IntoView {
             {person}
         </header>
     }
-    .into_any()
+    .erase()
 }
 
 /// The workspace and its code, to read out and to copy.
@@ -43,17 +44,17 @@ fn Workspace(session: SessionInfo) -> impl IntoView {
         <div class="workspace">
             <span class="workspace__name">{session.workspace_name}</span>
             <span class="workspace__code">
-                <span class="hidden">{t!(i18n, layout.code)}</span>
+                <span class="hidden">{tu_string!(i18n, layout.code)}</span>
                 <code>{session.join_code}</code>
                 <Copy
                     text=code
-                    label=Signal::derive(move || t_string!(i18n, layout.copy_code))
-                    done=Signal::derive(move || t_string!(i18n, layout.copied))
+                    label=tu_string!(i18n, layout.copy_code)
+                    done=tu_string!(i18n, layout.copied)
                 />
             </span>
         </div>
     }
-    .into_any()
+    .erase()
 }
 
 /// Who one is, and the way out.
@@ -71,10 +72,10 @@ fn Person(session: SessionInfo) -> impl IntoView {
                 <p class="person__who">{session.display_name}</p>
                 <p class="muted mono">{role}</p>
                 <form method="post" action="/session/leave">
-                    <button class="button">{t!(i18n, layout.leave)}</button>
+                    <button class="button">{tu_string!(i18n, layout.leave)}</button>
                 </form>
             </div>
         </details>
     }
-    .into_any()
+    .erase()
 }

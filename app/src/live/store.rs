@@ -4,7 +4,7 @@
 //! Documents stay JSON in here and are typed where a component reads them: the code that follows changes exists once,
 //! and not once for every type of document.
 
-use std::marker::PhantomData;
+use std::{marker::PhantomData, pin::Pin};
 
 use domain::wire::{Problem, SessionInfo};
 use leptos::prelude::*;
@@ -51,6 +51,9 @@ pub fn use_link() -> RwSignal<Link> {
     use_context::<Live>().map_or_else(|| RwSignal::new(Link::Idle), |live| live.link)
 }
 
+/// Waits until there is something to show, or a problem; what asks for nothing else can wait for it.
+pub type Ready = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
 /// A document as a component sees it: typed, and how often it has changed while it was watched.
 pub type Shown<D> = Option<(D, u32)>;
 
@@ -90,7 +93,7 @@ pub fn use_live_listing<D>(query: impl Fn() -> ListingQuery + Send + Sync + 'sta
     }
 }
 
-impl<D> LiveListing<D> {
+impl<D: 'static> LiveListing<D> {
     /// Waits for the first answer, inside a `Suspense`; from then on the rows are there.
     pub async fn ready(self) -> Result<(), Problem> {
         let (query, answer) = self.answer.await;
@@ -106,6 +109,15 @@ impl<D> LiveListing<D> {
             self.fold.set(Some(ListingFold::new(order, answer)));
         }
         Ok(())
+    }
+
+    /// The same for those who do not care what comes of it.
+    pub fn settled(self) -> Ready {
+        Box::new(move || {
+            Box::pin(async move {
+                let _ = self.ready().await;
+            })
+        })
     }
 
     /// The keys of the rows, in order.

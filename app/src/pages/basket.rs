@@ -4,13 +4,14 @@
 use domain::{money::Money, view::products::ProductDocument};
 use leptos::prelude::*;
 
-use super::{Inside, PageHead, shop::products};
+use super::{Inside, Mark, PageHead, shop::products};
 use crate::{
     basket::use_basket,
-    components::{EmptyState, Freshness, Price, ProblemView, Stock},
+    components::{EmptyState, Price, ProblemView, Stock},
+    erase::Erase,
     format::use_alive,
     live::store::{LiveListing, use_live_listing},
-    translations::i18n::{t, t_string, use_i18n},
+    translations::i18n::{tu_string, use_i18n},
 };
 
 mod checkout;
@@ -25,7 +26,7 @@ pub(crate) fn BasketPage() -> impl IntoView {
             <Contents />
         </Inside>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -33,20 +34,20 @@ fn Contents() -> impl IntoView {
     let i18n = use_i18n();
     let listing = use_live_listing::<ProductDocument>(|| products(None, 200));
     view! {
-        <PageHead title=Signal::derive(move || t_string!(i18n, basket.title).to_owned())>
-            <Freshness view="products" progress=listing.progress() />
+        <PageHead title=tu_string!(i18n, basket.title).to_owned()>
+            <Mark view="products" ready=listing.settled() progress=listing.progress() />
         </PageHead>
-        <p class="notice needs-no-script">{t!(i18n, basket.needs_script)}</p>
+        <p class="notice needs-no-script">{tu_string!(i18n, basket.needs_script)}</p>
         <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
             {move || Suspend::new(async move {
                 match listing.ready().await {
-                    Ok(()) => view! { <Lines listing /> }.into_any(),
-                    Err(problem) => view! { <ProblemView problem retry=move |()| listing.retry() /> }.into_any(),
+                    Ok(()) => view! { <Lines listing /> }.erase(),
+                    Err(problem) => view! { <ProblemView problem retry=move |()| listing.retry() /> }.erase(),
                 }
             })}
         </Transition>
     }
-    .into_any()
+    .erase()
 }
 
 /// The sum of the basket at today's prices; `None` where a product is not on sale any more or currencies are mixed.
@@ -89,20 +90,20 @@ fn Lines(listing: LiveListing<ProductDocument>) -> impl IntoView {
                 when=move || lines.with(|lines| !lines.is_empty())
                 fallback=move || view! {
                     <EmptyState
-                        title=Signal::derive(move || t_string!(i18n, basket.empty_title))
-                        text=Signal::derive(move || t_string!(i18n, basket.empty))
+                        title=tu_string!(i18n, basket.empty_title)
+                        text=tu_string!(i18n, basket.empty)
                     >
-                        <a class="button button--primary" href="/shop">{t!(i18n, orders.empty_action)}</a>
+                        <a class="button button--primary" href="/shop">{tu_string!(i18n, orders.empty_action)}</a>
                     </EmptyState>
                 }
             >
                 <table class="table">
                     <thead>
                         <tr>
-                            <th scope="col">{t!(i18n, basket.product)}</th>
-                            <th scope="col" class="figure">{t!(i18n, basket.price)}</th>
-                            <th scope="col">{t!(i18n, basket.quantity)}</th>
-                            <th scope="col" class="figure">{t!(i18n, basket.sum)}</th>
+                            <th scope="col">{tu_string!(i18n, basket.product)}</th>
+                            <th scope="col" class="figure">{tu_string!(i18n, basket.price)}</th>
+                            <th scope="col">{tu_string!(i18n, basket.quantity)}</th>
+                            <th scope="col" class="figure">{tu_string!(i18n, basket.sum)}</th>
                         </tr>
                     </thead>
                     <tbody>
@@ -112,7 +113,7 @@ fn Lines(listing: LiveListing<ProductDocument>) -> impl IntoView {
                     </tbody>
                     <tfoot>
                         <tr>
-                            <th scope="row" colspan="3">{t!(i18n, basket.total)}</th>
+                            <th scope="row" colspan="3">{tu_string!(i18n, basket.total)}</th>
                             <td class="figure total"><Price amount=sum /></td>
                         </tr>
                     </tfoot>
@@ -121,7 +122,7 @@ fn Lines(listing: LiveListing<ProductDocument>) -> impl IntoView {
             </Show>
         </Show>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -170,8 +171,8 @@ fn Line(
                 <Stock available />
                 <p class="field__error" id=error_id.clone()>{error}</p>
             </th>
-            <td class="figure" data-label=move || t_string!(i18n, basket.price)><Price amount=price /></td>
-            <td data-label=move || t_string!(i18n, basket.quantity)>
+            <td class="figure" data-label=tu_string!(i18n, basket.price)><Price amount=price /></td>
+            <td data-label=tu_string!(i18n, basket.quantity)>
                 <span class="quantity">
                     <input
                         type="number"
@@ -179,7 +180,7 @@ fn Line(
                         max="999"
                         inputmode="numeric"
                         prop:value=move || quantity.get().to_string()
-                        aria-label=move || format!("{}: {}", t_string!(i18n, basket.quantity), name())
+                        aria-label=move || format!("{}: {}", tu_string!(i18n, basket.quantity), name())
                         aria-invalid=move || error().map(|_| "true")
                         aria-describedby=error_id
                         on:change=move |event| {
@@ -189,13 +190,13 @@ fn Line(
                         }
                     />
                     <button type="button" class="button button--quiet" on:click=move |_| set(0)>
-                        {t!(i18n, basket.remove)}
+                        {tu_string!(i18n, basket.remove)}
                         <span class="hidden">{name}</span>
                     </button>
                 </span>
             </td>
-            <td class="figure" data-label=move || t_string!(i18n, basket.sum)><Price amount=sum /></td>
+            <td class="figure" data-label=tu_string!(i18n, basket.sum)><Price amount=sum /></td>
         </tr>
     }
-    .into_any()
+    .erase()
 }

@@ -7,7 +7,8 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 
 use crate::{
     components::Field,
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The longest display name.
@@ -22,16 +23,16 @@ pub(super) fn JoinForm(#[prop(into)] code: String) -> impl IntoView {
         query.with(|query| query.get_str("code").is_some() && query.get_str("problem") == Some(named))
     };
     let code_error =
-        Signal::derive(move || problem("unknown-code").then(|| t_string!(i18n, join.unknown_code)));
+        Signal::derive(move || problem("unknown-code").then(|| tu_string!(i18n, join.unknown_code)));
     let name_error =
-        Signal::derive(move || problem("display-name").then(|| t_string!(i18n, join.display_name_wrong)));
+        Signal::derive(move || problem("display-name").then(|| tu_string!(i18n, join.display_name_wrong)));
     view! {
         <form method="post" action="/session/join" class="form">
             <Field
                 id="join-code"
                 name="code"
-                label=Signal::derive(move || t_string!(i18n, join.code))
-                help=Signal::derive(move || t_string!(i18n, join.code_help))
+                label=tu_string!(i18n, join.code)
+                help=tu_string!(i18n, join.code_help)
                 error=code_error
                 value=code
                 required=true
@@ -40,17 +41,17 @@ pub(super) fn JoinForm(#[prop(into)] code: String) -> impl IntoView {
             <Field
                 id="join-name"
                 name="display_name"
-                label=Signal::derive(move || t_string!(i18n, join.display_name))
-                help=Signal::derive(move || t_string!(i18n, join.display_name_help))
+                label=tu_string!(i18n, join.display_name)
+                help=tu_string!(i18n, join.display_name_help)
                 error=name_error
                 required=true
                 max=MAX_NAME
                 autocomplete="nickname"
             />
-            <button class="button button--primary">{t!(i18n, join.action)}</button>
+            <button class="button button--primary">{tu_string!(i18n, join.action)}</button>
         </form>
     }
-    .into_any()
+    .erase()
 }
 
 /// `/join/{code}`: the form, with the code filled in.
@@ -61,12 +62,12 @@ pub(crate) fn JoinPage() -> impl IntoView {
         .with_untracked(|params| params.get("code"))
         .unwrap_or_default();
     view! {
-        <Title text=move || t_string!(i18n, join.title) />
+        <Title text=tu_string!(i18n, join.title) />
         <section class="panel panel--narrow">
-            <h1>{t!(i18n, join.title)}</h1>
-            <p>{t!(i18n, join.lead)}</p>
+            <h1>{tu_string!(i18n, join.title)}</h1>
+            <p>{tu_string!(i18n, join.lead)}</p>
             <JoinForm code />
         </section>
     }
-    .into_any()
+    .erase()
 }

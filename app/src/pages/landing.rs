@@ -8,7 +8,8 @@ use super::join::{JoinForm, MAX_NAME};
 use crate::{
     api::use_session,
     components::{Field, Icon, Picture, ProblemSummary},
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The landing page.
@@ -21,10 +22,10 @@ pub(crate) fn LandingPage() -> impl IntoView {
         .unwrap_or_default();
     let message = Signal::derive(move || {
         let sentence = query.with(|query| match query.get_str("problem")? {
-            "unknown-code" => Some(t_string!(i18n, join.unknown_code)),
-            "display-name" => Some(t_string!(i18n, join.display_name_wrong)),
-            "rate-limited" => Some(t_string!(i18n, problem.too_many)),
-            _ => Some(t_string!(i18n, join.invalid)),
+            "unknown-code" => Some(tu_string!(i18n, join.unknown_code)),
+            "display-name" => Some(tu_string!(i18n, join.display_name_wrong)),
+            "rate-limited" => Some(tu_string!(i18n, problem.too_many)),
+            _ => Some(tu_string!(i18n, join.invalid)),
         });
         sentence.map(str::to_owned)
     });
@@ -32,7 +33,7 @@ pub(crate) fn LandingPage() -> impl IntoView {
         view! {
             <p class="hero__actions">
                 <a class="button button--primary" href="/shop">
-                    {t!(i18n, landing.back)}
+                    {tu_string!(i18n, landing.back)}
                     " "
                     {session.workspace_name}
                 </a>
@@ -40,47 +41,47 @@ pub(crate) fn LandingPage() -> impl IntoView {
         }
     });
     view! {
-        <Title text=move || t_string!(i18n, landing.window) />
+        <Title text=tu_string!(i18n, landing.window) />
         <div class="landing">
             <section class="hero">
-                <h1>{t!(i18n, landing.title)}</h1>
-                <p class="hero__lead">{t!(i18n, landing.lead)}</p>
+                <h1>{tu_string!(i18n, landing.title)}</h1>
+                <p class="hero__lead">{tu_string!(i18n, landing.lead)}</p>
                 {back}
             </section>
             <ProblemSummary message />
             <div class="ways-in">
                 <section class="panel">
-                    <h2>{t!(i18n, landing.open_title)}</h2>
-                    <p>{t!(i18n, landing.open_text)}</p>
+                    <h2>{tu_string!(i18n, landing.open_title)}</h2>
+                    <p>{tu_string!(i18n, landing.open_text)}</p>
                     <OpenForm />
                 </section>
                 <section class="panel">
-                    <h2>{t!(i18n, join.title)}</h2>
-                    <p>{t!(i18n, join.lead)}</p>
+                    <h2>{tu_string!(i18n, join.title)}</h2>
+                    <p>{tu_string!(i18n, join.lead)}</p>
                     <JoinForm code />
                 </section>
             </div>
             <ul class="promises">
                 <li>
                     <Icon picture=Picture::Live />
-                    <h2>{t!(i18n, landing.live_title)}</h2>
-                    <p>{t!(i18n, landing.live_text)}</p>
+                    <h2>{tu_string!(i18n, landing.live_title)}</h2>
+                    <p>{tu_string!(i18n, landing.live_text)}</p>
                 </li>
                 <li>
                     <Icon picture=Picture::Streams />
-                    <h2>{t!(i18n, landing.log_title)}</h2>
-                    <p>{t!(i18n, landing.log_text)}</p>
+                    <h2>{tu_string!(i18n, landing.log_title)}</h2>
+                    <p>{tu_string!(i18n, landing.log_text)}</p>
                 </li>
                 <li>
                     <Icon picture=Picture::Shield />
-                    <h2>{t!(i18n, landing.proof_title)}</h2>
-                    <p>{t!(i18n, landing.proof_text)}</p>
+                    <h2>{tu_string!(i18n, landing.proof_title)}</h2>
+                    <p>{tu_string!(i18n, landing.proof_text)}</p>
                 </li>
             </ul>
-            <p class="muted">{t!(i18n, landing.educational)}</p>
+            <p class="muted">{tu_string!(i18n, landing.educational)}</p>
         </div>
     }
-    .into_any()
+    .erase()
 }
 
 /// Opens a sandbox: a plain form that needs no script.
@@ -92,7 +93,7 @@ fn OpenForm() -> impl IntoView {
         let here = query.with(|query| {
             query.get_str("code").is_none() && query.get_str("problem") == Some("display-name")
         });
-        here.then(|| t_string!(i18n, join.display_name_wrong))
+        here.then(|| tu_string!(i18n, join.display_name_wrong))
     });
     view! {
         <form method="post" action="/session/open" class="form">
@@ -100,8 +101,8 @@ fn OpenForm() -> impl IntoView {
             <Field
                 id="open-display-name"
                 name="display_name"
-                label=Signal::derive(move || t_string!(i18n, landing.display_name))
-                help=Signal::derive(move || t_string!(i18n, landing.display_name_help))
+                label=tu_string!(i18n, landing.display_name)
+                help=tu_string!(i18n, landing.display_name_help)
                 error=name_error
                 max=MAX_NAME
                 autocomplete="nickname"
@@ -109,12 +110,12 @@ fn OpenForm() -> impl IntoView {
             <Field
                 id="open-name"
                 name="name"
-                label=Signal::derive(move || t_string!(i18n, landing.workspace_name))
-                help=Signal::derive(move || t_string!(i18n, landing.workspace_name_help))
+                label=tu_string!(i18n, landing.workspace_name)
+                help=tu_string!(i18n, landing.workspace_name_help)
                 max=80
             />
-            <button class="button button--primary">{t!(i18n, landing.open_action)}</button>
+            <button class="button button--primary">{tu_string!(i18n, landing.open_action)}</button>
         </form>
     }
-    .into_any()
+    .erase()
 }

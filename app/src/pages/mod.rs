@@ -27,7 +27,10 @@ use leptos_meta::Title;
 
 use crate::{
     api::use_session,
-    translations::i18n::{t, use_i18n},
+    components::Freshness,
+    erase::Erase,
+    live::{progress::Progress, store::Ready},
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The most rows of a page of a listing.
@@ -38,16 +41,17 @@ const PAGE_ROWS: u32 = 50;
 fn Inside(children: Children) -> impl IntoView {
     let i18n = use_i18n();
     if use_session().is_some() {
-        children().into_any()
+        children().erase()
     } else {
         view! {
+            <Title text=tu_string!(i18n, outside.title) />
             <div class="empty">
-                <h1>{t!(i18n, outside.title)}</h1>
-                <p>{t!(i18n, outside.text)}</p>
-                <p><a class="button button--primary" href="/">{t!(i18n, outside.way_in)}</a></p>
+                <h1>{tu_string!(i18n, outside.title)}</h1>
+                <p>{tu_string!(i18n, outside.text)}</p>
+                <p><a class="button button--primary" href="/">{tu_string!(i18n, outside.way_in)}</a></p>
             </div>
         }
-        .into_any()
+        .erase()
     }
 }
 
@@ -64,5 +68,22 @@ fn PageHead(
             {children.map(|children| children())}
         </div>
     }
-    .into_any()
+    .erase()
+}
+
+/// The mark of a listing, beside its title: rendered once there is something to be fresh.
+#[component]
+fn Mark(view: &'static str, ready: Ready, progress: Signal<Option<Progress>>) -> impl IntoView {
+    view! {
+        <Suspense>
+            {move || {
+                let ready = ready();
+                Suspend::new(async move {
+                    ready.await;
+                    view! { <Freshness view progress /> }.erase()
+                })
+            }}
+        </Suspense>
+    }
+    .erase()
 }

@@ -5,7 +5,8 @@ use leptos_meta::Title;
 
 use crate::{
     StatusSetter,
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// Says that there is no such page, to people and in the HTTP status.
@@ -16,12 +17,12 @@ pub(crate) fn NotFoundPage() -> impl IntoView {
         set_status(404);
     }
     view! {
-        <Title text=move || t_string!(i18n, not_found.title) />
+        <Title text=tu_string!(i18n, not_found.title) />
         <div class="empty">
-            <h1>{t!(i18n, not_found.title)}</h1>
-            <p>{t!(i18n, not_found.text)}</p>
-            <p><a class="button button--primary" href="/">{t!(i18n, not_found.home)}</a></p>
+            <h1>{tu_string!(i18n, not_found.title)}</h1>
+            <p>{tu_string!(i18n, not_found.text)}</p>
+            <p><a class="button button--primary" href="/">{tu_string!(i18n, not_found.home)}</a></p>
         </div>
     }
-    .into_any()
+    .erase()
 }

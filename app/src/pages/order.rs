@@ -11,9 +11,10 @@ use super::{Inside, NotFoundPage, PageHead};
 use crate::{
     api::Written,
     components::{Copy, Freshness, Icon, Id, Picture, Price, ProblemView, StatusBadge, When, flash},
+    erase::Erase,
     format::use_alive,
     live::store::{LiveDocument, use_live_document},
-    translations::i18n::{t, t_string, use_i18n},
+    translations::i18n::{tu_string, use_i18n},
 };
 
 mod actions;
@@ -28,7 +29,7 @@ pub(crate) fn OrderPage() -> impl IntoView {
             <Watched />
         </Inside>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -38,17 +39,17 @@ fn Watched() -> impl IntoView {
     let id = Memo::new(move |_| params.with(|params| params.get("id")).unwrap_or_default());
     let document = use_live_document::<OrderDocument>("orders", move || id.get());
     view! {
-        <p><a class="back" href="/orders"><Icon picture=Picture::Back />{t!(i18n, orders.title)}</a></p>
+        <p><a class="back" href="/orders"><Icon picture=Picture::Back />{tu_string!(i18n, orders.title)}</a></p>
         <Transition fallback=|| view! { <div class="skeleton skeleton--panel"></div> }>
             {move || Suspend::new(async move {
                 match document.ready().await {
-                    Ok(()) => view! { <Order document id /> }.into_any(),
-                    Err(problem) => view! { <ProblemView problem retry=move |()| document.retry() /> }.into_any(),
+                    Ok(()) => view! { <Order document id /> }.erase(),
+                    Err(problem) => view! { <ProblemView problem retry=move |()| document.retry() /> }.erase(),
                 }
             })}
         </Transition>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -60,7 +61,7 @@ fn Order(document: LiveDocument<OrderDocument>, id: Memo<String>) -> impl IntoVi
             <Placed document />
         </Show>
     }
-    .into_any()
+    .erase()
 }
 
 /// There is no document. After a command of this tab it may only not be folded yet: then that is said, and it appears by
@@ -73,16 +74,16 @@ fn Absent(document: LiveDocument<OrderDocument>, id: Memo<String>) -> impl IntoV
     let coming = move || alive.get() && written.is_some_and(|written| written.0.with(Option::is_some));
     view! {
         <Show when=coming fallback=|| view! { <NotFoundPage /> }>
-            <PageHead title=Signal::derive(move || t_string!(i18n, order.title).to_owned())>
+            <PageHead title=tu_string!(i18n, order.title).to_owned()>
                 <Freshness view="orders" progress=document.progress() />
             </PageHead>
             <section class="panel panel--pending" role="status">
                 <p><Id id=id.get() /></p>
-                <p>{t!(i18n, order.coming)}</p>
+                <p>{tu_string!(i18n, order.coming)}</p>
             </section>
         </Show>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -116,44 +117,44 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
     } = first;
     let stream = format!("order-{id}");
     Some(view! {
-        <PageHead title=Signal::derive(move || t_string!(i18n, order.title).to_owned())>
+        <PageHead title=tu_string!(i18n, order.title).to_owned()>
             <Freshness view="orders" progress=document.progress() />
         </PageHead>
         <section class=move || format!("panel {}", flashing())>
             <dl class="facts">
                 <div>
-                    <dt>{t!(i18n, orders.status)}</dt>
+                    <dt>{tu_string!(i18n, orders.status)}</dt>
                     <dd aria-live="polite"><StatusBadge status /></dd>
                 </div>
                 <div>
-                    <dt>{t!(i18n, order.reason)}</dt>
+                    <dt>{tu_string!(i18n, order.reason)}</dt>
                     <dd>{move || reason().unwrap_or_else(|| "–".to_owned())}</dd>
                 </div>
                 <div>
-                    <dt>{t!(i18n, orders.order)}</dt>
+                    <dt>{tu_string!(i18n, orders.order)}</dt>
                     <dd>
                         <Id id=id.clone() />
                         <Copy
                             text=id.clone()
-                            label=Signal::derive(move || t_string!(i18n, order.copy_id))
-                            done=Signal::derive(move || t_string!(i18n, layout.copied))
+                            label=tu_string!(i18n, order.copy_id)
+                            done=tu_string!(i18n, layout.copied)
                         />
                     </dd>
                 </div>
-                <div><dt>{t!(i18n, orders.placed)}</dt><dd><When at=placed_at /></dd></div>
-                <div><dt>{t!(i18n, orders.customer)}</dt><dd>{customer.name}</dd></div>
-                <div><dt>{t!(i18n, order.stream)}</dt><dd><a class="mono" href=format!("/streams/{stream}")>{t!(i18n, order.events)}</a></dd></div>
+                <div><dt>{tu_string!(i18n, orders.placed)}</dt><dd><When at=placed_at /></dd></div>
+                <div><dt>{tu_string!(i18n, orders.customer)}</dt><dd>{customer.name}</dd></div>
+                <div><dt>{tu_string!(i18n, order.stream)}</dt><dd><a class="mono" href=format!("/streams/{stream}")>{tu_string!(i18n, order.events)}</a></dd></div>
             </dl>
         </section>
         <section class="panel">
-            <h2>{t!(i18n, order.lines)}</h2>
+            <h2>{tu_string!(i18n, order.lines)}</h2>
             <table class="table">
                 <thead>
                     <tr>
-                        <th scope="col">{t!(i18n, basket.product)}</th>
-                        <th scope="col" class="figure">{t!(i18n, basket.price)}</th>
-                        <th scope="col" class="figure">{t!(i18n, basket.quantity)}</th>
-                        <th scope="col" class="figure">{t!(i18n, basket.sum)}</th>
+                        <th scope="col">{tu_string!(i18n, basket.product)}</th>
+                        <th scope="col" class="figure">{tu_string!(i18n, basket.price)}</th>
+                        <th scope="col" class="figure">{tu_string!(i18n, basket.quantity)}</th>
+                        <th scope="col" class="figure">{tu_string!(i18n, basket.sum)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -164,9 +165,9 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
                             view! {
                                 <tr>
                                     <th scope="row"><a href=format!("/shop/{}", line.sku)>{line.name}</a></th>
-                                    <td class="figure" data-label=move || t_string!(i18n, basket.price)><Price amount=Some(line.price) /></td>
-                                    <td class="figure mono" data-label=move || t_string!(i18n, basket.quantity)>{line.quantity}</td>
-                                    <td class="figure" data-label=move || t_string!(i18n, basket.sum)><Price amount=sum /></td>
+                                    <td class="figure" data-label=tu_string!(i18n, basket.price)><Price amount=Some(line.price) /></td>
+                                    <td class="figure mono" data-label=tu_string!(i18n, basket.quantity)>{line.quantity}</td>
+                                    <td class="figure" data-label=tu_string!(i18n, basket.sum)><Price amount=sum /></td>
                                 </tr>
                             }
                         })
@@ -174,7 +175,7 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
                 </tbody>
                 <tfoot>
                     <tr>
-                        <th scope="row" colspan="3">{t!(i18n, basket.total)}</th>
+                        <th scope="row" colspan="3">{tu_string!(i18n, basket.total)}</th>
                         <td class="figure total"><Price amount=Some(total) /></td>
                     </tr>
                 </tfoot>
@@ -182,14 +183,14 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
         </section>
         <Actions id status />
         <section class="panel">
-            <h2>{t!(i18n, order.history)}</h2>
+            <h2>{tu_string!(i18n, order.history)}</h2>
             <ol class="time-line">
                 <For each=move || history.get() key=|entry| entry.event_id let:entry>
                     <Entry entry />
                 </For>
             </ol>
         </section>
-    }.into_any())
+    }.erase())
 }
 
 /// One event of the order's life.
@@ -210,7 +211,7 @@ fn Entry(entry: HistoryEntry) -> impl IntoView {
             {reason.map(|reason| view! { <p class="time-line__reason">{reason}</p> })}
         </li>
     }
-    .into_any()
+    .erase()
 }
 
 /// Whether an order of this status can still be taken back.

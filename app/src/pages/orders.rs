@@ -3,13 +3,14 @@
 use domain::{access::Role, view::orders::OrderDocument, wire::Order};
 use leptos::prelude::*;
 
-use super::{Inside, PAGE_ROWS, PageHead};
+use super::{Inside, Mark, PAGE_ROWS, PageHead};
 use crate::{
     api::use_session,
     backend::ListingQuery,
-    components::{EmptyState, Freshness, Id, Price, ProblemView, StatusBadge, When, flash},
+    components::{EmptyState, Id, Price, ProblemView, StatusBadge, When, flash},
+    erase::Erase,
     live::store::{LiveListing, Shown, use_live_listing},
-    translations::i18n::{t, t_string, use_i18n},
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// `/orders`.
@@ -20,7 +21,7 @@ pub(crate) fn OrdersPage() -> impl IntoView {
             <Orders />
         </Inside>
     }
-    .into_any()
+    .erase()
 }
 
 fn query() -> ListingQuery {
@@ -43,19 +44,19 @@ fn Orders() -> impl IntoView {
     let wanted = query();
     let listing = use_live_listing::<OrderDocument>(move || wanted.clone());
     view! {
-        <PageHead title=Signal::derive(move || t_string!(i18n, orders.title).to_owned())>
-            <Freshness view="orders" progress=listing.progress() />
+        <PageHead title=tu_string!(i18n, orders.title).to_owned()>
+            <Mark view="orders" ready=listing.settled() progress=listing.progress() />
         </PageHead>
         <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
             {move || Suspend::new(async move {
                 match listing.ready().await {
-                    Ok(()) => view! { <Table listing /> }.into_any(),
-                    Err(problem) => view! { <ProblemView problem retry=move |()| listing.retry() /> }.into_any(),
+                    Ok(()) => view! { <Table listing /> }.erase(),
+                    Err(problem) => view! { <ProblemView problem retry=move |()| listing.retry() /> }.erase(),
                 }
             })}
         </Transition>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -66,22 +67,22 @@ fn Table(listing: LiveListing<OrderDocument>) -> impl IntoView {
             when=move || !listing.is_empty()
             fallback=move || view! {
                 <EmptyState
-                    title=Signal::derive(move || t_string!(i18n, orders.empty_title))
-                    text=Signal::derive(move || t_string!(i18n, orders.empty))
+                    title=tu_string!(i18n, orders.empty_title)
+                    text=tu_string!(i18n, orders.empty)
                 >
-                    <a class="button button--primary" href="/shop">{t!(i18n, orders.empty_action)}</a>
+                    <a class="button button--primary" href="/shop">{tu_string!(i18n, orders.empty_action)}</a>
                 </EmptyState>
             }
         >
             <table class="table">
                 <thead>
                     <tr>
-                        <th scope="col">{t!(i18n, orders.order)}</th>
-                        <th scope="col">{t!(i18n, orders.placed)}</th>
-                        <th scope="col">{t!(i18n, orders.customer)}</th>
-                        <th scope="col" class="figure">{t!(i18n, orders.items)}</th>
-                        <th scope="col" class="figure">{t!(i18n, orders.total)}</th>
-                        <th scope="col">{t!(i18n, orders.status)}</th>
+                        <th scope="col">{tu_string!(i18n, orders.order)}</th>
+                        <th scope="col">{tu_string!(i18n, orders.placed)}</th>
+                        <th scope="col">{tu_string!(i18n, orders.customer)}</th>
+                        <th scope="col" class="figure">{tu_string!(i18n, orders.items)}</th>
+                        <th scope="col" class="figure">{tu_string!(i18n, orders.total)}</th>
+                        <th scope="col">{tu_string!(i18n, orders.status)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -98,13 +99,13 @@ fn Table(listing: LiveListing<OrderDocument>) -> impl IntoView {
                         on:click=move |_| listing.more()
                         disabled=move || listing.is_loading_more()
                     >
-                        {t!(i18n, orders.more)}
+                        {tu_string!(i18n, orders.more)}
                     </button>
                 </p>
             </Show>
         </Show>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -121,11 +122,11 @@ fn OrderRow(id: String, order: Memo<Shown<OrderDocument>>) -> impl IntoView {
     Some(view! {
         <tr class=flashing data-order=id.clone()>
             <th scope="row"><a class="row-link" href=format!("/orders/{id}")><Id id=id.clone() /></a></th>
-            <td data-label=move || t_string!(i18n, orders.placed)><When at=first.placed_at /></td>
-            <td data-label=move || t_string!(i18n, orders.customer)>{first.customer.name}</td>
-            <td data-label=move || t_string!(i18n, orders.items) class="figure mono">{items}</td>
-            <td data-label=move || t_string!(i18n, orders.total) class="figure"><Price amount=Some(first.total) /></td>
-            <td data-label=move || t_string!(i18n, orders.status)><StatusBadge status /></td>
+            <td data-label=tu_string!(i18n, orders.placed)><When at=first.placed_at /></td>
+            <td data-label=tu_string!(i18n, orders.customer)>{first.customer.name}</td>
+            <td data-label=tu_string!(i18n, orders.items) class="figure mono">{items}</td>
+            <td data-label=tu_string!(i18n, orders.total) class="figure"><Price amount=Some(first.total) /></td>
+            <td data-label=tu_string!(i18n, orders.status)><StatusBadge status /></td>
         </tr>
-    }.into_any())
+    }.erase())
 }

@@ -7,8 +7,9 @@ use leptos_router::hooks::use_params_map;
 use super::{Inside, NotFoundPage, PageHead};
 use crate::{
     components::{AddToBasket, Freshness, Icon, Picture, Price, ProblemView, Stock, flash},
+    erase::Erase,
     live::store::{LiveDocument, Shown, use_live_document},
-    translations::i18n::{t, t_string, use_i18n},
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// `/shop/{sku}`.
@@ -19,7 +20,7 @@ pub(crate) fn ProductPage() -> impl IntoView {
             <Watched />
         </Inside>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -31,13 +32,13 @@ fn Watched() -> impl IntoView {
         <Transition fallback=|| view! { <div class="skeleton skeleton--panel"></div> }>
             {move || Suspend::new(async move {
                 match document.ready().await {
-                    Ok(()) => view! { <Product document /> }.into_any(),
-                    Err(problem) => view! { <ProblemView problem retry=move |()| document.retry() /> }.into_any(),
+                    Ok(()) => view! { <Product document /> }.erase(),
+                    Err(problem) => view! { <ProblemView problem retry=move |()| document.retry() /> }.erase(),
                 }
             })}
         </Transition>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -73,7 +74,7 @@ fn Product(document: LiveDocument<ProductDocument>) -> impl IntoView {
     let flashing = move || shown.with(|shown| flash(shown.as_ref().map_or(0, |(_, revision)| *revision)));
     view! {
         <Show when=move || exists.get() fallback=|| view! { <NotFoundPage /> }>
-            <p><a class="back" href="/shop"><Icon picture=Picture::Back />{t!(i18n, shop.title)}</a></p>
+            <p><a class="back" href="/shop"><Icon picture=Picture::Back />{tu_string!(i18n, shop.title)}</a></p>
             <PageHead title=name>
                 <Freshness view="products" progress=document.progress() />
             </PageHead>
@@ -84,20 +85,20 @@ fn Product(document: LiveDocument<ProductDocument>) -> impl IntoView {
                     <Stock available />
                 </p>
                 <Show when=retired>
-                    <p class="notice">{t!(i18n, product.retired)}</p>
+                    <p class="notice">{tu_string!(i18n, product.retired)}</p>
                 </Show>
                 <AddToBasket product />
             </section>
             <section class="panel">
-                <h2>{t!(i18n, product.story)}</h2>
-                <p>{t!(i18n, product.story_text)}</p>
+                <h2>{tu_string!(i18n, product.story)}</h2>
+                <p>{tu_string!(i18n, product.story_text)}</p>
                 <ul class="links">
                     <li><a class="mono" href=move || format!("/streams/product-{}", sku())>{move || format!("product-{}", sku())}</a></li>
                     <li><a class="mono" href=move || format!("/streams/inventory-{}", sku())>{move || format!("inventory-{}", sku())}</a></li>
                 </ul>
-                <p class="muted">{move || t_string!(i18n, product.sku, sku = sku())}</p>
+                <p class="muted">{move || tu_string!(i18n, product.sku, sku = sku())}</p>
             </section>
         </Show>
     }
-    .into_any()
+    .erase()
 }

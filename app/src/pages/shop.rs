@@ -4,13 +4,14 @@ use domain::{view::products::ProductDocument, wire::Order};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use super::{Inside, PageHead};
+use super::{Inside, Mark, PageHead};
 use crate::{
     api,
     backend::ListingQuery,
-    components::{AddToBasket, EmptyState, Freshness, Price, ProblemView, Stock, flash},
+    components::{AddToBasket, EmptyState, Price, ProblemView, Stock, flash},
+    erase::Erase,
     live::store::{LiveListing, Shown, use_live_listing},
-    translations::i18n::{t, t_string, use_i18n},
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The most products of a page of the catalogue.
@@ -36,7 +37,7 @@ pub(crate) fn ShopPage() -> impl IntoView {
             <Catalogue />
         </Inside>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -46,20 +47,20 @@ fn Catalogue() -> impl IntoView {
     let tag = Memo::new(move |_| query.with(|query| query.get("tag")).filter(|tag| !tag.is_empty()));
     let listing = use_live_listing::<ProductDocument>(move || products(tag.get(), PAGE_PRODUCTS));
     view! {
-        <PageHead title=Signal::derive(move || t_string!(i18n, shop.title).to_owned())>
-            <Freshness view="products" progress=listing.progress() />
+        <PageHead title=tu_string!(i18n, shop.title).to_owned()>
+            <Mark view="products" ready=listing.settled() progress=listing.progress() />
         </PageHead>
         <Tags tag />
         <Transition fallback=|| view! { <div class="skeleton skeleton--grid"></div> }>
             {move || Suspend::new(async move {
                 match listing.ready().await {
-                    Ok(()) => view! { <Products listing tag /> }.into_any(),
-                    Err(problem) => view! { <ProblemView problem retry=move |()| listing.retry() /> }.into_any(),
+                    Ok(()) => view! { <Products listing tag /> }.erase(),
+                    Err(problem) => view! { <ProblemView problem retry=move |()| listing.retry() /> }.erase(),
                 }
             })}
         </Transition>
     }
-    .into_any()
+    .erase()
 }
 
 /// The tags of all products, as links.
@@ -89,7 +90,7 @@ fn Tags(tag: Memo<Option<String>>) -> impl IntoView {
         },
     );
     view! {
-        <nav class="tags" aria-label=move || t_string!(i18n, shop.tags)>
+        <nav class="tags" aria-label=tu_string!(i18n, shop.tags)>
             <Suspense>
                 {move || Suspend::new(async move {
                     let tags = tags.await;
@@ -103,7 +104,7 @@ fn Tags(tag: Memo<Option<String>>) -> impl IntoView {
             </Suspense>
         </nav>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -115,25 +116,26 @@ fn TagLink(tag: Option<String>, chosen: Memo<Option<String>>) -> impl IntoView {
     let name = tag.clone();
     view! {
         <a class="tag" href=href aria-current=move || (chosen.get() == tag).then_some("true")>
-            {move || name.clone().unwrap_or_else(|| t_string!(i18n, shop.all_tags).to_owned())}
+            {move || name.clone().unwrap_or_else(|| tu_string!(i18n, shop.all_tags).to_owned())}
         </a>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
 fn Products(listing: LiveListing<ProductDocument>, tag: Memo<Option<String>>) -> impl IntoView {
     let i18n = use_i18n();
-    let empty_text = Signal::derive(move || match tag.get() {
-        Some(_) => t_string!(i18n, shop.empty_tag),
-        None => t_string!(i18n, shop.empty),
-    });
+    // The view is made anew for every tag.
+    let empty_text = match tag.get_untracked() {
+        Some(_) => tu_string!(i18n, shop.empty_tag),
+        None => tu_string!(i18n, shop.empty),
+    };
     view! {
         <Show
             when=move || !listing.is_empty()
             fallback=move || view! {
-                <EmptyState title=Signal::derive(move || t_string!(i18n, shop.empty_title)) text=empty_text>
-                    <a class="button" href="/shop">{t!(i18n, shop.all_tags)}</a>
+                <EmptyState title=tu_string!(i18n, shop.empty_title) text=empty_text>
+                    <a class="button" href="/shop">{tu_string!(i18n, shop.all_tags)}</a>
                 </EmptyState>
             }
         >
@@ -145,13 +147,13 @@ fn Products(listing: LiveListing<ProductDocument>, tag: Memo<Option<String>>) ->
             <Show when=move || listing.has_more()>
                 <p class="more">
                     <button type="button" class="button needs-script" on:click=move |_| listing.more()>
-                        {t!(i18n, orders.more)}
+                        {tu_string!(i18n, orders.more)}
                     </button>
                 </p>
             </Show>
         </Show>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -184,5 +186,5 @@ fn Product(product: Memo<Shown<ProductDocument>>) -> impl IntoView {
             <AddToBasket product=document />
         </li>
     }
-    .into_any()
+    .erase()
 }

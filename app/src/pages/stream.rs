@@ -8,7 +8,8 @@ use super::{Inside, NotFoundPage, PageHead};
 use crate::{
     api,
     components::{Icon, Id, Picture, ProblemView, When},
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// `/streams/{stream}`.
@@ -19,7 +20,7 @@ pub(crate) fn StreamPage() -> impl IntoView {
             <Stream />
         </Inside>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -37,24 +38,24 @@ fn Stream() -> impl IntoView {
         |(stream, from)| api::stream(stream, from),
     );
     view! {
-        <p><a class="back" href="/streams"><Icon picture=Picture::Back />{t!(i18n, streams.title)}</a></p>
+        <p><a class="back" href="/streams"><Icon picture=Picture::Back />{tu_string!(i18n, streams.title)}</a></p>
         <PageHead title=Signal::derive(move || name.get())>
             <button type="button" class="button needs-script" on:click=move |_| page.refetch()>
                 <Icon picture=Picture::Reconnect />
-                {t!(i18n, stream.again)}
+                {tu_string!(i18n, stream.again)}
             </button>
         </PageHead>
         <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
             {move || Suspend::new(async move {
                 match page.await {
-                    Ok(events) => view! { <Events events name=name.get_untracked() /> }.into_any(),
-                    Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.into_any(),
-                    Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.into_any(),
+                    Ok(events) => view! { <Events events name=name.get_untracked() /> }.erase(),
+                    Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.erase(),
+                    Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.erase(),
                 }
             })}
         </Transition>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -62,14 +63,14 @@ fn Events(events: EventPage, name: String) -> impl IntoView {
     let i18n = use_i18n();
     let next = events.next.map(|next| {
         view! {
-            <p class="more"><a class="button" href=format!("/streams/{name}?from={next}")>{t!(i18n, orders.more)}</a></p>
+            <p class="more"><a class="button" href=format!("/streams/{name}?from={next}")>{tu_string!(i18n, orders.more)}</a></p>
         }
     });
     view! {
         <ol class="events">{events.data.into_iter().map(|event| view! { <Event event /> }).collect_view()}</ol>
         {next}
     }
-    .into_any()
+    .erase()
 }
 
 /// The payload, indented: the bytes that were hashed, made readable.
@@ -92,20 +93,20 @@ fn Event(event: StoredEvent) -> impl IntoView {
                 <code class="event__type">{event.event_type}</code>
             </h2>
             <p class="muted"><When at=event.recorded_at />" · "<span class="mono">{metadata.actor.role.as_str()}</span></p>
-            <pre class="code" tabindex="0" aria-label=move || t_string!(i18n, stream.payload)><code>{payload}</code></pre>
+            <pre class="code" tabindex="0" aria-label=tu_string!(i18n, stream.payload)><code>{payload}</code></pre>
             <details>
-                <summary>{t!(i18n, stream.details)}</summary>
+                <summary>{tu_string!(i18n, stream.details)}</summary>
                 <dl class="facts">
-                    <div><dt>{t!(i18n, stream.position)}</dt><dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd></div>
-                    <div><dt>{t!(i18n, stream.schema)}</dt><dd class="mono">{event.schema_version}</dd></div>
-                    <div><dt>{t!(i18n, stream.event_id)}</dt><dd class="mono break">{event.event_id.to_string()}</dd></div>
-                    <div><dt>{t!(i18n, stream.command)}</dt><dd class="mono break">{metadata.command_id.to_string()}</dd></div>
-                    <div><dt>{t!(i18n, stream.correlation)}</dt><dd class="mono break">{metadata.correlation_id.to_string()}</dd></div>
-                    <div><dt>{t!(i18n, stream.causation)}</dt><dd>{cause}</dd></div>
-                    <div><dt>{t!(i18n, stream.hash)}</dt><dd class="mono break">{event.hash}</dd></div>
+                    <div><dt>{tu_string!(i18n, stream.position)}</dt><dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd></div>
+                    <div><dt>{tu_string!(i18n, stream.schema)}</dt><dd class="mono">{event.schema_version}</dd></div>
+                    <div><dt>{tu_string!(i18n, stream.event_id)}</dt><dd class="mono break">{event.event_id.to_string()}</dd></div>
+                    <div><dt>{tu_string!(i18n, stream.command)}</dt><dd class="mono break">{metadata.command_id.to_string()}</dd></div>
+                    <div><dt>{tu_string!(i18n, stream.correlation)}</dt><dd class="mono break">{metadata.correlation_id.to_string()}</dd></div>
+                    <div><dt>{tu_string!(i18n, stream.causation)}</dt><dd>{cause}</dd></div>
+                    <div><dt>{tu_string!(i18n, stream.hash)}</dt><dd class="mono break">{event.hash}</dd></div>
                 </dl>
             </details>
         </li>
     }
-    .into_any()
+    .erase()
 }

@@ -9,7 +9,8 @@ use super::{Inside, PageHead};
 use crate::{
     api,
     components::{EmptyState, ProblemView},
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 mod verify;
@@ -24,7 +25,7 @@ pub(crate) fn StreamsPage() -> impl IntoView {
             <Streams />
         </Inside>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -40,28 +41,28 @@ fn Streams() -> impl IntoView {
     );
     let prefix = move || asked.with(|(prefix, _)| prefix.clone());
     view! {
-        <PageHead title=Signal::derive(move || t_string!(i18n, streams.title).to_owned()) />
+        <PageHead title=tu_string!(i18n, streams.title).to_owned() />
         <Verify />
         <section>
             <form method="get" action="/streams" class="form form--inline" role="search">
                 <div class="field">
-                    <label for="prefix">{t!(i18n, streams.prefix)}</label>
+                    <label for="prefix">{tu_string!(i18n, streams.prefix)}</label>
                     <input type="search" id="prefix" name="prefix" value=prefix aria-describedby="prefix-help" autocomplete="off" />
-                    <p class="field__help" id="prefix-help">{t!(i18n, streams.prefix_help)}</p>
+                    <p class="field__help" id="prefix-help">{tu_string!(i18n, streams.prefix_help)}</p>
                 </div>
-                <button class="button">{t!(i18n, streams.find)}</button>
+                <button class="button">{tu_string!(i18n, streams.find)}</button>
             </form>
             <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
                 {move || Suspend::new(async move {
                     match page.await {
-                        Ok(page) => view! { <Table page prefix=prefix() /> }.into_any(),
-                        Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.into_any(),
+                        Ok(page) => view! { <Table page prefix=prefix() /> }.erase(),
+                        Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.erase(),
                     }
                 })}
             </Transition>
         </section>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -70,20 +71,20 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
     if page.data.is_empty() {
         return view! {
             <EmptyState
-                title=Signal::derive(move || t_string!(i18n, streams.empty_title))
-                text=Signal::derive(move || t_string!(i18n, streams.empty))
+                title=tu_string!(i18n, streams.empty_title)
+                text=tu_string!(i18n, streams.empty)
             >
-                <a class="button" href="/streams">{t!(i18n, streams.all)}</a>
+                <a class="button" href="/streams">{tu_string!(i18n, streams.all)}</a>
             </EmptyState>
         }
-        .into_any();
+        .erase();
     }
     let next = page.next.map(|cursor| {
         view! {
             <form method="get" action="/streams" class="more">
                 <input type="hidden" name="prefix" value=prefix />
                 <input type="hidden" name="cursor" value=cursor />
-                <button class="button">{t!(i18n, orders.more)}</button>
+                <button class="button">{tu_string!(i18n, orders.more)}</button>
             </form>
         }
     });
@@ -91,9 +92,9 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
         <table class="table">
             <thead>
                 <tr>
-                    <th scope="col">{t!(i18n, streams.stream)}</th>
-                    <th scope="col" class="figure">{t!(i18n, streams.version)}</th>
-                    <th scope="col" class="figure">{t!(i18n, streams.partition)}</th>
+                    <th scope="col">{tu_string!(i18n, streams.stream)}</th>
+                    <th scope="col" class="figure">{tu_string!(i18n, streams.version)}</th>
+                    <th scope="col" class="figure">{tu_string!(i18n, streams.partition)}</th>
                 </tr>
             </thead>
             <tbody>
@@ -103,8 +104,8 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
                     .map(|StreamInfo { stream, version, partition }| view! {
                         <tr>
                             <th scope="row"><a class="row-link mono" href=format!("/streams/{stream}")>{stream.clone()}</a></th>
-                            <td class="figure mono" data-label=move || t_string!(i18n, streams.version)>{version}</td>
-                            <td class="figure mono" data-label=move || t_string!(i18n, streams.partition)>{partition}</td>
+                            <td class="figure mono" data-label=tu_string!(i18n, streams.version)>{version}</td>
+                            <td class="figure mono" data-label=tu_string!(i18n, streams.partition)>{partition}</td>
                         </tr>
                     })
                     .collect_view()}
@@ -112,5 +113,5 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
         </table>
         {next}
     }
-    .into_any()
+    .erase()
 }

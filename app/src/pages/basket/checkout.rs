@@ -6,7 +6,8 @@ use leptos::prelude::*;
 
 use crate::{
     components::{ProblemSummary, explain},
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The test methods of the payment provider.
@@ -28,11 +29,11 @@ pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl Into
     let message = Signal::derive(move || problem.with(|problem| problem.as_ref().map(explain)));
     let place = placing(method, sending, problem, violations);
     let word = move |token: &str| match token {
-        "tok_ok" => t_string!(i18n, payment.ok),
-        "tok_declined" => t_string!(i18n, payment.declined),
-        "tok_insufficient_funds" => t_string!(i18n, payment.insufficient),
-        "tok_timeout" => t_string!(i18n, payment.timeout),
-        _ => t_string!(i18n, payment.flaky),
+        "tok_ok" => tu_string!(i18n, payment.ok),
+        "tok_declined" => tu_string!(i18n, payment.declined),
+        "tok_insufficient_funds" => tu_string!(i18n, payment.insufficient),
+        "tok_timeout" => tu_string!(i18n, payment.timeout),
+        _ => tu_string!(i18n, payment.flaky),
     };
     view! {
         <ProblemSummary message />
@@ -44,7 +45,7 @@ pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl Into
             }
         >
             <div class="field">
-                <label for="payment-method">{t!(i18n, payment.label)}</label>
+                <label for="payment-method">{tu_string!(i18n, payment.label)}</label>
                 <select
                     id="payment-method"
                     aria-describedby="payment-help"
@@ -52,18 +53,18 @@ pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl Into
                 >
                     {METHODS.map(|token| view! { <option value=token>{move || word(token)}</option> }).collect_view()}
                 </select>
-                <p class="field__help" id="payment-help">{t!(i18n, payment.help)}</p>
+                <p class="field__help" id="payment-help">{tu_string!(i18n, payment.help)}</p>
             </div>
             <button
                 class="button button--primary"
                 class:button--pending=move || sending.get()
                 aria-disabled=move || sending.get().then_some("true")
             >
-                {move || if sending.get() { t_string!(i18n, basket.sending) } else { t_string!(i18n, basket.place_order) }}
+                {move || if sending.get() { tu_string!(i18n, basket.sending) } else { tu_string!(i18n, basket.place_order) }}
             </button>
         </form>
     }
-    .into_any()
+    .erase()
 }
 
 #[cfg(feature = "ssr")]

@@ -10,7 +10,8 @@ use leptos::{html, prelude::*};
 use super::can_be_cancelled;
 use crate::{
     components::{ProblemSummary, explain},
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// Cancelling.
@@ -46,16 +47,16 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
         move || id.with_value(|id| format!("…{}", id.get(id.len().saturating_sub(8)..).unwrap_or(id)));
     view! {
         <section class="panel needs-script">
-            <h2>{t!(i18n, order.actions)}</h2>
+            <h2>{tu_string!(i18n, order.actions)}</h2>
             <Show
                 when=move || can_be_cancelled(status.get())
-                fallback=move || view! { <p class="muted">{t!(i18n, order.no_cancel)}</p> }
+                fallback=move || view! { <p class="muted">{tu_string!(i18n, order.no_cancel)}</p> }
             >
                 <ProblemSummary message />
                 <Show
                     when=move || open.get()
                     fallback=move || view! {
-                        <button type="button" class="button" on:click=move |_| open.set(true)>{t!(i18n, order.cancel)}</button>
+                        <button type="button" class="button" on:click=move |_| open.set(true)>{tu_string!(i18n, order.cancel)}</button>
                     }
                 >
                     <form
@@ -65,9 +66,9 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
                             cancel();
                         }
                     >
-                        <p>{t!(i18n, order.cancel_question)}" "<code>{short}</code></p>
+                        <p>{tu_string!(i18n, order.cancel_question)}" "<code>{short}</code></p>
                         <div class="field">
-                            <label for="cancel-reason">{t!(i18n, order.reason)}</label>
+                            <label for="cancel-reason">{tu_string!(i18n, order.reason)}</label>
                             <textarea
                                 id="cancel-reason"
                                 rows="3"
@@ -79,7 +80,7 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
                                 on:input=move |event| reason.set(event_target_value(&event))
                             ></textarea>
                             <p class="field__error" id="cancel-error">{field_error}</p>
-                            <p class="field__help" id="cancel-help">{t!(i18n, order.reason_help)}</p>
+                            <p class="field__help" id="cancel-help">{tu_string!(i18n, order.reason_help)}</p>
                         </div>
                         <p class="buttons">
                             <button
@@ -89,14 +90,14 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
                             >
                                 {move || {
                                     if sending.get() {
-                                        t_string!(i18n, basket.sending)
+                                        tu_string!(i18n, basket.sending)
                                     } else {
-                                        t_string!(i18n, order.cancel_confirm)
+                                        tu_string!(i18n, order.cancel_confirm)
                                     }
                                 }}
                             </button>
                             <button type="button" class="button button--quiet" on:click=move |_| open.set(false)>
-                                {t!(i18n, order.keep)}
+                                {tu_string!(i18n, order.keep)}
                             </button>
                         </p>
                     </form>
@@ -104,7 +105,7 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
             </Show>
         </section>
     }
-    .into_any()
+    .erase()
 }
 
 #[cfg(feature = "ssr")]

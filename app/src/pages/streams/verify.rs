@@ -5,7 +5,8 @@ use leptos::prelude::*;
 
 use crate::{
     components::{Icon, Picture, explain},
-    translations::i18n::{t, t_string, use_i18n},
+    erase::Erase,
+    translations::i18n::{tu_string, use_i18n},
 };
 
 /// The button and what it found. Without a script it is a form, whose answer is the report as JSON.
@@ -27,8 +28,8 @@ pub(super) fn Verify() -> impl IntoView {
     };
     view! {
         <section class="panel">
-            <h2>{t!(i18n, verify.title)}</h2>
-            <p>{t!(i18n, verify.text)}</p>
+            <h2>{tu_string!(i18n, verify.title)}</h2>
+            <p>{tu_string!(i18n, verify.text)}</p>
             <form
                 method="get"
                 action="/api/v1/verify"
@@ -43,13 +44,13 @@ pub(super) fn Verify() -> impl IntoView {
                     aria-disabled=move || running.get().then_some("true")
                 >
                     <Icon picture=Picture::Shield />
-                    {move || if running.get() { t_string!(i18n, verify.running) } else { t_string!(i18n, verify.action) }}
+                    {move || if running.get() { tu_string!(i18n, verify.running) } else { tu_string!(i18n, verify.action) }}
                 </button>
             </form>
             <div role="status">{move || found.get().map(|found| view! { <Found found /> })}</div>
         </section>
     }
-    .into_any()
+    .erase()
 }
 
 #[component]
@@ -59,7 +60,7 @@ fn Found(found: Result<VerifyReport, Problem>) -> impl IntoView {
         Err(problem) => view! {
             <p class="notice notice--danger"><Icon picture=Picture::Alert />{explain(&problem)}</p>
         }
-        .into_any(),
+        .erase(),
         Ok(VerifyReport {
             events,
             documents,
@@ -72,9 +73,9 @@ fn Found(found: Result<VerifyReport, Problem>) -> impl IntoView {
                     <div>
                         <p>
                             {if whole {
-                                t_string!(i18n, verify.whole, events = events, documents = documents)
+                                tu_string!(i18n, verify.whole, events = events, documents = documents)
                             } else {
-                                t_string!(i18n, verify.broken, events = events, documents = documents)
+                                tu_string!(i18n, verify.broken, events = events, documents = documents)
                             }}
                         </p>
                         {(!whole).then(|| view! {
@@ -83,7 +84,7 @@ fn Found(found: Result<VerifyReport, Problem>) -> impl IntoView {
                     </div>
                 </div>
             }
-            .into_any()
+            .erase()
         }
     }
 }

@@ -33,10 +33,10 @@ mod document {
     use super::AssetNames;
     use crate::{App, Theme};
 
-    /// The mark of the brand, a prompt in a frame; in the page itself, because a browser asks for it before all else.
-    const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' \
-                        stroke='%233dff8f' stroke-width='2'%3E%3Crect width='24' height='24' rx='4' fill='%230c1110' \
-                        stroke='none'/%3E%3Cpath d='m6 16 5-5-5-5M13 18h6'/%3E%3C/svg%3E";
+    /// The brand's prompt, `>_`, in the address bar: inline, so that it costs no request.
+    const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
+        %3Crect width='32' height='32' rx='6' fill='%230c1110'/%3E\
+        %3Cpath d='m7 9 8 7-8 7M17 24h8' fill='none' stroke='%233dff8f' stroke-width='3'/%3E%3C/svg%3E";
 
     /// The whole document for one request. Render it in order or asynchronously: a page must be complete without
     /// JavaScript.

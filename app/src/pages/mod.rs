@@ -44,6 +44,7 @@ fn Inside(children: Children) -> impl IntoView {
         children().erase()
     } else {
         view! {
+            <Title text=tu_string!(i18n, outside.title) />
             <div class="empty">
                 <h1>{tu_string!(i18n, outside.title)}</h1>
                 <p>{tu_string!(i18n, outside.text)}</p>

@@ -12,6 +12,8 @@ use std::{
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=FOLDLINE_SITE");
     println!("cargo::rerun-if-changed=build.rs");
+    // The migrations are embedded by a macro, which does not see a new file by itself.
+    println!("cargo::rerun-if-changed=../migrations");
     let out_dir = PathBuf::from(env::var("OUT_DIR")?);
     let site =
         env::var_os("FOLDLINE_SITE").map_or_else(|| target_folder(&out_dir).join("site"), PathBuf::from);

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    access::Actor, aggregate::product::ProductState, event::EventPayload, id::StreamName, rejection::Rejection,
-    timestamp::Timestamp,
+    access::Actor, aggregate::product::ProductState, event::EventPayload, id::StreamName,
+    rejection::Rejection, timestamp::Timestamp,
 };
 
 /// What a decision may look at besides the aggregate's own state. The domain asks no clock and no random source: time
@@ -43,7 +43,11 @@ pub trait Decider: Send + Sync + 'static {
     }
 
     /// What happens if `command` is given in `state`. No events: it is allowed, and nothing changes.
-    fn decide(state: &Self::State, command: Self::Command, context: &Context) -> Result<Vec<Self::Event>, Rejection>;
+    fn decide(
+        state: &Self::State,
+        command: Self::Command,
+        context: &Context,
+    ) -> Result<Vec<Self::Event>, Rejection>;
 
     /// The state after `event`. Total: what happened cannot be refused.
     fn evolve(state: Self::State, event: &Self::Event) -> Self::State;
@@ -58,7 +62,11 @@ pub(crate) mod testing {
 
     /// An actor of a role, always the same one for the same number.
     pub(crate) fn actor(role: Role, number: u128) -> Actor {
-        Actor { id: Uuid::from_u128(number), role, name: format!("{} {number}", role.as_str()) }
+        Actor {
+            id: Uuid::from_u128(number),
+            role,
+            name: format!("{} {number}", role.as_str()),
+        }
     }
 
     /// A context on a stream, at an instant that never changes.

@@ -157,7 +157,12 @@ impl StoredEvent {
         field(&self.schema_version.to_be_bytes());
         field(self.payload.get().as_bytes());
         field(self.metadata.correlation_id.as_bytes());
-        field(self.metadata.causation_id.as_ref().map_or(&[][..], |id| id.as_bytes()));
+        field(
+            self.metadata
+                .causation_id
+                .as_ref()
+                .map_or(&[][..], |id| id.as_bytes()),
+        );
         field(self.metadata.command_id.as_bytes());
         field(self.metadata.actor.id.as_bytes());
         field(self.metadata.actor.role.as_str().as_bytes());

@@ -139,7 +139,10 @@ mod tests {
         ] {
             assert_eq!(text.parse::<StreamName>(), Err(error), "{text}");
         }
-        assert_eq!(format!("a-{}", "b".repeat(200)).parse::<StreamName>(), Err(StreamNameError::TooLong));
+        assert_eq!(
+            format!("a-{}", "b".repeat(200)).parse::<StreamName>(),
+            Err(StreamNameError::TooLong)
+        );
     }
 
     /// The stored format: these must never change.
@@ -152,6 +155,9 @@ mod tests {
             let name = StreamName::new("order", n).unwrap();
             counts[name.partition(16) as usize] += 1;
         }
-        assert!(counts.iter().all(|count| (800..1200).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (800..1200).contains(count)),
+            "{counts:?}"
+        );
     }
 }

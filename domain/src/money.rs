@@ -16,7 +16,10 @@ pub struct Money {
 impl Money {
     /// An amount of minor units.
     pub fn new(amount: i64, currency: &str) -> Self {
-        Self { amount, currency: currency.to_owned() }
+        Self {
+            amount,
+            currency: currency.to_owned(),
+        }
     }
 
     /// Whether the code has the shape of ISO 4217.
@@ -27,13 +30,19 @@ impl Money {
     /// This amount, `quantity` times; `None` where that does not fit into 64 bits.
     pub fn times(&self, quantity: u32) -> Option<Self> {
         let amount = self.amount.checked_mul(i64::from(quantity))?;
-        Some(Self { amount, currency: self.currency.clone() })
+        Some(Self {
+            amount,
+            currency: self.currency.clone(),
+        })
     }
 
     /// The sum of two amounts; `None` where the currencies differ or it does not fit.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         let same = self.currency == other.currency;
         let amount = self.amount.checked_add(other.amount).filter(|_| same)?;
-        Some(Self { amount, currency: self.currency.clone() })
+        Some(Self {
+            amount,
+            currency: self.currency.clone(),
+        })
     }
 }

@@ -27,7 +27,11 @@ pub struct Rejection {
 impl Rejection {
     /// A rule about the state of the aggregate.
     pub fn new(rule: &str, detail: impl Into<String>) -> Self {
-        Self { rule: rule.to_owned(), detail: detail.into(), violations: Vec::new() }
+        Self {
+            rule: rule.to_owned(),
+            detail: detail.into(),
+            violations: Vec::new(),
+        }
     }
 
     /// A rule about the input, with the fields that broke it.
@@ -36,7 +40,11 @@ impl Rejection {
             [only] => format!("{}: {}", only.field, only.message),
             several => format!("{} fields are not valid", several.len()),
         };
-        Self { rule: "invalid-data".to_owned(), detail, violations }
+        Self {
+            rule: "invalid-data".to_owned(),
+            detail,
+            violations,
+        }
     }
 }
 
@@ -48,18 +56,29 @@ impl Violations {
     /// Notes a violation of `field` unless `valid`.
     pub fn require(&mut self, valid: bool, field: impl Into<String>, message: impl Into<String>) {
         if !valid {
-            self.0.push(Violation { field: field.into(), message: message.into() });
+            self.0.push(Violation {
+                field: field.into(),
+                message: message.into(),
+            });
         }
     }
 
     /// Notes a violation unless `text`, trimmed, has 1 to `max` characters.
     pub fn require_text(&mut self, text: &str, max: usize, field: &str) {
         let length = text.trim().chars().count();
-        self.require((1..=max).contains(&length), field, format!("has 1 to {max} characters"));
+        self.require(
+            (1..=max).contains(&length),
+            field,
+            format!("has 1 to {max} characters"),
+        );
     }
 
     /// `Ok` where nothing was noted.
     pub fn finish(self) -> Result<(), Rejection> {
-        if self.0.is_empty() { Ok(()) } else { Err(Rejection::invalid(self.0)) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Rejection::invalid(self.0))
+        }
     }
 }

@@ -35,7 +35,8 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).map_err(|_| fmt::Error)?;
+        let at =
+            OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000).map_err(|_| fmt::Error)?;
         write!(
             f,
             "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
@@ -81,6 +82,12 @@ mod tests {
     fn text_and_instant_are_the_same_thing() {
         let text = "2026-11-21T20:22:36.000042Z";
         assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
-        assert_eq!("2026-11-21T21:22:36+01:00".parse::<Timestamp>().unwrap().to_string(), "2026-11-21T20:22:36.000000Z");
+        assert_eq!(
+            "2026-11-21T21:22:36+01:00"
+                .parse::<Timestamp>()
+                .unwrap()
+                .to_string(),
+            "2026-11-21T20:22:36.000000Z"
+        );
     }
 }

@@ -38,12 +38,18 @@ impl ConsistencyToken {
 
     /// Whether everything that `other` has seen has been seen here too.
     pub fn covers(&self, other: &Self) -> bool {
-        other.0.iter().all(|(partition, position)| self.position(*partition) >= *position)
+        other
+            .0
+            .iter()
+            .all(|(partition, position)| self.position(*partition) >= *position)
     }
 
     /// How many events lie between this token and `head`.
     pub fn behind(&self, head: &Self) -> u64 {
-        head.0.iter().map(|(partition, position)| position.saturating_sub(self.position(*partition))).sum()
+        head.0
+            .iter()
+            .map(|(partition, position)| position.saturating_sub(self.position(*partition)))
+            .sum()
     }
 
     /// The partitions and their positions, in order of partition.

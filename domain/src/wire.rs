@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, token::ConsistencyToken};
+use crate::{
+    access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, token::ConsistencyToken,
+};
 
 /// Which version a stream must have for a command to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -9,15 +9,16 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     Foldline,
     clock::{SharedClock, SystemClock},
-    gateway::{keys::KeyRing, tokens::Tokens},
     event_store::SqliteEventStore,
+    gateway::{keys::KeyRing, tokens::Tokens},
     monitor::{
         tail::{self, Remote},
         terminal,
     },
     read_model::sqlite::SqliteReadModel,
     settings::{
-        self, Command, LogFormat, Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings, VerifySettings,
+        self, Command, LogFormat, Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings,
+        VerifySettings,
     },
 };
 
@@ -86,7 +87,10 @@ async fn tail(settings: &TailSettings) -> Result<(), Failure> {
     let after = settings.after.clone().unwrap_or_default();
     let mut out = std::io::stdout();
     if let (Some(url), Some(token)) = (&settings.url, &settings.token) {
-        let remote = Remote { url: url.clone(), token: token.clone() };
+        let remote = Remote {
+            url: url.clone(),
+            token: token.clone(),
+        };
         tail::follow_server(&remote, after, settings.format, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
         let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;

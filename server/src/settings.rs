@@ -245,9 +245,14 @@ pub struct TailSettings {
     #[command(flatten)]
     pub storage: StorageSettings,
     /// The workspace, in the data folder
-    #[arg(long, value_name = "ID", required_unless_present = "url", conflicts_with = "url")]
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present = "url",
+        conflicts_with = "url"
+    )]
     pub workspace: Option<WorkspaceId>,
-    /// A running server, as in http://127.0.0.1:3000
+    /// A running server, as in `http://127.0.0.1:3000`
     #[arg(long, value_name = "URL", requires = "token")]
     pub url: Option<Url>,
     /// The access token for that server

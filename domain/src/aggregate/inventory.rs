@@ -160,10 +160,12 @@ impl Decider for Inventory {
                 require_quantity(quantity)?;
                 Ok(reserve(state, order, quantity))
             }
-            InventoryCommand::ReleaseStock(ReleaseStock { order }) => Ok(match state.reservations.get(&order) {
-                Some(&quantity) => vec![StockReleased { order, quantity }.into()],
-                None => Vec::new(),
-            }),
+            InventoryCommand::ReleaseStock(ReleaseStock { order }) => {
+                Ok(match state.reservations.get(&order) {
+                    Some(&quantity) => vec![StockReleased { order, quantity }.into()],
+                    None => Vec::new(),
+                })
+            }
             InventoryCommand::ShipStock(ShipStock { order }) => Ok(match state.reservations.get(&order) {
                 Some(&quantity) => vec![StockShipped { order, quantity }.into()],
                 None => Vec::new(),
@@ -199,7 +201,14 @@ fn reserve(state: &InventoryState, order: String, quantity: u32) -> Vec<Inventor
     }
     let available = state.available();
     if available < quantity {
-        return vec![StockReservationFailed { order, quantity, available }.into()];
+        return vec![
+            StockReservationFailed {
+                order,
+                quantity,
+                available,
+            }
+            .into(),
+        ];
     }
     vec![StockReserved { order, quantity }.into()]
 }
@@ -224,7 +233,11 @@ mod tests {
         given: &[InventoryEvent],
         command: impl Into<InventoryCommand>,
     ) -> Result<Vec<InventoryEvent>, Rejection> {
-        decide::<Inventory>(given, command.into(), &context("inventory-mug-01", actor(Role::System, 1)))
+        decide::<Inventory>(
+            given,
+            command.into(),
+            &context("inventory-mug-01", actor(Role::System, 1)),
+        )
     }
 
     fn received(quantity: u32) -> InventoryEvent {
@@ -232,7 +245,11 @@ mod tests {
     }
 
     fn reserved(order: &str, quantity: u32) -> InventoryEvent {
-        StockReserved { order: order.into(), quantity }.into()
+        StockReserved {
+            order: order.into(),
+            quantity,
+        }
+        .into()
     }
 
     #[test]
@@ -247,16 +264,32 @@ mod tests {
     #[test]
     fn what_is_available_can_be_reserved() {
         assert_eq!(
-            when(&[received(5)], ReserveStock { order: "a".into(), quantity: 5 }),
+            when(
+                &[received(5)],
+                ReserveStock {
+                    order: "a".into(),
+                    quantity: 5
+                }
+            ),
             Ok(vec![reserved("a", 5)])
         );
     }
 
     #[test]
     fn what_is_not_available_is_refused_as_an_event() {
-        let failed = StockReservationFailed { order: "b".into(), quantity: 3, available: 2 };
+        let failed = StockReservationFailed {
+            order: "b".into(),
+            quantity: 3,
+            available: 2,
+        };
         assert_eq!(
-            when(&[received(5), reserved("a", 3)], ReserveStock { order: "b".into(), quantity: 3 }),
+            when(
+                &[received(5), reserved("a", 3)],
+                ReserveStock {
+                    order: "b".into(),
+                    quantity: 3
+                }
+            ),
             Ok(vec![failed.into()])
         );
     }
@@ -264,24 +297,45 @@ mod tests {
     #[test]
     fn a_reservation_asked_for_twice_is_made_once() {
         assert_eq!(
-            when(&[received(5), reserved("a", 3)], ReserveStock { order: "a".into(), quantity: 3 }),
+            when(
+                &[received(5), reserved("a", 3)],
+                ReserveStock {
+                    order: "a".into(),
+                    quantity: 3
+                }
+            ),
             Ok(vec![])
         );
     }
 
     #[test]
     fn a_release_or_shipment_without_a_reservation_changes_nothing() {
-        assert_eq!(when(&[received(5)], ReleaseStock { order: "a".into() }), Ok(vec![]));
+        assert_eq!(
+            when(&[received(5)], ReleaseStock { order: "a".into() }),
+            Ok(vec![])
+        );
         assert_eq!(when(&[received(5)], ShipStock { order: "a".into() }), Ok(vec![]));
     }
 
     #[test]
     fn a_reservation_is_released_or_shipped_whole() {
         let given = [received(5), reserved("a", 3)];
-        let released = StockReleased { order: "a".into(), quantity: 3 };
-        let shipped = StockShipped { order: "a".into(), quantity: 3 };
-        assert_eq!(when(&given, ReleaseStock { order: "a".into() }), Ok(vec![released.into()]));
-        assert_eq!(when(&given, ShipStock { order: "a".into() }), Ok(vec![shipped.into()]));
+        let released = StockReleased {
+            order: "a".into(),
+            quantity: 3,
+        };
+        let shipped = StockShipped {
+            order: "a".into(),
+            quantity: 3,
+        };
+        assert_eq!(
+            when(&given, ReleaseStock { order: "a".into() }),
+            Ok(vec![released.into()])
+        );
+        assert_eq!(
+            when(&given, ShipStock { order: "a".into() }),
+            Ok(vec![shipped.into()])
+        );
     }
 
     fn any_command() -> impl Strategy<Value = InventoryCommand> {

@@ -47,8 +47,15 @@ pub trait CommandPayload: Sized {
 pub fn parse_data<T: serde::de::DeserializeOwned>(data: &Value) -> Result<T, Violation> {
     serde_path_to_error::deserialize(data).map_err(|error| {
         let path = error.path().to_string();
-        let field = if path == "." { "data".to_owned() } else { format!("data.{path}") };
-        Violation { field, message: error.into_inner().to_string() }
+        let field = if path == "." {
+            "data".to_owned()
+        } else {
+            format!("data.{path}")
+        };
+        Violation {
+            field,
+            message: error.into_inner().to_string(),
+        }
     })
 }
 
@@ -151,7 +158,13 @@ mod tests {
     #[test]
     fn a_command_goes_to_its_own_kind_of_stream() {
         let result = parse("CancelOrder", "product-1", &json!({"reason": "no"}));
-        assert!(matches!(result, Err(CommandError::WrongStream { expected: "order", .. })));
+        assert!(matches!(
+            result,
+            Err(CommandError::WrongStream {
+                expected: "order",
+                ..
+            })
+        ));
     }
 
     #[test]

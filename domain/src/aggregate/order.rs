@@ -220,8 +220,12 @@ impl Decider for Order {
     fn products(command: &OrderCommand) -> Vec<String> {
         match command {
             OrderCommand::PlaceOrder(order) => {
-                let mut skus: Vec<_> =
-                    order.lines.iter().take(MAX_LINES).map(|line| line.sku.clone()).collect();
+                let mut skus: Vec<_> = order
+                    .lines
+                    .iter()
+                    .take(MAX_LINES)
+                    .map(|line| line.sku.clone())
+                    .collect();
                 skus.sort();
                 skus.dedup();
                 skus
@@ -230,7 +234,11 @@ impl Decider for Order {
         }
     }
 
-    fn decide(state: &OrderState, command: OrderCommand, context: &Context) -> Result<Vec<OrderEvent>, Rejection> {
+    fn decide(
+        state: &OrderState,
+        command: OrderCommand,
+        context: &Context,
+    ) -> Result<Vec<OrderEvent>, Rejection> {
         if let OrderCommand::PlaceOrder(order) = command {
             return place(state, order, context);
         }
@@ -266,7 +274,10 @@ impl Decider for Order {
 
     fn evolve(mut state: OrderState, event: &OrderEvent) -> OrderState {
         if let OrderEvent::OrderCreated(OrderCreated { customer, .. }) = event {
-            state.placed = Some(Placed { customer: customer.id, status: OrderStatus::Created });
+            state.placed = Some(Placed {
+                customer: customer.id,
+                status: OrderStatus::Created,
+            });
         } else if let (Some(placed), Some(status)) = (&mut state.placed, status_after(event)) {
             placed.status = status;
         }
@@ -288,18 +299,33 @@ pub const fn status_after(event: &OrderEvent) -> Option<OrderStatus> {
 
 fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec<OrderEvent>, Rejection> {
     if state.placed.is_some() {
-        return Err(Rejection::new("order-already-placed", "this order has been placed already"));
+        return Err(Rejection::new(
+            "order-already-placed",
+            "this order has been placed already",
+        ));
     }
     let mut violations = Violations::default();
     let count = order.lines.len();
-    violations.require((1..=MAX_LINES).contains(&count), "data.lines", format!("has 1 to {MAX_LINES} lines"));
+    violations.require(
+        (1..=MAX_LINES).contains(&count),
+        "data.lines",
+        format!("has 1 to {MAX_LINES} lines"),
+    );
     violations.require_text(&order.payment_method, 64, "data.payment_method");
     let (mut lines, mut total): (Vec<OrderLine>, Option<Money>) = (Vec::new(), None);
     for (n, LineRequest { sku, quantity }) in order.lines.into_iter().take(MAX_LINES).enumerate() {
         let valid = (1..=MAX_LINE_QUANTITY).contains(&quantity);
-        violations.require(valid, format!("data.lines[{n}].quantity"), format!("is 1 to {MAX_LINE_QUANTITY}"));
+        violations.require(
+            valid,
+            format!("data.lines[{n}].quantity"),
+            format!("is 1 to {MAX_LINE_QUANTITY}"),
+        );
         let repeated = lines.iter().any(|line| line.sku == sku);
-        violations.require(!repeated, format!("data.lines[{n}].sku"), "is on another line already");
+        violations.require(
+            !repeated,
+            format!("data.lines[{n}].sku"),
+            "is on another line already",
+        );
         let Some(product) = context.products.get(&sku).filter(|product| !product.retired) else {
             violations.require(false, format!("data.lines[{n}].sku"), "is not a product on sale");
             continue;
@@ -314,21 +340,44 @@ fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec
             (Some(total), Some(price)) => total.plus(&price),
             (Some(_), None) => None,
         };
-        violations.require(sum.is_some(), format!("data.lines[{n}]"), "has the currency of the other lines");
+        violations.require(
+            sum.is_some(),
+            format!("data.lines[{n}]"),
+            "has the currency of the other lines",
+        );
         total = sum;
-        lines.push(OrderLine { sku, name: listed.name.clone(), price: listed.price.clone(), quantity });
+        lines.push(OrderLine {
+            sku,
+            name: listed.name.clone(),
+            price: listed.price.clone(),
+            quantity,
+        });
     }
     violations.finish()?;
     let Some(total) = total else {
         return Err(Rejection::new("order-without-total", "the order has no total"));
     };
-    let customer = Customer { id: context.actor.id, name: context.actor.name.clone() };
-    Ok(vec![OrderCreated { customer, lines, total, payment_method: order.payment_method }.into()])
+    let customer = Customer {
+        id: context.actor.id,
+        name: context.actor.name.clone(),
+    };
+    Ok(vec![
+        OrderCreated {
+            customer,
+            lines,
+            total,
+            payment_method: order.payment_method,
+        }
+        .into(),
+    ])
 }
 
 fn cancel(placed: &Placed, reason: String, context: &Context) -> Result<Vec<OrderEvent>, Rejection> {
     if !context.actor.role.runs_shop() && placed.customer != context.actor.id {
-        return Err(Rejection::new("not-your-order", "only the customer or the shop can cancel an order"));
+        return Err(Rejection::new(
+            "not-your-order",
+            "only the customer or the shop can cancel an order",
+        ));
     }
     require_reason(&reason)?;
     match placed.status {
@@ -346,7 +395,10 @@ fn require_reason(reason: &str) -> Result<(), Rejection> {
 
 fn out_of_turn(wish: &str, status: OrderStatus) -> Rejection {
     let status = status.as_str();
-    Rejection::new("order-out-of-turn", format!("an order that is {status} cannot be {wish}"))
+    Rejection::new(
+        "order-out-of-turn",
+        format!("an order that is {status} cannot be {wish}"),
+    )
 }
 
 #[cfg(test)]
@@ -364,7 +416,10 @@ mod tests {
 
     fn mug() -> ProductState {
         ProductState {
-            listed: Some(Listed { name: "Mug".into(), price: Money::new(1_250, "EUR") }),
+            listed: Some(Listed {
+                name: "Mug".into(),
+                price: Money::new(1_250, "EUR"),
+            }),
             retired: false,
         }
     }
@@ -376,7 +431,13 @@ mod tests {
     ) -> Result<Vec<OrderEvent>, Rejection> {
         let mut context = context("order-1", actor);
         context.products.insert("mug-01".into(), mug());
-        context.products.insert("old-01".into(), ProductState { retired: true, ..mug() });
+        context.products.insert(
+            "old-01".into(),
+            ProductState {
+                retired: true,
+                ..mug()
+            },
+        );
         decide::<Order>(given, command.into(), &context)
     }
 
@@ -386,14 +447,20 @@ mod tests {
 
     fn two_mugs() -> PlaceOrder {
         PlaceOrder {
-            lines: vec![LineRequest { sku: "mug-01".into(), quantity: 2 }],
+            lines: vec![LineRequest {
+                sku: "mug-01".into(),
+                quantity: 2,
+            }],
             payment_method: "tok_ok".into(),
         }
     }
 
     fn created() -> OrderEvent {
         OrderCreated {
-            customer: Customer { id: customer().id, name: customer().name },
+            customer: Customer {
+                id: customer().id,
+                name: customer().name,
+            },
             lines: vec![OrderLine {
                 sku: "mug-01".into(),
                 name: "Mug".into(),
@@ -407,7 +474,9 @@ mod tests {
     }
 
     fn changed_my_mind() -> CancelOrder {
-        CancelOrder { reason: "changed my mind".into() }
+        CancelOrder {
+            reason: "changed my mind".into(),
+        }
     }
 
     #[test]
@@ -417,18 +486,33 @@ mod tests {
 
     #[test]
     fn an_order_is_placed_once() {
-        assert_eq!(when(&[created()], two_mugs()).unwrap_err().rule, "order-already-placed");
+        assert_eq!(
+            when(&[created()], two_mugs()).unwrap_err().rule,
+            "order-already-placed"
+        );
     }
 
     #[test]
     fn every_line_that_is_wrong_is_named() {
-        let line = |sku: &str, quantity| LineRequest { sku: sku.into(), quantity };
+        let line = |sku: &str, quantity| LineRequest {
+            sku: sku.into(),
+            quantity,
+        };
         let order = PlaceOrder {
-            lines: vec![line("mug-01", 0), line("mug-01", 1), line("old-01", 1), line("none", 1_000)],
+            lines: vec![
+                line("mug-01", 0),
+                line("mug-01", 1),
+                line("old-01", 1),
+                line("none", 1_000),
+            ],
             payment_method: String::new(),
         };
         let rejection = when(&[], order).unwrap_err();
-        let fields: Vec<_> = rejection.violations.iter().map(|violation| violation.field.as_str()).collect();
+        let fields: Vec<_> = rejection
+            .violations
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
         assert_eq!(
             fields,
             [
@@ -445,15 +529,30 @@ mod tests {
     #[test]
     fn an_order_has_1_to_50_lines() {
         for count in [0, MAX_LINES + 1] {
-            let lines = vec![LineRequest { sku: "mug-01".into(), quantity: 1 }; count];
-            let rejection = when(&[], PlaceOrder { lines, payment_method: "tok_ok".into() }).unwrap_err();
+            let lines = vec![
+                LineRequest {
+                    sku: "mug-01".into(),
+                    quantity: 1
+                };
+                count
+            ];
+            let rejection = when(
+                &[],
+                PlaceOrder {
+                    lines,
+                    payment_method: "tok_ok".into(),
+                },
+            )
+            .unwrap_err();
             assert_eq!(rejection.violations[0].field, "data.lines");
         }
     }
 
     #[test]
     fn a_customer_cancels_their_own_order() {
-        let cancelled = OrderCancelled { reason: "changed my mind".into() };
+        let cancelled = OrderCancelled {
+            reason: "changed my mind".into(),
+        };
         assert_eq!(when(&[created()], changed_my_mind()), Ok(vec![cancelled.into()]));
     }
 
@@ -472,7 +571,10 @@ mod tests {
 
     #[test]
     fn cancelling_twice_changes_nothing_more() {
-        let cancelled = OrderCancelled { reason: "first".into() }.into();
+        let cancelled = OrderCancelled {
+            reason: "first".into(),
+        }
+        .into();
         assert_eq!(when(&[created(), cancelled], changed_my_mind()), Ok(vec![]));
     }
 
@@ -485,7 +587,10 @@ mod tests {
     #[test]
     fn what_is_shipped_is_not_cancelled() {
         let given = [created(), OrderConfirmed {}.into(), OrderShipped {}.into()];
-        assert_eq!(when(&given, changed_my_mind()).unwrap_err().rule, "order-out-of-turn");
+        assert_eq!(
+            when(&given, changed_my_mind()).unwrap_err().rule,
+            "order-out-of-turn"
+        );
     }
 
     #[test]
@@ -495,7 +600,10 @@ mod tests {
         assert_eq!(when(&given, ConfirmOrder {}), Ok(vec![OrderConfirmed {}.into()]));
         given.push(OrderConfirmed {}.into());
         assert_eq!(when(&given, ConfirmOrder {}), Ok(vec![]));
-        assert_eq!(when(&given, DeliverOrder {}).unwrap_err().rule, "order-out-of-turn");
+        assert_eq!(
+            when(&given, DeliverOrder {}).unwrap_err().rule,
+            "order-out-of-turn"
+        );
         assert_eq!(when(&given, ShipOrder {}), Ok(vec![OrderShipped {}.into()]));
         given.push(OrderShipped {}.into());
         assert_eq!(when(&given, DeliverOrder {}), Ok(vec![OrderDelivered {}.into()]));
@@ -503,8 +611,13 @@ mod tests {
 
     #[test]
     fn a_rejection_ends_an_order() {
-        let reject = || RejectOrder { reason: "out of stock".into() };
-        let rejected: OrderEvent = OrderRejected { reason: "out of stock".into() }.into();
+        let reject = || RejectOrder {
+            reason: "out of stock".into(),
+        };
+        let rejected: OrderEvent = OrderRejected {
+            reason: "out of stock".into(),
+        }
+        .into();
         assert_eq!(when(&[created()], reject()), Ok(vec![rejected.clone()]));
         assert_eq!(when(&[created(), rejected.clone()], reject()), Ok(vec![]));
         assert_eq!(

@@ -125,34 +125,74 @@ impl Decider for Product {
 
     fn evolve(state: ProductState, event: &ProductEvent) -> ProductState {
         match event {
-            ProductEvent::ProductListed(ProductListed { name, price, .. }) => {
-                ProductState { listed: Some(Listed { name: name.clone(), price: price.clone() }), retired: false }
-            }
+            ProductEvent::ProductListed(ProductListed { name, price, .. }) => ProductState {
+                listed: Some(Listed {
+                    name: name.clone(),
+                    price: price.clone(),
+                }),
+                retired: false,
+            },
             ProductEvent::PriceChanged(PriceChanged { price }) => {
-                let listed = state.listed.map(|listed| Listed { price: price.clone(), ..listed });
+                let listed = state.listed.map(|listed| Listed {
+                    price: price.clone(),
+                    ..listed
+                });
                 ProductState { listed, ..state }
             }
-            ProductEvent::ProductRetired(_) => ProductState { retired: true, ..state },
+            ProductEvent::ProductRetired(_) => ProductState {
+                retired: true,
+                ..state
+            },
         }
     }
 }
 
-fn list(state: &ProductState, product: ListProduct, context: &Context) -> Result<Vec<ProductEvent>, Rejection> {
+fn list(
+    state: &ProductState,
+    product: ListProduct,
+    context: &Context,
+) -> Result<Vec<ProductEvent>, Rejection> {
     if state.listed.is_some() {
-        return Err(Rejection::new("product-already-listed", format!("{} is already listed", product.sku)));
+        return Err(Rejection::new(
+            "product-already-listed",
+            format!("{} is already listed", product.sku),
+        ));
     }
     let mut violations = Violations::default();
-    violations.require(product.sku == context.stream.id(), "data.sku", "is the id of the stream");
+    violations.require(
+        product.sku == context.stream.id(),
+        "data.sku",
+        "is the id of the stream",
+    );
     violations.require_text(&product.name, 120, "data.name");
     violations.require_text(&product.description, 2_000, "data.description");
     require_price(&mut violations, &product.price);
-    violations.require(product.tags.len() <= MAX_TAGS, "data.tags", format!("has up to {MAX_TAGS} tags"));
+    violations.require(
+        product.tags.len() <= MAX_TAGS,
+        "data.tags",
+        format!("has up to {MAX_TAGS} tags"),
+    );
     for (n, tag) in product.tags.iter().enumerate() {
         violations.require_text(tag, 40, &format!("data.tags[{n}]"));
     }
     violations.finish()?;
-    let ListProduct { sku, name, description, price, tags } = product;
-    Ok(vec![ProductListed { sku, name, description, price, tags }.into()])
+    let ListProduct {
+        sku,
+        name,
+        description,
+        price,
+        tags,
+    } = product;
+    Ok(vec![
+        ProductListed {
+            sku,
+            name,
+            description,
+            price,
+            tags,
+        }
+        .into(),
+    ])
 }
 
 fn change_price(state: &ProductState, price: Money) -> Result<Vec<ProductEvent>, Rejection> {
@@ -174,15 +214,26 @@ fn change_price(state: &ProductState, price: Money) -> Result<Vec<ProductEvent>,
 fn on_sale(state: &ProductState) -> Result<&Listed, Rejection> {
     match &state.listed {
         Some(listed) if !state.retired => Ok(listed),
-        Some(_) => Err(Rejection::new("product-retired", "this product is no longer sold")),
+        Some(_) => Err(Rejection::new(
+            "product-retired",
+            "this product is no longer sold",
+        )),
         None => Err(Rejection::new("product-not-listed", "there is no such product")),
     }
 }
 
 fn require_price(violations: &mut Violations, price: &Money) {
     violations.require(price.amount > 0, "data.price.amount", "is positive");
-    violations.require(price.amount <= 1_000_000_000, "data.price.amount", "is at most 1,000,000,000");
-    violations.require(price.has_currency(), "data.price.currency", "is an ISO 4217 code, as in EUR");
+    violations.require(
+        price.amount <= 1_000_000_000,
+        "data.price.amount",
+        "is at most 1,000,000,000",
+    );
+    violations.require(
+        price.has_currency(),
+        "data.price.currency",
+        "is an ISO 4217 code, as in EUR",
+    );
 }
 
 #[cfg(test)]
@@ -204,12 +255,32 @@ mod tests {
     }
 
     fn listed() -> ProductEvent {
-        let ListProduct { sku, name, description, price, tags } = mug();
-        ProductListed { sku, name, description, price, tags }.into()
+        let ListProduct {
+            sku,
+            name,
+            description,
+            price,
+            tags,
+        } = mug();
+        ProductListed {
+            sku,
+            name,
+            description,
+            price,
+            tags,
+        }
+        .into()
     }
 
-    fn when(given: &[ProductEvent], command: impl Into<ProductCommand>) -> Result<Vec<ProductEvent>, Rejection> {
-        decide::<Product>(given, command.into(), &context("product-mug-01", actor(Role::Staff, 1)))
+    fn when(
+        given: &[ProductEvent],
+        command: impl Into<ProductCommand>,
+    ) -> Result<Vec<ProductEvent>, Rejection> {
+        decide::<Product>(
+            given,
+            command.into(),
+            &context("product-mug-01", actor(Role::Staff, 1)),
+        )
     }
 
     #[test]
@@ -219,7 +290,10 @@ mod tests {
 
     #[test]
     fn a_product_is_listed_once() {
-        assert_eq!(when(&[listed()], mug()).unwrap_err().rule, "product-already-listed");
+        assert_eq!(
+            when(&[listed()], mug()).unwrap_err().rule,
+            "product-already-listed"
+        );
     }
 
     #[test]
@@ -232,7 +306,11 @@ mod tests {
             tags: vec![String::new()],
         };
         let rejection = when(&[], product).unwrap_err();
-        let fields: Vec<_> = rejection.violations.iter().map(|violation| violation.field.as_str()).collect();
+        let fields: Vec<_> = rejection
+            .violations
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
         assert_eq!(
             fields,
             [
@@ -253,22 +331,49 @@ mod tests {
             when(&[listed()], ChangePrice { price: price.clone() }),
             Ok(vec![PriceChanged { price }.into()])
         );
-        let rejection = when(&[listed()], ChangePrice { price: Money::new(990, "USD") }).unwrap_err();
+        let rejection = when(
+            &[listed()],
+            ChangePrice {
+                price: Money::new(990, "USD"),
+            },
+        )
+        .unwrap_err();
         assert_eq!(rejection.violations[0].field, "data.price.currency");
     }
 
     #[test]
     fn the_same_price_again_changes_nothing() {
-        assert_eq!(when(&[listed()], ChangePrice { price: Money::new(1_250, "EUR") }), Ok(vec![]));
+        assert_eq!(
+            when(
+                &[listed()],
+                ChangePrice {
+                    price: Money::new(1_250, "EUR")
+                }
+            ),
+            Ok(vec![])
+        );
     }
 
     #[test]
     fn a_retired_product_stays_retired() {
-        assert_eq!(when(&[listed()], RetireProduct {}), Ok(vec![ProductRetired {}.into()]));
-        let retired = [listed(), ProductRetired {}.into()];
-        assert_eq!(when(&retired, RetireProduct {}).unwrap_err().rule, "product-retired");
         assert_eq!(
-            when(&retired, ChangePrice { price: Money::new(1, "EUR") }).unwrap_err().rule,
+            when(&[listed()], RetireProduct {}),
+            Ok(vec![ProductRetired {}.into()])
+        );
+        let retired = [listed(), ProductRetired {}.into()];
+        assert_eq!(
+            when(&retired, RetireProduct {}).unwrap_err().rule,
+            "product-retired"
+        );
+        assert_eq!(
+            when(
+                &retired,
+                ChangePrice {
+                    price: Money::new(1, "EUR")
+                }
+            )
+            .unwrap_err()
+            .rule,
             "product-retired"
         );
     }
@@ -276,7 +381,14 @@ mod tests {
     #[test]
     fn what_is_not_listed_has_no_price() {
         assert_eq!(
-            when(&[], ChangePrice { price: Money::new(1, "EUR") }).unwrap_err().rule,
+            when(
+                &[],
+                ChangePrice {
+                    price: Money::new(1, "EUR")
+                }
+            )
+            .unwrap_err()
+            .rule,
             "product-not-listed"
         );
     }

@@ -41,9 +41,14 @@ impl View for InventoryView {
     }
 
     fn fold(document: Option<InventoryDocument>, event: &TypedEvent) -> Option<InventoryDocument> {
-        let DomainEvent::Inventory(change) = &event.payload else { return document };
+        let DomainEvent::Inventory(change) = &event.payload else {
+            return document;
+        };
         let sku = event.stream.id();
-        let mut stock = document.unwrap_or_else(|| InventoryDocument { sku: sku.to_owned(), ..Default::default() });
+        let mut stock = document.unwrap_or_else(|| InventoryDocument {
+            sku: sku.to_owned(),
+            ..Default::default()
+        });
         match change {
             InventoryEvent::StockReceived(StockReceived { quantity }) => {
                 stock.on_hand = stock.on_hand.saturating_add(*quantity);

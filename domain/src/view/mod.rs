@@ -28,12 +28,20 @@ pub struct ListingEntry {
 impl ListingEntry {
     /// An entry in a listing of one group.
     pub fn new(listing: &'static str, sort: impl Into<String>) -> Self {
-        Self { listing, group: String::new(), sort: sort.into() }
+        Self {
+            listing,
+            group: String::new(),
+            sort: sort.into(),
+        }
     }
 
     /// An entry in a group of a listing.
     pub fn grouped(listing: &'static str, group: impl Into<String>, sort: impl Into<String>) -> Self {
-        Self { listing, group: group.into(), sort: sort.into() }
+        Self {
+            listing,
+            group: group.into(),
+            sort: sort.into(),
+        }
     }
 }
 
@@ -117,7 +125,10 @@ impl<V: View + std::fmt::Debug> AnyView for Erased<V> {
         let document = document
             .map(|json| serde_json::from_str(json.get()))
             .transpose()
-            .map_err(|source| DocumentError { view: V::NAME, source })?;
+            .map_err(|source| DocumentError {
+                view: V::NAME,
+                source,
+            })?;
         Ok(Box::new(Document::<V>(document)))
     }
 }
@@ -132,7 +143,10 @@ impl<V: View> Folding for Document<V> {
             .as_ref()
             .map(serde_json::value::to_raw_value)
             .transpose()
-            .map_err(|source| DocumentError { view: V::NAME, source })
+            .map_err(|source| DocumentError {
+                view: V::NAME,
+                source,
+            })
     }
 
     fn listings(&self) -> Vec<ListingEntry> {

@@ -7,7 +7,8 @@ use super::{ListingEntry, View};
 use crate::{
     access::Role,
     aggregate::order::{
-        Customer, OrderCancelled, OrderCreated, OrderEvent, OrderLine, OrderRejected, OrderStatus, status_after,
+        Customer, OrderCancelled, OrderCreated, OrderEvent, OrderLine, OrderRejected, OrderStatus,
+        status_after,
     },
     event::{DomainEvent, TypedEvent},
     money::Money,
@@ -75,7 +76,9 @@ impl View for OrdersView {
     }
 
     fn fold(document: Option<OrderDocument>, event: &TypedEvent) -> Option<OrderDocument> {
-        let DomainEvent::Order(change) = &event.payload else { return document };
+        let DomainEvent::Order(change) = &event.payload else {
+            return document;
+        };
         let mut order = match (document, change) {
             (None, OrderEvent::OrderCreated(created)) => new_order(created, event),
             (document, _) => document?,
@@ -116,7 +119,12 @@ impl View for OrdersView {
 }
 
 fn new_order(created: &OrderCreated, event: &TypedEvent) -> OrderDocument {
-    let OrderCreated { customer, lines, total, payment_method } = created.clone();
+    let OrderCreated {
+        customer,
+        lines,
+        total,
+        payment_method,
+    } = created.clone();
     OrderDocument {
         id: event.stream.id().to_owned(),
         customer,

@@ -59,7 +59,10 @@ impl View for ProductsView {
 
     fn fold(document: Option<ProductDocument>, event: &TypedEvent) -> Option<ProductDocument> {
         let sku = event.stream.id();
-        let mut product = document.unwrap_or_else(|| ProductDocument { sku: sku.to_owned(), ..Default::default() });
+        let mut product = document.unwrap_or_else(|| ProductDocument {
+            sku: sku.to_owned(),
+            ..Default::default()
+        });
         match &event.payload {
             DomainEvent::Product(change) => fold_product(&mut product, change),
             DomainEvent::Inventory(change) => fold_stock(&mut product, change),
@@ -74,14 +77,25 @@ impl View for ProductsView {
         }
         let sort = product.name.to_lowercase();
         let mut entries = vec![ListingEntry::new("all", sort.clone())];
-        entries.extend(product.tags.iter().map(|tag| ListingEntry::grouped("by_tag", tag, sort.clone())));
+        entries.extend(
+            product
+                .tags
+                .iter()
+                .map(|tag| ListingEntry::grouped("by_tag", tag, sort.clone())),
+        );
         entries
     }
 }
 
 fn fold_product(product: &mut ProductDocument, change: &ProductEvent) {
     match change {
-        ProductEvent::ProductListed(ProductListed { sku: _, name, description, price, tags }) => {
+        ProductEvent::ProductListed(ProductListed {
+            sku: _,
+            name,
+            description,
+            price,
+            tags,
+        }) => {
             product.name.clone_from(name);
             product.description.clone_from(description);
             product.price = Some(price.clone());

@@ -26,17 +26,41 @@ use crate::{
 fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
     let sku = || (0..3_u8).prop_map(|n| format!("mug-{n}"));
     let order = (0..4_u8, 1..5_u32, 0..5_usize).prop_map(|(n, quantity, length)| {
-        let customer = Customer { id: Uuid::from_u128(u128::from(n % 2)), name: "Ada".into() };
+        let customer = Customer {
+            id: Uuid::from_u128(u128::from(n % 2)),
+            name: "Ada".into(),
+        };
         let price = Money::new(500, "EUR");
-        let line = OrderLine { sku: "mug-0".into(), name: "Mug".into(), price: price.clone(), quantity };
-        let created =
-            OrderCreated { customer, lines: vec![line], total: price, payment_method: "tok_ok".into() };
-        let life: Vec<OrderEvent> = if n == 0 {
+        let line = OrderLine {
+            sku: "mug-0".into(),
+            name: "Mug".into(),
+            price: price.clone(),
+            quantity,
+        };
+        let created = OrderCreated {
+            customer,
+            lines: vec![line],
+            total: price,
+            payment_method: "tok_ok".into(),
+        };
+        let events: Vec<OrderEvent> = if n == 0 {
             vec![created.into(), OrderCancelled { reason: "no".into() }.into()]
         } else {
-            vec![created.into(), OrderConfirmed {}.into(), OrderShipped {}.into(), OrderDelivered {}.into()]
+            vec![
+                created.into(),
+                OrderConfirmed {}.into(),
+                OrderShipped {}.into(),
+                OrderDelivered {}.into(),
+            ]
         };
-        (format!("order-{n}"), life.into_iter().take(length).map(OrderEvent::into_domain).collect())
+        (
+            format!("order-{n}"),
+            events
+                .into_iter()
+                .take(length)
+                .map(OrderEvent::into_domain)
+                .collect(),
+        )
     });
     let product = (sku(), 1..900_i64, 0..4_usize).prop_map(|(sku, amount, length)| {
         let listed = ProductListed {
@@ -48,21 +72,47 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
         };
         let life: Vec<ProductEvent> = vec![
             listed.into(),
-            PriceChanged { price: Money::new(amount + 1, "EUR") }.into(),
+            PriceChanged {
+                price: Money::new(amount + 1, "EUR"),
+            }
+            .into(),
             ProductRetired {}.into(),
         ];
-        (format!("product-{sku}"), life.into_iter().take(length).map(ProductEvent::into_domain).collect())
+        (
+            format!("product-{sku}"),
+            life.into_iter()
+                .take(length)
+                .map(ProductEvent::into_domain)
+                .collect(),
+        )
     });
     let stock = (sku(), 4..20_u32, 0..6_usize).prop_map(|(sku, quantity, length)| {
-        let reserve = |order: &str| StockReserved { order: order.into(), quantity: 2 };
+        let reserve = |order: &str| StockReserved {
+            order: order.into(),
+            quantity: 2,
+        };
         let life: Vec<InventoryEvent> = vec![
             StockReceived { quantity }.into(),
             reserve("1").into(),
             reserve("2").into(),
-            StockReleased { order: "1".into(), quantity: 2 }.into(),
-            StockShipped { order: "2".into(), quantity: 2 }.into(),
+            StockReleased {
+                order: "1".into(),
+                quantity: 2,
+            }
+            .into(),
+            StockShipped {
+                order: "2".into(),
+                quantity: 2,
+            }
+            .into(),
         ];
-        (format!("inventory-{sku}"), life.into_iter().take(length).map(InventoryEvent::into_domain).collect())
+        (
+            format!("inventory-{sku}"),
+            life.into_iter()
+                .take(length)
+                .map(InventoryEvent::into_domain)
+                .collect(),
+        )
     });
     prop_oneof![order, product, stock]
 }
@@ -87,10 +137,13 @@ fn record(histories: BTreeMap<String, Vec<DomainEvent>>) -> Vec<Vec<TypedEvent>>
                     correlation_id: Uuid::nil(),
                     causation_id: None,
                     command_id: Uuid::nil(),
-                    actor: ActorRef { id: Uuid::nil(), role: Role::System },
+                    actor: ActorRef {
+                        id: Uuid::nil(),
+                        role: Role::System,
+                    },
                     traceparent: None,
                 },
-                recorded_at: Timestamp::from_micros((s * 1_000_000 + n) as i64),
+                recorded_at: Timestamp::from_micros(i64::try_from(s * 1_000_000 + n).unwrap()),
                 hash: String::new(),
             };
             events.into_iter().enumerate().map(event).collect()
@@ -103,7 +156,9 @@ fn interleave(streams: &[Vec<TypedEvent>], choices: &[prop::sample::Index]) -> V
     let mut heads = vec![0; streams.len()];
     let mut merged = Vec::new();
     for choice in choices.iter().cycle() {
-        let open: Vec<_> = (0..streams.len()).filter(|&s| heads[s] < streams[s].len()).collect();
+        let open: Vec<_> = (0..streams.len())
+            .filter(|&s| heads[s] < streams[s].len())
+            .collect();
         if open.is_empty() {
             break;
         }

@@ -12,8 +12,14 @@ fn reads<T: serde::de::DeserializeOwned>(json: Value) -> T {
 fn expected_versions_are_numbers_or_names() {
     for (json, expected) in [
         (json!(3), ExpectedVersion::Exact(3)),
-        (json!("no_stream"), ExpectedVersion::Named(NamedExpectation::NoStream)),
-        (json!("stream_exists"), ExpectedVersion::Named(NamedExpectation::StreamExists)),
+        (
+            json!("no_stream"),
+            ExpectedVersion::Named(NamedExpectation::NoStream),
+        ),
+        (
+            json!("stream_exists"),
+            ExpectedVersion::Named(NamedExpectation::StreamExists),
+        ),
         (json!("any"), ExpectedVersion::Named(NamedExpectation::Any)),
         (json!(null), ExpectedVersion::Any),
     ] {

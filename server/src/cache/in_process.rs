@@ -23,7 +23,7 @@ use crate::read_model::ReadModelError;
 const CAPACITY: u64 = 64 * 1024 * 1024;
 
 /// What nobody has asked for this long is dropped, and with it what was invalidated.
-const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_mins(2);
 
 /// The number of stamps: a power of two.
 const STAMPS: usize = 1 << 15;

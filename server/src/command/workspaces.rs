@@ -70,15 +70,27 @@ pub struct Workspaces {
 impl Workspaces {
     /// Workspaces of a store, filled through a command service.
     pub fn new(store: Arc<dyn EventStore>, commands: Arc<CommandService>, clock: SharedClock) -> Self {
-        Self { store, commands, clock }
+        Self {
+            store,
+            commands,
+            clock,
+        }
     }
 
     /// Opens a workspace and fills it. Whoever asked becomes its educator, named `display_name`.
-    pub async fn open(&self, request: &OpenWorkspace, display_name: &str) -> Result<Admission, AdmissionError> {
+    pub async fn open(
+        &self,
+        request: &OpenWorkspace,
+        display_name: &str,
+    ) -> Result<Admission, AdmissionError> {
         let shards = request.shards.unwrap_or(1);
         let name = request.name.as_deref().unwrap_or("Sandbox").trim();
         let mut violations = Violations::default();
-        violations.require((1..=MAX_SHARDS).contains(&shards), "shards", format!("is 1 to {MAX_SHARDS}"));
+        violations.require(
+            (1..=MAX_SHARDS).contains(&shards),
+            "shards",
+            format!("is 1 to {MAX_SHARDS}"),
+        );
         violations.require_text(name, MAX_WORKSPACE_NAME, "name");
         violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
         violations.finish()?;
@@ -109,9 +121,16 @@ impl Workspaces {
         violations.require_text(code, 40, "code");
         violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
         violations.finish()?;
-        let code: String =
-            code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
-        let workspace = self.store.workspace_by_code(&code).await?.ok_or(AdmissionError::UnknownCode)?;
+        let code: String = code
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_uppercase())
+            .collect();
+        let workspace = self
+            .store
+            .workspace_by_code(&code)
+            .await?
+            .ok_or(AdmissionError::UnknownCode)?;
         Ok(self.admit(workspace, Role::Student, display_name))
     }
 
@@ -121,15 +140,25 @@ impl Workspaces {
     }
 
     fn admit(&self, workspace: Workspace, role: Role, display_name: &str) -> Admission {
-        let actor = Actor { id: self.clock.new_id(), role, name: display_name.trim().to_owned() };
+        let actor = Actor {
+            id: self.clock.new_id(),
+            role,
+            name: display_name.trim().to_owned(),
+        };
         Admission { workspace, actor }
     }
 
     /// Sends the template's commands side by side, so that the store's group commit takes them in a few transactions.
     async fn fill(&self, workspace: &Workspace) -> Result<(), CommandFailure> {
-        let system = Actor { id: workspace.id.0, role: Role::System, name: "Foldline".to_owned() };
+        let system = Actor {
+            id: workspace.id.0,
+            role: Role::System,
+            name: "Foldline".to_owned(),
+        };
         let requests = template::commands(workspace.template);
-        let sent = requests.iter().map(|request| self.commands.handle(workspace.id, &system, request, None, None));
+        let sent = requests
+            .iter()
+            .map(|request| self.commands.handle(workspace.id, &system, request, None, None));
         futures::future::try_join_all(sent).await?;
         Ok(())
     }
@@ -137,5 +166,7 @@ impl Workspaces {
 
 fn join_code() -> String {
     let mut random = rand::rng();
-    (0..CODE_LENGTH).map(|_| char::from(CODE_ALPHABET[random.random_range(0..CODE_ALPHABET.len())])).collect()
+    (0..CODE_LENGTH)
+        .map(|_| char::from(CODE_ALPHABET[random.random_range(0..CODE_ALPHABET.len())]))
+        .collect()
 }

@@ -156,7 +156,8 @@ fn refuse_open(path: &Path, wanted: &'static str) -> Result<(), KeyError> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let mode = fs::metadata(path).map_err(file_error(path))?.permissions().mode();
-    if mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if others == 0 {
         Ok(())
     } else {
         Err(KeyError::TooOpen {

@@ -286,7 +286,7 @@ fn defect(error: &dyn std::error::Error) -> End {
 }
 
 fn far_future() -> Instant {
-    Instant::now() + Duration::from_secs(24 * 60 * 60)
+    Instant::now() + Duration::from_hours(24)
 }
 
 fn end_of(error: axum::Error) -> End {

@@ -57,11 +57,9 @@ pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     let context = move || provide_context(Arc::clone(&nobody));
     let (routes, _) =
         leptos_axum::generate_route_list_with_exclusions_and_ssg_and_context(app::App, None, context);
-    let mut router = Router::new();
-    for route in &routes {
-        router = router.route(route.path(), get(page));
-    }
-    router
+    routes
+        .iter()
+        .fold(Router::new(), |pages, route| pages.route(route.path(), get(page)))
         .fallback(any(unknown_page))
         .layer(from_fn(move |request, next| limits::within(most, request, next)))
 }
@@ -138,7 +136,7 @@ async fn render(
 
 /// Renders a page among its own signals, whichever thread goes on with it.
 ///
-/// Leptos keeps a request's signals in an arena, and finds the arena by a variable of the thread. leptos_axum makes the
+/// Leptos keeps a request's signals in an arena, and finds the arena by a variable of the thread. `leptos_axum` makes the
 /// arena when the rendering begins, and restores it for the parts of a page but not for what puts them together; so
 /// behind an `await` a page could be given another request's arena, or none, and panic when its title is read.
 async fn in_its_own_arena<T>(mut rendering: Pin<Box<dyn Future<Output = T> + Send>>) -> T {

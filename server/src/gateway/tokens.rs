@@ -131,13 +131,12 @@ impl Tokens {
             return Err(TokenRefusal::Invalid);
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let bearer = match self.verified.get(&digest).await {
-            Some(bearer) => bearer,
-            None => {
-                let bearer = Arc::new(self.decode(token)?);
-                self.verified.insert(digest, Arc::clone(&bearer)).await;
-                bearer
-            }
+        let bearer = if let Some(bearer) = self.verified.get(&digest).await {
+            bearer
+        } else {
+            let bearer = Arc::new(self.decode(token)?);
+            self.verified.insert(digest, Arc::clone(&bearer)).await;
+            bearer
         };
         if self.has_ended(&bearer) {
             Err(TokenRefusal::Expired)
@@ -255,7 +254,7 @@ mod tests {
         let token = tokens.issue(SHOP, &ada(Role::Student), 60).unwrap();
         tokens.verify(&token).await.unwrap();
         clock.pass(31);
-        assert!(tokens.is_ageing(&*tokens.verify(&token).await.unwrap()));
+        assert!(tokens.is_ageing(&tokens.verify(&token).await.unwrap()));
         clock.pass(40);
         assert_eq!(tokens.verify(&token).await, Err(TokenRefusal::Expired));
     }

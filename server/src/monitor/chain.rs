@@ -50,7 +50,13 @@ impl ChainCheck {
             && let Some(finding) = self.fault(event)
         {
             let Self { partition, .. } = self;
-            let StoredEvent { position, event_id, event_type, stream, .. } = event;
+            let StoredEvent {
+                position,
+                event_id,
+                event_type,
+                stream,
+                ..
+            } = event;
             self.findings.push(format!(
                 "partition {partition}, position {position}: {event_type} {event_id} on {stream}: {finding}"
             ));
@@ -68,10 +74,17 @@ impl ChainCheck {
             return Some(format!("position {} was expected", self.position + 1));
         }
         if event.version != version + 1 {
-            return Some(format!("version {} was expected, it has {}", version + 1, event.version));
+            return Some(format!(
+                "version {} was expected, it has {}",
+                version + 1,
+                event.version
+            ));
         }
         if event.stream.partition(self.shards) != self.partition {
-            return Some(format!("the stream belongs to partition {}", event.stream.partition(self.shards)));
+            return Some(format!(
+                "the stream belongs to partition {}",
+                event.stream.partition(self.shards)
+            ));
         }
         if event.chain_hash(&self.hash) != event.hash {
             return Some("its hash does not follow from its content and the event before it".to_owned());

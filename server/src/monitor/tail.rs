@@ -32,7 +32,9 @@ pub async fn follow_files(
     let mut look = tokio::time::interval(LOOK);
     loop {
         loop {
-            let (events, seen) = store.read_events(workspace.id, &EventFilter::default(), &after, PAGE).await?;
+            let (events, seen) = store
+                .read_events(workspace.id, &EventFilter::default(), &after, PAGE)
+                .await?;
             for event in &events {
                 write_event(event, format, out)?;
             }
@@ -78,27 +80,40 @@ pub async fn follow_server(
 ) -> Result<(), MonitorError> {
     let mut socket = connect(remote).await?;
     // Any subscription hears of every event, since its view's position moves with each. This one has no rows to send.
-    let subscribe = r#"{"op":"subscribe","id":1,"view":"orders","listing":"by_status","group":"none","limit":1}"#;
-    socket.send(tungstenite::Message::text(subscribe)).await.map_err(remote_error)?;
+    let subscribe =
+        r#"{"op":"subscribe","id":1,"view":"orders","listing":"by_status","group":"none","limit":1}"#;
+    socket
+        .send(tungstenite::Message::text(subscribe))
+        .await
+        .map_err(remote_error)?;
     let client = reqwest::Client::new();
     while let Some(message) = socket.next().await {
-        let tungstenite::Message::Text(text) = message.map_err(remote_error)? else { continue };
+        let tungstenite::Message::Text(text) = message.map_err(remote_error)? else {
+            continue;
+        };
         let frame: Frame = serde_json::from_str(&text).map_err(remote_error)?;
         match frame.op.as_str() {
             "ping" => {
-                socket.send(tungstenite::Message::text(r#"{"op":"pong"}"#)).await.map_err(remote_error)?;
+                socket
+                    .send(tungstenite::Message::text(r#"{"op":"pong"}"#))
+                    .await
+                    .map_err(remote_error)?;
             }
             "snapshot" | "change" | "caught_up" | "behind" => {
                 after = read_on(&client, remote, after, format, out).await?;
             }
             "error" => {
-                let detail = frame.problem.map_or_else(|| "the server refused".to_owned(), |problem| problem.detail);
+                let detail = frame
+                    .problem
+                    .map_or_else(|| "the server refused".to_owned(), |problem| problem.detail);
                 return Err(MonitorError::Remote(detail));
             }
             _ => {}
         }
     }
-    Err(MonitorError::Remote("the server closed the connection".to_owned()))
+    Err(MonitorError::Remote(
+        "the server closed the connection".to_owned(),
+    ))
 }
 
 type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>;
@@ -106,12 +121,18 @@ type Socket = tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStre
 async fn connect(remote: &Remote) -> Result<Socket, MonitorError> {
     let mut address = remote.url.join("/api/v1/live").map_err(remote_error)?;
     let scheme = if address.scheme() == "https" { "wss" } else { "ws" };
-    address.set_scheme(scheme).map_err(|()| MonitorError::Remote(format!("{} is not an HTTP address", remote.url)))?;
+    address
+        .set_scheme(scheme)
+        .map_err(|()| MonitorError::Remote(format!("{} is not an HTTP address", remote.url)))?;
     let mut request = address.as_str().into_client_request().map_err(remote_error)?;
     let bearer = HeaderValue::from_str(&format!("Bearer {}", remote.token)).map_err(remote_error)?;
     request.headers_mut().insert("authorization", bearer);
-    request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("foldline.v1"));
-    let (socket, _) = tokio_tungstenite::connect_async(request).await.map_err(remote_error)?;
+    request
+        .headers_mut()
+        .insert("sec-websocket-protocol", HeaderValue::from_static("foldline.v1"));
+    let (socket, _) = tokio_tungstenite::connect_async(request)
+        .await
+        .map_err(remote_error)?;
     Ok(socket)
 }
 
@@ -129,11 +150,18 @@ async fn read_on(
             .query_pairs_mut()
             .append_pair("after", &after.to_string())
             .append_pair("limit", &PAGE.to_string());
-        let answer = client.get(address).bearer_auth(&remote.token).send().await.map_err(remote_error)?;
+        let answer = client
+            .get(address)
+            .bearer_auth(&remote.token)
+            .send()
+            .await
+            .map_err(remote_error)?;
         let status = answer.status();
         let body = answer.text().await.map_err(remote_error)?;
         if !status.is_success() {
-            return Err(MonitorError::Remote(format!("the server answered {status}: {body}")));
+            return Err(MonitorError::Remote(format!(
+                "the server answered {status}: {body}"
+            )));
         }
         let page: Events = serde_json::from_str(&body).map_err(remote_error)?;
         for event in &page.data {

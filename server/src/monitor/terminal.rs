@@ -56,9 +56,20 @@ pub async fn workspaces(store: &dyn EventStore, out: &mut dyn Write) -> Result<(
         let page = store.workspaces(after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.id);
-        for Workspace { id, name, shards, join_code, created_at, .. } in &page {
+        for Workspace {
+            id,
+            name,
+            shards,
+            join_code,
+            created_at,
+            ..
+        } in &page
+        {
             let head = store.head(*id).await?;
-            writeln!(out, "{id}  {join_code}  {created_at}  {shards:>2} shards  as of {head}  {name}")?;
+            writeln!(
+                out,
+                "{id}  {join_code}  {created_at}  {shards:>2} shards  as of {head}  {name}"
+            )?;
         }
     }
 }
@@ -73,9 +84,15 @@ pub async fn streams(
     let workspace = find(store, workspace).await?;
     let mut after: Option<String> = None;
     loop {
-        let page = store.streams(workspace.id, prefix, after.as_deref(), PAGE).await?;
+        let page = store
+            .streams(workspace.id, prefix, after.as_deref(), PAGE)
+            .await?;
         for stream in &page.data {
-            writeln!(out, "{:>8}  {:>3}  {}", stream.version, stream.partition, stream.stream)?;
+            writeln!(
+                out,
+                "{:>8}  {:>3}  {}",
+                stream.version, stream.partition, stream.stream
+            )?;
         }
         after = page.data.last().map(|stream| stream.stream.clone());
         if after.is_none() || page.next.is_none() {
@@ -95,7 +112,9 @@ pub async fn stream(
     let workspace = find(store, workspace).await?;
     let mut from = 1;
     loop {
-        let page = store.read_stream(workspace.id, stream, from, Direction::Forwards, PAGE).await?;
+        let page = store
+            .read_stream(workspace.id, stream, from, Direction::Forwards, PAGE)
+            .await?;
         let Some(last) = page.last() else { return Ok(()) };
         from = last.version + 1;
         for event in &page {
@@ -123,27 +142,51 @@ pub async fn verify_all(
         after = Some(last.id);
         for workspace in &page {
             let report = verify(store, read_model, workspace).await?;
-            let verdict = if report.findings.is_empty() { "ok" } else { "NOT WELL" };
-            writeln!(out, "{}  {verdict}  {} events, {} documents", workspace.id, report.events, report.documents)?;
+            let verdict = if report.findings.is_empty() {
+                "ok"
+            } else {
+                "NOT WELL"
+            };
+            writeln!(
+                out,
+                "{}  {verdict}  {} events, {} documents",
+                workspace.id, report.events, report.documents
+            )?;
             for finding in &report.findings {
                 writeln!(out, "    {finding}")?;
             }
             findings += report.findings.len();
         }
     }
-    if findings == 0 { Ok(()) } else { Err(MonitorError::NotWell(findings)) }
+    if findings == 0 {
+        Ok(())
+    } else {
+        Err(MonitorError::NotWell(findings))
+    }
 }
 
 /// Writes one event.
 pub fn write_event(event: &StoredEvent, format: Format, out: &mut dyn Write) -> Result<(), MonitorError> {
     match format {
         Format::Text => {
-            let StoredEvent { partition, position, recorded_at, event_type, stream, version, .. } = event;
+            let StoredEvent {
+                partition,
+                position,
+                recorded_at,
+                event_type,
+                stream,
+                version,
+                ..
+            } = event;
             let place = format!("{partition}:{position}");
-            writeln!(out, "{place:>10}  {recorded_at}  {event_type:<22}  {stream} v{version}")?;
+            writeln!(
+                out,
+                "{place:>10}  {recorded_at}  {event_type:<22}  {stream} v{version}"
+            )?;
         }
         Format::Json => {
-            let line = serde_json::to_string(event).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            let line =
+                serde_json::to_string(event).map_err(|error| StoreError::Corrupt(error.to_string()))?;
             writeln!(out, "{line}")?;
         }
     }
@@ -152,5 +195,8 @@ pub fn write_event(event: &StoredEvent, format: Format, out: &mut dyn Write) -> 
 
 /// The workspace of an id, or an error that says how to find one.
 pub async fn find(store: &dyn EventStore, id: WorkspaceId) -> Result<Workspace, MonitorError> {
-    store.workspace(id).await?.ok_or(MonitorError::UnknownWorkspace(id))
+    store
+        .workspace(id)
+        .await?
+        .ok_or(MonitorError::UnknownWorkspace(id))
 }

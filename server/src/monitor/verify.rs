@@ -41,9 +41,16 @@ pub async fn verify(
 ) -> Result<VerifyReport, VerifyError> {
     let mut refolds = Vec::new();
     for view in view::all() {
-        refolds.push(Refold::new(*view, read_model.everything(workspace.id, view.name()).await?));
+        refolds.push(Refold::new(
+            *view,
+            read_model.everything(workspace.id, view.name()).await?,
+        ));
     }
-    let mut report = VerifyReport { events: 0, documents: 0, findings: Vec::new() };
+    let mut report = VerifyReport {
+        events: 0,
+        documents: 0,
+        findings: Vec::new(),
+    };
     for partition in 0..workspace.shards {
         let mut chain = ChainCheck::new(workspace.shards, partition);
         let mut failed = None;
@@ -70,11 +77,18 @@ pub async fn verify(
     Ok(report)
 }
 
-fn fold(refolds: &mut [Refold], event: &StoredEvent, findings: &mut Vec<String>) -> Result<(), DocumentError> {
+fn fold(
+    refolds: &mut [Refold],
+    event: &StoredEvent,
+    findings: &mut Vec<String>,
+) -> Result<(), DocumentError> {
     let event = match event.decode() {
         Ok(event) => event,
         Err(error) => {
-            findings.push(format!("{} {} cannot be folded: {error}", event.event_type, event.event_id));
+            findings.push(format!(
+                "{} {} cannot be folded: {error}",
+                event.event_type, event.event_id
+            ));
             return Ok(());
         }
     };
@@ -103,7 +117,11 @@ struct Refold {
 
 impl Refold {
     fn new(view: &'static dyn AnyView, live: Moment<Vec<ListedDocument>>) -> Self {
-        Self { view, live, folded: BTreeMap::new() }
+        Self {
+            view,
+            live,
+            folded: BTreeMap::new(),
+        }
     }
 
     fn compare(mut self, findings: &mut Vec<String>) -> Result<(), DocumentError> {
@@ -115,7 +133,10 @@ impl Refold {
                 None => None,
             };
             let Some(expected) = expected else {
-                findings.push(format!("{view}: {} is there, and no event makes it", document.key));
+                findings.push(format!(
+                    "{view}: {} is there, and no event makes it",
+                    document.key
+                ));
                 continue;
             };
             if parsed(expected.get()) != parsed(document.data.get()) {

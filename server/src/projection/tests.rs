@@ -164,11 +164,11 @@ fn duplicates_reordering_and_gaps_have_their_effect_exactly_once() {
                 let delivery: Vec<_> = delivery.iter().map(|n| events[*n].clone()).collect();
                 lane.apply(&delivery).await.unwrap();
             }
-            let seen = deliveries.iter().flatten().max().copied().unwrap_or(0) as u32 + 1;
+            let seen = deliveries.iter().flatten().max().copied().unwrap_or(0) as u64 + 1;
             let on_hand = parts.document("inventory", "mug-1").await["on_hand"].clone();
             // Historical events come in pages, and may lead further than what was delivered; never less, never twice.
             assert!(
-                on_hand.as_u64() >= Some(u64::from(seen * (seen + 1) / 2)),
+                on_hand.as_u64() >= Some(seen * (seen + 1) / 2),
                 "{on_hand} after {seen}"
             );
             lane.apply(&events).await.unwrap();

@@ -32,7 +32,7 @@ use live::{LiveSession, hub::Hub};
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest that a query can wait.
-pub const LONGEST_TIMEOUT: Duration = Duration::from_secs(60);
+pub const LONGEST_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The rows of a page, unless the query says.
 pub const DEFAULT_LIMIT: u32 = 50;

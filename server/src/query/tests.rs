@@ -15,11 +15,11 @@ use crate::{
     read_side::testing::{Shop, cancelled, created, customer, educator, listed, received, reserved},
 };
 
-fn after(token: &ConsistencyToken) -> Option<Wait> {
-    Some(Wait {
+fn after(token: &ConsistencyToken) -> Wait {
+    Wait {
         after: token.clone(),
         timeout: Duration::from_secs(10),
-    })
+    }
 }
 
 /// Every row of a listing, page by page.
@@ -57,7 +57,7 @@ async fn a_query_with_the_token_of_a_write_sees_the_write() {
                 &educator(),
                 "inventory",
                 "mug-1",
-                after(&appended.token),
+                Some(after(&appended.token)),
             )
             .await
             .unwrap();

@@ -200,13 +200,14 @@ impl Shop {
     pub(crate) async fn events(&self) -> Vec<StoredEvent> {
         let mut events = Vec::new();
         for (partition, head) in self.head().await.iter() {
-            while events
-                .iter()
-                .filter(|event: &&StoredEvent| event.partition == partition)
-                .count()
-                < head as usize
-            {
-                let after = events.iter().filter(|event| event.partition == partition).count() as u64;
+            loop {
+                let read = events
+                    .iter()
+                    .filter(|event: &&StoredEvent| event.partition == partition);
+                let after = read.count() as u64;
+                if after >= head {
+                    break;
+                }
                 events.extend(
                     self.store
                         .read_partition(self.workspace, partition, after, 1_000)

@@ -40,7 +40,7 @@ async fn a_command_that_is_repeated_is_carried_out_once() {
     let other = problem(send(list_product("mug-02")).await.unwrap()).await;
     assert_eq!(
         (other.status, other.rule.as_deref()),
-        (422, Some("idempotency-key-reused"))
+        (409, Some("idempotency-key-reused"))
     );
 }
 

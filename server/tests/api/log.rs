@@ -167,6 +167,11 @@ async fn a_log_that_is_as_it_was_written_has_no_findings() {
     let report = read(&app, &student, "/api/v1/verify").await;
     assert_eq!((&report["events"], &report["findings"]), (&json!(7), &json!([])));
     let customer = app.with_role(&educator, Role::Customer);
-    let response = app.get("/api/v1/verify").bearer_auth(&customer.token).send().await.unwrap();
+    let response = app
+        .get("/api/v1/verify")
+        .bearer_auth(&customer.token)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(problem(response).await.status, 403);
 }

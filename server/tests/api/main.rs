@@ -2,6 +2,12 @@
 //!
 //! The modules mirror the routes. Nothing here sleeps: what takes time is waited for by a frame or a consistency token.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+
 mod app;
 mod commands;
 mod credentials;

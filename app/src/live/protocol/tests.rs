@@ -18,11 +18,11 @@ fn order() -> Target {
     }
 }
 
-fn seen(text: &str) -> Option<Seen> {
-    Some(Seen {
+fn seen(text: &str) -> Seen {
+    Seen {
         token: token(text),
         generation: 1,
-    })
+    }
 }
 
 fn snapshot(id: u64, as_of: &str) -> ServerFrame {
@@ -71,7 +71,7 @@ fn live() -> (Protocol, u64) {
     let mut protocol = Protocol::default();
     assert_eq!(protocol.start(0), [Action::Open(1)]);
     assert_eq!(protocol.opened(1, 10), []);
-    let (id, actions) = protocol.subscribe(order(), seen("0:5"));
+    let (id, actions) = protocol.subscribe(order(), Some(seen("0:5")));
     assert_eq!(resumes(&actions), [Some("0:5".to_owned())]);
     (protocol, id)
 }

@@ -95,7 +95,11 @@ impl Queue {
         let (closing, task) = (CancellationToken::new(), TaskTracker::new());
         closing.cancel();
         task.close();
-        Self { sender: mpsc::channel(1).0, closing, task }
+        Self {
+            sender: mpsc::channel(1).0,
+            closing,
+            task,
+        }
     }
 
     /// Stores events; answered after the commit.

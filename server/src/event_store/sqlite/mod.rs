@@ -70,7 +70,10 @@ impl SqliteEventStore {
 impl SqliteEventStore {
     /// Opens a file that is there, to look at it and no more, also while a server has it open. Appends are refused.
     pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { readers: open::open_to_read(path).await?, queue: Queue::closed() })
+        Ok(Self {
+            readers: open::open_to_read(path).await?,
+            queue: Queue::closed(),
+        })
     }
 }
 

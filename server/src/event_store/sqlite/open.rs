@@ -100,7 +100,10 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
 
 /// Connections that read a file of this program's own schema.
 pub(super) async fn open_to_read(path: &Path) -> Result<SqlitePool, StoreError> {
-    let options = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).read_only(true);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .read_only(true);
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
         .connect_with(options)

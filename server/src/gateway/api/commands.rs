@@ -35,7 +35,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         (status = 401, description = "Nobody is signed in", body = Problem),
         (status = 403, description = "The role does not allow it", body = Problem),
         (status = 404, description = "There is no such command", body = Problem),
-        (status = 409, description = "The stream moved on: `current_version`", body = Problem),
+        (status = 409, description = "The stream moved on: `current_version`; or the Idempotency-Key was used for another command", body = Problem),
         (status = 413, description = "Too large", body = Problem),
         (status = 415, description = "Not JSON", body = Problem),
         (status = 422, description = "A rule says no: `rule`, `violations`", body = Problem),
@@ -89,19 +89,20 @@ impl From<CommandFailure> for ApiProblem {
                 Self::new(Kind::Malformed, detail).with(|problem| problem.violations = violations)
             }
             CommandFailure::WrongStream { .. } => Self::field("stream", detail),
-            CommandFailure::UnknownType(_) => Self::new(Kind::NotFound, detail),
             CommandFailure::Forbidden { .. } => Self::new(Kind::Forbidden, detail),
             CommandFailure::Conflict { current, .. } => {
                 Self::new(Kind::Conflict, detail).with(|problem| problem.current_version = Some(current))
             }
-            CommandFailure::KeyReused => Self::new(Kind::Rejected, detail)
+            CommandFailure::KeyReused => Self::new(Kind::Conflict, detail)
                 .with(|problem| problem.rule = Some("idempotency-key-reused".to_owned())),
             CommandFailure::Rejected(rejection) => Self::new(Kind::Rejected, detail).with(|problem| {
                 problem.rule = Some(rejection.rule);
                 problem.violations = rejection.violations;
             }),
-            // The token is good, and its workspace is not there: the data was put back to an earlier day.
-            CommandFailure::UnknownWorkspace(_) => Self::new(Kind::NotFound, detail),
+            // An unknown workspace: the token is good, and the data was put back to an earlier day.
+            CommandFailure::UnknownType(_) | CommandFailure::UnknownWorkspace(_) => {
+                Self::new(Kind::NotFound, detail)
+            }
             CommandFailure::Unavailable(error) => error.into(),
         }
     }

@@ -22,9 +22,15 @@ pub(super) async fn verify(
 ) -> Result<Json<VerifyReport>, ApiProblem> {
     caller.must_read_lab()?;
     let unknown = || ApiProblem::not_found(format_args!("workspace of this id"));
-    let workspace = gateway.workspaces.find(caller.workspace()).await?.ok_or_else(unknown)?;
+    let workspace = gateway
+        .workspaces
+        .find(caller.workspace())
+        .await?
+        .ok_or_else(unknown)?;
     // One at a time: each reads a whole log.
     let _turn = gateway.verifying.lock().await;
     let read_model = gateway.read_side.read_model();
-    Ok(Json(verify::verify(&*gateway.events, &**read_model, &workspace).await?))
+    Ok(Json(
+        verify::verify(&*gateway.events, &**read_model, &workspace).await?,
+    ))
 }

@@ -33,7 +33,7 @@ const BEHIND: Duration = Duration::from_millis(100);
 const BEHIND_AGAIN: Duration = Duration::from_millis(250);
 
 /// How long a channel without subscriptions keeps its ring for those who come back.
-const KEPT: Duration = Duration::from_secs(120);
+const KEPT: Duration = Duration::from_mins(2);
 
 type ChannelId = (WorkspaceId, &'static str);
 

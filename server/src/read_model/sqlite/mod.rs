@@ -17,8 +17,8 @@ use sqlx::{
 };
 
 use super::{
-    Fold, LaneId, ListedDocument, Moment, PageRequest, ReadModel, ReadModelError, StoredCheckpoint, StoredDocument,
-    StoredRow, Updated,
+    Fold, LaneId, ListedDocument, Moment, PageRequest, ReadModel, ReadModelError, StoredCheckpoint,
+    StoredDocument, StoredRow, Updated,
 };
 
 /// How many connections read.
@@ -71,9 +71,18 @@ impl SqliteReadModel {
 impl SqliteReadModel {
     /// Opens a file that is there, to look at it and no more, also while a server has it open.
     pub async fn open_to_read(path: &Path) -> Result<Self, ReadModelError> {
-        let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(Duration::from_secs(10));
-        let readers = SqlitePoolOptions::new().max_connections(READERS).connect_with(options).await?;
-        Ok(Self { writer: readers.clone(), readers })
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(10));
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_with(options)
+            .await?;
+        Ok(Self {
+            writer: readers.clone(),
+            readers,
+        })
     }
 }
 

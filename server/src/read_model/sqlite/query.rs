@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::{loaded, stored, token};
 use crate::read_model::{
-    FIRST_GENERATION, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint, StoredDocument,
-    StoredRow,
+    FIRST_GENERATION, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint,
+    StoredDocument, StoredRow,
 };
 
 const DOCUMENT: &str = "
@@ -208,7 +208,9 @@ pub(super) async fn everything(
         .bind("")
         .fetch_one(&mut *transaction)
         .await?;
-    let Moment { as_of, generation, .. } = moment(&first, ())?;
+    let Moment {
+        as_of, generation, ..
+    } = moment(&first, ())?;
     let rows = sqlx::query(
         "select key, data, owner from documents where workspace = ?1 and view = ?2 and generation = ?3 order by key",
     )
@@ -220,7 +222,13 @@ pub(super) async fn everything(
     let mut documents = BTreeMap::new();
     for row in &rows {
         if let Some(document) = stored_document(row)? {
-            documents.insert(document.key.clone(), ListedDocument { document, places: Vec::new() });
+            documents.insert(
+                document.key.clone(),
+                ListedDocument {
+                    document,
+                    places: Vec::new(),
+                },
+            );
         }
     }
     let rows = sqlx::query(
@@ -237,13 +245,21 @@ pub(super) async fn everything(
     .await?;
     for row in &rows {
         let key: &str = row.try_get("key")?;
-        let listed = documents
-            .get_mut(key)
-            .ok_or_else(|| ReadModelError::Corrupt(format!("{view} lists {key}, of which there is no document")))?;
-        listed.places.push((row.try_get("listing")?, row.try_get("group_key")?, row.try_get("sort_key")?));
+        let listed = documents.get_mut(key).ok_or_else(|| {
+            ReadModelError::Corrupt(format!("{view} lists {key}, of which there is no document"))
+        })?;
+        listed.places.push((
+            row.try_get("listing")?,
+            row.try_get("group_key")?,
+            row.try_get("sort_key")?,
+        ));
     }
     transaction.commit().await?;
-    Ok(Moment { value: documents.into_values().collect(), as_of, generation })
+    Ok(Moment {
+        value: documents.into_values().collect(),
+        as_of,
+        generation,
+    })
 }
 
 fn moment<T>(row: &SqliteRow, value: T) -> Result<Moment<T>, ReadModelError> {

@@ -41,7 +41,7 @@ pub(crate) fn Copy(#[prop(into)] text: String, label: &'static str, done: &'stat
             <Icon picture />
             <span class="hidden">{label}</span>
         </button>
-        <span class="hidden" role="status">{move || copied.get().then(|| done)}</span>
+        <span class="hidden" role="status">{move || copied.get().then_some(done)}</span>
     }
     .erase()
 }

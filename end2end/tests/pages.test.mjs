@@ -44,8 +44,8 @@ test("no page has an accessibility violation, in either theme, or sticks out of 
       if (path !== "/" && !path.startsWith("/join")) await shop.isLive(page);
       await check.hasTitle(page);
       await checkAccessibility(page);
-      if (process.env.FOLDLINE_SCREENS) {
-        await takeScreens(page, process.env.FOLDLINE_SCREENS, colorScheme === "dark" ? name : `${name}-light`);
+      if (process.env.SCREENS_FOLDER) {
+        await takeScreens(page, process.env.SCREENS_FOLDER, colorScheme === "dark" ? name : `${name}-light`);
       }
       const before = page.viewportSize();
       await page.setViewportSize({ width: 360, height: 740 });

@@ -4,9 +4,14 @@
 //! scripts carry a nonce that only this answer's policy names. What the application says about its status is the
 //! answer's status; a path that it does not know is 404.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU16, Ordering},
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    task::Poll,
 };
 
 use app::{
@@ -24,7 +29,7 @@ use axum::{
 };
 use axum_extra::extract::cookie::CookieJar;
 use domain::wire::{DocumentAnswer, EventPage, ListingAnswer, Page, Problem, SessionInfo, StreamInfo};
-use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce};
+use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce, reactive::owner::Sandboxed};
 use serde_json::Value;
 
 use super::{
@@ -119,7 +124,7 @@ async fn render(
         provide_context(setter.clone());
     };
     let handler = leptos_axum::render_app_async_with_context(context, shell);
-    let mut response = handler(request).await;
+    let mut response = in_its_own_arena(handler(request)).await;
     match policy {
         Ok(policy) => response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy),
         Err(problem) => return problem.into_response(),
@@ -129,6 +134,19 @@ async fn render(
         *response.status_mut() = StatusCode::from_u16(said.load(Ordering::Relaxed)).unwrap_or(status);
     }
     response
+}
+
+/// Renders a page among its own signals, whichever thread goes on with it.
+///
+/// Leptos keeps a request's signals in an arena, and finds the arena by a variable of the thread. leptos_axum makes the
+/// arena when the rendering begins, and restores it for the parts of a page but not for what puts them together; so
+/// behind an `await` a page could be given another request's arena, or none, and panic when its title is read.
+async fn in_its_own_arena<T>(mut rendering: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
+    // The first step makes the arena, and leaves it in the thread's variable.
+    match poll_fn(|context| Poll::Ready(rendering.as_mut().poll(context))).await {
+        Poll::Ready(page) => page,
+        Poll::Pending => Sandboxed::new(rendering).await,
+    }
 }
 
 fn shell() -> impl leptos::IntoView {

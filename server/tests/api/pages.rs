@@ -143,3 +143,29 @@ async fn the_theme_of_the_cookie_is_in_the_first_paint() {
         .unwrap();
     assert!(html.contains("data-theme=\"auto\""), "{html}");
 }
+
+/// Pages are made of pieces that wait, and go on where a thread is free; none may meet another's pieces.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn pages_that_are_rendered_at_once_do_not_meet() {
+    let app = TestApp::start_with(&["--request-timeout-ms", "60000"]).await;
+    let (one, two) = (app.educator_of("shop").await, app.educator().await);
+    let fetch = |path: &'static str, token: &str| {
+        let cookie = format!("foldline_session={token}");
+        let request = app.get(path).header("cookie", cookie);
+        async move {
+            let response = request.send().await.unwrap();
+            let status = response.status();
+            (path, status, response.text().await.unwrap())
+        }
+    };
+    for _ in 0..5 {
+        let paths = ["/orders", "/shop", "/basket", "/streams"];
+        let pages = paths
+            .iter()
+            .flat_map(|path| [fetch(path, &one.token), fetch(path, &two.token)]);
+        for (path, status, html) in futures::future::join_all(pages).await {
+            assert_eq!(status, StatusCode::OK, "{path}: {html}");
+            assert!(html.contains("<title>"), "{path}: {html}");
+        }
+    }
+}

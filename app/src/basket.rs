@@ -200,16 +200,4 @@ mod tests {
         assert_eq!(basket.lines().len(), MAX_LINES);
         assert!(!basket.add("one-more"));
     }
-
-    #[cfg(all(target_arch = "wasm32", not(feature = "ssr")))]
-    #[test]
-    fn it_survives_a_reload() {
-        let key = kept::key(domain::id::WorkspaceId(uuid::Uuid::nil()));
-        let mut basket = Basket::default();
-        basket.set("mug-01", 2);
-        kept::store(&key, &basket);
-        assert_eq!(kept::load(&key), basket);
-        kept::store(&key, &Basket::default());
-        assert_eq!(kept::load(&key), Basket::default());
-    }
 }

@@ -2,10 +2,37 @@
 
 #![cfg(target_arch = "wasm32")]
 
+use app::basket::{Basket, kept};
+use domain::id::WorkspaceId;
 use leptos::prelude::*;
+use uuid::Uuid;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
 
 wasm_bindgen_test_configure!(run_in_browser);
+
+/// The live core brings its own tests: the same ones run natively with `cargo test`, and here in a browser.
+#[path = "../src/live"]
+#[expect(dead_code, unreachable_pub, reason = "only its tests are used here")]
+mod live {
+    mod backoff;
+    mod document;
+    mod listing;
+    mod progress;
+    mod protocol;
+
+    type Millis = u64;
+}
+
+#[wasm_bindgen_test]
+fn the_basket_survives_a_reload() {
+    let key = kept::key(WorkspaceId(Uuid::nil()));
+    let mut basket = Basket::default();
+    basket.set("mug-01", 2);
+    kept::store(&key, &basket);
+    assert_eq!(kept::load(&key), basket);
+    kept::store(&key, &Basket::default());
+    assert_eq!(kept::load(&key), Basket::default());
+}
 
 #[wasm_bindgen_test]
 async fn a_view_follows_its_signal() {

@@ -16,7 +16,7 @@ pub(super) const MAX_NAME: u16 = 40;
 
 /// The form.
 #[component]
-pub(super) fn JoinForm(#[prop(into)] code: String) -> impl IntoView {
+pub(super) fn JoinForm(#[prop(into)] code: String, #[prop(optional)] primary: bool) -> impl IntoView {
     let i18n = use_i18n();
     let query = use_query_map();
     let problem = move |named: &str| {
@@ -48,7 +48,7 @@ pub(super) fn JoinForm(#[prop(into)] code: String) -> impl IntoView {
                 max=MAX_NAME
                 autocomplete="nickname"
             />
-            <button class="button button--primary">{tu_string!(i18n, join.action)}</button>
+            <button class="button" class:button--primary=primary>{tu_string!(i18n, join.action)}</button>
         </form>
     }
     .erase()
@@ -66,7 +66,7 @@ pub(crate) fn JoinPage() -> impl IntoView {
         <section class="panel panel--narrow">
             <h1>{tu_string!(i18n, join.title)}</h1>
             <p>{tu_string!(i18n, join.lead)}</p>
-            <JoinForm code />
+            <JoinForm code primary=true />
         </section>
     }
     .erase()

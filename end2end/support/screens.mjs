@@ -2,17 +2,20 @@
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
 
-const SIZES = { desktop: { width: 1280, height: 800 }, phone: { width: 360, height: 740 } };
+const SIZES = [
+  { width: 1280, height: 800 },
+  { width: 360, height: 740 },
+];
 
-/** Writes `<name>-desktop.png` and `<name>-phone.png` into `folder`, and gives their paths. */
+/** Writes `<name>-1280.png` and `<name>-360.png`, what a window of that width shows, into `folder`; gives their paths. */
 export async function takeScreens(page, folder, name) {
   await mkdir(folder, { recursive: true });
   const before = page.viewportSize();
   const files = [];
-  for (const [size, viewport] of Object.entries(SIZES)) {
+  for (const viewport of SIZES) {
     await page.setViewportSize(viewport);
-    const file = path.join(folder, `${name}-${size}.png`);
-    await page.screenshot({ path: file, fullPage: true, animations: "disabled" });
+    const file = path.join(folder, `${name}-${viewport.width}.png`);
+    await page.screenshot({ path: file, animations: "disabled" });
     files.push(file);
   }
   if (before) await page.setViewportSize(before);

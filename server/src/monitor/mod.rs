@@ -6,4 +6,6 @@
 pub mod chain;
 pub mod tail;
 pub mod terminal;
+#[cfg(test)]
+mod tests;
 pub mod verify;

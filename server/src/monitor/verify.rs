@@ -167,5 +167,7 @@ fn places_of(folding: &dyn Folding) -> Vec<(String, String, String)> {
         .map(|entry| (entry.listing.to_owned(), entry.group, entry.sort))
         .collect();
     places.sort();
+    // A view may name a place twice, as for a tag that is given twice; the read model has it once.
+    places.dedup();
     places
 }

@@ -1,0 +1,149 @@
+//! The monitor over real stores: it calls well what is well, and names what somebody has tampered with.
+
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+
+use super::{
+    terminal::{self, Format, MonitorError},
+    verify::verify,
+};
+use crate::{
+    event_store::SqliteEventStore,
+    read_model::sqlite::SqliteReadModel,
+    read_side::testing::{Shop, cancelled, created, customer, listed, received},
+};
+
+/// A shop over three partitions with a few events, all folded.
+async fn shop() -> Shop {
+    let shop = Shop::open(3).await;
+    shop.append("product-mug-1", &[listed("mug-1", "Mug")]).await;
+    shop.append("inventory-mug-1", &[received(5), received(2)]).await;
+    shop.append("order-1", &[created(&customer(1)), cancelled()])
+        .await;
+    shop.settle().await;
+    shop
+}
+
+/// Changes a file behind everybody's back, as somebody with a shell could.
+async fn tamper(shop: &Shop, file: &str, statements: &str) {
+    let options = SqliteConnectOptions::new().filename(shop.folder.path().join(file));
+    let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))
+        .execute(&mut connection)
+        .await
+        .unwrap();
+    connection.close().await.unwrap();
+}
+
+async fn findings(shop: &Shop) -> Vec<String> {
+    let workspace = shop.store.workspace(shop.workspace).await.unwrap().unwrap();
+    verify(&*shop.store, &**shop.read.read_model(), &workspace)
+        .await
+        .unwrap()
+        .findings
+}
+
+#[tokio::test]
+async fn what_is_as_it_should_be_is_called_well() {
+    let shop = shop().await;
+    let workspace = shop.store.workspace(shop.workspace).await.unwrap().unwrap();
+    let report = verify(&*shop.store, &**shop.read.read_model(), &workspace)
+        .await
+        .unwrap();
+    // A product, its stock in two views, and an order.
+    assert_eq!(
+        (report.events, report.documents, report.findings),
+        (5, 3, Vec::new())
+    );
+}
+
+#[tokio::test]
+async fn an_event_that_was_changed_is_named() {
+    let shop = shop().await;
+    let change = "drop trigger events_are_never_updated;
+        update events set payload = replace(payload, '5', '500') where payload like '%quantity%5%'";
+    tamper(&shop, "events.db", change).await;
+    let findings = findings(&shop).await;
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding.contains("StockReceived") && finding.contains("its hash")),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_event_that_was_removed_is_noticed() {
+    let shop = shop().await;
+    let change = "drop trigger events_are_never_deleted; delete from events where version = 1 and payload like '%lines%'";
+    tamper(&shop, "events.db", change).await;
+    let findings = findings(&shop).await;
+    assert!(
+        findings.iter().any(|finding| finding.contains("was expected")),
+        "{findings:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_view_that_differs_from_its_fold_is_named() {
+    let shop = shop().await;
+    let change = "update documents set data = replace(data, '\"available\":7', '\"available\":8') where view = 'inventory';
+        delete from listings where view = 'products';
+        delete from documents where view = 'orders';
+        delete from listings where view = 'orders'";
+    tamper(&shop, "views.db", change).await;
+    assert_eq!(
+        findings(&shop).await,
+        [
+            "inventory: mug-1 differs from its fold",
+            "orders: 1 is missing",
+            "products: mug-1 is not listed where it belongs"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_terminal_reads_files_that_a_server_has_open() {
+    let shop = shop().await;
+    let folder = shop.folder.path();
+    let store = SqliteEventStore::open_to_read(&folder.join("events.db"))
+        .await
+        .unwrap();
+    let read_model = SqliteReadModel::open_to_read(&folder.join("views.db"))
+        .await
+        .unwrap();
+    let mut out = Vec::new();
+    terminal::workspaces(&store, &mut out).await.unwrap();
+    terminal::streams(&store, shop.workspace, "in", &mut out)
+        .await
+        .unwrap();
+    let stream = "order-1".parse().unwrap();
+    terminal::stream(&store, shop.workspace, &stream, Format::Text, &mut out)
+        .await
+        .unwrap();
+    terminal::verify_all(&store, &read_model, None, &mut out)
+        .await
+        .unwrap();
+    let text = String::from_utf8(out).unwrap();
+    for expected in [
+        "inventory-mug-1",
+        "OrderCreated",
+        "OrderCancelled",
+        "order-1 v2",
+        "ok  5 events, 3 documents",
+    ] {
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
+    }
+    assert!(!text.contains("product-mug-1"), "{text}");
+}
+
+#[tokio::test]
+async fn an_unknown_workspace_is_named_and_what_is_not_well_is_a_failure() {
+    let shop = shop().await;
+    let unknown = "01a20048-4550-7c84-b60a-af45ee4b4270".parse().unwrap();
+    let refused = terminal::streams(&*shop.store, unknown, "", &mut Vec::new()).await;
+    assert!(matches!(refused, Err(MonitorError::UnknownWorkspace(id)) if id == unknown));
+    tamper(&shop, "views.db", "delete from documents; delete from listings").await;
+    let mut out = Vec::new();
+    let verdict = terminal::verify_all(&*shop.store, &**shop.read.read_model(), None, &mut out).await;
+    assert!(matches!(verdict, Err(MonitorError::NotWell(3))), "{verdict:?}");
+}

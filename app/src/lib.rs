@@ -61,7 +61,7 @@ pub use shell::{AssetNames, StatusSetter};
 pub use theme::{COOKIE as THEME_COOKIE, Theme};
 use translations::i18n::Locale;
 
-/// The whole interface, from the router down. The server renders it inside [`shell`]; the browser hydrates it.
+/// The whole interface, from the router down. The server renders it inside [`shell()`]; the browser hydrates it.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();

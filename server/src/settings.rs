@@ -1,7 +1,7 @@
 //! What the program may be told: flags, then `FOLDLINE_*` variables, then a TOML file.
 //!
 //! The three spell one set of settings, declared once as flags; a key of the file is a flag without its dashes. What is
-//! unknown or wrong is refused at start, by its name and with what is allowed: see [`load`]. Settings say what is wanted;
+//! unknown or wrong is refused at start, by its name and with what is allowed: see [`load()`]. Settings say what is wanted;
 //! whether a file or an address is really there is found out by the box that needs it.
 
 mod load;
@@ -66,10 +66,10 @@ pub struct StorageSettings {
         value_name = "FOLDER"
     )]
     pub data_dir: PathBuf,
-    /// The event store: sqlite:<file> [default: sqlite: in the data folder]
+    /// The event store: sqlite:FILE [default: sqlite: in the data folder]
     #[arg(long, env = "FOLDLINE_EVENT_STORE", value_name = "URL")]
     pub event_store: Option<SqliteUrl>,
-    /// The read model: sqlite:<file> [default: sqlite: in the data folder]
+    /// The read model: sqlite:FILE [default: sqlite: in the data folder]
     #[arg(long, env = "FOLDLINE_READ_MODEL", value_name = "URL")]
     pub read_model: Option<SqliteUrl>,
 }

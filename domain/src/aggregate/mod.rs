@@ -1,5 +1,5 @@
 //! The aggregates: one file each, with its commands, its events, its state and its rules. A new aggregate is a new file,
-//! a line in [`domain_commands!`] below and a line in the event registry of [`crate::event`].
+//! a line in `domain_commands!` below and a line in the event registry of [`crate::event`].
 
 pub mod inventory;
 pub mod order;

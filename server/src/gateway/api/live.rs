@@ -1,4 +1,4 @@
-//! The way into the live socket; what is said on it is in [`live`](crate::gateway::live).
+//! The way into the live socket; what is said on it is in [`crate::gateway::live`].
 
 use axum::{
     extract::{

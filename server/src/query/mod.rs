@@ -14,7 +14,7 @@ use domain::{
     access::Actor,
     id::WorkspaceId,
     token::{ConsistencyToken, MAX_PARTITIONS},
-    view::{self, AnyView},
+    view::AnyView,
     wire::{DocumentAnswer, ListingAnswer, Order, Row},
 };
 use serde_json::value::RawValue;
@@ -101,7 +101,7 @@ impl QueryApi {
         key: &str,
         wait: Option<Wait>,
     ) -> Result<DocumentAnswer<Box<RawValue>>, QueryError> {
-        let view = find(view)?;
+        let view = self.find(view)?;
         self.wait(workspace, view, wait).await?;
         let found = self.find_document(workspace, actor, view, key).await?;
         let Some(row) = found.row() else {
@@ -124,7 +124,7 @@ impl QueryApi {
         request: ListingRequest,
         wait: Option<Wait>,
     ) -> Result<ListingAnswer<Box<RawValue>>, QueryError> {
-        let view = find(&request.view)?;
+        let view = self.find(&request.view)?;
         let listed = Listed::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
         let cursor = request
             .cursor
@@ -155,6 +155,11 @@ impl QueryApi {
     /// Opens a session of live subscriptions for somebody.
     pub fn live(self: &Arc<Self>, workspace: WorkspaceId, actor: Actor) -> LiveSession {
         LiveSession::new(self.clone(), self.hub.clone(), workspace, actor)
+    }
+
+    fn find(&self, view: &str) -> Result<&'static dyn AnyView, QueryError> {
+        let known = self.progress.view(view);
+        known.ok_or_else(|| QueryError::UnknownView(view.to_owned()))
     }
 
     async fn wait(
@@ -305,10 +310,6 @@ impl QueryApi {
             view: view.name(),
         })
     }
-}
-
-fn find(view: &str) -> Result<&'static dyn AnyView, QueryError> {
-    view::find(view).ok_or_else(|| QueryError::UnknownView(view.to_owned()))
 }
 
 /// A group of a listing that exists and that the actor may read.

@@ -237,6 +237,9 @@ pub struct ListingAnswer<D = Value> {
     /// The `cursor` of the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// The `cursor` of the page before; absent on the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
     /// How far the view has folded.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
     pub as_of: ConsistencyToken,

@@ -17,7 +17,7 @@ use crate::{
     clock::SharedClock,
     event_store::{CommitObserver, EventStore},
     projection::{Context, Projections, StartError, heads, health::Health, progress::Progress},
-    query::{QueryApi, live::hub::Hub},
+    query::{QueryApi, live::hub::Hub, settled::Settling},
     read_model::ReadModel,
 };
 
@@ -80,11 +80,13 @@ impl ReadSideBuilder {
         });
         let projections = Projections::start(context).await?;
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
+        let settling = Settling::new(store.clone(), read_model.clone(), progress.clone());
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
         let query = Arc::new(QueryApi::new(read_model.clone(), cache, progress.clone(), hub));
         Ok(ReadSide {
             query,
+            settling,
             progress,
             broker,
             read_model,
@@ -101,6 +103,8 @@ impl ReadSideBuilder {
 pub struct ReadSide {
     /// Box 10.
     pub query: Arc<QueryApi>,
+    /// Whether all is done.
+    pub settling: Settling,
     /// What is stored and what is folded.
     pub progress: Arc<Progress>,
     /// Box 6, for further subscribers.

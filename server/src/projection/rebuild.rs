@@ -114,6 +114,15 @@ impl Rebuilds {
         Some(self.shared.running(workspace, view.name())?.progress())
     }
 
+    /// Waits until no rebuild of a view is running.
+    pub async fn finished(&self, workspace: WorkspaceId, view: &str) {
+        let view = self.shared.context.progress.view(view);
+        let build = view.and_then(|view| self.shared.running(workspace, view.name()));
+        if let Some(build) = build {
+            build.ended().await;
+        }
+    }
+
     /// Gives a rebuild up. The live generation was never touched.
     pub async fn cancel(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
         let shared = &self.shared;

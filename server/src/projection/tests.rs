@@ -1,5 +1,10 @@
 //! Lanes over real databases: whatever is delivered, and however often, the effect of an event is exactly once.
 
+mod dead_letters;
+mod faulty;
+mod rebuild;
+mod supervisor;
+
 use std::sync::Arc;
 
 use domain::view;

@@ -74,6 +74,18 @@ pub struct DeadLetter {
     pub waiting: u64,
 }
 
+impl DeadLetter {
+    /// Where it stands in the order in which dead letters are listed.
+    pub fn place(&self) -> DeadLetterPlace {
+        DeadLetterPlace {
+            view: self.view.clone(),
+            generation: self.generation,
+            partition: self.partition,
+            position: self.event.position,
+        }
+    }
+}
+
 /// The place of a dead letter in the order in which they are listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetterPlace {

@@ -11,11 +11,14 @@
 mod app;
 mod commands;
 mod credentials;
+mod dead_letters;
 mod entry;
 mod limits;
 mod live;
 mod log;
 mod operations;
 mod pages;
+mod projections;
+mod settled;
 mod views;
 mod workspaces;

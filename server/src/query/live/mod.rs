@@ -285,7 +285,7 @@ impl LiveSession {
             generation: found.answer.generation,
             behind: found.behind(),
             data,
-            next: listed.as_ref().and_then(|listed| found.next(listed, *order)),
+            next: listed.and_then(|listed| found.cursors(&listed, *order, None).1),
         };
         Ok((frame(&snapshot), Arc::new(found.as_of.clone())))
     }

@@ -91,6 +91,11 @@ impl StorageSettings {
             .map_or_else(|| self.data_dir.join("views.db"), |url| url.file().to_owned())
     }
 
+    /// The file of what process managers remember and want done.
+    pub fn consumers_file(&self) -> PathBuf {
+        self.data_dir.join("consumers.db")
+    }
+
     /// The folder of the signing keys.
     pub fn keys_folder(&self) -> PathBuf {
         self.data_dir.join("keys")

@@ -232,6 +232,10 @@ pub trait ReadModel: Parking + Generations {
         fold: &mut Fold<'_>,
     ) -> Result<Updated, ReadModelError>;
 
+    /// In one transaction: reads the documents of `keys` and writes what the fold answers, without moving a checkpoint; for
+    /// changes that no event makes. Who shows these documents has to be told.
+    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError>;
+
     /// A document of the live generation.
     async fn document(
         &self,

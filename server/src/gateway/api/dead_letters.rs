@@ -118,7 +118,7 @@ async fn remedy(
     for of in boxes(gateway) {
         match of.remedy(caller.workspace(), id, remedy).await {
             Err(DeadLetterError::Unknown) => {}
-            released => return outcome(released?),
+            released => return Ok(Json(outcome(released?))),
         }
     }
     Err(DeadLetterError::Unknown.into())
@@ -132,12 +132,12 @@ fn boxes(gateway: &SharedGateway) -> [&DeadLetters; 2] {
     ]
 }
 
-fn outcome(released: Released) -> Result<Json<DeadLetterOutcome>, ApiProblem> {
+fn outcome(released: Released) -> DeadLetterOutcome {
     let Released { applied, dead_letter } = released;
-    Ok(Json(DeadLetterOutcome {
+    DeadLetterOutcome {
         applied,
         dead_letter: dead_letter.map(info),
-    }))
+    }
 }
 
 fn info(letter: DeadLetter) -> DeadLetterInfo {

@@ -27,35 +27,26 @@ enum State {
 
 /// The mark of a view. `view` is its name.
 #[component]
-pub(crate) fn Freshness(
-    view: &'static str,
-    #[prop(into)] progress: Signal<Option<Progress>>,
-) -> impl IntoView {
+pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progress>) -> impl IntoView {
     let i18n = use_i18n();
     let link = use_link();
     let written = use_context::<Written>();
     // What this tab has written is known to be stored, whatever the view says.
-    let own = move || written.and_then(|written| written.0.get());
+    let own = move || written.and_then(|written| written.token.get());
     let behind = Memo::new(move |_| {
         progress.with(|progress| {
-            let progress = progress.as_ref()?;
             let own = own().map_or(0, |own| progress.as_of().behind(&own));
-            Some(progress.behind().max(own))
+            progress.behind().max(own)
         })
     });
-    let followed =
-        Memo::new(move |_| progress.with(|progress| progress.as_ref().is_some_and(Progress::is_followed)));
+    let followed = Memo::new(move |_| progress.with(Progress::is_followed));
     let state = Memo::new(move |_| match (link.get(), behind.get()) {
-        (Link::Live, Some(0)) if followed.get() => State::Live,
+        (Link::Live, 0) if followed.get() => State::Live,
         (Link::Reconnecting(_) | Link::Offline, _) => State::Unknown,
-        (_, Some(1..)) => State::Behind,
+        (_, 1..) => State::Behind,
         _ => State::Still,
     });
-    let as_of = move || {
-        progress
-            .with(|progress| progress.as_ref().map(|progress| progress.as_of().to_string()))
-            .unwrap_or_default()
-    };
+    let as_of = move || progress.with(|progress| progress.as_of().to_string());
     let milliseconds = use_milliseconds_behind(progress);
     let picture = Signal::derive(move || match state.get() {
         State::Live => Picture::Live,
@@ -66,13 +57,8 @@ pub(crate) fn Freshness(
         (State::Live, _) => tu_string!(i18n, freshness.live).to_owned(),
         (State::Still, _) => tu_string!(i18n, freshness.as_of).to_owned(),
         (State::Unknown, _) => tu_string!(i18n, freshness.unknown).to_owned(),
-        (State::Behind, Some(ms)) => tu_string!(
-            i18n,
-            freshness.behind_ms,
-            count = behind.get().unwrap_or(0),
-            ms = ms
-        ),
-        (State::Behind, None) => tu_string!(i18n, freshness.behind, count = behind.get().unwrap_or(0)),
+        (State::Behind, Some(ms)) => tu_string!(i18n, freshness.behind_ms, count = behind.get(), ms = ms),
+        (State::Behind, None) => tu_string!(i18n, freshness.behind, count = behind.get()),
     };
     let why = move || match state.get() {
         State::Live => tu_string!(i18n, freshness.why_live),
@@ -119,9 +105,8 @@ pub(crate) fn Freshness(
 }
 
 /// For how long the view has been behind: counted on here between what the server says.
-fn use_milliseconds_behind(progress: Signal<Option<Progress>>) -> Signal<Option<u64>> {
-    let since =
-        Memo::new(move |_| progress.with(|progress| progress.as_ref().and_then(Progress::behind_since)));
+fn use_milliseconds_behind(progress: Signal<Progress>) -> Signal<Option<u64>> {
+    let since = Memo::new(move |_| progress.with(Progress::behind_since));
     let milliseconds = RwSignal::new(None);
     #[cfg(not(feature = "ssr"))]
     Effect::new(move || {

@@ -7,6 +7,10 @@ use crate::erase::Erase;
 
 /// What an icon shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "ssr"),
+    expect(dead_code, reason = "some icons are outside of every island")
+)]
 pub(crate) enum Picture {
     Alert,
     Back,

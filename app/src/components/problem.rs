@@ -1,4 +1,4 @@
-//! What went wrong, for people: in place of what could not be shown, or as the summary of a form, which takes focus.
+//! What went wrong, for people: a sentence, and the summary of a form, which takes focus.
 
 use domain::wire::Problem;
 use leptos::{html, prelude::*};
@@ -20,26 +20,6 @@ pub(crate) fn explain(problem: &Problem) -> String {
         _ if problem.detail.is_empty() => problem.title.clone(),
         _ => problem.detail.clone(),
     }
-}
-
-/// Stands in place of what could not be shown.
-#[component]
-pub(crate) fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -> impl IntoView {
-    let i18n = use_i18n();
-    let problem = StoredValue::new(problem);
-    view! {
-        <div class="notice notice--danger" role="alert">
-            <Icon picture=Picture::Alert />
-            <div>
-                <h2>{tu_string!(i18n, problem.title)}</h2>
-                <p>{move || problem.with_value(explain)}</p>
-                <button type="button" class="button needs-script" on:click=move |_| retry.run(())>
-                    {tu_string!(i18n, problem.retry)}
-                </button>
-            </div>
-        </div>
-    }
-    .erase()
 }
 
 /// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.

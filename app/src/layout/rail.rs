@@ -4,9 +4,9 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 use crate::{
-    basket::use_basket,
     components::{Icon, Picture},
     erase::Erase,
+    islands::{BasketCount, Island},
     translations::i18n::{tu_string, use_i18n},
 };
 
@@ -14,8 +14,6 @@ use crate::{
 #[component]
 pub(super) fn Rail() -> impl IntoView {
     let i18n = use_i18n();
-    let basket = use_basket();
-    let count = move || basket.read().count();
     view! {
         <nav class="rail" aria-label=tu_string!(i18n, layout.places)>
             <ul>
@@ -24,7 +22,7 @@ pub(super) fn Rail() -> impl IntoView {
                     <A href="/basket">
                         <Icon picture=Picture::Basket />
                         <span>{tu_string!(i18n, basket.place)}</span>
-                        <span class="count">{move || (count() > 0).then(count)}</span>
+                        {BasketCount {}.island()}
                     </A>
                 </li>
                 <li><A href="/orders"><Icon picture=Picture::Orders /><span>{tu_string!(i18n, orders.place)}</span></A></li>

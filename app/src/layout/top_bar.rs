@@ -3,11 +3,12 @@
 use domain::wire::SessionInfo;
 use leptos::prelude::*;
 
-use super::{connection::ConnectionBadge, theme_switch::ThemeSwitch};
 use crate::{
+    Theme,
     api::use_session,
-    components::{Copy, Icon, Picture},
+    components::{Icon, Picture},
     erase::Erase,
+    islands::{ConnectionBadge, CopyButton, Island, ThemeSwitch},
     translations::i18n::{tu_string, use_i18n},
 };
 
@@ -17,6 +18,7 @@ pub(super) fn TopBar() -> impl IntoView {
     let i18n = use_i18n();
     let session = use_session();
     let inside = session.is_some();
+    let theme = use_context::<Theme>().unwrap_or_default();
     let person = session.clone().map(|session| view! { <Person session /> });
     let workspace = session.map(|session| view! { <Workspace session /> });
     view! {
@@ -27,8 +29,8 @@ pub(super) fn TopBar() -> impl IntoView {
             </a>
             {workspace}
             <span class="top-bar__space"></span>
-            {inside.then(|| view! { <ConnectionBadge /> })}
-            <ThemeSwitch />
+            {inside.then(|| ConnectionBadge {}.island())}
+            {ThemeSwitch { theme }.island()}
             {person}
         </header>
     }
@@ -39,18 +41,17 @@ pub(super) fn TopBar() -> impl IntoView {
 #[component]
 fn Workspace(session: SessionInfo) -> impl IntoView {
     let i18n = use_i18n();
-    let code = session.join_code.clone();
+    let copy = CopyButton {
+        text: session.join_code.clone(),
+        label: tu_string!(i18n, layout.copy_code).to_owned(),
+    };
     view! {
         <div class="workspace">
             <span class="workspace__name">{session.workspace_name}</span>
             <span class="workspace__code">
                 <span class="hidden">{tu_string!(i18n, layout.code)}</span>
                 <code>{session.join_code}</code>
-                <Copy
-                    text=code
-                    label=tu_string!(i18n, layout.copy_code)
-                    done=tu_string!(i18n, layout.copied)
-                />
+                {copy.island()}
             </span>
         </div>
     }

@@ -79,8 +79,8 @@ impl Socket {
         self.step(|protocol| protocol.start(now()));
     }
 
-    /// Follows a target; `listener` gets its frames until it is unsubscribed.
-    pub fn subscribe(&self, target: Target, seen: Option<Seen>, listener: Listener) -> u64 {
+    /// Follows a target for as long as the page is open; `listener` gets its frames.
+    pub fn subscribe(&self, target: Target, seen: Option<Seen>, listener: Listener) {
         let mut subscription = 0;
         self.step(|protocol| {
             let (id, actions) = protocol.subscribe(target, seen);
@@ -88,13 +88,6 @@ impl Socket {
             actions
         });
         self.0.borrow_mut().listeners.insert(subscription, listener);
-        subscription
-    }
-
-    /// Stops following.
-    pub fn unsubscribe(&self, subscription: u64) {
-        self.0.borrow_mut().listeners.remove(&subscription);
-        self.step(|protocol| protocol.unsubscribe(subscription));
     }
 
     fn tick(&self) {
@@ -177,12 +170,14 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
                 Either::Right((outgoing, _)) => Either::Right(outgoing),
             };
             match event {
-                Either::Left(Some(Ok(Message::Text(text)))) => match serde_json::from_str(&text) {
-                    Ok(frame) => socket.step(|protocol| protocol.received(connection, frame, now())),
-                    Err(error) => {
-                        leptos::logging::warn!("a frame of the live connection cannot be read: {error}");
+                Either::Left(Some(Ok(Message::Text(text)))) => {
+                    match serde_json::from_str(&text).and_then(ServerFrame::read) {
+                        Ok(frame) => socket.step(|protocol| protocol.received(connection, frame, now())),
+                        Err(error) => {
+                            leptos::logging::warn!("a frame of the live connection cannot be read: {error}");
+                        }
                     }
-                },
+                }
                 Either::Left(Some(Ok(Message::Bytes(_)))) => {}
                 Either::Left(Some(Err(_)) | None) | Either::Right(None) => break,
                 Either::Right(Some(message)) => {

@@ -2,12 +2,13 @@
 
 use domain::{event::StoredEvent, wire::EventPage};
 use leptos::prelude::*;
+use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use super::{Inside, NotFoundPage, PageHead};
+use super::{BackLink, NotFoundPage, inside, later, problem_view};
 use crate::{
     api,
-    components::{Icon, Id, Picture, ProblemView, When},
+    components::{Icon, Id, PageHead, Picture, When},
     erase::Erase,
     translations::i18n::{tu_string, use_i18n},
 };
@@ -15,45 +16,40 @@ use crate::{
 /// `/streams/{stream}`.
 #[component]
 pub(crate) fn StreamPage() -> impl IntoView {
-    view! {
-        <Inside>
-            <Stream />
-        </Inside>
-    }
-    .erase()
+    inside(|| {
+        let i18n = use_i18n();
+        let name = use_params_map().with_untracked(|params| params.get("stream").unwrap_or_default());
+        let from = use_query_map()
+            .with_untracked(|query| query.get_str("from").and_then(|from| from.parse().ok()))
+            .unwrap_or(1);
+        let backend = api::backend();
+        later(async move {
+            let events = match backend {
+                Ok(backend) => backend.stream(&name, from).await,
+                Err(problem) => Err(problem),
+            };
+            match events {
+                Ok(events) => view! { <Stream events name /> }.erase(),
+                Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.erase(),
+                Err(problem) => problem_view(tu_string!(i18n, streams.title), &problem),
+            }
+        })
+    })
 }
 
 #[component]
-fn Stream() -> impl IntoView {
+fn Stream(events: EventPage, name: String) -> impl IntoView {
     let i18n = use_i18n();
-    let (params, query) = (use_params_map(), use_query_map());
-    let name = Memo::new(move |_| params.with(|params| params.get("stream")).unwrap_or_default());
-    let from = Memo::new(move |_| {
-        query
-            .with(|query| query.get_str("from").and_then(|from| from.parse().ok()))
-            .unwrap_or(1)
-    });
-    let page = Resource::new(
-        move || (name.get(), from.get()),
-        |(stream, from)| api::stream(stream, from),
-    );
     view! {
-        <p><a class="back" href="/streams"><Icon picture=Picture::Back />{tu_string!(i18n, streams.title)}</a></p>
-        <PageHead title=Signal::derive(move || name.get())>
-            <button type="button" class="button needs-script" on:click=move |_| page.refetch()>
+        <Title text=name.clone() />
+        <BackLink href="/streams" text=tu_string!(i18n, streams.title) />
+        <PageHead title=name.clone()>
+            <a class="button" href="">
                 <Icon picture=Picture::Reconnect />
                 {tu_string!(i18n, stream.again)}
-            </button>
+            </a>
         </PageHead>
-        <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
-            {move || Suspend::new(async move {
-                match page.await {
-                    Ok(events) => view! { <Events events name=name.get_untracked() /> }.erase(),
-                    Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.erase(),
-                    Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.erase(),
-                }
-            })}
-        </Transition>
+        <Events events name />
     }
     .erase()
 }

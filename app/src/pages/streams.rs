@@ -3,63 +3,55 @@
 
 use domain::wire::{Page, StreamInfo};
 use leptos::prelude::*;
+use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
-use super::{Inside, PageHead};
+use super::{inside, later, problem_view};
 use crate::{
     api,
-    components::{EmptyState, ProblemView},
+    components::{EmptyState, PageHead},
     erase::Erase,
+    islands::{Island, Verify},
     translations::i18n::{tu_string, use_i18n},
 };
-
-mod verify;
-
-use verify::Verify;
 
 /// `/streams`.
 #[component]
 pub(crate) fn StreamsPage() -> impl IntoView {
-    view! {
-        <Inside>
-            <Streams />
-        </Inside>
-    }
-    .erase()
+    inside(|| {
+        let title = tu_string!(use_i18n(), streams.title);
+        let (prefix, cursor) = use_query_map()
+            .with_untracked(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")));
+        let backend = api::backend();
+        later(async move {
+            let page = match backend {
+                Ok(backend) => backend.streams(&prefix, cursor.as_deref()).await,
+                Err(problem) => Err(problem),
+            };
+            match page {
+                Ok(page) => view! { <Title text=title /><Streams page prefix /> }.erase(),
+                Err(problem) => problem_view(title, &problem),
+            }
+        })
+    })
 }
 
 #[component]
-fn Streams() -> impl IntoView {
+fn Streams(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
     let i18n = use_i18n();
-    let query = use_query_map();
-    let asked = Memo::new(move |_| {
-        query.with(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")))
-    });
-    let page = Resource::new(
-        move || asked.get(),
-        |(prefix, cursor)| api::streams(prefix, cursor),
-    );
-    let prefix = move || asked.with(|(prefix, _)| prefix.clone());
     view! {
-        <PageHead title=tu_string!(i18n, streams.title).to_owned() />
-        <Verify />
+        <PageHead title=tu_string!(i18n, streams.title) />
+        {Verify {}.island()}
         <section>
             <form method="get" action="/streams" class="form form--inline" role="search">
                 <div class="field">
                     <label for="prefix">{tu_string!(i18n, streams.prefix)}</label>
-                    <input type="search" id="prefix" name="prefix" value=prefix aria-describedby="prefix-help" autocomplete="off" />
+                    <input type="search" id="prefix" name="prefix" value=prefix.clone() aria-describedby="prefix-help" autocomplete="off" />
                     <p class="field__help" id="prefix-help">{tu_string!(i18n, streams.prefix_help)}</p>
                 </div>
                 <button class="button">{tu_string!(i18n, streams.find)}</button>
             </form>
-            <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
-                {move || Suspend::new(async move {
-                    match page.await {
-                        Ok(page) => view! { <Table page prefix=prefix() /> }.erase(),
-                        Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.erase(),
-                    }
-                })}
-            </Transition>
+            <Table page prefix />
         </section>
     }
     .erase()

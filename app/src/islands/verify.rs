@@ -2,31 +2,38 @@
 
 use domain::wire::{Problem, VerifyReport};
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
+use super::Island;
 use crate::{
     components::{Icon, Picture, explain},
-    erase::Erase,
+    erase::{Erase, View},
     translations::i18n::{tu_string, use_i18n},
 };
 
 /// The button and what it found. Without a script it is a form, whose answer is the report as JSON.
-#[component]
-pub(super) fn Verify() -> impl IntoView {
-    let i18n = use_i18n();
-    let running = RwSignal::new(false);
-    let found = RwSignal::new(None::<Result<VerifyReport, Problem>>);
-    let verify = move || {
-        #[cfg(not(feature = "ssr"))]
-        if !running.get_untracked() {
-            running.set(true);
-            leptos::task::spawn_local(async move {
-                let report = crate::api::verify().await;
-                let _ = found.try_set(Some(report));
-                let _ = running.try_set(false);
-            });
-        }
-    };
-    view! {
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Verify {}
+
+impl Island for Verify {
+    const NAME: &'static str = "verify";
+
+    fn view(self) -> View {
+        let i18n = use_i18n();
+        let running = RwSignal::new(false);
+        let found = RwSignal::new(None::<Result<VerifyReport, Problem>>);
+        let verify = move || {
+            #[cfg(not(feature = "ssr"))]
+            if !running.get_untracked() {
+                running.set(true);
+                leptos::task::spawn_local(async move {
+                    let report = crate::api::verify().await;
+                    let _ = found.try_set(Some(report));
+                    let _ = running.try_set(false);
+                });
+            }
+        };
+        view! {
         <section class="panel">
             <h2>{tu_string!(i18n, verify.title)}</h2>
             <p>{tu_string!(i18n, verify.text)}</p>
@@ -51,6 +58,7 @@ pub(super) fn Verify() -> impl IntoView {
         </section>
     }
     .erase()
+    }
 }
 
 #[component]

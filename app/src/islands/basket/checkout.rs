@@ -51,7 +51,7 @@ pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl Into
                     aria-describedby="payment-help"
                     on:change=move |event| method.set(event_target_value(&event))
                 >
-                    {METHODS.map(|token| view! { <option value=token>{move || word(token)}</option> }).collect_view()}
+                    {METHODS.map(|token| view! { <option value=token>{word(token)}</option> }).collect_view()}
                 </select>
                 <p class="field__help" id="payment-help">{tu_string!(i18n, payment.help)}</p>
             </div>
@@ -86,14 +86,12 @@ fn placing(
 ) -> impl Fn() + Copy + Send + Sync + 'static {
     use domain::{aggregate::order::PlaceOrder, wire::CommandRequest};
     use leptos::task::spawn_local;
-    use leptos_router::{NavigateOptions, hooks::use_navigate};
     use uuid::Uuid;
 
     use crate::{api, basket::use_basket, id::new_id};
 
     let basket = use_basket();
     let written = use_context::<api::Written>();
-    let navigate = StoredValue::new_local(use_navigate());
     // The order and the key that were sent, as long as their answer is not known.
     let attempt = StoredValue::new(None::<(PlaceOrder, Uuid, Uuid)>);
     move || {
@@ -130,8 +128,7 @@ fn placing(
                         written.note(&answer.token);
                     }
                     basket.change(crate::basket::Basket::clear);
-                    let path = format!("/orders/{id}");
-                    navigate.with_value(|navigate| navigate(&path, NavigateOptions::default()));
+                    let _ = window().location().set_href(&format!("/orders/{id}"));
                 }
                 Err(refused) => {
                     // An answer that is known ends the attempt; the next one is a new order.

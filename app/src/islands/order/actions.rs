@@ -7,7 +7,6 @@ use domain::{
 };
 use leptos::{html, prelude::*};
 
-use super::can_be_cancelled;
 use crate::{
     components::{ProblemSummary, explain},
     erase::Erase,
@@ -49,7 +48,7 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
         <section class="panel needs-script">
             <h2>{tu_string!(i18n, order.actions)}</h2>
             <Show
-                when=move || can_be_cancelled(status.get())
+                when=move || status.get().can_be_cancelled()
                 fallback=move || view! { <p class="muted">{tu_string!(i18n, order.no_cancel)}</p> }
             >
                 <ProblemSummary message />

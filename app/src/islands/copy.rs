@@ -1,14 +1,38 @@
 //! A button that copies a text, and says that it did.
 
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use crate::erase::Erase;
+use super::Island;
+use crate::{
+    components::{Icon, Picture},
+    erase::{Erase, View},
+    translations::i18n::{tu_string, use_i18n},
+};
 
-use super::{Icon, Picture};
+/// The button.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CopyButton {
+    /// What is copied.
+    pub(crate) text: String,
+    /// What it is, in words.
+    pub(crate) label: String,
+}
+
+impl Island for CopyButton {
+    const NAME: &'static str = "copy";
+
+    fn view(self) -> View {
+        let Self { text, label } = self;
+        view! { <Copy text label /> }.erase()
+    }
+}
 
 /// Copies `text`. Its label names what is copied.
 #[component]
-pub(crate) fn Copy(#[prop(into)] text: String, label: &'static str, done: &'static str) -> impl IntoView {
+pub(crate) fn Copy(text: String, label: String) -> impl IntoView {
+    let i18n = use_i18n();
+    let name = label.clone();
     let copied = RwSignal::new(false);
     let picture = Signal::derive(move || {
         if copied.get() {
@@ -39,9 +63,9 @@ pub(crate) fn Copy(#[prop(into)] text: String, label: &'static str, done: &'stat
     view! {
         <button type="button" class="button button--quiet button--icon needs-script" on:click=copy title=label>
             <Icon picture />
-            <span class="hidden">{label}</span>
+            <span class="hidden">{name}</span>
         </button>
-        <span class="hidden" role="status">{move || copied.get().then_some(done)}</span>
+        <span class="hidden" role="status">{move || copied.get().then_some(tu_string!(i18n, layout.copied))}</span>
     }
     .erase()
 }

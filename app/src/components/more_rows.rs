@@ -1,0 +1,30 @@
+//! The button under a listing that has more rows than it shows.
+
+use leptos::prelude::*;
+
+use crate::{
+    erase::Erase,
+    live::store::LiveListing,
+    translations::i18n::{tu_string, use_i18n},
+};
+
+/// Fetches the next page, where there is one.
+#[component]
+pub(crate) fn MoreRows<D: 'static>(listing: LiveListing<D>) -> impl IntoView {
+    let i18n = use_i18n();
+    view! {
+        <Show when=move || listing.has_more()>
+            <p class="more">
+                <button
+                    type="button"
+                    class="button needs-script"
+                    on:click=move |_| listing.more()
+                    disabled=move || listing.is_loading_more()
+                >
+                    {tu_string!(i18n, orders.more)}
+                </button>
+            </p>
+        </Show>
+    }
+    .erase()
+}

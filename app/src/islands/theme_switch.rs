@@ -1,0 +1,56 @@
+//! The switch of the theme: as the browser wishes, dark, light. The choice is remembered in a cookie, so that the server
+//! paints it from the first byte.
+
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Island;
+use crate::{
+    Theme,
+    components::{Icon, Picture},
+    erase::{Erase, View},
+    translations::i18n::{tu_string, use_i18n},
+};
+
+/// The switch.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ThemeSwitch {
+    /// The choice so far.
+    pub(crate) theme: Theme,
+}
+
+impl Island for ThemeSwitch {
+    const NAME: &'static str = "theme";
+
+    fn view(self) -> View {
+        let i18n = use_i18n();
+        let theme = RwSignal::new(self.theme);
+        let picture = Signal::derive(move || match theme.get() {
+            Theme::Auto => Picture::Contrast,
+            Theme::Dark => Picture::Moon,
+            Theme::Light => Picture::Sun,
+        });
+        let word = move || match theme.get() {
+            Theme::Auto => tu_string!(i18n, theme.auto),
+            Theme::Dark => tu_string!(i18n, theme.dark),
+            Theme::Light => tu_string!(i18n, theme.light),
+        };
+        let choose = move |_| {
+            let next = match theme.get_untracked() {
+                Theme::Auto => Theme::Dark,
+                Theme::Dark => Theme::Light,
+                Theme::Light => Theme::Auto,
+            };
+            theme.set(next);
+            #[cfg(not(feature = "ssr"))]
+            next.remember();
+        };
+        view! {
+            <button type="button" class="button button--quiet needs-script" on:click=choose title=word>
+                <Icon picture />
+                <span class="button__word">{word}</span>
+            </button>
+        }
+        .erase()
+    }
+}

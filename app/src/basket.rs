@@ -109,6 +109,7 @@ pub mod kept {
     use leptos::{ev, prelude::*};
 
     use super::Basket;
+    use crate::boxed::effect;
 
     /// The storage key of a workspace's basket.
     pub fn key(workspace: WorkspaceId) -> String {
@@ -132,9 +133,10 @@ pub mod kept {
     /// Ties a signal to what is kept.
     pub(super) fn keep(key: String, basket: RwSignal<Basket>) {
         let stored = key.clone();
-        Effect::new(move |loaded: Option<()>| {
+        let mut is_loaded = false;
+        effect(move || {
             // The first run reads: the server has rendered an empty basket, and hydration must find the same.
-            if loaded.is_none() {
+            if !std::mem::replace(&mut is_loaded, true) {
                 let kept = load(&stored);
                 basket.track();
                 if kept != basket.get_untracked() {

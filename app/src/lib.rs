@@ -10,6 +10,7 @@
 mod api;
 pub mod backend;
 pub mod basket;
+mod boxed;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod components;
 mod erase;

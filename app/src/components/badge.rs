@@ -3,7 +3,7 @@
 use domain::aggregate::order::OrderStatus;
 use leptos::prelude::*;
 
-use super::{Icon, Picture};
+use super::{Icon, Picture, text};
 use crate::{
     erase::Erase,
     translations::i18n::{tu_string, use_i18n},
@@ -29,9 +29,9 @@ pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl Int
         OrderStatus::Delivered => tu_string!(i18n, status.delivered),
     };
     view! {
-        <span class="badge" data-status=move || status.get().as_str()>
+        <span class="badge" data-status=text(move || status.get().as_str())>
             <Icon picture />
-            {word}
+            {text(word)}
         </span>
     }
     .erase()

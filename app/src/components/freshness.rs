@@ -4,7 +4,7 @@
 use domain::token::ConsistencyToken;
 use leptos::prelude::*;
 
-use super::{Icon, Picture};
+use super::{Icon, Picture, text};
 use crate::{
     api::Written,
     erase::Erase,
@@ -33,15 +33,15 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     let written = use_context::<Written>();
     // What this tab has written is known to be stored, whatever the view says.
     let own = move || written.and_then(|written| written.token.get());
-    let behind = Memo::new(move |_| {
+    let behind = Signal::derive(move || {
         progress.with(|progress| {
             let own = own().map_or(0, |own| progress.as_of().behind(&own));
             progress.behind().max(own)
         })
     });
-    let followed = Memo::new(move |_| progress.with(Progress::is_followed));
-    let state = Memo::new(move |_| match (link.get(), behind.get()) {
-        (Link::Live, 0) if followed.get() => State::Live,
+    let followed = move || progress.with(Progress::is_followed);
+    let state = Signal::derive(move || match (link.get(), behind.get()) {
+        (Link::Live, 0) if followed() => State::Live,
         (Link::Reconnecting(_) | Link::Offline, _) => State::Unknown,
         (_, 1..) => State::Behind,
         _ => State::Still,
@@ -80,24 +80,25 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
         Some(ms) => tu_string!(i18n, freshness.since_ms, ms = ms),
         None => "–".to_owned(),
     };
+    let name = move || match state.get() {
+        State::Live => "live",
+        State::Still => "still",
+        State::Behind => "behind",
+        State::Unknown => "unknown",
+    };
     view! {
-        <details class="freshness" data-state=move || match state.get() {
-            State::Live => "live",
-            State::Still => "still",
-            State::Behind => "behind",
-            State::Unknown => "unknown",
-        }>
+        <details class="freshness" data-state=text(name)>
             <summary>
                 <Icon picture />
-                <span class="freshness__word">{word}</span>
-                <code class="freshness__token">{as_of}</code>
+                <span class="freshness__word">{text(word)}</span>
+                <code class="freshness__token">{text(as_of)}</code>
             </summary>
             <dl class="facts">
-                <div><dt>{tu_string!(i18n, freshness.lane)}</dt><dd>{lane}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.position)}</dt><dd class="mono">{as_of}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.not_folded)}</dt><dd class="mono">{move || behind.get()}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.why)}</dt><dd>{why}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.since)}</dt><dd>{since}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.lane)}</dt><dd>{text(lane)}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.position)}</dt><dd class="mono">{text(as_of)}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.not_folded)}</dt><dd class="mono">{text(move || behind.get().to_string())}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.why)}</dt><dd>{text(why)}</dd></div>
+                <div><dt>{tu_string!(i18n, freshness.since)}</dt><dd>{text(since)}</dd></div>
             </dl>
         </details>
     }
@@ -109,7 +110,7 @@ fn use_milliseconds_behind(progress: Signal<Progress>) -> Signal<Option<u64>> {
     let since = Memo::new(move |_| progress.with(Progress::behind_since));
     let milliseconds = RwSignal::new(None);
     #[cfg(not(feature = "ssr"))]
-    Effect::new(move || {
+    crate::boxed::effect(move || {
         let elapsed = move || {
             since
                 .get_untracked()

@@ -3,6 +3,7 @@
 
 use leptos::prelude::*;
 
+use super::text;
 use crate::erase::Erase;
 
 /// What an icon shows.
@@ -95,7 +96,7 @@ pub(crate) fn Icon(
 ) -> impl IntoView {
     view! {
         <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-            <path d=move || picture.get().path()></path>
+            <path d=text(move || picture.get().path())></path>
         </svg>
     }
     .erase()

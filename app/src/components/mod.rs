@@ -1,6 +1,7 @@
 //! The parts that pages are made of: one file each, no page knowledge.
 
 mod badge;
+mod choice;
 mod empty;
 #[cfg(feature = "ssr")]
 mod field;
@@ -13,6 +14,7 @@ mod stock;
 mod value;
 
 pub(crate) use badge::StatusBadge;
+pub(crate) use choice::{either, for_each, only_if, text};
 pub(crate) use empty::EmptyState;
 #[cfg(feature = "ssr")]
 pub(crate) use field::Field;
@@ -21,5 +23,5 @@ pub(crate) use icon::{Icon, Picture};
 pub(crate) use more_rows::MoreRows;
 pub(crate) use page_head::PageHead;
 pub(crate) use problem::{ProblemSummary, explain};
-pub(crate) use stock::{AddToBasket, Stock};
+pub(crate) use stock::{ProductOffer, Stock};
 pub(crate) use value::{Id, Price, When, flash};

@@ -1,7 +1,9 @@
 //! The button under a listing that has more rows than it shows.
 
 use leptos::prelude::*;
+use serde_json::Value;
 
+use super::only_if;
 use crate::{
     erase::Erase,
     live::store::LiveListing,
@@ -10,10 +12,10 @@ use crate::{
 
 /// Fetches the next page, where there is one.
 #[component]
-pub(crate) fn MoreRows<D: 'static>(listing: LiveListing<D>) -> impl IntoView {
+pub(crate) fn MoreRows(listing: LiveListing<Value>) -> impl IntoView {
     let i18n = use_i18n();
-    view! {
-        <Show when=move || listing.has_more()>
+    let button = move || {
+        view! {
             <p class="more">
                 <button
                     type="button"
@@ -24,7 +26,8 @@ pub(crate) fn MoreRows<D: 'static>(listing: LiveListing<D>) -> impl IntoView {
                     {tu_string!(i18n, orders.more)}
                 </button>
             </p>
-        </Show>
-    }
-    .erase()
+        }
+        .erase()
+    };
+    only_if(move || listing.has_more(), button)
 }

@@ -2,18 +2,18 @@
 
 use leptos::prelude::*;
 
-use crate::erase::Erase;
+use crate::erase::{Erase, View};
 
 /// The head of a page.
 #[component]
 pub(crate) fn PageHead(
-    #[prop(into)] title: TextProp,
-    #[prop(optional)] children: Option<Children>,
+    #[prop(into)] title: Signal<String>,
+    #[prop(optional)] mark: Option<View>,
 ) -> impl IntoView {
     view! {
         <div class="page-head">
-            <h1>{move || title.get()}</h1>
-            {children.map(|children| children())}
+            <h1>{title}</h1>
+            {mark}
         </div>
     }
     .erase()

@@ -3,8 +3,9 @@
 use domain::wire::Problem;
 use leptos::{html, prelude::*};
 
-use super::{Icon, Picture};
+use super::{Icon, Picture, only_if, text};
 use crate::{
+    boxed::effect,
     erase::Erase,
     translations::i18n::{tu_string, use_i18n},
 };
@@ -27,23 +28,24 @@ pub(crate) fn explain(problem: &Problem) -> String {
 pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> impl IntoView {
     let i18n = use_i18n();
     let node = NodeRef::<html::Div>::new();
-    Effect::new(move || {
+    effect(move || {
         if message.with(Option::is_some)
             && let Some(node) = node.get()
         {
             let _ = node.focus();
         }
     });
-    view! {
-        <Show when=move || message.with(Option::is_some)>
+    let summary = move || {
+        view! {
             <div class="notice notice--danger" role="alert" tabindex="-1" node_ref=node>
                 <Icon picture=Picture::Alert />
                 <div>
                     <h2>{tu_string!(i18n, problem.refused)}</h2>
-                    <p>{move || message.get()}</p>
+                    <p>{text(move || message.get().unwrap_or_default())}</p>
                 </div>
             </div>
-        </Show>
-    }
-    .erase()
+        }
+        .erase()
+    };
+    only_if(move || message.with(Option::is_some), summary)
 }

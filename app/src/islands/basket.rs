@@ -1,17 +1,17 @@
 //! The basket: what is in it, what it costs, and the button that orders it. Prices and stock are live; the basket itself
 //! is in this browser.
 
-use domain::{money::Money, view::products::ProductDocument};
+use domain::{aggregate::order::LineRequest, money::Money, view::products::ProductDocument};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::Island;
 use crate::{
     basket::use_basket,
-    components::{EmptyState, Freshness, PageHead, Price, Stock},
+    components::{EmptyState, Freshness, PageHead, Price, Stock, either, for_each, text},
     erase::{Erase, View},
     format::use_alive,
-    live::store::{Listed, LiveListing},
+    live::store::{Listed, LiveListing, Shown},
     translations::i18n::{tu_string, use_i18n},
 };
 
@@ -34,34 +34,24 @@ impl Island for BasketContents {
         let listing = LiveListing::<ProductDocument>::new(self.listed);
         let alive = use_alive();
         let basket = use_basket();
-        let lines = Memo::new(move |_| {
-            basket
-                .read()
-                .lines()
-                .iter()
-                .map(|line| (line.sku.clone(), line.quantity))
-                .collect::<Vec<_>>()
-        });
-        let skus = move || lines.with(|lines| lines.iter().map(|(sku, _)| sku.clone()).collect::<Vec<_>>());
+        let lines = Signal::derive(move || basket.read().lines().to_vec());
+        let skus = move || lines.with(|lines| lines.iter().map(|line| line.sku.clone()).collect());
         let sum = Signal::derive(move || lines.with(|lines| total(lines, &listing.documents())));
         let violations = RwSignal::new(Vec::new());
-        view! {
-        <PageHead title=tu_string!(i18n, basket.title)>
-            <Freshness view="products" progress=listing.progress() />
-        </PageHead>
-        <p class="notice needs-no-script">{tu_string!(i18n, basket.needs_script)}</p>
-        <Show when=move || alive.get() fallback=|| view! { <div class="skeleton skeleton--table needs-script"></div> }>
-            <Show
-                when=move || lines.with(|lines| !lines.is_empty())
-                fallback=move || view! {
-                    <EmptyState
-                        title=tu_string!(i18n, basket.empty_title)
-                        text=tu_string!(i18n, basket.empty)
-                    >
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=tu_string!(i18n, basket.empty_title)
+                    text=tu_string!(i18n, basket.empty)
+                    action=view! {
                         <a class="button button--primary" href="/shop">{tu_string!(i18n, orders.empty_action)}</a>
-                    </EmptyState>
-                }
-            >
+                    }.erase()
+                />
+            }
+            .erase()
+        };
+        let table = move || {
+            view! {
                 <table class="table">
                     <thead>
                         <tr>
@@ -71,11 +61,7 @@ impl Island for BasketContents {
                             <th scope="col" class="figure">{tu_string!(i18n, basket.sum)}</th>
                         </tr>
                     </thead>
-                    <tbody>
-                        <For each=skus key=String::clone let:sku>
-                            <Line sku listing violations />
-                        </For>
-                    </tbody>
+                    <tbody>{for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), violations))}</tbody>
                     <tfoot>
                         <tr>
                             <th scope="row" colspan="3">{tu_string!(i18n, basket.total)}</th>
@@ -84,23 +70,33 @@ impl Island for BasketContents {
                     </tfoot>
                 </table>
                 <Checkout violations />
-            </Show>
-        </Show>
-    }
-    .erase()
+            }
+            .erase()
+        };
+        let contents = move || either(move || lines.with(Vec::is_empty), nothing, table);
+        let skeleton = || view! { <div class="skeleton skeleton--table needs-script"></div> }.erase();
+        view! {
+            <PageHead
+                title=tu_string!(i18n, basket.title)
+                mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
+            />
+            <p class="notice needs-no-script">{tu_string!(i18n, basket.needs_script)}</p>
+            {either(move || alive.get(), contents, skeleton)}
+        }
+        .erase()
     }
 }
 
 /// The sum of the basket at today's prices; `None` where a product is not on sale any more or currencies are mixed.
-fn total(lines: &[(String, u32)], products: &[ProductDocument]) -> Option<Money> {
+fn total(lines: &[LineRequest], products: &[ProductDocument]) -> Option<Money> {
     let mut total: Option<Money> = None;
-    for (sku, quantity) in lines {
+    for line in lines {
         let price = products
             .iter()
-            .find(|product| product.sku == *sku)?
+            .find(|product| product.sku == line.sku)?
             .price
             .as_ref()?
-            .times(*quantity)?;
+            .times(line.quantity)?;
         total = Some(match total {
             Some(total) => total.plus(&price)?,
             None => price,
@@ -109,29 +105,28 @@ fn total(lines: &[(String, u32)], products: &[ProductDocument]) -> Option<Money>
     total
 }
 
-#[component]
-fn Line(
-    sku: String,
-    listing: LiveListing<ProductDocument>,
+fn line(
+    sku: &str,
+    product: Memo<Shown<ProductDocument>>,
     violations: RwSignal<Vec<(String, String)>>,
-) -> impl IntoView {
+) -> View {
     let i18n = use_i18n();
     let basket = use_basket();
-    let row = listing.row(sku.clone());
-    let product = Memo::new(move |_| row.get().map(|(product, _)| product));
-    let sku = StoredValue::new(sku);
-    let quantity = Memo::new(move |_| sku.with_value(|sku| basket.read().quantity(sku)));
-    let name = move || {
-        product
-            .get()
-            .map_or_else(|| sku.get_value(), |product| product.name)
-    };
-    let price = Signal::derive(move || {
-        product.with(|product| product.as_ref().and_then(|product| product.price.clone()))
+    let href = format!("/shop/{sku}");
+    let error_id = format!("error-{sku}");
+    let sku = StoredValue::new(sku.to_owned());
+    let quantity = move || sku.with_value(|sku| basket.read().quantity(sku));
+    let name = text(move || {
+        product.with(|product| match product {
+            Some((product, _)) => product.name.clone(),
+            None => sku.get_value(),
+        })
     });
-    let sum = Signal::derive(move || price.get().and_then(|price| price.times(quantity.get())));
+    let price =
+        move || product.with(|product| product.as_ref().and_then(|(product, _)| product.price.clone()));
+    let sum = Signal::derive(move || price()?.times(quantity()));
     let available = Signal::derive(move || {
-        product.with(|product| product.as_ref().map_or(0, |product| product.available))
+        product.with(|product| product.as_ref().map_or(0, |(product, _)| product.available))
     });
     let set = move |quantity: u32| {
         sku.with_value(|sku| basket.change(|basket| basket.set(sku, quantity)));
@@ -139,23 +134,20 @@ fn Line(
     let error = move || {
         violations.with(|violations| {
             sku.with_value(|sku| {
-                violations
-                    .iter()
-                    .find(|(of, _)| of == sku)
-                    .map(|(_, message)| message.clone())
+                let of_this = violations.iter().find(|(of, _)| of == sku);
+                of_this.map(|(_, message)| message.clone()).unwrap_or_default()
             })
         })
     };
-    let error_id = format!("error-{}", sku.get_value());
     view! {
         <tr>
             <th scope="row">
-                <a href=format!("/shop/{}", sku.get_value())>{name}</a>
+                <a href=href>{name}</a>
                 " "
                 <Stock available />
-                <p class="field__error" id=error_id.clone()>{error}</p>
+                <p class="field__error" id=error_id.clone()>{text(error)}</p>
             </th>
-            <td class="figure" data-label=tu_string!(i18n, basket.price)><Price amount=price /></td>
+            <td class="figure" data-label=tu_string!(i18n, basket.price)><Price amount=Signal::derive(price) /></td>
             <td data-label=tu_string!(i18n, basket.quantity)>
                 <span class="quantity">
                     <input
@@ -163,14 +155,15 @@ fn Line(
                         min="1"
                         max="999"
                         inputmode="numeric"
-                        prop:value=move || quantity.get().to_string()
-                        aria-label=move || format!("{}: {}", tu_string!(i18n, basket.quantity), name())
-                        aria-invalid=move || error().map(|_| "true")
+                        prop:value=text(move || quantity().to_string())
+                        aria-label=text(move || format!("{}: {}", tu_string!(i18n, basket.quantity), name.get()))
+                        aria-invalid=text(move || (!error().is_empty()).to_string())
                         aria-describedby=error_id
                         on:change=move |event| {
-                            if let Ok(wanted) = event_target_value(&event).parse::<u32>() {
-                                set(wanted.max(1));
-                            }
+                            // What is no number, or none at all, becomes what it was.
+                            let wanted = event_target_value(&event).parse().unwrap_or_else(|_| quantity());
+                            set(wanted.max(1));
+                            event_target::<leptos::web_sys::HtmlInputElement>(&event).set_value(&quantity().to_string());
                         }
                     />
                     <button type="button" class="button button--quiet" on:click=move |_| set(0)>

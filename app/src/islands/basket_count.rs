@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Island;
 use crate::{
     basket::use_basket,
+    components::text,
     erase::{Erase, View},
 };
 
@@ -18,7 +19,10 @@ impl Island for BasketCount {
 
     fn view(self) -> View {
         let basket = use_basket();
-        let count = move || basket.read().count();
-        view! { <span class="count">{move || (count() > 0).then(count)}</span> }.erase()
+        let count = move || match basket.read().count() {
+            0 => String::new(),
+            count => count.to_string(),
+        };
+        view! { <span class="count">{text(count)}</span> }.erase()
     }
 }

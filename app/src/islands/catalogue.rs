@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Island;
 use crate::{
-    components::{AddToBasket, EmptyState, Freshness, MoreRows, PageHead, Price, Stock, flash},
+    components::{EmptyState, Freshness, MoreRows, PageHead, ProductOffer, either, flash, for_each, text},
     erase::{Erase, View},
     live::store::{Listed, LiveListing, Shown},
     translations::i18n::{tu_string, use_i18n},
@@ -33,26 +33,32 @@ impl Island for Catalogue {
             None => tu_string!(i18n, shop.empty),
         };
         let listing = LiveListing::<ProductDocument>::new(listed);
-        view! {
-            <PageHead title=tu_string!(i18n, shop.title)>
-                <Freshness view="products" progress=listing.progress() />
-            </PageHead>
-            <Tags tags tag />
-            <Show
-                when=move || !listing.is_empty()
-                fallback=move || view! {
-                    <EmptyState title=tu_string!(i18n, shop.empty_title) text=empty_text>
-                        <a class="button" href="/shop">{tu_string!(i18n, shop.all_tags)}</a>
-                    </EmptyState>
-                }
-            >
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=tu_string!(i18n, shop.empty_title)
+                    text=empty_text
+                    action=view! { <a class="button" href="/shop">{tu_string!(i18n, shop.all_tags)}</a> }.erase()
+                />
+            }
+            .erase()
+        };
+        let products = move || {
+            view! {
                 <ul class="products">
-                    <For each=move || listing.keys() key=String::clone let:key>
-                        <Product product=listing.row(key) />
-                    </For>
+                    {for_each(move || listing.keys(), move |key| card(&key, listing.row(key.clone())))}
                 </ul>
-            </Show>
-            <MoreRows listing />
+            }
+            .erase()
+        };
+        view! {
+            <PageHead
+                title=tu_string!(i18n, shop.title)
+                mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
+            />
+            <Tags tags tag />
+            {either(move || listing.is_empty(), nothing, products)}
+            <MoreRows listing=listing.untyped() />
         }
         .erase()
     }
@@ -80,34 +86,22 @@ fn Tags(tags: Vec<String>, tag: Option<String>) -> impl IntoView {
     view! { <nav class="tags" aria-label=tu_string!(i18n, shop.tags)><ul>{links}</ul></nav> }.erase()
 }
 
-#[component]
-fn Product(product: Memo<Shown<ProductDocument>>) -> impl IntoView {
+fn card(sku: &str, product: Memo<Shown<ProductDocument>>) -> View {
     let field = move |read: fn(&ProductDocument) -> String| {
-        product.with(|product| {
-            product
-                .as_ref()
-                .map(|(product, _)| read(product))
-                .unwrap_or_default()
+        text(move || {
+            product.with(|product| {
+                product
+                    .as_ref()
+                    .map(|(product, _)| read(product))
+                    .unwrap_or_default()
+            })
         })
     };
-    let price = Signal::derive(move || {
-        product.with(|product| product.as_ref().and_then(|(product, _)| product.price.clone()))
-    });
-    let available = Signal::derive(move || {
-        product.with(|product| product.as_ref().map_or(0, |(product, _)| product.available))
-    });
-    let document = Signal::derive(move || product.get().map(|(product, _)| product));
-    let flashing =
-        move || product.with(|product| flash(product.as_ref().map_or(0, |(_, revision)| *revision)));
     view! {
-        <li class=move || format!("product {}", flashing())>
-            <h2><a href=move || format!("/shop/{}", field(|product| product.sku.clone()))>{move || field(|product| product.name.clone())}</a></h2>
-            <p class="product__text">{move || field(|product| product.description.clone())}</p>
-            <p class="product__facts">
-                <Price amount=price />
-                <Stock available />
-            </p>
-            <AddToBasket product=document />
+        <li class=text(move || format!("product {}", flash(product)))>
+            <h2><a href=format!("/shop/{sku}")>{field(|product| product.name.clone())}</a></h2>
+            <p class="product__text">{field(|product| product.description.clone())}</p>
+            <ProductOffer product />
         </li>
     }
     .erase()

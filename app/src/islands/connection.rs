@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Island;
 use crate::{
-    components::{Icon, Picture},
+    components::{Icon, Picture, text},
     erase::{Erase, View},
     live::{protocol::Link, store::use_link},
     translations::i18n::{tu_string, use_i18n},
@@ -41,9 +41,9 @@ impl Island for ConnectionBadge {
             Link::Offline => tu_string!(i18n, connection.offline),
         };
         view! {
-            <span class="connection" role="status" data-state=state>
+            <span class="connection" role="status" data-state=text(state)>
                 <Icon picture />
-                <span class="connection__word">{word}</span>
+                <span class="connection__word">{text(word)}</span>
             </span>
         }
         .erase()

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Island;
 use crate::{
-    components::{Icon, Picture},
+    components::{Icon, Picture, text},
     erase::{Erase, View},
     translations::i18n::{tu_string, use_i18n},
 };
@@ -24,13 +24,13 @@ impl Island for CopyButton {
 
     fn view(self) -> View {
         let Self { text, label } = self;
-        view! { <Copy text label /> }.erase()
+        view! { <Copy content=text label /> }.erase()
     }
 }
 
-/// Copies `text`. Its label names what is copied.
+/// Copies `content`. Its label names what is copied.
 #[component]
-pub(crate) fn Copy(text: String, label: String) -> impl IntoView {
+pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
     let i18n = use_i18n();
     let name = label.clone();
     let copied = RwSignal::new(false);
@@ -47,7 +47,7 @@ pub(crate) fn Copy(text: String, label: String) -> impl IntoView {
             // Browsers offer the clipboard to secure pages only; elsewhere the text can still be selected.
             let clipboard = window().navigator().clipboard();
             if !wasm_bindgen::JsValue::from(clipboard.clone()).is_undefined() {
-                let _ = clipboard.write_text(&text);
+                let _ = clipboard.write_text(&content);
                 copied.set(true);
                 set_timeout(
                     move || {
@@ -58,14 +58,14 @@ pub(crate) fn Copy(text: String, label: String) -> impl IntoView {
             }
         }
         #[cfg(feature = "ssr")]
-        let _ = &text;
+        let _ = &content;
     };
     view! {
         <button type="button" class="button button--quiet button--icon needs-script" on:click=copy title=label>
             <Icon picture />
             <span class="hidden">{name}</span>
         </button>
-        <span class="hidden" role="status">{move || copied.get().then_some(tu_string!(i18n, layout.copied))}</span>
+        <span class="hidden" role="status">{text(move || if copied.get() { tu_string!(i18n, layout.copied) } else { "" })}</span>
     }
     .erase()
 }

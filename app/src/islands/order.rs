@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Island, copy::Copy};
 use crate::{
-    components::{Freshness, Id, PageHead, Price, StatusBadge, When, flash},
+    components::{Freshness, Id, PageHead, Price, StatusBadge, When, either, flash, for_each, only_if, text},
     erase::{Erase, View},
-    live::store::{Found, LiveDocument},
+    live::store::{Found, LiveDocument, Shown},
     translations::i18n::{tu_string, use_i18n},
 };
 
@@ -30,53 +30,65 @@ impl Island for OrderStory {
         let id = self.found.key.clone();
         let document = LiveDocument::<OrderDocument>::new(self.found);
         let shown = document.shown();
-        let exists = Memo::new(move |_| shown.with(Option::is_some));
-        view! {
-            <Show when=move || exists.get() fallback=move || view! { <Coming document id=id.clone() /> }>
-                <Placed document />
-            </Show>
-        }
-        .erase()
+        either(
+            move || shown.with(Option::is_some),
+            move || placed(document, shown),
+            move || coming(document, &id),
+        )
     }
 }
 
 /// The order has been written, and the view has not folded it yet.
-#[component]
-fn Coming(document: LiveDocument<OrderDocument>, id: String) -> impl IntoView {
+fn coming(document: LiveDocument<OrderDocument>, id: &str) -> View {
     let i18n = use_i18n();
     view! {
-        <PageHead title=tu_string!(i18n, order.title)>
-            <Freshness view="orders" progress=document.progress() />
-        </PageHead>
+        <PageHead
+            title=tu_string!(i18n, order.title)
+            mark=view! { <Freshness view="orders" progress=document.progress() /> }.erase()
+        />
         <section class="panel panel--pending" role="status">
-            <p><Id id /></p>
+            <p><Id id=id.to_owned() /></p>
             <p>{tu_string!(i18n, order.coming)}</p>
         </section>
     }
     .erase()
 }
 
-#[component]
-fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
+fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument>>) -> View {
     let i18n = use_i18n();
-    let shown = document.shown();
     // What of an order never changes is read once; the rest is followed.
-    let first = shown.with_untracked(|shown| shown.as_ref().map(|(order, _)| order.clone()))?;
-    let order = Memo::new(move |_| shown.get().map(|(order, _)| order));
-    let status = Memo::new({
-        let first = first.status;
-        move |_| order.with(|order| order.as_ref().map_or(first, |order| order.status))
+    let Some((first, _)) = shown.get_untracked() else {
+        return ().erase();
+    };
+    let first_status = first.status;
+    let status = Signal::derive(move || {
+        shown.with(|shown| shown.as_ref().map_or(first_status, |(order, _)| order.status))
     });
-    let reason = move || order.with(|order| order.as_ref().and_then(|order| order.reason.clone()));
-    let history = Memo::new(move |_| {
-        order.with(|order| {
-            order
+    let reason = move || {
+        shown.with(|shown| {
+            shown
                 .as_ref()
-                .map(|order| order.history.clone())
+                .and_then(|(order, _)| order.reason.clone())
                 .unwrap_or_default()
         })
-    });
-    let flashing = move || shown.with(|shown| flash(shown.as_ref().map_or(0, |(_, revision)| *revision)));
+    };
+    let why =
+        move || view! { <div><dt>{tu_string!(i18n, order.reason)}</dt><dd>{text(reason)}</dd></div> }.erase();
+    let history = move |read: &dyn Fn(&HistoryEntry) -> Option<View>| {
+        shown.with(|shown| {
+            let entries = shown.iter().flat_map(|(order, _)| &order.history);
+            entries.filter_map(read).next().unwrap_or_else(|| ().erase())
+        })
+    };
+    let entry_ids = move || {
+        shown.with(|shown| {
+            let entries = shown.iter().flat_map(|(order, _)| &order.history);
+            entries.map(|entry| entry.event_id.to_string()).collect()
+        })
+    };
+    let entry_of = move |id: String| {
+        history(&|entry| (entry.event_id.to_string() == id).then(|| history_entry(entry.clone())))
+    };
     let OrderDocument {
         id,
         customer,
@@ -86,25 +98,24 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
         ..
     } = first;
     let stream = format!("order-{id}");
-    Some(view! {
-        <PageHead title=tu_string!(i18n, order.title)>
-            <Freshness view="orders" progress=document.progress() />
-        </PageHead>
-        <section class=move || format!("panel {}", flashing())>
+    view! {
+        <PageHead
+            title=tu_string!(i18n, order.title)
+            mark=view! { <Freshness view="orders" progress=document.progress() /> }.erase()
+        />
+        <section class=text(move || format!("panel {}", flash(shown)))>
             <dl class="facts">
                 <div>
                     <dt>{tu_string!(i18n, orders.status)}</dt>
                     <dd aria-live="polite"><StatusBadge status /></dd>
                 </div>
-                <Show when=move || reason().is_some()>
-                    <div><dt>{tu_string!(i18n, order.reason)}</dt><dd>{reason}</dd></div>
-                </Show>
+                {only_if(move || !reason().is_empty(), why)}
                 <div>
                     <dt>{tu_string!(i18n, orders.order)}</dt>
                     <dd>
                         <Id id=id.clone() />
                         <Copy
-                            text=id.clone()
+                            content=id.clone()
                             label=tu_string!(i18n, order.copy_id).to_owned()
                         />
                     </dd>
@@ -153,17 +164,15 @@ fn Placed(document: LiveDocument<OrderDocument>) -> impl IntoView {
         <section class="panel">
             <h2>{tu_string!(i18n, order.history)}</h2>
             <ol class="time-line">
-                <For each=move || history.get() key=|entry| entry.event_id let:entry>
-                    <Entry entry />
-                </For>
+                {for_each(entry_ids, entry_of)}
             </ol>
         </section>
-    }.erase())
+    }
+    .erase()
 }
 
 /// One event of the order's life.
-#[component]
-fn Entry(entry: HistoryEntry) -> impl IntoView {
+fn history_entry(entry: HistoryEntry) -> View {
     let HistoryEntry {
         at,
         event,

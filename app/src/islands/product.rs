@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Island;
 use crate::{
-    components::{AddToBasket, Freshness, PageHead, Price, Stock, flash},
+    components::{Freshness, PageHead, ProductOffer, flash, only_if, text},
     erase::{Erase, View},
     live::store::{Found, LiveDocument},
     translations::i18n::{tu_string, use_i18n},
@@ -24,54 +24,42 @@ impl Island for ProductFacts {
 
     fn view(self) -> View {
         let i18n = use_i18n();
+        let sku = self.found.key.clone();
         let document = LiveDocument::<ProductDocument>::new(self.found);
         let shown = document.shown();
-        let product = Signal::derive(move || shown.get().map(|(product, _)| product));
-        let name = Signal::derive(move || {
-            product
-                .with(|product| product.as_ref().map(|product| product.name.clone()))
-                .unwrap_or_default()
-        });
-        let sku = move || {
-            product
-                .with(|product| product.as_ref().map(|product| product.sku.clone()))
-                .unwrap_or_default()
+        let field = move |read: fn(&ProductDocument) -> String| {
+            text(move || {
+                shown.with(|product| {
+                    product
+                        .as_ref()
+                        .map(|(product, _)| read(product))
+                        .unwrap_or_default()
+                })
+            })
         };
-        let text =
-            move || product.with(|product| product.as_ref().map(|product| product.description.clone()));
-        let price = Signal::derive(move || {
-            product.with(|product| product.as_ref().and_then(|product| product.price.clone()))
-        });
-        let available = Signal::derive(move || {
-            product.with(|product| product.as_ref().map_or(0, |product| product.available))
-        });
-        let retired = move || product.with(|product| product.as_ref().is_some_and(|product| product.retired));
-        let flashing = move || shown.with(|shown| flash(shown.as_ref().map_or(0, |(_, revision)| *revision)));
+        let retired = move || shown.with(|shown| shown.as_ref().is_some_and(|(product, _)| product.retired));
+        let notice = move || view! { <p class="notice">{tu_string!(i18n, product.retired)}</p> }.erase();
+        let link = |stream: String| {
+            let href = format!("/streams/{stream}");
+            view! { <li><a class="mono" href=href>{stream}</a></li> }.erase()
+        };
         view! {
-        <PageHead title=name>
-                <Freshness view="products" progress=document.progress() />
-            </PageHead>
-            <section class=move || format!("panel {}", flashing())>
-                <p class="lead">{text}</p>
-                <p class="product__facts">
-                    <Price amount=price />
-                    <Stock available />
-                </p>
-                <Show when=retired>
-                    <p class="notice">{tu_string!(i18n, product.retired)}</p>
-                </Show>
-                <AddToBasket product />
+            <PageHead
+                title=field(|product| product.name.clone())
+                mark=view! { <Freshness view="products" progress=document.progress() /> }.erase()
+            />
+            <section class=text(move || format!("panel {}", flash(shown)))>
+                <p class="lead">{field(|product| product.description.clone())}</p>
+                <ProductOffer product=shown />
+                {only_if(retired, notice)}
             </section>
             <section class="panel">
                 <h2>{tu_string!(i18n, product.story)}</h2>
                 <p>{tu_string!(i18n, product.story_text)}</p>
-                <ul class="links">
-                    <li><a class="mono" href=move || format!("/streams/product-{}", sku())>{move || format!("product-{}", sku())}</a></li>
-                    <li><a class="mono" href=move || format!("/streams/inventory-{}", sku())>{move || format!("inventory-{}", sku())}</a></li>
-                </ul>
-                <p class="muted">{move || tu_string!(i18n, product.sku, sku = sku())}</p>
+                <ul class="links">{link(format!("product-{sku}"))}{link(format!("inventory-{sku}"))}</ul>
+                <p class="muted">{tu_string!(i18n, product.sku, sku = sku)}</p>
             </section>
-    }
-    .erase()
+        }
+        .erase()
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Island;
 use crate::{
     Theme,
-    components::{Icon, Picture},
+    components::{Icon, Picture, text},
     erase::{Erase, View},
     translations::i18n::{tu_string, use_i18n},
 };
@@ -46,9 +46,9 @@ impl Island for ThemeSwitch {
             next.remember();
         };
         view! {
-            <button type="button" class="button button--quiet needs-script" on:click=choose title=word>
+            <button type="button" class="button button--quiet needs-script" on:click=choose title=text(word)>
                 <Icon picture />
-                <span class="button__word">{word}</span>
+                <span class="button__word">{text(word)}</span>
             </button>
         }
         .erase()

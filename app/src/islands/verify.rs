@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Island;
 use crate::{
-    components::{Icon, Picture, explain},
+    components::{Icon, Picture, explain, text},
     erase::{Erase, View},
     translations::i18n::{tu_string, use_i18n},
 };
@@ -26,7 +26,7 @@ impl Island for Verify {
             #[cfg(not(feature = "ssr"))]
             if !running.get_untracked() {
                 running.set(true);
-                leptos::task::spawn_local(async move {
+                crate::boxed::spawn(async move {
                     let report = crate::api::verify().await;
                     let _ = found.try_set(Some(report));
                     let _ = running.try_set(false);
@@ -48,21 +48,20 @@ impl Island for Verify {
                 <button
                     class="button"
                     class:button--pending=move || running.get()
-                    aria-disabled=move || running.get().then_some("true")
+                    aria-disabled=text(move || running.get().to_string())
                 >
                     <Icon picture=Picture::Shield />
-                    {move || if running.get() { tu_string!(i18n, verify.running) } else { tu_string!(i18n, verify.action) }}
+                    {text(move || if running.get() { tu_string!(i18n, verify.running) } else { tu_string!(i18n, verify.action) })}
                 </button>
             </form>
-            <div role="status">{move || found.get().map(|found| view! { <Found found /> })}</div>
+            <div role="status">{move || found.get().map(shown)}</div>
         </section>
     }
     .erase()
     }
 }
 
-#[component]
-fn Found(found: Result<VerifyReport, Problem>) -> impl IntoView {
+fn shown(found: Result<VerifyReport, Problem>) -> View {
     let i18n = use_i18n();
     match found {
         Err(problem) => view! {

@@ -13,15 +13,13 @@ use futures::{
 };
 use gloo_net::websocket::{Message, State, futures::WebSocket};
 use gloo_timers::callback::Timeout;
-use leptos::{
-    prelude::{window, window_event_listener_untyped},
-    task::spawn_local,
-};
+use leptos::prelude::{window, window_event_listener_untyped};
 
 use super::{
     Millis,
     protocol::{Action, Link, Protocol, Seen, Target},
 };
+use crate::boxed::spawn;
 
 /// The subprotocol that names the frames.
 const SUBPROTOCOL: &str = "foldline.v1";
@@ -119,7 +117,7 @@ impl Socket {
             Action::Open(connection) => {
                 let (outgoing, frames) = mpsc::unbounded();
                 self.0.borrow_mut().outgoing = Some(outgoing);
-                spawn_local(run(self.clone(), connection, frames));
+                spawn(run(self.clone(), connection, frames));
             }
             // The task that holds the connection ends when nobody can send to it, and its end closes it.
             Action::Close => self.0.borrow_mut().outgoing = None,

@@ -34,7 +34,7 @@ pub fn provide_live(connects: bool) {
     if connects {
         let socket = socket.clone();
         // When the islands have hydrated: connecting changes what they show.
-        Effect::new(move || socket.start());
+        crate::boxed::effect(move || socket.start());
     }
     let socket = StoredValue::new_local(socket);
     provide_context(Live { link, socket });
@@ -102,6 +102,17 @@ impl<D: 'static> LiveListing<D> {
             #[cfg(not(feature = "ssr"))]
             query: StoredValue::new(query),
             loading_more: RwSignal::new(false),
+            document: PhantomData,
+        }
+    }
+
+    /// The same listing, for those who do not read its documents.
+    pub fn untyped(self) -> LiveListing<Value> {
+        LiveListing {
+            fold: self.fold,
+            #[cfg(not(feature = "ssr"))]
+            query: self.query,
+            loading_more: self.loading_more,
             document: PhantomData,
         }
     }

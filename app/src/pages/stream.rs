@@ -40,15 +40,17 @@ pub(crate) fn StreamPage() -> impl IntoView {
 #[component]
 fn Stream(events: EventPage, name: String) -> impl IntoView {
     let i18n = use_i18n();
+    let again = view! {
+        <a class="button" href="">
+            <Icon picture=Picture::Reconnect />
+            {tu_string!(i18n, stream.again)}
+        </a>
+    }
+    .erase();
     view! {
         <Title text=name.clone() />
         <BackLink href="/streams" text=tu_string!(i18n, streams.title) />
-        <PageHead title=name.clone()>
-            <a class="button" href="">
-                <Icon picture=Picture::Reconnect />
-                {tu_string!(i18n, stream.again)}
-            </a>
-        </PageHead>
+        <PageHead title=name.clone() mark=again />
         <Events events name />
     }
     .erase()

@@ -65,9 +65,8 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
             <EmptyState
                 title=tu_string!(i18n, streams.empty_title)
                 text=tu_string!(i18n, streams.empty)
-            >
-                <a class="button" href="/streams">{tu_string!(i18n, streams.all)}</a>
-            </EmptyState>
+                action=view! { <a class="button" href="/streams">{tu_string!(i18n, streams.all)}</a> }.erase()
+            />
         }
         .erase();
     }

@@ -5,7 +5,7 @@ use domain::wire::Problem;
 use leptos::prelude::*;
 
 use crate::{
-    components::{ProblemSummary, explain},
+    components::{ProblemSummary, explain, text},
     erase::Erase,
     translations::i18n::{tu_string, use_i18n},
 };
@@ -58,9 +58,9 @@ pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl Into
             <button
                 class="button button--primary"
                 class:button--pending=move || sending.get()
-                aria-disabled=move || sending.get().then_some("true")
+                aria-disabled=text(move || sending.get().to_string())
             >
-                {move || if sending.get() { tu_string!(i18n, basket.sending) } else { tu_string!(i18n, basket.place_order) }}
+                {text(move || if sending.get() { tu_string!(i18n, basket.sending) } else { tu_string!(i18n, basket.place_order) })}
             </button>
         </form>
     }
@@ -85,10 +85,9 @@ fn placing(
     violations: RwSignal<Vec<(String, String)>>,
 ) -> impl Fn() + Copy + Send + Sync + 'static {
     use domain::{aggregate::order::PlaceOrder, wire::CommandRequest};
-    use leptos::task::spawn_local;
     use uuid::Uuid;
 
-    use crate::{api, basket::use_basket, id::new_id};
+    use crate::{api, basket::use_basket, boxed::spawn, id::new_id};
 
     let basket = use_basket();
     let written = use_context::<api::Written>();
@@ -121,7 +120,7 @@ fn placing(
         sending.set(true);
         problem.set(None);
         violations.set(Vec::new());
-        spawn_local(async move {
+        spawn(async move {
             match api::send(command, key).await {
                 Ok(answer) => {
                     if let Some(written) = written {

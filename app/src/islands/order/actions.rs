@@ -8,14 +8,15 @@ use domain::{
 use leptos::{html, prelude::*};
 
 use crate::{
-    components::{ProblemSummary, explain},
+    boxed::effect,
+    components::{ProblemSummary, either, explain, text},
     erase::Erase,
     translations::i18n::{tu_string, use_i18n},
 };
 
 /// Cancelling.
 #[component]
-pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
+pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView {
     let i18n = use_i18n();
     let open = RwSignal::new(false);
     let reason = RwSignal::new(String::new());
@@ -24,16 +25,15 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
     let message = Signal::derive(move || problem.with(|problem| problem.as_ref().map(explain)));
     let field_error = move || {
         problem.with(|problem| {
-            let violation = problem
-                .as_ref()?
-                .violations
-                .iter()
-                .find(|violation| violation.field == "data.reason")?;
-            Some(violation.message.clone())
+            let violations = problem.iter().flat_map(|problem| &problem.violations);
+            let of_reason = violations.filter(|violation| violation.field == "data.reason");
+            of_reason
+                .map(|violation| violation.message.clone())
+                .collect::<String>()
         })
     };
     let field = NodeRef::<html::Textarea>::new();
-    Effect::new(move || {
+    effect(move || {
         if open.get()
             && let Some(field) = field.get()
         {
@@ -44,64 +44,71 @@ pub(super) fn Actions(id: String, status: Memo<OrderStatus>) -> impl IntoView {
     let cancel = cancelling(id, reason, sending, problem, open);
     let short =
         move || id.with_value(|id| format!("…{}", id.get(id.len().saturating_sub(8)..).unwrap_or(id)));
+    let button = move || {
+        view! {
+            <button type="button" class="button" on:click=move |_| open.set(true)>{tu_string!(i18n, order.cancel)}</button>
+        }
+        .erase()
+    };
+    let form = move || {
+        view! {
+            <form
+                class="form"
+                on:submit=move |event| {
+                    event.prevent_default();
+                    cancel();
+                }
+            >
+                <p>{tu_string!(i18n, order.cancel_question)}" "<code>{short()}</code></p>
+                <div class="field">
+                    <label for="cancel-reason">{tu_string!(i18n, order.reason)}</label>
+                    <textarea
+                        id="cancel-reason"
+                        rows="3"
+                        maxlength=MAX_REASON
+                        required
+                        node_ref=field
+                        aria-describedby="cancel-error cancel-help"
+                        aria-invalid=text(move || (!field_error().is_empty()).to_string())
+                        on:input=move |event| reason.set(event_target_value(&event))
+                    ></textarea>
+                    <p class="field__error" id="cancel-error">{text(field_error)}</p>
+                    <p class="field__help" id="cancel-help">{tu_string!(i18n, order.reason_help)}</p>
+                </div>
+                <p class="buttons">
+                    <button
+                        class="button button--danger"
+                        class:button--pending=move || sending.get()
+                        aria-disabled=text(move || sending.get().to_string())
+                    >
+                        {text(move || {
+                            if sending.get() {
+                                tu_string!(i18n, basket.sending)
+                            } else {
+                                tu_string!(i18n, order.cancel_confirm)
+                            }
+                        })}
+                    </button>
+                    <button type="button" class="button button--quiet" on:click=move |_| open.set(false)>
+                        {tu_string!(i18n, order.keep)}
+                    </button>
+                </p>
+            </form>
+        }
+        .erase()
+    };
+    let possible = move || {
+        view! {
+            <ProblemSummary message />
+            {either(move || open.get(), form, button)}
+        }
+        .erase()
+    };
+    let impossible = move || view! { <p class="muted">{tu_string!(i18n, order.no_cancel)}</p> }.erase();
     view! {
         <section class="panel needs-script">
             <h2>{tu_string!(i18n, order.actions)}</h2>
-            <Show
-                when=move || status.get().can_be_cancelled()
-                fallback=move || view! { <p class="muted">{tu_string!(i18n, order.no_cancel)}</p> }
-            >
-                <ProblemSummary message />
-                <Show
-                    when=move || open.get()
-                    fallback=move || view! {
-                        <button type="button" class="button" on:click=move |_| open.set(true)>{tu_string!(i18n, order.cancel)}</button>
-                    }
-                >
-                    <form
-                        class="form"
-                        on:submit=move |event| {
-                            event.prevent_default();
-                            cancel();
-                        }
-                    >
-                        <p>{tu_string!(i18n, order.cancel_question)}" "<code>{short}</code></p>
-                        <div class="field">
-                            <label for="cancel-reason">{tu_string!(i18n, order.reason)}</label>
-                            <textarea
-                                id="cancel-reason"
-                                rows="3"
-                                maxlength=MAX_REASON
-                                required
-                                node_ref=field
-                                aria-describedby="cancel-error cancel-help"
-                                aria-invalid=move || field_error().map(|_| "true")
-                                on:input=move |event| reason.set(event_target_value(&event))
-                            ></textarea>
-                            <p class="field__error" id="cancel-error">{field_error}</p>
-                            <p class="field__help" id="cancel-help">{tu_string!(i18n, order.reason_help)}</p>
-                        </div>
-                        <p class="buttons">
-                            <button
-                                class="button button--danger"
-                                class:button--pending=move || sending.get()
-                                aria-disabled=move || sending.get().then_some("true")
-                            >
-                                {move || {
-                                    if sending.get() {
-                                        tu_string!(i18n, basket.sending)
-                                    } else {
-                                        tu_string!(i18n, order.cancel_confirm)
-                                    }
-                                }}
-                            </button>
-                            <button type="button" class="button button--quiet" on:click=move |_| open.set(false)>
-                                {tu_string!(i18n, order.keep)}
-                            </button>
-                        </p>
-                    </form>
-                </Show>
-            </Show>
+            {either(move || status.get().can_be_cancelled(), possible, impossible)}
         </section>
     }
     .erase()
@@ -127,9 +134,8 @@ fn cancelling(
     open: RwSignal<bool>,
 ) -> impl Fn() + Copy + Send + Sync + 'static {
     use domain::wire::{CommandRequest, ExpectedVersion};
-    use leptos::task::spawn_local;
 
-    use crate::{api, id::new_id};
+    use crate::{api, boxed::spawn, id::new_id};
 
     let written = use_context::<api::Written>();
     // A reason and the key it was sent with, as long as its answer is not known.
@@ -153,7 +159,7 @@ fn cancelling(
         };
         sending.set(true);
         problem.set(None);
-        spawn_local(async move {
+        spawn(async move {
             match api::send(command, key).await {
                 Ok(answer) => {
                     if let Some(written) = written {

@@ -4,12 +4,13 @@
 use std::rc::Rc;
 
 use domain::wire::ServerFrame;
-use leptos::{prelude::*, task::spawn_local};
+use leptos::prelude::*;
 
 use super::Live;
 use crate::{
     api,
     backend::ListingQuery,
+    boxed::{effect, spawn},
     live::{
         document::DocumentFold,
         listing::ListingFold,
@@ -30,7 +31,7 @@ fn keep(
     lost: impl Fn() + 'static,
 ) {
     let Some(live) = use_context::<Live>() else { return };
-    Effect::new(move || {
+    effect(move || {
         if live.link.get() != Link::Live {
             lost();
         }
@@ -78,7 +79,7 @@ pub(super) fn more(fold: RwSignal<ListingFold>, query: StoredValue<ListingQuery>
     }
     loading.set(true);
     let query = query.get_value();
-    spawn_local(async move {
+    spawn(async move {
         for _ in 0..TRIES {
             let cursor = fold.with_untracked(|fold| fold.next().map(str::to_owned));
             let page = api::listing(ListingQuery {

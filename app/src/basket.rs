@@ -136,16 +136,17 @@ pub mod kept {
         let mut is_loaded = false;
         effect(move || {
             // The first run reads: the server has rendered an empty basket, and hydration must find the same.
-            if !std::mem::replace(&mut is_loaded, true) {
+            if is_loaded {
+                let now = basket.get();
+                if now != load(&stored) {
+                    store(&stored, &now);
+                }
+            } else {
+                is_loaded = true;
                 let kept = load(&stored);
                 basket.track();
                 if kept != basket.get_untracked() {
                     basket.set(kept);
-                }
-            } else {
-                let now = basket.get();
-                if now != load(&stored) {
-                    store(&stored, &now);
                 }
             }
         });

@@ -5,21 +5,17 @@ mod top_bar;
 
 use leptos::prelude::*;
 
-use crate::{
-    api::use_session,
-    erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
-};
+use crate::{api::use_session, erase::Erase, language::language, translations::i18n::td_string};
 use rail::Rail;
 use top_bar::TopBar;
 
 /// The frame. Its children are the page.
 #[component]
 pub fn Frame(children: Children) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let inside = use_session().is_some();
     view! {
-        <a class="skip" href="#content">{tu_string!(i18n, layout.skip)}</a>
+        <a class="skip" href="#content">{td_string!(locale, layout.skip)}</a>
         <TopBar />
         <div class="frame" class:frame--inside=inside>
             {inside.then(|| view! { <Rail /> })}

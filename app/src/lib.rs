@@ -19,6 +19,7 @@ mod format;
 mod id;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod islands;
+mod language;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod layout;
@@ -49,9 +50,6 @@ mod translations {
 #[cfg(all(test, target_arch = "wasm32"))]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
-use leptos::prelude::provide_context;
-use leptos_i18n::context::{I18nContextOptions, UseLocalesOptions, init_i18n_context_with_options};
-
 pub use api::{WRITTEN_COOKIE, written_in};
 #[cfg(not(feature = "ssr"))]
 pub use islands::hydrate;
@@ -61,17 +59,6 @@ pub use routes::App;
 pub use shell::shell;
 pub use shell::{AssetNames, StatusSetter};
 pub use theme::{COOKIE as THEME_COOKIE, Theme};
-use translations::i18n::Locale;
 
 /// Where the page's body names its workspace, for the islands.
 const WORKSPACE_ATTRIBUTE: &str = "data-workspace";
-
-/// The page's language. There is one so far; the server will choose among several by cookie and header, and the browser
-/// takes what the page was rendered in.
-fn provide_translations() {
-    let locales = UseLocalesOptions::default().ssr_lang_header_getter(|| None);
-    let options = I18nContextOptions::<Locale>::default()
-        .enable_cookie(false)
-        .ssr_lang_header_getter(locales);
-    provide_context(init_i18n_context_with_options(options));
-}

@@ -15,14 +15,12 @@ use crate::{
         BasketPage, JoinPage, LandingPage, NotFoundPage, OrderPage, OrdersPage, ProductPage, ShopPage,
         StreamPage, StreamsPage,
     },
-    provide_translations,
 };
 
 /// The application: which path is which page.
 #[component]
 pub fn App() -> impl IntoView {
     provide_meta_context();
-    provide_translations();
     provide_context(api::Session(api::session()));
     view! {
         <Router>

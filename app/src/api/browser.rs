@@ -21,7 +21,7 @@ use crate::{backend::ListingQuery, live::store::typed};
 const PATIENCE_MS: u32 = 2_000;
 
 /// A page of a listing.
-pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Result<ListingAnswer, Problem>> {
+pub(crate) fn listing(query: &ListingQuery) -> impl Future<Output = Result<ListingAnswer, Problem>> {
     let ListingQuery {
         view,
         listing,
@@ -29,7 +29,7 @@ pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Result<Listin
         order,
         limit,
         cursor,
-    } = &query;
+    } = query;
     let order = match order {
         Order::Asc => "asc",
         Order::Desc => "desc",

@@ -8,8 +8,9 @@ use super::{Icon, Picture, text};
 use crate::{
     api::Written,
     erase::Erase,
+    language::language,
     live::{progress::Progress, protocol::Link, store::use_link},
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 /// What there is to say in one word.
@@ -28,7 +29,7 @@ enum State {
 /// The mark of a view. `view` is its name.
 #[component]
 pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progress>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let link = use_link();
     let written = use_context::<Written>();
     // What this tab has written is known to be stored, whatever the view says.
@@ -54,30 +55,30 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
         State::Behind | State::Still => Picture::Clock,
     });
     let word = move || match (state.get(), milliseconds.get()) {
-        (State::Live, _) => tu_string!(i18n, freshness.live).to_owned(),
-        (State::Still, _) => tu_string!(i18n, freshness.as_of).to_owned(),
-        (State::Unknown, _) => tu_string!(i18n, freshness.unknown).to_owned(),
-        (State::Behind, Some(ms)) => tu_string!(i18n, freshness.behind_ms, count = behind.get(), ms = ms),
-        (State::Behind, None) => tu_string!(i18n, freshness.behind, count = behind.get()),
+        (State::Live, _) => td_string!(locale, freshness.live).to_owned(),
+        (State::Still, _) => td_string!(locale, freshness.as_of).to_owned(),
+        (State::Unknown, _) => td_string!(locale, freshness.unknown).to_owned(),
+        (State::Behind, Some(ms)) => td_string!(locale, freshness.behind_ms, count = behind.get(), ms = ms),
+        (State::Behind, None) => td_string!(locale, freshness.behind, count = behind.get()),
     };
     let why = move || match state.get() {
-        State::Live => tu_string!(i18n, freshness.why_live),
-        State::Still => tu_string!(i18n, freshness.why_still),
-        State::Behind => tu_string!(i18n, freshness.why_behind),
-        State::Unknown => tu_string!(i18n, freshness.why_unknown),
+        State::Live => td_string!(locale, freshness.why_live),
+        State::Still => td_string!(locale, freshness.why_still),
+        State::Behind => td_string!(locale, freshness.why_behind),
+        State::Unknown => td_string!(locale, freshness.why_unknown),
     };
     let lane = move || {
         let token: ConsistencyToken = as_of().parse().unwrap_or_default();
         let partitions: Vec<_> = token.iter().map(|(partition, _)| partition.to_string()).collect();
-        tu_string!(
-            i18n,
+        td_string!(
+            locale,
             freshness.lane_is,
             view = view,
             partitions = partitions.join(", ")
         )
     };
     let since = move || match milliseconds.get() {
-        Some(ms) => tu_string!(i18n, freshness.since_ms, ms = ms),
+        Some(ms) => td_string!(locale, freshness.since_ms, ms = ms),
         None => "–".to_owned(),
     };
     let name = move || match state.get() {
@@ -94,11 +95,11 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
                 <code class="freshness__token">{text(as_of)}</code>
             </summary>
             <dl class="facts">
-                <div><dt>{tu_string!(i18n, freshness.lane)}</dt><dd>{text(lane)}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.position)}</dt><dd class="mono">{text(as_of)}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.not_folded)}</dt><dd class="mono">{text(move || behind.get().to_string())}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.why)}</dt><dd>{text(why)}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.since)}</dt><dd>{text(since)}</dd></div>
+                <div><dt>{td_string!(locale, freshness.lane)}</dt><dd>{text(lane)}</dd></div>
+                <div><dt>{td_string!(locale, freshness.position)}</dt><dd class="mono">{text(as_of)}</dd></div>
+                <div><dt>{td_string!(locale, freshness.not_folded)}</dt><dd class="mono">{text(move || behind.get().to_string())}</dd></div>
+                <div><dt>{td_string!(locale, freshness.why)}</dt><dd>{text(why)}</dd></div>
+                <div><dt>{td_string!(locale, freshness.since)}</dt><dd>{text(since)}</dd></div>
             </dl>
         </details>
     }

@@ -4,16 +4,12 @@ use leptos::prelude::*;
 use serde_json::Value;
 
 use super::only_if;
-use crate::{
-    erase::Erase,
-    live::store::LiveListing,
-    translations::i18n::{tu_string, use_i18n},
-};
+use crate::{erase::Erase, language::language, live::store::LiveListing, translations::i18n::td_string};
 
 /// Fetches the next page, where there is one.
 #[component]
 pub(crate) fn MoreRows(listing: LiveListing<Value>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let button = move || {
         view! {
             <p class="more">
@@ -23,7 +19,7 @@ pub(crate) fn MoreRows(listing: LiveListing<Value>) -> impl IntoView {
                     on:click=move |_| listing.more()
                     disabled=move || listing.is_loading_more()
                 >
-                    {tu_string!(i18n, orders.more)}
+                    {td_string!(locale, orders.more)}
                 </button>
             </p>
         }

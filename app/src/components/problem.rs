@@ -4,20 +4,16 @@ use domain::wire::Problem;
 use leptos::{html, prelude::*};
 
 use super::{Icon, Picture, only_if, text};
-use crate::{
-    boxed::effect,
-    erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
-};
+use crate::{boxed::effect, erase::Erase, language::language, translations::i18n::td_string};
 
 /// One sentence about a problem: ours where the server could not be asked, and its own else.
 pub(crate) fn explain(problem: &Problem) -> String {
-    let i18n = use_i18n();
+    let locale = language();
     match problem.status {
-        0 => tu_string!(i18n, problem.unreachable).to_owned(),
-        401 => tu_string!(i18n, problem.session_over).to_owned(),
-        403 => tu_string!(i18n, problem.forbidden).to_owned(),
-        429 => tu_string!(i18n, problem.too_many).to_owned(),
+        0 => td_string!(locale, problem.unreachable).to_owned(),
+        401 => td_string!(locale, problem.session_over).to_owned(),
+        403 => td_string!(locale, problem.forbidden).to_owned(),
+        429 => td_string!(locale, problem.too_many).to_owned(),
         _ if problem.detail.is_empty() => problem.title.clone(),
         _ => problem.detail.clone(),
     }
@@ -26,7 +22,7 @@ pub(crate) fn explain(problem: &Problem) -> String {
 /// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.
 #[component]
 pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let node = NodeRef::<html::Div>::new();
     effect(move || {
         if message.with(Option::is_some)
@@ -40,7 +36,7 @@ pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> i
             <div class="notice notice--danger" role="alert" tabindex="-1" node_ref=node>
                 <Icon picture=Picture::Alert />
                 <div>
-                    <h2>{tu_string!(i18n, problem.refused)}</h2>
+                    <h2>{td_string!(locale, problem.refused)}</h2>
                     <p>{text(move || message.get().unwrap_or_default())}</p>
                 </div>
             </div>

@@ -5,10 +5,7 @@ use leptos::prelude::*;
 
 use super::{Icon, Picture, Price, text};
 use crate::{
-    basket::use_basket,
-    erase::Erase,
-    live::store::Shown,
-    translations::i18n::{tu_string, use_i18n},
+    basket::use_basket, erase::Erase, language::language, live::store::Shown, translations::i18n::td_string,
 };
 
 /// From so many on, it is not said how many are left.
@@ -19,17 +16,17 @@ const FEW: u32 = 5;
 /// How many are left.
 #[component]
 pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let level = move || match available.get() {
         0 => "none",
         1..=FEW => "few",
         _ => "many",
     };
     let words = move || match available.get() {
-        0 => tu_string!(i18n, stock.none).to_owned(),
-        few @ 1..=FEW => tu_string!(i18n, stock.few, count = few),
-        many if many < PLENTY => tu_string!(i18n, stock.some, count = many),
-        _ => tu_string!(i18n, stock.plenty).to_owned(),
+        0 => td_string!(locale, stock.none).to_owned(),
+        few @ 1..=FEW => td_string!(locale, stock.few, count = few),
+        many if many < PLENTY => td_string!(locale, stock.some, count = many),
+        _ => td_string!(locale, stock.plenty).to_owned(),
     };
     view! {
         <span class="stock" data-level=text(level)>{text(words)}</span>
@@ -40,7 +37,7 @@ pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
 /// What a product costs, how many are left, and the button that puts one into the basket.
 #[component]
 pub(crate) fn ProductOffer(product: Memo<Shown<ProductDocument>>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let basket = use_basket();
     let of = move |read: fn(&ProductDocument) -> String| {
         product.with(|product| {
@@ -66,7 +63,7 @@ pub(crate) fn ProductOffer(product: Memo<Shown<ProductDocument>>) -> impl IntoVi
     let sku = move || of(|product| product.sku.clone());
     let inside = move || match basket.read().quantity(&sku()) {
         0 => String::new(),
-        count => tu_string!(i18n, product.inside, count = count),
+        count => td_string!(locale, product.inside, count = count),
     };
     view! {
         <p class="product__facts">
@@ -83,7 +80,7 @@ pub(crate) fn ProductOffer(product: Memo<Shown<ProductDocument>>) -> impl IntoVi
                 }
             >
                 <Icon picture=Picture::Basket />
-                {tu_string!(i18n, product.add)}
+                {td_string!(locale, product.add)}
                 <span class="hidden">{text(move || of(|product| product.name.clone()))}</span>
             </button>
             <span class="add__inside" role="status">{text(inside)}</span>

@@ -11,8 +11,9 @@ use crate::{
     components::{EmptyState, Freshness, PageHead, Price, Stock, either, for_each, text},
     erase::{Erase, View},
     format::use_alive,
+    language::language,
     live::store::{Listed, LiveListing, Shown},
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 mod checkout;
@@ -30,7 +31,7 @@ impl Island for BasketContents {
     const NAME: &'static str = "basket";
 
     fn view(self) -> View {
-        let i18n = use_i18n();
+        let locale = language();
         let listing = LiveListing::<ProductDocument>::new(self.listed);
         let alive = use_alive();
         let basket = use_basket();
@@ -41,10 +42,10 @@ impl Island for BasketContents {
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=tu_string!(i18n, basket.empty_title)
-                    text=tu_string!(i18n, basket.empty)
+                    title=td_string!(locale, basket.empty_title)
+                    text=td_string!(locale, basket.empty)
                     action=view! {
-                        <a class="button button--primary" href="/shop">{tu_string!(i18n, orders.empty_action)}</a>
+                        <a class="button button--primary" href="/shop">{td_string!(locale, orders.empty_action)}</a>
                     }.erase()
                 />
             }
@@ -55,16 +56,16 @@ impl Island for BasketContents {
                 <table class="table">
                     <thead>
                         <tr>
-                            <th scope="col">{tu_string!(i18n, basket.product)}</th>
-                            <th scope="col" class="figure">{tu_string!(i18n, basket.price)}</th>
-                            <th scope="col">{tu_string!(i18n, basket.quantity)}</th>
-                            <th scope="col" class="figure">{tu_string!(i18n, basket.sum)}</th>
+                            <th scope="col">{td_string!(locale, basket.product)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, basket.price)}</th>
+                            <th scope="col">{td_string!(locale, basket.quantity)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, basket.sum)}</th>
                         </tr>
                     </thead>
                     <tbody>{for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), violations))}</tbody>
                     <tfoot>
                         <tr>
-                            <th scope="row" colspan="3">{tu_string!(i18n, basket.total)}</th>
+                            <th scope="row" colspan="3">{td_string!(locale, basket.total)}</th>
                             <td class="figure total"><Price amount=sum /></td>
                         </tr>
                     </tfoot>
@@ -77,10 +78,10 @@ impl Island for BasketContents {
         let skeleton = || view! { <div class="skeleton skeleton--table needs-script"></div> }.erase();
         view! {
             <PageHead
-                title=tu_string!(i18n, basket.title)
+                title=td_string!(locale, basket.title)
                 mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
             />
-            <p class="notice needs-no-script">{tu_string!(i18n, basket.needs_script)}</p>
+            <p class="notice needs-no-script">{td_string!(locale, basket.needs_script)}</p>
             {either(move || alive.get(), contents, skeleton)}
         }
         .erase()
@@ -110,7 +111,7 @@ fn line(
     product: Memo<Shown<ProductDocument>>,
     violations: RwSignal<Vec<(String, String)>>,
 ) -> View {
-    let i18n = use_i18n();
+    let locale = language();
     let basket = use_basket();
     let href = format!("/shop/{sku}");
     let error_id = format!("error-{sku}");
@@ -147,8 +148,8 @@ fn line(
                 <Stock available />
                 <p class="field__error" id=error_id.clone()>{text(error)}</p>
             </th>
-            <td class="figure" data-label=tu_string!(i18n, basket.price)><Price amount=Signal::derive(price) /></td>
-            <td data-label=tu_string!(i18n, basket.quantity)>
+            <td class="figure" data-label=td_string!(locale, basket.price)><Price amount=Signal::derive(price) /></td>
+            <td data-label=td_string!(locale, basket.quantity)>
                 <span class="quantity">
                     <input
                         type="number"
@@ -156,7 +157,7 @@ fn line(
                         max="999"
                         inputmode="numeric"
                         prop:value=text(move || quantity().to_string())
-                        aria-label=text(move || format!("{}: {}", tu_string!(i18n, basket.quantity), name.get()))
+                        aria-label=text(move || format!("{}: {}", td_string!(locale, basket.quantity), name.get()))
                         aria-invalid=text(move || (!error().is_empty()).to_string())
                         aria-describedby=error_id
                         on:change=move |event| {
@@ -167,12 +168,12 @@ fn line(
                         }
                     />
                     <button type="button" class="button button--quiet" on:click=move |_| set(0)>
-                        {tu_string!(i18n, basket.remove)}
+                        {td_string!(locale, basket.remove)}
                         <span class="hidden">{name}</span>
                     </button>
                 </span>
             </td>
-            <td class="figure" data-label=tu_string!(i18n, basket.sum)><Price amount=sum /></td>
+            <td class="figure" data-label=td_string!(locale, basket.sum)><Price amount=sum /></td>
         </tr>
     }
     .erase()

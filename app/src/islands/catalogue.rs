@@ -8,8 +8,9 @@ use super::Island;
 use crate::{
     components::{EmptyState, Freshness, MoreRows, PageHead, ProductOffer, either, flash, for_each, text},
     erase::{Erase, View},
+    language::language,
     live::store::{Listed, LiveListing, Shown},
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 /// The catalogue.
@@ -25,20 +26,20 @@ impl Island for Catalogue {
     const NAME: &'static str = "catalogue";
 
     fn view(self) -> View {
-        let i18n = use_i18n();
+        let locale = language();
         let Self { listed, tags } = self;
         let tag = Some(listed.query.group.clone()).filter(|tag| !tag.is_empty());
         let empty_text = match tag {
-            Some(_) => tu_string!(i18n, shop.empty_tag),
-            None => tu_string!(i18n, shop.empty),
+            Some(_) => td_string!(locale, shop.empty_tag),
+            None => td_string!(locale, shop.empty),
         };
         let listing = LiveListing::<ProductDocument>::new(listed);
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=tu_string!(i18n, shop.empty_title)
+                    title=td_string!(locale, shop.empty_title)
                     text=empty_text
-                    action=view! { <a class="button" href="/shop">{tu_string!(i18n, shop.all_tags)}</a> }.erase()
+                    action=view! { <a class="button" href="/shop">{td_string!(locale, shop.all_tags)}</a> }.erase()
                 />
             }
             .erase()
@@ -53,7 +54,7 @@ impl Island for Catalogue {
         };
         view! {
             <PageHead
-                title=tu_string!(i18n, shop.title)
+                title=td_string!(locale, shop.title)
                 mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
             />
             <Tags tags tag />
@@ -67,7 +68,7 @@ impl Island for Catalogue {
 /// The tags, as links.
 #[component]
 fn Tags(tags: Vec<String>, tag: Option<String>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let link = move |href: String, name: String, chosen: bool| {
         view! { <li><a class="tag" href=href aria-current=chosen.then_some("true")>{name}</a></li> }.erase()
     };
@@ -75,7 +76,7 @@ fn Tags(tags: Vec<String>, tag: Option<String>) -> impl IntoView {
     if !tags.is_empty() {
         links.push(link(
             "/shop".to_owned(),
-            tu_string!(i18n, shop.all_tags).to_owned(),
+            td_string!(locale, shop.all_tags).to_owned(),
             tag.is_none(),
         ));
     }
@@ -83,7 +84,7 @@ fn Tags(tags: Vec<String>, tag: Option<String>) -> impl IntoView {
         let chosen = tag.as_ref() == Some(&name);
         link(format!("/shop?tag={name}"), name, chosen)
     }));
-    view! { <nav class="tags" aria-label=tu_string!(i18n, shop.tags)><ul>{links}</ul></nav> }.erase()
+    view! { <nav class="tags" aria-label=td_string!(locale, shop.tags)><ul>{links}</ul></nav> }.erase()
 }
 
 fn card(sku: &str, product: Memo<Shown<ProductDocument>>) -> View {

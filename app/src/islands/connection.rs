@@ -5,10 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Island;
 use crate::{
-    components::{Icon, Picture, text},
+    components::{Icon, Picture, only_if, text},
     erase::{Erase, View},
-    live::{protocol::Link, store::use_link},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    live::{
+        protocol::Link,
+        store::{use_held, use_link},
+    },
+    translations::i18n::td_string,
 };
 
 /// The badge of the connection.
@@ -19,7 +23,7 @@ impl Island for ConnectionBadge {
     const NAME: &'static str = "connection";
 
     fn view(self) -> View {
-        let i18n = use_i18n();
+        let locale = language();
         let link = use_link();
         let state = move || match link.get() {
             Link::Idle => "idle",
@@ -34,16 +38,21 @@ impl Island for ConnectionBadge {
             Link::Offline => Picture::Offline,
         });
         let word = move || match link.get() {
-            Link::Idle => tu_string!(i18n, connection.idle),
-            Link::Connecting => tu_string!(i18n, connection.connecting),
-            Link::Live => tu_string!(i18n, connection.live),
-            Link::Reconnecting(_) => tu_string!(i18n, connection.reconnecting),
-            Link::Offline => tu_string!(i18n, connection.offline),
+            Link::Idle => td_string!(locale, connection.idle),
+            Link::Connecting => td_string!(locale, connection.connecting),
+            Link::Live => td_string!(locale, connection.live),
+            Link::Reconnecting(_) => td_string!(locale, connection.reconnecting),
+            Link::Offline => td_string!(locale, connection.offline),
+        };
+        let is_held = use_held();
+        let held = move || {
+            view! { <span class="connection__held">{td_string!(locale, connection.held)}</span> }.erase()
         };
         view! {
             <span class="connection" role="status" data-state=text(state)>
                 <Icon picture />
                 <span class="connection__word">{text(word)}</span>
+            {only_if(move || is_held.get(), held)}
             </span>
         }
         .erase()

@@ -7,7 +7,8 @@ use super::Island;
 use crate::{
     components::{Icon, Picture, text},
     erase::{Erase, View},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The button.
@@ -31,7 +32,7 @@ impl Island for CopyButton {
 /// Copies `content`. Its label names what is copied.
 #[component]
 pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let name = label.clone();
     let copied = RwSignal::new(false);
     let picture = Signal::derive(move || {
@@ -65,7 +66,7 @@ pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
             <Icon picture />
             <span class="hidden">{name}</span>
         </button>
-        <span class="hidden" role="status">{text(move || if copied.get() { tu_string!(i18n, layout.copied) } else { "" })}</span>
+        <span class="hidden" role="status">{text(move || if copied.get() { td_string!(locale, layout.copied) } else { "" })}</span>
     }
     .erase()
 }

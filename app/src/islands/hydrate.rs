@@ -20,14 +20,12 @@ use crate::{
     erase::View,
     format,
     live::{self, store::typed},
-    provide_translations,
 };
 
 /// Hydrates every island of the page.
 pub fn hydrate() {
     hydrate_islands();
     let workspace = workspace();
-    provide_translations();
     let alive = format::provide_alive();
     live::store::provide_live(workspace.is_some());
     basket::provide_basket(workspace);

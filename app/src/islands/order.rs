@@ -1,6 +1,10 @@
 //! One order: where it stands, what was ordered, how it came to that, and what can be done with it.
 
-use domain::view::orders::{HistoryEntry, OrderDocument};
+use domain::{
+    aggregate::order::OrderLine,
+    money::Money,
+    view::orders::{HistoryEntry, OrderDocument},
+};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -8,8 +12,9 @@ use super::{Island, copy::Copy};
 use crate::{
     components::{Freshness, Id, PageHead, Price, StatusBadge, When, either, flash, for_each, only_if, text},
     erase::{Erase, View},
+    language::language,
     live::store::{Found, LiveDocument, Shown},
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 mod actions;
@@ -40,22 +45,22 @@ impl Island for OrderStory {
 
 /// The order has been written, and the view has not folded it yet.
 fn coming(document: LiveDocument<OrderDocument>, id: &str) -> View {
-    let i18n = use_i18n();
+    let locale = language();
     view! {
         <PageHead
-            title=tu_string!(i18n, order.title)
+            title=td_string!(locale, order.title)
             mark=view! { <Freshness view="orders" progress=document.progress() /> }.erase()
         />
         <section class="panel panel--pending" role="status">
             <p><Id id=id.to_owned() /></p>
-            <p>{tu_string!(i18n, order.coming)}</p>
+            <p>{td_string!(locale, order.coming)}</p>
         </section>
     }
     .erase()
 }
 
 fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument>>) -> View {
-    let i18n = use_i18n();
+    let locale = language();
     // What of an order never changes is read once; the rest is followed.
     let Some((first, _)) = shown.get_untracked() else {
         return ().erase();
@@ -72,13 +77,8 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
                 .unwrap_or_default()
         })
     };
-    let why =
-        move || view! { <div><dt>{tu_string!(i18n, order.reason)}</dt><dd>{text(reason)}</dd></div> }.erase();
-    let history = move |read: &dyn Fn(&HistoryEntry) -> Option<View>| {
-        shown.with(|shown| {
-            let entries = shown.iter().flat_map(|(order, _)| &order.history);
-            entries.filter_map(read).next().unwrap_or_else(|| ().erase())
-        })
+    let why = move || {
+        view! { <div><dt>{td_string!(locale, order.reason)}</dt><dd>{text(reason)}</dd></div> }.erase()
     };
     let entry_ids = move || {
         shown.with(|shown| {
@@ -87,7 +87,11 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
         })
     };
     let entry_of = move |id: String| {
-        history(&|entry| (entry.event_id.to_string() == id).then(|| history_entry(entry.clone())))
+        shown.with(|shown| {
+            let mut entries = shown.iter().flat_map(|(order, _)| &order.history);
+            let entry = entries.find(|entry| entry.event_id.to_string() == id);
+            entry.map_or_else(|| ().erase(), |entry| history_entry(entry.clone()))
+        })
     };
     let OrderDocument {
         id,
@@ -100,40 +104,56 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
     let stream = format!("order-{id}");
     view! {
         <PageHead
-            title=tu_string!(i18n, order.title)
+            title=td_string!(locale, order.title)
             mark=view! { <Freshness view="orders" progress=document.progress() /> }.erase()
         />
         <section class=text(move || format!("panel {}", flash(shown)))>
             <dl class="facts">
                 <div>
-                    <dt>{tu_string!(i18n, orders.status)}</dt>
+                    <dt>{td_string!(locale, orders.status)}</dt>
                     <dd aria-live="polite"><StatusBadge status /></dd>
                 </div>
                 {only_if(move || !reason().is_empty(), why)}
                 <div>
-                    <dt>{tu_string!(i18n, orders.order)}</dt>
+                    <dt>{td_string!(locale, orders.order)}</dt>
                     <dd>
                         <Id id=id.clone() />
                         <Copy
                             content=id.clone()
-                            label=tu_string!(i18n, order.copy_id).to_owned()
+                            label=td_string!(locale, order.copy_id).to_owned()
                         />
                     </dd>
                 </div>
-                <div><dt>{tu_string!(i18n, orders.placed)}</dt><dd><When at=placed_at /></dd></div>
-                <div><dt>{tu_string!(i18n, orders.customer)}</dt><dd>{customer.name}</dd></div>
-                <div><dt>{tu_string!(i18n, order.stream)}</dt><dd><a class="mono" href=format!("/streams/{stream}")>{tu_string!(i18n, order.events)}</a></dd></div>
+                <div><dt>{td_string!(locale, orders.placed)}</dt><dd><When at=placed_at /></dd></div>
+                <div><dt>{td_string!(locale, orders.customer)}</dt><dd>{customer.name}</dd></div>
+                <div><dt>{td_string!(locale, order.stream)}</dt><dd><a class="mono" href=format!("/streams/{stream}")>{td_string!(locale, order.events)}</a></dd></div>
             </dl>
         </section>
+        {lines_panel(lines, total)}
+        <Actions id status />
         <section class="panel">
-            <h2>{tu_string!(i18n, order.lines)}</h2>
+            <h2>{td_string!(locale, order.history)}</h2>
+            <ol class="time-line">
+                {for_each(entry_ids, entry_of)}
+            </ol>
+        </section>
+    }
+    .erase()
+}
+
+/// What was ordered, and what it cost.
+fn lines_panel(lines: Vec<OrderLine>, total: Money) -> View {
+    let locale = language();
+    view! {
+        <section class="panel">
+            <h2>{td_string!(locale, order.lines)}</h2>
             <table class="table">
                 <thead>
                     <tr>
-                        <th scope="col">{tu_string!(i18n, basket.product)}</th>
-                        <th scope="col" class="figure">{tu_string!(i18n, basket.price)}</th>
-                        <th scope="col" class="figure">{tu_string!(i18n, basket.quantity)}</th>
-                        <th scope="col" class="figure">{tu_string!(i18n, basket.sum)}</th>
+                        <th scope="col">{td_string!(locale, basket.product)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, basket.price)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, basket.quantity)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, basket.sum)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -144,9 +164,9 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
                             view! {
                                 <tr>
                                     <th scope="row"><a href=format!("/shop/{}", line.sku)>{line.name}</a></th>
-                                    <td class="figure" data-label=tu_string!(i18n, basket.price)><Price amount=Some(line.price) /></td>
-                                    <td class="figure mono" data-label=tu_string!(i18n, basket.quantity)>{line.quantity}</td>
-                                    <td class="figure" data-label=tu_string!(i18n, basket.sum)><Price amount=sum /></td>
+                                    <td class="figure" data-label=td_string!(locale, basket.price)><Price amount=Some(line.price) /></td>
+                                    <td class="figure mono" data-label=td_string!(locale, basket.quantity)>{line.quantity}</td>
+                                    <td class="figure" data-label=td_string!(locale, basket.sum)><Price amount=sum /></td>
                                 </tr>
                             }
                         })
@@ -154,18 +174,11 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
                 </tbody>
                 <tfoot>
                     <tr>
-                        <th scope="row" colspan="3">{tu_string!(i18n, basket.total)}</th>
+                        <th scope="row" colspan="3">{td_string!(locale, basket.total)}</th>
                         <td class="figure total"><Price amount=Some(total) /></td>
                     </tr>
                 </tfoot>
             </table>
-        </section>
-        <Actions id status />
-        <section class="panel">
-            <h2>{tu_string!(i18n, order.history)}</h2>
-            <ol class="time-line">
-                {for_each(entry_ids, entry_of)}
-            </ol>
         </section>
     }
     .erase()

@@ -11,8 +11,9 @@ use crate::{
         text,
     },
     erase::{Erase, View},
+    language::language,
     live::store::{Listed, LiveListing, Shown},
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 /// The list.
@@ -26,19 +27,19 @@ impl Island for OrderList {
     const NAME: &'static str = "orders";
 
     fn view(self) -> View {
-        let i18n = use_i18n();
+        let locale = language();
         let listing = LiveListing::<OrderDocument>::new(self.listed);
         let table = move || {
             view! {
                 <table class="table">
                     <thead>
                         <tr>
-                            <th scope="col">{tu_string!(i18n, orders.order)}</th>
-                            <th scope="col">{tu_string!(i18n, orders.placed)}</th>
-                            <th scope="col">{tu_string!(i18n, orders.customer)}</th>
-                            <th scope="col" class="figure">{tu_string!(i18n, orders.items)}</th>
-                            <th scope="col" class="figure">{tu_string!(i18n, orders.total)}</th>
-                            <th scope="col">{tu_string!(i18n, orders.status)}</th>
+                            <th scope="col">{td_string!(locale, orders.order)}</th>
+                            <th scope="col">{td_string!(locale, orders.placed)}</th>
+                            <th scope="col">{td_string!(locale, orders.customer)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, orders.items)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, orders.total)}</th>
+                            <th scope="col">{td_string!(locale, orders.status)}</th>
                         </tr>
                     </thead>
                     <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.row(key.clone())))}</tbody>
@@ -49,10 +50,10 @@ impl Island for OrderList {
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=tu_string!(i18n, orders.empty_title)
-                    text=tu_string!(i18n, orders.empty)
+                    title=td_string!(locale, orders.empty_title)
+                    text=td_string!(locale, orders.empty)
                     action=view! {
-                        <a class="button button--primary" href="/shop">{tu_string!(i18n, orders.empty_action)}</a>
+                        <a class="button button--primary" href="/shop">{td_string!(locale, orders.empty_action)}</a>
                     }.erase()
                 />
             }
@@ -60,7 +61,7 @@ impl Island for OrderList {
         };
         view! {
             <PageHead
-                title=tu_string!(i18n, orders.title)
+                title=td_string!(locale, orders.title)
                 mark=view! { <Freshness view="orders" progress=listing.progress() /> }.erase()
             />
             {either(move || listing.is_empty(), nothing, table)}
@@ -71,7 +72,7 @@ impl Island for OrderList {
 }
 
 fn row(id: &str, order: Memo<Shown<OrderDocument>>) -> View {
-    let i18n = use_i18n();
+    let locale = language();
     // A row without a document is a row on its way out.
     let Some((first, _)) = order.get_untracked() else {
         return ().erase();
@@ -83,11 +84,11 @@ fn row(id: &str, order: Memo<Shown<OrderDocument>>) -> View {
     view! {
         <tr class=text(move || flash(order)) data-order=id.to_owned()>
             <th scope="row"><a class="row-link" href=format!("/orders/{id}")><Id id=id.to_owned() /></a></th>
-            <td data-label=tu_string!(i18n, orders.placed)><When at=first.placed_at /></td>
-            <td data-label=tu_string!(i18n, orders.customer)>{first.customer.name}</td>
-            <td data-label=tu_string!(i18n, orders.items) class="figure mono">{items}</td>
-            <td data-label=tu_string!(i18n, orders.total) class="figure"><Price amount=Some(first.total) /></td>
-            <td data-label=tu_string!(i18n, orders.status)><StatusBadge status /></td>
+            <td data-label=td_string!(locale, orders.placed)><When at=first.placed_at /></td>
+            <td data-label=td_string!(locale, orders.customer)>{first.customer.name}</td>
+            <td data-label=td_string!(locale, orders.items) class="figure mono">{items}</td>
+            <td data-label=td_string!(locale, orders.total) class="figure"><Price amount=Some(first.total) /></td>
+            <td data-label=td_string!(locale, orders.status)><StatusBadge status /></td>
         </tr>
     }
     .erase()

@@ -8,8 +8,9 @@ use super::Island;
 use crate::{
     components::{Freshness, PageHead, ProductOffer, flash, only_if, text},
     erase::{Erase, View},
+    language::language,
     live::store::{Found, LiveDocument},
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 /// The product.
@@ -23,7 +24,7 @@ impl Island for ProductFacts {
     const NAME: &'static str = "product";
 
     fn view(self) -> View {
-        let i18n = use_i18n();
+        let locale = language();
         let sku = self.found.key.clone();
         let document = LiveDocument::<ProductDocument>::new(self.found);
         let shown = document.shown();
@@ -38,7 +39,7 @@ impl Island for ProductFacts {
             })
         };
         let retired = move || shown.with(|shown| shown.as_ref().is_some_and(|(product, _)| product.retired));
-        let notice = move || view! { <p class="notice">{tu_string!(i18n, product.retired)}</p> }.erase();
+        let notice = move || view! { <p class="notice">{td_string!(locale, product.retired)}</p> }.erase();
         let link = |stream: String| {
             let href = format!("/streams/{stream}");
             view! { <li><a class="mono" href=href>{stream}</a></li> }.erase()
@@ -54,10 +55,10 @@ impl Island for ProductFacts {
                 {only_if(retired, notice)}
             </section>
             <section class="panel">
-                <h2>{tu_string!(i18n, product.story)}</h2>
-                <p>{tu_string!(i18n, product.story_text)}</p>
+                <h2>{td_string!(locale, product.story)}</h2>
+                <p>{td_string!(locale, product.story_text)}</p>
                 <ul class="links">{link(format!("product-{sku}"))}{link(format!("inventory-{sku}"))}</ul>
-                <p class="muted">{tu_string!(i18n, product.sku, sku = sku)}</p>
+                <p class="muted">{td_string!(locale, product.sku, sku = sku)}</p>
             </section>
         }
         .erase()

@@ -9,7 +9,8 @@ use crate::{
     Theme,
     components::{Icon, Picture, text},
     erase::{Erase, View},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The switch.
@@ -23,7 +24,7 @@ impl Island for ThemeSwitch {
     const NAME: &'static str = "theme";
 
     fn view(self) -> View {
-        let i18n = use_i18n();
+        let locale = language();
         let theme = RwSignal::new(self.theme);
         let picture = Signal::derive(move || match theme.get() {
             Theme::Auto => Picture::Contrast,
@@ -31,9 +32,9 @@ impl Island for ThemeSwitch {
             Theme::Light => Picture::Sun,
         });
         let word = move || match theme.get() {
-            Theme::Auto => tu_string!(i18n, theme.auto),
-            Theme::Dark => tu_string!(i18n, theme.dark),
-            Theme::Light => tu_string!(i18n, theme.light),
+            Theme::Auto => td_string!(locale, theme.auto),
+            Theme::Dark => td_string!(locale, theme.dark),
+            Theme::Light => td_string!(locale, theme.light),
         };
         let choose = move |_| {
             let next = match theme.get_untracked() {

@@ -8,7 +8,8 @@ use super::Island;
 use crate::{
     components::{Icon, Picture, explain, text},
     erase::{Erase, View},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The button and what it found. Without a script it is a form, whose answer is the report as JSON.
@@ -19,7 +20,7 @@ impl Island for Verify {
     const NAME: &'static str = "verify";
 
     fn view(self) -> View {
-        let i18n = use_i18n();
+        let locale = language();
         let running = RwSignal::new(false);
         let found = RwSignal::new(None::<Result<VerifyReport, Problem>>);
         let verify = move || {
@@ -35,8 +36,8 @@ impl Island for Verify {
         };
         view! {
         <section class="panel">
-            <h2>{tu_string!(i18n, verify.title)}</h2>
-            <p>{tu_string!(i18n, verify.text)}</p>
+            <h2>{td_string!(locale, verify.title)}</h2>
+            <p>{td_string!(locale, verify.text)}</p>
             <form
                 method="get"
                 action="/api/v1/verify"
@@ -51,7 +52,7 @@ impl Island for Verify {
                     aria-disabled=text(move || running.get().to_string())
                 >
                     <Icon picture=Picture::Shield />
-                    {text(move || if running.get() { tu_string!(i18n, verify.running) } else { tu_string!(i18n, verify.action) })}
+                    {text(move || if running.get() { td_string!(locale, verify.running) } else { td_string!(locale, verify.action) })}
                 </button>
             </form>
             <div role="status">{move || found.get().map(shown)}</div>
@@ -62,7 +63,7 @@ impl Island for Verify {
 }
 
 fn shown(found: Result<VerifyReport, Problem>) -> View {
-    let i18n = use_i18n();
+    let locale = language();
     match found {
         Err(problem) => view! {
             <p class="notice notice--danger"><Icon picture=Picture::Alert />{explain(&problem)}</p>
@@ -80,9 +81,9 @@ fn shown(found: Result<VerifyReport, Problem>) -> View {
                     <div>
                         <p>
                             {if whole {
-                                tu_string!(i18n, verify.whole, events = events, documents = documents)
+                                td_string!(locale, verify.whole, events = events, documents = documents)
                             } else {
-                                tu_string!(i18n, verify.broken, events = events, documents = documents)
+                                td_string!(locale, verify.broken, events = events, documents = documents)
                             }}
                         </p>
                         {(!whole).then(|| view! {

@@ -7,26 +7,27 @@ use crate::{
     components::{Icon, Picture},
     erase::Erase,
     islands::{BasketCount, Island},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The rail.
 #[component]
 pub(super) fn Rail() -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     view! {
-        <nav class="rail" aria-label=tu_string!(i18n, layout.places)>
+        <nav class="rail" aria-label=td_string!(locale, layout.places)>
             <ul>
-                <li><A href="/shop"><Icon picture=Picture::Shop /><span>{tu_string!(i18n, shop.place)}</span></A></li>
+                <li><A href="/shop"><Icon picture=Picture::Shop /><span>{td_string!(locale, shop.place)}</span></A></li>
                 <li>
                     <A href="/basket">
                         <Icon picture=Picture::Basket />
-                        <span>{tu_string!(i18n, basket.place)}</span>
+                        <span>{td_string!(locale, basket.place)}</span>
                         {BasketCount {}.island()}
                     </A>
                 </li>
-                <li><A href="/orders"><Icon picture=Picture::Orders /><span>{tu_string!(i18n, orders.place)}</span></A></li>
-                <li><A href="/streams"><Icon picture=Picture::Streams /><span>{tu_string!(i18n, streams.place)}</span></A></li>
+                <li><A href="/orders"><Icon picture=Picture::Orders /><span>{td_string!(locale, orders.place)}</span></A></li>
+                <li><A href="/streams"><Icon picture=Picture::Streams /><span>{td_string!(locale, streams.place)}</span></A></li>
             </ul>
         </nav>
     }

@@ -22,6 +22,8 @@ mod follow;
 pub struct Live {
     /// How the connection is.
     pub link: RwSignal<Link>,
+    /// Whether somebody wanted to go to another page while there was no network.
+    pub held: RwSignal<bool>,
     #[cfg(not(feature = "ssr"))]
     socket: StoredValue<super::socket::Socket, LocalStorage>,
 }
@@ -37,12 +39,42 @@ pub fn provide_live(connects: bool) {
         crate::boxed::effect(move || socket.start());
     }
     let socket = StoredValue::new_local(socket);
-    provide_context(Live { link, socket });
+    let held = RwSignal::new(false);
+    hold_while_offline(link, held);
+    provide_context(Live { link, held, socket });
+}
+
+/// Without a network another page cannot be loaded, and this one, which goes on by itself, would be lost: so it stays.
+#[cfg(not(feature = "ssr"))]
+fn hold_while_offline(link: RwSignal<Link>, held: RwSignal<bool>) {
+    use leptos::web_sys::Element;
+    use wasm_bindgen::JsCast;
+
+    // Until the page is left.
+    std::mem::forget(window_event_listener(leptos::ev::click, move |event| {
+        let element = event
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok());
+        let leaves =
+            element.is_some_and(|element| element.closest("a[href^='/']").is_ok_and(|link| link.is_some()));
+        if leaves && link.get_untracked() == Link::Offline {
+            event.prevent_default();
+            held.set(true);
+        }
+    }));
 }
 
 /// The page's live connection; idle on the server.
 pub fn use_link() -> RwSignal<Link> {
     use_context::<Live>().map_or_else(|| RwSignal::new(Link::Idle), |live| live.link)
+}
+
+/// Whether the page is being held because there is no network.
+pub fn use_held() -> Signal<bool> {
+    use_context::<Live>().map_or_else(
+        || Signal::stored(false),
+        |live| Signal::derive(move || live.held.get() && live.link.get() == Link::Offline),
+    )
 }
 
 /// A document as a component sees it: typed, and how often it has changed while it was watched.

@@ -8,14 +8,15 @@ use crate::{
     api,
     erase::Erase,
     islands::{BasketContents, Island},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// `/basket`.
 #[component]
 pub(crate) fn BasketPage() -> impl IntoView {
     inside(|| {
-        let title = tu_string!(use_i18n(), basket.title);
+        let title = td_string!(language(), basket.title);
         let listed = api::listing(products(None, 200));
         later(async move {
             match listed.await {

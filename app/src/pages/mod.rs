@@ -31,7 +31,8 @@ use crate::{
     api::use_session,
     components::{Icon, PageHead, Picture, explain},
     erase::{Erase, View},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The most rows of a page of a listing.
@@ -42,13 +43,13 @@ fn inside(page: impl FnOnce() -> View) -> View {
     if use_session().is_some() {
         return page();
     }
-    let i18n = use_i18n();
+    let locale = language();
     view! {
-        <Title text=tu_string!(i18n, outside.title) />
+        <Title text=td_string!(locale, outside.title) />
         <div class="empty">
-            <h1>{tu_string!(i18n, outside.title)}</h1>
-            <p>{tu_string!(i18n, outside.text)}</p>
-            <p><a class="button button--primary" href="/">{tu_string!(i18n, outside.way_in)}</a></p>
+            <h1>{td_string!(locale, outside.title)}</h1>
+            <p>{td_string!(locale, outside.text)}</p>
+            <p><a class="button button--primary" href="/">{td_string!(locale, outside.way_in)}</a></p>
         </div>
     }
     .erase()
@@ -62,7 +63,7 @@ fn later(page: impl Future<Output = View> + Send + 'static) -> View {
 
 /// A page that cannot be shown: why, and the way to ask again.
 fn problem_view(title: &'static str, problem: &Problem) -> View {
-    let i18n = use_i18n();
+    let locale = language();
     let text = explain(problem);
     if let Some(crate::StatusSetter(set_status)) = use_context::<crate::StatusSetter>()
         && problem.status >= 400
@@ -75,9 +76,9 @@ fn problem_view(title: &'static str, problem: &Problem) -> View {
         <div class="notice notice--danger" role="alert">
             <Icon picture=Picture::Alert />
             <div>
-                <h2>{tu_string!(i18n, problem.title)}</h2>
+                <h2>{td_string!(locale, problem.title)}</h2>
                 <p>{text}</p>
-                <a class="button" href="">{tu_string!(i18n, problem.retry)}</a>
+                <a class="button" href="">{td_string!(locale, problem.retry)}</a>
             </div>
         </div>
     }

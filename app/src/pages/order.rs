@@ -10,25 +10,26 @@ use crate::{
     backend::HasWritten,
     erase::Erase,
     islands::{Island, OrderStory},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// `/orders/{id}`.
 #[component]
 pub(crate) fn OrderPage() -> impl IntoView {
     inside(|| {
-        let i18n = use_i18n();
+        let locale = language();
         let id = use_params_map().with_untracked(|params| params.get("id").unwrap_or_default());
         // After a command of this browser the order may only not be folded yet.
         let coming = use_context::<HasWritten>().is_some();
-        let title = tu_string!(i18n, order.title);
+        let title = td_string!(locale, order.title);
         let found = api::document("orders", id);
         later(async move {
             match found.await {
                 Ok(found) if found.answer.is_none() && !coming => view! { <NotFoundPage /> }.erase(),
                 Ok(found) => view! {
                     <Title text=title />
-                    <BackLink href="/orders" text=tu_string!(i18n, orders.title) />
+                    <BackLink href="/orders" text=td_string!(locale, orders.title) />
                     {OrderStory { found }.island()}
                 }
                 .erase(),

@@ -10,14 +10,15 @@ use crate::{
     backend::ListingQuery,
     erase::Erase,
     islands::{Island, OrderList},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// `/orders`.
 #[component]
 pub(crate) fn OrdersPage() -> impl IntoView {
     inside(|| {
-        let title = tu_string!(use_i18n(), orders.title);
+        let title = td_string!(language(), orders.title);
         let listed = api::listing(query());
         later(async move {
             match listed.await {

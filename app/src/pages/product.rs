@@ -10,19 +10,20 @@ use crate::{
     api,
     erase::Erase,
     islands::{Island, ProductFacts},
+    language::language,
     live::store::typed,
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 /// `/shop/{sku}`.
 #[component]
 pub(crate) fn ProductPage() -> impl IntoView {
     inside(|| {
-        let i18n = use_i18n();
+        let locale = language();
         let sku = use_params_map().with_untracked(|params| params.get("sku").unwrap_or_default());
         let found = api::document("products", sku);
         later(async move {
-            let title = tu_string!(i18n, shop.title);
+            let title = td_string!(locale, shop.title);
             let found = match found.await {
                 Ok(found) => found,
                 Err(problem) => return problem_view(title, &problem),

@@ -11,8 +11,9 @@ use crate::{
     backend::ListingQuery,
     erase::Erase,
     islands::{Catalogue, Island},
+    language::language,
     live::store::typed,
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 /// The most products of a page of the catalogue.
@@ -34,7 +35,7 @@ pub(super) fn products(tag: Option<String>, limit: u32) -> ListingQuery {
 #[component]
 pub(crate) fn ShopPage() -> impl IntoView {
     inside(|| {
-        let title = tu_string!(use_i18n(), shop.title);
+        let title = td_string!(language(), shop.title);
         let tag = use_query_map()
             .with_untracked(|query| query.get("tag"))
             .filter(|tag| !tag.is_empty());

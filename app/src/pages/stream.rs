@@ -10,14 +10,15 @@ use crate::{
     api,
     components::{Icon, Id, PageHead, Picture, When},
     erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// `/streams/{stream}`.
 #[component]
 pub(crate) fn StreamPage() -> impl IntoView {
     inside(|| {
-        let i18n = use_i18n();
+        let locale = language();
         let name = use_params_map().with_untracked(|params| params.get("stream").unwrap_or_default());
         let from = use_query_map()
             .with_untracked(|query| query.get_str("from").and_then(|from| from.parse().ok()))
@@ -31,7 +32,7 @@ pub(crate) fn StreamPage() -> impl IntoView {
             match events {
                 Ok(events) => view! { <Stream events name /> }.erase(),
                 Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.erase(),
-                Err(problem) => problem_view(tu_string!(i18n, streams.title), &problem),
+                Err(problem) => problem_view(td_string!(locale, streams.title), &problem),
             }
         })
     })
@@ -39,17 +40,17 @@ pub(crate) fn StreamPage() -> impl IntoView {
 
 #[component]
 fn Stream(events: EventPage, name: String) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let again = view! {
         <a class="button" href="">
             <Icon picture=Picture::Reconnect />
-            {tu_string!(i18n, stream.again)}
+            {td_string!(locale, stream.again)}
         </a>
     }
     .erase();
     view! {
         <Title text=name.clone() />
-        <BackLink href="/streams" text=tu_string!(i18n, streams.title) />
+        <BackLink href="/streams" text=td_string!(locale, streams.title) />
         <PageHead title=name.clone() mark=again />
         <Events events name />
     }
@@ -58,10 +59,10 @@ fn Stream(events: EventPage, name: String) -> impl IntoView {
 
 #[component]
 fn Events(events: EventPage, name: String) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let next = events.next.map(|next| {
         view! {
-            <p class="more"><a class="button" href=format!("/streams/{name}?from={next}")>{tu_string!(i18n, orders.more)}</a></p>
+            <p class="more"><a class="button" href=format!("/streams/{name}?from={next}")>{td_string!(locale, orders.more)}</a></p>
         }
     });
     view! {
@@ -80,7 +81,7 @@ fn indented(event: &StoredEvent) -> String {
 
 #[component]
 fn Event(event: StoredEvent) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let payload = indented(&event);
     let metadata = event.metadata;
     let cause = metadata.causation_id.map(|id| view! { <Id id=id.to_string() /> });
@@ -91,17 +92,17 @@ fn Event(event: StoredEvent) -> impl IntoView {
                 <code class="event__type">{event.event_type}</code>
             </h2>
             <p class="muted"><When at=event.recorded_at />" · "<span class="mono">{metadata.actor.role.as_str()}</span></p>
-            <pre class="code" tabindex="0" aria-label=tu_string!(i18n, stream.payload)><code>{payload}</code></pre>
+            <pre class="code" tabindex="0" aria-label=td_string!(locale, stream.payload)><code>{payload}</code></pre>
             <details>
-                <summary>{tu_string!(i18n, stream.details)}</summary>
+                <summary>{td_string!(locale, stream.details)}</summary>
                 <dl class="facts">
-                    <div><dt>{tu_string!(i18n, stream.position)}</dt><dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.schema)}</dt><dd class="mono">{event.schema_version}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.event_id)}</dt><dd class="mono break">{event.event_id.to_string()}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.command)}</dt><dd class="mono break">{metadata.command_id.to_string()}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.correlation)}</dt><dd class="mono break">{metadata.correlation_id.to_string()}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.causation)}</dt><dd>{cause}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.hash)}</dt><dd class="mono break">{event.hash}</dd></div>
+                    <div><dt>{td_string!(locale, stream.position)}</dt><dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd></div>
+                    <div><dt>{td_string!(locale, stream.schema)}</dt><dd class="mono">{event.schema_version}</dd></div>
+                    <div><dt>{td_string!(locale, stream.event_id)}</dt><dd class="mono break">{event.event_id.to_string()}</dd></div>
+                    <div><dt>{td_string!(locale, stream.command)}</dt><dd class="mono break">{metadata.command_id.to_string()}</dd></div>
+                    <div><dt>{td_string!(locale, stream.correlation)}</dt><dd class="mono break">{metadata.correlation_id.to_string()}</dd></div>
+                    <div><dt>{td_string!(locale, stream.causation)}</dt><dd>{cause}</dd></div>
+                    <div><dt>{td_string!(locale, stream.hash)}</dt><dd class="mono break">{event.hash}</dd></div>
                 </dl>
             </details>
         </li>

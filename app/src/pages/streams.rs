@@ -12,14 +12,15 @@ use crate::{
     components::{EmptyState, PageHead},
     erase::Erase,
     islands::{Island, Verify},
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// `/streams`.
 #[component]
 pub(crate) fn StreamsPage() -> impl IntoView {
     inside(|| {
-        let title = tu_string!(use_i18n(), streams.title);
+        let title = td_string!(language(), streams.title);
         let (prefix, cursor) = use_query_map()
             .with_untracked(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")));
         let backend = api::backend();
@@ -38,18 +39,18 @@ pub(crate) fn StreamsPage() -> impl IntoView {
 
 #[component]
 fn Streams(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     view! {
-        <PageHead title=tu_string!(i18n, streams.title) />
+        <PageHead title=td_string!(locale, streams.title) />
         {Verify {}.island()}
         <section>
             <form method="get" action="/streams" class="form form--inline" role="search">
                 <div class="field">
-                    <label for="prefix">{tu_string!(i18n, streams.prefix)}</label>
+                    <label for="prefix">{td_string!(locale, streams.prefix)}</label>
                     <input type="search" id="prefix" name="prefix" value=prefix.clone() aria-describedby="prefix-help" autocomplete="off" />
-                    <p class="field__help" id="prefix-help">{tu_string!(i18n, streams.prefix_help)}</p>
+                    <p class="field__help" id="prefix-help">{td_string!(locale, streams.prefix_help)}</p>
                 </div>
-                <button class="button">{tu_string!(i18n, streams.find)}</button>
+                <button class="button">{td_string!(locale, streams.find)}</button>
             </form>
             <Table page prefix />
         </section>
@@ -59,13 +60,13 @@ fn Streams(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
 
 #[component]
 fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     if page.data.is_empty() {
         return view! {
             <EmptyState
-                title=tu_string!(i18n, streams.empty_title)
-                text=tu_string!(i18n, streams.empty)
-                action=view! { <a class="button" href="/streams">{tu_string!(i18n, streams.all)}</a> }.erase()
+                title=td_string!(locale, streams.empty_title)
+                text=td_string!(locale, streams.empty)
+                action=view! { <a class="button" href="/streams">{td_string!(locale, streams.all)}</a> }.erase()
             />
         }
         .erase();
@@ -75,7 +76,7 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
             <form method="get" action="/streams" class="more">
                 <input type="hidden" name="prefix" value=prefix />
                 <input type="hidden" name="cursor" value=cursor />
-                <button class="button">{tu_string!(i18n, orders.more)}</button>
+                <button class="button">{td_string!(locale, orders.more)}</button>
             </form>
         }
     });
@@ -83,9 +84,9 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
         <table class="table">
             <thead>
                 <tr>
-                    <th scope="col">{tu_string!(i18n, streams.stream)}</th>
-                    <th scope="col" class="figure">{tu_string!(i18n, streams.version)}</th>
-                    <th scope="col" class="figure">{tu_string!(i18n, streams.partition)}</th>
+                    <th scope="col">{td_string!(locale, streams.stream)}</th>
+                    <th scope="col" class="figure">{td_string!(locale, streams.version)}</th>
+                    <th scope="col" class="figure">{td_string!(locale, streams.partition)}</th>
                 </tr>
             </thead>
             <tbody>
@@ -95,8 +96,8 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
                     .map(|StreamInfo { stream, version, partition }| view! {
                         <tr>
                             <th scope="row"><a class="row-link mono" href=format!("/streams/{stream}")>{stream.clone()}</a></th>
-                            <td class="figure mono" data-label=tu_string!(i18n, streams.version)>{version}</td>
-                            <td class="figure mono" data-label=tu_string!(i18n, streams.partition)>{partition}</td>
+                            <td class="figure mono" data-label=td_string!(locale, streams.version)>{version}</td>
+                            <td class="figure mono" data-label=td_string!(locale, streams.partition)>{partition}</td>
                         </tr>
                     })
                     .collect_view()}

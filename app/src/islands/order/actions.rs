@@ -11,13 +11,14 @@ use crate::{
     boxed::effect,
     components::{ProblemSummary, either, explain, text},
     erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// Cancelling.
 #[component]
 pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let open = RwSignal::new(false);
     let reason = RwSignal::new(String::new());
     let sending = RwSignal::new(false);
@@ -46,7 +47,7 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
         move || id.with_value(|id| format!("…{}", id.get(id.len().saturating_sub(8)..).unwrap_or(id)));
     let button = move || {
         view! {
-            <button type="button" class="button" on:click=move |_| open.set(true)>{tu_string!(i18n, order.cancel)}</button>
+            <button type="button" class="button" on:click=move |_| open.set(true)>{td_string!(locale, order.cancel)}</button>
         }
         .erase()
     };
@@ -59,9 +60,9 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
                     cancel();
                 }
             >
-                <p>{tu_string!(i18n, order.cancel_question)}" "<code>{short()}</code></p>
+                <p>{td_string!(locale, order.cancel_question)}" "<code>{short()}</code></p>
                 <div class="field">
-                    <label for="cancel-reason">{tu_string!(i18n, order.reason)}</label>
+                    <label for="cancel-reason">{td_string!(locale, order.reason)}</label>
                     <textarea
                         id="cancel-reason"
                         rows="3"
@@ -73,7 +74,7 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
                         on:input=move |event| reason.set(event_target_value(&event))
                     ></textarea>
                     <p class="field__error" id="cancel-error">{text(field_error)}</p>
-                    <p class="field__help" id="cancel-help">{tu_string!(i18n, order.reason_help)}</p>
+                    <p class="field__help" id="cancel-help">{td_string!(locale, order.reason_help)}</p>
                 </div>
                 <p class="buttons">
                     <button
@@ -83,14 +84,14 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
                     >
                         {text(move || {
                             if sending.get() {
-                                tu_string!(i18n, basket.sending)
+                                td_string!(locale, basket.sending)
                             } else {
-                                tu_string!(i18n, order.cancel_confirm)
+                                td_string!(locale, order.cancel_confirm)
                             }
                         })}
                     </button>
                     <button type="button" class="button button--quiet" on:click=move |_| open.set(false)>
-                        {tu_string!(i18n, order.keep)}
+                        {td_string!(locale, order.keep)}
                     </button>
                 </p>
             </form>
@@ -104,10 +105,10 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
         }
         .erase()
     };
-    let impossible = move || view! { <p class="muted">{tu_string!(i18n, order.no_cancel)}</p> }.erase();
+    let impossible = move || view! { <p class="muted">{td_string!(locale, order.no_cancel)}</p> }.erase();
     view! {
         <section class="panel needs-script">
-            <h2>{tu_string!(i18n, order.actions)}</h2>
+            <h2>{td_string!(locale, order.actions)}</h2>
             {either(move || status.get().can_be_cancelled(), possible, impossible)}
         </section>
     }

@@ -82,7 +82,7 @@ pub(super) fn more(fold: RwSignal<ListingFold>, query: StoredValue<ListingQuery>
     spawn(async move {
         for _ in 0..TRIES {
             let cursor = fold.with_untracked(|fold| fold.next().map(str::to_owned));
-            let page = api::listing(ListingQuery {
+            let page = api::listing(&ListingQuery {
                 cursor,
                 ..query.clone()
             })

@@ -8,5 +8,12 @@ use super::Counts;
 use crate::workspace::Workspace;
 
 pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Counts> {
-    Counts::of_command(workspace.cargo().arg("test").args(arguments))
+    let product = Counts::of_command(workspace.cargo().arg("test").args(arguments))?;
+    let xtask = Counts::of_command(
+        workspace
+            .cargo()
+            .args(["test", "--package", "xtask"])
+            .args(arguments),
+    )?;
+    Ok(product + xtask)
 }

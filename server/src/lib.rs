@@ -23,13 +23,17 @@ pub mod projection;
 pub mod query;
 pub mod read_model;
 pub mod read_side;
+mod schema;
 pub mod settings;
+#[cfg(test)]
+#[path = "../tests/postgres/mod.rs"]
+mod testing_postgres;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
-use event_store::{EventStore, SqliteEventStore, StoreError};
+use event_store::{EventStore, StoreError};
 use gateway::{
     Boxes, Gateway, Listener, SharedGateway,
     keys::{KeyError, KeyRing},
@@ -96,9 +100,8 @@ impl Foldline {
 
         // Event Store → Message Broker: published domain events.
         let read_side = ReadSideBuilder::default();
-        let file = settings.storage.event_store_file();
-        let store = SqliteEventStore::open(&file, clock.clone(), Some(read_side.observer())).await?;
-        let events: Arc<dyn EventStore> = Arc::new(store);
+        let url = settings.storage.event_store();
+        let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
         let unreadable = events.register_types().await?;
         if !unreadable.is_empty() {
             return Err(StartError::UnreadableEvents(unreadable));

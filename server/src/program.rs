@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     Foldline,
     clock::{SharedClock, SystemClock},
-    event_store::SqliteEventStore,
+    event_store,
     gateway::{keys::KeyRing, tokens::Tokens},
     monitor::{
         tail::{self, Remote},
@@ -71,14 +71,14 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 }
 
 async fn streams(settings: &StreamsSettings) -> Result<(), Failure> {
-    let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+    let store = event_store::open_to_read(&settings.storage.event_store()).await?;
     let mut out = std::io::stdout();
     match (settings.workspace, &settings.stream) {
         (Some(workspace), Some(stream)) => {
-            terminal::stream(&store, workspace, stream, settings.format, &mut out).await?;
+            terminal::stream(&*store, workspace, stream, settings.format, &mut out).await?;
         }
-        (Some(workspace), None) => terminal::streams(&store, workspace, &settings.prefix, &mut out).await?,
-        (None, _) => terminal::workspaces(&store, &mut out).await?,
+        (Some(workspace), None) => terminal::streams(&*store, workspace, &settings.prefix, &mut out).await?,
+        (None, _) => terminal::workspaces(&*store, &mut out).await?,
     }
     Ok(())
 }
@@ -93,16 +93,16 @@ async fn tail(settings: &TailSettings) -> Result<(), Failure> {
         };
         tail::follow_server(&remote, after, settings.format, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
-        let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
-        tail::follow_files(&store, workspace, after, settings.format, &mut out).await?;
+        let store = event_store::open_to_read(&settings.storage.event_store()).await?;
+        tail::follow_files(&*store, workspace, after, settings.format, &mut out).await?;
     }
     Ok(())
 }
 
 async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
-    let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+    let store = event_store::open_to_read(&settings.storage.event_store()).await?;
     let read_model = SqliteReadModel::open_to_read(&settings.storage.read_model_file()).await?;
-    terminal::verify_all(&store, &read_model, settings.workspace, &mut std::io::stdout()).await?;
+    terminal::verify_all(&*store, &read_model, settings.workspace, &mut std::io::stdout()).await?;
     Ok(())
 }
 

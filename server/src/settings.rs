@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::monitor::terminal::Format;
 pub use load::{SettingsError, load};
-pub use store_url::{MemoryUrl, SqliteUrl};
+pub use store_url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
 
 /// An event-sourced shop that you can see through.
 #[derive(Debug, Clone, Parser)]
@@ -38,6 +38,19 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Command {
+    /// Where the data lies.
+    pub fn storage(&self) -> &StorageSettings {
+        match self {
+            Self::Serve(settings) => &settings.storage,
+            Self::Streams(settings) => &settings.storage,
+            Self::Tail(settings) => &settings.storage,
+            Self::Verify(settings) => &settings.storage,
+            Self::Token(settings) => &settings.storage,
+        }
+    }
 }
 
 /// What `foldline` can do.
@@ -66,20 +79,25 @@ pub struct StorageSettings {
         value_name = "FOLDER"
     )]
     pub data_dir: PathBuf,
-    /// The event store: sqlite:FILE [default: sqlite: in the data folder]
-    #[arg(long, env = "FOLDLINE_EVENT_STORE", value_name = "URL")]
-    pub event_store: Option<SqliteUrl>,
+    /// The event store: sqlite:FILE or `postgres://USER:PASSWORD@HOST/DATABASE` [default: sqlite: in the data folder]
+    #[arg(
+        long,
+        env = "FOLDLINE_EVENT_STORE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub event_store: Option<StoreUrl>,
     /// The read model: sqlite:FILE [default: sqlite: in the data folder]
     #[arg(long, env = "FOLDLINE_READ_MODEL", value_name = "URL")]
     pub read_model: Option<SqliteUrl>,
 }
 
 impl StorageSettings {
-    /// The file of the event store.
-    pub fn event_store_file(&self) -> PathBuf {
+    /// Where the event store lies.
+    pub fn event_store(&self) -> StoreUrl {
         self.event_store
-            .as_ref()
-            .map_or_else(|| self.data_dir.join("events.db"), |url| url.file().to_owned())
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("events.db").into())
     }
 
     /// The file of the read model.

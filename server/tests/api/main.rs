@@ -11,11 +11,14 @@
 mod app;
 mod commands;
 mod credentials;
+mod database;
 mod entry;
 mod limits;
 mod live;
 mod log;
 mod operations;
 mod pages;
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod views;
 mod workspaces;

@@ -3,12 +3,17 @@
 //! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which never parses what it only
 //! passes on, and [`serde_json::Value`] or a view's own type in clients.
 
+mod operations;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, token::ConsistencyToken,
+};
+pub use operations::{
+    DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
 };
 
 /// Which version a stream must have for a command to be appended.
@@ -232,6 +237,9 @@ pub struct ListingAnswer<D = Value> {
     /// The `cursor` of the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// The `cursor` of the page before; absent on the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
     /// How far the view has folded.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
     pub as_of: ConsistencyToken,

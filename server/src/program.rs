@@ -12,13 +12,14 @@ use crate::{
     event_store,
     gateway::{keys::KeyRing, tokens::Tokens},
     monitor::{
+        rebuild,
         tail::{self, Remote},
         terminal,
     },
     read_model::sqlite::SqliteReadModel,
     settings::{
-        self, Command, LogFormat, Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings,
-        VerifySettings,
+        self, Command, LogFormat, RebuildSettings, Settings, SettingsError, StreamsSettings, TailSettings,
+        TokenSettings, VerifySettings,
     },
 };
 
@@ -44,6 +45,7 @@ pub async fn program(
         Command::Serve(settings) => serve(*settings).await,
         Command::Streams(settings) => streams(&settings).await,
         Command::Tail(settings) => tail(&settings).await,
+        Command::Rebuild(settings) => rebuild(&settings).await,
         Command::Verify(settings) => verify(&settings).await,
         Command::Token(settings) => token(&settings),
     };
@@ -95,6 +97,24 @@ async fn tail(settings: &TailSettings) -> Result<(), Failure> {
     } else if let Some(workspace) = settings.workspace {
         let store = event_store::open_to_read(&settings.storage.event_store()).await?;
         tail::follow_files(&*store, workspace, after, settings.format, &mut out).await?;
+    }
+    Ok(())
+}
+
+async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
+    let mut out = std::io::stdout();
+    if let (Some(url), Some(token)) = (&settings.url, &settings.token) {
+        let remote = Remote {
+            url: url.clone(),
+            token: token.clone(),
+        };
+        rebuild::rebuild_server(&remote, &settings.view, &mut out).await?;
+    } else if let Some(workspace) = settings.workspace {
+        let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+        let read_model = SqliteReadModel::open(&settings.storage.read_model_file()).await?;
+        let (store, read_model) = (Arc::new(store), Arc::new(read_model));
+        let clock = Arc::new(SystemClock);
+        rebuild::rebuild_files(store, read_model, clock, workspace, &settings.view, &mut out).await?;
     }
     Ok(())
 }

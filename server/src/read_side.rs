@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use domain::view;
+use domain::view::{self, AnyView};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -17,7 +17,7 @@ use crate::{
     clock::SharedClock,
     event_store::{CommitObserver, EventStore},
     projection::{Context, Projections, StartError, heads, health::Health, progress::Progress},
-    query::{QueryApi, live::hub::Hub},
+    query::{QueryApi, live::hub::Hub, settled::Settling},
     read_model::ReadModel,
 };
 
@@ -30,15 +30,20 @@ pub struct ReadSideBuilder {
 
 impl Default for ReadSideBuilder {
     fn default() -> Self {
-        let progress = Arc::new(Progress::new(view::all()));
+        Self::with_views(view::all())
+    }
+}
+
+impl ReadSideBuilder {
+    /// With these views.
+    pub fn with_views(views: &'static [&'static dyn AnyView]) -> Self {
+        let progress = Arc::new(Progress::new(views));
         Self {
             relay: Relay::new(progress.clone()),
             progress,
         }
     }
-}
 
-impl ReadSideBuilder {
     /// What the event store is to be opened with.
     pub fn observer(&self) -> Arc<dyn CommitObserver> {
         self.relay_inbox()
@@ -73,13 +78,15 @@ impl ReadSideBuilder {
             health: health.clone(),
             clock,
         });
-        let projections = Projections::start(context, view::all()).await?;
+        let projections = Projections::start(context).await?;
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
+        let settling = Settling::new(store.clone(), read_model.clone(), progress.clone());
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
         let query = Arc::new(QueryApi::new(read_model.clone(), cache, progress.clone(), hub));
         Ok(ReadSide {
             query,
+            settling,
             progress,
             broker,
             read_model,
@@ -96,12 +103,15 @@ impl ReadSideBuilder {
 pub struct ReadSide {
     /// Box 10.
     pub query: Arc<QueryApi>,
+    /// Whether all is done.
+    pub settling: Settling,
     /// What is stored and what is folded.
     pub progress: Arc<Progress>,
     /// Box 6, for further subscribers.
     pub broker: Arc<InProcessBroker>,
+    /// Box 7: how its views stand, what they could not apply, and rebuilds.
+    pub projections: Projections,
     read_model: Arc<dyn ReadModel>,
-    projections: Projections,
     health: Arc<Health>,
     tasks: TaskTracker,
     cancelled: CancellationToken,

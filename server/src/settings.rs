@@ -62,6 +62,8 @@ pub enum Command {
     Streams(StreamsSettings),
     /// Follow the log of a workspace, in the data folder or on a running server
     Tail(TailSettings),
+    /// Fold a view again from the whole log, beside the one that is read, and switch
+    Rebuild(RebuildSettings),
     /// Compute every hash and fold every view again, and say what differs
     Verify(VerifySettings),
     /// Print an access token, signed with the key in the data folder
@@ -282,6 +284,31 @@ pub struct TailSettings {
     /// How events are written
     #[arg(long, default_value = "text")]
     pub format: Format,
+}
+
+/// The settings of `foldline rebuild`.
+#[derive(Debug, Clone, Args)]
+pub struct RebuildSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace, in the data folder
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present = "url",
+        conflicts_with = "url"
+    )]
+    pub workspace: Option<WorkspaceId>,
+    /// A running server, as in `http://127.0.0.1:3000`
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub url: Option<Url>,
+    /// The access token of an educator for that server
+    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// The view, as in orders
+    #[arg(value_name = "VIEW")]
+    pub view: String,
 }
 
 /// The settings of `foldline verify`.

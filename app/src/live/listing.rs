@@ -61,6 +61,7 @@ impl ListingFold {
             as_of,
             behind,
             generation,
+            ..
         } = answer;
         let rows = data.into_iter().map(LiveRow::from).collect();
         Self {
@@ -106,6 +107,7 @@ impl ListingFold {
                     ListingAnswer {
                         data: rows,
                         next,
+                        previous: None,
                         as_of,
                         behind,
                         generation,
@@ -217,6 +219,7 @@ mod tests {
         ListingAnswer {
             data: rows.iter().map(row).collect(),
             next: next.map(str::to_owned),
+            previous: None,
             as_of: as_of.parse().unwrap(),
             behind: 0,
             generation: 1,

@@ -13,7 +13,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 use domain::{
     event::{DecodeError, StoredEvent, TypedEvent},
-    id::WorkspaceId,
+    id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
 };
 use uuid::Uuid;
@@ -42,6 +42,12 @@ pub struct PublishedEvent {
     pub event_id: Uuid,
     /// Its type.
     pub event_type: String,
+    /// Its stream.
+    pub stream: StreamName,
+    /// Its version in the stream.
+    pub version: u64,
+    /// The intention that caused it.
+    pub correlation_id: Uuid,
     /// When it was appended.
     pub recorded_at: Timestamp,
     /// The event; or why this program cannot read it, which each subscriber must answer for itself.
@@ -55,6 +61,9 @@ impl PublishedEvent {
             position: event.position,
             event_id: event.event_id,
             event_type: event.event_type.clone(),
+            stream: event.stream.clone(),
+            version: event.version,
+            correlation_id: event.metadata.correlation_id,
             recorded_at: event.recorded_at,
             decoded: event.decode(),
         }

@@ -11,7 +11,10 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use domain::{access::Actor, id::WorkspaceId};
+use domain::{
+    access::{Actor, Role},
+    id::WorkspaceId,
+};
 
 use super::{
     SharedGateway,
@@ -65,6 +68,30 @@ impl Caller {
             Err(ApiProblem::new(
                 Kind::Forbidden,
                 "the log is read by students and educators",
+            ))
+        }
+    }
+
+    /// Refuses roles that do not run the shop: they have nothing to do with what a projection could not apply.
+    pub(super) fn must_run_shop(&self) -> Result<(), ApiProblem> {
+        if self.actor().role.runs_shop() {
+            Ok(())
+        } else {
+            Err(ApiProblem::new(
+                Kind::Forbidden,
+                "dead letters are for staff and educators",
+            ))
+        }
+    }
+
+    /// Refuses everybody but educators: the lab bends the pipeline for the whole workspace.
+    pub(super) fn must_bend_lab(&self) -> Result<(), ApiProblem> {
+        if matches!(self.actor().role, Role::Educator) {
+            Ok(())
+        } else {
+            Err(ApiProblem::new(
+                Kind::Forbidden,
+                "projections are rebuilt by educators",
             ))
         }
     }

@@ -11,7 +11,8 @@ use domain::{
 use super::verify::{VerifyError, verify};
 use crate::{
     event_store::{Direction, EventStore, StoreError, Workspace},
-    read_model::ReadModel,
+    projection::rebuild::RebuildError,
+    read_model::{ReadModel, ReadModelError},
 };
 
 /// Rows that are read at a time.
@@ -29,6 +30,12 @@ pub enum MonitorError {
     /// Something could not be verified.
     #[error(transparent)]
     Verify(#[from] VerifyError),
+    /// The read model could not be read.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
+    /// A view could not be rebuilt.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
     /// The terminal is gone.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),

@@ -4,21 +4,26 @@
 //! changes; the transaction around it is the read model's.
 
 use std::{
+    any::Any,
+    cell::Cell,
     collections::{BTreeMap, HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
 use domain::{
     event::TypedEvent,
-    view::{AnyView, DocumentError, Folding, ListingEntry},
+    timestamp::Timestamp,
+    view::{AnyView, ListingEntry},
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::working::Working;
 use crate::{
     broker::PublishedEvent,
     cache::Topic,
-    read_model::{DocumentWrite, Scope, StoredDocument},
+    read_model::{DocumentWrite, FoldFault, Loaded, ParkedEvent, ParkedState, Scope, StoredDocument},
 };
 
 /// What one event did to one document.
@@ -62,7 +67,38 @@ impl DocumentState {
 #[derive(Debug)]
 pub struct Batch<'a> {
     view: &'static dyn AnyView,
-    events: Vec<(&'a Arc<PublishedEvent>, &'a TypedEvent, Vec<String>)>,
+    events: Vec<Entry<'a>>,
+}
+
+#[derive(Debug)]
+struct Entry<'a> {
+    event: &'a Arc<PublishedEvent>,
+    /// The event and its keys; or why it cannot be applied.
+    readable: Result<(&'a TypedEvent, Vec<String>), String>,
+}
+
+/// An event that had its attempts: it is passed as a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condemned {
+    /// Its position.
+    pub position: u64,
+    /// Why it cannot be applied.
+    pub reason: String,
+    /// How often that was tried.
+    pub attempts: u32,
+}
+
+/// Where, when and how a batch is folded.
+#[derive(Debug, Clone, Copy)]
+pub struct FoldContext<'a> {
+    /// Where the documents lie.
+    pub scope: &'a Scope,
+    /// The time, for what is parked.
+    pub now: Timestamp,
+    /// Events to be passed.
+    pub condemned: &'a [Condemned],
+    /// What each event did is wanted.
+    pub closely: bool,
 }
 
 /// What a batch comes to.
@@ -70,94 +106,150 @@ pub struct Batch<'a> {
 pub struct Folded {
     /// To be written.
     pub writes: Vec<DocumentWrite>,
+    /// Events that are passed without being applied.
+    pub parked: Vec<ParkedEvent>,
     /// What each event did; empty where that was not asked for.
     pub changes: Vec<DocumentChange>,
     /// What answers are no longer true.
     pub topics: Vec<Topic>,
 }
 
-/// A document while the batch is folded into it.
-struct Working {
-    folding: Box<dyn Folding>,
-    stored: Option<Arc<DocumentState>>,
-    current: Option<Arc<DocumentState>>,
-}
-
 impl<'a> Batch<'a> {
-    /// The events of `events` that could be decoded, up to the first that could not.
+    /// A batch of events of one partition, in order.
     pub fn new(view: &'static dyn AnyView, events: &'a [Arc<PublishedEvent>]) -> Self {
-        let events = events
-            .iter()
-            .map_while(|event| event.decoded.as_ref().ok().map(|typed| (event, typed)))
-            .map(|(event, typed)| {
-                let mut keys = view.keys(typed);
-                let mut seen = HashSet::new();
-                keys.retain(|key| seen.insert(key.clone()));
-                (event, typed, keys)
-            })
-            .collect();
-        Self { view, events }
-    }
-
-    /// How many events it has.
-    pub fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
+        let entry = |event: &'a Arc<PublishedEvent>| Entry {
+            event,
+            readable: match &event.decoded {
+                Ok(typed) => keys(view, typed).map(|keys| (typed, keys)),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        Self {
+            view,
+            events: events.iter().map(entry).collect(),
+        }
     }
 
     /// The keys of the documents to read, each once.
     pub fn keys(&self) -> Vec<String> {
-        let keys: HashSet<&String> = self.events.iter().flat_map(|(_, _, keys)| keys).collect();
+        let keys: HashSet<&String> = self
+            .events
+            .iter()
+            .filter_map(|entry| entry.readable.as_ref().ok())
+            .flat_map(|(_, keys)| keys)
+            .collect();
         keys.into_iter().cloned().collect()
     }
 
-    /// Folds into the documents that exist. `closely`: what each event did is wanted.
-    pub fn fold(
-        &self,
-        scope: &Scope,
-        documents: Vec<StoredDocument>,
-        closely: bool,
-    ) -> Result<Folded, DocumentError> {
-        let mut stored: HashMap<String, StoredDocument> = documents
+    /// Folds into the documents that exist, and parks what is condemned or held back. A view that panics is a view that
+    /// cannot apply the event.
+    pub fn fold(&self, how: FoldContext<'_>, loaded: Loaded) -> Result<Folded, FoldFault> {
+        let at = Cell::new(0);
+        // What was half folded is thrown away with its documents.
+        let folded = catch_unwind(AssertUnwindSafe(|| self.fold_each(how, loaded, &at)));
+        let fault = |reason| FoldFault {
+            position: at.get(),
+            reason,
+        };
+        match folded {
+            Ok(Ok(folded)) => Ok(folded),
+            Ok(Err(reason)) => Err(fault(reason)),
+            Err(panic) => Err(fault(format!("the view panicked: {}", message_of(&*panic)))),
+        }
+    }
+
+    fn fold_each(&self, how: FoldContext<'_>, loaded: Loaded, at: &Cell<u64>) -> Result<Folded, String> {
+        let mut stored: HashMap<String, StoredDocument> = loaded
+            .documents
             .into_iter()
             .map(|document| (document.key.clone(), document))
             .collect();
         let mut working: BTreeMap<&str, Working> = BTreeMap::new();
+        let mut held: HashSet<String> = loaded.held.into_iter().collect();
         let mut folded = Folded::default();
-        for (event, typed, keys) in &self.events {
+        for Entry { event, readable } in &self.events {
+            at.set(event.position);
+            let condemned = how.condemned.iter().find(|it| it.position == event.position);
+            if held.contains(event.stream.as_str()) || condemned.is_some() {
+                held.insert(event.stream.to_string());
+                folded.parked.push(parked(event, condemned, how));
+                continue;
+            }
+            let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;
             for key in keys {
                 if !working.contains_key(key.as_str()) {
-                    working.insert(key, Working::load(self.view, stored.remove(key))?);
+                    let document = Working::load(self.view, stored.remove(key));
+                    working.insert(key, document.map_err(|error| error.to_string())?);
                 }
                 let Some(document) = working.get_mut(key.as_str()) else {
                     continue;
                 };
-                document.folding.fold(typed);
-                if closely {
-                    let before = document.current.clone();
-                    if document.refresh()? {
-                        folded.changes.push(DocumentChange {
+                let change = document.fold(event, typed, how.closely);
+                folded
+                    .changes
+                    .extend(change.map_err(|error| error.to_string())?.map(|(before, after)| {
+                        DocumentChange {
                             key: key.as_str().into(),
                             event: (*event).clone(),
                             last_of_event: true,
                             before,
-                            after: document.current.clone(),
-                        });
-                    }
-                }
+                            after,
+                        }
+                    }));
             }
         }
         mark_last_of_events(&mut folded.changes);
         for (key, mut document) in working {
-            document.refresh()?;
-            document.finish(scope, key, &mut folded);
+            at.set(document.position());
+            document.refresh().map_err(|error| error.to_string())?;
+            document.finish(how.scope, key, &mut folded);
         }
         Ok(folded)
     }
+}
+
+/// The keys of an event, each once; or why the view has none to give.
+fn keys(view: &'static dyn AnyView, event: &TypedEvent) -> Result<Vec<String>, String> {
+    let mut keys = catch_unwind(AssertUnwindSafe(|| view.keys(event)))
+        .map_err(|panic| format!("the view panicked: {}", message_of(&*panic)))?;
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
+    Ok(keys)
+}
+
+fn parked(event: &PublishedEvent, condemned: Option<&Condemned>, how: FoldContext<'_>) -> ParkedEvent {
+    ParkedEvent {
+        position: event.position,
+        id: letter_id(how.scope, event.event_id),
+        stream: event.stream.clone(),
+        version: event.version,
+        event_id: event.event_id,
+        event_type: event.event_type.clone(),
+        correlation_id: event.correlation_id,
+        state: condemned.map_or(ParkedState::Waiting, |condemned| ParkedState::Dead {
+            reason: condemned.reason.clone(),
+            attempts: condemned.attempts,
+        }),
+        parked_at: how.now,
+    }
+}
+
+/// The name of a parked event: the same wherever it is computed.
+fn letter_id(scope: &Scope, event_id: Uuid) -> Uuid {
+    let name = format!(
+        "{}/{}/{}/{event_id}",
+        scope.workspace, scope.view, scope.generation
+    );
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
+}
+
+/// What a panic said.
+pub(super) fn message_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
 }
 
 /// Only the last change of an event completes the event's position.
@@ -167,94 +259,4 @@ fn mark_last_of_events(changes: &mut [DocumentChange]) {
         change.last_of_event = later != Some(change.event.position);
         later = Some(change.event.position);
     }
-}
-
-impl Working {
-    fn load(view: &'static dyn AnyView, document: Option<StoredDocument>) -> Result<Self, DocumentError> {
-        let folding = view.load(document.as_ref().map(|document| &*document.data))?;
-        let stored = document.map(|document| {
-            Arc::new(DocumentState {
-                data: document.data.into(),
-                owner: document.owner,
-                listings: unique(folding.listings()),
-            })
-        });
-        Ok(Self {
-            folding,
-            current: stored.clone(),
-            stored,
-        })
-    }
-
-    /// Brings `current` up to what was folded; whether that changed anything.
-    fn refresh(&mut self) -> Result<bool, DocumentError> {
-        let data = self.folding.document()?;
-        let same = match (&self.current, &data) {
-            (Some(current), Some(data)) => current.data.get() == data.get(),
-            (None, None) => true,
-            _ => false,
-        };
-        if same {
-            return Ok(false);
-        }
-        self.current = data.map(|data| {
-            Arc::new(DocumentState {
-                data: data.into(),
-                owner: self.folding.owner(),
-                listings: unique(self.folding.listings()),
-            })
-        });
-        Ok(true)
-    }
-
-    fn finish(self, scope: &Scope, key: &str, folded: &mut Folded) {
-        let (before, after) = (self.stored, self.current);
-        let unchanged = match (&before, &after) {
-            (Some(before), Some(after)) => before.data.get() == after.data.get(),
-            (None, None) => true,
-            _ => false,
-        };
-        if unchanged {
-            return;
-        }
-        let listed = |state: &Option<Arc<DocumentState>>| -> Vec<ListingEntry> {
-            state
-                .as_ref()
-                .map(|state| state.listings.clone())
-                .unwrap_or_default()
-        };
-        let (was, is) = (listed(&before), listed(&after));
-        let groups: HashSet<_> = was
-            .iter()
-            .chain(&is)
-            .map(|entry| (entry.listing, entry.group.clone()))
-            .collect();
-        folded.topics.push(Topic::Document {
-            workspace: scope.workspace,
-            view: scope.view,
-            key: key.to_owned(),
-        });
-        folded
-            .topics
-            .extend(groups.into_iter().map(|(listing, group)| Topic::Group {
-                workspace: scope.workspace,
-                view: scope.view,
-                listing,
-                group,
-            }));
-        folded.writes.push(DocumentWrite {
-            key: key.to_owned(),
-            data: after.as_ref().map(|state| state.data.clone()),
-            owner: after.as_ref().and_then(|state| state.owner),
-            left: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
-            entered: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
-        });
-    }
-}
-
-/// A document stands once in a group, wherever its view puts it twice.
-fn unique(mut entries: Vec<ListingEntry>) -> Vec<ListingEntry> {
-    let mut seen = HashSet::new();
-    entries.retain(|entry| seen.insert((entry.listing, entry.group.clone())));
-    entries
 }

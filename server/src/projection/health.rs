@@ -1,5 +1,5 @@
-//! Which lanes are not well: those that still catch up since the start, and those that stopped at an event that they
-//! cannot apply. Readiness, logs and figures say so; a stopped lane goes on trying, slowly.
+//! Which lanes are not well: those that still catch up since the start, those that try again after an error or a panic, and
+//! those that have stopped, which go on trying slowly. Readiness, logs, figures and the interface say so.
 
 use std::{
     collections::BTreeMap,
@@ -9,13 +9,22 @@ use std::{
     },
 };
 
+use domain::{id::WorkspaceId, wire::FailingLane};
+
+use super::retry::STOPPED_AFTER;
 use crate::broker::PartitionId;
+
+#[derive(Debug)]
+struct Failing {
+    failures: u32,
+    error: String,
+}
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Health {
     starting: AtomicUsize,
-    stopped: Mutex<BTreeMap<(&'static str, PartitionId), String>>,
+    failing: Mutex<BTreeMap<(&'static str, PartitionId), Failing>>,
 }
 
 /// A lane that catches up at start; well when this is dropped.
@@ -39,38 +48,63 @@ impl Health {
         Starting(self)
     }
 
-    /// A lane cannot go on.
-    pub(crate) fn stopped(&self, view: &'static str, partition: PartitionId, error: String) {
-        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        stopped.insert((view, partition), error);
-        report(stopped.len());
+    /// A lane has failed so often in a row, and will be tried again.
+    pub(crate) fn failed(&self, view: &'static str, partition: PartitionId, failures: u32, error: String) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.insert((view, partition), Failing { failures, error });
+        report(&failing);
     }
 
     /// A lane goes on.
     pub(crate) fn running(&self, view: &'static str, partition: PartitionId) {
-        let mut stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
-        if stopped.remove(&(view, partition)).is_some() {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if failing.remove(&(view, partition)).is_some() {
             tracing::info!(projection.view = view, %partition, "the lane goes on");
-            report(stopped.len());
+            report(&failing);
         }
+    }
+
+    /// The lanes of a view that are tried again.
+    pub fn failing(&self, view: &str, workspace: WorkspaceId) -> Vec<FailingLane> {
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing
+            .iter()
+            .filter(|((of, partition), _)| *of == view && partition.workspace == workspace)
+            .map(|((_, partition), lane)| FailingLane {
+                partition: partition.partition,
+                failures: lane.failures,
+                stopped: lane.failures >= STOPPED_AFTER,
+                reason: lane.error.clone(),
+            })
+            .collect()
     }
 
     /// What is not well, one sentence each; empty where all is.
     pub fn complaints(&self) -> Vec<String> {
         let starting = self.starting.load(Ordering::Acquire);
-        let stopped = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let catching_up = (starting > 0).then(|| format!("{starting} lanes are catching up"));
-        let stopped = stopped.iter().map(|((view, partition), error)| {
-            format!("view {view} has stopped at partition {partition}: {error}")
-        });
+        let stopped = failing
+            .iter()
+            .filter(|(_, lane)| lane.failures >= STOPPED_AFTER)
+            .map(|((view, partition), lane)| {
+                format!("view {view} has stopped at partition {partition}: {}", lane.error)
+            });
         catching_up.into_iter().chain(stopped).collect()
     }
 }
 
-fn report(stopped: usize) {
+fn report(failing: &BTreeMap<(&'static str, PartitionId), Failing>) {
+    let stopped = failing
+        .values()
+        .filter(|lane| lane.failures >= STOPPED_AFTER)
+        .count();
     #[expect(
         clippy::cast_precision_loss,
         reason = "a gauge is a float; there are far fewer than 2^53 lanes"
     )]
-    metrics::gauge!("foldline_projection_lanes_stopped").set(stopped as f64);
+    {
+        metrics::gauge!("foldline_projection_lanes_failing").set(failing.len() as f64);
+        metrics::gauge!("foldline_projection_lanes_stopped").set(stopped as f64);
+    }
 }

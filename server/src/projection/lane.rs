@@ -3,15 +3,14 @@
 //! An event is applied when it is the next position, skipped when it is older, and when it is newer the lane first reads
 //! the missing historical events from the store. Documents, listings and checkpoint change in one transaction that
 //! compares the checkpoint, so the effect of an event is exactly once, whatever is delivered, and by however many owners.
+//! An event that cannot be applied is the caller's to try again; when it has had its attempts the caller condemns it, and
+//! the lane passes it as a dead letter.
 
 use std::sync::Arc;
 
-use domain::{event::DecodeError, view::AnyView};
+use domain::view::AnyView;
 
-use super::{
-    Commit, Context,
-    fold::{Batch, Folded},
-};
+use super::{Changes, Commit, Context, fold::Condemned, step::Step};
 use crate::{
     broker::{Events, PartitionId, PublishedEvent, decode},
     event_store::StoreError,
@@ -27,7 +26,7 @@ const TOLD_ONE_BY_ONE: usize = 512;
 /// Why a lane cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneError {
-    /// The read model did not take it.
+    /// The read model did not take it, or an event cannot be applied.
     #[error(transparent)]
     ReadModel(#[from] ReadModelError),
     /// Historical events could not be read.
@@ -36,23 +35,6 @@ pub enum LaneError {
     /// An event is missing in the store, though later ones are known.
     #[error("the event at position {0} is not in the event store")]
     Missing(u64),
-    /// An event cannot be decoded.
-    #[error("the event at position {position} cannot be read: {reason}")]
-    Undecodable {
-        /// Its position.
-        position: u64,
-        /// Why.
-        reason: String,
-    },
-}
-
-impl LaneError {
-    fn undecodable(event: &PublishedEvent, error: &DecodeError) -> Self {
-        Self::Undecodable {
-            position: event.position,
-            reason: error.to_string(),
-        }
-    }
 }
 
 /// See the module. Lives as long as there is something to apply; what it must remember lies in the read model, and in
@@ -93,12 +75,17 @@ impl Lane {
         progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
     }
 
-    /// Applies a delivery: when it returns, every event of it has had its effect, once.
+    /// Applies a delivery: when it returns, every event of it has had its effect, once; or it is parked, if it is
+    /// `condemned` or its stream is held back.
     #[tracing::instrument(
         name = "Projection Worker", level = "debug", skip_all,
         fields(projection.view = self.view.name(), partition = %self.partition, events = delivered.len())
     )]
-    pub async fn apply(&self, delivered: &[Arc<PublishedEvent>]) -> Result<(), LaneError> {
+    pub async fn apply(
+        &self,
+        delivered: &[Arc<PublishedEvent>],
+        condemned: &[Condemned],
+    ) -> Result<(), LaneError> {
         loop {
             let checkpoint = self.checkpoint();
             let new: Vec<_> = delivered
@@ -108,7 +95,7 @@ impl Lane {
                 .collect();
             let Some(first) = new.first() else { return Ok(()) };
             if first.position > checkpoint + 1 {
-                self.read_history(checkpoint).await?;
+                self.read_history(checkpoint, condemned).await?;
                 continue;
             }
             let next = new
@@ -116,55 +103,43 @@ impl Lane {
                 .zip(checkpoint + 1..)
                 .take_while(|(event, next)| event.position == *next)
                 .count();
-            self.commit(checkpoint, &new[..next]).await?;
+            self.commit(checkpoint, &new[..next], condemned).await?;
         }
     }
 
     /// Applies historical events up to a position.
-    pub async fn catch_up(&self, to: u64) -> Result<(), LaneError> {
+    pub async fn catch_up(&self, to: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
         loop {
             let checkpoint = self.checkpoint();
             if checkpoint >= to {
                 return Ok(());
             }
-            self.read_history(checkpoint).await?;
+            self.read_history(checkpoint, condemned).await?;
         }
     }
 
     #[tracing::instrument(name = "Historical events", level = "debug", skip_all, fields(partition = %self.partition, after))]
-    async fn read_history(&self, after: u64) -> Result<(), LaneError> {
-        let PartitionId { workspace, partition } = self.partition;
-        let events: Events = decode(
-            &self
-                .context
-                .store
-                .read_partition(workspace, partition, after, HISTORY)
-                .await?,
-        );
-        match events.first() {
-            Some(first) if first.position == after + 1 => self.commit(after, &events).await,
-            _ => Err(LaneError::Missing(after + 1)),
-        }
+    async fn read_history(&self, after: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
+        let events = history(&self.context, self.partition, after).await?;
+        self.commit(after, &events, condemned).await
     }
 
     /// Commits consecutive events, the first of them next to `from`. An event that fails does not hold back those before
     /// it.
-    async fn commit(&self, from: u64, events: &[Arc<PublishedEvent>]) -> Result<(), LaneError> {
-        let batch = Batch::new(self.view, events);
-        if batch.is_empty() {
-            return match events.first().map(|event| (event, &event.decoded)) {
-                Some((event, Err(error))) => Err(LaneError::undecodable(event, error)),
-                _ => Ok(()),
-            };
-        }
-        let events = &events[..batch.len()];
-        match self.transact(from, events, &batch).await {
-            Err(LaneError::ReadModel(ReadModelError::Document(_))) if events.len() > 1 => {
-                // One of the documents fails: in halves, the events before the failing one get their turn.
-                let half = &events[..events.len() / 2];
-                self.transact(from, half, &Batch::new(self.view, half)).await
+    async fn commit(
+        &self,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+        condemned: &[Condemned],
+    ) -> Result<(), LaneError> {
+        let mut events = events;
+        loop {
+            match self.transact(from, events, condemned).await {
+                Err(LaneError::ReadModel(ReadModelError::Fault(fault))) => {
+                    events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
+                }
+                result => return result,
             }
-            result => result,
         }
     }
 
@@ -173,14 +148,13 @@ impl Lane {
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-        batch: &Batch<'_>,
+        condemned: &[Condemned],
     ) -> Result<(), LaneError> {
         let context = &*self.context;
         let PartitionId { workspace, partition } = self.partition;
         let Some(progress) = context.progress.of(workspace, self.view.name()) else {
             return Ok(());
         };
-        let to = from + events.len() as u64;
         let _turn = progress.turn().await;
         if progress.folded().position(partition) != from {
             // Another task of this lane had its turn first; the caller looks again.
@@ -192,33 +166,45 @@ impl Lane {
             generation: progress.generation(),
         };
         let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
-        let mut folded = Folded::default();
-        let mut fold = |documents| {
-            folded = batch.fold(&scope, documents, closely)?;
-            Ok(std::mem::take(&mut folded.writes))
+        let step = Step {
+            context,
+            view: self.view,
+            lane: LaneId { scope, partition },
+            condemned,
+            closely,
         };
-        let lane = LaneId { scope, partition };
-        let updated = context
-            .read_model
-            .update(&lane, from, to, &batch.keys(), &mut fold)
-            .await?;
+        let (updated, folded) = step.apply(from, events).await?;
         let (to, changes) = match updated {
             Updated::Committed => {
                 context.cache.invalidate(&folded.topics).await;
                 self.measure(events);
-                (to, closely.then_some(folded.changes))
+                let to = from + events.len() as u64;
+                (
+                    to,
+                    if closely {
+                        Changes::Each(folded.changes)
+                    } else {
+                        Changes::Unknown
+                    },
+                )
             }
             Updated::Elsewhere { checkpoint } if checkpoint > from => {
                 // Another owner was faster: what it changed is not known here.
                 tracing::debug!(from, checkpoint, "the checkpoint was moved by another owner");
                 context.cache.clear().await;
-                (checkpoint, None)
+                (checkpoint, Changes::Unknown)
             }
             Updated::Elsewhere { checkpoint } => {
                 return Err(ReadModelError::Corrupt(format!(
                     "the checkpoint fell from {from} to {checkpoint}"
                 ))
                 .into());
+            }
+            Updated::Retired { live } => {
+                // Another owner has switched the view to another generation.
+                return super::rebuild::follow_switch(context, self.view, workspace, live)
+                    .await
+                    .map_err(LaneError::from);
             }
         };
         context.followers.committed(Commit {
@@ -243,4 +229,31 @@ impl Lane {
             metrics::histogram!("foldline_projection_lag_ms", "view" => view).record(lag_ms as f64);
         }
     }
+}
+
+/// The next historical events of a partition.
+pub(super) async fn history(
+    context: &Context,
+    partition: PartitionId,
+    after: u64,
+) -> Result<Events, LaneError> {
+    let PartitionId { workspace, partition } = partition;
+    let read = context
+        .store
+        .read_partition(workspace, partition, after, HISTORY)
+        .await?;
+    let events = decode(&read);
+    match events.first() {
+        Some(first) if first.position == after + 1 => Ok(events),
+        _ => Err(LaneError::Missing(after + 1)),
+    }
+}
+
+/// The events before a position; `None` where there are none.
+pub(super) fn before(position: u64, events: &[Arc<PublishedEvent>]) -> Option<&[Arc<PublishedEvent>]> {
+    let count = events
+        .iter()
+        .take_while(|event| event.position < position)
+        .count();
+    (count > 0).then(|| &events[..count])
 }

@@ -4,15 +4,21 @@
 //! events arrive and lets them end when nothing is left to do, so a workspace that nobody uses costs no task. Effects of
 //! events are the views' own (`domain::view`); serving what was folded is left to the query API.
 
+mod build;
+pub mod dead_letters;
 pub mod fold;
 pub mod health;
 pub mod lane;
 pub mod progress;
+pub mod rebuild;
+pub mod retry;
+mod step;
 pub mod worker;
+mod working;
 
 use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
-use domain::view::AnyView;
+use domain::{id::WorkspaceId, view::AnyView, wire::ProjectionStatus};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -22,9 +28,11 @@ use crate::{
     event_store::{EventStore, StoreError},
     read_model::{ReadModel, ReadModelError, Scope, StoredCheckpoint},
 };
+use dead_letters::DeadLetters;
 use fold::DocumentChange;
 use health::Health;
 use progress::Progress;
+use rebuild::Rebuilds;
 use worker::Worker;
 
 /// What a lane has committed.
@@ -36,9 +44,20 @@ pub struct Commit {
     pub partition: u32,
     /// The position of the last event.
     pub to: u64,
-    /// What changed, event by event; `None` where the lane did not look closely, because nobody followed the view, or
-    /// because there was too much.
-    pub changes: Option<Vec<DocumentChange>>,
+    /// What changed.
+    pub changes: Changes,
+}
+
+/// What a commit has changed, as far as it is known.
+#[derive(Debug)]
+pub enum Changes {
+    /// Event by event.
+    Each(Vec<DocumentChange>),
+    /// The lane did not look closely, because nobody followed the view, or because there was too much.
+    Unknown,
+    /// Perhaps everything, though the checkpoint may not have moved: parked events were applied, or another generation is
+    /// live from now on. Who follows needs a snapshot, whatever it has seen.
+    Everything,
 }
 
 /// Those who follow views live.
@@ -82,25 +101,29 @@ pub enum StartError {
     ReadModel(#[from] ReadModelError),
 }
 
-/// The workers of all views.
+/// The workers of all views, and what can be done about them.
 #[derive(Debug)]
 pub struct Projections {
+    /// What could not be applied.
+    pub dead_letters: DeadLetters,
+    /// New generations.
+    pub rebuilds: Rebuilds,
+    context: Arc<Context>,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
 
 impl Projections {
-    /// Starts a worker per view. Lanes whose checkpoint lies before the head catch up from the event store.
-    pub async fn start(context: Arc<Context>, views: &[&'static dyn AnyView]) -> Result<Self, StartError> {
-        let projections = Self {
-            tasks: TaskTracker::new(),
-            cancelled: CancellationToken::new(),
-        };
+    /// Starts a worker per view of the context's progress. Lanes whose checkpoint lies before the head catch up from the
+    /// event store: also those of a view that was added since, which has none and folds all history.
+    pub async fn start(context: Arc<Context>) -> Result<Self, StartError> {
+        let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         // Subscribe first, look at the heads second: what is appended in between arrives twice rather than not at all.
-        let mut workers = Vec::with_capacity(views.len());
-        for view in views {
+        let mut workers = Vec::new();
+        for view in context.progress.views() {
             let subscriber = context.broker.subscribe(view.name()).await;
-            workers.push((Worker::new(context.clone(), *view, &projections), subscriber));
+            let worker = Worker::new(context.clone(), *view, tasks.clone(), cancelled.clone());
+            workers.push((worker, subscriber));
         }
         for checkpoint in context.read_model.checkpoints().await? {
             let StoredCheckpoint {
@@ -109,9 +132,15 @@ impl Projections {
                 generation,
                 partition,
                 position,
+                released_at,
             } = checkpoint;
             if let Some(progress) = context.progress.of(workspace, &view) {
-                progress.set_generation(generation);
+                if progress.generation() != generation {
+                    progress.set_generation(generation);
+                }
+                if released_at > 0 {
+                    progress.note_release(partition, released_at);
+                }
                 context
                     .progress
                     .folded(&view, PartitionId { workspace, partition }, position);
@@ -123,9 +152,42 @@ impl Projections {
         }
         for (worker, subscriber) in workers {
             worker.catch_up(&heads);
-            projections.tasks.spawn(worker.run(subscriber));
+            tasks.spawn(worker.run(subscriber));
         }
-        Ok(projections)
+        dead_letters::report(&context).await;
+        let rebuilds = Rebuilds::start(context.clone(), tasks.clone(), cancelled.clone()).await?;
+        Ok(Self {
+            dead_letters: DeadLetters::new(context.clone()),
+            rebuilds,
+            context,
+            tasks,
+            cancelled,
+        })
+    }
+
+    /// How every view of a workspace stands.
+    pub async fn status(&self, workspace: WorkspaceId) -> Result<Vec<ProjectionStatus>, ReadModelError> {
+        let counts = self
+            .context
+            .read_model
+            .parked_counts(Some(workspace), None)
+            .await?;
+        let status = |view: &&'static dyn AnyView| {
+            let progress = self.context.progress.of(workspace, view.name())?;
+            let count = counts.iter().find(|count| count.view == view.name());
+            let as_of = progress.folded();
+            Some(ProjectionStatus {
+                view: view.name().to_owned(),
+                generation: progress.generation(),
+                behind: as_of.behind(&progress.head()),
+                as_of,
+                dead_letters: count.map_or(0, |count| count.dead),
+                waiting: count.map_or(0, |count| count.waiting),
+                failing: self.context.health.failing(view.name(), workspace),
+                rebuild: self.rebuilds.progress(workspace, view.name()),
+            })
+        };
+        Ok(self.context.progress.views().iter().filter_map(status).collect())
     }
 
     /// Lets every lane finish its transaction, and stops.

@@ -32,6 +32,8 @@ pub struct ViewProgress {
     /// their order also where several partitions feed it.
     order: tokio::sync::Mutex<()>,
     generation: AtomicU64,
+    /// Where partitions stood when parked events of theirs were last applied.
+    released: Mutex<ConsistencyToken>,
 }
 
 impl ViewProgress {
@@ -42,7 +44,23 @@ impl ViewProgress {
 
     /// Notes the generation that is read from now on.
     pub fn set_generation(&self, generation: u64) {
+        *self.released.lock().unwrap_or_else(PoisonError::into_inner) = ConsistencyToken::default();
         self.generation.store(generation, Ordering::Release);
+    }
+
+    /// Where partitions stood when parked events of theirs were last applied: documents have changed there without the
+    /// token moving, so whoever has seen no more than this may have missed something.
+    pub fn released(&self) -> ConsistencyToken {
+        self.released
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Parked events were applied while the partition stood at `position`.
+    pub fn note_release(&self, partition: u32, position: u64) {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        released.advance(partition, position);
     }
 
     /// How far the view has folded and published.
@@ -86,6 +104,7 @@ impl WorkspaceProgress {
             behind_since: Mutex::new(None),
             order: tokio::sync::Mutex::default(),
             generation: AtomicU64::new(FIRST_GENERATION),
+            released: Mutex::default(),
         };
         Self {
             head: Mutex::default(),
@@ -193,6 +212,16 @@ impl Progress {
         }
         drop(head);
         self.changed.notify_waiters();
+    }
+
+    /// Parked events of this workspace were applied or given up: whoever waits for that looks again.
+    pub fn released(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// The view of this name.
+    pub fn view(&self, name: &str) -> Option<&'static dyn AnyView> {
+        self.views.iter().copied().find(|view| view.name() == name)
     }
 
     /// The place of a view in the registry.

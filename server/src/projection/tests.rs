@@ -1,5 +1,10 @@
 //! Lanes over real databases: whatever is delivered, and however often, the effect of an event is exactly once.
 
+mod dead_letters;
+mod faulty;
+mod rebuild;
+mod supervisor;
+
 use std::sync::Arc;
 
 use domain::view;
@@ -10,6 +15,7 @@ use super::lane::{Lane, LaneError};
 use crate::{
     broker::{PartitionId, PublishedEvent},
     query::{ListingRequest, QueryError},
+    read_model::ReadModelError,
     read_side::testing::{Parts, Shop, educator, listed, price, received, reserved},
 };
 
@@ -162,7 +168,7 @@ fn duplicates_reordering_and_gaps_have_their_effect_exactly_once() {
             let lane = lane(&parts, &parts.context);
             for delivery in &deliveries {
                 let delivery: Vec<_> = delivery.iter().map(|n| events[*n].clone()).collect();
-                lane.apply(&delivery).await.unwrap();
+                lane.apply(&delivery, &[]).await.unwrap();
             }
             let seen = deliveries.iter().flatten().max().copied().unwrap_or(0) as u64 + 1;
             let on_hand = parts.document("inventory", "mug-1").await["on_hand"].clone();
@@ -171,7 +177,7 @@ fn duplicates_reordering_and_gaps_have_their_effect_exactly_once() {
                 on_hand.as_u64() >= Some(seen * (seen + 1) / 2),
                 "{on_hand} after {seen}"
             );
-            lane.apply(&events).await.unwrap();
+            lane.apply(&events, &[]).await.unwrap();
             assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 210);
         });
         Ok(())
@@ -198,7 +204,7 @@ async fn a_second_owner_of_a_lane_is_harmless() {
         let events = events.clone();
         tokio::spawn(async move {
             for chunk in events.chunks(2) {
-                lane.apply(chunk).await.unwrap();
+                lane.apply(chunk, &[]).await.unwrap();
             }
         })
     });
@@ -230,7 +236,7 @@ async fn what_was_committed_but_not_acknowledged_is_delivered_again_and_skipped(
         assert_eq!(delivery.attempt(), attempt);
         // A new owner each time: it knows nothing but what the read model says.
         let owner = parts.another_owner();
-        lane(&parts, &owner).apply(delivery.events()).await.unwrap();
+        lane(&parts, &owner).apply(delivery.events(), &[]).await.unwrap();
         drop(delivery);
     }
     assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 7);
@@ -248,13 +254,16 @@ async fn an_event_that_cannot_be_read_stops_the_lane_behind_those_before_it() {
         position: 2,
         event_id: events[1].event_id,
         event_type: "StockStolen".into(),
+        stream: events[1].stream.clone(),
+        version: 2,
+        correlation_id: events[1].correlation_id,
         recorded_at: events[1].recorded_at,
     };
     events[1] = Arc::new(broken);
     let lane = lane(&parts, &parts.context);
-    let stopped = lane.apply(&events).await;
+    let stopped = lane.apply(&events, &[]).await;
     assert!(
-        matches!(stopped, Err(LaneError::Undecodable { position: 2, .. })),
+        matches!(&stopped, Err(LaneError::ReadModel(ReadModelError::Fault(fault))) if fault.position == 2),
         "{stopped:?}"
     );
     assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 3);

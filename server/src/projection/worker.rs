@@ -2,26 +2,26 @@
 //! is applied.
 //!
 //! It is also the lanes' supervisor: an error is tried again with backoff and jitter, a panic is caught and the delivery
-//! made again, and a lane that keeps failing is reported as stopped and goes on trying slowly. No event is ever skipped.
+//! made again, and a lane that keeps failing is reported as stopped and goes on trying slowly. An event that cannot be
+//! applied is parked when it had its attempts; no event is ever skipped silently.
 
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
 use domain::view::AnyView;
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Context, Projections, lane::Lane};
+use super::{
+    Context,
+    fold::message_of,
+    lane::{Lane, LaneError},
+    retry::{Retry, STOPPED_AFTER},
+};
 use crate::broker::{Delivery, PartitionId, Subscriber};
 
 /// How many lanes of a view work at the same time.
 const AT_ONCE: usize = 8;
-
-/// A lane that has failed this often in a row is reported as stopped.
-const ATTEMPTS: u32 = 8;
-
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// See the module.
 #[derive(Debug)]
@@ -39,9 +39,13 @@ struct Shared {
 }
 
 impl Worker {
-    /// The worker of a view.
-    pub fn new(context: Arc<Context>, view: &'static dyn AnyView, projections: &Projections) -> Self {
-        let cancelled = projections.cancelled.clone();
+    /// The worker of a view; its lanes are tasks of `tasks`.
+    pub fn new(
+        context: Arc<Context>,
+        view: &'static dyn AnyView,
+        tasks: TaskTracker,
+        cancelled: CancellationToken,
+    ) -> Self {
         let shared = Shared {
             context,
             view,
@@ -50,7 +54,7 @@ impl Worker {
         };
         Self {
             shared: Arc::new(shared),
-            tasks: projections.tasks.clone(),
+            tasks,
         }
     }
 
@@ -90,35 +94,32 @@ impl Worker {
     }
 }
 
-/// How an attempt ended.
-enum Outcome {
-    Applied,
-    Failed(String),
-    Panicked,
+/// Why an attempt failed.
+enum Failure {
+    Error(LaneError),
+    Panic(String),
 }
 
 impl Shared {
     async fn deliver(self: Arc<Self>, delivery: Delivery) {
         let lane = Lane::new(self.context.clone(), self.view, delivery.partition());
         // A repetition follows a panic or a lost acknowledgement: it has had its failures before this task.
-        let mut failures = delivery.attempt() - 1;
+        let mut retry = Retry::after(delivery.attempt() - 1);
         loop {
-            match self.attempt(lane.apply(delivery.events())).await {
-                Outcome::Applied => {
+            let condemned: Vec<_> = retry.condemned().into_iter().collect();
+            match self.attempt(lane.apply(delivery.events(), &condemned)).await {
+                Ok(()) => {
                     self.context.health.running(self.view.name(), lane.partition());
                     delivery.acknowledge();
                     return;
                 }
-                Outcome::Failed(error) => {
-                    failures += 1;
-                    if !self.pause(&lane, failures, &error).await {
+                Err(failure) => {
+                    let panicked = matches!(failure, Failure::Panic(_));
+                    let goes_on = self.pause(&lane, &mut retry, failure).await;
+                    // After a panic it is not acknowledged: the broker makes it again, and a new lane takes it.
+                    if panicked || !goes_on {
                         return;
                     }
-                }
-                Outcome::Panicked => {
-                    // Not acknowledged: the broker makes it again, and a new lane takes it.
-                    self.pause(&lane, failures + 1, "the lane panicked").await;
-                    return;
                 }
             }
         }
@@ -126,54 +127,54 @@ impl Shared {
 
     async fn catch_up(self: Arc<Self>, partition: PartitionId, head: u64) {
         let lane = Lane::new(self.context.clone(), self.view, partition);
-        let mut failures = 0;
+        let mut retry = Retry::default();
         loop {
-            let error = match self.attempt(lane.catch_up(head)).await {
-                Outcome::Applied => {
-                    self.context.health.running(self.view.name(), partition);
-                    return;
-                }
-                Outcome::Failed(error) => error,
-                Outcome::Panicked => "the lane panicked".to_owned(),
+            let condemned: Vec<_> = retry.condemned().into_iter().collect();
+            let Err(failure) = self.attempt(lane.catch_up(head, &condemned)).await else {
+                self.context.health.running(self.view.name(), partition);
+                return;
             };
-            failures += 1;
-            if !self.pause(&lane, failures, &error).await {
+            if !self.pause(&lane, &mut retry, failure).await {
                 return;
             }
         }
     }
 
-    async fn attempt(&self, work: impl Future<Output = Result<(), super::lane::LaneError>>) -> Outcome {
+    async fn attempt(&self, work: impl Future<Output = Result<(), LaneError>>) -> Result<(), Failure> {
         // The semaphore is never closed; without a permit the lane would work all the same.
         let _permit = self.at_once.acquire().await;
         match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(Ok(())) => Outcome::Applied,
-            Ok(Err(error)) => Outcome::Failed(error.to_string()),
-            Err(_) => Outcome::Panicked,
+            Ok(result) => result.map_err(Failure::Error),
+            Err(panic) => Err(Failure::Panic(message_of(&*panic).to_owned())),
         }
     }
 
     /// Waits before the next attempt; `false`: there will be none, the server stops.
-    async fn pause(&self, lane: &Lane, failures: u32, error: &str) -> bool {
+    async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
         let (view, partition) = (self.view.name(), lane.partition());
+        let error = match failure {
+            Failure::Error(error) => {
+                retry.failed(&error);
+                error.to_string()
+            }
+            Failure::Panic(message) => {
+                retry.panicked();
+                metrics::counter!("foldline_projection_panics_total", "view" => view).increment(1);
+                format!("the lane panicked: {message}")
+            }
+        };
         metrics::counter!("foldline_projection_failures_total", "view" => view).increment(1);
-        let pause = pause_after(failures);
-        if failures >= ATTEMPTS {
+        let (failures, pause) = (retry.failures(), retry.pause());
+        if failures >= STOPPED_AFTER {
             tracing::error!(projection.view = view, %partition, failures, error, "the lane has stopped");
-            self.context.health.stopped(view, partition, error.to_owned());
         } else {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(projection.view = view, %partition, failures, pause_ms, error, "the lane tries again");
         }
+        self.context.health.failed(view, partition, failures, error);
         tokio::select! {
             () = self.cancelled.cancelled() => false,
             () = tokio::time::sleep(pause) => true,
         }
     }
-}
-
-/// Exponential backoff with full-width jitter: 20 ms, doubled each time, up to 30 s, times 0.5 to 1.5.
-fn pause_after(failures: u32) -> Duration {
-    let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
-    doubled.min(LONGEST_PAUSE).mul_f64(0.5 + rand::random::<f64>())
 }

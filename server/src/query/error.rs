@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{rejection::Violation, wire::Problem};
 
-use crate::read_model::ReadModelError;
+use crate::{event_store::StoreError, read_model::ReadModelError};
 
 /// Why a query has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -40,17 +40,30 @@ pub enum QueryError {
         /// What lags, as in `orders 0:12 of 0:15`.
         waiting_for: Vec<String>,
     },
+    /// Something is left to do.
+    #[error("not everything was done in time")]
+    NotSettled {
+        /// What, one phrase each.
+        waiting_for: Vec<String>,
+    },
     /// Too much is asked of one live session.
     #[error("a session has at most {0} subscriptions")]
     TooManySubscriptions(usize),
-    /// The read model does not answer; the log says why.
-    #[error("the read model does not answer at the moment")]
+    /// The read model or the event store does not answer; the log says why.
+    #[error("the read side does not answer at the moment")]
     Unavailable,
 }
 
 impl From<Arc<ReadModelError>> for QueryError {
     fn from(error: Arc<ReadModelError>) -> Self {
         tracing::error!(%error, "a query failed");
+        Self::Unavailable
+    }
+}
+
+impl From<StoreError> for QueryError {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a query failed on the event store");
         Self::Unavailable
     }
 }
@@ -66,6 +79,7 @@ impl QueryError {
             Self::BadCursor | Self::BadToken => ("malformed", "A field is not valid", 400),
             Self::TooManySubscriptions(_) => ("too-many-subscriptions", "Too many subscriptions", 429),
             Self::TimedOut { .. } => ("timed-out", "The view lags behind", 503),
+            Self::NotSettled { .. } => ("not-settled", "Something is left to do", 504),
             Self::Unavailable => ("unavailable", "Not available at the moment", 503),
         };
         let field = match self {
@@ -86,7 +100,7 @@ impl QueryError {
             current_version: None,
             rule: None,
             waiting_for: match self {
-                Self::TimedOut { waiting_for } => waiting_for.clone(),
+                Self::TimedOut { waiting_for } | Self::NotSettled { waiting_for } => waiting_for.clone(),
                 _ => Vec::new(),
             },
             detail,

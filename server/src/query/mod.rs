@@ -7,6 +7,7 @@
 pub mod cursor;
 pub mod error;
 pub mod live;
+pub mod settled;
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use domain::{
     access::Actor,
     id::WorkspaceId,
     token::{ConsistencyToken, MAX_PARTITIONS},
-    view::{self, AnyView},
+    view::AnyView,
     wire::{DocumentAnswer, ListingAnswer, Order, Row},
 };
 use serde_json::value::RawValue;
@@ -24,7 +25,7 @@ use crate::{
     projection::progress::{Progress, ProgressOf},
     read_model::{PageRequest, Place, ReadModel, ReadModelError},
 };
-use cursor::Cursor;
+use cursor::{Cursor, Way};
 pub use error::QueryError;
 use live::{LiveSession, hub::Hub};
 
@@ -62,7 +63,7 @@ pub struct ListingRequest {
     pub order: Order,
     /// The most rows: [`DEFAULT_LIMIT`] where absent, [`MAX_LIMIT`] at most.
     pub limit: Option<u32>,
-    /// What the page before gave as `next`.
+    /// What another page gave as `next` or `previous`.
     pub cursor: Option<String>,
 }
 
@@ -101,7 +102,7 @@ impl QueryApi {
         key: &str,
         wait: Option<Wait>,
     ) -> Result<DocumentAnswer<Box<RawValue>>, QueryError> {
-        let view = find(view)?;
+        let view = self.find(view)?;
         self.wait(workspace, view, wait).await?;
         let found = self.find_document(workspace, actor, view, key).await?;
         let Some(row) = found.row() else {
@@ -124,7 +125,7 @@ impl QueryApi {
         request: ListingRequest,
         wait: Option<Wait>,
     ) -> Result<ListingAnswer<Box<RawValue>>, QueryError> {
-        let view = find(&request.view)?;
+        let view = self.find(&request.view)?;
         let listed = Listed::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
         let cursor = request
             .cursor
@@ -133,19 +134,27 @@ impl QueryApi {
             .transpose()?;
         self.wait(workspace, view, wait).await?;
         let limit = request.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let (place, way) = cursor.map_or((None, None), |(place, way)| (Some(place), Some(way)));
+        let reads = way.unwrap_or_default().reads(request.order);
         let found = self
-            .find_page(workspace, actor, &listed, request.order, limit, cursor)
+            .find_page(workspace, actor, &listed, reads, limit, place)
             .await?;
+        let mut data: Vec<_> = found
+            .rows()
+            .map(|row| Row {
+                key: row.key.clone(),
+                sort: row.sort.clone(),
+                data: row.data.clone(),
+            })
+            .collect();
+        if way == Some(Way::Previous) {
+            data.reverse();
+        }
+        let (previous, next) = found.cursors(&listed, request.order, way);
         Ok(ListingAnswer {
-            next: found.next(&listed, request.order),
-            data: found
-                .rows()
-                .map(|row| Row {
-                    key: row.key.clone(),
-                    sort: row.sort.clone(),
-                    data: row.data.clone(),
-                })
-                .collect(),
+            data,
+            previous,
+            next,
             behind: found.behind(),
             generation: found.answer.generation,
             as_of: found.as_of,
@@ -155,6 +164,11 @@ impl QueryApi {
     /// Opens a session of live subscriptions for somebody.
     pub fn live(self: &Arc<Self>, workspace: WorkspaceId, actor: Actor) -> LiveSession {
         LiveSession::new(self.clone(), self.hub.clone(), workspace, actor)
+    }
+
+    fn find(&self, view: &str) -> Result<&'static dyn AnyView, QueryError> {
+        let known = self.progress.view(view);
+        known.ok_or_else(|| QueryError::UnknownView(view.to_owned()))
     }
 
     async fn wait(
@@ -180,15 +194,7 @@ impl QueryApi {
             return Ok(());
         }
         let folded = progress.folded();
-        let lagging = after
-            .iter()
-            .filter(|(partition, position)| folded.position(*partition) < *position);
-        let waiting_for = lagging
-            .map(|(partition, position)| {
-                let at = folded.position(partition);
-                format!("{} {partition}:{at} of {partition}:{position}", view.name())
-            })
-            .collect();
+        let waiting_for = lagging(view.name(), &folded, &after).collect();
         Err(QueryError::TimedOut { waiting_for })
     }
 
@@ -307,8 +313,16 @@ impl QueryApi {
     }
 }
 
-fn find(view: &str) -> Result<&'static dyn AnyView, QueryError> {
-    view::find(view).ok_or_else(|| QueryError::UnknownView(view.to_owned()))
+/// Where a view has not come as far as `goal`, as in `orders 0:12 of 0:15`.
+fn lagging<'a>(
+    view: &'a str,
+    folded: &'a ConsistencyToken,
+    goal: &'a ConsistencyToken,
+) -> impl Iterator<Item = String> + use<'a> {
+    goal.iter()
+        .map(move |(partition, position)| (partition, folded.position(partition), position))
+        .filter(|(_, at, position)| at < position)
+        .map(move |(partition, at, position)| format!("{view} {partition}:{at} of {partition}:{position}"))
 }
 
 /// A group of a listing that exists and that the actor may read.
@@ -366,10 +380,18 @@ impl Found<'_> {
         self.as_of.behind(&self.progress.head())
     }
 
-    /// The cursor of the next page. Made from the last row that was read, seen by the actor or not.
-    fn next(&self, listed: &Listed, order: Order) -> Option<String> {
-        let last = self.answer.rows.last().filter(|_| self.answer.more)?;
-        Some(Cursor::text(listed, order, &last.sort, &last.key))
+    /// The cursors of the page before and of the next page, for a page that was reached this way. Made from the rows that
+    /// were read, seen by the actor or not.
+    fn cursors(&self, listed: &Listed, order: Order, way: Option<Way>) -> (Option<String>, Option<String>) {
+        let (first, last) = (self.answer.rows.first(), self.answer.rows.last());
+        let cursor = |way, row: Option<&CachedRow>| Some(Cursor::text(listed, order, way, row?));
+        let further = last.filter(|_| self.answer.more);
+        match way {
+            None => (None, cursor(Way::Next, further)),
+            // There are rows where somebody came from.
+            Some(Way::Next) => (cursor(Way::Previous, first), cursor(Way::Next, further)),
+            Some(Way::Previous) => (cursor(Way::Previous, further), cursor(Way::Next, first)),
+        }
     }
 }
 

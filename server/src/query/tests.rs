@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     access::Actor,
     token::ConsistencyToken,
-    wire::{Order, Row},
+    wire::{ListingAnswer, Order, Row},
 };
 use serde_json::value::RawValue;
 
@@ -138,6 +138,57 @@ async fn cursors_page_through_everything_exactly_once_in_both_directions() {
     assert_eq!(upwards.len(), 37);
     assert!(upwards.is_sorted() && upwards.windows(2).all(|pair| pair[0] != pair[1]));
     assert_eq!(upwards, reversed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_before_is_the_one_that_was_seen_before_in_either_order() {
+    let shop = Shop::open(1).await;
+    for n in 0..11 {
+        let sku = format!("mug-{n:02}");
+        shop.append(
+            &format!("product-{sku}"),
+            &[listed(&sku, &format!("Mug {}", n % 3))],
+        )
+        .await;
+    }
+    shop.settle().await;
+    for order in [Order::Asc, Order::Desc] {
+        let read = async |cursor| {
+            let request = ListingRequest {
+                view: "products".into(),
+                limit: Some(3),
+                order,
+                cursor,
+                ..ListingRequest::default()
+            };
+            let query = &shop.read.query;
+            query
+                .listing(shop.workspace, &educator(), request, None)
+                .await
+                .unwrap()
+        };
+        let keys = |page: &ListingAnswer<Box<RawValue>>| -> Vec<String> {
+            page.data.iter().map(|row| row.key.clone()).collect()
+        };
+        let mut forwards = vec![read(None).await];
+        while let Some(next) = forwards.last().unwrap().next.clone() {
+            forwards.push(read(Some(next)).await);
+        }
+        assert_eq!(
+            forwards.iter().map(|page| page.data.len()).collect::<Vec<_>>(),
+            [3, 3, 3, 2]
+        );
+        assert_eq!(forwards[0].previous, None);
+        let mut at = forwards.pop().unwrap();
+        for expected in forwards.iter().rev() {
+            let back = read(at.previous.clone()).await;
+            assert_eq!(keys(&back), keys(expected));
+            let there_again = read(back.next.clone()).await;
+            assert_eq!(keys(&there_again), keys(&at));
+            at = back;
+        }
+        assert_eq!(at.previous, None, "the first page has none before it");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

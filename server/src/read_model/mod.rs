@@ -5,19 +5,19 @@
 //! it to be; and a reader gets its documents and how far they are folded from one and the same moment. What the documents
 //! mean, and when they are folded, is left to the projections.
 
+mod generations;
+mod parking;
 pub mod sqlite;
 
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
-use domain::{
-    id::WorkspaceId,
-    token::ConsistencyToken,
-    view::{DocumentError, ListingEntry},
-    wire::Order,
-};
+use domain::{id::WorkspaceId, token::ConsistencyToken, view::ListingEntry, wire::Order};
 use serde_json::value::RawValue;
 use uuid::Uuid;
+
+pub use generations::{Generations, StoredGeneration, Switched};
+pub use parking::{DeadLetter, DeadLetterPlace, ParkedCount, ParkedEvent, ParkedState, Parking};
 
 /// The generation of a view that was never rebuilt.
 pub const FIRST_GENERATION: u64 = 1;
@@ -53,8 +53,10 @@ pub struct StoredCheckpoint {
     pub generation: u64,
     /// The partition.
     pub partition: u32,
-    /// The position of the last event that was folded.
+    /// The position of the last event that was folded or parked.
     pub position: u64,
+    /// Where it stood when parked events were last applied; 0 where none ever were.
+    pub released_at: u64,
 }
 
 /// A document as it lies in the database.
@@ -83,6 +85,35 @@ pub struct DocumentWrite {
     pub entered: Vec<ListingEntry>,
 }
 
+/// What a fold is given: the documents of the keys that it asked for, as far as they exist, and the streams that are held
+/// back on its lane.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded {
+    /// The documents.
+    pub documents: Vec<StoredDocument>,
+    /// The names of streams behind whose dead letters events have to wait.
+    pub held: Vec<String>,
+}
+
+/// What a fold answers.
+#[derive(Debug, Clone, Default)]
+pub struct Effect {
+    /// What becomes of documents.
+    pub writes: Vec<DocumentWrite>,
+    /// Events that are passed without being applied.
+    pub parked: Vec<ParkedEvent>,
+}
+
+/// An event that cannot be folded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the event at position {position} cannot be applied: {reason}")]
+pub struct FoldFault {
+    /// Its position.
+    pub position: u64,
+    /// Why not.
+    pub reason: String,
+}
+
 /// A document's place in a listing, and the document.
 #[derive(Debug, Clone)]
 pub struct StoredRow {
@@ -99,6 +130,15 @@ pub struct ListedDocument {
     pub document: StoredDocument,
     /// Listing, group and sort key of each place, in order.
     pub places: Vec<(String, String, String)>,
+}
+
+/// Everything that a view holds at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Everything {
+    /// Its documents, by key.
+    pub documents: Vec<ListedDocument>,
+    /// The partition and the position of every event that it has passed without applying it.
+    pub passed: Vec<(u32, u64)>,
 }
 
 /// Something read, and the moment it is from.
@@ -146,6 +186,11 @@ pub enum Updated {
         /// Where it is.
         checkpoint: u64,
     },
+    /// The generation is neither live nor being built. Nothing was changed.
+    Retired {
+        /// The generation that is live.
+        live: u64,
+    },
 }
 
 /// Why nothing was read or changed.
@@ -157,30 +202,27 @@ pub enum ReadModelError {
     /// What it holds cannot be read; a rebuild mends it.
     #[error("the read model holds something unreadable: {0}")]
     Corrupt(String),
-    /// A document does not fit its view; a rebuild mends it.
+    /// The fold failed at an event, and nothing was changed.
     #[error(transparent)]
-    Document(#[from] DocumentError),
+    Fault(#[from] FoldFault),
 }
 
-/// Folds events into the documents of an update: gets those that exist of the keys it asked for, answers what to write.
-/// Pure and repeatable: an adapter may call it again when its transaction has to start over.
-pub type Fold<'a> = dyn FnMut(Vec<StoredDocument>) -> Result<Vec<DocumentWrite>, DocumentError> + Send + 'a;
+/// Folds events into the documents of an update. Pure and repeatable: an adapter may call it again when its transaction
+/// has to start over.
+pub type Fold<'a> = dyn FnMut(Loaded) -> Result<Effect, FoldFault> + Send + 'a;
 
 /// Documents and listings, and how far they are folded.
 #[async_trait]
-pub trait ReadModel: Send + Sync + Debug {
-    /// The generation of a view that is read.
-    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError>;
-
+pub trait ReadModel: Parking + Generations {
     /// Every checkpoint of every live generation.
     async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError>;
 
     /// The checkpoint of one lane; 0 where it has seen nothing.
     async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError>;
 
-    /// In one transaction: moves the lane's checkpoint from `from` to `to`, reads the documents of `keys`, folds, and
-    /// writes what the fold answers. The lanes of other partitions may hold the same documents; the transaction keeps
-    /// them apart, so no update is lost.
+    /// In one transaction: moves the lane's checkpoint from `from` to `to`, reads the documents of `keys` and which streams
+    /// are held back, folds, and writes and parks what the fold answers. The lanes of other partitions may hold the same
+    /// documents; the transaction keeps them apart, so no update is lost.
     async fn update(
         &self,
         lane: &LaneId,
@@ -206,13 +248,13 @@ pub trait ReadModel: Send + Sync + Debug {
         page: &PageRequest<'_>,
     ) -> Result<Moment<Vec<StoredRow>>, ReadModelError>;
 
-    /// Every document of the live generation with its places, at one moment, by key. Holds them all in memory: for the
-    /// verifier, not for queries.
+    /// Every document of the live generation with its places, by key, and what was passed, at one moment. Holds them all in
+    /// memory: for the verifier, not for queries.
     async fn everything(
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<Vec<ListedDocument>>, ReadModelError>;
+    ) -> Result<Moment<Everything>, ReadModelError>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), ReadModelError>;

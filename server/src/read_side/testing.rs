@@ -39,6 +39,7 @@ pub(crate) struct Shop {
     pub(crate) workspace: WorkspaceId,
     pub(crate) folder: TempDir,
     shards: u32,
+    views: &'static [&'static dyn AnyView],
 }
 
 /// The boxes around a lane, with nothing running: lanes are driven by hand.
@@ -118,8 +119,8 @@ fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Co
 }
 
 /// Both stores in a folder, and the read side started.
-async fn start(folder: &Path) -> (Arc<dyn EventStore>, ReadSide) {
-    let builder = ReadSideBuilder::default();
+async fn start(folder: &Path, views: &'static [&'static dyn AnyView]) -> (Arc<dyn EventStore>, ReadSide) {
+    let builder = ReadSideBuilder::with_views(views);
     let clock = Arc::new(SystemClock);
     let store = SqliteEventStore::open(&folder.join("events.db"), clock.clone(), Some(builder.observer()))
         .await
@@ -133,8 +134,13 @@ async fn start(folder: &Path) -> (Arc<dyn EventStore>, ReadSide) {
 impl Shop {
     /// A shop whose workspace has this many partitions.
     pub(crate) async fn open(shards: u32) -> Self {
+        Self::open_with(shards, domain::view::all()).await
+    }
+
+    /// A shop with views of its own.
+    pub(crate) async fn open_with(shards: u32, views: &'static [&'static dyn AnyView]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (store, read) = start(folder.path()).await;
+        let (store, read) = start(folder.path(), views).await;
         let workspace = open_workspace(&*store, shards).await;
         Self {
             store,
@@ -142,6 +148,7 @@ impl Shop {
             workspace,
             folder,
             shards,
+            views,
         }
     }
 
@@ -152,23 +159,31 @@ impl Shop {
 
     /// Stops everything, and starts it again over the same files.
     pub(crate) async fn restart(self) -> Self {
+        let views = self.views;
+        self.restart_with(views).await
+    }
+
+    /// The same, with other views.
+    pub(crate) async fn restart_with(self, views: &'static [&'static dyn AnyView]) -> Self {
         let Self {
             store,
             read,
             workspace,
             folder,
             shards,
+            ..
         } = self;
         read.shutdown().await;
         store.close().await;
         drop((store, read));
-        let (store, read) = start(folder.path()).await;
+        let (store, read) = start(folder.path(), views).await;
         Self {
             store,
             read,
             workspace,
             folder,
             shards,
+            views,
         }
     }
 
@@ -186,7 +201,7 @@ impl Shop {
     /// Waits until every view has folded everything that is stored.
     pub(crate) async fn settle(&self) {
         let head = self.head().await;
-        for view in domain::view::all() {
+        for view in self.views {
             self.read
                 .progress
                 .of(self.workspace, view.name())
@@ -194,6 +209,28 @@ impl Shop {
                 .reaches(&head)
                 .await;
         }
+    }
+
+    /// The JSON of a document, as a query answers it.
+    pub(crate) async fn document(&self, view: &str, key: &str) -> serde_json::Value {
+        let read = self
+            .read
+            .query
+            .document(self.workspace, &educator(), view, key, None)
+            .await;
+        read.map_or(serde_json::Value::Null, |read| {
+            serde_json::from_str(read.data.get()).unwrap()
+        })
+    }
+
+    /// What the verifier finds.
+    pub(crate) async fn findings(&self) -> Vec<String> {
+        let workspace = self.store.workspace(self.workspace).await.unwrap().unwrap();
+        let read_model = &**self.read.read_model();
+        crate::monitor::verify::verify(&*self.store, read_model, &workspace)
+            .await
+            .unwrap()
+            .findings
     }
 
     /// Every event of the workspace, partition by partition.

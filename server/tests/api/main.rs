@@ -12,6 +12,7 @@ mod app;
 mod commands;
 mod credentials;
 mod database;
+mod dead_letters;
 mod entry;
 mod limits;
 mod live;
@@ -20,5 +21,7 @@ mod operations;
 mod pages;
 #[path = "../postgres/mod.rs"]
 mod postgres;
+mod projections;
+mod settled;
 mod views;
 mod workspaces;

@@ -3,9 +3,12 @@
 //! The OpenAPI description is made from the handlers, so it says what they do.
 
 mod commands;
+mod dead_letters;
 mod live;
 mod log;
+mod projections;
 mod session;
+mod settled;
 mod verify;
 mod views;
 mod workspaces;
@@ -49,6 +52,7 @@ const MAX_WAIT_MS: u64 = 60_000;
         (name = "workspaces", description = "A workspace is a tenant: one class, one test or one business."),
         (name = "commands", description = "What people want to happen."),
         (name = "views", description = "Projections: documents and listings, each with its consistency token."),
+        (name = "operations", description = "How projections stand, what they could not apply, and whether all is done."),
         (name = "log", description = "The event store, inspected: for students and educators."),
     )
 )]
@@ -81,12 +85,18 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(log::stream))
         .routes(routes!(log::events))
         .routes(routes!(live::live))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::retry))
+        .routes(routes!(dead_letters::discard))
+        .routes(routes!(projections::list))
+        .routes(routes!(projections::rebuild, projections::cancel))
         .route_layer(from_fn(move |request, next| within(most, request, next)));
     // These may be asked to wait, or have the whole log to read.
     let patient = most + Duration::from_millis(MAX_WAIT_MS);
     let waiting = OpenApiRouter::new()
         .routes(routes!(views::document))
         .routes(routes!(views::listing))
+        .routes(routes!(settled::settled))
         .routes(routes!(verify::verify))
         .route_layer(from_fn(move |request, next| within(patient, request, next)));
     let (api, description) = OpenApiRouter::with_openapi(Description::openapi())

@@ -56,7 +56,7 @@ pub(super) async fn document(
         ("group" = Option<String>, Query, description = "The group within the listing"),
         ("order" = Option<String>, Query, description = "`asc` or `desc`"),
         ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
-        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
+        ("cursor" = Option<String>, Query, description = "The `next` or `previous` of another page"),
         ("after" = Option<String>, Query, description = "A consistency token: wait until the view has folded as far"),
         ("timeout_ms" = Option<u64>, Query, description = "How long to wait, up to 60000; 5000 where absent"),
     ),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     projection::{
-        Commit,
+        Changes, Commit,
         fold::{DocumentChange, DocumentState},
     },
     read_model::FIRST_GENERATION,
@@ -67,6 +67,9 @@ struct State {
     ring_bytes: usize,
     /// Everything after this moment is in the ring.
     ring_floor: ConsistencyToken,
+    /// Documents have changed at this moment without it moving: only a later one proves anything. Of the partitions that
+    /// it names.
+    released: ConsistencyToken,
     /// Since when nobody follows.
     idle_since: Instant,
     /// No longer in the hub: a newcomer has to look for another.
@@ -98,9 +101,10 @@ pub(super) enum Joined {
 }
 
 impl Channel {
-    /// Of a view that has published everything up to `as_of`.
-    pub(super) fn new(as_of: ConsistencyToken, generation: u64) -> Self {
+    /// Of a view that has published everything up to `as_of`, with parked events last applied at `released`.
+    pub(super) fn new(as_of: ConsistencyToken, generation: u64, released: ConsistencyToken) -> Self {
         let state = State {
+            released,
             subscriptions: HashMap::new(),
             count: 0,
             ring_floor: as_of.clone(),
@@ -179,9 +183,16 @@ impl Channel {
     /// Hands a commit to those who follow.
     pub(super) fn committed(&self, commit: Commit) {
         let mut state = self.lock();
-        let Some(changes) = commit.changes else {
-            state.lose(commit.partition, commit.to, commit.scope.generation);
-            return;
+        let changes = match commit.changes {
+            Changes::Each(changes) => changes,
+            Changes::Unknown => {
+                state.lose(commit.partition, commit.to);
+                return;
+            }
+            Changes::Everything => {
+                state.begin_again(commit.partition, commit.to, commit.scope.generation);
+                return;
+            }
         };
         for change in changes {
             let seen = if change.last_of_event {
@@ -260,7 +271,8 @@ impl Channel {
 impl State {
     /// Whether the ring holds everything after a token.
     fn continues(&self, token: &ConsistencyToken) -> bool {
-        token.covers(&self.ring_floor) && self.as_of.covers(token)
+        let later = |(partition, position)| token.position(partition) > position;
+        token.covers(&self.ring_floor) && self.as_of.covers(token) && self.released.iter().all(later)
     }
 
     fn hand_out(&self, recent: &Recent) {
@@ -306,17 +318,34 @@ impl State {
     }
 
     /// A commit whose changes are not known: nobody can continue over it.
-    fn lose(&mut self, partition: u32, to: u64, generation: u64) {
+    fn lose(&mut self, partition: u32, to: u64) {
+        self.empty_ring(partition, to);
+        for subscription in self.subscriptions.values().flatten() {
+            subscription.outbox.lose(subscription.number, partition, to);
+        }
+    }
+
+    /// Documents are not what they were, whatever somebody has seen, and in whichever generation.
+    fn begin_again(&mut self, partition: u32, to: u64, generation: u64) {
+        self.empty_ring(partition, to);
+        if self.generation == generation {
+            self.released.advance(partition, to);
+        } else {
+            self.generation = generation;
+            self.released = ConsistencyToken::default();
+        }
+        for subscription in self.subscriptions.values().flatten() {
+            subscription.outbox.begin_again(subscription.number);
+        }
+    }
+
+    fn empty_ring(&mut self, partition: u32, to: u64) {
         let mut as_of = (*self.as_of).clone();
         as_of.advance(partition, to);
-        self.generation = generation;
         self.ring.clear();
         self.ring_bytes = 0;
         self.ring_floor = as_of.clone();
         self.as_of = Arc::new(as_of);
-        for subscription in self.subscriptions.values().flatten() {
-            subscription.outbox.lose(subscription.number, partition, to);
-        }
     }
 
     fn tell(&self, status: &Status) {

@@ -114,7 +114,11 @@ impl Hub {
         }
         // In the turn of the view's lanes, so that no commit lies between what is published and what will be told.
         let _turn = progress.turn().await;
-        let channel = Arc::new(Channel::new(progress.folded(), progress.generation()));
+        let channel = Arc::new(Channel::new(
+            progress.folded(),
+            progress.generation(),
+            progress.released(),
+        ));
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
         channels.insert(id, channel.clone());
         channel

@@ -32,7 +32,7 @@ use self::{
     hub::Hub,
     outbox::{Next, Outbox, Status},
 };
-use super::{DEFAULT_LIMIT, Listed, MAX_LIMIT, QueryApi, QueryError, find};
+use super::{DEFAULT_LIMIT, Listed, MAX_LIMIT, QueryApi, QueryError};
 
 /// The most subscriptions of a session.
 pub const MAX_SUBSCRIPTIONS: usize = 100;
@@ -122,7 +122,7 @@ impl LiveSession {
         if self.following.len() >= MAX_SUBSCRIPTIONS {
             return Err(QueryError::TooManySubscriptions(MAX_SUBSCRIPTIONS));
         }
-        let view = find(&request.view)?;
+        let view = self.api.find(&request.view)?;
         let shown = self.shown(view, &request)?;
         let subscription = Arc::new(Subscription {
             number: self.hub.number(),
@@ -245,7 +245,7 @@ impl LiveSession {
             limit,
             ..
         } = following;
-        let view = find(subscription.view)?;
+        let view = self.api.find(subscription.view)?;
         let (found, listed) = match &subscription.shown {
             Shown::Document(key) => (
                 self.api
@@ -285,7 +285,7 @@ impl LiveSession {
             generation: found.answer.generation,
             behind: found.behind(),
             data,
-            next: listed.as_ref().and_then(|listed| found.next(listed, *order)),
+            next: listed.and_then(|listed| found.cursors(&listed, *order, None).1),
         };
         Ok((frame(&snapshot), Arc::new(found.as_of.clone())))
     }

@@ -178,6 +178,12 @@ impl Outbox {
         self.arrived.notify_one();
     }
 
+    /// What a subscription shows, or is reading, is not true any more: it needs a snapshot.
+    pub(super) fn begin_again(&self, number: u64) {
+        self.lock().want_snapshot(number);
+        self.arrived.notify_one();
+    }
+
     /// Tells a subscription how the view stands, when everything before has been told.
     pub(super) fn tell(&self, number: u64, status: &Status) {
         {

@@ -4,6 +4,8 @@
 //! because the lanes fold what is missing again. One writer, since SQLite has one, and a few readers; every query is one
 //! statement, and so sees one moment.
 
+mod generations;
+mod parking;
 mod query;
 mod write;
 
@@ -17,7 +19,7 @@ use sqlx::{
 };
 
 use super::{
-    Fold, LaneId, ListedDocument, Moment, PageRequest, ReadModel, ReadModelError, StoredCheckpoint,
+    Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, StoredCheckpoint,
     StoredDocument, StoredRow, Updated,
 };
 
@@ -113,10 +115,6 @@ fn token(text: Option<&str>) -> Result<ConsistencyToken, ReadModelError> {
 
 #[async_trait]
 impl ReadModel for SqliteReadModel {
-    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
-        query::live_generation(&self.readers, workspace, view).await
-    }
-
     async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
         query::checkpoints(&self.readers).await
     }
@@ -158,7 +156,7 @@ impl ReadModel for SqliteReadModel {
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<Vec<ListedDocument>>, ReadModelError> {
+    ) -> Result<Moment<Everything>, ReadModelError> {
         query::everything(&self.readers, workspace, view).await
     }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{loaded, stored, token};
 use crate::read_model::{
-    FIRST_GENERATION, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint,
+    Everything, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint,
     StoredDocument, StoredRow,
 };
 
@@ -91,24 +91,10 @@ macro_rules! page {
 const PAGE_ASC: &str = page!(">", "asc");
 const PAGE_DESC: &str = page!("<", "desc");
 
-pub(super) async fn live_generation(
-    readers: &SqlitePool,
-    workspace: WorkspaceId,
-    view: &str,
-) -> Result<u64, ReadModelError> {
-    let live: Option<i64> =
-        sqlx::query_scalar("select live from generations where workspace = ?1 and view = ?2")
-            .bind(workspace.0)
-            .bind(view)
-            .fetch_optional(readers)
-            .await?;
-    live.map_or(Ok(FIRST_GENERATION), loaded)
-}
-
 pub(super) async fn checkpoints(readers: &SqlitePool) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
     let rows = sqlx::query(
         "
-        select c.workspace, c.view, c.generation, c.partition, c.position
+        select c.workspace, c.view, c.generation, c.partition, c.position, c.released_at
         from checkpoints c
         left join generations g on g.workspace = c.workspace and g.view = c.view
         where c.generation = coalesce(g.live, 1)
@@ -124,6 +110,7 @@ pub(super) async fn checkpoints(readers: &SqlitePool) -> Result<Vec<StoredCheckp
                 generation: loaded(row.try_get("generation")?)?,
                 partition: loaded(row.try_get("partition")?)?,
                 position: loaded(row.try_get("position")?)?,
+                released_at: loaded(row.try_get("released_at")?)?,
             })
         })
         .collect()
@@ -199,7 +186,7 @@ pub(super) async fn everything(
     readers: &SqlitePool,
     workspace: WorkspaceId,
     view: &str,
-) -> Result<Moment<Vec<ListedDocument>>, ReadModelError> {
+) -> Result<Moment<Everything>, ReadModelError> {
     // one transaction, so that its statements see one moment
     let mut transaction = readers.begin().await?;
     let first = sqlx::query(DOCUMENT)
@@ -254,9 +241,23 @@ pub(super) async fn everything(
             row.try_get("sort_key")?,
         ));
     }
+    let passed = sqlx::query_as::<_, (u32, i64)>(
+        "select partition, position from parked where workspace = ?1 and view = ?2 and generation = ?3",
+    )
+    .bind(workspace.0)
+    .bind(view)
+    .bind(stored(generation)?)
+    .fetch_all(&mut *transaction)
+    .await?;
     transaction.commit().await?;
     Ok(Moment {
-        value: documents.into_values().collect(),
+        value: Everything {
+            documents: documents.into_values().collect(),
+            passed: passed
+                .into_iter()
+                .map(|(partition, position)| Ok((partition, loaded(position)?)))
+                .collect::<Result<_, ReadModelError>>()?,
+        },
         as_of,
         generation,
     })

@@ -1,4 +1,4 @@
-//! Writing: a lane's update is one transaction of at most six statements, however many documents it touches; lists of
+//! Writing: a lane's update is one transaction of at most nine statements, however many documents it touches; lists of
 //! rows go in as one JSON parameter.
 
 use serde::Serialize;
@@ -6,8 +6,10 @@ use serde_json::value::RawValue;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
-use super::{loaded, query::stored_document, stored};
-use crate::read_model::{DocumentWrite, Fold, LaneId, ReadModelError, Scope, StoredDocument, Updated};
+use super::{generations, loaded, parking, query::stored_document, stored};
+use crate::read_model::{
+    DocumentWrite, Effect, Fold, LaneId, Loaded, ReadModelError, Scope, StoredDocument, Updated,
+};
 
 pub(super) async fn update(
     writer: &SqlitePool,
@@ -19,16 +21,25 @@ pub(super) async fn update(
 ) -> Result<Updated, ReadModelError> {
     // Immediate: takes the write lock now. A deferred transaction could find at its first write that its snapshot is old.
     let mut transaction = writer.begin_with("begin immediate").await?;
+    let generations = generations::of(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
+    if !generations.has(lane.scope.generation) {
+        transaction.rollback().await?;
+        return Ok(Updated::Retired {
+            live: generations.live,
+        });
+    }
     if !advance(&mut transaction, lane, from, to).await? {
         let checkpoint = checkpoint(&mut transaction, lane).await?;
         transaction.rollback().await?;
         return Ok(Updated::Elsewhere { checkpoint });
     }
-    if !keys.is_empty() {
-        let documents = load(&mut transaction, &lane.scope, keys).await?;
-        let folded = fold(documents)?;
-        store(&mut transaction, &lane.scope, &folded).await?;
-    }
+    let loaded = Loaded {
+        documents: load(&mut transaction, &lane.scope, keys).await?,
+        held: parking::held_streams(&mut transaction, lane).await?,
+    };
+    let Effect { writes, parked } = fold(loaded)?;
+    store(&mut transaction, &lane.scope, &writes).await?;
+    parking::park(&mut transaction, lane, &parked).await?;
     transaction.commit().await?;
     Ok(Updated::Committed)
 }
@@ -80,11 +91,14 @@ async fn checkpoint(transaction: &mut Transaction<'_, Sqlite>, lane: &LaneId) ->
     position.map_or(Ok(0), loaded)
 }
 
-async fn load(
+pub(super) async fn load(
     transaction: &mut Transaction<'_, Sqlite>,
     scope: &Scope,
     keys: &[String],
 ) -> Result<Vec<StoredDocument>, ReadModelError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query(
         "
         select d.key, d.data, d.owner
@@ -104,7 +118,7 @@ async fn load(
         .collect()
 }
 
-async fn store(
+pub(super) async fn store(
     transaction: &mut Transaction<'_, Sqlite>,
     scope: &Scope,
     writes: &[DocumentWrite],
@@ -229,6 +243,6 @@ async fn run<T: Serialize>(
     Ok(())
 }
 
-fn json<T: Serialize>(rows: &T) -> Result<String, ReadModelError> {
+pub(super) fn json<T: Serialize>(rows: &T) -> Result<String, ReadModelError> {
     serde_json::to_string(rows).map_err(|error| ReadModelError::Corrupt(error.to_string()))
 }

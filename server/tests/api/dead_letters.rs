@@ -1,0 +1,194 @@
+//! `GET /dead-letters`, `POST /dead-letters/{id}/{retry|discard}`.
+
+use domain::access::Role;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use uuid::Uuid;
+
+use crate::app::{Person, TestApp, fields, problem};
+
+/// A read model that was damaged: the stock of a product is not what its view can read.
+pub(crate) async fn set_document(app: &TestApp, sku: &str, data: &Value) {
+    let options = SqliteConnectOptions::new()
+        .filename(app.folder().join("views.db"))
+        .busy_timeout(std::time::Duration::from_secs(10));
+    let mut views = SqliteConnection::connect_with(&options).await.unwrap();
+    let changed = sqlx::query("update documents set data = ?1 where view = 'inventory' and key = ?2")
+        .bind(data.to_string())
+        .bind(sku)
+        .execute(&mut views)
+        .await
+        .unwrap()
+        .rows_affected();
+    assert_eq!(changed, 1);
+    views.close().await.unwrap();
+}
+
+pub(crate) async fn receive(app: &TestApp, person: &Person, sku: &str, quantity: u32) -> Value {
+    let stock =
+        json!({"type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": quantity}});
+    app.command(person, &stock).await
+}
+
+/// What somebody gets of a path, as JSON.
+pub(crate) async fn get(app: &TestApp, person: &Person, path: &str) -> Value {
+    let response = app.get(path).bearer_auth(&person.token).send().await.unwrap();
+    let status = response.status();
+    let body: Value = response.json().await.unwrap();
+    assert!(status.is_success(), "{path}: {body}");
+    body
+}
+
+async fn call(app: &TestApp, person: &Person, id: &Value, remedy: &str) -> reqwest::Response {
+    let path = format!("/api/v1/dead-letters/{}/{remedy}", id.as_str().unwrap());
+    app.request(Method::POST, &path)
+        .bearer_auth(&person.token)
+        .send()
+        .await
+        .unwrap()
+}
+
+/// An educator whose view `inventory` cannot apply two events of `mug`, and what they were.
+pub(crate) async fn damaged(app: &TestApp) -> (Person, Value, Value) {
+    let educator = app.educator().await;
+    let token = receive(app, &educator, "mug", 1).await["token"].clone();
+    let path = format!("/api/v1/views/inventory/mug?after={}", token.as_str().unwrap());
+    let sound = get(app, &educator, &path).await["data"].clone();
+    set_document(app, "mug", &json!({"broken": true})).await;
+    receive(app, &educator, "mug", 2).await;
+    let last = receive(app, &educator, "mug", 4).await;
+    let path = format!(
+        "/api/v1/views/inventory?after={}&timeout_ms=20000",
+        last["token"].as_str().unwrap()
+    );
+    get(app, &educator, &path).await;
+    (educator, sound, last)
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_listed_and_retried_once_also_after_a_restart() {
+    let app = TestApp::start().await;
+    let (educator, sound, _) = damaged(&app).await;
+    let app = app.restart().await;
+    let page = get(&app, &educator, "/api/v1/dead-letters?view=inventory").await;
+    let letter = page["data"][0].clone();
+    assert_eq!(page["data"].as_array().unwrap().len(), 1, "{page}");
+    assert_eq!(
+        (&letter["stream"], &letter["type"]),
+        (&json!("inventory-mug"), &json!("StockReceived"))
+    );
+    assert_eq!((&letter["version"], &letter["waiting"]), (&json!(2), &json!(1)));
+    assert!(
+        letter["reason"].as_str().unwrap().contains("inventory"),
+        "{letter}"
+    );
+    let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
+    assert!(
+        metrics.contains("foldline_dead_letters{view=\"inventory\"}"),
+        "{metrics}"
+    );
+    // Still damaged: it stays a dead letter, tried once more.
+    let outcome: Value = call(&app, &educator, &letter["id"], "retry")
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(
+        (&outcome["applied"], &outcome["dead_letter"]["attempts"]),
+        (&json!(0), &json!(6))
+    );
+    set_document(&app, "mug", &sound).await;
+    let staff = app.with_role(&educator, Role::Staff);
+    let outcome: Value = call(&app, &staff, &letter["id"], "retry")
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(outcome, json!({"applied": 2}));
+    assert_eq!(
+        get(&app, &educator, "/api/v1/views/inventory/mug").await["data"]["on_hand"],
+        7
+    );
+    let again = problem(call(&app, &educator, &letter["id"], "retry").await).await;
+    assert_eq!(again.status, 404);
+    assert_eq!(
+        get(&app, &educator, "/api/v1/dead-letters").await,
+        json!({"data": []})
+    );
+}
+
+#[tokio::test]
+async fn what_is_discarded_lets_the_stream_go_on() {
+    let app = TestApp::start().await;
+    let (educator, sound, _) = damaged(&app).await;
+    let letter = get(&app, &educator, "/api/v1/dead-letters").await["data"][0].clone();
+    set_document(&app, "mug", &sound).await;
+    let outcome: Value = call(&app, &educator, &letter["id"], "discard")
+        .await
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(outcome, json!({"applied": 1}));
+    assert_eq!(
+        get(&app, &educator, "/api/v1/views/inventory/mug").await["data"]["on_hand"],
+        5
+    );
+    let again = problem(call(&app, &educator, &letter["id"], "discard").await).await;
+    assert_eq!(again.status, 404);
+}
+
+#[tokio::test]
+async fn dead_letters_are_for_those_who_run_this_shop() {
+    let app = TestApp::start().await;
+    let (educator, ..) = damaged(&app).await;
+    let letter = get(&app, &educator, "/api/v1/dead-letters").await["data"][0]["id"].clone();
+    let there = app.educator().await;
+    assert_eq!(
+        get(&app, &there, "/api/v1/dead-letters").await,
+        json!({"data": []})
+    );
+    assert_eq!(
+        problem(call(&app, &there, &letter, "retry").await).await.status,
+        404
+    );
+    for role in [Role::Customer, Role::Student] {
+        let person = app.with_role(&educator, role);
+        let response = app
+            .get("/api/v1/dead-letters")
+            .bearer_auth(&person.token)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(problem(response).await.status, 403);
+        for remedy in ["retry", "discard"] {
+            assert_eq!(
+                problem(call(&app, &person, &letter, remedy).await).await.status,
+                403
+            );
+        }
+    }
+    let response = app.get("/api/v1/dead-letters").send().await.unwrap();
+    assert_eq!(problem(response).await.status, 401);
+}
+
+#[tokio::test]
+async fn what_is_unknown_or_wrong_is_named() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    for id in [Uuid::from_u128(7).to_string(), "nonsense".to_owned()] {
+        let response = call(&app, &educator, &id.into(), "retry").await;
+        assert_eq!(problem(response).await.status, StatusCode::NOT_FOUND);
+    }
+    for (query, field) in [
+        ("limit=0", "limit"),
+        ("limit=201", "limit"),
+        ("cursor=x", "cursor"),
+        ("cursor=a:1:0:99999999999999999999", "cursor"),
+        ("views=inventory", "views"),
+    ] {
+        let path = format!("/api/v1/dead-letters?{query}");
+        let problem = problem(app.get(&path).bearer_auth(&educator.token).send().await.unwrap()).await;
+        assert_eq!((problem.status, fields(&problem)), (400, vec![field]), "{query}");
+    }
+}

@@ -1,0 +1,99 @@
+//! `GET /settled`.
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    app::{TestApp, fields, problem},
+    dead_letters::{damaged, get, receive},
+};
+
+#[tokio::test]
+async fn when_it_is_settled_every_view_has_it() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    for n in 1..=20 {
+        let answer = receive(&app, &educator, &format!("mug-{n}"), 1).await;
+        let correlation = answer["correlation_id"].as_str().unwrap();
+        let settled = get(
+            &app,
+            &educator,
+            &format!("/api/v1/settled?correlation={correlation}"),
+        )
+        .await;
+        assert_eq!(settled, json!({"as_of": answer["token"], "events": 1}));
+        let read = get(&app, &educator, &format!("/api/v1/views/inventory/mug-{n}")).await;
+        assert_eq!(read["data"]["on_hand"], 1);
+    }
+    assert_eq!(
+        get(&app, &educator, "/api/v1/settled").await,
+        json!({"as_of": "0:20"})
+    );
+    assert_eq!(
+        get(&app, &educator, "/api/v1/settled?after=0:3").await,
+        json!({"as_of": "0:3"})
+    );
+    // What has caused nothing is done.
+    let nothing = format!("/api/v1/settled?correlation={}", Uuid::from_u128(7));
+    assert_eq!(get(&app, &educator, &nothing).await["events"], 0);
+}
+
+#[tokio::test]
+async fn what_is_not_done_in_time_is_named() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    receive(&app, &educator, "mug", 1).await;
+    let path = "/api/v1/settled?after=0:1000&timeout_ms=1";
+    let late = problem(app.get(path).bearer_auth(&educator.token).send().await.unwrap()).await;
+    assert_eq!((late.status, late.kind.as_str()), (504, "/problems/not-settled"));
+    assert_eq!(late.waiting_for.len(), 3, "{late:?}");
+}
+
+#[tokio::test]
+async fn what_a_dead_letter_holds_back_is_not_settled_and_concerns_its_own_correlation_only() {
+    let app = TestApp::start().await;
+    let (educator, _, last) = damaged(&app).await;
+    let ask = async |query: &str| {
+        let path = format!("/api/v1/settled?timeout_ms=1{query}");
+        app.get(&path).bearer_auth(&educator.token).send().await.unwrap()
+    };
+    let held = problem(ask("").await).await;
+    assert_eq!(
+        held.waiting_for,
+        ["inventory: 1 dead letters, 1 events wait behind one"]
+    );
+    let correlation = last["correlation_id"].as_str().unwrap();
+    let held = problem(ask(&format!("&correlation={correlation}")).await).await;
+    assert_eq!(
+        held.waiting_for,
+        ["inventory: 0 dead letters, 1 events wait behind one"]
+    );
+    let other = receive(&app, &educator, "cup", 1).await;
+    let correlation = other["correlation_id"].as_str().unwrap();
+    let path = format!("/api/v1/settled?timeout_ms=20000&correlation={correlation}");
+    assert_eq!(get(&app, &educator, &path).await["events"], 1);
+}
+
+#[tokio::test]
+async fn another_workspace_is_not_waited_for_and_what_is_wrong_is_named() {
+    let app = TestApp::start().await;
+    let (_, here) = (damaged(&app).await, app.educator().await);
+    assert_eq!(get(&app, &here, "/api/v1/settled").await, json!({"as_of": "0:0"}));
+    for (query, field) in [
+        ("correlation=x", "correlation"),
+        ("after=x", "after"),
+        ("after=64:1", "after"),
+        ("timeout_ms=60001", "timeout_ms"),
+        ("until=now", "until"),
+    ] {
+        let path = format!("/api/v1/settled?{query}");
+        let problem = problem(app.get(&path).bearer_auth(&here.token).send().await.unwrap()).await;
+        assert_eq!((problem.status, fields(&problem)), (400, vec![field]), "{query}");
+    }
+    assert_eq!(
+        problem(app.get("/api/v1/settled").send().await.unwrap())
+            .await
+            .status,
+        401
+    );
+}

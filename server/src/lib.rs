@@ -18,6 +18,7 @@ pub mod command;
 pub mod event_store;
 pub mod gateway;
 pub mod monitor;
+mod postgres;
 mod program;
 pub mod projection;
 pub mod query;
@@ -41,7 +42,7 @@ use gateway::{
     tokens::Tokens,
 };
 pub use program::program;
-use read_model::{ReadModelError, sqlite::SqliteReadModel};
+use read_model::ReadModelError;
 use read_side::{ReadSide, ReadSideBuilder};
 use settings::Settings;
 
@@ -109,7 +110,7 @@ impl Foldline {
 
         // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
         // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.
-        let read_model = Arc::new(SqliteReadModel::open(&settings.storage.read_model_file()).await?);
+        let read_model = read_model::open(&settings.storage.read_model()).await?;
         let read_side = Arc::new(
             read_side
                 .start(Arc::clone(&events), read_model, clock.clone())

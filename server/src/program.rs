@@ -16,7 +16,7 @@ use crate::{
         tail::{self, Remote},
         terminal,
     },
-    read_model::sqlite::SqliteReadModel,
+    read_model,
     settings::{
         self, Command, LogFormat, RebuildSettings, Settings, SettingsError, StreamsSettings, TailSettings,
         TokenSettings, VerifySettings,
@@ -110,9 +110,8 @@ async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
         };
         rebuild::rebuild_server(&remote, &settings.view, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
-        let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
-        let read_model = SqliteReadModel::open(&settings.storage.read_model_file()).await?;
-        let (store, read_model) = (Arc::new(store), Arc::new(read_model));
+        let store = event_store::open_to_read(&settings.storage.event_store()).await?;
+        let read_model = read_model::open(&settings.storage.read_model()).await?;
         let clock = Arc::new(SystemClock);
         rebuild::rebuild_files(store, read_model, clock, workspace, &settings.view, &mut out).await?;
     }
@@ -121,8 +120,8 @@ async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
 
 async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
     let store = event_store::open_to_read(&settings.storage.event_store()).await?;
-    let read_model = SqliteReadModel::open_to_read(&settings.storage.read_model_file()).await?;
-    terminal::verify_all(&*store, &read_model, settings.workspace, &mut std::io::stdout()).await?;
+    let read_model = read_model::open_to_read(&settings.storage.read_model()).await?;
+    terminal::verify_all(&*store, &*read_model, settings.workspace, &mut std::io::stdout()).await?;
     Ok(())
 }
 

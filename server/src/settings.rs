@@ -47,6 +47,7 @@ impl Command {
             Self::Serve(settings) => &settings.storage,
             Self::Streams(settings) => &settings.storage,
             Self::Tail(settings) => &settings.storage,
+            Self::Rebuild(settings) => &settings.storage,
             Self::Verify(settings) => &settings.storage,
             Self::Token(settings) => &settings.storage,
         }
@@ -89,9 +90,10 @@ pub struct StorageSettings {
         value_name = "URL"
     )]
     pub event_store: Option<StoreUrl>,
-    /// The read model: sqlite:FILE [default: sqlite: in the data folder]
-    #[arg(long, env = "FOLDLINE_READ_MODEL", value_name = "URL")]
-    pub read_model: Option<SqliteUrl>,
+    /// The read model: sqlite:FILE or `postgres://USER:PASSWORD@HOST/DATABASE`, also the database of the event store
+    /// [default: sqlite: in the data folder]
+    #[arg(long, env = "FOLDLINE_READ_MODEL", hide_env_values = true, value_name = "URL")]
+    pub read_model: Option<StoreUrl>,
 }
 
 impl StorageSettings {
@@ -102,11 +104,11 @@ impl StorageSettings {
             .unwrap_or_else(|| self.data_dir.join("events.db").into())
     }
 
-    /// The file of the read model.
-    pub fn read_model_file(&self) -> PathBuf {
+    /// Where the read model lies.
+    pub fn read_model(&self) -> StoreUrl {
         self.read_model
-            .as_ref()
-            .map_or_else(|| self.data_dir.join("views.db"), |url| url.file().to_owned())
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("views.db").into())
     }
 
     /// The folder of the signing keys.

@@ -90,7 +90,10 @@ pub fn load(
 /// Refuses what may not be shown when it is refused.
 fn checked(cli: Cli) -> Result<Cli, SettingsError> {
     let storage = cli.command.storage();
-    for (flag, url) in [("--event-store", &storage.event_store)] {
+    for (flag, url) in [
+        ("--event-store", &storage.event_store),
+        ("--read-model", &storage.read_model),
+    ] {
         if let Some(StoreUrl::Postgres(url)) = url {
             url.check()
                 .map_err(|reason| SettingsError::Url { flag, reason })?;
@@ -225,8 +228,8 @@ mod tests {
             PathBuf::from("./data/events.db").into()
         );
         assert_eq!(
-            settings.storage.read_model_file(),
-            PathBuf::from("./data/views.db")
+            settings.storage.read_model(),
+            PathBuf::from("./data/views.db").into()
         );
     }
 
@@ -258,16 +261,13 @@ mod tests {
         }
         assert!(refusal(&["--config", "/nowhere/foldline.toml"]).contains("/nowhere/foldline.toml"));
         assert!(refusal(&["--event-store", "mysql://localhost"]).contains("sqlite:<file>"));
-        let refused = refusal(&[
-            "--event-store",
-            "postgres://shop:wonderland@localhost:port/foldline",
-        ]);
-        assert!(
-            refused.contains("--event-store")
-                && refused.contains("postgres://")
-                && !refused.contains("wonderland"),
-            "{refused}"
-        );
+        for flag in ["--event-store", "--read-model"] {
+            let refused = refusal(&[flag, "postgres://shop:wonderland@localhost:port/foldline"]);
+            assert!(
+                refused.contains(flag) && refused.contains("postgres://") && !refused.contains("wonderland"),
+                "{refused}"
+            );
+        }
         assert!(refusal(&["--tls-cert", "a.pem"]).contains("--tls-key"));
         assert!(refusal(&["--tls", "magic"]).contains("self-signed"));
     }

@@ -1,4 +1,4 @@
-//! A server whose event store is a PostgreSQL: it goes away, and comes back.
+//! A server whose stores are in a PostgreSQL: it goes away, and comes back.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ async fn readiness(app: &TestApp) -> (StatusCode, Value) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shop_runs_on_postgresql_and_is_there_after_a_restart() {
     let database = Database::new().await;
-    let app = TestApp::start_with(&["--event-store", &database.url]).await;
+    // one database for both stores
+    let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
     let educator = app.educator_of("shop").await;
     let staff = app.with_role(&educator, Role::Staff);
     let listed = app.command(&staff, &list_product("postgres-mug")).await;
@@ -48,7 +49,7 @@ async fn a_database_that_is_gone_is_said_and_what_was_refused_goes_through_later
             .unwrap(),
     );
     let database = Database::on(&cluster).await;
-    let app = TestApp::start_with(&["--event-store", &database.url]).await;
+    let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
     let educator = app.educator().await;
     let staff = app.with_role(&educator, Role::Staff);
     app.command(&staff, &list_product("mug-1")).await;
@@ -72,10 +73,9 @@ async fn a_database_that_is_gone_is_said_and_what_was_refused_goes_through_later
     assert_eq!(refused.kind, "/problems/unavailable");
     let (status, said) = readiness(&app).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(
-        said["waiting_for"][0].as_str().unwrap().contains("event store"),
-        "{said}"
-    );
+    for store in ["the event store", "the read model"] {
+        assert!(said["waiting_for"].to_string().contains(store), "{said}");
+    }
 
     let resuming = cluster.clone();
     tokio::task::spawn_blocking(move || resuming.resume())
@@ -87,6 +87,20 @@ async fn a_database_that_is_gone_is_said_and_what_was_refused_goes_through_later
         let accepted = send(sku).await;
         assert_eq!(accepted.status(), StatusCode::OK);
     }
+    let token = send("mug-2").await.json::<Value>().await.unwrap()["token"].clone();
+    let product: Value = app
+        .get(&format!(
+            "/api/v1/views/products/mug-2?after={}&timeout_ms=9000",
+            token.as_str().unwrap()
+        ))
+        .bearer_auth(&educator.token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(product["data"]["name"], "Mug", "the lanes go on: {product}");
     let log: Value = app
         .get("/api/v1/events?type=ProductListed")
         .bearer_auth(&educator.token)

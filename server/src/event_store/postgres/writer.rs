@@ -13,14 +13,14 @@ use domain::{
 use sqlx::{Connection as _, Executor as _, PgConnection, error::DatabaseError};
 use tokio::time::{error::Elapsed, timeout};
 
-use super::{
-    directory, look_up,
-    open::{Connector, PATIENCE},
-    read, write,
-};
-use crate::event_store::{
-    Append, Snapshot, StoreError, Workspace,
-    appender::{Cause, Failure, Judged, Knowledge, Known, Writer},
+use super::{directory, look_up, read, write};
+use crate::{
+    event_store::{
+        Append, Snapshot, StoreError, Workspace,
+        appender::{Cause, Failure, Judged, Knowledge, Known, Writer},
+        columns,
+    },
+    postgres::{Connector, PATIENCE},
 };
 
 /// How long one step of a group may take before the connection counts as lost. Longer than the server's own limit for a
@@ -58,7 +58,7 @@ impl PostgresWriter {
             return Ok(open);
         }
         self.in_transaction = false;
-        self.connector.connect().await
+        Ok(self.connector.connect().await?)
     }
 
     /// Keeps the connection, unless it was lost on the way.
@@ -183,7 +183,7 @@ impl Writer for PostgresWriter {
     }
 
     async fn create_workspace(&mut self, workspace: &Workspace) -> Result<bool, StoreError> {
-        let template = crate::event_store::columns::template(workspace)?;
+        let template = columns::template(workspace)?;
         let mut connection = self.take().await?;
         let outcome = timeout(
             LIMIT,
@@ -244,7 +244,7 @@ impl Writer for PostgresWriter {
         let rows = self
             .put_back(connection, outcome)
             .map_err(|failure| failure.error)?;
-        crate::event_store::columns::events(workspace, rows)
+        columns::events(workspace, rows)
     }
 
     async fn close(&mut self) {

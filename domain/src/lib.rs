@@ -10,6 +10,7 @@
 //! | [`aggregate`] | one file an aggregate: its commands, events, state and rules |
 //! | [`event`] | the recorded event, its hash, and the registry of event types |
 //! | [`view`] | the [`View`](view::View) trait and one file a view: keys, fold, listings |
+//! | [`policy`] | the [`Policy`](policy::Policy) trait: process managers as pure functions |
 //! | [`access`] | roles, and who may command and read what |
 //! | [`wire`] | the JSON of the HTTP and WebSocket interfaces |
 //!
@@ -21,6 +22,7 @@ pub mod decider;
 pub mod event;
 pub mod id;
 pub mod money;
+pub mod policy;
 pub mod rejection;
 pub mod timestamp;
 pub mod token;

@@ -6,6 +6,7 @@
 //!                                                    Event Store → Projection Worker
 //!                                                    Projection Worker → Read Model Database
 //! Web Client → Query API → Cache, Read Model Database
+//! Message Broker → consumers → Command Service
 //! Monitoring / Replay Tool → Event Store
 //! ```
 //!
@@ -15,6 +16,7 @@ pub mod broker;
 pub mod cache;
 pub mod clock;
 pub mod command;
+pub mod consumer;
 pub mod event_store;
 pub mod gateway;
 pub mod monitor;
@@ -34,6 +36,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
+use consumer::Consumers;
+use domain::policy;
 use event_store::{EventStore, StoreError};
 use gateway::{
     Boxes, Gateway, Listener, SharedGateway,
@@ -52,6 +56,7 @@ pub struct Foldline {
     listener: Listener,
     gateway: SharedGateway,
     read_side: Arc<ReadSide>,
+    consumers: Arc<Consumers>,
     events: Arc<dyn EventStore>,
     https: bool,
     shutdown_timeout: Duration,
@@ -125,6 +130,18 @@ impl Foldline {
             clock.clone(),
         ));
 
+        // Message Broker → consumers → Command Service: process managers.
+        let processes = read_model::open_processes(&settings.storage.processes()).await?;
+        let boxes = consumer::Boxes {
+            store: Arc::clone(&events),
+            broker: read_side.broker.clone(),
+            commands: Arc::clone(&commands),
+            processes,
+            clock: clock.clone(),
+        };
+        let consumers = Arc::new(Consumers::start(boxes, policy::all()).await?);
+        read_side.settling.wait_for(consumers.clone());
+
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay stream.
         let boxes = Boxes {
             tokens: Tokens::new(Arc::new(keys), clock.clone()),
@@ -146,6 +163,7 @@ impl Foldline {
             listener,
             gateway,
             read_side,
+            consumers,
             events,
             https,
             shutdown_timeout,
@@ -175,6 +193,7 @@ impl Foldline {
             self.listener.close(self.shutdown_timeout),
             self.gateway.close_sockets()
         );
+        self.consumers.stop().await;
         self.read_side.shutdown().await;
         self.events.close().await;
     }

@@ -89,8 +89,8 @@ impl ReadSideBuilder {
             settling,
             progress,
             broker,
-            read_model,
             projections,
+            read_model,
             health,
             tasks,
             cancelled,
@@ -127,6 +127,7 @@ impl ReadSide {
     /// model that does not answer. Empty: ready.
     pub async fn complaints(&self) -> Vec<String> {
         let mut complaints = self.health.complaints();
+        complaints.extend(self.settling.complaints());
         if let Err(error) = self.read_model.ping().await {
             complaints.push(error.to_string());
         }

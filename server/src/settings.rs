@@ -111,6 +111,14 @@ impl StorageSettings {
             .unwrap_or_else(|| self.data_dir.join("views.db").into())
     }
 
+    /// Where process managers keep what they remember: beside the events, as it is backed up with them.
+    pub fn processes(&self) -> StoreUrl {
+        match &self.event_store {
+            Some(StoreUrl::Postgres(url)) => StoreUrl::Postgres(url.clone()),
+            _ => self.data_dir.join("consumers.db").into(),
+        }
+    }
+
     /// The folder of the signing keys.
     pub fn keys_folder(&self) -> PathBuf {
         self.data_dir.join("keys")

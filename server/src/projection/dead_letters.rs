@@ -17,9 +17,7 @@ use super::{
 use crate::{
     broker::{Events, decode},
     event_store::{Direction, StoreError},
-    read_model::{
-        DeadLetter, DeadLetterPlace, Effect, LaneId, ParkedEvent, ParkedState, ReadModelError, Scope,
-    },
+    read_model::{DeadLetter, DeadLetterPlace, LaneId, ParkedEvent, ParkedState, ReadModelError, Scope},
 };
 
 /// How many events of a stream are read at a time.
@@ -173,7 +171,7 @@ impl DeadLetters {
             let mut fold = |loaded| {
                 folded = batch.fold(step.folding(), loaded)?;
                 folded.parked.extend(discarded.clone());
-                Ok::<Effect, _>(step.effect(&mut folded))
+                Ok(folded.effect())
             };
             let released = self
                 .context

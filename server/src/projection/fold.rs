@@ -23,7 +23,7 @@ use super::working::Working;
 use crate::{
     broker::PublishedEvent,
     cache::Topic,
-    read_model::{DocumentWrite, FoldFault, Loaded, ParkedEvent, ParkedState, Scope, StoredDocument},
+    read_model::{DocumentWrite, Effect, FoldFault, Loaded, ParkedEvent, ParkedState, Scope, StoredDocument},
 };
 
 /// What one event did to one document.
@@ -112,6 +112,16 @@ pub struct Folded {
     pub changes: Vec<DocumentChange>,
     /// What answers are no longer true.
     pub topics: Vec<Topic>,
+}
+
+impl Folded {
+    /// What the transaction writes. What is parked stays here as well, to be counted.
+    pub(super) fn effect(&mut self) -> Effect {
+        Effect {
+            writes: std::mem::take(&mut self.writes),
+            parked: self.parked.clone(),
+        }
+    }
 }
 
 impl<'a> Batch<'a> {

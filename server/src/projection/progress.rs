@@ -122,7 +122,7 @@ impl WorkspaceProgress {
 #[derive(Debug)]
 pub struct Progress {
     workspaces: RwLock<HashMap<WorkspaceId, Arc<WorkspaceProgress>>>,
-    views: &'static [&'static dyn AnyView],
+    views: Box<[&'static dyn AnyView]>,
     /// Events that each view has not folded, over all workspaces.
     lag: Box<[AtomicU64]>,
     changed: Notify,
@@ -130,18 +130,19 @@ pub struct Progress {
 
 impl Progress {
     /// Of these views, with nothing stored.
-    pub fn new(views: &'static [&'static dyn AnyView]) -> Self {
+    pub fn new(views: impl Into<Box<[&'static dyn AnyView]>>) -> Self {
+        let views = views.into();
         Self {
             workspaces: RwLock::default(),
-            views,
             lag: views.iter().map(|_| AtomicU64::new(0)).collect(),
+            views,
             changed: Notify::new(),
         }
     }
 
     /// The views.
-    pub fn views(&self) -> &'static [&'static dyn AnyView] {
-        self.views
+    pub fn views(&self) -> &[&'static dyn AnyView] {
+        &self.views
     }
 
     /// The workspace of this id; empty where nothing was stored yet.

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     broker::PublishedEvent,
-    read_model::{Effect, LaneId, ParkedState, ReadModelError, Updated},
+    read_model::{LaneId, ParkedState, ReadModelError, Updated},
 };
 
 /// See the module.
@@ -38,7 +38,7 @@ impl Step<'_> {
         let mut folded = Folded::default();
         let mut fold = |loaded| {
             folded = batch.fold(self.folding(), loaded)?;
-            Ok(self.effect(&mut folded))
+            Ok(folded.effect())
         };
         let to = from + events.len() as u64;
         let updated = self
@@ -58,14 +58,6 @@ impl Step<'_> {
             now: self.context.clock.now(),
             condemned: self.condemned,
             closely: self.closely,
-        }
-    }
-
-    /// What the transaction writes; what was parked is kept as well, to be counted.
-    pub(super) fn effect(&self, folded: &mut Folded) -> Effect {
-        Effect {
-            writes: std::mem::take(&mut folded.writes),
-            parked: folded.parked.clone(),
         }
     }
 

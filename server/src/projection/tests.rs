@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod faulty;
+mod model;
 mod rebuild;
 mod supervisor;
 

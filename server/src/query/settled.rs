@@ -3,8 +3,13 @@
 //! What was caused can cause more, so this looks at the log again when all is done that it knew of, until nothing was
 //! added. It waits on what the lanes tell, and polls nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use domain::{
     id::WorkspaceId,
     token::{ConsistencyToken, MAX_PARTITIONS},
@@ -16,7 +21,7 @@ use super::{LONGEST_TIMEOUT, QueryError};
 use crate::{
     event_store::{EventFilter, EventStore},
     projection::progress::Progress,
-    read_model::ReadModel,
+    read_model::{ReadModel, ReadModelError},
 };
 
 /// How many events of a correlation are read at a time.
@@ -33,12 +38,31 @@ pub struct Settle {
     pub timeout: Duration,
 }
 
+/// Those who do more about events than showing them: the consumers.
+#[async_trait]
+pub trait Unfinished: Send + Sync + Debug {
+    /// What tells of their progress.
+    fn progress(&self) -> &Arc<Progress>;
+
+    /// What keeps them from being ready, one sentence each.
+    fn complaints(&self) -> Vec<String>;
+
+    /// What they still have to do, or wait for, about events up to a token; of one correlation or of all.
+    async fn unfinished(
+        &self,
+        workspace: WorkspaceId,
+        correlation: Option<Uuid>,
+        up_to: &ConsistencyToken,
+    ) -> Result<Vec<String>, ReadModelError>;
+}
+
 /// See the module.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Settling {
     store: Arc<dyn EventStore>,
     read_model: Arc<dyn ReadModel>,
     progress: Arc<Progress>,
+    consumers: OnceLock<Arc<dyn Unfinished>>,
 }
 
 /// What is known to be stored, and has to be done.
@@ -55,7 +79,23 @@ impl Settling {
             store,
             read_model,
             progress,
+            consumers: OnceLock::new(),
         }
+    }
+
+    /// From now on the consumers must be done as well. Said once.
+    pub fn wait_for(&self, consumers: Arc<dyn Unfinished>) {
+        if self.consumers.set(consumers).is_err() {
+            tracing::error!("consumers were named twice; the first ones stay");
+        }
+    }
+
+    /// What keeps the consumers from being ready.
+    pub fn complaints(&self) -> Vec<String> {
+        self.consumers
+            .get()
+            .map(|consumers| consumers.complaints())
+            .unwrap_or_default()
     }
 
     /// Waits until it is settled; otherwise says what is left to do.
@@ -75,14 +115,12 @@ impl Settling {
         let mut goal = Goal::default();
         let done = self.wait(workspace, settle, &mut goal);
         let done = tokio::time::timeout(settle.timeout.min(LONGEST_TIMEOUT), done).await;
-        match done {
-            Ok(done) => done?,
-            Err(_) => {
-                let mut waiting_for = self.lagging(workspace, &goal.token);
-                waiting_for.extend(self.parked(workspace, settle.correlation).await?);
-                return Err(QueryError::NotSettled { waiting_for });
-            }
-        }
+        let Ok(done) = done else {
+            let mut waiting_for = self.lagging(workspace, &goal.token);
+            waiting_for.extend(self.left(workspace, settle.correlation, &goal.token).await?);
+            return Err(QueryError::NotSettled { waiting_for });
+        };
+        done?;
         Ok(SettledAnswer {
             as_of: goal.token,
             events: settle.correlation.map(|_| goal.events),
@@ -95,14 +133,28 @@ impl Settling {
             let changed = self.progress.changed();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
+            let consumers = self
+                .consumers
+                .get()
+                .map_or(&self.progress, |consumers| consumers.progress());
+            let consumed = consumers.changed();
+            let mut consumed = std::pin::pin!(consumed);
+            consumed.as_mut().enable();
             self.look(workspace, settle, goal).await?;
             for view in self.progress.views() {
                 if let Some(progress) = self.progress.of(workspace, view.name()) {
                     progress.reaches(&goal.token).await;
                 }
             }
-            if !self.parked(workspace, settle.correlation).await?.is_empty() {
-                changed.await;
+            if !self
+                .left(workspace, settle.correlation, &goal.token)
+                .await?
+                .is_empty()
+            {
+                tokio::select! {
+                    () = changed => {}
+                    () = consumed => {}
+                }
                 continue;
             }
             let before = goal.clone();
@@ -165,10 +217,12 @@ impl Settling {
         waiting_for
     }
 
-    async fn parked(
+    /// What is held back, and what the consumers have to do.
+    async fn left(
         &self,
         workspace: WorkspaceId,
         correlation: Option<Uuid>,
+        up_to: &ConsistencyToken,
     ) -> Result<Vec<String>, QueryError> {
         let counts = self
             .read_model
@@ -181,7 +235,12 @@ impl Settling {
                 count.view, count.dead, count.waiting
             )
         };
-        Ok(counts.into_iter().map(said).collect())
+        let mut left: Vec<_> = counts.into_iter().map(said).collect();
+        if let Some(consumers) = self.consumers.get() {
+            let unfinished = consumers.unfinished(workspace, correlation, up_to).await;
+            left.extend(unfinished.map_err(Arc::new)?);
+        }
+        Ok(left)
     }
 }
 

@@ -41,6 +41,7 @@ macro_rules! conformance_suite {
             a_checkpoint_that_was_moved_refuses_and_changes_nothing
             a_fold_that_fails_changes_nothing
             lanes_that_share_a_document_lose_no_update
+            an_amendment_changes_documents_and_no_checkpoint
             a_listing_is_read_in_the_order_of_its_bytes_both_ways
             a_document_leaves_and_enters_listings_and_goes
             everything_is_of_one_moment

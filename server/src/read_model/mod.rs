@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 pub use generations::{Generations, StoredGeneration, Switched};
-pub use open::{open, open_to_read};
+pub use open::{open, open_processes, open_to_read};
 pub use parking::{DeadLetter, DeadLetterPlace, ParkedCount, ParkedEvent, ParkedState, Parking};
 
 use crate::schema::SchemaError;
@@ -257,6 +257,10 @@ pub trait ReadModel: Parking + Generations {
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<Updated, ReadModelError>;
+
+    /// In one transaction: reads the documents of `keys` and writes what the fold answers, without moving a checkpoint; for
+    /// changes that no event makes. Who shows these documents has to be told.
+    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError>;
 
     /// A document of the live generation.
     async fn document(

@@ -73,6 +73,11 @@ impl Parts {
         context(self.context.store.clone(), self.context.read_model.clone())
     }
 
+    /// The same, which sees the read model through another.
+    pub(crate) fn owner_with(&self, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
+        context(self.context.store.clone(), read_model)
+    }
+
     /// Appends events to a stream.
     pub(crate) async fn append(&self, stream: &str, events: &[DomainEvent]) {
         append(&*self.context.store, self.workspace, stream, events).await;

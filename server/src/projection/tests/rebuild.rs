@@ -264,11 +264,11 @@ async fn a_generation_has_dead_letters_of_its_own() {
 }
 
 /// The rebuilds of one owner.
-async fn rebuilds(context: &Arc<Context>) -> Rebuilds {
+pub(super) async fn rebuilds(context: &Arc<Context>) -> Rebuilds {
     Rebuilds::start(
         context.clone(),
         tokio_util::task::TaskTracker::new(),
-        Default::default(),
+        tokio_util::sync::CancellationToken::default(),
     )
     .await
     .unwrap()

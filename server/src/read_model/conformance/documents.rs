@@ -157,6 +157,35 @@ pub(crate) async fn lanes_that_share_a_document_lose_no_update<B: Bench>(bench: 
     assert_eq!(number(&read.value.unwrap()), u64::from(LANES) * ROUNDS);
 }
 
+pub(crate) async fn an_amendment_changes_documents_and_no_checkpoint<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let lane = lane(workspace(), 1, 0);
+    fold(&*model, &lane, 0, 1, vec![write("a", 1, vec![])]).await;
+    let amendments = (0..8).map(|_| {
+        let model = Arc::clone(&model);
+        tokio::spawn(async move {
+            let mut add_one = |loaded: Loaded| {
+                Ok(Effect {
+                    writes: vec![write("a", number(&loaded.documents[0]) + 1, vec![])],
+                    parked: Vec::new(),
+                })
+            };
+            model
+                .amend(&lane.scope, &["a".to_owned()], &mut add_one)
+                .await
+                .unwrap();
+        })
+    });
+    for amendment in join_all(amendments).await {
+        amendment.unwrap();
+    }
+    let read = model.document(lane.scope.workspace, VIEW, "a").await.unwrap();
+    assert_eq!(
+        (number(&read.value.unwrap()), read.as_of),
+        (9, ConsistencyToken::at(0, 1))
+    );
+}
+
 async fn keys(
     model: &dyn ReadModel,
     workspace: domain::id::WorkspaceId,

@@ -16,13 +16,16 @@ use domain::id::WorkspaceId;
 use sqlx::PgPool;
 
 use super::{
-    Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, StoredCheckpoint,
+    Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,
     StoredDocument, StoredRow, Updated,
 };
 use crate::postgres::{Database, OpenError};
 
-/// Where the tables lie.
-const SCHEMA: &str = "foldline_views";
+/// Where the tables of the views lie.
+pub(super) const VIEWS: &str = "foldline_views";
+
+/// Where the tables of the process managers lie, which are kept as views are, and apart from them.
+pub(super) const PROCESSES: &str = "foldline_processes";
 
 /// How many connections write: lanes of different views do so at the same time.
 const WRITERS: u32 = 4;
@@ -38,10 +41,10 @@ pub struct PostgresReadModel {
 }
 
 impl PostgresReadModel {
-    /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and brings its tables up to
-    /// date.
-    pub async fn open(url: &str) -> Result<Self, ReadModelError> {
-        let database = Database::new(url, SCHEMA)?;
+    /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and brings the tables of one of
+    /// its schemas up to date.
+    pub(super) async fn open(url: &str, schema: &'static str) -> Result<Self, ReadModelError> {
+        let database = Database::new(url, schema)?;
         database
             .migrate(sqlx::migrate!("../migrations/postgres/views"))
             .await?;
@@ -51,9 +54,9 @@ impl PostgresReadModel {
         })
     }
 
-    /// Opens a database that has the tables, to look at it and no more.
-    pub async fn open_to_read(url: &str) -> Result<Self, ReadModelError> {
-        let readers = Database::new(url, SCHEMA)?.readers(READERS).await?;
+    /// Opens a database that has the tables of the views, to look at it and no more.
+    pub(super) async fn open_to_read(url: &str) -> Result<Self, ReadModelError> {
+        let readers = Database::new(url, VIEWS)?.readers(READERS).await?;
         Ok(Self {
             writers: readers.clone(),
             readers,
@@ -89,6 +92,10 @@ impl ReadModel for PostgresReadModel {
         fold: &mut Fold<'_>,
     ) -> Result<Updated, ReadModelError> {
         write::update(&self.writers, lane, from, to, keys, fold).await
+    }
+
+    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError> {
+        write::amend(&self.writers, scope, keys, fold).await
     }
 
     async fn document(

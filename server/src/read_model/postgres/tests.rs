@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::PostgresReadModel;
+use super::{PostgresReadModel, VIEWS};
 use crate::{
     read_model::{
         ReadModel, ReadModelError,
@@ -21,7 +21,7 @@ impl Bench for Database {
     }
 
     async fn open(&self) -> Result<Arc<dyn ReadModel>, ReadModelError> {
-        Ok(Arc::new(PostgresReadModel::open(&self.url).await?))
+        Ok(Arc::new(PostgresReadModel::open(&self.url, VIEWS).await?))
     }
 
     async fn run(&self, statement: &'static str) {

@@ -43,6 +43,24 @@ pub(super) async fn update(
     Ok(Updated::Committed)
 }
 
+pub(super) async fn amend(
+    writers: &PgPool,
+    scope: &Scope,
+    keys: &[String],
+    fold: &mut Fold<'_>,
+) -> Result<(), ReadModelError> {
+    let mut transaction = writers.begin().await?;
+    generations::lock(&mut transaction, scope.workspace, scope.view).await?;
+    let loaded = Loaded {
+        documents: load(&mut transaction, scope, keys).await?,
+        held: Vec::new(),
+    };
+    let effect = fold(loaded)?;
+    store(&mut transaction, scope, &effect.writes).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// The compare-and-set that makes a second owner of a lane harmless.
 async fn advance(
     transaction: &mut PgConnection,

@@ -21,7 +21,7 @@ use sqlx::{
 };
 
 use super::{
-    Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, StoredCheckpoint,
+    Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,
     StoredDocument, StoredRow, Updated,
 };
 use crate::schema::SchemaError;
@@ -110,6 +110,10 @@ impl ReadModel for SqliteReadModel {
         fold: &mut Fold<'_>,
     ) -> Result<Updated, ReadModelError> {
         write::update(&self.writer, lane, from, to, keys, fold).await
+    }
+
+    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError> {
+        write::amend(&self.writer, scope, keys, fold).await
     }
 
     async fn document(

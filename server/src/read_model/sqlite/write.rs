@@ -45,6 +45,23 @@ pub(super) async fn update(
     Ok(Updated::Committed)
 }
 
+pub(super) async fn amend(
+    writer: &SqlitePool,
+    scope: &Scope,
+    keys: &[String],
+    fold: &mut Fold<'_>,
+) -> Result<(), ReadModelError> {
+    let mut transaction = writer.begin_with("begin immediate").await?;
+    let loaded = Loaded {
+        documents: load(&mut transaction, scope, keys).await?,
+        held: Vec::new(),
+    };
+    let effect = fold(loaded)?;
+    store(&mut transaction, scope, &effect.writes).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
 /// The compare-and-set that makes a second owner of a lane harmless.
 async fn advance(
     transaction: &mut Transaction<'_, Sqlite>,

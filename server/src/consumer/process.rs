@@ -1,0 +1,46 @@
+//! A process's document, read and amended: commands that were sent, timers that were scheduled or have run out.
+
+use domain::policy::Process;
+use serde_json::value::RawValue;
+
+use crate::read_model::{DocumentWrite, Effect, FoldFault, Loaded, ReadModel, ReadModelError, Scope};
+
+/// Reads a document.
+pub(super) fn parsed(json: &RawValue) -> Result<Process, ReadModelError> {
+    serde_json::from_str(json.get()).map_err(|error| ReadModelError::Corrupt(format!("a process: {error}")))
+}
+
+/// Changes a process in one transaction; one that is gone is left alone. `change` may be called again.
+pub(super) async fn amend(
+    processes: &dyn ReadModel,
+    scope: &Scope,
+    key: &str,
+    change: &(dyn Fn(&RawValue, Process) -> Result<Process, ReadModelError> + Sync),
+) -> Result<(), ReadModelError> {
+    let mut fold = |loaded: Loaded| {
+        let Some(document) = loaded.documents.first() else {
+            return Ok(Effect::default());
+        };
+        let fault = |error: ReadModelError| FoldFault {
+            position: 0,
+            reason: error.to_string(),
+        };
+        let before = parsed(&document.data).map_err(fault)?;
+        let was = before.listings();
+        let after = change(&document.data, before).map_err(fault)?;
+        let is = after.listings();
+        let data = serde_json::value::to_raw_value(&after)
+            .map_err(|error| fault(ReadModelError::Corrupt(error.to_string())))?;
+        Ok(Effect {
+            writes: vec![DocumentWrite {
+                key: key.to_owned(),
+                data: Some(data.into()),
+                owner: None,
+                left: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
+                entered: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
+            }],
+            parked: Vec::new(),
+        })
+    };
+    processes.amend(scope, &[key.to_owned()], &mut fold).await
+}

@@ -57,3 +57,8 @@ mod server {
 
 #[cfg(feature = "ssr")]
 pub use server::{Backend, SharedBackend};
+
+/// Given by context where the browser has just written something that views may not show yet.
+#[cfg(feature = "ssr")]
+#[derive(Debug, Clone, Copy)]
+pub struct HasWritten;

@@ -1,10 +1,9 @@
 //! The basket: what somebody means to order, kept in the browser until it is ordered. The rules are those of
 //! `PlaceOrder`, so a basket is always an order that could be placed.
 
-use domain::{
-    aggregate::order::{LineRequest, MAX_LINE_QUANTITY, MAX_LINES},
-    wire::SessionInfo,
-};
+use domain::aggregate::order::{LineRequest, MAX_LINE_QUANTITY, MAX_LINES};
+#[cfg(not(feature = "ssr"))]
+use domain::id::WorkspaceId;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -90,16 +89,14 @@ impl SharedBasket {
     }
 }
 
-/// Gives the page its basket: read when the page has hydrated, written at every change, and read again when another tab
-/// has changed it. Each workspace has its own.
-pub fn provide_basket(session: Option<&SessionInfo>) {
+/// Gives the islands their basket: read when the page has hydrated, written at every change, and read again when another
+/// tab has changed it. Each workspace has its own.
+#[cfg(not(feature = "ssr"))]
+pub fn provide_basket(workspace: Option<WorkspaceId>) {
     let basket = RwSignal::new(Basket::default());
     provide_context(SharedBasket(basket));
-    #[cfg(feature = "ssr")]
-    let _ = session;
-    #[cfg(not(feature = "ssr"))]
-    if let Some(session) = session {
-        kept::keep(kept::key(session.workspace), basket);
+    if let Some(workspace) = workspace {
+        kept::keep(kept::key(workspace), basket);
     }
 }
 
@@ -112,6 +109,7 @@ pub mod kept {
     use leptos::{ev, prelude::*};
 
     use super::Basket;
+    use crate::boxed::effect;
 
     /// The storage key of a workspace's basket.
     pub fn key(workspace: WorkspaceId) -> String {
@@ -135,18 +133,20 @@ pub mod kept {
     /// Ties a signal to what is kept.
     pub(super) fn keep(key: String, basket: RwSignal<Basket>) {
         let stored = key.clone();
-        Effect::new(move |loaded: Option<()>| {
+        let mut is_loaded = false;
+        effect(move || {
             // The first run reads: the server has rendered an empty basket, and hydration must find the same.
-            if loaded.is_none() {
+            if is_loaded {
+                let now = basket.get();
+                if now != load(&stored) {
+                    store(&stored, &now);
+                }
+            } else {
+                is_loaded = true;
                 let kept = load(&stored);
                 basket.track();
                 if kept != basket.get_untracked() {
                     basket.set(kept);
-                }
-            } else {
-                let now = basket.get();
-                if now != load(&stored) {
-                    store(&stored, &now);
                 }
             }
         });

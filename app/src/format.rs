@@ -8,11 +8,20 @@ use leptos::prelude::*;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Alive(RwSignal<bool>);
 
-/// Notes when the page has come alive.
-pub(crate) fn provide_alive() {
-    let alive = RwSignal::new(false);
-    provide_context(Alive(alive));
-    Effect::new(move || alive.set(true));
+/// Gives the islands word of it.
+#[cfg(not(feature = "ssr"))]
+pub(crate) fn provide_alive() -> Alive {
+    let alive = Alive(RwSignal::new(false));
+    provide_context(alive);
+    alive
+}
+
+#[cfg(not(feature = "ssr"))]
+impl Alive {
+    /// Every island has hydrated.
+    pub(crate) fn begin(self) {
+        self.0.set(true);
+    }
 }
 
 /// Whether the page is alive.

@@ -1,8 +1,8 @@
 //! Box 1, Web Client: the pages, components and live stores of the user interface.
 //!
-//! The same code renders on the server (feature `ssr`) and hydrates in the browser (feature `hydrate`). The server gives
-//! each request a [`backend::SharedBackend`], a [`Theme`] and a [`StatusSetter`] by context; in the browser the same
-//! questions go over HTTP, and the live socket continues what the server rendered.
+//! The server (feature `ssr`) renders whole pages, and gives each request a [`backend::SharedBackend`], a [`Theme`] and a
+//! [`StatusSetter`] by context. The browser (feature `hydrate`) hydrates the islands of a page, and the live socket
+//! continues what the server rendered.
 
 // A page is one type, and the optimised build walks deeper into it than the compiler allows by itself.
 #![recursion_limit = "256"]
@@ -10,6 +10,7 @@
 mod api;
 pub mod backend;
 pub mod basket;
+mod boxed;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod components;
 mod erase;
@@ -17,10 +18,18 @@ mod format;
 #[cfg(not(feature = "ssr"))]
 mod id;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
+mod islands;
+mod language;
+#[cfg(feature = "ssr")]
+#[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod layout;
 pub mod live;
+#[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod pages;
+#[cfg(feature = "ssr")]
+#[expect(unreachable_pub, reason = "what the component macro writes is public")]
+mod routes;
 mod shell;
 mod theme;
 
@@ -41,64 +50,15 @@ mod translations {
 #[cfg(all(test, target_arch = "wasm32"))]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
-use leptos::prelude::*;
-use leptos_i18n::context::{I18nContextOptions, UseLocalesOptions, init_i18n_context_with_options};
-use leptos_meta::provide_meta_context;
-use leptos_router::{
-    components::{FlatRoutes, Route, Router},
-    path,
-};
-
-use erase::Erase;
-use layout::Frame;
-use pages::{
-    BasketPage, JoinPage, LandingPage, NotFoundPage, OrderPage, OrdersPage, ProductPage, ShopPage,
-    StreamPage, StreamsPage,
-};
+pub use api::{WRITTEN_COOKIE, written_in};
+#[cfg(not(feature = "ssr"))]
+pub use islands::hydrate;
+#[cfg(feature = "ssr")]
+pub use routes::App;
 #[cfg(feature = "ssr")]
 pub use shell::shell;
 pub use shell::{AssetNames, StatusSetter};
 pub use theme::{COOKIE as THEME_COOKIE, Theme};
-use translations::i18n::Locale;
 
-/// The whole interface, from the router down. The server renders it inside [`shell()`]; the browser hydrates it.
-#[component]
-pub fn App() -> impl IntoView {
-    provide_meta_context();
-    provide_translations();
-    format::provide_alive();
-    provide_context(SharedValue::new(|| use_context::<Theme>().unwrap_or_default()).into_inner());
-    let session = SharedValue::new(api::session).into_inner();
-    live::store::provide_live(session.as_ref());
-    basket::provide_basket(session.as_ref());
-    provide_context(api::Written(RwSignal::new(None)));
-    provide_context(api::Session(session));
-    view! {
-        <Router>
-            <Frame>
-                <FlatRoutes fallback=|| view! { <NotFoundPage /> }>
-                    <Route path=path!("/") view=LandingPage />
-                    <Route path=path!("/join/:code") view=JoinPage />
-                    <Route path=path!("/shop") view=ShopPage />
-                    <Route path=path!("/shop/:sku") view=ProductPage />
-                    <Route path=path!("/basket") view=BasketPage />
-                    <Route path=path!("/orders") view=OrdersPage />
-                    <Route path=path!("/orders/:id") view=OrderPage />
-                    <Route path=path!("/streams") view=StreamsPage />
-                    <Route path=path!("/streams/:stream") view=StreamPage />
-                </FlatRoutes>
-            </Frame>
-        </Router>
-    }
-    .erase()
-}
-
-/// The page's language. There is one so far; the server will choose among several by cookie and header, and the browser
-/// takes what the page was rendered in.
-fn provide_translations() {
-    let locales = UseLocalesOptions::default().ssr_lang_header_getter(|| None);
-    let options = I18nContextOptions::<Locale>::default()
-        .enable_cookie(false)
-        .ssr_lang_header_getter(locales);
-    provide_context(init_i18n_context_with_options(options));
-}
+/// Where the page's body names its workspace, for the islands.
+const WORKSPACE_ATTRIBUTE: &str = "data-workspace";

@@ -31,7 +31,7 @@ mod document {
     use leptos_meta::MetaTags;
 
     use super::AssetNames;
-    use crate::{App, Theme};
+    use crate::{App, Theme, WORKSPACE_ATTRIBUTE, api};
 
     /// The brand's prompt, `>_`, in the address bar: inline, so that it costs no request.
     const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
@@ -46,6 +46,8 @@ mod document {
         let theme = use_context::<Theme>().unwrap_or_default();
         let AssetNames { js, wasm, css } = assets;
         let style = (!css.is_empty()).then(|| view! { <link rel="stylesheet" href=format!("/pkg/{css}") /> });
+        let workspace = api::session().map(|session| session.workspace.to_string());
+        let body = view! { <body><App /></body> }.attr(WORKSPACE_ATTRIBUTE, workspace);
         let client = (!js.is_empty()).then(|| view! { <Client js wasm /> });
         view! {
             <!DOCTYPE html>
@@ -59,9 +61,7 @@ mod document {
                     {client}
                     <MetaTags />
                 </head>
-                <body>
-                    <App />
-                </body>
+                {body}
             </html>
         }
     }

@@ -43,18 +43,13 @@ impl Theme {
 impl Theme {
     /// Paints the page in it, and remembers it for a year.
     pub fn remember(self) {
-        use wasm_bindgen::JsCast;
+        const YEAR: u32 = 31_536_000;
 
-        let document = leptos::prelude::document();
         let name = self.as_str();
-        if let Some(root) = document.document_element() {
+        if let Some(root) = leptos::prelude::document().document_element() {
             // A page without its theme is still a page.
             let _ = root.set_attribute("data-theme", name);
         }
-        if let Some(document) = document.dyn_ref::<web_sys::HtmlDocument>() {
-            let _ = document.set_cookie(&format!(
-                "{COOKIE}={name}; Path=/; Max-Age=31536000; SameSite=Lax"
-            ));
-        }
+        crate::api::set_cookie(COOKIE, name, YEAR);
     }
 }

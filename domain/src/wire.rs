@@ -1,4 +1,5 @@
-//! The JSON of the HTTP and WebSocket interfaces: the one source for server, app and tests.
+//! The JSON of the HTTP interface, and of the live one ([`ServerFrame`], [`ClientFrame`]): the one source for server, app
+//! and tests.
 //!
 //! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which never parses what it only
 //! passes on, and [`serde_json::Value`] or a view's own type in clients.
@@ -15,6 +16,10 @@ use crate::{
 pub use operations::{
     DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
 };
+
+mod live;
+
+pub use live::{ChangeCause, ClientFrame, ServerFrame, SnapshotData};
 
 /// Which version a stream must have for a command to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -297,155 +302,6 @@ pub struct VerifyReport {
     pub documents: u64,
     /// What is not as it should be, one sentence each; empty where all is well.
     pub findings: Vec<String>,
-}
-
-/// What a client sends on `/api/v1/live`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
-pub enum ClientFrame {
-    /// Follow one document (`key`) or one group of a listing (`listing`, `group`).
-    Subscribe {
-        /// The client's name for the subscription; a name in use is replaced.
-        id: u64,
-        /// The view.
-        view: String,
-        /// The document; without it, a listing.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        key: Option<String>,
-        /// The listing; `all` where absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        listing: Option<String>,
-        /// The group; empty where absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        group: Option<String>,
-        /// The order of the snapshot.
-        #[serde(default)]
-        order: Order,
-        /// The most rows of the snapshot; changes come for the whole group.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        limit: Option<u32>,
-        /// What the client has already seen: only what came after it is sent, where the server can prove continuity.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        resume: Option<ConsistencyToken>,
-        /// The generation that `resume` belongs to.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        generation: Option<u64>,
-    },
-    /// Stop following.
-    Unsubscribe {
-        /// The subscription.
-        id: u64,
-    },
-    /// Send a command; answered by `result`.
-    Command {
-        /// The client's name for the answer.
-        id: u64,
-        /// As `POST /api/v1/commands`.
-        command: CommandRequest,
-        /// As the header Idempotency-Key.
-        idempotency_key: String,
-    },
-    /// The answer to `ping`.
-    Pong,
-}
-
-/// The event behind a change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChangeCause {
-    /// The event's id.
-    pub id: Uuid,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// Its position in the partition.
-    pub position: u64,
-}
-
-/// A snapshot: one document, or the rows of a listing.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum SnapshotData<D = Value> {
-    /// A listing's rows, in order.
-    Rows(Vec<Row<D>>),
-    /// A document; null where there is none.
-    Document(D),
-}
-
-/// What the server sends on `/api/v1/live`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
-pub enum ServerFrame<D = Value> {
-    /// Everything that a subscription shows, at one moment. Replaces what the client has.
-    Snapshot {
-        /// The subscription.
-        id: u64,
-        /// The moment.
-        as_of: ConsistencyToken,
-        /// The view's generation.
-        generation: u64,
-        /// Events not folded yet at that moment.
-        behind: u64,
-        /// What it shows.
-        data: SnapshotData<D>,
-        /// For a listing with more rows than the limit: the cursor of the next page.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        next: Option<String>,
-    },
-    /// One document changed, entered or left.
-    Change {
-        /// The subscription.
-        id: u64,
-        /// The moment after it.
-        as_of: ConsistencyToken,
-        /// The document's key.
-        key: String,
-        /// The document now; null: it left the subscription.
-        data: Option<D>,
-        /// Its sort key in the listing, while it is in it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        sort: Option<String>,
-        /// Why it changed.
-        event: ChangeCause,
-    },
-    /// The subscription shows everything up to this moment, and the view has folded every event.
-    CaughtUp {
-        /// The subscription.
-        id: u64,
-        /// The moment.
-        as_of: ConsistencyToken,
-    },
-    /// Events are stored that the view has not folded for a while.
-    Behind {
-        /// The subscription.
-        id: u64,
-        /// What it shows.
-        as_of: ConsistencyToken,
-        /// How many events.
-        behind: u64,
-        /// Since how many milliseconds.
-        behind_ms: u64,
-    },
-    /// The answer to `command`: one of the two is present.
-    Result {
-        /// The client's name for it.
-        id: u64,
-        /// As the answer of `POST /api/v1/commands`.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        result: Option<CommandAnswer>,
-        /// Why not.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        problem: Option<Problem>,
-    },
-    /// A frame or subscription that failed; without an id it concerns the connection.
-    Error {
-        /// The subscription.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<u64>,
-        /// Why.
-        problem: Problem,
-    },
-    /// Are you there? Answered with `pong`.
-    Ping,
 }
 
 #[cfg(test)]

@@ -18,8 +18,11 @@ export async function browse(t, server, options = {}) {
   const browser = await launch();
   const troubles = [];
   const expected = [];
-  t.after(async () => {
-    if (!t.passed) await keepPictures(t, browser);
+  server.beforeEnd.push(async () => {
+    if (!t.passed) {
+      await keepPictures(t, browser);
+      if (troubles.length > 0) t.diagnostic(`the browser said:\n${troubles.join("\n")}`);
+    }
     await browser.close();
     const unexpected = troubles.filter((trouble) => !expected.some((pattern) => pattern.test(trouble)));
     assert.deepEqual(unexpected, [], "something went wrong in the browser");

@@ -21,9 +21,14 @@ const STOP_MS = 15_000;
 export async function startServer(t, options = {}) {
   const server = new Server(await freePort(), await mkdtemp(path.join(tmpdir(), "foldline-")), options);
   t.after(async () => {
-    await server.kill();
-    await rm(server.dataDir, { recursive: true, force: true });
-    if (!t.passed && server.log) t.diagnostic(`log of the server:\n${server.log}`);
+    try {
+      // Whoever uses the server goes first: a browser that is still open would notice that it is gone.
+      for (const leave of server.beforeEnd) await leave();
+    } finally {
+      await server.kill();
+      await rm(server.dataDir, { recursive: true, force: true });
+      if (!t.passed && server.log) t.diagnostic(`log of the server:\n${server.log}`);
+    }
   });
   await server.start();
   return server;
@@ -37,6 +42,8 @@ class Server {
     this.dataDir = dataDir;
     this.options = options;
     this.log = "";
+    /** What to do before the server ends with its test. */
+    this.beforeEnd = [];
   }
 
   get url() {

@@ -10,6 +10,7 @@ test("the landing page is served with a main heading", async (t) => {
   const server = await startServer(t);
   const answer = await server.fetch("/");
   assert.equal(answer.status, 200);
+  assert.match(await answer.text(), /<script type="module"/, "the server was built without a client");
 
   const { open } = await browse(t, server);
   const page = await open("/");

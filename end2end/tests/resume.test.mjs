@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { browse } from "../support/browser.mjs";
+import * as action from "../support/action.mjs";
 import * as check from "../support/check.mjs";
 import { startServer } from "../support/server.mjs";
 import * as shop from "../support/shop.mjs";
@@ -43,6 +44,9 @@ test("a browser without a network says so, and catches up when it is back", asyn
 
   await ada.context.setOffline(true);
   await check.containsText(shop.connection(page), "offline");
+  await action.follow(page, "Shop");
+  await check.containsText(shop.connection(page), "This one stays");
+  await check.hasPath(page, "/orders");
   const missed = "0198c1f0-0000-7000-8000-000000000003";
   await (await shop.program(server, code)).order(missed);
   await ada.context.setOffline(false);

@@ -1,6 +1,6 @@
-//! The WebAssembly entry point: hydrates the page that the server rendered, and nothing else.
+//! The WebAssembly entry point: brings the islands of the page that the server rendered to life, and nothing else.
 
-// As in `app`: the layout of a page's view is a type as deep as the page.
+// As in `app`: the layout of a view is a type as deep as the view.
 #![recursion_limit = "256"]
 
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -9,5 +9,5 @@ use wasm_bindgen::prelude::wasm_bindgen;
 #[wasm_bindgen]
 pub fn hydrate() {
     console_error_panic_hook::set_once();
-    leptos::mount::hydrate_body(app::App);
+    app::hydrate();
 }

@@ -57,7 +57,6 @@ pub(crate) struct Asset {
 /// A file of the client in its three encodings, in bytes.
 pub(crate) struct Sizes {
     pub(crate) name: String,
-    pub(crate) extension: &'static str,
     pub(crate) raw: usize,
     pub(crate) gzip: usize,
     pub(crate) brotli: usize,
@@ -116,7 +115,6 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         }
         sizes.push(Sizes {
             name,
-            extension: asset.extension,
             raw: asset.content.len(),
             gzip,
             brotli,

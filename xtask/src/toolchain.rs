@@ -25,6 +25,8 @@ pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 /// that it names `wasm-ld-22`. It has no standard library for the target, so that is built from the sources.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 const DEBIAN_LINKER: &str = "wasm-ld-22";
+/// Cargo leaves the bitcode out of a library when nothing optimises across it; the client does.
+const DEBIAN_STD_FLAGS: &str = "-C embed-bitcode=yes";
 
 /// A cargo that builds for [`TARGET`].
 pub(crate) enum WasmToolchain {
@@ -151,8 +153,7 @@ impl DebianStd {
 
     fn is_fresh(&self) -> bool {
         has_std(&self.folder())
-            && debian_rustc_version()
-                .is_ok_and(|now| fs::read_to_string(self.stamp()).is_ok_and(|then| then == now))
+            && built_by().is_ok_and(|now| fs::read_to_string(self.stamp()).is_ok_and(|then| then == now))
     }
 
     fn build(&self, workspace: &Workspace) -> Result<()> {
@@ -173,6 +174,7 @@ impl DebianStd {
             debian_cargo()
                 .current_dir(&package)
                 .env("RUSTC_BOOTSTRAP", "1")
+                .env("RUSTFLAGS", DEBIAN_STD_FLAGS)
                 .args(["build", "--release", "--target", TARGET])
                 .args(["-Z", "build-std=std,panic_abort,proc_macro", "--target-dir"])
                 .arg(&target_dir),
@@ -189,7 +191,7 @@ impl DebianStd {
             }
         }
         // Last, so that a copy that was interrupted is made again.
-        fs::write(self.stamp(), debian_rustc_version()?)?;
+        fs::write(self.stamp(), built_by()?)?;
         Ok(())
     }
 
@@ -222,12 +224,14 @@ fn debian_cargo() -> Command {
     command
 }
 
-fn debian_rustc_version() -> Result<String> {
-    process::answer(
+/// Debian's compiler, and how it is told to build: a library that was built otherwise is built again.
+fn built_by() -> Result<String> {
+    let compiler = process::answer(
         Command::new("/usr/bin/rustc")
             .arg("-vV")
             .env_remove("LD_LIBRARY_PATH"),
-    )
+    )?;
+    Ok(format!("{compiler}\n{DEBIAN_STD_FLAGS}\n"))
 }
 
 fn rlibs(folder: &Path) -> Result<impl Iterator<Item = PathBuf> + use<>> {

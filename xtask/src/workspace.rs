@@ -43,9 +43,10 @@ impl Workspace {
         })
     }
 
-    /// The client as the server embeds it: `manifest.json` and `pkg/`.
+    /// The client as the server embeds it: `manifest.json` and `pkg/`. The server's build script reads the same
+    /// variable, which `.cargo/config.toml` sets.
     pub(crate) fn site(&self) -> PathBuf {
-        self.target.join("site")
+        env::var_os("FOLDLINE_SITE").map_or_else(|| self.root.join("target/site"), PathBuf::from)
     }
 
     /// `cargo` of the toolchain that runs xtask, in the workspace's root.

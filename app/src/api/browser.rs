@@ -5,34 +5,23 @@ use std::fmt::Write;
 
 use domain::{
     token::ConsistencyToken,
-    wire::{CommandAnswer, CommandRequest, Order, Problem, SessionInfo, VerifyReport},
+    wire::{CommandAnswer, CommandRequest, ListingAnswer, Order, Problem, VerifyReport},
 };
 use gloo_net::http::{Request, Response};
 use leptos::prelude::*;
-use send_wrapper::SendWrapper;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
+use wasm_bindgen::JsCast;
+use web_sys::HtmlDocument;
 
-use super::{Events, Found, Listed, StreamPage, Written, unreachable_server};
-use crate::backend::ListingQuery;
+use super::{Written, unreachable_server};
+use crate::{backend::ListingQuery, live::store::typed};
 
 /// How long a query waits for the view to have what this tab has written.
 const PATIENCE_MS: u32 = 2_000;
 
-/// The session is the one that the page was rendered with; there is none where it was rendered without.
-pub(crate) fn session() -> Option<SessionInfo> {
-    None
-}
-
-/// One document.
-pub(crate) fn document(view: &'static str, key: String) -> impl Future<Output = Found> + Send {
-    let path = format!("views/{view}/{}?", encode(&key));
-    let answer = read(path);
-    SendWrapper::new(async move { (key, answer.await) })
-}
-
 /// A page of a listing.
-pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Send {
+pub(crate) fn listing(query: &ListingQuery) -> impl Future<Output = Result<ListingAnswer, Problem>> {
     let ListingQuery {
         view,
         listing,
@@ -40,7 +29,7 @@ pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Sen
         order,
         limit,
         cursor,
-    } = &query;
+    } = query;
     let order = match order {
         Order::Asc => "asc",
         Order::Desc => "desc",
@@ -50,24 +39,7 @@ pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Sen
     if let Some(cursor) = cursor {
         let _ = write!(path, "cursor={}&", encode(cursor));
     }
-    let answer = read(path);
-    SendWrapper::new(async move { (query, answer.await) })
-}
-
-/// A page of the streams whose names begin with `prefix`.
-pub(crate) fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = StreamPage> + Send {
-    SendWrapper::new(async move {
-        let mut path = format!("streams?prefix={}", encode(&prefix));
-        if let Some(cursor) = cursor {
-            let _ = write!(path, "&cursor={}", encode(&cursor));
-        }
-        get(&path).await
-    })
-}
-
-/// A page of a stream's events.
-pub(crate) fn stream(stream: String, from: u64) -> impl Future<Output = Events> + Send {
-    SendWrapper::new(async move { get(&format!("streams/{}?from={from}", encode(&stream))).await })
+    read(path)
 }
 
 /// Computes the hash chain again and folds every view again.
@@ -88,7 +60,7 @@ pub(crate) async fn send(command: CommandRequest, key: Uuid) -> Result<CommandAn
 /// can be added.
 fn read<T: DeserializeOwned>(path: String) -> impl Future<Output = Result<T, Problem>> {
     let after: Option<ConsistencyToken> =
-        use_context::<Written>().and_then(|written| written.0.get_untracked());
+        use_context::<Written>().and_then(|written| written.token.get_untracked());
     async move {
         if let Some(after) = after {
             let waiting = format!(
@@ -114,10 +86,12 @@ async fn answer<T: DeserializeOwned>(response: Result<Response, gloo_net::Error>
         .text()
         .await
         .map_err(|error| unreachable_server(error.to_string()))?;
+    // Everything is read by way of `Value`: one reader of text, and one of values for each type.
+    let json = serde_json::from_str(&text).unwrap_or_default();
     if response.ok() {
-        return serde_json::from_str(&text).map_err(|error| unreachable_server(error.to_string()));
+        return typed(&json).ok_or_else(|| unreachable_server(text));
     }
-    Err(serde_json::from_str(&text).unwrap_or_else(|_| Problem {
+    Err(typed(&json).unwrap_or_else(|| Problem {
         status: response.status(),
         ..unreachable_server(response.status_text())
     }))
@@ -125,4 +99,26 @@ async fn answer<T: DeserializeOwned>(response: Result<Response, gloo_net::Error>
 
 fn encode(text: &str) -> String {
     js_sys::encode_uri_component(text).into()
+}
+
+fn html_document() -> Option<HtmlDocument> {
+    document().dyn_into().ok()
+}
+
+/// The value of a cookie that scripts may read.
+pub(super) fn cookie(name: &str) -> Option<String> {
+    let cookies = html_document()?.cookie().ok()?;
+    cookies
+        .split(';')
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find_map(|(of, value)| (of == name).then(|| value.to_owned()))
+}
+
+/// Sets a cookie for so many seconds. A browser that refuses it goes without.
+pub(crate) fn set_cookie(name: &str, value: &str, seconds: u32) {
+    if let Some(document) = html_document() {
+        let _ = document.set_cookie(&format!(
+            "{name}={value}; Path=/; Max-Age={seconds}; SameSite=Lax"
+        ));
+    }
 }

@@ -1,61 +1,50 @@
 //! The server's half: asks the request's backend.
 
+use std::sync::Arc;
+
 use domain::wire::{Problem, SessionInfo};
 use leptos::prelude::use_context;
 
-use super::{Events, Found, Listed, StreamPage, unreachable_server};
-use crate::backend::{ListingQuery, SharedBackend};
+use super::unreachable_server;
+use crate::{
+    backend::{ListingQuery, SharedBackend},
+    live::store::{Found, Listed},
+};
 
-fn backend() -> Option<SharedBackend> {
+/// The backend of this request. To be asked for before the first `await`.
+pub(crate) fn backend() -> Result<SharedBackend, Problem> {
     use_context::<SharedBackend>()
-}
-
-fn without_backend() -> Problem {
-    unreachable_server("the page was rendered without a backend".to_owned())
+        .map(|backend| Arc::clone(&backend))
+        .ok_or_else(|| unreachable_server("the page was rendered without a backend".to_owned()))
 }
 
 /// Who is looking.
 pub(crate) fn session() -> Option<SessionInfo> {
-    backend()?.session()
+    backend().ok()?.session()
 }
 
-/// One document.
-pub(crate) fn document(view: &'static str, key: String) -> impl Future<Output = Found> + Send {
+/// One document. One that is not there is no problem: it may begin while it is watched.
+pub(crate) fn document(
+    view: &'static str,
+    key: String,
+) -> impl Future<Output = Result<Found, Problem>> + Send {
     let backend = backend();
     async move {
-        let answer = match backend {
-            Some(backend) => backend.document(view, &key).await,
-            None => Err(without_backend()),
+        let answer = match backend?.document(view, &key).await {
+            Ok(answer) => Some(answer),
+            Err(problem) if problem.status == 404 => None,
+            Err(problem) => return Err(problem),
         };
-        (key, answer)
+        let view = view.to_owned();
+        Ok(Found { view, key, answer })
     }
 }
 
 /// A page of a listing.
-pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Listed> + Send {
+pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Result<Listed, Problem>> + Send {
     let backend = backend();
     async move {
-        let answer = match backend {
-            Some(backend) => backend.listing(&query).await,
-            None => Err(without_backend()),
-        };
-        (query, answer)
+        let answer = backend?.listing(&query).await?;
+        Ok(Listed { query, answer })
     }
-}
-
-/// A page of the streams whose names begin with `prefix`.
-pub(crate) fn streams(prefix: String, cursor: Option<String>) -> impl Future<Output = StreamPage> + Send {
-    let backend = backend();
-    async move {
-        backend
-            .ok_or_else(without_backend)?
-            .streams(&prefix, cursor.as_deref())
-            .await
-    }
-}
-
-/// A page of a stream's events.
-pub(crate) fn stream(stream: String, from: u64) -> impl Future<Output = Events> + Send {
-    let backend = backend();
-    async move { backend.ok_or_else(without_backend)?.stream(&stream, from).await }
 }

@@ -3,16 +3,13 @@
 use domain::aggregate::order::OrderStatus;
 use leptos::prelude::*;
 
-use super::{Icon, Picture};
-use crate::{
-    erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
-};
+use super::{Icon, Picture, text};
+use crate::{erase::Erase, language::language, translations::i18n::td_string};
 
 /// The status of an order.
 #[component]
 pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let picture = Signal::derive(move || match status.get() {
         OrderStatus::Created | OrderStatus::Reserved => Picture::Clock,
         OrderStatus::Confirmed | OrderStatus::Delivered => Picture::Check,
@@ -20,18 +17,18 @@ pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl Int
         OrderStatus::Shipped => Picture::Truck,
     });
     let word = move || match status.get() {
-        OrderStatus::Created => tu_string!(i18n, status.created),
-        OrderStatus::Reserved => tu_string!(i18n, status.reserved),
-        OrderStatus::Confirmed => tu_string!(i18n, status.confirmed),
-        OrderStatus::Rejected => tu_string!(i18n, status.rejected),
-        OrderStatus::Cancelled => tu_string!(i18n, status.cancelled),
-        OrderStatus::Shipped => tu_string!(i18n, status.shipped),
-        OrderStatus::Delivered => tu_string!(i18n, status.delivered),
+        OrderStatus::Created => td_string!(locale, status.created),
+        OrderStatus::Reserved => td_string!(locale, status.reserved),
+        OrderStatus::Confirmed => td_string!(locale, status.confirmed),
+        OrderStatus::Rejected => td_string!(locale, status.rejected),
+        OrderStatus::Cancelled => td_string!(locale, status.cancelled),
+        OrderStatus::Shipped => td_string!(locale, status.shipped),
+        OrderStatus::Delivered => td_string!(locale, status.delivered),
     };
     view! {
-        <span class="badge" data-status=move || status.get().as_str()>
+        <span class="badge" data-status=text(move || status.get().as_str())>
             <Icon picture />
-            {word}
+            {text(word)}
         </span>
     }
     .erase()

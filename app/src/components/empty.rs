@@ -2,16 +2,16 @@
 
 use leptos::prelude::*;
 
-use crate::erase::Erase;
+use crate::erase::{Erase, View};
 
-/// An empty state. Its children are the button or link that makes the first one.
+/// An empty state. `action` is the button or link that makes the first one.
 #[component]
-pub(crate) fn EmptyState(title: &'static str, text: &'static str, children: Children) -> impl IntoView {
+pub(crate) fn EmptyState(title: &'static str, text: &'static str, action: View) -> impl IntoView {
     view! {
         <div class="empty">
             <h2>{title}</h2>
             <p>{text}</p>
-            <p>{children()}</p>
+            <p>{action}</p>
         </div>
     }
     .erase()

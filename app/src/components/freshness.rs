@@ -4,12 +4,13 @@
 use domain::token::ConsistencyToken;
 use leptos::prelude::*;
 
-use super::{Icon, Picture};
+use super::{Icon, Picture, text};
 use crate::{
     api::Written,
     erase::Erase,
+    language::language,
     live::{progress::Progress, protocol::Link, store::use_link},
-    translations::i18n::{tu_string, use_i18n},
+    translations::i18n::td_string,
 };
 
 /// What there is to say in one word.
@@ -27,35 +28,26 @@ enum State {
 
 /// The mark of a view. `view` is its name.
 #[component]
-pub(crate) fn Freshness(
-    view: &'static str,
-    #[prop(into)] progress: Signal<Option<Progress>>,
-) -> impl IntoView {
-    let i18n = use_i18n();
+pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progress>) -> impl IntoView {
+    let locale = language();
     let link = use_link();
     let written = use_context::<Written>();
     // What this tab has written is known to be stored, whatever the view says.
-    let own = move || written.and_then(|written| written.0.get());
-    let behind = Memo::new(move |_| {
+    let own = move || written.and_then(|written| written.token.get());
+    let behind = Signal::derive(move || {
         progress.with(|progress| {
-            let progress = progress.as_ref()?;
             let own = own().map_or(0, |own| progress.as_of().behind(&own));
-            Some(progress.behind().max(own))
+            progress.behind().max(own)
         })
     });
-    let followed =
-        Memo::new(move |_| progress.with(|progress| progress.as_ref().is_some_and(Progress::is_followed)));
-    let state = Memo::new(move |_| match (link.get(), behind.get()) {
-        (Link::Live, Some(0)) if followed.get() => State::Live,
+    let followed = move || progress.with(Progress::is_followed);
+    let state = Signal::derive(move || match (link.get(), behind.get()) {
+        (Link::Live, 0) if followed() => State::Live,
         (Link::Reconnecting(_) | Link::Offline, _) => State::Unknown,
-        (_, Some(1..)) => State::Behind,
+        (_, 1..) => State::Behind,
         _ => State::Still,
     });
-    let as_of = move || {
-        progress
-            .with(|progress| progress.as_ref().map(|progress| progress.as_of().to_string()))
-            .unwrap_or_default()
-    };
+    let as_of = move || progress.with(|progress| progress.as_of().to_string());
     let milliseconds = use_milliseconds_behind(progress);
     let picture = Signal::derive(move || match state.get() {
         State::Live => Picture::Live,
@@ -63,55 +55,51 @@ pub(crate) fn Freshness(
         State::Behind | State::Still => Picture::Clock,
     });
     let word = move || match (state.get(), milliseconds.get()) {
-        (State::Live, _) => tu_string!(i18n, freshness.live).to_owned(),
-        (State::Still, _) => tu_string!(i18n, freshness.as_of).to_owned(),
-        (State::Unknown, _) => tu_string!(i18n, freshness.unknown).to_owned(),
-        (State::Behind, Some(ms)) => tu_string!(
-            i18n,
-            freshness.behind_ms,
-            count = behind.get().unwrap_or(0),
-            ms = ms
-        ),
-        (State::Behind, None) => tu_string!(i18n, freshness.behind, count = behind.get().unwrap_or(0)),
+        (State::Live, _) => td_string!(locale, freshness.live).to_owned(),
+        (State::Still, _) => td_string!(locale, freshness.as_of).to_owned(),
+        (State::Unknown, _) => td_string!(locale, freshness.unknown).to_owned(),
+        (State::Behind, Some(ms)) => td_string!(locale, freshness.behind_ms, count = behind.get(), ms = ms),
+        (State::Behind, None) => td_string!(locale, freshness.behind, count = behind.get()),
     };
     let why = move || match state.get() {
-        State::Live => tu_string!(i18n, freshness.why_live),
-        State::Still => tu_string!(i18n, freshness.why_still),
-        State::Behind => tu_string!(i18n, freshness.why_behind),
-        State::Unknown => tu_string!(i18n, freshness.why_unknown),
+        State::Live => td_string!(locale, freshness.why_live),
+        State::Still => td_string!(locale, freshness.why_still),
+        State::Behind => td_string!(locale, freshness.why_behind),
+        State::Unknown => td_string!(locale, freshness.why_unknown),
     };
     let lane = move || {
         let token: ConsistencyToken = as_of().parse().unwrap_or_default();
         let partitions: Vec<_> = token.iter().map(|(partition, _)| partition.to_string()).collect();
-        tu_string!(
-            i18n,
+        td_string!(
+            locale,
             freshness.lane_is,
             view = view,
             partitions = partitions.join(", ")
         )
     };
     let since = move || match milliseconds.get() {
-        Some(ms) => tu_string!(i18n, freshness.since_ms, ms = ms),
+        Some(ms) => td_string!(locale, freshness.since_ms, ms = ms),
         None => "–".to_owned(),
     };
+    let name = move || match state.get() {
+        State::Live => "live",
+        State::Still => "still",
+        State::Behind => "behind",
+        State::Unknown => "unknown",
+    };
     view! {
-        <details class="freshness" data-state=move || match state.get() {
-            State::Live => "live",
-            State::Still => "still",
-            State::Behind => "behind",
-            State::Unknown => "unknown",
-        }>
+        <details class="freshness" data-state=text(name)>
             <summary>
                 <Icon picture />
-                <span class="freshness__word">{word}</span>
-                <code class="freshness__token">{as_of}</code>
+                <span class="freshness__word">{text(word)}</span>
+                <code class="freshness__token">{text(as_of)}</code>
             </summary>
             <dl class="facts">
-                <div><dt>{tu_string!(i18n, freshness.lane)}</dt><dd>{lane}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.position)}</dt><dd class="mono">{as_of}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.not_folded)}</dt><dd class="mono">{move || behind.get()}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.why)}</dt><dd>{why}</dd></div>
-                <div><dt>{tu_string!(i18n, freshness.since)}</dt><dd>{since}</dd></div>
+                <div><dt>{td_string!(locale, freshness.lane)}</dt><dd>{text(lane)}</dd></div>
+                <div><dt>{td_string!(locale, freshness.position)}</dt><dd class="mono">{text(as_of)}</dd></div>
+                <div><dt>{td_string!(locale, freshness.not_folded)}</dt><dd class="mono">{text(move || behind.get().to_string())}</dd></div>
+                <div><dt>{td_string!(locale, freshness.why)}</dt><dd>{text(why)}</dd></div>
+                <div><dt>{td_string!(locale, freshness.since)}</dt><dd>{text(since)}</dd></div>
             </dl>
         </details>
     }
@@ -119,12 +107,11 @@ pub(crate) fn Freshness(
 }
 
 /// For how long the view has been behind: counted on here between what the server says.
-fn use_milliseconds_behind(progress: Signal<Option<Progress>>) -> Signal<Option<u64>> {
-    let since =
-        Memo::new(move |_| progress.with(|progress| progress.as_ref().and_then(Progress::behind_since)));
+fn use_milliseconds_behind(progress: Signal<Progress>) -> Signal<Option<u64>> {
+    let since = Memo::new(move |_| progress.with(Progress::behind_since));
     let milliseconds = RwSignal::new(None);
     #[cfg(not(feature = "ssr"))]
-    Effect::new(move || {
+    crate::boxed::effect(move || {
         let elapsed = move || {
             since
                 .get_untracked()

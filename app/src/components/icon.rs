@@ -3,10 +3,15 @@
 
 use leptos::prelude::*;
 
+use super::text;
 use crate::erase::Erase;
 
 /// What an icon shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    not(feature = "ssr"),
+    expect(dead_code, reason = "some icons are outside of every island")
+)]
 pub(crate) enum Picture {
     Alert,
     Back,
@@ -91,7 +96,7 @@ pub(crate) fn Icon(
 ) -> impl IntoView {
     view! {
         <svg class="icon" viewBox="0 0 24 24" aria-hidden="true" focusable="false">
-            <path d=move || picture.get().path()></path>
+            <path d=text(move || picture.get().path())></path>
         </svg>
     }
     .erase()

@@ -1,21 +1,27 @@
 //! The parts that pages are made of: one file each, no page knowledge.
 
 mod badge;
-mod copy;
+mod choice;
 mod empty;
+#[cfg(feature = "ssr")]
 mod field;
 mod freshness;
 mod icon;
+mod more_rows;
+mod page_head;
 mod problem;
 mod stock;
 mod value;
 
 pub(crate) use badge::StatusBadge;
-pub(crate) use copy::Copy;
+pub(crate) use choice::{either, for_each, only_if, text};
 pub(crate) use empty::EmptyState;
+#[cfg(feature = "ssr")]
 pub(crate) use field::Field;
 pub(crate) use freshness::Freshness;
 pub(crate) use icon::{Icon, Picture};
-pub(crate) use problem::{ProblemSummary, ProblemView, explain};
-pub(crate) use stock::{AddToBasket, Stock};
+pub(crate) use more_rows::MoreRows;
+pub(crate) use page_head::PageHead;
+pub(crate) use problem::{ProblemSummary, explain};
+pub(crate) use stock::{ProductOffer, Stock};
 pub(crate) use value::{Id, Price, When, flash};

@@ -1,69 +1,47 @@
-//! What went wrong, for people: in place of what could not be shown, or as the summary of a form, which takes focus.
+//! What went wrong, for people: a sentence, and the summary of a form, which takes focus.
 
 use domain::wire::Problem;
 use leptos::{html, prelude::*};
 
-use super::{Icon, Picture};
-use crate::{
-    erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
-};
+use super::{Icon, Picture, only_if, text};
+use crate::{boxed::effect, erase::Erase, language::language, translations::i18n::td_string};
 
 /// One sentence about a problem: ours where the server could not be asked, and its own else.
 pub(crate) fn explain(problem: &Problem) -> String {
-    let i18n = use_i18n();
+    let locale = language();
     match problem.status {
-        0 => tu_string!(i18n, problem.unreachable).to_owned(),
-        401 => tu_string!(i18n, problem.session_over).to_owned(),
-        403 => tu_string!(i18n, problem.forbidden).to_owned(),
-        429 => tu_string!(i18n, problem.too_many).to_owned(),
+        0 => td_string!(locale, problem.unreachable).to_owned(),
+        401 => td_string!(locale, problem.session_over).to_owned(),
+        403 => td_string!(locale, problem.forbidden).to_owned(),
+        429 => td_string!(locale, problem.too_many).to_owned(),
         _ if problem.detail.is_empty() => problem.title.clone(),
         _ => problem.detail.clone(),
     }
 }
 
-/// Stands in place of what could not be shown.
-#[component]
-pub(crate) fn ProblemView(problem: Problem, #[prop(into)] retry: Callback<()>) -> impl IntoView {
-    let i18n = use_i18n();
-    let problem = StoredValue::new(problem);
-    view! {
-        <div class="notice notice--danger" role="alert">
-            <Icon picture=Picture::Alert />
-            <div>
-                <h2>{tu_string!(i18n, problem.title)}</h2>
-                <p>{move || problem.with_value(explain)}</p>
-                <button type="button" class="button needs-script" on:click=move |_| retry.run(())>
-                    {tu_string!(i18n, problem.retry)}
-                </button>
-            </div>
-        </div>
-    }
-    .erase()
-}
-
 /// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.
 #[component]
 pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let node = NodeRef::<html::Div>::new();
-    Effect::new(move || {
+    effect(move || {
         if message.with(Option::is_some)
             && let Some(node) = node.get()
         {
             let _ = node.focus();
         }
     });
-    view! {
-        <Show when=move || message.with(Option::is_some)>
+    let summary = move || {
+        view! {
             <div class="notice notice--danger" role="alert" tabindex="-1" node_ref=node>
                 <Icon picture=Picture::Alert />
                 <div>
-                    <h2>{tu_string!(i18n, problem.refused)}</h2>
-                    <p>{move || message.get()}</p>
+                    <h2>{td_string!(locale, problem.refused)}</h2>
+                    <p>{text(move || message.get().unwrap_or_default())}</p>
                 </div>
             </div>
-        </Show>
-    }
-    .erase()
+        }
+        .erase()
+    };
+    only_if(move || message.with(Option::is_some), summary)
 }

@@ -1,13 +1,11 @@
-//! What is left of a product, and the button that puts one into the basket.
+//! What a product costs and how many are left, and the button that puts one into the basket.
 
 use domain::view::products::ProductDocument;
 use leptos::prelude::*;
 
-use super::{Icon, Picture};
+use super::{Icon, Picture, Price, text};
 use crate::{
-    basket::use_basket,
-    erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    basket::use_basket, erase::Erase, language::language, live::store::Shown, translations::i18n::td_string,
 };
 
 /// From so many on, it is not said how many are left.
@@ -18,69 +16,74 @@ const FEW: u32 = 5;
 /// How many are left.
 #[component]
 pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let level = move || match available.get() {
         0 => "none",
         1..=FEW => "few",
         _ => "many",
     };
     let words = move || match available.get() {
-        0 => tu_string!(i18n, stock.none).to_owned(),
-        few @ 1..=FEW => tu_string!(i18n, stock.few, count = few),
-        many if many < PLENTY => tu_string!(i18n, stock.some, count = many),
-        _ => tu_string!(i18n, stock.plenty).to_owned(),
+        0 => td_string!(locale, stock.none).to_owned(),
+        few @ 1..=FEW => td_string!(locale, stock.few, count = few),
+        many if many < PLENTY => td_string!(locale, stock.some, count = many),
+        _ => td_string!(locale, stock.plenty).to_owned(),
     };
     view! {
-        <span class="stock" data-level=level>
-            {words}
-        </span>
+        <span class="stock" data-level=text(level)>{text(words)}</span>
     }
     .erase()
 }
 
-/// Puts one of a product into the basket. Where that cannot be done, it says why.
+/// What a product costs, how many are left, and the button that puts one into the basket.
 #[component]
-pub(crate) fn AddToBasket(#[prop(into)] product: Signal<Option<ProductDocument>>) -> impl IntoView {
-    let i18n = use_i18n();
+pub(crate) fn ProductOffer(product: Memo<Shown<ProductDocument>>) -> impl IntoView {
+    let locale = language();
     let basket = use_basket();
-    let sku = Memo::new(move |_| {
-        product
-            .with(|product| product.as_ref().map(|product| product.sku.clone()))
-            .unwrap_or_default()
-    });
-    let name = move || {
+    let of = move |read: fn(&ProductDocument) -> String| {
         product.with(|product| {
             product
                 .as_ref()
-                .map(|product| product.name.clone())
+                .map(|(product, _)| read(product))
                 .unwrap_or_default()
         })
     };
+    let price = Signal::derive(move || {
+        product.with(|product| product.as_ref().and_then(|(product, _)| product.price.clone()))
+    });
+    let available = Signal::derive(move || {
+        product.with(|product| product.as_ref().map_or(0, |(product, _)| product.available))
+    });
     let sold_out = move || {
         product.with(|product| {
             product
                 .as_ref()
-                .is_none_or(|product| product.available == 0 || !product.on_sale())
+                .is_none_or(|(product, _)| product.available == 0 || !product.on_sale())
         })
     };
-    let inside = move || basket.read().quantity(&sku.get());
+    let sku = move || of(|product| product.sku.clone());
+    let inside = move || match basket.read().quantity(&sku()) {
+        0 => String::new(),
+        count => td_string!(locale, product.inside, count = count),
+    };
     view! {
+        <p class="product__facts">
+            <Price amount=price />
+            <Stock available />
+        </p>
         <div class="add needs-script">
             <button
                 type="button"
                 class="button button--primary"
                 disabled=sold_out
                 on:click=move |_| {
-                    basket.change(|basket| basket.add(&sku.get_untracked()));
+                    basket.change(|basket| basket.add(&sku()));
                 }
             >
                 <Icon picture=Picture::Basket />
-                {tu_string!(i18n, product.add)}
-                <span class="hidden">{name}</span>
+                {td_string!(locale, product.add)}
+                <span class="hidden">{text(move || of(|product| product.name.clone()))}</span>
             </button>
-            <span class="add__inside" role="status">
-                {move || (inside() > 0).then(|| tu_string!(i18n, product.inside, count = inside()))}
-            </span>
+            <span class="add__inside" role="status">{text(inside)}</span>
         </div>
     }
     .erase()

@@ -4,31 +4,30 @@ use leptos::prelude::*;
 use leptos_router::components::A;
 
 use crate::{
-    basket::use_basket,
     components::{Icon, Picture},
     erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    islands::{BasketCount, Island},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The rail.
 #[component]
 pub(super) fn Rail() -> impl IntoView {
-    let i18n = use_i18n();
-    let basket = use_basket();
-    let count = move || basket.read().count();
+    let locale = language();
     view! {
-        <nav class="rail" aria-label=tu_string!(i18n, layout.places)>
+        <nav class="rail" aria-label=td_string!(locale, layout.places)>
             <ul>
-                <li><A href="/shop"><Icon picture=Picture::Shop /><span>{tu_string!(i18n, shop.place)}</span></A></li>
+                <li><A href="/shop"><Icon picture=Picture::Shop /><span>{td_string!(locale, shop.place)}</span></A></li>
                 <li>
                     <A href="/basket">
                         <Icon picture=Picture::Basket />
-                        <span>{tu_string!(i18n, basket.place)}</span>
-                        <span class="count">{move || (count() > 0).then(count)}</span>
+                        <span>{td_string!(locale, basket.place)}</span>
+                        {BasketCount {}.island()}
                     </A>
                 </li>
-                <li><A href="/orders"><Icon picture=Picture::Orders /><span>{tu_string!(i18n, orders.place)}</span></A></li>
-                <li><A href="/streams"><Icon picture=Picture::Streams /><span>{tu_string!(i18n, streams.place)}</span></A></li>
+                <li><A href="/orders"><Icon picture=Picture::Orders /><span>{td_string!(locale, orders.place)}</span></A></li>
+                <li><A href="/streams"><Icon picture=Picture::Streams /><span>{td_string!(locale, streams.place)}</span></A></li>
             </ul>
         </nav>
     }

@@ -3,32 +3,35 @@
 use domain::wire::SessionInfo;
 use leptos::prelude::*;
 
-use super::{connection::ConnectionBadge, theme_switch::ThemeSwitch};
 use crate::{
+    Theme,
     api::use_session,
-    components::{Copy, Icon, Picture},
+    components::{Icon, Picture},
     erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    islands::{ConnectionBadge, CopyButton, Island, ThemeSwitch},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The top bar.
 #[component]
 pub(super) fn TopBar() -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let session = use_session();
     let inside = session.is_some();
+    let theme = use_context::<Theme>().unwrap_or_default();
     let person = session.clone().map(|session| view! { <Person session /> });
     let workspace = session.map(|session| view! { <Workspace session /> });
     view! {
         <header class="top-bar">
             <a class="brand" href="/">
                 <span class="brand__mark" aria-hidden="true">">_"</span>
-                <span class="brand__name">{tu_string!(i18n, brand)}</span>
+                <span class="brand__name">{td_string!(locale, brand)}</span>
             </a>
             {workspace}
             <span class="top-bar__space"></span>
-            {inside.then(|| view! { <ConnectionBadge /> })}
-            <ThemeSwitch />
+            {inside.then(|| ConnectionBadge {}.island())}
+            {ThemeSwitch { theme }.island()}
             {person}
         </header>
     }
@@ -38,19 +41,18 @@ pub(super) fn TopBar() -> impl IntoView {
 /// The workspace and its code, to read out and to copy.
 #[component]
 fn Workspace(session: SessionInfo) -> impl IntoView {
-    let i18n = use_i18n();
-    let code = session.join_code.clone();
+    let locale = language();
+    let copy = CopyButton {
+        text: session.join_code.clone(),
+        label: td_string!(locale, layout.copy_code).to_owned(),
+    };
     view! {
         <div class="workspace">
             <span class="workspace__name">{session.workspace_name}</span>
             <span class="workspace__code">
-                <span class="hidden">{tu_string!(i18n, layout.code)}</span>
+                <span class="hidden">{td_string!(locale, layout.code)}</span>
                 <code>{session.join_code}</code>
-                <Copy
-                    text=code
-                    label=tu_string!(i18n, layout.copy_code)
-                    done=tu_string!(i18n, layout.copied)
-                />
+                {copy.island()}
             </span>
         </div>
     }
@@ -60,7 +62,7 @@ fn Workspace(session: SessionInfo) -> impl IntoView {
 /// Who one is, and the way out.
 #[component]
 fn Person(session: SessionInfo) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let role = session.role.as_str();
     view! {
         <details class="person">
@@ -72,7 +74,7 @@ fn Person(session: SessionInfo) -> impl IntoView {
                 <p class="person__who">{session.display_name}</p>
                 <p class="muted mono">{role}</p>
                 <form method="post" action="/session/leave">
-                    <button class="button">{tu_string!(i18n, layout.leave)}</button>
+                    <button class="button">{td_string!(locale, layout.leave)}</button>
                 </form>
             </div>
         </details>

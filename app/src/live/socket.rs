@@ -13,15 +13,13 @@ use futures::{
 };
 use gloo_net::websocket::{Message, State, futures::WebSocket};
 use gloo_timers::callback::Timeout;
-use leptos::{
-    prelude::{window, window_event_listener_untyped},
-    task::spawn_local,
-};
+use leptos::prelude::{window, window_event_listener_untyped};
 
 use super::{
     Millis,
     protocol::{Action, Link, Protocol, Seen, Target},
 };
+use crate::boxed::spawn;
 
 /// The subprotocol that names the frames.
 const SUBPROTOCOL: &str = "foldline.v1";
@@ -79,8 +77,8 @@ impl Socket {
         self.step(|protocol| protocol.start(now()));
     }
 
-    /// Follows a target; `listener` gets its frames until it is unsubscribed.
-    pub fn subscribe(&self, target: Target, seen: Option<Seen>, listener: Listener) -> u64 {
+    /// Follows a target for as long as the page is open; `listener` gets its frames.
+    pub fn subscribe(&self, target: Target, seen: Option<Seen>, listener: Listener) {
         let mut subscription = 0;
         self.step(|protocol| {
             let (id, actions) = protocol.subscribe(target, seen);
@@ -88,13 +86,6 @@ impl Socket {
             actions
         });
         self.0.borrow_mut().listeners.insert(subscription, listener);
-        subscription
-    }
-
-    /// Stops following.
-    pub fn unsubscribe(&self, subscription: u64) {
-        self.0.borrow_mut().listeners.remove(&subscription);
-        self.step(|protocol| protocol.unsubscribe(subscription));
     }
 
     fn tick(&self) {
@@ -126,7 +117,7 @@ impl Socket {
             Action::Open(connection) => {
                 let (outgoing, frames) = mpsc::unbounded();
                 self.0.borrow_mut().outgoing = Some(outgoing);
-                spawn_local(run(self.clone(), connection, frames));
+                spawn(run(self.clone(), connection, frames));
             }
             // The task that holds the connection ends when nobody can send to it, and its end closes it.
             Action::Close => self.0.borrow_mut().outgoing = None,
@@ -177,12 +168,14 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
                 Either::Right((outgoing, _)) => Either::Right(outgoing),
             };
             match event {
-                Either::Left(Some(Ok(Message::Text(text)))) => match serde_json::from_str(&text) {
-                    Ok(frame) => socket.step(|protocol| protocol.received(connection, frame, now())),
-                    Err(error) => {
-                        leptos::logging::warn!("a frame of the live connection cannot be read: {error}");
+                Either::Left(Some(Ok(Message::Text(text)))) => {
+                    match serde_json::from_str(&text).and_then(ServerFrame::read) {
+                        Ok(frame) => socket.step(|protocol| protocol.received(connection, frame, now())),
+                        Err(error) => {
+                            leptos::logging::warn!("a frame of the live connection cannot be read: {error}");
+                        }
                     }
-                },
+                }
                 Either::Left(Some(Ok(Message::Bytes(_)))) => {}
                 Either::Left(Some(Err(_)) | None) | Either::Right(None) => break,
                 Either::Right(Some(message)) => {

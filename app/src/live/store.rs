@@ -1,20 +1,18 @@
-//! Live projections as signals. A page names a listing or a document and gets what the server rendered; in the browser
-//! the tab's one socket continues it from its token, so the first paint and the first change agree.
+//! Live projections as signals. An island begins with what the server rendered; in the browser the tab's one socket
+//! continues it from its token, so the first paint and the first change agree.
 //!
 //! Documents stay JSON in here and are typed where a component reads them: the code that follows changes exists once,
 //! and not once for every type of document.
 
-use std::{marker::PhantomData, pin::Pin};
+use std::marker::PhantomData;
 
-use domain::wire::{Problem, SessionInfo};
+use domain::wire::{DocumentAnswer, ListingAnswer};
 use leptos::prelude::*;
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{document::DocumentFold, listing::ListingFold, progress::Progress, protocol::Link};
-use crate::{
-    api::{self, Found, Listed},
-    backend::ListingQuery,
-};
+use crate::backend::ListingQuery;
 
 #[cfg(not(feature = "ssr"))]
 mod follow;
@@ -24,48 +22,94 @@ mod follow;
 pub struct Live {
     /// How the connection is.
     pub link: RwSignal<Link>,
+    /// Whether somebody wanted to go to another page while there was no network.
+    pub held: RwSignal<bool>,
     #[cfg(not(feature = "ssr"))]
     socket: StoredValue<super::socket::Socket, LocalStorage>,
 }
 
-/// Gives the page its live connection, and connects where there is a workspace to follow.
-pub fn provide_live(session: Option<&SessionInfo>) {
+/// Gives the islands their live connection, and connects where there is a workspace to follow.
+#[cfg(not(feature = "ssr"))]
+pub fn provide_live(connects: bool) {
     let link = RwSignal::new(Link::Idle);
-    #[cfg(feature = "ssr")]
-    {
-        let _ = session;
-        provide_context(Live { link });
+    let socket = super::socket::Socket::new(move |now| link.set(now));
+    if connects {
+        let socket = socket.clone();
+        // When the islands have hydrated: connecting changes what they show.
+        crate::boxed::effect(move || socket.start());
     }
-    #[cfg(not(feature = "ssr"))]
-    {
-        let socket = StoredValue::new_local(super::socket::Socket::new(move |now| link.set(now)));
-        provide_context(Live { link, socket });
-        if session.is_some() {
-            Effect::new(move || socket.with_value(super::socket::Socket::start));
-        }
-    }
+    let socket = StoredValue::new_local(socket);
+    let held = RwSignal::new(false);
+    hold_while_offline(link, held);
+    provide_context(Live { link, held, socket });
 }
 
-/// The page's live connection.
+/// Without a network another page cannot be loaded, and this one, which goes on by itself, would be lost: so it stays.
+#[cfg(not(feature = "ssr"))]
+fn hold_while_offline(link: RwSignal<Link>, held: RwSignal<bool>) {
+    use leptos::web_sys::Element;
+    use wasm_bindgen::JsCast;
+
+    // Until the page is left.
+    std::mem::forget(window_event_listener(leptos::ev::click, move |event| {
+        let element = event
+            .target()
+            .and_then(|target| target.dyn_into::<Element>().ok());
+        let leaves =
+            element.is_some_and(|element| element.closest("a[href^='/']").is_ok_and(|link| link.is_some()));
+        if leaves && link.get_untracked() == Link::Offline {
+            event.prevent_default();
+            held.set(true);
+        }
+    }));
+}
+
+/// The page's live connection; idle on the server.
 pub fn use_link() -> RwSignal<Link> {
     use_context::<Live>().map_or_else(|| RwSignal::new(Link::Idle), |live| live.link)
 }
 
-/// Waits until there is something to show, or a problem; what asks for nothing else can wait for it.
-pub type Ready = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+/// Whether the page is being held because there is no network.
+pub fn use_held() -> Signal<bool> {
+    use_context::<Live>().map_or_else(
+        || Signal::stored(false),
+        |live| Signal::derive(move || live.held.get() && live.link.get() == Link::Offline),
+    )
+}
 
 /// A document as a component sees it: typed, and how often it has changed while it was watched.
 pub type Shown<D> = Option<(D, u32)>;
 
-fn typed<D: DeserializeOwned>(data: &serde_json::Value) -> Option<D> {
+/// A document read from JSON; `None` where it is of another shape.
+pub(crate) fn typed<D: DeserializeOwned>(data: &Value) -> Option<D> {
     D::deserialize(data).ok()
+}
+
+/// What a live listing begins with: the question, and its first answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Which listing.
+    pub query: ListingQuery,
+    /// Its first page.
+    pub answer: ListingAnswer,
+}
+
+/// What a live document begins with.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Found {
+    /// The view.
+    pub view: String,
+    /// The document's key.
+    pub key: String,
+    /// The document; absent where there is none yet: it may begin while it is watched.
+    pub answer: Option<DocumentAnswer>,
 }
 
 /// A live listing of documents `D`.
 pub struct LiveListing<D> {
-    fold: RwSignal<Option<ListingFold>>,
-    adopted: StoredValue<Option<(ListingQuery, String)>>,
-    answer: Resource<Listed>,
+    fold: RwSignal<ListingFold>,
+    #[cfg(not(feature = "ssr"))]
+    query: StoredValue<ListingQuery>,
     loading_more: RwSignal<bool>,
     document: PhantomData<fn() -> D>,
 }
@@ -78,72 +122,53 @@ impl<D> Clone for LiveListing<D> {
 
 impl<D> Copy for LiveListing<D> {}
 
-/// Follows the listing that `query` names, and another one when it names another.
-pub fn use_live_listing<D>(query: impl Fn() -> ListingQuery + Send + Sync + 'static) -> LiveListing<D> {
-    let fold = RwSignal::new(None);
-    let answer = Resource::new(query, api::listing);
-    #[cfg(not(feature = "ssr"))]
-    follow::listing(answer, fold);
-    LiveListing {
-        fold,
-        adopted: StoredValue::new(None),
-        answer,
-        loading_more: RwSignal::new(false),
-        document: PhantomData,
-    }
-}
-
 impl<D: 'static> LiveListing<D> {
-    /// Waits for the first answer, inside a `Suspense`; from then on the rows are there.
-    pub async fn ready(self) -> Result<(), Problem> {
-        let (query, answer) = self.answer.await;
-        let answer = answer?;
-        let adopting = Some((query, answer.as_of.to_string()));
-        // A page that renders again for another reason must not fall back to what it began with.
-        if self.adopted.with_value(|adopted| *adopted != adopting) {
-            let order = adopting
-                .as_ref()
-                .map(|(query, _)| query.order)
-                .unwrap_or_default();
-            self.adopted.set_value(adopting);
-            self.fold.set(Some(ListingFold::new(order, answer)));
+    /// Follows a listing from its first answer on.
+    pub fn new(listed: Listed) -> Self {
+        let Listed { query, answer } = listed;
+        let fold = RwSignal::new(ListingFold::new(query.order, answer));
+        #[cfg(not(feature = "ssr"))]
+        follow::listing(&query, fold);
+        Self {
+            fold,
+            #[cfg(not(feature = "ssr"))]
+            query: StoredValue::new(query),
+            loading_more: RwSignal::new(false),
+            document: PhantomData,
         }
-        Ok(())
     }
 
-    /// The same for those who do not care what comes of it.
-    pub fn settled(self) -> Ready {
-        Box::new(move || {
-            Box::pin(async move {
-                let _ = self.ready().await;
-            })
-        })
+    /// The same listing, for those who do not read its documents.
+    pub fn untyped(self) -> LiveListing<Value> {
+        LiveListing {
+            fold: self.fold,
+            #[cfg(not(feature = "ssr"))]
+            query: self.query,
+            loading_more: self.loading_more,
+            document: PhantomData,
+        }
     }
 
     /// The keys of the rows, in order.
     pub fn keys(self) -> Vec<String> {
-        self.fold.with(|fold| match fold {
-            Some(fold) => fold.rows().iter().map(|row| row.key.clone()).collect(),
-            None => Vec::new(),
-        })
+        self.fold
+            .with(|fold| fold.rows().iter().map(|row| row.key.clone()).collect())
     }
 
     /// Whether there is no row.
     pub fn is_empty(self) -> bool {
-        self.fold
-            .with(|fold| fold.as_ref().is_none_or(|fold| fold.rows().is_empty()))
+        self.fold.with(|fold| fold.rows().is_empty())
     }
 
     /// How far it has come.
-    pub fn progress(self) -> Signal<Option<Progress>> {
+    pub fn progress(self) -> Signal<Progress> {
         let fold = self.fold;
-        Signal::derive(move || fold.with(|fold| fold.as_ref().map(|fold| fold.progress.clone())))
+        Signal::derive(move || fold.with(|fold| fold.progress.clone()))
     }
 
     /// Whether there are more rows than are shown.
     pub fn has_more(self) -> bool {
-        self.fold
-            .with(|fold| fold.as_ref().is_some_and(|fold| fold.next().is_some()))
+        self.fold.with(|fold| fold.next().is_some())
     }
 
     /// Whether more rows are on their way.
@@ -151,15 +176,10 @@ impl<D: 'static> LiveListing<D> {
         self.loading_more.get()
     }
 
-    /// Asks again, after a problem.
-    pub fn retry(self) {
-        self.answer.refetch();
-    }
-
     /// Fetches the next page.
     pub fn more(self) {
         #[cfg(not(feature = "ssr"))]
-        follow::more(self.fold, self.adopted, self.loading_more);
+        follow::more(self.fold, self.query, self.loading_more);
     }
 }
 
@@ -169,7 +189,7 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveListin
         let fold = self.fold;
         Memo::new(move |_| {
             fold.with(|fold| {
-                let row = fold.as_ref()?.row(&key)?;
+                let row = fold.row(&key)?;
                 Some((typed(&row.data)?, row.revision))
             })
         })
@@ -177,18 +197,14 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveListin
 
     /// Every document, in order.
     pub fn documents(self) -> Vec<D> {
-        self.fold.with(|fold| match fold {
-            Some(fold) => fold.rows().iter().filter_map(|row| typed(&row.data)).collect(),
-            None => Vec::new(),
-        })
+        self.fold
+            .with(|fold| fold.rows().iter().filter_map(|row| typed(&row.data)).collect())
     }
 }
 
 /// A live document `D`.
 pub struct LiveDocument<D> {
-    fold: RwSignal<Option<DocumentFold>>,
-    adopted: StoredValue<Option<(String, String)>>,
-    answer: Resource<Found>,
+    fold: RwSignal<DocumentFold>,
     document: PhantomData<fn() -> D>,
 }
 
@@ -200,53 +216,31 @@ impl<D> Clone for LiveDocument<D> {
 
 impl<D> Copy for LiveDocument<D> {}
 
-/// Follows the document of a view that `key` names, and another one when it names another.
-pub fn use_live_document<D>(
-    view: &'static str,
-    key: impl Fn() -> String + Send + Sync + 'static,
-) -> LiveDocument<D> {
-    let fold = RwSignal::new(None);
-    let answer = Resource::new(key, move |key| api::document(view, key));
-    #[cfg(not(feature = "ssr"))]
-    follow::document(view, answer, fold);
-    LiveDocument {
-        fold,
-        adopted: StoredValue::new(None),
-        answer,
-        document: PhantomData,
-    }
-}
-
 impl<D> LiveDocument<D> {
-    /// Waits for the first answer, inside a `Suspense`. A document that is not there (yet) is no problem: it may begin
-    /// while it is watched.
-    pub async fn ready(self) -> Result<(), Problem> {
-        let (key, answer) = self.answer.await;
-        let (identity, first) = match answer {
-            Ok(answer) => (
-                answer.as_of.to_string(),
-                DocumentFold::new(Some(answer.data), answer.as_of, answer.generation, answer.behind),
-            ),
-            Err(problem) if problem.status == 404 => (String::new(), DocumentFold::absent()),
-            Err(problem) => return Err(problem),
+    /// Follows a document from its first answer on.
+    pub fn new(found: Found) -> Self {
+        let Found { view, key, answer } = found;
+        let first = match answer {
+            Some(answer) => {
+                DocumentFold::new(Some(answer.data), answer.as_of, answer.generation, answer.behind)
+            }
+            None => DocumentFold::absent(),
         };
-        let adopting = Some((key, identity));
-        if self.adopted.with_value(|adopted| *adopted != adopting) {
-            self.adopted.set_value(adopting);
-            self.fold.set(Some(first));
+        let fold = RwSignal::new(first);
+        #[cfg(not(feature = "ssr"))]
+        follow::document(view, key, fold);
+        #[cfg(feature = "ssr")]
+        drop((view, key));
+        Self {
+            fold,
+            document: PhantomData,
         }
-        Ok(())
     }
 
     /// How far it has come.
-    pub fn progress(self) -> Signal<Option<Progress>> {
+    pub fn progress(self) -> Signal<Progress> {
         let fold = self.fold;
-        Signal::derive(move || fold.with(|fold| fold.as_ref().map(|fold| fold.progress.clone())))
-    }
-
-    /// Asks again, after a problem.
-    pub fn retry(self) {
-        self.answer.refetch();
+        Signal::derive(move || fold.with(|fold| fold.progress.clone()))
     }
 }
 
@@ -254,11 +248,6 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveDocume
     /// The document, while there is one.
     pub fn shown(self) -> Memo<Shown<D>> {
         let fold = self.fold;
-        Memo::new(move |_| {
-            fold.with(|fold| {
-                let fold = fold.as_ref()?;
-                Some((typed(fold.data.as_ref()?)?, fold.revision))
-            })
-        })
+        Memo::new(move |_| fold.with(|fold| Some((typed(fold.data.as_ref()?)?, fold.revision))))
     }
 }

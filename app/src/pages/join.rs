@@ -5,11 +5,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use crate::{
-    components::Field,
-    erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
-};
+use crate::{components::Field, erase::Erase, language::language, translations::i18n::td_string};
 
 /// The longest display name.
 pub(super) const MAX_NAME: u16 = 40;
@@ -17,22 +13,22 @@ pub(super) const MAX_NAME: u16 = 40;
 /// The form.
 #[component]
 pub(super) fn JoinForm(#[prop(into)] code: String, #[prop(optional)] primary: bool) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let query = use_query_map();
     let problem = move |named: &str| {
         query.with(|query| query.get_str("code").is_some() && query.get_str("problem") == Some(named))
     };
     let code_error =
-        Signal::derive(move || problem("unknown-code").then(|| tu_string!(i18n, join.unknown_code)));
+        Signal::derive(move || problem("unknown-code").then(|| td_string!(locale, join.unknown_code)));
     let name_error =
-        Signal::derive(move || problem("display-name").then(|| tu_string!(i18n, join.display_name_wrong)));
+        Signal::derive(move || problem("display-name").then(|| td_string!(locale, join.display_name_wrong)));
     view! {
         <form method="post" action="/session/join" class="form">
             <Field
                 id="join-code"
                 name="code"
-                label=tu_string!(i18n, join.code)
-                help=tu_string!(i18n, join.code_help)
+                label=td_string!(locale, join.code)
+                help=td_string!(locale, join.code_help)
                 error=code_error
                 value=code
                 required=true
@@ -41,14 +37,14 @@ pub(super) fn JoinForm(#[prop(into)] code: String, #[prop(optional)] primary: bo
             <Field
                 id="join-name"
                 name="display_name"
-                label=tu_string!(i18n, join.display_name)
-                help=tu_string!(i18n, join.display_name_help)
+                label=td_string!(locale, join.display_name)
+                help=td_string!(locale, join.display_name_help)
                 error=name_error
                 required=true
                 max=MAX_NAME
                 autocomplete="nickname"
             />
-            <button class="button" class:button--primary=primary>{tu_string!(i18n, join.action)}</button>
+            <button class="button" class:button--primary=primary>{td_string!(locale, join.action)}</button>
         </form>
     }
     .erase()
@@ -57,15 +53,15 @@ pub(super) fn JoinForm(#[prop(into)] code: String, #[prop(optional)] primary: bo
 /// `/join/{code}`: the form, with the code filled in.
 #[component]
 pub(crate) fn JoinPage() -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let code = use_params_map()
         .with_untracked(|params| params.get("code"))
         .unwrap_or_default();
     view! {
-        <Title text=tu_string!(i18n, join.title) />
+        <Title text=td_string!(locale, join.title) />
         <section class="panel panel--narrow">
-            <h1>{tu_string!(i18n, join.title)}</h1>
-            <p>{tu_string!(i18n, join.lead)}</p>
+            <h1>{td_string!(locale, join.title)}</h1>
+            <p>{td_string!(locale, join.lead)}</p>
             <JoinForm code primary=true />
         </section>
     }

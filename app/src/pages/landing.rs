@@ -9,23 +9,24 @@ use crate::{
     api::use_session,
     components::{Field, Icon, Picture, ProblemSummary},
     erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The landing page.
 #[component]
 pub(crate) fn LandingPage() -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let query = use_query_map();
     let code = query
         .with_untracked(|query| query.get("code"))
         .unwrap_or_default();
     let message = Signal::derive(move || {
         let sentence = query.with(|query| match query.get_str("problem")? {
-            "unknown-code" => Some(tu_string!(i18n, join.unknown_code)),
-            "display-name" => Some(tu_string!(i18n, join.display_name_wrong)),
-            "rate-limited" => Some(tu_string!(i18n, problem.too_many)),
-            _ => Some(tu_string!(i18n, join.invalid)),
+            "unknown-code" => Some(td_string!(locale, join.unknown_code)),
+            "display-name" => Some(td_string!(locale, join.display_name_wrong)),
+            "rate-limited" => Some(td_string!(locale, problem.too_many)),
+            _ => Some(td_string!(locale, join.invalid)),
         });
         sentence.map(str::to_owned)
     });
@@ -33,7 +34,7 @@ pub(crate) fn LandingPage() -> impl IntoView {
         view! {
             <p class="hero__actions">
                 <a class="button button--primary" href="/shop">
-                    {tu_string!(i18n, landing.back)}
+                    {td_string!(locale, landing.back)}
                     " "
                     {session.workspace_name}
                 </a>
@@ -41,44 +42,44 @@ pub(crate) fn LandingPage() -> impl IntoView {
         }
     });
     view! {
-        <Title text=tu_string!(i18n, landing.window) />
+        <Title text=td_string!(locale, landing.window) />
         <div class="landing">
             <section class="hero">
-                <h1>{tu_string!(i18n, landing.title)}</h1>
-                <p class="hero__lead">{tu_string!(i18n, landing.lead)}</p>
+                <h1>{td_string!(locale, landing.title)}</h1>
+                <p class="hero__lead">{td_string!(locale, landing.lead)}</p>
                 {back}
             </section>
             <ProblemSummary message />
             <div class="ways-in">
                 <section class="panel">
-                    <h2>{tu_string!(i18n, landing.open_title)}</h2>
-                    <p>{tu_string!(i18n, landing.open_text)}</p>
+                    <h2>{td_string!(locale, landing.open_title)}</h2>
+                    <p>{td_string!(locale, landing.open_text)}</p>
                     <OpenForm />
                 </section>
                 <section class="panel">
-                    <h2>{tu_string!(i18n, join.title)}</h2>
-                    <p>{tu_string!(i18n, join.lead)}</p>
+                    <h2>{td_string!(locale, join.title)}</h2>
+                    <p>{td_string!(locale, join.lead)}</p>
                     <JoinForm code />
                 </section>
             </div>
             <ul class="promises">
                 <li>
                     <Icon picture=Picture::Live />
-                    <h2>{tu_string!(i18n, landing.live_title)}</h2>
-                    <p>{tu_string!(i18n, landing.live_text)}</p>
+                    <h2>{td_string!(locale, landing.live_title)}</h2>
+                    <p>{td_string!(locale, landing.live_text)}</p>
                 </li>
                 <li>
                     <Icon picture=Picture::Streams />
-                    <h2>{tu_string!(i18n, landing.log_title)}</h2>
-                    <p>{tu_string!(i18n, landing.log_text)}</p>
+                    <h2>{td_string!(locale, landing.log_title)}</h2>
+                    <p>{td_string!(locale, landing.log_text)}</p>
                 </li>
                 <li>
                     <Icon picture=Picture::Shield />
-                    <h2>{tu_string!(i18n, landing.proof_title)}</h2>
-                    <p>{tu_string!(i18n, landing.proof_text)}</p>
+                    <h2>{td_string!(locale, landing.proof_title)}</h2>
+                    <p>{td_string!(locale, landing.proof_text)}</p>
                 </li>
             </ul>
-            <p class="muted">{tu_string!(i18n, landing.educational)}</p>
+            <p class="muted">{td_string!(locale, landing.educational)}</p>
         </div>
     }
     .erase()
@@ -87,13 +88,13 @@ pub(crate) fn LandingPage() -> impl IntoView {
 /// Opens a sandbox: a plain form that needs no script.
 #[component]
 fn OpenForm() -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let query = use_query_map();
     let name_error = Signal::derive(move || {
         let here = query.with(|query| {
             query.get_str("code").is_none() && query.get_str("problem") == Some("display-name")
         });
-        here.then(|| tu_string!(i18n, join.display_name_wrong))
+        here.then(|| td_string!(locale, join.display_name_wrong))
     });
     view! {
         <form method="post" action="/session/open" class="form">
@@ -101,8 +102,8 @@ fn OpenForm() -> impl IntoView {
             <Field
                 id="open-display-name"
                 name="display_name"
-                label=tu_string!(i18n, landing.display_name)
-                help=tu_string!(i18n, landing.display_name_help)
+                label=td_string!(locale, landing.display_name)
+                help=td_string!(locale, landing.display_name_help)
                 error=name_error
                 max=MAX_NAME
                 autocomplete="nickname"
@@ -110,11 +111,11 @@ fn OpenForm() -> impl IntoView {
             <Field
                 id="open-name"
                 name="name"
-                label=tu_string!(i18n, landing.workspace_name)
-                help=tu_string!(i18n, landing.workspace_name_help)
+                label=td_string!(locale, landing.workspace_name)
+                help=td_string!(locale, landing.workspace_name_help)
                 max=80
             />
-            <button class="button button--primary">{tu_string!(i18n, landing.open_action)}</button>
+            <button class="button button--primary">{td_string!(locale, landing.open_action)}</button>
         </form>
     }
     .erase()

@@ -1,4 +1,5 @@
-//! One file a page. A page asks for what it shows, and leaves the rest to components and stores.
+//! One file a page. A page asks for what it shows, and is rendered by the server alone; what of it is alive in the browser
+//! is an island.
 
 mod basket;
 mod join;
@@ -22,68 +23,70 @@ pub(crate) use shop::ShopPage;
 pub(crate) use stream::StreamPage;
 pub(crate) use streams::StreamsPage;
 
-use leptos::prelude::*;
+use domain::wire::Problem;
+use leptos::{prelude::*, tachys::reactive_graph::OwnedView};
 use leptos_meta::Title;
 
 use crate::{
     api::use_session,
-    components::Freshness,
-    erase::Erase,
-    live::{progress::Progress, store::Ready},
-    translations::i18n::{tu_string, use_i18n},
+    components::{Icon, PageHead, Picture, explain},
+    erase::{Erase, View},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The most rows of a page of a listing.
 const PAGE_ROWS: u32 = 50;
 
-/// Shows its children to people in a workspace, and the way in to all others.
-#[component]
-fn Inside(children: Children) -> impl IntoView {
-    let i18n = use_i18n();
+/// Shows a page to people in a workspace, and the way in to all others.
+fn inside(page: impl FnOnce() -> View) -> View {
     if use_session().is_some() {
-        children().erase()
-    } else {
-        view! {
-            <Title text=tu_string!(i18n, outside.title) />
-            <div class="empty">
-                <h1>{tu_string!(i18n, outside.title)}</h1>
-                <p>{tu_string!(i18n, outside.text)}</p>
-                <p><a class="button button--primary" href="/">{tu_string!(i18n, outside.way_in)}</a></p>
-            </div>
-        }
-        .erase()
+        return page();
     }
-}
-
-/// The head of a page: its title, in the page and in the window, and what stands beside it.
-#[component]
-fn PageHead(
-    #[prop(into)] title: Signal<String>,
-    #[prop(optional)] children: Option<Children>,
-) -> impl IntoView {
+    let locale = language();
     view! {
-        <Title text=move || title.get() />
-        <div class="page-head">
-            <h1>{move || title.get()}</h1>
-            {children.map(|children| children())}
+        <Title text=td_string!(locale, outside.title) />
+        <div class="empty">
+            <h1>{td_string!(locale, outside.title)}</h1>
+            <p>{td_string!(locale, outside.text)}</p>
+            <p><a class="button button--primary" href="/">{td_string!(locale, outside.way_in)}</a></p>
         </div>
     }
     .erase()
 }
 
-/// The mark of a listing, beside its title: rendered once there is something to be fresh.
-#[component]
-fn Mark(view: &'static str, ready: Ready, progress: Signal<Option<Progress>>) -> impl IntoView {
+/// A page that must ask before it can be shown. Once it is there it is rendered under the same owner, whichever thread
+/// has the answer: without one, a list in it has nothing to belong to.
+fn later(page: impl Future<Output = View> + Send + 'static) -> View {
+    Suspend::new(async move { OwnedView::new(page.await) }).erase()
+}
+
+/// A page that cannot be shown: why, and the way to ask again.
+fn problem_view(title: &'static str, problem: &Problem) -> View {
+    let locale = language();
+    let text = explain(problem);
+    if let Some(crate::StatusSetter(set_status)) = use_context::<crate::StatusSetter>()
+        && problem.status >= 400
+    {
+        set_status(problem.status);
+    }
     view! {
-        <Suspense>
-            {move || {
-                let ready = ready();
-                Suspend::new(async move {
-                    ready.await;
-                    view! { <Freshness view progress /> }.erase()
-                })
-            }}
-        </Suspense>
+        <Title text=title />
+        <PageHead title />
+        <div class="notice notice--danger" role="alert">
+            <Icon picture=Picture::Alert />
+            <div>
+                <h2>{td_string!(locale, problem.title)}</h2>
+                <p>{text}</p>
+                <a class="button" href="">{td_string!(locale, problem.retry)}</a>
+            </div>
+        </div>
     }
     .erase()
+}
+
+/// The way back to where one comes from.
+#[component]
+fn BackLink(href: &'static str, text: &'static str) -> impl IntoView {
+    view! { <p><a class="back" href=href><Icon picture=Picture::Back />{text}</a></p> }.erase()
 }

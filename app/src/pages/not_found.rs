@@ -3,25 +3,21 @@
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use crate::{
-    StatusSetter,
-    erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
-};
+use crate::{StatusSetter, erase::Erase, language::language, translations::i18n::td_string};
 
 /// Says that there is no such page, to people and in the HTTP status.
 #[component]
 pub(crate) fn NotFoundPage() -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     if let Some(StatusSetter(set_status)) = use_context::<StatusSetter>() {
         set_status(404);
     }
     view! {
-        <Title text=tu_string!(i18n, not_found.title) />
+        <Title text=td_string!(locale, not_found.title) />
         <div class="empty">
-            <h1>{tu_string!(i18n, not_found.title)}</h1>
-            <p>{tu_string!(i18n, not_found.text)}</p>
-            <p><a class="button button--primary" href="/">{tu_string!(i18n, not_found.home)}</a></p>
+            <h1>{td_string!(locale, not_found.title)}</h1>
+            <p>{td_string!(locale, not_found.text)}</p>
+            <p><a class="button button--primary" href="/">{td_string!(locale, not_found.home)}</a></p>
         </div>
     }
     .erase()

@@ -2,68 +2,67 @@
 
 use domain::{event::StoredEvent, wire::EventPage};
 use leptos::prelude::*;
+use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use super::{Inside, NotFoundPage, PageHead};
+use super::{BackLink, NotFoundPage, inside, later, problem_view};
 use crate::{
     api,
-    components::{Icon, Id, Picture, ProblemView, When},
+    components::{Icon, Id, PageHead, Picture, When},
     erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// `/streams/{stream}`.
 #[component]
 pub(crate) fn StreamPage() -> impl IntoView {
-    view! {
-        <Inside>
-            <Stream />
-        </Inside>
-    }
-    .erase()
+    inside(|| {
+        let locale = language();
+        let name = use_params_map().with_untracked(|params| params.get("stream").unwrap_or_default());
+        let from = use_query_map()
+            .with_untracked(|query| query.get_str("from").and_then(|from| from.parse().ok()))
+            .unwrap_or(1);
+        let backend = api::backend();
+        later(async move {
+            let events = match backend {
+                Ok(backend) => backend.stream(&name, from).await,
+                Err(problem) => Err(problem),
+            };
+            match events {
+                Ok(events) => view! { <Stream events name /> }.erase(),
+                Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.erase(),
+                Err(problem) => problem_view(td_string!(locale, streams.title), &problem),
+            }
+        })
+    })
 }
 
 #[component]
-fn Stream() -> impl IntoView {
-    let i18n = use_i18n();
-    let (params, query) = (use_params_map(), use_query_map());
-    let name = Memo::new(move |_| params.with(|params| params.get("stream")).unwrap_or_default());
-    let from = Memo::new(move |_| {
-        query
-            .with(|query| query.get_str("from").and_then(|from| from.parse().ok()))
-            .unwrap_or(1)
-    });
-    let page = Resource::new(
-        move || (name.get(), from.get()),
-        |(stream, from)| api::stream(stream, from),
-    );
+fn Stream(events: EventPage, name: String) -> impl IntoView {
+    let locale = language();
+    let again = view! {
+        <a class="button" href="">
+            <Icon picture=Picture::Reconnect />
+            {td_string!(locale, stream.again)}
+        </a>
+    }
+    .erase();
     view! {
-        <p><a class="back" href="/streams"><Icon picture=Picture::Back />{tu_string!(i18n, streams.title)}</a></p>
-        <PageHead title=Signal::derive(move || name.get())>
-            <button type="button" class="button needs-script" on:click=move |_| page.refetch()>
-                <Icon picture=Picture::Reconnect />
-                {tu_string!(i18n, stream.again)}
-            </button>
-        </PageHead>
-        <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
-            {move || Suspend::new(async move {
-                match page.await {
-                    Ok(events) => view! { <Events events name=name.get_untracked() /> }.erase(),
-                    Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.erase(),
-                    Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.erase(),
-                }
-            })}
-        </Transition>
+        <Title text=name.clone() />
+        <BackLink href="/streams" text=td_string!(locale, streams.title) />
+        <PageHead title=name.clone() mark=again />
+        <Events events name />
     }
     .erase()
 }
 
 #[component]
 fn Events(events: EventPage, name: String) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let next = events.next.map(|next| {
         view! {
-            <p class="more"><a class="button" href=format!("/streams/{name}?from={next}")>{tu_string!(i18n, orders.more)}</a></p>
+            <p class="more"><a class="button" href=format!("/streams/{name}?from={next}")>{td_string!(locale, orders.more)}</a></p>
         }
     });
     view! {
@@ -82,7 +81,7 @@ fn indented(event: &StoredEvent) -> String {
 
 #[component]
 fn Event(event: StoredEvent) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let payload = indented(&event);
     let metadata = event.metadata;
     let cause = metadata.causation_id.map(|id| view! { <Id id=id.to_string() /> });
@@ -93,17 +92,17 @@ fn Event(event: StoredEvent) -> impl IntoView {
                 <code class="event__type">{event.event_type}</code>
             </h2>
             <p class="muted"><When at=event.recorded_at />" · "<span class="mono">{metadata.actor.role.as_str()}</span></p>
-            <pre class="code" tabindex="0" aria-label=tu_string!(i18n, stream.payload)><code>{payload}</code></pre>
+            <pre class="code" tabindex="0" aria-label=td_string!(locale, stream.payload)><code>{payload}</code></pre>
             <details>
-                <summary>{tu_string!(i18n, stream.details)}</summary>
+                <summary>{td_string!(locale, stream.details)}</summary>
                 <dl class="facts">
-                    <div><dt>{tu_string!(i18n, stream.position)}</dt><dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.schema)}</dt><dd class="mono">{event.schema_version}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.event_id)}</dt><dd class="mono break">{event.event_id.to_string()}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.command)}</dt><dd class="mono break">{metadata.command_id.to_string()}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.correlation)}</dt><dd class="mono break">{metadata.correlation_id.to_string()}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.causation)}</dt><dd>{cause}</dd></div>
-                    <div><dt>{tu_string!(i18n, stream.hash)}</dt><dd class="mono break">{event.hash}</dd></div>
+                    <div><dt>{td_string!(locale, stream.position)}</dt><dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd></div>
+                    <div><dt>{td_string!(locale, stream.schema)}</dt><dd class="mono">{event.schema_version}</dd></div>
+                    <div><dt>{td_string!(locale, stream.event_id)}</dt><dd class="mono break">{event.event_id.to_string()}</dd></div>
+                    <div><dt>{td_string!(locale, stream.command)}</dt><dd class="mono break">{metadata.command_id.to_string()}</dd></div>
+                    <div><dt>{td_string!(locale, stream.correlation)}</dt><dd class="mono break">{metadata.correlation_id.to_string()}</dd></div>
+                    <div><dt>{td_string!(locale, stream.causation)}</dt><dd>{cause}</dd></div>
+                    <div><dt>{td_string!(locale, stream.hash)}</dt><dd class="mono break">{event.hash}</dd></div>
                 </dl>
             </details>
         </li>

@@ -3,63 +3,56 @@
 
 use domain::wire::{Page, StreamInfo};
 use leptos::prelude::*;
+use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
-use super::{Inside, PageHead};
+use super::{inside, later, problem_view};
 use crate::{
     api,
-    components::{EmptyState, ProblemView},
+    components::{EmptyState, PageHead},
     erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    islands::{Island, Verify},
+    language::language,
+    translations::i18n::td_string,
 };
-
-mod verify;
-
-use verify::Verify;
 
 /// `/streams`.
 #[component]
 pub(crate) fn StreamsPage() -> impl IntoView {
-    view! {
-        <Inside>
-            <Streams />
-        </Inside>
-    }
-    .erase()
+    inside(|| {
+        let title = td_string!(language(), streams.title);
+        let (prefix, cursor) = use_query_map()
+            .with_untracked(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")));
+        let backend = api::backend();
+        later(async move {
+            let page = match backend {
+                Ok(backend) => backend.streams(&prefix, cursor.as_deref()).await,
+                Err(problem) => Err(problem),
+            };
+            match page {
+                Ok(page) => view! { <Title text=title /><Streams page prefix /> }.erase(),
+                Err(problem) => problem_view(title, &problem),
+            }
+        })
+    })
 }
 
 #[component]
-fn Streams() -> impl IntoView {
-    let i18n = use_i18n();
-    let query = use_query_map();
-    let asked = Memo::new(move |_| {
-        query.with(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")))
-    });
-    let page = Resource::new(
-        move || asked.get(),
-        |(prefix, cursor)| api::streams(prefix, cursor),
-    );
-    let prefix = move || asked.with(|(prefix, _)| prefix.clone());
+fn Streams(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
+    let locale = language();
     view! {
-        <PageHead title=tu_string!(i18n, streams.title).to_owned() />
-        <Verify />
+        <PageHead title=td_string!(locale, streams.title) />
+        {Verify {}.island()}
         <section>
             <form method="get" action="/streams" class="form form--inline" role="search">
                 <div class="field">
-                    <label for="prefix">{tu_string!(i18n, streams.prefix)}</label>
-                    <input type="search" id="prefix" name="prefix" value=prefix aria-describedby="prefix-help" autocomplete="off" />
-                    <p class="field__help" id="prefix-help">{tu_string!(i18n, streams.prefix_help)}</p>
+                    <label for="prefix">{td_string!(locale, streams.prefix)}</label>
+                    <input type="search" id="prefix" name="prefix" value=prefix.clone() aria-describedby="prefix-help" autocomplete="off" />
+                    <p class="field__help" id="prefix-help">{td_string!(locale, streams.prefix_help)}</p>
                 </div>
-                <button class="button">{tu_string!(i18n, streams.find)}</button>
+                <button class="button">{td_string!(locale, streams.find)}</button>
             </form>
-            <Transition fallback=|| view! { <div class="skeleton skeleton--table"></div> }>
-                {move || Suspend::new(async move {
-                    match page.await {
-                        Ok(page) => view! { <Table page prefix=prefix() /> }.erase(),
-                        Err(problem) => view! { <ProblemView problem retry=move |()| page.refetch() /> }.erase(),
-                    }
-                })}
-            </Transition>
+            <Table page prefix />
         </section>
     }
     .erase()
@@ -67,15 +60,14 @@ fn Streams() -> impl IntoView {
 
 #[component]
 fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     if page.data.is_empty() {
         return view! {
             <EmptyState
-                title=tu_string!(i18n, streams.empty_title)
-                text=tu_string!(i18n, streams.empty)
-            >
-                <a class="button" href="/streams">{tu_string!(i18n, streams.all)}</a>
-            </EmptyState>
+                title=td_string!(locale, streams.empty_title)
+                text=td_string!(locale, streams.empty)
+                action=view! { <a class="button" href="/streams">{td_string!(locale, streams.all)}</a> }.erase()
+            />
         }
         .erase();
     }
@@ -84,7 +76,7 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
             <form method="get" action="/streams" class="more">
                 <input type="hidden" name="prefix" value=prefix />
                 <input type="hidden" name="cursor" value=cursor />
-                <button class="button">{tu_string!(i18n, orders.more)}</button>
+                <button class="button">{td_string!(locale, orders.more)}</button>
             </form>
         }
     });
@@ -92,9 +84,9 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
         <table class="table">
             <thead>
                 <tr>
-                    <th scope="col">{tu_string!(i18n, streams.stream)}</th>
-                    <th scope="col" class="figure">{tu_string!(i18n, streams.version)}</th>
-                    <th scope="col" class="figure">{tu_string!(i18n, streams.partition)}</th>
+                    <th scope="col">{td_string!(locale, streams.stream)}</th>
+                    <th scope="col" class="figure">{td_string!(locale, streams.version)}</th>
+                    <th scope="col" class="figure">{td_string!(locale, streams.partition)}</th>
                 </tr>
             </thead>
             <tbody>
@@ -104,8 +96,8 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
                     .map(|StreamInfo { stream, version, partition }| view! {
                         <tr>
                             <th scope="row"><a class="row-link mono" href=format!("/streams/{stream}")>{stream.clone()}</a></th>
-                            <td class="figure mono" data-label=tu_string!(i18n, streams.version)>{version}</td>
-                            <td class="figure mono" data-label=tu_string!(i18n, streams.partition)>{partition}</td>
+                            <td class="figure mono" data-label=td_string!(locale, streams.version)>{version}</td>
+                            <td class="figure mono" data-label=td_string!(locale, streams.partition)>{partition}</td>
                         </tr>
                     })
                     .collect_view()}

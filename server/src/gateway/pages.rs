@@ -12,23 +12,27 @@ use std::{
         atomic::{AtomicU16, Ordering},
     },
     task::Poll,
+    time::Duration,
 };
 
 use app::{
     AssetNames, StatusSetter, Theme,
-    backend::{Backend, ListingQuery, SharedBackend},
+    backend::{Backend, HasWritten, ListingQuery, SharedBackend},
 };
 use async_trait::async_trait;
 use axum::{
     Extension, Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header::CONTENT_SECURITY_POLICY},
+    http::{HeaderValue, Method, StatusCode, header::CONTENT_SECURITY_POLICY},
     middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{any, get},
 };
 use axum_extra::extract::cookie::CookieJar;
-use domain::wire::{DocumentAnswer, EventPage, ListingAnswer, Page, Problem, SessionInfo, StreamInfo};
+use domain::{
+    token::ConsistencyToken,
+    wire::{DocumentAnswer, EventPage, ListingAnswer, Page, Problem, SessionInfo, StreamInfo},
+};
 use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce, reactive::owner::Sandboxed};
 use serde_json::Value;
 
@@ -40,8 +44,13 @@ use super::{
     headers, limits, observe,
     problem::{ApiProblem, Kind},
 };
-use crate::{event_store::Direction, query::ListingRequest};
+use crate::{
+    event_store::Direction,
+    query::{ListingRequest, QueryError, Wait},
+};
 
+/// How long a page waits for the views to have what its browser has just written.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Entries of a page of the log, as the application shows it.
 const LOG_PAGE: u32 = 50;
 
@@ -53,6 +62,7 @@ pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         gateway: Arc::clone(gateway),
         caller: None,
         session: None,
+        written: None,
     });
     let context = move || provide_context(Arc::clone(&nobody));
     let (routes, _) =
@@ -101,11 +111,21 @@ async fn render(
         Some(caller) => session_info(&gateway, caller).await.ok(),
         None => None,
     };
-    let theme = theme_of(request.headers());
+    let cookies = CookieJar::from_headers(request.headers());
+    let theme = cookies
+        .get(app::THEME_COOKIE)
+        .map(|cookie| Theme::from_cookie(cookie.value()))
+        .unwrap_or_default();
+    let written = caller.as_ref().and_then(|caller| {
+        let cookie = cookies.get(app::WRITTEN_COOKIE)?;
+        app::written_in(caller.workspace(), cookie.value())
+    });
+    let has_written = written.is_some();
     let backend: SharedBackend = Arc::new(SessionBackend {
         gateway,
         caller,
         session,
+        written,
     });
     let nonce = Nonce::new();
     let policy = HeaderValue::try_from(headers::page_policy(&nonce)).map_err(ApiProblem::internal);
@@ -120,6 +140,9 @@ async fn render(
         provide_context(Arc::clone(&backend));
         provide_context(theme);
         provide_context(setter.clone());
+        if has_written {
+            provide_context(HasWritten);
+        }
     };
     let handler = leptos_axum::render_app_async_with_context(context, shell);
     let mut response = in_its_own_arena(handler(request)).await;
@@ -153,21 +176,23 @@ fn shell() -> impl leptos::IntoView {
     app::shell(options, AssetNames { js, wasm, css })
 }
 
-fn theme_of(headers: &HeaderMap) -> Theme {
-    CookieJar::from_headers(headers)
-        .get(app::THEME_COOKIE)
-        .map(|cookie| Theme::from_cookie(cookie.value()))
-        .unwrap_or_default()
-}
-
 /// What a page may ask, with the rights of its session.
 struct SessionBackend {
     gateway: SharedGateway,
     caller: Option<Caller>,
     session: Option<SessionInfo>,
+    /// What the browser has just written: its views are not older, where that can be had in time.
+    written: Option<ConsistencyToken>,
 }
 
 impl SessionBackend {
+    fn wait(&self) -> Option<Wait> {
+        self.written.clone().map(|after| Wait {
+            after,
+            timeout: PATIENCE,
+        })
+    }
+
     fn caller(&self) -> Result<&Caller, Problem> {
         self.caller
             .as_ref()
@@ -183,10 +208,14 @@ impl Backend for SessionBackend {
 
     async fn document(&self, view: &str, key: &str) -> Result<DocumentAnswer<Value>, Problem> {
         let caller = self.caller()?;
-        let queries = &self.gateway.queries;
-        let answer = queries
-            .document(caller.workspace(), caller.actor(), view, key, None)
-            .await;
+        let ask = |wait| {
+            let queries = &self.gateway.queries;
+            queries.document(caller.workspace(), caller.actor(), view, key, wait)
+        };
+        let mut answer = ask(self.wait()).await;
+        if cannot_wait(&answer) {
+            answer = ask(None).await;
+        }
         parsed(&answer.map_err(|error| error.problem())?)
     }
 
@@ -200,11 +229,14 @@ impl Backend for SessionBackend {
             limit: Some(query.limit),
             cursor: query.cursor.clone(),
         };
-        let answer = self
-            .gateway
-            .queries
-            .listing(caller.workspace(), caller.actor(), request, None)
-            .await;
+        let ask = |wait| {
+            let queries = &self.gateway.queries;
+            queries.listing(caller.workspace(), caller.actor(), request.clone(), wait)
+        };
+        let mut answer = ask(self.wait()).await;
+        if cannot_wait(&answer) {
+            answer = ask(None).await;
+        }
         parsed(&answer.map_err(|error| error.problem())?)
     }
 
@@ -226,6 +258,11 @@ impl Backend for SessionBackend {
         .await
         .map_err(ApiProblem::into_problem)
     }
+}
+
+/// Whether a view is too far behind, or the browser made its token up: then the view is shown as it is, and says so.
+fn cannot_wait<T>(answer: &Result<T, QueryError>) -> bool {
+    matches!(answer, Err(QueryError::TimedOut { .. } | QueryError::BadToken))
 }
 
 /// The server passes documents on without reading them; a page reads them.

@@ -1,14 +1,39 @@
 //! A button that copies a text, and says that it did.
 
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
-use crate::erase::Erase;
+use super::Island;
+use crate::{
+    components::{Icon, Picture, text},
+    erase::{Erase, View},
+    language::language,
+    translations::i18n::td_string,
+};
 
-use super::{Icon, Picture};
+/// The button.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct CopyButton {
+    /// What is copied.
+    pub(crate) text: String,
+    /// What it is, in words.
+    pub(crate) label: String,
+}
 
-/// Copies `text`. Its label names what is copied.
+impl Island for CopyButton {
+    const NAME: &'static str = "copy";
+
+    fn view(self) -> View {
+        let Self { text, label } = self;
+        view! { <Copy content=text label /> }.erase()
+    }
+}
+
+/// Copies `content`. Its label names what is copied.
 #[component]
-pub(crate) fn Copy(#[prop(into)] text: String, label: &'static str, done: &'static str) -> impl IntoView {
+pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
+    let locale = language();
+    let name = label.clone();
     let copied = RwSignal::new(false);
     let picture = Signal::derive(move || {
         if copied.get() {
@@ -23,7 +48,7 @@ pub(crate) fn Copy(#[prop(into)] text: String, label: &'static str, done: &'stat
             // Browsers offer the clipboard to secure pages only; elsewhere the text can still be selected.
             let clipboard = window().navigator().clipboard();
             if !wasm_bindgen::JsValue::from(clipboard.clone()).is_undefined() {
-                let _ = clipboard.write_text(&text);
+                let _ = clipboard.write_text(&content);
                 copied.set(true);
                 set_timeout(
                     move || {
@@ -34,14 +59,14 @@ pub(crate) fn Copy(#[prop(into)] text: String, label: &'static str, done: &'stat
             }
         }
         #[cfg(feature = "ssr")]
-        let _ = &text;
+        let _ = &content;
     };
     view! {
         <button type="button" class="button button--quiet button--icon needs-script" on:click=copy title=label>
             <Icon picture />
-            <span class="hidden">{label}</span>
+            <span class="hidden">{name}</span>
         </button>
-        <span class="hidden" role="status">{move || copied.get().then_some(done)}</span>
+        <span class="hidden" role="status">{text(move || if copied.get() { td_string!(locale, layout.copied) } else { "" })}</span>
     }
     .erase()
 }

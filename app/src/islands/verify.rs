@@ -2,34 +2,42 @@
 
 use domain::wire::{Problem, VerifyReport};
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
 
+use super::Island;
 use crate::{
-    components::{Icon, Picture, explain},
-    erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    components::{Icon, Picture, explain, text},
+    erase::{Erase, View},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The button and what it found. Without a script it is a form, whose answer is the report as JSON.
-#[component]
-pub(super) fn Verify() -> impl IntoView {
-    let i18n = use_i18n();
-    let running = RwSignal::new(false);
-    let found = RwSignal::new(None::<Result<VerifyReport, Problem>>);
-    let verify = move || {
-        #[cfg(not(feature = "ssr"))]
-        if !running.get_untracked() {
-            running.set(true);
-            leptos::task::spawn_local(async move {
-                let report = crate::api::verify().await;
-                let _ = found.try_set(Some(report));
-                let _ = running.try_set(false);
-            });
-        }
-    };
-    view! {
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Verify {}
+
+impl Island for Verify {
+    const NAME: &'static str = "verify";
+
+    fn view(self) -> View {
+        let locale = language();
+        let running = RwSignal::new(false);
+        let found = RwSignal::new(None::<Result<VerifyReport, Problem>>);
+        let verify = move || {
+            #[cfg(not(feature = "ssr"))]
+            if !running.get_untracked() {
+                running.set(true);
+                crate::boxed::spawn(async move {
+                    let report = crate::api::verify().await;
+                    let _ = found.try_set(Some(report));
+                    let _ = running.try_set(false);
+                });
+            }
+        };
+        view! {
         <section class="panel">
-            <h2>{tu_string!(i18n, verify.title)}</h2>
-            <p>{tu_string!(i18n, verify.text)}</p>
+            <h2>{td_string!(locale, verify.title)}</h2>
+            <p>{td_string!(locale, verify.text)}</p>
             <form
                 method="get"
                 action="/api/v1/verify"
@@ -41,21 +49,21 @@ pub(super) fn Verify() -> impl IntoView {
                 <button
                     class="button"
                     class:button--pending=move || running.get()
-                    aria-disabled=move || running.get().then_some("true")
+                    aria-disabled=text(move || running.get().to_string())
                 >
                     <Icon picture=Picture::Shield />
-                    {move || if running.get() { tu_string!(i18n, verify.running) } else { tu_string!(i18n, verify.action) }}
+                    {text(move || if running.get() { td_string!(locale, verify.running) } else { td_string!(locale, verify.action) })}
                 </button>
             </form>
-            <div role="status">{move || found.get().map(|found| view! { <Found found /> })}</div>
+            <div role="status">{move || found.get().map(shown)}</div>
         </section>
     }
     .erase()
+    }
 }
 
-#[component]
-fn Found(found: Result<VerifyReport, Problem>) -> impl IntoView {
-    let i18n = use_i18n();
+fn shown(found: Result<VerifyReport, Problem>) -> View {
+    let locale = language();
     match found {
         Err(problem) => view! {
             <p class="notice notice--danger"><Icon picture=Picture::Alert />{explain(&problem)}</p>
@@ -73,9 +81,9 @@ fn Found(found: Result<VerifyReport, Problem>) -> impl IntoView {
                     <div>
                         <p>
                             {if whole {
-                                tu_string!(i18n, verify.whole, events = events, documents = documents)
+                                td_string!(locale, verify.whole, events = events, documents = documents)
                             } else {
-                                tu_string!(i18n, verify.broken, events = events, documents = documents)
+                                td_string!(locale, verify.broken, events = events, documents = documents)
                             }}
                         </p>
                         {(!whole).then(|| view! {

@@ -5,9 +5,10 @@ use domain::wire::Problem;
 use leptos::prelude::*;
 
 use crate::{
-    components::{ProblemSummary, explain},
+    components::{ProblemSummary, explain, text},
     erase::Erase,
-    translations::i18n::{tu_string, use_i18n},
+    language::language,
+    translations::i18n::td_string,
 };
 
 /// The test methods of the payment provider.
@@ -22,18 +23,18 @@ const METHODS: [&str; 5] = [
 /// The payment method and the button. What the server finds wrong with a line is put into `violations`, by sku.
 #[component]
 pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl IntoView {
-    let i18n = use_i18n();
+    let locale = language();
     let method = RwSignal::new(METHODS[0].to_owned());
     let sending = RwSignal::new(false);
     let problem = RwSignal::new(None::<Problem>);
     let message = Signal::derive(move || problem.with(|problem| problem.as_ref().map(explain)));
     let place = placing(method, sending, problem, violations);
     let word = move |token: &str| match token {
-        "tok_ok" => tu_string!(i18n, payment.ok),
-        "tok_declined" => tu_string!(i18n, payment.declined),
-        "tok_insufficient_funds" => tu_string!(i18n, payment.insufficient),
-        "tok_timeout" => tu_string!(i18n, payment.timeout),
-        _ => tu_string!(i18n, payment.flaky),
+        "tok_ok" => td_string!(locale, payment.ok),
+        "tok_declined" => td_string!(locale, payment.declined),
+        "tok_insufficient_funds" => td_string!(locale, payment.insufficient),
+        "tok_timeout" => td_string!(locale, payment.timeout),
+        _ => td_string!(locale, payment.flaky),
     };
     view! {
         <ProblemSummary message />
@@ -45,22 +46,22 @@ pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl Into
             }
         >
             <div class="field">
-                <label for="payment-method">{tu_string!(i18n, payment.label)}</label>
+                <label for="payment-method">{td_string!(locale, payment.label)}</label>
                 <select
                     id="payment-method"
                     aria-describedby="payment-help"
                     on:change=move |event| method.set(event_target_value(&event))
                 >
-                    {METHODS.map(|token| view! { <option value=token>{move || word(token)}</option> }).collect_view()}
+                    {METHODS.map(|token| view! { <option value=token>{word(token)}</option> }).collect_view()}
                 </select>
-                <p class="field__help" id="payment-help">{tu_string!(i18n, payment.help)}</p>
+                <p class="field__help" id="payment-help">{td_string!(locale, payment.help)}</p>
             </div>
             <button
                 class="button button--primary"
                 class:button--pending=move || sending.get()
-                aria-disabled=move || sending.get().then_some("true")
+                aria-disabled=text(move || sending.get().to_string())
             >
-                {move || if sending.get() { tu_string!(i18n, basket.sending) } else { tu_string!(i18n, basket.place_order) }}
+                {text(move || if sending.get() { td_string!(locale, basket.sending) } else { td_string!(locale, basket.place_order) })}
             </button>
         </form>
     }
@@ -85,15 +86,12 @@ fn placing(
     violations: RwSignal<Vec<(String, String)>>,
 ) -> impl Fn() + Copy + Send + Sync + 'static {
     use domain::{aggregate::order::PlaceOrder, wire::CommandRequest};
-    use leptos::task::spawn_local;
-    use leptos_router::{NavigateOptions, hooks::use_navigate};
     use uuid::Uuid;
 
-    use crate::{api, basket::use_basket, id::new_id};
+    use crate::{api, basket::use_basket, boxed::spawn, id::new_id};
 
     let basket = use_basket();
     let written = use_context::<api::Written>();
-    let navigate = StoredValue::new_local(use_navigate());
     // The order and the key that were sent, as long as their answer is not known.
     let attempt = StoredValue::new(None::<(PlaceOrder, Uuid, Uuid)>);
     move || {
@@ -123,15 +121,14 @@ fn placing(
         sending.set(true);
         problem.set(None);
         violations.set(Vec::new());
-        spawn_local(async move {
+        spawn(async move {
             match api::send(command, key).await {
                 Ok(answer) => {
                     if let Some(written) = written {
                         written.note(&answer.token);
                     }
                     basket.change(crate::basket::Basket::clear);
-                    let path = format!("/orders/{id}");
-                    navigate.with_value(|navigate| navigate(&path, NavigateOptions::default()));
+                    let _ = window().location().set_href(&format!("/orders/{id}"));
                 }
                 Err(refused) => {
                     // An answer that is known ends the attempt; the next one is a new order.

@@ -1,0 +1,110 @@
+//! The browser's erased view.
+
+use leptos::tachys::{
+    html::attribute::{Attribute, any_attribute::AnyAttribute},
+    hydration::Cursor,
+    renderer::types::{Element, Node},
+    view::{Mountable, Position, PositionState, Render, RenderHtml, add_attr::AddAnyAttr},
+};
+
+/// A view that can come into a page, one way or the other.
+trait Entering: Send {
+    fn build(self: Box<Self>) -> Box<dyn Mountable>;
+    fn hydrate(self: Box<Self>, cursor: &Cursor, position: &PositionState) -> Box<dyn Mountable>;
+}
+
+impl<T: RenderHtml + 'static> Entering for T {
+    fn build(self: Box<Self>) -> Box<dyn Mountable> {
+        Box::new(Render::build(*self))
+    }
+
+    fn hydrate(self: Box<Self>, cursor: &Cursor, position: &PositionState) -> Box<dyn Mountable> {
+        Box::new(RenderHtml::hydrate::<true>(*self, cursor, position))
+    }
+}
+
+/// A view without its type.
+pub(crate) struct Erased(Box<dyn Entering>);
+
+impl Erased {
+    pub(super) fn new(view: impl RenderHtml + 'static) -> Self {
+        Self(Box::new(view))
+    }
+}
+
+/// What an erased view has become in the page.
+pub(crate) struct Shown(Box<dyn Mountable>);
+
+impl Mountable for Shown {
+    fn unmount(&mut self) {
+        self.0.unmount();
+    }
+
+    fn mount(&mut self, parent: &Element, marker: Option<&Node>) {
+        self.0.mount(parent, marker);
+    }
+
+    fn insert_before_this(&self, child: &mut dyn Mountable) -> bool {
+        self.0.insert_before_this(child)
+    }
+
+    fn elements(&self) -> Vec<Element> {
+        self.0.elements()
+    }
+}
+
+impl Render for Erased {
+    type State = Shown;
+
+    fn build(self) -> Self::State {
+        Shown(self.0.build())
+    }
+
+    fn rebuild(self, state: &mut Self::State) {
+        let mut new = self.build();
+        state.insert_before_this(&mut new);
+        state.unmount();
+        *state = new;
+    }
+}
+
+impl AddAnyAttr for Erased {
+    type Output<A: Attribute> = Self;
+
+    fn add_any_attr<A: Attribute>(self, _attribute: A) -> Self {
+        // Attributes are given to elements here, never to components.
+        self
+    }
+}
+
+impl RenderHtml for Erased {
+    type AsyncOutput = Self;
+    type Owned = Self;
+
+    const MIN_LENGTH: usize = 0;
+
+    fn dry_resolve(&mut self) {}
+
+    async fn resolve(self) -> Self {
+        self
+    }
+
+    fn to_html_with_buf(
+        self,
+        _buffer: &mut String,
+        _position: &mut Position,
+        _escape: bool,
+        _mark_branches: bool,
+        _extra_attributes: Vec<AnyAttribute>,
+    ) {
+        // Only the server writes HTML.
+    }
+
+    fn hydrate<const FROM_SERVER: bool>(self, cursor: &Cursor, position: &PositionState) -> Self::State {
+        Shown(self.0.hydrate(cursor, position))
+    }
+
+    fn into_owned(self) -> Self {
+        self
+    }
+}

@@ -1,0 +1,89 @@
+//! Brings a page to life: the context that its islands share, and then each island.
+
+use domain::id::WorkspaceId;
+use leptos::{
+    mount::hydrate_islands,
+    prelude::*,
+    tachys::{dom::document, view::Position},
+};
+use serde_json::Value;
+use web_sys::Element;
+
+use super::{
+    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Island, OrderList, OrderStory,
+    ProductFacts, ThemeSwitch, Verify,
+};
+use crate::{
+    WORKSPACE_ATTRIBUTE,
+    api::Written,
+    basket,
+    erase::View,
+    format,
+    live::{self, store::typed},
+};
+
+/// Hydrates every island of the page.
+pub fn hydrate() {
+    hydrate_islands();
+    let workspace = workspace();
+    let alive = format::provide_alive();
+    live::store::provide_live(workspace.is_some());
+    basket::provide_basket(workspace);
+    let written = Written::provide(workspace);
+
+    let islands = document().get_elements_by_tag_name("leptos-island");
+    for index in 0..islands.length() {
+        let Some(element) = islands.item(index) else {
+            continue;
+        };
+        let view_of = match element.get_attribute("data-component").as_deref() {
+            Some(BasketContents::NAME) => view_of::<BasketContents>,
+            Some(BasketCount::NAME) => view_of::<BasketCount>,
+            Some(Catalogue::NAME) => view_of::<Catalogue>,
+            Some(ConnectionBadge::NAME) => view_of::<ConnectionBadge>,
+            Some(CopyButton::NAME) => view_of::<CopyButton>,
+            Some(OrderList::NAME) => view_of::<OrderList>,
+            Some(OrderStory::NAME) => view_of::<OrderStory>,
+            Some(ProductFacts::NAME) => view_of::<ProductFacts>,
+            Some(ThemeSwitch::NAME) => view_of::<ThemeSwitch>,
+            Some(Verify::NAME) => view_of::<Verify>,
+            unknown => {
+                leptos::logging::error!("the page has an island that this client does not know: {unknown:?}");
+                continue;
+            }
+        };
+        if hydrate_one(&element, view_of).is_none() {
+            leptos::logging::error!("an island cannot read what it begins with");
+        }
+    }
+    // Only now may anything differ from what the server rendered.
+    written.load();
+    alive.begin();
+}
+
+/// The workspace that the page belongs to.
+fn workspace() -> Option<WorkspaceId> {
+    document()
+        .body()?
+        .get_attribute(WORKSPACE_ATTRIBUTE)?
+        .parse()
+        .ok()
+        .map(WorkspaceId)
+}
+
+/// What is the same for all islands is not here: this is compiled for each of them.
+fn view_of<I: Island>(beginning: &Value) -> Option<View> {
+    Some(typed::<I>(beginning)?.view())
+}
+
+fn hydrate_one(element: &Element, view_of: fn(&Value) -> Option<View>) -> Option<()> {
+    let beginning = serde_json::from_str(&element.get_attribute("data-props")?).ok()?;
+    let owner = Owner::new();
+    let state = owner.with(|| {
+        let view = view_of(&beginning)?;
+        Some(view.hydrate_from_position::<true>(element, Position::FirstChild))
+    })?;
+    // An island lives as long as its page.
+    std::mem::forget((state, owner));
+    Some(())
+}

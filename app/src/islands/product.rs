@@ -1,0 +1,66 @@
+//! One product: what it is, what it costs, how many are left, and where its story is kept.
+
+use domain::view::products::ProductDocument;
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::Island;
+use crate::{
+    components::{Freshness, PageHead, ProductOffer, flash, only_if, text},
+    erase::{Erase, View},
+    language::language,
+    live::store::{Found, LiveDocument},
+    translations::i18n::td_string,
+};
+
+/// The product.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ProductFacts {
+    /// The product as it was.
+    pub(crate) found: Found,
+}
+
+impl Island for ProductFacts {
+    const NAME: &'static str = "product";
+
+    fn view(self) -> View {
+        let locale = language();
+        let sku = self.found.key.clone();
+        let document = LiveDocument::<ProductDocument>::new(self.found);
+        let shown = document.shown();
+        let field = move |read: fn(&ProductDocument) -> String| {
+            text(move || {
+                shown.with(|product| {
+                    product
+                        .as_ref()
+                        .map(|(product, _)| read(product))
+                        .unwrap_or_default()
+                })
+            })
+        };
+        let retired = move || shown.with(|shown| shown.as_ref().is_some_and(|(product, _)| product.retired));
+        let notice = move || view! { <p class="notice">{td_string!(locale, product.retired)}</p> }.erase();
+        let link = |stream: String| {
+            let href = format!("/streams/{stream}");
+            view! { <li><a class="mono" href=href>{stream}</a></li> }.erase()
+        };
+        view! {
+            <PageHead
+                title=field(|product| product.name.clone())
+                mark=view! { <Freshness view="products" progress=document.progress() /> }.erase()
+            />
+            <section class=text(move || format!("panel {}", flash(shown)))>
+                <p class="lead">{field(|product| product.description.clone())}</p>
+                <ProductOffer product=shown />
+                {only_if(retired, notice)}
+            </section>
+            <section class="panel">
+                <h2>{td_string!(locale, product.story)}</h2>
+                <p>{td_string!(locale, product.story_text)}</p>
+                <ul class="links">{link(format!("product-{sku}"))}{link(format!("inventory-{sku}"))}</ul>
+                <p class="muted">{td_string!(locale, product.sku, sku = sku)}</p>
+            </section>
+        }
+        .erase()
+    }
+}

@@ -1,0 +1,43 @@
+//! The whole interface, from the router down, as the server renders it inside [`shell()`](crate::shell()).
+
+use leptos::prelude::*;
+use leptos_meta::provide_meta_context;
+use leptos_router::{
+    components::{FlatRoutes, Route, Router},
+    path,
+};
+
+use crate::{
+    api,
+    erase::Erase,
+    layout::Frame,
+    pages::{
+        BasketPage, JoinPage, LandingPage, NotFoundPage, OrderPage, OrdersPage, ProductPage, ShopPage,
+        StreamPage, StreamsPage,
+    },
+};
+
+/// The application: which path is which page.
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    provide_context(api::Session(api::session()));
+    view! {
+        <Router>
+            <Frame>
+                <FlatRoutes fallback=|| view! { <NotFoundPage /> }>
+                    <Route path=path!("/") view=LandingPage />
+                    <Route path=path!("/join/:code") view=JoinPage />
+                    <Route path=path!("/shop") view=ShopPage />
+                    <Route path=path!("/shop/:sku") view=ProductPage />
+                    <Route path=path!("/basket") view=BasketPage />
+                    <Route path=path!("/orders") view=OrdersPage />
+                    <Route path=path!("/orders/:id") view=OrderPage />
+                    <Route path=path!("/streams") view=StreamsPage />
+                    <Route path=path!("/streams/:stream") view=StreamPage />
+                </FlatRoutes>
+            </Frame>
+        </Router>
+    }
+    .erase()
+}

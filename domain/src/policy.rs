@@ -23,6 +23,9 @@ pub const WORK: &str = "work";
 /// The listing of processes with a timer, the earliest first.
 pub const TIMERS: &str = "timers";
 
+/// The listing of processes that are not done: whatever moves from one of the others to the other is always here.
+pub const OPEN: &str = "open";
+
 /// Refusals that a process remembers.
 const REFUSALS: usize = 20;
 
@@ -221,6 +224,9 @@ impl<S> Process<S> {
     /// Where it is listed.
     pub fn listings(&self) -> Vec<ListingEntry> {
         let mut entries = Vec::new();
+        if !self.pending.is_empty() || !self.timers.is_empty() {
+            entries.push(ListingEntry::new(OPEN, ""));
+        }
         if !self.pending.is_empty() || self.timers.iter().any(|timer| timer.due_at.is_none()) {
             entries.push(ListingEntry::new(WORK, ""));
         }
@@ -273,7 +279,7 @@ impl<P: Policy> AnyView for Erased<P> {
     }
 
     fn listing_names(&self) -> &'static [&'static str] {
-        &[WORK, TIMERS]
+        &[OPEN, WORK, TIMERS]
     }
 
     fn keys(&self, event: &TypedEvent) -> Vec<String> {
@@ -357,4 +363,77 @@ impl<P: Policy> Folding for Running<P> {
 /// Every policy: the registry.
 pub fn all() -> &'static [&'static dyn AnyPolicy] {
     &[]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cause(timer: &str) -> Cause<'_> {
+        Cause {
+            policy: "test",
+            timer,
+            causation_id: Uuid::from_u128(1),
+            correlation_id: Uuid::from_u128(2),
+            at: Timestamp::from_micros(1_000_000),
+        }
+    }
+
+    fn send(step: &'static str) -> Reaction {
+        Reaction::Send {
+            step,
+            command_type: "ReceiveStock",
+            stream: "inventory-mug".to_owned(),
+            data: serde_json::json!({"quantity": 1}),
+        }
+    }
+
+    #[test]
+    fn a_command_id_is_the_same_for_the_same_event_and_step_and_no_other() {
+        let mut process = Process::<u64>::default();
+        process.note(vec![send("a"), send("b")], cause(""));
+        process.note(vec![send("a")], cause(""));
+        process.note(vec![send("a")], cause("deadline"));
+        let ids: Vec<_> = process.pending.iter().map(|pending| pending.command_id).collect();
+        assert_eq!(ids[0], ids[2]);
+        assert!(ids[0] != ids[1] && ids[0] != ids[3] && ids[1] != ids[3]);
+        process.done(ids[0], None);
+        assert_eq!(process.pending.len(), 2, "a repetition is done with the first");
+    }
+
+    #[test]
+    fn a_timer_is_due_after_its_time_and_one_of_the_same_name_begins_again() {
+        let start = |name, after_ms| Reaction::StartTimer { name, after_ms };
+        let mut process = Process::<u64>::default();
+        process.note(vec![start("a", 10), start("b", 20), start("a", 30)], cause(""));
+        let open = ListingEntry::new(OPEN, "");
+        assert_eq!(process.listings(), [open.clone(), ListingEntry::new(WORK, "")]);
+        process.schedule(5);
+        let due: Vec<_> = process
+            .timers
+            .iter()
+            .map(|timer| timer.due_at.unwrap().as_micros())
+            .collect();
+        assert_eq!(due, [1_025_000, 1_035_000]);
+        let timers = ListingEntry::new(TIMERS, format!("{:020}", 1_025_000));
+        assert_eq!(process.listings(), [open, timers]);
+        process.note(
+            vec![
+                Reaction::StopTimer { name: "b" },
+                Reaction::StopTimer { name: "c" },
+            ],
+            cause(""),
+        );
+        assert_eq!(process.timers.len(), 1);
+    }
+
+    #[test]
+    fn only_the_last_refusals_are_remembered() {
+        let mut process = Process::<u64>::default();
+        for n in 0..30 {
+            process.done(Uuid::from_u128(n), Some("no".to_owned()));
+        }
+        assert_eq!(process.refused.len(), REFUSALS);
+        assert_eq!(process.refused[0].command_id, Uuid::from_u128(10));
+    }
 }

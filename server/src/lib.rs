@@ -149,6 +149,7 @@ impl Foldline {
             commands,
             workspaces,
             read_side: Arc::clone(&read_side),
+            consumers: Arc::clone(&consumers),
             events: Arc::clone(&events),
             metrics,
         };

@@ -69,7 +69,7 @@ pub struct RebuildProgress {
 pub struct DeadLetterInfo {
     /// Its name, for `retry` and `discard`.
     pub id: Uuid,
-    /// The view.
+    /// The view, or the policy.
     pub view: String,
     /// The generation of the view.
     pub generation: u64,

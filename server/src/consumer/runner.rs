@@ -13,7 +13,7 @@ use std::{
 use domain::{
     access::{Actor, Role},
     id::WorkspaceId,
-    policy::{AnyPolicy, PendingCommand, TIMERS, WORK},
+    policy::{AnyPolicy, OPEN, PendingCommand, TIMERS, WORK},
     timestamp::Timestamp,
     wire::{CommandRequest, ExpectedVersion, Order},
 };
@@ -296,33 +296,32 @@ impl Runner {
                 view: policy.name(),
                 generation: FIRST_GENERATION,
             };
-            for (listing, what) in [(WORK, "things to do"), (TIMERS, "timers")] {
-                let mut behind: Option<Place> = None;
-                let mut count = 0;
-                loop {
-                    let page = self.page(&scope, listing, behind.as_ref()).await?;
-                    let Some(last) = page.last() else { break };
-                    behind = Some(Place {
-                        sort: last.sort.clone(),
-                        key: last.document.key.clone(),
-                    });
-                    for row in &page {
-                        let process = parsed(&row.document.data)?;
-                        let pending = process.pending.iter().filter(|it| concerns(it.correlation_id));
-                        // A timer that is not scheduled yet is listed as work only.
-                        let timers = process.timers.iter().filter(|it| {
-                            concerns(it.correlation_id) && it.due_at.is_some() == (listing == TIMERS)
-                        });
-                        count += timers.count();
-                        if listing == WORK {
-                            count += pending.count();
-                        }
-                    }
-                }
-                if count > 0 {
-                    unfinished.push(format!("{}: {count} {what}", policy.name()));
+            let (mut commands, mut timers) = (0, 0);
+            let mut behind: Option<Place> = None;
+            loop {
+                let page = self.page(&scope, OPEN, behind.as_ref()).await?;
+                let Some(last) = page.last() else { break };
+                behind = Some(Place {
+                    sort: last.sort.clone(),
+                    key: last.document.key.clone(),
+                });
+                for row in &page {
+                    let process = parsed(&row.document.data)?;
+                    commands += process
+                        .pending
+                        .iter()
+                        .filter(|it| concerns(it.correlation_id))
+                        .count();
+                    timers += process
+                        .timers
+                        .iter()
+                        .filter(|it| concerns(it.correlation_id))
+                        .count();
                 }
             }
+            let said = [(commands, "commands to send"), (timers, "timers")];
+            let said = said.into_iter().filter(|(count, _)| *count > 0);
+            unfinished.extend(said.map(|(count, what)| format!("{}: {count} {what}", policy.name())));
         }
         Ok(unfinished)
     }

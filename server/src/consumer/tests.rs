@@ -13,10 +13,14 @@ use super::{Boxes, Consumers};
 use crate::{
     clock::SystemClock,
     command::CommandService,
+    projection::dead_letters::Remedy,
     query::{QueryError, settled::Settle},
     read_model::sqlite::SqliteReadModel,
     read_side::testing::{Shop, received, reserved},
 };
+
+/// A quantity that the policy cannot stand.
+const POISON: u32 = 13;
 
 /// What comes in is received a second time under another sku; what is reserved is released after a minute.
 #[derive(Debug)]
@@ -38,6 +42,9 @@ impl Policy for Mirror {
     fn react(_: &u64, event: &TypedEvent) -> Vec<Reaction> {
         let sku = event.stream.id();
         match &event.payload {
+            DomainEvent::Inventory(InventoryEvent::StockReceived(stock)) if stock.quantity == POISON => {
+                panic!("a real panic")
+            }
             DomainEvent::Inventory(InventoryEvent::StockReceived(stock)) => vec![Reaction::Send {
                 step: "copy",
                 command_type: "ReceiveStock",
@@ -222,5 +229,41 @@ async fn a_refused_command_is_remembered_and_holds_nothing_up() {
         (0, 1),
         "{process:?}"
     );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_policy_cannot_stand_holds_back_that_stream_only() {
+    let shop = Shop::open(1).await;
+    let running = consumers(&shop).await;
+    shop.append("inventory-bad", &[received(1), received(POISON), received(2)])
+        .await;
+    let good = shop.append("inventory-mug", &[received(4)]).await;
+    let settle = Settle {
+        correlation: Some(good.correlation_id),
+        timeout: PATIENCE,
+        ..Settle::default()
+    };
+    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+    assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 4);
+    let letters = running
+        .dead_letters()
+        .list(shop.workspace, None, None, 9)
+        .await
+        .unwrap();
+    assert_eq!(letters.len(), 1);
+    assert!(
+        settled(&shop, Duration::from_millis(1)).await.is_err(),
+        "it is held back, and said so"
+    );
+    let letter = letters[0].event.id;
+    let discarded = running
+        .dead_letters()
+        .remedy(shop.workspace, letter, Remedy::Discard)
+        .await
+        .unwrap();
+    assert_eq!((discarded.applied, discarded.dead_letter), (1, None));
+    settled(&shop, PATIENCE).await.unwrap();
+    assert_eq!(shop.document("inventory", "copy-bad").await["on_hand"], 3);
     running.stop().await;
 }

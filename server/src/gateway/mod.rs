@@ -35,6 +35,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     clock::SharedClock,
     command::{CommandService, Workspaces},
+    consumer::Consumers,
     event_store::EventStore,
     query::QueryApi,
     read_side::ReadSide,
@@ -55,6 +56,7 @@ pub struct Gateway {
     workspaces: Arc<Workspaces>,
     queries: Arc<QueryApi>,
     read_side: Arc<ReadSide>,
+    consumers: Arc<Consumers>,
     events: Arc<dyn EventStore>,
     limits: Limits,
     rate: RateLimit,
@@ -82,6 +84,8 @@ pub struct Boxes {
     pub workspaces: Arc<Workspaces>,
     /// Boxes 6 to 10.
     pub read_side: Arc<ReadSide>,
+    /// What policies could not apply.
+    pub consumers: Arc<Consumers>,
     /// Box 5, which students and educators inspect.
     pub events: Arc<dyn EventStore>,
     /// The metrics of all boxes.
@@ -97,6 +101,7 @@ impl Gateway {
             commands,
             workspaces,
             read_side,
+            consumers,
             events,
             metrics,
         } = boxes;
@@ -108,6 +113,7 @@ impl Gateway {
             workspaces,
             queries: Arc::clone(&read_side.query),
             read_side,
+            consumers,
             events,
             limits: limits.clone(),
             rate,

@@ -1,12 +1,19 @@
 //! The monitor over real stores: it calls well what is well, and names what somebody has tampered with.
 
+use std::sync::Arc;
+
+use domain::id::WorkspaceId;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
+use uuid::Uuid;
+
 use super::{
+    rebuild,
     terminal::{self, Format, MonitorError},
     verify::verify,
 };
 use crate::{
+    clock::SystemClock,
     event_store::SqliteEventStore,
     read_model::sqlite::SqliteReadModel,
     read_side::testing::{Shop, cancelled, created, customer, listed, received},
@@ -146,4 +153,40 @@ async fn an_unknown_workspace_is_named_and_what_is_not_well_is_a_failure() {
     let mut out = Vec::new();
     let verdict = terminal::verify_all(&*shop.store, &**shop.read.read_model(), None, &mut out).await;
     assert!(matches!(verdict, Err(MonitorError::NotWell(3))), "{verdict:?}");
+}
+
+#[tokio::test]
+async fn a_view_is_rebuilt_in_the_files() {
+    let shop = shop().await;
+    shop.read.shutdown().await;
+    tamper(
+        &shop,
+        "views.db",
+        "update documents set data = '{}' where view = 'inventory'",
+    )
+    .await;
+    let open = async || {
+        let views = shop.folder.path().join("views.db");
+        Arc::new(SqliteReadModel::open(&views).await.unwrap())
+    };
+    let rebuild = async |workspace, view: &str| {
+        let mut out = Vec::new();
+        let store = Arc::clone(&shop.store);
+        let clock = Arc::new(SystemClock);
+        rebuild::rebuild_files(store, open().await, clock, workspace, view, &mut out)
+            .await
+            .map(|()| String::from_utf8(out).unwrap())
+    };
+    let said = rebuild(shop.workspace, "inventory").await.unwrap();
+    assert!(said.ends_with("inventory  generation 2 is read\n"), "{said}");
+    let unknown = rebuild(shop.workspace, "sales").await;
+    assert!(matches!(unknown, Err(MonitorError::Rebuild(_))), "{unknown:?}");
+    let unknown = rebuild(WorkspaceId(Uuid::from_u128(7)), "inventory").await;
+    assert!(
+        matches!(unknown, Err(MonitorError::UnknownWorkspace(_))),
+        "{unknown:?}"
+    );
+    let workspace = shop.store.workspace(shop.workspace).await.unwrap().unwrap();
+    let report = verify(&*shop.store, &*open().await, &workspace).await.unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
 }

@@ -115,16 +115,37 @@ impl Settling {
         let mut goal = Goal::default();
         let done = self.wait(workspace, settle, &mut goal);
         let done = tokio::time::timeout(settle.timeout.min(LONGEST_TIMEOUT), done).await;
-        let Ok(done) = done else {
-            let mut waiting_for = self.lagging(workspace, &goal.token);
-            waiting_for.extend(self.left(workspace, settle.correlation, &goal.token).await?);
-            return Err(QueryError::NotSettled { waiting_for });
-        };
-        done?;
+        if let Ok(done) = done {
+            done?;
+        } else {
+            let waiting_for = self.waiting_for(workspace, settle, &mut goal).await?;
+            if !waiting_for.is_empty() {
+                return Err(QueryError::NotSettled { waiting_for });
+            }
+        }
         Ok(SettledAnswer {
             as_of: goal.token,
             events: settle.correlation.map(|_| goal.events),
         })
+    }
+
+    /// What is left to do, looked at once more; nothing, where it was done at the last moment.
+    async fn waiting_for(
+        &self,
+        workspace: WorkspaceId,
+        settle: &Settle,
+        goal: &mut Goal,
+    ) -> Result<Vec<String>, QueryError> {
+        loop {
+            self.look(workspace, settle, goal).await?;
+            let mut waiting_for = self.lagging(workspace, &goal.token);
+            waiting_for.extend(self.left(workspace, settle.correlation, &goal.token).await?);
+            let before = goal.clone();
+            self.look(workspace, settle, goal).await?;
+            if !waiting_for.is_empty() || *goal == before {
+                return Ok(waiting_for);
+            }
+        }
     }
 
     async fn wait(&self, workspace: WorkspaceId, settle: &Settle, goal: &mut Goal) -> Result<(), QueryError> {

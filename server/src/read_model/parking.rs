@@ -87,7 +87,7 @@ impl DeadLetter {
 }
 
 /// The place of a dead letter in the order in which they are listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeadLetterPlace {
     /// The view.
     pub view: String,

@@ -3,6 +3,7 @@
 use domain::access::Role;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
+use server::monitor::{rebuild::rebuild_server, tail::Remote, terminal::MonitorError};
 
 use crate::{
     app::{Person, TestApp, fields, problem},
@@ -71,6 +72,31 @@ async fn a_rebuild_replaces_what_is_read_and_tells_who_follows() {
         get(&app, &educator, "/api/v1/views/inventory/mug").await["generation"],
         2
     );
+}
+
+#[tokio::test]
+async fn the_terminal_has_a_running_server_rebuild_a_view() {
+    let app = TestApp::start().await;
+    let (educator, ..) = damaged(&app).await;
+    let remote = |person: &Person| Remote {
+        url: app.url("").parse().unwrap(),
+        token: person.token.clone(),
+    };
+    let mut out = Vec::new();
+    rebuild_server(&remote(&educator), "inventory", &mut out)
+        .await
+        .unwrap();
+    let said = String::from_utf8(out).unwrap();
+    assert!(said.ends_with("inventory  generation 2 is read\n"), "{said}");
+    assert_eq!(
+        get(&app, &educator, "/api/v1/views/inventory/mug").await["data"]["on_hand"],
+        7
+    );
+    let student = app.student(&educator.join_code).await;
+    for (person, view) in [(&educator, "no-such"), (&student, "inventory")] {
+        let refused = rebuild_server(&remote(person), view, &mut Vec::new()).await;
+        assert!(matches!(refused, Err(MonitorError::Remote(_))), "{refused:?}");
+    }
 }
 
 #[tokio::test]

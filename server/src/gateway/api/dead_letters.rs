@@ -1,4 +1,4 @@
-//! Dead letters: what projections could not apply, for those who run the shop.
+//! Dead letters: what views and policies could not apply, for those who run the shop.
 
 use axum::{
     Json,
@@ -14,7 +14,7 @@ use crate::{
         params::Params,
         problem::{ApiProblem, Kind},
     },
-    projection::dead_letters::{DeadLetterError, Released, Remedy},
+    projection::dead_letters::{DeadLetterError, DeadLetters, Released, Remedy},
     read_model::{DeadLetter, DeadLetterPlace, ParkedState, ReadModelError},
 };
 
@@ -25,11 +25,11 @@ const DEFAULT_LIMIT: u32 = 50;
 
 /// List dead letters
 ///
-/// An event that a view could not apply, after several attempts. Later events of its stream wait behind it; other streams
+/// An event that a view or a policy could not apply, after several attempts. Later events of its stream wait behind it; other streams
 /// go on.
 #[utoipa::path(get, path = "/dead-letters", tag = "operations",
     params(
-        ("view" = Option<String>, Query, description = "Only of this view"),
+        ("view" = Option<String>, Query, description = "Only of this view or policy"),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
         ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
     ),
@@ -50,12 +50,12 @@ pub(super) async fn list(
     params.finish()?;
     caller.must_run_shop()?;
     // One more than asked for tells whether there is a next page.
-    let mut letters = gateway
-        .read_side
-        .projections
-        .dead_letters
-        .list(caller.workspace(), view.as_deref(), after.as_ref(), limit + 1)
-        .await?;
+    let mut letters = Vec::new();
+    for of in boxes(&gateway) {
+        let page = of.list(caller.workspace(), view.as_deref(), after.as_ref(), limit + 1);
+        letters.extend(page.await?);
+    }
+    letters.sort_by_key(DeadLetter::place);
     let more = letters.len() > limit as usize;
     letters.truncate(limit as usize);
     let next = letters.last().filter(|_| more).map(|last| cursor(&last.place()));
@@ -115,16 +115,29 @@ async fn remedy(
     let id: Uuid = id
         .parse()
         .map_err(|_| ApiProblem::from(DeadLetterError::Unknown))?;
-    let Released { applied, dead_letter } = gateway
-        .read_side
-        .projections
-        .dead_letters
-        .remedy(caller.workspace(), id, remedy)
-        .await?;
-    Ok(Json(DeadLetterOutcome {
+    for of in boxes(gateway) {
+        match of.remedy(caller.workspace(), id, remedy).await {
+            Err(DeadLetterError::Unknown) => {}
+            released => return Ok(Json(outcome(released?))),
+        }
+    }
+    Err(DeadLetterError::Unknown.into())
+}
+
+/// Those who park events: views and policies.
+fn boxes(gateway: &SharedGateway) -> [&DeadLetters; 2] {
+    [
+        &gateway.read_side.projections.dead_letters,
+        gateway.consumers.dead_letters(),
+    ]
+}
+
+fn outcome(released: Released) -> DeadLetterOutcome {
+    let Released { applied, dead_letter } = released;
+    DeadLetterOutcome {
         applied,
         dead_letter: dead_letter.map(info),
-    }))
+    }
 }
 
 fn info(letter: DeadLetter) -> DeadLetterInfo {

@@ -415,7 +415,7 @@ async fn a_session_ends_when_the_server_stops() {
     stopped.await.unwrap();
 }
 
-/// Random commits on several partitions, while a client subscribes, is cut off and comes back at random.
+/// Random commits on several partitions, and rebuilds, while a client subscribes, is cut off and comes back at random.
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_client_goes_through_it_ends_with_what_a_query_answers() {
     let shop = std::sync::Arc::new(Shop::open(3).await);
@@ -436,6 +436,16 @@ async fn whatever_a_client_goes_through_it_ends_with_what_a_query_answers() {
                 shop.append(&stream, &[change]).await;
                 shop.append(&format!("inventory-mug-{sku}"), &[received(2), reserved(1)])
                     .await;
+            }
+        }
+    });
+    let rebuilder = tokio::spawn({
+        let shop = shop.clone();
+        async move {
+            let rebuilds = &shop.read.projections.rebuilds;
+            for _ in 0..5 {
+                rebuilds.rebuild(shop.workspace, "products").await.unwrap();
+                rebuilds.finished(shop.workspace, "products").await;
             }
         }
     });
@@ -475,6 +485,8 @@ async fn whatever_a_client_goes_through_it_ends_with_what_a_query_answers() {
     });
     let clients = futures::future::join_all(clients).await;
     writer.await.unwrap();
+    rebuilder.await.unwrap();
+    shop.settle().await;
     let expected = queried(&shop, &educator(), &request).await;
     for client in clients {
         let client = client.unwrap();

@@ -31,7 +31,6 @@ pub(crate) fn build(workspace: &Workspace, effort: Effort) -> Result<PathBuf> {
         Effort::Release => ("release", "release"),
     };
     progress(&format!("building the server (profile {profile})"));
-    // The package as `cargo test` sees it, so that neither evicts the other's work.
     process::run(workspace.cargo().args([
         "build",
         "--package",
@@ -41,10 +40,22 @@ pub(crate) fn build(workspace: &Workspace, effort: Effort) -> Result<PathBuf> {
         "--profile",
         profile,
     ]))?;
-    Ok(workspace
+    Ok(binary(workspace, folder))
+}
+
+/// Builds the binary as `cargo test` does, for its integration tests: what the unit suite has compiled is not compiled again
+/// with the features of a plain build.
+pub(crate) fn build_for_tests(workspace: &Workspace) -> Result<PathBuf> {
+    progress("building the server (profile dev)");
+    process::run(workspace.cargo().args(["test", "--quiet", "--no-run"]))?;
+    Ok(binary(workspace, "debug"))
+}
+
+fn binary(workspace: &Workspace, folder: &str) -> PathBuf {
+    workspace
         .target
         .join(folder)
-        .join(format!("foldline{}", std::env::consts::EXE_SUFFIX)))
+        .join(format!("foldline{}", std::env::consts::EXE_SUFFIX))
 }
 
 #[cfg(unix)]

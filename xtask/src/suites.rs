@@ -57,6 +57,11 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>, arguments: &[OsStr
         .into_iter()
         .filter(|suite| only.is_none_or(|only| only == *suite))
         .collect();
+    if only.is_none() {
+        // Then the server is compiled around the client once, and not again for the browser. What is wrong with the client
+        // is counted where it is tested.
+        let _ = browser::build_client(workspace);
+    }
     let mut table = Vec::new();
     let mut total = Counts::default();
     for suite in &suites {

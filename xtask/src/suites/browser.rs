@@ -25,7 +25,7 @@ const BROWSERS: [&str; 4] = [
 
 pub(super) fn run(workspace: &Workspace, filters: &[OsString]) -> Result<Counts> {
     prepare(workspace)?;
-    let client = Client::build(workspace, Effort::Release)?;
+    let client = build_client(workspace)?;
     client.print_sizes();
     // The budget counts as a test of its own, so that a client that is too heavy is still tested.
     let budget = match client.check_budget() {
@@ -35,7 +35,7 @@ pub(super) fn run(workspace: &Workspace, filters: &[OsString]) -> Result<Counts>
             Counts { passed: 0, failed: 1 }
         }
     };
-    let binary = server::build(workspace, Effort::Dev)?;
+    let binary = server::build_for_tests(workspace)?;
     let tests = Counts::of_command(
         Command::new("node")
             .current_dir(workspace.root.join("end2end"))
@@ -44,6 +44,11 @@ pub(super) fn run(workspace: &Workspace, filters: &[OsString]) -> Result<Counts>
             .args(filters),
     )?;
     Ok(budget + tests)
+}
+
+/// The client that is tested: the one that is sent to people.
+pub(super) fn build_client(workspace: &Workspace) -> Result<Client> {
+    Client::build(workspace, Effort::Release)
 }
 
 /// A browser, and the packages of `end2end/`.

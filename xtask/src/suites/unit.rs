@@ -10,7 +10,14 @@ use crate::{machine, process, workspace::Workspace};
 
 pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Counts> {
     prepare()?;
-    Counts::of_command(workspace.cargo().arg("test").args(arguments))
+    let product = Counts::of_command(workspace.cargo().arg("test").args(arguments))?;
+    let xtask = Counts::of_command(
+        workspace
+            .cargo()
+            .args(["test", "--package", "xtask"])
+            .args(arguments),
+    )?;
+    Ok(product + xtask)
 }
 
 /// PostgreSQL's programs. Also where `FOLDLINE_TEST_POSTGRES` names a server: some tests crash one, and theirs must be

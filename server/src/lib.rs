@@ -20,12 +20,17 @@ pub mod consumer;
 pub mod event_store;
 pub mod gateway;
 pub mod monitor;
+mod postgres;
 mod program;
 pub mod projection;
 pub mod query;
 pub mod read_model;
 pub mod read_side;
+mod schema;
 pub mod settings;
+#[cfg(test)]
+#[path = "../tests/postgres/mod.rs"]
+mod testing_postgres;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -33,7 +38,7 @@ use clock::SharedClock;
 use command::{CommandService, Workspaces};
 use consumer::Consumers;
 use domain::policy;
-use event_store::{EventStore, SqliteEventStore, StoreError};
+use event_store::{EventStore, StoreError};
 use gateway::{
     Boxes, Gateway, Listener, SharedGateway,
     keys::{KeyError, KeyRing},
@@ -41,7 +46,7 @@ use gateway::{
     tokens::Tokens,
 };
 pub use program::program;
-use read_model::{ReadModelError, sqlite::SqliteReadModel};
+use read_model::ReadModelError;
 use read_side::{ReadSide, ReadSideBuilder};
 use settings::Settings;
 
@@ -101,9 +106,8 @@ impl Foldline {
 
         // Event Store → Message Broker: published domain events.
         let read_side = ReadSideBuilder::default();
-        let file = settings.storage.event_store_file();
-        let store = SqliteEventStore::open(&file, clock.clone(), Some(read_side.observer())).await?;
-        let events: Arc<dyn EventStore> = Arc::new(store);
+        let url = settings.storage.event_store();
+        let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
         let unreadable = events.register_types().await?;
         if !unreadable.is_empty() {
             return Err(StartError::UnreadableEvents(unreadable));
@@ -111,7 +115,7 @@ impl Foldline {
 
         // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
         // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.
-        let read_model = Arc::new(SqliteReadModel::open(&settings.storage.read_model_file()).await?);
+        let read_model = read_model::open(&settings.storage.read_model()).await?;
         let read_side = Arc::new(
             read_side
                 .start(Arc::clone(&events), read_model, clock.clone())
@@ -127,7 +131,7 @@ impl Foldline {
         ));
 
         // Message Broker → consumers → Command Service: process managers.
-        let processes = Arc::new(SqliteReadModel::open(&settings.storage.consumers_file()).await?);
+        let processes = read_model::open_processes(&settings.storage.processes()).await?;
         let boxes = consumer::Boxes {
             store: Arc::clone(&events),
             broker: read_side.broker.clone(),

@@ -9,14 +9,14 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     Foldline,
     clock::{SharedClock, SystemClock},
-    event_store::SqliteEventStore,
+    event_store,
     gateway::{keys::KeyRing, tokens::Tokens},
     monitor::{
         rebuild,
         tail::{self, Remote},
         terminal,
     },
-    read_model::sqlite::SqliteReadModel,
+    read_model,
     settings::{
         self, Command, LogFormat, RebuildSettings, Settings, SettingsError, StreamsSettings, TailSettings,
         TokenSettings, VerifySettings,
@@ -73,14 +73,14 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
 }
 
 async fn streams(settings: &StreamsSettings) -> Result<(), Failure> {
-    let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
+    let store = event_store::open_to_read(&settings.storage.event_store()).await?;
     let mut out = std::io::stdout();
     match (settings.workspace, &settings.stream) {
         (Some(workspace), Some(stream)) => {
-            terminal::stream(&store, workspace, stream, settings.format, &mut out).await?;
+            terminal::stream(&*store, workspace, stream, settings.format, &mut out).await?;
         }
-        (Some(workspace), None) => terminal::streams(&store, workspace, &settings.prefix, &mut out).await?,
-        (None, _) => terminal::workspaces(&store, &mut out).await?,
+        (Some(workspace), None) => terminal::streams(&*store, workspace, &settings.prefix, &mut out).await?,
+        (None, _) => terminal::workspaces(&*store, &mut out).await?,
     }
     Ok(())
 }
@@ -95,8 +95,8 @@ async fn tail(settings: &TailSettings) -> Result<(), Failure> {
         };
         tail::follow_server(&remote, after, settings.format, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
-        let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
-        tail::follow_files(&store, workspace, after, settings.format, &mut out).await?;
+        let store = event_store::open_to_read(&settings.storage.event_store()).await?;
+        tail::follow_files(&*store, workspace, after, settings.format, &mut out).await?;
     }
     Ok(())
 }
@@ -110,9 +110,8 @@ async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
         };
         rebuild::rebuild_server(&remote, &settings.view, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
-        let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
-        let read_model = SqliteReadModel::open(&settings.storage.read_model_file()).await?;
-        let (store, read_model) = (Arc::new(store), Arc::new(read_model));
+        let store = event_store::open_to_read(&settings.storage.event_store()).await?;
+        let read_model = read_model::open(&settings.storage.read_model()).await?;
         let clock = Arc::new(SystemClock);
         rebuild::rebuild_files(store, read_model, clock, workspace, &settings.view, &mut out).await?;
     }
@@ -120,9 +119,9 @@ async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
 }
 
 async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
-    let store = SqliteEventStore::open_to_read(&settings.storage.event_store_file()).await?;
-    let read_model = SqliteReadModel::open_to_read(&settings.storage.read_model_file()).await?;
-    terminal::verify_all(&store, &read_model, settings.workspace, &mut std::io::stdout()).await?;
+    let store = event_store::open_to_read(&settings.storage.event_store()).await?;
+    let read_model = read_model::open_to_read(&settings.storage.read_model()).await?;
+    terminal::verify_all(&*store, &*read_model, settings.workspace, &mut std::io::stdout()).await?;
     Ok(())
 }
 

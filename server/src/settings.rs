@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::monitor::terminal::Format;
 pub use load::{SettingsError, load};
-pub use store_url::{MemoryUrl, SqliteUrl};
+pub use store_url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
 
 /// An event-sourced shop that you can see through.
 #[derive(Debug, Clone, Parser)]
@@ -38,6 +38,20 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Command {
+    /// Where the data lies.
+    pub fn storage(&self) -> &StorageSettings {
+        match self {
+            Self::Serve(settings) => &settings.storage,
+            Self::Streams(settings) => &settings.storage,
+            Self::Tail(settings) => &settings.storage,
+            Self::Rebuild(settings) => &settings.storage,
+            Self::Verify(settings) => &settings.storage,
+            Self::Token(settings) => &settings.storage,
+        }
+    }
 }
 
 /// What `foldline` can do.
@@ -68,32 +82,41 @@ pub struct StorageSettings {
         value_name = "FOLDER"
     )]
     pub data_dir: PathBuf,
-    /// The event store: sqlite:FILE [default: sqlite: in the data folder]
-    #[arg(long, env = "FOLDLINE_EVENT_STORE", value_name = "URL")]
-    pub event_store: Option<SqliteUrl>,
-    /// The read model: sqlite:FILE [default: sqlite: in the data folder]
-    #[arg(long, env = "FOLDLINE_READ_MODEL", value_name = "URL")]
-    pub read_model: Option<SqliteUrl>,
+    /// The event store: sqlite:FILE or `postgres://USER:PASSWORD@HOST/DATABASE` [default: sqlite: in the data folder]
+    #[arg(
+        long,
+        env = "FOLDLINE_EVENT_STORE",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub event_store: Option<StoreUrl>,
+    /// The read model: sqlite:FILE or `postgres://USER:PASSWORD@HOST/DATABASE`, also the database of the event store
+    /// [default: sqlite: in the data folder]
+    #[arg(long, env = "FOLDLINE_READ_MODEL", hide_env_values = true, value_name = "URL")]
+    pub read_model: Option<StoreUrl>,
 }
 
 impl StorageSettings {
-    /// The file of the event store.
-    pub fn event_store_file(&self) -> PathBuf {
+    /// Where the event store lies.
+    pub fn event_store(&self) -> StoreUrl {
         self.event_store
-            .as_ref()
-            .map_or_else(|| self.data_dir.join("events.db"), |url| url.file().to_owned())
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("events.db").into())
     }
 
-    /// The file of the read model.
-    pub fn read_model_file(&self) -> PathBuf {
+    /// Where the read model lies.
+    pub fn read_model(&self) -> StoreUrl {
         self.read_model
-            .as_ref()
-            .map_or_else(|| self.data_dir.join("views.db"), |url| url.file().to_owned())
+            .clone()
+            .unwrap_or_else(|| self.data_dir.join("views.db").into())
     }
 
-    /// The file of what process managers remember and want done.
-    pub fn consumers_file(&self) -> PathBuf {
-        self.data_dir.join("consumers.db")
+    /// Where process managers keep what they remember: beside the events, as it is backed up with them.
+    pub fn processes(&self) -> StoreUrl {
+        match &self.event_store {
+            Some(StoreUrl::Postgres(url)) => StoreUrl::Postgres(url.clone()),
+            _ => self.data_dir.join("consumers.db").into(),
+        }
     }
 
     /// The folder of the signing keys.

@@ -1,12 +1,15 @@
 //! What every event store must do, whatever its database: one suite, written against the trait. An adapter runs it with
 //! [`conformance_suite!`], so that no adapter can leave a promise out.
 
+mod killed;
+mod life;
 mod log;
 mod model;
 mod promises;
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use domain::{
     access::Role,
     event::{ActorRef, GENESIS_HASH, Metadata, StoredEvent},
@@ -16,23 +19,52 @@ use domain::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Append, Direction, EventStore, Expected, NewEvent, StreamAppend, Workspace};
+use super::{
+    Append, CommitObserver, Direction, EventStore, Expected, NewEvent, StoreError, StreamAppend, Workspace,
+};
 use crate::clock::{Clock as _, SystemClock};
 
+pub(super) use killed::*;
+pub(super) use life::*;
 pub(super) use log::*;
 pub(super) use model::*;
 pub(super) use promises::*;
 
-/// A store for one test, and what must live as long as it.
-pub(super) struct Fixture {
-    pub(super) store: Arc<dyn EventStore>,
-    pub(super) _keep: Box<dyn Any + Send>,
+/// A database of one test. A store is opened on it, and again, and again.
+#[async_trait(?Send)]
+pub(super) trait Bench: Sized {
+    /// Makes whatever it is that the trigger of immutability no longer refuses updates.
+    const UNLOCK: &str;
+    /// Makes the database refuse, as a full disk would, every event whose quantity is 666.
+    const REFUSE: &str;
+    /// Undoes that.
+    const RELENT: &str;
+
+    /// Makes a database.
+    async fn new() -> Self;
+
+    /// Where it is, for another process.
+    fn place(&self) -> String;
+
+    /// Opens the store at a place.
+    async fn open_at(
+        place: &str,
+        observer: Option<Arc<dyn CommitObserver>>,
+    ) -> Result<Arc<dyn EventStore>, StoreError>;
+
+    /// Runs a statement past the store, as anybody could.
+    async fn run(&self, statement: &'static str) -> Result<(), sqlx::Error>;
+
+    /// Opens its store.
+    async fn open(&self) -> Arc<dyn EventStore> {
+        Self::open_at(&self.place(), None).await.unwrap()
+    }
 }
 
-/// Makes one test of each promise; `$open` is an async function that answers a [`Fixture`].
+/// Makes one test of each promise, for a [`Bench`].
 macro_rules! conformance_suite {
-    ($open:path) => {
-        $crate::event_store::conformance::conformance_suite!($open;
+    ($bench:ty) => {
+        $crate::event_store::conformance::conformance_suite!(store $bench;
             an_append_is_read_back_as_it_was_written
             positions_are_dense_in_each_partition_under_concurrency
             an_expected_version_is_met_or_nothing_happens
@@ -57,13 +89,44 @@ macro_rules! conformance_suite {
             a_closed_store_refuses_and_has_kept_everything
             concurrent_appends_behave_like_the_model
         );
+        $crate::event_store::conformance::conformance_suite!(bench $bench;
+            the_database_refuses_to_change_or_delete_an_event
+            tampering_past_the_triggers_is_visible_in_the_chain
+            what_was_appended_is_there_after_a_restart_and_continues
+            a_newer_schema_is_refused_with_a_sentence
+            one_bad_append_does_not_fail_its_neighbours_and_the_store_recovers
+            an_observer_hears_every_commit_in_order
+            an_observer_that_panics_takes_nobody_with_it
+        );
+
+        /// What the process does that is killed. Run as a test, it is nobody's child and has nothing to do.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn the_process_that_is_killed() {
+            $crate::event_store::conformance::append_until_killed::<$bench>().await;
+        }
+
+        #[tokio::test]
+        async fn an_acknowledged_append_survives_a_kill() {
+            let bench = <$bench as $crate::event_store::conformance::Bench>::new().await;
+            $crate::event_store::conformance::an_acknowledged_append_survives_a_kill(&bench, module_path!()).await;
+        }
     };
-    ($open:path; $($promise:ident)*) => {
+    (store $bench:ty; $($promise:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $promise() {
-                let fixture = $open().await;
-                $crate::event_store::conformance::$promise(fixture.store.clone()).await;
+                let bench = <$bench as $crate::event_store::conformance::Bench>::new().await;
+                let store = $crate::event_store::conformance::Bench::open(&bench).await;
+                $crate::event_store::conformance::$promise(store).await;
+            }
+        )*
+    };
+    (bench $bench:ty; $($promise:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let bench = <$bench as $crate::event_store::conformance::Bench>::new().await;
+                $crate::event_store::conformance::$promise(bench).await;
             }
         )*
     };

@@ -13,8 +13,13 @@
 //!
 //! The event store knows no view and no aggregate: payloads are raw JSON.
 
+mod answer;
+mod appender;
+mod columns;
 #[cfg(test)]
 mod conformance;
+mod open;
+mod postgres;
 mod sqlite;
 
 use std::{fmt::Debug, sync::Arc};
@@ -31,7 +36,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+pub use open::{open, open_to_read};
+pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;
+
+use crate::schema::SchemaError;
 
 /// What a stream's version must be for an append to go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +167,26 @@ pub enum StoreError {
     /// What it holds cannot be read.
     #[error("the event store holds something unreadable: {0}")]
     Corrupt(String),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
+                Self::Corrupt(error.to_string())
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<SchemaError> for StoreError {
+    fn from(error: SchemaError) -> Self {
+        match error {
+            SchemaError::Newer { .. } => Self::Corrupt(error.to_string()),
+            SchemaError::Failed { .. } => Self::Unavailable(error.to_string()),
+        }
+    }
 }
 
 /// A tenant, as the store keeps it.

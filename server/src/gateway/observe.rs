@@ -3,7 +3,7 @@
 //! The route is the pattern that matched and never the path, so that neither labels nor logs grow with what people ask
 //! for. Nothing of a request's headers or body is logged.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -30,23 +30,24 @@ const BUCKETS: [f64; 14] = [
 
 /// The recorder of this process: metrics are the process's, also where a test runs several servers in it.
 pub fn recorder() -> Result<PrometheusHandle, Box<dyn std::error::Error + Send + Sync>> {
-    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
-    if let Some(handle) = RECORDER.get() {
+    static RECORDER: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    // Held until the recorder is installed: of two servers that start at once, the second gets the first one's.
+    let mut installed = RECORDER.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*installed {
         return Ok(handle.clone());
     }
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?
         .build_recorder();
-    let handle = RECORDER.get_or_init(|| recorder.handle()).clone();
-    // Somebody else was first only where two servers start in one process at once; the first recorder stays.
-    if metrics::set_global_recorder(recorder).is_ok() {
-        metrics::describe_counter!(REQUESTS, "Requests by method, route and status");
-        metrics::describe_histogram!(
-            DURATION,
-            metrics::Unit::Seconds,
-            "Time to an answer by method and route"
-        );
-    }
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder)?;
+    metrics::describe_counter!(REQUESTS, "Requests by method, route and status");
+    metrics::describe_histogram!(
+        DURATION,
+        metrics::Unit::Seconds,
+        "Time to an answer by method and route"
+    );
+    *installed = Some(handle.clone());
     Ok(handle)
 }
 

@@ -5,8 +5,13 @@
 //! it to be; and a reader gets its documents and how far they are folded from one and the same moment. What the documents
 //! mean, and when they are folded, is left to the projections.
 
+mod columns;
+#[cfg(test)]
+mod conformance;
 mod generations;
+mod open;
 mod parking;
+pub mod postgres;
 pub mod sqlite;
 
 use std::{fmt::Debug, sync::Arc};
@@ -17,7 +22,10 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 pub use generations::{Generations, StoredGeneration, Switched};
+pub use open::{open, open_processes, open_to_read};
 pub use parking::{DeadLetter, DeadLetterPlace, ParkedCount, ParkedEvent, ParkedState, Parking};
+
+use crate::schema::SchemaError;
 
 /// The generation of a view that was never rebuilt.
 pub const FIRST_GENERATION: u64 = 1;
@@ -205,6 +213,24 @@ pub enum ReadModelError {
     /// The fold failed at an event, and nothing was changed.
     #[error(transparent)]
     Fault(#[from] FoldFault),
+}
+
+impl From<sqlx::Error> for ReadModelError {
+    fn from(error: sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<SchemaError> for ReadModelError {
+    fn from(error: SchemaError) -> Self {
+        match error {
+            SchemaError::Newer { .. } => Self::Corrupt(error.to_string()),
+            SchemaError::Failed { .. } => Self::Unavailable(error.to_string()),
+        }
+    }
 }
 
 /// Folds events into the documents of an update. Pure and repeatable: an adapter may call it again when its transaction

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 
-use super::Cli;
+use super::{Cli, StoreUrl, UrlError};
 
 /// Variables with our prefix that the build and the tests use; they may be set while a server is started by them.
 const VARIABLES_OF_BUILD_AND_TESTS: [&str; 3] = ["FOLDLINE_BINARY", "FOLDLINE_CHROMIUM", "FOLDLINE_SITE"];
@@ -45,6 +45,14 @@ pub enum SettingsError {
         /// All keys that mean something.
         allowed: String,
     },
+    /// A store's URL that is none. It is not repeated here: it may hold a password.
+    #[error("{flag} is not the URL of a database; {reason}")]
+    Url {
+        /// The setting.
+        flag: &'static str,
+        /// What is allowed.
+        reason: UrlError,
+    },
     /// A value of the file that cannot be a setting.
     #[error("{key} in {file} must be a text or a number")]
     ValueType {
@@ -66,7 +74,9 @@ pub fn load(
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     let matches = command.clone().try_get_matches_from(&arguments)?;
     let cli = Cli::from_arg_matches(&matches)?;
-    let Some(file) = cli.config else { return Ok(cli) };
+    let Some(file) = cli.config else {
+        return checked(cli);
+    };
     let from_file = flags_of_file(&command, &matches, file)?;
     // Behind a `--` they would not be flags any more.
     let end = arguments
@@ -74,7 +84,22 @@ pub fn load(
         .position(|argument| argument == "--")
         .unwrap_or(arguments.len());
     arguments.splice(end..end, from_file);
-    Ok(Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)?)
+    checked(Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)?)
+}
+
+/// Refuses what may not be shown when it is refused.
+fn checked(cli: Cli) -> Result<Cli, SettingsError> {
+    let storage = cli.command.storage();
+    for (flag, url) in [
+        ("--event-store", &storage.event_store),
+        ("--read-model", &storage.read_model),
+    ] {
+        if let Some(StoreUrl::Postgres(url)) = url {
+            url.check()
+                .map_err(|reason| SettingsError::Url { flag, reason })?;
+        }
+    }
+    Ok(cli)
 }
 
 /// The file's values as flags of the subcommand that was asked for, but those that a stronger source has set.
@@ -199,12 +224,12 @@ mod tests {
         let settings = loaded(&[]).unwrap();
         assert_eq!(settings.listen.to_string(), "127.0.0.1:3000");
         assert_eq!(
-            settings.storage.event_store_file(),
-            PathBuf::from("./data/events.db")
+            settings.storage.event_store(),
+            PathBuf::from("./data/events.db").into()
         );
         assert_eq!(
-            settings.storage.read_model_file(),
-            PathBuf::from("./data/views.db")
+            settings.storage.read_model(),
+            PathBuf::from("./data/views.db").into()
         );
     }
 
@@ -235,7 +260,14 @@ mod tests {
             }
         }
         assert!(refusal(&["--config", "/nowhere/foldline.toml"]).contains("/nowhere/foldline.toml"));
-        assert!(refusal(&["--event-store", "postgres://localhost"]).contains("sqlite:<file>"));
+        assert!(refusal(&["--event-store", "mysql://localhost"]).contains("sqlite:<file>"));
+        for flag in ["--event-store", "--read-model"] {
+            let refused = refusal(&[flag, "postgres://shop:wonderland@localhost:port/foldline"]);
+            assert!(
+                refused.contains(flag) && refused.contains("postgres://") && !refused.contains("wonderland"),
+                "{refused}"
+            );
+        }
         assert!(refusal(&["--tls-cert", "a.pem"]).contains("--tls-key"));
         assert!(refusal(&["--tls", "magic"]).contains("self-signed"));
     }

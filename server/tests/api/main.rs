@@ -11,6 +11,7 @@
 mod app;
 mod commands;
 mod credentials;
+mod database;
 mod dead_letters;
 mod entry;
 mod limits;
@@ -18,6 +19,8 @@ mod live;
 mod log;
 mod operations;
 mod pages;
+#[path = "../postgres/mod.rs"]
+mod postgres;
 mod projections;
 mod settled;
 mod views;

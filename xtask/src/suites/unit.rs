@@ -1,13 +1,15 @@
-//! The unit and integration tests of the workspace's native half, run by `cargo test`.
+//! The unit and integration tests of the workspace's native half, run by `cargo test`. The stores are tested on real
+//! databases: SQLite is inside the program, PostgreSQL's programs have to be on the machine.
 
-use std::ffi::OsString;
+use std::{ffi::OsString, fs};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::Counts;
-use crate::workspace::Workspace;
+use crate::{machine, process, workspace::Workspace};
 
 pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Counts> {
+    prepare()?;
     let product = Counts::of_command(workspace.cargo().arg("test").args(arguments))?;
     let xtask = Counts::of_command(
         workspace
@@ -16,4 +18,27 @@ pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Count
             .args(arguments),
     )?;
     Ok(product + xtask)
+}
+
+/// PostgreSQL's programs. Also where `FOLDLINE_TEST_POSTGRES` names a server: some tests crash one, and theirs must be
+/// their own.
+fn prepare() -> Result<()> {
+    if has_postgres() {
+        return Ok(());
+    }
+    machine::apt_install(&["postgresql"]).context(
+        "the tests of the stores need PostgreSQL's server programs (initdb, pg_ctl) in /usr/lib/postgresql or in PATH",
+    )
+}
+
+/// Whether the programs are where Debian puts them, or in `PATH`: where the tests look too.
+fn has_postgres() -> bool {
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    versions
+        .map(|version| version.path().join("bin/initdb"))
+        .any(|program| program.is_file())
+        || process::find("initdb").is_some()
 }

@@ -1,42 +1,21 @@
 //! What lies beside the events: workspaces, snapshots, event types, and the commands that were answered.
 
-use domain::{
-    event::DomainEvent,
-    id::{StreamName, WorkspaceId},
-    timestamp::Timestamp,
-    token::ConsistencyToken,
-    wire::AppendedEvent,
-};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use sqlx::{Connection as _, Row as _, SqliteConnection, SqlitePool, sqlite::SqliteRow};
+use domain::id::{StreamName, WorkspaceId};
+use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
-use super::row::{MAX_POSITION, integer, natural, place, small};
-use crate::event_store::{Appended, RecordedCommand, Snapshot, StoreError, StreamAppended, Workspace};
-
-/// An answer as it is kept with its command: what the events themselves do not say.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct StoredAnswer {
-    /// How far a reader must have seen.
-    pub(super) token: ConsistencyToken,
-    /// Name, version afterwards, partition, position of the first new event, number of new events.
-    pub(super) streams: Vec<(StreamName, u64, u32, u64, u64)>,
-}
-
-impl StoredAnswer {
-    pub(super) fn to_json(&self) -> Result<String, StoreError> {
-        serde_json::to_string(self).map_err(|error| StoreError::Corrupt(format!("an answer: {error}")))
-    }
-}
+use super::row::{MAX_POSITION, place};
+use crate::event_store::{
+    RecordedCommand, Snapshot, StoreError, Workspace,
+    answer::{CommandColumns, StoredAnswer},
+    columns::{self, integer},
+};
 
 /// Opens a workspace with its partitions; `false` where the join code is taken.
 pub(super) async fn create_workspace(
     connection: &mut SqliteConnection,
     workspace: &Workspace,
 ) -> Result<bool, StoreError> {
-    let template = serde_json::to_string(&workspace.template)
-        .map_err(|error| StoreError::Corrupt(format!("a template: {error}")))?;
     let mut transaction = connection.begin_with("begin immediate").await?;
     let inserted = sqlx::query(
         "insert into workspaces (id, name, template, shards, join_code, created_at)
@@ -44,7 +23,7 @@ pub(super) async fn create_workspace(
     )
     .bind(workspace.id.0)
     .bind(&workspace.name)
-    .bind(template.trim_matches('"'))
+    .bind(columns::template(workspace)?)
     .bind(workspace.shards)
     .bind(&workspace.join_code)
     .bind(workspace.created_at.as_micros())
@@ -79,36 +58,26 @@ const WORKSPACE_BY_CODE: &str =
 const WORKSPACES: &str = "select id, name, template, shards, join_code, created_at from workspaces
                           where id > ? order by id limit ?";
 
-fn workspace_of(row: &SqliteRow) -> Result<Workspace, StoreError> {
-    let template: String = row.try_get(2)?;
-    Ok(Workspace {
-        id: WorkspaceId(row.try_get(0)?),
-        name: row.try_get(1)?,
-        template: serde_json::from_value(serde_json::Value::String(template))
-            .map_err(|error| StoreError::Corrupt(format!("the template of a workspace: {error}")))?,
-        shards: small(row.try_get(3)?)?,
-        join_code: row.try_get(4)?,
-        created_at: Timestamp::from_micros(row.try_get(5)?),
-    })
-}
-
 pub(super) async fn workspace(
     readers: &SqlitePool,
     id: WorkspaceId,
 ) -> Result<Option<Workspace>, StoreError> {
-    let row = sqlx::query(WORKSPACE).bind(id.0).fetch_optional(readers).await?;
-    row.as_ref().map(workspace_of).transpose()
+    let row = sqlx::query_as(WORKSPACE)
+        .bind(id.0)
+        .fetch_optional(readers)
+        .await?;
+    row.map(columns::workspace).transpose()
 }
 
 pub(super) async fn workspace_by_code(
     readers: &SqlitePool,
     join_code: &str,
 ) -> Result<Option<Workspace>, StoreError> {
-    let row = sqlx::query(WORKSPACE_BY_CODE)
+    let row = sqlx::query_as(WORKSPACE_BY_CODE)
         .bind(join_code)
         .fetch_optional(readers)
         .await?;
-    row.as_ref().map(workspace_of).transpose()
+    row.map(columns::workspace).transpose()
 }
 
 pub(super) async fn workspaces(
@@ -117,12 +86,12 @@ pub(super) async fn workspaces(
     limit: u32,
 ) -> Result<Vec<Workspace>, StoreError> {
     let after = after.map_or_else(Vec::new, |id| id.0.as_bytes().to_vec());
-    let rows = sqlx::query(WORKSPACES)
+    let rows = sqlx::query_as(WORKSPACES)
         .bind(after)
         .bind(limit)
         .fetch_all(readers)
         .await?;
-    rows.iter().map(workspace_of).collect()
+    rows.into_iter().map(columns::workspace).collect()
 }
 
 /// What a command answered when it was appended.
@@ -132,7 +101,7 @@ pub(super) async fn recorded_command(
     command_id: Uuid,
 ) -> Result<Option<RecordedCommand>, StoreError> {
     let mut connection = readers.acquire().await?;
-    let row = sqlx::query(
+    let row: Option<(i64, Vec<u8>, Uuid, String)> = sqlx::query_as(
         "select workspace_no, body_digest, correlation_id, answer from commands
          where workspace_no = (select no from workspaces where id = ?) and command_id = ?",
     )
@@ -140,67 +109,42 @@ pub(super) async fn recorded_command(
     .bind(command_id)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some(row) = row else { return Ok(None) };
-    recorded(&mut connection, row.try_get(0)?, &row, 1)
+    let Some((workspace_no, digest, correlation_id, answer)) = row else {
+        return Ok(None);
+    };
+    recorded(&mut connection, workspace_no, (digest, correlation_id, answer))
         .await
         .map(Some)
 }
 
-/// The command of a row whose columns, from `first` on, are digest, correlation id and answer. Ids and types come from
-/// the events, which never change.
+/// A command with its answer. Ids and types come from the events, which never change.
 pub(super) async fn recorded(
     connection: &mut SqliteConnection,
     workspace_no: i64,
-    row: &SqliteRow,
-    first: usize,
+    command: CommandColumns,
 ) -> Result<RecordedCommand, StoreError> {
-    let corrupt =
-        |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("the answer of a command: {error}"));
-    let body_digest: &[u8] = row.try_get(first)?;
-    let stored: StoredAnswer =
-        serde_json::from_str(row.try_get(first + 2)?).map_err(|error| corrupt(&error))?;
-    let mut streams = Vec::with_capacity(stored.streams.len());
-    for (stream, version, partition, position, count) in stored.streams {
+    let answer = StoredAnswer::from_json(&command.2)?;
+    let mut events = Vec::with_capacity(answer.streams.len());
+    for (_, _, partition, position, count) in &answer.streams {
         let partition_no: i64 =
             sqlx::query_scalar("select no from partitions where workspace_no = ? and partition = ?")
                 .bind(workspace_no)
                 .bind(partition)
                 .fetch_one(&mut *connection)
                 .await?;
-        let rows: Vec<(Uuid, String, i64, i64)> = sqlx::query_as(
-            "select e.event_id, t.name, e.version, e.place
+        let rows = sqlx::query_as(
+            "select e.event_id, t.name, e.version, e.place & ?3
              from events e cross join event_types t on t.no = e.type_no
-             where e.place >= ? and e.place < ? order by e.place",
+             where e.place >= ?1 and e.place < ?2 order by e.place",
         )
-        .bind(place(partition_no, position))
+        .bind(place(partition_no, *position))
         .bind(place(partition_no, position + count))
+        .bind(integer(MAX_POSITION))
         .fetch_all(&mut *connection)
         .await?;
-        let mut events = Vec::with_capacity(rows.len());
-        for (event_id, event_type, version, place) in rows {
-            let (version, position) = (natural(version)?, natural(place)? & MAX_POSITION);
-            events.push(AppendedEvent {
-                event_id,
-                event_type,
-                version,
-                position,
-                partition,
-            });
-        }
-        streams.push(StreamAppended {
-            stream,
-            version,
-            events,
-        });
+        events.push(rows);
     }
-    Ok(RecordedCommand {
-        body_digest: body_digest.try_into().map_err(|error| corrupt(&error))?,
-        answer: Appended {
-            correlation_id: row.try_get(first + 1)?,
-            streams,
-            token: stored.token,
-        },
-    })
+    answer.whole(&command, events)
 }
 
 pub(super) async fn snapshot(
@@ -208,7 +152,7 @@ pub(super) async fn snapshot(
     workspace: WorkspaceId,
     stream: &StreamName,
 ) -> Result<Option<Snapshot>, StoreError> {
-    let row: Option<(i64, i64, String)> = sqlx::query_as(
+    let row = sqlx::query_as(
         "select version, schema_version, state from snapshots
          where stream_no = (
             select no from streams where workspace_no = (select no from workspaces where id = ?) and name = ?
@@ -218,15 +162,7 @@ pub(super) async fn snapshot(
     .bind(stream.as_str())
     .fetch_optional(readers)
     .await?;
-    let Some((version, schema_version, state)) = row else {
-        return Ok(None);
-    };
-    Ok(Some(Snapshot {
-        version: natural(version)?,
-        schema_version: small(schema_version)?,
-        state: RawValue::from_string(state)
-            .map_err(|error| StoreError::Corrupt(format!("the snapshot of {stream}: {error}")))?,
-    }))
+    row.map(columns::snapshot).transpose()
 }
 
 /// Keeps a snapshot, unless there is a newer one of the same schema, or no such stream.
@@ -276,21 +212,15 @@ pub(super) async fn register_type(
     Ok(no)
 }
 
-/// The types and versions that some event has and that this program cannot read.
-pub(super) async fn unreadable_types(connection: &mut SqliteConnection) -> Result<Vec<String>, StoreError> {
-    let stored: Vec<(String, i64)> = sqlx::query_as(
+/// The types and versions that some event has.
+pub(super) async fn stored_types(
+    connection: &mut SqliteConnection,
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let stored = sqlx::query_as(
         "select name, schema_version from event_types t
          where exists (select 1 from events where type_no = t.no) order by name, schema_version",
     )
     .fetch_all(connection)
     .await?;
-    let known = |name: &str, version: i64| {
-        DomainEvent::types().any(|known| known.name == name && i64::from(known.schema_version) == version)
-    };
-    let unreadable = stored
-        .into_iter()
-        .filter(|(name, version)| !known(name, *version));
-    Ok(unreadable
-        .map(|(name, version)| format!("{name} version {version}"))
-        .collect())
+    Ok(stored)
 }

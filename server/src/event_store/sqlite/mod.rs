@@ -6,24 +6,22 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `open` | the file, its lock, its settings and its migrations |
-//! | `appender` | the queue, the groups, and what happens when one fails |
-//! | `judge` | one group in memory: versions, heads, hashes, conflicts, repetitions |
-//! | `known` | what the judge has to know beforehand, looked up once a group |
+//! | `writer` | the connection that writes, as the appender uses it |
+//! | `look_up` | what a group has to know beforehand |
 //! | `write` | what a group writes, as few statements as it can be |
 //! | `read` | reading streams, partitions and the log |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
-//! | `row` | how a row becomes an event |
+//! | `row` | places, and the columns of an event |
 
-mod appender;
 mod directory;
-mod judge;
-mod known;
+mod look_up;
 mod open;
 mod read;
 mod row;
 #[cfg(test)]
 mod tests;
 mod write;
+mod writer;
 
 use std::{fmt, path::Path, sync::Arc};
 
@@ -40,9 +38,10 @@ use uuid::Uuid;
 use super::{
     Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand,
     Snapshot, StoreError, Workspace,
+    appender::{self, Queue},
 };
 use crate::clock::SharedClock;
-use appender::Queue;
+use writer::SqliteWriter;
 
 /// An event store in one SQLite file.
 pub struct SqliteEventStore {
@@ -59,7 +58,8 @@ impl SqliteEventStore {
         observer: Option<Arc<dyn CommitObserver>>,
     ) -> Result<Self, StoreError> {
         let opened = open::open(path).await?;
-        let queue = appender::start(opened.writer, opened.lock, clock, observer);
+        let writer = SqliteWriter::new(opened.writer, opened.lock);
+        let queue = appender::start(writer, clock, observer);
         Ok(Self {
             readers: opened.readers,
             queue,
@@ -80,17 +80,6 @@ impl SqliteEventStore {
 impl fmt::Debug for SqliteEventStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqliteEventStore").finish_non_exhaustive()
-    }
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
-                Self::Corrupt(error.to_string())
-            }
-            _ => Self::Unavailable(error.to_string()),
-        }
     }
 }
 
@@ -142,7 +131,8 @@ impl EventStore for SqliteEventStore {
         after: u64,
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        read::partition(&self.readers, workspace, partition, after, limit).await
+        let mut connection = self.readers.acquire().await?;
+        read::partition(&mut connection, workspace, partition, after, limit).await
     }
 
     async fn read_events(

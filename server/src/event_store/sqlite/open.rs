@@ -9,11 +9,11 @@ use std::{
 
 use sqlx::{
     ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
-    migrate::{MigrateError, Migrator},
+    migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::event_store::StoreError;
+use crate::{event_store::StoreError, schema::SchemaError};
 
 /// The migrations, inside the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/sqlite/events");
@@ -33,9 +33,9 @@ const WRITER_STATEMENTS: usize = 256;
 
 /// How the writer gets a new connection when one has broken.
 #[derive(Debug, Clone)]
-pub(super) struct Writer(SqliteConnectOptions);
+pub(super) struct Connector(SqliteConnectOptions);
 
-impl Writer {
+impl Connector {
     /// Opens a connection that writes.
     pub(super) async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
         self.0.connect().await
@@ -51,7 +51,7 @@ pub(super) struct Lock {
 
 /// An open file.
 pub(super) struct Opened {
-    pub(super) writer: Writer,
+    pub(super) writer: Connector,
     pub(super) readers: SqlitePool,
     pub(super) lock: Lock,
 }
@@ -71,7 +71,7 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
         // without it, `insert or replace` would delete an event and not wake the trigger that refuses it
         .pragma("recursive_triggers", "on")
         .disable_statement_logging();
-    let writer = Writer(
+    let writer = Connector(
         options
             .clone()
             .create_if_missing(true)
@@ -139,17 +139,8 @@ async fn lock(path: &Path) -> Result<Lock, StoreError> {
 }
 
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    let newest = MIGRATIONS
-        .iter()
-        .map(|migration| migration.version)
-        .max()
-        .unwrap_or(0);
-    MIGRATIONS.run(connection).await.map_err(|error| match error {
-        MigrateError::VersionMissing(found) if found > newest => StoreError::Corrupt(format!(
-            "{} has schema {found}, from a newer version of this program, which knows {newest} at most; start the newer \
-             version, or restore a backup",
-            path.display()
-        )),
-        error => StoreError::Unavailable(format!("{} could not be migrated: {error}", path.display())),
-    })
+    MIGRATIONS
+        .run(connection)
+        .await
+        .map_err(|error| SchemaError::new(path.display(), &MIGRATIONS, error).into())
 }

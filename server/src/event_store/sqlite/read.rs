@@ -7,17 +7,13 @@ use domain::{
     token::ConsistencyToken,
     wire::{Page, StreamInfo},
 };
-use sqlx::{Row as _, SqlitePool, sqlite::SqliteRow};
+use sqlx::{SqliteConnection, SqlitePool};
 
-use super::row::{self, integer, joined_tables, natural, place, select_events, small};
-use crate::event_store::{Direction, EventFilter, StoreError};
-
-/// Behind every stream name with a given prefix: names are ASCII.
-const BEHIND_ALL_NAMES: char = '\u{10ffff}';
-
-fn decode(workspace: WorkspaceId, rows: &[SqliteRow]) -> Result<Vec<StoredEvent>, StoreError> {
-    rows.iter().map(|row| row::event(workspace, row)).collect()
-}
+use super::row::{MAX_POSITION, joined_tables, place, select_events};
+use crate::event_store::{
+    Direction, EventFilter, StoreError,
+    columns::{self, BEHIND_ALL_NAMES, EventColumns, integer, natural, small},
+};
 
 /// See [`EventStore::read_stream`](crate::event_store::EventStore::read_stream).
 pub(super) async fn stream(
@@ -46,43 +42,43 @@ pub(super) async fn stream(
             ) and e.version <= ?3 order by e.version desc limit ?4"
         ),
     };
-    let rows = sqlx::query(sql)
+    let rows = sqlx::query_as(sql)
         .bind(workspace.0)
         .bind(stream.as_str())
         .bind(integer(from))
         .bind(limit)
         .fetch_all(readers)
         .await?;
-    decode(workspace, &rows)
+    columns::events(workspace, rows)
 }
 
 /// See [`EventStore::read_partition`](crate::event_store::EventStore::read_partition).
 pub(super) async fn partition(
-    readers: &SqlitePool,
+    connection: &mut SqliteConnection,
     workspace: WorkspaceId,
     partition: u32,
     after: u64,
     limit: u32,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     // the number of the partition first: it never changes, and the planner then sees a plain range of places
-    let Some(no) = partition_no(readers, workspace, partition).await? else {
+    let Some(no) = partition_no(connection, workspace, partition).await? else {
         return Ok(Vec::new());
     };
-    let rows = sqlx::query(concat!(
+    let rows = sqlx::query_as(concat!(
         select_events!("from events e "),
         joined_tables!(),
         "where e.place > ?1 and e.place <= ?2 order by e.place limit ?3"
     ))
     .bind(place(no, after))
-    .bind(place(no, row::MAX_POSITION))
+    .bind(place(no, MAX_POSITION))
     .bind(limit)
-    .fetch_all(readers)
+    .fetch_all(connection)
     .await?;
-    decode(workspace, &rows)
+    columns::events(workspace, rows)
 }
 
 async fn partition_no(
-    readers: &SqlitePool,
+    connection: &mut SqliteConnection,
     workspace: WorkspaceId,
     partition: u32,
 ) -> Result<Option<i64>, StoreError> {
@@ -92,7 +88,7 @@ async fn partition_no(
     )
     .bind(workspace.0)
     .bind(partition)
-    .fetch_optional(readers)
+    .fetch_optional(connection)
     .await?;
     Ok(no)
 }
@@ -122,7 +118,7 @@ pub(super) async fn events(
             wanted,
         )
         .await?;
-        let found = decode(workspace, &rows)?;
+        let found = columns::events(workspace, rows)?;
         let seen = if found.len() < wanted {
             Some(head)
         } else {
@@ -142,7 +138,7 @@ async fn page(
     behind: i64,
     until: i64,
     limit: usize,
-) -> Result<Vec<SqliteRow>, StoreError> {
+) -> Result<Vec<EventColumns>, StoreError> {
     let sql = if filter.correlation_id.is_some() {
         concat!(
             select_events!("from events e indexed by events_by_correlation "),
@@ -169,7 +165,7 @@ async fn page(
     };
     let first = filter.category.as_ref().map(|category| format!("{category}-"));
     let last = first.as_ref().map(|first| format!("{first}{BEHIND_ALL_NAMES}"));
-    let rows = sqlx::query(sql)
+    let rows = sqlx::query_as(sql)
         .bind(filter.correlation_id)
         .bind(behind)
         .bind(until)
@@ -207,7 +203,7 @@ pub(super) async fn streams(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Page<StreamInfo>, StoreError> {
-    let rows = sqlx::query(
+    let rows = sqlx::query_as(
         "select s.name, s.version, p.partition
          from streams s join partitions p on p.no = s.partition_no
          where s.workspace_no = (select no from workspaces where id = ?1)
@@ -222,24 +218,7 @@ pub(super) async fn streams(
     .bind(i64::from(limit) + 1)
     .fetch_all(readers)
     .await?;
-    let info = |row: &SqliteRow| -> Result<StreamInfo, StoreError> {
-        Ok(StreamInfo {
-            stream: row.try_get(0)?,
-            version: natural(row.try_get(1)?)?,
-            partition: small(row.try_get(2)?)?,
-        })
-    };
-    let data = rows
-        .iter()
-        .take(limit as usize)
-        .map(info)
-        .collect::<Result<Vec<_>, _>>()?;
-    let next = if rows.len() > data.len() {
-        data.last().map(|last| last.stream.clone())
-    } else {
-        None
-    };
-    Ok(Page { data, next })
+    columns::streams(rows, limit)
 }
 
 /// See [`EventStore::head`](crate::event_store::EventStore::head).

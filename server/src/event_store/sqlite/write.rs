@@ -10,11 +10,12 @@ use sqlx::{
     sqlite::{SqliteArguments, SqliteRow},
 };
 
-use super::{
-    judge::Judged,
-    row::{integer, place},
+use super::row::place;
+use crate::event_store::{
+    StoreError,
+    appender::Judged,
+    columns::{bytes_of_hash, integer},
 };
-use crate::event_store::StoreError;
 
 /// The most rows of one statement.
 const MAX_ROWS: usize = 64;
@@ -209,8 +210,4 @@ pub(super) fn transaction(judged: &Judged) -> Result<Script, StoreError> {
     )?;
     script.statement("commit", None);
     Ok(script)
-}
-
-fn bytes_of_hash(hash: &str) -> Result<Vec<u8>, StoreError> {
-    hex::decode(hash).map_err(|error| StoreError::Corrupt(format!("a hash is not hexadecimal: {error}")))
 }

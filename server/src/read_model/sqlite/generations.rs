@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, token::ConsistencyToken};
-use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{Row, Sqlite, Transaction};
 
-use super::{SqliteReadModel, loaded, stored, token};
-use crate::read_model::{FIRST_GENERATION, Generations, ReadModelError, Scope, StoredGeneration, Switched};
+use super::SqliteReadModel;
+use crate::read_model::{
+    FIRST_GENERATION, Generations, ReadModelError, Scope, StoredGeneration, Switched,
+    columns::{self, GenerationRow, loaded, stored, token},
+};
 
 /// The row of a view.
 #[derive(Debug, Clone, Copy)]
@@ -71,14 +74,6 @@ async fn folded(
     token(text.as_deref())
 }
 
-fn generation(row: &SqliteRow) -> Result<StoredGeneration, ReadModelError> {
-    Ok(StoredGeneration {
-        workspace: WorkspaceId(row.try_get("workspace")?),
-        view: row.try_get("view")?,
-        generation: loaded(row.try_get("generation")?)?,
-    })
-}
-
 /// Writes the row of a view.
 async fn note(
     transaction: &mut Transaction<'_, Sqlite>,
@@ -135,14 +130,12 @@ impl Generations for SqliteReadModel {
     }
 
     async fn builds(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
-        sqlx::query(
+        let rows = sqlx::query_as::<_, GenerationRow>(
             "select workspace, view, building as generation from generations where building is not null",
         )
         .fetch_all(&self.readers)
-        .await?
-        .iter()
-        .map(generation)
-        .collect()
+        .await?;
+        columns::all(rows)
     }
 
     async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, ReadModelError> {
@@ -191,7 +184,7 @@ impl Generations for SqliteReadModel {
 
     async fn leftovers(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
         // every transaction of a lane writes its checkpoint, and removal takes it last
-        sqlx::query(
+        let rows = sqlx::query_as::<_, GenerationRow>(
             "
             select distinct c.workspace, c.view, c.generation
             from checkpoints c
@@ -200,10 +193,8 @@ impl Generations for SqliteReadModel {
             ",
         )
         .fetch_all(&self.readers)
-        .await?
-        .iter()
-        .map(generation)
-        .collect()
+        .await?;
+        columns::all(rows)
     }
 
     async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, ReadModelError> {

@@ -7,12 +7,14 @@
 mod generations;
 mod parking;
 mod query;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::{path::Path, time::Duration};
 
 use async_trait::async_trait;
-use domain::{id::WorkspaceId, token::ConsistencyToken};
+use domain::id::WorkspaceId;
 use sqlx::{
     SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -22,6 +24,7 @@ use super::{
     Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,
     StoredDocument, StoredRow, Updated,
 };
+use crate::schema::SchemaError;
 
 /// How many connections read.
 const READERS: u32 = 4;
@@ -59,7 +62,7 @@ impl SqliteReadModel {
         MIGRATIONS
             .run(&writer)
             .await
-            .map_err(|error| ReadModelError::Unavailable(error.to_string()))?;
+            .map_err(|error| SchemaError::new(path.display(), &MIGRATIONS, error))?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .max_lifetime(None)
@@ -86,31 +89,6 @@ impl SqliteReadModel {
             readers,
         })
     }
-}
-
-impl From<sqlx::Error> for ReadModelError {
-    fn from(error: sqlx::Error) -> Self {
-        match error {
-            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
-            other => Self::Unavailable(other.to_string()),
-        }
-    }
-}
-
-/// A position, generation or partition as SQLite keeps it.
-fn stored(number: u64) -> Result<i64, ReadModelError> {
-    i64::try_from(number).map_err(|_| ReadModelError::Corrupt(format!("{number} does not fit a column")))
-}
-
-/// A column that is never negative.
-fn loaded<T: TryFrom<i64>>(column: i64) -> Result<T, ReadModelError> {
-    T::try_from(column).map_err(|_| ReadModelError::Corrupt(format!("{column} is out of range")))
-}
-
-/// The positions that a statement joined with commas; absent where a view has folded nothing.
-fn token(text: Option<&str>) -> Result<ConsistencyToken, ReadModelError> {
-    text.map_or_else(|| Ok(ConsistencyToken::default()), str::parse)
-        .map_err(|_| ReadModelError::Corrupt("the checkpoints of a view are not a token".to_owned()))
 }
 
 #[async_trait]

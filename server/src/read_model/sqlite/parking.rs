@@ -1,17 +1,15 @@
 //! Parked events: written with the checkpoint that passes them, taken off with the documents that they are folded into.
 
 use async_trait::async_trait;
-use domain::{
-    id::{StreamName, WorkspaceId},
-    timestamp::Timestamp,
-};
-use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use domain::id::{StreamName, WorkspaceId};
+use sqlx::{Sqlite, Transaction};
 use uuid::Uuid;
 
-use super::{SqliteReadModel, loaded, stored, write};
+use super::{SqliteReadModel, write};
 use crate::read_model::{
-    DeadLetter, DeadLetterPlace, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent, ParkedState,
-    Parking, ReadModelError,
+    DeadLetter, DeadLetterPlace, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent, Parking,
+    ReadModelError,
+    columns::{self, CountRow, DeadLetterRow, ParkedRow, loaded, stored},
 };
 
 const HELD: &str = "
@@ -73,11 +71,7 @@ pub(super) async fn park(
     events: &[ParkedEvent],
 ) -> Result<(), ReadModelError> {
     for event in events {
-        let (state, reason, attempts) = match &event.state {
-            ParkedState::Dead { reason, attempts } => ("dead", reason.as_str(), *attempts),
-            ParkedState::Waiting => ("waiting", "", 0),
-            ParkedState::Discarded { reason, attempts } => ("discarded", reason.as_str(), *attempts),
-        };
+        let (state, reason, attempts) = columns::state(event);
         // the primary key refuses an event that is parked already
         sqlx::query(
             "
@@ -107,39 +101,6 @@ pub(super) async fn park(
         .await?;
     }
     Ok(())
-}
-
-fn parked(row: &SqliteRow) -> Result<ParkedEvent, ReadModelError> {
-    let stream: &str = row.try_get("stream")?;
-    let reason: String = row.try_get("reason")?;
-    let attempts = row.try_get("attempts")?;
-    Ok(ParkedEvent {
-        position: loaded(row.try_get("position")?)?,
-        id: row.try_get("id")?,
-        stream: stream
-            .parse::<StreamName>()
-            .map_err(|error| ReadModelError::Corrupt(format!("{stream} is not a stream: {error}")))?,
-        version: loaded(row.try_get("version")?)?,
-        event_id: row.try_get("event_id")?,
-        event_type: row.try_get("event_type")?,
-        correlation_id: row.try_get("correlation_id")?,
-        state: match row.try_get("state")? {
-            "dead" => ParkedState::Dead { reason, attempts },
-            "discarded" => ParkedState::Discarded { reason, attempts },
-            _ => ParkedState::Waiting,
-        },
-        parked_at: Timestamp::from_micros(row.try_get("parked_at")?),
-    })
-}
-
-fn dead_letter(row: &SqliteRow) -> Result<DeadLetter, ReadModelError> {
-    Ok(DeadLetter {
-        view: row.try_get("view")?,
-        generation: loaded(row.try_get("generation")?)?,
-        partition: row.try_get("partition")?,
-        waiting: loaded(row.try_get("waiting")?)?,
-        event: parked(row)?,
-    })
 }
 
 /// Takes the held events of a stream off, if they are those that the caller believes.
@@ -201,17 +162,15 @@ async fn note_release(
 #[async_trait]
 impl Parking for SqliteReadModel {
     async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, ReadModelError> {
-        sqlx::query(HELD)
+        let rows = sqlx::query_as::<_, ParkedRow>(HELD)
             .bind(lane.scope.workspace.0)
             .bind(lane.scope.view)
             .bind(stored(lane.scope.generation)?)
             .bind(lane.partition)
             .bind(stream.as_str())
             .fetch_all(&self.readers)
-            .await?
-            .iter()
-            .map(parked)
-            .collect()
+            .await?;
+        columns::all(rows)
     }
 
     async fn release(
@@ -246,7 +205,7 @@ impl Parking for SqliteReadModel {
         after: Option<&DeadLetterPlace>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, ReadModelError> {
-        sqlx::query(dead_letters!(
+        let rows = sqlx::query_as::<_, DeadLetterRow>(dead_letters!(
             "
             (?2 is null or p.view = ?2)
             and (?3 is null or (p.view, p.generation, p.partition, p.position) > (?3, ?4, ?5, ?6))
@@ -262,10 +221,8 @@ impl Parking for SqliteReadModel {
         .bind(after.map(|place| stored(place.position)).transpose()?)
         .bind(limit)
         .fetch_all(&self.readers)
-        .await?
-        .iter()
-        .map(dead_letter)
-        .collect()
+        .await?;
+        columns::all(rows)
     }
 
     async fn dead_letter(
@@ -273,13 +230,12 @@ impl Parking for SqliteReadModel {
         workspace: WorkspaceId,
         id: Uuid,
     ) -> Result<Option<DeadLetter>, ReadModelError> {
-        sqlx::query(dead_letters!("p.id = ?2"))
+        sqlx::query_as::<_, DeadLetterRow>(dead_letters!("p.id = ?2"))
             .bind(workspace.0)
             .bind(id)
             .fetch_optional(&self.readers)
             .await?
-            .as_ref()
-            .map(dead_letter)
+            .map(TryInto::try_into)
             .transpose()
     }
 
@@ -288,7 +244,7 @@ impl Parking for SqliteReadModel {
         workspace: Option<WorkspaceId>,
         correlation: Option<Uuid>,
     ) -> Result<Vec<ParkedCount>, ReadModelError> {
-        let rows = sqlx::query(
+        let rows = sqlx::query_as::<_, CountRow>(
             "
             select p.view, sum(p.state = 'dead') as dead, sum(p.state = 'waiting') as waiting
             from parked p
@@ -303,14 +259,6 @@ impl Parking for SqliteReadModel {
         .bind(correlation)
         .fetch_all(&self.readers)
         .await?;
-        rows.iter()
-            .map(|row| {
-                Ok(ParkedCount {
-                    view: row.try_get("view")?,
-                    dead: loaded(row.try_get("dead")?)?,
-                    waiting: loaded(row.try_get("waiting")?)?,
-                })
-            })
-            .collect()
+        columns::all(rows)
     }
 }

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use domain::{id::WorkspaceId, wire::Order};
-use serde_json::value::RawValue;
 use sqlx::{Row, SqlitePool, sqlite::SqliteRow};
-use uuid::Uuid;
 
-use super::{loaded, stored, token};
 use crate::read_model::{
     Everything, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint,
     StoredDocument, StoredRow,
+    columns::{self, CheckpointRow, loaded, stored},
 };
 
 const DOCUMENT: &str = "
@@ -92,7 +90,7 @@ const PAGE_ASC: &str = page!(">", "asc");
 const PAGE_DESC: &str = page!("<", "desc");
 
 pub(super) async fn checkpoints(readers: &SqlitePool) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
-    let rows = sqlx::query(
+    let rows = sqlx::query_as::<_, CheckpointRow>(
         "
         select c.workspace, c.view, c.generation, c.partition, c.position, c.released_at
         from checkpoints c
@@ -102,18 +100,7 @@ pub(super) async fn checkpoints(readers: &SqlitePool) -> Result<Vec<StoredCheckp
     )
     .fetch_all(readers)
     .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(StoredCheckpoint {
-                workspace: WorkspaceId(row.try_get("workspace")?),
-                view: row.try_get("view")?,
-                generation: loaded(row.try_get("generation")?)?,
-                partition: loaded(row.try_get("partition")?)?,
-                position: loaded(row.try_get("position")?)?,
-                released_at: loaded(row.try_get("released_at")?)?,
-            })
-        })
-        .collect()
+    columns::all(rows)
 }
 
 pub(super) async fn checkpoint(readers: &SqlitePool, lane: &LaneId) -> Result<u64, ReadModelError> {
@@ -264,11 +251,7 @@ pub(super) async fn everything(
 }
 
 fn moment<T>(row: &SqliteRow, value: T) -> Result<Moment<T>, ReadModelError> {
-    Ok(Moment {
-        value,
-        as_of: token(row.try_get("as_of")?)?,
-        generation: loaded(row.try_get("generation")?)?,
-    })
+    columns::moment(row.try_get("generation")?, row.try_get("as_of")?, value)
 }
 
 /// The document of a row; `None` where the outer join found none.
@@ -276,11 +259,5 @@ pub(super) fn stored_document(row: &SqliteRow) -> Result<Option<StoredDocument>,
     let Some(key) = row.try_get::<Option<String>, _>("key")? else {
         return Ok(None);
     };
-    let data = RawValue::from_string(row.try_get("data")?)
-        .map_err(|error| ReadModelError::Corrupt(format!("document {key} is not JSON: {error}")))?;
-    Ok(Some(StoredDocument {
-        key,
-        data,
-        owner: row.try_get::<Option<Uuid>, _>("owner")?,
-    }))
+    columns::document(key, row.try_get("data")?, row.try_get("owner")?).map(Some)
 }

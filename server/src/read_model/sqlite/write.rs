@@ -6,9 +6,10 @@ use serde_json::value::RawValue;
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use uuid::Uuid;
 
-use super::{generations, loaded, parking, query::stored_document, stored};
+use super::{generations, parking, query::stored_document};
 use crate::read_model::{
     DocumentWrite, Effect, Fold, LaneId, Loaded, ReadModelError, Scope, StoredDocument, Updated,
+    columns::{loaded, stored},
 };
 
 pub(super) async fn update(

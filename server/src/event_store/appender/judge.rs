@@ -3,7 +3,7 @@
 //! Nothing here waits. What is not accepted leaves no trace; what is accepted has its positions, versions, hashes and
 //! answer when this returns, and is true once the transaction is committed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use domain::{
     event::{RecordedEvent, StoredEvent},
@@ -14,48 +14,61 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{
-    directory::StoredAnswer,
-    known::{Known, KnownPartition, KnownStream},
-};
+use super::known::{Known, KnownPartition, KnownStream};
 use crate::event_store::{
     Append, AppendError, Appended, NewEvent, RecordedCommand, StoreError, StreamAppend, StreamAppended,
+    answer::StoredAnswer,
 };
 
 /// An event with the numbers that the tables need.
-pub(super) struct Placed {
-    pub(super) partition_no: i64,
-    pub(super) stream_no: i64,
-    pub(super) type_no: i64,
-    pub(super) event: StoredEvent,
+pub(in crate::event_store) struct Placed {
+    pub(in crate::event_store) partition_no: i64,
+    pub(in crate::event_store) stream_no: i64,
+    pub(in crate::event_store) type_no: i64,
+    pub(in crate::event_store) event: StoredEvent,
 }
 
 /// A stream that the group moved.
-pub(super) struct MovedStream {
-    pub(super) no: i64,
-    pub(super) workspace_no: i64,
-    pub(super) name: StreamName,
-    pub(super) partition_no: i64,
-    pub(super) version: u64,
+pub(in crate::event_store) struct MovedStream {
+    pub(in crate::event_store) no: i64,
+    pub(in crate::event_store) workspace_no: i64,
+    pub(in crate::event_store) name: StreamName,
+    pub(in crate::event_store) partition_no: i64,
+    /// Whether these are its first events.
+    pub(in crate::event_store) is_new: bool,
+    pub(in crate::event_store) version: u64,
+}
+
+/// A partition that the group moved, or at least relied on: its head before and after.
+pub(in crate::event_store) struct MovedPartition {
+    pub(in crate::event_store) no: i64,
+    pub(in crate::event_store) workspace: WorkspaceId,
+    pub(in crate::event_store) workspace_no: i64,
+    pub(in crate::event_store) partition: u32,
+    pub(in crate::event_store) before: u64,
+    pub(in crate::event_store) hash_before: String,
+    pub(in crate::event_store) head: u64,
+    pub(in crate::event_store) head_hash: String,
 }
 
 /// A command that the group accepted.
-pub(super) struct AcceptedCommand {
-    pub(super) workspace_no: i64,
-    pub(super) command_id: Uuid,
-    pub(super) body_digest: [u8; 32],
-    pub(super) correlation_id: Uuid,
-    pub(super) answer: String,
+pub(in crate::event_store) struct AcceptedCommand {
+    pub(in crate::event_store) workspace_no: i64,
+    pub(in crate::event_store) command_id: Uuid,
+    pub(in crate::event_store) body_digest: [u8; 32],
+    pub(in crate::event_store) correlation_id: Uuid,
+    pub(in crate::event_store) answer: String,
 }
 
 /// What a group writes.
 #[derive(Default)]
-pub(super) struct Judged {
-    /// In the order of their places: of a partition all together, without a gap.
-    pub(super) events: Vec<Placed>,
-    pub(super) streams: Vec<MovedStream>,
-    pub(super) partitions: Vec<KnownPartition>,
-    pub(super) commands: Vec<AcceptedCommand>,
+pub(in crate::event_store) struct Judged {
+    /// In the order of partitions and positions: of a partition all together, without a gap.
+    pub(in crate::event_store) events: Vec<Placed>,
+    pub(in crate::event_store) streams: Vec<MovedStream>,
+    /// In the order of their numbers.
+    pub(in crate::event_store) partitions: Vec<MovedPartition>,
+    pub(in crate::event_store) commands: Vec<AcceptedCommand>,
 }
 
 /// The judge of a group.
@@ -64,8 +77,7 @@ pub(super) struct Judge<'a> {
     now: Timestamp,
     events: Vec<Placed>,
     streams: HashMap<i64, MovedStream>,
-    /// By workspace and partition.
-    partitions: BTreeMap<i64, (WorkspaceId, u32)>,
+    partitions: HashMap<i64, MovedPartition>,
     commands: Vec<AcceptedCommand>,
 }
 
@@ -77,7 +89,7 @@ impl<'a> Judge<'a> {
             now,
             events,
             streams: HashMap::new(),
-            partitions: BTreeMap::new(),
+            partitions: HashMap::new(),
             commands,
         }
     }
@@ -98,7 +110,10 @@ impl<'a> Judge<'a> {
         }
         // All expectations before the first event: a conflict on the second stream must leave the first as it was.
         for part in &append.streams {
-            let current = self.version(workspace_no, &part.stream);
+            let current = workspace
+                .partition(&part.stream)
+                .and_then(|partition| partition.streams.get(&part.stream))
+                .map_or(0, |stream| stream.version);
             if !part.expected.is_met_by(current) {
                 return Err(AppendError::Conflict {
                     stream: part.stream.clone(),
@@ -150,27 +165,14 @@ impl<'a> Judge<'a> {
     pub(super) fn finish(mut self) -> Judged {
         self.events
             .sort_by_key(|placed| (placed.partition_no, placed.event.position));
-        let known = &self.known;
-        let partition = |(id, partition): &(WorkspaceId, u32)| {
-            known
-                .workspaces
-                .get(id)
-                .and_then(|workspace| workspace.partitions.get(*partition as usize))
-                .cloned()
-        };
+        let mut partitions: Vec<_> = self.partitions.into_values().collect();
+        partitions.sort_by_key(|partition| partition.no);
         Judged {
-            partitions: self.partitions.values().filter_map(partition).collect(),
+            partitions,
             events: self.events,
             streams: self.streams.into_values().collect(),
             commands: self.commands,
         }
-    }
-
-    fn version(&self, workspace_no: i64, stream: &StreamName) -> u64 {
-        self.known
-            .streams
-            .get(&(workspace_no, stream.clone()))
-            .map_or(0, |known| known.version)
     }
 
     /// The events of one stream: what the caller hears, and the partition with its head.
@@ -180,39 +182,51 @@ impl<'a> Judge<'a> {
         part: &StreamAppend,
     ) -> Result<(StreamAppended, u32, u64), AppendError> {
         let unknown = || AppendError::UnknownWorkspace(append.workspace);
-        let workspace_no = self
-            .known
-            .workspaces
-            .get(&append.workspace)
-            .ok_or_else(unknown)?
-            .no;
-        let key = (workspace_no, part.stream.clone());
-        let mut stream = match self.known.streams.get(&key) {
-            Some(known) => *known,
-            None if part.events.is_empty() => KnownStream { no: 0, version: 0 },
-            None => KnownStream {
-                no: self.known.new_stream_no(),
-                version: 0,
-            },
-        };
         let mut types = Vec::with_capacity(part.events.len());
         for event in &part.events {
             types.push(self.type_no(event)?);
         }
-        let partitions = &mut self
+        let workspace = self
             .known
             .workspaces
             .get_mut(&append.workspace)
-            .ok_or_else(unknown)?
-            .partitions;
-        let index = part
-            .stream
-            .partition(u32::try_from(partitions.len()).unwrap_or(u32::MAX));
-        let partition = partitions.get_mut(index as usize).ok_or_else(unknown)?;
+            .ok_or_else(unknown)?;
+        let (workspace_no, index) = (workspace.no, workspace.index(&part.stream));
+        let partition = workspace.partitions.get_mut(index as usize).ok_or_else(unknown)?;
+        let moved = self
+            .partitions
+            .entry(partition.no)
+            .or_insert_with(|| MovedPartition {
+                no: partition.no,
+                workspace: append.workspace,
+                workspace_no,
+                partition: index,
+                before: partition.head,
+                hash_before: partition.head_hash.clone(),
+                head: partition.head,
+                head_hash: partition.head_hash.clone(),
+            });
+        let (mut stream, is_new) = match partition.streams.get(&part.stream) {
+            Some(known) => (*known, false),
+            None if part.events.is_empty() => (KnownStream { no: 0, version: 0 }, true),
+            None => {
+                let no = self.known.stream_nos.next().ok_or_else(|| {
+                    StoreError::Unavailable("there is no number for a new stream".to_owned())
+                })?;
+                (KnownStream { no, version: 0 }, true)
+            }
+        };
         let mut events = Vec::with_capacity(part.events.len());
         for (event, type_no) in part.events.iter().zip(types) {
             stream.version += 1;
-            let event = self::recorded(append, &part.stream, event, partition, stream.version, self.now);
+            let event = recorded(
+                append,
+                part,
+                event,
+                (index, &*partition),
+                stream.version,
+                self.now,
+            );
             partition.head = event.position;
             partition.head_hash.clone_from(&event.hash);
             events.push(AppendedEvent {
@@ -231,16 +245,20 @@ impl<'a> Judge<'a> {
         }
         let head = partition.head;
         if !part.events.is_empty() {
-            self.partitions.insert(partition.no, (append.workspace, index));
-            let moved = MovedStream {
-                no: stream.no,
-                workspace_no,
-                name: part.stream.clone(),
-                partition_no: partition.no,
-                version: stream.version,
-            };
-            self.streams.insert(stream.no, moved);
-            self.known.streams.insert(key, stream);
+            moved.head = head;
+            moved.head_hash.clone_from(&partition.head_hash);
+            self.streams
+                .entry(stream.no)
+                .or_insert_with(|| MovedStream {
+                    no: stream.no,
+                    workspace_no,
+                    name: part.stream.clone(),
+                    partition_no: partition.no,
+                    is_new,
+                    version: stream.version,
+                })
+                .version = stream.version;
+            self.known.note_stream(append.workspace, &part.stream, stream);
         }
         Ok((
             StreamAppended {
@@ -265,17 +283,17 @@ impl<'a> Judge<'a> {
 /// The event behind the head of its partition.
 fn recorded(
     append: &Append,
-    stream: &StreamName,
+    part: &StreamAppend,
     event: &NewEvent,
-    partition: &KnownPartition,
+    (index, partition): (u32, &KnownPartition),
     version: u64,
     now: Timestamp,
 ) -> StoredEvent {
     let mut recorded = RecordedEvent {
         workspace: append.workspace,
-        partition: partition.partition,
+        partition: index,
         position: partition.head + 1,
-        stream: stream.clone(),
+        stream: part.stream.clone(),
         version,
         event_id: event.event_id,
         event_type: event.event_type.clone(),

@@ -9,33 +9,21 @@ use std::{
 };
 
 use domain::id::WorkspaceId;
-use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::open_in;
-use crate::{
-    clock::SystemClock,
-    event_store::{
-        EventStore, Expected, SqliteEventStore,
-        conformance::{checked_partition, one, open_workspace},
-    },
-};
+use super::{super::Expected, Bench, checked_partition, one, open_workspace};
 
-const FILE: &str = "FOLDLINE_TEST_KILLED_FILE";
+const PLACE: &str = "FOLDLINE_TEST_KILLED_PLACE";
 const WORKSPACE: &str = "FOLDLINE_TEST_KILLED_WORKSPACE";
 const ROUNDS: usize = 6;
 
-/// What the process does that is killed. Run as a test, it is nobody's child and has nothing to do.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_process_that_is_killed() {
-    let (Ok(file), Ok(workspace)) = (std::env::var(FILE), std::env::var(WORKSPACE)) else {
+/// Appends and says so, without an end, where a process was started for it.
+pub(crate) async fn append_until_killed<B: Bench>() {
+    let (Ok(place), Ok(workspace)) = (std::env::var(PLACE), std::env::var(WORKSPACE)) else {
         return;
     };
     let workspace: WorkspaceId = workspace.parse().unwrap();
-    let store = SqliteEventStore::open(file.as_ref(), Arc::new(SystemClock), None)
-        .await
-        .unwrap();
-    let store = Arc::new(store);
+    let store = B::open_at(&place, None).await.unwrap();
     let callers = (0..16).map(|caller| {
         let store = Arc::clone(&store);
         tokio::spawn(async move {
@@ -53,26 +41,24 @@ async fn the_process_that_is_killed() {
     futures::future::join_all(callers).await;
 }
 
-#[tokio::test]
-async fn an_acknowledged_append_survives_a_kill() {
-    let folder = TempDir::new().unwrap();
-    let store = open_in(&folder).await;
-    let workspace = open_workspace(&store, 2).await;
+pub(crate) async fn an_acknowledged_append_survives_a_kill<B: Bench>(bench: &B, module: &str) {
+    let store = bench.open().await;
+    let workspace = open_workspace(&*store, 2).await;
     store.close().await;
     let mut acknowledged = HashSet::new();
     for _ in 0..ROUNDS {
-        let folder_path = folder.path().join("data/events.db");
+        let (module, place) = (module.to_owned(), bench.place());
         let until: usize = rand::random_range(1..400);
-        let round = tokio::task::spawn_blocking(move || kill_after(&folder_path, workspace, until))
+        let round = tokio::task::spawn_blocking(move || kill_after(&module, &place, workspace, until))
             .await
             .unwrap();
         assert!(round.len() >= until, "the process ended by itself");
         acknowledged.extend(round);
 
-        let store = open_in(&folder).await;
+        let store = bench.open().await;
         let mut stored = HashSet::new();
         for partition in 0..2 {
-            let events = checked_partition(&store, workspace, partition).await;
+            let events = checked_partition(&*store, workspace, partition).await;
             stored.extend(events.iter().map(|event| event.metadata.command_id));
         }
         let lost: Vec<_> = acknowledged.difference(&stored).collect();
@@ -91,14 +77,14 @@ async fn an_acknowledged_append_survives_a_kill() {
 }
 
 /// Runs the process until it has acknowledged so many appends, kills it, and answers every acknowledgement that came.
-fn kill_after(file: &std::path::Path, workspace: WorkspaceId, until: usize) -> Vec<Uuid> {
+fn kill_after(module: &str, place: &str, workspace: WorkspaceId, until: usize) -> Vec<Uuid> {
     let name = format!(
         "{}::the_process_that_is_killed",
-        module_path!().split_once("::").unwrap().1
+        module.split_once("::").unwrap().1
     );
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args([name.as_str(), "--exact", "--nocapture"])
-        .env(FILE, file)
+        .env(PLACE, place)
         .env(WORKSPACE, workspace.to_string())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,0 +1,173 @@
+//! How columns become what the trait speaks of: numbers, workspaces, events. Databases keep signed numbers of 64 bits.
+
+use domain::{
+    event::{ActorRef, DomainEvent, Metadata, StoredEvent},
+    id::WorkspaceId,
+    timestamp::Timestamp,
+    wire::{Page, StreamInfo},
+};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{Snapshot, StoreError, Workspace};
+
+/// Behind every stream name with a given prefix: names are ASCII.
+pub(super) const BEHIND_ALL_NAMES: char = '\u{10ffff}';
+
+/// A number as it is kept. Versions, positions and limits beyond 63 bits do not exist; a reader that asks for one means
+/// "the end".
+pub(super) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number that was kept.
+pub(super) fn natural(number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| StoreError::Corrupt(format!("{number} is not a version or a position")))
+}
+
+/// A small number that was kept.
+pub(super) fn small(number: i64) -> Result<u32, StoreError> {
+    u32::try_from(number)
+        .map_err(|_| StoreError::Corrupt(format!("{number} is not a partition or a schema version")))
+}
+
+/// The bytes of a hash.
+pub(super) fn bytes_of_hash(hash: &str) -> Result<Vec<u8>, StoreError> {
+    hex::decode(hash).map_err(|error| StoreError::Corrupt(format!("a hash is not hexadecimal: {error}")))
+}
+
+/// Id, name, template, shards, join code, creation.
+pub(super) type WorkspaceColumns = (Uuid, String, String, i64, String, i64);
+
+/// A workspace that was kept.
+pub(super) fn workspace(columns: WorkspaceColumns) -> Result<Workspace, StoreError> {
+    let (id, name, template, shards, join_code, created_at) = columns;
+    Ok(Workspace {
+        id: WorkspaceId(id),
+        name,
+        template: serde_json::from_value(serde_json::Value::String(template))
+            .map_err(|error| StoreError::Corrupt(format!("the template of a workspace: {error}")))?,
+        shards: small(shards)?,
+        join_code,
+        created_at: Timestamp::from_micros(created_at),
+    })
+}
+
+/// The template of a workspace, as it is kept.
+pub(super) fn template(workspace: &Workspace) -> Result<String, StoreError> {
+    match serde_json::to_value(workspace.template) {
+        Ok(serde_json::Value::String(name)) => Ok(name),
+        other => Err(StoreError::Corrupt(format!(
+            "a template is not a name: {other:?}"
+        ))),
+    }
+}
+
+/// Version, schema version, state.
+pub(super) type SnapshotColumns = (i64, i64, String);
+
+/// A snapshot that was kept.
+pub(super) fn snapshot(columns: SnapshotColumns) -> Result<Snapshot, StoreError> {
+    let (version, schema_version, state) = columns;
+    Ok(Snapshot {
+        version: natural(version)?,
+        schema_version: small(schema_version)?,
+        state: RawValue::from_string(state)
+            .map_err(|error| StoreError::Corrupt(format!("a snapshot: {error}")))?,
+    })
+}
+
+/// Partition, position, stream, version, event id, type, schema version, payload, correlation id, causation id, command
+/// id, actor's id, actor's role, trace context, time, hash.
+pub(super) type EventColumns = (
+    i64,
+    i64,
+    String,
+    i64,
+    Uuid,
+    String,
+    i64,
+    String,
+    Uuid,
+    Option<Uuid>,
+    Uuid,
+    Uuid,
+    String,
+    Option<String>,
+    i64,
+    Vec<u8>,
+);
+
+/// Events that were kept.
+pub(super) fn events(
+    workspace: WorkspaceId,
+    rows: Vec<EventColumns>,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    rows.into_iter().map(|row| event(workspace, row)).collect()
+}
+
+fn event(workspace: WorkspaceId, columns: EventColumns) -> Result<StoredEvent, StoreError> {
+    let (partition, position, stream, version, event_id, event_type, schema_version, payload, ..) = columns;
+    let (.., correlation_id, causation_id, command_id, actor_id, role, traceparent, recorded_at, hash) =
+        columns;
+    let corrupt = |what: &str, error: &dyn std::fmt::Display| {
+        StoreError::Corrupt(format!("the {what} of event {position} of a partition: {error}"))
+    };
+    Ok(StoredEvent {
+        workspace,
+        partition: small(partition)?,
+        position: natural(position)?,
+        version: natural(version)?,
+        event_id,
+        event_type,
+        schema_version: small(schema_version)?,
+        payload: RawValue::from_string(payload).map_err(|error| corrupt("payload", &error))?,
+        metadata: Metadata {
+            correlation_id,
+            causation_id,
+            command_id,
+            actor: ActorRef {
+                id: actor_id,
+                role: serde_json::from_value(serde_json::Value::String(role))
+                    .map_err(|error| corrupt("actor", &error))?,
+            },
+            traceparent,
+        },
+        recorded_at: Timestamp::from_micros(recorded_at),
+        hash: hex::encode(hash),
+        stream: stream.parse().map_err(|error| corrupt("stream", &error))?,
+    })
+}
+
+/// Name, version, partition.
+pub(super) type StreamColumns = (String, i64, i64);
+
+/// A page of streams, of which one more was asked for than fits: it tells whether there is another page.
+pub(super) fn streams(rows: Vec<StreamColumns>, limit: u32) -> Result<Page<StreamInfo>, StoreError> {
+    let more = rows.len() > limit as usize;
+    let mut data = Vec::with_capacity(rows.len());
+    for (stream, version, partition) in rows.into_iter().take(limit as usize) {
+        data.push(StreamInfo {
+            stream,
+            version: natural(version)?,
+            partition: small(partition)?,
+        });
+    }
+    let next = data
+        .last()
+        .filter(|_| more)
+        .map(|last: &StreamInfo| last.stream.clone());
+    Ok(Page { data, next })
+}
+
+/// The stored types, by name and schema version, that this program cannot read.
+pub(super) fn unreadable(stored: Vec<(String, i64)>) -> Vec<String> {
+    let known = |name: &str, version: i64| {
+        DomainEvent::types().any(|known| known.name == name && i64::from(known.schema_version) == version)
+    };
+    stored
+        .into_iter()
+        .filter(|(name, version)| !known(name, *version))
+        .map(|(name, version)| format!("{name} version {version}"))
+        .collect()
+}

@@ -76,12 +76,24 @@ async fn the_interface_describes_itself() {
         "/api/v1/streams/{stream}",
         "/api/v1/events",
         "/api/v1/live",
+        "/api/v1/settled",
+        "/api/v1/dead-letters",
+        "/api/v1/lab/projections",
+        "/api/v1/lab/projections/{name}/rebuild",
     ] {
         assert!(openapi["paths"].get(path).is_some(), "{path}");
     }
     assert!(openapi["components"]["schemas"].get("CommandRequest").is_some());
     assert!(openapi["components"]["securitySchemes"].get("bearer").is_some());
     refers_to_what_is_there(&openapi, &openapi);
+    for (path, operations) in openapi["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let is_problem = response["content"].get("application/problem+json").is_some();
+                assert_eq!(is_problem, status.as_str() >= "400", "{method} {path} {status}");
+            }
+        }
+    }
 }
 
 /// Every `$ref` of a description leads somewhere.

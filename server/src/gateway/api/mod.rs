@@ -6,6 +6,7 @@ mod commands;
 mod dead_letters;
 mod live;
 mod log;
+mod problems;
 mod projections;
 mod session;
 mod settled;
@@ -99,9 +100,10 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(settled::settled))
         .routes(routes!(verify::verify))
         .route_layer(from_fn(move |request, next| within(patient, request, next)));
-    let (api, description) = OpenApiRouter::with_openapi(Description::openapi())
+    let (api, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", prompt.merge(waiting))
         .split_for_parts();
+    problems::describe(&mut description);
     api.route(
         "/api/v1/openapi.json",
         get(move || std::future::ready(Json(description.clone()))),

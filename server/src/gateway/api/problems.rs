@@ -1,0 +1,64 @@
+//! What the description says about errors, in one place: their media type, and those that any operation may answer with
+//! because they come from before or behind it.
+
+use utoipa::openapi::{
+    Content, OpenApi, Ref, RefOr, Response,
+    path::{Operation, PathItem},
+};
+
+/// The media type of errors (RFC 9457).
+const PROBLEM: &str = "application/problem+json";
+
+/// Errors of every operation.
+const ALWAYS: [(&str, &str); 4] = [
+    ("401", "Nobody is signed in, or the token is not valid"),
+    ("429", "Too many requests; Retry-After says when to come back"),
+    (
+        "500",
+        "A mistake of the server's, which is in its log under this request's id",
+    ),
+    (
+        "503",
+        "A part of the server does not answer; Retry-After says when to come back",
+    ),
+];
+
+/// Errors of every operation that takes a body.
+const OF_BODIES: [(&str, &str); 2] = [
+    ("413", "The body is too large"),
+    ("415", "The body is not application/json"),
+];
+
+/// Completes every operation's errors.
+pub(super) fn describe(openapi: &mut OpenApi) {
+    for item in openapi.paths.paths.values_mut() {
+        let PathItem {
+            get,
+            put,
+            post,
+            delete,
+            patch,
+            ..
+        } = item;
+        for operation in [get, put, post, delete, patch].into_iter().flatten() {
+            complete(operation);
+        }
+    }
+}
+
+fn complete(operation: &mut Operation) {
+    let of_bodies = operation.request_body.iter().flat_map(|_| OF_BODIES);
+    let responses = &mut operation.responses.responses;
+    for (status, description) in ALWAYS.into_iter().chain(of_bodies) {
+        responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(Response::new(description)));
+    }
+    for (status, response) in responses {
+        if let (true, RefOr::T(response)) = (status.as_str() >= "400", response) {
+            let problem = Content::new(Some(Ref::from_schema_name("Problem")));
+            response.content.clear();
+            response.content.insert(PROBLEM.to_owned(), RefOr::T(problem));
+        }
+    }
+}

@@ -28,7 +28,7 @@ export async function join(person, code, name) {
 
 /** The badge of the live connection. */
 export function connection(page) {
-  return page.getByRole("banner").getByRole("status").filter({ hasText: /live|connect|offline/ });
+  return page.getByRole("banner").getByRole("status").filter({ hasText: /live|connect|offline|ended/ });
 }
 
 /** Waits until the page is connected and everything that is stored has been folded into it. */

@@ -53,3 +53,21 @@ test("a browser without a network says so, and catches up when it is back", asyn
   await check.containsText(shop.row(page, missed), "created", { timeout: 30_000 });
   await check.containsText(shop.connection(page), /^live$/);
 });
+
+test("a tab whose session has ended says so, and shows the way in", async (t) => {
+  const server = await startServer(t);
+  const ada = await browse(t, server);
+  ada.expectTrouble(/WebSocket connection|ERR_CONNECTION_REFUSED|401/);
+  const page = await ada.open("/");
+  await shop.openSandbox(page);
+  await page.goto("/orders");
+  await shop.isLive(page);
+
+  await ada.context.clearCookies();
+  await server.stop();
+  await server.start();
+  await check.containsText(shop.connection(page), "session ended", { timeout: 30_000 });
+  await check.containsText(page.locator(".freshness__word"), "not live");
+  await action.follow(page, "Open or join a workspace");
+  await check.hasPath(page, "/");
+});

@@ -47,6 +47,12 @@ pub(crate) async fn verify() -> Result<VerifyReport, Problem> {
     get("verify").await
 }
 
+/// Whether the server says that nobody is signed in here any more.
+pub(crate) async fn session_is_over() -> bool {
+    let answer = Request::get("/api/v1/session").send().await;
+    answer.is_ok_and(|response| response.status() == 401)
+}
+
 /// Sends a command. The same `key` again is the same command: nothing happens twice.
 pub(crate) async fn send(command: CommandRequest, key: Uuid) -> Result<CommandAnswer, Problem> {
     let request = Request::post("/api/v1/commands")

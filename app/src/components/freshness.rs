@@ -43,7 +43,7 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     let followed = move || progress.with(Progress::is_followed);
     let state = Signal::derive(move || match (link.get(), behind.get()) {
         (Link::Live, 0) if followed() => State::Live,
-        (Link::Reconnecting(_) | Link::Offline, _) => State::Unknown,
+        (Link::Reconnecting(_) | Link::Offline | Link::Over, _) => State::Unknown,
         (_, 1..) => State::Behind,
         _ => State::Still,
     });

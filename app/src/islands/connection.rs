@@ -31,11 +31,12 @@ impl Island for ConnectionBadge {
             Link::Live => "live",
             Link::Reconnecting(_) => "reconnecting",
             Link::Offline => "offline",
+            Link::Over => "over",
         };
         let picture = Signal::derive(move || match link.get() {
             Link::Live => Picture::Live,
             Link::Idle | Link::Connecting | Link::Reconnecting(_) => Picture::Reconnect,
-            Link::Offline => Picture::Offline,
+            Link::Offline | Link::Over => Picture::Offline,
         });
         let word = move || match link.get() {
             Link::Idle => td_string!(locale, connection.idle),
@@ -43,16 +44,28 @@ impl Island for ConnectionBadge {
             Link::Live => td_string!(locale, connection.live),
             Link::Reconnecting(_) => td_string!(locale, connection.reconnecting),
             Link::Offline => td_string!(locale, connection.offline),
+            Link::Over => td_string!(locale, connection.over),
         };
         let is_held = use_held();
         let held = move || {
             view! { <span class="connection__held">{td_string!(locale, connection.held)}</span> }.erase()
+        };
+        let over = move || {
+            view! {
+                <span class="connection__held">
+                    {td_string!(locale, problem.session_over)}
+                    " "
+                    <a href="/">{td_string!(locale, outside.way_in)}</a>
+                </span>
+            }
+            .erase()
         };
         view! {
             <span class="connection" role="status" data-state=text(state)>
                 <Icon picture />
                 <span class="connection__word">{text(word)}</span>
             {only_if(move || is_held.get(), held)}
+            {only_if(move || link.get() == Link::Over, over)}
             </span>
         }
         .erase()

@@ -36,6 +36,8 @@ pub enum Link {
     Reconnecting(u32),
     /// The browser says that there is no network.
     Offline,
+    /// The session has ended: there is nothing to reconnect with.
+    Over,
 }
 
 /// What a subscription follows.
@@ -102,6 +104,7 @@ enum State {
     Connecting { since: Millis },
     Open { since: Millis, heard: Millis },
     Waiting { until: Millis },
+    Over,
 }
 
 /// The state machine.
@@ -135,6 +138,7 @@ impl Protocol {
     pub fn link(&self) -> Link {
         match self.state {
             State::Idle => Link::Idle,
+            State::Over => Link::Over,
             State::Open { .. } => Link::Live,
             _ if !self.online => Link::Offline,
             State::Connecting { .. } if !self.was_live && self.failures == 0 => Link::Connecting,
@@ -145,7 +149,7 @@ impl Protocol {
     /// When [`Protocol::tick`] wants to be called.
     pub fn wake_at(&self) -> Option<Millis> {
         match self.state {
-            State::Idle => None,
+            State::Idle | State::Over => None,
             State::Connecting { since } => Some(since + CONNECT_TIMEOUT),
             State::Open { heard, .. } => {
                 let retries = self
@@ -248,13 +252,21 @@ impl Protocol {
         Vec::new()
     }
 
+    /// The connection could not be opened because the session has ended: nothing is tried any more.
+    pub fn refused(&mut self, connection: u64) -> Vec<Action> {
+        if connection == self.connection {
+            self.state = State::Over;
+        }
+        Vec::new()
+    }
+
     /// Time has passed.
     pub fn tick(&mut self, now: Millis, random: f64) -> Vec<Action> {
         if self.wake_at().is_none_or(|wake| now < wake) {
             return Vec::new();
         }
         match self.state {
-            State::Idle => Vec::new(),
+            State::Idle | State::Over => Vec::new(),
             State::Waiting { .. } => self.connect(now),
             State::Open { heard, .. } if now < heard + SILENCE => self.retry(now),
             State::Connecting { .. } | State::Open { .. } => {
@@ -283,7 +295,7 @@ impl Protocol {
     pub fn network(&mut self, online: bool, now: Millis, random: f64) -> Vec<Action> {
         self.online = online;
         match (online, self.state) {
-            (_, State::Idle)
+            (_, State::Idle | State::Over)
             | (true, State::Open { .. } | State::Connecting { .. })
             | (false, State::Waiting { .. }) => Vec::new(),
             (true, State::Waiting { .. }) => self.connect(now),
@@ -302,7 +314,7 @@ impl Protocol {
 
     fn lose(&mut self, now: Millis, random: f64) {
         match self.state {
-            State::Idle | State::Waiting { .. } => return,
+            State::Idle | State::Over | State::Waiting { .. } => return,
             State::Open { since, .. } if now.saturating_sub(since) >= STABLE => self.failures = 0,
             State::Open { .. } | State::Connecting { .. } => {}
         }

@@ -19,7 +19,7 @@ use super::{
     Millis,
     protocol::{Action, Link, Protocol, Seen, Target},
 };
-use crate::boxed::spawn;
+use crate::{api::session_is_over, boxed::spawn};
 
 /// The subprotocol that names the frames.
 const SUBPROTOCOL: &str = "foldline.v1";
@@ -147,6 +147,10 @@ impl Socket {
         self.0.borrow_mut().timer = timer;
     }
 
+    fn refused(&self, connection: u64) {
+        self.step(|protocol| protocol.refused(connection));
+    }
+
     fn closed(&self, connection: u64) {
         self.step(|protocol| protocol.closed(connection, now(), js_sys::Math::random()));
     }
@@ -154,12 +158,14 @@ impl Socket {
 
 /// Holds one connection from its first attempt to its end.
 async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Message>) {
+    let mut was_open = false;
     if let Some(mut websocket) =
         live_url().and_then(|url| WebSocket::open_with_protocol(&url, SUBPROTOCOL).ok())
     {
         // Ready is also what a failed attempt is.
         let _ = poll_fn(|context| websocket.poll_ready_unpin(context)).await;
         if matches!(websocket.state(), State::Open) {
+            was_open = true;
             socket.step(|protocol| protocol.opened(connection, now()));
         }
         loop {
@@ -186,7 +192,12 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
             }
         }
     }
-    socket.closed(connection);
+    // Browsers do not tell why a socket was refused.
+    if !was_open && session_is_over().await {
+        socket.refused(connection);
+    } else {
+        socket.closed(connection);
+    }
 }
 
 fn live_url() -> Option<String> {

@@ -282,3 +282,22 @@ fn what_is_no_longer_followed_is_not_delivered_and_not_resumed() {
     assert_eq!(reconnect(&mut protocol, 30), []);
     assert_eq!(protocol.unsubscribe(id), []);
 }
+
+#[test]
+fn a_session_that_has_ended_is_not_tried_again() {
+    let (mut protocol, _) = live();
+    protocol.closed(1, 20, 0.0);
+    let now = protocol.wake_at().unwrap();
+    protocol.tick(now, 0.0);
+    protocol.refused(1);
+    assert_eq!(
+        protocol.link(),
+        Link::Reconnecting(1),
+        "that was an earlier connection"
+    );
+    protocol.refused(protocol.connection);
+    assert_eq!((protocol.link(), protocol.wake_at()), (Link::Over, None));
+    assert_eq!(protocol.tick(now + SILENCE, 0.0), []);
+    assert_eq!(protocol.network(true, now, 0.0), []);
+    assert_eq!(protocol.start(now), []);
+}

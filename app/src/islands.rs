@@ -3,7 +3,7 @@
 //! JSON. The browser hydrates the islands and nothing else, so what is never alive (frame, log, forms) costs it nothing.
 //!
 //! An island does not contain another one. What islands share (the socket, the basket, what this tab has written) is in
-//! the root's context: see [`hydrate`].
+//! the root's context: see `hydrate.rs`.
 
 mod basket;
 mod basket_count;

@@ -1,7 +1,5 @@
 //! The server's half: asks the request's backend.
 
-use std::sync::Arc;
-
 use domain::wire::{Problem, SessionInfo};
 use leptos::prelude::use_context;
 
@@ -14,7 +12,6 @@ use crate::{
 /// The backend of this request. To be asked for before the first `await`.
 pub(crate) fn backend() -> Result<SharedBackend, Problem> {
     use_context::<SharedBackend>()
-        .map(|backend| Arc::clone(&backend))
         .ok_or_else(|| unreachable_server("the page was rendered without a backend".to_owned()))
 }
 

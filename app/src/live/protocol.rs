@@ -190,14 +190,6 @@ impl Protocol {
         (id, actions)
     }
 
-    /// Stops following.
-    pub fn unsubscribe(&mut self, id: u64) -> Vec<Action> {
-        match (self.subscriptions.remove(&id), self.state) {
-            (Some(_), State::Open { .. }) => vec![Action::Send(ClientFrame::Unsubscribe { id })],
-            _ => Vec::new(),
-        }
-    }
-
     /// The connection is open: every subscription continues from what it has seen.
     pub fn opened(&mut self, connection: u64, now: Millis) -> Vec<Action> {
         if connection != self.connection || !matches!(self.state, State::Connecting { .. }) {
@@ -236,7 +228,7 @@ impl Protocol {
             | ServerFrame::Error { id: Some(id), .. } => *id,
             ServerFrame::Result { .. } | ServerFrame::Error { id: None, .. } => return Vec::new(),
         };
-        // A frame that was on its way when its subscription ended has no one to go to.
+        // A frame of a subscription that nobody made has no one to go to.
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return Vec::new();
         };

@@ -272,18 +272,6 @@ fn a_browser_that_is_wrong_about_the_network_is_proved_so() {
 }
 
 #[test]
-fn what_is_no_longer_followed_is_not_delivered_and_not_resumed() {
-    let (mut protocol, id) = live();
-    assert_eq!(
-        protocol.unsubscribe(id),
-        [Action::Send(ClientFrame::Unsubscribe { id })]
-    );
-    assert_eq!(protocol.received(1, change(id, "0:6", "a"), 20), []);
-    assert_eq!(reconnect(&mut protocol, 30), []);
-    assert_eq!(protocol.unsubscribe(id), []);
-}
-
-#[test]
 fn a_session_that_has_ended_is_not_tried_again() {
     let (mut protocol, _) = live();
     protocol.closed(1, 20, 0.0);

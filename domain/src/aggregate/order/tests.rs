@@ -1,0 +1,229 @@
+//! The rules of orders, given-when-then.
+
+use super::*;
+use crate::{
+    access::{Actor, Role},
+    aggregate::product::{Listed, ProductState},
+    decider::testing::{actor, context, decide},
+};
+
+fn customer() -> Actor {
+    actor(Role::Customer, 1)
+}
+
+fn mug() -> ProductState {
+    ProductState {
+        listed: Some(Listed {
+            name: "Mug".into(),
+            price: Money::new(1_250, "EUR"),
+        }),
+        retired: false,
+    }
+}
+
+fn when_as(
+    actor: Actor,
+    given: &[OrderEvent],
+    command: impl Into<OrderCommand>,
+) -> Result<Vec<OrderEvent>, Rejection> {
+    let mut context = context("order-1", actor);
+    context.products.insert("mug-01".into(), mug());
+    context.products.insert(
+        "old-01".into(),
+        ProductState {
+            retired: true,
+            ..mug()
+        },
+    );
+    decide::<Order>(given, command.into(), &context)
+}
+
+fn when(given: &[OrderEvent], command: impl Into<OrderCommand>) -> Result<Vec<OrderEvent>, Rejection> {
+    when_as(customer(), given, command)
+}
+
+fn two_mugs() -> PlaceOrder {
+    PlaceOrder {
+        lines: vec![LineRequest {
+            sku: "mug-01".into(),
+            quantity: 2,
+        }],
+        payment_method: "tok_ok".into(),
+    }
+}
+
+fn created() -> OrderEvent {
+    OrderCreated {
+        customer: Customer {
+            id: customer().id,
+            name: customer().name,
+        },
+        lines: vec![OrderLine {
+            sku: "mug-01".into(),
+            name: "Mug".into(),
+            price: Money::new(1_250, "EUR"),
+            quantity: 2,
+        }],
+        total: Money::new(2_500, "EUR"),
+        payment_method: "tok_ok".into(),
+    }
+    .into()
+}
+
+fn changed_my_mind() -> CancelOrder {
+    CancelOrder {
+        reason: "changed my mind".into(),
+    }
+}
+
+#[test]
+fn an_order_keeps_name_and_price_of_its_moment() {
+    assert_eq!(when(&[], two_mugs()), Ok(vec![created()]));
+}
+
+#[test]
+fn an_order_is_placed_once() {
+    assert_eq!(
+        when(&[created()], two_mugs()).unwrap_err().rule,
+        "order-already-placed"
+    );
+}
+
+#[test]
+fn every_line_that_is_wrong_is_named() {
+    let line = |sku: &str, quantity| LineRequest {
+        sku: sku.into(),
+        quantity,
+    };
+    let order = PlaceOrder {
+        lines: vec![
+            line("mug-01", 0),
+            line("mug-01", 1),
+            line("old-01", 1),
+            line("none", 1_000),
+        ],
+        payment_method: String::new(),
+    };
+    let rejection = when(&[], order).unwrap_err();
+    let fields: Vec<_> = rejection
+        .violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "data.payment_method",
+            "data.lines[0].quantity",
+            "data.lines[1].sku",
+            "data.lines[2].sku",
+            "data.lines[3].quantity",
+            "data.lines[3].sku"
+        ]
+    );
+}
+
+#[test]
+fn an_order_has_1_to_50_lines() {
+    for count in [0, MAX_LINES + 1] {
+        let lines = vec![
+            LineRequest {
+                sku: "mug-01".into(),
+                quantity: 1
+            };
+            count
+        ];
+        let rejection = when(
+            &[],
+            PlaceOrder {
+                lines,
+                payment_method: "tok_ok".into(),
+            },
+        )
+        .unwrap_err();
+        assert_eq!(rejection.violations[0].field, "data.lines");
+    }
+}
+
+#[test]
+fn a_customer_cancels_their_own_order() {
+    let cancelled = OrderCancelled {
+        reason: "changed my mind".into(),
+    };
+    assert_eq!(when(&[created()], changed_my_mind()), Ok(vec![cancelled.into()]));
+}
+
+#[test]
+fn a_customer_does_not_cancel_another_s_order() {
+    for role in [Role::Customer, Role::Student] {
+        let rejection = when_as(actor(role, 2), &[created()], changed_my_mind()).unwrap_err();
+        assert_eq!(rejection.rule, "not-your-order");
+    }
+}
+
+#[test]
+fn the_shop_cancels_any_order() {
+    assert!(when_as(actor(Role::Staff, 2), &[created()], changed_my_mind()).is_ok());
+}
+
+#[test]
+fn cancelling_twice_changes_nothing_more() {
+    let cancelled = OrderCancelled {
+        reason: "first".into(),
+    }
+    .into();
+    assert_eq!(when(&[created(), cancelled], changed_my_mind()), Ok(vec![]));
+}
+
+#[test]
+fn a_reason_is_given() {
+    let rejection = when(&[created()], CancelOrder { reason: " ".into() }).unwrap_err();
+    assert_eq!(rejection.violations[0].field, "data.reason");
+}
+
+#[test]
+fn what_is_shipped_is_not_cancelled() {
+    let given = [created(), OrderConfirmed {}.into(), OrderShipped {}.into()];
+    assert_eq!(
+        when(&given, changed_my_mind()).unwrap_err().rule,
+        "order-out-of-turn"
+    );
+}
+
+#[test]
+fn an_order_goes_from_confirmed_to_shipped_to_delivered() {
+    let mut given = vec![created()];
+    assert_eq!(when(&given, ShipOrder {}).unwrap_err().rule, "order-out-of-turn");
+    assert_eq!(when(&given, ConfirmOrder {}), Ok(vec![OrderConfirmed {}.into()]));
+    given.push(OrderConfirmed {}.into());
+    assert_eq!(when(&given, ConfirmOrder {}), Ok(vec![]));
+    assert_eq!(
+        when(&given, DeliverOrder {}).unwrap_err().rule,
+        "order-out-of-turn"
+    );
+    assert_eq!(when(&given, ShipOrder {}), Ok(vec![OrderShipped {}.into()]));
+    given.push(OrderShipped {}.into());
+    assert_eq!(when(&given, DeliverOrder {}), Ok(vec![OrderDelivered {}.into()]));
+}
+
+#[test]
+fn a_rejection_ends_an_order() {
+    let reject = || RejectOrder {
+        reason: "out of stock".into(),
+    };
+    let rejected: OrderEvent = OrderRejected {
+        reason: "out of stock".into(),
+    }
+    .into();
+    assert_eq!(when(&[created()], reject()), Ok(vec![rejected.clone()]));
+    assert_eq!(when(&[created(), rejected.clone()], reject()), Ok(vec![]));
+    assert_eq!(
+        when(&[created(), rejected], ConfirmOrder {}).unwrap_err().rule,
+        "order-out-of-turn"
+    );
+}
+
+#[test]
+fn nothing_but_placing_is_done_to_an_order_that_is_not() {
+    assert_eq!(when(&[], changed_my_mind()).unwrap_err().rule, "order-not-found");
+}

@@ -19,7 +19,11 @@ use std::{ffi::OsString, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{assets::Effort, suites::Suite, workspace::Workspace};
+use crate::{
+    assets::Effort,
+    suites::{Database, Suite},
+    workspace::Workspace,
+};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, runs, tests and packs Foldline")]
@@ -47,6 +51,15 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Kills a server again and again under load, and holds what its clients saw against the log
+    History {
+        /// How often, on each database
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        kills: u32,
+        /// On one database only
+        #[arg(long)]
+        database: Option<Database>,
+    },
     /// Builds the client alone, into the site folder that the server embeds
     Client {
         /// Optimised, and held to its budget
@@ -70,6 +83,7 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Serve { release, arguments } => server::serve(&workspace, effort(release), &arguments),
         Task::Test { suite, arguments } => Ok(suites::run(&workspace, suite, &arguments)),
+        Task::History { kills, database } => suites::history(&workspace, kills, database),
         Task::Client { release } => {
             let client = client::Client::build(&workspace, effort(release))?;
             client.print_sizes();

@@ -5,6 +5,7 @@
 
 mod browser;
 mod count;
+mod history;
 mod unit;
 mod wasm;
 
@@ -17,7 +18,10 @@ use std::{
 use anyhow::Result;
 use clap::ValueEnum;
 
-pub(crate) use self::count::Counts;
+pub(crate) use self::{
+    count::Counts,
+    history::{Database, run as history},
+};
 use crate::workspace::Workspace;
 
 /// A part of the tests that can be run by itself.

@@ -116,23 +116,37 @@ impl CommandService {
                 command: intent.command_type,
             });
         }
-        if intent.may_be_repeated
-            && let Some(recorded) = self
-                .store
-                .recorded_command(intent.workspace, intent.command_id)
-                .await?
-        {
-            if recorded.body_digest != intent.body_digest {
-                return Err(CommandFailure::KeyReused);
-            }
-            return Ok(command_answer(&intent, recorded.answer));
+        if let Some(answer) = self.earlier_answer(&intent).await? {
+            return Ok(answer);
         }
         let appended = match intent.command.clone() {
             Command::Inventory(command) => self.decide_and_append::<Inventory>(&intent, command).await,
             Command::Order(command) => self.decide_and_append::<Order>(&intent, command).await,
             Command::Product(command) => self.decide_and_append::<Product>(&intent, command).await,
-        }?;
-        Ok(command_answer(&intent, appended))
+        };
+        match appended {
+            Ok(appended) => Ok(command_answer(&intent, appended)),
+            // What stands in the way may be this command's own effect: the same submit, at the same time, was faster.
+            Err(refusal @ (CommandFailure::Rejected(_) | CommandFailure::Conflict { .. })) => {
+                self.earlier_answer(&intent).await?.ok_or(refusal)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What the same command was answered before; none where it was not, or cannot have been.
+    async fn earlier_answer(&self, intent: &Intent) -> Result<Option<CommandAnswer>, CommandFailure> {
+        if !intent.may_be_repeated {
+            return Ok(None);
+        }
+        let recorded = self
+            .store
+            .recorded_command(intent.workspace, intent.command_id)
+            .await?;
+        match recorded {
+            Some(recorded) if recorded.body_digest != intent.body_digest => Err(CommandFailure::KeyReused),
+            recorded => Ok(recorded.map(|recorded| command_answer(intent, recorded.answer))),
+        }
     }
 
     async fn decide_and_append<D: Decider>(

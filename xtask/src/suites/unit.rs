@@ -22,7 +22,7 @@ pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Count
 
 /// PostgreSQL's programs. Also where `FOLDLINE_TEST_POSTGRES` names a server: some tests crash one, and theirs must be
 /// their own.
-fn prepare() -> Result<()> {
+pub(super) fn prepare() -> Result<()> {
     if has_postgres() {
         return Ok(());
     }

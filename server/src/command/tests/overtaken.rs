@@ -17,6 +17,30 @@ async fn commands_repeated_concurrently_happen_once() {
 }
 
 #[tokio::test]
+async fn a_command_repeated_concurrently_is_not_refused_because_of_its_own_effect() {
+    let shop = Shop::open().await;
+    // whoever comes second finds the product listed, or the version passed: by the first
+    for (key, request) in [
+        ("by-a-rule", list_product("mug-01")),
+        (
+            "by-its-version",
+            with(receive("mug-01", 5), "expected_version", json!(0)),
+        ),
+    ] {
+        let other_process = shop.second_service();
+        let elsewhere = read(request.clone());
+        let (here, again, there) = tokio::join!(
+            shop.send(&shop.staff, request.clone(), Some(key)),
+            shop.send(&shop.staff, request.clone(), Some(key)),
+            other_process.handle(shop.workspace, &shop.staff, &elsewhere, Some(key), None),
+        );
+        let here = here.unwrap();
+        assert_eq!(here, again.unwrap(), "{key}");
+        assert_eq!(here, there.unwrap(), "{key}");
+    }
+}
+
+#[tokio::test]
 async fn of_many_that_name_one_version_one_wins() {
     let shop = Shop::open().await;
     let sent = (0..32).map(|_| shop.by_staff(with(receive("mug-01", 1), "expected_version", json!(0))));

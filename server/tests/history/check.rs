@@ -1,0 +1,260 @@
+//! Holds the history against the log.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fmt,
+};
+
+use domain::{
+    event::{StoredEvent, TypedEvent},
+    token::ConsistencyToken,
+    view,
+};
+use serde_json::Value;
+
+use crate::{
+    people::Access,
+    record::{Acknowledged, History, Seen, Shown},
+};
+
+/// How much was checked.
+pub(crate) struct Report {
+    commands: usize,
+    events: usize,
+    seen: usize,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            commands,
+            events,
+            seen,
+        } = self;
+        write!(
+            f,
+            "{commands} commands, {events} events, {seen} answers and frames: all agree"
+        )
+    }
+}
+
+pub(crate) async fn check(access: &Access, history: &History) -> Report {
+    let log = access.log().await;
+    in_order(&log);
+    let commands = history.commands();
+    told_and_stored_are_the_same(&commands, &log);
+    in_the_order_of_acknowledgements(&commands);
+    let seen = history.all_seen();
+    let mut folds = Folds::of(&log);
+    for seen in &seen {
+        folds.hold_against(seen);
+    }
+    let report = Report {
+        commands: commands.len(),
+        events: log.len(),
+        seen: seen.len(),
+    };
+    assert!(report.commands > 0 && report.seen > report.commands, "{report}");
+    report
+}
+
+/// Partitions and streams are dense, and each stream lies in one partition in its order.
+fn in_order(log: &[StoredEvent]) {
+    let mut positions: HashMap<u32, u64> = HashMap::new();
+    let mut versions: HashMap<&str, u64> = HashMap::new();
+    for event in log {
+        let position = positions.entry(event.partition).or_default();
+        assert_eq!(
+            event.position,
+            *position + 1,
+            "a gap in partition {}",
+            event.partition
+        );
+        *position += 1;
+        let version = versions.entry(event.stream.as_str()).or_default();
+        assert_eq!(event.version, *version + 1, "a gap in {}", event.stream);
+        *version += 1;
+    }
+}
+
+/// Every event was acknowledged once, as it is stored; none is lost, and none is there twice.
+fn told_and_stored_are_the_same(commands: &[Acknowledged], log: &[StoredEvent]) {
+    let mut stored: HashMap<_, _> = log.iter().map(|event| (event.event_id, event)).collect();
+    assert_eq!(stored.len(), log.len(), "an event is stored twice");
+    for Acknowledged { answer, .. } in commands {
+        for told in &answer.events {
+            let event = stored
+                .remove(&told.event_id)
+                .unwrap_or_else(|| panic!("{told:?} was acknowledged, and is lost or was told twice"));
+            assert_eq!(event.metadata.command_id, answer.command_id);
+            assert_eq!(
+                (&event.event_type, event.version, event.partition, event.position),
+                (&told.event_type, told.version, told.partition, told.position),
+                "an event is not where its acknowledgement says"
+            );
+        }
+    }
+    // every command was sent until it had an answer, so whatever nobody was told of is a second effect
+    let untold: Vec<_> = stored.values().collect();
+    assert!(
+        untold.is_empty(),
+        "{} events that nobody was told of: {untold:?}",
+        untold.len()
+    );
+}
+
+/// What was acknowledged before something else was sent has the smaller version in their stream.
+fn in_the_order_of_acknowledgements(commands: &[Acknowledged]) {
+    let mut streams: HashMap<&str, Vec<&Acknowledged>> = HashMap::new();
+    for command in commands
+        .iter()
+        .filter(|command| !command.answer.events.is_empty())
+    {
+        streams.entry(&command.answer.stream).or_default().push(command);
+    }
+    for (stream, mut commands) in streams {
+        commands.sort_by_key(|command| std::cmp::Reverse(command.answer.version));
+        let mut first_acknowledged = u64::MAX;
+        for command in commands {
+            assert!(
+                command.sent < first_acknowledged,
+                "{stream}: version {} was sent after a later one was acknowledged",
+                command.answer.version
+            );
+            first_acknowledged = first_acknowledged.min(command.acknowledged);
+        }
+    }
+}
+
+/// Which events make a document, so many of each partition.
+type Extent = Vec<(u32, usize)>;
+
+/// The views as the log makes them, as of any moment.
+struct Folds {
+    /// The events of a document, by view and key: for each partition in its order.
+    events: HashMap<(&'static str, String), BTreeMap<u32, Vec<TypedEvent>>>,
+    /// What was folded before: the document, and where it is listed.
+    folded: HashMap<(&'static str, String, Extent), Folded>,
+}
+
+#[derive(Clone)]
+struct Folded {
+    document: Option<Value>,
+    places: HashSet<(&'static str, String)>,
+}
+
+impl Folds {
+    fn of(log: &[StoredEvent]) -> Self {
+        let mut events: HashMap<_, BTreeMap<u32, Vec<TypedEvent>>> = HashMap::new();
+        for event in log {
+            let event = event.decode().unwrap();
+            for view in view::all() {
+                for key in view.keys(&event) {
+                    let partitions = events.entry((view.name(), key)).or_default();
+                    partitions.entry(event.partition).or_default().push(event.clone());
+                }
+            }
+        }
+        Self {
+            events,
+            folded: HashMap::new(),
+        }
+    }
+
+    /// The document as of a moment.
+    fn fold(&mut self, view: &'static str, key: &str, as_of: &ConsistencyToken) -> Folded {
+        let name = (view, key.to_owned());
+        let Some(partitions) = self.events.get(&name) else {
+            return Folded {
+                document: None,
+                places: HashSet::new(),
+            };
+        };
+        let extent: Extent = partitions
+            .iter()
+            .map(|(partition, events)| {
+                let seen = as_of.position(*partition);
+                (*partition, events.partition_point(|event| event.position <= seen))
+            })
+            .collect();
+        if let Some(folded) = self.folded.get(&(view, name.1.clone(), extent.clone())) {
+            return folded.clone();
+        }
+        let mut folding = view::find(view).unwrap().load(None).unwrap();
+        for (partition, count) in &extent {
+            for event in &partitions[partition][..*count] {
+                folding.fold(event);
+            }
+        }
+        let folded = Folded {
+            document: folding
+                .document()
+                .unwrap()
+                .map(|json| serde_json::from_str(json.get()).unwrap()),
+            places: folding
+                .listings()
+                .into_iter()
+                .map(|entry| (entry.listing, entry.group))
+                .collect(),
+        };
+        self.folded.insert((view, name.1, extent), folded.clone());
+        folded
+    }
+
+    fn hold_against(&mut self, seen: &Seen) {
+        let Seen {
+            by,
+            view,
+            as_of,
+            what,
+        } = seen;
+        match what {
+            Shown::Document { key, data } => {
+                let expected = self.fold(view, key, as_of).document;
+                assert_eq!(*data, expected, "{by}: {view} {key} as of {as_of}");
+            }
+            Shown::Listed {
+                listing,
+                group,
+                key,
+                data,
+            } => {
+                let expected = self.listed(view, listing, group, key, as_of);
+                assert_eq!(
+                    *data, expected,
+                    "{by}: {view} {key} in {listing} {group} as of {as_of}"
+                );
+            }
+            Shown::Listing { listing, group, rows } => {
+                let keys: Vec<String> = self
+                    .events
+                    .keys()
+                    .filter(|(of, _)| of == view)
+                    .map(|(_, key)| key.clone())
+                    .collect();
+                let expected: BTreeMap<String, Value> = keys
+                    .into_iter()
+                    .filter_map(|key| {
+                        let document = self.listed(view, listing, group, &key, as_of)?;
+                        Some((key, document))
+                    })
+                    .collect();
+                assert_eq!(*rows, expected, "{by}: {view} {listing} {group} as of {as_of}");
+            }
+        }
+    }
+
+    /// The document, where it is in the listing at that moment.
+    fn listed(
+        &mut self,
+        view: &'static str,
+        listing: &'static str,
+        group: &str,
+        key: &str,
+        as_of: &ConsistencyToken,
+    ) -> Option<Value> {
+        let folded = self.fold(view, key, as_of);
+        let listed = folded.places.contains(&(listing, group.to_owned()));
+        folded.document.filter(|_| listed)
+    }
+}

@@ -1,0 +1,129 @@
+//! The history checker: clients write down what they send and what they see, while the server is killed again and again
+//! (`kill -9`, at random moments, also while it starts). Afterwards the log says what happened, and every line of the
+//! history must agree with it.
+//!
+//! A run fails on: an acknowledged event that is not in the log; an event that nobody was told of, or a second effect of
+//! one command; a stream or a partition with a gap or out of order; an order of events against the order in which they
+//! were acknowledged; a read older than its token, or one that went back; a document, listing or live view that differs
+//! from the fold of the log at the moment that it claims to show.
+//!
+//! `cargo xtask history --kills 500` runs it for longer.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
+
+mod check;
+mod killed;
+mod people;
+#[path = "../postgres/mod.rs"]
+#[expect(dead_code, reason = "shared with tests that crash the database")]
+mod postgres;
+mod record;
+
+mod watchers;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::join_all;
+
+use check::check;
+use killed::Server;
+use people::{Access, Reader, Writer};
+use record::History;
+
+use watchers::Watcher;
+
+/// How often the server is killed.
+const KILLS: &str = "FOLDLINE_TEST_KILLS";
+const DEFAULT_KILLS: u32 = 50;
+
+/// The most commands that are acknowledged between two kills.
+const MOST_BETWEEN_KILLS: u64 = 60;
+/// A server that is killed while it starts lives no longer than this.
+const MOST_OF_A_START: Duration = Duration::from_millis(600);
+
+const WRITERS: usize = 8;
+const READERS: usize = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_doubled_or_stale_however_often_a_server_with_sqlite_is_killed() {
+    run(Vec::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_doubled_or_stale_however_often_a_server_with_postgresql_is_killed() {
+    let database = postgres::Database::new().await;
+    let url = database.url.clone();
+    run(vec![
+        "--event-store".into(),
+        url.clone(),
+        "--read-model".into(),
+        url,
+    ])
+    .await;
+}
+
+async fn run(stores: Vec<String>) {
+    let kills = std::env::var(KILLS).map_or(DEFAULT_KILLS, |kills| {
+        kills
+            .parse()
+            .unwrap_or_else(|_| panic!("{KILLS} is a number, not {kills}"))
+    });
+    let server = Arc::new(Server::new(stores));
+    server.start();
+    let history = Arc::new(History::default());
+    let access = Access::open(&server).await;
+    access.list_products(&history).await;
+
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|_| tokio::spawn(Writer::new(&access, &history).write()))
+        .collect();
+    let readers: Vec<_> = (0..READERS)
+        .map(|reader| tokio::spawn(Reader::new(&access, &history, reader).read()))
+        .collect();
+    let watchers: Vec<_> = Watcher::all(&access, &history)
+        .into_iter()
+        .map(|watcher| tokio::spawn(watcher.watch()))
+        .collect();
+
+    for kill in 0..kills {
+        if rand::random_ratio(1, 5) {
+            // the moment is what is random here; nothing waits for anything to be done by then
+            tokio::time::sleep(MOST_OF_A_START.mul_f64(rand::random())).await;
+        } else {
+            let until = history.acknowledged() + rand::random_range(0..MOST_BETWEEN_KILLS);
+            history.until_acknowledged(until).await;
+        }
+        server.kill();
+        server.start();
+        if (kill + 1) % 10 == 0 {
+            println!(
+                "{} kills, {} commands acknowledged",
+                kill + 1,
+                history.acknowledged()
+            );
+        }
+    }
+    let until = history.acknowledged() + MOST_BETWEEN_KILLS;
+    history.until_acknowledged(until).await;
+
+    // who writes and who reads goes on until what was begun has an answer; who watches, until all of it was shown
+    history.no_more_commands();
+    for task in join_all(writers).await {
+        task.expect("a writer ends well");
+    }
+    access.settled().await;
+    let head = access.head().await;
+    history.ends_at(head);
+    for task in join_all(readers.into_iter().chain(watchers)).await {
+        task.expect("who reads and who watches ends well");
+    }
+    let verified = access.verify().await;
+    assert_eq!(verified.findings, Vec::<String>::new());
+    let report = check(&access, &history).await;
+    println!("{kills} kills: {report}");
+    server.stop().await;
+}

@@ -1,0 +1,263 @@
+//! Who watches live: keeps what the frames make of a subscription, and resumes it with its token after every kill.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use domain::{token::ConsistencyToken, wire::Row};
+use futures::{SinkExt as _, StreamExt as _};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
+};
+
+use crate::{
+    killed::PATIENCE,
+    people::Access,
+    record::{History, Seen, Shown},
+};
+
+/// Whole listings are written down this often: each is as long as the listing.
+const WHOLE_EVERY: u64 = 25;
+
+/// What is followed.
+#[derive(Debug, Clone, Copy)]
+enum Followed {
+    Document {
+        key: &'static str,
+    },
+    Listing {
+        listing: &'static str,
+        group: &'static str,
+    },
+}
+
+/// What is read of a frame.
+#[derive(Debug, Deserialize)]
+struct Frame {
+    op: String,
+    as_of: Option<ConsistencyToken>,
+    generation: Option<u64>,
+    key: Option<String>,
+    data: Option<Value>,
+    next: Option<String>,
+    #[serde(default)]
+    problem: Value,
+}
+
+type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
+
+pub(crate) struct Watcher {
+    access: Access,
+    history: Arc<History>,
+    name: String,
+    view: &'static str,
+    followed: Followed,
+    /// What is shown now: the rows of the listing, or the document under its key.
+    rows: BTreeMap<String, Value>,
+    as_of: Option<ConsistencyToken>,
+    generation: Option<u64>,
+    frames: u64,
+}
+
+impl Watcher {
+    pub(crate) fn all(access: &Access, history: &Arc<History>) -> Vec<Self> {
+        let listing = |listing, group| Followed::Listing { listing, group };
+        [
+            ("inventory", listing("all", "")),
+            ("inventory", listing("low_stock", "")),
+            ("orders", listing("by_status", "created")),
+            ("orders", listing("by_status", "confirmed")),
+            ("products", listing("all", "")),
+            ("inventory", Followed::Document { key: "mug-0" }),
+            ("products", Followed::Document { key: "mug-1" }),
+        ]
+        .into_iter()
+        .enumerate()
+        .map(|(number, (view, followed))| Self {
+            access: access.clone(),
+            history: Arc::clone(history),
+            name: format!("watcher {number}"),
+            view,
+            followed,
+            rows: BTreeMap::new(),
+            as_of: None,
+            generation: None,
+            frames: 0,
+        })
+        .collect()
+    }
+
+    /// Follows through every life of the server until all of the log was shown.
+    pub(crate) async fn watch(mut self) {
+        let mut gone = None;
+        loop {
+            let (life, url) = self.access.url(gone).await;
+            if let Some(mut socket) = self.connect(&url).await
+                && self.follow(&mut socket).await
+            {
+                return;
+            }
+            gone = Some(life);
+        }
+    }
+
+    async fn connect(&self, url: &str) -> Option<Socket> {
+        let url = format!("{}/api/v1/live", url.replacen("http", "ws", 1));
+        let mut request = url.into_client_request().unwrap();
+        let bearer = format!("Bearer {}", self.access.token);
+        for (name, value) in [
+            ("authorization", bearer.as_str()),
+            ("sec-websocket-protocol", "foldline.v1"),
+        ] {
+            request
+                .headers_mut()
+                .insert(name, HeaderValue::from_str(value).unwrap());
+        }
+        let mut socket = connect_async(request).await.ok()?.0;
+        let mut subscribe = json!({"op": "subscribe", "id": 1, "view": self.view});
+        match self.followed {
+            Followed::Document { key } => subscribe["key"] = json!(key),
+            Followed::Listing { listing, group } => {
+                subscribe["listing"] = json!(listing);
+                subscribe["group"] = json!(group);
+                subscribe["limit"] = json!(200);
+            }
+        }
+        if let (Some(as_of), Some(generation)) = (&self.as_of, self.generation) {
+            subscribe["resume"] = json!(as_of);
+            subscribe["generation"] = json!(generation);
+        }
+        socket.send(Message::text(subscribe.to_string())).await.ok()?;
+        Some(socket)
+    }
+
+    /// Follows one connection; whether all was shown when it ended.
+    async fn follow(&mut self, socket: &mut Socket) -> bool {
+        let history = Arc::clone(&self.history);
+        let mut ended = false;
+        loop {
+            let message = tokio::select! {
+                message = tokio::time::timeout(PATIENCE, socket.next()) => {
+                    message.unwrap_or_else(|_| panic!("{}: not even a ping", self.name))
+                }
+                () = history.ended(), if !ended => {
+                    ended = true;
+                    if self.has_seen_all() {
+                        return true;
+                    }
+                    continue;
+                }
+            };
+            let Some(Ok(message)) = message else {
+                return false;
+            };
+            let Message::Text(text) = message else {
+                continue;
+            };
+            let frame: Frame = serde_json::from_str(&text).unwrap();
+            if frame.op == "ping" {
+                if socket.send(Message::text(r#"{"op":"pong"}"#)).await.is_err() {
+                    return false;
+                }
+                continue;
+            }
+            self.take(frame);
+            if ended && self.has_seen_all() {
+                return true;
+            }
+        }
+    }
+
+    fn has_seen_all(&self) -> bool {
+        let all = self
+            .as_of
+            .as_ref()
+            .is_some_and(|as_of| self.history.is_all(as_of));
+        if all {
+            self.write_down_everything();
+        }
+        all
+    }
+
+    fn take(&mut self, frame: Frame) {
+        self.frames += 1;
+        assert_ne!(frame.op, "error", "{}: {}", self.name, frame.problem);
+        if let Some(as_of) = &frame.as_of {
+            if let Some(before) = &self.as_of {
+                assert!(
+                    as_of.covers(before),
+                    "{}: went back from {before} to {as_of}",
+                    self.name
+                );
+            }
+            self.as_of = Some(as_of.clone());
+        }
+        match frame.op.as_str() {
+            "snapshot" => {
+                assert_eq!(
+                    frame.next, None,
+                    "{}: a listing that fits into one page",
+                    self.name
+                );
+                self.generation = frame.generation;
+                self.rows = self.snapshot(frame.data);
+                self.write_down_everything();
+            }
+            "change" => {
+                let key = frame.key.expect("a change has a key");
+                match &frame.data {
+                    Some(data) => self.rows.insert(key.clone(), data.clone()),
+                    None => self.rows.remove(&key),
+                };
+                self.write_down(match self.followed {
+                    Followed::Document { .. } => Shown::Document {
+                        key,
+                        data: frame.data,
+                    },
+                    Followed::Listing { listing, group } => Shown::Listed {
+                        listing,
+                        group,
+                        key,
+                        data: frame.data,
+                    },
+                });
+            }
+            "caught_up" if self.frames % WHOLE_EVERY == 0 => self.write_down_everything(),
+            _ => {}
+        }
+    }
+
+    fn snapshot(&self, data: Option<Value>) -> BTreeMap<String, Value> {
+        match self.followed {
+            Followed::Document { key } => data.map(|data| (key.to_owned(), data)).into_iter().collect(),
+            Followed::Listing { .. } => {
+                let rows: Vec<Row> = serde_json::from_value(data.expect("a listing has rows")).unwrap();
+                rows.into_iter().map(|row| (row.key, row.data)).collect()
+            }
+        }
+    }
+
+    fn write_down_everything(&self) {
+        self.write_down(match self.followed {
+            Followed::Document { key } => Shown::Document {
+                key: key.to_owned(),
+                data: self.rows.get(key).cloned(),
+            },
+            Followed::Listing { listing, group } => Shown::Listing {
+                listing,
+                group,
+                rows: self.rows.clone(),
+            },
+        });
+    }
+
+    fn write_down(&self, what: Shown) {
+        self.history.saw(Seen {
+            by: self.name.clone(),
+            view: self.view,
+            as_of: self.as_of.clone().expect("frames carry their moment"),
+            what,
+        });
+    }
+}

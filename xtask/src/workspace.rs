@@ -53,9 +53,23 @@ impl Workspace {
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(cargo());
         command.current_dir(&self.root);
+        // What cargo tells xtask about itself is nobody else's. A build script that asks for such a variable, as that of
+        // `ring` does, would run again, and all that depends on it be compiled again, whenever cargo is called with it and
+        // without it in turns.
+        for (name, _) in env::vars_os() {
+            if name
+                .to_str()
+                .is_some_and(|name| OF_XTASK.iter().any(|prefix| name.starts_with(prefix)))
+            {
+                command.env_remove(name);
+            }
+        }
         command
     }
 }
+
+/// Variables that cargo sets for the program that it runs.
+const OF_XTASK: [&str; 2] = ["CARGO_PKG_", "CARGO_MANIFEST_"];
 
 /// The cargo that started xtask, so that `cargo +stable xtask` stays on stable.
 fn cargo() -> PathBuf {

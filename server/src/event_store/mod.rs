@@ -164,16 +164,25 @@ pub enum StoreError {
     /// It is gone, full or shutting down; worth a retry.
     #[error("the event store is unavailable: {0}")]
     Unavailable(String),
+    /// Its disk is full; worth a retry when there is room.
+    #[error("the event store has no room left: {0}")]
+    Full(String),
     /// What it holds cannot be read.
     #[error("the event store holds something unreadable: {0}")]
     Corrupt(String),
 }
+
+/// How SQLite (`SQLITE_FULL`) and PostgreSQL (`disk_full`) say it.
+const NO_ROOM: [&str; 2] = ["13", "53100"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
                 Self::Corrupt(error.to_string())
+            }
+            sqlx::Error::Database(error) if error.code().is_some_and(|code| NO_ROOM.contains(&&*code)) => {
+                Self::Full(error.to_string())
             }
             _ => Self::Unavailable(error.to_string()),
         }

@@ -216,6 +216,9 @@ impl From<VerifyError> for ApiProblem {
     }
 }
 
+/// Nobody makes room on a disk in a second.
+const FULL_RETRY_SECONDS: u64 = 10;
+
 impl From<StoreError> for ApiProblem {
     fn from(error: StoreError) -> Self {
         match error {
@@ -224,6 +227,16 @@ impl From<StoreError> for ApiProblem {
                 Self {
                     retry_after_seconds: Some(1),
                     ..Self::new(Kind::Unavailable, "the event store is busy")
+                }
+            }
+            StoreError::Full(reason) => {
+                tracing::error!(error = %reason, "the event store's disk is full");
+                Self {
+                    retry_after_seconds: Some(FULL_RETRY_SECONDS),
+                    ..Self::new(
+                        Kind::Unavailable,
+                        "the event store's disk is full, so nothing was stored; send it again when there is room",
+                    )
                 }
             }
             StoreError::Corrupt(_) => Self::internal(error),

@@ -29,7 +29,15 @@ pub(crate) fn run(workspace: &Workspace, kills: u32, database: Option<Database>)
         workspace
             .cargo()
             .env("FOLDLINE_TEST_KILLS", kills.to_string())
-            .args(["test", "--package", "server", "--test", "history", "--"])
+            .args([
+                "test",
+                "--package",
+                "server",
+                "--test",
+                "program",
+                "history::",
+                "--",
+            ])
             .args(["--nocapture", "--test-threads", "1"])
             .args(filter),
     )?;

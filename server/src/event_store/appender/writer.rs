@@ -36,7 +36,7 @@ impl From<StoreError> for Failure {
         let cause = match error {
             // what cannot be read may be what one append asked for
             StoreError::Corrupt(_) => Cause::OneAppend,
-            StoreError::Unavailable(_) => Cause::Database,
+            StoreError::Unavailable(_) | StoreError::Full(_) => Cause::Database,
         };
         Self { error, cause }
     }

@@ -12,7 +12,7 @@ use domain::{
 };
 use serde_json::Value;
 
-use crate::{
+use super::{
     people::Access,
     record::{Acknowledged, History, Seen, Shown},
 };

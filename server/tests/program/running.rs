@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -23,6 +24,7 @@ struct Life {
 pub(crate) struct Server {
     folder: TempDir,
     stores: Vec<String>,
+    disk: Option<&'static str>,
     process: Mutex<Option<Child>>,
     life: watch::Sender<Life>,
 }
@@ -30,24 +32,46 @@ pub(crate) struct Server {
 impl Server {
     /// `stores`: further arguments of `foldline serve`.
     pub(crate) fn new(stores: Vec<String>) -> Self {
+        Self::with(stores, None)
+    }
+
+    fn with(stores: Vec<String>, disk: Option<&'static str>) -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
             stores,
+            disk,
             process: Mutex::new(None),
             life: watch::Sender::default(),
         }
     }
 
+    /// One whose data folder is a disk of this size, as `mount` says it, that only the process sees and that goes with it.
+    pub(crate) fn on_a_disk_of(size: &'static str) -> Self {
+        Self::with(Vec::new(), Some(size))
+    }
+
+    /// The data folder of a server that was stopped.
+    pub(crate) fn into_folder(mut self) -> TempDir {
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    /// The data folder, as the running process sees it.
+    pub(crate) fn data(&self) -> PathBuf {
+        let process = self.process();
+        let id = process.as_ref().expect("it was started").id();
+        let inside = self.folder.path().strip_prefix("/").expect("it is absolute");
+        Path::new("/proc").join(id.to_string()).join("root").join(inside)
+    }
+
     /// Starts it, and does not wait until it is ready.
     pub(crate) fn start(&self) {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_foldline"))
+        let mut process = self
+            .program()
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(["--requests-per-minute", "0", "--log-filter", "warn"])
             .arg("--data-dir")
             .arg(self.folder.path())
             .args(&self.stores)
-            // the program refuses variables of ours that it does not know
-            .env_clear()
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -108,9 +132,33 @@ impl Server {
         (life.number, life.url.clone().expect("it was waited for"))
     }
 
+    /// The program, or what mounts its disk and then becomes the program.
+    fn program(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_foldline");
+        let Some(size) = self.disk else {
+            return clean(program);
+        };
+        let mut command = clean("unshare");
+        command
+            .args(["--mount", "--user", "--map-root-user", "sh", "-c"])
+            .arg(r#"mount -t tmpfs -o size="$1" none "$2" && shift 2 && exec "$@""#)
+            .args(["sh", size])
+            .arg(self.folder.path())
+            .arg(program);
+        command
+    }
+
     fn process(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A command without the variables around us: the program refuses those of ours that are not settings.
+pub(crate) fn clean(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    command.envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+    command
 }
 
 impl Drop for Server {

@@ -13,10 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::{
-    killed::{PATIENCE, Server},
-    record::{History, Seen, Shown, unique},
-};
+use super::record::{History, Seen, Shown, unique};
+use crate::running::{PATIENCE, Server};
 
 /// Products that everybody fights for.
 const PRODUCTS: usize = 8;

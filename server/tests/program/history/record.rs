@@ -15,7 +15,7 @@ use server::clock::{Clock as _, SystemClock};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::killed::PATIENCE;
+use crate::running::PATIENCE;
 
 /// A command that was accepted.
 #[derive(Debug)]

@@ -11,11 +11,11 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest as _, http::HeaderValue},
 };
 
-use crate::{
-    killed::PATIENCE,
+use super::{
     people::Access,
     record::{History, Seen, Shown},
 };
+use crate::running::PATIENCE;
 
 /// Whole listings are written down this often: each is as long as the listing.
 const WHOLE_EVERY: u64 = 25;

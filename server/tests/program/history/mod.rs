@@ -9,20 +9,9 @@
 //!
 //! `cargo xtask history --kills 500` runs it for longer.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test that cannot go on fails"
-)]
-
 mod check;
-mod killed;
 mod people;
-#[path = "../postgres/mod.rs"]
-#[expect(dead_code, reason = "shared with tests that crash the database")]
-mod postgres;
 mod record;
-
 mod watchers;
 
 use std::{sync::Arc, time::Duration};
@@ -30,11 +19,11 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 
 use check::check;
-use killed::Server;
 use people::{Access, Reader, Writer};
 use record::History;
-
 use watchers::Watcher;
+
+use crate::{postgres::Database, running::Server};
 
 /// How often the server is killed.
 const KILLS: &str = "FOLDLINE_TEST_KILLS";
@@ -55,7 +44,7 @@ async fn nothing_is_lost_doubled_or_stale_however_often_a_server_with_sqlite_is_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_stale_however_often_a_server_with_postgresql_is_killed() {
-    let database = postgres::Database::new().await;
+    let database = Database::new().await;
     let url = database.url.clone();
     run(vec![
         "--event-store".into(),

@@ -1,0 +1,127 @@
+//! The disk fills up under a running server, and there is room again later. An append fails then, nothing of it is
+//! stored, what was acknowledged can be read, and afterwards everything goes on by itself.
+
+use domain::wire::{Page, Problem, VerifyReport, WorkspaceAccess};
+use reqwest::{Method, Response, StatusCode, header::RETRY_AFTER};
+use serde_json::{Value, json};
+
+use crate::running::{PATIENCE, Server};
+
+/// Room for the empty stores, and for a while of orders.
+const DISK: &str = "8m";
+
+/// More commands than fit into what the stores have left for themselves when the disk is full.
+const MOST_COMMANDS: u32 = 20_000;
+
+struct Shop {
+    client: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Shop {
+    async fn request(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Response {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if !self.token.is_empty() {
+            request = request.bearer_auth(&self.token);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        request.timeout(PATIENCE).send().await.unwrap()
+    }
+
+    async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
+        let response = self.request(Method::GET, path, None, None).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.json().await.unwrap()
+    }
+
+    /// Lists a product that takes some room.
+    async fn list(&self, number: u32) -> Response {
+        let sku = format!("mug-{number}");
+        let list = json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
+            "sku": sku, "name": "Mug", "description": "For tea. ".repeat(100),
+            "price": {"amount": 1200, "currency": "EUR"}, "tags": ["kitchen"],
+        }});
+        self.request(Method::POST, "/api/v1/commands", Some(&sku), Some(&list))
+            .await
+    }
+
+    /// How many events there are.
+    async fn events(&self) -> u32 {
+        let mut count = 0;
+        let mut after = String::new();
+        loop {
+            let page: Page<Value> = self.get(&format!("/api/v1/events?limit=200{after}")).await;
+            count += u32::try_from(page.data.len()).unwrap();
+            match page.next {
+                Some(next) => after = format!("&after={next}"),
+                None => return count,
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_refuses_appends_and_stores_no_half_and_all_goes_on_when_there_is_room() {
+    let server = Server::on_a_disk_of(DISK);
+    server.start();
+    let mut shop = Shop {
+        client: reqwest::Client::new(),
+        url: server.url(0).await.1,
+        token: String::new(),
+    };
+    let opened = shop
+        .request(
+            Method::POST,
+            "/api/v1/workspaces",
+            None,
+            Some(&json!({"template": "empty"})),
+        )
+        .await;
+    shop.token = opened.json::<WorkspaceAccess>().await.unwrap().token;
+    assert_eq!(shop.list(0).await.status(), StatusCode::OK);
+
+    let ballast = server.data().join("ballast");
+    let full = std::fs::write(&ballast, vec![0; 64 << 20]).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+
+    let mut accepted = 1;
+    let refused = loop {
+        let answer = shop.list(accepted).await;
+        if answer.status() != StatusCode::OK {
+            break answer;
+        }
+        accepted += 1;
+        assert!(
+            accepted < MOST_COMMANDS,
+            "the disk is full, and nothing was refused"
+        );
+    };
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key(RETRY_AFTER));
+    let problem: Problem = refused.json().await.unwrap();
+    assert_eq!(problem.kind, "/problems/unavailable");
+    assert!(problem.detail.contains("full"), "{}", problem.detail);
+    assert_eq!(
+        shop.events().await,
+        accepted,
+        "what was acknowledged, and nothing else"
+    );
+
+    std::fs::remove_file(&ballast).unwrap();
+    for number in [accepted, accepted, accepted + 1] {
+        assert_eq!(shop.list(number).await.status(), StatusCode::OK);
+    }
+    assert_eq!(shop.events().await, accepted + 2);
+    // the views have everything, and nothing was parked
+    let _: Value = shop.get("/api/v1/settled?timeout_ms=60000").await;
+    let verified: VerifyReport = shop.get("/api/v1/verify").await;
+    assert_eq!(verified.findings, Vec::<String>::new());
+    assert_eq!(verified.documents, u64::from(accepted) + 2);
+    server.stop().await;
+}

@@ -96,6 +96,42 @@ async fn the_interface_describes_itself() {
     }
 }
 
+#[tokio::test]
+async fn the_description_is_a_page_too_and_loads_nothing_from_elsewhere() {
+    let app = TestApp::start().await;
+    let moved = app.get("/api/docs").send().await.unwrap();
+    assert_eq!(moved.status(), StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(moved.headers()["location"], "/api/docs/");
+    let page = app.get("/api/docs/").send().await.unwrap();
+    let policy = page.headers()["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("script-src 'self';"), "{policy}");
+    let page = page.text().await.unwrap();
+    let mut files: Vec<&str> = ["src=\"", "href=\""]
+        .into_iter()
+        .flat_map(|attribute| page.split(attribute).skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    files.sort_unstable();
+    assert!(files.contains(&"./swagger-ui-bundle.js"), "{files:?}");
+    for file in files {
+        let name = file.trim_start_matches("./");
+        assert!(!name.contains("//"), "{file} is elsewhere");
+        let response = app.get(&format!("/api/docs/{name}")).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{file}");
+    }
+    let configuration = app
+        .get("/api/docs/swagger-initializer.js")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(configuration.contains("/api/v1/openapi.json"), "{configuration}");
+    let unknown = app.get("/api/docs/no-such.js").send().await.unwrap();
+    assert_eq!(problem(unknown).await.status, 404);
+}
+
 /// Every `$ref` of a description leads somewhere.
 fn refers_to_what_is_there(part: &Value, whole: &Value) {
     match part {

@@ -4,6 +4,7 @@
 
 mod commands;
 mod dead_letters;
+mod docs;
 mod live;
 mod log;
 mod problems;
@@ -36,6 +37,9 @@ use super::{
 
 pub(super) use log::{stream_page, streams_page};
 pub(super) use session::session_info;
+
+/// Where the description is.
+const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";
 
 /// The longest that a query may ask to wait for a view, in milliseconds.
 const MAX_WAIT_MS: u64 = 60_000;
@@ -105,18 +109,23 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .split_for_parts();
     problems::describe(&mut description);
     api.route(
-        "/api/v1/openapi.json",
+        DESCRIPTION_PATH,
         get(move || std::future::ready(Json(description.clone()))),
     )
+    .merge(docs::router())
     .route("/api", any(unknown))
     .route("/api/", any(unknown))
     .route("/api/{*path}", any(unknown))
 }
 
-/// A path under `/api` is never a page.
+/// A path under `/api` that is not there is a problem, and never a page for people.
 async fn unknown() -> ApiProblem {
+    nothing_here()
+}
+
+fn nothing_here() -> ApiProblem {
     ApiProblem::new(
         Kind::NotFound,
-        "there is nothing at this path; the interface is described at /api/v1/openapi.json",
+        "there is nothing at this path; the interface is described at /api/docs",
     )
 }

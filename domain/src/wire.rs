@@ -52,6 +52,9 @@ pub enum NamedExpectation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(example = json!({
+    "type": "ReceiveStock", "stream": "inventory-mug-01", "data": {"quantity": 12},
+})))]
 pub struct CommandRequest {
     /// The command's name, as in `PlaceOrder`.
     #[serde(rename = "type")]
@@ -139,6 +142,7 @@ pub struct Problem {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(example = json!({"template": "shop", "name": "A class"})))]
 pub struct OpenWorkspace {
     /// What it starts with.
     pub template: Template,

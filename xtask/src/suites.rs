@@ -6,6 +6,7 @@
 mod browser;
 mod count;
 mod history;
+mod schemathesis;
 mod unit;
 mod wasm;
 

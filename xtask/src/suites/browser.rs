@@ -6,7 +6,7 @@ use std::{ffi::OsString, fs, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::Counts;
+use super::{Counts, schemathesis};
 use crate::{
     assets::Effort,
     client::Client,
@@ -25,6 +25,7 @@ const BROWSERS: [&str; 4] = [
 
 pub(super) fn run(workspace: &Workspace, filters: &[OsString]) -> Result<Counts> {
     prepare(workspace)?;
+    let schemathesis = schemathesis::install(workspace)?;
     let client = build_client(workspace)?;
     client.print_sizes();
     // The budget counts as a test of its own, so that a client that is too heavy is still tested.
@@ -40,6 +41,7 @@ pub(super) fn run(workspace: &Workspace, filters: &[OsString]) -> Result<Counts>
         Command::new("node")
             .current_dir(workspace.root.join("end2end"))
             .env("FOLDLINE_BINARY", binary)
+            .env("SCHEMATHESIS", schemathesis)
             .arg("run.mjs")
             .args(filters),
     )?;

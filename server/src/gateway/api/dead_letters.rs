@@ -31,7 +31,7 @@ const DEFAULT_LIMIT: u32 = 50;
     params(
         ("view" = Option<String>, Query, description = "Only of this view or policy"),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
     ),
     responses(
         (status = 200, description = "Dead letters by view and position", body = Page<DeadLetterInfo>),

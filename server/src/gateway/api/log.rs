@@ -31,7 +31,7 @@ const MAX_TEXT: usize = 200;
     params(
         ("prefix" = Option<String>, Query, description = "Only streams whose names begin with this, as in `order-`"),
         ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
     ),
     responses(
         (status = 200, description = "Streams by name", body = Page<StreamInfo>),
@@ -75,7 +75,7 @@ pub(in crate::gateway) async fn streams_page(
         ("stream" = String, Path, description = "As in `order-0198c1…`"),
         ("from" = Option<u64>, Query, description = "The version to begin with"),
         ("order" = Option<String>, Query, description = "`asc` or `desc`"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
     ),
     responses(
         (status = 200, description = "Events; send `next` as `from`", body = Page<RecordedEvent<Value>>),
@@ -155,7 +155,7 @@ pub(in crate::gateway) async fn stream_page(
         ("correlation" = Option<uuid::Uuid>, Query, description = "Only what one intention caused"),
         ("category" = Option<String>, Query, description = "Only events of streams of this category, as in `order`"),
         ("after" = Option<String>, Query, description = "A consistency token: only events behind it"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
     ),
     responses(
         (status = 200, description = "Events; send `next` as `after`", body = Page<RecordedEvent<Value>>),

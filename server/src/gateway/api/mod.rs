@@ -13,6 +13,7 @@ mod session;
 mod settled;
 mod verify;
 mod views;
+mod vocabulary;
 mod workspaces;
 
 use std::time::Duration;
@@ -52,6 +53,7 @@ const MAX_WAIT_MS: u64 = 60_000;
             application/problem+json (RFC 9457). Programs send `Authorization: Bearer`; a browser has a session cookie."
     ),
     modifiers(&Credentials),
+    components(schemas(vocabulary::ViewName)),
     security(("bearer" = []), ("session" = [])),
     tags(
         (name = "workspaces", description = "A workspace is a tenant: one class, one test or one business."),

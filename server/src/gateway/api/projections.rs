@@ -7,6 +7,7 @@ use axum::{
 };
 use domain::wire::{Problem, ProjectionStatus, RebuildProgress};
 
+use super::vocabulary::ViewName;
 use crate::{
     gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem},
     projection::rebuild::RebuildError,
@@ -39,7 +40,7 @@ pub(super) async fn list(
 /// Folds a new generation from the whole log, while the live one goes on; when it has caught up, it becomes the live one.
 /// Where it is being rebuilt already, that goes on.
 #[utoipa::path(post, path = "/lab/projections/{name}/rebuild", tag = "operations",
-    params(("name" = String, Path, description = "The view, as in `orders`")),
+    params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
         (status = 202, description = "It is being rebuilt", body = RebuildProgress),
         (status = 401, description = "Nobody is signed in", body = Problem),
@@ -61,7 +62,7 @@ pub(super) async fn rebuild(
 ///
 /// The live generation was never touched; what was folded of the new one is removed.
 #[utoipa::path(delete, path = "/lab/projections/{name}/rebuild", tag = "operations",
-    params(("name" = String, Path, description = "The view, as in `orders`")),
+    params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
         (status = 204, description = "It is cancelled"),
         (status = 401, description = "Nobody is signed in", body = Problem),

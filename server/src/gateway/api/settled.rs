@@ -19,7 +19,7 @@ use crate::{
     params(
         ("correlation" = Option<uuid::Uuid>, Query, description = "Only what this intention caused"),
         ("after" = Option<String>, Query, description = "A consistency token: only what is stored up to it"),
-        ("timeout_ms" = Option<u64>, Query, description = "How long to wait, up to 60000; 5000 where absent"),
+        ("timeout_ms" = Option<u64>, Query, maximum = 60_000, description = "How long to wait, up to 60000; 5000 where absent"),
     ),
     responses(
         (status = 200, description = "All is done", body = SettledAnswer),

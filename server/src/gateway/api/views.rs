@@ -12,7 +12,7 @@ use domain::{
 };
 use serde_json::{Value, value::RawValue};
 
-use super::MAX_WAIT_MS;
+use super::{MAX_WAIT_MS, vocabulary::ViewName};
 use crate::{
     gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem},
     query::{DEFAULT_LIMIT, DEFAULT_TIMEOUT, ListingRequest, MAX_LIMIT, QueryError, Wait},
@@ -21,10 +21,10 @@ use crate::{
 /// Read a document
 #[utoipa::path(get, path = "/views/{view}/{key}", tag = "views",
     params(
-        ("view" = String, Path, description = "As in `orders`"),
+        ("view" = ViewName, Path, description = "As in `orders`"),
         ("key" = String, Path, description = "The document's key: of an order, the id part of its stream"),
         ("after" = Option<String>, Query, description = "A consistency token: wait until the view has folded as far"),
-        ("timeout_ms" = Option<u64>, Query, description = "How long to wait, up to 60000; 5000 where absent"),
+        ("timeout_ms" = Option<u64>, Query, maximum = 60_000, description = "How long to wait, up to 60000; 5000 where absent"),
     ),
     responses(
         (status = 200, description = "The document", body = DocumentAnswer<Value>),
@@ -51,14 +51,14 @@ pub(super) async fn document(
 /// Read a page of a listing
 #[utoipa::path(get, path = "/views/{view}", tag = "views",
     params(
-        ("view" = String, Path, description = "As in `orders`"),
+        ("view" = ViewName, Path, description = "As in `orders`"),
         ("listing" = Option<String>, Query, description = "As in `by_customer`; `all` where absent"),
         ("group" = Option<String>, Query, description = "The group within the listing"),
         ("order" = Option<String>, Query, description = "`asc` or `desc`"),
-        ("limit" = Option<u32>, Query, description = "1 to 200; 50 where absent"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
         ("cursor" = Option<String>, Query, description = "The `next` or `previous` of another page"),
         ("after" = Option<String>, Query, description = "A consistency token: wait until the view has folded as far"),
-        ("timeout_ms" = Option<u64>, Query, description = "How long to wait, up to 60000; 5000 where absent"),
+        ("timeout_ms" = Option<u64>, Query, maximum = 60_000, description = "How long to wait, up to 60000; 5000 where absent"),
     ),
     responses(
         (status = 200, description = "The page", body = ListingAnswer<Value>),

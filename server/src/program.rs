@@ -4,7 +4,12 @@ use std::{ffi::OsString, io::Write as _, process::ExitCode, sync::Arc};
 
 use domain::access::Actor;
 use tokio::signal;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use crate::{
     Foldline,
@@ -15,6 +20,7 @@ use crate::{
         rebuild,
         tail::{self, Remote},
         terminal,
+        traces::Exporter,
     },
     read_model,
     settings::{
@@ -61,13 +67,17 @@ fn failed(code: u8, error: &(dyn std::error::Error + 'static)) -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
-    begin_log(&settings)?;
+    let exporter = Exporter::new(&settings.traces)?;
+    begin_log(&settings, exporter.as_ref())?;
     let stop = stop_signal()?;
     let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await?;
     writeln!(std::io::stdout(), "Foldline is ready at {}", foldline.url())?;
     stop.await;
     tracing::info!("stopping: no new connections, requests under way are finished");
     foldline.stop().await;
+    if let Some(exporter) = exporter {
+        tokio::task::spawn_blocking(|| exporter.close()).await?;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -139,17 +149,27 @@ fn token(settings: &TokenSettings) -> Result<(), Failure> {
 }
 
 /// The log goes to standard error; standard output is for answers.
-fn begin_log(settings: &Settings) -> Result<(), Failure> {
+/// The log goes to standard error, and the spans to the exporter, where there is one. Each takes what it is set to take.
+fn begin_log(settings: &Settings, exporter: Option<&Exporter>) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log_filter).map_err(|error| {
         format!("--log-filter cannot be read: {error}; allowed are levels and directives")
     })?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    match settings.log_format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
-    }
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = match settings.log_format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.json().flatten_event(true).boxed(),
+    };
+    // only our own spans: what libraries say of themselves is not a box of the diagram
+    let traces = exporter.map(|exporter| {
+        tracing_opentelemetry::layer()
+            .with_tracer(exporter.tracer())
+            .with_filter(Targets::new().with_target("server", LevelFilter::DEBUG))
+    });
+    tracing_subscriber::registry()
+        .with(log.with_filter(filter))
+        .with(traces)
+        .try_init()?;
+    Ok(())
 }
 
 /// Ends at the first signal that asks us to stop. Listening begins at once, so that none is missed while we start.

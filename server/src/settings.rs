@@ -159,6 +159,9 @@ pub struct Settings {
         value_name = "DIRECTIVES"
     )]
     pub log_filter: String,
+    /// Where traces go.
+    #[command(flatten)]
+    pub traces: TraceSettings,
     /// What one client may ask for.
     #[command(flatten)]
     pub limits: Limits,
@@ -204,6 +207,18 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Where traces go, and how many.
+#[derive(Debug, Clone, Args)]
+pub struct TraceSettings {
+    /// Export traces by OTLP over HTTP to this collector, as in http://localhost:4318
+    #[arg(long, env = "FOLDLINE_OTLP_ENDPOINT", value_name = "URL")]
+    pub otlp_endpoint: Option<url::Url>,
+    /// How many of a hundred traces are exported, unless the caller has decided
+    #[arg(long, env = "FOLDLINE_OTLP_SAMPLE_PERCENT", default_value = "100", value_name = "PERCENT",
+        value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub otlp_sample_percent: u8,
 }
 
 /// What one client may ask for, and for how long.

@@ -68,6 +68,11 @@ impl PublishedEvent {
             decoded: event.decode(),
         }
     }
+
+    /// The trace that it belongs to.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.decoded.as_ref().ok()?.metadata.traceparent.as_deref()
+    }
 }
 
 /// Events of one partition, in order.

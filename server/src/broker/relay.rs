@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Broker, PartitionId, decode};
 use crate::{
     event_store::{CommitObserver, EventStore, StoreError},
+    monitor::traces,
     projection::progress::Progress,
 };
 
@@ -203,11 +204,16 @@ impl Running {
             .await
     }
 
-    #[tracing::instrument(name = "Published domain events", level = "debug", skip_all, fields(%partition))]
     async fn publish(&mut self, partition: PartitionId, events: &[StoredEvent]) {
         let Some(last) = events.last() else { return };
-        self.broker.publish(partition, decode(events)).await;
+        let events = decode(events);
+        let _published = traces::spans_of(
+            &events,
+            |event| tracing::debug_span!(parent: None, "Message Broker", event.r#type = %event.event_type, event.position = event.position),
+        );
+        let count = events.len();
+        self.broker.publish(partition, events).await;
         self.published.insert(partition, last.position);
-        metrics::counter!("foldline_broker_published_total").increment(events.len() as u64);
+        metrics::counter!("foldline_broker_published_total").increment(count as u64);
     }
 }

@@ -31,6 +31,7 @@ use tracing::Instrument as _;
 use crate::{
     clock::SharedClock,
     event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend},
+    monitor::traces,
 };
 
 use aggregates::{Aggregates, Freshness, Loaded};
@@ -101,7 +102,7 @@ impl CommandService {
     /// Carries out an intent: what [`handle`](Self::handle) makes of a request, and process managers make themselves.
     pub async fn carry_out(&self, intent: Intent) -> Result<CommandAnswer, CommandFailure> {
         let name = intent.command_type;
-        let span = tracing::info_span!("command_service", command = name, stream = %intent.stream);
+        let span = tracing::info_span!("Command Service", command = name, stream = %intent.stream);
         let result = self.answer(intent).instrument(span).await;
         let outcome = result
             .as_ref()
@@ -175,7 +176,7 @@ impl CommandService {
                 continue;
             }
             let context = self.context::<D>(intent, &command, freshness).await?;
-            let decided = tracing::info_span!("aggregate", version = loaded.version)
+            let decided = tracing::info_span!("Aggregate / Domain Logic", version = loaded.version)
                 .in_scope(|| D::decide(&loaded.state, command.clone(), &context));
             let events = match decided {
                 Ok(events) => events,
@@ -246,13 +247,13 @@ impl CommandService {
                 causation_id: intent.causation_id,
                 command_id: intent.command_id,
                 actor: intent.actor.reference(),
-                traceparent: intent.traceparent.clone(),
+                traceparent: traces::current_traceparent().or_else(|| intent.traceparent.clone()),
             },
         };
         match self
             .store
             .append(append)
-            .instrument(tracing::info_span!("event_store"))
+            .instrument(tracing::info_span!("Event Store"))
             .await
         {
             Ok(appended) => {

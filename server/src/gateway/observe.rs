@@ -15,6 +15,8 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::monitor::traces;
+
 use super::{
     SharedGateway,
     problem::{ApiProblem, Kind},
@@ -72,7 +74,14 @@ pub(super) async fn request(State(gateway): State<SharedGateway>, request: Reque
         .unwrap_or_default()
         .to_owned();
     let span =
-        tracing::info_span!("request", request.id = %id_text, http.method = method, http.route = %route);
+        tracing::info_span!("API Gateway", request.id = %id_text, http.method = method, http.route = %route);
+    traces::continue_from(
+        &span,
+        request
+            .headers()
+            .get(traces::TRACEPARENT)
+            .and_then(|value| value.to_str().ok()),
+    );
     let mut response = next.run(request).instrument(span.clone()).await;
     let status = response.status();
     let elapsed = started.elapsed();

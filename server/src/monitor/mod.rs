@@ -9,4 +9,5 @@ pub mod tail;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
+pub mod traces;
 pub mod verify;

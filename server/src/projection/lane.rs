@@ -9,11 +9,13 @@
 use std::sync::Arc;
 
 use domain::view::AnyView;
+use tracing::{Instrument as _, Span};
 
 use super::{Changes, Commit, Context, fold::Condemned, step::Step};
 use crate::{
     broker::{Events, PartitionId, PublishedEvent, decode},
     event_store::StoreError,
+    monitor::traces,
     read_model::{LaneId, ReadModelError, Scope, Updated},
 };
 
@@ -77,11 +79,27 @@ impl Lane {
 
     /// Applies a delivery: when it returns, every event of it has had its effect, once; or it is parked, if it is
     /// `condemned` or its stream is held back.
-    #[tracing::instrument(
-        name = "Projection Worker", level = "debug", skip_all,
-        fields(projection.view = self.view.name(), partition = %self.partition, events = delivered.len())
-    )]
     pub async fn apply(
+        &self,
+        delivered: &[Arc<PublishedEvent>],
+        condemned: &[Condemned],
+    ) -> Result<(), LaneError> {
+        // One for each event: below the command that caused it, in whose trace somebody looks for it.
+        let applied = traces::spans_of(delivered, |event| {
+            tracing::debug_span!(
+                parent: None,
+                "Projection Worker",
+                projection.view = self.view.name(),
+                partition = %self.partition,
+                event.r#type = %event.event_type,
+                event.position = event.position
+            )
+        });
+        let first = applied.first().cloned().unwrap_or_else(Span::none);
+        self.apply_next(delivered, condemned).instrument(first).await
+    }
+
+    async fn apply_next(
         &self,
         delivered: &[Arc<PublishedEvent>],
         condemned: &[Condemned],
@@ -173,10 +191,17 @@ impl Lane {
             condemned,
             closely,
         };
-        let (updated, folded) = step.apply(from, events).await?;
+        let (updated, folded) = step
+            .apply(from, events)
+            .instrument(tracing::debug_span!("Read Model Database"))
+            .await?;
         let (to, changes) = match updated {
             Updated::Committed => {
-                context.cache.invalidate(&folded.topics).await;
+                context
+                    .cache
+                    .invalidate(&folded.topics)
+                    .instrument(tracing::debug_span!("Cache"))
+                    .await;
                 self.measure(events);
                 let to = from + events.len() as u64;
                 (

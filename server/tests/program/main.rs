@@ -13,3 +13,4 @@ mod history;
 mod postgres;
 mod refused;
 mod running;
+mod traces;

@@ -1,0 +1,161 @@
+//! A command's trace, as a collector gets it over OTLP: from the request through every box to the read model.
+
+use std::{collections::HashMap, time::Duration};
+
+use axum::{Router, body::Bytes, extract::State, routing::post};
+use domain::wire::{CommandAnswer, WorkspaceAccess};
+use opentelemetry_proto::tonic::{
+    collector::trace::v1::ExportTraceServiceRequest, common::v1::any_value::Value as AnyValue,
+    trace::v1::Span,
+};
+use prost::Message as _;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::running::{PATIENCE, Server};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+
+/// A collector: where it listens, and the spans that come in.
+async fn collector() -> (String, mpsc::UnboundedReceiver<Span>) {
+    let (sender, spans) = mpsc::unbounded_channel();
+    let take = async |State(sender): State<mpsc::UnboundedSender<Span>>, body: Bytes| {
+        let request = ExportTraceServiceRequest::decode(body).unwrap();
+        for resource in request.resource_spans {
+            let attributes = resource.resource.unwrap().attributes;
+            let service = attributes
+                .iter()
+                .find(|attribute| attribute.key == "service.name");
+            let name = service.and_then(|service| service.value.clone()?.value);
+            assert_eq!(name, Some(AnyValue::StringValue("foldline".to_owned())));
+            for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                // nobody listens any more when the test is over
+                let _ = sender.send(span);
+            }
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = Router::new().route("/v1/traces", post(take)).with_state(sender);
+    tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    (url, spans)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_read_model() {
+    let (collector, mut spans) = collector().await;
+    let server = Server::new(vec!["--otlp-endpoint".to_owned(), collector]);
+    server.start();
+    let url = server.url(0).await.1;
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(20))
+        .build()
+        .unwrap();
+    let opened: WorkspaceAccess = client
+        .post(format!("{url}/api/v1/workspaces"))
+        .json(&json!({"template": "empty"}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let answer: CommandAnswer = client
+        .post(format!("{url}/api/v1/commands"))
+        .bearer_auth(&opened.token)
+        .header("traceparent", format!("00-{TRACE}-{CALLER}-01"))
+        .json(&json!({"type": "ReceiveStock", "stream": "inventory-mug", "data": {"quantity": 3}}))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let stock: Value = client
+        .get(format!(
+            "{url}/api/v1/views/inventory/mug?after={}&timeout_ms=10000",
+            answer.token
+        ))
+        .bearer_auth(&opened.token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(stock["data"]["on_hand"], 3, "{stock}");
+    // what is left is exported before the server ends
+    server.stop().await;
+
+    let mut of_trace: HashMap<Vec<u8>, Span> = HashMap::new();
+    while let Ok(span) = spans.try_recv() {
+        if span.trace_id == hex::decode(TRACE).unwrap() {
+            of_trace.insert(span.span_id.clone(), span);
+        }
+    }
+    // from a span up to the caller's
+    let way = |span: &Span| {
+        let mut way = vec![span.name.clone()];
+        let mut above = span.parent_span_id.clone();
+        while let Some(span) = of_trace.get(&above) {
+            way.push(span.name.clone());
+            above.clone_from(&span.parent_span_id);
+        }
+        assert_eq!(
+            above,
+            hex::decode(CALLER).unwrap(),
+            "{way:?} begins at the caller's span"
+        );
+        way.reverse();
+        way.join(" > ")
+    };
+    let ways: Vec<String> = of_trace.values().map(way).collect();
+    for expected in [
+        "API Gateway",
+        "API Gateway > Command Service",
+        "API Gateway > Command Service > Aggregate / Domain Logic",
+        "API Gateway > Command Service > Event Store",
+        "API Gateway > Command Service > Message Broker",
+        "API Gateway > Command Service > Projection Worker",
+        "API Gateway > Command Service > Projection Worker > Read Model Database",
+        "API Gateway > Command Service > Projection Worker > Cache",
+    ] {
+        assert!(
+            ways.iter().any(|way| way == expected),
+            "{expected} is not in {ways:#?}"
+        );
+    }
+    let views: Vec<_> = of_trace
+        .values()
+        .filter(|span| span.name == "Projection Worker")
+        .filter_map(|span| {
+            let view = span
+                .attributes
+                .iter()
+                .find(|attribute| attribute.key == "projection.view")?;
+            view.value.clone()?.value
+        })
+        .collect();
+    let every_view = domain::view::all().len();
+    assert_eq!(
+        views.len(),
+        every_view,
+        "every view has handled the event: {views:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_is_not_there_is_in_nobodys_way() {
+    let server = Server::new(vec![
+        "--otlp-endpoint".to_owned(),
+        "http://127.0.0.1:9".to_owned(),
+    ]);
+    server.start();
+    let url = server.url(0).await.1;
+    let alive = reqwest::get(format!("{url}/healthz")).await.unwrap();
+    assert!(alive.status().is_success());
+    tokio::time::timeout(PATIENCE, server.stop())
+        .await
+        .expect("it ends");
+}

@@ -41,14 +41,14 @@ use command::{CommandService, Workspaces};
 use consumer::Consumers;
 use domain::policy;
 use event_store::{EventStore, StoreError};
-use lab::Lab;
-use lifecycle::{Presence, Purger, Sweeper};
 use gateway::{
     Boxes, Gateway, Listener, SharedGateway,
     keys::{KeyError, KeyRing},
     tls::{self, TlsError},
     tokens::Tokens,
 };
+use lab::Lab;
+use lifecycle::{Presence, Purger, Sweeper};
 pub use program::program;
 use read_model::ReadModelError;
 use read_side::{ReadSide, ReadSideBuilder};

@@ -102,7 +102,12 @@ impl ReadSideBuilder {
         let settling = Settling::new(store.clone(), read_model.clone(), progress.clone());
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
-        let query = Arc::new(QueryApi::new(read_model.clone(), cache, progress.clone(), hub.clone()));
+        let query = Arc::new(QueryApi::new(
+            read_model.clone(),
+            cache,
+            progress.clone(),
+            hub.clone(),
+        ));
         Ok(ReadSide {
             hub,
             relay_inbox,

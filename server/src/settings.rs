@@ -255,10 +255,20 @@ impl Limits {
 #[derive(Debug, Clone, Args)]
 pub struct Sandboxes {
     /// Events that people may bring about in a sandbox; 0 is no limit
-    #[arg(long, env = "FOLDLINE_SANDBOX_EVENTS", default_value = "100000", value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "FOLDLINE_SANDBOX_EVENTS",
+        default_value = "100000",
+        value_name = "COUNT"
+    )]
     pub sandbox_events: u64,
     /// People that may come into a sandbox, whoever opened it included; 0 is no limit
-    #[arg(long, env = "FOLDLINE_SANDBOX_PEOPLE", default_value = "1000", value_name = "COUNT")]
+    #[arg(
+        long,
+        env = "FOLDLINE_SANDBOX_PEOPLE",
+        default_value = "1000",
+        value_name = "COUNT"
+    )]
     pub sandbox_people: u32,
     /// Live subscriptions of a sandbox at a time, on one server; 0 is no limit
     #[arg(

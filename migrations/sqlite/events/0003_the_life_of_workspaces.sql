@@ -42,7 +42,8 @@ begin
 end;
 
 drop trigger events_are_never_deleted;
-create trigger events_are_deleted_with_their_workspace_only before delete on events
+-- As before, but where the whole workspace goes.
+create trigger events_are_never_deleted before delete on events
 when not exists (
     select 1 from partitions p join workspaces w on w.no = p.workspace_no
     where p.no = old.place >> 40 and w.purging_since is not null

@@ -146,7 +146,10 @@ impl Workspaces {
             .workspace_by_code(&code)
             .await?
             .ok_or(AdmissionError::UnknownCode)?;
-        match (self.store.admit(workspace.id, self.max_people).await?, self.max_people) {
+        match (
+            self.store.admit(workspace.id, self.max_people).await?,
+            self.max_people,
+        ) {
             (Admitted::Yes, _) => Ok(self.admit(workspace, Role::Student, display_name)),
             (Admitted::Full, Some(most)) => Err(AdmissionError::Full(most)),
             (Admitted::Full | Admitted::Unknown, _) => Err(AdmissionError::UnknownCode),

@@ -153,7 +153,10 @@ impl Runner {
         workspace: WorkspaceId,
         policy: &'static str,
     ) -> Result<Option<(Timestamp, Duration)>, Failure> {
-        let Some(policy) = self.policy(policy).filter(|_| !self.progress.has_ended(workspace)) else {
+        let Some(policy) = self
+            .policy(policy)
+            .filter(|_| !self.progress.has_ended(workspace))
+        else {
             return Ok(None);
         };
         let scope = Scope {

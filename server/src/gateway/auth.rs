@@ -91,10 +91,7 @@ impl Caller {
         if matches!(self.actor().role, Role::Educator) {
             Ok(())
         } else {
-            Err(ApiProblem::new(
-                Kind::Forbidden,
-                "the lab is bent by educators",
-            ))
+            Err(ApiProblem::new(Kind::Forbidden, "the lab is bent by educators"))
         }
     }
 

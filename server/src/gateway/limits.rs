@@ -178,7 +178,8 @@ mod tests {
     #[test]
     fn an_address_opens_so_many_workspaces_and_another_has_its_own_count() {
         let opening = OpeningLimit::new(NonZeroU32::new(2));
-        let [one, two] = ["192.0.2.1", "192.0.2.2"].map(|text| Address(Client::of_address(text.parse().ok())));
+        let [one, two] =
+            ["192.0.2.1", "192.0.2.2"].map(|text| Address(Client::of_address(text.parse().ok())));
         for _ in 0..2 {
             opening.charge(one).unwrap();
         }

@@ -13,10 +13,7 @@ use domain::{
 };
 
 use crate::{
-    clock::SharedClock,
-    consumer::Consumers,
-    projection::rebuild::RebuildError,
-    read_model::ReadModelError,
+    clock::SharedClock, consumer::Consumers, projection::rebuild::RebuildError, read_model::ReadModelError,
     read_side::ReadSide,
 };
 
@@ -50,7 +47,9 @@ pub enum LabError {
     #[error(transparent)]
     Projection(#[from] RebuildError),
     /// A clock would go back.
-    #[error("a workspace's clock goes forward only; it is {now} there, and a timer that has run out stays so")]
+    #[error(
+        "a workspace's clock goes forward only; it is {now} there, and a timer that has run out stays so"
+    )]
     Backwards {
         /// What time it is there.
         now: Timestamp,

@@ -146,3 +146,105 @@ fn moved(at: Timestamp, by: Duration, sign: i64) -> Timestamp {
     let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(at.as_micros().saturating_add(sign.saturating_mul(micros)))
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::wire::Template;
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        event_store::{SqliteEventStore, Workspace},
+    };
+
+    /// Stands still until a test moves it.
+    #[derive(Debug)]
+    struct HandClock(AtomicI64);
+
+    impl HandClock {
+        fn pass(&self, time: Duration) {
+            let micros = i64::try_from(time.as_micros()).unwrap();
+            self.0.fetch_add(micros, Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for HandClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    const IDLE: Duration = Duration::from_hours(24 * 7);
+
+    async fn started() -> (tempfile::TempDir, Arc<HandClock>, Presence, WorkspaceId) {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(HandClock(AtomicI64::new(1_795_000_000_000_000)));
+        let store = SqliteEventStore::open(&folder.path().join("events.db"), clock.clone(), None)
+            .await
+            .unwrap();
+        let workspace = Workspace {
+            id: WorkspaceId(clock.new_id()),
+            name: "A class".to_owned(),
+            template: Template::Empty,
+            shards: 1,
+            join_code: "ABCDEFG".to_owned(),
+            created_at: clock.now(),
+        };
+        assert!(
+            crate::event_store::EventStore::create_workspace(&store, &workspace)
+                .await
+                .unwrap()
+        );
+        let presence = Presence::new(Arc::new(store), clock.clone(), Some(IDLE));
+        (folder, clock, presence, workspace.id)
+    }
+
+    #[tokio::test]
+    async fn that_somebody_was_there_is_written_down_once_in_a_grain() {
+        let (_folder, clock, presence, workspace) = started().await;
+        assert_eq!(presence.grain(), LONGEST_GRAIN);
+        // from the first look on, nothing is written until the grain is over, however often somebody asks
+        assert!(presence.is_there(workspace).await);
+        let noted = clock.now();
+        for _ in 0..5 {
+            clock.pass(LONGEST_GRAIN / 6);
+            assert!(presence.is_there(workspace).await);
+        }
+        let behind = Timestamp::from_micros(noted.as_micros() + 1);
+        assert_eq!(presence.store.idle_since(behind, 9).await.unwrap(), [workspace]);
+        clock.pass(LONGEST_GRAIN / 6);
+        assert!(presence.is_there(workspace).await);
+        assert!(presence.store.idle_since(behind, 9).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_thrown_out_early() {
+        let (_folder, clock, presence, workspace) = started().await;
+        assert!(presence.is_there(workspace).await);
+        // unwritten: the last who was there before it was empty
+        clock.pass(LONGEST_GRAIN / 2);
+        assert!(presence.is_there(workspace).await);
+        let promised = presence.expires_at().unwrap();
+        clock.pass(IDLE);
+        assert_eq!(clock.now(), promised);
+        let since = presence.expired_since().unwrap();
+        assert!(presence.store.idle_since(since, 9).await.unwrap().is_empty());
+        clock.pass(LONGEST_GRAIN);
+        let since = presence.expired_since().unwrap();
+        assert_eq!(presence.store.idle_since(since, 9).await.unwrap(), [workspace]);
+        assert!(presence.store.begin_purge(workspace, Some(since)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_another_server_has_purged_is_noticed() {
+        let (_folder, clock, presence, workspace) = started().await;
+        assert!(presence.is_there(workspace).await);
+        let gone = presence.gone(workspace);
+        assert!(presence.store.begin_purge(workspace, None).await.unwrap());
+        clock.pass(BELIEVED);
+        assert!(!presence.is_there(workspace).await);
+        assert!(gone.is_cancelled());
+        // and one that this server never heard of
+        assert!(!presence.is_there(WorkspaceId(clock.new_id())).await);
+    }
+}

@@ -10,10 +10,7 @@ use domain::id::WorkspaceId;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    Purger,
-    purge::PurgeError,
-};
+use super::{Purger, purge::PurgeError};
 use crate::event_store::StoreError;
 
 /// How long it rests.

@@ -12,9 +12,15 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub struct Held {
     paused: watch::Sender<bool>,
-    /// The partitions whose lanes are to crash, and have not yet.
-    to_crash: watch::Sender<BTreeSet<u32>>,
+    crashes: watch::Sender<Crashes>,
     panics: AtomicU64,
+}
+
+/// The partitions whose lanes are to crash, and of those that have begun to and were not caught yet.
+#[derive(Debug, Default)]
+struct Crashes {
+    asked: BTreeSet<u32>,
+    under_way: BTreeSet<u32>,
 }
 
 impl Held {
@@ -41,28 +47,35 @@ impl Held {
 
     /// The lanes of these partitions are to crash, once, at the next thing that they do.
     pub fn ask_to_crash(&self, partitions: impl IntoIterator<Item = u32>) {
-        self.to_crash.send_modify(|asked| asked.extend(partitions));
+        self.crashes
+            .send_modify(|crashes| crashes.asked.extend(partitions));
     }
 
     /// Panics where this lane was asked to.
     pub(super) fn crash_if_asked(&self, partition: u32) {
-        let asked = self
-            .to_crash
-            .send_if_modified(|asked| asked.remove(&partition));
-        #[expect(clippy::panic, reason = "that is what somebody in the lab wants to see; the supervisor catches it")]
+        let asked = self.crashes.send_if_modified(|crashes| {
+            crashes.asked.remove(&partition) && crashes.under_way.insert(partition)
+        });
+        #[expect(
+            clippy::panic,
+            reason = "that is what somebody in the lab wants to see; the supervisor catches it"
+        )]
         if asked {
             panic!("somebody in the lab had this lane crash");
         }
     }
 
-    /// Waits until every lane that was asked to crash has done so.
+    /// Waits until every lane that was asked to crash has done so, and the supervisor has caught it.
     pub async fn crashed(&self) {
-        let _ = self.to_crash.subscribe().wait_for(BTreeSet::is_empty).await;
+        let is_over = |crashes: &Crashes| crashes.asked.is_empty() && crashes.under_way.is_empty();
+        let _ = self.crashes.subscribe().wait_for(is_over).await;
     }
 
     /// A lane has panicked, and will go on at its checkpoint.
-    pub(super) fn note_panic(&self) {
+    pub(super) fn note_panic(&self, partition: u32) {
         self.panics.fetch_add(1, Ordering::Relaxed);
+        self.crashes
+            .send_if_modified(|crashes| crashes.under_way.remove(&partition));
     }
 
     /// How often a lane has panicked.

@@ -188,16 +188,18 @@ impl Projections {
     /// Makes every lane of a view in a workspace panic, and waits until each has: the supervisor starts it again at its
     /// checkpoint. `false`: there is no such view.
     pub async fn crash(&self, workspace: WorkspaceId, view: &str) -> bool {
-        let Some((progress, lanes)) = self
-            .context
-            .progress
-            .of(workspace, view)
-            .zip(self.context.progress.index(view).and_then(|index| self.lanes.get(index)))
-        else {
+        let Some((progress, lanes)) = self.context.progress.of(workspace, view).zip(
+            self.context
+                .progress
+                .index(view)
+                .and_then(|index| self.lanes.get(index)),
+        ) else {
             return false;
         };
         let head = progress.head();
-        progress.held().ask_to_crash(head.iter().map(|(partition, _)| partition));
+        progress
+            .held()
+            .ask_to_crash(head.iter().map(|(partition, _)| partition));
         // A lane that has something to do crashes by itself; one that has nothing is not there, and is started for it.
         for (partition, position) in head.iter() {
             lanes.start(PartitionId { workspace, partition }, position);

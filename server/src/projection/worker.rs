@@ -218,7 +218,7 @@ impl Shared {
             Failure::Panic(message) => {
                 retry.panicked();
                 if let Some(progress) = self.context.progress.of(partition.workspace, view) {
-                    progress.held().note_panic();
+                    progress.held().note_panic(partition.partition);
                 }
                 metrics::counter!("foldline_projection_panics_total", "view" => view).increment(1);
                 format!("the lane panicked: {message}")

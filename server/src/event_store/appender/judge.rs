@@ -146,7 +146,10 @@ impl<'a> Judge<'a> {
         }
         let stored = workspace.events();
         let new: usize = append.streams.iter().map(|part| part.events.len()).sum();
-        if let Some(most) = append.max_events.filter(|most| new > 0 && stored + new as u64 > *most) {
+        if let Some(most) = append
+            .max_events
+            .filter(|most| new > 0 && stored + new as u64 > *most)
+        {
             return Err(AppendError::Full { stored, most });
         }
         if append.max_events.is_some() && self.shared {

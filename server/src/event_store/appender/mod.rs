@@ -39,8 +39,8 @@ use super::{
 use crate::clock::SharedClock;
 use judge::Judge;
 pub(super) use judge::Judged;
-pub(super) use lifecycle::LifecycleWriter;
 pub(super) use known::{Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream};
+pub(super) use lifecycle::LifecycleWriter;
 pub(super) use writer::{Cause, Failure, Knowledge, Writer};
 
 /// Appends that wait; whoever comes later waits to be let in.

@@ -73,11 +73,7 @@ pub(in crate::event_store) trait Writer: LifecycleWriter + Send + 'static {
     async fn give_up(&mut self);
 
     /// See [`EventStore::create_workspace`](crate::event_store::EventStore::create_workspace).
-    async fn create_workspace(
-        &mut self,
-        workspace: &Workspace,
-        now: Timestamp,
-    ) -> Result<bool, StoreError>;
+    async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError>;
 
     /// See [`EventStore::save_snapshot`](crate::event_store::EventStore::save_snapshot).
     async fn save_snapshot(

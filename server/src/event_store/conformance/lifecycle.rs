@@ -11,9 +11,7 @@ use futures::future::join_all;
 use serde_json::value::RawValue;
 
 use super::{
-    super::{
-        Admitted, Append, AppendError, Direction, EventFilter, EventStore, Expected, Purged, Snapshot,
-    },
+    super::{Admitted, Append, AppendError, Direction, EventFilter, EventStore, Expected, Purged, Snapshot},
     Bench, append, checked_partition, event, id, name, one, open_workspace, part, whole_stream,
 };
 use crate::clock::{Clock as _, SystemClock};
@@ -187,10 +185,7 @@ async fn is_unknown(store: &dyn EventStore, workspace: WorkspaceId, last: &Appen
             .data
             .is_empty()
     );
-    assert_eq!(
-        store.head(workspace).await.unwrap(),
-        ConsistencyToken::default()
-    );
+    assert_eq!(store.head(workspace).await.unwrap(), ConsistencyToken::default());
     let heads = store.heads().await.unwrap();
     assert!(heads.iter().all(|(of, ..)| *of != workspace));
     assert!(store.snapshot(workspace, &stream).await.unwrap().is_none());
@@ -222,11 +217,18 @@ pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_ano
     let (stays, _) = full_workspace(&*store).await;
     let before = rows(&bench).await;
     let (goes, last) = full_workspace(&*store).await;
-    assert_eq!(store.purge(goes, 10).await.unwrap(), Purged::Whole, "it is not marked");
+    assert_eq!(
+        store.purge(goes, 10).await.unwrap(),
+        Purged::Whole,
+        "it is not marked"
+    );
     assert_eq!(store.head(goes).await.unwrap().iter().count(), 3);
 
     assert!(store.begin_purge(goes, None).await.unwrap());
-    assert!(!store.begin_purge(goes, None).await.unwrap(), "it is unknown by now");
+    assert!(
+        !store.begin_purge(goes, None).await.unwrap(),
+        "it is unknown by now"
+    );
     is_unknown(&*store, goes, &last).await;
     assert_eq!(store.purging().await.unwrap(), [goes]);
     let mut pieces = 0;
@@ -271,7 +273,14 @@ pub(crate) async fn nothing_is_deleted_in_part<B: Bench>(bench: B) {
     let (goes, last) = full_workspace(&*store).await;
     let refused = |error: sqlx::Error| {
         let error = error.to_string();
-        let said = ["immutable", "stays so", "keeps its", "as a whole", "its whole workspace", "to DEFAULT"];
+        let said = [
+            "immutable",
+            "stays so",
+            "keeps its",
+            "as a whole",
+            "its whole workspace",
+            "to DEFAULT",
+        ];
         assert!(said.iter().any(|said| error.contains(said)), "{error}");
     };
     let before = rows(&bench).await;
@@ -283,7 +292,11 @@ pub(crate) async fn nothing_is_deleted_in_part<B: Bench>(bench: B) {
     for statement in IN_PART {
         refused(bench.run(statement).await.unwrap_err());
     }
-    assert_eq!(rows(&bench).await, before, "a statement that was refused deletes nothing");
+    assert_eq!(
+        rows(&bench).await,
+        before,
+        "a statement that was refused deletes nothing"
+    );
     is_unknown(&*store, goes, &last).await;
     while store.purge(goes, 1_000).await.unwrap() == Purged::Piece {}
     for statement in &IN_PART[..5] {

@@ -41,8 +41,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Admitted, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, Lifecycle, Purged, RecordedCommand,
-    Snapshot, StoreError, Workspace,
+    Admitted, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, Lifecycle,
+    Purged, RecordedCommand, Snapshot, StoreError, Workspace,
     appender::{self, Queue},
     columns,
 };

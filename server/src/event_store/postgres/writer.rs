@@ -223,11 +223,7 @@ impl Writer for PostgresWriter {
         }
     }
 
-    async fn create_workspace(
-        &mut self,
-        workspace: &Workspace,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError> {
         let template = columns::template(workspace)?;
         let mut connection = self.take().await?;
         let outcome = timeout(

@@ -39,8 +39,8 @@ use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::{
-    Admitted, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, Lifecycle, Purged, RecordedCommand,
-    Snapshot, StoreError, Workspace,
+    Admitted, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, Lifecycle,
+    Purged, RecordedCommand, Snapshot, StoreError, Workspace,
     appender::{self, Queue},
 };
 use crate::clock::SharedClock;

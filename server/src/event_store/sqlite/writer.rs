@@ -121,11 +121,7 @@ impl Writer for SqliteWriter {
         }
     }
 
-    async fn create_workspace(
-        &mut self,
-        workspace: &Workspace,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError> {
         directory::create_workspace(self.connection().await?, workspace, now).await
     }
 

@@ -9,7 +9,12 @@ use domain::wire::{Problem, ProjectionStatus, RebuildProgress};
 
 use super::vocabulary::ViewName;
 use crate::{
-    gateway::{SharedGateway, auth::Caller, params::Params, problem::{ApiProblem, Kind}},
+    gateway::{
+        SharedGateway,
+        auth::Caller,
+        params::Params,
+        problem::{ApiProblem, Kind},
+    },
     projection::rebuild::RebuildError,
 };
 

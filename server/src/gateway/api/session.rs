@@ -3,11 +3,7 @@
 use axum::{Json, extract::State};
 use domain::wire::{Problem, SessionInfo};
 
-use crate::gateway::{
-    SharedGateway,
-    auth::Caller,
-    problem::ApiProblem,
-};
+use crate::gateway::{SharedGateway, auth::Caller, problem::ApiProblem};
 
 /// Who am I?
 #[utoipa::path(get, path = "/session", tag = "workspaces", responses(

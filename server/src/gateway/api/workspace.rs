@@ -30,8 +30,9 @@ pub(super) async fn purge(
         .find(caller.workspace())
         .await?
         .ok_or_else(ApiProblem::workspace_gone)?;
-    let names_it = confirm
-        .is_some_and(|confirm| confirm == workspace.name || confirm.parse().is_ok_and(|id| workspace.id == id));
+    let names_it = confirm.is_some_and(|confirm| {
+        confirm == workspace.name || confirm.parse().is_ok_and(|id| workspace.id == id)
+    });
     if !names_it {
         return Err(ApiProblem::field(
             "confirm",

@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::channel::{Channel, Joined, Subscription};
 use crate::{
-    query::QueryError,
     projection::{
         Commit, Followers,
         progress::{Progress, ProgressOf},
     },
+    query::QueryError,
     read_model::Scope,
 };
 

@@ -69,11 +69,7 @@ async fn holds_everything(model: &dyn ReadModel, workspace: WorkspaceId) {
     let of_this = checkpoints.iter().filter(|it| it.workspace == workspace);
     assert_eq!(of_this.count(), 3);
     assert_eq!(
-        model
-            .dead_letters(workspace, None, None, 10)
-            .await
-            .unwrap()
-            .len(),
+        model.dead_letters(workspace, None, None, 10).await.unwrap().len(),
         1
     );
     assert!(
@@ -104,12 +100,6 @@ pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_ano
     assert!(left.value.documents.is_empty() && left.value.passed.is_empty());
     assert_eq!(left.generation, 1, "as if it had never been");
     assert_eq!(model.folded(&scope(goes, 2)).await.unwrap().iter().count(), 0);
-    assert!(
-        model
-            .dead_letters(goes, None, None, 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(model.dead_letters(goes, None, None, 10).await.unwrap().is_empty());
     assert!(!model.purge(goes, 7).await.unwrap(), "there is nothing left");
 }

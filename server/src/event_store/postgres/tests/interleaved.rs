@@ -280,7 +280,13 @@ async fn of_two_servers_that_fill_a_workspace_none_lets_it_overflow() {
     let accepted = results.iter().filter(|result| result.is_ok()).count();
     for refused in results.into_iter().filter_map(Result::err) {
         assert!(
-            matches!(refused, AppendError::Full { stored: MOST, most: MOST }),
+            matches!(
+                refused,
+                AppendError::Full {
+                    stored: MOST,
+                    most: MOST
+                }
+            ),
             "{refused}"
         );
     }
@@ -299,7 +305,10 @@ async fn what_one_server_marks_no_other_appends_to_and_one_of_them_deletes() {
     for n in 0..20 {
         for store in &stores {
             let stream = format!("order-{}", n % 5);
-            store.append(one(workspace, &stream, Expected::Any)).await.unwrap();
+            store
+                .append(one(workspace, &stream, Expected::Any))
+                .await
+                .unwrap();
         }
     }
     assert!(stores[0].begin_purge(workspace, None).await.unwrap());

@@ -109,14 +109,14 @@ impl ReadSideBuilder {
             hub.clone(),
         ));
         Ok(ReadSide {
-            hub,
-            relay_inbox,
             query,
             settling,
             progress,
             broker,
             projections,
             read_model,
+            hub,
+            relay_inbox,
             health,
             tasks,
             cancelled,

@@ -290,11 +290,11 @@ async fn of_two_servers_that_fill_a_workspace_none_lets_it_overflow() {
             "{refused}"
         );
     }
-    let mut stored = 0;
+    let mut count = 0;
     for partition in 0..4 {
-        stored += checked_partition(&*stores[1], workspace, partition).await.len();
+        count += checked_partition(&*stores[1], workspace, partition).await.len();
     }
-    assert_eq!((accepted as u64, stored as u64), (MOST, MOST));
+    assert_eq!((accepted as u64, count as u64), (MOST, MOST));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

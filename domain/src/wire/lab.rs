@@ -22,6 +22,7 @@ pub struct LabClock {
 pub struct MoveClock {
     /// By so many milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub advance_ms: Option<i64>,
     /// To this time (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@ use axum::{
 };
 use domain::wire::{LabClock, MoveClock, Problem, ProjectionStatus};
 
+use super::vocabulary::ViewName;
 use crate::{
     gateway::{
         SharedGateway,
@@ -23,7 +24,7 @@ use crate::{
 /// for a projection that is paused. Kept in memory: a server that starts again runs every lane. Pausing again changes
 /// nothing.
 #[utoipa::path(post, path = "/lab/projections/{name}/pause", tag = "lab",
-    params(("name" = String, Path, description = "The view, as in `orders`")),
+    params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
         (status = 200, description = "It is paused; how it stands", body = ProjectionStatus),
         (status = 400, description = "There are no parameters", body = Problem),
@@ -44,7 +45,7 @@ pub(super) async fn pause(
 ///
 /// Its lanes go on where they were held, and catch up. Resuming what is not paused changes nothing.
 #[utoipa::path(post, path = "/lab/projections/{name}/resume", tag = "lab",
-    params(("name" = String, Path, description = "The view, as in `orders`")),
+    params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
         (status = 200, description = "It is not paused; how it stands", body = ProjectionStatus),
         (status = 400, description = "There are no parameters", body = Problem),
@@ -65,7 +66,7 @@ pub(super) async fn resume(
 /// Every lane of it in this workspace panics, for real. The supervisor starts it again at its checkpoint, so nothing is lost
 /// and nothing is done twice; `panics` counts them.
 #[utoipa::path(post, path = "/lab/projections/{name}/crash", tag = "lab",
-    params(("name" = String, Path, description = "The view, as in `orders`")),
+    params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
         (status = 200, description = "It has crashed; how it stands", body = ProjectionStatus),
         (status = 400, description = "There are no parameters", body = Problem),

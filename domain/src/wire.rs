@@ -4,6 +4,7 @@
 //! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which never parses what it only
 //! passes on, and [`serde_json::Value`] or a view's own type in clients.
 
+mod lab;
 mod operations;
 
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,10 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, token::ConsistencyToken,
+    access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, timestamp::Timestamp,
+    token::ConsistencyToken,
 };
+pub use lab::{LabClock, MoveClock, PurgeStarted};
 pub use operations::{
     DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
 };
@@ -208,6 +211,10 @@ pub struct SessionInfo {
     pub display_name: String,
     /// What they may do.
     pub role: Role,
+    /// When the workspace is purged if nobody comes to it from now on; absent where it never is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
+    pub expires_if_idle_at: Option<Timestamp>,
 }
 
 /// `GET /api/v1/views/{view}/{key}`.

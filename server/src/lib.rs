@@ -19,6 +19,8 @@ pub mod command;
 pub mod consumer;
 pub mod event_store;
 pub mod gateway;
+pub mod lab;
+pub mod lifecycle;
 pub mod monitor;
 mod postgres;
 mod program;
@@ -45,6 +47,8 @@ use gateway::{
     tls::{self, TlsError},
     tokens::Tokens,
 };
+use lab::Lab;
+use lifecycle::{Presence, Purger, Sweeper};
 pub use program::program;
 use read_model::ReadModelError;
 use read_side::{ReadSide, ReadSideBuilder};
@@ -55,6 +59,7 @@ use settings::Settings;
 pub struct Foldline {
     listener: Listener,
     gateway: SharedGateway,
+    sweeper: Arc<Sweeper>,
     read_side: Arc<ReadSide>,
     consumers: Arc<Consumers>,
     events: Arc<dyn EventStore>,
@@ -105,7 +110,8 @@ impl Foldline {
         let keys = KeyRing::open(&settings.storage.keys_folder(), &*clock)?;
 
         // Event Store → Message Broker: published domain events.
-        let read_side = ReadSideBuilder::default();
+        let quotas = &settings.sandboxes;
+        let read_side = ReadSideBuilder::default().with_quota(quotas.subscriptions());
         let url = settings.storage.event_store();
         let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
         let unreadable = events.register_types().await?;
@@ -123,12 +129,10 @@ impl Foldline {
         );
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
-        let commands = Arc::new(CommandService::new(Arc::clone(&events), clock.clone()));
-        let workspaces = Arc::new(Workspaces::new(
-            Arc::clone(&events),
-            Arc::clone(&commands),
-            clock.clone(),
-        ));
+        let commands = CommandService::new(Arc::clone(&events), clock.clone());
+        let commands = Arc::new(commands.with_quota(quotas.events()));
+        let workspaces = Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone());
+        let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
         // Message Broker → consumers → Command Service: process managers.
         let processes = read_model::open_processes(&settings.storage.processes()).await?;
@@ -142,18 +146,32 @@ impl Foldline {
         let consumers = Arc::new(Consumers::start(boxes, policy::all()).await?);
         read_side.settling.wait_for(consumers.clone());
 
+        // Across the boxes: who is in which workspace, and that what nobody uses goes as a whole.
+        let presence = Arc::new(Presence::new(Arc::clone(&events), clock.clone(), quotas.idle()));
+        let sweeper = Sweeper::start(Purger {
+            store: Arc::clone(&events),
+            presence: Arc::clone(&presence),
+            commands: Arc::clone(&commands),
+            read_side: Arc::clone(&read_side),
+            consumers: Arc::clone(&consumers),
+        });
+        let lab = Lab::new(Arc::clone(&read_side), Arc::clone(&consumers), clock.clone());
+
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay stream.
         let boxes = Boxes {
             tokens: Tokens::new(Arc::new(keys), clock.clone()),
             clock,
             commands,
             workspaces,
+            presence,
+            sweeper: Arc::clone(&sweeper),
+            lab,
             read_side: Arc::clone(&read_side),
             consumers: Arc::clone(&consumers),
             events: Arc::clone(&events),
             metrics,
         };
-        let gateway = Gateway::new(boxes, &settings.limits, https);
+        let gateway = Gateway::new(boxes, &settings.limits, quotas.per_hour(), https);
 
         // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read request.
         let address = settings.listen;
@@ -163,6 +181,7 @@ impl Foldline {
         Ok(Self {
             listener,
             gateway,
+            sweeper,
             read_side,
             consumers,
             events,
@@ -174,6 +193,11 @@ impl Foldline {
     /// Where it really listens.
     pub fn address(&self) -> SocketAddr {
         self.listener.address
+    }
+
+    /// Has what nobody uses and what is being purged swept now, and waits until it is gone.
+    pub async fn swept(&self) {
+        self.sweeper.swept().await;
     }
 
     /// What to type into a browser.
@@ -194,6 +218,7 @@ impl Foldline {
             self.listener.close(self.shutdown_timeout),
             self.gateway.close_sockets()
         );
+        self.sweeper.stop().await;
         self.consumers.stop().await;
         self.read_side.shutdown().await;
         self.events.close().await;

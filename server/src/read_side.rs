@@ -5,7 +5,10 @@
 
 use std::sync::Arc;
 
-use domain::view::{self, AnyView};
+use domain::{
+    id::WorkspaceId,
+    view::{self, AnyView},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -26,6 +29,7 @@ use crate::{
 pub struct ReadSideBuilder {
     progress: Arc<Progress>,
     relay: Relay,
+    max_subscriptions: Option<u32>,
 }
 
 impl Default for ReadSideBuilder {
@@ -41,6 +45,16 @@ impl ReadSideBuilder {
         Self {
             relay: Relay::new(progress.clone()),
             progress,
+            max_subscriptions: None,
+        }
+    }
+
+    /// Lets a sandbox have so many live subscriptions at a time.
+    #[must_use]
+    pub fn with_quota(self, max_subscriptions: Option<u32>) -> Self {
+        Self {
+            max_subscriptions,
+            ..self
         }
     }
 
@@ -61,8 +75,13 @@ impl ReadSideBuilder {
         read_model: Arc<dyn ReadModel>,
         clock: SharedClock,
     ) -> Result<ReadSide, StartError> {
-        let Self { progress, relay } = self;
-        let hub = Arc::new(Hub::new(progress.clone()));
+        let Self {
+            progress,
+            relay,
+            max_subscriptions,
+        } = self;
+        let hub = Arc::new(Hub::new(progress.clone()).with_quota(max_subscriptions));
+        let relay_inbox = relay.inbox();
         let cache: Arc<dyn Cache> = Arc::new(InProcessCache::new());
         let broker = Arc::new(InProcessBroker::new(store.clone()));
         let health = Arc::new(Health::default());
@@ -83,7 +102,12 @@ impl ReadSideBuilder {
         let settling = Settling::new(store.clone(), read_model.clone(), progress.clone());
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
-        let query = Arc::new(QueryApi::new(read_model.clone(), cache, progress.clone(), hub));
+        let query = Arc::new(QueryApi::new(
+            read_model.clone(),
+            cache,
+            progress.clone(),
+            hub.clone(),
+        ));
         Ok(ReadSide {
             query,
             settling,
@@ -91,6 +115,8 @@ impl ReadSideBuilder {
             broker,
             projections,
             read_model,
+            hub,
+            relay_inbox,
             health,
             tasks,
             cancelled,
@@ -112,12 +138,21 @@ pub struct ReadSide {
     /// Box 7: how its views stand, what they could not apply, and rebuilds.
     pub projections: Projections,
     read_model: Arc<dyn ReadModel>,
+    hub: Arc<Hub>,
+    relay_inbox: Arc<RelayInbox>,
     health: Arc<Health>,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
 
 impl ReadSide {
+    /// A workspace is there no more. When this returns, nothing writes to it here, and nothing of it is in memory.
+    pub async fn end(&self, workspace: WorkspaceId) {
+        self.projections.end(workspace).await;
+        self.hub.end(workspace);
+        self.relay_inbox.end(workspace);
+    }
+
     /// Box 8, for the verifier.
     pub fn read_model(&self) -> &Arc<dyn ReadModel> {
         &self.read_model

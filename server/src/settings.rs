@@ -165,6 +165,9 @@ pub struct Settings {
     /// What one client may ask for.
     #[command(flatten)]
     pub limits: Limits,
+    /// What a workspace may hold.
+    #[command(flatten)]
+    pub sandboxes: Sandboxes,
 }
 
 /// The certificate of HTTPS; without any of these the server speaks plain HTTP.
@@ -260,6 +263,75 @@ impl Limits {
     /// How long stopping may wait for requests.
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_millis(self.shutdown_timeout_ms)
+    }
+}
+
+/// What a sandbox may hold, and for how long: every workspace that was opened without an account is one.
+#[derive(Debug, Clone, Args)]
+pub struct Sandboxes {
+    /// Events that people may bring about in a sandbox; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SANDBOX_EVENTS",
+        default_value = "100000",
+        value_name = "COUNT"
+    )]
+    pub sandbox_events: u64,
+    /// People that may come into a sandbox, whoever opened it included; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SANDBOX_PEOPLE",
+        default_value = "1000",
+        value_name = "COUNT"
+    )]
+    pub sandbox_people: u32,
+    /// Live subscriptions of a sandbox at a time, on one server; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SANDBOX_SUBSCRIPTIONS",
+        default_value = "10000",
+        value_name = "COUNT"
+    )]
+    pub sandbox_subscriptions: u32,
+    /// Days with nobody in it after which a sandbox is purged; 0 is never
+    #[arg(long, env = "FOLDLINE_SANDBOX_IDLE_DAYS", default_value = "7", value_name = "DAYS",
+        value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    pub sandbox_idle_days: u32,
+    /// Sandboxes that may be opened from one address in an hour, behind a proxy from all together; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SANDBOXES_PER_HOUR",
+        default_value = "300",
+        value_name = "COUNT"
+    )]
+    pub sandboxes_per_hour: u32,
+}
+
+impl Sandboxes {
+    /// The most events; `None` is no limit.
+    pub fn events(&self) -> Option<u64> {
+        Some(self.sandbox_events).filter(|most| *most > 0)
+    }
+
+    /// The most people; `None` is no limit.
+    pub fn people(&self) -> Option<u32> {
+        Some(self.sandbox_people).filter(|most| *most > 0)
+    }
+
+    /// The most live subscriptions; `None` is no limit.
+    pub fn subscriptions(&self) -> Option<u32> {
+        Some(self.sandbox_subscriptions).filter(|most| *most > 0)
+    }
+
+    /// How long nobody may be in it; `None` is for ever.
+    pub fn idle(&self) -> Option<Duration> {
+        let days = Some(self.sandbox_idle_days).filter(|days| *days > 0);
+        days.map(|days| Duration::from_hours(24) * days)
+    }
+
+    /// The most in an hour from an address; `None` is no limit.
+    pub fn per_hour(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.sandboxes_per_hour)
     }
 }
 

@@ -50,7 +50,8 @@ pub(crate) async fn verify() -> Result<VerifyReport, Problem> {
 /// Whether the server says that nobody is signed in here any more.
 pub(crate) async fn session_is_over() -> bool {
     let answer = Request::get("/api/v1/session").send().await;
-    answer.is_ok_and(|response| response.status() == 401)
+    // 410: the workspace itself is gone
+    answer.is_ok_and(|response| matches!(response.status(), 401 | 410))
 }
 
 /// Sends a command. The same `key` again is the same command: nothing happens twice.

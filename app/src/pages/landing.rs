@@ -24,6 +24,7 @@ pub(crate) fn LandingPage() -> impl IntoView {
     let message = Signal::derive(move || {
         let sentence = query.with(|query| match query.get_str("problem")? {
             "unknown-code" => Some(td_string!(locale, join.unknown_code)),
+            "full" => Some(td_string!(locale, join.full)),
             "display-name" => Some(td_string!(locale, join.display_name_wrong)),
             "rate-limited" => Some(td_string!(locale, problem.too_many)),
             _ => Some(td_string!(locale, join.invalid)),

@@ -24,6 +24,12 @@ pub struct ProjectionStatus {
     pub waiting: u64,
     /// Its lanes that are tried again after an error or a panic.
     pub failing: Vec<FailingLane>,
+    /// Somebody in the lab holds its lanes.
+    #[serde(default)]
+    pub paused: bool,
+    /// How often a lane of it has panicked since the server started; each time it went on at its checkpoint.
+    #[serde(default)]
+    pub panics: u64,
     /// The generation that is being built, where one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildProgress>,

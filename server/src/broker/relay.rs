@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use domain::event::StoredEvent;
+use domain::{event::StoredEvent, id::WorkspaceId};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -37,8 +37,18 @@ type Commit = Arc<[StoredEvent]>;
 pub struct RelayInbox {
     commits: mpsc::Sender<Commit>,
     missed: Mutex<HashSet<PartitionId>>,
+    ended: Mutex<Vec<WorkspaceId>>,
     fell_behind: Notify,
     progress: Arc<Progress>,
+}
+
+impl RelayInbox {
+    /// A workspace is there no more: nothing of it is remembered.
+    pub fn end(&self, workspace: WorkspaceId) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        ended.push(workspace);
+        self.fell_behind.notify_one();
+    }
 }
 
 impl CommitObserver for RelayInbox {
@@ -79,6 +89,7 @@ impl Relay {
         let inbox = RelayInbox {
             commits: sender,
             missed: Mutex::default(),
+            ended: Mutex::default(),
             fell_behind: Notify::new(),
             progress,
         };
@@ -174,6 +185,11 @@ impl Running {
                 .head(partition.workspace)
                 .position(partition.partition);
             self.read(partition, head).await;
+        }
+        let ended = std::mem::take(&mut *self.inbox.ended.lock().unwrap_or_else(PoisonError::into_inner));
+        if !ended.is_empty() {
+            self.published
+                .retain(|partition, _| !ended.contains(&partition.workspace));
         }
     }
 

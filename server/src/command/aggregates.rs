@@ -65,7 +65,19 @@ impl Aggregates {
     pub(super) fn new(store: Arc<dyn EventStore>) -> Self {
         Self {
             store,
-            states: Cache::new(CACHED_STATES),
+            states: Cache::builder()
+                .max_capacity(CACHED_STATES)
+                .support_invalidation_closures()
+                .build(),
+        }
+    }
+
+    /// A workspace is there no more.
+    pub(super) fn end(&self, workspace: WorkspaceId) {
+        let is_of_it = move |(of, _): &Key, _: &Arc<dyn Any + Send + Sync>| *of == workspace;
+        // The closure is refused only by a cache that was built without support for it.
+        if let Err(error) = self.states.invalidate_entries_if(is_of_it) {
+            tracing::error!(%error, "states of a purged workspace stay until they are pushed out");
         }
     }
 

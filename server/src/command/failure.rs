@@ -54,6 +54,17 @@ pub enum CommandFailure {
     /// There is no such workspace.
     #[error("there is no workspace {0}")]
     UnknownWorkspace(WorkspaceId),
+    /// The workspace would have more events than a sandbox may.
+    #[error(
+        "a sandbox may have {most} events, and this one has {stored}; export what is worth keeping, and open a new \
+         workspace"
+    )]
+    Full {
+        /// What it has.
+        stored: u64,
+        /// What it may have.
+        most: u64,
+    },
     /// The store did not do it; whether it was stored is not known, and repeating it with the same key is safe.
     #[error(transparent)]
     Unavailable(#[from] StoreError),
@@ -81,6 +92,7 @@ impl CommandFailure {
             Self::KeyReused => "key_reused",
             Self::Rejected(_) => "rejected",
             Self::UnknownWorkspace(_) => "unknown_workspace",
+            Self::Full { .. } => "full",
             Self::Unavailable(_) => "unavailable",
         }
     }

@@ -18,7 +18,7 @@ mod workspaces;
 use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc, time::Duration};
 
 use domain::{
-    access::Actor,
+    access::{Actor, Role},
     aggregate::{Command, inventory::Inventory, order::Order, product::Product},
     decider::{Context, Decider},
     event::{EventPayload, Metadata},
@@ -54,6 +54,8 @@ const TURNS: usize = 1024;
 pub struct CommandService {
     store: Arc<dyn EventStore>,
     clock: SharedClock,
+    /// The most events of a sandbox.
+    max_events: Option<u64>,
     aggregates: Aggregates,
     turns: Vec<Mutex<()>>,
     hasher: RandomState,
@@ -66,9 +68,22 @@ impl CommandService {
             aggregates: Aggregates::new(Arc::clone(&store)),
             store,
             clock,
+            max_events: None,
             turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
             hasher: RandomState::new(),
         }
+    }
+
+    /// Lets nobody append to a sandbox that has so many events. What process managers do is let through: it follows from
+    /// what people did, and half of it would be worse than a little too much.
+    #[must_use]
+    pub fn with_quota(self, max_events: Option<u64>) -> Self {
+        Self { max_events, ..self }
+    }
+
+    /// A workspace is there no more: nothing of it stays in memory.
+    pub fn end(&self, workspace: WorkspaceId) {
+        self.aggregates.end(workspace);
     }
 
     /// Carries out what somebody asked for over the interface. With an `idempotency_key` (1 to 200 visible ASCII
@@ -242,6 +257,7 @@ impl CommandService {
                 expected: Expected::Exact(loaded.version),
                 events: new_events,
             }],
+            max_events: self.max_events.filter(|_| intent.actor.role != Role::System),
             metadata: Metadata {
                 correlation_id: intent.correlation_id,
                 causation_id: intent.causation_id,
@@ -269,6 +285,7 @@ impl CommandService {
             Err(AppendError::Conflict { current, .. }) => Ok(Err(current)),
             Err(AppendError::CommandReused(_)) => Err(CommandFailure::KeyReused),
             Err(AppendError::UnknownWorkspace(id)) => Err(CommandFailure::UnknownWorkspace(id)),
+            Err(AppendError::Full { stored, most }) => Err(CommandFailure::Full { stored, most }),
             Err(AppendError::Store(error)) => Err(error.into()),
         }
     }

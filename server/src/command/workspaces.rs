@@ -16,7 +16,7 @@ use rand::Rng as _;
 use super::{CommandFailure, CommandService, template};
 use crate::{
     clock::SharedClock,
-    event_store::{EventStore, StoreError, Workspace},
+    event_store::{Admitted, EventStore, StoreError, Workspace},
 };
 
 /// The most partitions of a workspace.
@@ -51,6 +51,12 @@ pub enum AdmissionError {
     /// No workspace has this join code.
     #[error("no workspace has this code; check it with the person who gave it to you")]
     UnknownCode,
+    /// As many have come in as may.
+    #[error(
+        "{0} people have come into this workspace, and more do not fit into a sandbox; ask whoever opened it, or open a \
+         workspace of your own"
+    )]
+    Full(u32),
     /// The template's commands did not all go through.
     #[error("the workspace could not be filled: {0}")]
     Template(#[from] CommandFailure),
@@ -65,6 +71,7 @@ pub struct Workspaces {
     store: Arc<dyn EventStore>,
     commands: Arc<CommandService>,
     clock: SharedClock,
+    max_people: Option<u32>,
 }
 
 impl Workspaces {
@@ -74,7 +81,15 @@ impl Workspaces {
             store,
             commands,
             clock,
+            max_people: None,
         }
+    }
+
+    /// Lets so many people into a sandbox, whoever opened it included. Everybody who joins is counted, also who has been
+    /// there before: without an account, nobody can be told from somebody new.
+    #[must_use]
+    pub fn with_quota(self, max_people: Option<u32>) -> Self {
+        Self { max_people, ..self }
     }
 
     /// Opens a workspace and fills it. Whoever asked becomes its educator, named `display_name`.
@@ -131,7 +146,14 @@ impl Workspaces {
             .workspace_by_code(&code)
             .await?
             .ok_or(AdmissionError::UnknownCode)?;
-        Ok(self.admit(workspace, Role::Student, display_name))
+        match (
+            self.store.admit(workspace.id, self.max_people).await?,
+            self.max_people,
+        ) {
+            (Admitted::Yes, _) => Ok(self.admit(workspace, Role::Student, display_name)),
+            (Admitted::Full, Some(most)) => Err(AdmissionError::Full(most)),
+            (Admitted::Full | Admitted::Unknown, _) => Err(AdmissionError::UnknownCode),
+        }
     }
 
     /// The workspace of a token.

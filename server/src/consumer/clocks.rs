@@ -79,6 +79,29 @@ impl Clocks {
 
     /// Puts a workspace's clock forward; what is due by then is done. Answers how far it is ahead now.
     pub async fn put_forward(&self, workspace: WorkspaceId, by_ms: u64) -> Result<u64, ReadModelError> {
+        self.advance(workspace, &|ahead_ms| ahead_ms.saturating_add(by_ms))
+            .await
+    }
+
+    /// Puts a workspace's clock forward to a time, unless it is there already; what is due by then is done. Answers how far
+    /// it is ahead now.
+    pub async fn put_forward_to(&self, workspace: WorkspaceId, to: Timestamp) -> Result<u64, ReadModelError> {
+        let micros = to.as_micros().saturating_sub(self.machine.now().as_micros());
+        let wanted_ms = u64::try_from(micros).unwrap_or(0).div_ceil(1_000);
+        self.advance(workspace, &|ahead_ms| ahead_ms.max(wanted_ms)).await
+    }
+
+    /// A workspace is there no more.
+    pub(super) fn end(&self, workspace: WorkspaceId) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.remove(&workspace);
+    }
+
+    async fn advance(
+        &self,
+        workspace: WorkspaceId,
+        further: &(dyn Fn(u64) -> u64 + Sync),
+    ) -> Result<u64, ReadModelError> {
         let scope = Scope {
             workspace,
             view: VIEW,
@@ -94,7 +117,7 @@ impl Clocks {
             let stored = stored
                 .transpose()
                 .map_err(|error| unreadable(error.to_string()))?;
-            ahead_ms = stored.unwrap_or_default().ahead_ms.saturating_add(by_ms);
+            ahead_ms = further(stored.unwrap_or_default().ahead_ms);
             let data = serde_json::value::to_raw_value(&Stored { ahead_ms })
                 .map_err(|error| unreadable(error.to_string()))?;
             Ok(Effect {

@@ -55,6 +55,7 @@ pub struct Consumers {
     processes: Arc<dyn ReadModel>,
     health: Arc<Health>,
     runner: Arc<Runner>,
+    waker: Arc<Waker>,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
@@ -111,6 +112,7 @@ impl Consumers {
             processes,
             health,
             runner,
+            waker,
             tasks,
             cancelled,
         })
@@ -119,6 +121,18 @@ impl Consumers {
     /// Events that policies could not apply.
     pub fn dead_letters(&self) -> &DeadLetters {
         &self.projections.dead_letters
+    }
+
+    /// A workspace is there no more. When this returns, no lane writes to it here, and nothing of it is in memory.
+    pub async fn end(&self, workspace: WorkspaceId) {
+        self.projections.end(workspace).await;
+        self.clocks.end(workspace);
+        self.waker.end(workspace);
+    }
+
+    /// What process managers remember.
+    pub fn processes(&self) -> &Arc<dyn ReadModel> {
+        &self.processes
     }
 
     /// Lets lanes finish their transaction, stops, and closes the store of processes.

@@ -59,6 +59,11 @@ impl Waker {
         self.woken.notify_one();
     }
 
+    pub(super) fn end(&self, workspace: WorkspaceId) {
+        let mut awake = self.awake.lock().unwrap_or_else(PoisonError::into_inner);
+        awake.retain(|(of, _)| *of != workspace);
+    }
+
     fn take(&self) -> BTreeSet<(WorkspaceId, &'static str)> {
         std::mem::take(&mut *self.awake.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -148,7 +153,10 @@ impl Runner {
         workspace: WorkspaceId,
         policy: &'static str,
     ) -> Result<Option<(Timestamp, Duration)>, Failure> {
-        let Some(policy) = self.policy(policy) else {
+        let Some(policy) = self
+            .policy(policy)
+            .filter(|_| !self.progress.has_ended(workspace))
+        else {
             return Ok(None);
         };
         let scope = Scope {

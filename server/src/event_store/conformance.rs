@@ -3,6 +3,7 @@
 
 mod killed;
 mod life;
+mod lifecycle;
 mod log;
 mod model;
 mod promises;
@@ -26,6 +27,7 @@ use crate::clock::{Clock as _, SystemClock};
 
 pub(super) use killed::*;
 pub(super) use life::*;
+pub(super) use lifecycle::*;
 pub(super) use log::*;
 pub(super) use model::*;
 pub(super) use promises::*;
@@ -54,6 +56,9 @@ pub(super) trait Bench: Sized {
 
     /// Runs a statement past the store, as anybody could.
     async fn run(&self, statement: &'static str) -> Result<(), sqlx::Error>;
+
+    /// The number that a query past the store gives.
+    async fn number(&self, query: &'static str) -> i64;
 
     /// Opens its store.
     async fn open(&self) -> Arc<dyn EventStore> {
@@ -88,6 +93,10 @@ macro_rules! conformance_suite {
             event_types_that_nobody_reads_are_named
             a_closed_store_refuses_and_has_kept_everything
             concurrent_appends_behave_like_the_model
+            a_full_workspace_takes_no_more_and_repeats_its_answers
+            what_does_not_fit_is_refused_whole
+            people_are_let_in_until_it_is_full
+            a_workspace_is_idle_when_nobody_was_there
         );
         $crate::event_store::conformance::conformance_suite!(bench $bench;
             the_database_refuses_to_change_or_delete_an_event
@@ -97,6 +106,8 @@ macro_rules! conformance_suite {
             one_bad_append_does_not_fail_its_neighbours_and_the_store_recovers
             an_observer_hears_every_commit_in_order
             an_observer_that_panics_takes_nobody_with_it
+            a_purge_takes_everything_of_one_workspace_and_nothing_of_another
+            nothing_is_deleted_in_part
         );
 
         /// What the process does that is killed. Run as a test, it is nobody's child and has nothing to do.
@@ -109,6 +120,18 @@ macro_rules! conformance_suite {
         async fn an_acknowledged_append_survives_a_kill() {
             let bench = <$bench as $crate::event_store::conformance::Bench>::new().await;
             $crate::event_store::conformance::an_acknowledged_append_survives_a_kill(&bench, module_path!()).await;
+        }
+
+        /// The purge that is killed; see above.
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn the_purge_that_is_killed() {
+            $crate::event_store::conformance::purge_until_killed::<$bench>().await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn a_purge_that_is_killed_goes_on() {
+            let bench = <$bench as $crate::event_store::conformance::Bench>::new().await;
+            $crate::event_store::conformance::a_purge_that_is_killed_goes_on(&bench, module_path!()).await;
         }
     };
     (store $bench:ty; $($promise:ident)*) => {
@@ -182,6 +205,7 @@ pub(super) fn append(workspace: WorkspaceId, streams: Vec<StreamAppend>) -> Appe
         workspace,
         body_digest: [7; 32],
         streams,
+        max_events: None,
         metadata: Metadata {
             correlation_id: id(),
             causation_id: None,

@@ -9,7 +9,8 @@
 //! - **idempotent**: the same command id with the same body answers what it answered first; with another body it is
 //!   refused;
 //! - **durable**: an append is acknowledged only after its commit is on disk;
-//! - **immutable**: no UPDATE and no DELETE on events; each event carries its hash chained to its predecessor's.
+//! - **immutable**: no UPDATE and no DELETE on events; each event carries its hash chained to its predecessor's. A workspace
+//!   goes as a whole or not at all: see [`Lifecycle`].
 //!
 //! The event store knows no view and no aggregate: payloads are raw JSON.
 
@@ -18,6 +19,7 @@ mod appender;
 mod columns;
 #[cfg(test)]
 mod conformance;
+mod lifecycle;
 mod open;
 mod postgres;
 mod sqlite;
@@ -36,6 +38,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+pub use lifecycle::{Admitted, Lifecycle, Purged};
 pub use open::{open, open_to_read};
 pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;
@@ -100,6 +103,9 @@ pub struct Append {
     pub body_digest: [u8; 32],
     /// The streams; the first is the command's own. No stream twice.
     pub streams: Vec<StreamAppend>,
+    /// The most events that the workspace may have with these; no limit where absent. An append that was stored already
+    /// is answered as the first time, whatever the limit.
+    pub max_events: Option<u64>,
     /// Of every event; its `command_id` is the id of this append.
     pub metadata: Metadata,
 }
@@ -152,6 +158,14 @@ pub enum AppendError {
     /// There is no such workspace.
     #[error("there is no workspace {0}")]
     UnknownWorkspace(WorkspaceId),
+    /// The workspace would have more events than it may.
+    #[error("the workspace has {stored} events and may have {most}")]
+    Full {
+        /// What it has.
+        stored: u64,
+        /// What it may have.
+        most: u64,
+    },
     /// The database did not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -254,7 +268,7 @@ pub trait CommitObserver: Send + Sync {
 
 /// An append-only store of events.
 #[async_trait]
-pub trait EventStore: Send + Sync + Debug {
+pub trait EventStore: Lifecycle {
     /// Opens a workspace with its partitions. `false`: the join code is taken, and nothing was opened.
     async fn create_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError>;
 

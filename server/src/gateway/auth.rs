@@ -18,7 +18,7 @@ use domain::{
 
 use super::{
     SharedGateway,
-    limits::Client,
+    limits::{Address, Client},
     origin::Origin,
     problem::{ApiProblem, Kind},
     session_cookie,
@@ -38,6 +38,8 @@ pub(super) struct Caller {
 pub(super) enum Identity {
     /// Nothing.
     Nobody,
+    /// Somebody whose workspace was purged.
+    Gone,
     /// Something that is worth nothing.
     Refused(TokenRefusal),
     /// Who it is.
@@ -89,9 +91,18 @@ impl Caller {
         if matches!(self.actor().role, Role::Educator) {
             Ok(())
         } else {
+            Err(ApiProblem::new(Kind::Forbidden, "the lab is bent by educators"))
+        }
+    }
+
+    /// Refuses everybody but educators: nobody else answers for what is lost.
+    pub(super) fn must_end_workspace(&self) -> Result<(), ApiProblem> {
+        if matches!(self.actor().role, Role::Educator) {
+            Ok(())
+        } else {
             Err(ApiProblem::new(
                 Kind::Forbidden,
-                "projections are rebuilt by educators",
+                "a workspace is purged by its educators",
             ))
         }
     }
@@ -127,6 +138,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
                 }
                 Ok(caller.clone())
             }
+            Some(Identity::Gone) => Err(ApiProblem::workspace_gone()),
             Some(Identity::Refused(refusal)) => Err((*refusal).into()),
             Some(Identity::Nobody) | None => Err(ApiProblem::new(
                 Kind::Unauthenticated,
@@ -149,9 +161,10 @@ pub(super) async fn identify(
         .map(|ConnectInfo(address)| address.ip());
     let client = match &identity {
         Identity::Known(caller) => Client::Person(caller.actor().id),
-        Identity::Nobody | Identity::Refused(_) => Client::of_address(peer),
+        Identity::Nobody | Identity::Gone | Identity::Refused(_) => Client::of_address(peer),
     };
     request.extensions_mut().insert(client);
+    request.extensions_mut().insert(Address(Client::of_address(peer)));
     request.extensions_mut().insert(identity.clone());
     let mut response = next.run(request).await;
     if let Identity::Known(caller) = identity
@@ -175,6 +188,7 @@ async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::h
         },
     };
     match gateway.tokens.verify(&token).await {
+        Ok(bearer) if !gateway.presence.is_there(bearer.workspace).await => Identity::Gone,
         Ok(bearer) => {
             let origin = Origin::of(headers, uri, gateway.https);
             Identity::Known(Caller {

@@ -22,7 +22,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     SharedGateway,
-    limits::{COST_OF_JOINING, COST_OF_OPENING, Client},
+    limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
     origin::Origin,
     session_cookie,
 };
@@ -69,12 +69,13 @@ struct JoinForm {
 async fn open(
     State(gateway): State<SharedGateway>,
     Extension(client): Extension<Client>,
+    Extension(address): Extension<Address>,
     request: Request,
 ) -> Response {
     let Some(form) = form::<OpenForm>(&gateway, request).await else {
         return refusal("invalid", None);
     };
-    if gateway.rate.charge(client, COST_OF_OPENING).is_err() {
+    if gateway.rate.charge(client, COST_OF_OPENING).is_err() || gateway.opening.charge(address).is_err() {
         return refusal("rate-limited", None);
     }
     let display_name = given(&form.display_name).unwrap_or(UNNAMED);
@@ -155,6 +156,7 @@ fn admitted(gateway: &SharedGateway, admission: &Admission) -> Response {
 fn code_of(error: &AdmissionError) -> &'static str {
     match error {
         AdmissionError::UnknownCode => "unknown-code",
+        AdmissionError::Full(_) => "full",
         AdmissionError::Invalid(rejection) => {
             let is_about = |field: &str| {
                 rejection

@@ -52,6 +52,44 @@ impl Client {
     }
 }
 
+/// Where a request comes from, whoever has signed in there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Address(pub(super) Client);
+
+/// Counts the workspaces that are opened from an address: a limit that signing in does not get around.
+#[derive(Debug)]
+pub(super) struct OpeningLimit(Option<(DefaultKeyedRateLimiter<Client>, NonZeroU32)>);
+
+impl OpeningLimit {
+    /// So many an hour; `None` is no limit.
+    pub(super) fn new(per_hour: Option<NonZeroU32>) -> Self {
+        Self(per_hour.map(|count| (RateLimiter::keyed(Quota::per_hour(count)), count)))
+    }
+
+    /// Counts one.
+    pub(super) fn charge(&self, Address(address): Address) -> Result<(), ApiProblem> {
+        let Some((limiter, most)) = &self.0 else {
+            return Ok(());
+        };
+        limiter.check_key(&address).map_err(|until| {
+            let wait = until.wait_time_from(DefaultClock::default().now());
+            let seconds = wait.as_secs().saturating_add(1);
+            let detail = format!(
+                "from one address {most} workspaces may be opened in an hour; open the next one in {seconds} s, or join one \
+                 that is there"
+            );
+            ApiProblem::rate_limited(seconds).with(|problem| problem.detail = detail)
+        })
+    }
+
+    /// Forgets addresses from which nobody has opened one for a while.
+    pub(super) fn forget_idle(&self) {
+        if let Some((limiter, _)) = &self.0 {
+            limiter.retain_recent();
+        }
+    }
+}
+
 /// Counts requests.
 #[derive(Debug)]
 pub(super) struct RateLimit(Option<(DefaultKeyedRateLimiter<Client>, NonZeroU32)>);
@@ -135,6 +173,21 @@ mod tests {
         let client = Client::of_address(None);
         rate.charge(client, COST_OF_OPENING).unwrap();
         assert!(rate.charge(client, 1).is_err());
+    }
+
+    #[test]
+    fn an_address_opens_so_many_workspaces_and_another_has_its_own_count() {
+        let opening = OpeningLimit::new(NonZeroU32::new(2));
+        let [one, two] =
+            ["192.0.2.1", "192.0.2.2"].map(|text| Address(Client::of_address(text.parse().ok())));
+        for _ in 0..2 {
+            opening.charge(one).unwrap();
+        }
+        let problem = opening.charge(one).unwrap_err().into_problem();
+        assert_eq!(problem.status, 429);
+        assert!(problem.detail.contains("2 workspaces"), "{}", problem.detail);
+        opening.charge(two).unwrap();
+        OpeningLimit::new(None).charge(one).unwrap();
     }
 
     #[test]

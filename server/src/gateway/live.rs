@@ -1,6 +1,6 @@
 //! The live socket: one task a connection, which sends what the query API has to tell, and carries commands the other way.
 //!
-//! The connection ends when the token ends, when the server stops, when nobody answers a ping, or when the other side
+//! The connection ends when the token or the workspace ends, when the server stops, when nobody answers a ping, or when the other side
 //! takes nothing any more; each time it says why. Commands of one connection are carried out in the order in which they
 //! were sent, beside what is being followed and never in its way.
 
@@ -137,15 +137,19 @@ impl Connection {
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut unanswered_since = None;
         let stopping = self.gateway.stopping.clone();
+        let gone = self.gateway.presence.gone(self.caller.workspace());
         loop {
             let silence = unanswered_since.map_or_else(far_future, |since: Instant| since + PONG_WITHIN);
             let done = tokio::select! {
                 () = stopping.cancelled() => Err(End::Close(close_code::AWAY, "the server is stopping")),
+                () = gone.cancelled() => Err(End::Close(close_code::POLICY, "the workspace is gone: it was purged")),
                 () = &mut expiry => Err(End::Close(close_code::POLICY, "the access token has expired")),
                 () = tokio::time::sleep_until(silence) => Err(End::Close(close_code::POLICY, "a ping was not answered")),
                 item = self.session.next() => self.pass_on(item).await,
                 Some(result) = results.recv() => self.send(&result).await,
                 _ = ping.tick() => {
+                    // Whoever listens is in the workspace, and hears here if another server has purged it.
+                    self.gateway.presence.is_there(self.caller.workspace()).await;
                     unanswered_since.get_or_insert_with(Instant::now);
                     self.send(&ServerFrame::<()>::Ping).await
                 }

@@ -25,7 +25,7 @@ mod session_cookie;
 pub mod tls;
 pub mod tokens;
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -37,12 +37,14 @@ use crate::{
     command::{CommandService, Workspaces},
     consumer::Consumers,
     event_store::EventStore,
+    lab::Lab,
+    lifecycle::{Presence, Sweeper},
     query::QueryApi,
     read_side::ReadSide,
     settings::Limits,
 };
 
-use limits::RateLimit;
+use limits::{OpeningLimit, RateLimit};
 pub use listener::Listener;
 pub use observe::recorder;
 use tokens::Tokens;
@@ -54,12 +56,16 @@ pub struct Gateway {
     clock: SharedClock,
     commands: Arc<CommandService>,
     workspaces: Arc<Workspaces>,
+    presence: Arc<Presence>,
+    sweeper: Arc<Sweeper>,
+    lab: Lab,
     queries: Arc<QueryApi>,
     read_side: Arc<ReadSide>,
     consumers: Arc<Consumers>,
     events: Arc<dyn EventStore>,
     limits: Limits,
     rate: RateLimit,
+    opening: OpeningLimit,
     https: bool,
     metrics: PrometheusHandle,
     /// Held by whoever has a log verified.
@@ -82,6 +88,12 @@ pub struct Boxes {
     pub commands: Arc<CommandService>,
     /// Opens and joins workspaces.
     pub workspaces: Arc<Workspaces>,
+    /// Who is where.
+    pub presence: Arc<Presence>,
+    /// Purges workspaces.
+    pub sweeper: Arc<Sweeper>,
+    /// Bends the pipeline.
+    pub lab: Lab,
     /// Boxes 6 to 10.
     pub read_side: Arc<ReadSide>,
     /// What policies could not apply.
@@ -93,13 +105,17 @@ pub struct Boxes {
 }
 
 impl Gateway {
-    /// A gateway in front of the boxes. `https`: whether it speaks HTTPS itself.
-    pub fn new(boxes: Boxes, limits: &Limits, https: bool) -> SharedGateway {
+    /// A gateway in front of the boxes. `opening`: how many workspaces an address may open in an
+    /// hour. `https`: whether it speaks HTTPS itself.
+    pub fn new(boxes: Boxes, limits: &Limits, opening: Option<NonZeroU32>, https: bool) -> SharedGateway {
         let Boxes {
             tokens,
             clock,
             commands,
             workspaces,
+            presence,
+            sweeper,
+            lab,
             read_side,
             consumers,
             events,
@@ -111,12 +127,16 @@ impl Gateway {
             clock,
             commands,
             workspaces,
+            presence,
+            sweeper,
+            lab,
             queries: Arc::clone(&read_side.query),
             read_side,
             consumers,
             events,
             limits: limits.clone(),
             rate,
+            opening: OpeningLimit::new(opening),
             https,
             metrics,
             verifying: tokio::sync::Mutex::default(),

@@ -56,5 +56,6 @@ pub(super) async fn upkeep(gateway: SharedGateway) {
     {
         gateway.metrics.run_upkeep();
         gateway.rate.forget_idle();
+        gateway.opening.forget_idle();
     }
 }

@@ -105,7 +105,7 @@ async fn render(
     // Whose session is over sees what somebody sees who has none.
     let caller = match identity {
         Identity::Known(caller) => Some(caller),
-        Identity::Refused(_) | Identity::Nobody => None,
+        Identity::Refused(_) | Identity::Gone | Identity::Nobody => None,
     };
     let session = match &caller {
         Some(caller) => session_info(&gateway, caller).await.ok(),

@@ -32,6 +32,8 @@ pub(super) enum Kind {
     MethodNotAllowed,
     /// The stream moved on.
     Conflict,
+    /// It does not go with what is under way.
+    Busy,
     /// The body is too large.
     TooLarge,
     /// The body is not JSON.
@@ -40,6 +42,10 @@ pub(super) enum Kind {
     Rejected,
     /// Too much in too little time.
     RateLimited,
+    /// A sandbox has no room for more.
+    QuotaExceeded,
+    /// The workspace was purged.
+    Gone,
     /// A defect of ours.
     Internal,
     /// Worth a retry.
@@ -59,10 +65,13 @@ impl Kind {
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",
             Self::Conflict => "conflict",
+            Self::Busy => "busy",
             Self::TooLarge => "too-large",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::Rejected => "rejected",
             Self::RateLimited => "rate-limited",
+            Self::QuotaExceeded => "quota-exceeded",
+            Self::Gone => "workspace-gone",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
             Self::TimedOut => "timed-out",
@@ -78,10 +87,13 @@ impl Kind {
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
             Self::Conflict => "The stream has moved on",
+            Self::Busy => "Not while something else is under way",
             Self::TooLarge => "Too large",
             Self::UnsupportedMediaType => "Not JSON",
             Self::Rejected => "Rejected by a rule",
             Self::RateLimited => "Too many requests",
+            Self::QuotaExceeded => "The sandbox is full",
+            Self::Gone => "The workspace is gone",
             Self::Internal => "Something went wrong here",
             Self::Unavailable => "Not available now",
             Self::TimedOut => "It took too long",
@@ -95,11 +107,12 @@ impl Kind {
             Self::Forbidden | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Conflict => StatusCode::CONFLICT,
+            Self::Conflict | Self::Busy => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            Self::RateLimited | Self::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Gone => StatusCode::GONE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -142,6 +155,15 @@ impl ApiProblem {
     /// A page, view, stream or document that is not there for this person.
     pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new(Kind::NotFound, format!("there is no {what}"))
+    }
+
+    /// Whoever holds a token of a workspace that was purged.
+    pub(super) fn workspace_gone() -> Self {
+        Self::new(
+            Kind::Gone,
+            "this workspace is gone: it was purged by an educator, or because nobody had been in it for long; open or \
+             join another",
+        )
     }
 
     /// Too much in too little time.

@@ -136,6 +136,9 @@ impl Build {
                     Err(error) => error,
                 },
             };
+            if matches!(error, LaneError::Gone) {
+                return Ended::Interrupted;
+            }
             retry.failed(&error);
             metrics::counter!("foldline_projection_failures_total", "view" => self.scope.view).increment(1);
             tracing::warn!(

@@ -64,6 +64,13 @@ impl Health {
         }
     }
 
+    /// A workspace is there no more.
+    pub(crate) fn end(&self, workspace: WorkspaceId) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        failing.retain(|(_, partition), _| partition.workspace != workspace);
+        report(&failing);
+    }
+
     /// The lanes of a view that are tried again.
     pub fn failing(&self, view: &str, workspace: WorkspaceId) -> Vec<FailingLane> {
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);

@@ -34,6 +34,12 @@ pub enum LaneError {
     /// Historical events could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The workspace is there no more.
+    #[error("the workspace was purged")]
+    Gone,
+    /// Somebody in the lab holds the view's lanes.
+    #[error("the lanes of this view are paused")]
+    Paused,
     /// An event is missing in the store, though later ones are known.
     #[error("the event at position {0} is not in the event store")]
     Missing(u64),
@@ -77,6 +83,15 @@ impl Lane {
         progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
     }
 
+    /// Whether there is nothing left to do, for ever. Panics where the lab wants it to.
+    fn has_ended(&self) -> bool {
+        let progress = &self.context.progress;
+        if let Some(view) = progress.of(self.partition.workspace, self.view.name()) {
+            view.held().crash_if_asked(self.partition.partition);
+        }
+        progress.has_ended(self.partition.workspace)
+    }
+
     /// Applies a delivery: when it returns, every event of it has had its effect, once; or it is parked, if it is
     /// `condemned` or its stream is held back.
     pub async fn apply(
@@ -104,7 +119,7 @@ impl Lane {
         delivered: &[Arc<PublishedEvent>],
         condemned: &[Condemned],
     ) -> Result<(), LaneError> {
-        loop {
+        while !self.has_ended() {
             let checkpoint = self.checkpoint();
             let new: Vec<_> = delivered
                 .iter()
@@ -123,17 +138,19 @@ impl Lane {
                 .count();
             self.commit(checkpoint, &new[..next], condemned).await?;
         }
+        Ok(())
     }
 
     /// Applies historical events up to a position.
     pub async fn catch_up(&self, to: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
-        loop {
+        while !self.has_ended() {
             let checkpoint = self.checkpoint();
             if checkpoint >= to {
                 return Ok(());
             }
             self.read_history(checkpoint, condemned).await?;
         }
+        Ok(())
     }
 
     #[tracing::instrument(name = "Historical events", level = "debug", skip_all, fields(partition = %self.partition, after))]
@@ -174,6 +191,12 @@ impl Lane {
             return Ok(());
         };
         let _turn = progress.turn().await;
+        if progress.held().is_paused() {
+            return Err(LaneError::Paused);
+        }
+        if context.progress.has_ended(workspace) {
+            return Ok(());
+        }
         if progress.folded().position(partition) != from {
             // Another task of this lane had its turn first; the caller looks again.
             return Ok(());
@@ -270,6 +293,8 @@ pub(super) async fn history(
     let events = decode(&read);
     match events.first() {
         Some(first) if first.position == after + 1 => Ok(events),
+        // another server may have purged it
+        None if context.store.workspace(workspace).await?.is_none() => Err(LaneError::Gone),
         _ => Err(LaneError::Missing(after + 1)),
     }
 }

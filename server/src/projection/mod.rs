@@ -8,6 +8,7 @@ mod build;
 pub mod dead_letters;
 pub mod fold;
 pub mod health;
+pub mod held;
 pub mod lane;
 pub mod progress;
 pub mod rebuild;
@@ -32,8 +33,8 @@ use dead_letters::DeadLetters;
 use fold::DocumentChange;
 use health::Health;
 use progress::Progress;
-use rebuild::Rebuilds;
-use worker::Worker;
+use rebuild::{RebuildError, Rebuilds};
+use worker::{Lanes, Worker};
 
 /// What a lane has committed.
 #[derive(Debug)]
@@ -109,6 +110,8 @@ pub struct Projections {
     /// New generations.
     pub rebuilds: Rebuilds,
     context: Arc<Context>,
+    /// In the order of the views.
+    lanes: Vec<Lanes>,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
@@ -150,6 +153,7 @@ impl Projections {
         for (partition, head) in &heads {
             context.progress.stored(*partition, *head);
         }
+        let lanes = workers.iter().map(|(worker, _)| worker.lanes()).collect();
         for (worker, subscriber) in workers {
             worker.catch_up(&heads);
             tasks.spawn(worker.run(subscriber));
@@ -160,9 +164,56 @@ impl Projections {
             dead_letters: DeadLetters::new(context.clone()),
             rebuilds,
             context,
+            lanes,
             tasks,
             cancelled,
         })
+    }
+
+    /// Holds the lanes of a view in a workspace, until they are resumed or the server stops. What they have committed stays
+    /// what is read, and says how far it is behind.
+    pub async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
+        self.rebuilds.pause(workspace, view).await
+    }
+
+    /// Lets the lanes of a view go on; `false`: there is no such view.
+    pub fn resume(&self, workspace: WorkspaceId, view: &str) -> bool {
+        let progress = self.context.progress.of(workspace, view);
+        progress.is_some_and(|progress| {
+            progress.held().resume();
+            true
+        })
+    }
+
+    /// Makes every lane of a view in a workspace panic, and waits until each has: the supervisor starts it again at its
+    /// checkpoint. `false`: there is no such view.
+    pub async fn crash(&self, workspace: WorkspaceId, view: &str) -> bool {
+        let Some((progress, lanes)) = self.context.progress.of(workspace, view).zip(
+            self.context
+                .progress
+                .index(view)
+                .and_then(|index| self.lanes.get(index)),
+        ) else {
+            return false;
+        };
+        let head = progress.head();
+        progress
+            .held()
+            .ask_to_crash(head.iter().map(|(partition, _)| partition));
+        // A lane that has something to do crashes by itself; one that has nothing is not there, and is started for it.
+        for (partition, position) in head.iter() {
+            lanes.start(PartitionId { workspace, partition }, position);
+        }
+        progress.held().crashed().await;
+        true
+    }
+
+    /// A workspace is there no more. When this returns, its lanes and rebuilds write nothing, and nothing of it is in memory.
+    pub async fn end(&self, workspace: WorkspaceId) {
+        self.context.progress.end(workspace).await;
+        self.rebuilds.end(workspace).await;
+        self.context.health.end(workspace);
+        self.context.cache.clear().await;
     }
 
     /// How every view of a workspace stands.
@@ -184,6 +235,8 @@ impl Projections {
                 dead_letters: count.map_or(0, |count| count.dead),
                 waiting: count.map_or(0, |count| count.waiting),
                 failing: self.context.health.failing(view.name(), workspace),
+                paused: progress.held().is_paused(),
+                panics: progress.held().panics(),
                 rebuild: self.rebuilds.progress(workspace, view.name()),
             })
         };

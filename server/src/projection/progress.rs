@@ -20,6 +20,7 @@ use tokio::{
     time::Instant,
 };
 
+use super::held::Held;
 use crate::{broker::PartitionId, read_model::FIRST_GENERATION};
 
 /// How far one view of a workspace is.
@@ -32,6 +33,7 @@ pub struct ViewProgress {
     /// their order also where several partitions feed it.
     order: tokio::sync::Mutex<()>,
     generation: AtomicU64,
+    held: Held,
     /// Where partitions stood when parked events of theirs were last applied.
     released: Mutex<ConsistencyToken>,
 }
@@ -84,6 +86,11 @@ impl ViewProgress {
         since.map(|since| since.elapsed())
     }
 
+    /// What the lab does to its lanes.
+    pub fn held(&self) -> &Held {
+        &self.held
+    }
+
     /// The turn of a lane: see `order`.
     pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.order.lock().await
@@ -104,6 +111,7 @@ impl WorkspaceProgress {
             behind_since: Mutex::new(None),
             order: tokio::sync::Mutex::default(),
             generation: AtomicU64::new(FIRST_GENERATION),
+            held: Held::default(),
             released: Mutex::default(),
         };
         Self {
@@ -121,7 +129,8 @@ impl WorkspaceProgress {
 /// What is stored and what is folded, everywhere.
 #[derive(Debug)]
 pub struct Progress {
-    workspaces: RwLock<HashMap<WorkspaceId, Arc<WorkspaceProgress>>>,
+    /// `None`: the workspace was purged, and stays so whatever is still told of it.
+    workspaces: RwLock<HashMap<WorkspaceId, Option<Arc<WorkspaceProgress>>>>,
     views: Box<[&'static dyn AnyView]>,
     /// Events that each view has not folded, over all workspaces.
     lag: Box<[AtomicU64]>,
@@ -153,13 +162,48 @@ impl Progress {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&id)
             .cloned();
-        known.unwrap_or_else(|| {
+        let nothing = || Arc::new(WorkspaceProgress::new(self.views.len()));
+        let known = known.unwrap_or_else(|| {
             let mut workspaces = self.workspaces.write().unwrap_or_else(PoisonError::into_inner);
-            workspaces
-                .entry(id)
-                .or_insert_with(|| Arc::new(WorkspaceProgress::new(self.views.len())))
-                .clone()
-        })
+            workspaces.entry(id).or_insert_with(|| Some(nothing())).clone()
+        });
+        known.unwrap_or_else(nothing)
+    }
+
+    /// The workspaces of which anything was told.
+    pub fn workspaces(&self) -> Vec<WorkspaceId> {
+        let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
+        let known = workspaces.iter().filter(|(_, progress)| progress.is_some());
+        known.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether the workspace was purged.
+    pub fn has_ended(&self, id: WorkspaceId) -> bool {
+        let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
+        matches!(workspaces.get(&id), Some(None))
+    }
+
+    /// The workspace is purged: nothing that is told of it from now on counts. When this returns, no lane is in the middle
+    /// of a transaction there, and none begins one.
+    pub async fn end(&self, id: WorkspaceId) {
+        let ended = self
+            .workspaces
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, None)
+            .flatten();
+        let Some(ended) = ended else { return };
+        {
+            let head = ended.head.lock().unwrap_or_else(PoisonError::into_inner);
+            for (view, lag) in ended.views.iter().zip(&self.lag) {
+                lag.fetch_sub(view.folded.borrow().behind(&head), Ordering::Relaxed);
+                view.held.resume();
+            }
+        }
+        for view in &ended.views {
+            drop(view.turn().await);
+        }
+        self.changed.notify_waiters();
     }
 
     /// The newest position of each partition of a workspace.
@@ -172,7 +216,7 @@ impl Progress {
         let workspace = self.workspace(partition.workspace);
         let mut head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
         let before = head.position(partition.partition);
-        if position <= before {
+        if position <= before || self.has_ended(partition.workspace) {
             return;
         }
         head.advance(partition.partition, position);
@@ -197,7 +241,7 @@ impl Progress {
         let head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
         let stored = head.position(partition.partition);
         let before = progress.folded.borrow().position(partition.partition);
-        if position <= before {
+        if position <= before || self.has_ended(partition.workspace) {
             return;
         }
         let less = position.min(stored).saturating_sub(before);

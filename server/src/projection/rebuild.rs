@@ -40,6 +40,12 @@ pub enum RebuildError {
     /// Nothing is being rebuilt.
     #[error("{0} is not being rebuilt")]
     NotRunning(&'static str),
+    /// It would move on though it is to stand still.
+    #[error("{0} is paused; resume it first")]
+    Paused(&'static str),
+    /// A rebuild cannot be held.
+    #[error("{0} is being rebuilt; wait until that is done, or cancel it")]
+    Running(&'static str),
     /// The read model did not do it.
     #[error(transparent)]
     ReadModel(#[from] ReadModelError),
@@ -100,12 +106,45 @@ impl Rebuilds {
         if let Some(running) = shared.running(workspace, view.name()) {
             return Ok(running.progress());
         }
+        let progress = shared.context.progress.of(workspace, view.name());
+        if progress.is_some_and(|progress| progress.held().is_paused()) {
+            return Err(RebuildError::Paused(view.name()));
+        }
         let generation = shared
             .context
             .read_model
             .begin_build(workspace, view.name())
             .await?;
         Ok(shared.begin(view, workspace, generation).progress())
+    }
+
+    /// Holds the lanes of a view that is not being rebuilt. When it returns, none of them is in the middle of anything.
+    pub(super) async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
+        let shared = &self.shared;
+        let view = shared.view(view)?;
+        let _deciding = shared.deciding.lock().await;
+        if shared.running(workspace, view.name()).is_some() {
+            return Err(RebuildError::Running(view.name()));
+        }
+        if let Some(progress) = shared.context.progress.of(workspace, view.name()) {
+            progress.held().pause();
+            drop(progress.turn().await);
+        }
+        Ok(())
+    }
+
+    /// A workspace is there no more: nothing is built there, and when this returns, nothing is written.
+    pub(super) async fn end(&self, workspace: WorkspaceId) {
+        let _deciding = self.shared.deciding.lock().await;
+        let builds: Vec<_> = {
+            let running = self.shared.lock();
+            let of_it = running.iter().filter(|((of, _), _)| *of == workspace);
+            of_it.map(|(_, build)| build.clone()).collect()
+        };
+        for build in builds {
+            build.cancel();
+            build.ended().await;
+        }
     }
 
     /// How far the rebuild of a view is; `None` where it is not being rebuilt.

@@ -1,6 +1,7 @@
 //! Lanes over real databases: whatever is delivered, and however often, the effect of an event is exactly once.
 
 mod dead_letters;
+mod ended;
 mod faulty;
 mod model;
 mod rebuild;

@@ -23,6 +23,20 @@ use crate::broker::{Delivery, PartitionId, Subscriber};
 /// How many lanes of a view work at the same time.
 const AT_ONCE: usize = 8;
 
+/// The lanes of a view, for the lab.
+#[derive(Debug, Clone)]
+pub struct Lanes {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+impl Lanes {
+    /// Starts the lane of a partition, supervised like any, to fold what there is up to `head`.
+    pub(super) fn start(&self, partition: PartitionId, head: u64) {
+        self.tasks.spawn(self.shared.clone().catch_up(partition, head));
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Worker {
@@ -55,6 +69,14 @@ impl Worker {
         Self {
             shared: Arc::new(shared),
             tasks,
+        }
+    }
+
+    /// Its lanes.
+    pub fn lanes(&self) -> Lanes {
+        Lanes {
+            shared: self.shared.clone(),
+            tasks: self.tasks.clone(),
         }
     }
 
@@ -100,6 +122,13 @@ enum Failure {
     Panic(String),
 }
 
+impl Failure {
+    /// The lane is held, or its workspace is there no more: nothing to try again after a while.
+    fn is_no_fault(&self) -> bool {
+        matches!(self, Self::Error(LaneError::Paused | LaneError::Gone))
+    }
+}
+
 impl Shared {
     async fn deliver(self: Arc<Self>, delivery: Delivery) {
         let lane = Lane::new(self.context.clone(), self.view, delivery.partition());
@@ -114,6 +143,12 @@ impl Shared {
                     return;
                 }
                 Err(failure) => {
+                    if failure.is_no_fault() {
+                        if self.let_go(&lane, failure).await {
+                            continue;
+                        }
+                        return;
+                    }
                     let panicked = matches!(failure, Failure::Panic(_));
                     let goes_on = self.pause(&lane, &mut retry, failure).await;
                     // After a panic it is not acknowledged: the broker makes it again, and a new lane takes it.
@@ -134,7 +169,12 @@ impl Shared {
                 self.context.health.running(self.view.name(), partition);
                 return;
             };
-            if !self.pause(&lane, &mut retry, failure).await {
+            let goes_on = if failure.is_no_fault() {
+                self.let_go(&lane, failure).await
+            } else {
+                self.pause(&lane, &mut retry, failure).await
+            };
+            if !goes_on {
                 return;
             }
         }
@@ -149,6 +189,24 @@ impl Shared {
         }
     }
 
+    /// Waits, without a place among those that work, until the lane may go on; `false`: the server stops.
+    async fn let_go(&self, lane: &Lane, failure: Failure) -> bool {
+        let (view, partition) = (self.view.name(), lane.partition());
+        self.context.health.running(view, partition);
+        if matches!(failure, Failure::Error(LaneError::Gone)) {
+            // what is left to do of it is nothing
+            self.context.progress.end(partition.workspace).await;
+            return true;
+        }
+        let Some(progress) = self.context.progress.of(partition.workspace, view) else {
+            return true;
+        };
+        tokio::select! {
+            () = self.cancelled.cancelled() => false,
+            () = progress.held().resumed() => true,
+        }
+    }
+
     /// Waits before the next attempt; `false`: there will be none, the server stops.
     async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
         let (view, partition) = (self.view.name(), lane.partition());
@@ -159,6 +217,9 @@ impl Shared {
             }
             Failure::Panic(message) => {
                 retry.panicked();
+                if let Some(progress) = self.context.progress.of(partition.workspace, view) {
+                    progress.held().note_panic(partition.partition);
+                }
                 metrics::counter!("foldline_projection_panics_total", "view" => view).increment(1);
                 format!("the lane panicked: {message}")
             }

@@ -6,6 +6,9 @@ use domain::{rejection::Violation, wire::Problem};
 
 use crate::{event_store::StoreError, read_model::ReadModelError};
 
+/// What is said where waiting longer would not help.
+const PAUSED: &str = ": an educator has paused it in the lab, and it goes on when it is resumed";
+
 /// Why a query has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueryError {
@@ -35,10 +38,12 @@ pub enum QueryError {
     #[error("the consistency token names a partition that cannot exist")]
     BadToken,
     /// The view did not come as far as `after` in time.
-    #[error("the view has not folded the awaited events in time")]
+    #[error("the view has not folded the awaited events in time{}", if *.paused { PAUSED } else { "" })]
     TimedOut {
         /// What lags, as in `orders 0:12 of 0:15`.
         waiting_for: Vec<String>,
+        /// Somebody in the lab holds its lanes.
+        paused: bool,
     },
     /// Something is left to do.
     #[error("not everything was done in time")]
@@ -49,6 +54,11 @@ pub enum QueryError {
     /// Too much is asked of one live session.
     #[error("a session has at most {0} subscriptions")]
     TooManySubscriptions(usize),
+    /// The sandbox has as many live subscriptions as it may.
+    #[error(
+        "a sandbox may have {0} live subscriptions at a time; close pages that nobody looks at, or open a new workspace"
+    )]
+    Full(u32),
     /// The read model or the event store does not answer; the log says why.
     #[error("the read side does not answer at the moment")]
     Unavailable,
@@ -78,6 +88,7 @@ impl QueryError {
             Self::Forbidden => ("forbidden", "Forbidden", 403),
             Self::BadCursor | Self::BadToken => ("malformed", "A field is not valid", 400),
             Self::TooManySubscriptions(_) => ("too-many-subscriptions", "Too many subscriptions", 429),
+            Self::Full(_) => ("quota-exceeded", "The sandbox is full", 429),
             Self::TimedOut { .. } => ("timed-out", "The view lags behind", 503),
             Self::NotSettled { .. } => ("not-settled", "Something is left to do", 504),
             Self::Unavailable => ("unavailable", "Not available at the moment", 503),
@@ -100,7 +111,7 @@ impl QueryError {
             current_version: None,
             rule: None,
             waiting_for: match self {
-                Self::TimedOut { waiting_for } | Self::NotSettled { waiting_for } => waiting_for.clone(),
+                Self::TimedOut { waiting_for, .. } | Self::NotSettled { waiting_for } => waiting_for.clone(),
                 _ => Vec::new(),
             },
             detail,

@@ -193,9 +193,10 @@ impl QueryApi {
         {
             return Ok(());
         }
-        let folded = progress.folded();
-        let waiting_for = lagging(view.name(), &folded, &after).collect();
-        Err(QueryError::TimedOut { waiting_for })
+        Err(QueryError::TimedOut {
+            waiting_for: lagging(view.name(), &progress, &after),
+            paused: progress.held().is_paused(),
+        })
     }
 
     fn progress_of(
@@ -313,16 +314,19 @@ impl QueryApi {
     }
 }
 
-/// Where a view has not come as far as `goal`, as in `orders 0:12 of 0:15`.
-fn lagging<'a>(
-    view: &'a str,
-    folded: &'a ConsistencyToken,
-    goal: &'a ConsistencyToken,
-) -> impl Iterator<Item = String> + use<'a> {
+/// Where a view has not come as far as `goal`, as in `orders 0:12 of 0:15`, and whether it is held there.
+fn lagging(view: &str, progress: &ProgressOf, goal: &ConsistencyToken) -> Vec<String> {
+    let folded = progress.folded();
+    let held = if progress.held().is_paused() {
+        " (paused)"
+    } else {
+        ""
+    };
     goal.iter()
-        .map(move |(partition, position)| (partition, folded.position(partition), position))
+        .map(|(partition, position)| (partition, folded.position(partition), position))
         .filter(|(_, at, position)| at < position)
-        .map(move |(partition, at, position)| format!("{view} {partition}:{at} of {partition}:{position}"))
+        .map(|(partition, at, position)| format!("{view} {partition}:{at} of {partition}:{position}{held}"))
+        .collect()
 }
 
 /// A group of a listing that exists and that the actor may read.

@@ -233,7 +233,7 @@ impl Settling {
             let Some(progress) = self.progress.of(workspace, view.name()) else {
                 continue;
             };
-            waiting_for.extend(super::lagging(view.name(), &progress.folded(), goal));
+            waiting_for.extend(super::lagging(view.name(), &progress, goal));
         }
         waiting_for
     }

@@ -83,7 +83,7 @@ async fn a_token_that_is_not_reached_in_time_is_answered_with_what_lags() {
         .query
         .document(shop.workspace, &educator(), "orders", "1", wait)
         .await;
-    let Err(QueryError::TimedOut { waiting_for }) = answer else {
+    let Err(QueryError::TimedOut { waiting_for, .. }) = answer else {
         panic!("{answer:?}")
     };
     assert_eq!(waiting_for, ["orders 0:1 of 0:5"]);

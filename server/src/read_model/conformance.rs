@@ -2,6 +2,7 @@
 //! [`conformance_suite!`], so that no adapter can leave a promise out.
 
 mod documents;
+mod purged;
 mod rebuilt;
 mod refused;
 
@@ -17,6 +18,7 @@ use super::{
 use crate::clock::{Clock as _, SystemClock};
 
 pub(super) use documents::*;
+pub(super) use purged::*;
 pub(super) use rebuilt::*;
 pub(super) use refused::*;
 
@@ -53,6 +55,7 @@ macro_rules! conformance_suite {
             what_is_parked_is_held_released_and_counted
             what_is_discarded_holds_back_nothing
             dead_letters_are_paged_in_their_order
+            a_purge_takes_everything_of_one_workspace_and_nothing_of_another
         );
     };
     ($bench:ty; $($promise:ident)*) => {

@@ -12,6 +12,7 @@ mod generations;
 mod open;
 mod parking;
 pub mod postgres;
+mod purging;
 pub mod sqlite;
 
 use std::{fmt::Debug, sync::Arc};
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub use generations::{Generations, StoredGeneration, Switched};
 pub use open::{open, open_processes, open_to_read};
 pub use parking::{DeadLetter, DeadLetterPlace, ParkedCount, ParkedEvent, ParkedState, Parking};
+pub use purging::Purging;
 
 use crate::schema::SchemaError;
 
@@ -239,7 +241,7 @@ pub type Fold<'a> = dyn FnMut(Loaded) -> Result<Effect, FoldFault> + Send + 'a;
 
 /// Documents and listings, and how far they are folded.
 #[async_trait]
-pub trait ReadModel: Parking + Generations {
+pub trait ReadModel: Parking + Generations + Purging {
     /// Every checkpoint of every live generation.
     async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError>;
 

@@ -323,6 +323,7 @@ pub(crate) async fn append(
             expected: Expected::Any,
             events: events.iter().map(new).collect(),
         }],
+        max_events: None,
         metadata: Metadata {
             correlation_id: SystemClock.new_id(),
             causation_id: None,

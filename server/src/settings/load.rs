@@ -250,6 +250,8 @@ mod tests {
             ("log-format = \"xml\"", ["--log-format", "json"]),
             ("listen = [1]", ["listen", "a text or a number"]),
             ("max-body-bytes = 1", ["--max-body-bytes", "1024"]),
+            ("sandbox-idle-days = -1", ["--sandbox-idle-days", "36500"]),
+            ("sandbox-people = \"many\"", ["--sandbox-people", "many"]),
             ("broker = \"kafka://localhost\"", ["--broker", "memory:"]),
             ("listen =", ["cannot be read", "line 1"]),
         ] {

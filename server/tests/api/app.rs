@@ -1,6 +1,13 @@
 //! A server for one test, and people who use it.
 
-use std::{ffi::OsString, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use domain::{
     access::{Actor, Role},
@@ -32,6 +39,7 @@ pub(crate) struct TestApp {
     foldline: Foldline,
     folder: TempDir,
     further: Vec<String>,
+    clock: Arc<HandClock>,
     client: reqwest::Client,
 }
 
@@ -51,12 +59,28 @@ impl TestApp {
     /// With further arguments of `foldline serve`.
     pub(crate) async fn start_with(further: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self::start_in(folder, further.iter().map(|text| (*text).to_owned()).collect()).await
+        Self::start_in(folder, owned(further), Arc::default()).await
     }
 
-    async fn start_in(folder: TempDir, further: Vec<String>) -> Self {
+    /// A second server with the same signing keys and the same clock.
+    pub(crate) async fn beside(&self, further: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let keys = folder.path().join("keys");
+        std::fs::create_dir(&keys).unwrap();
+        let mode = std::fs::metadata(self.folder().join("keys"))
+            .unwrap()
+            .permissions();
+        std::fs::set_permissions(&keys, mode).unwrap();
+        for file in std::fs::read_dir(self.folder().join("keys")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), keys.join(file.file_name())).unwrap();
+        }
+        Self::start_in(folder, owned(further), self.clock.clone()).await
+    }
+
+    async fn start_in(folder: TempDir, further: Vec<String>, clock: Arc<HandClock>) -> Self {
         let settings = settings_in(&folder, &further);
-        let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await.unwrap();
+        let foldline = Foldline::start(&settings, clock.clone()).await.unwrap();
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -65,6 +89,7 @@ impl TestApp {
             foldline,
             folder,
             further,
+            clock,
             client,
         }
     }
@@ -75,14 +100,27 @@ impl TestApp {
             foldline,
             folder,
             further,
+            clock,
             ..
         } = self;
         foldline.stop().await;
-        Self::start_in(folder, further).await
+        Self::start_in(folder, further, clock).await
     }
 
     pub(crate) async fn stop(self) {
         self.foldline.stop().await;
+    }
+
+    /// Lets days pass on the server's clock.
+    pub(crate) fn pass_days(&self, days: i64) {
+        self.clock.0.fetch_add(days * 86_400_000_000, Ordering::Relaxed);
+    }
+
+    /// Waits until what is expired or is being purged is gone.
+    pub(crate) async fn swept(&self) {
+        tokio::time::timeout(PATIENCE, self.foldline.swept())
+            .await
+            .unwrap();
     }
 
     pub(crate) fn folder(&self) -> &std::path::Path {
@@ -125,6 +163,12 @@ impl TestApp {
         person(response).await
     }
 
+    /// Opens an empty workspace of so many partitions.
+    pub(crate) async fn educator_with_shards(&self, shards: u32) -> Person {
+        let body = json!({"template": "empty", "shards": shards});
+        person(self.post("/api/v1/workspaces", &body).send().await.unwrap()).await
+    }
+
     /// A student who joins by the code.
     pub(crate) async fn student(&self, code: &str) -> Person {
         let body = json!({"code": code, "display_name": "Ada"});
@@ -133,7 +177,7 @@ impl TestApp {
 
     /// Somebody else in the same workspace, with a token made by the server's own key.
     pub(crate) fn with_role(&self, person: &Person, role: Role) -> Person {
-        self.with_token(person, role, 600, Arc::new(SystemClock))
+        self.with_token(person, role, 600, self.clock.clone())
     }
 
     /// Somebody whose token ended long ago.
@@ -262,6 +306,20 @@ impl Live {
         };
         tokio::time::timeout(PATIENCE, next).await.expect("a goodbye")
     }
+}
+
+/// The machine's clock, and what a test lets pass besides, in microseconds.
+#[derive(Debug, Default)]
+struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(SystemClock.now().as_micros() + self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn owned(arguments: &[&str]) -> Vec<String> {
+    arguments.iter().map(|text| (*text).to_owned()).collect()
 }
 
 /// A clock that stopped in November 2023.

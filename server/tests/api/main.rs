@@ -14,6 +14,8 @@ mod credentials;
 mod database;
 mod dead_letters;
 mod entry;
+mod expiry;
+mod lab;
 mod limits;
 mod live;
 mod log;
@@ -22,6 +24,8 @@ mod pages;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod projections;
+mod purge;
+mod sandboxes;
 mod settled;
 mod views;
 mod workspaces;

@@ -51,6 +51,26 @@ pub(in crate::event_store) struct MovedPartition {
     pub(in crate::event_store) head_hash: String,
 }
 
+impl MovedPartition {
+    /// As it is before the group.
+    fn untouched(
+        partition: &KnownPartition,
+        (workspace, workspace_no): (WorkspaceId, i64),
+        index: u32,
+    ) -> Self {
+        Self {
+            no: partition.no,
+            workspace,
+            workspace_no,
+            partition: index,
+            before: partition.head,
+            hash_before: partition.head_hash.clone(),
+            head: partition.head,
+            head_hash: partition.head_hash.clone(),
+        }
+    }
+}
+
 /// A command that the group accepted.
 pub(in crate::event_store) struct AcceptedCommand {
     pub(in crate::event_store) workspace_no: i64,
@@ -75,6 +95,8 @@ pub(in crate::event_store) struct Judged {
 pub(super) struct Judge<'a> {
     known: &'a mut Known,
     now: Timestamp,
+    /// Others append to the same log.
+    shared: bool,
     events: Vec<Placed>,
     streams: HashMap<i64, MovedStream>,
     partitions: HashMap<i64, MovedPartition>,
@@ -82,11 +104,12 @@ pub(super) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(known: &'a mut Known, now: Timestamp) -> Self {
+    pub(super) fn new(known: &'a mut Known, now: Timestamp, shared: bool) -> Self {
         let (events, commands) = (Vec::new(), Vec::new());
         Self {
             known,
             now,
+            shared,
             events,
             streams: HashMap::new(),
             partitions: HashMap::new(),
@@ -120,6 +143,17 @@ impl<'a> Judge<'a> {
                     current,
                 });
             }
+        }
+        let stored = workspace.events();
+        let new: usize = append.streams.iter().map(|part| part.events.len()).sum();
+        if let Some(most) = append
+            .max_events
+            .filter(|most| new > 0 && stored + new as u64 > *most)
+        {
+            return Err(AppendError::Full { stored, most });
+        }
+        if append.max_events.is_some() && self.shared {
+            self.rely_on_all(append.workspace);
         }
         let mut streams = Vec::with_capacity(append.streams.len());
         let mut token = ConsistencyToken::default();
@@ -161,6 +195,18 @@ impl<'a> Judge<'a> {
         Ok(answer)
     }
 
+    /// How many events a workspace has is known from all its partitions: the write has to confirm each of them.
+    fn rely_on_all(&mut self, id: WorkspaceId) {
+        let Some(workspace) = self.known.workspaces.get(&id) else {
+            return;
+        };
+        for (index, partition) in (0..).zip(&workspace.partitions) {
+            self.partitions
+                .entry(partition.no)
+                .or_insert_with(|| MovedPartition::untouched(partition, (id, workspace.no), index));
+        }
+    }
+
     /// What is to be written.
     pub(super) fn finish(mut self) -> Judged {
         self.events
@@ -196,16 +242,7 @@ impl<'a> Judge<'a> {
         let moved = self
             .partitions
             .entry(partition.no)
-            .or_insert_with(|| MovedPartition {
-                no: partition.no,
-                workspace: append.workspace,
-                workspace_no,
-                partition: index,
-                before: partition.head,
-                hash_before: partition.head_hash.clone(),
-                head: partition.head,
-                head_hash: partition.head_hash.clone(),
-            });
+            .or_insert_with(|| MovedPartition::untouched(partition, (append.workspace, workspace_no), index));
         let (mut stream, is_new) = match partition.streams.get(&part.stream) {
             Some(known) => (*known, false),
             None if part.events.is_empty() => (KnownStream { no: 0, version: 0 }, true),

@@ -47,6 +47,11 @@ impl KnownWorkspace {
         stream.partition(u32::try_from(self.partitions.len()).unwrap_or(u32::MAX))
     }
 
+    /// How many events it has: positions are dense.
+    pub(in crate::event_store) fn events(&self) -> u64 {
+        self.partitions.iter().map(|partition| partition.head).sum()
+    }
+
     /// The partition of a stream.
     pub(in crate::event_store) fn partition(&self, stream: &StreamName) -> Option<&KnownPartition> {
         self.partitions.get(self.index(stream) as usize)
@@ -89,6 +94,11 @@ impl Known {
         self.workspaces.clear();
         self.commands.clear();
         self.streams = 0;
+    }
+
+    /// Forgets a workspace that is there no more.
+    pub(in crate::event_store) fn forget_workspace(&mut self, workspace: WorkspaceId) {
+        self.workspaces.remove(&workspace);
     }
 
     /// The workspaces that these appends name and that are not known.

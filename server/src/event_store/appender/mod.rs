@@ -3,6 +3,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | `lifecycle` | people, activity and the end of workspaces |
 //! | `judge` | one group in memory: versions, heads, hashes, conflicts, repetitions |
 //! | `known` | what the judge has to know beforehand |
 //! | `writer` | what is asked of the database |
@@ -15,6 +16,7 @@
 
 mod judge;
 mod known;
+mod lifecycle;
 mod writer;
 
 use std::{
@@ -38,6 +40,7 @@ use crate::clock::SharedClock;
 use judge::Judge;
 pub(super) use judge::Judged;
 pub(super) use known::{Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream};
+pub(super) use lifecycle::LifecycleWriter;
 pub(super) use writer::{Cause, Failure, Knowledge, Writer};
 
 /// Appends that wait; whoever comes later waits to be let in.
@@ -68,6 +71,7 @@ enum Work {
     CreateWorkspace(Workspace, Answer<bool>),
     SaveSnapshot(WorkspaceId, StreamName, Snapshot, Answer<()>),
     RegisterTypes(Answer<Vec<String>>),
+    Lifecycle(lifecycle::LifecycleWork),
 }
 
 /// The way to the appender.
@@ -165,6 +169,13 @@ impl Queue {
     pub(super) async fn close(&self) {
         self.closing.cancel();
         self.task.wait().await;
+    }
+
+    /// Has something done, and waits for it.
+    async fn ask<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(work(answer)).await?;
+        answered.await.map_err(|_| stopped())?
     }
 
     async fn send(&self, work: Work) -> Result<(), StoreError> {
@@ -286,7 +297,7 @@ impl<W: Writer> Appender<W> {
                 .await?;
         }
         self.writer.look_up(&mut self.known, appends, knowledge).await?;
-        let mut judge = Judge::new(&mut self.known, self.clock.now());
+        let mut judge = Judge::new(&mut self.known, self.clock.now(), W::SHARED);
         let mut results = Vec::with_capacity(appends.len());
         let mut refused = false;
         for append in appends {
@@ -379,13 +390,15 @@ impl<W: Writer> Appender<W> {
         match work {
             Work::Append(job) => Box::pin(self.group(vec![job])).await,
             Work::CreateWorkspace(workspace, answer) => {
-                let result = self.writer.create_workspace(&workspace).await;
+                let now = self.clock.now();
+                let result = self.writer.create_workspace(&workspace, now).await;
                 self.reply(answer, result).await;
             }
             Work::SaveSnapshot(workspace, stream, snapshot, answer) => {
                 let result = self.writer.save_snapshot(workspace, &stream, &snapshot).await;
                 self.reply(answer, result).await;
             }
+            Work::Lifecycle(work) => self.lifecycle(work).await,
             Work::RegisterTypes(answer) => {
                 let result = self.register_domain_types().await;
                 self.reply(answer, result).await;

@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
 };
 
-use super::{judge::Judged, known::Known};
+use super::{judge::Judged, known::Known, lifecycle::LifecycleWriter};
 use crate::event_store::{Append, Snapshot, StoreError, Workspace};
 
 /// Why a group was not stored, and what that says about another try.
@@ -53,7 +54,7 @@ pub(in crate::event_store) enum Knowledge {
 
 /// The one connection that writes.
 #[async_trait]
-pub(in crate::event_store) trait Writer: Send + 'static {
+pub(in crate::event_store) trait Writer: LifecycleWriter + Send + 'static {
     /// Whether others write to the same log, so that what is remembered may be out of date.
     const SHARED: bool;
 
@@ -72,7 +73,7 @@ pub(in crate::event_store) trait Writer: Send + 'static {
     async fn give_up(&mut self);
 
     /// See [`EventStore::create_workspace`](crate::event_store::EventStore::create_workspace).
-    async fn create_workspace(&mut self, workspace: &Workspace) -> Result<bool, StoreError>;
+    async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError>;
 
     /// See [`EventStore::save_snapshot`](crate::event_store::EventStore::save_snapshot).
     async fn save_snapshot(

@@ -1,6 +1,9 @@
 //! What lies beside the events: workspaces, snapshots, event types, and the commands that were answered.
 
-use domain::id::{StreamName, WorkspaceId};
+use domain::{
+    id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
+};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -15,11 +18,12 @@ pub(super) async fn create_workspace(
     connection: &mut PgConnection,
     workspace: &Workspace,
     template: &str,
+    now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     let workspace_no: Option<i64> = sqlx::query_scalar(
-        "insert into workspaces (id, name, template, shards, join_code, created_at)
-         values ($1, $2, $3, $4, $5, $6) on conflict (join_code) do nothing returning no",
+        "insert into workspaces (id, name, template, shards, join_code, created_at, active_at)
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (join_code) do nothing returning no",
     )
     .bind(workspace.id.0)
     .bind(&workspace.name)
@@ -27,6 +31,7 @@ pub(super) async fn create_workspace(
     .bind(i64::from(workspace.shards))
     .bind(&workspace.join_code)
     .bind(workspace.created_at.as_micros())
+    .bind(now.as_micros())
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(workspace_no) = workspace_no else {
@@ -51,7 +56,7 @@ pub(super) async fn create_workspace(
 
 pub(super) async fn workspace(readers: &PgPool, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
     let row = sqlx::query_as(
-        "select id, name, template, shards, join_code, created_at from workspaces where id = $1",
+        "select id, name, template, shards, join_code, created_at from open_workspaces where id = $1",
     )
     .bind(id.0)
     .fetch_optional(readers)
@@ -64,7 +69,7 @@ pub(super) async fn workspace_by_code(
     join_code: &str,
 ) -> Result<Option<Workspace>, StoreError> {
     let row = sqlx::query_as(
-        "select id, name, template, shards, join_code, created_at from workspaces where join_code = $1",
+        "select id, name, template, shards, join_code, created_at from open_workspaces where join_code = $1",
     )
     .bind(join_code)
     .fetch_optional(readers)
@@ -78,7 +83,7 @@ pub(super) async fn workspaces(
     limit: u32,
 ) -> Result<Vec<Workspace>, StoreError> {
     let rows = sqlx::query_as(
-        "select id, name, template, shards, join_code, created_at from workspaces
+        "select id, name, template, shards, join_code, created_at from open_workspaces
          where id > $1 order by id limit $2",
     )
     // no workspace has the first of all ids
@@ -98,7 +103,7 @@ pub(super) async fn recorded_command(
     let mut connection = readers.acquire().await?;
     let row: Option<(i64, Vec<u8>, Uuid, String)> = sqlx::query_as(
         "select workspace_no, body_digest, correlation_id, answer from commands
-         where workspace_no = (select no from workspaces where id = $1) and command_id = $2",
+         where workspace_no = (select no from open_workspaces where id = $1) and command_id = $2",
     )
     .bind(workspace.0)
     .bind(command_id)
@@ -148,7 +153,7 @@ pub(super) async fn snapshot(
     let row = sqlx::query_as(
         "select version, schema_version, state from snapshots
          where stream_no = (
-            select no from streams where workspace_no = (select no from workspaces where id = $1) and name = $2
+            select no from streams where workspace_no = (select no from open_workspaces where id = $1) and name = $2
          )",
     )
     .bind(workspace.0)
@@ -168,7 +173,7 @@ pub(super) async fn save_snapshot(
     let written = sqlx::query(
         "insert into snapshots as kept (stream_no, version, schema_version, state)
          select no, $3, $4, $5 from streams
-         where workspace_no = (select no from workspaces where id = $1) and name = $2
+         where workspace_no = (select no from open_workspaces where id = $1) and name = $2
          on conflict (stream_no) do update
          set version = excluded.version, schema_version = excluded.schema_version, state = excluded.state
          where excluded.version > kept.version or excluded.schema_version > kept.schema_version",

@@ -10,7 +10,7 @@ use domain::id::WorkspaceId;
 use sqlx::{Executor as _, PgConnection};
 use uuid::Uuid;
 
-use super::directory;
+use super::{directory, lifecycle::TOMBSTONE};
 use crate::event_store::{
     Append, Expected, StreamAppend,
     appender::{Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream},
@@ -113,7 +113,7 @@ async fn load_workspaces(
     }
     let rows: Vec<(Uuid, i64, i64, i64, Vec<u8>)> = sqlx::query_as(
         "select w.id, w.no, p.no, p.head, p.head_hash
-         from workspaces w join partitions p on p.workspace_no = w.no
+         from open_workspaces w join partitions p on p.workspace_no = w.no
          where w.id = any ($1) order by w.no, p.partition",
     )
     .bind(ids)
@@ -151,9 +151,14 @@ async fn lock_partitions(
                 .iter()
                 .filter_map(|part| workspace.partition(&part.stream));
             wanted.extend(partitions.map(|partition| partition.no));
+            // how many events a workspace has is known from all of them
+            if append.max_events.is_some() {
+                wanted.extend(workspace.partitions.iter().map(|partition| partition.no));
+            }
         }
     }
     let wanted: Vec<i64> = wanted.into_iter().collect();
+    let asked = wanted.clone();
     let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
         "select no, head, head_hash from partitions where no = any ($1) order by no for no key update",
     )
@@ -162,8 +167,16 @@ async fn lock_partitions(
     .await?;
     let heads: HashMap<i64, (i64, String)> = rows
         .into_iter()
+        .filter(|(_, _, hash)| *hash != TOMBSTONE)
         .map(|(no, head, hash)| (no, (head, hex::encode(hash))))
         .collect();
+    // a workspace of which a partition is gone, or is about to go, is gone
+    known.workspaces.retain(|_, workspace| {
+        let partitions = &workspace.partitions;
+        !partitions
+            .iter()
+            .any(|partition| asked.binary_search(&partition.no).is_ok() && !heads.contains_key(&partition.no))
+    });
     let partitions = known
         .workspaces
         .values_mut()

@@ -12,10 +12,12 @@
 //! | `look_up` | what a group has to know beforehand |
 //! | `write` | what a group writes: one call |
 //! | `read` | reading streams, partitions and the log |
+//! | `lifecycle` | people, activity and the end of workspaces |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
 //! | `row` | the columns of an event |
 
 mod directory;
+mod lifecycle;
 mod look_up;
 mod open;
 mod read;
@@ -31,6 +33,7 @@ use async_trait::async_trait;
 use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
     token::ConsistencyToken,
     wire::{Page, StreamInfo},
 };
@@ -38,8 +41,8 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand,
-    Snapshot, StoreError, Workspace,
+    Admitted, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, Lifecycle,
+    Purged, RecordedCommand, Snapshot, StoreError, Workspace,
     appender::{self, Queue},
     columns,
 };
@@ -81,6 +84,37 @@ impl PostgresEventStore {
 impl fmt::Debug for PostgresEventStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresEventStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Lifecycle for PostgresEventStore {
+    async fn admit(&self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError> {
+        self.queue.admit(workspace, most).await
+    }
+
+    async fn note_activity(&self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError> {
+        self.queue.note_activity(workspace, at).await
+    }
+
+    async fn idle_since(&self, since: Timestamp, limit: u32) -> Result<Vec<WorkspaceId>, StoreError> {
+        Ok(lifecycle::idle_since(&self.readers, since, limit).await?)
+    }
+
+    async fn begin_purge(
+        &self,
+        workspace: WorkspaceId,
+        idle_since: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        self.queue.begin_purge(workspace, idle_since).await
+    }
+
+    async fn purging(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        Ok(lifecycle::purging(&self.readers).await?)
+    }
+
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
+        self.queue.purge(workspace, limit).await
     }
 }
 

@@ -29,19 +29,19 @@ pub(super) async fn stream(
         Direction::Forwards => select_events!(
             "where e.partition_no = (
                 select partition_no from streams
-                where workspace_no = (select no from workspaces where id = $1) and name = $2
+                where workspace_no = (select no from open_workspaces where id = $1) and name = $2
             ) and e.stream_no = (
                 select no from streams
-                where workspace_no = (select no from workspaces where id = $1) and name = $2
+                where workspace_no = (select no from open_workspaces where id = $1) and name = $2
             ) and e.version >= $3 order by e.version limit $4"
         ),
         Direction::Backwards => select_events!(
             "where e.partition_no = (
                 select partition_no from streams
-                where workspace_no = (select no from workspaces where id = $1) and name = $2
+                where workspace_no = (select no from open_workspaces where id = $1) and name = $2
             ) and e.stream_no = (
                 select no from streams
-                where workspace_no = (select no from workspaces where id = $1) and name = $2
+                where workspace_no = (select no from open_workspaces where id = $1) and name = $2
             ) and e.version <= $3 order by e.version desc limit $4"
         ),
     };
@@ -66,7 +66,7 @@ pub(super) async fn partition(
     sqlx::query_as(select_events!(
         "where e.partition_no = (
             select no from partitions
-            where workspace_no = (select no from workspaces where id = $1) and partition = $2
+            where workspace_no = (select no from open_workspaces where id = $1) and partition = $2
         ) and e.position > $3 order by e.position limit $4"
     ))
     .bind(workspace.0)
@@ -159,7 +159,7 @@ async fn page(
 async fn partitions(readers: &PgPool, workspace: WorkspaceId) -> Result<Vec<(i64, u32, u64)>, StoreError> {
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
         "select no, partition, head from partitions
-         where workspace_no = (select no from workspaces where id = $1) order by partition",
+         where workspace_no = (select no from open_workspaces where id = $1) order by partition",
     )
     .bind(workspace.0)
     .fetch_all(readers)
@@ -180,7 +180,7 @@ pub(super) async fn streams(
     let rows = sqlx::query_as(
         "select s.name, s.version, p.partition
          from streams s join partitions p on p.no = s.partition_no
-         where s.workspace_no = (select no from workspaces where id = $1)
+         where s.workspace_no = (select no from open_workspaces where id = $1)
            and s.name >= $2 and s.name < $3 and s.name > $4
          order by s.name limit $5",
     )
@@ -208,7 +208,7 @@ pub(super) async fn head(readers: &PgPool, workspace: WorkspaceId) -> Result<Con
 pub(super) async fn heads(readers: &PgPool) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError> {
     let rows: Vec<(uuid::Uuid, i64, i64)> = sqlx::query_as(
         "select w.id, p.partition, p.head
-         from partitions p join workspaces w on w.no = p.workspace_no
+         from partitions p join open_workspaces w on w.no = p.workspace_no
          where p.head > 0 order by w.id, p.partition",
     )
     .fetch_all(readers)

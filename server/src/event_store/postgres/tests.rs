@@ -55,6 +55,13 @@ impl Bench for Database {
         raw(self).await.execute(statement).await?;
         Ok(())
     }
+
+    async fn number(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query)
+            .fetch_one(&mut raw(self).await)
+            .await
+            .unwrap()
+    }
 }
 
 conformance_suite!(Database);

@@ -9,15 +9,16 @@ use async_trait::async_trait;
 use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
 };
 use sqlx::{Connection as _, Executor as _, PgConnection, error::DatabaseError};
 use tokio::time::{error::Elapsed, timeout};
 
-use super::{directory, look_up, read, write};
+use super::{directory, lifecycle, look_up, read, write};
 use crate::{
     event_store::{
-        Append, Snapshot, StoreError, Workspace,
-        appender::{Cause, Failure, Judged, Knowledge, Known, Writer},
+        Admitted, Append, Purged, Snapshot, StoreError, Workspace,
+        appender::{Cause, Failure, Judged, Knowledge, Known, LifecycleWriter, Writer},
         columns,
     },
     postgres::{Connector, PATIENCE},
@@ -119,6 +120,46 @@ pub(super) fn failure(error: sqlx::Error) -> Failure {
 }
 
 #[async_trait]
+impl LifecycleWriter for PostgresWriter {
+    async fn admit(&mut self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError> {
+        let mut connection = self.take().await?;
+        let outcome = timeout(LIMIT, lifecycle::admit(&mut connection, workspace, most)).await;
+        self.put_back(connection, outcome)
+            .map_err(|failure| failure.error)
+    }
+
+    async fn note_activity(&mut self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError> {
+        let mut connection = self.take().await?;
+        let outcome = timeout(LIMIT, lifecycle::note_activity(&mut connection, workspace, at)).await;
+        self.put_back(connection, outcome)
+            .map_err(|failure| failure.error)
+    }
+
+    async fn begin_purge(
+        &mut self,
+        workspace: WorkspaceId,
+        idle_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut connection = self.take().await?;
+        let outcome = timeout(
+            LIMIT,
+            lifecycle::begin_purge(&mut connection, workspace, idle_since, now),
+        )
+        .await;
+        self.put_back(connection, outcome)
+            .map_err(|failure| failure.error)
+    }
+
+    async fn purge(&mut self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
+        let mut connection = self.take().await?;
+        let outcome = timeout(LIMIT, lifecycle::purge(&mut connection, workspace, limit)).await;
+        self.put_back(connection, outcome)
+            .map_err(|failure| failure.error)
+    }
+}
+
+#[async_trait]
 impl Writer for PostgresWriter {
     const SHARED: bool = true;
 
@@ -182,12 +223,12 @@ impl Writer for PostgresWriter {
         }
     }
 
-    async fn create_workspace(&mut self, workspace: &Workspace) -> Result<bool, StoreError> {
+    async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError> {
         let template = columns::template(workspace)?;
         let mut connection = self.take().await?;
         let outcome = timeout(
             LIMIT,
-            directory::create_workspace(&mut connection, workspace, &template),
+            directory::create_workspace(&mut connection, workspace, &template, now),
         )
         .await;
         self.put_back(connection, outcome)

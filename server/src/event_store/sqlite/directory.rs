@@ -1,6 +1,9 @@
 //! What lies beside the events: workspaces, snapshots, event types, and the commands that were answered.
 
-use domain::id::{StreamName, WorkspaceId};
+use domain::{
+    id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
+};
 use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
@@ -15,11 +18,12 @@ use crate::event_store::{
 pub(super) async fn create_workspace(
     connection: &mut SqliteConnection,
     workspace: &Workspace,
+    now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut transaction = connection.begin_with("begin immediate").await?;
     let inserted = sqlx::query(
-        "insert into workspaces (id, name, template, shards, join_code, created_at)
-         values (?, ?, ?, ?, ?, ?) on conflict (join_code) do nothing",
+        "insert into workspaces (id, name, template, shards, join_code, created_at, active_at)
+         values (?, ?, ?, ?, ?, ?, ?) on conflict (join_code) do nothing",
     )
     .bind(workspace.id.0)
     .bind(&workspace.name)
@@ -27,6 +31,7 @@ pub(super) async fn create_workspace(
     .bind(workspace.shards)
     .bind(&workspace.join_code)
     .bind(workspace.created_at.as_micros())
+    .bind(now.as_micros())
     .execute(&mut *transaction)
     .await?;
     if inserted.rows_affected() == 0 {
@@ -52,10 +57,10 @@ pub(super) async fn create_workspace(
 }
 
 const WORKSPACE: &str =
-    "select id, name, template, shards, join_code, created_at from workspaces where id = ?";
+    "select id, name, template, shards, join_code, created_at from open_workspaces where id = ?";
 const WORKSPACE_BY_CODE: &str =
-    "select id, name, template, shards, join_code, created_at from workspaces where join_code = ?";
-const WORKSPACES: &str = "select id, name, template, shards, join_code, created_at from workspaces
+    "select id, name, template, shards, join_code, created_at from open_workspaces where join_code = ?";
+const WORKSPACES: &str = "select id, name, template, shards, join_code, created_at from open_workspaces
                           where id > ? order by id limit ?";
 
 pub(super) async fn workspace(
@@ -103,7 +108,7 @@ pub(super) async fn recorded_command(
     let mut connection = readers.acquire().await?;
     let row: Option<(i64, Vec<u8>, Uuid, String)> = sqlx::query_as(
         "select workspace_no, body_digest, correlation_id, answer from commands
-         where workspace_no = (select no from workspaces where id = ?) and command_id = ?",
+         where workspace_no = (select no from open_workspaces where id = ?) and command_id = ?",
     )
     .bind(workspace.0)
     .bind(command_id)
@@ -155,7 +160,7 @@ pub(super) async fn snapshot(
     let row = sqlx::query_as(
         "select version, schema_version, state from snapshots
          where stream_no = (
-            select no from streams where workspace_no = (select no from workspaces where id = ?) and name = ?
+            select no from streams where workspace_no = (select no from open_workspaces where id = ?) and name = ?
          )",
     )
     .bind(workspace.0)
@@ -175,7 +180,7 @@ pub(super) async fn save_snapshot(
     let written = sqlx::query(
         "insert into snapshots (stream_no, version, schema_version, state)
          select no, ?3, ?4, ?5 from streams
-         where workspace_no = (select no from workspaces where id = ?1) and name = ?2
+         where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
          on conflict (stream_no) do update
          set version = excluded.version, schema_version = excluded.schema_version, state = excluded.state
          where excluded.version > version or excluded.schema_version > schema_version",

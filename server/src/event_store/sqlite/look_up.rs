@@ -117,7 +117,7 @@ async fn load_workspace(
 ) -> Result<Option<KnownWorkspace>, StoreError> {
     let rows: Vec<(i64, i64, i64, i64, Vec<u8>)> = sqlx::query_as(
         "select w.no, p.no, p.partition, p.head, p.head_hash
-         from workspaces w join partitions p on p.workspace_no = w.no
+         from open_workspaces w join partitions p on p.workspace_no = w.no
          where w.id = ? order by p.partition",
     )
     .bind(id.0)

@@ -30,7 +30,7 @@ pub(super) async fn stream(
             joined_tables!(),
             "where e.stream_no = (
                 select no from streams
-                where workspace_no = (select no from workspaces where id = ?1) and name = ?2
+                where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
             ) and e.version >= ?3 order by e.version limit ?4"
         ),
         Direction::Backwards => concat!(
@@ -38,7 +38,7 @@ pub(super) async fn stream(
             joined_tables!(),
             "where e.stream_no = (
                 select no from streams
-                where workspace_no = (select no from workspaces where id = ?1) and name = ?2
+                where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
             ) and e.version <= ?3 order by e.version desc limit ?4"
         ),
     };
@@ -84,7 +84,7 @@ async fn partition_no(
 ) -> Result<Option<i64>, StoreError> {
     let no = sqlx::query_scalar(
         "select no from partitions
-         where workspace_no = (select no from workspaces where id = ?) and partition = ?",
+         where workspace_no = (select no from open_workspaces where id = ?) and partition = ?",
     )
     .bind(workspace.0)
     .bind(partition)
@@ -185,7 +185,7 @@ async fn partitions(
 ) -> Result<Vec<(i64, u32, u64)>, StoreError> {
     let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
         "select no, partition, head from partitions
-         where workspace_no = (select no from workspaces where id = ?) order by partition",
+         where workspace_no = (select no from open_workspaces where id = ?) order by partition",
     )
     .bind(workspace.0)
     .fetch_all(readers)
@@ -206,7 +206,7 @@ pub(super) async fn streams(
     let rows = sqlx::query_as(
         "select s.name, s.version, p.partition
          from streams s join partitions p on p.no = s.partition_no
-         where s.workspace_no = (select no from workspaces where id = ?1)
+         where s.workspace_no = (select no from open_workspaces where id = ?1)
            and s.name >= ?2 and s.name < ?3 and s.name > ?4
          order by s.name limit ?5",
     )
@@ -237,7 +237,7 @@ pub(super) async fn head(
 pub(super) async fn heads(readers: &SqlitePool) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError> {
     let rows: Vec<(uuid::Uuid, i64, i64)> = sqlx::query_as(
         "select w.id, p.partition, p.head
-         from partitions p join workspaces w on w.no = p.workspace_no
+         from partitions p join open_workspaces w on w.no = p.workspace_no
          where p.head > 0 order by w.id, p.partition",
     )
     .fetch_all(readers)

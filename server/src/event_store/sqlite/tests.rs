@@ -56,6 +56,14 @@ impl Bench for File {
         sqlx::query(statement).execute(&mut raw).await?;
         raw.close().await
     }
+
+    async fn number(&self, query: &'static str) -> i64 {
+        let options = SqliteConnectOptions::new().filename(self.path());
+        let mut raw = options.connect().await.unwrap();
+        let number = sqlx::query_scalar(query).fetch_one(&mut raw).await.unwrap();
+        raw.close().await.unwrap();
+        number
+    }
 }
 
 conformance_suite!(File);

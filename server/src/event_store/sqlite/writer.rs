@@ -4,17 +4,18 @@ use async_trait::async_trait;
 use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
 };
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
-    directory, look_up,
+    directory, lifecycle, look_up,
     open::{Connector, Lock},
     read, write,
 };
 use crate::event_store::{
-    Append, Snapshot, StoreError, Workspace,
-    appender::{Cause, Failure, Judged, Knowledge, Known, Writer},
+    Admitted, Append, Purged, Snapshot, StoreError, Workspace,
+    appender::{Cause, Failure, Judged, Knowledge, Known, LifecycleWriter, Writer},
 };
 
 /// The connection, which is opened anew when it broke, and the lock that keeps it the only one.
@@ -65,6 +66,30 @@ fn failure(error: sqlx::Error) -> Failure {
 }
 
 #[async_trait]
+impl LifecycleWriter for SqliteWriter {
+    async fn admit(&mut self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError> {
+        lifecycle::admit(self.connection().await?, workspace, most).await
+    }
+
+    async fn note_activity(&mut self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError> {
+        lifecycle::note_activity(self.connection().await?, workspace, at).await
+    }
+
+    async fn begin_purge(
+        &mut self,
+        workspace: WorkspaceId,
+        idle_since: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        lifecycle::begin_purge(self.connection().await?, workspace, idle_since, now).await
+    }
+
+    async fn purge(&mut self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
+        lifecycle::purge(self.connection().await?, workspace, limit).await
+    }
+}
+
+#[async_trait]
 impl Writer for SqliteWriter {
     const SHARED: bool = false;
 
@@ -96,8 +121,8 @@ impl Writer for SqliteWriter {
         }
     }
 
-    async fn create_workspace(&mut self, workspace: &Workspace) -> Result<bool, StoreError> {
-        directory::create_workspace(self.connection().await?, workspace).await
+    async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError> {
+        directory::create_workspace(self.connection().await?, workspace, now).await
     }
 
     async fn save_snapshot(

@@ -99,10 +99,9 @@ impl From<CommandFailure> for ApiProblem {
                 problem.rule = Some(rejection.rule);
                 problem.violations = rejection.violations;
             }),
-            // An unknown workspace: the token is good, and the data was put back to an earlier day.
-            CommandFailure::UnknownType(_) | CommandFailure::UnknownWorkspace(_) => {
-                Self::new(Kind::NotFound, detail)
-            }
+            CommandFailure::UnknownType(_) => Self::new(Kind::NotFound, detail),
+            CommandFailure::UnknownWorkspace(_) => Self::workspace_gone(),
+            CommandFailure::Full { .. } => Self::new(Kind::QuotaExceeded, detail),
             CommandFailure::Unavailable(error) => error.into(),
         }
     }

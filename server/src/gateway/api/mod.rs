@@ -5,6 +5,7 @@
 mod commands;
 mod dead_letters;
 mod docs;
+mod lab;
 mod live;
 mod log;
 mod problems;
@@ -14,6 +15,7 @@ mod settled;
 mod verify;
 mod views;
 mod vocabulary;
+mod workspace;
 mod workspaces;
 
 use std::time::Duration;
@@ -60,6 +62,7 @@ const MAX_WAIT_MS: u64 = 60_000;
         (name = "commands", description = "What people want to happen."),
         (name = "views", description = "Projections: documents and listings, each with its consistency token."),
         (name = "operations", description = "How projections stand, what they could not apply, and whether all is done."),
+        (name = "lab", description = "What an educator does to the pipeline, so that everybody sees what it is made for."),
         (name = "log", description = "The event store, inspected: for students and educators."),
     )
 )]
@@ -86,6 +89,7 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     let prompt = OpenApiRouter::new()
         .routes(routes!(workspaces::open))
         .routes(routes!(workspaces::join))
+        .routes(routes!(workspace::purge))
         .routes(routes!(session::session))
         .routes(routes!(commands::send))
         .routes(routes!(log::streams))
@@ -97,6 +101,10 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(dead_letters::discard))
         .routes(routes!(projections::list))
         .routes(routes!(projections::rebuild, projections::cancel))
+        .routes(routes!(lab::pause))
+        .routes(routes!(lab::resume))
+        .routes(routes!(lab::crash))
+        .routes(routes!(lab::clock, lab::move_clock))
         .route_layer(from_fn(move |request, next| within(most, request, next)));
     // These may be asked to wait, or have the whole log to read.
     let patient = most + Duration::from_millis(MAX_WAIT_MS);

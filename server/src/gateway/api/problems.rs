@@ -10,8 +10,9 @@ use utoipa::openapi::{
 const PROBLEM: &str = "application/problem+json";
 
 /// Errors of every operation.
-const ALWAYS: [(&str, &str); 4] = [
+const ALWAYS: [(&str, &str); 5] = [
     ("401", "Nobody is signed in, or the token is not valid"),
+    ("410", "The workspace of the token was purged"),
     ("429", "Too many requests; Retry-After says when to come back"),
     (
         "500",

@@ -9,7 +9,12 @@ use domain::wire::{Problem, ProjectionStatus, RebuildProgress};
 
 use super::vocabulary::ViewName;
 use crate::{
-    gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem},
+    gateway::{
+        SharedGateway,
+        auth::Caller,
+        params::Params,
+        problem::{ApiProblem, Kind},
+    },
     projection::rebuild::RebuildError,
 };
 
@@ -46,6 +51,7 @@ pub(super) async fn list(
         (status = 401, description = "Nobody is signed in", body = Problem),
         (status = 403, description = "Not an educator", body = Problem),
         (status = 404, description = "No such projection", body = Problem),
+        (status = 409, description = "It is paused", body = Problem),
     ))]
 pub(super) async fn rebuild(
     State(gateway): State<SharedGateway>,
@@ -85,6 +91,7 @@ impl From<RebuildError> for ApiProblem {
         match error {
             RebuildError::UnknownView(view) => Self::not_found(format_args!("projection {view}")),
             RebuildError::NotRunning(view) => Self::not_found(format_args!("rebuild of {view} to cancel")),
+            RebuildError::Paused(_) | RebuildError::Running(_) => Self::new(Kind::Busy, error.to_string()),
             RebuildError::ReadModel(error) => error.into(),
         }
     }

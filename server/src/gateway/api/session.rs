@@ -3,11 +3,7 @@
 use axum::{Json, extract::State};
 use domain::wire::{Problem, SessionInfo};
 
-use crate::gateway::{
-    SharedGateway,
-    auth::Caller,
-    problem::{ApiProblem, Kind},
-};
+use crate::gateway::{SharedGateway, auth::Caller, problem::ApiProblem};
 
 /// Who am I?
 #[utoipa::path(get, path = "/session", tag = "workspaces", responses(
@@ -26,17 +22,11 @@ pub(in crate::gateway) async fn session_info(
     gateway: &SharedGateway,
     caller: &Caller,
 ) -> Result<SessionInfo, ApiProblem> {
-    // A token outlives its workspace where the data was put back to an earlier day.
     let workspace = gateway
         .workspaces
         .find(caller.workspace())
         .await?
-        .ok_or_else(|| {
-            ApiProblem::new(
-                Kind::Unauthenticated,
-                "the workspace of this session is not there any more",
-            )
-        })?;
+        .ok_or_else(ApiProblem::workspace_gone)?;
     let actor = caller.actor();
     Ok(SessionInfo {
         workspace: workspace.id,
@@ -45,5 +35,6 @@ pub(in crate::gateway) async fn session_info(
         actor_id: actor.id,
         display_name: actor.name.clone(),
         role: actor.role,
+        expires_if_idle_at: gateway.presence.expires_at(),
     })
 }

@@ -8,7 +8,7 @@ use crate::{
     gateway::{
         SharedGateway,
         json_body::JsonBody,
-        limits::{COST_OF_JOINING, COST_OF_OPENING, Client},
+        limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
         problem::{ApiProblem, Kind},
         tokens::TTL_SECONDS,
     },
@@ -19,18 +19,21 @@ const OPENER: &str = "Educator";
 
 /// Open a workspace
 ///
-/// It is filled with the template, and the token is an educator's. No account is needed.
+/// It is filled with the template, and the token is an educator's. No account is needed. It is a sandbox: so many events,
+/// people and live subscriptions, and it is purged when nobody has been in it for some days.
 #[utoipa::path(post, path = "/workspaces", tag = "workspaces", security(()), request_body = OpenWorkspace, responses(
     (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),
     (status = 400, description = "A field is not valid", body = Problem),
-    (status = 429, description = "Too many requests", body = Problem),
+    (status = 429, description = "Too many requests, or too many workspaces from this address", body = Problem),
 ))]
 pub(super) async fn open(
     State(gateway): State<SharedGateway>,
     Extension(client): Extension<Client>,
+    Extension(address): Extension<Address>,
     JsonBody(wanted): JsonBody<OpenWorkspace>,
 ) -> Result<Json<WorkspaceAccess>, ApiProblem> {
     gateway.rate.charge(client, COST_OF_OPENING)?;
+    gateway.opening.charge(address)?;
     let admission = gateway.workspaces.open(&wanted, OPENER).await?;
     access(&gateway, &admission)
 }
@@ -42,7 +45,7 @@ pub(super) async fn open(
     (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),
     (status = 400, description = "A field is not valid", body = Problem),
     (status = 404, description = "No workspace has this code", body = Problem),
-    (status = 429, description = "Too many requests", body = Problem),
+    (status = 429, description = "Too many requests, or as many people as may come in", body = Problem),
 ))]
 pub(super) async fn join(
     State(gateway): State<SharedGateway>,
@@ -77,6 +80,7 @@ impl From<AdmissionError> for ApiProblem {
             AdmissionError::Invalid(rejection) => Self::new(Kind::Malformed, rejection.detail.clone())
                 .with(|problem| problem.violations = rejection.violations),
             AdmissionError::UnknownCode => Self::new(Kind::NotFound, error.to_string()),
+            AdmissionError::Full(_) => Self::new(Kind::QuotaExceeded, error.to_string()),
             AdmissionError::Template(failure) => failure.into(),
             AdmissionError::Store(error) => error.into(),
         }

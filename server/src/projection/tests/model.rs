@@ -16,7 +16,7 @@ use crate::{
     projection::{Context, lane::Lane},
     read_model::{
         DeadLetter, DeadLetterPlace, Everything, Fold, Generations, LaneId, Moment, PageRequest, ParkedCount,
-        ParkedEvent, Parking, ReadModel, ReadModelError, Scope, StoredCheckpoint, StoredDocument,
+        ParkedEvent, Parking, Purging, ReadModel, ReadModelError, Scope, StoredCheckpoint, StoredDocument,
         StoredGeneration, StoredRow, Switched, Updated,
     },
     read_side::testing::{Parts, received, reserved},
@@ -187,6 +187,17 @@ impl Generations for Failing {
 
     async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, ReadModelError> {
         self.inner.remove(leftover, limit).await
+    }
+}
+
+#[async_trait]
+impl Purging for Failing {
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, ReadModelError> {
+        self.inner.workspaces().await
+    }
+
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, ReadModelError> {
+        self.inner.purge(workspace, limit).await
     }
 }
 

@@ -2,9 +2,9 @@
 //! view is caught up or behind, from one timer that rests while nothing happens.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -20,6 +20,7 @@ use crate::{
         Commit, Followers,
         progress::{Progress, ProgressOf},
     },
+    query::QueryError,
     read_model::Scope,
 };
 
@@ -48,6 +49,28 @@ pub struct Hub {
     followed: Notify,
     closed: CancellationToken,
     sessions: AtomicUsize,
+    /// Subscriptions by workspace, and how many there may be.
+    taken: Mutex<HashMap<WorkspaceId, u32>>,
+    most: Option<u32>,
+}
+
+/// One of the subscriptions that a sandbox may have; free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    hub: Arc<Hub>,
+    workspace: WorkspaceId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.hub.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = taken.entry(self.workspace) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 impl Hub {
@@ -61,7 +84,35 @@ impl Hub {
             followed: Notify::new(),
             closed: CancellationToken::new(),
             sessions: AtomicUsize::new(0),
+            taken: Mutex::default(),
+            most: None,
         }
+    }
+
+    /// Lets a sandbox have so many subscriptions at a time.
+    #[must_use]
+    pub fn with_quota(self, most: Option<u32>) -> Self {
+        Self { most, ..self }
+    }
+
+    /// A place for a subscription, if there is one left.
+    pub(super) fn place(self: &Arc<Self>, workspace: WorkspaceId) -> Result<Place, QueryError> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(workspace).or_insert(0);
+        if let Some(most) = self.most.filter(|most| *count >= *most) {
+            return Err(QueryError::Full(most));
+        }
+        *count += 1;
+        Ok(Place {
+            hub: self.clone(),
+            workspace,
+        })
+    }
+
+    /// A workspace is there no more.
+    pub fn end(&self, workspace: WorkspaceId) {
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|(of, _), _| *of != workspace);
     }
 
     /// A number for a subscription, never used before.

@@ -29,7 +29,7 @@ use serde_json::value::RawValue;
 use self::{
     channel::{Channel, Shown, Subscription},
     frame::{frame, plain},
-    hub::Hub,
+    hub::{Hub, Place},
     outbox::{Next, Outbox, Status},
 };
 use super::{DEFAULT_LIMIT, Listed, MAX_LIMIT, QueryApi, QueryError};
@@ -77,6 +77,7 @@ struct Following {
     channel: Arc<Channel>,
     order: Order,
     limit: u32,
+    _place: Place,
 }
 
 /// One client's subscriptions; see the module.
@@ -124,6 +125,7 @@ impl LiveSession {
         }
         let view = self.api.find(&request.view)?;
         let shown = self.shown(view, &request)?;
+        let place = self.hub.place(self.workspace)?;
         let subscription = Arc::new(Subscription {
             number: self.hub.number(),
             view: view.name(),
@@ -146,6 +148,7 @@ impl LiveSession {
             channel,
             order: request.order,
             limit,
+            _place: place,
         };
         self.following.insert(number, following);
         if resumed {

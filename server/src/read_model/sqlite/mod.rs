@@ -6,6 +6,7 @@
 
 mod generations;
 mod parking;
+mod purging;
 mod query;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use sqlx::{Executor as _, PgConnection};
 
 use super::{Database, raw};
 use crate::event_store::{
-    AppendError, EventFilter, EventStore, Expected,
+    AppendError, EventFilter, EventStore, Expected, Purged,
     conformance::{Bench, append, checked_partition, event, name, one, open_workspace, part, whole_stream},
 };
 
@@ -262,4 +262,71 @@ async fn a_command_that_is_sent_to_many_servers_is_stored_once() {
         .unwrap();
     assert_eq!(events.0.len(), 10);
     assert!(whole_stream(&*stores[0], workspace, "order-1").await.len() <= 10);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_two_servers_that_fill_a_workspace_none_lets_it_overflow() {
+    const MOST: u64 = 30;
+    let database = Database::new().await;
+    let stores = [database.open().await, database.open().await];
+    let workspace = open_workspace(&*stores[0], 4).await;
+    // each has heads in mind, and those of the other servers' partitions are soon old
+    let appends = (0..100).map(|n: usize| {
+        let mut append = one(workspace, &format!("order-{n}"), Expected::Any);
+        append.max_events = Some(MOST);
+        stores[n % 2].append(append)
+    });
+    let results = join_all(appends).await;
+    let accepted = results.iter().filter(|result| result.is_ok()).count();
+    for refused in results.into_iter().filter_map(Result::err) {
+        assert!(
+            matches!(
+                refused,
+                AppendError::Full {
+                    stored: MOST,
+                    most: MOST
+                }
+            ),
+            "{refused}"
+        );
+    }
+    let mut count = 0;
+    for partition in 0..4 {
+        count += checked_partition(&*stores[1], workspace, partition).await.len();
+    }
+    assert_eq!((accepted as u64, count as u64), (MOST, MOST));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_one_server_marks_no_other_appends_to_and_one_of_them_deletes() {
+    let database = Database::new().await;
+    let stores = [database.open().await, database.open().await];
+    let workspace = open_workspace(&*stores[0], 2).await;
+    for n in 0..20 {
+        for store in &stores {
+            let stream = format!("order-{}", n % 5);
+            store
+                .append(one(workspace, &stream, Expected::Any))
+                .await
+                .unwrap();
+        }
+    }
+    assert!(stores[0].begin_purge(workspace, None).await.unwrap());
+    // the second has the heads of a moment ago in mind
+    for stream in ["order-1", "order-new"] {
+        let refused = stores[1].append(one(workspace, stream, Expected::Any)).await;
+        assert!(
+            matches!(refused, Err(AppendError::UnknownWorkspace(named)) if named == workspace),
+            "{refused:?}"
+        );
+    }
+    let purge = async |store: &Arc<dyn EventStore>| {
+        while store.purge(workspace, 3).await.unwrap() != Purged::Whole {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(purge(&stores[0]), purge(&stores[1]));
+    for table in ["select count(*) from events", "select count(*) from workspaces"] {
+        assert_eq!(database.number(table).await, 0);
+    }
 }

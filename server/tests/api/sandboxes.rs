@@ -1,0 +1,197 @@
+//! What a sandbox may hold: events, people, live subscriptions; and how many may be opened from one address.
+
+use std::collections::HashSet;
+
+use futures::future::join_all;
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+use serde_json::{Value, json};
+
+use crate::app::{Person, TestApp, list_product, problem};
+
+async fn list(app: &TestApp, person: &Person, sku: &str) -> Response {
+    app.post("/api/v1/commands", &list_product(sku))
+        .bearer_auth(&person.token)
+        .header("idempotency-key", sku)
+        .send()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_full_sandbox_takes_no_more_says_what_to_do_and_repeats_its_answers() {
+    let app = TestApp::start_with(&["--sandbox-events", "3"]).await;
+    let educator = app.educator().await;
+    let first: Value = list(&app, &educator, "mug-1").await.json().await.unwrap();
+    for sku in ["mug-2", "mug-3"] {
+        assert_eq!(list(&app, &educator, sku).await.status(), StatusCode::OK);
+    }
+    for _ in 0..2 {
+        let refused = list(&app, &educator, "mug-4").await;
+        assert!(
+            refused.headers().get(RETRY_AFTER).is_none(),
+            "waiting does not help"
+        );
+        let refused = problem(refused).await;
+        assert_eq!(
+            (refused.status, refused.kind.as_str()),
+            (429, "/problems/quota-exceeded")
+        );
+        for said in ["3 events", "export", "open a new workspace"] {
+            assert!(refused.detail.contains(said), "{}", refused.detail);
+        }
+    }
+    let again: Value = list(&app, &educator, "mug-1").await.json().await.unwrap();
+    assert_eq!(again, first);
+    // the same over the socket
+    let mut live = app.live(&educator).await;
+    live.send(
+        &json!({"op": "command", "id": 1, "command": list_product("mug-5"), "idempotency_key": "mug-5"}),
+    )
+    .await;
+    let result = live.next_of("result").await;
+    assert_eq!(result["problem"]["type"], "/problems/quota-exceeded", "{result}");
+    // another sandbox has its own count
+    let other = app.educator().await;
+    assert_eq!(list(&app, &other, "mug-1").await.status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_commands_fill_a_sandbox_exactly() {
+    let app = TestApp::start_with(&["--sandbox-events", "10"]).await;
+    let educator = app.educator_with_shards(4).await;
+    let skus: Vec<_> = (0..40).map(|n| format!("mug-{n}")).collect();
+    let answers = join_all(skus.iter().map(|sku| list(&app, &educator, sku))).await;
+    let accepted: HashSet<_> = skus
+        .iter()
+        .zip(&answers)
+        .filter(|(_, answer)| answer.status() == StatusCode::OK)
+        .map(|(sku, _)| sku)
+        .collect();
+    assert_eq!(accepted.len(), 10);
+    // whatever was accepted is accepted again, and the rest is refused again
+    for (sku, answer) in skus.iter().zip(answers) {
+        let again = list(&app, &educator, sku).await.status();
+        assert_eq!(again, answer.status(), "{sku}");
+    }
+}
+
+#[tokio::test]
+async fn a_template_is_never_too_large_for_its_sandbox() {
+    let app = TestApp::start_with(&["--sandbox-events", "1"]).await;
+    let educator = app.educator_of("shop").await;
+    assert_eq!(
+        problem(list(&app, &educator, "mug").await).await.kind,
+        "/problems/quota-exceeded"
+    );
+}
+
+async fn post_form(app: &TestApp, path: &str, form: String) -> Response {
+    app.request(Method::POST, path)
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(form)
+        .send()
+        .await
+        .unwrap()
+}
+
+async fn join(app: &TestApp, code: &str) -> Response {
+    let body = json!({"code": code, "display_name": "Ada"});
+    app.post("/api/v1/workspaces/join", &body).send().await.unwrap()
+}
+
+#[tokio::test]
+async fn so_many_people_fit_into_a_sandbox() {
+    let app = TestApp::start_with(&["--sandbox-people", "3"]).await;
+    let educator = app.educator().await;
+    for _ in 0..2 {
+        app.student(&educator.join_code).await;
+    }
+    let refused = problem(join(&app, &educator.join_code).await).await;
+    assert_eq!(
+        (refused.status, refused.kind.as_str()),
+        (429, "/problems/quota-exceeded")
+    );
+    for said in ["3 people", "open a workspace of your own"] {
+        assert!(refused.detail.contains(said), "{}", refused.detail);
+    }
+    let form = format!("code={}&display_name=Ada", educator.join_code);
+    let sent_back = post_form(&app, "/session/join", form).await;
+    let location = sent_back.headers()["location"].to_str().unwrap().to_owned();
+    assert!(location.starts_with("/?problem=full"), "{location}");
+    let page = app.get(&location).send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("No more people fit into this workspace"));
+    // a restart does not count anew
+    let app = app.restart().await;
+    assert_eq!(join(&app, &educator.join_code).await.status(), 429);
+    assert_eq!(join(&app, "NOSUCH1").await.status(), 404);
+}
+
+#[tokio::test]
+async fn so_many_subscriptions_fit_into_a_sandbox_at_a_time() {
+    let app = TestApp::start_with(&["--sandbox-subscriptions", "2"]).await;
+    let educator = app.educator().await;
+    let student = app.student(&educator.join_code).await;
+    let (mut one, mut two) = (app.live(&educator).await, app.live(&student).await);
+    let subscribe = |id: u64| json!({"op": "subscribe", "id": id, "view": "products"});
+    one.send(&subscribe(1)).await;
+    one.next_of("snapshot").await;
+    two.send(&subscribe(1)).await;
+    two.next_of("snapshot").await;
+    for live in [&mut one, &mut two] {
+        live.send(&subscribe(2)).await;
+        let refused = live.next_of("error").await;
+        assert_eq!(refused["id"], 2);
+        assert_eq!(
+            (&refused["problem"]["status"], &refused["problem"]["type"]),
+            (&json!(429), &json!("/problems/quota-exceeded"))
+        );
+        let detail = refused["problem"]["detail"].as_str().unwrap();
+        assert!(detail.contains("2 live subscriptions"), "{detail}");
+    }
+    // what replaces one takes its place; and one that is given up makes room
+    one.send(&subscribe(1)).await;
+    one.next_of("snapshot").await;
+    one.send(&json!({"op": "unsubscribe", "id": 1})).await;
+    one.send(&subscribe(3)).await;
+    assert_eq!(one.next_of("snapshot").await["id"], 3);
+    // what is wrong takes no place
+    one.send(&json!({"op": "unsubscribe", "id": 3})).await;
+    one.send(&json!({"op": "subscribe", "id": 4, "view": "no-such"}))
+        .await;
+    assert_eq!(one.next_of("error").await["problem"]["status"], 404);
+    one.send(&subscribe(5)).await;
+    assert_eq!(one.next_of("snapshot").await["id"], 5);
+    let other = app.educator().await;
+    let mut elsewhere = app.live(&other).await;
+    elsewhere.send(&subscribe(1)).await;
+    elsewhere.next_of("snapshot").await;
+}
+
+#[tokio::test]
+async fn so_many_sandboxes_are_opened_from_one_address() {
+    let app = TestApp::start_with(&["--sandboxes-per-hour", "2"]).await;
+    let educator = app.educator().await;
+    app.educator().await;
+    let body = json!({"template": "empty"});
+    // signing in is no way around it
+    for token in [None, Some(&educator.token)] {
+        let mut request = app.post("/api/v1/workspaces", &body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        let refused = request.send().await.unwrap();
+        assert!(refused.headers().contains_key(RETRY_AFTER));
+        let refused = problem(refused).await;
+        assert_eq!(
+            (refused.status, refused.kind.as_str()),
+            (429, "/problems/rate-limited")
+        );
+        assert!(refused.detail.contains("2 workspaces"), "{}", refused.detail);
+    }
+    let sent_back = post_form(&app, "/session/open", "template=empty".to_owned()).await;
+    assert_eq!(sent_back.headers()["location"], "/?problem=rate-limited");
+    app.student(&educator.join_code).await;
+}

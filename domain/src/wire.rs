@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, token::ConsistencyToken,
 };
-pub use operations::{
+pub use operations::{EventSchema, 
     DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
 };
 

@@ -37,6 +37,7 @@ use crate::{
 use aggregates::{Aggregates, Freshness, Loaded};
 pub use failure::CommandFailure;
 pub use intent::Intent;
+pub(crate) use workspaces::new_join_code;
 pub use workspaces::{Admission, AdmissionError, Workspaces};
 
 /// How often a command is decided before its caller hears of a conflict. Many, because another process that writes to

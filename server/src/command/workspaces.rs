@@ -100,7 +100,7 @@ impl Workspaces {
             name: name.to_owned(),
             template: request.template,
             shards,
-            join_code: join_code(),
+            join_code: new_join_code(),
             created_at: self.clock.now(),
         };
         let mut attempts = 1;
@@ -109,7 +109,7 @@ impl Workspaces {
                 return Err(StoreError::Unavailable("no free join code was found".to_owned()).into());
             }
             attempts += 1;
-            workspace.join_code = join_code();
+            workspace.join_code = new_join_code();
         }
         self.fill(&workspace).await?;
         Ok(self.admit(workspace, Role::Educator, display_name))
@@ -164,7 +164,8 @@ impl Workspaces {
     }
 }
 
-fn join_code() -> String {
+/// A code that nobody has, most probably: the store finds out.
+pub(crate) fn new_join_code() -> String {
     let mut random = rand::rng();
     (0..CODE_LENGTH)
         .map(|_| char::from(CODE_ALPHABET[random.random_range(0..CODE_ALPHABET.len())]))

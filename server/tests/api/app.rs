@@ -12,7 +12,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use server::{
-    Foldline,
+    Foldline, StartError,
     clock::{Clock, SystemClock},
     gateway::{keys::KeyRing, tokens::Tokens},
     settings::{self, Settings},
@@ -79,6 +79,29 @@ impl TestApp {
         } = self;
         foldline.stop().await;
         Self::start_in(folder, further).await
+    }
+
+    /// Stops the server, has something done to its data, and starts it again, or says why it does not start.
+    pub(crate) async fn restart_after(
+        self,
+        meanwhile: impl AsyncFnOnce(&Settings),
+    ) -> Result<Self, StartError> {
+        let Self {
+            foldline,
+            folder,
+            further,
+            client,
+        } = self;
+        foldline.stop().await;
+        let settings = settings_in(&folder, &further);
+        meanwhile(&settings).await;
+        let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await?;
+        Ok(Self {
+            foldline,
+            folder,
+            further,
+            client,
+        })
     }
 
     pub(crate) async fn stop(self) {

@@ -22,6 +22,7 @@ mod pages;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod projections;
+mod schemas;
 mod settled;
 mod views;
 mod workspaces;

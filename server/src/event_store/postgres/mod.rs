@@ -13,9 +13,11 @@
 //! | `write` | what a group writes: one call |
 //! | `read` | reading streams, partitions and the log |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
+//! | `import` | the transaction of an import |
 //! | `row` | the columns of an event |
 
 mod directory;
+mod import;
 mod look_up;
 mod open;
 mod read;
@@ -32,15 +34,16 @@ use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
     token::ConsistencyToken,
-    wire::{Page, StreamInfo},
+    wire::{EventSchema, Page, StreamInfo},
 };
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand,
+    AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand, Registered,
     Snapshot, StoreError, Workspace,
     appender::{self, Queue},
+    import::Import,
     columns,
 };
 use crate::clock::SharedClock;
@@ -75,6 +78,14 @@ impl PostgresEventStore {
             readers: open::open_to_read(url).await?,
             queue: Queue::closed(),
         })
+    }
+
+    /// Opens the database to bring workspaces into it; servers on it may go on.
+    pub async fn open_to_import(url: &str) -> Result<Import, StoreError> {
+        let opened = open::open(url).await?;
+        opened.readers.close().await;
+        let database = import::PostgresImport::new(opened.writer.connect().await?);
+        Ok(Import::new(Box::new(database)))
     }
 }
 
@@ -112,6 +123,15 @@ impl EventStore for PostgresEventStore {
         command_id: Uuid,
     ) -> Result<Option<RecordedCommand>, StoreError> {
         directory::recorded_command(&self.readers, workspace, command_id).await
+    }
+
+    async fn commands(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<AnsweredCommand>, StoreError> {
+        directory::commands(&self.readers, workspace, after, limit).await
     }
 
     async fn read_stream(
@@ -184,8 +204,12 @@ impl EventStore for PostgresEventStore {
             .await
     }
 
-    async fn register_types(&self) -> Result<Vec<String>, StoreError> {
+    async fn register_types(&self) -> Result<Registered, StoreError> {
         self.queue.register_types().await
+    }
+
+    async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError> {
+        directory::schemas(&self.readers).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

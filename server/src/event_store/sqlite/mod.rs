@@ -11,9 +11,11 @@
 //! | `write` | what a group writes, as few statements as it can be |
 //! | `read` | reading streams, partitions and the log |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
+//! | `import` | the transaction of an import |
 //! | `row` | places, and the columns of an event |
 
 mod directory;
+mod import;
 mod look_up;
 mod open;
 mod read;
@@ -30,15 +32,16 @@ use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
     token::ConsistencyToken,
-    wire::{Page, StreamInfo},
+    wire::{EventSchema, Page, StreamInfo},
 };
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::{
-    Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand,
+    AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand, Registered,
     Snapshot, StoreError, Workspace,
     appender::{self, Queue},
+    import::Import,
 };
 use crate::clock::SharedClock;
 use writer::SqliteWriter;
@@ -74,6 +77,13 @@ impl SqliteEventStore {
             readers: open::open_to_read(path).await?,
             queue: Queue::closed(),
         })
+    }
+
+    /// Opens the file to bring workspaces into it, as if for appending: it is made where it is not there, and nobody else
+    /// may have it open.
+    pub async fn open_to_import(path: &Path) -> Result<Import, StoreError> {
+        let database = import::SqliteImport::new(open::open(path).await?).await?;
+        Ok(Import::new(Box::new(database)))
     }
 }
 
@@ -111,6 +121,15 @@ impl EventStore for SqliteEventStore {
         command_id: Uuid,
     ) -> Result<Option<RecordedCommand>, StoreError> {
         directory::recorded_command(&self.readers, workspace, command_id).await
+    }
+
+    async fn commands(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<AnsweredCommand>, StoreError> {
+        directory::commands(&self.readers, workspace, after, limit).await
     }
 
     async fn read_stream(
@@ -182,8 +201,12 @@ impl EventStore for SqliteEventStore {
             .await
     }
 
-    async fn register_types(&self) -> Result<Vec<String>, StoreError> {
+    async fn register_types(&self) -> Result<Registered, StoreError> {
         self.queue.register_types().await
+    }
+
+    async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError> {
+        directory::schemas(&self.readers).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -24,5 +24,6 @@ mod postgres;
 mod projections;
 mod schemas;
 mod settled;
+mod transfer;
 mod views;
 mod workspaces;

@@ -4,7 +4,7 @@ use domain::{access::Role, event::{ActorRef, Metadata}, id::WorkspaceId};
 use serde_json::{Value, json, value::to_raw_value};
 use server::{
     clock::{Clock as _, SystemClock},
-    event_store::{self, Append, EventStore as _, Expected, NewEvent, StreamAppend},
+    event_store::{self, Append, Expected, NewEvent, StreamAppend},
     settings::Settings,
 };
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};

@@ -13,8 +13,9 @@ use uuid::Uuid;
 use crate::{
     access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, token::ConsistencyToken,
 };
-pub use operations::{EventSchema, 
-    DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
+pub use operations::{
+    DeadLetterInfo, DeadLetterOutcome, EventSchema, FailingLane, ProjectionStatus, RebuildProgress,
+    SettledAnswer,
 };
 
 mod live;

@@ -146,7 +146,10 @@ async fn replay(settings: ReplaySettings) -> Result<(), Failure> {
     let mut views = Vec::new();
     for Views(named) in settings.views {
         for view in named {
-            if !views.iter().any(|known: &&dyn AnyView| known.name() == view.name()) {
+            if !views
+                .iter()
+                .any(|known: &&dyn AnyView| known.name() == view.name())
+            {
                 views.push(*view);
             }
         }
@@ -159,7 +162,15 @@ async fn replay(settings: ReplaySettings) -> Result<(), Failure> {
     };
     let store = event_store::open_to_read(&settings.storage.event_store()).await?;
     let (workspace, format) = (settings.workspace, settings.format);
-    replay::replay(&*store, workspace, &source, wanted, format, &mut std::io::stdout()).await?;
+    replay::replay(
+        &*store,
+        workspace,
+        &source,
+        wanted,
+        format,
+        &mut std::io::stdout(),
+    )
+    .await?;
     Ok(())
 }
 

@@ -15,7 +15,9 @@ const NAMED: [&str; 3] = ["properties", "patternProperties", "$defs"];
 
 /// The schema of a payload, in JSON Schema 2020-12.
 pub fn of<T: JsonSchema>(event_type: &str, version: u32) -> EventSchema {
-    let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<T>();
+    let schema = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<T>();
     EventSchema {
         event_type: event_type.to_owned(),
         version,
@@ -46,7 +48,9 @@ fn value_without_words(keyword: &str, value: &Value) -> Value {
     match value {
         // A field may be called `title`: under these keywords a name is not a keyword.
         Value::Object(named) if NAMED.contains(&keyword) => {
-            let each = named.iter().map(|(name, schema)| (name.clone(), without_words(schema)));
+            let each = named
+                .iter()
+                .map(|(name, schema)| (name.clone(), without_words(schema)));
             Value::Object(each.collect::<Map<_, _>>())
         }
         // What is allowed is data, not a schema.
@@ -94,9 +98,7 @@ mod tests {
 
     #[test]
     fn words_may_change_and_nothing_else() {
-        let schema = |title: &str, kind: &str| {
-            json!({"title": title, "type": "object", "properties": {"title": {"type": kind, "description": title}}})
-        };
+        let schema = |title: &str, kind: &str| json!({"title": title, "type": "object", "properties": {"title": {"type": kind, "description": title}}});
         assert!(same_meaning(&schema("a", "string"), &schema("b", "string")));
         assert!(!same_meaning(&schema("a", "string"), &schema("a", "integer")));
         assert!(!same_meaning(

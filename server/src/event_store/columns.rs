@@ -192,8 +192,9 @@ pub(super) type SchemaColumns = (String, i64, String);
 
 /// A schema that was kept.
 pub(super) fn schema((event_type, version, schema): SchemaColumns) -> Result<EventSchema, StoreError> {
-    let schema = serde_json::from_str(&schema)
-        .map_err(|error| StoreError::Corrupt(format!("the schema of {event_type} version {version}: {error}")))?;
+    let schema = serde_json::from_str(&schema).map_err(|error| {
+        StoreError::Corrupt(format!("the schema of {event_type} version {version}: {error}"))
+    })?;
     Ok(EventSchema {
         version: small(version)?,
         event_type,

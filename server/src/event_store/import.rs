@@ -11,11 +11,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::{
-    event::StoredEvent,
-    id::StreamName,
-    token::ConsistencyToken,
-};
+use domain::{event::StoredEvent, id::StreamName, token::ConsistencyToken};
 use uuid::Uuid;
 
 use super::{
@@ -296,15 +292,18 @@ impl Streams {
         numbers: &mut Range<i64>,
     ) -> i64 {
         let known = self.known.get(event.stream.as_str());
-        let stream = self.moved.entry(event.stream.clone()).or_insert_with(|| MovedStream {
-            // `numbers` is filled before every event, so there is one
-            no: known.map_or_else(|| numbers.next().unwrap_or(i64::MAX), |stream| stream.no),
-            workspace_no,
-            name: event.stream.clone(),
-            partition_no,
-            is_new: known.is_none(),
-            version: 0,
-        });
+        let stream = self
+            .moved
+            .entry(event.stream.clone())
+            .or_insert_with(|| MovedStream {
+                // `numbers` is filled before every event, so there is one
+                no: known.map_or_else(|| numbers.next().unwrap_or(i64::MAX), |stream| stream.no),
+                workspace_no,
+                name: event.stream.clone(),
+                partition_no,
+                is_new: known.is_none(),
+                version: 0,
+            });
         stream.version = event.version;
         stream.no
     }

@@ -23,7 +23,12 @@ impl Default for Link {
 
 impl Link {
     /// Why `event` cannot be the next in `partition` of `shards`, its stream being at `version`.
-    pub fn fault(&self, event: &StoredEvent, (partition, shards): (u32, u32), version: u64) -> Option<String> {
+    pub fn fault(
+        &self,
+        event: &StoredEvent,
+        (partition, shards): (u32, u32),
+        version: u64,
+    ) -> Option<String> {
         if event.position != self.position + 1 {
             return Some(format!("position {} was expected", self.position + 1));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CommitObserver, Import, EventStore, PostgresEventStore, SqliteEventStore, StoreError};
+use super::{CommitObserver, EventStore, Import, PostgresEventStore, SqliteEventStore, StoreError};
 use crate::{clock::SharedClock, settings::StoreUrl};
 
 /// Opens the store that a URL names. `observer` is told of every commit.

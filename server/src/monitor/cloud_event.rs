@@ -196,9 +196,7 @@ impl Line {
                     ..plain(*workspace, command.command_id.to_string(), COMMAND, &data)?
                 }
             }
-            Self::End(workspace, ending) => {
-                plain(*workspace, format!("end@{}", ending.sha256), END, ending)?
-            }
+            Self::End(workspace, ending) => plain(*workspace, format!("end@{}", ending.sha256), END, ending)?,
             Self::Event(event) => {
                 let StoredEvent {
                     event_type,

@@ -7,11 +7,7 @@
 
 use std::sync::Arc;
 
-use domain::{
-    event::StoredEvent,
-    id::WorkspaceId,
-    token::ConsistencyToken,
-};
+use domain::{event::StoredEvent, id::WorkspaceId, token::ConsistencyToken};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
@@ -326,7 +322,10 @@ impl Reading<'_> {
             // What lies behind the head that the first line names was not in the workspace.
             let head = current.opening.heads.get(event.partition as usize);
             if head.is_some_and(|head| event.position > head.position) {
-                let reason = format!("position {} lies behind the head of its partition", event.position);
+                let reason = format!(
+                    "position {} lies behind the head of its partition",
+                    event.position
+                );
                 return Err(ImportError::Line { line: *line, reason });
             }
         }

@@ -67,7 +67,11 @@ pub async fn replay(
     let (to, at) = (wanted.to.unwrap_or(u64::MAX), wanted.at);
     let mut folded = Folded {
         states: wanted.states.then(BTreeMap::new),
-        views: wanted.views.into_iter().map(|view| (view, BTreeMap::new())).collect(),
+        views: wanted
+            .views
+            .into_iter()
+            .map(|view| (view, BTreeMap::new()))
+            .collect(),
     };
     let mut seen = 0;
     loop {

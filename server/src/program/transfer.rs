@@ -41,7 +41,10 @@ pub(super) async fn export(settings: &ExportSettings) -> Result<(), Failure> {
             let mut file = BufWriter::new(File::create(&partial).map_err(named)?);
             let written = async {
                 export_to(settings, &mut file).await?;
-                file.into_inner().map_err(|error| named(error.into_error()))?.sync_all().map_err(named)?;
+                file.into_inner()
+                    .map_err(|error| named(error.into_error()))?
+                    .sync_all()
+                    .map_err(named)?;
                 fs::rename(&partial, path).map_err(named)?;
                 Ok(())
             }
@@ -74,7 +77,9 @@ async fn export_to(settings: &ExportSettings, out: &mut (dyn Write + Send)) -> R
 async fn every_workspace(store: &dyn EventStore) -> Result<Vec<Workspace>, Failure> {
     let mut workspaces: Vec<Workspace> = Vec::new();
     loop {
-        let page = store.workspaces(workspaces.last().map(|last| last.id), PAGE).await?;
+        let page = store
+            .workspaces(workspaces.last().map(|last| last.id), PAGE)
+            .await?;
         if page.is_empty() {
             return Ok(workspaces);
         }
@@ -110,7 +115,9 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
         } else {
             "imported".to_owned()
         };
-        said(&format!("{id}  {events} events, {commands} commands  {name}  {what}"));
+        said(&format!(
+            "{id}  {events} events, {commands} commands  {name}  {what}"
+        ));
     }
     Ok(())
 }

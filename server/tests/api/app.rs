@@ -54,7 +54,8 @@ impl TestApp {
         Self::start_in(folder, further.iter().map(|text| (*text).to_owned()).collect()).await
     }
 
-    async fn start_in(folder: TempDir, further: Vec<String>) -> Self {
+    /// On the data of a folder.
+    pub(crate) async fn start_in(folder: TempDir, further: Vec<String>) -> Self {
         let settings = settings_in(&folder, &further);
         let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await.unwrap();
         let client = reqwest::Client::builder()

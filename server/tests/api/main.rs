@@ -9,6 +9,7 @@
 )]
 
 mod app;
+mod backup;
 mod commands;
 mod credentials;
 mod database;

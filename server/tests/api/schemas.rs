@@ -1,6 +1,10 @@
 //! `GET /schemas`, `GET /schemas/{type}/{version}`, and a log that older versions of the program have written.
 
-use domain::{access::Role, event::{ActorRef, Metadata}, id::WorkspaceId};
+use domain::{
+    access::Role,
+    event::{ActorRef, Metadata},
+    id::WorkspaceId,
+};
 use serde_json::{Value, json, value::to_raw_value};
 use server::{
     clock::{Clock as _, SystemClock},
@@ -24,7 +28,9 @@ pub(crate) async fn append_as_of(
     payload: &Value,
 ) {
     let clock = std::sync::Arc::new(SystemClock);
-    let store = event_store::open(&settings.storage.event_store(), clock, None).await.unwrap();
+    let store = event_store::open(&settings.storage.event_store(), clock, None)
+        .await
+        .unwrap();
     let append = Append {
         workspace,
         body_digest: [1; 32],
@@ -82,14 +88,24 @@ async fn an_old_log_is_read(further: &[&str]) {
         received["token"].as_str().unwrap()
     );
     assert_eq!(get(&app, &educator, &path).await["data"]["available"], 7);
-    assert_eq!(get(&app, &educator, "/api/v1/dead-letters").await["data"], json!([]));
+    assert_eq!(
+        get(&app, &educator, "/api/v1/dead-letters").await["data"],
+        json!([])
+    );
     // the hash is over what is stored
     let report = get(&app, &educator, "/api/v1/verify").await;
     assert_eq!((&report["events"], &report["findings"]), (&json!(3), &json!([])));
     // what a newer program has written is not
     let refused = app
         .restart_after(async |settings: &Settings| {
-            append_as_of(settings, educator.workspace, "inventory-mug", (FAILED, 3), &json!({})).await;
+            append_as_of(
+                settings,
+                educator.workspace,
+                "inventory-mug",
+                (FAILED, 3),
+                &json!({}),
+            )
+            .await;
         })
         .await
         .err()
@@ -148,7 +164,12 @@ async fn every_version_of_every_event_is_described() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|schema| (schema["type"].as_str().unwrap(), schema["version"].as_u64().unwrap()))
+        .map(|schema| {
+            (
+                schema["type"].as_str().unwrap(),
+                schema["version"].as_u64().unwrap(),
+            )
+        })
         .collect();
     assert!(named.is_sorted(), "{named:?}");
     for wanted in [("OrderCreated", 1), (FAILED, 1), (FAILED, 2)] {
@@ -159,7 +180,10 @@ async fn every_version_of_every_event_is_described() {
     // the same after a restart
     let app = app.restart().await;
     assert_eq!(get(&app, &customer, "/api/v1/schemas").await, schemas);
-    assert_eq!(get(&app, &customer, "/api/v1/schemas/StockReservationFailed/1").await, old);
+    assert_eq!(
+        get(&app, &customer, "/api/v1/schemas/StockReservationFailed/1").await,
+        old
+    );
 }
 
 #[tokio::test]
@@ -168,14 +192,19 @@ async fn a_schema_that_is_not_there_is_named() {
     let educator = app.educator().await;
     for (path, said) in [
         ("/api/v1/schemas/OrderTeleported/1", "no event type of this name"),
-        ("/api/v1/schemas/StockReservationFailed/3", "whose newest version is 2"),
+        (
+            "/api/v1/schemas/StockReservationFailed/3",
+            "whose newest version is 2",
+        ),
         ("/api/v1/schemas/StockReservationFailed/x", "no version x"),
     ] {
         let problem = problem(app.get(path).bearer_auth(&educator.token).send().await.unwrap()).await;
         assert_eq!(problem.status, 404, "{path}");
         assert!(problem.detail.contains(said), "{}", problem.detail);
     }
-    let response = app.get("/api/v1/schemas?type=OrderCreated").bearer_auth(&educator.token);
+    let response = app
+        .get("/api/v1/schemas?type=OrderCreated")
+        .bearer_auth(&educator.token);
     let unknown = problem(response.send().await.unwrap()).await;
     assert_eq!((unknown.status, fields(&unknown)), (400, vec!["type"]));
     for path in ["/api/v1/schemas", "/api/v1/schemas/OrderCreated/1"] {

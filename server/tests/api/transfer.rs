@@ -9,12 +9,12 @@ use std::{
     },
 };
 
-use domain::{access::Role, event::StoredEvent, id::WorkspaceId, wire::Template};
+use domain::{access::Role, id::WorkspaceId, wire::Template};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
 use server::{
     clock::{Clock as _, SystemClock},
-    event_store::{self, Direction, EventStore, Workspace},
+    event_store::{self, EventStore, Workspace},
     monitor::{
         export::{export_server, export_store},
         import::{ImportError, Imported, import_files},
@@ -55,7 +55,10 @@ impl Place {
     }
 
     fn storage(&self) -> StorageSettings {
-        let url = self.database.as_ref().map(|database| database.url.parse().unwrap());
+        let url = self
+            .database
+            .as_ref()
+            .map(|database| database.url.parse().unwrap());
         StorageSettings {
             data_dir: self.folder.path().to_owned(),
             event_store: url.clone(),
@@ -68,7 +71,9 @@ impl Place {
     }
 
     async fn store(&self) -> Arc<dyn EventStore> {
-        event_store::open_to_read(&self.storage().event_store()).await.unwrap()
+        event_store::open_to_read(&self.storage().event_store())
+            .await
+            .unwrap()
     }
 
     /// Every workspace, exported.
@@ -78,9 +83,13 @@ impl Place {
 
     /// What `foldline verify` says.
     async fn verified(&self) -> String {
-        let read_model = read_model::open_to_read(&self.storage().read_model()).await.unwrap();
+        let read_model = read_model::open_to_read(&self.storage().read_model())
+            .await
+            .unwrap();
         let mut out = Vec::new();
-        verify_all(&*self.store().await, &*read_model, None, &mut out).await.unwrap();
+        verify_all(&*self.store().await, &*read_model, None, &mut out)
+            .await
+            .unwrap();
         String::from_utf8(out).unwrap()
     }
 }
@@ -116,7 +125,14 @@ async fn taken_away(app: &TestApp, person: &Person) -> String {
 async fn class() -> (TestApp, Person, Value) {
     let app = TestApp::start().await;
     let body = json!({"template": "shop", "shards": 3, "name": "Class 7b"});
-    let opened: Value = app.post("/api/v1/workspaces", &body).send().await.unwrap().json().await.unwrap();
+    let opened: Value = app
+        .post("/api/v1/workspaces", &body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     let educator = Person {
         workspace: serde_json::from_value(opened["workspace"].clone()).unwrap(),
         join_code: opened["join_code"].as_str().unwrap().to_owned(),
@@ -124,12 +140,20 @@ async fn class() -> (TestApp, Person, Value) {
     };
     app.command(&educator, &list_product("export-mug")).await;
     let stock = receive(&app, &educator, "export-mug", 3).await;
-    app.command(&educator, &place_order(SystemClock.new_id(), "export-mug")).await;
+    app.command(&educator, &place_order(SystemClock.new_id(), "export-mug"))
+        .await;
     let app = app
         .restart_after(async |settings: &Settings| {
             let old = json!({"order": "1", "quantity": 9, "available": 3});
             let stream = "inventory-export-mug";
-            append_as_of(settings, educator.workspace, stream, ("StockReservationFailed", 1), &old).await;
+            append_as_of(
+                settings,
+                educator.workspace,
+                stream,
+                ("StockReservationFailed", 1),
+                &old,
+            )
+            .await;
         })
         .await
         .unwrap();
@@ -137,7 +161,10 @@ async fn class() -> (TestApp, Person, Value) {
 }
 
 fn json_lines(lines: &str) -> Vec<Value> {
-    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,19 +177,36 @@ async fn a_workspace_goes_from_a_file_to_postgresql_and_back_unchanged() {
         let imported = place.import(&lines).await.unwrap();
         assert_eq!(imported.len(), 1);
         assert_eq!(
-            (imported[0].workspace.id, imported[0].was_there, imported[0].new_code),
+            (
+                imported[0].workspace.id,
+                imported[0].was_there,
+                imported[0].new_code
+            ),
             (educator.workspace, false, false)
         );
-        assert!(place.verified().await.contains("  ok  "), "{}", place.verified().await);
+        assert!(
+            place.verified().await.contains("  ok  "),
+            "{}",
+            place.verified().await
+        );
         lines = place.export().await;
         assert_eq!(lines, taken, "an import exports what was exported");
         // views are folded, and a command that is repeated is still known
         let store = place.store().await;
         let command = stock["command_id"].as_str().unwrap().parse().unwrap();
-        let known = store.recorded_command(educator.workspace, command).await.unwrap().unwrap();
+        let known = store
+            .recorded_command(educator.workspace, command)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(known.answer.token.to_string(), stock["token"].as_str().unwrap());
-        let views = read_model::open_to_read(&place.storage().read_model()).await.unwrap();
-        let mug = views.document(educator.workspace, "inventory", "export-mug").await.unwrap();
+        let views = read_model::open_to_read(&place.storage().read_model())
+            .await
+            .unwrap();
+        let mug = views
+            .document(educator.workspace, "inventory", "export-mug")
+            .await
+            .unwrap();
         assert!(mug.value.unwrap().data.get().contains("\"on_hand\":3"));
         // once more: there is nothing to do
         let again = place.import(&lines).await.unwrap();
@@ -180,7 +224,9 @@ async fn a_server_goes_on_with_what_was_imported() {
     let elsewhere = elsewhere
         .restart_after(async |settings: &Settings| {
             let storage = &settings.storage;
-            import_files(storage, Arc::new(SystemClock), taken.as_bytes()).await.unwrap();
+            import_files(storage, Arc::new(SystemClock), taken.as_bytes())
+                .await
+                .unwrap();
         })
         .await
         .unwrap();
@@ -192,7 +238,10 @@ async fn a_server_goes_on_with_what_was_imported() {
         received["token"].as_str().unwrap()
     );
     assert_eq!(get(&elsewhere, &educator, &path).await["data"]["on_hand"], 7);
-    assert_eq!(get(&elsewhere, &educator, "/api/v1/verify").await["findings"], json!([]));
+    assert_eq!(
+        get(&elsewhere, &educator, "/api/v1/verify").await["findings"],
+        json!([])
+    );
     let student = elsewhere.student(&educator.join_code).await;
     assert_eq!(student.workspace, educator.workspace);
 }
@@ -213,19 +262,28 @@ async fn every_line_is_a_cloud_event() {
             let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
             assert!(name.len() <= 20 && name.chars().all(allowed), "{name}");
         }
-        assert!(ids.insert((line["source"].clone(), line["id"].clone())), "{line:?}");
+        assert!(
+            ids.insert((line["source"].clone(), line["id"].clone())),
+            "{line:?}"
+        );
     }
     assert_eq!(lines[0]["type"], "foldline.workspace.v1");
     assert_eq!(lines[0]["data"]["join_code"], educator.join_code.as_str());
     assert_eq!(lines.last().unwrap()["type"], "foldline.end.v1");
-    let old = lines.iter().find(|line| line["type"] == "StockReservationFailed").unwrap();
+    let old = lines
+        .iter()
+        .find(|line| line["type"] == "StockReservationFailed")
+        .unwrap();
     assert_eq!(old["dataschema"], "urn:foldline:schema:StockReservationFailed:1");
     assert_eq!(old["subject"], "inventory-export-mug");
-    assert_eq!((&old["schemaversion"], &old["streamversion"]), (&json!(1), &json!("3")));
+    assert_eq!(
+        (&old["schemaversion"], &old["streamversion"]),
+        (&json!(1), &json!("2"))
+    );
     assert_eq!(old["data"], json!({"order": "1", "quantity": 9, "available": 3}));
     assert!(old["time"].as_str().unwrap().ends_with('Z') && old["hash"].as_str().unwrap().len() == 64);
     let stream = get(&app, &educator, "/api/v1/streams/inventory-export-mug").await;
-    assert_eq!(stream["data"][2]["event_id"], old["id"]);
+    assert_eq!(stream["data"][1]["event_id"], old["id"]);
 }
 
 /// The lines with one of them changed.
@@ -256,7 +314,10 @@ async fn a_file_that_is_not_what_was_exported_is_refused_by_line_and_leaves_noth
     let (listed, failed) = (at("ProductListed"), at("StockReservationFailed"));
     let second = parsed
         .windows(2)
-        .position(|pair| pair.iter().all(|line| line["partition"] == parsed[1]["partition"]))
+        .position(|pair| {
+            pair.iter()
+                .all(|line| line["partition"] == parsed[1]["partition"])
+        })
         .unwrap()
         + 1;
     let replaced = |index, from: &'static str, to: &'static str| {
@@ -269,31 +330,86 @@ async fn a_file_that_is_not_what_was_exported_is_refused_by_line_and_leaves_noth
         opening.to_string()
     });
     let cases: Vec<(String, usize, &str)> = vec![
-        (replaced(failed, "\"quantity\":9", "\"quantity\":8"), failed, "does not follow from its content"),
-        (replaced(failed, "\"schemaversion\":1", "\"schemaversion\":3"), failed, "2 is the newest known"),
-        (replaced(failed, "StockReservationFailed", "OrderTeleported"), failed, "is unknown"),
-        (replaced(failed, "\"quantity\":9", "\"amount\":9"), failed, "quantity"),
-        (replaced(failed, "inventory-export-mug", "inventory-other"), failed, "expected"),
-        (replaced(listed, "\"position\":", "\"place\":"), listed, "it has no position"),
-        (replaced(listed, "\"specversion\":\"1.0\"", "\"specversion\":\"0.3\""), listed, "0.3; 1.0 is read"),
-        (replaced(listed, "urn:foldline:workspace:", "urn:other:"), listed, "its source is not"),
+        (
+            replaced(failed, "\"quantity\":9", "\"quantity\":8"),
+            failed,
+            "does not follow from its content",
+        ),
+        (
+            replaced(failed, "\"schemaversion\":1", "\"schemaversion\":3"),
+            failed,
+            "2 is the newest known",
+        ),
+        (
+            replaced(failed, "StockReservationFailed", "OrderTeleported"),
+            failed,
+            "is unknown",
+        ),
+        (
+            replaced(failed, "\"quantity\":9", "\"amount\":9"),
+            failed,
+            "quantity",
+        ),
+        (
+            replaced(failed, "inventory-export-mug", "inventory-other"),
+            failed,
+            "expected",
+        ),
+        (
+            replaced(listed, "\"position\":", "\"place\":"),
+            listed,
+            "it has no position",
+        ),
+        (
+            replaced(listed, "\"specversion\":\"1.0\"", "\"specversion\":\"0.3\""),
+            listed,
+            "0.3; 1.0 is read",
+        ),
+        (
+            replaced(listed, "urn:foldline:workspace:", "urn:other:"),
+            listed,
+            "its source is not",
+        ),
         (replaced(listed, "{", "["), listed, "is not a CloudEvent"),
-        (replaced(0, "workspace.v1", "workspace.v9"), 0, "another version of this program"),
-        (replaced(0, "\"shards\":3", "\"shards\":4"), 0, "3 heads for 4 shards"),
+        (
+            replaced(0, "workspace.v1", "workspace.v9"),
+            0,
+            "another version of this program",
+        ),
+        (
+            replaced(0, "\"shards\":3", "\"shards\":4"),
+            0,
+            "3 heads for 4 shards",
+        ),
         (no_heads, 1, "behind the head"),
         (without_line(&taken, 0), 0, "before the first line of a workspace"),
         (without_line(&taken, second), second, "was expected"),
         (without_line(&taken, end - 1), end - 1, "commands were exported"),
-        (replaced(command, "\"answer\":{", "\"answer\":{\"other\":1,"), end, "not those that were exported"),
-        (replaced(0, "Class 7b", "Class 8c"), end, "not those that were exported"),
-        (with_line(&taken, end, |line| format!("{line}\n{{}}")), end + 1, "is not a CloudEvent"),
+        (
+            replaced(command, "\"answer\":{", "\"answer\":{\"other\":1,"),
+            end,
+            "not those that were exported",
+        ),
+        (
+            replaced(0, "Class 7b", "Class 8c"),
+            end,
+            "not those that were exported",
+        ),
+        (
+            with_line(&taken, end, |line| format!("{line}\n{{}}")),
+            end + 1,
+            "is not a CloudEvent",
+        ),
     ];
     for place in [Place::files(), Place::postgres().await] {
         for (lines, index, said) in &cases {
             let refused = place.import(lines).await.unwrap_err().to_string();
             assert!(refused.contains(said), "{said}: {refused}");
             // a batch is read before it is judged, and still the very line is named
-            assert!(refused.starts_with(&format!("line {}: ", index + 1)), "{said}: {refused}");
+            assert!(
+                refused.starts_with(&format!("line {}: ", index + 1)),
+                "{said}: {refused}"
+            );
             let is_there = place.store().await.workspace(educator.workspace).await.unwrap();
             let behind_the_end = *index > end;
             assert_eq!(is_there.is_some(), behind_the_end, "{said}");
@@ -312,8 +428,14 @@ async fn a_file_that_was_cut_off_anywhere_leaves_nothing() {
     let ends = taken.match_indices('\n').map(|(at, _)| at + 1).step_by(13);
     for length in steps.chain(ends.filter(|end| *end < taken.len())) {
         let refused = place.import(&taken[..length]).await.unwrap_err();
-        assert!(matches!(refused, ImportError::Truncated { .. }), "{length}: {refused}");
-        assert_eq!(place.store().await.workspace(educator.workspace).await.unwrap(), None);
+        assert!(
+            matches!(refused, ImportError::Truncated { .. }),
+            "{length}: {refused}"
+        );
+        assert_eq!(
+            place.store().await.workspace(educator.workspace).await.unwrap(),
+            None
+        );
     }
     // whole, the last line feed does not matter
     place.import(taken.trim_end()).await.unwrap();
@@ -330,7 +452,10 @@ async fn what_has_gone_on_is_not_overwritten_and_a_taken_code_is_made_anew() {
     for place in [Place::files(), Place::postgres().await] {
         place.import(&after).await.unwrap();
         let refused = place.import(&before).await.unwrap_err().to_string();
-        assert!(refused.starts_with("line 1: ") && refused.contains("with other content"), "{refused}");
+        assert!(
+            refused.starts_with("line 1: ") && refused.contains("with other content"),
+            "{refused}"
+        );
         assert_eq!(place.export().await, after);
         // another workspace has the code already
         let other = Workspace {
@@ -341,11 +466,15 @@ async fn what_has_gone_on_is_not_overwritten_and_a_taken_code_is_made_anew() {
             join_code: "TAKEN23".to_owned(),
             created_at: SystemClock.now(),
         };
-        let store = event_store::open(&place.storage().event_store(), Arc::new(SystemClock), None).await.unwrap();
+        let store = event_store::open(&place.storage().event_store(), Arc::new(SystemClock), None)
+            .await
+            .unwrap();
         assert!(store.create_workspace(&other).await.unwrap());
         store.close().await;
         let foreign = Place::files();
-        let store = event_store::open(&foreign.storage().event_store(), Arc::new(SystemClock), None).await.unwrap();
+        let store = event_store::open(&foreign.storage().event_store(), Arc::new(SystemClock), None)
+            .await
+            .unwrap();
         let same_code = Workspace {
             id: WorkspaceId(SystemClock.new_id()),
             ..other.clone()
@@ -354,9 +483,18 @@ async fn what_has_gone_on_is_not_overwritten_and_a_taken_code_is_made_anew() {
         store.close().await;
         let imported = place.import(&foreign.export().await).await.unwrap();
         assert!(imported[0].new_code);
-        let found = place.store().await.workspace(same_code.id).await.unwrap().unwrap();
+        let found = place
+            .store()
+            .await
+            .workspace(same_code.id)
+            .await
+            .unwrap()
+            .unwrap();
         assert_ne!(found.join_code, other.join_code);
-        assert_eq!((found.name, imported[0].workspace.join_code.clone()), (other.name, found.join_code));
+        assert_eq!(
+            (found.name, imported[0].workspace.join_code.clone()),
+            (other.name, found.join_code)
+        );
     }
 }
 
@@ -364,7 +502,14 @@ async fn what_has_gone_on_is_not_overwritten_and_a_taken_code_is_made_anew() {
 async fn an_export_of_a_busy_workspace_is_one_moment_of_it() {
     let app = TestApp::start().await;
     let body = json!({"template": "shop", "shards": 4});
-    let opened: Value = app.post("/api/v1/workspaces", &body).send().await.unwrap().json().await.unwrap();
+    let opened: Value = app
+        .post("/api/v1/workspaces", &body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
     let educator = Person {
         workspace: serde_json::from_value(opened["workspace"].clone()).unwrap(),
         join_code: String::new(),
@@ -402,7 +547,12 @@ async fn a_workspace_is_exported_by_its_educators_only() {
     receive(&app, &educator, "mug", 1).await;
     for role in [Role::Customer, Role::Staff, Role::Student] {
         let person = app.with_role(&educator, role);
-        let refused = app.get("/api/v1/export").bearer_auth(&person.token).send().await.unwrap();
+        let refused = app
+            .get("/api/v1/export")
+            .bearer_auth(&person.token)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(problem(refused).await.status, 403, "{role:?}");
     }
     let nobody = app.get("/api/v1/export").send().await.unwrap();
@@ -428,18 +578,15 @@ async fn a_workspace_is_exported_by_its_educators_only() {
     assert!(matches!(refused, Err(MonitorError::Remote(_))), "{refused:?}");
 }
 
-/// Every event of a workspace's stream.
-pub(crate) async fn stream_of(store: &dyn EventStore, workspace: WorkspaceId, stream: &str) -> Vec<StoredEvent> {
-    let name = stream.parse().unwrap();
-    store
-        .read_stream(workspace, &name, 1, Direction::Forwards, 100_000)
-        .await
-        .unwrap()
-}
-
-/// Runs the program.
-async fn foldline(arguments: &[&str]) -> (bool, String, String) {
+/// Runs the program: whether it succeeded, what it answered, and what it said besides.
+pub(crate) async fn foldline(arguments: &[&str]) -> (bool, String, String) {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_foldline"));
+    // Settings around the tests are not for it.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("FOLDLINE_") {
+            command.env_remove(name);
+        }
+    }
     let output = command.args(arguments).output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.success(), text(output.stdout), text(output.stderr))

@@ -430,7 +430,9 @@ impl<W: Writer> Appender<W> {
             if self.known.type_no(name, version).is_none() {
                 self.known.note_type(name, version, no);
             }
-            let kept = kept.map(|kept| schema((name.to_owned(), i64::from(version), kept))).transpose()?;
+            let kept = kept
+                .map(|kept| schema((name.to_owned(), i64::from(version), kept)))
+                .transpose()?;
             if kept.is_some_and(|kept| !same_meaning(&kept.schema, &known.schema)) {
                 changed.push(format!("{name} version {version}"));
             }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use domain::{event::DomainEvent, id::WorkspaceId, timestamp::Timestamp, token::ConsistencyToken, wire::Template};
+use domain::{
+    event::DomainEvent, id::WorkspaceId, timestamp::Timestamp, token::ConsistencyToken, wire::Template,
+};
 use futures::future::join_all;
 use serde_json::value::RawValue;
 
@@ -338,7 +340,10 @@ pub(crate) async fn schemas_are_kept_once_and_a_change_is_named<B: Bench>(bench:
     assert_ne!(store.schemas().await.unwrap(), kept, "the words were changed");
     assert_eq!(store.register_types().await.unwrap(), Registered::default());
     // a schema that nobody has noted yet is
-    bench.run("update event_types set schema = null where name = 'OrderCreated'").await.unwrap();
+    bench
+        .run("update event_types set schema = null where name = 'OrderCreated'")
+        .await
+        .unwrap();
     assert_eq!(store.register_types().await.unwrap(), Registered::default());
     assert_eq!(store.schemas().await.unwrap().len(), kept.len());
     bench

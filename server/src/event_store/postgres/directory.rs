@@ -20,7 +20,10 @@ pub(super) async fn create_workspace(
     template: &str,
 ) -> Result<bool, sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    if insert_workspace(&mut transaction, workspace, template).await?.is_none() {
+    if insert_workspace(&mut transaction, workspace, template)
+        .await?
+        .is_none()
+    {
         transaction.rollback().await?;
         return Ok(false);
     }

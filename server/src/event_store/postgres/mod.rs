@@ -40,11 +40,11 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand, Registered,
-    Snapshot, StoreError, Workspace,
+    AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore,
+    RecordedCommand, Registered, Snapshot, StoreError, Workspace,
     appender::{self, Queue},
-    import::Import,
     columns,
+    import::Import,
 };
 use crate::clock::SharedClock;
 use writer::PostgresWriter;

@@ -38,8 +38,8 @@ use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::{
-    AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, RecordedCommand, Registered,
-    Snapshot, StoreError, Workspace,
+    AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore,
+    RecordedCommand, Registered, Snapshot, StoreError, Workspace,
     appender::{self, Queue},
     import::Import,
 };

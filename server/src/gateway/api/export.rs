@@ -55,7 +55,10 @@ pub(super) async fn export(
     });
     let mut response = Body::from_stream(lines).into_response();
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/x-ndjson"),
+    );
     let file = format!("attachment; filename=\"{id}.ndjson\"");
     if let Ok(file) = HeaderValue::try_from(file) {
         headers.insert(header::CONTENT_DISPOSITION, file);

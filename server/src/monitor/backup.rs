@@ -176,7 +176,9 @@ async fn verified(events: &Path) -> Result<BackedUp, BackupError> {
             for partition in 0..workspace.shards {
                 let mut chain = ChainCheck::new(workspace.shards, partition);
                 replay(&store, workspace, partition, |events| {
-                    events.iter().for_each(|event| chain.check(event));
+                    for event in events {
+                        chain.check(event);
+                    }
                 })
                 .await?;
                 backed_up.events += chain.events;

@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// The most partitions of a workspace.
-pub(super) const MAX_SHARDS: u32 = 64;
+pub(crate) const MAX_SHARDS: u32 = 64;
 /// The longest name of a workspace, in characters.
-pub(super) const MAX_WORKSPACE_NAME: usize = 80;
+pub(crate) const MAX_WORKSPACE_NAME: usize = 80;
 /// The longest name of a person, in characters.
 pub(super) const MAX_DISPLAY_NAME: usize = 40;
 

@@ -17,8 +17,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::event_store::{AnsweredCommand, Link, Workspace};
+use crate::{
+    command::{MAX_SHARDS, MAX_WORKSPACE_NAME},
+    event_store::{AnsweredCommand, Link, Workspace},
+};
 
+/// The longest join code, in characters: what people may type.
+const MAX_JOIN_CODE: usize = 40;
 /// The version of CloudEvents.
 const SPEC: &str = "1.0";
 const JSON: &str = "application/json";
@@ -276,6 +281,17 @@ fn opening(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
         created_at,
         heads,
     } = data(event)?;
+    if !(1..=MAX_SHARDS).contains(&shards) {
+        return Err(format!("a workspace has 1 to {MAX_SHARDS} shards, not {shards}"));
+    }
+    for (field, text, most) in [
+        ("name", &name, MAX_WORKSPACE_NAME),
+        ("join_code", &join_code, MAX_JOIN_CODE),
+    ] {
+        if text.is_empty() || text.chars().count() > most {
+            return Err(format!("its {field} has 1 to {most} characters"));
+        }
+    }
     if heads.len() != shards as usize {
         return Err(format!("it has {} heads for {shards} shards", heads.len()));
     }

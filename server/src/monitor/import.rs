@@ -5,9 +5,9 @@
 //! changed. Then the workspace is committed, and its views are folded. What is there already as in the file is left as it is,
 //! so an import that was interrupted between two workspaces is simply run again.
 
-use std::sync::Arc;
+mod files;
 
-use domain::{event::StoredEvent, id::WorkspaceId, token::ConsistencyToken};
+use domain::event::StoredEvent;
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
@@ -17,13 +17,11 @@ use super::{
 };
 use crate::{
     StartError,
-    clock::SharedClock,
     command::new_join_code,
-    event_store::{self, AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace},
-    read_model::{self, ReadModelError},
-    read_side::ReadSideBuilder,
-    settings::StorageSettings,
+    event_store::{AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace},
+    read_model::ReadModelError,
 };
+pub use files::import_files;
 
 /// The longest line, in bytes: far above what a command may send.
 const MAX_LINE: u64 = 64 << 20;
@@ -84,52 +82,6 @@ pub struct Imported {
     pub was_there: bool,
     /// Its own join code belongs to another workspace here, so it has a new one.
     pub new_code: bool,
-}
-
-/// Imports every workspace of a file into the stores, and folds their views.
-pub async fn import_files(
-    storage: &StorageSettings,
-    clock: SharedClock,
-    lines: impl AsyncBufRead + Unpin,
-) -> Result<Vec<Imported>, ImportError> {
-    // As a start of the server would: the tables are made, and the program's event types must fit.
-    let url = storage.event_store();
-    let store = event_store::open(&url, clock.clone(), None).await?;
-    let fit = crate::event_types_fit(&*store).await;
-    store.close().await;
-    fit.map_err(|error| ImportError::Types(Box::new(error)))?;
-
-    let mut import = event_store::open_to_import(&url).await?;
-    let reader = event_store::open_to_read(&url).await?;
-    let imported = import_lines(lines, &*reader, &mut import).await;
-    reader.close().await;
-    drop(import);
-    let imported = imported?;
-    fold_views(storage, clock, imported.iter().map(|one| one.workspace.id)).await?;
-    Ok(imported)
-}
-
-/// Folds what is stored into the views, as the server does.
-async fn fold_views(
-    storage: &StorageSettings,
-    clock: SharedClock,
-    workspaces: impl Iterator<Item = WorkspaceId>,
-) -> Result<(), ImportError> {
-    let builder = ReadSideBuilder::default();
-    let store = event_store::open(&storage.event_store(), clock.clone(), Some(builder.observer())).await?;
-    let read_model = read_model::open(&storage.read_model()).await?;
-    let read_side = builder.start(Arc::clone(&store), read_model, clock).await?;
-    for workspace in workspaces {
-        let head: ConsistencyToken = store.head(workspace).await?;
-        for view in read_side.progress.views() {
-            if let Some(progress) = read_side.progress.of(workspace, view.name()) {
-                progress.reaches(&head).await;
-            }
-        }
-    }
-    read_side.shutdown().await;
-    store.close().await;
-    Ok(())
 }
 
 /// Reads a file into an import.

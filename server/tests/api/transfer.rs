@@ -382,6 +382,8 @@ async fn a_file_that_is_not_what_was_exported_is_refused_by_line_and_leaves_noth
             "3 heads for 4 shards",
         ),
         (no_heads, 1, "behind the head"),
+        (replaced(0, "\"shards\":3", "\"shards\":65"), 0, "1 to 64 shards"),
+        (replaced(0, "Class 7b", ""), 0, "its name has 1 to 80 characters"),
         (without_line(&taken, 0), 0, "before the first line of a workspace"),
         (without_line(&taken, second), second, "was expected"),
         (without_line(&taken, end - 1), end - 1, "commands were exported"),

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use domain::token::ConsistencyToken;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use server::{
@@ -37,7 +38,12 @@ async fn event_ids(folder: &Path, workspace: domain::id::WorkspaceId) -> Vec<Str
         .await
         .unwrap();
     let (events, _) = store
-        .read_events(workspace, &EventFilter::default(), &Default::default(), 100_000)
+        .read_events(
+            workspace,
+            &EventFilter::default(),
+            &ConsistencyToken::default(),
+            100_000,
+        )
         .await
         .unwrap();
     events.iter().map(|event| event.event_id.to_string()).collect()

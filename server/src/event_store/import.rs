@@ -85,6 +85,9 @@ pub(super) trait ImportDatabase: Send {
 
     /// Ends the transaction without a trace.
     async fn roll_back(&mut self) -> Result<(), StoreError>;
+
+    /// Closes the connection.
+    async fn close(self: Box<Self>) -> Result<(), StoreError>;
 }
 
 /// The workspace under way.
@@ -224,6 +227,11 @@ impl Import {
             Some(_) => self.database.roll_back().await,
             None => Ok(()),
         }
+    }
+
+    /// Closes the connection, and lets others at the store.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.database.close().await
     }
 
     async fn type_no(&mut self, event: &StoredEvent) -> Result<i64, StoreError> {

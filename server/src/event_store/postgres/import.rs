@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use sqlx::{Executor as _, PgConnection};
+use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::{directory, look_up, write};
 use crate::event_store::{
@@ -88,5 +88,9 @@ impl ImportDatabase for PostgresImport {
     async fn roll_back(&mut self) -> Result<(), StoreError> {
         self.connection.execute("rollback").await?;
         Ok(())
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(self.connection.close().await?)
     }
 }

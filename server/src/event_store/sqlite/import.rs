@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use sqlx::SqliteConnection;
+use sqlx::{Connection as _, SqliteConnection};
 
 use super::{
     directory,
@@ -97,5 +97,10 @@ impl ImportDatabase for SqliteImport {
 
     async fn roll_back(&mut self) -> Result<(), StoreError> {
         self.run("rollback").await
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), StoreError> {
+        // the last one to close a file brings what was written from its log into it
+        Ok(self.connection.close().await?)
     }
 }

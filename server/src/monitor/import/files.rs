@@ -27,8 +27,9 @@ pub async fn import_files(
     let reader = event_store::open_to_read(&url).await?;
     let imported = import_lines(lines, &*reader, &mut import).await;
     reader.close().await;
-    drop(import);
+    let closed = import.close().await;
     let imported = imported?;
+    closed?;
     fold_views(storage, clock, imported.iter().map(|one| one.workspace.id)).await?;
     Ok(imported)
 }

@@ -12,6 +12,7 @@
 //! | [`dead_letters`] | `foldline dead-letters`: what could not be applied |
 //! | [`cloud_event`], [`export`], [`import`] | `foldline export` and `import`: whole workspaces as CloudEvents |
 //! | [`backup`] | `foldline backup`: copies of the files, while a server has them open |
+//! | [`traces`] | what the boxes did, exported by OTLP |
 
 pub mod backup;
 pub mod chain;

@@ -1,13 +1,25 @@
 //! The recorded event: what the event store keeps for ever, and how its payload becomes a typed domain event.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`types`] | the registry: every type of event, the version that the code writes, and decoding |
+//! | [`upcast`] | how a payload of an older version becomes one of the newest |
+//! | `schema` | the JSON Schema of every version; only the server asks for it |
+
+#[cfg(feature = "schema")]
+pub mod schema;
+pub mod types;
+pub mod upcast;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+pub use types::{DomainEvent, EventPayload, EventType};
+
 use crate::{
     access::Role,
-    aggregate::{inventory::InventoryEvent, order::OrderEvent, product::ProductEvent},
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
 };
@@ -61,7 +73,7 @@ pub struct RecordedEvent<P> {
     /// The name of its type, as in `OrderCreated`.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// The version of its type's schema.
+    /// The version of its type's schema, as it was written.
     pub schema_version: u32,
     /// What happened.
     pub payload: P,
@@ -89,7 +101,7 @@ pub enum DecodeError {
     /// The code does not know the type.
     #[error("event type {0} is unknown")]
     UnknownType(String),
-    /// The code does not know this version of the type.
+    /// A newer version of the code wrote it.
     #[error("event type {name} has schema version {found}; {known} is the newest known")]
     UnknownVersion {
         /// The event's type.
@@ -99,11 +111,23 @@ pub enum DecodeError {
         /// The code's version.
         known: u32,
     },
+    /// The code has forgotten an older version.
+    #[error("event type {name} has schema version {found}, from which no upcaster leads to version {known}")]
+    NoUpcaster {
+        /// The event's type.
+        name: String,
+        /// The stored version.
+        found: u32,
+        /// The code's version.
+        known: u32,
+    },
     /// The payload does not fit its type.
-    #[error("the payload of a {name} cannot be read: {source}")]
+    #[error("the payload of a {name} of schema version {version} cannot be read: {source}")]
     Payload {
         /// The event's type.
         name: String,
+        /// The stored version.
+        version: u32,
         /// What is wrong with it.
         source: serde_json::Error,
     },
@@ -130,7 +154,8 @@ impl<P> RecordedEvent<P> {
 }
 
 impl StoredEvent {
-    /// The event with its payload typed.
+    /// The event with its payload typed: of an older version, as the newest would have it. Everything else stays as it is
+    /// stored, the schema version too.
     pub fn decode(&self) -> Result<TypedEvent, DecodeError> {
         let payload = DomainEvent::decode(&self.event_type, self.schema_version, &self.payload)?;
         Ok(self.clone().with_payload(payload))
@@ -172,148 +197,5 @@ impl StoredEvent {
     }
 }
 
-/// A type of event, as the registry lists it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventType {
-    /// The name, as in `OrderCreated`.
-    pub name: &'static str,
-    /// The version that the code writes.
-    pub schema_version: u32,
-}
-
-/// The events of one aggregate: named, versioned, and JSON inside. Implemented by [`event_types!`](crate::event_types).
-pub trait EventPayload: Sized + Send + Sync + 'static {
-    /// Every type of this aggregate.
-    const TYPES: &'static [EventType];
-
-    /// The type of this event.
-    fn event_type(&self) -> EventType;
-
-    /// The payload as JSON.
-    fn encode(&self) -> serde_json::Result<Box<RawValue>>;
-
-    /// The payload of a known type.
-    fn decode(name: &str, payload: &RawValue) -> Option<serde_json::Result<Self>>;
-
-    /// This aggregate's event, if `event` is one.
-    fn from_domain(event: &DomainEvent) -> Option<&Self>;
-
-    /// The event among all events of the domain.
-    fn into_domain(self) -> DomainEvent;
-}
-
-/// Declares the enum of an aggregate's events: `event_types! { /// … pub enum OrderEvent in Order { OrderCreated: 1 } }`.
-/// Each variant wraps the struct of the same name; the number is the version of its schema.
-#[macro_export]
-macro_rules! event_types {
-    ($(#[$meta:meta])* pub enum $name:ident in $family:ident { $($event:ident: $version:literal),* $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq)]
-        pub enum $name {
-            $(
-                #[doc = concat!("See [`", stringify!($event), "`].")]
-                $event($event),
-            )*
-        }
-
-        $(
-            impl From<$event> for $name {
-                fn from(event: $event) -> Self {
-                    Self::$event(event)
-                }
-            }
-        )*
-
-        impl $crate::event::EventPayload for $name {
-            const TYPES: &'static [$crate::event::EventType] =
-                &[$($crate::event::EventType { name: stringify!($event), schema_version: $version }),*];
-
-            fn event_type(&self) -> $crate::event::EventType {
-                match self {
-                    $(Self::$event(_) =>
-                        $crate::event::EventType { name: stringify!($event), schema_version: $version },)*
-                }
-            }
-
-            fn encode(&self) -> serde_json::Result<Box<serde_json::value::RawValue>> {
-                match self {
-                    $(Self::$event(event) => serde_json::value::to_raw_value(event),)*
-                }
-            }
-
-            fn decode(name: &str, payload: &serde_json::value::RawValue) -> Option<serde_json::Result<Self>> {
-                match name {
-                    $(stringify!($event) => Some(serde_json::from_str(payload.get()).map(Self::$event)),)*
-                    _ => None,
-                }
-            }
-
-            fn from_domain(event: &$crate::event::DomainEvent) -> Option<&Self> {
-                match event {
-                    $crate::event::DomainEvent::$family(event) => Some(event),
-                    _ => None,
-                }
-            }
-
-            fn into_domain(self) -> $crate::event::DomainEvent {
-                $crate::event::DomainEvent::$family(self)
-            }
-        }
-    };
-}
-
-/// Declares the registry of aggregates' events: one line an aggregate.
-macro_rules! domain_events {
-    ($($family:ident($events:ident)),* $(,)?) => {
-        /// Any event of the domain.
-        #[derive(Debug, Clone, PartialEq)]
-        pub enum DomainEvent {
-            $(
-                #[doc = concat!("See [`", stringify!($events), "`].")]
-                $family($events),
-            )*
-        }
-
-        impl DomainEvent {
-            /// Every type of event that the code knows.
-            pub fn types() -> impl Iterator<Item = EventType> {
-                [$(<$events as EventPayload>::TYPES),*].into_iter().flatten().copied()
-            }
-
-            /// The type of this event.
-            pub fn event_type(&self) -> EventType {
-                match self {
-                    $(Self::$family(event) => event.event_type(),)*
-                }
-            }
-
-            /// A stored payload, typed.
-            pub fn decode(name: &str, schema_version: u32, payload: &RawValue) -> Result<Self, DecodeError> {
-                let Some(known) = Self::types().find(|known| known.name == name) else {
-                    return Err(DecodeError::UnknownType(name.to_owned()));
-                };
-                if known.schema_version != schema_version {
-                    return Err(DecodeError::UnknownVersion {
-                        name: name.to_owned(),
-                        found: schema_version,
-                        known: known.schema_version,
-                    });
-                }
-                $(
-                    if let Some(event) = <$events as EventPayload>::decode(name, payload) {
-                        return event
-                            .map(Self::$family)
-                            .map_err(|source| DecodeError::Payload { name: name.to_owned(), source });
-                    }
-                )*
-                Err(DecodeError::UnknownType(name.to_owned()))
-            }
-        }
-    };
-}
-
-domain_events! {
-    Inventory(InventoryEvent),
-    Order(OrderEvent),
-    Product(ProductEvent),
-}
+#[cfg(test)]
+mod tests;

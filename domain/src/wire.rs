@@ -17,7 +17,8 @@ use crate::{
 };
 pub use lab::{LabClock, MoveClock, PurgeStarted};
 pub use operations::{
-    DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
+    DeadLetterInfo, DeadLetterOutcome, EventSchema, FailingLane, ProjectionStatus, RebuildProgress,
+    SettledAnswer,
 };
 
 mod live;

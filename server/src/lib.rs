@@ -30,6 +30,7 @@ pub mod read_model;
 pub mod read_side;
 mod schema;
 pub mod settings;
+mod sqlite;
 #[cfg(test)]
 #[path = "../tests/postgres/mod.rs"]
 mod testing_postgres;
@@ -40,7 +41,7 @@ use clock::SharedClock;
 use command::{CommandService, Workspaces};
 use consumer::Consumers;
 use domain::policy;
-use event_store::{EventStore, StoreError};
+use event_store::{EventStore, Registered, StoreError};
 use gateway::{
     Boxes, Gateway, Listener, SharedGateway,
     keys::{KeyError, KeyRing},
@@ -80,8 +81,14 @@ pub enum StartError {
     #[error(transparent)]
     Events(#[from] StoreError),
     /// The log holds events that this program cannot read.
-    #[error("this program cannot read stored events: {}", .0.join("; "))]
+    #[error("this program cannot read stored events; start the version that wrote them, or a newer one: {}", .0.join("; "))]
     UnreadableEvents(Vec<String>),
+    /// A schema that events were stored by is another one in this program.
+    #[error(
+        "the schema of an event never changes once it is stored, and this program has another one; what has changed is a \
+         new version, with an upcaster: {}", .0.join("; ")
+    )]
+    ChangedSchemas(Vec<String>),
     /// The read model.
     #[error("the read model cannot be used: {0}")]
     ReadModel(#[from] ReadModelError),
@@ -101,6 +108,18 @@ pub enum StartError {
     },
 }
 
+/// Registers the program's event types, and refuses a store that they do not fit.
+pub(crate) async fn event_types_fit(events: &dyn EventStore) -> Result<(), StartError> {
+    let Registered { unreadable, changed } = events.register_types().await?;
+    if !unreadable.is_empty() {
+        return Err(StartError::UnreadableEvents(unreadable));
+    }
+    if !changed.is_empty() {
+        return Err(StartError::ChangedSchemas(changed));
+    }
+    Ok(())
+}
+
 impl Foldline {
     /// Starts every box, and then listens.
     pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
@@ -114,10 +133,7 @@ impl Foldline {
         let read_side = ReadSideBuilder::default().with_quota(quotas.subscriptions());
         let url = settings.storage.event_store();
         let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
-        let unreadable = events.register_types().await?;
-        if !unreadable.is_empty() {
-            return Err(StartError::UnreadableEvents(unreadable));
-        }
+        event_types_fit(&*events).await?;
 
         // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
         // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.

@@ -1,8 +1,10 @@
 //! What the binary does: reads its settings, begins the log, and carries out one subcommand.
 
+mod transfer;
+
 use std::{ffi::OsString, io::Write as _, process::ExitCode, sync::Arc};
 
-use domain::access::Actor;
+use domain::{access::Actor, view::AnyView};
 use tokio::signal;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -10,6 +12,7 @@ use tracing_subscriber::{
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
 };
+use url::Url;
 
 use crate::{
     Foldline,
@@ -17,15 +20,18 @@ use crate::{
     event_store,
     gateway::{keys::KeyRing, tokens::Tokens},
     monitor::{
+        dead_letters::{self, InFiles, Wish},
         rebuild,
+        replay::{self, Source, Wanted},
         tail::{self, Remote},
         terminal,
         traces::Exporter,
     },
+    projection::dead_letters::Remedy,
     read_model,
     settings::{
-        self, Command, LogFormat, RebuildSettings, Settings, SettingsError, StreamsSettings, TailSettings,
-        TokenSettings, VerifySettings,
+        self, Command, DeadLetterAction, DeadLetterSettings, LogFormat, RebuildSettings, ReplaySettings,
+        Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,
     },
 };
 
@@ -53,6 +59,11 @@ pub async fn program(
         Command::Tail(settings) => tail(&settings).await,
         Command::Rebuild(settings) => rebuild(&settings).await,
         Command::Verify(settings) => verify(&settings).await,
+        Command::Replay(settings) => replay(settings).await,
+        Command::DeadLetters(settings) => dead_letters(&settings).await,
+        Command::Export(settings) => transfer::export(&settings).await,
+        Command::Import(settings) => transfer::import(&settings).await,
+        Command::Backup(settings) => transfer::backup(&settings).await,
         Command::Token(settings) => token(&settings),
     };
     match outcome {
@@ -98,11 +109,7 @@ async fn streams(settings: &StreamsSettings) -> Result<(), Failure> {
 async fn tail(settings: &TailSettings) -> Result<(), Failure> {
     let after = settings.after.clone().unwrap_or_default();
     let mut out = std::io::stdout();
-    if let (Some(url), Some(token)) = (&settings.url, &settings.token) {
-        let remote = Remote {
-            url: url.clone(),
-            token: token.clone(),
-        };
+    if let Some(remote) = remote(settings.url.as_ref(), settings.token.as_ref()) {
         tail::follow_server(&remote, after, settings.format, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
         let store = event_store::open_to_read(&settings.storage.event_store()).await?;
@@ -113,11 +120,7 @@ async fn tail(settings: &TailSettings) -> Result<(), Failure> {
 
 async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
     let mut out = std::io::stdout();
-    if let (Some(url), Some(token)) = (&settings.url, &settings.token) {
-        let remote = Remote {
-            url: url.clone(),
-            token: token.clone(),
-        };
+    if let Some(remote) = remote(settings.url.as_ref(), settings.token.as_ref()) {
         rebuild::rebuild_server(&remote, &settings.view, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
         let store = event_store::open_to_read(&settings.storage.event_store()).await?;
@@ -133,6 +136,76 @@ async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
     let read_model = read_model::open_to_read(&settings.storage.read_model()).await?;
     terminal::verify_all(&*store, &*read_model, settings.workspace, &mut std::io::stdout()).await?;
     Ok(())
+}
+
+async fn replay(settings: ReplaySettings) -> Result<(), Failure> {
+    let source = match (settings.stream, settings.partition) {
+        (Some(stream), _) => Source::Stream(stream),
+        (None, partition) => Source::Partition(partition.unwrap_or_default()),
+    };
+    let mut views = Vec::new();
+    for Views(named) in settings.views {
+        for view in named {
+            if !views
+                .iter()
+                .any(|known: &&dyn AnyView| known.name() == view.name())
+            {
+                views.push(*view);
+            }
+        }
+    }
+    let wanted = Wanted {
+        to: settings.to,
+        at: settings.at,
+        states: !settings.no_state,
+        views,
+    };
+    let store = event_store::open_to_read(&settings.storage.event_store()).await?;
+    let (workspace, format) = (settings.workspace, settings.format);
+    replay::replay(
+        &*store,
+        workspace,
+        &source,
+        wanted,
+        format,
+        &mut std::io::stdout(),
+    )
+    .await?;
+    Ok(())
+}
+
+async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
+    let remedy = match settings.action {
+        DeadLetterAction::List => None,
+        DeadLetterAction::Retry => Some(Remedy::Retry),
+        DeadLetterAction::Discard => Some(Remedy::Discard),
+    };
+    let wish = match (remedy, settings.id) {
+        (Some(remedy), Some(id)) => Wish::Remedy(id, remedy),
+        _ => Wish::List(settings.view.as_deref()),
+    };
+    let mut out = std::io::stdout();
+    if let Some(remote) = remote(settings.url.as_ref(), settings.token.as_ref()) {
+        dead_letters::on_server(&remote, wish, settings.format, &mut out).await?;
+    } else if let Some(workspace) = settings.workspace {
+        let storage = &settings.storage;
+        let letters = InFiles::open(
+            event_store::open_to_read(&storage.event_store()).await?,
+            read_model::open(&storage.read_model()).await?,
+            read_model::open_processes(&storage.processes()).await?,
+            Arc::new(SystemClock),
+            workspace,
+        )
+        .await?;
+        letters.run(wish, settings.format, &mut out).await?;
+    }
+    Ok(())
+}
+
+/// The server that a subcommand is to ask, if it is.
+fn remote(url: Option<&Url>, token: Option<&String>) -> Option<Remote> {
+    let (url, token) = url.cloned().zip(token.cloned())?;
+    Some(Remote { url, token })
 }
 
 fn token(settings: &TokenSettings) -> Result<(), Failure> {

@@ -6,21 +6,17 @@
 
 mod load;
 mod store_url;
+mod subcommands;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
-use domain::{
-    access::Role,
-    id::{StreamName, WorkspaceId},
-    token::ConsistencyToken,
-};
-use url::Url;
-use uuid::Uuid;
-
-use crate::monitor::terminal::Format;
 pub use load::{SettingsError, load};
 pub use store_url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
+pub use subcommands::{
+    BackupSettings, DeadLetterAction, DeadLetterSettings, ExportSettings, ImportSettings, RebuildSettings,
+    ReplaySettings, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,
+};
 
 /// An event-sourced shop that you can see through.
 #[derive(Debug, Clone, Parser)]
@@ -49,6 +45,11 @@ impl Command {
             Self::Tail(settings) => &settings.storage,
             Self::Rebuild(settings) => &settings.storage,
             Self::Verify(settings) => &settings.storage,
+            Self::Replay(settings) => &settings.storage,
+            Self::DeadLetters(settings) => &settings.storage,
+            Self::Export(settings) => &settings.storage,
+            Self::Import(settings) => &settings.storage,
+            Self::Backup(settings) => &settings.storage,
             Self::Token(settings) => &settings.storage,
         }
     }
@@ -67,6 +68,16 @@ pub enum Command {
     Rebuild(RebuildSettings),
     /// Compute every hash and fold every view again, and say what differs
     Verify(VerifySettings),
+    /// Fold a stream or a partition again, and show what came of each event
+    Replay(ReplaySettings),
+    /// List events that views or policies could not apply, try one again, or give it up
+    DeadLetters(DeadLetterSettings),
+    /// Write workspaces as CloudEvents, one JSON object a line
+    Export(ExportSettings),
+    /// Bring exported workspaces in, each whole or not at all, and fold their views
+    Import(ImportSettings),
+    /// Copy events, process managers' memory and keys into a folder, also while a server runs
+    Backup(BackupSettings),
     /// Print an access token, signed with the key in the data folder
     Token(TokenSettings),
 }
@@ -333,118 +344,4 @@ impl Sandboxes {
     pub fn per_hour(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.sandboxes_per_hour)
     }
-}
-
-/// The settings of `foldline streams`.
-#[derive(Debug, Clone, Args)]
-pub struct StreamsSettings {
-    /// Where the data lies.
-    #[command(flatten)]
-    pub storage: StorageSettings,
-    /// The workspace whose streams are listed; without it, the workspaces are
-    #[arg(long, value_name = "ID")]
-    pub workspace: Option<WorkspaceId>,
-    /// Only streams whose names begin with this
-    #[arg(long, default_value = "", value_name = "TEXT")]
-    pub prefix: String,
-    /// How events are written
-    #[arg(long, default_value = "text")]
-    pub format: Format,
-    /// A stream whose events are written
-    #[arg(requires = "workspace")]
-    pub stream: Option<StreamName>,
-}
-
-/// The settings of `foldline tail`.
-#[derive(Debug, Clone, Args)]
-pub struct TailSettings {
-    /// Where the data lies.
-    #[command(flatten)]
-    pub storage: StorageSettings,
-    /// The workspace, in the data folder
-    #[arg(
-        long,
-        value_name = "ID",
-        required_unless_present = "url",
-        conflicts_with = "url"
-    )]
-    pub workspace: Option<WorkspaceId>,
-    /// A running server, as in `http://127.0.0.1:3000`
-    #[arg(long, value_name = "URL", requires = "token")]
-    pub url: Option<Url>,
-    /// The access token for that server
-    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    pub token: Option<String>,
-    /// Only events behind this consistency token; all where absent
-    #[arg(long, value_name = "TOKEN")]
-    pub after: Option<ConsistencyToken>,
-    /// How events are written
-    #[arg(long, default_value = "text")]
-    pub format: Format,
-}
-
-/// The settings of `foldline rebuild`.
-#[derive(Debug, Clone, Args)]
-pub struct RebuildSettings {
-    /// Where the data lies.
-    #[command(flatten)]
-    pub storage: StorageSettings,
-    /// The workspace, in the data folder
-    #[arg(
-        long,
-        value_name = "ID",
-        required_unless_present = "url",
-        conflicts_with = "url"
-    )]
-    pub workspace: Option<WorkspaceId>,
-    /// A running server, as in `http://127.0.0.1:3000`
-    #[arg(long, value_name = "URL", requires = "token")]
-    pub url: Option<Url>,
-    /// The access token of an educator for that server
-    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
-    pub token: Option<String>,
-    /// The view, as in orders
-    #[arg(value_name = "VIEW")]
-    pub view: String,
-}
-
-/// The settings of `foldline verify`.
-#[derive(Debug, Clone, Args)]
-pub struct VerifySettings {
-    /// Where the data lies.
-    #[command(flatten)]
-    pub storage: StorageSettings,
-    /// Only this workspace; all where absent
-    #[arg(long, value_name = "ID")]
-    pub workspace: Option<WorkspaceId>,
-}
-
-/// The settings of `foldline token`.
-#[derive(Debug, Clone, Args)]
-pub struct TokenSettings {
-    /// Where the data lies.
-    #[command(flatten)]
-    pub storage: StorageSettings,
-    /// The workspace that the token is for
-    #[arg(long, value_name = "ID")]
-    pub workspace: WorkspaceId,
-    /// What its bearer may do: customer, staff, student, educator
-    #[arg(long, value_parser = role)]
-    pub role: Role,
-    /// Who its bearer is; a new person where absent
-    #[arg(long, value_name = "ID")]
-    pub actor: Option<Uuid>,
-    /// The name that others see
-    #[arg(long, default_value = "Operator", value_name = "NAME")]
-    pub name: String,
-    /// How long it is good for, in seconds
-    #[arg(long, default_value = "43200", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
-    pub ttl: u64,
-}
-
-fn role(text: &str) -> Result<Role, String> {
-    [Role::Customer, Role::Staff, Role::Student, Role::Educator]
-        .into_iter()
-        .find(|role| role.as_str() == text)
-        .ok_or_else(|| "a role is customer, staff, student or educator".to_owned())
 }

@@ -57,6 +57,7 @@ command_types! {
 
 /// Goods arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReceived {
     /// How many.
     pub quantity: u32,
@@ -64,6 +65,7 @@ pub struct StockReceived {
 
 /// Goods are promised to an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReserved {
     /// The order's id.
     pub order: String,
@@ -73,7 +75,21 @@ pub struct StockReserved {
 
 /// There was not enough to promise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReservationFailed {
+    /// The order's id.
+    pub order: String,
+    /// How many were asked for.
+    pub requested: u32,
+    /// How many there were.
+    pub available: u32,
+}
+
+/// Version 1 of [`StockReservationFailed`]. It called what was asked for `quantity`, the name of what moves in every other
+/// event of an inventory; whoever summed that field counted goods that never moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StockReservationFailedV1 {
     /// The order's id.
     pub order: String,
     /// How many were asked for.
@@ -82,8 +98,19 @@ pub struct StockReservationFailed {
     pub available: u32,
 }
 
+impl From<StockReservationFailedV1> for StockReservationFailed {
+    fn from(old: StockReservationFailedV1) -> Self {
+        Self {
+            order: old.order,
+            requested: old.quantity,
+            available: old.available,
+        }
+    }
+}
+
 /// Promised goods are available again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReleased {
     /// The order's id.
     pub order: String,
@@ -93,6 +120,7 @@ pub struct StockReleased {
 
 /// Promised goods have left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockShipped {
     /// The order's id.
     pub order: String,
@@ -105,7 +133,7 @@ event_types! {
     pub enum InventoryEvent in Inventory {
         StockReceived: 1,
         StockReserved: 1,
-        StockReservationFailed: 1,
+        StockReservationFailed: 2 from [StockReservationFailedV1: 1 => StockReservationFailed],
         StockReleased: 1,
         StockShipped: 1,
     }
@@ -204,7 +232,7 @@ fn reserve(state: &InventoryState, order: String, quantity: u32) -> Vec<Inventor
         return vec![
             StockReservationFailed {
                 order,
-                quantity,
+                requested: quantity,
                 available,
             }
             .into(),
@@ -279,7 +307,7 @@ mod tests {
     fn what_is_not_available_is_refused_as_an_event() {
         let failed = StockReservationFailed {
             order: "b".into(),
-            quantity: 3,
+            requested: 3,
             available: 2,
         };
         assert_eq!(

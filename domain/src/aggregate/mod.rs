@@ -7,7 +7,12 @@ pub mod product;
 
 use serde_json::Value;
 
-use crate::{decider::Decider, id::StreamName, rejection::Violation};
+use crate::{
+    decider::Decider,
+    event::{DomainEvent, EventPayload},
+    id::StreamName,
+    rejection::Violation,
+};
 use inventory::{Inventory, InventoryCommand};
 use order::{Order, OrderCommand};
 use product::{Product, ProductCommand};
@@ -93,6 +98,28 @@ macro_rules! command_types {
     };
 }
 
+/// An aggregate of any kind, event by event: for those who look at states and decide nothing.
+pub trait Evolving: Send {
+    /// Moves on. An event of another kind of aggregate changes nothing.
+    fn evolve(&mut self, event: &DomainEvent);
+    /// The state by now.
+    fn state(&self) -> serde_json::Result<Value>;
+}
+
+struct Evolved<D: Decider>(D::State);
+
+impl<D: Decider> Evolving for Evolved<D> {
+    fn evolve(&mut self, event: &DomainEvent) {
+        if let Some(event) = D::Event::from_domain(event) {
+            self.0 = D::evolve(std::mem::take(&mut self.0), event);
+        }
+    }
+
+    fn state(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(&self.0)
+    }
+}
+
 /// Declares the registry of aggregates' commands: one line an aggregate.
 macro_rules! domain_commands {
     ($($family:ident($commands:ident)),* $(,)?) => {
@@ -103,6 +130,16 @@ macro_rules! domain_commands {
                 #[doc = concat!("See [`", stringify!($commands), "`].")]
                 $family($commands),
             )*
+        }
+
+        /// The aggregate of a category before its first event; `None` where there is no such category.
+        pub fn before_first_event(category: &str) -> Option<Box<dyn Evolving>> {
+            $(
+                if category == <$family as Decider>::CATEGORY {
+                    return Some(Box::new(Evolved::<$family>(Default::default())));
+                }
+            )*
+            None
         }
 
         impl Command {

@@ -77,6 +77,7 @@ command_types! {
 /// Who ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Customer {
     /// Their user id.
     pub id: Uuid,
@@ -87,6 +88,7 @@ pub struct Customer {
 /// One line, with name and price at the moment of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderLine {
     /// Which product.
     pub sku: String,
@@ -100,6 +102,7 @@ pub struct OrderLine {
 
 /// Somebody ordered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderCreated {
     /// Who.
     pub customer: Customer,
@@ -113,10 +116,12 @@ pub struct OrderCreated {
 
 /// Goods and money are secured.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderConfirmed {}
 
 /// It cannot be fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderRejected {
     /// Why.
     pub reason: String,
@@ -124,6 +129,7 @@ pub struct OrderRejected {
 
 /// It was taken back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderCancelled {
     /// Why.
     pub reason: String,
@@ -131,10 +137,12 @@ pub struct OrderCancelled {
 
 /// The goods are on their way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderShipped {}
 
 /// The goods arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderDelivered {}
 
 event_types! {

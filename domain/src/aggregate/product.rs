@@ -50,6 +50,7 @@ command_types! {
 
 /// A product is in the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProductListed {
     /// The stock-keeping unit: its id.
     pub sku: String,
@@ -65,6 +66,7 @@ pub struct ProductListed {
 
 /// A product has another price; orders already placed keep theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PriceChanged {
     /// The price from now on.
     pub price: Money,
@@ -72,6 +74,7 @@ pub struct PriceChanged {
 
 /// A product is no longer sold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProductRetired {}
 
 event_types! {

@@ -38,6 +38,7 @@ use aggregates::{Aggregates, Freshness, Loaded};
 pub use failure::CommandFailure;
 pub use intent::Intent;
 pub use workspaces::{Admission, AdmissionError, Workspaces};
+pub(crate) use workspaces::{MAX_SHARDS, MAX_WORKSPACE_NAME, new_join_code};
 
 /// How often a command is decided before its caller hears of a conflict. Many, because another process that writes to
 /// the same stream without a pause wins more often than not: it knows the newest state, and we have to read it first.

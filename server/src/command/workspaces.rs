@@ -20,9 +20,9 @@ use crate::{
 };
 
 /// The most partitions of a workspace.
-pub(super) const MAX_SHARDS: u32 = 64;
+pub(crate) const MAX_SHARDS: u32 = 64;
 /// The longest name of a workspace, in characters.
-pub(super) const MAX_WORKSPACE_NAME: usize = 80;
+pub(crate) const MAX_WORKSPACE_NAME: usize = 80;
 /// The longest name of a person, in characters.
 pub(super) const MAX_DISPLAY_NAME: usize = 40;
 
@@ -115,7 +115,7 @@ impl Workspaces {
             name: name.to_owned(),
             template: request.template,
             shards,
-            join_code: join_code(),
+            join_code: new_join_code(),
             created_at: self.clock.now(),
         };
         let mut attempts = 1;
@@ -124,7 +124,7 @@ impl Workspaces {
                 return Err(StoreError::Unavailable("no free join code was found".to_owned()).into());
             }
             attempts += 1;
-            workspace.join_code = join_code();
+            workspace.join_code = new_join_code();
         }
         self.fill(&workspace).await?;
         Ok(self.admit(workspace, Role::Educator, display_name))
@@ -186,7 +186,8 @@ impl Workspaces {
     }
 }
 
-fn join_code() -> String {
+/// A code that nobody has, most probably: the store finds out.
+pub(crate) fn new_join_code() -> String {
     let mut random = rand::rng();
     (0..CODE_LENGTH)
         .map(|_| char::from(CODE_ALPHABET[random.random_range(0..CODE_ALPHABET.len())]))

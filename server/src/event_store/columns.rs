@@ -4,12 +4,12 @@ use domain::{
     event::{ActorRef, DomainEvent, Metadata, StoredEvent},
     id::WorkspaceId,
     timestamp::Timestamp,
-    wire::{Page, StreamInfo},
+    wire::{EventSchema, Page, StreamInfo},
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Snapshot, StoreError, Workspace};
+use super::{AnsweredCommand, Snapshot, StoreError, Workspace};
 
 /// Behind every stream name with a given prefix: names are ASCII.
 pub(super) const BEHIND_ALL_NAMES: char = '\u{10ffff}';
@@ -160,14 +160,44 @@ pub(super) fn streams(rows: Vec<StreamColumns>, limit: u32) -> Result<Page<Strea
     Ok(Page { data, next })
 }
 
-/// The stored types, by name and schema version, that this program cannot read.
-pub(super) fn unreadable(stored: Vec<(String, i64)>) -> Vec<String> {
-    let known = |name: &str, version: i64| {
-        DomainEvent::types().any(|known| known.name == name && i64::from(known.schema_version) == version)
-    };
-    stored
-        .into_iter()
-        .filter(|(name, version)| !known(name, *version))
-        .map(|(name, version)| format!("{name} version {version}"))
-        .collect()
+/// The stored types, by name and schema version, that this program cannot read, and why.
+pub(super) fn unreadable(stored: Vec<(String, i64)>) -> Result<Vec<String>, StoreError> {
+    let mut unreadable = Vec::new();
+    for (name, version) in stored {
+        if let Err(error) = DomainEvent::path(&name, small(version)?) {
+            unreadable.push(format!("{name} version {version}: {error}"));
+        }
+    }
+    Ok(unreadable)
+}
+
+/// A command that was kept: id, digest of its body, correlation id, answer.
+pub(super) fn command(
+    (command_id, digest, correlation_id, answer): (Uuid, Vec<u8>, Uuid, String),
+) -> Result<AnsweredCommand, StoreError> {
+    let body_digest = digest
+        .as_slice()
+        .try_into()
+        .map_err(|_| StoreError::Corrupt(format!("the digest of command {command_id} has another length")))?;
+    Ok(AnsweredCommand {
+        command_id,
+        body_digest,
+        correlation_id,
+        answer,
+    })
+}
+
+/// Name, schema version, schema.
+pub(super) type SchemaColumns = (String, i64, String);
+
+/// A schema that was kept.
+pub(super) fn schema((event_type, version, schema): SchemaColumns) -> Result<EventSchema, StoreError> {
+    let schema = serde_json::from_str(&schema).map_err(|error| {
+        StoreError::Corrupt(format!("the schema of {event_type} version {version}: {error}"))
+    })?;
+    Ok(EventSchema {
+        version: small(version)?,
+        event_type,
+        schema,
+    })
 }

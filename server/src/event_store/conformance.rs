@@ -100,6 +100,7 @@ macro_rules! conformance_suite {
         );
         $crate::event_store::conformance::conformance_suite!(bench $bench;
             the_database_refuses_to_change_or_delete_an_event
+            schemas_are_kept_once_and_a_change_is_named
             tampering_past_the_triggers_is_visible_in_the_chain
             what_was_appended_is_there_after_a_restart_and_continues
             a_newer_schema_is_refused_with_a_sentence

@@ -19,7 +19,9 @@ mod appender;
 mod columns;
 #[cfg(test)]
 mod conformance;
+mod import;
 mod lifecycle;
+mod link;
 mod open;
 mod postgres;
 mod sqlite;
@@ -32,14 +34,16 @@ use domain::{
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
     token::ConsistencyToken,
-    wire::{AppendedEvent, Page, StreamInfo, Template},
+    wire::{AppendedEvent, EventSchema, Page, StreamInfo, Template},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
+pub use import::{AnsweredCommand, Import, ImportFault};
 pub use lifecycle::{Admitted, Lifecycle, Purged};
-pub use open::{open, open_to_read};
+pub use link::Link;
+pub use open::{open, open_to_import, open_to_read};
 pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;
 
@@ -240,6 +244,15 @@ pub struct Snapshot {
     pub state: Box<RawValue>,
 }
 
+/// How the event types of a program and of a store fit together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Registered {
+    /// Types and versions that some event has and the program cannot read, each with the reason.
+    pub unreadable: Vec<String>,
+    /// Types and versions whose kept schema says something else than the program's.
+    pub changed: Vec<String>,
+}
+
 /// Which way a stream is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -290,6 +303,14 @@ pub trait EventStore: Lifecycle {
         workspace: WorkspaceId,
         command_id: Uuid,
     ) -> Result<Option<RecordedCommand>, StoreError>;
+
+    /// Commands that were answered, in the order of their ids, behind `after`.
+    async fn commands(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<AnsweredCommand>, StoreError>;
 
     /// Events of a stream from a version on (inclusive), at most `limit`.
     async fn read_stream(
@@ -350,8 +371,12 @@ pub trait EventStore: Lifecycle {
         snapshot: &Snapshot,
     ) -> Result<(), StoreError>;
 
-    /// Notes the event types that this program writes, and names stored types or versions that it cannot read.
-    async fn register_types(&self) -> Result<Vec<String>, StoreError>;
+    /// Keeps the schema of every event type and version that this program knows, and says what stands against using the
+    /// store with it.
+    async fn register_types(&self) -> Result<Registered, StoreError>;
+
+    /// Every kept schema, by type and version.
+    async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;

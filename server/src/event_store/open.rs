@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{CommitObserver, EventStore, PostgresEventStore, SqliteEventStore, StoreError};
+use super::{CommitObserver, EventStore, Import, PostgresEventStore, SqliteEventStore, StoreError};
 use crate::{clock::SharedClock, settings::StoreUrl};
 
 /// Opens the store that a URL names. `observer` is told of every commit.
@@ -23,4 +23,12 @@ pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn EventStore>, StoreEr
         StoreUrl::Sqlite(url) => Arc::new(SqliteEventStore::open_to_read(url.file()).await?),
         StoreUrl::Postgres(url) => Arc::new(PostgresEventStore::open_to_read(url.expose()).await?),
     })
+}
+
+/// Opens the store that a URL names, to bring workspaces into it.
+pub async fn open_to_import(url: &StoreUrl, clock: SharedClock) -> Result<Import, StoreError> {
+    match url {
+        StoreUrl::Sqlite(url) => SqliteEventStore::open_to_import(url.file(), clock).await,
+        StoreUrl::Postgres(url) => PostgresEventStore::open_to_import(url.expose(), clock).await,
+    }
 }

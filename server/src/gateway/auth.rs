@@ -107,6 +107,18 @@ impl Caller {
         }
     }
 
+    /// Refuses everybody but educators: an export holds what everybody in the workspace did.
+    pub(super) fn must_export(&self) -> Result<(), ApiProblem> {
+        if matches!(self.actor().role, Role::Educator) {
+            Ok(())
+        } else {
+            Err(ApiProblem::new(
+                Kind::Forbidden,
+                "a workspace is exported by its educators",
+            ))
+        }
+    }
+
     /// Refuses what a browser sends for another site's page. A cookie is taken only where the browser says that it is our
     /// own page that asks; a program that holds a token need not say anything.
     pub(super) fn must_come_from_here(&self) -> Result<(), ApiProblem> {

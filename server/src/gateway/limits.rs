@@ -29,6 +29,8 @@ use super::{
 pub(super) const COST_OF_OPENING: u32 = 60;
 /// What joining counts as: a join code is short, and must not be found by trying.
 pub(super) const COST_OF_JOINING: u32 = 20;
+/// What an export counts as: it reads the whole log.
+pub(super) const COST_OF_EXPORTING: u32 = 60;
 
 /// Whose requests are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

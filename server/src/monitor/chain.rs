@@ -3,12 +3,9 @@
 
 use std::collections::HashMap;
 
-use domain::{
-    event::{GENESIS_HASH, StoredEvent},
-    id::StreamName,
-};
+use domain::{event::StoredEvent, id::StreamName};
 
-use crate::event_store::{EventStore, StoreError, Workspace};
+use crate::event_store::{EventStore, Link, StoreError, Workspace};
 
 /// Events that are read at a time.
 const PAGE: u32 = 500;
@@ -18,8 +15,7 @@ const PAGE: u32 = 500;
 pub struct ChainCheck {
     shards: u32,
     partition: u32,
-    position: u64,
-    hash: String,
+    link: Link,
     versions: HashMap<StreamName, u64>,
     /// Events seen so far.
     pub events: u64,
@@ -34,8 +30,7 @@ impl ChainCheck {
         Self {
             shards,
             partition,
-            position: 0,
-            hash: GENESIS_HASH.to_owned(),
+            link: Link::default(),
             versions: HashMap::new(),
             events: 0,
             findings: Vec::new(),
@@ -46,8 +41,9 @@ impl ChainCheck {
     /// The next event of the partition, as the store gave it.
     pub fn check(&mut self, event: &StoredEvent) {
         self.events += 1;
+        let version = self.versions.get(&event.stream).copied().unwrap_or(0);
         if !self.broken
-            && let Some(finding) = self.fault(event)
+            && let Some(finding) = self.link.fault(event, (self.partition, self.shards), version)
         {
             let Self { partition, .. } = self;
             let StoredEvent {
@@ -63,33 +59,8 @@ impl ChainCheck {
             // What follows hangs on this link: naming it once says it all.
             self.broken = true;
         }
-        self.position = event.position;
-        self.hash.clone_from(&event.hash);
+        self.link.advance(event);
         self.versions.insert(event.stream.clone(), event.version);
-    }
-
-    fn fault(&self, event: &StoredEvent) -> Option<String> {
-        let version = self.versions.get(&event.stream).copied().unwrap_or(0);
-        if event.position != self.position + 1 {
-            return Some(format!("position {} was expected", self.position + 1));
-        }
-        if event.version != version + 1 {
-            return Some(format!(
-                "version {} was expected, it has {}",
-                version + 1,
-                event.version
-            ));
-        }
-        if event.stream.partition(self.shards) != self.partition {
-            return Some(format!(
-                "the stream belongs to partition {}",
-                event.stream.partition(self.shards)
-            ));
-        }
-        if event.chain_hash(&self.hash) != event.hash {
-            return Some("its hash does not follow from its content and the event before it".to_owned());
-        }
-        None
     }
 }
 

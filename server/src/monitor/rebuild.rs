@@ -7,13 +7,14 @@ use std::{io::Write, sync::Arc, time::Duration};
 
 use domain::{
     id::WorkspaceId,
-    wire::{Problem, ProjectionStatus, RebuildProgress},
+    view::{self, AnyView},
+    wire::{ProjectionStatus, RebuildProgress},
 };
-use reqwest::{Method, Response};
-use serde::de::DeserializeOwned;
+use reqwest::Method;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    remote::ask,
     tail::Remote,
     terminal::{MonitorError, find},
 };
@@ -36,15 +37,48 @@ pub async fn rebuild_files(
     read_model: Arc<dyn ReadModel>,
     clock: SharedClock,
     workspace: WorkspaceId,
-    view: &str,
+    name: &str,
     out: &mut (dyn Write + Send),
 ) -> Result<(), MonitorError> {
     let workspace = find(&*store, workspace).await?.id;
-    let progress = Arc::new(Progress::default());
-    for (partition, position) in store.head(workspace).await?.iter() {
-        progress.stored(PartitionId { workspace, partition }, position);
+    let head = store.head(workspace).await?;
+    let context = context(store, read_model, view::all(), clock);
+    for (partition, position) in head.iter() {
+        context
+            .progress
+            .stored(PartitionId { workspace, partition }, position);
     }
-    let context = Context {
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let rebuilds = Rebuilds::start(Arc::new(context), tasks.clone(), stopping).await?;
+    let begun = rebuilds.rebuild(workspace, name).await?;
+    let finished = rebuilds.finished(workspace, name);
+    let mut finished = std::pin::pin!(finished);
+    loop {
+        tokio::select! {
+            () = &mut finished => break,
+            () = tokio::time::sleep(LOOK) => {
+                if let Some(progress) = rebuilds.progress(workspace, name) {
+                    write_progress(name, &progress, out)?;
+                }
+            }
+        }
+    }
+    // The old generation is removed before the process ends.
+    tasks.close();
+    tasks.wait().await;
+    writeln!(out, "{name}  generation {} is read", begun.generation)?;
+    Ok(())
+}
+
+/// What a worker of these views needs where no server runs: nobody is told, and nothing is cached.
+pub(super) fn context(
+    store: Arc<dyn EventStore>,
+    read_model: Arc<dyn ReadModel>,
+    views: impl Into<Box<[&'static dyn AnyView]>>,
+    clock: SharedClock,
+) -> Context {
+    let progress = Arc::new(Progress::new(views));
+    Context {
         broker: Arc::new(InProcessBroker::new(Arc::clone(&store))),
         store,
         read_model,
@@ -53,27 +87,7 @@ pub async fn rebuild_files(
         progress,
         health: Arc::new(Health::default()),
         clock,
-    };
-    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let rebuilds = Rebuilds::start(Arc::new(context), tasks.clone(), stopping).await?;
-    let begun = rebuilds.rebuild(workspace, view).await?;
-    let finished = rebuilds.finished(workspace, view);
-    let mut finished = std::pin::pin!(finished);
-    loop {
-        tokio::select! {
-            () = &mut finished => break,
-            () = tokio::time::sleep(LOOK) => {
-                if let Some(progress) = rebuilds.progress(workspace, view) {
-                    write_progress(view, &progress, out)?;
-                }
-            }
-        }
     }
-    // The old generation is removed before the process ends.
-    tasks.close();
-    tasks.wait().await;
-    writeln!(out, "{view}  generation {} is read", begun.generation)?;
-    Ok(())
 }
 
 /// Has a running server rebuild a view, and says how far it is.
@@ -127,21 +141,4 @@ fn write_progress(
         "{view}  generation {generation}  {events_done} of {events_total} events  {events_per_second}/s  {failing}"
     )?;
     Ok(out.flush()?)
-}
-
-async fn ask<T: DeserializeOwned>(
-    client: &reqwest::Client,
-    remote: &Remote,
-    method: Method,
-    path: &str,
-) -> Result<T, MonitorError> {
-    let failed = |error: &dyn std::fmt::Display| MonitorError::Remote(error.to_string());
-    let url = remote.url.join(path).map_err(|error| failed(&error))?;
-    let request = client.request(method, url).bearer_auth(&remote.token);
-    let response: Response = request.send().await.map_err(|error| failed(&error))?;
-    if response.status().is_success() {
-        return response.json().await.map_err(|error| failed(&error));
-    }
-    let problem: Problem = response.json().await.map_err(|error| failed(&error))?;
-    Err(MonitorError::Remote(problem.detail))
 }

@@ -11,7 +11,7 @@ use domain::{
 use super::verify::{VerifyError, verify};
 use crate::{
     event_store::{Direction, EventStore, StoreError, Workspace},
-    projection::rebuild::RebuildError,
+    projection::{dead_letters::DeadLetterError, rebuild::RebuildError},
     read_model::{ReadModel, ReadModelError},
 };
 
@@ -42,6 +42,12 @@ pub enum MonitorError {
     /// What was verified is not as it should be; the findings have been written.
     #[error("not all is well: {0} findings")]
     NotWell(usize),
+    /// A dead letter could not be dealt with.
+    #[error(transparent)]
+    DeadLetter(#[from] DeadLetterError),
+    /// What was asked for is not there, or cannot be read.
+    #[error("{0}")]
+    Nothing(String),
     /// The server that was asked did not answer as it should.
     #[error("{0}")]
     Remote(String),

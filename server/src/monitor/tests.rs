@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use domain::id::WorkspaceId;
+use domain::{id::WorkspaceId, timestamp::Timestamp, view};
+use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use uuid::Uuid;
 
 use super::{
     rebuild,
+    replay::{Source, Wanted, replay},
     terminal::{self, Format, MonitorError},
     verify::verify,
 };
@@ -189,4 +191,124 @@ async fn a_view_is_rebuilt_in_the_files() {
     let workspace = shop.store.workspace(shop.workspace).await.unwrap().unwrap();
     let report = verify(&*shop.store, &*open().await, &workspace).await.unwrap();
     assert_eq!(report.findings, Vec::<String>::new());
+}
+
+async fn replayed(
+    shop: &Shop,
+    source: Source,
+    wanted: Wanted,
+    format: Format,
+) -> Result<String, MonitorError> {
+    let mut out = Vec::new();
+    replay(&*shop.store, shop.workspace, &source, wanted, format, &mut out).await?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+fn everything() -> Wanted {
+    Wanted {
+        states: true,
+        views: view::all().to_vec(),
+        ..Wanted::default()
+    }
+}
+
+#[tokio::test]
+async fn a_stream_is_replayed_with_what_came_of_each_event() {
+    let shop = shop().await;
+    let order = || Source::Stream("order-1".parse().unwrap());
+    let text = replayed(&shop, order(), everything(), Format::Json)
+        .await
+        .unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let told: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            (
+                line["event"]["version"].clone(),
+                line["state"]["placed"]["status"].clone(),
+                line["documents"][0]["data"]["status"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (json!(1), json!("created"), json!("created")),
+            (json!(2), json!("cancelled"), json!("cancelled"))
+        ]
+    );
+    // the last one is the document that is read
+    assert_eq!(
+        lines[1]["documents"][0]["data"],
+        shop.document("orders", "1").await
+    );
+    // up to a version, and up to a time
+    let first = Wanted {
+        to: Some(1),
+        ..everything()
+    };
+    let text = replayed(&shop, order(), first, Format::Text).await.unwrap();
+    assert!(
+        text.contains("OrderCreated") && !text.contains("OrderCancelled"),
+        "{text}"
+    );
+    assert!(
+        text.contains("state  {") && text.contains("orders/1  {"),
+        "{text}"
+    );
+    // both were appended at once: a moment earlier there was nothing, and that is no mistake
+    let at: Timestamp = lines[0]["event"]["recorded_at"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    for (at, shown) in [(at.as_micros() - 1, 0), (at.as_micros(), 2)] {
+        let then = Wanted {
+            at: Some(Timestamp::from_micros(at)),
+            ..Wanted::default()
+        };
+        let text = replayed(&shop, order(), then, Format::Text).await.unwrap();
+        assert_eq!(text.lines().count(), shown, "{text}");
+    }
+    let plain = replayed(&shop, order(), Wanted::default(), Format::Text)
+        .await
+        .unwrap();
+    assert_eq!(plain.lines().count(), 2, "{plain}");
+    assert_eq!(shop.findings().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_partition_is_replayed_in_its_order() {
+    let shop = shop().await;
+    let mut positions = 0;
+    for partition in 0..3 {
+        let text = replayed(&shop, Source::Partition(partition), everything(), Format::Json)
+            .await
+            .unwrap();
+        for (line, position) in text.lines().zip(1..) {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(
+                (&line["event"]["partition"], &line["event"]["position"]),
+                (&json!(partition), &json!(position))
+            );
+            positions += 1;
+        }
+    }
+    assert_eq!(positions, 5);
+    for (source, said) in [
+        (Source::Partition(3), "partitions 0 to 2"),
+        (
+            Source::Stream("order-9".parse().unwrap()),
+            "there is no stream order-9",
+        ),
+    ] {
+        let refused = replayed(&shop, source, everything(), Format::Text)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains(said), "{refused}");
+    }
 }

@@ -6,7 +6,11 @@
 
 use std::sync::Arc;
 
-use domain::{id::WorkspaceId, view::AnyView};
+use domain::{
+    id::WorkspaceId,
+    view::AnyView,
+    wire::{DeadLetterInfo, DeadLetterOutcome},
+};
 use uuid::Uuid;
 
 use super::{
@@ -39,6 +43,44 @@ pub struct Released {
     pub applied: u64,
     /// The dead letter that holds the stream back now, where one does.
     pub dead_letter: Option<DeadLetter>,
+}
+
+impl From<Released> for DeadLetterOutcome {
+    fn from(released: Released) -> Self {
+        let Released { applied, dead_letter } = released;
+        Self {
+            applied,
+            dead_letter: dead_letter.map(Into::into),
+        }
+    }
+}
+
+impl From<DeadLetter> for DeadLetterInfo {
+    fn from(letter: DeadLetter) -> Self {
+        let event = letter.event;
+        let (reason, attempts) = match event.state {
+            ParkedState::Dead { reason, attempts } | ParkedState::Discarded { reason, attempts } => {
+                (reason, attempts)
+            }
+            ParkedState::Waiting => (String::new(), 0),
+        };
+        Self {
+            id: event.id,
+            view: letter.view,
+            generation: letter.generation,
+            stream: event.stream.to_string(),
+            version: event.version,
+            partition: letter.partition,
+            position: event.position,
+            event_id: event.event_id,
+            event_type: event.event_type,
+            correlation_id: event.correlation_id,
+            reason,
+            attempts,
+            waiting: letter.waiting,
+            parked_at: event.parked_at,
+        }
+    }
 }
 
 /// Why nothing was done.

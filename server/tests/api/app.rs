@@ -19,7 +19,7 @@ use futures::{SinkExt as _, StreamExt as _};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use server::{
-    Foldline,
+    Foldline, StartError,
     clock::{Clock, SystemClock},
     gateway::{keys::KeyRing, tokens::Tokens},
     settings::{self, Settings},
@@ -78,6 +78,11 @@ impl TestApp {
         Self::start_in(folder, owned(further), self.clock.clone()).await
     }
 
+    /// On the data of a folder.
+    pub(crate) async fn start_on(folder: TempDir) -> Self {
+        Self::start_in(folder, Vec::new(), Arc::default()).await
+    }
+
     async fn start_in(folder: TempDir, further: Vec<String>, clock: Arc<HandClock>) -> Self {
         let settings = settings_in(&folder, &further);
         let foldline = Foldline::start(&settings, clock.clone()).await.unwrap();
@@ -105,6 +110,31 @@ impl TestApp {
         } = self;
         foldline.stop().await;
         Self::start_in(folder, further, clock).await
+    }
+
+    /// Stops the server, has something done to its data, and starts it again, or says why it does not start.
+    pub(crate) async fn restart_after(
+        self,
+        meanwhile: impl AsyncFnOnce(&Settings),
+    ) -> Result<Self, StartError> {
+        let Self {
+            foldline,
+            folder,
+            further,
+            client,
+            clock,
+        } = self;
+        foldline.stop().await;
+        let settings = settings_in(&folder, &further);
+        meanwhile(&settings).await;
+        let foldline = Foldline::start(&settings, clock.clone()).await?;
+        Ok(Self {
+            foldline,
+            folder,
+            further,
+            client,
+            clock,
+        })
     }
 
     pub(crate) async fn stop(self) {

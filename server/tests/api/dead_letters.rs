@@ -1,17 +1,33 @@
-//! `GET /dead-letters`, `POST /dead-letters/{id}/{retry|discard}`.
+//! `GET /dead-letters`, `POST /dead-letters/{id}/{retry|discard}`, and `foldline dead-letters`.
 
 use domain::access::Role;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use server::{
+    monitor::{
+        dead_letters::{Wish, on_server},
+        tail::Remote,
+        terminal::{Format, MonitorError},
+    },
+    projection::dead_letters::Remedy,
+    settings::Settings,
+};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
-use crate::app::{Person, TestApp, fields, problem};
+use crate::{
+    app::{Person, TestApp, fields, problem},
+    transfer::foldline,
+};
 
 /// A read model that was damaged: the stock of a product is not what its view can read.
 pub(crate) async fn set_document(app: &TestApp, sku: &str, data: &Value) {
+    set_document_in(app.folder(), sku, data).await;
+}
+
+async fn set_document_in(folder: &std::path::Path, sku: &str, data: &Value) {
     let options = SqliteConnectOptions::new()
-        .filename(app.folder().join("views.db"))
+        .filename(folder.join("views.db"))
         .busy_timeout(std::time::Duration::from_secs(10));
     let mut views = SqliteConnection::connect_with(&options).await.unwrap();
     let changed = sqlx::query("update documents set data = ?1 where view = 'inventory' and key = ?2")
@@ -191,4 +207,102 @@ async fn what_is_unknown_or_wrong_is_named() {
         let problem = problem(app.get(&path).bearer_auth(&educator.token).send().await.unwrap()).await;
         assert_eq!((problem.status, fields(&problem)), (400, vec![field]), "{query}");
     }
+}
+
+fn remote(app: &TestApp, person: &Person) -> Remote {
+    Remote {
+        url: app.url("").parse().unwrap(),
+        token: person.token.clone(),
+    }
+}
+
+async fn at_server(app: &TestApp, person: &Person, wish: Wish<'_>) -> Result<String, MonitorError> {
+    let mut out = Vec::new();
+    on_server(&remote(app, person), wish, Format::Text, &mut out).await?;
+    Ok(String::from_utf8(out).unwrap())
+}
+
+#[tokio::test]
+async fn the_terminal_deals_with_dead_letters_of_a_running_server() {
+    let app = TestApp::start().await;
+    let (educator, sound, _) = damaged(&app).await;
+    let listed = at_server(&app, &educator, Wish::List(Some("inventory")))
+        .await
+        .unwrap();
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    assert!(
+        listed.contains("inventory-mug v2") && listed.contains("1 waiting"),
+        "{listed}"
+    );
+    assert_eq!(
+        at_server(&app, &educator, Wish::List(Some("orders")))
+            .await
+            .unwrap(),
+        ""
+    );
+    let id = listed.split_whitespace().next().unwrap().parse().unwrap();
+    let still = at_server(&app, &educator, Wish::Remedy(id, Remedy::Retry))
+        .await
+        .unwrap();
+    assert!(
+        still.contains("0 events were applied") && still.contains("waits behind"),
+        "{still}"
+    );
+    let customer = app.with_role(&educator, Role::Customer);
+    let refused = at_server(&app, &customer, Wish::Remedy(id, Remedy::Retry)).await;
+    assert!(matches!(refused, Err(MonitorError::Remote(_))), "{refused:?}");
+    set_document(&app, "mug", &sound).await;
+    let done = at_server(&app, &educator, Wish::Remedy(id, Remedy::Discard))
+        .await
+        .unwrap();
+    assert_eq!(done, "1 events were applied\n");
+    let again = at_server(&app, &educator, Wish::Remedy(id, Remedy::Discard)).await;
+    assert!(matches!(again, Err(MonitorError::Remote(_))), "{again:?}");
+    assert_eq!(
+        get(&app, &educator, "/api/v1/views/inventory/mug").await["data"]["on_hand"],
+        5
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_program_deals_with_dead_letters_in_the_files() {
+    let app = TestApp::start().await;
+    let (educator, sound, _) = damaged(&app).await;
+    let app = app
+        .restart_after(async |settings: &Settings| {
+            let folder = settings.storage.data_dir.to_str().unwrap().to_owned();
+            let workspace = educator.workspace.to_string();
+            let run = async |action: &[&str]| {
+                let whose = ["--data-dir", folder.as_str(), "--workspace", workspace.as_str()];
+                foldline(&[["dead-letters"].as_slice(), action, whose.as_slice()].concat()).await
+            };
+            let (ok, listed, said) = run(&["list", "--format", "json"]).await;
+            assert!(ok, "{said}");
+            let letter: Value = serde_json::from_str(&listed).unwrap();
+            assert_eq!(
+                (&letter["stream"], &letter["waiting"]),
+                (&json!("inventory-mug"), &json!(1))
+            );
+            let id = letter["id"].as_str().unwrap();
+            let (ok, still, _) = run(&["retry", id]).await;
+            assert!(ok && still.contains("0 events were applied"), "{still}");
+            set_document_in(&settings.storage.data_dir, "mug", &sound).await;
+            let (ok, done, said) = run(&["retry", id]).await;
+            assert!(ok && done == "2 events were applied\n", "{done}{said}");
+            let (ok, _, said) = run(&["retry", id]).await;
+            assert!(!ok && said.contains("no dead letter of this id"), "{said}");
+            let (ok, _, said) = run(&["retry"]).await;
+            assert!(!ok && said.contains("<ID>"), "{said}");
+            assert_eq!(run(&["list"]).await.1, "");
+        })
+        .await
+        .unwrap();
+    assert_eq!(
+        get(&app, &educator, "/api/v1/views/inventory/mug").await["data"]["on_hand"],
+        7
+    );
+    assert_eq!(
+        get(&app, &educator, "/api/v1/verify").await["findings"],
+        json!([])
+    );
 }

@@ -87,6 +87,59 @@ async fn the_log_is_read_page_by_page() {
 }
 
 #[tokio::test]
+async fn the_log_is_read_by_category_and_correlation_and_a_stream_backwards() {
+    let app = TestApp::start().await;
+    let (educator, student) = class(&app).await;
+    let types = |page: &Value| {
+        let events = page["data"].as_array().unwrap().iter();
+        events
+            .map(|event| event["type"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let (mut path, mut found) = ("/api/v1/events?category=inventory&limit=2".to_owned(), Vec::new());
+    loop {
+        let page = read(&app, &student, &path).await;
+        found.extend(types(&page));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("/api/v1/events?category=inventory&limit=2&after={next}");
+    }
+    assert_eq!(found, ["StockReceived"; 3]);
+    let both = read(
+        &app,
+        &student,
+        "/api/v1/events?category=product&type=PriceChanged",
+    )
+    .await;
+    assert_eq!(types(&both), ["PriceChanged"]);
+    let price = json!({"type": "ChangePrice", "stream": "product-mug-0", "data": {"price": {"amount": 800, "currency": "EUR"}}});
+    let answer = app.command(&educator, &price).await;
+    let correlation = answer["correlation_id"].as_str().unwrap();
+    let caused = read(
+        &app,
+        &student,
+        &format!("/api/v1/events?correlation={correlation}"),
+    )
+    .await;
+    assert_eq!(
+        (types(&caused), &caused["data"][0]["version"]),
+        (vec!["PriceChanged".to_owned()], &json!(3))
+    );
+    let (mut from, mut versions) = (String::new(), Vec::new());
+    loop {
+        let page = read(
+            &app,
+            &student,
+            &format!("/api/v1/streams/product-mug-0?order=desc&limit=1{from}"),
+        )
+        .await;
+        versions.push(page["data"][0]["version"].clone());
+        let Some(next) = page["next"].as_str() else { break };
+        from = format!("&from={next}");
+    }
+    assert_eq!(versions, [3, 2, 1]);
+}
+
+#[tokio::test]
 async fn customers_and_staff_do_not_read_the_log() {
     let app = TestApp::start().await;
     let (educator, _) = class(&app).await;

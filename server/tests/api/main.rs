@@ -9,6 +9,7 @@
 )]
 
 mod app;
+mod backup;
 mod commands;
 mod credentials;
 mod database;
@@ -26,6 +27,8 @@ mod postgres;
 mod projections;
 mod purge;
 mod sandboxes;
+mod schemas;
 mod settled;
+mod transfer;
 mod views;
 mod workspaces;

@@ -27,18 +27,19 @@ use std::{
 };
 
 use domain::{
-    event::{DomainEvent, StoredEvent},
+    event::{DomainEvent, StoredEvent, schema::same_meaning},
     id::{StreamName, WorkspaceId},
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Append, AppendError, Appended, CommitObserver, Snapshot, StoreError, Workspace, columns::unreadable,
+    Append, AppendError, Appended, CommitObserver, Registered, Snapshot, StoreError, Workspace,
+    columns::{schema, unreadable},
 };
 use crate::clock::SharedClock;
 use judge::Judge;
-pub(super) use judge::Judged;
+pub(super) use judge::{AcceptedCommand, Judged, MovedPartition, MovedStream, Placed};
 pub(super) use known::{Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream};
 pub(super) use lifecycle::LifecycleWriter;
 pub(super) use writer::{Cause, Failure, Knowledge, Writer};
@@ -70,7 +71,7 @@ enum Work {
     Append(Job),
     CreateWorkspace(Workspace, Answer<bool>),
     SaveSnapshot(WorkspaceId, StreamName, Snapshot, Answer<()>),
-    RegisterTypes(Answer<Vec<String>>),
+    RegisterTypes(Answer<Registered>),
     Lifecycle(lifecycle::LifecycleWork),
 }
 
@@ -150,7 +151,7 @@ impl Queue {
         answered.await.map_err(|_| stopped())?
     }
 
-    pub(super) async fn register_types(&self) -> Result<Vec<String>, StoreError> {
+    pub(super) async fn register_types(&self) -> Result<Registered, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.send(Work::RegisterTypes(answer)).await?;
         answered.await.map_err(|_| stopped())?
@@ -426,18 +427,33 @@ impl<W: Writer> Appender<W> {
 
     async fn register_type(&mut self, name: &str, schema_version: u32) -> Result<(), StoreError> {
         if self.known.type_no(name, schema_version).is_none() {
-            let no = self.writer.register_type(name, schema_version).await?;
+            let (no, _) = self.writer.register_type(name, schema_version, None).await?;
             self.known.note_type(name, schema_version, no);
         }
         Ok(())
     }
 
     /// See [`EventStore::register_types`](super::EventStore::register_types).
-    async fn register_domain_types(&mut self) -> Result<Vec<String>, StoreError> {
-        for known in DomainEvent::types() {
-            self.register_type(known.name, known.schema_version).await?;
+    async fn register_domain_types(&mut self) -> Result<Registered, StoreError> {
+        let mut changed = Vec::new();
+        for known in DomainEvent::schemas() {
+            let (name, version) = (known.event_type.as_str(), known.version);
+            let text = known.schema.to_string();
+            let (no, kept) = self.writer.register_type(name, version, Some(&text)).await?;
+            if self.known.type_no(name, version).is_none() {
+                self.known.note_type(name, version, no);
+            }
+            let kept = kept
+                .map(|kept| schema((name.to_owned(), i64::from(version), kept)))
+                .transpose()?;
+            if kept.is_some_and(|kept| !same_meaning(&kept.schema, &known.schema)) {
+                changed.push(format!("{name} version {version}"));
+            }
         }
-        Ok(unreadable(self.writer.stored_types().await?))
+        Ok(Registered {
+            unreadable: unreadable(self.writer.stored_types().await?)?,
+            changed,
+        })
     }
 }
 

@@ -83,8 +83,13 @@ pub(in crate::event_store) trait Writer: LifecycleWriter + Send + 'static {
         snapshot: &Snapshot,
     ) -> Result<(), StoreError>;
 
-    /// The number of an event type, which it gets if it has none.
-    async fn register_type(&mut self, name: &str, schema_version: u32) -> Result<i64, StoreError>;
+    /// The number of an event type, which it gets if it has none, and its schema, which is kept if there was none.
+    async fn register_type(
+        &mut self,
+        name: &str,
+        schema_version: u32,
+        schema: Option<&str>,
+    ) -> Result<(i64, Option<String>), StoreError>;
 
     /// The names and schema versions that some event has.
     async fn stored_types(&mut self) -> Result<Vec<(String, i64)>, StoreError>;

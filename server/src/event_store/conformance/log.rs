@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use domain::{id::WorkspaceId, timestamp::Timestamp, token::ConsistencyToken, wire::Template};
+use domain::{
+    event::DomainEvent, id::WorkspaceId, timestamp::Timestamp, token::ConsistencyToken, wire::Template,
+};
 use futures::future::join_all;
 use serde_json::value::RawValue;
 
 use super::{
-    super::{AppendError, Direction, EventFilter, EventStore, Expected, Snapshot, Workspace},
-    append, checked_partition, event, id, name, one, open_workspace, part, whole_stream,
+    super::{AppendError, Direction, EventFilter, EventStore, Expected, Registered, Snapshot, Workspace},
+    Bench, append, checked_partition, event, id, name, one, open_workspace, part, whole_stream,
 };
 
 pub(crate) async fn a_stream_is_read_forwards_backwards_and_in_pages(store: Arc<dyn EventStore>) {
@@ -302,16 +304,58 @@ pub(crate) async fn the_newest_snapshot_is_kept(store: Arc<dyn EventStore>) {
 
 pub(crate) async fn event_types_that_nobody_reads_are_named(store: Arc<dyn EventStore>) {
     let workspace = open_workspace(&*store, 1).await;
-    assert_eq!(store.register_types().await.unwrap(), [""; 0]);
+    assert_eq!(store.register_types().await.unwrap(), Registered::default());
     let mut sent = one(workspace, "order-1", Expected::Any);
     sent.streams[0].events[0].event_type = "OrderTeleported".to_owned();
     store.append(sent).await.unwrap();
     let mut sent = one(workspace, "order-1", Expected::Any);
     sent.streams[0].events[0].schema_version = 99;
     store.append(sent).await.unwrap();
+    // an older version has an upcaster
+    let mut sent = one(workspace, "order-1", Expected::Any);
+    sent.streams[0].events[0].event_type = "StockReservationFailed".to_owned();
+    store.append(sent).await.unwrap();
+    assert_eq!(
+        store.register_types().await.unwrap().unreadable,
+        [
+            "OrderTeleported version 1: event type OrderTeleported is unknown",
+            "StockReceived version 99: event type StockReceived has schema version 99; 1 is the newest known"
+        ]
+    );
+}
+
+pub(crate) async fn schemas_are_kept_once_and_a_change_is_named<B: Bench>(bench: B) {
+    let store = bench.open().await;
+    assert_eq!(store.schemas().await.unwrap(), []);
+    store.register_types().await.unwrap();
+    let kept = store.schemas().await.unwrap();
+    assert_eq!(kept, DomainEvent::schemas());
+    store.close().await;
+    // other words say the same
+    bench
+        .run("update event_types set schema = replace(schema, '\"description\":\"How many.\"', '\"description\":\"?\"')")
+        .await
+        .unwrap();
+    let store = bench.open().await;
+    assert_ne!(store.schemas().await.unwrap(), kept, "the words were changed");
+    assert_eq!(store.register_types().await.unwrap(), Registered::default());
+    // a schema that nobody has noted yet is
+    bench
+        .run("update event_types set schema = null where name = 'OrderCreated'")
+        .await
+        .unwrap();
+    assert_eq!(store.register_types().await.unwrap(), Registered::default());
+    assert_eq!(store.schemas().await.unwrap().len(), kept.len());
+    bench
+        .run("update event_types set schema = replace(schema, '\"quantity\"', '\"amount\"') where name = 'StockShipped'")
+        .await
+        .unwrap();
     assert_eq!(
         store.register_types().await.unwrap(),
-        ["OrderTeleported version 1", "StockReceived version 99"]
+        Registered {
+            unreadable: Vec::new(),
+            changed: vec!["StockShipped version 1".to_owned()]
+        }
     );
 }
 

@@ -3,14 +3,15 @@
 use domain::{
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
+    wire::EventSchema,
 };
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::event_store::{
-    RecordedCommand, Snapshot, StoreError, Workspace,
+    AnsweredCommand, RecordedCommand, Snapshot, StoreError, Workspace,
     answer::{CommandColumns, StoredAnswer},
-    columns::{self, integer},
+    columns::{self, SchemaColumns, integer},
 };
 
 /// Opens a workspace with its partitions; `false` where the join code is taken.
@@ -21,6 +22,24 @@ pub(super) async fn create_workspace(
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
     let mut transaction = connection.begin().await?;
+    if insert_workspace(&mut transaction, workspace, template, now)
+        .await?
+        .is_none()
+    {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// The same in a transaction that has begun; the workspace's number.
+pub(super) async fn insert_workspace(
+    connection: &mut PgConnection,
+    workspace: &Workspace,
+    template: &str,
+    now: Timestamp,
+) -> Result<Option<i64>, sqlx::Error> {
     let workspace_no: Option<i64> = sqlx::query_scalar(
         "insert into workspaces (id, name, template, shards, join_code, created_at, active_at)
          values ($1, $2, $3, $4, $5, $6, $7) on conflict (join_code) do nothing returning no",
@@ -32,11 +51,10 @@ pub(super) async fn create_workspace(
     .bind(&workspace.join_code)
     .bind(workspace.created_at.as_micros())
     .bind(now.as_micros())
-    .fetch_optional(&mut *transaction)
+    .fetch_optional(&mut *connection)
     .await?;
     let Some(workspace_no) = workspace_no else {
-        transaction.rollback().await?;
-        return Ok(false);
+        return Ok(None);
     };
     // before the first event: position 0, and a hash of zeros
     let opened = sqlx::query(
@@ -45,13 +63,12 @@ pub(super) async fn create_workspace(
     )
     .bind(workspace_no)
     .bind(i64::from(workspace.shards))
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?;
     if opened.rows_affected() != u64::from(workspace.shards) {
         return Err(sqlx::Error::Protocol("a partition was not opened".to_owned()));
     }
-    transaction.commit().await?;
-    Ok(true)
+    Ok(Some(workspace_no))
 }
 
 pub(super) async fn workspace(readers: &PgPool, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
@@ -115,6 +132,32 @@ pub(super) async fn recorded_command(
     Ok(Some(
         recorded(&mut connection, workspace_no, (digest, correlation_id, answer)).await?,
     ))
+}
+
+/// See [`EventStore::commands`](crate::event_store::EventStore::commands).
+pub(super) async fn commands(
+    readers: &PgPool,
+    workspace: WorkspaceId,
+    after: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<AnsweredCommand>, StoreError> {
+    // the first of all ids is one that a command may have
+    let sql = if after.is_some() {
+        "select command_id, body_digest, correlation_id, answer from commands
+         where workspace_no = (select no from workspaces where id = $1) and command_id > $2
+         order by command_id limit $3"
+    } else {
+        "select command_id, body_digest, correlation_id, answer from commands
+         where workspace_no = (select no from workspaces where id = $1) and command_id >= $2
+         order by command_id limit $3"
+    };
+    let rows = sqlx::query_as(sql)
+        .bind(workspace.0)
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit))
+        .fetch_all(readers)
+        .await?;
+    rows.into_iter().map(columns::command).collect()
 }
 
 /// A command with its answer. Ids and types come from the events, which never change.
@@ -191,22 +234,40 @@ pub(super) async fn save_snapshot(
     Ok(())
 }
 
-/// The number of an event type, which it gets if it has none.
+/// The number of an event type, which it gets if it has none, and its schema, which is kept if there was none.
 pub(super) async fn register_type(
     connection: &mut PgConnection,
     name: &str,
     schema_version: u32,
-) -> Result<i64, sqlx::Error> {
-    sqlx::query("insert into event_types (name, schema_version) values ($1, $2) on conflict do nothing")
-        .bind(name)
-        .bind(i64::from(schema_version))
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query_scalar("select no from event_types where name = $1 and schema_version = $2")
-        .bind(name)
-        .bind(i64::from(schema_version))
-        .fetch_one(connection)
-        .await
+    schema: Option<&str>,
+) -> Result<(i64, Option<String>), sqlx::Error> {
+    sqlx::query(
+        "insert into event_types as kept (name, schema_version, schema) values ($1, $2, $3)
+         on conflict (name, schema_version) do update set schema = excluded.schema where kept.schema is null",
+    )
+    .bind(name)
+    .bind(i64::from(schema_version))
+    .bind(schema)
+    .execute(&mut *connection)
+    .await?;
+    let registered =
+        sqlx::query_as("select no, schema from event_types where name = $1 and schema_version = $2")
+            .bind(name)
+            .bind(i64::from(schema_version))
+            .fetch_one(connection)
+            .await?;
+    Ok(registered)
+}
+
+/// See [`EventStore::schemas`](crate::event_store::EventStore::schemas).
+pub(super) async fn schemas(readers: &PgPool) -> Result<Vec<EventSchema>, StoreError> {
+    let rows: Vec<SchemaColumns> = sqlx::query_as(
+        "select name, schema_version, schema from event_types where schema is not null
+         order by name, schema_version",
+    )
+    .fetch_all(readers)
+    .await?;
+    rows.into_iter().map(columns::schema).collect()
 }
 
 /// The types and versions that some event has.

@@ -4,7 +4,10 @@
 //! A stream that is to have its first event now is not looked up where remembering will do: if it is there already, the
 //! write finds out, and the group is judged again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+};
 
 use domain::id::WorkspaceId;
 use sqlx::{Executor as _, PgConnection};
@@ -83,19 +86,25 @@ async fn number_streams(
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
     while !has_numbers(known, appends) {
-        let (first, size): (i64, i64) = sqlx::query_as(
-            "select nextval('stream_nos'), increment_by from pg_sequences
-             where schemaname = current_schema() and sequencename = 'stream_nos'",
-        )
-        .fetch_one(&mut *connection)
-        .await?;
-        known.stream_nos = first..first + size;
+        known.stream_nos = stream_numbers(connection).await?;
+        let size = known.stream_nos.end - known.stream_nos.start;
         // more new streams than a block has numbers: judged one by one, they fit
         if new_streams(appends) > usize::try_from(size).unwrap_or(usize::MAX) {
             break;
         }
     }
     Ok(())
+}
+
+/// A block of numbers that no stream has.
+pub(super) async fn stream_numbers(connection: &mut PgConnection) -> Result<Range<i64>, sqlx::Error> {
+    let (first, size): (i64, i64) = sqlx::query_as(
+        "select nextval('stream_nos'), increment_by from pg_sequences
+         where schemaname = current_schema() and sequencename = 'stream_nos'",
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(first..first + size)
 }
 
 async fn load_workspaces(

@@ -14,9 +14,11 @@
 //! | `read` | reading streams, partitions and the log |
 //! | `lifecycle` | people, activity and the end of workspaces |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
+//! | `import` | the transaction of an import |
 //! | `row` | the columns of an event |
 
 mod directory;
+mod import;
 mod lifecycle;
 mod look_up;
 mod open;
@@ -35,16 +37,17 @@ use domain::{
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
     token::ConsistencyToken,
-    wire::{Page, StreamInfo},
+    wire::{EventSchema, Page, StreamInfo},
 };
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::{
-    Admitted, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, Lifecycle,
-    Purged, RecordedCommand, Snapshot, StoreError, Workspace,
+    Admitted, AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter,
+    EventStore, Lifecycle, Purged, RecordedCommand, Registered, Snapshot, StoreError, Workspace,
     appender::{self, Queue},
     columns,
+    import::Import,
 };
 use crate::clock::SharedClock;
 use writer::PostgresWriter;
@@ -78,6 +81,14 @@ impl PostgresEventStore {
             readers: open::open_to_read(url).await?,
             queue: Queue::closed(),
         })
+    }
+
+    /// Opens the database to bring workspaces into it; servers on it may go on.
+    pub async fn open_to_import(url: &str, clock: SharedClock) -> Result<Import, StoreError> {
+        let opened = open::open(url).await?;
+        opened.readers.close().await;
+        let database = import::PostgresImport::new(opened.writer.connect().await?);
+        Ok(Import::new(Box::new(database), clock))
     }
 }
 
@@ -146,6 +157,15 @@ impl EventStore for PostgresEventStore {
         command_id: Uuid,
     ) -> Result<Option<RecordedCommand>, StoreError> {
         directory::recorded_command(&self.readers, workspace, command_id).await
+    }
+
+    async fn commands(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<AnsweredCommand>, StoreError> {
+        directory::commands(&self.readers, workspace, after, limit).await
     }
 
     async fn read_stream(
@@ -218,8 +238,12 @@ impl EventStore for PostgresEventStore {
             .await
     }
 
-    async fn register_types(&self) -> Result<Vec<String>, StoreError> {
+    async fn register_types(&self) -> Result<Registered, StoreError> {
         self.queue.register_types().await
+    }
+
+    async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError> {
+        directory::schemas(&self.readers).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

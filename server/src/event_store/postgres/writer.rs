@@ -251,11 +251,16 @@ impl Writer for PostgresWriter {
             .map_err(|failure| failure.error)
     }
 
-    async fn register_type(&mut self, name: &str, schema_version: u32) -> Result<i64, StoreError> {
+    async fn register_type(
+        &mut self,
+        name: &str,
+        schema_version: u32,
+        schema: Option<&str>,
+    ) -> Result<(i64, Option<String>), StoreError> {
         let mut connection = self.take().await?;
         let outcome = timeout(
             LIMIT,
-            directory::register_type(&mut connection, name, schema_version),
+            directory::register_type(&mut connection, name, schema_version, schema),
         )
         .await;
         self.put_back(connection, outcome)

@@ -3,15 +3,16 @@
 use domain::{
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
+    wire::EventSchema,
 };
 use sqlx::{Connection as _, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use super::row::{MAX_POSITION, place};
 use crate::event_store::{
-    RecordedCommand, Snapshot, StoreError, Workspace,
+    AnsweredCommand, RecordedCommand, Snapshot, StoreError, Workspace,
     answer::{CommandColumns, StoredAnswer},
-    columns::{self, integer},
+    columns::{self, SchemaColumns, integer},
 };
 
 /// Opens a workspace with its partitions; `false` where the join code is taken.
@@ -21,6 +22,23 @@ pub(super) async fn create_workspace(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut transaction = connection.begin_with("begin immediate").await?;
+    if insert_workspace(&mut transaction, workspace, now)
+        .await?
+        .is_none()
+    {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// The same in a transaction that has begun; the workspace's number.
+pub(super) async fn insert_workspace(
+    connection: &mut SqliteConnection,
+    workspace: &Workspace,
+    now: Timestamp,
+) -> Result<Option<i64>, StoreError> {
     let inserted = sqlx::query(
         "insert into workspaces (id, name, template, shards, join_code, created_at, active_at)
          values (?, ?, ?, ?, ?, ?, ?) on conflict (join_code) do nothing",
@@ -32,11 +50,10 @@ pub(super) async fn create_workspace(
     .bind(&workspace.join_code)
     .bind(workspace.created_at.as_micros())
     .bind(now.as_micros())
-    .execute(&mut *transaction)
+    .execute(&mut *connection)
     .await?;
     if inserted.rows_affected() == 0 {
-        transaction.rollback().await?;
-        return Ok(false);
+        return Ok(None);
     }
     let workspace_no = inserted.last_insert_rowid();
     for partition in 0..workspace.shards {
@@ -46,14 +63,13 @@ pub(super) async fn create_workspace(
         )
         .bind(workspace_no)
         .bind(partition)
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
         if inserted.rows_affected() != 1 {
             return Err(StoreError::Unavailable("a partition was not opened".to_owned()));
         }
     }
-    transaction.commit().await?;
-    Ok(true)
+    Ok(Some(workspace_no))
 }
 
 const WORKSPACE: &str =
@@ -120,6 +136,26 @@ pub(super) async fn recorded_command(
     recorded(&mut connection, workspace_no, (digest, correlation_id, answer))
         .await
         .map(Some)
+}
+
+/// See [`EventStore::commands`](crate::event_store::EventStore::commands).
+pub(super) async fn commands(
+    readers: &SqlitePool,
+    workspace: WorkspaceId,
+    after: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<AnsweredCommand>, StoreError> {
+    let rows = sqlx::query_as(
+        "select command_id, body_digest, correlation_id, answer from commands
+         where workspace_no = (select no from workspaces where id = ?1) and command_id > ?2
+         order by command_id limit ?3",
+    )
+    .bind(workspace.0)
+    .bind(after.map_or_else(Vec::new, |id| id.as_bytes().to_vec()))
+    .bind(limit)
+    .fetch_all(readers)
+    .await?;
+    rows.into_iter().map(columns::command).collect()
 }
 
 /// A command with its answer. Ids and types come from the events, which never change.
@@ -198,23 +234,40 @@ pub(super) async fn save_snapshot(
     Ok(())
 }
 
-/// The number of an event type, which it gets if it has none.
+/// The number of an event type, which it gets if it has none, and its schema, which is kept if there was none.
 pub(super) async fn register_type(
     connection: &mut SqliteConnection,
     name: &str,
     schema_version: u32,
-) -> Result<i64, StoreError> {
-    sqlx::query("insert into event_types (name, schema_version) values (?, ?) on conflict do nothing")
-        .bind(name)
-        .bind(schema_version)
-        .execute(&mut *connection)
-        .await?;
-    let no = sqlx::query_scalar("select no from event_types where name = ? and schema_version = ?")
-        .bind(name)
-        .bind(schema_version)
-        .fetch_one(connection)
-        .await?;
-    Ok(no)
+    schema: Option<&str>,
+) -> Result<(i64, Option<String>), StoreError> {
+    sqlx::query(
+        "insert into event_types (name, schema_version, schema) values (?1, ?2, ?3)
+         on conflict (name, schema_version) do update set schema = excluded.schema where schema is null",
+    )
+    .bind(name)
+    .bind(schema_version)
+    .bind(schema)
+    .execute(&mut *connection)
+    .await?;
+    let registered =
+        sqlx::query_as("select no, schema from event_types where name = ?1 and schema_version = ?2")
+            .bind(name)
+            .bind(schema_version)
+            .fetch_one(connection)
+            .await?;
+    Ok(registered)
+}
+
+/// See [`EventStore::schemas`](crate::event_store::EventStore::schemas).
+pub(super) async fn schemas(readers: &SqlitePool) -> Result<Vec<EventSchema>, StoreError> {
+    let rows: Vec<SchemaColumns> = sqlx::query_as(
+        "select name, schema_version, schema from event_types where schema is not null
+         order by name, schema_version",
+    )
+    .fetch_all(readers)
+    .await?;
+    rows.into_iter().map(columns::schema).collect()
 }
 
 /// The types and versions that some event has.

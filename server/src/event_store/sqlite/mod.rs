@@ -12,9 +12,11 @@
 //! | `read` | reading streams, partitions and the log |
 //! | `lifecycle` | people, activity and the end of workspaces |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
+//! | `import` | the transaction of an import |
 //! | `row` | places, and the columns of an event |
 
 mod directory;
+mod import;
 mod lifecycle;
 mod look_up;
 mod open;
@@ -33,15 +35,16 @@ use domain::{
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
     token::ConsistencyToken,
-    wire::{Page, StreamInfo},
+    wire::{EventSchema, Page, StreamInfo},
 };
 use sqlx::SqlitePool;
 use uuid::Uuid;
 
 use super::{
-    Admitted, Append, AppendError, Appended, CommitObserver, Direction, EventFilter, EventStore, Lifecycle,
-    Purged, RecordedCommand, Snapshot, StoreError, Workspace,
+    Admitted, AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter,
+    EventStore, Lifecycle, Purged, RecordedCommand, Registered, Snapshot, StoreError, Workspace,
     appender::{self, Queue},
+    import::Import,
 };
 use crate::clock::SharedClock;
 use writer::SqliteWriter;
@@ -77,6 +80,13 @@ impl SqliteEventStore {
             readers: open::open_to_read(path).await?,
             queue: Queue::closed(),
         })
+    }
+
+    /// Opens the file to bring workspaces into it, as if for appending: it is made where it is not there, and nobody else
+    /// may have it open.
+    pub async fn open_to_import(path: &Path, clock: SharedClock) -> Result<Import, StoreError> {
+        let database = import::SqliteImport::new(open::open(path).await?).await?;
+        Ok(Import::new(Box::new(database), clock))
     }
 }
 
@@ -145,6 +155,15 @@ impl EventStore for SqliteEventStore {
         command_id: Uuid,
     ) -> Result<Option<RecordedCommand>, StoreError> {
         directory::recorded_command(&self.readers, workspace, command_id).await
+    }
+
+    async fn commands(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<AnsweredCommand>, StoreError> {
+        directory::commands(&self.readers, workspace, after, limit).await
     }
 
     async fn read_stream(
@@ -216,8 +235,12 @@ impl EventStore for SqliteEventStore {
             .await
     }
 
-    async fn register_types(&self) -> Result<Vec<String>, StoreError> {
+    async fn register_types(&self) -> Result<Registered, StoreError> {
         self.queue.register_types().await
+    }
+
+    async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError> {
+        directory::schemas(&self.readers).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

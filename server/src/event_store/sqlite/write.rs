@@ -141,10 +141,26 @@ pub(super) fn placeholders(rows: usize, columns: usize) -> String {
 
 /// The whole transaction of a group.
 pub(super) fn transaction(judged: &Judged) -> Result<Script, StoreError> {
-    let rows = judged.events.len() + judged.streams.len() + judged.partitions.len() + judged.commands.len();
-    let mut script = Script::new(rows);
+    let mut script = Script::new(size(judged));
     // the write lock at once: nothing read here may be overtaken
     script.statement("begin immediate", None);
+    add(&mut script, judged)?;
+    script.statement("commit", None);
+    Ok(script)
+}
+
+/// The rows of a group, for a transaction that has begun.
+pub(super) fn rows(judged: &Judged) -> Result<Script, StoreError> {
+    let mut script = Script::new(size(judged));
+    add(&mut script, judged)?;
+    Ok(script)
+}
+
+fn size(judged: &Judged) -> usize {
+    judged.events.len() + judged.streams.len() + judged.partitions.len() + judged.commands.len()
+}
+
+fn add(script: &mut Script, judged: &Judged) -> Result<(), StoreError> {
     script.rows(
         "streams (no, workspace_no, name, partition_no, version)",
         5,
@@ -207,7 +223,5 @@ pub(super) fn transaction(judged: &Judged) -> Result<Script, StoreError> {
             script.bind(command.correlation_id)?;
             script.bind(command.answer.as_str())
         },
-    )?;
-    script.statement("commit", None);
-    Ok(script)
+    )
 }

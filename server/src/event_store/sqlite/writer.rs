@@ -134,8 +134,13 @@ impl Writer for SqliteWriter {
         directory::save_snapshot(self.connection().await?, workspace, stream, snapshot).await
     }
 
-    async fn register_type(&mut self, name: &str, schema_version: u32) -> Result<i64, StoreError> {
-        directory::register_type(self.connection().await?, name, schema_version).await
+    async fn register_type(
+        &mut self,
+        name: &str,
+        schema_version: u32,
+        schema: Option<&str>,
+    ) -> Result<(i64, Option<String>), StoreError> {
+        directory::register_type(self.connection().await?, name, schema_version, schema).await
     }
 
     async fn stored_types(&mut self) -> Result<Vec<(String, i64)>, StoreError> {

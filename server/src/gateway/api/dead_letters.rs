@@ -14,8 +14,8 @@ use crate::{
         params::Params,
         problem::{ApiProblem, Kind},
     },
-    projection::dead_letters::{DeadLetterError, DeadLetters, Released, Remedy},
-    read_model::{DeadLetter, DeadLetterPlace, ParkedState, ReadModelError},
+    projection::dead_letters::{DeadLetterError, DeadLetters, Remedy},
+    read_model::{DeadLetter, DeadLetterPlace, ReadModelError},
 };
 
 /// The most entries of a page.
@@ -60,7 +60,7 @@ pub(super) async fn list(
     letters.truncate(limit as usize);
     let next = letters.last().filter(|_| more).map(|last| cursor(&last.place()));
     Ok(Json(Page {
-        data: letters.into_iter().map(info).collect(),
+        data: letters.into_iter().map(Into::into).collect(),
         next,
     }))
 }
@@ -118,7 +118,7 @@ async fn remedy(
     for of in boxes(gateway) {
         match of.remedy(caller.workspace(), id, remedy).await {
             Err(DeadLetterError::Unknown) => {}
-            released => return Ok(Json(outcome(released?))),
+            released => return Ok(Json(released?.into())),
         }
     }
     Err(DeadLetterError::Unknown.into())
@@ -130,40 +130,6 @@ fn boxes(gateway: &SharedGateway) -> [&DeadLetters; 2] {
         &gateway.read_side.projections.dead_letters,
         gateway.consumers.dead_letters(),
     ]
-}
-
-fn outcome(released: Released) -> DeadLetterOutcome {
-    let Released { applied, dead_letter } = released;
-    DeadLetterOutcome {
-        applied,
-        dead_letter: dead_letter.map(info),
-    }
-}
-
-fn info(letter: DeadLetter) -> DeadLetterInfo {
-    let event = letter.event;
-    let (reason, attempts) = match event.state {
-        ParkedState::Dead { reason, attempts } | ParkedState::Discarded { reason, attempts } => {
-            (reason, attempts)
-        }
-        ParkedState::Waiting => (String::new(), 0),
-    };
-    DeadLetterInfo {
-        id: event.id,
-        view: letter.view,
-        generation: letter.generation,
-        stream: event.stream.to_string(),
-        version: event.version,
-        partition: letter.partition,
-        position: event.position,
-        event_id: event.event_id,
-        event_type: event.event_type,
-        correlation_id: event.correlation_id,
-        reason,
-        attempts,
-        waiting: letter.waiting,
-        parked_at: event.parked_at,
-    }
 }
 
 fn cursor(place: &DeadLetterPlace) -> String {

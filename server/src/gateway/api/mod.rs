@@ -5,11 +5,13 @@
 mod commands;
 mod dead_letters;
 mod docs;
+mod export;
 mod lab;
 mod live;
 mod log;
 mod problems;
 mod projections;
+mod schemas;
 mod session;
 mod settled;
 mod verify;
@@ -95,6 +97,8 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(log::streams))
         .routes(routes!(log::stream))
         .routes(routes!(log::events))
+        .routes(routes!(schemas::list))
+        .routes(routes!(schemas::read))
         .routes(routes!(live::live))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::retry))
@@ -113,6 +117,7 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(views::listing))
         .routes(routes!(settled::settled))
         .routes(routes!(verify::verify))
+        .routes(routes!(export::export))
         .route_layer(from_fn(move |request, next| within(patient, request, next)));
     let (api, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", prompt.merge(waiting))

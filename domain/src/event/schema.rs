@@ -1,0 +1,110 @@
+//! The JSON Schema of every version of every event, made from the structs themselves, and whether two schemas say the same.
+//!
+//! Behind a feature, because the browser has no use for it.
+
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde_json::{Map, Value};
+
+use crate::wire::EventSchema;
+
+/// What explains a schema, and changes nothing about what fits it.
+const WORDS: [&str; 4] = ["title", "description", "examples", "$comment"];
+
+/// Keywords whose value is a schema under each name.
+const NAMED: [&str; 3] = ["properties", "patternProperties", "$defs"];
+
+/// The schema of a payload, in JSON Schema 2020-12.
+pub fn of<T: JsonSchema>(event_type: &str, version: u32) -> EventSchema {
+    let schema = SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<T>();
+    EventSchema {
+        event_type: event_type.to_owned(),
+        version,
+        schema: schema.to_value(),
+    }
+}
+
+/// Whether the same payloads fit both: they are equal but for their words and the order of their fields.
+pub fn same_meaning(one: &Value, other: &Value) -> bool {
+    without_words(one) == without_words(other)
+}
+
+fn without_words(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => Value::Object(
+            fields
+                .iter()
+                .filter(|(keyword, _)| !WORDS.contains(&keyword.as_str()))
+                .map(|(keyword, value)| (keyword.clone(), value_without_words(keyword, value)))
+                .collect(),
+        ),
+        Value::Array(schemas) => Value::Array(schemas.iter().map(without_words).collect()),
+        other => other.clone(),
+    }
+}
+
+fn value_without_words(keyword: &str, value: &Value) -> Value {
+    match value {
+        // A field may be called `title`: under these keywords a name is not a keyword.
+        Value::Object(named) if NAMED.contains(&keyword) => {
+            let each = named
+                .iter()
+                .map(|(name, schema)| (name.clone(), without_words(schema)));
+            Value::Object(each.collect::<Map<_, _>>())
+        }
+        // What is allowed is data, not a schema.
+        _ if ["const", "enum", "default"].contains(&keyword) => value.clone(),
+        value => without_words(value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::event::DomainEvent;
+
+    #[test]
+    fn every_version_from_the_first_has_its_schema() {
+        let schemas = DomainEvent::schemas();
+        for known in DomainEvent::types() {
+            for version in 1..=known.schema_version {
+                let of_version = schemas
+                    .iter()
+                    .filter(|schema| (schema.event_type.as_str(), schema.version) == (known.name, version));
+                assert_eq!(of_version.count(), 1, "{} version {version}", known.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_says_what_an_event_looks_like() {
+        let schemas = DomainEvent::schemas();
+        let failed: Vec<_> = schemas
+            .iter()
+            .filter(|schema| schema.event_type == "StockReservationFailed")
+            .map(|schema| schema.schema["required"].clone())
+            .collect();
+        assert_eq!(
+            failed,
+            [
+                json!(["order", "quantity", "available"]),
+                json!(["order", "requested", "available"])
+            ]
+        );
+    }
+
+    #[test]
+    fn words_may_change_and_nothing_else() {
+        let schema = |title: &str, kind: &str| json!({"title": title, "type": "object", "properties": {"title": {"type": kind, "description": title}}});
+        assert!(same_meaning(&schema("a", "string"), &schema("b", "string")));
+        assert!(!same_meaning(&schema("a", "string"), &schema("a", "integer")));
+        assert!(!same_meaning(
+            &json!({"properties": {"title": {"type": "string"}}}),
+            &json!({"properties": {}})
+        ));
+        assert!(!same_meaning(&json!({"enum": ["title"]}), &json!({"enum": []})));
+    }
+}

@@ -1,0 +1,77 @@
+use serde_json::value::RawValue;
+
+use super::*;
+use crate::aggregate::inventory::{InventoryEvent, StockReservationFailed};
+
+fn decode(name: &str, version: u32, payload: &str) -> Result<DomainEvent, DecodeError> {
+    DomainEvent::decode(name, version, &RawValue::from_string(payload.to_owned()).unwrap())
+}
+
+#[test]
+fn every_older_version_leads_step_by_step_to_the_newest() {
+    for known in DomainEvent::types() {
+        for version in 1..=known.schema_version {
+            let path = DomainEvent::path(known.name, version).unwrap();
+            let versions: Vec<_> = path.iter().map(|step| step.from).collect();
+            assert_eq!(
+                versions,
+                (version..known.schema_version).collect::<Vec<_>>(),
+                "{}",
+                known.name
+            );
+        }
+    }
+    for step in DomainEvent::upcasters() {
+        let same =
+            DomainEvent::upcasters().filter(|other| (other.event, other.from) == (step.event, step.from));
+        assert_eq!(same.count(), 1, "{} from version {}", step.event, step.from);
+    }
+}
+
+#[test]
+fn an_event_of_version_1_reads_as_if_it_were_written_today() {
+    let failed = InventoryEvent::from(StockReservationFailed {
+        order: "1".into(),
+        requested: 3,
+        available: 2,
+    });
+    let failed = DomainEvent::Inventory(failed);
+    let old = decode(
+        "StockReservationFailed",
+        1,
+        r#"{"order":"1","quantity":3,"available":2}"#,
+    );
+    assert_eq!(old.unwrap(), failed);
+    let new = decode(
+        "StockReservationFailed",
+        2,
+        r#"{"order":"1","requested":3,"available":2}"#,
+    );
+    assert_eq!(new.unwrap(), failed);
+}
+
+#[test]
+fn what_cannot_be_read_is_named_with_its_version() {
+    for (name, version, said) in [
+        ("OrderTeleported", 1, "event type OrderTeleported is unknown"),
+        (
+            "StockReceived",
+            2,
+            "event type StockReceived has schema version 2; 1 is the newest known",
+        ),
+        (
+            "StockReservationFailed",
+            0,
+            "event type StockReservationFailed has schema version 0, from which no upcaster leads to version 2",
+        ),
+    ] {
+        assert_eq!(decode(name, version, "{}").unwrap_err().to_string(), said);
+    }
+    let error = decode("StockReservationFailed", 1, r#"{"order":"1"}"#)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("StockReservationFailed of schema version 1") && error.contains("quantity"),
+        "{error}"
+    );
+}

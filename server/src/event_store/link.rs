@@ -1,0 +1,59 @@
+//! What must be true of an event and the one before it in its partition: positions and versions run without a gap, the
+//! stream lies where its name puts it, and the hash follows from the content and the hash before.
+
+use domain::event::{GENESIS_HASH, StoredEvent};
+
+/// Where a partition stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The position of its newest event; 0 before the first.
+    pub position: u64,
+    /// That event's hash.
+    pub hash: String,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self {
+            position: 0,
+            hash: GENESIS_HASH.to_owned(),
+        }
+    }
+}
+
+impl Link {
+    /// Why `event` cannot be the next in `partition` of `shards`, its stream being at `version`.
+    pub fn fault(
+        &self,
+        event: &StoredEvent,
+        (partition, shards): (u32, u32),
+        version: u64,
+    ) -> Option<String> {
+        if event.position != self.position + 1 {
+            return Some(format!("position {} was expected", self.position + 1));
+        }
+        if event.version != version + 1 {
+            return Some(format!(
+                "version {} was expected, it has {}",
+                version + 1,
+                event.version
+            ));
+        }
+        if event.stream.partition(shards) != partition {
+            return Some(format!(
+                "the stream belongs to partition {}",
+                event.stream.partition(shards)
+            ));
+        }
+        if event.chain_hash(&self.hash) != event.hash {
+            return Some("its hash does not follow from its content and the event before it".to_owned());
+        }
+        None
+    }
+
+    /// Moves on to `event`.
+    pub fn advance(&mut self, event: &StoredEvent) {
+        self.position = event.position;
+        self.hash.clone_from(&event.hash);
+    }
+}

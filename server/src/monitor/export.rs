@@ -1,0 +1,219 @@
+//! `foldline export` and `GET /api/v1/export`: a workspace as it is at one moment, as CloudEvents in NDJSON.
+//!
+//! It is asked for piece by piece, so that it costs the memory of one page whatever the length of the log, and whoever reads
+//! slowly is waited for. First comes what the workspace is, with the heads of its partitions; then the events, partition by
+//! partition, up to those heads; then the commands that were answered, so that a command which is repeated after an import is
+//! still known; and an end, without which the file is not whole.
+
+use std::{io::Write, sync::Arc};
+
+use domain::{event::StoredEvent, token::ConsistencyToken};
+use reqwest::Method;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::{
+    cloud_event::{Ending, Line, Opening},
+    remote::{failed, request},
+    tail::Remote,
+    terminal::MonitorError,
+};
+use crate::event_store::{EventStore, Link, StoreError, Workspace};
+
+/// Entries that are read at a time.
+const PAGE: u32 = 500;
+
+/// What comes next.
+#[derive(Debug)]
+enum Next {
+    Opening,
+    Events { partition: u32, after: u64 },
+    Commands { after: Option<Uuid> },
+    Ending,
+    Nothing,
+}
+
+/// An export under way.
+#[derive(Debug)]
+pub struct Export {
+    store: Arc<dyn EventStore>,
+    opening: Opening,
+    head: ConsistencyToken,
+    next: Next,
+    events: u64,
+    commands: u64,
+    digest: Sha256,
+}
+
+impl Export {
+    /// Begins an export of what the workspace holds now.
+    pub async fn begin(store: Arc<dyn EventStore>, workspace: Workspace) -> Result<Self, StoreError> {
+        let head = store.head(workspace.id).await?;
+        let mut heads = Vec::with_capacity(workspace.shards as usize);
+        for partition in 0..workspace.shards {
+            heads.push(link(&*store, &workspace, partition, head.position(partition)).await?);
+        }
+        Ok(Self {
+            store,
+            opening: Opening { workspace, heads },
+            head,
+            next: Next::Opening,
+            events: 0,
+            commands: 0,
+            digest: Sha256::new(),
+        })
+    }
+
+    /// The next lines, each with its line feed; `None` behind the last.
+    pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
+        loop {
+            let lines = match self.next {
+                Next::Opening => self.opening()?,
+                Next::Events { partition, after } => self.events(partition, after).await?,
+                Next::Commands { after } => self.commands(after).await?,
+                Next::Ending => self.ending()?,
+                Next::Nothing => return Ok(None),
+            };
+            if !lines.is_empty() {
+                return Ok(Some(lines));
+            }
+        }
+    }
+
+    /// Events and commands so far.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.events, self.commands)
+    }
+
+    fn opening(&mut self) -> Result<String, StoreError> {
+        self.next = Next::Events {
+            partition: 0,
+            after: 0,
+        };
+        self.digested([Line::Workspace(self.opening.clone())])
+    }
+
+    async fn events(&mut self, partition: u32, after: u64) -> Result<String, StoreError> {
+        let Some(head) = self.opening.heads.get(partition as usize) else {
+            self.next = Next::Commands { after: None };
+            return Ok(String::new());
+        };
+        let wanted = u32::try_from(head.position - after).unwrap_or(u32::MAX).min(PAGE);
+        let id = self.opening.workspace.id;
+        let events = if wanted == 0 {
+            Vec::new()
+        } else {
+            self.store.read_partition(id, partition, after, wanted).await?
+        };
+        self.next = match events.last() {
+            Some(last) => Next::Events {
+                partition,
+                after: last.position,
+            },
+            None => Next::Events {
+                partition: partition + 1,
+                after: 0,
+            },
+        };
+        self.events += events.len() as u64;
+        self.digested(events.into_iter().map(|event| Line::Event(Box::new(event))))
+    }
+
+    async fn commands(&mut self, after: Option<Uuid>) -> Result<String, StoreError> {
+        let id = self.opening.workspace.id;
+        let page = self.store.commands(id, after, PAGE).await?;
+        self.next = match page.last() {
+            Some(last) => Next::Commands {
+                after: Some(last.command_id),
+            },
+            None => Next::Ending,
+        };
+        let mut lines = Vec::with_capacity(page.len());
+        for command in page {
+            // What was answered later belongs to events that are not in this export.
+            if self.head.covers(&command.token()?) {
+                lines.push(Line::Command(id, command));
+            }
+        }
+        self.commands += lines.len() as u64;
+        self.digested(lines)
+    }
+
+    fn ending(&mut self) -> Result<String, StoreError> {
+        self.next = Next::Nothing;
+        let ending = Ending {
+            events: self.events,
+            commands: self.commands,
+            sha256: hex::encode(self.digest.clone().finalize()),
+        };
+        self.digested([Line::End(self.opening.workspace.id, ending)])
+    }
+
+    fn digested(&mut self, lines: impl IntoIterator<Item = Line>) -> Result<String, StoreError> {
+        let mut text = String::new();
+        for line in lines {
+            let line = line
+                .to_json()
+                .map_err(|error| StoreError::Corrupt(format!("an entry is not JSON: {error}")))?;
+            if line.contains('\n') {
+                return Err(StoreError::Corrupt("a payload has line feeds".to_owned()));
+            }
+            text.push_str(&line);
+            text.push('\n');
+        }
+        self.digest.update(&text);
+        Ok(text)
+    }
+}
+
+/// Where a partition stands at a position.
+pub(super) async fn link(
+    store: &dyn EventStore,
+    workspace: &Workspace,
+    partition: u32,
+    position: u64,
+) -> Result<Link, StoreError> {
+    let Some(before) = position.checked_sub(1) else {
+        return Ok(Link::default());
+    };
+    let events = store.read_partition(workspace.id, partition, before, 1).await?;
+    let [StoredEvent { hash, .. }] = events.as_slice() else {
+        return Err(StoreError::Corrupt(format!(
+            "event {position} of partition {partition} of workspace {} is not there",
+            workspace.id
+        )));
+    };
+    Ok(Link {
+        position,
+        hash: hash.clone(),
+    })
+}
+
+/// Exports workspaces of a store, one after the other.
+pub async fn export_store(
+    store: &Arc<dyn EventStore>,
+    workspaces: Vec<Workspace>,
+    out: &mut (dyn Write + Send),
+) -> Result<Vec<(Workspace, u64, u64)>, MonitorError> {
+    let mut exported = Vec::new();
+    for workspace in workspaces {
+        let mut export = Export::begin(Arc::clone(store), workspace.clone()).await?;
+        while let Some(lines) = export.next().await? {
+            out.write_all(lines.as_bytes())?;
+        }
+        let (events, commands) = export.counts();
+        exported.push((workspace, events, commands));
+    }
+    out.flush()?;
+    Ok(exported)
+}
+
+/// Exports the workspace of a token from a running server.
+pub async fn export_server(remote: &Remote, out: &mut (dyn Write + Send)) -> Result<(), MonitorError> {
+    let client = reqwest::Client::new();
+    let mut response = request(&client, remote, Method::GET, "/api/v1/export").await?;
+    while let Some(bytes) = response.chunk().await.map_err(|error| failed(&error))? {
+        out.write_all(&bytes)?;
+    }
+    Ok(out.flush()?)
+}

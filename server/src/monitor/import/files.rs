@@ -1,0 +1,58 @@
+//! An import into the stores that a command line names: checks that the program fits them, reads the file, folds the views.
+
+use std::sync::Arc;
+
+use domain::{id::WorkspaceId, token::ConsistencyToken};
+use tokio::io::AsyncBufRead;
+
+use super::{ImportError, Imported, import_lines};
+use crate::{
+    clock::SharedClock, event_store, read_model, read_side::ReadSideBuilder, settings::StorageSettings,
+};
+
+/// Imports every workspace of a file into the stores, and folds their views.
+pub async fn import_files(
+    storage: &StorageSettings,
+    clock: SharedClock,
+    lines: impl AsyncBufRead + Unpin,
+) -> Result<Vec<Imported>, ImportError> {
+    // As a start of the server would: the tables are made, and the program's event types must fit.
+    let url = storage.event_store();
+    let store = event_store::open(&url, clock.clone(), None).await?;
+    let fit = crate::event_types_fit(&*store).await;
+    store.close().await;
+    fit.map_err(|error| ImportError::Types(Box::new(error)))?;
+
+    let mut import = event_store::open_to_import(&url, clock.clone()).await?;
+    let reader = event_store::open_to_read(&url).await?;
+    let imported = import_lines(lines, &*reader, &mut import).await;
+    reader.close().await;
+    let closed = import.close().await;
+    let imported = imported?;
+    closed?;
+    fold_views(storage, clock, imported.iter().map(|one| one.workspace.id)).await?;
+    Ok(imported)
+}
+
+/// Folds what is stored into the views, as the server does.
+async fn fold_views(
+    storage: &StorageSettings,
+    clock: SharedClock,
+    workspaces: impl Iterator<Item = WorkspaceId>,
+) -> Result<(), ImportError> {
+    let builder = ReadSideBuilder::default();
+    let store = event_store::open(&storage.event_store(), clock.clone(), Some(builder.observer())).await?;
+    let read_model = read_model::open(&storage.read_model()).await?;
+    let read_side = builder.start(Arc::clone(&store), read_model, clock).await?;
+    for workspace in workspaces {
+        let head: ConsistencyToken = store.head(workspace).await?;
+        for view in read_side.progress.views() {
+            if let Some(progress) = read_side.progress.of(workspace, view.name()) {
+                progress.reaches(&head).await;
+            }
+        }
+    }
+    read_side.shutdown().await;
+    store.close().await;
+    Ok(())
+}

@@ -1,0 +1,139 @@
+//! The subcommands that move whole workspaces: into a file, out of one, and into a backup. Standard output is for what is
+//! exported; what was done is said on standard error.
+
+use std::{
+    fs::{self, File},
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::io::BufReader;
+
+use super::{Failure, remote};
+use crate::{
+    clock::SystemClock,
+    event_store::{self, EventStore, Workspace},
+    monitor::{
+        backup,
+        export::{export_server, export_store},
+        import::{Imported, import_files},
+        terminal::find,
+    },
+    settings::{BackupSettings, ExportSettings, ImportSettings},
+};
+
+/// Workspaces that are read at a time.
+const PAGE: u32 = 500;
+
+pub(super) async fn export(settings: &ExportSettings) -> Result<(), Failure> {
+    match &settings.to {
+        None => export_to(settings, &mut BufWriter::new(std::io::stdout())).await,
+        Some(path) => {
+            // It gets its name when it is whole.
+            if path.exists() {
+                return Err(format!("{} is there already", path.display()).into());
+            }
+            let mut name = path.as_os_str().to_owned();
+            name.push(".partial");
+            let partial = PathBuf::from(name);
+            let named = |error: std::io::Error| format!("{}: {error}", partial.display());
+            let mut file = BufWriter::new(File::create(&partial).map_err(named)?);
+            let written = async {
+                export_to(settings, &mut file).await?;
+                file.into_inner()
+                    .map_err(|error| named(error.into_error()))?
+                    .sync_all()
+                    .map_err(named)?;
+                fs::rename(&partial, path).map_err(named)?;
+                Ok(())
+            }
+            .await;
+            if written.is_err() {
+                // What is left of it is of no use; the reason says more than a failure to remove it.
+                let _ = fs::remove_file(&partial);
+            }
+            written
+        }
+    }
+}
+
+async fn export_to(settings: &ExportSettings, out: &mut (dyn Write + Send)) -> Result<(), Failure> {
+    if let Some(remote) = remote(settings.url.as_ref(), settings.token.as_ref()) {
+        return Ok(export_server(&remote, out).await?);
+    }
+    let store = event_store::open_to_read(&settings.storage.event_store()).await?;
+    let workspaces = match settings.workspace {
+        Some(id) => vec![find(&*store, id).await?],
+        None => every_workspace(&*store).await?,
+    };
+    for (workspace, events, commands) in export_store(&store, workspaces, out).await? {
+        let Workspace { id, name, .. } = workspace;
+        said(&format!("{id}  {events} events, {commands} commands  {name}"));
+    }
+    Ok(())
+}
+
+async fn every_workspace(store: &dyn EventStore) -> Result<Vec<Workspace>, Failure> {
+    let mut workspaces: Vec<Workspace> = Vec::new();
+    loop {
+        let page = store
+            .workspaces(workspaces.last().map(|last| last.id), PAGE)
+            .await?;
+        if page.is_empty() {
+            return Ok(workspaces);
+        }
+        workspaces.extend(page);
+    }
+}
+
+pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
+    let clock = Arc::new(SystemClock);
+    let imported = if settings.file == Path::new("-") {
+        import_files(&settings.storage, clock, BufReader::new(tokio::io::stdin())).await?
+    } else {
+        let file = tokio::fs::File::open(&settings.file)
+            .await
+            .map_err(|error| format!("{}: {error}", settings.file.display()))?;
+        import_files(&settings.storage, clock, BufReader::new(file)).await?
+    };
+    for one in imported {
+        let Imported {
+            workspace,
+            events,
+            commands,
+            was_there,
+            new_code,
+        } = one;
+        let Workspace {
+            id, name, join_code, ..
+        } = workspace;
+        let what = if was_there {
+            "was there already, the same".to_owned()
+        } else if new_code {
+            format!("imported; its join code was taken, and is {join_code} now")
+        } else {
+            "imported".to_owned()
+        };
+        said(&format!(
+            "{id}  {events} events, {commands} commands  {name}  {what}"
+        ));
+    }
+    Ok(())
+}
+
+pub(super) async fn backup(settings: &BackupSettings) -> Result<(), Failure> {
+    let backed_up = backup::backup(&settings.storage, &settings.folder).await?;
+    said(&format!(
+        "{}  {} workspaces, {} events, verified; `foldline serve --data-dir` starts it",
+        settings.folder.display(),
+        backed_up.workspaces,
+        backed_up.events
+    ));
+    Ok(())
+}
+
+fn said(line: &str) {
+    // A closed standard error is nobody's concern.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

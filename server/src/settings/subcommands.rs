@@ -1,0 +1,265 @@
+//! The settings of every subcommand but `serve`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use domain::{
+    access::Role,
+    id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
+    token::ConsistencyToken,
+    view::{self, AnyView},
+};
+use url::Url;
+use uuid::Uuid;
+
+use super::StorageSettings;
+use crate::monitor::terminal::Format;
+
+/// The settings of `foldline streams`.
+#[derive(Debug, Clone, Args)]
+pub struct StreamsSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace whose streams are listed; without it, the workspaces are
+    #[arg(long, value_name = "ID")]
+    pub workspace: Option<WorkspaceId>,
+    /// Only streams whose names begin with this
+    #[arg(long, default_value = "", value_name = "TEXT")]
+    pub prefix: String,
+    /// How events are written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+    /// A stream whose events are written
+    #[arg(requires = "workspace")]
+    pub stream: Option<StreamName>,
+}
+
+/// The settings of `foldline tail`.
+#[derive(Debug, Clone, Args)]
+pub struct TailSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace, in the data folder
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present = "url",
+        conflicts_with = "url"
+    )]
+    pub workspace: Option<WorkspaceId>,
+    /// A running server, as in `http://127.0.0.1:3000`
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub url: Option<Url>,
+    /// The access token for that server
+    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// Only events behind this consistency token; all where absent
+    #[arg(long, value_name = "TOKEN")]
+    pub after: Option<ConsistencyToken>,
+    /// How events are written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// The settings of `foldline rebuild`.
+#[derive(Debug, Clone, Args)]
+pub struct RebuildSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace, in the data folder
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present = "url",
+        conflicts_with = "url"
+    )]
+    pub workspace: Option<WorkspaceId>,
+    /// A running server, as in `http://127.0.0.1:3000`
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub url: Option<Url>,
+    /// The access token of an educator for that server
+    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// The view, as in orders
+    #[arg(value_name = "VIEW")]
+    pub view: String,
+}
+
+/// The settings of `foldline verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifySettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// Only this workspace; all where absent
+    #[arg(long, value_name = "ID")]
+    pub workspace: Option<WorkspaceId>,
+}
+
+/// The settings of `foldline replay`.
+#[derive(Debug, Clone, Args)]
+pub struct ReplaySettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace
+    #[arg(long, value_name = "ID")]
+    pub workspace: WorkspaceId,
+    /// A stream, as in order-0198c1…
+    #[arg(required_unless_present = "partition", conflicts_with = "partition")]
+    pub stream: Option<StreamName>,
+    /// Instead of a stream: every event of a partition
+    #[arg(long, value_name = "NUMBER")]
+    pub partition: Option<u32>,
+    /// Show the documents of these views as well; "all" are all
+    #[arg(long = "view", value_name = "VIEW", value_parser = views)]
+    pub views: Vec<Views>,
+    /// Do not show the aggregate's state
+    #[arg(long)]
+    pub no_state: bool,
+    /// The last event: its version in the stream, or its position in the partition
+    #[arg(long, value_name = "NUMBER")]
+    pub to: Option<u64>,
+    /// Only what was recorded by then, as in 2026-11-21T20:22:36Z
+    #[arg(long, value_name = "TIME")]
+    pub at: Option<Timestamp>,
+    /// How events and what came of them are written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// One view, or all.
+#[derive(Debug, Clone, Copy)]
+pub struct Views(pub &'static [&'static dyn AnyView]);
+
+fn views(name: &str) -> Result<Views, String> {
+    let all = view::all();
+    if name == "all" {
+        return Ok(Views(all));
+    }
+    let found = all.iter().position(|view| view.name() == name);
+    found.map(|index| Views(&all[index..=index])).ok_or_else(|| {
+        let names: Vec<_> = all.iter().map(|view| view.name()).collect();
+        format!("a view is {} or all", names.join(", "))
+    })
+}
+
+/// The settings of `foldline dead-letters`.
+#[derive(Debug, Clone, Args)]
+pub struct DeadLetterSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// What to do
+    pub action: DeadLetterAction,
+    /// Which one, to retry or discard it
+    #[arg(required_if_eq_any = [("action", "retry"), ("action", "discard")])]
+    pub id: Option<Uuid>,
+    /// The workspace, in the data folder
+    #[arg(
+        long,
+        value_name = "ID",
+        required_unless_present = "url",
+        conflicts_with = "url"
+    )]
+    pub workspace: Option<WorkspaceId>,
+    /// A running server, as in `http://127.0.0.1:3000`
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub url: Option<Url>,
+    /// The access token of staff or an educator for that server
+    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// List only those of this view or policy
+    #[arg(long, value_name = "VIEW")]
+    pub view: Option<String>,
+    /// How they are written
+    #[arg(long, default_value = "text")]
+    pub format: Format,
+}
+
+/// What is done about dead letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DeadLetterAction {
+    /// Write each on a line.
+    List,
+    /// Apply it, and what waits behind it.
+    Retry,
+    /// Give it up for its view, and apply what waits behind it.
+    Discard,
+}
+
+/// The settings of `foldline export`.
+#[derive(Debug, Clone, Args)]
+pub struct ExportSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// Only this workspace; all where absent
+    #[arg(long, value_name = "ID", conflicts_with = "url")]
+    pub workspace: Option<WorkspaceId>,
+    /// A running server, as in `http://127.0.0.1:3000`: the token's workspace
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub url: Option<Url>,
+    /// The access token of an educator for that server
+    #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: Option<String>,
+    /// A new file; standard output where absent
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+}
+
+/// The settings of `foldline import`.
+#[derive(Debug, Clone, Args)]
+pub struct ImportSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// What `foldline export` wrote; - is standard input
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+}
+
+/// The settings of `foldline backup`.
+#[derive(Debug, Clone, Args)]
+pub struct BackupSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// A new folder
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+}
+
+/// The settings of `foldline token`.
+#[derive(Debug, Clone, Args)]
+pub struct TokenSettings {
+    /// Where the data lies.
+    #[command(flatten)]
+    pub storage: StorageSettings,
+    /// The workspace that the token is for
+    #[arg(long, value_name = "ID")]
+    pub workspace: WorkspaceId,
+    /// What its bearer may do: customer, staff, student, educator
+    #[arg(long, value_parser = role)]
+    pub role: Role,
+    /// Who its bearer is; a new person where absent
+    #[arg(long, value_name = "ID")]
+    pub actor: Option<Uuid>,
+    /// The name that others see
+    #[arg(long, default_value = "Operator", value_name = "NAME")]
+    pub name: String,
+    /// How long it is good for, in seconds
+    #[arg(long, default_value = "43200", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub ttl: u64,
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    [Role::Customer, Role::Staff, Role::Student, Role::Educator]
+        .into_iter()
+        .find(|role| role.as_str() == text)
+        .ok_or_else(|| "a role is customer, staff, student or educator".to_owned())
+}

@@ -226,7 +226,7 @@ pub enum LogFormat {
 /// Where traces go, and how many.
 #[derive(Debug, Clone, Args)]
 pub struct TraceSettings {
-    /// Export traces by OTLP over HTTP to this collector, as in http://localhost:4318
+    /// Export traces by OTLP over HTTP to this collector, as in `http://localhost:4318`
     #[arg(long, env = "FOLDLINE_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<url::Url>,
     /// How many of a hundred traces are exported, unless the caller has decided

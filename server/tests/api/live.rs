@@ -227,3 +227,45 @@ async fn one_frame_too_many_is_told_so() {
         }
     }
 }
+
+/// Sockets, each with as many subscriptions as one may have: ten thousand together.
+const SOCKETS: u64 = 100;
+const SUBSCRIPTIONS: u64 = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_subscriptions_hear_of_a_change_once_each() {
+    let app = TestApp::start_with(&["--requests-per-minute", "0"]).await;
+    let educator = app.educator().await;
+    let listed = app.command(&educator, &list_product("mug-01")).await;
+    let mut sockets = Vec::new();
+    for _ in 0..SOCKETS {
+        let mut live = app.live(&educator).await;
+        for id in 0..SUBSCRIPTIONS {
+            let subscribe = if id % 2 == 0 {
+                json!({"op": "subscribe", "id": id, "view": "products", "key": "mug-01"})
+            } else {
+                json!({"op": "subscribe", "id": id, "view": "products", "listing": "by_tag", "group": "kitchen"})
+            };
+            live.send(&subscribe).await;
+            let snapshot = live.next_of("snapshot").await;
+            assert_eq!(snapshot["as_of"], listed["token"]);
+        }
+        sockets.push(live);
+    }
+    for price in [900, 800] {
+        let change = json!({"type": "ChangePrice", "stream": "product-mug-01",
+            "data": {"price": {"amount": price, "currency": "EUR"}}});
+        let changed = app.command(&educator, &change).await;
+        for live in &mut sockets {
+            let mut told = std::collections::HashSet::new();
+            for _ in 0..SUBSCRIPTIONS {
+                let change = live.next_of("change").await;
+                assert_eq!(change["as_of"], changed["token"], "{change}");
+                assert_eq!(change["data"]["price"]["amount"], price, "{change}");
+                told.insert(change["id"].as_u64());
+            }
+            assert_eq!(told.len() as u64, SUBSCRIPTIONS, "each subscription once");
+        }
+    }
+    app.stop().await;
+}

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 /// Longer than a start or an answer may take on a busy machine; whoever waits so long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Which life of the server this is, and where it listens as soon as it does.
 #[derive(Debug, Clone, Default)]

@@ -114,14 +114,14 @@ fn in_the_order_of_acknowledgements(commands: &[Acknowledged]) {
     }
     for (stream, mut commands) in streams {
         commands.sort_by_key(|command| std::cmp::Reverse(command.answer.version));
-        let mut first_acknowledged = u64::MAX;
+        let mut first_answered = u64::MAX;
         for command in commands {
             assert!(
-                command.sent < first_acknowledged,
+                command.sent < first_answered,
                 "{stream}: version {} was sent after a later one was acknowledged",
                 command.answer.version
             );
-            first_acknowledged = first_acknowledged.min(command.acknowledged);
+            first_answered = first_answered.min(command.answered);
         }
     }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Acknowledged {
     /// Before it was sent for the first time.
     pub(crate) sent: u64,
     /// After its answer had come.
-    pub(crate) acknowledged: u64,
+    pub(crate) answered: u64,
     pub(crate) answer: CommandAnswer,
 }
 
@@ -80,10 +80,10 @@ impl History {
     }
 
     pub(crate) fn accepted(&self, sent: u64, answer: CommandAnswer) {
-        let acknowledged = self.tick();
+        let answered = self.tick();
         self.commands().push(Acknowledged {
             sent,
-            acknowledged,
+            answered,
             answer,
         });
         self.acknowledged.send_modify(|count| *count += 1);

@@ -223,7 +223,7 @@ impl Watcher {
                     },
                 });
             }
-            "caught_up" if self.frames % WHOLE_EVERY == 0 => self.write_down_everything(),
+            "caught_up" if self.frames.is_multiple_of(WHOLE_EVERY) => self.write_down_everything(),
             _ => {}
         }
     }

@@ -26,6 +26,7 @@ mod postgres;
 mod projections;
 mod purge;
 mod sandboxes;
+mod servers;
 mod settled;
 mod views;
 mod workspaces;

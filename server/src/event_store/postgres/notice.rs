@@ -68,8 +68,9 @@ fn moved(word: &str) -> Option<Moved> {
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words = |moved: &Vec<Moved>| -> String {
-            let word =
-                |(workspace, partition, head): &Moved| format!(" {}/{partition}:{head}", workspace.0.simple());
+            let word = |(workspace, partition, head): &Moved| {
+                format!(" {}/{partition}:{head}", workspace.0.simple())
+            };
             moved.iter().map(word).collect()
         };
         match self.moved.as_ref().map(words) {
@@ -121,7 +122,13 @@ mod tests {
     #[test]
     fn what_nobody_here_would_say_is_not_understood() {
         let origin = Uuid::from_u128(42).simple();
-        for text in ["", "*", "hello", &format!("{origin} x"), &format!("{origin} */1:2")] {
+        for text in [
+            "",
+            "*",
+            "hello",
+            &format!("{origin} x"),
+            &format!("{origin} */1:2"),
+        ] {
             assert_eq!(Notice::parse(text), None, "{text}");
         }
         for word in ["", "/", "7/0:1", "0/0:-1", "* *"] {

@@ -32,6 +32,9 @@ const WRITER: [(&str, &str); 3] = [
     ("statement_timeout", "10s"),
 ];
 
+/// How the connection that listens is named, for whoever looks at the database's connections.
+const LISTENER: &str = "foldline listener";
+
 /// Why there is no connection to begin with.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OpenError {
@@ -113,6 +116,16 @@ impl Database {
             .options(PLANNER)
             .options([("default_transaction_read_only", "on")]);
         self.pool(connections, options).await
+    }
+
+    /// One connection that listens, opened when it is asked for.
+    pub(crate) fn listener(&self) -> PgPool {
+        PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_lazy_with(self.options.clone().application_name(LISTENER))
     }
 
     async fn pool(&self, connections: u32, options: PgConnectOptions) -> Result<PgPool, OpenError> {

@@ -1,7 +1,7 @@
 //! The relay: brings what the event store has committed to the broker, complete and in order.
 //!
-//! The store tells it of each commit (fast); where it was told too much at once, or at start, it reads from the store
-//! (complete). It knows the last position that it published of each partition, so a repetition is dropped, a gap is
+//! The store tells it of each commit of this server (fast); where it was told too much at once, at start, or where another
+//! server has committed, it reads from the store (complete). It knows the last position that it published of each partition, so a repetition is dropped, a gap is
 //! read, and nothing committed stays unpublished.
 
 use std::{
@@ -27,6 +27,9 @@ const QUEUE: usize = 4_096;
 /// How many events it reads at a time.
 const PAGE: u32 = 512;
 
+/// How many commits of its own it relays at most before it looks after the partitions that are to be read.
+const AT_A_TIME: usize = 64;
+
 /// How long it waits before it reads again from a store that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
 
@@ -43,6 +46,15 @@ pub struct RelayInbox {
 }
 
 impl RelayInbox {
+    /// The partition has events that are to be read from the store, up to the head that is known.
+    fn miss(&self, partition: PartitionId) {
+        self.missed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(partition);
+        self.fell_behind.notify_one();
+    }
+
     /// A workspace is there no more: nothing of it is remembered.
     pub fn end(&self, workspace: WorkspaceId) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
@@ -61,11 +73,21 @@ impl CommitObserver for RelayInbox {
         self.progress.stored(partition, last.position);
         if self.commits.try_send(events).is_err() {
             metrics::counter!("foldline_broker_relay_overflows_total").increment(1);
-            self.missed
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .insert(partition);
-            self.fell_behind.notify_one();
+            self.miss(partition);
+        }
+    }
+
+    fn moved(&self, workspace: WorkspaceId, partition: u32, head: u64) {
+        let known = || self.progress.head(workspace).position(partition);
+        if head <= known() {
+            return;
+        }
+        let partition = PartitionId { workspace, partition };
+        self.progress.stored(partition, head);
+        // of a workspace that has ended, nothing is known any more
+        if head <= known() {
+            metrics::counter!("foldline_broker_relay_heard_total").increment(1);
+            self.miss(partition);
         }
     }
 }
@@ -135,16 +157,21 @@ struct Running {
 
 impl Running {
     async fn run(mut self, mut commits: mpsc::Receiver<Commit>) {
+        let mut relayed = 0;
         loop {
             tokio::select! {
                 biased;
                 commit = commits.recv() => match commit {
-                    Some(commit) => self.relay(&commit).await,
+                    Some(commit) => {
+                        self.relay(&commit).await;
+                        relayed += 1;
+                    }
                     None => return,
                 },
                 () = self.inbox.fell_behind.notified() => {}
             }
-            if commits.is_empty() {
+            if commits.is_empty() || relayed >= AT_A_TIME {
+                relayed = 0;
                 self.catch_up().await;
             }
         }
@@ -174,7 +201,7 @@ impl Running {
         self.publish(partition, &commit[new..]).await;
     }
 
-    /// Reads the partitions of the commits that did not fit into the queue. A commit that overflows from here on makes
+    /// Reads the partitions of the commits that did not fit into the queue, and those of other servers. A commit that overflows from here on makes
     /// its partition one of them again.
     async fn catch_up(&mut self) {
         let missed = std::mem::take(&mut *self.inbox.missed.lock().unwrap_or_else(PoisonError::into_inner));
@@ -202,7 +229,12 @@ impl Running {
             }
             match self.page(partition, published).await {
                 Ok(events) if events.is_empty() => {
-                    tracing::error!(%partition, published, up_to, "a committed event is not in the store");
+                    // another server may have purged it
+                    if let Ok(None) = self.store.workspace(partition.workspace).await {
+                        self.published.remove(&partition);
+                    } else {
+                        tracing::error!(%partition, published, up_to, "a committed event is not in the store");
+                    }
                     return;
                 }
                 Ok(events) => self.publish(partition, &events).await,

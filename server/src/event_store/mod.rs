@@ -277,6 +277,10 @@ pub struct EventFilter {
 pub trait CommitObserver: Send + Sync {
     /// Events that are now durable: of one partition, with consecutive positions.
     fn committed(&self, events: Arc<[StoredEvent]>);
+
+    /// Somebody, perhaps another server, has brought a partition to this head: its events can be read from the store. In no
+    /// order, and again and again. Whoever asks for no more than this process's own commits need not listen.
+    fn moved(&self, _workspace: WorkspaceId, _partition: u32, _head: u64) {}
 }
 
 /// An append-only store of events.

@@ -304,12 +304,17 @@ impl Live {
 
     /// The next frame of this kind; others are passed over.
     pub(crate) async fn next_of(&mut self, op: &str) -> Value {
+        self.next_where(op, |frame| frame["op"] == op).await
+    }
+
+    /// The next frame that is `wanted`; others are passed over.
+    pub(crate) async fn next_where(&mut self, op: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let next = async {
             loop {
                 match self.socket.next().await.expect("the socket is open").unwrap() {
                     Message::Text(text) => {
                         let frame: Value = serde_json::from_str(&text).unwrap();
-                        if frame["op"] == op {
+                        if wanted(&frame) {
                             return frame;
                         }
                     }

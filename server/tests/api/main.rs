@@ -28,6 +28,7 @@ mod projections;
 mod purge;
 mod sandboxes;
 mod schemas;
+mod servers;
 mod settled;
 mod transfer;
 mod views;

@@ -8,6 +8,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `open` | the database, its connections, their settings and its migrations |
+//! | `notice` | what a server tells the others of a group |
+//! | `listen` | how a server hears of the groups of others |
 //! | `writer` | the connection that writes, as the appender uses it |
 //! | `look_up` | what a group has to know beforehand |
 //! | `write` | what a group writes: one call |
@@ -20,7 +22,9 @@
 mod directory;
 mod import;
 mod lifecycle;
+mod listen;
 mod look_up;
+mod notice;
 mod open;
 mod read;
 mod row;
@@ -50,28 +54,37 @@ use super::{
     import::Import,
 };
 use crate::clock::SharedClock;
+use listen::Listening;
 use writer::PostgresWriter;
 
 /// An event store in a PostgreSQL database.
 pub struct PostgresEventStore {
     readers: PgPool,
     queue: Queue,
+    listening: Listening,
 }
 
 impl PostgresEventStore {
     /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and makes the tables where
     /// they are not there. Refuses a database that a newer version of the program has written. `observer` is told of
-    /// every commit of this process, and of those of others that it meets.
+    /// every commit of this process, and of the heads that others have moved.
     pub async fn open(
         url: &str,
         clock: SharedClock,
         observer: Option<Arc<dyn CommitObserver>>,
     ) -> Result<Self, StoreError> {
         let opened = open::open(url).await?;
-        let queue = appender::start(PostgresWriter::new(opened.writer), clock, observer);
+        let origin = clock.new_id();
+        let writer = PostgresWriter::new(opened.writer, origin);
+        let queue = appender::start(writer, clock, observer.clone());
+        let readers = opened.readers;
+        let listening = observer.map_or_else(Listening::none, |observer| {
+            Listening::start(opened.database, readers.clone(), origin, observer)
+        });
         Ok(Self {
-            readers: opened.readers,
+            readers,
             queue,
+            listening,
         })
     }
 
@@ -80,6 +93,7 @@ impl PostgresEventStore {
         Ok(Self {
             readers: open::open_to_read(url).await?,
             queue: Queue::closed(),
+            listening: Listening::none(),
         })
     }
 
@@ -254,6 +268,7 @@ impl EventStore for PostgresEventStore {
 
     async fn close(&self) {
         self.queue.close().await;
+        self.listening.stop().await;
         self.readers.close().await;
     }
 }

@@ -17,6 +17,7 @@ const READERS: u32 = 8;
 pub(super) struct Opened {
     pub(super) writer: Connector,
     pub(super) readers: PgPool,
+    pub(super) database: Database,
 }
 
 impl From<OpenError> for StoreError {
@@ -37,6 +38,7 @@ pub(super) async fn open(url: &str) -> Result<Opened, StoreError> {
     Ok(Opened {
         writer: database.writer(),
         readers: database.readers(READERS).await?,
+        database,
     })
 }
 

@@ -2,6 +2,7 @@
 //! commits that are delayed, and a database that goes away.
 
 mod gone;
+mod heard;
 mod interleaved;
 
 use std::sync::Arc;

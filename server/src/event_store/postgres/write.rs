@@ -1,7 +1,9 @@
-//! What a group writes: one call of `append_group`, an array a column.
+//! What a group writes: one call of `append_group`, an array a column. With it goes the notice to other servers, which
+//! they get if the group is committed, and not otherwise.
 
 use sqlx::PgConnection;
 
+use super::notice::{CHANNEL, Notice};
 use crate::event_store::{
     StoreError,
     appender::Judged,
@@ -37,7 +39,7 @@ impl<'a> Group<'a> {
     }
 
     /// Calls; a transaction by itself, unless there is one.
-    pub(super) async fn run(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    pub(super) async fn run(self, connection: &mut PgConnection, notice: &Notice) -> Result<(), sqlx::Error> {
         let Judged {
             events,
             streams,
@@ -52,7 +54,7 @@ impl<'a> Group<'a> {
                 $10, $11,
                 $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
                 $27, $28, $29, $30, $31
-             )",
+             ), pg_notify($32, $33)",
         )
         .bind(each(partitions, |partition| partition.no))
         .bind(self.hashes_before)
@@ -87,6 +89,8 @@ impl<'a> Group<'a> {
         .bind(each(commands, |command| &command.body_digest[..]))
         .bind(each(commands, |command| command.correlation_id))
         .bind(each(commands, |command| command.answer.as_str()))
+        .bind(CHANNEL)
+        .bind(notice.to_string())
         .execute(connection)
         .await?;
         Ok(())

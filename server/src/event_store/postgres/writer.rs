@@ -13,8 +13,9 @@ use domain::{
 };
 use sqlx::{Connection as _, Executor as _, PgConnection, error::DatabaseError};
 use tokio::time::{error::Elapsed, timeout};
+use uuid::Uuid;
 
-use super::{directory, lifecycle, look_up, read, write};
+use super::{directory, lifecycle, look_up, notice::Notice, read, write};
 use crate::{
     event_store::{
         Admitted, Append, Purged, Snapshot, StoreError, Workspace,
@@ -34,15 +35,18 @@ const RESTED: Duration = Duration::from_millis(500);
 /// The connection, which is opened anew when it broke.
 pub(super) struct PostgresWriter {
     connector: Connector,
+    /// Of what is told to other servers.
+    origin: Uuid,
     connection: Option<PgConnection>,
     used: Instant,
     in_transaction: bool,
 }
 
 impl PostgresWriter {
-    pub(super) fn new(connector: Connector) -> Self {
+    pub(super) fn new(connector: Connector, origin: Uuid) -> Self {
         Self {
             connector,
+            origin,
             connection: None,
             used: Instant::now(),
             in_transaction: false,
@@ -195,10 +199,11 @@ impl Writer for PostgresWriter {
 
     async fn write(&mut self, judged: &Judged) -> Result<(), Failure> {
         let call = write::Group::new(judged)?;
+        let notice = Notice::of(self.origin, judged);
         let mut connection = self.take().await?;
         let commit = self.in_transaction;
         let outcome = timeout(LIMIT, async {
-            call.run(&mut connection).await?;
+            call.run(&mut connection, &notice).await?;
             if commit {
                 connection.execute("commit").await?;
             }

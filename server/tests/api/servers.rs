@@ -1,0 +1,167 @@
+//! Several servers on one PostgreSQL: whoever is at one sees what is done at another.
+
+use domain::access::Role;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::{
+    app::{Live, Person, TestApp, list_product, place_order},
+    postgres::Database,
+};
+
+/// Two servers on one database, for events and for views.
+async fn two(database: &Database) -> (TestApp, TestApp) {
+    let arguments = ["--event-store", &database.url, "--read-model", &database.url];
+    let one = TestApp::start_with(&arguments).await;
+    let two = one.beside(&arguments).await;
+    (one, two)
+}
+
+async fn follow(app: &TestApp, person: &Person) -> Live {
+    let mut live = app.live(person).await;
+    live.send(&json!({"op": "subscribe", "id": 1, "view": "products", "listing": "all"}))
+        .await;
+    live.next_of("snapshot").await;
+    live
+}
+
+/// Waits until a socket shows a product: by a change, or where the other server has folded it first, by a snapshot.
+async fn shows(live: &mut Live, sku: &str) {
+    let is_there = |frame: &Value| match frame["op"].as_str() {
+        Some("change") => frame["data"]["sku"] == sku,
+        Some("snapshot") => frame["data"].to_string().contains(&format!("\"{sku}\"")),
+        _ => false,
+    };
+    live.next_where(sku, is_there).await;
+}
+
+async fn read(app: &TestApp, person: &Person, sku: &str, listed: &Value) {
+    let token = listed["token"].as_str().unwrap();
+    let path = format!("/api/v1/views/products/{sku}?after={token}&timeout_ms=9000");
+    let response = app.get(&path).bearer_auth(&person.token).send().await.unwrap();
+    let status = response.status();
+    let product: Value = response.json().await.unwrap();
+    assert_eq!(
+        (status, &product["data"]["sku"]),
+        (StatusCode::OK, &json!(sku)),
+        "{product}"
+    );
+}
+
+async fn settled(app: &TestApp, person: &Person) -> Value {
+    let path = "/api/v1/settled?timeout_ms=15000";
+    let response = app.get(path).bearer_auth(&person.token).send().await.unwrap();
+    let status = response.status();
+    let answer: Value = response.json().await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    answer
+}
+
+/// Ends every connection on which a server of this database hears of the others.
+async fn cut(database: &Database) {
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let ended: Vec<bool> = sqlx::query_scalar(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity
+         where application_name = 'foldline listener' and datname = current_database()",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap();
+    assert!(!ended.is_empty(), "somebody listens");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_at_one_server_sees_what_is_done_at_the_other() {
+    let database = Database::new().await;
+    let (one, two) = two(&database).await;
+    // opened when both were running: the second has never heard of it
+    let educator = one.educator().await;
+    two.student(&educator.join_code).await;
+    let staff = one.with_role(&educator, Role::Staff);
+    let mut sockets = [follow(&one, &educator).await, follow(&two, &educator).await];
+    for (n, (here, there)) in [(&one, &two), (&two, &one), (&one, &two)].into_iter().enumerate() {
+        let sku = format!("mug-{n}");
+        let listed = here.command(&staff, &list_product(&sku)).await;
+        read(there, &educator, &sku, &listed).await;
+        read(here, &educator, &sku, &listed).await;
+        for live in &mut sockets {
+            shows(live, &sku).await;
+        }
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_a_read_model_of_its_own_folds_what_the_other_has_appended() {
+    let database = Database::new().await;
+    let one = TestApp::start_with(&["--event-store", &database.url]).await;
+    let two = one.beside(&["--event-store", &database.url]).await;
+    let educator = one.educator().await;
+    let staff = one.with_role(&educator, Role::Staff);
+    let mut live = follow(&two, &educator).await;
+    for sku in ["mug-1", "mug-2"] {
+        one.command(&staff, &list_product(sku)).await;
+        let change = live.next_of("change").await;
+        assert_eq!(
+            (&change["key"], &change["event"]["type"]),
+            (&json!(sku), &json!("ProductListed"))
+        );
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_done_while_a_server_is_deaf_is_not_missed() {
+    let database = Database::new().await;
+    let (one, two) = two(&database).await;
+    let educator = one.educator().await;
+    let staff = one.with_role(&educator, Role::Staff);
+    let mut live = follow(&two, &educator).await;
+    for n in 0..2 {
+        let sku = format!("mug-{n}");
+        cut(&database).await;
+        let listed = one.command(&staff, &list_product(&sku)).await;
+        read(&two, &educator, &sku, &listed).await;
+        shows(&mut live, &sku).await;
+    }
+    // and of a workspace that was opened meanwhile
+    cut(&database).await;
+    let another = one.educator().await;
+    let staff = one.with_role(&another, Role::Staff);
+    let listed = one.command(&staff, &list_product("mug-9")).await;
+    read(&two, &another, "mug-9", &listed).await;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_order_causes_is_settled_at_both_servers_and_happens_once() {
+    let database = Database::new().await;
+    let (one, two) = two(&database).await;
+    let educator = one.educator_of("shop").await;
+    let customer = one.with_role(&educator, Role::Customer);
+    settled(&two, &educator).await;
+    for (n, app) in [(1, &one), (2, &two)] {
+        let order = uuid::Uuid::from_u128(n);
+        app.command(&customer, &place_order(order, "mug-01")).await;
+    }
+    let (here, there) = tokio::join!(settled(&one, &educator), settled(&two, &educator));
+    assert_eq!(here["as_of"], there["as_of"], "both have seen everything");
+    let path = "/api/v1/events?type=OrderConfirmed";
+    let log = two.get(path).bearer_auth(&educator.token).send().await.unwrap();
+    let log: Value = log.json().await.unwrap();
+    let mut confirmed: Vec<_> = log["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| &event["stream"])
+        .collect();
+    confirmed.sort_by_key(|stream| stream.to_string());
+    let orders = [1, 2].map(|n| json!(format!("order-{}", uuid::Uuid::from_u128(n))));
+    assert_eq!(confirmed, orders.iter().collect::<Vec<_>>());
+    one.stop().await;
+    two.stop().await;
+}

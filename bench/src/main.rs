@@ -30,6 +30,7 @@ use std::{process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum as _};
+use tokio::signal::unix::{SignalKind, signal};
 
 use benchmarks::Benchmark;
 use contest::Rules;
@@ -74,7 +75,7 @@ async fn main() -> ExitCode {
     // Dropping the run stops what it started: PostgreSQL goes, and so do the files.
     let outcome = tokio::select! {
         outcome = run(&cli) => outcome,
-        _ = tokio::signal::ctrl_c() => {
+        () = asked_to_stop() => {
             report::progress("stopped; nothing was compared");
             return ExitCode::from(130);
         }
@@ -86,6 +87,20 @@ async fn main() -> ExitCode {
         },
         |()| ExitCode::SUCCESS,
     )
+}
+
+/// Ctrl-C, or whoever ends processes politely. Where the second cannot be heard, the first still is.
+async fn asked_to_stop() {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
 }
 
 async fn run(cli: &Cli) -> Result<()> {

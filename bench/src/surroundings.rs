@@ -39,7 +39,10 @@ const CRATES: [&str; 7] = [
 impl Surroundings {
     /// Looks around.
     pub(crate) async fn look(grounds: &Grounds, databases: &[Database]) -> Result<Self> {
-        let mut versions = BTreeMap::from([("rustc", env!("BENCH_RUSTC").trim_start_matches("rustc ").to_owned())]);
+        let mut versions = BTreeMap::from([(
+            "rustc",
+            env!("BENCH_RUSTC").trim_start_matches("rustc ").to_owned(),
+        )]);
         versions.extend(CRATES.map(|name| (name, locked(name))));
         let mut durability = BTreeMap::new();
         if databases.contains(&Database::Sqlite) {

@@ -166,5 +166,5 @@ fn tally(report: &Report) -> String {
         Some(false) => (met, missed + 1),
         None => (met, missed),
     });
-    format!("{met} aims met, {missed} missed")
+    format!("aims met: {met}, missed: {missed}")
 }

@@ -275,7 +275,7 @@ mod tests {
         diary: Arc<Mutex<Vec<&'static str>>>,
     }
 
-    #[async_trait]
+    #[async_trait(?Send)]
     impl Contender for Puppet {
         fn name(&self) -> String {
             self.name.to_owned()

@@ -1,7 +1,12 @@
 //! `cargo xtask bench`: builds `bench/`, which is a workspace of its own with its own lockfile, and becomes it. What is
 //! measured, against whom, and how is told there; here is only what must be known before it is compiled.
 
-use std::{ffi::OsString, fs, process::ExitCode};
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    process::{Command, ExitCode},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -47,15 +52,14 @@ impl Bench {
         let target = workspace.target.join("bench");
         progress("building the benchmarks (profile release)");
         process::run(
-            workspace
-                .cargo()
+            without_package(&mut workspace.cargo())
                 .args(["build", "--release", "--locked", "--manifest-path"])
                 .arg(workspace.root.join("bench/Cargo.toml"))
                 .arg("--target-dir")
                 .arg(&target),
         )?;
         let program = target.join(format!("release/bench{}", std::env::consts::EXE_SUFFIX));
-        let mut command = std::process::Command::new(program);
+        let mut command = Command::new(program);
         command.args(self.arguments());
         become_program(command)
     }
@@ -88,6 +92,18 @@ impl Bench {
         }
         arguments
     }
+}
+
+/// Hides what `cargo run` tells xtask about its own package. Build scripts look at these variables, and would be run again,
+/// and all that depends on them compiled again, after every build by plain cargo.
+fn without_package(cargo: &mut Command) -> &mut Command {
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    cargo
 }
 
 /// The names of the benchmarks: each is a folder.

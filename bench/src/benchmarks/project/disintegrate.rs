@@ -261,13 +261,13 @@ impl Contender for Disintegrate {
             .start_with_shutdown(async move { finished.done.notified().await })
             .await?;
         let time = begun.elapsed();
-        let handled = tally.handled.load(Ordering::Relaxed);
+        let count = tally.handled.load(Ordering::Relaxed);
         ensure!(
-            handled == self.events,
-            "{handled} of {} events were handled",
+            count == self.events,
+            "{count} of {} events were handled",
             self.events
         );
-        sample(handled, time)
+        sample(count, time)
     }
 
     async fn close(self: Box<Self>) -> Result<()> {

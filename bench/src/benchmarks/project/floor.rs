@@ -98,6 +98,10 @@ impl Floor {
                 Tables::Sqlite(log, _) => SqliteLog::insert(log, &rows).await?,
             }
         }
+        if let Tables::Postgres(connection) = &mut tables {
+            // every statement is a walk along an index, and PostgreSQL is told so, as it is by ours
+            connection.execute("analyze; set enable_seqscan = off").await?;
+        }
         Ok(Self {
             tables,
             events: history.len(),

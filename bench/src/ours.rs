@@ -73,6 +73,7 @@ impl Shop {
                 expected,
                 events,
             }],
+            max_events: None,
             metadata: Metadata {
                 correlation_id: SystemClock.new_id(),
                 causation_id: None,

@@ -156,13 +156,21 @@ impl Known {
         commands.into_iter().collect()
     }
 
-    /// Those of these appends that may be refused: the version is not what they expect, or another one of the group comes
-    /// before them in the same stream. Before that happens somebody must have looked whether they are repetitions.
+    /// Those of these appends that may be refused: the version is not what they expect, another one of the group comes
+    /// before them in the same stream, or the workspace may be full by then. Before that happens somebody must have looked whether they are repetitions.
     pub(in crate::event_store) fn doubtful<'a>(&self, appends: &[&'a Append]) -> Vec<&'a Append> {
         let mut seen = HashSet::new();
+        let mut coming: HashMap<WorkspaceId, u64> = HashMap::new();
         let mut is_doubtful = |append: &'a Append| {
             let workspace = self.workspaces.get(&append.workspace);
-            let mut doubtful = false;
+            let coming = coming.entry(append.workspace).or_default();
+            *coming += append
+                .streams
+                .iter()
+                .map(|part| part.events.len() as u64)
+                .sum::<u64>();
+            let events = workspace.map_or(0, KnownWorkspace::events) + *coming;
+            let mut doubtful = append.max_events.is_some_and(|most| events > most);
             for part in &append.streams {
                 let version = workspace
                     .and_then(|workspace| workspace.partition(&part.stream)?.streams.get(&part.stream))

@@ -3,6 +3,7 @@
 //! `docs/building.md` tells what it does and what it installs.
 
 mod assets;
+mod bench;
 mod client;
 mod css;
 mod dist;
@@ -66,6 +67,8 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Measures Foldline against its peers and against the floor, in turns
+    Bench(bench::Bench),
     /// Builds the one file to ship: target/dist/foldline
     Dist,
 }
@@ -92,6 +95,7 @@ fn run(task: Task) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Task::Bench(bench) => bench.run(&workspace),
         Task::Dist => dist::dist(&workspace).map(|()| ExitCode::SUCCESS),
     }
 }

@@ -58,16 +58,18 @@ fn binary(workspace: &Workspace, folder: &str) -> PathBuf {
         .join(format!("foldline{}", std::env::consts::EXE_SUFFIX))
 }
 
+/// Runs a program in place of this one.
 #[cfg(unix)]
-fn become_program(mut command: Command) -> Result<ExitCode> {
+pub(crate) fn become_program(mut command: Command) -> Result<ExitCode> {
     use std::os::unix::process::CommandExt;
 
     // `exec` only comes back when it failed.
     Err(command.exec().into())
 }
 
+/// Runs a program, and ends as it ends.
 #[cfg(not(unix))]
-fn become_program(mut command: Command) -> Result<ExitCode> {
+pub(crate) fn become_program(mut command: Command) -> Result<ExitCode> {
     let status = command.status()?;
     Ok(if status.success() {
         ExitCode::SUCCESS

@@ -22,6 +22,7 @@ use clap::ValueEnum;
 pub(crate) use self::{
     count::Counts,
     history::{Database, run as history},
+    unit::prepare_postgres,
 };
 use crate::workspace::Workspace;
 

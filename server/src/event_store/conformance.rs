@@ -79,6 +79,7 @@ macro_rules! conformance_suite {
             an_append_without_events_still_checks_versions
             a_repeated_command_is_answered_as_the_first_time
             a_command_repeated_concurrently_is_stored_once
+            a_repetition_is_answered_also_behind_others_of_its_stream
             a_command_id_with_another_body_is_refused
             an_unknown_workspace_is_named
             a_stream_is_read_forwards_backwards_and_in_pages

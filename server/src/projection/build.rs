@@ -11,14 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Context,
+    ahead::ReadAhead,
     fold::Condemned,
-    lane::{LaneError, before, history},
+    lane::{LaneError, before},
     rebuild::switched,
     retry::Retry,
     step::Step,
 };
 use crate::{
-    broker::PartitionId,
+    broker::{PartitionId, PublishedEvent},
     read_model::{LaneId, ReadModelError, Scope, Switched, Updated},
 };
 
@@ -227,11 +228,15 @@ impl Build {
         condemned: &[Condemned],
     ) -> Result<bool, LaneError> {
         for (partition, position) in goal.iter() {
+            let place = PartitionId {
+                workspace: self.scope.workspace,
+                partition,
+            };
+            let mut ahead = ReadAhead::new(self.context.clone(), place);
             while folded.position(partition) < position {
-                let Some(to) = self
-                    .step(partition, folded.position(partition), condemned)
-                    .await?
-                else {
+                let from = folded.position(partition);
+                let events = ahead.behind(from, position).await?;
+                let Some(to) = self.step(partition, from, &events, condemned).await? else {
                     return Ok(false);
                 };
                 folded.advance(partition, to);
@@ -247,13 +252,9 @@ impl Build {
         &self,
         partition: u32,
         from: u64,
+        events: &[Arc<PublishedEvent>],
         condemned: &[Condemned],
     ) -> Result<Option<u64>, LaneError> {
-        let place = PartitionId {
-            workspace: self.scope.workspace,
-            partition,
-        };
-        let events = history(&self.context, place, from).await?;
         let step = Step {
             context: &self.context,
             view: self.view,
@@ -264,7 +265,7 @@ impl Build {
             condemned,
             closely: false,
         };
-        let mut events = &events[..];
+        let mut events = events;
         loop {
             return match step.apply(from, events).await {
                 Ok((Updated::Committed, _)) => Ok(Some(from + events.len() as u64)),

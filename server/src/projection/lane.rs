@@ -11,7 +11,7 @@ use std::sync::Arc;
 use domain::view::AnyView;
 use tracing::{Instrument as _, Span};
 
-use super::{Changes, Commit, Context, fold::Condemned, step::Step};
+use super::{Changes, Commit, Context, ahead::ReadAhead, fold::Condemned, step::Step};
 use crate::{
     broker::{Events, PartitionId, PublishedEvent, decode},
     event_store::StoreError,
@@ -143,12 +143,14 @@ impl Lane {
 
     /// Applies historical events up to a position.
     pub async fn catch_up(&self, to: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
+        let mut ahead = ReadAhead::new(self.context.clone(), self.partition);
         while !self.has_ended() {
             let checkpoint = self.checkpoint();
             if checkpoint >= to {
                 return Ok(());
             }
-            self.read_history(checkpoint, condemned).await?;
+            let events = ahead.behind(checkpoint, to).await?;
+            self.commit(checkpoint, &events, condemned).await?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! events arrive and lets them end when nothing is left to do, so a workspace that nobody uses costs no task. Effects of
 //! events are the views' own (`domain::view`); serving what was folded is left to the query API.
 
+mod ahead;
 mod build;
 pub mod dead_letters;
 pub mod fold;

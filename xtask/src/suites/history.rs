@@ -23,7 +23,7 @@ pub(crate) fn run(workspace: &Workspace, kills: u32, database: Option<Database>)
         None => None,
     };
     if !matches!(database, Some(Database::Sqlite)) {
-        unit::prepare()?;
+        unit::prepare_postgres()?;
     }
     let counts = Counts::of_command(
         workspace

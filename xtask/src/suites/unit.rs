@@ -9,7 +9,7 @@ use super::Counts;
 use crate::{machine, process, workspace::Workspace};
 
 pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Counts> {
-    prepare()?;
+    prepare_postgres()?;
     let product = Counts::of_command(workspace.cargo().arg("test").args(arguments))?;
     let xtask = Counts::of_command(
         workspace
@@ -22,12 +22,13 @@ pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Count
 
 /// PostgreSQL's programs. Also where `FOLDLINE_TEST_POSTGRES` names a server: some tests crash one, and theirs must be
 /// their own.
-pub(super) fn prepare() -> Result<()> {
+pub(crate) fn prepare_postgres() -> Result<()> {
     if has_postgres() {
         return Ok(());
     }
     machine::apt_install(&["postgresql"]).context(
-        "the tests of the stores need PostgreSQL's server programs (initdb, pg_ctl) in /usr/lib/postgresql or in PATH",
+        "the stores are tested and measured on PostgreSQL: its programs initdb and pg_ctl are wanted in \
+         /usr/lib/postgresql or in PATH",
     )
 }
 

@@ -12,7 +12,7 @@ use std::{
 use domain::id::{StreamName, WorkspaceId};
 use uuid::Uuid;
 
-use crate::event_store::{Append, RecordedCommand, StreamAppend};
+use crate::event_store::{Append, Expected, RecordedCommand, StreamAppend};
 
 /// More than this many streams or workspaces, and the memory starts afresh: simpler than an order of age, and as rare.
 const MAX_STREAMS: usize = 200_000;
@@ -64,6 +64,14 @@ pub(in crate::event_store) struct MissingStream {
     pub(in crate::event_store) workspace: WorkspaceId,
     pub(in crate::event_store) workspace_no: i64,
     pub(in crate::event_store) name: StreamName,
+}
+
+impl StreamAppend {
+    /// Whether the stream must be known before the append is judged. One that is to have its first event now need not be:
+    /// if it is there already the write finds out, because a name is there once.
+    pub(in crate::event_store) fn must_be_known(&self) -> bool {
+        self.events.is_empty() || !matches!(self.expected, Expected::NoStream | Expected::Exact(0))
+    }
 }
 
 /// What is known at the moment.
@@ -146,6 +154,37 @@ impl Known {
             })
             .collect();
         commands.into_iter().collect()
+    }
+
+    /// Those of these appends that may be refused: the version is not what they expect, another one of the group comes
+    /// before them in the same stream, or the workspace may be full by then. Before that happens somebody must have looked whether they are repetitions.
+    pub(in crate::event_store) fn doubtful<'a>(&self, appends: &[&'a Append]) -> Vec<&'a Append> {
+        let mut seen = HashSet::new();
+        let mut coming: HashMap<WorkspaceId, u64> = HashMap::new();
+        let mut is_doubtful = |append: &'a Append| {
+            let workspace = self.workspaces.get(&append.workspace);
+            let coming = coming.entry(append.workspace).or_default();
+            *coming += append
+                .streams
+                .iter()
+                .map(|part| part.events.len() as u64)
+                .sum::<u64>();
+            let events = workspace.map_or(0, KnownWorkspace::events) + *coming;
+            let mut doubtful = append.max_events.is_some_and(|most| events > most);
+            for part in &append.streams {
+                let version = workspace
+                    .and_then(|workspace| workspace.partition(&part.stream)?.streams.get(&part.stream))
+                    .map_or(0, |stream| stream.version);
+                let first = seen.insert((append.workspace, &part.stream));
+                doubtful |= !first || !part.expected.is_met_by(version);
+            }
+            doubtful
+        };
+        appends
+            .iter()
+            .copied()
+            .filter(|append| is_doubtful(append))
+            .collect()
     }
 
     /// The partition of a stream.

@@ -46,7 +46,7 @@ impl From<StoreError> for Failure {
 /// How sure the judge must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::event_store) enum Knowledge {
-    /// What is remembered will do: the write is refused if it is no longer true.
+    /// What is remembered will do: the write is refused if it is not true.
     Remembered,
     /// Everything is asked, commands too, and stays true until the group is written or given up.
     Certain,

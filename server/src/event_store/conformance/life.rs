@@ -65,6 +65,16 @@ pub(crate) async fn what_was_appended_is_there_after_a_restart_and_continues<B: 
         first,
         "a repetition after a restart"
     );
+    store.close().await;
+
+    let store = bench.open().await;
+    assert!(
+        matches!(
+            store.append(one(workspace, "order-1", Expected::NoStream)).await,
+            Err(AppendError::Conflict { current: 1, .. })
+        ),
+        "a stream that is there, though nobody remembers it"
+    );
     store
         .append(one(workspace, "order-1", Expected::Exact(1)))
         .await

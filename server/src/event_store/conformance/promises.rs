@@ -246,6 +246,22 @@ pub(crate) async fn a_command_repeated_concurrently_is_stored_once(store: Arc<dy
     assert_eq!(checked_partition(&*store, workspace, 0).await.len(), 1);
 }
 
+/// The group that the repetition is in moves the stream before its turn comes, to a version that it does not expect.
+pub(crate) async fn a_repetition_is_answered_also_behind_others_of_its_stream(store: Arc<dyn EventStore>) {
+    let workspace = open_workspace(&*store, 1).await;
+    for round in 0..8 {
+        // no events: the version that it expects is still there when it is repeated, until the others move it
+        let nothing = part("order-1", Expected::Exact(round * 8), Vec::new());
+        let sent = append(workspace, vec![nothing]);
+        let first = store.append(sent.clone()).await.unwrap();
+        let others = (0..8).map(|_| store.append(one(workspace, "order-1", Expected::Any)));
+        let (others, again) = tokio::join!(join_all(others), store.append(sent));
+        assert!(others.into_iter().all(|answer| answer.is_ok()));
+        assert_eq!(again.unwrap(), first);
+    }
+    assert_eq!(checked_partition(&*store, workspace, 0).await.len(), 64);
+}
+
 pub(crate) async fn a_command_id_with_another_body_is_refused(store: Arc<dyn EventStore>) {
     let workspace = open_workspace(&*store, 1).await;
     let sent = one(workspace, "order-1", Expected::Any);

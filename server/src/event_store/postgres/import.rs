@@ -6,8 +6,9 @@ use std::ops::Range;
 use async_trait::async_trait;
 use domain::timestamp::Timestamp;
 use sqlx::{Connection as _, Executor as _, PgConnection};
+use uuid::Uuid;
 
-use super::{directory, look_up, write};
+use super::{directory, look_up, notice::Notice, write};
 use crate::event_store::{
     StoreError, Workspace,
     appender::{Judged, KnownStream},
@@ -81,7 +82,11 @@ impl ImportDatabase for PostgresImport {
     }
 
     async fn write(&mut self, judged: &Judged) -> Result<(), StoreError> {
-        write::Group::new(judged)?.run(&mut self.connection).await?;
+        // heard by every server when the import is committed: none of them is called nil
+        let notice = Notice::of(Uuid::nil(), judged);
+        write::Group::new(judged)?
+            .run(&mut self.connection, &notice)
+            .await?;
         Ok(())
     }
 

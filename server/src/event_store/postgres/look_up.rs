@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{directory, lifecycle::TOMBSTONE};
 use crate::event_store::{
-    Append, Expected, StreamAppend,
+    Append, StreamAppend,
     appender::{Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream},
 };
 
@@ -26,11 +26,6 @@ fn corrupt(what: impl std::fmt::Display) -> sqlx::Error {
 
 fn natural(number: i64) -> Result<u64, sqlx::Error> {
     u64::try_from(number).map_err(corrupt)
-}
-
-/// Whether a stream must be known before the append is judged.
-fn must_be_known(part: &StreamAppend) -> bool {
-    part.events.is_empty() || !matches!(part.expected, Expected::NoStream | Expected::Exact(0))
 }
 
 /// The most streams that a group can begin.
@@ -47,7 +42,9 @@ fn has_numbers(known: &Known, appends: &[&Append]) -> bool {
 pub(super) fn is_needed(known: &Known, appends: &[&Append]) -> bool {
     !has_numbers(known, appends)
         || !known.missing_workspaces(appends).is_empty()
-        || !known.missing_streams(appends, must_be_known).is_empty()
+        || !known
+            .missing_streams(appends, StreamAppend::must_be_known)
+            .is_empty()
 }
 
 /// Looks up what is not remembered. `false`: what was remembered is no longer so.
@@ -58,7 +55,7 @@ pub(super) async fn remembered(
 ) -> Result<bool, sqlx::Error> {
     number_streams(connection, known, appends).await?;
     load_workspaces(connection, known, appends).await?;
-    let missing = known.missing_streams(appends, must_be_known);
+    let missing = known.missing_streams(appends, StreamAppend::must_be_known);
     load_streams(connection, known, &missing).await
 }
 

@@ -1,5 +1,9 @@
 //! What a group has to know, read from the file: once, because nobody else writes to it while the appender runs (see the
 //! lock in `open`).
+//!
+//! Mostly there is nothing to read. That a command was answered before, or that a stream is there already, the write finds
+//! out, whose constraints refuse it; the group is then judged again with everything read. Only who may be refused is looked
+//! up beforehand: a repetition is answered, not refused.
 
 use std::collections::HashMap;
 
@@ -12,9 +16,9 @@ use super::{
     write::{Script, placeholders},
 };
 use crate::event_store::{
-    Append, StoreError,
+    Append, StoreError, StreamAppend,
     answer::CommandColumns,
-    appender::{Known, KnownPartition, KnownStream, KnownWorkspace},
+    appender::{Knowledge, Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream},
     columns::natural,
 };
 
@@ -23,6 +27,7 @@ pub(super) async fn look_up(
     connection: &mut SqliteConnection,
     known: &mut Known,
     appends: &[&Append],
+    knowledge: Knowledge,
 ) -> Result<(), StoreError> {
     if known.stream_nos.is_empty() {
         let highest: Option<i64> = sqlx::query_scalar("select max(no) from streams")
@@ -35,23 +40,30 @@ pub(super) async fn look_up(
             known.workspaces.insert(id, workspace);
         }
     }
-    let streams = known.missing_streams(appends, |_| true);
-    let commands = known.wanted_commands(appends);
-    let mut script = Script::new(streams.len() + commands.len());
+    match knowledge {
+        Knowledge::Certain => {
+            let streams = known.missing_streams(appends, |_| true);
+            load_streams(connection, known, &streams).await?;
+            load_commands(connection, known, appends).await
+        }
+        Knowledge::Remembered => {
+            let streams = known.missing_streams(appends, StreamAppend::must_be_known);
+            load_streams(connection, known, &streams).await?;
+            load_commands(connection, known, &known.doubtful(appends)).await
+        }
+    }
+}
+
+async fn load_streams(
+    connection: &mut SqliteConnection,
+    known: &mut Known,
+    streams: &[MissingStream],
+) -> Result<(), StoreError> {
+    let mut script = Script::new(streams.len());
     wanted_rows(
         &mut script,
-        &commands,
-        "select 'command', c.workspace_no, c.command_id, c.body_digest, c.correlation_id, c.answer
-         from wanted cross join commands c on c.workspace_no = wanted.a and c.command_id = wanted.b",
-        |script, (workspace_no, command_id)| {
-            script.bind(*workspace_no)?;
-            script.bind(*command_id)
-        },
-    )?;
-    wanted_rows(
-        &mut script,
-        &streams,
-        "select 'stream', s.workspace_no, s.name, s.no, s.version
+        streams,
+        "select s.workspace_no, s.name, s.no, s.version
          from wanted cross join streams s on s.workspace_no = wanted.a and s.name = wanted.b",
         |script, stream| {
             script.bind(stream.workspace_no)?;
@@ -63,28 +75,46 @@ pub(super) async fn look_up(
         .map(|stream| (stream.workspace_no, stream.workspace))
         .collect();
     for row in script.run(connection).await?.into_iter().flatten() {
-        let workspace_no: i64 = row.try_get(1)?;
-        if row.try_get::<&str, _>(0)? == "stream" {
-            let name: StreamName = row
-                .try_get::<&str, _>(2)?
-                .parse()
-                .map_err(|error| StoreError::Corrupt(format!("the name of a stream: {error}")))?;
-            let stream = KnownStream {
-                no: row.try_get(3)?,
-                version: natural(row.try_get(4)?)?,
-            };
-            if let Some(workspace) = workspaces.get(&workspace_no) {
-                known.note_stream(*workspace, &name, stream);
-            }
-        } else {
-            let command_id: Uuid = row.try_get(2)?;
-            if known.commands.contains_key(&(workspace_no, command_id)) {
-                continue;
-            }
-            let columns: CommandColumns = (row.try_get(3)?, row.try_get(4)?, row.try_get(5)?);
-            let recorded = directory::recorded(connection, workspace_no, columns).await?;
-            known.commands.insert((workspace_no, command_id), recorded);
+        let name: StreamName = row
+            .try_get::<&str, _>(1)?
+            .parse()
+            .map_err(|error| StoreError::Corrupt(format!("the name of a stream: {error}")))?;
+        let stream = KnownStream {
+            no: row.try_get(2)?,
+            version: natural(row.try_get(3)?)?,
+        };
+        if let Some(workspace) = workspaces.get(&row.try_get(0)?) {
+            known.note_stream(*workspace, &name, stream);
         }
+    }
+    Ok(())
+}
+
+async fn load_commands(
+    connection: &mut SqliteConnection,
+    known: &mut Known,
+    appends: &[&Append],
+) -> Result<(), StoreError> {
+    let commands = known.wanted_commands(appends);
+    let mut script = Script::new(commands.len());
+    wanted_rows(
+        &mut script,
+        &commands,
+        "select c.workspace_no, c.command_id, c.body_digest, c.correlation_id, c.answer
+         from wanted cross join commands c on c.workspace_no = wanted.a and c.command_id = wanted.b",
+        |script, (workspace_no, command_id)| {
+            script.bind(*workspace_no)?;
+            script.bind(*command_id)
+        },
+    )?;
+    for row in script.run(connection).await?.into_iter().flatten() {
+        let (workspace_no, command_id): (i64, Uuid) = (row.try_get(0)?, row.try_get(1)?);
+        if known.commands.contains_key(&(workspace_no, command_id)) {
+            continue;
+        }
+        let columns: CommandColumns = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        let recorded = directory::recorded(connection, workspace_no, columns).await?;
+        known.commands.insert((workspace_no, command_id), recorded);
     }
     Ok(())
 }

@@ -49,19 +49,23 @@ fn failure(error: sqlx::Error) -> Failure {
     const READ_ONLY: i32 = 8;
     const IO_ERROR: i32 = 10;
     const CANNOT_OPEN: i32 = 14;
+    const PRIMARY_KEY: i32 = 1555;
+    const UNIQUE: i32 = 2067;
     let code = error
         .as_database_error()
         .and_then(|error| error.code()?.parse::<i32>().ok());
-    // the low byte of SQLite's extended result codes is the kind
-    let may_be_one =
-        code.is_some_and(|code| !matches!(code & 0xff, BUSY | LOCKED | READ_ONLY | IO_ERROR | CANNOT_OPEN));
+    let cause = match code {
+        // a name, a command or a version is there already
+        Some(PRIMARY_KEY | UNIQUE) => Cause::Overtaken,
+        // the low byte of SQLite's extended result codes is the kind
+        Some(code) if !matches!(code & 0xff, BUSY | LOCKED | READ_ONLY | IO_ERROR | CANNOT_OPEN) => {
+            Cause::OneAppend
+        }
+        _ => Cause::Database,
+    };
     Failure {
         error: error.into(),
-        cause: if may_be_one {
-            Cause::OneAppend
-        } else {
-            Cause::Database
-        },
+        cause,
     }
 }
 
@@ -97,9 +101,9 @@ impl Writer for SqliteWriter {
         &mut self,
         known: &mut Known,
         appends: &[&Append],
-        _knowledge: Knowledge,
+        knowledge: Knowledge,
     ) -> Result<(), Failure> {
-        Ok(look_up::look_up(self.connection().await?, known, appends).await?)
+        Ok(look_up::look_up(self.connection().await?, known, appends, knowledge).await?)
     }
 
     async fn write(&mut self, judged: &Judged) -> Result<(), Failure> {

@@ -1,5 +1,9 @@
 //! Writing: a lane's update is one transaction of a few statements, however many documents it touches; lists of rows go
 //! in as arrays, one a column.
+//!
+//! Where a list meets a table, the list is outside and the table is searched by its whole key: `lateral … offset 0` says so.
+//! Left to itself the planner, which takes a generation of a view for one row as long as nobody has counted, goes through
+//! all of them and through the list for each.
 
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, PgPool, Postgres, postgres::PgArguments, query::Query};
@@ -10,6 +14,44 @@ use crate::read_model::{
     DocumentWrite, Effect, Fold, LaneId, Loaded, ReadModelError, Scope, StoredDocument, Updated,
     columns::{self, loaded, stored},
 };
+
+/// The documents of a list of keys.
+pub(super) const LOAD: &str = "
+    select d.key, d.data, d.owner
+    from unnest($4::text[]) wanted (key)
+    cross join lateral (
+        select key, data, owner from documents
+        where workspace = $1 and view = $2 and generation = $3 and key = wanted.key
+        offset 0
+    ) d
+";
+
+/// No documents any more.
+pub(super) const DELETE: &str = "
+    delete from documents where ctid = any (array(
+        select d.ctid
+        from unnest($4::text[]) gone (key)
+        cross join lateral (
+            select ctid from documents
+            where workspace = $1 and view = $2 and generation = $3 and key = gone.key
+            offset 0
+        ) d
+    ))
+";
+
+/// Places that are left. A row's address is as good as its key here: whoever writes a view holds its generations.
+pub(super) const LEAVE: &str = "
+    delete from listings where ctid = any (array(
+        select l.ctid
+        from unnest($4::text[], $5::text[], $6::text[], $7::text[]) gone (listing, group_key, sort_key, key)
+        cross join lateral (
+            select ctid from listings
+            where workspace = $1 and view = $2 and generation = $3 and listing = gone.listing
+                and group_key = gone.group_key and sort_key = gone.sort_key and key = gone.key
+            offset 0
+        ) l
+    ))
+";
 
 pub(super) async fn update(
     writers: &PgPool,
@@ -130,18 +172,13 @@ pub(super) async fn load(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<(String, String, Option<Uuid>)> = sqlx::query_as(
-        "
-        select key, data, owner from documents
-        where workspace = $1 and view = $2 and generation = $3 and key = any ($4)
-        ",
-    )
-    .bind(scope.workspace.0)
-    .bind(scope.view)
-    .bind(stored(scope.generation)?)
-    .bind(keys)
-    .fetch_all(transaction)
-    .await?;
+    let rows: Vec<(String, String, Option<Uuid>)> = sqlx::query_as(LOAD)
+        .bind(scope.workspace.0)
+        .bind(scope.view)
+        .bind(stored(scope.generation)?)
+        .bind(keys)
+        .fetch_all(transaction)
+        .await?;
     rows.into_iter()
         .map(|(key, data, owner)| columns::document(key, data, owner))
         .collect()
@@ -154,19 +191,7 @@ pub(super) async fn store(
 ) -> Result<(), ReadModelError> {
     write_documents(transaction, scope, writes).await?;
     delete_documents(transaction, scope, writes).await?;
-    change_places(
-        transaction,
-        scope,
-        writes,
-        |write| &write.left,
-        "
-        delete from listings l
-        using unnest($4::text[], $5::text[], $6::text[], $7::text[]) gone (listing, group_key, sort_key, key)
-        where l.workspace = $1 and l.view = $2 and l.generation = $3 and l.listing = gone.listing
-            and l.group_key = gone.group_key and l.sort_key = gone.sort_key and l.key = gone.key
-        ",
-    )
-    .await?;
+    change_places(transaction, scope, writes, |write| &write.left, LEAVE).await?;
     change_places(
         transaction,
         scope,
@@ -229,13 +254,7 @@ async fn delete_documents(
         return Ok(());
     }
     // perhaps fewer than there are keys: a document may never have been written
-    of_scope(
-        "delete from documents where workspace = $1 and view = $2 and generation = $3 and key = any ($4)",
-        scope,
-    )?
-    .bind(keys)
-    .execute(transaction)
-    .await?;
+    of_scope(DELETE, scope)?.bind(keys).execute(transaction).await?;
     Ok(())
 }
 

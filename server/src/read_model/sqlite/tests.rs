@@ -3,10 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::SqliteReadModel;
+use super::{SqliteReadModel, write};
 use crate::read_model::{
     ReadModel, ReadModelError,
     conformance::{Bench, conformance_suite},
@@ -43,3 +43,26 @@ impl Bench for File {
 }
 
 conformance_suite!(File);
+
+/// A lane's transaction costs what its events cost, however many documents the view has.
+#[tokio::test]
+async fn documents_are_loaded_by_their_whole_key() {
+    let file = File::new().await;
+    let read_model = SqliteReadModel::open(&file.path()).await.unwrap();
+    let plan = format!("explain query plan {}", write::LOAD);
+    let steps: Vec<String> = sqlx::query(AssertSqlSafe(plan))
+        .fetch_all(&read_model.readers)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get("detail"))
+        .collect();
+    let by_key = "(workspace=? AND view=? AND generation=? AND key=?)";
+    assert!(
+        steps
+            .iter()
+            .any(|step| step.starts_with("SEARCH d ") && step.ends_with(by_key)),
+        "{steps:?}"
+    );
+    read_model.close().await;
+}

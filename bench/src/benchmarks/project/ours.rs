@@ -1,0 +1,140 @@
+//! Ours: the read side as the server starts it, with the one view. It catches up over a log that was there before it, or
+//! rebuilds the view beside itself; each time in a read model that is new.
+
+use std::{sync::OnceLock, time::Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use async_trait::async_trait;
+use domain::{
+    id::StreamName,
+    token::ConsistencyToken,
+    view::{self, AnyView},
+};
+use server::{
+    event_store::{Expected, StreamAppend},
+    read_model,
+    read_side::{ReadSide, ReadSideBuilder},
+};
+
+use super::{History, sample};
+use crate::{
+    contest::Contender,
+    figures::Sample,
+    grounds::{Database, Grounds},
+    ours::{Shop, clock, event, moment},
+};
+
+const VIEW: &str = "orders";
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Task {
+    CatchUp,
+    Rebuild,
+}
+
+impl Task {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::CatchUp => "ours, catch-up",
+            Self::Rebuild => "ours, rebuild",
+        }
+    }
+}
+
+pub(super) struct Ours<'a> {
+    task: Task,
+    database: Database,
+    grounds: &'a Grounds,
+    shop: Shop,
+    events: usize,
+}
+
+impl<'a> Ours<'a> {
+    pub(super) async fn new(
+        database: Database,
+        grounds: &'a Grounds,
+        history: &History,
+        task: Task,
+    ) -> Result<Self> {
+        let shop = Shop::open(&grounds.place(database, "ours").await?, None).await?;
+        for part in history.parts() {
+            let mut streams = Vec::new();
+            for happened in part? {
+                let event_type = happened.event_type();
+                streams.push(StreamAppend {
+                    stream: StreamName::new("order", &happened.order)?,
+                    expected: Expected::Exact(happened.version - 1),
+                    events: vec![event(event_type.name, happened.payload()?)],
+                });
+            }
+            let mut append = shop.append("order-0".parse()?, Expected::Any, Vec::new());
+            append.streams = streams;
+            shop.store.append(append).await?;
+        }
+        Ok(Self {
+            task,
+            database,
+            grounds,
+            shop,
+            events: history.len(),
+        })
+    }
+
+    async fn start(&self) -> Result<(ReadSide, Instant)> {
+        static VIEWS: OnceLock<Vec<&'static dyn AnyView>> = OnceLock::new();
+        let orders = view::find(VIEW).context("there is no such view")?;
+        let builder = ReadSideBuilder::with_views(VIEWS.get_or_init(|| vec![orders]));
+        let place = self.grounds.place(self.database, "views").await?;
+        let read_model = read_model::open(&place).await?;
+        let begun = Instant::now();
+        let read_side = builder
+            .start(self.shop.store.clone(), read_model, clock())
+            .await?;
+        Ok((read_side, begun))
+    }
+
+    async fn catch_up(&self, read_side: &ReadSide) -> Result<()> {
+        let head: ConsistencyToken = self.shop.store.head(self.shop.workspace).await?;
+        let progress = read_side.progress.of(self.shop.workspace, VIEW);
+        progress.context("there is no such view")?.reaches(&head).await;
+        Ok(())
+    }
+
+    async fn rebuild(&self, read_side: &ReadSide) -> Result<()> {
+        let (rebuilds, workspace) = (&read_side.projections.rebuilds, self.shop.workspace);
+        rebuilds.rebuild(workspace, VIEW).await?;
+        rebuilds.finished(workspace, VIEW).await;
+        let live = read_side.read_model().live_generation(workspace, VIEW).await?;
+        ensure!(live == 2, "the rebuild has not led to a switch");
+        Ok(())
+    }
+}
+
+#[async_trait(?Send)]
+impl Contender for Ours<'_> {
+    fn name(&self) -> String {
+        self.task.name().to_owned()
+    }
+
+    async fn run(&mut self, _time: std::time::Duration) -> Result<Sample> {
+        let (read_side, mut begun) = self.start().await?;
+        self.catch_up(&read_side).await?;
+        if self.task == Task::Rebuild {
+            begun = Instant::now();
+            self.rebuild(&read_side).await?;
+        }
+        let time = begun.elapsed();
+        // what is left of the generation that was replaced is not to be removed while others are measured
+        while !read_side.read_model().leftovers().await?.is_empty() {
+            moment().await;
+        }
+        read_side.shutdown().await;
+        sample(self.events, time)
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        self.shop.store.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! Many callers who do one thing again and again: each waits for its answer before it asks again, as a person does, so
+//! how much is done in a second follows from how long one takes and how many there are.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+use async_trait::async_trait;
+use tokio::{sync::Barrier, task::JoinSet};
+
+use crate::{
+    contest::Contender,
+    durability::Disk,
+    figures::{Latencies, Sample},
+};
+
+/// Calls that are made one after the other, to count the disk's flushes.
+const PROBES: u32 = 25;
+
+/// What is called.
+#[async_trait]
+pub(crate) trait Target: Send + Sync {
+    /// Who it is.
+    fn name(&self) -> String;
+
+    /// Somebody new who calls it.
+    async fn caller(&self, number: usize) -> Result<Box<dyn Caller>>;
+
+    /// Ends what runs by itself.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Somebody who calls.
+#[async_trait]
+pub(crate) trait Caller: Send {
+    /// Asks once, and has the answer when this returns: what was to be stored is on disk then.
+    async fn call(&mut self) -> Result<()>;
+
+    /// What has to be there before the next call, and is not timed. `false`: nothing had to be done.
+    async fn prepare(&mut self) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+/// A target and so many callers.
+pub(crate) struct Crowd {
+    target: Box<dyn Target>,
+    callers: Vec<Box<dyn Caller>>,
+    flushes: Option<f64>,
+}
+
+impl Crowd {
+    /// Lets so many callers come, and sees whether their calls reach the disk.
+    pub(crate) async fn gather(
+        target: impl Target + 'static,
+        size: usize,
+        disk: &Disk,
+    ) -> Result<Box<dyn Contender>> {
+        let mut callers = Vec::with_capacity(size);
+        for number in 0..size {
+            callers.push(target.caller(number).await?);
+        }
+        let mut crowd = Self {
+            target: Box::new(target),
+            callers,
+            flushes: None,
+        };
+        if let Some(caller) = crowd.callers.first_mut() {
+            caller.prepare().await?;
+            let before = disk.flushes();
+            for _ in 0..PROBES {
+                caller.call().await?;
+            }
+            crowd.flushes = disk
+                .flushes_since(before, PROBES)
+                .with_context(|| crowd.target.name())?;
+        }
+        Ok(Box::new(crowd))
+    }
+}
+
+#[async_trait(?Send)]
+impl Contender for Crowd {
+    fn name(&self) -> String {
+        self.target.name()
+    }
+
+    async fn run(&mut self, time: Duration) -> Result<Sample> {
+        let start = Arc::new(Barrier::new(self.callers.len()));
+        let mut at_work = JoinSet::new();
+        for mut caller in self.callers.drain(..) {
+            let start = start.clone();
+            at_work.spawn(async move {
+                start.wait().await;
+                let outcome = call_for(&mut *caller, time).await;
+                (caller, outcome)
+            });
+        }
+        let mut whole = Sample {
+            done: 0,
+            time: Duration::ZERO,
+            latencies: Latencies::new()?,
+        };
+        while let Some(joined) = at_work.join_next().await {
+            let (caller, outcome) = joined?;
+            self.callers.push(caller);
+            let part = outcome?;
+            whole.done += part.done;
+            whole.time = whole.time.max(part.time);
+            whole.latencies.join(&part.latencies)?;
+        }
+        Ok(whole)
+    }
+
+    fn flushes(&self) -> Option<f64> {
+        self.flushes
+    }
+
+    async fn close(self: Box<Self>) -> Result<()> {
+        drop(self.callers);
+        self.target.close().await
+    }
+}
+
+/// One caller's part: the time is that of its calls, without what had to be prepared in between.
+async fn call_for(caller: &mut dyn Caller, time: Duration) -> Result<Sample> {
+    let mut latencies = Latencies::new()?;
+    let (mut done, mut spent) = (0, Duration::ZERO);
+    let mut before = Instant::now();
+    while spent < time {
+        if caller.prepare().await? {
+            before = Instant::now();
+        }
+        caller.call().await?;
+        let now = Instant::now();
+        let took = now - before;
+        latencies.note(took);
+        spent += took;
+        done += 1;
+        before = now;
+    }
+    Ok(Sample {
+        done,
+        time: spent,
+        latencies,
+    })
+}

@@ -1,0 +1,110 @@
+//! Whether an acknowledged commit is on disk. Settings say what is meant; the disk's own count of flushes says what is
+//! done. Neither side of a comparison gets away with less than the other.
+
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
+
+use anyhow::{Context as _, Result, ensure};
+use sqlx::{Connection as _, PgConnection};
+
+/// The disk below a folder, as far as the kernel tells of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Disk {
+    /// The kernel's statistics of the device.
+    statistics: Option<String>,
+    /// The file system's type, as in `ext4`.
+    pub(crate) file_system: String,
+}
+
+impl Disk {
+    /// Refuses a folder that lies in memory: nothing there is ever on disk.
+    pub(crate) fn below(folder: &Path) -> Result<Self> {
+        let file_system = file_system(folder)?;
+        ensure!(
+            !["tmpfs", "ramfs"].contains(&&*file_system),
+            "{} lies in memory, where no commit is ever on disk; please let TMPDIR name a folder on a disk",
+            folder.display()
+        );
+        let device = fs::metadata(folder)?.dev();
+        let (major, minor) = (
+            (device >> 8) & 0xfff,
+            (device & 0xff) | ((device >> 12) & 0xf_ff00),
+        );
+        let device = format!("/sys/dev/block/{major}:{minor}");
+        // flushes are counted for the whole disk, not for its partitions
+        let whole = if Path::new(&device).join("partition").exists() {
+            format!("{device}/..")
+        } else {
+            device
+        };
+        Ok(Self {
+            statistics: Path::new(&whole).exists().then(|| format!("{whole}/stat")),
+            file_system,
+        })
+    }
+
+    /// How often the disk was flushed since it was switched on; `None` where nobody counts.
+    pub(crate) fn flushes(&self) -> Option<u64> {
+        let text = fs::read_to_string(self.statistics.as_ref()?).ok()?;
+        // the sixteenth of the fields that Documentation/block/stat.rst names
+        text.split_whitespace().nth(15)?.parse().ok()
+    }
+
+    /// How often it was flushed for each of so many commits that followed each other. Others may flush it as well, so this
+    /// can be too much but never too little; less than one a commit is no durability. A disk without a volatile cache
+    /// needs no flush, and counts none at all.
+    pub(crate) fn flushes_since(&self, before: Option<u64>, commits: u32) -> Result<Option<f64>> {
+        let (Some(before), Some(now)) = (before, self.flushes()) else {
+            return Ok(None);
+        };
+        let flushes = u32::try_from(now - before).unwrap_or(u32::MAX);
+        if now == 0 {
+            return Ok(None);
+        }
+        ensure!(
+            flushes >= commits,
+            "{commits} commits were acknowledged one after the other, and the disk was flushed {flushes} times"
+        );
+        Ok(Some(f64::from(flushes) / f64::from(commits)))
+    }
+}
+
+/// The type of the file system that a folder lies on: that of the longest mount point above it.
+fn file_system(folder: &Path) -> Result<String> {
+    let folder = folder.canonicalize()?;
+    let mounts = fs::read_to_string("/proc/self/mounts")?;
+    let above = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let (point, kind) = (words.next()?, words.next()?);
+        folder.starts_with(point).then_some((point.len(), kind))
+    });
+    let (_, kind) = above
+        .max_by_key(|(length, _)| *length)
+        .context("no mount point is known")?;
+    Ok(kind.to_owned())
+}
+
+/// What PostgreSQL promises of a commit; refused where it is not everything.
+pub(crate) async fn of_postgres(url: &str) -> Result<String> {
+    const SETTINGS: &str = "select name || '=' || setting from pg_settings
+         where name in ('fsync', 'synchronous_commit', 'full_page_writes') order by name";
+    let mut connection = PgConnection::connect(url).await?;
+    let settings: Vec<String> = sqlx::query_scalar(SETTINGS).fetch_all(&mut connection).await?;
+    connection.close().await?;
+    ensure!(
+        settings.len() == 3 && settings.iter().all(|setting| setting.ends_with("=on")),
+        "PostgreSQL does not flush what it commits: {settings:?}"
+    );
+    Ok(settings.join(" "))
+}
+
+/// What SQLite's `pragma synchronous` answers for FULL.
+pub(crate) const FULL: i64 = 2;
+
+/// Holds what a connection of ours or of a peer answered to WAL and `synchronous=FULL`.
+pub(crate) fn of_sqlite(name: &str, journal_mode: &str, synchronous: i64) -> Result<()> {
+    ensure!(
+        journal_mode == "wal" && synchronous == FULL,
+        "{name} has journal_mode={journal_mode} synchronous={synchronous}, and not wal and 2 (FULL)"
+    );
+    Ok(())
+}

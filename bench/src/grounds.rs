@@ -1,0 +1,218 @@
+//! Where the databases of this run lie: a folder, and a PostgreSQL of its own, both of which go when the run ends, however
+//! it ends. Every contender of every case gets a file or a database that nobody has used before.
+
+use std::{
+    env,
+    io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+use serde::Serialize;
+use server::settings::StoreUrl;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use tempfile::TempDir;
+
+use crate::{durability::Disk, report};
+
+/// What the contenders store in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Database {
+    /// One file
+    Sqlite,
+    /// A server
+    Postgres,
+}
+
+impl Database {
+    /// As people write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Grounds {
+    folder: TempDir,
+    cluster: Option<Cluster>,
+    /// Names that were given out since the last clearing.
+    made: Mutex<Vec<String>>,
+    /// The disk that the files lie on.
+    pub(crate) disk: Disk,
+}
+
+impl Grounds {
+    /// Makes the folder, and starts PostgreSQL where it is wanted.
+    pub(crate) async fn prepare(databases: &[Database]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("foldline-bench.").tempdir()?;
+        let disk = Disk::below(folder.path())?;
+        let cluster = if databases.contains(&Database::Postgres) {
+            report::step("starting PostgreSQL");
+            // starting blocks, and Ctrl-C is to be heard meanwhile
+            Some(tokio::task::spawn_blocking(Cluster::start).await??)
+        } else {
+            None
+        };
+        Ok(Self {
+            folder,
+            cluster,
+            made: Mutex::default(),
+            disk,
+        })
+    }
+
+    /// A name that nobody has had.
+    fn name(&self, contender: &str) -> String {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = format!("{contender}_{}", made.len());
+        made.push(name.clone());
+        name
+    }
+
+    /// A file that does not exist yet.
+    pub(crate) fn file(&self, contender: &str) -> PathBuf {
+        self.folder.path().join(format!("{}.db", self.name(contender)))
+    }
+
+    /// The URL of a new database.
+    pub(crate) async fn database(&self, contender: &str) -> Result<String> {
+        let name = self.name(contender);
+        self.administer(&format!("create database {name}")).await?;
+        self.url(&name)
+    }
+
+    /// A new file or a new database, as our stores take it.
+    pub(crate) async fn place(&self, database: Database, contender: &str) -> Result<StoreUrl> {
+        Ok(match database {
+            Database::Sqlite => self.file(contender).into(),
+            Database::Postgres => self.database(contender).await?.parse()?,
+        })
+    }
+
+    /// Where to ask PostgreSQL about itself.
+    pub(crate) fn administration(&self) -> Result<String> {
+        self.url("postgres")
+    }
+
+    /// Removes what a case has made; nobody uses it any more.
+    pub(crate) async fn clear(&self) -> Result<()> {
+        let names = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        for name in names {
+            if self.cluster.is_some() {
+                self.administer(&format!("drop database if exists {name} with (force)"))
+                    .await?;
+            }
+            for suffix in ["", "-wal", "-shm", ".lock"] {
+                // not every one of them is there
+                let _ = std::fs::remove_file(self.folder.path().join(format!("{name}.db{suffix}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn url(&self, database: &str) -> Result<String> {
+        let cluster = self.cluster.as_ref().context("PostgreSQL was not started")?;
+        Ok(format!(
+            "postgres://foldline@localhost/{database}?host={}",
+            cluster.folder
+        ))
+    }
+
+    async fn administer(&self, statement: &str) -> Result<()> {
+        let mut connection = PgConnection::connect(&self.administration()?).await?;
+        connection.execute(AssertSqlSafe(statement.to_owned())).await?;
+        connection.close().await?;
+        Ok(())
+    }
+}
+
+/// A server that flushes what it commits. The script that holds it is the one of the tests; it ends with its standard
+/// input, and so with us.
+struct Cluster {
+    script: Child,
+    folder: String,
+}
+
+impl Cluster {
+    fn start() -> Result<Self> {
+        const SCRIPT: &str = include_str!("../../server/tests/postgres/cluster.sh");
+        // room for the pages of a run, and no checkpoint in the middle of one
+        const ROOMY: &str = "-c shared_buffers=1GB -c max_wal_size=8GB -c checkpoint_timeout=1h";
+        let mut command = as_somebody();
+        command
+            .args(["sh", "-c", SCRIPT, "cluster.sh"])
+            .arg(programs()?)
+            .args(["on", ROOMY])
+            .current_dir("/")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C is ours to hear; the script is to tidy up behind us, not to be stopped beside us
+            .process_group(0);
+        let mut script = command.spawn().context("the shell cannot be started")?;
+        let answers = script.stdout.take().context("the script has no output")?;
+        let mut answer = String::new();
+        BufReader::new(answers).read_line(&mut answer)?;
+        let Some(folder) = answer.trim_end().strip_prefix("ready ") else {
+            bail!("PostgreSQL does not start; what it said is above");
+        };
+        Ok(Self {
+            folder: folder.to_owned(),
+            script,
+        })
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.script.stdin.take());
+        // until the script has removed its folder
+        let _ = self.script.wait();
+    }
+}
+
+/// Runs what follows as a person whom PostgreSQL obeys: it refuses to run as root.
+fn as_somebody() -> Command {
+    let answers = |arguments: &[&str], expected: &str| {
+        let output = Command::new("id").args(arguments).stderr(Stdio::null()).output();
+        output.is_ok_and(|output| output.status.success() && output.stdout.starts_with(expected.as_bytes()))
+    };
+    if !answers(&["-u"], "0\n") {
+        return Command::new("env");
+    }
+    let user = if answers(&["-u", "postgres"], "") {
+        "postgres"
+    } else {
+        "nobody"
+    };
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", user, "--regid", user, "--clear-groups"]);
+    command
+}
+
+/// Where `initdb` is: of the newest version, where Debian has put several.
+fn programs() -> Result<PathBuf> {
+    let has_programs = |folder: &Path| folder.join("initdb").is_file() && folder.join("pg_ctl").is_file();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let newest = versions
+        .map(|version| version.path().join("bin"))
+        .filter(|folder| has_programs(folder))
+        .max_by_key(|folder| {
+            let version = folder.parent().and_then(Path::file_name);
+            version.and_then(|name| name.to_str()?.parse::<u32>().ok())
+        });
+    let path = env::var_os("PATH").unwrap_or_default();
+    newest
+        .or_else(|| env::split_paths(&path).find(|folder| has_programs(folder)))
+        .context("PostgreSQL's programs are needed: please install Debian's package `postgresql`")
+}

@@ -1,0 +1,111 @@
+//! Our boxes, opened as the server opens them, and a workspace in them.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{Result, ensure};
+use domain::{
+    access::{Actor, Role},
+    event::Metadata,
+    id::{StreamName, WorkspaceId},
+    wire::Template,
+};
+use serde_json::value::RawValue;
+use server::{
+    clock::{Clock as _, SharedClock, SystemClock},
+    event_store::{self, Append, CommitObserver, EventStore, Expected, NewEvent, StreamAppend, Workspace},
+    settings::StoreUrl,
+};
+use uuid::Uuid;
+
+/// The partitions of the workspace: one, so that nothing is done side by side that a peer does one after the other.
+const SHARDS: u32 = 1;
+
+/// An event store with a workspace.
+#[derive(Clone)]
+pub(crate) struct Shop {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) actor: Actor,
+}
+
+/// The machine's clock.
+pub(crate) fn clock() -> SharedClock {
+    Arc::new(SystemClock)
+}
+
+impl Shop {
+    /// Opens the store, and the workspace in it.
+    pub(crate) async fn open(url: &StoreUrl, observer: Option<Arc<dyn CommitObserver>>) -> Result<Self> {
+        let store = event_store::open(url, clock(), observer).await?;
+        let unreadable = store.register_types().await?;
+        ensure!(unreadable.is_empty(), "a new store has events: {unreadable:?}");
+        let workspace = Workspace {
+            id: WorkspaceId(SystemClock.new_id()),
+            name: "Bench".to_owned(),
+            template: Template::Empty,
+            shards: SHARDS,
+            join_code: "BENCH-1".to_owned(),
+            created_at: SystemClock.now(),
+        };
+        ensure!(
+            store.create_workspace(&workspace).await?,
+            "the join code is taken"
+        );
+        let actor = Actor {
+            id: SystemClock.new_id(),
+            role: Role::Educator,
+            name: "Ada".to_owned(),
+        };
+        Ok(Self {
+            store,
+            workspace: workspace.id,
+            actor,
+        })
+    }
+
+    /// An append to one stream, as the command service makes it.
+    pub(crate) fn append(&self, stream: StreamName, expected: Expected, events: Vec<NewEvent>) -> Append {
+        Append {
+            workspace: self.workspace,
+            body_digest: [7; 32],
+            streams: vec![StreamAppend {
+                stream,
+                expected,
+                events,
+            }],
+            max_events: None,
+            metadata: Metadata {
+                correlation_id: SystemClock.new_id(),
+                causation_id: None,
+                command_id: SystemClock.new_id(),
+                actor: self.actor.reference(),
+                traceparent: None,
+            },
+        }
+    }
+}
+
+/// An event of a type whose first schema it has.
+pub(crate) fn event(event_type: &str, payload: Box<RawValue>) -> NewEvent {
+    NewEvent {
+        event_id: SystemClock.new_id(),
+        event_type: event_type.to_owned(),
+        schema_version: 1,
+        payload,
+    }
+}
+
+/// An order of two lines, as JSON: with what else an event has, it comes to about 430 bytes.
+pub(crate) fn order_created(customer: Uuid) -> String {
+    format!(
+        r#"{{"customer":{{"id":"{customer}","name":"Ada"}},"lines":[{{"sku":"mug-01","name":"Mug","price":{{"amount":1290,"currency":"EUR"}},"quantity":2}},{{"sku":"tea-07","name":"Darjeeling, 100 g","price":{{"amount":890,"currency":"EUR"}},"quantity":1}}],"total":{{"amount":3470,"currency":"EUR"}},"payment_method":"tok_ok"}}"#
+    )
+}
+
+/// How long a stream gets before its caller begins another: of the streams of a shop, most are short.
+pub(crate) const STREAM: u64 = 10;
+
+/// A moment, for something that another task brings about.
+pub(crate) async fn moment() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}

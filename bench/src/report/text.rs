@@ -1,0 +1,170 @@
+//! Tables, plain and in Markdown: of each case the contenders, and below them what is compared.
+
+use std::fmt::Write as _;
+
+use super::{CaseOf, Report, number};
+use crate::{
+    contest::{Aim, Compared, Measure, Placed},
+    figures::Spread,
+};
+
+/// For a terminal.
+pub(super) fn plain(report: &Report) -> String {
+    let mut out = String::new();
+    for line in preface(report) {
+        let _ = writeln!(out, "{line}");
+    }
+    for CaseOf { benchmark, found } in &report.cases {
+        let title = format!("{benchmark} · {}", found.title);
+        let per_second = format!("{}/s", found.unit);
+        let _ = writeln!(
+            out,
+            "\n{title:<48} {per_second:>12} {:>20} {:>9} {:>9} {:>8}",
+            "min – max", "p50 ms", "p99 ms", "flushes"
+        );
+        for placed in &found.contenders {
+            let [rate, ends, p50, p99, flushes] = cells(placed);
+            let _ = writeln!(
+                out,
+                "  {:<46} {rate:>12} {ends:>20} {p50:>9} {p99:>9} {flushes:>8}",
+                placed.name
+            );
+        }
+        for compared in &found.comparisons {
+            let _ = writeln!(out, "  → {}", sentence(compared));
+        }
+    }
+    let _ = writeln!(out, "\n{}", tally(report));
+    out
+}
+
+/// For a document.
+pub(super) fn markdown(report: &Report) -> String {
+    let mut out = String::new();
+    for line in preface(report) {
+        let _ = writeln!(out, "- {line}");
+    }
+    let mut section = "";
+    for CaseOf { benchmark, found } in &report.cases {
+        if section != *benchmark {
+            section = benchmark;
+            let _ = writeln!(out, "\n### {benchmark}");
+        }
+        let _ = writeln!(
+            out,
+            "\n**{}**\n\n| | {}/s | min – max | p50 ms | p99 ms |\n|---|---:|---:|---:|---:|",
+            found.title, found.unit
+        );
+        for placed in &found.contenders {
+            let [rate, ends, p50, p99, _] = cells(placed);
+            let _ = writeln!(out, "| {} | {rate} | {ends} | {p50} | {p99} |", placed.name);
+        }
+        if !found.comparisons.is_empty() {
+            let _ = writeln!(
+                out,
+                "\n| of | to | ratio | min – max | aim | |\n|---|---|---:|---:|---|---|"
+            );
+        }
+        for compared in &found.comparisons {
+            let to = compared.to.as_deref().unwrap_or("–");
+            let met = match compared.met {
+                Some(true) => "met",
+                Some(false) => "**missed**",
+                None => "",
+            };
+            let _ = writeln!(
+                out,
+                "| {} | {to} | {} | {} | {} | {met} |",
+                subject(compared),
+                number(compared.figure.median),
+                ends(&compared.figure),
+                wanted(compared.aim)
+            );
+        }
+    }
+    let _ = writeln!(out, "\n{}", tally(report));
+    out
+}
+
+fn preface(report: &Report) -> Vec<String> {
+    let around = &report.surroundings;
+    let pairs = |pairs: &std::collections::BTreeMap<&str, String>, between: &str| {
+        let pairs: Vec<_> = pairs
+            .iter()
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        pairs.join(between)
+    };
+    vec![
+        format!(
+            "machine: {}, {} cores, {} GiB, Linux {}, {}; clients, database and load on the same cores",
+            around.processor, around.cores, around.memory_gib, around.kernel, around.file_system
+        ),
+        format!("versions: {}", pairs(&around.versions, ", ")),
+        format!("durability: {}", pairs(&around.durability, "; ")),
+        format!(
+            "{} runs of {} s each, in turns; a figure is the median of the runs, a ratio the median of the ratios of \
+             each run",
+            report.runs, report.seconds
+        ),
+    ]
+}
+
+/// Rate, its ends, p50, p99, flushes.
+fn cells(placed: &Placed) -> [String; 5] {
+    let dash = || "–".to_owned();
+    let figures = &placed.figures;
+    [
+        number(figures.per_second.median),
+        ends(&figures.per_second),
+        figures
+            .p50_ms
+            .as_ref()
+            .map_or_else(dash, |spread| number(spread.median)),
+        figures.p99_ms.map_or_else(dash, number),
+        placed.flushes.map_or_else(dash, number),
+    ]
+}
+
+fn ends(spread: &Spread) -> String {
+    format!("{} – {}", number(spread.min), number(spread.max))
+}
+
+fn subject(compared: &Compared) -> String {
+    match compared.measure {
+        Measure::PerSecond => compared.of.clone(),
+        Measure::P50 => format!("p50 of {}", compared.of),
+    }
+}
+
+fn wanted(aim: Aim) -> String {
+    match aim {
+        Aim::AtLeast(least) => format!("at least {}", number(least)),
+        Aim::AtMost(most) => format!("at most {}", number(most)),
+        Aim::None => String::new(),
+    }
+}
+
+fn sentence(compared: &Compared) -> String {
+    let figure = number(compared.figure.median);
+    let mut sentence = match &compared.to {
+        Some(to) => format!("{} is {figure} × {to}", subject(compared)),
+        None => format!("{} is {figure}", subject(compared)),
+    };
+    let _ = write!(sentence, " ({})", ends(&compared.figure));
+    if let Some(met) = compared.met {
+        let met = if met { "met" } else { "MISSED" };
+        let _ = write!(sentence, "; aim: {}: {met}", wanted(compared.aim));
+    }
+    sentence
+}
+
+fn tally(report: &Report) -> String {
+    let all = report.cases.iter().flat_map(|case| &case.found.comparisons);
+    let (met, missed) = all.fold((0, 0), |(met, missed), compared| match compared.met {
+        Some(true) => (met + 1, missed),
+        Some(false) => (met, missed + 1),
+        None => (met, missed),
+    });
+    format!("aims met: {met}, missed: {missed}")
+}

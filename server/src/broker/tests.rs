@@ -112,3 +112,37 @@ async fn a_relay_that_was_told_too_much_at_once_publishes_everything_all_the_sam
     cancelled.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test]
+async fn what_another_server_has_committed_is_published_in_order_with_ones_own_and_once() {
+    let parts = Parts::new(1).await;
+    let broker = Arc::new(InProcessBroker::new(parts.context.store.clone()));
+    let mut subscriber = broker.subscribe("a").await;
+    let progress = Arc::new(Progress::default());
+    let relay = Relay::new(progress.clone());
+    let inbox = relay.inbox();
+    let cancelled = CancellationToken::new();
+    let store = parts.context.store.clone();
+    let running = tokio::spawn(relay.run(store.clone(), broker, HashMap::new(), cancelled.clone()));
+    for own in [3, 6, 9] {
+        // two of another server, heard of late, twice and in the wrong order, and one of this server
+        parts.append("inventory-mug-1", &vec![received(1); 3]).await;
+        let commit = store
+            .read_partition(parts.workspace, 0, own - 1, 1)
+            .await
+            .unwrap();
+        for head in [own - 1, own - 2, own - 1] {
+            inbox.moved(parts.workspace, 0, head);
+        }
+        inbox.committed(commit.into());
+        inbox.moved(parts.workspace, 0, own);
+    }
+    assert_eq!(positions(&mut *subscriber, 9).await, (1..=9).collect::<Vec<_>>());
+    // a workspace that has ended is not begun again by what is heard late
+    progress.end(parts.workspace).await;
+    inbox.moved(parts.workspace, 0, 12);
+    assert!(progress.has_ended(parts.workspace));
+    assert_eq!(progress.head(parts.workspace).position(0), 0);
+    cancelled.cancel();
+    running.await.unwrap();
+}

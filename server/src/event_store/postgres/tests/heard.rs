@@ -32,8 +32,8 @@ impl CommitObserver for Ear {
 }
 
 impl Ear {
-    async fn hears(&self, workspace: WorkspaceId, partition: u32, head: u64) {
-        let heard = |heads: &Heads| heads.get(&(workspace, partition)) == Some(&head);
+    async fn hears(&self, workspace: WorkspaceId, partition: u32, position: u64) {
+        let heard = |heads: &Heads| heads.get(&(workspace, partition)) == Some(&position);
         self.0.subscribe().wait_for(heard).await.unwrap();
     }
 }

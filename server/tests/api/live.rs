@@ -1,5 +1,8 @@
 //! `GET /live`: snapshots, changes, commands, and who is not let in.
 
+use std::collections::HashSet;
+
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -237,35 +240,44 @@ async fn ten_thousand_subscriptions_hear_of_a_change_once_each() {
     let app = TestApp::start_with(&["--requests-per-minute", "0"]).await;
     let educator = app.educator().await;
     let listed = app.command(&educator, &list_product("mug-01")).await;
-    let mut sockets = Vec::new();
-    for _ in 0..SOCKETS {
+    let follow = async || {
         let mut live = app.live(&educator).await;
         for id in 0..SUBSCRIPTIONS {
-            let subscribe = if id % 2 == 0 {
-                json!({"op": "subscribe", "id": id, "view": "products", "key": "mug-01"})
+            let mut subscribe = json!({"op": "subscribe", "id": id, "view": "products"});
+            if id % 2 == 0 {
+                subscribe["key"] = json!("mug-01");
             } else {
-                json!({"op": "subscribe", "id": id, "view": "products", "listing": "by_tag", "group": "kitchen"})
-            };
-            live.send(&subscribe).await;
-            let snapshot = live.next_of("snapshot").await;
-            assert_eq!(snapshot["as_of"], listed["token"]);
-        }
-        sockets.push(live);
-    }
-    for price in [900, 800] {
-        let change = json!({"type": "ChangePrice", "stream": "product-mug-01",
-            "data": {"price": {"amount": price, "currency": "EUR"}}});
-        let changed = app.command(&educator, &change).await;
-        for live in &mut sockets {
-            let mut told = std::collections::HashSet::new();
-            for _ in 0..SUBSCRIPTIONS {
-                let change = live.next_of("change").await;
-                assert_eq!(change["as_of"], changed["token"], "{change}");
-                assert_eq!(change["data"]["price"]["amount"], price, "{change}");
-                told.insert(change["id"].as_u64());
+                subscribe["listing"] = json!("by_tag");
+                subscribe["group"] = json!("kitchen");
             }
-            assert_eq!(told.len() as u64, SUBSCRIPTIONS, "each subscription once");
+            live.send(&subscribe).await;
         }
+        for _ in 0..SUBSCRIPTIONS {
+            assert_eq!(live.next_of("snapshot").await["as_of"], listed["token"]);
+        }
+        live
+    };
+    let mut sockets = join_all((0..SOCKETS).map(|_| follow())).await;
+    let change = json!({"type": "ChangePrice", "stream": "product-mug-01",
+        "data": {"price": {"amount": 900, "currency": "EUR"}}});
+    let changed = app.command(&educator, &change).await;
+    for told in join_all(sockets.iter_mut().map(changes)).await {
+        let mut subscriptions = HashSet::new();
+        for change in told {
+            assert_eq!(change["as_of"], changed["token"], "{change}");
+            assert_eq!(change["data"]["price"]["amount"], 900, "{change}");
+            subscriptions.insert(change["id"].as_u64());
+        }
+        assert_eq!(subscriptions.len() as u64, SUBSCRIPTIONS, "each once");
     }
     app.stop().await;
+}
+
+/// As many changes as there are subscriptions of a socket.
+async fn changes(live: &mut Live) -> Vec<Value> {
+    let mut changes = Vec::new();
+    for _ in 0..SUBSCRIPTIONS {
+        changes.push(live.next_of("change").await);
+    }
+    changes
 }

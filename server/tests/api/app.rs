@@ -132,8 +132,8 @@ impl TestApp {
             foldline,
             folder,
             further,
-            client,
             clock,
+            client,
         })
     }
 

@@ -37,7 +37,7 @@ impl Shop {
     /// Opens the store, and the workspace in it.
     pub(crate) async fn open(url: &StoreUrl, observer: Option<Arc<dyn CommitObserver>>) -> Result<Self> {
         let store = event_store::open(url, clock(), observer).await?;
-        let unreadable = store.register_types().await?;
+        let unreadable = store.register_types().await?.unreadable;
         ensure!(unreadable.is_empty(), "a new store has events: {unreadable:?}");
         let workspace = Workspace {
             id: WorkspaceId(SystemClock.new_id()),

@@ -51,9 +51,10 @@ impl Bench {
         prepare_postgres()?;
         let target = workspace.target.join("bench");
         progress("building the benchmarks (profile release)");
+        // not `--locked`: what the product has come to need since is added to the lockfile, and the rest stays
         process::run(
             without_package(&mut workspace.cargo())
-                .args(["build", "--release", "--locked", "--manifest-path"])
+                .args(["build", "--release", "--manifest-path"])
                 .arg(workspace.root.join("bench/Cargo.toml"))
                 .arg("--target-dir")
                 .arg(&target),

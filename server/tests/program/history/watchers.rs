@@ -45,6 +45,16 @@ struct Frame {
     problem: Value,
 }
 
+/// How a connection ended.
+enum End {
+    /// All of the log was shown.
+    SeenAll,
+    /// The server is gone.
+    Gone,
+    /// The server is there, and had no answer at that moment.
+    NotNow,
+}
+
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
 pub(crate) struct Watcher {
@@ -93,12 +103,15 @@ impl Watcher {
         let mut gone = None;
         loop {
             let (life, url) = self.access.url(gone).await;
-            if let Some(mut socket) = self.connect(&url).await
-                && self.follow(&mut socket).await
-            {
-                return;
-            }
-            gone = Some(life);
+            let end = match self.connect(&url).await {
+                Some(mut socket) => self.follow(&mut socket).await,
+                None => End::Gone,
+            };
+            gone = match end {
+                End::SeenAll => return,
+                End::Gone => Some(life),
+                End::NotNow => None,
+            };
         }
     }
 
@@ -132,8 +145,8 @@ impl Watcher {
         Some(socket)
     }
 
-    /// Follows one connection; whether all was shown when it ended.
-    async fn follow(&mut self, socket: &mut Socket) -> bool {
+    /// Follows one connection to its end.
+    async fn follow(&mut self, socket: &mut Socket) -> End {
         let history = Arc::clone(&self.history);
         let mut ended = false;
         loop {
@@ -144,13 +157,13 @@ impl Watcher {
                 () = history.ended(), if !ended => {
                     ended = true;
                     if self.has_seen_all() {
-                        return true;
+                        return End::SeenAll;
                     }
                     continue;
                 }
             };
             let Some(Ok(message)) = message else {
-                return false;
+                return End::Gone;
             };
             let Message::Text(text) = message else {
                 continue;
@@ -158,13 +171,17 @@ impl Watcher {
             let frame: Frame = serde_json::from_str(&text).unwrap();
             if frame.op == "ping" {
                 if socket.send(Message::text(r#"{"op":"pong"}"#)).await.is_err() {
-                    return false;
+                    return End::Gone;
                 }
                 continue;
             }
+            // as a request that is told to come back later
+            if frame.op == "error" && frame.problem["status"] == 503 {
+                return End::NotNow;
+            }
             self.take(frame);
             if ended && self.has_seen_all() {
-                return true;
+                return End::SeenAll;
             }
         }
     }

@@ -15,12 +15,9 @@ use moka::future::Cache;
 use crate::event_store::{Direction, EventStore, Snapshot, StoreError};
 
 /// A snapshot is saved when so many events have come since the last.
-const SNAPSHOT_EVERY: u64 = 100;
+const SNAPSHOT_EVERY: u64 = 50;
 
-/// The events of a first look. Most streams are shorter, and need no second look for a snapshot.
-const FIRST_PAGE: u32 = 32;
-
-/// The events of a later look.
+/// Events that are read at a time: every tail behind a snapshot, where snapshots have kept up.
 const PAGE: u32 = 500;
 
 /// How many states stay in memory.
@@ -157,45 +154,65 @@ impl Aggregates {
                 read_at,
             },
         };
-        let mut limit = if loaded.version == 0 { FIRST_PAGE } else { PAGE };
+        let mut events = if loaded.version == 0 {
+            self.first_look::<D>(workspace, stream, &mut loaded).await?
+        } else {
+            self.page(workspace, stream, loaded.version).await?
+        };
         loop {
-            let from = loaded.version + 1;
-            let events = self
-                .store
-                .read_stream(workspace, stream, from, Direction::Forwards, limit)
-                .await?;
+            let is_last = events.len() < PAGE as usize;
             for event in &events {
-                loaded.state = D::evolve(loaded.state, &typed::<D>(event)?);
-                loaded.version = event.version;
+                if event.version > loaded.version {
+                    loaded.state = D::evolve(loaded.state, &typed::<D>(event)?);
+                    loaded.version = event.version;
+                }
             }
-            if events.len() < limit as usize {
+            if is_last {
                 break;
             }
-            if limit == FIRST_PAGE {
-                self.skip_to_snapshot::<D>(workspace, stream, &mut loaded).await?;
-            }
-            limit = PAGE;
+            events = self.page(workspace, stream, loaded.version).await?;
         }
         Ok(self.keep::<D>(workspace, stream, loaded).await)
     }
 
-    /// A snapshot that cannot be read is no snapshot: the events are all still there.
-    async fn skip_to_snapshot<D: Decider>(
+    /// Events behind a version.
+    async fn page(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        version: u64,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.store
+            .read_stream(workspace, stream, version + 1, Direction::Forwards, PAGE)
+            .await
+    }
+
+    /// The events to begin with, and, where they are not the stream's first ones, the state before them. The snapshot comes
+    /// after the events, and so may be newer than they are, but not older: nothing is missing between them. One that cannot
+    /// be read is no snapshot: the events are all still there.
+    async fn first_look<D: Decider>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
         loaded: &mut Loaded<D::State>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let tail = self
+            .store
+            .read_tail(workspace, stream, D::SNAPSHOT_VERSION, PAGE)
+            .await?;
+        if tail.first().is_none_or(|first| first.version == 1) {
+            return Ok(tail);
+        }
         if let Some(snapshot) = self.store.snapshot(workspace, stream).await?
             && snapshot.schema_version == D::SNAPSHOT_VERSION
-            && snapshot.version > loaded.version
             && let Ok(state) = serde_json::from_str(snapshot.state.get())
         {
             loaded.state = state;
             loaded.version = snapshot.version;
             loaded.snapshot_version = snapshot.version;
+            return Ok(tail);
         }
-        Ok(())
+        self.page(workspace, stream, 0).await
     }
 
     async fn keep<D: Decider>(

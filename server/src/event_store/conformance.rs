@@ -91,6 +91,7 @@ macro_rules! conformance_suite {
             workspaces_do_not_see_each_other
             workspaces_are_found_and_join_codes_are_unique
             the_newest_snapshot_is_kept
+            a_tail_begins_at_the_snapshot_of_its_schema
             event_types_that_nobody_reads_are_named
             a_closed_store_refuses_and_has_kept_everything
             concurrent_appends_behave_like_the_model

@@ -326,6 +326,17 @@ pub trait EventStore: Lifecycle {
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError>;
 
+    /// What a state has to fold that may begin at the stream's snapshot: its events from the one on that the snapshot of this
+    /// schema version was taken at, oldest first, at most `limit`; from the first one on where there is no such snapshot. So
+    /// no event is no stream, and an answer that begins at version 1 needs no snapshot.
+    async fn read_tail(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        snapshot_schema_version: u32,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError>;
+
     /// Events of a partition behind a position, oldest first, at most `limit`: the historical events of a lane.
     async fn read_partition(
         &self,

@@ -302,6 +302,33 @@ pub(crate) async fn the_newest_snapshot_is_kept(store: Arc<dyn EventStore>) {
     }
 }
 
+pub(crate) async fn a_tail_begins_at_the_snapshot_of_its_schema(store: Arc<dyn EventStore>) {
+    let workspace = open_workspace(&*store, 1).await;
+    let stream = name("order-1");
+    for _ in 0..5 {
+        store
+            .append(one(workspace, "order-1", Expected::Any))
+            .await
+            .unwrap();
+    }
+    let tail = async |schema_version, limit| -> Vec<u64> {
+        let events = store.read_tail(workspace, &stream, schema_version, limit).await;
+        events.unwrap().iter().map(|event| event.version).collect()
+    };
+    assert_eq!(tail(1, 100).await, [1, 2, 3, 4, 5], "there is no snapshot");
+    let snapshot = Snapshot {
+        version: 3,
+        schema_version: 1,
+        state: RawValue::from_string("{}".to_owned()).unwrap(),
+    };
+    store.save_snapshot(workspace, &stream, &snapshot).await.unwrap();
+    assert_eq!(tail(1, 100).await, [3, 4, 5], "the snapshot's own event is there");
+    assert_eq!(tail(1, 2).await, [3, 4]);
+    assert_eq!(tail(2, 100).await, [1, 2, 3, 4, 5], "the snapshot is of another schema");
+    let unknown = store.read_tail(workspace, &name("order-2"), 1, 100).await;
+    assert!(unknown.unwrap().is_empty());
+}
+
 pub(crate) async fn event_types_that_nobody_reads_are_named(store: Arc<dyn EventStore>) {
     let workspace = open_workspace(&*store, 1).await;
     assert_eq!(store.register_types().await.unwrap(), Registered::default());

@@ -193,6 +193,16 @@ impl EventStore for PostgresEventStore {
         read::stream(&self.readers, workspace, stream, from, direction, limit).await
     }
 
+    async fn read_tail(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        snapshot_schema_version: u32,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        read::tail(&self.readers, workspace, stream, snapshot_schema_version, limit).await
+    }
+
     async fn read_partition(
         &self,
         workspace: WorkspaceId,

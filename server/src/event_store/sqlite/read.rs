@@ -52,6 +52,37 @@ pub(super) async fn stream(
     columns::events(workspace, rows)
 }
 
+/// See [`EventStore::read_tail`](crate::event_store::EventStore::read_tail).
+pub(super) async fn tail(
+    readers: &SqlitePool,
+    workspace: WorkspaceId,
+    stream: &StreamName,
+    snapshot_schema_version: u32,
+    limit: u32,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows = sqlx::query_as(concat!(
+        select_events!("from events e "),
+        joined_tables!(),
+        "where e.stream_no = (
+            select no from streams
+            where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
+        ) and e.version >= coalesce((
+            select version from snapshots
+            where stream_no = (
+                select no from streams
+                where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
+            ) and schema_version = ?3
+        ), 1) order by e.version limit ?4"
+    ))
+    .bind(workspace.0)
+    .bind(stream.as_str())
+    .bind(snapshot_schema_version)
+    .bind(limit)
+    .fetch_all(readers)
+    .await?;
+    columns::events(workspace, rows)
+}
+
 /// See [`EventStore::read_partition`](crate::event_store::EventStore::read_partition).
 pub(super) async fn partition(
     connection: &mut SqliteConnection,

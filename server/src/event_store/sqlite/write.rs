@@ -1,8 +1,9 @@
 //! What a group writes, as few statements as it can be: a round trip to the connection's thread costs as much as
 //! several rows.
 //!
-//! Rows go out as `insert … values (…),(…)` in sizes that are powers of two, so that a handful of prepared statements
-//! serves every group; and a small group goes out whole, from `begin` to `commit`, in one round trip.
+//! Rows go out many to a statement, in sizes that are powers of two and with empty rows behind the last, so that a handful
+//! of prepared statements serves every group; and all but the largest groups go out whole, from `begin` to `commit`, in one
+//! round trip.
 
 use futures::TryStreamExt as _;
 use sqlx::{
@@ -17,11 +18,8 @@ use crate::event_store::{
     columns::{bytes_of_hash, integer},
 };
 
-/// The most rows of one statement.
+/// The most rows of one statement. A group of which no table gets more goes out as one.
 const MAX_ROWS: usize = 64;
-
-/// Up to so many rows, all statements go out as one.
-const JOINED_ROWS: usize = 8;
 
 /// Statements with their arguments, in order.
 pub(super) struct Script {
@@ -38,10 +36,10 @@ struct Part {
 }
 
 impl Script {
-    /// A script of about so many rows.
+    /// A script that writes at most so many rows into a table.
     pub(super) fn new(rows: usize) -> Self {
         Self {
-            joined: rows <= JOINED_ROWS,
+            joined: rows <= MAX_ROWS,
             parts: Vec::new(),
         }
     }
@@ -115,19 +113,20 @@ impl Script {
         rows: &[R],
         mut bind: impl FnMut(&mut Self, &R) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut rest = rows;
-        while !rest.is_empty() {
-            let size = (1 << rest.len().ilog2()).min(MAX_ROWS);
-            let (chunk, behind) = rest.split_at(size);
+        for chunk in rows.chunks(MAX_ROWS) {
+            let size = chunk.len().next_power_of_two();
+            // a first column is never null but in the rows behind the last
             let sql = format!(
-                "insert into {insert} values {}{conflict}",
+                "insert into {insert} select * from (values {}) where column1 is not null{conflict}",
                 placeholders(size, columns)
             );
-            self.statement(&sql, Some(size as u64));
+            self.statement(&sql, Some(chunk.len() as u64));
             for row in chunk {
                 bind(self, row)?;
             }
-            rest = behind;
+            for _ in chunk.len() * columns..size * columns {
+                self.bind(None::<i64>)?;
+            }
         }
         Ok(())
     }
@@ -141,7 +140,7 @@ pub(super) fn placeholders(rows: usize, columns: usize) -> String {
 
 /// The whole transaction of a group.
 pub(super) fn transaction(judged: &Judged) -> Result<Script, StoreError> {
-    let mut script = Script::new(size(judged));
+    let mut script = Script::new(most_rows(judged));
     // the write lock at once: nothing read here may be overtaken
     script.statement("begin immediate", None);
     add(&mut script, judged)?;
@@ -151,13 +150,15 @@ pub(super) fn transaction(judged: &Judged) -> Result<Script, StoreError> {
 
 /// The rows of a group, for a transaction that has begun.
 pub(super) fn rows(judged: &Judged) -> Result<Script, StoreError> {
-    let mut script = Script::new(size(judged));
+    let mut script = Script::new(most_rows(judged));
     add(&mut script, judged)?;
     Ok(script)
 }
 
-fn size(judged: &Judged) -> usize {
-    judged.events.len() + judged.streams.len() + judged.partitions.len() + judged.commands.len()
+/// The rows of the table that gets the most.
+fn most_rows(judged: &Judged) -> usize {
+    let of_log = judged.events.len().max(judged.commands.len());
+    of_log.max(judged.streams.len()).max(judged.partitions.len())
 }
 
 fn add(script: &mut Script, judged: &Judged) -> Result<(), StoreError> {

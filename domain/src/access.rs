@@ -69,13 +69,15 @@ impl Actor {
     /// Whether this actor may send the command at all. Rules about the state, such as whose order it is, are the
     /// decider's.
     pub fn may_command(&self, command: &Command) -> bool {
-        use crate::aggregate::{inventory::InventoryCommand, order::OrderCommand};
+        use crate::aggregate::{inventory::InventoryCommand, order::OrderCommand, payment::PaymentCommand};
         match command {
             Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_)) => true,
             Command::Order(OrderCommand::ShipOrder(_) | OrderCommand::DeliverOrder(_))
             | Command::Product(_)
+            | Command::Payment(PaymentCommand::RefundPayment(_))
             | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
             Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
+            | Command::Payment(PaymentCommand::ProcessPayment(_))
             | Command::Inventory(_) => matches!(self.role, Role::System | Role::Educator),
         }
     }
@@ -95,6 +97,8 @@ impl Actor {
     pub fn may_read_document(&self, view: &str, owner: Option<Uuid>) -> bool {
         match view {
             "products" => true,
+            // An order is its customer's from its first event on; before that, there are only traces of it.
+            "orders" if owner.is_none() => false,
             _ => self.role != Role::Customer || owner == Some(self.id),
         }
     }

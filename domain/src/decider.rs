@@ -5,8 +5,15 @@ use std::collections::BTreeMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    access::Actor, aggregate::product::ProductState, event::EventPayload, id::StreamName,
-    rejection::Rejection, timestamp::Timestamp,
+    access::Actor,
+    aggregate::{
+        payment::{ProviderAnswer, ProviderRequest},
+        product::ProductState,
+    },
+    event::EventPayload,
+    id::StreamName,
+    rejection::Rejection,
+    timestamp::Timestamp,
 };
 
 /// What a decision may look at besides the aggregate's own state. The domain asks no clock and no random source: time
@@ -22,6 +29,8 @@ pub struct Context {
     /// The products that [`Decider::products`] asked for, by sku, as their own streams have them; without an entry
     /// where there is no such product.
     pub products: BTreeMap<String, ProductState>,
+    /// What the payment provider said to what [`Decider::asks`] wanted of it.
+    pub provider: Option<ProviderAnswer>,
 }
 
 /// An aggregate: what it knows, what it can be told, and what then happens.
@@ -30,6 +39,8 @@ pub trait Decider: Send + Sync + 'static {
     const CATEGORY: &'static str;
     /// The version of `State`'s JSON; a snapshot of another version is ignored.
     const SNAPSHOT_VERSION: u32;
+    /// Whether any decision of this aggregate wants something of the payment provider.
+    const ASKS: bool = false;
     /// The state that decisions need, and no more.
     type State: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What it can be told.
@@ -40,6 +51,11 @@ pub trait Decider: Send + Sync + 'static {
     /// The skus whose product streams the decision needs to see.
     fn products(_command: &Self::Command) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What has to be asked of the payment provider before `command` can be decided in `state`.
+    fn asks(_state: &Self::State, _command: &Self::Command, _stream: &StreamName) -> Option<ProviderRequest> {
+        None
     }
 
     /// What happens if `command` is given in `state`. No events: it is allowed, and nothing changes.
@@ -76,6 +92,7 @@ pub(crate) mod testing {
             now: Timestamp::from_micros(1_763_756_400_000_000),
             actor,
             products: std::collections::BTreeMap::default(),
+            provider: None,
         }
     }
 

@@ -47,3 +47,53 @@ impl Money {
         })
     }
 }
+
+/// Sums by currency, in the order of the codes: a sum does not depend on the order in which amounts were added.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sums(Vec<Money>);
+
+impl Sums {
+    /// Adds an amount; one of no currency is none. A sum stays at the end of 64 bits when it gets there.
+    pub fn add(&mut self, amount: &Money) {
+        if amount.currency.is_empty() {
+            return;
+        }
+        match self
+            .0
+            .binary_search_by(|sum| sum.currency.cmp(&amount.currency))
+        {
+            Ok(index) => {
+                if let Some(sum) = self.0.get_mut(index) {
+                    sum.amount = sum.amount.saturating_add(amount.amount);
+                }
+            }
+            Err(index) => self.0.insert(index, amount.clone()),
+        }
+    }
+
+    /// The sums, one a currency.
+    pub fn as_slice(&self) -> &[Money] {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_are_kept_by_currency_whatever_comes_first() {
+        let amounts = [
+            Money::new(5, "USD"),
+            Money::new(3, "EUR"),
+            Money::new(0, ""),
+            Money::new(4, "EUR"),
+        ];
+        let (mut there, mut back) = (Sums::default(), Sums::default());
+        amounts.iter().for_each(|amount| there.add(amount));
+        amounts.iter().rev().for_each(|amount| back.add(amount));
+        assert_eq!(there.as_slice(), [Money::new(7, "EUR"), Money::new(5, "USD")]);
+        assert_eq!(there, back);
+    }
+}

@@ -286,7 +286,7 @@ impl<P: Policy> AnyView for Erased<P> {
         P::key(event).into_iter().collect()
     }
 
-    fn load(&self, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
+    fn load(&self, _key: &str, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
         let process = document
             .map(|json| serde_json::from_str(json.get()))
             .transpose()

@@ -193,6 +193,7 @@ fn history_entry(entry: HistoryEntry) -> View {
         status,
         by,
         reason,
+        ..
     } = entry;
     view! {
         <li data-event=event_id.to_string()>

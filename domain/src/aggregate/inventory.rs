@@ -139,6 +139,19 @@ event_types! {
     }
 }
 
+impl InventoryEvent {
+    /// The order that it is about, where it is about one.
+    pub fn order(&self) -> Option<&str> {
+        match self {
+            Self::StockReceived(_) => None,
+            Self::StockReserved(StockReserved { order, .. })
+            | Self::StockReservationFailed(StockReservationFailed { order, .. })
+            | Self::StockReleased(StockReleased { order, .. })
+            | Self::StockShipped(StockShipped { order, .. }) => Some(order),
+        }
+    }
+}
+
 /// What is on hand, and what of it is promised to whom.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct InventoryState {

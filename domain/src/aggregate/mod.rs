@@ -3,6 +3,7 @@
 
 pub mod inventory;
 pub mod order;
+pub mod payment;
 pub mod product;
 
 use serde_json::Value;
@@ -15,6 +16,7 @@ use crate::{
 };
 use inventory::{Inventory, InventoryCommand};
 use order::{Order, OrderCommand};
+use payment::{Payment, PaymentCommand};
 use product::{Product, ProductCommand};
 
 /// Why a command could not even be read. The rules come later.
@@ -171,6 +173,7 @@ macro_rules! domain_commands {
 domain_commands! {
     Inventory(InventoryCommand),
     Order(OrderCommand),
+    Payment(PaymentCommand),
     Product(ProductCommand),
 }
 

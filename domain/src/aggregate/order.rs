@@ -4,11 +4,18 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    aggregate::payment,
     command_types,
     decider::{Context, Decider},
-    event_types,
     money::Money,
     rejection::{Rejection, Violations},
+};
+
+mod events;
+
+pub use events::{
+    Customer, OrderCancelled, OrderCancelledV1, OrderConfirmed, OrderConfirmedV1, OrderCreated, OrderDelivered,
+    OrderDeliveredV1, OrderEvent, OrderLine, OrderRejected, OrderRejectedV1, OrderShipped, OrderShippedV1, Sold,
 };
 
 /// The most lines of an order.
@@ -74,89 +81,6 @@ command_types! {
     pub enum OrderCommand { PlaceOrder, ConfirmOrder, RejectOrder, CancelOrder, ShipOrder, DeliverOrder }
 }
 
-/// Who ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Customer {
-    /// Their user id.
-    pub id: Uuid,
-    /// The name they go by in the workspace.
-    pub name: String,
-}
-
-/// One line, with name and price at the moment of the order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OrderLine {
-    /// Which product.
-    pub sku: String,
-    /// Its name then.
-    pub name: String,
-    /// The price of one then.
-    pub price: Money,
-    /// How many.
-    pub quantity: u32,
-}
-
-/// Somebody ordered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OrderCreated {
-    /// Who.
-    pub customer: Customer,
-    /// What, at which prices.
-    pub lines: Vec<OrderLine>,
-    /// The sum of the lines.
-    pub total: Money,
-    /// How they will pay.
-    pub payment_method: String,
-}
-
-/// Goods and money are secured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OrderConfirmed {}
-
-/// It cannot be fulfilled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OrderRejected {
-    /// Why.
-    pub reason: String,
-}
-
-/// It was taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OrderCancelled {
-    /// Why.
-    pub reason: String,
-}
-
-/// The goods are on their way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OrderShipped {}
-
-/// The goods arrived.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct OrderDelivered {}
-
-event_types! {
-    /// What can have happened to an order.
-    pub enum OrderEvent in Order {
-        OrderCreated: 1,
-        OrderConfirmed: 1,
-        OrderRejected: 1,
-        OrderCancelled: 1,
-        OrderShipped: 1,
-        OrderDelivered: 1,
-    }
-}
-
 /// Where an order stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -212,6 +136,12 @@ pub struct Placed {
     pub customer: Uuid,
     /// Where it stands.
     pub status: OrderStatus,
+    /// What was ordered, at which prices.
+    pub lines: Vec<OrderLine>,
+    /// The sum of the lines.
+    pub total: Money,
+    /// Whether it counts as sold: it was confirmed with its lines, and not taken back since.
+    pub sold: bool,
 }
 
 /// The order aggregate.
@@ -220,7 +150,8 @@ pub struct Order;
 
 impl Decider for Order {
     const CATEGORY: &'static str = "order";
-    const SNAPSHOT_VERSION: u32 = 1;
+    // 2: what was ordered is remembered, so that later events can carry it.
+    const SNAPSHOT_VERSION: u32 = 2;
     type State = OrderState;
     type Command = OrderCommand;
     type Event = OrderEvent;
@@ -256,52 +187,87 @@ impl Decider for Order {
         match command {
             OrderCommand::PlaceOrder(_) => Ok(Vec::new()),
             OrderCommand::ConfirmOrder(_) => match placed.status {
-                OrderStatus::Created | OrderStatus::Reserved => Ok(vec![OrderConfirmed {}.into()]),
+                OrderStatus::Created | OrderStatus::Reserved => Ok(vec![
+                    OrderConfirmed {
+                        customer: placed.customer,
+                        lines: placed.lines.clone(),
+                        total: placed.total.clone(),
+                    }
+                    .into(),
+                ]),
                 OrderStatus::Confirmed => Ok(Vec::new()),
                 status => Err(out_of_turn("confirmed", status)),
             },
             OrderCommand::RejectOrder(RejectOrder { reason }) => match placed.status {
                 OrderStatus::Created | OrderStatus::Reserved => {
                     require_reason(&reason)?;
-                    Ok(vec![OrderRejected { reason }.into()])
+                    Ok(vec![
+                        OrderRejected {
+                            customer: placed.customer,
+                            reason,
+                        }
+                        .into(),
+                    ])
                 }
                 OrderStatus::Rejected => Ok(Vec::new()),
                 status => Err(out_of_turn("rejected", status)),
             },
             OrderCommand::CancelOrder(CancelOrder { reason }) => cancel(placed, reason, context),
             OrderCommand::ShipOrder(_) => match placed.status {
-                OrderStatus::Confirmed => Ok(vec![OrderShipped {}.into()]),
+                OrderStatus::Confirmed => Ok(vec![
+                    OrderShipped {
+                        customer: placed.customer,
+                    }
+                    .into(),
+                ]),
                 status => Err(out_of_turn("shipped", status)),
             },
             OrderCommand::DeliverOrder(_) => match placed.status {
-                OrderStatus::Shipped => Ok(vec![OrderDelivered {}.into()]),
+                OrderStatus::Shipped => Ok(vec![
+                    OrderDelivered {
+                        customer: placed.customer,
+                    }
+                    .into(),
+                ]),
                 status => Err(out_of_turn("delivered", status)),
             },
         }
     }
 
     fn evolve(mut state: OrderState, event: &OrderEvent) -> OrderState {
-        if let OrderEvent::OrderCreated(OrderCreated { customer, .. }) = event {
+        if let OrderEvent::OrderCreated(created) = event {
             state.placed = Some(Placed {
-                customer: customer.id,
+                customer: created.customer.id,
                 status: OrderStatus::Created,
+                lines: created.lines.clone(),
+                total: created.total.clone(),
+                sold: false,
             });
-        } else if let (Some(placed), Some(status)) = (&mut state.placed, status_after(event)) {
-            placed.status = status;
+            return state;
+        }
+        let Some(placed) = &mut state.placed else {
+            return state;
+        };
+        placed.status = status_after(event);
+        match event {
+            // What version 1 did not say was sold is not taken back either.
+            OrderEvent::OrderConfirmed(confirmed) => placed.sold = !confirmed.lines.is_empty(),
+            OrderEvent::OrderCancelled(_) => placed.sold = false,
+            _ => {}
         }
         state
     }
 }
 
 /// The status that an event gives its order.
-pub const fn status_after(event: &OrderEvent) -> Option<OrderStatus> {
+pub const fn status_after(event: &OrderEvent) -> OrderStatus {
     match event {
-        OrderEvent::OrderCreated(_) => Some(OrderStatus::Created),
-        OrderEvent::OrderConfirmed(_) => Some(OrderStatus::Confirmed),
-        OrderEvent::OrderRejected(_) => Some(OrderStatus::Rejected),
-        OrderEvent::OrderCancelled(_) => Some(OrderStatus::Cancelled),
-        OrderEvent::OrderShipped(_) => Some(OrderStatus::Shipped),
-        OrderEvent::OrderDelivered(_) => Some(OrderStatus::Delivered),
+        OrderEvent::OrderCreated(_) => OrderStatus::Created,
+        OrderEvent::OrderConfirmed(_) => OrderStatus::Confirmed,
+        OrderEvent::OrderRejected(_) => OrderStatus::Rejected,
+        OrderEvent::OrderCancelled(_) => OrderStatus::Cancelled,
+        OrderEvent::OrderShipped(_) => OrderStatus::Shipped,
+        OrderEvent::OrderDelivered(_) => OrderStatus::Delivered,
     }
 }
 
@@ -319,7 +285,7 @@ fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec
         "data.lines",
         format!("has 1 to {MAX_LINES} lines"),
     );
-    violations.require_text(&order.payment_method, 64, "data.payment_method");
+    payment::require_method(&mut violations, &order.payment_method, "data.payment_method");
     let (mut lines, mut total): (Vec<OrderLine>, Option<Money>) = (Vec::new(), None);
     for (n, LineRequest { sku, quantity }) in order.lines.into_iter().take(MAX_LINES).enumerate() {
         let valid = (1..=MAX_LINE_QUANTITY).contains(&quantity);
@@ -389,7 +355,17 @@ fn cancel(placed: &Placed, reason: String, context: &Context) -> Result<Vec<Orde
     }
     require_reason(&reason)?;
     match placed.status {
-        status if status.can_be_cancelled() => Ok(vec![OrderCancelled { reason }.into()]),
+        status if status.can_be_cancelled() => Ok(vec![
+            OrderCancelled {
+                customer: placed.customer,
+                reason,
+                sold: placed.sold.then(|| Sold {
+                    lines: placed.lines.clone(),
+                    total: placed.total.clone(),
+                }),
+            }
+            .into(),
+        ]),
         OrderStatus::Cancelled => Ok(Vec::new()),
         status => Err(out_of_turn("cancelled", status)),
     }

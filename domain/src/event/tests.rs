@@ -51,6 +51,40 @@ fn an_event_of_version_1_reads_as_if_it_were_written_today() {
 }
 
 #[test]
+fn what_happened_to_an_order_before_events_said_whose_it_is_is_read_without() {
+    use crate::{aggregate::order::OrderEvent, money::Money};
+    let read = |name: &str, payload: &str| match decode(name, 1, payload).unwrap() {
+        DomainEvent::Order(event) => event,
+        other => panic!("{other:?}"),
+    };
+    let OrderEvent::OrderConfirmed(confirmed) = read("OrderConfirmed", "{}") else {
+        panic!("it is another event");
+    };
+    assert_eq!(
+        (confirmed.customer, confirmed.lines.len(), confirmed.total),
+        (Uuid::nil(), 0, Money::new(0, ""))
+    );
+    let OrderEvent::OrderRejected(rejected) = read("OrderRejected", r#"{"reason":"sold out"}"#) else {
+        panic!("it is another event");
+    };
+    assert_eq!(
+        (rejected.customer, rejected.reason.as_str()),
+        (Uuid::nil(), "sold out")
+    );
+    let OrderEvent::OrderCancelled(cancelled) = read("OrderCancelled", r#"{"reason":"no"}"#) else {
+        panic!("it is another event");
+    };
+    assert_eq!((cancelled.reason.as_str(), cancelled.sold), ("no", None));
+    for name in ["OrderShipped", "OrderDelivered"] {
+        match read(name, "{}") {
+            OrderEvent::OrderShipped(event) => assert!(event.customer.is_nil()),
+            OrderEvent::OrderDelivered(event) => assert!(event.customer.is_nil()),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_named_with_its_version() {
     for (name, version, said) in [
         ("OrderTeleported", 1, "event type OrderTeleported is unknown"),

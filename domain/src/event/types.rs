@@ -4,7 +4,9 @@
 use serde_json::value::RawValue;
 
 use super::{DecodeError, upcast::Upcaster};
-use crate::aggregate::{inventory::InventoryEvent, order::OrderEvent, product::ProductEvent};
+use crate::aggregate::{
+    inventory::InventoryEvent, order::OrderEvent, payment::PaymentEvent, product::ProductEvent,
+};
 
 /// A type of event, as the registry lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -218,5 +220,6 @@ impl DomainEvent {
 domain_events! {
     Inventory(InventoryEvent),
     Order(OrderEvent),
+    Payment(PaymentEvent),
     Product(ProductEvent),
 }

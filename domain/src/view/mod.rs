@@ -4,9 +4,12 @@
 //! A fold must give the same document for every interleaving of streams that keeps each stream's order, because the
 //! streams of one document may lie on several partitions. The test in this module holds every view to that.
 
+pub mod activity;
 pub mod inventory;
 pub mod orders;
+pub mod payments;
 pub mod products;
+pub mod sales;
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -60,6 +63,11 @@ pub trait View: Send + Sync + 'static {
     /// The document after the event; `None`: there is none (any more).
     fn fold(document: Option<Self::Document>, event: &TypedEvent) -> Option<Self::Document>;
 
+    /// The same, of a view in which one event changes documents of several kinds: `key` says which one this is.
+    fn fold_at(_key: &str, document: Option<Self::Document>, event: &TypedEvent) -> Option<Self::Document> {
+        Self::fold(document, event)
+    }
+
     /// Where the document is listed.
     fn listings(document: &Self::Document) -> Vec<ListingEntry>;
 
@@ -87,8 +95,8 @@ pub trait AnyView: Send + Sync + std::fmt::Debug {
     fn listing_names(&self) -> &'static [&'static str];
     /// See [`View::keys`].
     fn keys(&self, event: &TypedEvent) -> Vec<String>;
-    /// A document in memory, ready to be folded; from JSON, or absent.
-    fn load(&self, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError>;
+    /// The document of a key in memory, ready to be folded; from JSON, or absent.
+    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError>;
 }
 
 /// One document while events are folded into it: read once, folded many times, written once.
@@ -106,7 +114,10 @@ pub trait Folding: Send {
 #[derive(Debug)]
 struct Erased<V>(std::marker::PhantomData<fn() -> V>);
 
-struct Document<V: View>(Option<V::Document>);
+struct Document<V: View> {
+    key: String,
+    document: Option<V::Document>,
+}
 
 impl<V: View + std::fmt::Debug> AnyView for Erased<V> {
     fn name(&self) -> &'static str {
@@ -121,7 +132,7 @@ impl<V: View + std::fmt::Debug> AnyView for Erased<V> {
         V::keys(event)
     }
 
-    fn load(&self, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
+    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
         let document = document
             .map(|json| serde_json::from_str(json.get()))
             .transpose()
@@ -129,17 +140,20 @@ impl<V: View + std::fmt::Debug> AnyView for Erased<V> {
                 view: V::NAME,
                 source,
             })?;
-        Ok(Box::new(Document::<V>(document)))
+        Ok(Box::new(Document::<V> {
+            key: key.to_owned(),
+            document,
+        }))
     }
 }
 
 impl<V: View> Folding for Document<V> {
     fn fold(&mut self, event: &TypedEvent) {
-        self.0 = V::fold(self.0.take(), event);
+        self.document = V::fold_at(&self.key, self.document.take(), event);
     }
 
     fn document(&self) -> Result<Option<Box<RawValue>>, DocumentError> {
-        self.0
+        self.document
             .as_ref()
             .map(serde_json::value::to_raw_value)
             .transpose()
@@ -150,11 +164,11 @@ impl<V: View> Folding for Document<V> {
     }
 
     fn listings(&self) -> Vec<ListingEntry> {
-        self.0.as_ref().map(V::listings).unwrap_or_default()
+        self.document.as_ref().map(V::listings).unwrap_or_default()
     }
 
     fn owner(&self) -> Option<Uuid> {
-        self.0.as_ref().and_then(V::owner)
+        self.document.as_ref().and_then(V::owner)
     }
 }
 
@@ -164,10 +178,13 @@ const fn erased<V: View>() -> Erased<V> {
 
 /// Every view, by name: the registry.
 pub fn all() -> &'static [&'static dyn AnyView] {
+    const ACTIVITY: &Erased<activity::ActivityView> = &erased();
     const INVENTORY: &Erased<inventory::InventoryView> = &erased();
     const ORDERS: &Erased<orders::OrdersView> = &erased();
+    const PAYMENTS: &Erased<payments::PaymentsView> = &erased();
     const PRODUCTS: &Erased<products::ProductsView> = &erased();
-    &[INVENTORY, ORDERS, PRODUCTS]
+    const SALES: &Erased<sales::SalesView> = &erased();
+    &[ACTIVITY, INVENTORY, ORDERS, PAYMENTS, PRODUCTS, SALES]
 }
 
 /// The view of this name.

@@ -12,8 +12,9 @@ use crate::{
         inventory::{InventoryEvent, StockReceived, StockReleased, StockReserved, StockShipped},
         order::{
             Customer, OrderCancelled, OrderConfirmed, OrderCreated, OrderDelivered, OrderEvent, OrderLine,
-            OrderShipped,
+            OrderRejected, OrderShipped, Sold,
         },
+        payment::{PaymentEvent, PaymentFailed, PaymentProcessed, PaymentRefunded},
         product::{PriceChanged, ProductEvent, ProductListed, ProductRetired},
     },
     event::{ActorRef, DomainEvent, EventPayload, Metadata, TypedEvent},
@@ -25,33 +26,44 @@ use crate::{
 /// The whole life of one stream: a valid history, cut off anywhere.
 fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
     let sku = || (0..3_u8).prop_map(|n| format!("mug-{n}"));
-    let order = (0..4_u8, 1..5_u32, 0..5_usize).prop_map(|(n, quantity, length)| {
-        let customer = Customer {
-            id: Uuid::from_u128(u128::from(n % 2)),
-            name: "Ada".into(),
+    let customer = |n: u8| Uuid::from_u128(u128::from(n % 2));
+    let order = (0..4_u8, 1..5_u32, 0..5_usize).prop_map(move |(n, quantity, length)| {
+        let (customer, created) = (customer(n), order_of(n, customer(n), quantity));
+        let sold = Sold {
+            lines: created.lines.clone(),
+            total: created.total.clone(),
         };
-        let price = Money::new(500, "EUR");
-        let line = OrderLine {
-            sku: "mug-0".into(),
-            name: "Mug".into(),
-            price: price.clone(),
-            quantity,
-        };
-        let created = OrderCreated {
+        let confirmed = OrderConfirmed {
             customer,
-            lines: vec![line],
-            total: price,
-            payment_method: "tok_ok".into(),
+            lines: sold.lines.clone(),
+            total: sold.total.clone(),
         };
-        let events: Vec<OrderEvent> = if n == 0 {
-            vec![created.into(), OrderCancelled { reason: "no".into() }.into()]
-        } else {
-            vec![
+        let reason = || "no".to_owned();
+        let events: Vec<OrderEvent> = match n {
+            0 => vec![
                 created.into(),
-                OrderConfirmed {}.into(),
-                OrderShipped {}.into(),
-                OrderDelivered {}.into(),
-            ]
+                OrderRejected {
+                    customer,
+                    reason: reason(),
+                }
+                .into(),
+            ],
+            1 => vec![
+                created.into(),
+                confirmed.into(),
+                OrderCancelled {
+                    customer,
+                    reason: reason(),
+                    sold: Some(sold),
+                }
+                .into(),
+            ],
+            _ => vec![
+                created.into(),
+                confirmed.into(),
+                OrderShipped { customer }.into(),
+                OrderDelivered { customer }.into(),
+            ],
         };
         (
             format!("order-{n}"),
@@ -59,6 +71,52 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 .into_iter()
                 .take(length)
                 .map(OrderEvent::into_domain)
+                .collect(),
+        )
+    });
+    let payment = (0..4_u8, 0..3_usize).prop_map(move |(n, length)| {
+        let (order, customer) = (n.to_string(), customer(n));
+        let (amount, method, reason) = (
+            Money::new(500, "EUR"),
+            "tok_ok".to_owned(),
+            "it was refused".to_owned(),
+        );
+        let events: Vec<PaymentEvent> = if n == 0 {
+            vec![
+                PaymentFailed {
+                    order,
+                    customer,
+                    amount,
+                    method,
+                    reason,
+                }
+                .into(),
+            ]
+        } else {
+            vec![
+                PaymentProcessed {
+                    order: order.clone(),
+                    customer,
+                    amount: amount.clone(),
+                    method,
+                    charge: "ch_1".into(),
+                }
+                .into(),
+                PaymentRefunded {
+                    order,
+                    customer,
+                    amount,
+                    reason,
+                }
+                .into(),
+            ]
+        };
+        (
+            format!("payment-{n}"),
+            events
+                .into_iter()
+                .take(length)
+                .map(PaymentEvent::into_domain)
                 .collect(),
         )
     });
@@ -114,7 +172,26 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 .collect(),
         )
     });
-    prop_oneof![order, product, stock]
+    prop_oneof![order, payment, product, stock]
+}
+
+/// Two lines, so that one event changes two documents of sales.
+fn order_of(n: u8, customer: Uuid, quantity: u32) -> OrderCreated {
+    let line = |sku: &str, quantity| OrderLine {
+        sku: sku.into(),
+        name: format!("Mug {n}"),
+        price: Money::new(500, "EUR"),
+        quantity,
+    };
+    OrderCreated {
+        customer: Customer {
+            id: customer,
+            name: "Ada".into(),
+        },
+        lines: vec![line("mug-0", quantity), line("mug-1", 1)],
+        total: Money::new(500 * i64::from(quantity + 1), "EUR"),
+        payment_method: "tok_ok".into(),
+    }
 }
 
 /// Gives every event the same envelope in each interleaving: only the order of folding differs.
@@ -173,10 +250,12 @@ fn fold_all(view: &dyn AnyView, events: &[TypedEvent]) -> BTreeMap<String, (Stri
     let mut documents = BTreeMap::new();
     for event in events {
         for key in view.keys(event) {
-            let folding = documents.entry(key).or_insert_with(|| view.load(None).unwrap());
+            let folding = documents
+                .entry(key.clone())
+                .or_insert_with(|| view.load(&key, None).unwrap());
             folding.fold(event);
             // Through JSON after every event, as a lane does that stops there.
-            *folding = view.load(folding.document().unwrap().as_deref()).unwrap();
+            *folding = view.load(&key, folding.document().unwrap().as_deref()).unwrap();
         }
     }
     documents
@@ -211,8 +290,8 @@ fn every_listing_that_a_view_writes_is_one_that_it_names() {
         let (stream, events) = any_history().new_tree(&mut runner).unwrap().current();
         for event in record(BTreeMap::from([(stream, events)])).into_iter().flatten() {
             for view in all() {
-                for _key in view.keys(&event) {
-                    let mut folding = view.load(None).unwrap();
+                for key in view.keys(&event) {
+                    let mut folding = view.load(&key, None).unwrap();
                     folding.fold(&event);
                     for entry in folding.listings() {
                         assert!(view.listing_names().contains(&entry.listing), "{entry:?}");
@@ -221,4 +300,113 @@ fn every_listing_that_a_view_writes_is_one_that_it_names() {
             }
         }
     }
+}
+
+fn folded(view: &str, events: &[TypedEvent]) -> BTreeMap<String, serde_json::Value> {
+    fold_all(super::find(view).unwrap(), events)
+        .into_iter()
+        .map(|(key, (document, _))| (key, serde_json::from_str(&document).unwrap()))
+        .collect()
+}
+
+fn stock_of_order(n: &str) -> Vec<DomainEvent> {
+    let (order, quantity) = (n.to_owned(), 1);
+    let events: Vec<InventoryEvent> = vec![
+        StockReceived { quantity: 9 }.into(),
+        StockReserved { order, quantity }.into(),
+    ];
+    events.into_iter().map(InventoryEvent::into_domain).collect()
+}
+
+fn life_of_order_2() -> Vec<DomainEvent> {
+    let customer = Uuid::from_u128(7);
+    let created = order_of(2, customer, 3);
+    let confirmed = OrderConfirmed {
+        customer,
+        lines: created.lines.clone(),
+        total: created.total.clone(),
+    };
+    let events: Vec<OrderEvent> = vec![created.into(), confirmed.into()];
+    events.into_iter().map(OrderEvent::into_domain).collect()
+}
+
+#[test]
+fn an_order_is_seen_by_nobody_before_it_is_whole() {
+    let histories = BTreeMap::from([
+        ("inventory-mug-0".to_owned(), stock_of_order("2")),
+        ("order-2".to_owned(), life_of_order_2()),
+    ]);
+    let [stock, order] = record(histories).try_into().unwrap();
+    let view = super::find("orders").unwrap();
+    let mut folding = view.load("2", None).unwrap();
+    folding.fold(&stock[1]);
+    assert_eq!((folding.owner(), folding.listings()), (None, Vec::new()));
+    let reader = crate::decider::testing::actor(Role::Educator, 1);
+    assert!(!reader.may_read_document("orders", folding.owner()));
+    folding.fold(&order[0]);
+    assert_eq!(folding.owner(), Some(Uuid::from_u128(7)));
+    assert!(reader.may_read_document("orders", folding.owner()));
+    assert_eq!(folding.listings().len(), 3);
+}
+
+#[test]
+fn an_order_is_reserved_once_every_line_is() {
+    let first = BTreeMap::from([
+        ("inventory-mug-0".to_owned(), stock_of_order("2")),
+        ("inventory-mug-1".to_owned(), stock_of_order("2")),
+        ("order-2".to_owned(), life_of_order_2()),
+    ]);
+    let [one, two, order] = record(first).try_into().unwrap();
+    let status = |events: &[TypedEvent]| folded("orders", events)["2"]["status"].clone();
+    assert_eq!(status(&[one[1].clone(), order[0].clone()]), "created");
+    let all = [one[1].clone(), order[0].clone(), two[1].clone()];
+    assert_eq!(status(&all), "reserved");
+    let history = &folded("orders", &all)["2"]["history"];
+    assert_eq!(history[0]["stream"], "inventory-mug-0");
+    assert!(history[0].get("caused_by").is_none(), "a person did it");
+    let mut confirmed = all.to_vec();
+    confirmed.push(order[1].clone());
+    assert_eq!(status(&confirmed), "confirmed");
+}
+
+#[test]
+fn what_is_sold_counts_by_day_and_product_and_what_is_cancelled_beside_it() {
+    let customer = Uuid::from_u128(7);
+    let created = order_of(2, customer, 3);
+    let sold = Sold {
+        lines: created.lines,
+        total: created.total,
+    };
+    let mut life = life_of_order_2();
+    life.push(
+        OrderEvent::from(OrderCancelled {
+            customer,
+            reason: "no".into(),
+            sold: Some(sold),
+        })
+        .into_domain(),
+    );
+    let [events] = record(BTreeMap::from([("order-2".to_owned(), life)]))
+        .try_into()
+        .unwrap();
+    let sales = folded("sales", &events[..2]);
+    let euros = |amount: i64| serde_json::json!([{"amount": amount, "currency": "EUR"}]);
+    let day = &sales["day/1970-01-01"];
+    assert_eq!((&day["orders"], &day["units"]), (&1.into(), &4.into()));
+    assert_eq!(day["revenue"], euros(2_000));
+    let mug = &sales["sku/mug-0"];
+    assert_eq!(
+        (&mug["units"], &mug["revenue"], &mug["name"]),
+        (&3.into(), &euros(1_500), &"Mug 2".into())
+    );
+    let sales = folded("sales", &events);
+    let mug = &sales["sku/mug-0"];
+    assert_eq!(
+        (
+            &mug["units"],
+            &mug["cancelled_units"],
+            &mug["cancelled_revenue"]
+        ),
+        (&3.into(), &3.into(), &euros(1_500))
+    );
 }

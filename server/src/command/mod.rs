@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc
 
 use domain::{
     access::{Actor, Role},
-    aggregate::{Command, inventory::Inventory, order::Order, product::Product},
+    aggregate::{Command, inventory::Inventory, order::Order, payment::Payment, product::Product},
     decider::{Context, Decider},
     event::{EventPayload, Metadata},
     id::{StreamName, WorkspaceId},
@@ -139,6 +139,7 @@ impl CommandService {
         let appended = match intent.command.clone() {
             Command::Inventory(command) => self.decide_and_append::<Inventory>(&intent, command).await,
             Command::Order(command) => self.decide_and_append::<Order>(&intent, command).await,
+            Command::Payment(command) => self.decide_and_append::<Payment>(&intent, command).await,
             Command::Product(command) => self.decide_and_append::<Product>(&intent, command).await,
         };
         match appended {
@@ -316,6 +317,7 @@ impl CommandService {
             now: self.clock.now(),
             actor: intent.actor.clone(),
             products,
+            provider: None,
         })
     }
 

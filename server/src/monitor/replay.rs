@@ -157,7 +157,8 @@ impl Folded {
                 let folding = match folded.entry(key.clone()) {
                     std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                     std::collections::btree_map::Entry::Vacant(entry) => {
-                        entry.insert(view.load(None).map_err(VerifyError::from)?)
+                        let folding = view.load(entry.key(), None).map_err(VerifyError::from)?;
+                        entry.insert(folding)
                     }
                 };
                 folding.fold(&typed);

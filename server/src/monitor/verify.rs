@@ -104,7 +104,10 @@ fn fold(
         for key in refold.view.keys(&event) {
             let folding = match refold.folded.entry(key) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => entry.insert(refold.view.load(None)?),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    let folding = refold.view.load(entry.key(), None)?;
+                    entry.insert(folding)
+                }
             };
             folding.fold(&event);
         }

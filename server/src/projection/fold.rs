@@ -188,7 +188,7 @@ impl<'a> Batch<'a> {
             let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;
             for key in keys {
                 if !working.contains_key(key.as_str()) {
-                    let document = Working::load(self.view, stored.remove(key));
+                    let document = Working::load(self.view, key, stored.remove(key));
                     working.insert(key, document.map_err(|error| error.to_string())?);
                 }
                 let Some(document) = working.get_mut(key.as_str()) else {

@@ -29,9 +29,10 @@ impl Working {
     /// A document as it was read, or one that does not exist yet.
     pub(super) fn load(
         view: &'static dyn AnyView,
+        key: &str,
         document: Option<StoredDocument>,
     ) -> Result<Self, DocumentError> {
-        let folding = view.load(document.as_ref().map(|document| &*document.data))?;
+        let folding = view.load(key, document.as_ref().map(|document| &*document.data))?;
         let stored = document.map(|document| {
             Arc::new(DocumentState {
                 data: document.data.into(),

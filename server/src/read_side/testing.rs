@@ -272,7 +272,7 @@ impl Shop {
             for key in view.keys(&event) {
                 documents
                     .entry(key)
-                    .or_insert_with(|| view.load(None).unwrap())
+                    .or_insert_with_key(|key| view.load(key, None).unwrap())
                     .fold(&event);
             }
         }
@@ -338,6 +338,7 @@ pub(crate) async fn append(
 fn payload(event: &DomainEvent) -> Box<serde_json::value::RawValue> {
     match event {
         DomainEvent::Order(event) => event.encode(),
+        DomainEvent::Payment(event) => event.encode(),
         DomainEvent::Product(event) => event.encode(),
         DomainEvent::Inventory(event) => event.encode(),
     }
@@ -408,27 +409,38 @@ pub(crate) fn created(customer: &Actor) -> DomainEvent {
             id: customer.id,
             name: customer.name.clone(),
         },
-        lines: vec![OrderLine {
-            sku: "mug-1".into(),
-            name: "Mug".into(),
-            price: Money::new(900, "EUR"),
-            quantity: 1,
-        }],
+        lines: vec![a_mug()],
         total: Money::new(900, "EUR"),
         payment_method: "tok_ok".into(),
     };
     OrderEvent::from(created).into_domain()
 }
 
+fn a_mug() -> OrderLine {
+    OrderLine {
+        sku: "mug-1".into(),
+        name: "Mug".into(),
+        price: Money::new(900, "EUR"),
+        quantity: 1,
+    }
+}
+
 /// The order is confirmed.
 pub(crate) fn confirmed() -> DomainEvent {
-    OrderEvent::from(OrderConfirmed {}).into_domain()
+    let confirmed = OrderConfirmed {
+        customer: customer(1).id,
+        lines: vec![a_mug()],
+        total: Money::new(900, "EUR"),
+    };
+    OrderEvent::from(confirmed).into_domain()
 }
 
 /// The order is cancelled.
 pub(crate) fn cancelled() -> DomainEvent {
     OrderEvent::from(OrderCancelled {
+        customer: customer(1).id,
         reason: "changed my mind".into(),
+        sold: None,
     })
     .into_domain()
 }

@@ -78,11 +78,17 @@ impl History {
 /// An order's life.
 fn life() -> Result<[OrderEvent; LIFE]> {
     let created: OrderCreated = serde_json::from_str(&order_created(Uuid::from_u128(7)))?;
+    let customer = created.customer.id;
+    let confirmed = OrderConfirmed {
+        customer,
+        lines: created.lines.clone(),
+        total: created.total.clone(),
+    };
     Ok([
         created.into(),
-        OrderConfirmed {}.into(),
-        OrderShipped {}.into(),
-        OrderDelivered {}.into(),
+        confirmed.into(),
+        OrderShipped { customer }.into(),
+        OrderDelivered { customer }.into(),
     ])
 }
 

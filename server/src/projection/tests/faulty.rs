@@ -92,9 +92,9 @@ impl AnyView for Shared {
         self.0.inner.keys(event)
     }
 
-    fn load(&self, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
+    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
         Ok(Box::new(FaultyDocument {
-            inner: self.0.inner.load(document)?,
+            inner: self.0.inner.load(key, document)?,
             view: self.0,
         }))
     }

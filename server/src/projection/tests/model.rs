@@ -361,7 +361,9 @@ impl Model {
             }
             let typed = event.decoded.as_ref().unwrap();
             for key in view.keys(typed) {
-                let folding = folded.entry(key).or_insert_with(|| view.load(None).unwrap());
+                let folding = folded
+                    .entry(key)
+                    .or_insert_with_key(|key| view.load(key, None).unwrap());
                 folding.fold(typed);
             }
         }

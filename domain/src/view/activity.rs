@@ -1,0 +1,58 @@
+//! The view `activity`, a document per event: what happens in the workspace, as it happens. Not for customers.
+//!
+//! Every event writes one document here, so it holds no more than a feed shows; the rest is in the log.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{ListingEntry, View};
+use crate::{access::Role, event::TypedEvent, timestamp::Timestamp};
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityDocument {
+    /// The key: the event's id.
+    pub event_id: Uuid,
+    /// When.
+    pub at: Timestamp,
+    /// The event's type.
+    pub event: String,
+    /// The stream that it happened to.
+    pub stream: String,
+    /// In which role somebody caused it.
+    pub by: Role,
+    /// Who: the subject of their token, or the id of a process manager.
+    pub actor: Uuid,
+    /// Shared by everything that one intention caused.
+    pub correlation_id: Uuid,
+}
+
+/// The view `activity`.
+#[derive(Debug)]
+pub struct ActivityView;
+
+impl View for ActivityView {
+    const NAME: &'static str = "activity";
+    const LISTINGS: &'static [&'static str] = &["recent"];
+    type Document = ActivityDocument;
+
+    fn keys(event: &TypedEvent) -> Vec<String> {
+        vec![event.event_id.to_string()]
+    }
+
+    fn fold(_: Option<ActivityDocument>, event: &TypedEvent) -> Option<ActivityDocument> {
+        Some(ActivityDocument {
+            event_id: event.event_id,
+            at: event.recorded_at,
+            event: event.event_type.clone(),
+            stream: event.stream.to_string(),
+            by: event.metadata.actor.role,
+            actor: event.metadata.actor.id,
+            correlation_id: event.metadata.correlation_id,
+        })
+    }
+
+    fn listings(activity: &ActivityDocument) -> Vec<ListingEntry> {
+        vec![ListingEntry::new("recent", activity.at.to_string())]
+    }
+}

@@ -1,0 +1,187 @@
+//! The view `sales`: what was sold, a document per day (`day/2026-11-22`, in UTC) and per product (`sku/mug-01`).
+//!
+//! What is confirmed counts on the day of its confirmation, and stays counted. What is cancelled afterwards counts beside it,
+//! on the day of its cancellation: what is left is the difference. So a day that is over does not change any more.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ListingEntry, View};
+use crate::{
+    aggregate::order::{OrderEvent, OrderLine},
+    event::{DomainEvent, TypedEvent},
+    money::{Money, Sums},
+};
+
+/// What a document of sales is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum SalesKind {
+    /// A day.
+    Day,
+    /// A product.
+    Sku,
+}
+
+/// What was sold on a day, or of a product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SalesDocument {
+    /// What it is about.
+    pub kind: SalesKind,
+    /// The day, as in `2026-11-22`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<String>,
+    /// The product.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sku: Option<String>,
+    /// The product's name, as it was sold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Orders that were confirmed.
+    pub orders: u64,
+    /// Pieces in them.
+    pub units: u64,
+    /// Their prices, by currency.
+    pub revenue: Sums,
+    /// Orders that were cancelled after they had been confirmed.
+    pub cancelled_orders: u64,
+    /// Pieces in them.
+    pub cancelled_units: u64,
+    /// Their prices, by currency.
+    pub cancelled_revenue: Sums,
+}
+
+impl SalesDocument {
+    /// Pieces that were sold and not taken back.
+    pub fn units_left(&self) -> u64 {
+        self.units.saturating_sub(self.cancelled_units)
+    }
+}
+
+/// The view `sales`.
+#[derive(Debug)]
+pub struct SalesView;
+
+/// What an event sells, or takes back.
+struct Sale<'a> {
+    lines: &'a [OrderLine],
+    total: &'a Money,
+    is_taken_back: bool,
+}
+
+impl View for SalesView {
+    const NAME: &'static str = "sales";
+    const LISTINGS: &'static [&'static str] = &["by_day", "top_products"];
+    type Document = SalesDocument;
+
+    fn keys(event: &TypedEvent) -> Vec<String> {
+        let Some(sale) = sale_of(event) else {
+            return Vec::new();
+        };
+        let mut keys = vec![format!("day/{}", day_of(event))];
+        keys.extend(sale.lines.iter().map(|line| format!("sku/{}", line.sku)));
+        keys
+    }
+
+    /// The day's document; which one it is, an event with several documents does not say by itself.
+    fn fold(document: Option<SalesDocument>, event: &TypedEvent) -> Option<SalesDocument> {
+        Self::fold_at(&format!("day/{}", day_of(event)), document, event)
+    }
+
+    fn fold_at(key: &str, document: Option<SalesDocument>, event: &TypedEvent) -> Option<SalesDocument> {
+        let Some(sale) = sale_of(event) else {
+            return document;
+        };
+        let (kind, of) = key.split_once('/')?;
+        let mut sales = document.unwrap_or_else(|| nothing_sold(kind, of));
+        let mut sold = Sums::default();
+        let mut units = 0;
+        match sales.kind {
+            SalesKind::Day => {
+                sold.add(sale.total);
+                units = sale.lines.iter().map(|line| u64::from(line.quantity)).sum();
+            }
+            SalesKind::Sku => {
+                for line in sale.lines.iter().filter(|line| line.sku == of) {
+                    if let Some(price) = line.price.times(line.quantity) {
+                        sold.add(&price);
+                    }
+                    units += u64::from(line.quantity);
+                    // A name does not change; if it did, the choice must not depend on what is folded first.
+                    sales.name = sales.name.take().max(Some(line.name.clone()));
+                }
+            }
+        }
+        if sale.is_taken_back {
+            sales.cancelled_orders += 1;
+            sales.cancelled_units += units;
+            sold.as_slice()
+                .iter()
+                .for_each(|amount| sales.cancelled_revenue.add(amount));
+        } else {
+            sales.orders += 1;
+            sales.units += units;
+            sold.as_slice()
+                .iter()
+                .for_each(|amount| sales.revenue.add(amount));
+        }
+        Some(sales)
+    }
+
+    fn listings(sales: &SalesDocument) -> Vec<ListingEntry> {
+        match sales.kind {
+            SalesKind::Day => vec![ListingEntry::new("by_day", sales.day.clone().unwrap_or_default())],
+            SalesKind::Sku => vec![ListingEntry::new(
+                "top_products",
+                format!("{:020}", sales.units_left()),
+            )],
+        }
+    }
+}
+
+/// Nothing, where the event sells nothing; also a confirmation of version 1, which did not say what it sold.
+fn sale_of(event: &TypedEvent) -> Option<Sale<'_>> {
+    let DomainEvent::Order(change) = &event.payload else {
+        return None;
+    };
+    let sale = match change {
+        OrderEvent::OrderConfirmed(confirmed) => Sale {
+            lines: &confirmed.lines,
+            total: &confirmed.total,
+            is_taken_back: false,
+        },
+        OrderEvent::OrderCancelled(cancelled) => {
+            let sold = cancelled.sold.as_ref()?;
+            Sale {
+                lines: &sold.lines,
+                total: &sold.total,
+                is_taken_back: true,
+            }
+        }
+        _ => return None,
+    };
+    (!sale.lines.is_empty()).then_some(sale)
+}
+
+/// The day of an event, in UTC: the date of its RFC 3339 form.
+fn day_of(event: &TypedEvent) -> String {
+    let mut at = event.recorded_at.to_string();
+    at.truncate("2026-11-22".len());
+    at
+}
+
+fn nothing_sold(kind: &str, of: &str) -> SalesDocument {
+    let is_day = kind == "day";
+    SalesDocument {
+        kind: if is_day { SalesKind::Day } else { SalesKind::Sku },
+        day: is_day.then(|| of.to_owned()),
+        sku: (!is_day).then(|| of.to_owned()),
+        name: None,
+        orders: 0,
+        units: 0,
+        revenue: Sums::default(),
+        cancelled_orders: 0,
+        cancelled_units: 0,
+        cancelled_revenue: Sums::default(),
+    }
+}

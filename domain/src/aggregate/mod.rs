@@ -1,6 +1,7 @@
 //! The aggregates: one file each, with its commands, its events, its state and its rules. A new aggregate is a new file,
 //! a line in `domain_commands!` below and a line in the event registry of [`crate::event`].
 
+pub mod inbox;
 pub mod inventory;
 pub mod order;
 pub mod product;
@@ -13,6 +14,7 @@ use crate::{
     id::StreamName,
     rejection::Violation,
 };
+use inbox::{Inbox, InboxCommand};
 use inventory::{Inventory, InventoryCommand};
 use order::{Order, OrderCommand};
 use product::{Product, ProductCommand};
@@ -169,6 +171,7 @@ macro_rules! domain_commands {
 }
 
 domain_commands! {
+    Inbox(InboxCommand),
     Inventory(InventoryCommand),
     Order(OrderCommand),
     Product(ProductCommand),

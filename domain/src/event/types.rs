@@ -4,7 +4,9 @@
 use serde_json::value::RawValue;
 
 use super::{DecodeError, upcast::Upcaster};
-use crate::aggregate::{inventory::InventoryEvent, order::OrderEvent, product::ProductEvent};
+use crate::aggregate::{
+    inbox::InboxEvent, inventory::InventoryEvent, order::OrderEvent, product::ProductEvent,
+};
 
 /// A type of event, as the registry lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,6 +218,7 @@ impl DomainEvent {
 }
 
 domain_events! {
+    Inbox(InboxEvent),
     Inventory(InventoryEvent),
     Order(OrderEvent),
     Product(ProductEvent),

@@ -340,6 +340,7 @@ fn payload(event: &DomainEvent) -> Box<serde_json::value::RawValue> {
         DomainEvent::Order(event) => event.encode(),
         DomainEvent::Product(event) => event.encode(),
         DomainEvent::Inventory(event) => event.encode(),
+        DomainEvent::Inbox(event) => event.encode(),
     }
     .unwrap()
 }

@@ -71,7 +71,8 @@ impl Actor {
     pub fn may_command(&self, command: &Command) -> bool {
         use crate::aggregate::{inventory::InventoryCommand, order::OrderCommand, payment::PaymentCommand};
         match command {
-            Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_)) => true,
+            Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_))
+            | Command::Inbox(_) => true,
             Command::Order(OrderCommand::ShipOrder(_) | OrderCommand::DeliverOrder(_))
             | Command::Product(_)
             | Command::Payment(PaymentCommand::RefundPayment(_))

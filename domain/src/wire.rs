@@ -5,7 +5,9 @@
 //! passes on, and [`serde_json::Value`] or a view's own type in clients.
 
 mod lab;
+mod mailbox;
 mod operations;
+mod search;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,10 +18,12 @@ use crate::{
     token::ConsistencyToken,
 };
 pub use lab::{LabClock, MoveClock, PurgeStarted};
+pub use mailbox::MailboxMessage;
 pub use operations::{
     DeadLetterInfo, DeadLetterOutcome, EventSchema, FailingLane, ProjectionStatus, RebuildProgress,
     SettledAnswer,
 };
+pub use search::{Facet, Highlight, HighlightPart, SearchAnswer, SearchFacets, SearchHit, SearchKind};
 
 mod live;
 

@@ -1,6 +1,7 @@
 //! The aggregates: one file each, with its commands, its events, its state and its rules. A new aggregate is a new file,
 //! a line in `domain_commands!` below and a line in the event registry of [`crate::event`].
 
+pub mod inbox;
 pub mod inventory;
 pub mod order;
 pub mod payment;
@@ -14,6 +15,7 @@ use crate::{
     id::StreamName,
     rejection::Violation,
 };
+use inbox::{Inbox, InboxCommand};
 use inventory::{Inventory, InventoryCommand};
 use order::{Order, OrderCommand};
 use payment::{Payment, PaymentCommand};
@@ -171,6 +173,7 @@ macro_rules! domain_commands {
 }
 
 domain_commands! {
+    Inbox(InboxCommand),
     Inventory(InventoryCommand),
     Order(OrderCommand),
     Payment(PaymentCommand),

@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 
 use super::{DecodeError, upcast::Upcaster};
 use crate::aggregate::{
-    inventory::InventoryEvent, order::OrderEvent, payment::PaymentEvent, product::ProductEvent,
+    inbox::InboxEvent, inventory::InventoryEvent, order::OrderEvent, payment::PaymentEvent,
+    product::ProductEvent,
 };
 
 /// A type of event, as the registry lists it.
@@ -218,6 +219,7 @@ impl DomainEvent {
 }
 
 domain_events! {
+    Inbox(InboxEvent),
     Inventory(InventoryEvent),
     Order(OrderEvent),
     Payment(PaymentEvent),

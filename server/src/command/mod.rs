@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc
 
 use domain::{
     access::{Actor, Role},
-    aggregate::{Command, inventory::Inventory, order::Order, payment::Payment, product::Product},
+    aggregate::{Command, inbox::Inbox, inventory::Inventory, order::Order, payment::Payment, product::Product},
     decider::{Context, Decider},
     event::{EventPayload, Metadata},
     id::{StreamName, WorkspaceId},
@@ -137,6 +137,7 @@ impl CommandService {
             return Ok(answer);
         }
         let appended = match intent.command.clone() {
+            Command::Inbox(command) => self.decide_and_append::<Inbox>(&intent, command).await,
             Command::Inventory(command) => self.decide_and_append::<Inventory>(&intent, command).await,
             Command::Order(command) => self.decide_and_append::<Order>(&intent, command).await,
             Command::Payment(command) => self.decide_and_append::<Payment>(&intent, command).await,

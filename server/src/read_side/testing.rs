@@ -341,6 +341,7 @@ fn payload(event: &DomainEvent) -> Box<serde_json::value::RawValue> {
         DomainEvent::Payment(event) => event.encode(),
         DomainEvent::Product(event) => event.encode(),
         DomainEvent::Inventory(event) => event.encode(),
+        DomainEvent::Inbox(event) => event.encode(),
     }
     .unwrap()
 }

@@ -1,0 +1,231 @@
+//! `inbox-<user id>`: what a person has read of what they were told, and whether they want to be told by mail.
+//!
+//! What they were told is the view `notifications`; it follows from the orders' events and is nothing to decide about. So
+//! an inbox knows marks only, and takes a mark of anything: what names nothing changes nothing that anybody sees.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    command_types,
+    decider::{Context, Decider},
+    event_types,
+    rejection::{Rejection, Violations},
+};
+
+/// The most notifications that one command can mark.
+pub const MAX_READ: usize = 200;
+
+/// Marks an inbox remembers, so that a mark is not set twice; of more, the newest.
+const REMEMBERED: usize = 1_000;
+
+/// Marks notifications as read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadNotifications {
+    /// The events that they tell of; 1 to [`MAX_READ`].
+    pub events: Vec<Uuid>,
+}
+
+/// Wants no mails any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StopMails {}
+
+/// Wants mails again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeMails {}
+
+command_types! {
+    /// What an inbox can be told.
+    pub enum InboxCommand { ReadNotifications, StopMails, ResumeMails }
+}
+
+/// Notifications were read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotificationsRead {
+    /// The events that they tell of.
+    pub events: Vec<Uuid>,
+}
+
+/// No mails are wanted from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MailsStopped {}
+
+/// Mails are wanted again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MailsResumed {}
+
+event_types! {
+    /// What can have happened to an inbox.
+    pub enum InboxEvent in Inbox {
+        NotificationsRead: 1,
+        MailsStopped: 1,
+        MailsResumed: 1,
+    }
+}
+
+/// What decisions about an inbox need to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct InboxState {
+    /// What was read, the newest.
+    pub read: BTreeSet<Uuid>,
+    /// Whether no mails are wanted.
+    pub mails_stopped: bool,
+}
+
+/// The inbox aggregate.
+#[derive(Debug)]
+pub struct Inbox;
+
+impl Decider for Inbox {
+    const CATEGORY: &'static str = "inbox";
+    const SNAPSHOT_VERSION: u32 = 1;
+    type State = InboxState;
+    type Command = InboxCommand;
+    type Event = InboxEvent;
+
+    fn decide(
+        state: &InboxState,
+        command: InboxCommand,
+        context: &Context,
+    ) -> Result<Vec<InboxEvent>, Rejection> {
+        // An unsubscribing link is followed without anybody signed in; the server has checked whose it is.
+        if context.stream.id() != context.actor.id.to_string() {
+            return Err(Rejection::new("not-your-inbox", "an inbox is its owner's alone"));
+        }
+        Ok(match command {
+            InboxCommand::ReadNotifications(ReadNotifications { events }) => {
+                let mut violations = Violations::default();
+                violations.require(
+                    (1..=MAX_READ).contains(&events.len()),
+                    "data.events",
+                    format!("names 1 to {MAX_READ} notifications"),
+                );
+                violations.finish()?;
+                let mut new = BTreeSet::new();
+                let events: Vec<_> = events
+                    .into_iter()
+                    .filter(|event| !state.read.contains(event) && new.insert(*event))
+                    .collect();
+                if events.is_empty() {
+                    return Ok(Vec::new());
+                }
+                vec![NotificationsRead { events }.into()]
+            }
+            InboxCommand::StopMails(_) if state.mails_stopped => Vec::new(),
+            InboxCommand::StopMails(_) => vec![MailsStopped {}.into()],
+            InboxCommand::ResumeMails(_) if state.mails_stopped => vec![MailsResumed {}.into()],
+            InboxCommand::ResumeMails(_) => Vec::new(),
+        })
+    }
+
+    fn evolve(mut state: InboxState, event: &InboxEvent) -> InboxState {
+        match event {
+            InboxEvent::NotificationsRead(read) => {
+                state.read.extend(&read.events);
+                // Ids of events begin with their time, so the first are the oldest.
+                while state.read.len() > REMEMBERED {
+                    state.read.pop_first();
+                }
+            }
+            InboxEvent::MailsStopped(_) => state.mails_stopped = true,
+            InboxEvent::MailsResumed(_) => state.mails_stopped = false,
+        }
+        state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        access::Role,
+        decider::testing::{actor, context},
+    };
+
+    fn given(events: &[InboxEvent]) -> InboxState {
+        events.iter().fold(InboxState::default(), Inbox::evolve)
+    }
+
+    fn when(
+        events: &[InboxEvent],
+        owner: u128,
+        command: impl Into<InboxCommand>,
+    ) -> Result<Vec<InboxEvent>, Rejection> {
+        let stream = format!("inbox-{}", Uuid::from_u128(owner));
+        Inbox::decide(
+            &given(events),
+            command.into(),
+            &context(&stream, actor(Role::Customer, 1)),
+        )
+    }
+
+    fn read(events: &[u128]) -> ReadNotifications {
+        ReadNotifications {
+            events: events.iter().copied().map(Uuid::from_u128).collect(),
+        }
+    }
+
+    fn were_read(events: &[u128]) -> InboxEvent {
+        NotificationsRead {
+            events: read(events).events,
+        }
+        .into()
+    }
+
+    #[test]
+    fn what_is_read_is_marked_once() {
+        assert_eq!(when(&[], 1, read(&[7, 8, 7])), Ok(vec![were_read(&[7, 8])]));
+        assert_eq!(
+            when(&[were_read(&[7])], 1, read(&[7, 9])),
+            Ok(vec![were_read(&[9])])
+        );
+        assert_eq!(when(&[were_read(&[7])], 1, read(&[7])), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_inbox_is_its_owners_alone() {
+        assert_eq!(when(&[], 2, read(&[7])).unwrap_err().rule, "not-your-inbox");
+        assert_eq!(when(&[], 2, StopMails {}).unwrap_err().rule, "not-your-inbox");
+    }
+
+    #[test]
+    fn nothing_and_too_much_cannot_be_marked() {
+        assert_eq!(
+            when(&[], 1, read(&[])).unwrap_err().violations[0].field,
+            "data.events"
+        );
+        let many: Vec<u128> = (0..=MAX_READ as u128).collect();
+        assert_eq!(
+            when(&[], 1, read(&many)).unwrap_err().violations[0].field,
+            "data.events"
+        );
+    }
+
+    #[test]
+    fn mails_are_stopped_and_resumed_once() {
+        let stopped = InboxEvent::from(MailsStopped {});
+        assert_eq!(when(&[], 1, StopMails {}), Ok(vec![stopped.clone()]));
+        assert_eq!(when(&[stopped.clone()], 1, StopMails {}), Ok(vec![]));
+        assert_eq!(
+            when(&[stopped], 1, ResumeMails {}),
+            Ok(vec![MailsResumed {}.into()])
+        );
+        assert_eq!(when(&[], 1, ResumeMails {}), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_inbox_does_not_grow_for_ever() {
+        let marks: Vec<u128> = (0..2 * REMEMBERED as u128).collect();
+        let state = given(&[were_read(&marks)]);
+        assert_eq!(state.read.len(), REMEMBERED);
+        assert_eq!(state.read.first().map(Uuid::as_u128), Some(REMEMBERED as u128));
+    }
+}

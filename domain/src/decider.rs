@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    access::Actor, aggregate::product::ProductState, event::EventPayload, id::StreamName,
+    access::Actor,
+    aggregate::{email::EmailCommand, product::ProductState},
+    event::EventPayload, id::StreamName,
     rejection::Rejection, timestamp::Timestamp,
 };
 
@@ -39,6 +41,16 @@ pub trait Decider: Send + Sync + 'static {
 
     /// The skus whose product streams the decision needs to see.
     fn products(_command: &Self::Command) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What becomes of the reservations of emails along with these events, by email: each is a stream of its own, whose
+    /// commands are decided and appended with the events, or everything is refused.
+    fn emails(
+        _state: &Self::State,
+        _events: &[Self::Event],
+        _context: &Context,
+    ) -> Vec<(String, EmailCommand)> {
         Vec::new()
     }
 

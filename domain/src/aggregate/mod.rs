@@ -1,9 +1,11 @@
 //! The aggregates: one file each, with its commands, its events, its state and its rules. A new aggregate is a new file,
 //! a line in `domain_commands!` below and a line in the event registry of [`crate::event`].
 
+pub mod email;
 pub mod inventory;
 pub mod order;
 pub mod product;
+pub mod user;
 
 use serde_json::Value;
 
@@ -13,9 +15,14 @@ use crate::{
     id::StreamName,
     rejection::Violation,
 };
+use email::{Email, EmailCommand};
 use inventory::{Inventory, InventoryCommand};
 use order::{Order, OrderCommand};
 use product::{Product, ProductCommand};
+use user::{User, UserCommand};
+
+/// Fields of commands that nobody keeps, also not as a digest: the command, and the field in its data.
+pub const SECRETS: &[(&str, &str)] = &[("RegisterUser", "password")];
 
 /// Why a command could not even be read. The rules come later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -169,9 +176,11 @@ macro_rules! domain_commands {
 }
 
 domain_commands! {
+    Email(EmailCommand),
     Inventory(InventoryCommand),
     Order(OrderCommand),
     Product(ProductCommand),
+    User(UserCommand),
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 use serde_json::value::RawValue;
 
 use super::{DecodeError, upcast::Upcaster};
-use crate::aggregate::{inventory::InventoryEvent, order::OrderEvent, product::ProductEvent};
+use crate::aggregate::{
+    email::EmailEvent, inventory::InventoryEvent, order::OrderEvent, product::ProductEvent, user::UserEvent,
+};
 
 /// A type of event, as the registry lists it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,6 +150,13 @@ macro_rules! domain_events {
                 }
             }
 
+            /// The payload as JSON, in the version that the code writes.
+            pub fn encode(&self) -> serde_json::Result<Box<RawValue>> {
+                match self {
+                    $(Self::$family(event) => event.encode(),)*
+                }
+            }
+
             /// Every step from an older version of a type to the next.
             pub fn upcasters() -> impl Iterator<Item = &'static Upcaster> {
                 [$(<$events as EventPayload>::UPCASTERS),*].into_iter().flatten()
@@ -216,7 +225,9 @@ impl DomainEvent {
 }
 
 domain_events! {
+    Email(EmailEvent),
     Inventory(InventoryEvent),
     Order(OrderEvent),
     Product(ProductEvent),
+    User(UserEvent),
 }

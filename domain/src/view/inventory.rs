@@ -36,7 +36,7 @@ impl View for InventoryView {
     fn keys(event: &TypedEvent) -> Vec<String> {
         match &event.payload {
             DomainEvent::Inventory(_) => vec![event.stream.id().to_owned()],
-            DomainEvent::Order(_) | DomainEvent::Product(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

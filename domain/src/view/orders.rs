@@ -71,7 +71,7 @@ impl View for OrdersView {
     fn keys(event: &TypedEvent) -> Vec<String> {
         match &event.payload {
             DomainEvent::Order(_) => vec![event.stream.id().to_owned()],
-            DomainEvent::Inventory(_) | DomainEvent::Product(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

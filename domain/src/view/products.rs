@@ -53,7 +53,7 @@ impl View for ProductsView {
     fn keys(event: &TypedEvent) -> Vec<String> {
         match &event.payload {
             DomainEvent::Product(_) | DomainEvent::Inventory(_) => vec![event.stream.id().to_owned()],
-            DomainEvent::Order(_) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 
@@ -66,7 +66,7 @@ impl View for ProductsView {
         match &event.payload {
             DomainEvent::Product(change) => fold_product(&mut product, change),
             DomainEvent::Inventory(change) => fold_stock(&mut product, change),
-            DomainEvent::Order(_) => {}
+            _ => {}
         }
         Some(product)
     }

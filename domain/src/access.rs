@@ -10,6 +10,7 @@ use crate::{aggregate::Command, event::ActorRef};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Role {
     /// Buys, and sees only what is theirs.
     Customer,
@@ -24,6 +25,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 5] = [
+        Self::Customer,
+        Self::Staff,
+        Self::Student,
+        Self::Educator,
+        Self::System,
+    ];
+
     /// The name on the wire and in the log.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -77,6 +87,9 @@ impl Actor {
             | Command::Product(_)
             | Command::Payment(PaymentCommand::RefundPayment(_))
             | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
+            // Whose account it is, is the decider's to see; who holds an email follows from that.
+            Command::User(_) => true,
+            Command::Email(_) => false,
             Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
             | Command::Payment(PaymentCommand::ProcessPayment(_))
             | Command::Inventory(_) => matches!(self.role, Role::System | Role::Educator),
@@ -104,3 +117,6 @@ impl Actor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

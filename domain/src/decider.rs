@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     access::Actor,
     aggregate::{
+        email::EmailCommand,
         payment::{ProviderAnswer, ProviderRequest},
         product::ProductState,
     },
@@ -56,6 +57,16 @@ pub trait Decider: Send + Sync + 'static {
     /// What has to be asked of the payment provider before `command` can be decided in `state`.
     fn asks(_state: &Self::State, _command: &Self::Command, _stream: &StreamName) -> Option<ProviderRequest> {
         None
+    }
+
+    /// What becomes of the reservations of emails along with these events, by email: each is a stream of its own, whose
+    /// commands are decided and appended with the events, or everything is refused.
+    fn emails(
+        _state: &Self::State,
+        _events: &[Self::Event],
+        _context: &Context,
+    ) -> Vec<(String, EmailCommand)> {
+        Vec::new()
     }
 
     /// What happens if `command` is given in `state`. No events: it is allowed, and nothing changes.

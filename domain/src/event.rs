@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`types`] | the registry: every type of event, the version that the code writes, and decoding |
 //! | [`upcast`] | how a payload of an older version becomes one of the newest |
+//! | [`personal`] | which fields are personal, and what they look like where they are sealed |
 //! | `schema` | the JSON Schema of every version; only the server asks for it |
 
+pub mod personal;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod types;

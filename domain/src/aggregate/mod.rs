@@ -1,11 +1,13 @@
 //! The aggregates: one file each, with its commands, its events, its state and its rules. A new aggregate is a new file,
 //! a line in `domain_commands!` below and a line in the event registry of [`crate::event`].
 
+pub mod email;
 pub mod inbox;
 pub mod inventory;
 pub mod order;
 pub mod payment;
 pub mod product;
+pub mod user;
 
 use serde_json::Value;
 
@@ -15,11 +17,16 @@ use crate::{
     id::StreamName,
     rejection::Violation,
 };
+use email::{Email, EmailCommand};
 use inbox::{Inbox, InboxCommand};
 use inventory::{Inventory, InventoryCommand};
 use order::{Order, OrderCommand};
 use payment::{Payment, PaymentCommand};
 use product::{Product, ProductCommand};
+use user::{User, UserCommand};
+
+/// Fields of commands that nobody keeps, also not as a digest: the command, and the field in its data.
+pub const SECRETS: &[(&str, &str)] = &[("RegisterUser", "password")];
 
 /// Why a command could not even be read. The rules come later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -173,11 +180,13 @@ macro_rules! domain_commands {
 }
 
 domain_commands! {
+    Email(EmailCommand),
     Inbox(InboxCommand),
     Inventory(InventoryCommand),
     Order(OrderCommand),
     Payment(PaymentCommand),
     Product(ProductCommand),
+    User(UserCommand),
 }
 
 #[cfg(test)]

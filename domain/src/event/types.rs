@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::{DecodeError, upcast::Upcaster};
 use crate::aggregate::{
-    inbox::InboxEvent, inventory::InventoryEvent, order::OrderEvent, payment::PaymentEvent,
-    product::ProductEvent,
+    email::EmailEvent, inbox::InboxEvent, inventory::InventoryEvent, order::OrderEvent,
+    payment::PaymentEvent, product::ProductEvent, user::UserEvent,
 };
 
 /// A type of event, as the registry lists it.
@@ -151,6 +151,13 @@ macro_rules! domain_events {
                 }
             }
 
+            /// The payload as JSON, in the version that the code writes.
+            pub fn encode(&self) -> serde_json::Result<Box<RawValue>> {
+                match self {
+                    $(Self::$family(event) => event.encode(),)*
+                }
+            }
+
             /// Every step from an older version of a type to the next.
             pub fn upcasters() -> impl Iterator<Item = &'static Upcaster> {
                 [$(<$events as EventPayload>::UPCASTERS),*].into_iter().flatten()
@@ -219,9 +226,11 @@ impl DomainEvent {
 }
 
 domain_events! {
+    Email(EmailEvent),
     Inbox(InboxEvent),
     Inventory(InventoryEvent),
     Order(OrderEvent),
     Payment(PaymentEvent),
     Product(ProductEvent),
+    User(UserEvent),
 }

@@ -5,6 +5,7 @@
 //! streams of one document may lie on several partitions. The test in this module holds every view to that.
 
 pub mod activity;
+pub mod customers;
 pub mod inventory;
 pub mod orders;
 pub mod payments;
@@ -179,12 +180,13 @@ const fn erased<V: View>() -> Erased<V> {
 /// Every view, by name: the registry.
 pub fn all() -> &'static [&'static dyn AnyView] {
     const ACTIVITY: &Erased<activity::ActivityView> = &erased();
+    const CUSTOMERS: &Erased<customers::CustomersView> = &erased();
     const INVENTORY: &Erased<inventory::InventoryView> = &erased();
     const ORDERS: &Erased<orders::OrdersView> = &erased();
     const PAYMENTS: &Erased<payments::PaymentsView> = &erased();
     const PRODUCTS: &Erased<products::ProductsView> = &erased();
     const SALES: &Erased<sales::SalesView> = &erased();
-    &[ACTIVITY, INVENTORY, ORDERS, PAYMENTS, PRODUCTS, SALES]
+    &[ACTIVITY, CUSTOMERS, INVENTORY, ORDERS, PAYMENTS, PRODUCTS, SALES]
 }
 
 /// The view of this name.

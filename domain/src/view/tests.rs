@@ -16,6 +16,7 @@ use crate::{
         },
         payment::{PaymentEvent, PaymentFailed, PaymentProcessed, PaymentRefunded},
         product::{PriceChanged, ProductEvent, ProductListed, ProductRetired},
+        user::{DisplayNameChanged, EmailChanged, UserErased, UserEvent, UserRegistered},
     },
     event::{ActorRef, DomainEvent, EventPayload, Metadata, TypedEvent},
     id::WorkspaceId,
@@ -172,7 +173,34 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 .collect(),
         )
     });
-    prop_oneof![order, payment, product, stock]
+    let user = (0..2_u8, 0..5_usize).prop_map(|(n, length)| {
+        let registered = UserRegistered {
+            email: format!("{n}@example.org"),
+            display_name: format!("Ada {n}"),
+            role: Role::Customer,
+        };
+        let life: Vec<UserEvent> = vec![
+            registered.into(),
+            DisplayNameChanged {
+                display_name: "Lovelace".into(),
+            }
+            .into(),
+            EmailChanged {
+                email: "countess@example.org".into(),
+            }
+            .into(),
+            UserErased {}.into(),
+        ];
+        // The same people as those who order.
+        (
+            format!("user-{}", Uuid::from_u128(u128::from(n))),
+            life.into_iter()
+                .take(length)
+                .map(UserEvent::into_domain)
+                .collect(),
+        )
+    });
+    prop_oneof![order, payment, product, stock, user]
 }
 
 /// Two lines, so that one event changes two documents of sales.

@@ -19,7 +19,10 @@ use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc
 
 use domain::{
     access::{Actor, Role},
-    aggregate::{Command, inbox::Inbox, inventory::Inventory, order::Order, payment::Payment, product::Product},
+    aggregate::{
+        Command, email::Email, inbox::Inbox, inventory::Inventory, order::Order, payment::Payment,
+        product::Product, user::User,
+    },
     decider::{Context, Decider},
     event::{EventPayload, Metadata},
     id::{StreamName, WorkspaceId},
@@ -137,11 +140,13 @@ impl CommandService {
             return Ok(answer);
         }
         let appended = match intent.command.clone() {
+            Command::Email(command) => self.decide_and_append::<Email>(&intent, command).await,
             Command::Inbox(command) => self.decide_and_append::<Inbox>(&intent, command).await,
             Command::Inventory(command) => self.decide_and_append::<Inventory>(&intent, command).await,
             Command::Order(command) => self.decide_and_append::<Order>(&intent, command).await,
             Command::Payment(command) => self.decide_and_append::<Payment>(&intent, command).await,
             Command::Product(command) => self.decide_and_append::<Product>(&intent, command).await,
+            Command::User(command) => self.decide_and_append::<User>(&intent, command).await,
         };
         match appended {
             Ok(appended) => Ok(command_answer(&intent, appended)),

@@ -336,14 +336,7 @@ pub(crate) async fn append(
 }
 
 fn payload(event: &DomainEvent) -> Box<serde_json::value::RawValue> {
-    match event {
-        DomainEvent::Order(event) => event.encode(),
-        DomainEvent::Payment(event) => event.encode(),
-        DomainEvent::Product(event) => event.encode(),
-        DomainEvent::Inventory(event) => event.encode(),
-        DomainEvent::Inbox(event) => event.encode(),
-    }
-    .unwrap()
+    event.encode().unwrap()
 }
 
 /// Somebody who may read everything.

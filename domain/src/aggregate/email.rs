@@ -1,0 +1,166 @@
+//! `email-<keyed hash>`: who holds an email address in a workspace. The user's own stream cannot keep two people apart who
+//! register at the same time; a stream for each address can, because its version is checked by the same append.
+//!
+//! Nobody sends these commands: they follow from what a user's decision changes ([`Decider::emails`]). The address itself
+//! is not in here; the command service makes the stream's name from it, with a secret.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    command_types,
+    decider::{Context, Decider},
+    event_types,
+    rejection::{Rejection, Violation},
+};
+
+/// Takes the address for a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReserveEmail {
+    /// Who is to hold it.
+    pub user: Uuid,
+}
+
+/// Gives the address back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleaseEmail {
+    /// Who held it.
+    pub user: Uuid,
+}
+
+command_types! {
+    /// What a reservation can be told.
+    pub enum EmailCommand { ReserveEmail, ReleaseEmail }
+}
+
+/// Somebody holds the address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailReserved {
+    /// Who.
+    pub user: Uuid,
+}
+
+/// Nobody holds the address any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailReleased {
+    /// Who did.
+    pub user: Uuid,
+}
+
+event_types! {
+    /// What can have happened to a reservation.
+    pub enum EmailEvent in Email {
+        EmailReserved: 1,
+        EmailReleased: 1,
+    }
+}
+
+/// Who holds the address.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct EmailState {
+    /// Absent where nobody does.
+    pub holder: Option<Uuid>,
+}
+
+/// The aggregate of an address.
+#[derive(Debug)]
+pub struct Email;
+
+impl Decider for Email {
+    const CATEGORY: &'static str = "email";
+    const SNAPSHOT_VERSION: u32 = 1;
+    type State = EmailState;
+    type Command = EmailCommand;
+    type Event = EmailEvent;
+
+    fn decide(
+        state: &EmailState,
+        command: EmailCommand,
+        _context: &Context,
+    ) -> Result<Vec<EmailEvent>, Rejection> {
+        match command {
+            EmailCommand::ReserveEmail(ReserveEmail { user }) => match state.holder {
+                None => Ok(vec![EmailReserved { user }.into()]),
+                Some(holder) if holder == user => Ok(Vec::new()),
+                Some(_) => Err(taken()),
+            },
+            // Whoever does not hold it has nothing to give back.
+            EmailCommand::ReleaseEmail(ReleaseEmail { user }) => Ok(state
+                .holder
+                .filter(|holder| *holder == user)
+                .map(|user| EmailReleased { user }.into())
+                .into_iter()
+                .collect()),
+        }
+    }
+
+    fn evolve(_state: EmailState, event: &EmailEvent) -> EmailState {
+        EmailState {
+            holder: match event {
+                EmailEvent::EmailReserved(EmailReserved { user }) => Some(*user),
+                EmailEvent::EmailReleased(_) => None,
+            },
+        }
+    }
+}
+
+/// Names the field of the user's command, which is the one that somebody typed.
+fn taken() -> Rejection {
+    let violation = Violation {
+        field: "data.email".to_owned(),
+        message: "is somebody else's in this workspace already".to_owned(),
+    };
+    Rejection {
+        rule: "email-taken".to_owned(),
+        ..Rejection::invalid(vec![violation])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        access::Role,
+        decider::testing::{actor, context, decide},
+    };
+
+    const ADA: Uuid = Uuid::from_u128(1);
+    const BOB: Uuid = Uuid::from_u128(2);
+
+    fn when(given: &[EmailEvent], command: impl Into<EmailCommand>) -> Result<Vec<EmailEvent>, Rejection> {
+        decide::<Email>(
+            given,
+            command.into(),
+            &context("email-1", actor(Role::Customer, 1)),
+        )
+    }
+
+    #[test]
+    fn a_free_address_is_reserved_and_a_reserved_one_is_not_for_anybody_else() {
+        let reserved: EmailEvent = EmailReserved { user: ADA }.into();
+        assert_eq!(when(&[], ReserveEmail { user: ADA }).unwrap(), [reserved.clone()]);
+        assert_eq!(when(&[reserved.clone()], ReserveEmail { user: ADA }).unwrap(), []);
+        let refused = when(&[reserved], ReserveEmail { user: BOB }).unwrap_err();
+        assert_eq!(refused.rule, "email-taken");
+        assert_eq!(refused.violations[0].field, "data.email");
+    }
+
+    #[test]
+    fn only_its_holder_gives_an_address_back_and_then_it_is_free() {
+        let reserved: EmailEvent = EmailReserved { user: ADA }.into();
+        let released: EmailEvent = EmailReleased { user: ADA }.into();
+        assert_eq!(when(&[reserved.clone()], ReleaseEmail { user: BOB }).unwrap(), []);
+        assert_eq!(
+            when(&[reserved.clone()], ReleaseEmail { user: ADA }).unwrap(),
+            [released.clone()]
+        );
+        assert_eq!(
+            when(&[reserved, released], ReserveEmail { user: BOB }).unwrap(),
+            [EmailReserved { user: BOB }.into()]
+        );
+    }
+}

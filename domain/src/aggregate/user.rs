@@ -1,0 +1,387 @@
+//! `user-<uuid>`: a person with an account; the id is the actor id of their tokens, so that what they did before they
+//! registered stays theirs.
+//!
+//! Email and name are personal: on the server they are sealed before they are stored, and what is folded here are sealed
+//! texts. So no rule may look into the email or the name of a state. That an email is nobody else's is the rule of its own
+//! stream, [`Email`](super::email::Email). A password is checked here for its length, and goes no further.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::email::{EmailCommand, ReleaseEmail, ReserveEmail};
+use crate::{
+    access::Role,
+    command_types,
+    decider::{Context, Decider},
+    event_types,
+    rejection::{Rejection, Violations},
+};
+
+/// The longest name, in characters.
+pub const MAX_DISPLAY_NAME: usize = 40;
+/// The longest email address (RFC 5321, 4.5.3.1.3, without the angle brackets).
+pub const MAX_EMAIL: usize = 254;
+/// The shortest password, in characters.
+pub const MIN_PASSWORD: usize = 8;
+/// The longest password, in characters.
+pub const MAX_PASSWORD: usize = 200;
+
+/// A password as it was typed. It is printed nowhere, and no event has a place for it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Password(String);
+
+impl Password {
+    /// What was typed, for whoever hashes it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    fn fits(&self) -> bool {
+        (MIN_PASSWORD..=MAX_PASSWORD).contains(&self.0.chars().count())
+    }
+}
+
+impl From<String> for Password {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Makes an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterUser {
+    /// To sign in with; nobody else's in the workspace.
+    pub email: String,
+    /// What others see; 1 to [`MAX_DISPLAY_NAME`] characters.
+    pub display_name: String,
+    /// [`MIN_PASSWORD`] to [`MAX_PASSWORD`] characters. Absent only where the system registers somebody, who then cannot
+    /// sign in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+    /// `customer` where absent. Another one is given by educators; one's own may be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+}
+
+/// Goes by another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeDisplayName {
+    /// 1 to [`MAX_DISPLAY_NAME`] characters.
+    pub display_name: String,
+}
+
+/// Signs in with another email from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeEmail {
+    /// Nobody else's in the workspace.
+    pub email: String,
+}
+
+/// Makes everything personal unreadable, for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EraseUser {}
+
+command_types! {
+    /// What a user can be told.
+    pub enum UserCommand { RegisterUser, ChangeDisplayName, ChangeEmail, EraseUser }
+}
+
+/// Somebody has an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UserRegistered {
+    /// Trimmed and in lower case; sealed where it is stored.
+    pub email: String,
+    /// Sealed where it is stored.
+    pub display_name: String,
+    /// What they are in the workspace.
+    pub role: Role,
+}
+
+/// They go by another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DisplayNameChanged {
+    /// Sealed where it is stored.
+    pub display_name: String,
+}
+
+/// They sign in with another email.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailChanged {
+    /// Trimmed and in lower case; sealed where it is stored.
+    pub email: String,
+}
+
+/// Their key is destroyed; nobody can read what was personal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UserErased {}
+
+event_types! {
+    /// What can have happened to a user.
+    pub enum UserEvent in User {
+        UserRegistered: 1,
+        DisplayNameChanged: 1,
+        EmailChanged: 1,
+        UserErased: 1,
+    }
+}
+
+/// What decisions about a user, and sessions, need to know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UserState {
+    /// Absent before they register.
+    pub account: Option<Account>,
+    /// Whether they were erased.
+    pub erased: bool,
+}
+
+/// An account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Sealed on the server.
+    pub email: String,
+    /// Sealed on the server.
+    pub display_name: String,
+    /// What they are in the workspace.
+    pub role: Role,
+}
+
+/// The user aggregate.
+#[derive(Debug)]
+pub struct User;
+
+impl Decider for User {
+    const CATEGORY: &'static str = "user";
+    const SNAPSHOT_VERSION: u32 = 1;
+    type State = UserState;
+    type Command = UserCommand;
+    type Event = UserEvent;
+
+    fn emails(state: &UserState, events: &[UserEvent], context: &Context) -> Vec<(String, EmailCommand)> {
+        let Ok(user) = context.stream.id().parse::<Uuid>() else {
+            return Vec::new();
+        };
+        let held = state.account.as_ref().map(|account| account.email.clone());
+        let release = move || held.map(|email| (email, ReleaseEmail { user }.into()));
+        let reserve = |email: &String| (email.clone(), ReserveEmail { user }.into());
+        match events {
+            [UserEvent::UserRegistered(UserRegistered { email, .. })] => vec![reserve(email)],
+            // Given back first: it may be the same one, spelled in another way.
+            [UserEvent::EmailChanged(EmailChanged { email })] => {
+                release().into_iter().chain([reserve(email)]).collect()
+            }
+            [UserEvent::UserErased(_)] => release().into_iter().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn decide(
+        state: &UserState,
+        command: UserCommand,
+        context: &Context,
+    ) -> Result<Vec<UserEvent>, Rejection> {
+        let own = own_account(context)?;
+        if state.erased {
+            return match command {
+                UserCommand::EraseUser(_) => Ok(Vec::new()),
+                _ => Err(Rejection::new("user-erased", "this account was erased")),
+            };
+        }
+        match command {
+            UserCommand::RegisterUser(register) => self::register(state, register, own, context),
+            UserCommand::ChangeDisplayName(ChangeDisplayName { display_name }) => {
+                let display_name = display_name.trim().to_owned();
+                let mut violations = Violations::default();
+                violations.require_text(&display_name, MAX_DISPLAY_NAME, "data.display_name");
+                require_own_account(state, own, "change")?;
+                violations.finish()?;
+                Ok(vec![DisplayNameChanged { display_name }.into()])
+            }
+            UserCommand::ChangeEmail(ChangeEmail { email }) => {
+                let email = normalised(&email);
+                let mut violations = Violations::default();
+                require_email(&mut violations, &email);
+                require_own_account(state, own, "change")?;
+                violations.finish()?;
+                Ok(vec![EmailChanged { email }.into()])
+            }
+            UserCommand::EraseUser(_) => {
+                if !own && !gives_roles(context.actor.role) {
+                    return Err(not_yours("erase"));
+                }
+                // Who came in by a code and ordered has left a name too, and may have it erased without an account.
+                if state.account.is_none() && !own {
+                    return Err(not_found());
+                }
+                Ok(vec![UserErased {}.into()])
+            }
+        }
+    }
+
+    fn evolve(mut state: UserState, event: &UserEvent) -> UserState {
+        match event {
+            UserEvent::UserRegistered(UserRegistered {
+                email,
+                display_name,
+                role,
+            }) => {
+                state.account = Some(Account {
+                    email: email.clone(),
+                    display_name: display_name.clone(),
+                    role: *role,
+                });
+            }
+            UserEvent::DisplayNameChanged(DisplayNameChanged { display_name }) => {
+                if let Some(account) = &mut state.account {
+                    account.display_name.clone_from(display_name);
+                }
+            }
+            UserEvent::EmailChanged(EmailChanged { email }) => {
+                if let Some(account) = &mut state.account {
+                    account.email.clone_from(email);
+                }
+            }
+            UserEvent::UserErased(_) => {
+                state = UserState {
+                    account: None,
+                    erased: true,
+                }
+            }
+        }
+        state
+    }
+}
+
+fn register(
+    state: &UserState,
+    register: RegisterUser,
+    own: bool,
+    context: &Context,
+) -> Result<Vec<UserEvent>, Rejection> {
+    let RegisterUser {
+        email,
+        display_name,
+        password,
+        role,
+    } = register;
+    let actor = &context.actor;
+    if !own && !gives_roles(actor.role) {
+        return Err(not_yours("register"));
+    }
+    let role = role.unwrap_or(Role::Customer);
+    let (email, display_name) = (normalised(&email), display_name.trim().to_owned());
+    let mut violations = Violations::default();
+    require_email(&mut violations, &email);
+    violations.require_text(&display_name, MAX_DISPLAY_NAME, "data.display_name");
+    let usable = password.as_ref().map(Password::fits);
+    violations.require(
+        usable.unwrap_or(actor.role == Role::System),
+        "data.password",
+        format!("has {MIN_PASSWORD} to {MAX_PASSWORD} characters"),
+    );
+    let allowed = role == Role::Customer || gives_roles(actor.role) || (own && role == actor.role);
+    violations.require(
+        allowed && role != Role::System,
+        "data.role",
+        "is customer, unless an educator gives another one",
+    );
+    violations.finish()?;
+    if state.account.is_some() {
+        return Err(Rejection::new(
+            "user-already-registered",
+            "this person has an account already",
+        ));
+    }
+    let registered = UserRegistered {
+        email,
+        display_name,
+        role,
+    };
+    Ok(vec![registered.into()])
+}
+
+/// Whether the stream is the actor's own; its id must be a person's.
+fn own_account(context: &Context) -> Result<bool, Rejection> {
+    let id = context.stream.id().parse::<Uuid>();
+    // Written in one way only, so that one person has one stream.
+    let id = id.ok().filter(|id| id.to_string() == context.stream.id());
+    let mut violations = Violations::default();
+    violations.require(id.is_some(), "stream", "is user-<uuid>, in lower case");
+    violations.finish()?;
+    Ok(id == Some(context.actor.id))
+}
+
+fn require_own_account(state: &UserState, own: bool, wish: &str) -> Result<(), Rejection> {
+    if !own {
+        return Err(not_yours(wish));
+    }
+    state.account.as_ref().map(|_| ()).ok_or_else(not_found)
+}
+
+fn not_yours(wish: &str) -> Rejection {
+    Rejection::new(
+        "not-your-account",
+        format!("you can {wish} your own account, and no other"),
+    )
+}
+
+fn not_found() -> Rejection {
+    Rejection::new("user-not-found", "there is no such account")
+}
+
+/// Who gives others an account and a role, and takes it away.
+const fn gives_roles(role: Role) -> bool {
+    matches!(role, Role::Educator | Role::System)
+}
+
+/// An email as it is kept and compared: trimmed, in lower case.
+pub fn normalised(email: &str) -> String {
+    email.trim().to_lowercase()
+}
+
+fn require_email(violations: &mut Violations, email: &str) {
+    violations.require(
+        is_email(email),
+        "data.email",
+        format!("is an email address, as in ada@example.org, of up to {MAX_EMAIL} characters"),
+    );
+}
+
+/// A mailbox at a host with a dot in it. Whether somebody reads mail there only a mail can tell; this finds what was
+/// mistyped, and lets nothing in that would break a header.
+fn is_email(email: &str) -> bool {
+    let Some((local, host)) = email.rsplit_once('@') else {
+        return false;
+    };
+    let is_local = (1..=64).contains(&local.len())
+        && !local.starts_with('.')
+        && !local.ends_with('.')
+        && !local.contains("..")
+        && local
+            .chars()
+            .all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
+    };
+    email.len() <= MAX_EMAIL && is_local && host.contains('.') && host.split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests;

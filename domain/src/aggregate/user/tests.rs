@@ -1,0 +1,291 @@
+//! The rules of users, given-when-then.
+
+use super::*;
+use crate::{
+    access::Actor,
+    decider::testing::{actor, context, decide},
+};
+
+fn ada() -> Actor {
+    actor(Role::Student, 1)
+}
+
+fn stream_of(actor: &Actor) -> String {
+    format!("user-{}", actor.id)
+}
+
+fn when_as(
+    actor: Actor,
+    stream: &str,
+    given: &[UserEvent],
+    command: impl Into<UserCommand>,
+) -> Result<Vec<UserEvent>, Rejection> {
+    decide::<User>(given, command.into(), &context(stream, actor))
+}
+
+fn when(given: &[UserEvent], command: impl Into<UserCommand>) -> Result<Vec<UserEvent>, Rejection> {
+    when_as(ada(), &stream_of(&ada()), given, command)
+}
+
+fn form() -> RegisterUser {
+    RegisterUser {
+        email: " Ada@Example.ORG ".into(),
+        display_name: " Ada ".into(),
+        password: Some(Password("correct horse".into())),
+        role: None,
+    }
+}
+
+fn registered(role: Role) -> UserEvent {
+    UserRegistered {
+        email: "ada@example.org".into(),
+        display_name: "Ada".into(),
+        role,
+    }
+    .into()
+}
+
+fn fields(rejection: &Rejection) -> Vec<&str> {
+    rejection
+        .violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect()
+}
+
+#[test]
+fn a_person_registers_themself_as_a_customer_with_a_trimmed_and_lower_case_email() {
+    assert_eq!(when(&[], form()).unwrap(), [registered(Role::Customer)]);
+}
+
+#[test]
+fn a_person_keeps_their_role_and_only_an_educator_gives_another() {
+    let wanting = |role| RegisterUser {
+        role: Some(role),
+        ..form()
+    };
+    assert_eq!(
+        when(&[], wanting(Role::Student)).unwrap(),
+        [registered(Role::Student)]
+    );
+    for role in [Role::Staff, Role::Educator, Role::System] {
+        let refused = when(&[], wanting(role)).unwrap_err();
+        assert_eq!(fields(&refused), ["data.role"], "{role:?}");
+    }
+    let educator = actor(Role::Educator, 9);
+    let stream = stream_of(&ada());
+    assert_eq!(
+        when_as(educator.clone(), &stream, &[], wanting(Role::Staff)).unwrap(),
+        [registered(Role::Staff)]
+    );
+    let refused = when_as(educator, &stream, &[], wanting(Role::System)).unwrap_err();
+    assert_eq!(fields(&refused), ["data.role"]);
+}
+
+#[test]
+fn nobody_registers_somebody_else_but_educators_and_the_system() {
+    for role in [Role::Customer, Role::Student, Role::Staff] {
+        let refused = when_as(actor(role, 2), &stream_of(&ada()), &[], form()).unwrap_err();
+        assert_eq!(refused.rule, "not-your-account", "{role:?}");
+    }
+    for role in [Role::Educator, Role::System] {
+        when_as(actor(role, 2), &stream_of(&ada()), &[], form()).unwrap();
+    }
+}
+
+#[test]
+fn a_person_registers_once() {
+    let refused = when(&[registered(Role::Customer)], form()).unwrap_err();
+    assert_eq!(refused.rule, "user-already-registered");
+}
+
+#[test]
+fn every_field_that_is_wrong_is_named_at_once() {
+    let refused = when(
+        &[],
+        RegisterUser {
+            email: "ada".into(),
+            display_name: " ".into(),
+            password: Some(Password("short".into())),
+            role: Some(Role::Staff),
+        },
+    )
+    .unwrap_err();
+    assert_eq!(
+        fields(&refused),
+        ["data.email", "data.display_name", "data.password", "data.role"]
+    );
+}
+
+#[test]
+fn a_password_has_8_to_200_characters_and_only_the_system_registers_without_one() {
+    let with = |password: Option<String>| RegisterUser {
+        password: password.map(Password),
+        ..form()
+    };
+    for usable in ["ü".repeat(8), "x".repeat(200)] {
+        when(&[], with(Some(usable))).unwrap();
+    }
+    for unusable in [None, Some("x".repeat(7)), Some("x".repeat(201))] {
+        let refused = when(&[], with(unusable)).unwrap_err();
+        assert_eq!(fields(&refused), ["data.password"]);
+        assert!(refused.detail.contains("8 to 200"), "{refused:?}");
+    }
+    when_as(actor(Role::System, 2), &stream_of(&ada()), &[], with(None)).unwrap();
+}
+
+#[test]
+fn a_password_is_printed_nowhere() {
+    let printed = format!("{:?}", UserCommand::from(form()));
+    assert!(
+        !printed.contains("horse") && printed.contains("Password(…)"),
+        "{printed}"
+    );
+}
+
+#[test]
+fn an_email_is_a_mailbox_at_a_host() {
+    for email in ["a@b.co", "ada.lovelace+shop@mail.example.org", "ü@bücher.example"] {
+        assert!(is_email(email), "{email}");
+    }
+    let long = format!("{}@example.org", "a".repeat(65));
+    let longer = format!("a@{}.org", "b.".repeat(130));
+    for text in [
+        "",
+        "@",
+        "ada",
+        "ada@",
+        "@example.org",
+        "ada@example",
+        "ada@.org",
+        "ada@example..org",
+        "a da@example.org",
+        "ada@exa mple.org",
+        "ada@example.org\r\nBcc: eve@example.org",
+        ".ada@example.org",
+        "a..da@example.org",
+        "ada@-example.org",
+        &long,
+        &longer,
+    ] {
+        assert!(!is_email(text), "{text}");
+    }
+}
+
+#[test]
+fn a_stream_belongs_to_one_person() {
+    let upper = format!("user-{}", ada().id.simple());
+    for stream in ["user-ada", &upper] {
+        let refused = when_as(actor(Role::Educator, 9), stream, &[], form()).unwrap_err();
+        assert_eq!(fields(&refused), ["stream"], "{stream}");
+    }
+}
+
+#[test]
+fn a_person_changes_their_own_name_and_email_and_nobody_elses() {
+    let given = [registered(Role::Customer)];
+    let name = ChangeDisplayName {
+        display_name: " Lovelace ".into(),
+    };
+    let email = ChangeEmail {
+        email: "Countess@Example.org".into(),
+    };
+    assert_eq!(
+        when(&given, name.clone()).unwrap(),
+        [DisplayNameChanged {
+            display_name: "Lovelace".into()
+        }
+        .into()]
+    );
+    assert_eq!(
+        when(&given, email.clone()).unwrap(),
+        [EmailChanged {
+            email: "countess@example.org".into()
+        }
+        .into()]
+    );
+    for role in [Role::Customer, Role::Staff, Role::Educator, Role::System] {
+        let stream = stream_of(&ada());
+        for command in [UserCommand::from(name.clone()), email.clone().into()] {
+            let refused = when_as(actor(role, 2), &stream, &given, command).unwrap_err();
+            assert_eq!(refused.rule, "not-your-account", "{role:?}");
+        }
+    }
+}
+
+#[test]
+fn who_has_no_account_has_nothing_to_change() {
+    let refused = when(
+        &[],
+        ChangeEmail {
+            email: "ada@example.org".into(),
+        },
+    )
+    .unwrap_err();
+    assert_eq!(refused.rule, "user-not-found");
+}
+
+#[test]
+fn a_person_is_erased_by_themself_or_an_educator_and_not_by_staff() {
+    let given = [registered(Role::Customer)];
+    let stream = stream_of(&ada());
+    let erased: UserEvent = UserErased {}.into();
+    assert_eq!(when(&given, EraseUser {}).unwrap(), [erased.clone()]);
+    assert_eq!(
+        when_as(actor(Role::Educator, 9), &stream, &given, EraseUser {}).unwrap(),
+        [erased]
+    );
+    for role in [Role::Customer, Role::Student, Role::Staff] {
+        let refused = when_as(actor(role, 2), &stream, &given, EraseUser {}).unwrap_err();
+        assert_eq!(refused.rule, "not-your-account", "{role:?}");
+    }
+}
+
+#[test]
+fn who_never_registered_can_have_their_name_erased_too() {
+    assert_eq!(when(&[], EraseUser {}).unwrap(), [UserErased {}.into()]);
+    let refused = when_as(actor(Role::Educator, 9), &stream_of(&ada()), &[], EraseUser {}).unwrap_err();
+    assert_eq!(refused.rule, "user-not-found");
+}
+
+#[test]
+fn who_is_erased_stays_erased() {
+    let given = [registered(Role::Customer), UserErased {}.into()];
+    assert_eq!(when(&given, EraseUser {}).unwrap(), []);
+    for command in [
+        UserCommand::from(form()),
+        ChangeEmail {
+            email: "ada@example.org".into(),
+        }
+        .into(),
+    ] {
+        assert_eq!(when(&given, command).unwrap_err().rule, "user-erased");
+    }
+}
+
+#[test]
+fn an_email_is_reserved_and_given_back_with_what_happens_to_its_user() {
+    let user = ada().id;
+    let context = context(&stream_of(&ada()), ada());
+    let before = UserState::default();
+    let registered = registered(Role::Customer);
+    let reserve: EmailCommand = ReserveEmail { user }.into();
+    let release: EmailCommand = ReleaseEmail { user }.into();
+    let (old, new) = ("ada@example.org".to_owned(), "countess@example.org".to_owned());
+    assert_eq!(
+        User::emails(&before, std::slice::from_ref(&registered), &context),
+        [(old.clone(), reserve.clone())]
+    );
+    let state = User::evolve(before.clone(), &registered);
+    let changed = EmailChanged { email: new.clone() }.into();
+    assert_eq!(
+        User::emails(&state, &[changed], &context),
+        [(old.clone(), release.clone()), (new, reserve)]
+    );
+    assert_eq!(
+        User::emails(&state, &[UserErased {}.into()], &context),
+        [(old, release)]
+    );
+    // who has no account holds no email
+    assert_eq!(User::emails(&before, &[UserErased {}.into()], &context), []);
+}

@@ -1,0 +1,156 @@
+//! The view `customers`, a document per person who has registered or ordered: who they are, and what they bought.
+//!
+//! Name and email are sealed texts as the events have them. Who was erased stays in the view without either, because
+//! what they bought is still counted.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{ListingEntry, View};
+use crate::{
+    access::Role,
+    aggregate::{
+        order::{OrderCreated, OrderEvent},
+        user::{DisplayNameChanged, EmailChanged, UserEvent, UserRegistered},
+    },
+    event::{DomainEvent, TypedEvent, personal::ERASED},
+    money::Money,
+    timestamp::Timestamp,
+};
+
+/// A customer as the shop sees them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomerDocument {
+    /// The key: the id part of the user's stream.
+    pub id: Uuid,
+    /// What they go by.
+    pub display_name: String,
+    /// Absent where they have no account, or were erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// What they are in the workspace; absent where they have no account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// When they made an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_at: Option<Timestamp>,
+    /// How many orders they placed.
+    pub orders: u32,
+    /// What they paid for, in each currency, by its code.
+    pub spent: Vec<Money>,
+    /// Whether they were erased.
+    pub erased: bool,
+    /// When they placed their last order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_order_at: Option<Timestamp>,
+    /// When they were first heard of.
+    pub first_seen_at: Timestamp,
+    /// The order whose name is shown as long as they have no account: the first one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_by: Option<(Timestamp, Uuid)>,
+}
+
+/// The view `customers`.
+#[derive(Debug)]
+pub struct CustomersView;
+
+impl View for CustomersView {
+    const NAME: &'static str = "customers";
+    const LISTINGS: &'static [&'static str] = &["all", "by_spend"];
+    type Document = CustomerDocument;
+
+    fn keys(event: &TypedEvent) -> Vec<String> {
+        match &event.payload {
+            DomainEvent::User(_) => vec![event.stream.id().to_owned()],
+            DomainEvent::Order(OrderEvent::OrderCreated(created)) => vec![created.customer.id.to_string()],
+            _ => Vec::new(),
+        }
+    }
+
+    fn fold(document: Option<CustomerDocument>, event: &TypedEvent) -> Option<CustomerDocument> {
+        let id = match &event.payload {
+            DomainEvent::User(_) => event.stream.id().parse().ok(),
+            DomainEvent::Order(OrderEvent::OrderCreated(created)) => Some(created.customer.id),
+            _ => None,
+        };
+        let Some(id) = id else { return document };
+        let mut customer = document.unwrap_or_else(|| new_customer(id, event.recorded_at));
+        customer.first_seen_at = customer.first_seen_at.min(event.recorded_at);
+        match &event.payload {
+            DomainEvent::User(change) => fold_user(&mut customer, change, event.recorded_at),
+            DomainEvent::Order(OrderEvent::OrderCreated(created)) => {
+                fold_order(&mut customer, created, event);
+            }
+            _ => {}
+        }
+        Some(customer)
+    }
+
+    fn listings(customer: &CustomerDocument) -> Vec<ListingEntry> {
+        let seen = customer.first_seen_at.to_string();
+        // Currencies cannot be compared: the largest amount says where somebody stands.
+        let most = customer.spent.iter().map(|money| money.amount).max();
+        vec![
+            ListingEntry::new("all", seen),
+            ListingEntry::new("by_spend", format!("{:020}", most.unwrap_or(0).max(0))),
+        ]
+    }
+
+    fn owner(customer: &CustomerDocument) -> Option<Uuid> {
+        Some(customer.id)
+    }
+}
+
+fn new_customer(id: Uuid, at: Timestamp) -> CustomerDocument {
+    CustomerDocument {
+        id,
+        display_name: String::new(),
+        email: None,
+        role: None,
+        registered_at: None,
+        orders: 0,
+        spent: Vec::new(),
+        erased: false,
+        last_order_at: None,
+        first_seen_at: at,
+        named_by: None,
+    }
+}
+
+fn fold_user(customer: &mut CustomerDocument, change: &UserEvent, at: Timestamp) {
+    match change {
+        UserEvent::UserRegistered(UserRegistered {
+            email,
+            display_name,
+            role,
+        }) => {
+            customer.display_name.clone_from(display_name);
+            customer.email = Some(email.clone());
+            customer.role = Some(*role);
+            customer.registered_at = Some(at);
+            customer.named_by = None;
+        }
+        UserEvent::DisplayNameChanged(DisplayNameChanged { display_name }) => {
+            customer.display_name.clone_from(display_name);
+        }
+        UserEvent::EmailChanged(EmailChanged { email }) => customer.email = Some(email.clone()),
+        UserEvent::UserErased(_) => {
+            ERASED.clone_into(&mut customer.display_name);
+            customer.email = None;
+            customer.erased = true;
+            customer.named_by = None;
+        }
+    }
+}
+
+fn fold_order(customer: &mut CustomerDocument, created: &OrderCreated, event: &TypedEvent) {
+    customer.orders = customer.orders.saturating_add(1);
+    customer.last_order_at = customer.last_order_at.max(Some(event.recorded_at));
+    // An account's name counts more than an order's, and of orders the first, whichever came here first.
+    let this = (event.recorded_at, event.event_id);
+    let is_first = customer.named_by.is_none_or(|named_by| this < named_by);
+    if customer.registered_at.is_none() && !customer.erased && is_first {
+        customer.display_name.clone_from(&created.customer.name);
+        customer.named_by = Some(this);
+    }
+}

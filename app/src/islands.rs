@@ -13,6 +13,7 @@ mod connection;
 mod copy;
 #[cfg(not(feature = "ssr"))]
 mod hydrate;
+mod office;
 mod order;
 mod orders;
 mod product;
@@ -26,6 +27,7 @@ pub(crate) use basket_count::BasketCount;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use connection::ConnectionBadge;
 pub(crate) use copy::CopyButton;
+pub(crate) use office::{OfficeOrders, OfficeProducts, OfficeStock};
 pub(crate) use order::OrderStory;
 pub(crate) use orders::OrderList;
 pub(crate) use product::ProductFacts;

@@ -1,8 +1,8 @@
 //! Which islands each program of the client knows. What a program does not name is not in it: the linker leaves it out.
 
 use super::{
-    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, OrderList, OrderStory, ProductFacts,
-    ThemeSwitch, Verify,
+    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, OfficeOrders, OfficeProducts,
+    OfficeStock, OrderList, OrderStory, ProductFacts, ThemeSwitch, Verify,
     hydrate::{Known, hydrate, known},
 };
 
@@ -28,6 +28,11 @@ pub fn hydrate_shop() {
 
 /// Brings a page of those who run the shop, or look behind it, to life.
 pub fn hydrate_office() {
-    const ISLANDS: [Known; 1] = [known::<Verify>()];
+    const ISLANDS: [Known; 4] = [
+        known::<OfficeOrders>(),
+        known::<OfficeProducts>(),
+        known::<OfficeStock>(),
+        known::<Verify>(),
+    ];
     hydrate(&[&FRAME, &ISLANDS]);
 }

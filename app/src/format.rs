@@ -57,6 +57,19 @@ pub(crate) fn decimal(money: &Money) -> String {
     }
 }
 
+/// An amount as people write it, `12.50` or `12,5`; `None` where it is no number, or finer than the currency.
+pub(crate) fn parse_money(text: &str, currency: &str) -> Option<Money> {
+    let digits = minor_digits(currency) as usize;
+    let text = text.trim();
+    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > digits || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let amount = format!("{whole}{fraction:0<digits$}").parse().ok()?;
+    Some(Money::new(amount, currency))
+}
+
 /// The fixed form of an amount: `EUR 12.50`.
 pub(crate) fn fixed_money(money: &Money) -> String {
     format!("{} {}", money.currency, decimal(money))
@@ -163,6 +176,28 @@ mod tests {
             (1_250, "KWD", "KWD 1.250"),
         ] {
             assert_eq!(fixed_money(&Money::new(amount, currency)), text);
+        }
+    }
+
+    #[test]
+    fn an_amount_is_read_as_people_write_it() {
+        for (text, currency, amount) in [
+            ("12.50", "EUR", Some(1_250)),
+            (" 12,5 ", "EUR", Some(1_250)),
+            ("12", "EUR", Some(1_200)),
+            ("12.", "EUR", Some(1_200)),
+            ("1250", "JPY", Some(1_250)),
+            ("1.5", "JPY", None),
+            ("12.345", "EUR", None),
+            ("-1", "EUR", None),
+            (".5", "EUR", None),
+            ("1.2.3", "EUR", None),
+            ("", "EUR", None),
+            ("twelve", "EUR", None),
+            ("99999999999999999999", "EUR", None),
+        ] {
+            let expected = amount.map(|amount| Money::new(amount, currency));
+            assert_eq!(parse_money(text, currency), expected, "{text} {currency}");
         }
     }
 

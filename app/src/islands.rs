@@ -1,6 +1,7 @@
 //! The parts of a page that live in the browser. The server renders every page whole; what changes by itself or answers
 //! to a hand is an island in it: an element `leptos-island` that names the island and carries what it begins with, as
 //! JSON. The browser hydrates the islands and nothing else, so what is never alive (frame, log, forms) costs it nothing.
+//! Which program of the client knows which island says `programs.rs`.
 //!
 //! An island does not contain another one. What islands share (the socket, the basket, what this tab has written) is in
 //! the root's context: see `hydrate.rs`.
@@ -12,9 +13,12 @@ mod connection;
 mod copy;
 #[cfg(not(feature = "ssr"))]
 mod hydrate;
+mod office;
 mod order;
 mod orders;
 mod product;
+#[cfg(not(feature = "ssr"))]
+mod programs;
 mod theme_switch;
 mod verify;
 
@@ -23,6 +27,7 @@ pub(crate) use basket_count::BasketCount;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use connection::ConnectionBadge;
 pub(crate) use copy::CopyButton;
+pub(crate) use office::{OfficeOrders, OfficeProducts, OfficeStock};
 pub(crate) use order::OrderStory;
 pub(crate) use orders::OrderList;
 pub(crate) use product::ProductFacts;
@@ -30,7 +35,7 @@ pub(crate) use theme_switch::ThemeSwitch;
 pub(crate) use verify::Verify;
 
 #[cfg(not(feature = "ssr"))]
-pub use hydrate::hydrate;
+pub use programs::{hydrate_office, hydrate_shop};
 
 use crate::erase::View;
 use serde::{Serialize, de::DeserializeOwned};

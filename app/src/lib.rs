@@ -1,7 +1,7 @@
 //! Box 1, Web Client: the pages, components and live stores of the user interface.
 //!
-//! The server (feature `ssr`) renders whole pages, and gives each request a [`backend::SharedBackend`], a [`Theme`] and a
-//! [`StatusSetter`] by context. The browser (feature `hydrate`) hydrates the islands of a page, and the live socket
+//! The server (feature `ssr`) renders whole pages, and gives each request a [`backend::SharedBackend`], a [`Theme`], a [`Program`]
+//! and a [`StatusSetter`] by context. The browser (feature `hydrate`) hydrates the islands of a page, and the live socket
 //! continues what the server rendered.
 
 // A page is one type, and the optimised build walks deeper into it than the compiler allows by itself.
@@ -27,6 +27,7 @@ pub mod live;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod pages;
+mod program;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod routes;
@@ -52,12 +53,13 @@ wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
 pub use api::{WRITTEN_COOKIE, written_in};
 #[cfg(not(feature = "ssr"))]
-pub use islands::hydrate;
+pub use islands::{hydrate_office, hydrate_shop};
+pub use program::Program;
 #[cfg(feature = "ssr")]
 pub use routes::App;
 #[cfg(feature = "ssr")]
 pub use shell::shell;
-pub use shell::{AssetNames, StatusSetter};
+pub use shell::{AssetNames, ProgramFiles, StatusSetter};
 pub use theme::{COOKIE as THEME_COOKIE, Theme};
 
 /// Where the page's body names its workspace, for the islands.

@@ -12,8 +12,8 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        BasketPage, JoinPage, LandingPage, NotFoundPage, OrderPage, OrdersPage, ProductPage, ShopPage,
-        StreamPage, StreamsPage,
+        BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
+        OfficeStockPage, OrderPage, OrdersPage, ProductPage, ShopPage, StreamPage, StreamsPage,
     },
 };
 
@@ -33,6 +33,10 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/basket") view=BasketPage />
                     <Route path=path!("/orders") view=OrdersPage />
                     <Route path=path!("/orders/:id") view=OrderPage />
+                    <Route path=path!("/office") view=OfficeOrdersPage />
+                    <Route path=path!("/office/orders") view=OfficeOrdersPage />
+                    <Route path=path!("/office/products") view=OfficeProductsPage />
+                    <Route path=path!("/office/stock") view=OfficeStockPage />
                     <Route path=path!("/streams") view=StreamsPage />
                     <Route path=path!("/streams/:stream") view=StreamPage />
                 </FlatRoutes>

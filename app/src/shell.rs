@@ -3,15 +3,24 @@
 
 use std::sync::Arc;
 
-/// What the page loads from `/pkg/`: hashed file names, so that they can be cached for ever.
+/// What pages load from `/pkg/`: hashed file names, so that they can be cached for ever.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssetNames {
-    /// The client's JavaScript glue; empty where no client was built, and then the page loads none.
-    pub js: String,
-    /// The client itself.
-    pub wasm: String,
-    /// The stylesheet.
+    /// The programs of the client. A page whose program was not built loads none.
+    pub programs: Vec<ProgramFiles>,
+    /// The stylesheet; empty where none was built.
     pub css: String,
+}
+
+/// The two halves of a program.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProgramFiles {
+    /// Which, by its [`Program::name`](crate::Program::name).
+    pub name: String,
+    /// Its JavaScript glue.
+    pub js: String,
+    /// The program itself.
+    pub wasm: String,
 }
 
 /// How a page tells the server its HTTP status. The server may provide one by context; without it a page that is not
@@ -30,8 +39,8 @@ mod document {
     use leptos::prelude::*;
     use leptos_meta::MetaTags;
 
-    use super::AssetNames;
-    use crate::{App, Theme, WORKSPACE_ATTRIBUTE, api};
+    use super::{AssetNames, ProgramFiles};
+    use crate::{App, Program, Theme, WORKSPACE_ATTRIBUTE, api};
 
     /// The brand's prompt, `>_`, in the address bar: inline, so that it costs no request.
     const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
@@ -44,11 +53,13 @@ mod document {
         // Every Leptos shell has them; the names of the files come from `assets`.
         drop(options);
         let theme = use_context::<Theme>().unwrap_or_default();
-        let AssetNames { js, wasm, css } = assets;
+        let AssetNames { programs, css } = assets;
         let style = (!css.is_empty()).then(|| view! { <link rel="stylesheet" href=format!("/pkg/{css}") /> });
         let workspace = api::session().map(|session| session.workspace.to_string());
         let body = view! { <body><App /></body> }.attr(WORKSPACE_ATTRIBUTE, workspace);
-        let client = (!js.is_empty()).then(|| view! { <Client js wasm /> });
+        let name = use_context::<Program>().unwrap_or_default().name();
+        let program = programs.into_iter().find(|program| program.name == name);
+        let client = program.map(|program| view! { <Client program /> });
         view! {
             <!DOCTYPE html>
             <html lang="en" dir="ltr" data-theme=theme.as_str()>
@@ -66,14 +77,14 @@ mod document {
         }
     }
 
-    /// Loads the client and hydrates. The file names come from the build and hold no character that JavaScript or HTML
-    /// would read otherwise.
+    /// Loads a program, which hydrates as soon as it is there. The file names come from the build and hold no character
+    /// that JavaScript or HTML would read otherwise.
     #[component]
-    fn Client(js: String, wasm: String) -> impl IntoView {
+    fn Client(program: ProgramFiles) -> impl IntoView {
         let nonce = leptos::nonce::use_nonce();
-        let script = format!(
-            "import init, {{ hydrate }} from \"/pkg/{js}\"; await init({{ module_or_path: \"/pkg/{wasm}\" }}); hydrate();"
-        );
+        let ProgramFiles { js, wasm, .. } = program;
+        let script =
+            format!("import init from \"/pkg/{js}\"; await init({{ module_or_path: \"/pkg/{wasm}\" }});");
         view! {
             <link rel="modulepreload" href=format!("/pkg/{js}") />
             <link rel="preload" href=format!("/pkg/{wasm}") r#as="fetch" r#type="application/wasm" crossorigin="" />

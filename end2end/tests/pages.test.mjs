@@ -7,6 +7,7 @@ import { checkAccessibility } from "../support/axe.mjs";
 import { browse } from "../support/browser.mjs";
 import * as check from "../support/check.mjs";
 import * as find from "../support/find.mjs";
+import { tabTo } from "../support/keyboard.mjs";
 import { takeScreens } from "../support/screens.mjs";
 import { startServer } from "../support/server.mjs";
 import * as shop from "../support/shop.mjs";
@@ -122,12 +123,3 @@ test("the verify button finds everything as it should be", async (t) => {
   await find.button(page, "Verify everything").click();
   await check.isVisible(find.text(page, /All is well: 49 events/));
 });
-
-/** Presses Tab until the focus is on this element. */
-async function tabTo(page, target) {
-  for (let presses = 0; presses < 120; presses += 1) {
-    if (await target.evaluate((element) => element === document.activeElement)) return;
-    await page.keyboard.press("Tab");
-  }
-  assert.fail(`no Tab reaches ${target}`);
-}

@@ -3,7 +3,7 @@
 //! only changes when the client does, so that a server that embeds it is not built again for nothing.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result};
 use brotli::enc::BrotliEncoderParams;
 use flate2::{Compression, write::GzEncoder};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// How hard to try: a person waits for `Dev`, while `Release` is sent over the network many times.
@@ -47,6 +47,8 @@ impl Effort {
 
 /// A file of the client before it gets its name.
 pub(crate) struct Asset {
+    /// The first part of its name: the program that it is of, or what else it is.
+    pub(crate) stem: &'static str,
     pub(crate) extension: &'static str,
     pub(crate) content_type: &'static str,
     pub(crate) content: Vec<u8>,
@@ -56,6 +58,7 @@ pub(crate) struct Asset {
 
 /// A file of the client in its three encodings, in bytes.
 pub(crate) struct Sizes {
+    pub(crate) stem: &'static str,
     pub(crate) name: String,
     pub(crate) raw: usize,
     pub(crate) gzip: usize,
@@ -80,10 +83,11 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
     let mut current = BTreeSet::new();
     let mut cached = BTreeSet::new();
     let mut sizes = Vec::new();
+    let mut programs = BTreeMap::<&str, Value>::new();
     let mut manifest = json!({ "files": [] });
 
     for asset in assets {
-        let name = format!("foldline.{}.{}", asset.hash, asset.extension);
+        let name = format!("{}.{}.{}", asset.stem, asset.hash, asset.extension);
         let content_hash = hash(&[&asset.content]);
         let mut compress = |suffix: &str, encode: &dyn Fn(&[u8]) -> Result<Vec<u8>>| -> Result<usize> {
             let kept = cache.join(format!("{content_hash}.{suffix}"));
@@ -107,13 +111,21 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         write_if_changed(&file, &asset.content)?;
         current.insert(file);
 
-        manifest[asset.extension] = json!(name);
+        if asset.extension == "css" {
+            manifest["css"] = json!(name);
+        } else {
+            let program = programs
+                .entry(asset.stem)
+                .or_insert_with(|| json!({ "name": asset.stem }));
+            program[asset.extension] = json!(name);
+        }
         let file = json!({ "name": name, "content_type": asset.content_type, "raw": asset.content.len(),
                            "br": brotli, "gz": gzip });
         if let Some(files) = manifest["files"].as_array_mut() {
             files.push(file);
         }
         sizes.push(Sizes {
+            stem: asset.stem,
             name,
             raw: asset.content.len(),
             gzip,
@@ -121,6 +133,7 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         });
     }
 
+    manifest["programs"] = programs.into_values().collect();
     write_if_changed(&site.join("manifest.json"), format!("{manifest:#}\n").as_bytes())?;
     remove_others(&pkg, &current)?;
     remove_others(cache, &cached)?;
@@ -170,6 +183,7 @@ mod tests {
         let content = content.as_bytes().to_vec();
         let hash = hash(&[&content]);
         Asset {
+            stem: "foldline",
             extension: "css",
             content_type: "text/css",
             content,
@@ -198,7 +212,7 @@ mod tests {
         assert!(before.iter().all(|name| !after.contains(name)));
 
         let manifest = fs::read_to_string(site.join("manifest.json")).unwrap();
-        let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
         assert_eq!(manifest["css"], after[0]);
         assert_eq!(manifest["files"][0]["raw"], 3);
     }
@@ -217,6 +231,30 @@ mod tests {
         let first = written();
         publish(&site, &cache, Effort::Dev, &[style("a{}")]).unwrap();
         assert_eq!(written(), first);
+    }
+
+    #[test]
+    fn the_manifest_names_both_halves_of_each_program() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = folder.path().join("site");
+        let half = |stem, extension| Asset {
+            stem,
+            extension,
+            content_type: "",
+            content: Vec::new(),
+            hash: format!("of-{stem}"),
+        };
+        let assets = [
+            half("shop", "js"),
+            half("office", "wasm"),
+            half("office", "js"),
+            half("shop", "wasm"),
+        ];
+        publish(&site, &folder.path().join("cache"), Effort::Dev, &assets).unwrap();
+        let manifest = fs::read_to_string(site.join("manifest.json")).unwrap();
+        let manifest: Value = serde_json::from_str(&manifest).unwrap();
+        let program = |name: &str| json!({ "name": name, "js": format!("{name}.of-{name}.js"), "wasm": format!("{name}.of-{name}.wasm") });
+        assert_eq!(manifest["programs"], json!([program("office"), program("shop")]));
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! The browser's half: the package `frontend`, compiled to WebAssembly, with its JavaScript glue and the style sheet,
-//! published into the site folder that the server embeds. A build in which nothing changed costs a freshness check
-//! of cargo's and a few hashes.
+//! The browser's half: the programs of the package `frontend`, compiled to WebAssembly, each with its JavaScript glue, and
+//! the style sheet, published into the site folder that the server embeds. A build in which nothing changed costs a
+//! freshness check of cargo's and a few hashes.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, thread};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{
@@ -17,9 +17,15 @@ use crate::{
     workspace::Workspace,
 };
 
-/// What a browser loads besides the page, brotli-compressed: WebAssembly, JavaScript and style. The page is readable
-/// before, but not alive.
-const BUDGET_BYTES: usize = 200 * 1000;
+/// The programs, each a file in `frontend/src/bin/`. A page loads one of them.
+const PROGRAMS: [&str; 2] = ["office", "shop"];
+/// The first part of the style sheet's name.
+const STYLE: &str = "foldline";
+/// What a browser loads besides the page, brotli-compressed: the WebAssembly and JavaScript of one program, and the style.
+/// The page is readable before, but not alive.
+const PROGRAM_BUDGET_BYTES: usize = 200 * 1000;
+/// What somebody has loaded who has been everywhere.
+const BUDGET_BYTES: usize = 400 * 1000;
 
 /// A client that the server can embed.
 pub(crate) struct Client {
@@ -39,38 +45,44 @@ impl Client {
             "--quiet",
             "--package",
             "frontend",
-            "--lib",
+            "--bins",
             "--profile",
             profile,
         ]))?;
-        let wasm = toolchain
-            .target_dir()
-            .join(TARGET)
-            .join(profile)
-            .join("frontend.wasm");
+        let built = toolchain.target_dir().join(TARGET).join(profile);
 
         let cache = workspace.target.join("site-cache").join(effort.name());
-        let (js, wasm) = glue(workspace, &cache, effort, &wasm)?;
+        if effort == Effort::Release {
+            wasm_opt::prepare(workspace)?;
+        }
+        let mut files = Vec::new();
+        for (program, glued) in glue_all(workspace, &cache, effort, &built)? {
+            let (js, wasm) = glued;
+            // The two halves of one program share a hash, so that they share a name and can never be mixed.
+            let hash = assets::hash(&[&js, &wasm]);
+            let half = |extension, content_type, content| Asset {
+                stem: program,
+                extension,
+                content_type,
+                content,
+                hash: hash.clone(),
+            };
+            files.push(half("wasm", "application/wasm", wasm));
+            files.push(half("js", "text/javascript; charset=utf-8", js));
+        }
         let css = css::bundle(&workspace.root.join("style/main.css"))?;
-        // The two halves of one program share a hash, so that they share a name and can never be mixed.
-        let program = assets::hash(&[&js, &wasm]);
-        let style = assets::hash(&[&css]);
-        let asset = |extension, content_type, content, hash| Asset {
-            extension,
-            content_type,
-            content,
-            hash,
-        };
-        let files = [
-            asset("wasm", "application/wasm", wasm, program.clone()),
-            asset("js", "text/javascript; charset=utf-8", js, program),
-            asset("css", "text/css; charset=utf-8", css, style),
-        ];
+        files.push(Asset {
+            stem: STYLE,
+            extension: "css",
+            content_type: "text/css; charset=utf-8",
+            hash: assets::hash(&[&css]),
+            content: css,
+        });
         let files = assets::publish(&workspace.site(), &cache.join("compressed"), effort, &files)?;
         Ok(Self { files })
     }
 
-    /// A table of the files in the three encodings.
+    /// A table of the files in the three encodings, and what a page of each program loads.
     pub(crate) fn print_sizes(&self) {
         println!(
             "{:<32} {:>9} {:>9} {:>9}",
@@ -82,30 +94,79 @@ impl Client {
                 file.name, file.raw, file.gzip, file.brotli
             );
         }
-        let total = |size: fn(&Sizes) -> usize| self.files.iter().map(size).sum::<usize>();
-        println!(
-            "{:<32} {:>9} {:>9} {:>9}",
-            "total",
-            total(|file| file.raw),
-            total(|file| file.gzip),
-            total(|file| file.brotli)
-        );
+        let row = |name: &str, is_counted: &dyn Fn(&Sizes) -> bool| {
+            let total =
+                |size: fn(&Sizes) -> usize| self.files.iter().filter(|file| is_counted(file)).map(size).sum();
+            let [raw, gzip, brotli]: [usize; 3] = [
+                total(|file| file.raw),
+                total(|file| file.gzip),
+                total(|file| file.brotli),
+            ];
+            println!("{name:<32} {raw:>9} {gzip:>9} {brotli:>9}");
+        };
+        for program in PROGRAMS {
+            row(&format!("a page of {program}"), &|file| {
+                is_loaded_with(file, program)
+            });
+        }
+        row("total", &|_| true);
     }
 
-    /// An error when the release client has outgrown [`BUDGET_BYTES`].
+    /// An error when the release client has outgrown [`PROGRAM_BUDGET_BYTES`] or [`BUDGET_BYTES`].
     pub(crate) fn check_budget(&self) -> Result<()> {
-        let total: usize = self.files.iter().map(|file| file.brotli).sum();
-        if total > BUDGET_BYTES {
-            bail!("the client weighs {total} bytes of brotli, and its budget is {BUDGET_BYTES} bytes");
+        let mut budgets: Vec<_> = PROGRAMS
+            .iter()
+            .map(|program| {
+                (
+                    format!("a page of {program}"),
+                    Some(*program),
+                    PROGRAM_BUDGET_BYTES,
+                )
+            })
+            .collect();
+        budgets.push(("the whole client".to_owned(), None, BUDGET_BYTES));
+        for (what, program, budget) in budgets {
+            let counted = |file: &&Sizes| program.is_none_or(|program| is_loaded_with(file, program));
+            let weight: usize = self.files.iter().filter(counted).map(|file| file.brotli).sum();
+            if weight > budget {
+                bail!("{what} weighs {weight} bytes of brotli, and its budget is {budget} bytes");
+            }
         }
         Ok(())
     }
 }
 
+/// Whether a page with this program loads the file.
+fn is_loaded_with(file: &Sizes, program: &str) -> bool {
+    file.stem == program || file.stem == STYLE
+}
+
+/// A program's JavaScript and WebAssembly.
+type Halves = (Vec<u8>, Vec<u8>);
+
+/// The halves of every program. They are made side by side: `wasm-opt` takes its time.
+fn glue_all(
+    workspace: &Workspace,
+    cache: &Path,
+    effort: Effort,
+    built: &Path,
+) -> Result<Vec<(&'static str, Halves)>> {
+    thread::scope(|scope| {
+        let makers = PROGRAMS.map(|program| {
+            let folder = cache.join("glue").join(program);
+            let wasm = built.join(program).with_extension("wasm");
+            scope.spawn(move || Ok((program, glue(workspace, &folder, effort, &wasm)?)))
+        });
+        makers
+            .into_iter()
+            .map(|maker| maker.join().map_err(|_| anyhow!("making the glue panicked"))?)
+            .collect()
+    })
+}
+
 /// JavaScript and WebAssembly, made from what rustc wrote or remembered from the last time it wrote the same.
-fn glue(workspace: &Workspace, cache: &Path, effort: Effort, wasm: &Path) -> Result<(Vec<u8>, Vec<u8>)> {
+fn glue(workspace: &Workspace, folder: &Path, effort: Effort, wasm: &Path) -> Result<Halves> {
     let source = fs::read(wasm).with_context(|| format!("could not read {}", wasm.display()))?;
-    let folder = cache.join("glue");
     let stamp = folder.join("made-from.txt");
     let made_from = format!("{} by {}", assets::hash(&[&source]), this_xtask()?);
     let output = folder.join("foldline.wasm");
@@ -114,9 +175,9 @@ fn glue(workspace: &Workspace, cache: &Path, effort: Effort, wasm: &Path) -> Res
     }
 
     if folder.exists() {
-        fs::remove_dir_all(&folder)?;
+        fs::remove_dir_all(folder)?;
     }
-    fs::create_dir_all(&folder)?;
+    fs::create_dir_all(folder)?;
     let is_release = effort == Effort::Release;
     Bindgen::new()
         .input_path(wasm)
@@ -125,7 +186,7 @@ fn glue(workspace: &Workspace, cache: &Path, effort: Effort, wasm: &Path) -> Res
         .typescript(false)
         .remove_name_section(is_release)
         .remove_producers_section(is_release)
-        .generate(&folder)?;
+        .generate(folder)?;
     if folder.join("snippets").exists() {
         // They would need hashed names too, and imports that know them.
         bail!("a dependency brings JavaScript snippets, which the site folder does not publish yet");

@@ -27,6 +27,11 @@ const FLAGS: [&str; 7] = [
     "--enable-multivalue",
 ];
 
+/// Finds it or installs it, once, before several modules are optimised side by side.
+pub(crate) fn prepare(workspace: &Workspace) -> Result<()> {
+    find_or_install(workspace).map(drop)
+}
+
 /// Reads the module `input` and writes a smaller one to `output`.
 pub(crate) fn optimize(workspace: &Workspace, input: &Path, output: &Path) -> Result<()> {
     let program = find_or_install(workspace)?;

@@ -23,6 +23,7 @@ pub(crate) enum Picture {
     Copy,
     Live,
     Moon,
+    Office,
     Offline,
     Orders,
     Person,
@@ -55,6 +56,10 @@ impl Picture {
             }
             Self::Live => "M2 12a10 10 0 1 0 20 0a10 10 0 1 0-20 0M9 12a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
             Self::Moon => "M12 3a6 6 0 0 0 9 9 9 9 0 1 1-9-9Z",
+            Self::Office => {
+                "M16 20V4a2 2 0 0 0-2-2h-4a2 2 0 0 0-2 2v16M4 6h16a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H4a2 2 0 0 1-2-2V8a2 2 0 0 \
+                 1 2-2z"
+            }
             Self::Offline => {
                 "M12 20h.01M8.5 16.429a5 5 0 0 1 7 0M5 12.859a10 10 0 0 1 5.17-2.69M19 12.859a10 10 0 0 0-2.007-1.523M2 \
                  8.82a15 15 0 0 1 4.177-2.643M22 8.82a15 15 0 0 0-11.288-3.764M2 2l20 20"

@@ -9,10 +9,7 @@ use leptos::{
 use serde_json::Value;
 use web_sys::Element;
 
-use super::{
-    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Island, OrderList, OrderStory,
-    ProductFacts, ThemeSwitch, Verify,
-};
+use super::Island;
 use crate::{
     WORKSPACE_ATTRIBUTE,
     api::Written,
@@ -22,8 +19,22 @@ use crate::{
     live::{self, store::typed},
 };
 
-/// Hydrates every island of the page.
-pub fn hydrate() {
+/// An island that a program knows.
+pub(super) struct Known {
+    name: &'static str,
+    view_of: fn(&Value) -> Option<View>,
+}
+
+/// An island, as a program names it.
+pub(super) const fn known<I: Island>() -> Known {
+    Known {
+        name: I::NAME,
+        view_of: view_of::<I>,
+    }
+}
+
+/// Hydrates every island of the page, each of which is among those that are known.
+pub(super) fn hydrate(known: &[&[Known]]) {
     hydrate_islands();
     let workspace = workspace();
     let alive = format::provide_alive();
@@ -36,23 +47,12 @@ pub fn hydrate() {
         let Some(element) = islands.item(index) else {
             continue;
         };
-        let view_of = match element.get_attribute("data-component").as_deref() {
-            Some(BasketContents::NAME) => view_of::<BasketContents>,
-            Some(BasketCount::NAME) => view_of::<BasketCount>,
-            Some(Catalogue::NAME) => view_of::<Catalogue>,
-            Some(ConnectionBadge::NAME) => view_of::<ConnectionBadge>,
-            Some(CopyButton::NAME) => view_of::<CopyButton>,
-            Some(OrderList::NAME) => view_of::<OrderList>,
-            Some(OrderStory::NAME) => view_of::<OrderStory>,
-            Some(ProductFacts::NAME) => view_of::<ProductFacts>,
-            Some(ThemeSwitch::NAME) => view_of::<ThemeSwitch>,
-            Some(Verify::NAME) => view_of::<Verify>,
-            unknown => {
-                leptos::logging::error!("the page has an island that this client does not know: {unknown:?}");
-                continue;
-            }
+        let name = element.get_attribute("data-component").unwrap_or_default();
+        let Some(island) = known.iter().copied().flatten().find(|known| known.name == name) else {
+            leptos::logging::error!("the page has an island that this program does not know: {name}");
+            continue;
         };
-        if hydrate_one(&element, view_of).is_none() {
+        if hydrate_one(&element, island.view_of).is_none() {
             leptos::logging::error!("an island cannot read what it begins with");
         }
     }

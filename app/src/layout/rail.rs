@@ -1,9 +1,11 @@
 //! The places of a workspace: a rail at the left, a bar at the bottom of a narrow screen.
 
+use domain::access::Role;
 use leptos::prelude::*;
 use leptos_router::components::A;
 
 use crate::{
+    api::use_session,
     components::{Icon, Picture},
     erase::Erase,
     islands::{BasketCount, Island},
@@ -15,6 +17,9 @@ use crate::{
 #[component]
 pub(super) fn Rail() -> impl IntoView {
     let locale = language();
+    let office = use_session().filter(|session| session.role != Role::Customer).map(|_| {
+        view! { <li><A href="/office"><Icon picture=Picture::Office /><span>{td_string!(locale, office.place)}</span></A></li> }
+    });
     view! {
         <nav class="rail" aria-label=td_string!(locale, layout.places)>
             <ul>
@@ -27,6 +32,7 @@ pub(super) fn Rail() -> impl IntoView {
                     </A>
                 </li>
                 <li><A href="/orders"><Icon picture=Picture::Orders /><span>{td_string!(locale, orders.place)}</span></A></li>
+                {office}
                 <li><A href="/streams"><Icon picture=Picture::Streams /><span>{td_string!(locale, streams.place)}</span></A></li>
             </ul>
         </nav>

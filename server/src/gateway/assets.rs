@@ -24,19 +24,28 @@ use serde::Deserialize;
 #[folder = "$FOLDLINE_SITE_DIR"]
 struct Site;
 
-/// The names of the client's files, as xtask wrote them down. All are empty in a server that was built without a
+/// The names of the client's files, as xtask wrote them down. There are none in a server that was built without a
 /// client: its pages are rendered, but nothing brings them to life.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Manifest {
-    /// File name of the JavaScript glue, under `/pkg/`.
-    pub js: String,
-    /// File name of the WebAssembly module, under `/pkg/`.
-    pub wasm: String,
+    /// The programs; a page loads one of them.
+    pub programs: Vec<ManifestProgram>,
     /// File name of the style sheet, under `/pkg/`.
     pub css: String,
     /// Every file once, without its compressed variants.
     pub files: Vec<ManifestFile>,
+}
+
+/// One program of the client.
+#[derive(Clone, Debug, Deserialize)]
+pub struct ManifestProgram {
+    /// Its name, as the pages know it.
+    pub name: String,
+    /// File name of the JavaScript glue, under `/pkg/`.
+    pub js: String,
+    /// File name of the WebAssembly module, under `/pkg/`.
+    pub wasm: String,
 }
 
 /// One file of the client.

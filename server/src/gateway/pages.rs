@@ -16,7 +16,7 @@ use std::{
 };
 
 use app::{
-    AssetNames, StatusSetter, Theme,
+    AssetNames, Program, ProgramFiles, StatusSetter, Theme,
     backend::{Backend, HasWritten, ListingQuery, SharedBackend},
 };
 use async_trait::async_trait;
@@ -127,6 +127,7 @@ async fn render(
         session,
         written,
     });
+    let program = Program::of_page(request.uri().path());
     let nonce = Nonce::new();
     let policy = HeaderValue::try_from(headers::page_policy(&nonce)).map_err(ApiProblem::internal);
     let said = Arc::new(AtomicU16::new(status.as_u16()));
@@ -139,6 +140,7 @@ async fn render(
         provide_context(nonce.clone());
         provide_context(Arc::clone(&backend));
         provide_context(theme);
+        provide_context(program);
         provide_context(setter.clone());
         if has_written {
             provide_context(HasWritten);
@@ -171,9 +173,13 @@ async fn in_its_own_arena<T>(mut rendering: Pin<Box<dyn Future<Output = T> + Sen
 }
 
 fn shell() -> impl leptos::IntoView {
-    let assets::Manifest { js, wasm, css, .. } = assets::manifest().clone();
+    let assets::Manifest { programs, css, .. } = assets::manifest().clone();
+    let programs = programs
+        .into_iter()
+        .map(|assets::ManifestProgram { name, js, wasm }| ProgramFiles { name, js, wasm })
+        .collect();
     let options = LeptosOptions::builder().output_name("foldline").build();
-    app::shell(options, AssetNames { js, wasm, css })
+    app::shell(options, AssetNames { programs, css })
 }
 
 /// What a page may ask, with the rights of its session.

@@ -1,0 +1,13 @@
+//! The back office: what those who run the shop have to do, as rows that can be acted on. Each file is one place of it; what
+//! they share is how a row is acted on: [`sender`] sends and knows the refusal, [`act`] is the button and the question.
+
+mod act;
+mod new_product;
+mod orders;
+mod products;
+mod sender;
+mod stock;
+
+pub(crate) use orders::OfficeOrders;
+pub(crate) use products::OfficeProducts;
+pub(crate) use stock::OfficeStock;

@@ -1,0 +1,138 @@
+//! The form that lists a new product. Its fields are checked by the rule alone, whose answer names each that is wrong; only
+//! the price must be read here.
+
+use domain::aggregate::product::MAX_TAGS;
+use leptos::{html, prelude::*};
+use serde_json::json;
+
+use super::{act::refusal, sender::Sender};
+use crate::{
+    components::text,
+    erase::{Erase, View},
+    format::parse_money,
+    language::language,
+    translations::i18n::td_string,
+};
+
+/// The currency of a new product's price.
+const CURRENCY: &str = "EUR";
+
+/// The form, folded away until it is wanted.
+pub(super) fn new_product() -> View {
+    let locale = language();
+    let sender = Sender::new();
+    let wrong_price = RwSignal::new(false);
+    let said = RwSignal::new(String::new());
+    let [sku, name, description, price, tags] = [(); 5].map(|()| NodeRef::<html::Input>::new());
+    let submit = move || {
+        let value = |field: NodeRef<html::Input>| {
+            field
+                .get_untracked()
+                .map(|field| field.value())
+                .unwrap_or_default()
+        };
+        let sku_value = value(sku).trim().to_lowercase();
+        let name_value = value(name).trim().to_owned();
+        let amount = parse_money(&value(price), CURRENCY);
+        sender.clear();
+        said.set(String::new());
+        wrong_price.set(amount.is_none());
+        let Some(amount) = amount else {
+            return;
+        };
+        let tag_list: Vec<String> = value(tags)
+            .split(',')
+            .map(|tag| tag.trim().to_lowercase())
+            .filter(|tag| !tag.is_empty())
+            .collect();
+        let data = json!({
+            "sku": sku_value,
+            "name": name_value,
+            "description": value(description).trim(),
+            "price": amount,
+            "tags": tag_list,
+        });
+        sender.send("ListProduct", format!("product-{sku_value}"), data, move || {
+            for field in [sku, name, description, price, tags] {
+                if let Some(Some(field)) = field.try_get_untracked() {
+                    field.set_value("");
+                }
+            }
+            let _ = said.try_set(td_string!(locale, office.listed, name = &name_value));
+        });
+    };
+    let price_error = move || {
+        if wrong_price.get() {
+            td_string!(locale, office.price_wrong).to_owned()
+        } else {
+            sender.violation("data.price")
+        }
+    };
+    let of = move |name: &'static str| move || sender.violation(name);
+    view! {
+        <details class="panel needs-script">
+            <summary>{td_string!(locale, office.new_product)}</summary>
+            <form
+                class="form"
+                novalidate
+                on:submit=move |event| {
+                    event.prevent_default();
+                    submit();
+                }
+            >
+                {field("new-sku", td_string!(locale, office.sku), td_string!(locale, office.sku_help), sku, text(of("data.sku")))}
+                {field("new-name", td_string!(locale, office.name), td_string!(locale, office.name_help), name, text(of("data.name")))}
+                {field(
+                    "new-description",
+                    td_string!(locale, office.description),
+                    td_string!(locale, office.description_help),
+                    description,
+                    text(of("data.description")),
+                )}
+                {field("new-price", td_string!(locale, office.new_price), td_string!(locale, office.price_help), price, text(price_error))}
+                {field(
+                    "new-tags",
+                    td_string!(locale, office.tags),
+                    td_string!(locale, office.tags_help, most = MAX_TAGS),
+                    tags,
+                    text(of("data.tags")),
+                )}
+                {refusal(sender)}
+                <button class="button button--primary" aria-disabled=text(move || sender.is_sending().to_string())>
+                    {text(move || {
+                        if sender.is_sending() { td_string!(locale, basket.sending) } else { td_string!(locale, office.list_product) }
+                    })}
+                </button>
+                <p class="field__help" role="status">{text(move || said.get())}</p>
+            </form>
+        </details>
+    }
+    .erase()
+}
+
+/// A labelled field, its error and its help.
+fn field(
+    id: &'static str,
+    label: &'static str,
+    help: impl Into<String>,
+    node: NodeRef<html::Input>,
+    error: Signal<String>,
+) -> View {
+    let (help_id, error_id) = (format!("{id}-help"), format!("{id}-error"));
+    view! {
+        <div class="field">
+            <label for=id>{label}</label>
+            <input
+                type="text"
+                id=id
+                autocomplete="off"
+                node_ref=node
+                aria-describedby=format!("{error_id} {help_id}")
+                aria-invalid=text(move || (!error.read().is_empty()).to_string())
+            />
+            <p class="field__error" id=error_id>{error}</p>
+            <p class="field__help" id=help_id>{help.into()}</p>
+        </div>
+    }
+    .erase()
+}

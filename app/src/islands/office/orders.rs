@@ -1,0 +1,156 @@
+//! The orders to ship and to deliver: a row leaves the list by itself once what was done to it has been folded.
+
+use domain::{aggregate::order::OrderStatus, view::orders::OrderDocument};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    act::{Question, asking, button, refusal},
+    sender::Sender,
+};
+use crate::{
+    components::{
+        EmptyState, Freshness, Id, MoreRows, PageHead, Price, StatusBadge, When, either, flash, for_each,
+        only_if, text,
+    },
+    erase::{Erase, View},
+    islands::Island,
+    language::language,
+    live::store::{Listed, LiveListing, Shown},
+    translations::i18n::td_string,
+};
+
+/// The list of the orders in one status, or of all.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OfficeOrders {
+    /// The first page.
+    pub(crate) listed: Listed,
+    /// Whether whoever looks may also act.
+    pub(crate) acts: bool,
+}
+
+impl Island for OfficeOrders {
+    const NAME: &'static str = "office-orders";
+
+    fn view(self) -> View {
+        let locale = language();
+        let Self { listed, acts } = self;
+        let listing = LiveListing::<OrderDocument>::new(listed);
+        let table = move || {
+            view! {
+                <table class="table">
+                    <thead>
+                        <tr>
+                            <th scope="col">{td_string!(locale, orders.order)}</th>
+                            <th scope="col">{td_string!(locale, orders.placed)}</th>
+                            <th scope="col">{td_string!(locale, orders.customer)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, orders.items)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, orders.total)}</th>
+                            <th scope="col">{td_string!(locale, orders.status)}</th>
+                            {acts.then(|| view! { <th scope="col">{td_string!(locale, office.act)}</th> })}
+                        </tr>
+                    </thead>
+                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.row(key.clone()), acts))}</tbody>
+                </table>
+            }
+            .erase()
+        };
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=td_string!(locale, office.orders_none)
+                    text=td_string!(locale, office.orders_empty)
+                    action=view! {
+                        <a class="button" href="/office/orders?status=all">{td_string!(locale, office.orders_all)}</a>
+                    }.erase()
+                />
+            }
+            .erase()
+        };
+        view! {
+            <PageHead
+                title=td_string!(locale, office.orders)
+                mark=view! { <Freshness view="orders" progress=listing.progress() /> }.erase()
+            />
+            {either(move || listing.is_empty(), nothing, table)}
+            <MoreRows listing=listing.untyped() />
+        }
+        .erase()
+    }
+}
+
+fn row(id: &str, order: Memo<Shown<OrderDocument>>, acts: bool) -> View {
+    let locale = language();
+    // A row without a document is a row on its way out.
+    let Some((first, _)) = order.get_untracked() else {
+        return ().erase();
+    };
+    let status = Signal::derive(move || {
+        order.with(|order| order.as_ref().map_or(first.status, |(order, _)| order.status))
+    });
+    let items: u32 = first.lines.iter().map(|line| line.quantity).sum();
+    let acting = acts.then(|| {
+        view! { <td class="acts needs-script" data-label=td_string!(locale, office.act)>{actions(id, status)}</td> }
+    });
+    view! {
+        <tr class=text(move || flash(order)) data-order=id.to_owned()>
+            <th scope="row"><a class="row-link" href=format!("/orders/{id}")><Id id=id.to_owned() /></a></th>
+            <td data-label=td_string!(locale, orders.placed)><When at=first.placed_at /></td>
+            <td data-label=td_string!(locale, orders.customer)>{first.customer.name}</td>
+            <td data-label=td_string!(locale, orders.items) class="figure mono">{items}</td>
+            <td data-label=td_string!(locale, orders.total) class="figure"><Price amount=Some(first.total) /></td>
+            <td data-label=td_string!(locale, orders.status)><StatusBadge status /></td>
+            {acting}
+        </tr>
+    }
+    .erase()
+}
+
+/// What the shop does next with an order, and taking it back.
+fn actions(id: &str, status: Signal<OrderStatus>) -> View {
+    let locale = language();
+    let sender = Sender::new();
+    let open = RwSignal::new(false);
+    let short = format!("…{}", id.get(id.len().saturating_sub(8)..).unwrap_or(id));
+    let stream = StoredValue::new(format!("order-{id}"));
+    let of = StoredValue::new(short.clone());
+    let step = move |verb, command: &'static str| {
+        button(verb, of.get_value(), "button button--small", sender, move || {
+            sender.send(command, stream.get_value(), json!({}), || {});
+        })
+    };
+    let ship = move || step(td_string!(locale, office.ship), "ShipOrder");
+    let deliver = move || step(td_string!(locale, office.deliver), "DeliverOrder");
+    let id = id.to_owned();
+    let cancel = move || {
+        let question = Question {
+            id: id.clone(),
+            open: td_string!(locale, office.cancel),
+            of: of.get_value(),
+            question: format!("{} {}", td_string!(locale, order.cancel_question), of.get_value()),
+            confirm: td_string!(locale, order.cancel_confirm),
+            keep: td_string!(locale, order.keep),
+            wants_reason: true,
+        };
+        asking(question, sender, open, move |reason| {
+            sender.send(
+                "CancelOrder",
+                stream.get_value(),
+                json!({ "reason": reason }),
+                move || {
+                    let _ = open.try_set(false);
+                },
+            );
+        })
+    };
+    view! {
+        <div class="act">
+            {only_if(move || status.get() == OrderStatus::Confirmed, ship)}
+            {only_if(move || status.get() == OrderStatus::Shipped, deliver)}
+            {only_if(move || status.get().can_be_cancelled(), cancel)}
+        </div>
+        {refusal(sender)}
+    }
+    .erase()
+}

@@ -1,0 +1,231 @@
+//! What the shop sells: each product's price, and taking it out of the catalogue, in its row; and the form that lists a new
+//! one.
+
+use domain::{money::Money, view::products::ProductDocument};
+use leptos::{html, prelude::*};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    act::{Question, asking, refusal},
+    new_product::new_product,
+    sender::Sender,
+};
+use crate::{
+    components::{
+        EmptyState, Freshness, MoreRows, PageHead, Price, Stock, either, flash, for_each, only_if, text,
+    },
+    erase::{Erase, View},
+    format::{decimal, parse_money},
+    islands::Island,
+    language::language,
+    live::store::{Listed, LiveListing, Shown},
+    translations::i18n::td_string,
+};
+
+/// The products on sale.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OfficeProducts {
+    /// The first page.
+    pub(crate) listed: Listed,
+    /// Whether whoever looks may also act.
+    pub(crate) acts: bool,
+}
+
+impl Island for OfficeProducts {
+    const NAME: &'static str = "office-products";
+
+    fn view(self) -> View {
+        let locale = language();
+        let Self { listed, acts } = self;
+        let listing = LiveListing::<ProductDocument>::new(listed);
+        let table = move || {
+            view! {
+                <table class="table">
+                    <thead>
+                        <tr>
+                            <th scope="col">{td_string!(locale, basket.product)}</th>
+                            <th scope="col">{td_string!(locale, office.tags)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, office.available)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, basket.price)}</th>
+                            {acts.then(|| view! { <th scope="col">{td_string!(locale, office.act)}</th> })}
+                        </tr>
+                    </thead>
+                    <tbody>{for_each(move || listing.keys(), move |sku| row(&sku, listing.row(sku.clone()), acts))}</tbody>
+                </table>
+            }
+            .erase()
+        };
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=td_string!(locale, shop.empty_title)
+                    text=td_string!(locale, office.products_empty)
+                    action=().erase()
+                />
+            }
+            .erase()
+        };
+        view! {
+            <PageHead
+                title=td_string!(locale, office.products)
+                mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
+            />
+            {acts.then(new_product)}
+            {either(move || listing.is_empty(), nothing, table)}
+            <MoreRows listing=listing.untyped() />
+        }
+        .erase()
+    }
+}
+
+fn row(sku: &str, product: Memo<Shown<ProductDocument>>, acts: bool) -> View {
+    let locale = language();
+    let Some((first, _)) = product.get_untracked() else {
+        return ().erase();
+    };
+    let price = Signal::derive(move || {
+        product.with(|product| product.as_ref().and_then(|(product, _)| product.price.clone()))
+    });
+    let available = Signal::derive(move || {
+        product.with(|product| product.as_ref().map_or(0, |(product, _)| product.available))
+    });
+    let name = first.name;
+    let acting = acts.then(|| {
+        view! {
+            <td class="acts needs-script" data-label=td_string!(locale, office.act)>
+                <div class="act">{change_price(sku, &name, price)} {retire(sku, &name)}</div>
+            </td>
+        }
+    });
+    view! {
+        <tr class=text(move || flash(product)) data-sku=sku.to_owned()>
+            <th scope="row">
+                <a href=format!("/shop/{sku}")>{name.clone()}</a>
+                " "
+                <code class="muted">{sku.to_owned()}</code>
+            </th>
+            <td data-label=td_string!(locale, office.tags)>{first.tags.join(", ")}</td>
+            <td class="figure" data-label=td_string!(locale, office.available)><Stock available /></td>
+            <td class="figure" data-label=td_string!(locale, basket.price)><Price amount=price /></td>
+            {acting}
+        </tr>
+    }
+    .erase()
+}
+
+/// A button, and behind it the field for another price.
+fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
+    let locale = language();
+    let sender = Sender::new();
+    let open = RwSignal::new(false);
+    let wrong = RwSignal::new(false);
+    let field = NodeRef::<html::Input>::new();
+    let stream = StoredValue::new(format!("product-{sku}"));
+    let id = format!("price-{sku}");
+    let error_id = format!("price-{sku}-error");
+    let label = format!("{}: {name}", td_string!(locale, office.new_price));
+    let name = name.to_owned();
+    crate::boxed::effect(move || {
+        if open.get()
+            && let Some(field) = field.get()
+        {
+            field.select();
+        }
+    });
+    let error = move || {
+        if wrong.get() {
+            td_string!(locale, office.price_wrong).to_owned()
+        } else {
+            sender.violation("data.price")
+        }
+    };
+    let submit = move || {
+        let (Some(input), Some(now)) = (field.get_untracked(), price.get_untracked()) else {
+            return;
+        };
+        sender.clear();
+        let wanted = parse_money(&input.value(), &now.currency).filter(|money| money.amount > 0);
+        wrong.set(wanted.is_none());
+        let Some(wanted) = wanted else {
+            let _ = input.focus();
+            return;
+        };
+        sender.send(
+            "ChangePrice",
+            stream.get_value(),
+            json!({ "price": wanted }),
+            move || {
+                let _ = open.try_set(false);
+            },
+        );
+    };
+    let form = move || {
+        view! {
+            <form
+                class="receive"
+                novalidate
+                on:submit=move |event| {
+                    event.prevent_default();
+                    submit();
+                }
+            >
+                <input
+                    type="text"
+                    id=id.clone()
+                    inputmode="decimal"
+                    autocomplete="off"
+                    value=price.get_untracked().as_ref().map(decimal).unwrap_or_default()
+                    aria-label=label.clone()
+                    aria-describedby=error_id.clone()
+                    aria-invalid=text(move || (!error().is_empty()).to_string())
+                    node_ref=field
+                />
+                <button class="button button--small" aria-disabled=text(move || sender.is_sending().to_string())>
+                    {text(move || {
+                        if sender.is_sending() { td_string!(locale, basket.sending) } else { td_string!(locale, office.change_price_confirm) }
+                    })}
+                </button>
+            </form>
+            <p class="field__error" id=error_id.clone()>{text(error)}</p>
+            {only_if(move || sender.violation("data.price").is_empty(), move || refusal(sender))}
+        }
+        .erase()
+    };
+    view! {
+        <button
+            type="button"
+            class="button button--small button--quiet"
+            aria-expanded=text(move || open.get().to_string())
+            on:click=move |_| open.update(|open| *open = !*open)
+        >
+            {td_string!(locale, office.change_price)}
+            <span class="hidden">" "{name}</span>
+        </button>
+        {only_if(move || open.get(), form)}
+    }
+    .erase()
+}
+
+/// Taking a product out of the catalogue, after one question that names it.
+fn retire(sku: &str, name: &str) -> View {
+    let locale = language();
+    let sender = Sender::new();
+    let open = RwSignal::new(false);
+    let stream = StoredValue::new(format!("product-{sku}"));
+    let question = Question {
+        id: sku.to_owned(),
+        open: td_string!(locale, office.retire),
+        of: name.to_owned(),
+        question: td_string!(locale, office.retire_question, name = name),
+        confirm: td_string!(locale, office.retire_confirm),
+        keep: td_string!(locale, office.retire_keep),
+        wants_reason: false,
+    };
+    let asking = asking(question, sender, open, move |_| {
+        sender.send("RetireProduct", stream.get_value(), json!({}), move || {
+            let _ = open.try_set(false);
+        });
+    });
+    view! { {asking}{refusal(sender)} }.erase()
+}

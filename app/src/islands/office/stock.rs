@@ -1,0 +1,230 @@
+//! What is in the building, what of it is promised, and what is left: as it changes, with a form in the row for what has
+//! come in. What is low is marked.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    aggregate::inventory::MAX_QUANTITY,
+    view::inventory::{InventoryDocument, LOW_STOCK},
+};
+use leptos::{html, prelude::*};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{act::refusal, sender::Sender};
+use crate::{
+    components::{
+        EmptyState, Freshness, Icon, MoreRows, PageHead, Picture, either, flash, for_each, only_if, text,
+    },
+    erase::{Erase, View},
+    islands::Island,
+    language::language,
+    live::store::{Listed, LiveListing, Shown},
+    translations::i18n::td_string,
+};
+
+/// The stock of every product, or of those that are low.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OfficeStock {
+    /// The first page.
+    pub(crate) listed: Listed,
+    /// What the products are called, by sku. What is not in it is called by its sku.
+    pub(crate) names: BTreeMap<String, String>,
+    /// Whether whoever looks may also act.
+    pub(crate) acts: bool,
+}
+
+impl Island for OfficeStock {
+    const NAME: &'static str = "office-stock";
+
+    fn view(self) -> View {
+        let locale = language();
+        let Self { listed, names, acts } = self;
+        let is_low = listed.query.listing == "low_stock";
+        let names = StoredValue::new(names);
+        let listing = LiveListing::<InventoryDocument>::new(listed);
+        let name_of = move |sku: &str| {
+            names.with_value(|names| names.get(sku).cloned().unwrap_or_else(|| sku.to_owned()))
+        };
+        let table = move || {
+            view! {
+                <table class="table">
+                    <thead>
+                        <tr>
+                            <th scope="col">{td_string!(locale, basket.product)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, office.on_hand)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, office.reserved)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, office.available)}</th>
+                            {acts.then(|| view! { <th scope="col">{td_string!(locale, office.receive)}</th> })}
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {for_each(move || listing.keys(), move |sku| row(&sku, name_of(&sku), listing.row(sku.clone()), acts))}
+                    </tbody>
+                </table>
+            }
+            .erase()
+        };
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=if is_low { td_string!(locale, office.low_none) } else { td_string!(locale, office.stock_none) }
+                    text=if is_low { td_string!(locale, office.low_empty) } else { td_string!(locale, office.stock_empty) }
+                    action=view! {
+                        <a class="button" href=if is_low { "/office/stock" } else { "/office/products" }>
+                            {if is_low { td_string!(locale, office.stock_all) } else { td_string!(locale, office.to_products) }}
+                        </a>
+                    }.erase()
+                />
+            }
+            .erase()
+        };
+        view! {
+            <PageHead
+                title=td_string!(locale, office.stock)
+                mark=view! { <Freshness view="inventory" progress=listing.progress() /> }.erase()
+            />
+            {either(move || listing.is_empty(), nothing, table)}
+            <MoreRows listing=listing.untyped() />
+        }
+        .erase()
+    }
+}
+
+fn row(sku: &str, name: String, stock: Memo<Shown<InventoryDocument>>, acts: bool) -> View {
+    let locale = language();
+    let figure = move |read: fn(&InventoryDocument) -> u32| {
+        text(move || {
+            stock.with(|stock| {
+                stock
+                    .as_ref()
+                    .map(|(stock, _)| read(stock).to_string())
+                    .unwrap_or_default()
+            })
+        })
+    };
+    let is_low = move || {
+        stock.with(|stock| {
+            stock
+                .as_ref()
+                .is_some_and(|(stock, _)| stock.available <= LOW_STOCK)
+        })
+    };
+    let low = move || {
+        view! {
+            <span class="badge" data-status="low"><Icon picture=Picture::Alert />{td_string!(locale, office.low)}</span>
+        }
+        .erase()
+    };
+    let receiving = acts.then(|| {
+        view! { <td class="acts needs-script" data-label=td_string!(locale, office.receive)>{receive(sku, &name)}</td> }
+    });
+    view! {
+        <tr class=text(move || flash(stock)) data-sku=sku.to_owned()>
+            <th scope="row">
+                <a href=format!("/shop/{sku}")>{name.clone()}</a>
+                " "
+                <code class="muted">{sku.to_owned()}</code>
+                " "
+                {only_if(is_low, low)}
+            </th>
+            <td class="figure mono" data-label=td_string!(locale, office.on_hand)>{figure(|stock| stock.on_hand)}</td>
+            <td class="figure mono" data-label=td_string!(locale, office.reserved)>{figure(|stock| stock.reserved)}</td>
+            <td class="figure mono" data-label=td_string!(locale, office.available)>{figure(|stock| stock.available)}</td>
+            {receiving}
+        </tr>
+    }
+    .erase()
+}
+
+/// The form for what has come in. The number is checked here, and again by the rule.
+fn receive(sku: &str, name: &str) -> View {
+    let locale = language();
+    let sender = Sender::new();
+    let wrong = RwSignal::new(false);
+    let said = RwSignal::new(String::new());
+    let field = NodeRef::<html::Input>::new();
+    let id = format!("receive-{sku}");
+    let error_id = format!("receive-{sku}-error");
+    let label = format!("{}: {name}", td_string!(locale, office.quantity));
+    let stream = StoredValue::new(format!("inventory-{sku}"));
+    let error = move || {
+        if wrong.get() {
+            td_string!(locale, office.quantity_wrong, most = MAX_QUANTITY)
+        } else {
+            sender.violation("data.quantity")
+        }
+    };
+    let submit = move || {
+        let Some(input) = field.get_untracked() else {
+            return;
+        };
+        sender.clear();
+        said.set(String::new());
+        let quantity = input.value().trim().parse::<u32>().ok();
+        let quantity = quantity.filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
+        wrong.set(quantity.is_none());
+        let Some(quantity) = quantity else {
+            let _ = input.focus();
+            return;
+        };
+        sender.send(
+            "ReceiveStock",
+            stream.get_value(),
+            json!({ "quantity": quantity }),
+            move || {
+                if let Some(Some(input)) = field.try_get_untracked() {
+                    input.set_value("");
+                }
+                let _ = said.try_set(td_string!(locale, office.received, count = quantity));
+            },
+        );
+    };
+    view! {
+        <form
+            class="receive"
+            novalidate
+            on:submit=move |event| {
+                event.prevent_default();
+                submit();
+            }
+        >
+            <input
+                type="number"
+                id=id
+                min="1"
+                max=MAX_QUANTITY
+                inputmode="numeric"
+                autocomplete="off"
+                aria-label=label
+                aria-describedby=error_id.clone()
+                aria-invalid=text(move || (!error().is_empty()).to_string())
+                node_ref=field
+            />
+            <button
+                class=text(move || {
+                    let class = "button button--small";
+                    if sender.is_sending() { format!("{class} button--pending") } else { class.to_owned() }
+                })
+                aria-disabled=text(move || sender.is_sending().to_string())
+            >
+                {text(move || {
+                    if sender.is_sending() { td_string!(locale, basket.sending) } else { td_string!(locale, office.receive_action) }
+                })}
+                <span class="hidden">" "{name.to_owned()}</span>
+            </button>
+        </form>
+        <p class="field__error" id=error_id>{text(error)}</p>
+        <p class="field__help" role="status">{text(move || said.get())}</p>
+        {refusal_of_rest(sender)}
+    }
+    .erase()
+}
+
+/// What was refused and is not about the number.
+fn refusal_of_rest(sender: Sender) -> View {
+    only_if(
+        move || sender.violation("data.quantity").is_empty(),
+        move || refusal(sender),
+    )
+}

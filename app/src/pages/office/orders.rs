@@ -1,0 +1,97 @@
+//! The orders to ship and to deliver, and all others by where they stand.
+
+use domain::{aggregate::order::OrderStatus, wire::Order};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use super::{choices, office};
+use crate::{
+    api,
+    backend::ListingQuery,
+    erase::{Erase, View},
+    islands::{Island, OfficeOrders},
+    language::language,
+    pages::{PAGE_ROWS, later, problem_view},
+    translations::i18n::td_string,
+};
+
+/// What is to be done comes first.
+const STATUSES: [OrderStatus; 7] = [
+    OrderStatus::Confirmed,
+    OrderStatus::Shipped,
+    OrderStatus::Created,
+    OrderStatus::Reserved,
+    OrderStatus::Delivered,
+    OrderStatus::Cancelled,
+    OrderStatus::Rejected,
+];
+
+/// `/office` and `/office/orders?status=`.
+#[component]
+pub(crate) fn OfficeOrdersPage() -> impl IntoView {
+    office(|acts| {
+        let title = td_string!(language(), office.orders);
+        let asked = use_query_map().with_untracked(|query| query.get("status"));
+        let status = match asked.as_deref() {
+            Some("all") => None,
+            asked => STATUSES
+                .into_iter()
+                .find(|status| Some(status.as_str()) == asked)
+                .or(Some(OrderStatus::Confirmed)),
+        };
+        let listed = api::listing(query(status));
+        later(async move {
+            match listed.await {
+                Ok(listed) => view! {
+                    <Title text=title />
+                    {statuses(status)}
+                    {OfficeOrders { listed, acts }.island()}
+                }
+                .erase(),
+                Err(problem) => problem_view(title, &problem),
+            }
+        })
+    })
+}
+
+/// What is to be done is listed oldest first, and what is done newest first.
+fn query(status: Option<OrderStatus>) -> ListingQuery {
+    let is_to_do = matches!(status, Some(OrderStatus::Confirmed | OrderStatus::Shipped));
+    ListingQuery {
+        view: "orders".to_owned(),
+        listing: if status.is_some() { "by_status" } else { "all" }.to_owned(),
+        group: status
+            .map(|status| status.as_str().to_owned())
+            .unwrap_or_default(),
+        order: if is_to_do { Order::Asc } else { Order::Desc },
+        limit: PAGE_ROWS,
+        cursor: None,
+    }
+}
+
+fn statuses(chosen: Option<OrderStatus>) -> View {
+    let locale = language();
+    let name = |status| match status {
+        OrderStatus::Confirmed => td_string!(locale, office.to_ship),
+        OrderStatus::Shipped => td_string!(locale, office.to_deliver),
+        OrderStatus::Created => td_string!(locale, status.created),
+        OrderStatus::Reserved => td_string!(locale, status.reserved),
+        OrderStatus::Delivered => td_string!(locale, status.delivered),
+        OrderStatus::Cancelled => td_string!(locale, status.cancelled),
+        OrderStatus::Rejected => td_string!(locale, status.rejected),
+    };
+    let mut links: Vec<_> = STATUSES
+        .into_iter()
+        .map(|status| {
+            let href = format!("/office/orders?status={}", status.as_str());
+            (href, name(status), chosen == Some(status))
+        })
+        .collect();
+    links.push((
+        "/office/orders?status=all".to_owned(),
+        td_string!(locale, office.orders_all),
+        chosen.is_none(),
+    ));
+    choices(td_string!(locale, office.by_status), links)
+}

@@ -1,0 +1,78 @@
+//! The stock: all of it, or what is low.
+
+use std::collections::BTreeMap;
+
+use domain::{view::products::ProductDocument, wire::Order};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use super::{choices, office};
+use crate::{
+    api,
+    backend::ListingQuery,
+    erase::Erase,
+    islands::{Island, OfficeStock},
+    language::language,
+    live::store::typed,
+    pages::{PAGE_ROWS, later, problem_view, shop::products},
+    translations::i18n::td_string,
+};
+
+/// `/office/stock`, and `?low=1` for what is low.
+#[component]
+pub(crate) fn OfficeStockPage() -> impl IntoView {
+    office(|acts| {
+        let locale = language();
+        let title = td_string!(locale, office.stock);
+        let is_low = use_query_map().with_untracked(|query| query.get("low").is_some());
+        let listed = api::listing(ListingQuery {
+            view: "inventory".to_owned(),
+            listing: if is_low { "low_stock" } else { "all" }.to_owned(),
+            group: String::new(),
+            order: Order::Asc,
+            limit: PAGE_ROWS,
+            cursor: None,
+        });
+        let names = names();
+        let filter = choices(
+            td_string!(locale, office.stock_which),
+            vec![
+                (
+                    "/office/stock".to_owned(),
+                    td_string!(locale, office.stock_all),
+                    !is_low,
+                ),
+                (
+                    "/office/stock?low=1".to_owned(),
+                    td_string!(locale, office.stock_low),
+                    is_low,
+                ),
+            ],
+        );
+        later(async move {
+            match listed.await {
+                Ok(listed) => {
+                    let names = names.await;
+                    view! { <Title text=title />{filter}{OfficeStock { listed, names, acts }.island()} }
+                        .erase()
+                }
+                Err(problem) => problem_view(title, &problem),
+            }
+        })
+    })
+}
+
+/// What the products on sale are called. Without it every row is called by its sku.
+fn names() -> impl Future<Output = BTreeMap<String, String>> + Send {
+    let everything = api::listing(products(None, 200));
+    async move {
+        let rows = everything
+            .await
+            .map_or_else(|_| Vec::new(), |all| all.answer.data);
+        rows.iter()
+            .filter_map(|row| typed::<ProductDocument>(&row.data))
+            .map(|product| (product.sku, product.name))
+            .collect()
+    }
+}

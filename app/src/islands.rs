@@ -14,6 +14,7 @@ mod copy;
 mod hydrate;
 mod order;
 mod orders;
+mod placed;
 mod product;
 mod theme_switch;
 mod verify;

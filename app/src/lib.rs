@@ -11,6 +11,7 @@ mod api;
 pub mod backend;
 pub mod basket;
 mod boxed;
+mod commands;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod components;
 mod erase;
@@ -30,6 +31,7 @@ mod pages;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod routes;
+mod person;
 mod shell;
 mod theme;
 

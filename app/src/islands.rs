@@ -16,6 +16,7 @@ mod hydrate;
 mod office;
 mod order;
 mod orders;
+mod placed;
 mod product;
 #[cfg(not(feature = "ssr"))]
 mod programs;

@@ -11,6 +11,7 @@ mod api;
 pub mod backend;
 pub mod basket;
 mod boxed;
+mod commands;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod components;
 mod erase;
@@ -31,6 +32,7 @@ mod program;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod routes;
+mod person;
 mod shell;
 mod theme;
 

@@ -40,7 +40,7 @@ mod document {
     use leptos_meta::MetaTags;
 
     use super::{AssetNames, ProgramFiles};
-    use crate::{App, Program, Theme, WORKSPACE_ATTRIBUTE, api};
+    use crate::{App, Program, Theme, WORKSPACE_ATTRIBUTE, api, person};
 
     /// The brand's prompt, `>_`, in the address bar: inline, so that it costs no request.
     const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
@@ -55,8 +55,12 @@ mod document {
         let theme = use_context::<Theme>().unwrap_or_default();
         let AssetNames { programs, css } = assets;
         let style = (!css.is_empty()).then(|| view! { <link rel="stylesheet" href=format!("/pkg/{css}") /> });
-        let workspace = api::session().map(|session| session.workspace.to_string());
-        let body = view! { <body><App /></body> }.attr(WORKSPACE_ATTRIBUTE, workspace);
+        let session = api::session();
+        let workspace = session.as_ref().map(|session| session.workspace.to_string());
+        let person = session.and_then(|session| serde_json::to_string(&person::of_session(session)).ok());
+        let body = view! { <body><App /></body> }
+            .attr(WORKSPACE_ATTRIBUTE, workspace)
+            .attr(person::ATTRIBUTE, person);
         let name = use_context::<Program>().unwrap_or_default().name();
         let program = programs.into_iter().find(|program| program.name == name);
         let client = program.map(|program| view! { <Client program /> });

@@ -16,7 +16,10 @@ wasm_bindgen_test_configure!(run_in_browser);
 mod live {
     mod backoff;
     mod document;
+    mod foresee;
     mod listing;
+    mod outbox;
+    mod overlay;
     mod progress;
     mod protocol;
 

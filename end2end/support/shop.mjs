@@ -41,18 +41,48 @@ export function product(page, name) {
   return page.getByRole("listitem").filter({ has: page.getByRole("link", { name, exact: true }) });
 }
 
-/** Puts a product into the basket, orders it, and gives the order's id once its page shows it. */
-export async function order(page, name = "Enamel mug") {
+/** Puts a product into the basket, and goes there. */
+export async function fillBasket(page, name = "Enamel mug") {
   await page.goto("/shop");
   await isLive(page);
   await find.button(product(page, name), /Add to basket/).click();
   await find.link(page, /^Basket/).click();
   await check.hasPath(page, "/basket");
+  await isLive(page);
+}
+
+/** Puts a product into the basket, orders it, and gives the order's id once its page shows it. */
+export async function order(page, name = "Enamel mug", card = "Card that works") {
+  await fillBasket(page, name);
+  await page.getByLabel(card, { exact: false }).check();
   await action.press(page, "Place order");
   await page.waitForURL(/\/orders\/[0-9a-f-]{36}$/);
   const id = new URL(page.url()).pathname.split("/").pop();
-  await check.containsText(status(page), "created");
+  await check.isVisible(status(page));
   return id;
+}
+
+/** Sends a command with the session of a browser, whoever that is, and gives the answer. */
+export async function tell(server, context, type, stream, data) {
+  const answer = await post(server, "/api/v1/commands", { type, stream, data }, await bearer(context));
+  return answer.json();
+}
+
+/** What proves to the API who a browser is signed in as. */
+async function bearer(context) {
+  const session = (await context.cookies()).find((cookie) => cookie.name === "foldline_session");
+  return { authorization: `Bearer ${session.value}` };
+}
+
+/** Puts the workspace's clock forward until the order stands there: deadlines and attempts come when they are due. */
+export async function putClockForwardUntil(server, context, id, status) {
+  const headers = await bearer(context);
+  await check.eventually(async () => {
+    await post(server, "/api/v1/lab/clock", { advance_ms: 30_000 }, headers);
+    await server.fetch("/api/v1/settled?timeout_ms=2000", { headers });
+    const answer = await server.fetch(`/api/v1/views/orders/${id}`, { headers });
+    assert.equal((await answer.json()).data.status, status);
+  }, 30_000);
 }
 
 /** Where the order of the page stands. */
@@ -78,7 +108,7 @@ export async function program(server, code) {
   const answer = await post(server, "/api/v1/workspaces/join", { code, display_name: "Program" });
   const { token } = await answer.json();
   return {
-    token,
+    access: token,
     /** Orders one mug, and gives the answer. */
     order: async (id) => {
       const answer = await post(

@@ -3,11 +3,13 @@
 mod badge;
 mod choice;
 mod empty;
+mod event_words;
 #[cfg(feature = "ssr")]
 mod field;
 mod freshness;
 mod icon;
 mod more_rows;
+mod outgoing;
 mod page_head;
 mod problem;
 mod stock;
@@ -16,11 +18,13 @@ mod value;
 pub(crate) use badge::StatusBadge;
 pub(crate) use choice::{either, for_each, only_if, text};
 pub(crate) use empty::EmptyState;
+pub(crate) use event_words::words_of_event;
 #[cfg(feature = "ssr")]
 pub(crate) use field::Field;
 pub(crate) use freshness::Freshness;
 pub(crate) use icon::{Icon, Picture};
 pub(crate) use more_rows::MoreRows;
+pub(crate) use outgoing::Outgoing;
 pub(crate) use page_head::PageHead;
 pub(crate) use problem::{ProblemSummary, explain};
 pub(crate) use stock::{ProductOffer, Stock};

@@ -5,7 +5,10 @@ use domain::{aggregate::order::LineRequest, money::Money, view::products::Produc
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Island;
+use super::{
+    Island,
+    placed::{PlacedOrders, is_any},
+};
 use crate::{
     basket::use_basket,
     components::{EmptyState, Freshness, PageHead, Price, Stock, either, for_each, text},
@@ -18,7 +21,7 @@ use crate::{
 
 mod checkout;
 
-use checkout::Checkout;
+use checkout::{Checkout, Wish, Wrong, too_many};
 
 /// The basket's page.
 #[derive(Serialize, Deserialize)]
@@ -38,7 +41,14 @@ impl Island for BasketContents {
         let lines = Signal::derive(move || basket.read().lines().to_vec());
         let skus = move || lines.with(|lines| lines.iter().map(|line| line.sku.clone()).collect());
         let sum = Signal::derive(move || lines.with(|lines| total(lines, &listing.documents())));
-        let violations = RwSignal::new(Vec::new());
+        let wish = Wish {
+            products: listing,
+            method: RwSignal::new("tok_ok"),
+            problem: RwSignal::new(None),
+            wrong: RwSignal::new(Vec::new()),
+        };
+        let short = Memo::new(move |_| lines.with(|lines| too_many(lines, &listing.documents())));
+        let is_under_way = is_any();
         let nothing = move || {
             view! {
                 <EmptyState
@@ -62,7 +72,7 @@ impl Island for BasketContents {
                             <th scope="col" class="figure">{td_string!(locale, basket.sum)}</th>
                         </tr>
                     </thead>
-                    <tbody>{for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), violations))}</tbody>
+                    <tbody>{for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), wish.wrong, short))}</tbody>
                     <tfoot>
                         <tr>
                             <th scope="row" colspan="3">{td_string!(locale, basket.total)}</th>
@@ -70,11 +80,18 @@ impl Island for BasketContents {
                         </tr>
                     </tfoot>
                 </table>
-                <Checkout violations />
+                <Checkout wish is_short=Signal::derive(move || short.with(|short| !short.is_empty())) />
             }
             .erase()
         };
-        let contents = move || either(move || lines.with(Vec::is_empty), nothing, table);
+        let empty = move || either(is_under_way, || ().erase(), nothing);
+        let contents = move || {
+            view! {
+                <PlacedOrders accepted=true />
+                {either(move || lines.with(Vec::is_empty), empty, table)}
+            }
+            .erase()
+        };
         let skeleton = || view! { <div class="skeleton skeleton--table needs-script"></div> }.erase();
         view! {
             <PageHead
@@ -109,12 +126,13 @@ fn total(lines: &[LineRequest], products: &[ProductDocument]) -> Option<Money> {
 fn line(
     sku: &str,
     product: Memo<Shown<ProductDocument>>,
-    violations: RwSignal<Vec<(String, String)>>,
+    wrong: Wrong,
+    short: Memo<Vec<(String, u32)>>,
 ) -> View {
     let locale = language();
     let basket = use_basket();
-    let href = format!("/shop/{sku}");
-    let error_id = format!("error-{sku}");
+    let href = ["/shop/", sku].concat();
+    let error_id = ["error-", sku].concat();
     let sku = StoredValue::new(sku.to_owned());
     let quantity = move || sku.with_value(|sku| basket.read().quantity(sku));
     let name = text(move || {
@@ -132,10 +150,15 @@ fn line(
     let set = move |quantity: u32| {
         sku.with_value(|sku| basket.change(|basket| basket.set(sku, quantity)));
     };
+    // What there is not enough of right now; else what was found wrong when it was sent.
     let error = move || {
-        violations.with(|violations| {
-            sku.with_value(|sku| {
-                let of_this = violations.iter().find(|(of, _)| of == sku);
+        sku.with_value(|sku| {
+            let left = short.with(|short| short.iter().find(|(of, _)| of == sku).map(|(_, left)| *left));
+            if let Some(left) = left {
+                return td_string!(locale, basket.short_line, count = left);
+            }
+            wrong.with(|wrong| {
+                let of_this = wrong.iter().find(|(of, _)| of == sku);
                 of_this.map(|(_, message)| message.clone()).unwrap_or_default()
             })
         })
@@ -157,8 +180,8 @@ fn line(
                         max="999"
                         inputmode="numeric"
                         prop:value=text(move || quantity().to_string())
-                        aria-label=text(move || format!("{}: {}", td_string!(locale, basket.quantity), name.get()))
-                        aria-invalid=text(move || (!error().is_empty()).to_string())
+                        aria-label=text(move || [td_string!(locale, basket.quantity), ": ", &name.get()].concat())
+                        aria-invalid=text(move || if error().is_empty() { "false" } else { "true" })
                         aria-describedby=error_id
                         on:change=move |event| {
                             // What is no number, or none at all, becomes what it was.

@@ -1,6 +1,6 @@
 //! Brings a page to life: the context that its islands share, and then each island.
 
-use domain::id::WorkspaceId;
+use domain::{access::Actor, id::WorkspaceId};
 use leptos::{
     mount::hydrate_islands,
     prelude::*,
@@ -13,10 +13,11 @@ use super::Island;
 use crate::{
     WORKSPACE_ATTRIBUTE,
     api::Written,
-    basket,
+    basket, commands,
     erase::View,
     format,
     live::{self, store::typed},
+    person::{self, Person},
 };
 
 /// An island that a program knows.
@@ -41,6 +42,9 @@ pub(super) fn hydrate(known: &[&[Known]]) {
     live::store::provide_live(workspace.is_some());
     basket::provide_basket(workspace);
     let written = Written::provide(workspace);
+    let person = person();
+    let commands = commands::provide_commands(workspace, person.as_ref());
+    provide_context(Person(person));
 
     let islands = document().get_elements_by_tag_name("leptos-island");
     for index in 0..islands.length() {
@@ -58,6 +62,7 @@ pub(super) fn hydrate(known: &[&[Known]]) {
     }
     // Only now may anything differ from what the server rendered.
     written.load();
+    commands.begin();
     alive.begin();
 }
 
@@ -69,6 +74,12 @@ fn workspace() -> Option<WorkspaceId> {
         .parse()
         .ok()
         .map(WorkspaceId)
+}
+
+/// Who is looking at it.
+fn person() -> Option<Actor> {
+    let person = document().body()?.get_attribute(person::ATTRIBUTE)?;
+    typed(&serde_json::from_str(&person).ok()?)
 }
 
 /// What is the same for all islands is not here: this is compiled for each of them.

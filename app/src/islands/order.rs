@@ -3,13 +3,14 @@
 use domain::{
     aggregate::order::OrderLine,
     money::Money,
-    view::orders::{HistoryEntry, OrderDocument},
+    view::orders::OrderDocument,
 };
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Island, copy::Copy};
 use crate::{
+    commands::is_pending,
     components::{Freshness, Id, PageHead, Price, StatusBadge, When, either, flash, for_each, only_if, text},
     erase::{Erase, View},
     language::language,
@@ -18,6 +19,7 @@ use crate::{
 };
 
 mod actions;
+mod time_line;
 
 use actions::Actions;
 
@@ -34,7 +36,7 @@ impl Island for OrderStory {
     fn view(self) -> View {
         let id = self.found.key.clone();
         let document = LiveDocument::<OrderDocument>::new(self.found);
-        let shown = document.shown();
+        let shown = document.foreseen(&id);
         either(
             move || shown.with(Option::is_some),
             move || placed(document, shown),
@@ -59,6 +61,7 @@ fn coming(document: LiveDocument<OrderDocument>, id: &str) -> View {
     .erase()
 }
 
+/// The order, as it is with what is on its way.
 fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument>>) -> View {
     let locale = language();
     // What of an order never changes is read once; the rest is followed.
@@ -87,10 +90,10 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
         })
     };
     let entry_of = move |id: String| {
-        shown.with(|shown| {
-            let mut entries = shown.iter().flat_map(|(order, _)| &order.history);
+        shown.with(|order| {
+            let mut entries = order.iter().flat_map(|(order, _)| &order.history);
             let entry = entries.find(|entry| entry.event_id.to_string() == id);
-            entry.map_or_else(|| ().erase(), |entry| history_entry(entry.clone()))
+            entry.map_or_else(|| ().erase(), |entry| time_line::entry(entry.clone(), shown))
         })
     };
     let OrderDocument {
@@ -101,13 +104,25 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
         placed_at,
         ..
     } = first;
-    let stream = format!("order-{id}");
+    let stream = ["order-", &id].concat();
+    let is_pending = is_pending(stream.clone());
+    let class = move || {
+        if is_pending() {
+            "panel panel--pending"
+        } else {
+            match flash(shown) {
+                "" => "panel",
+                "flash-odd" => "panel flash-odd",
+                _ => "panel flash-even",
+            }
+        }
+    };
     view! {
         <PageHead
             title=td_string!(locale, order.title)
             mark=view! { <Freshness view="orders" progress=document.progress() /> }.erase()
         />
-        <section class=text(move || format!("panel {}", flash(shown)))>
+        <section class=text(class)>
             <dl class="facts">
                 <div>
                     <dt>{td_string!(locale, orders.status)}</dt>
@@ -126,11 +141,11 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
                 </div>
                 <div><dt>{td_string!(locale, orders.placed)}</dt><dd><When at=placed_at /></dd></div>
                 <div><dt>{td_string!(locale, orders.customer)}</dt><dd>{customer.name}</dd></div>
-                <div><dt>{td_string!(locale, order.stream)}</dt><dd><a class="mono" href=format!("/streams/{stream}")>{td_string!(locale, order.events)}</a></dd></div>
+                <div><dt>{td_string!(locale, order.stream)}</dt><dd><a class="mono" href=["/streams/", &stream].concat()>{td_string!(locale, order.events)}</a></dd></div>
             </dl>
         </section>
         {lines_panel(lines, total)}
-        <Actions id status />
+        <Actions id server=document.shown() shown />
         <section class="panel">
             <h2>{td_string!(locale, order.history)}</h2>
             <ol class="time-line">
@@ -163,7 +178,7 @@ fn lines_panel(lines: Vec<OrderLine>, total: Money) -> View {
                             let sum = line.price.times(line.quantity);
                             view! {
                                 <tr>
-                                    <th scope="row"><a href=format!("/shop/{}", line.sku)>{line.name}</a></th>
+                                    <th scope="row"><a href=["/shop/", &line.sku].concat()>{line.name}</a></th>
                                     <td class="figure" data-label=td_string!(locale, basket.price)><Price amount=Some(line.price) /></td>
                                     <td class="figure mono" data-label=td_string!(locale, basket.quantity)>{line.quantity}</td>
                                     <td class="figure" data-label=td_string!(locale, basket.sum)><Price amount=sum /></td>
@@ -180,27 +195,6 @@ fn lines_panel(lines: Vec<OrderLine>, total: Money) -> View {
                 </tfoot>
             </table>
         </section>
-    }
-    .erase()
-}
-
-/// One event of the order's life.
-fn history_entry(entry: HistoryEntry) -> View {
-    let HistoryEntry {
-        at,
-        event,
-        event_id,
-        status,
-        by,
-        reason,
-        ..
-    } = entry;
-    view! {
-        <li data-event=event_id.to_string()>
-            <p class="time-line__event"><code>{event}</code><StatusBadge status=Signal::stored(status) /></p>
-            <p class="muted"><When at=at />" · "<span class="mono">{by.as_str()}</span></p>
-            {reason.map(|reason| view! { <p class="time-line__reason">{reason}</p> })}
-        </li>
     }
     .erase()
 }

@@ -4,8 +4,9 @@ use domain::view::orders::OrderDocument;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::Island;
+use super::{Island, placed::PlacedOrders};
 use crate::{
+    commands::is_pending,
     components::{
         EmptyState, Freshness, Id, MoreRows, PageHead, Price, StatusBadge, When, either, flash, for_each,
         text,
@@ -42,7 +43,7 @@ impl Island for OrderList {
                             <th scope="col">{td_string!(locale, orders.status)}</th>
                         </tr>
                     </thead>
-                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.row(key.clone())))}</tbody>
+                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.foreseen(key.clone())))}</tbody>
                 </table>
             }
             .erase()
@@ -64,6 +65,7 @@ impl Island for OrderList {
                 title=td_string!(locale, orders.title)
                 mark=view! { <Freshness view="orders" progress=listing.progress() /> }.erase()
             />
+            <PlacedOrders accepted=false />
             {either(move || listing.is_empty(), nothing, table)}
             <MoreRows listing=listing.untyped() />
         }
@@ -81,9 +83,11 @@ fn row(id: &str, order: Memo<Shown<OrderDocument>>) -> View {
         order.with(|order| order.as_ref().map_or(first.status, |(order, _)| order.status))
     });
     let items: u32 = first.lines.iter().map(|line| line.quantity).sum();
+    let is_pending = is_pending(["order-", id].concat());
+    let class = move || if is_pending() { "row--pending" } else { flash(order) };
     view! {
-        <tr class=text(move || flash(order)) data-order=id.to_owned()>
-            <th scope="row"><a class="row-link" href=format!("/orders/{id}")><Id id=id.to_owned() /></a></th>
+        <tr class=text(class) data-order=id.to_owned()>
+            <th scope="row"><a class="row-link" href=["/orders/", id].concat()><Id id=id.to_owned() /></a></th>
             <td data-label=td_string!(locale, orders.placed)><When at=first.placed_at /></td>
             <td data-label=td_string!(locale, orders.customer)>{first.customer.name}</td>
             <td data-label=td_string!(locale, orders.items) class="figure mono">{items}</td>

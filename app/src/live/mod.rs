@@ -1,12 +1,17 @@
 //! Live projections in the browser: a snapshot that the server rendered, continued by the socket from its token.
 //!
 //! [`protocol`] is the conversation as a pure state machine, [`listing`] and [`document`] fold its frames into what is
-//! shown; none of them knows a browser, a clock or a random source, so all of it is tested natively and in a browser.
-//! `socket` drives it with a real WebSocket, and [`store`] offers it to components as signals.
+//! shown. [`outbox`] holds what people have told the shop until its answer is known, [`foresee`] runs the domain's rules
+//! over what is shown, and [`overlay`] shows the one over the other. None of them knows a browser, a clock or a random
+//! source, so all of it is tested natively and in a browser. `socket` drives the protocol with a real WebSocket, and
+//! [`store`] offers all of it to components as signals.
 
 pub mod backoff;
 pub mod document;
+pub mod foresee;
 pub mod listing;
+pub mod outbox;
+pub mod overlay;
 pub mod progress;
 pub mod protocol;
 #[cfg(not(feature = "ssr"))]

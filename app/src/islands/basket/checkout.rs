@@ -1,13 +1,15 @@
-//! Placing the order: one command, whose stream and idempotency key are made once for a basket. Pressing the button again
-//! after a lost answer is the same command, and never a second order.
+//! Placing the order: one command, whose stream and idempotency key are made once. It shows at once, as the domain's own
+//! rules foresee it, and the basket is empty; when the server refuses it, what was in the basket is there again, with the
+//! reason. What cannot be ordered right now says why.
 
-use domain::wire::Problem;
+use domain::{aggregate::order::LineRequest, view::products::ProductDocument};
 use leptos::prelude::*;
 
 use crate::{
-    components::{ProblemSummary, explain, text},
+    components::{ProblemSummary, only_if, text},
     erase::Erase,
     language::language,
+    live::store::LiveListing,
     translations::i18n::td_string,
 };
 
@@ -20,131 +22,193 @@ const METHODS: [&str; 5] = [
     "tok_flaky",
 ];
 
-/// The payment method and the button. What the server finds wrong with a line is put into `violations`, by sku.
+/// The lines that are wrong, by sku, with what is wrong.
+pub(super) type Wrong = RwSignal<Vec<(String, String)>>;
+
+/// What somebody is about to order.
+#[derive(Clone, Copy)]
+pub(super) struct Wish {
+    #[cfg_attr(feature = "ssr", expect(dead_code, reason = "orders are placed in the browser"))]
+    pub(super) products: LiveListing<ProductDocument>,
+    pub(super) method: RwSignal<&'static str>,
+    pub(super) problem: RwSignal<Option<String>>,
+    pub(super) wrong: Wrong,
+}
+
+/// The payment method and the button. `is_short` where there is not enough of something.
 #[component]
-pub(super) fn Checkout(violations: RwSignal<Vec<(String, String)>>) -> impl IntoView {
+pub(super) fn Checkout(wish: Wish, #[prop(into)] is_short: Signal<bool>) -> impl IntoView {
     let locale = language();
-    let method = RwSignal::new(METHODS[0].to_owned());
-    let sending = RwSignal::new(false);
-    let problem = RwSignal::new(None::<Problem>);
-    let message = Signal::derive(move || problem.with(|problem| problem.as_ref().map(explain)));
-    let place = placing(method, sending, problem, violations);
-    let word = move |token: &str| match token {
-        "tok_ok" => td_string!(locale, payment.ok),
-        "tok_declined" => td_string!(locale, payment.declined),
-        "tok_insufficient_funds" => td_string!(locale, payment.insufficient),
-        "tok_timeout" => td_string!(locale, payment.timeout),
-        _ => td_string!(locale, payment.flaky),
+    let Wish { method, problem, .. } = wish;
+    let place = placing(wish);
+    let words = move |token: &str| match token {
+        "tok_ok" => (td_string!(locale, payment.ok), td_string!(locale, payment.ok_shows)),
+        "tok_declined" => (
+            td_string!(locale, payment.declined),
+            td_string!(locale, payment.declined_shows),
+        ),
+        "tok_insufficient_funds" => (
+            td_string!(locale, payment.insufficient),
+            td_string!(locale, payment.insufficient_shows),
+        ),
+        "tok_timeout" => (
+            td_string!(locale, payment.timeout),
+            td_string!(locale, payment.timeout_shows),
+        ),
+        _ => (td_string!(locale, payment.flaky), td_string!(locale, payment.flaky_shows)),
+    };
+    let choice = move |token: &'static str| {
+        let (name, shows) = words(token);
+        view! {
+            <label class="choice">
+                <input
+                    type="radio"
+                    name="payment-method"
+                    value=token
+                    prop:checked=move || method.get() == token
+                    on:change=move |_| method.set(token)
+                />
+                <span><b>{name}</b><span class="field__help">{shows}</span></span>
+            </label>
+        }
+        .erase()
+    };
+    let short = move || {
+        view! { <p class="field__error" id="cannot-order">{td_string!(locale, basket.short)}</p> }.erase()
     };
     view! {
-        <ProblemSummary message />
+        <ProblemSummary message=problem />
         <form
             class="form checkout"
             on:submit=move |event| {
                 event.prevent_default();
-                place();
+                if !is_short.get_untracked() {
+                    place();
+                }
             }
         >
-            <div class="field">
-                <label for="payment-method">{td_string!(locale, payment.label)}</label>
-                <select
-                    id="payment-method"
-                    aria-describedby="payment-help"
-                    on:change=move |event| method.set(event_target_value(&event))
-                >
-                    {METHODS.map(|token| view! { <option value=token>{word(token)}</option> }).collect_view()}
-                </select>
-                <p class="field__help" id="payment-help">{td_string!(locale, payment.help)}</p>
-            </div>
+            <fieldset class="choices">
+                <legend>{td_string!(locale, payment.label)}</legend>
+                <p class="field__help">{td_string!(locale, payment.help)}</p>
+                {METHODS.map(choice).collect_view()}
+            </fieldset>
+            {only_if(move || is_short.get(), short)}
             <button
                 class="button button--primary"
-                class:button--pending=move || sending.get()
-                aria-disabled=text(move || sending.get().to_string())
+                aria-disabled=text(move || if is_short.get() { "true" } else { "false" })
+                aria-describedby="cannot-order"
             >
-                {text(move || if sending.get() { td_string!(locale, basket.sending) } else { td_string!(locale, basket.place_order) })}
+                {td_string!(locale, basket.place_order)}
             </button>
         </form>
     }
     .erase()
 }
 
+/// The lines of which there is not enough, with how many are left.
+pub(super) fn too_many(lines: &[LineRequest], products: &[ProductDocument]) -> Vec<(String, u32)> {
+    let of = |line: &LineRequest| {
+        let product = products.iter().find(|product| product.sku == line.sku)?;
+        (product.available < line.quantity).then(|| (line.sku.clone(), product.available))
+    };
+    lines.iter().filter_map(of).collect()
+}
+
 #[cfg(feature = "ssr")]
-fn placing(
-    _method: RwSignal<String>,
-    _sending: RwSignal<bool>,
-    _problem: RwSignal<Option<Problem>>,
-    _violations: RwSignal<Vec<(String, String)>>,
-) -> impl Fn() + Copy + Send + Sync + 'static {
+fn placing(_wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
     || {}
 }
 
 #[cfg(not(feature = "ssr"))]
-fn placing(
-    method: RwSignal<String>,
-    sending: RwSignal<bool>,
-    problem: RwSignal<Option<Problem>>,
-    violations: RwSignal<Vec<(String, String)>>,
-) -> impl Fn() + Copy + Send + Sync + 'static {
-    use domain::{aggregate::order::PlaceOrder, wire::CommandRequest};
+fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
+    use domain::{
+        aggregate::order::PlaceOrder,
+        rejection::{Rejection, Violation},
+    };
     use uuid::Uuid;
 
-    use crate::{api, basket::use_basket, boxed::spawn, id::new_id};
+    use crate::{
+        basket::{Basket, use_basket},
+        boxed::effect,
+        commands::{NewCommand, use_commands},
+        components::explain,
+        id::new_id,
+        islands::placed::into_basket,
+        live::{foresee, outbox::Stage},
+        person::use_person,
+    };
 
+    let Wish {
+        products,
+        method,
+        problem,
+        wrong,
+    } = wish;
     let basket = use_basket();
-    let written = use_context::<api::Written>();
-    // The order and the key that were sent, as long as their answer is not known.
-    let attempt = StoredValue::new(None::<(PlaceOrder, Uuid, Uuid)>);
-    move || {
-        if sending.get_untracked() {
-            return;
-        }
-        let lines = basket.read_untracked().lines().to_vec();
-        let order = PlaceOrder {
-            lines,
-            payment_method: method.get_untracked(),
-        };
-        let (id, key) = match attempt.get_value() {
-            Some((sent, id, key)) if sent == order => (id, key),
-            _ => (new_id(), new_id()),
-        };
-        attempt.set_value(Some((order.clone(), id, key)));
-        let Ok(data) = serde_json::to_value(&order) else {
+    let commands = use_commands();
+    let person = use_person();
+    let refuse = move |lines: &[LineRequest], detail: String, violations: &[Violation]| {
+        let of_lines = violations.iter().filter_map(|violation| {
+            let (index, _) = violation.field.strip_prefix("data.lines[")?.split_once(']')?;
+            let line = lines.get(index.parse::<usize>().ok()?)?;
+            Some((line.sku.clone(), violation.message.clone()))
+        });
+        wrong.set(of_lines.collect());
+        problem.set(Some(detail));
+    };
+    // The order that this page has sent.
+    let sent = RwSignal::new(None::<(Uuid, Uuid)>);
+    effect(move || {
+        let (Some((key, id)), Some(commands)) = (sent.get(), commands) else {
             return;
         };
-        let command = CommandRequest {
-            command_type: "PlaceOrder".to_owned(),
-            stream: format!("order-{id}"),
-            data,
-            expected_version: domain::wire::ExpectedVersion::Any,
-            correlation_id: None,
-        };
-        sending.set(true);
-        problem.set(None);
-        violations.set(Vec::new());
-        spawn(async move {
-            match api::send(command, key).await {
-                Ok(answer) => {
-                    if let Some(written) = written {
-                        written.note(&answer.token);
-                    }
-                    basket.change(crate::basket::Basket::clear);
-                    let _ = window().location().set_href(&format!("/orders/{id}"));
-                }
-                Err(refused) => {
-                    // An answer that is known ends the attempt; the next one is a new order.
-                    if refused.status != 0 && refused.status < 500 {
-                        let _ = attempt.try_set_value(None);
-                    }
-                    let of_lines = refused.violations.iter().filter_map(|violation| {
-                        let (index, _) = violation.field.strip_prefix("data.lines[")?.split_once(']')?;
-                        let line = order.lines.get(index.parse::<usize>().ok()?)?;
-                        Some((line.sku.clone(), violation.message.clone()))
-                    });
-                    let _ = violations.try_set(of_lines.collect());
-                    let _ = problem.try_set(Some(refused));
-                    let _ = sending.try_set(false);
+        match commands.stage(key) {
+            Some(Stage::Accepted(_)) => {
+                let _ = window().location().set_href(&["/orders/", &id.to_string()].concat());
+            }
+            Some(Stage::Refused(refused)) => {
+                sent.set(None);
+                let pending = commands.with(|outbox| {
+                    outbox.all().iter().find(|pending| pending.key == key).cloned()
+                });
+                if let Some(pending) = pending {
+                    let lines = into_basket(commands, basket, &pending);
+                    refuse(&lines, explain(&refused), &refused.violations);
                 }
             }
+            _ => {}
+        }
+    });
+    let person = StoredValue::new(person);
+    move || {
+        let (Some(commands), Some(person)) = (commands, person.get_value()) else {
+            return;
+        };
+        let order = PlaceOrder {
+            lines: basket.read_untracked().lines().to_vec(),
+            payment_method: method.get_untracked().to_owned(),
+        };
+        let lines = order.lines.clone();
+        let id = new_id();
+        let mut pending = commands.prepare(NewCommand {
+            command: "PlaceOrder",
+            stream: ["order-", &id.to_string()].concat(),
+            data: serde_json::to_value(&order).unwrap_or_default(),
+            ..NewCommand::default()
         });
+        let foreseen = untrack(|| foresee::placed(order, &products.documents(), &pending, &person));
+        match foreseen {
+            Err(Rejection {
+                detail, violations, ..
+            }) => refuse(&lines, detail, &violations),
+            Ok(document) => {
+                problem.set(None);
+                wrong.set(Vec::new());
+                pending.preview = document.and_then(|document| serde_json::to_value(document).ok());
+                commands.put(&pending);
+                basket.change(Basket::clear);
+                sent.set(Some((pending.key, id)));
+            }
+        }
     }
 }

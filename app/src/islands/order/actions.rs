@@ -1,36 +1,44 @@
-//! What can be done with an order: take it back, with a reason and one question that names it. What cannot be done says
-//! why.
+//! What can be done with an order: take it back, with a reason and one question that names it. It shows at once. What
+//! cannot be done says why.
 
 use domain::{
     aggregate::order::{MAX_REASON, OrderStatus},
-    wire::Problem,
+    rejection::Rejection,
+    view::orders::OrderDocument,
 };
 use leptos::{html, prelude::*};
 
 use crate::{
     boxed::effect,
-    components::{ProblemSummary, either, explain, text},
+    commands::{NewCommand, is_pending, use_commands},
+    components::{Outgoing, ProblemSummary, either, only_if, text},
     erase::Erase,
     language::language,
+    live::{
+        protocol::Link,
+        store::{Shown, use_link},
+    },
     translations::i18n::td_string,
 };
 
-/// Cancelling.
+/// Cancelling. `server` is the order as the server has it, `shown` as it is with what is on its way.
 #[component]
-pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView {
+pub(super) fn Actions(
+    id: String,
+    server: Memo<Shown<OrderDocument>>,
+    shown: Memo<Shown<OrderDocument>>,
+) -> impl IntoView {
     let locale = language();
     let open = RwSignal::new(false);
     let reason = RwSignal::new(String::new());
-    let sending = RwSignal::new(false);
-    let problem = RwSignal::new(None::<Problem>);
-    let message = Signal::derive(move || problem.with(|problem| problem.as_ref().map(explain)));
+    let problem = RwSignal::new(None::<Rejection>);
+    let message = Signal::derive(move || {
+        problem.with(|problem| problem.as_ref().map(|problem| problem.detail.clone()))
+    });
     let field_error = move || {
         problem.with(|problem| {
-            let violations = problem.iter().flat_map(|problem| &problem.violations);
-            let of_reason = violations.filter(|violation| violation.field == "data.reason");
-            of_reason
-                .map(|violation| violation.message.clone())
-                .collect::<String>()
+            let violation = problem.as_ref().and_then(|problem| problem.violations.first());
+            violation.map(|violation| violation.message.clone()).unwrap_or_default()
         })
     };
     let field = NodeRef::<html::Textarea>::new();
@@ -41,10 +49,33 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
             let _ = field.focus();
         }
     });
-    let id = StoredValue::new(id);
-    let cancel = cancelling(id, reason, sending, problem, open);
-    let short =
-        move || id.with_value(|id| format!("…{}", id.get(id.len().saturating_sub(8)..).unwrap_or(id)));
+    let stream = ["order-", &id].concat();
+    let commands = use_commands();
+    let link = use_link();
+    let to = stream.clone();
+    let cancel = move || {
+        let (Some(commands), Some((order, _))) = (commands, server.get_untracked()) else {
+            return;
+        };
+        let command = NewCommand {
+            command: "CancelOrder",
+            stream: to.clone(),
+            data: serde_json::json!({ "reason": reason.get_untracked() }),
+            // What waits for the connection holds for the order as it was seen. What is sent at once is meant whatever
+            // happens to the order in that moment.
+            expected: (link.get_untracked() != Link::Live).then_some(order.version),
+            preview: None,
+        };
+        let refused = commands.give(order, command).err();
+        open.set(refused.is_some());
+        problem.set(refused);
+    };
+    let short = ["…", id.get(id.len().saturating_sub(8)..).unwrap_or(&id)].concat();
+    let history = Signal::derive(move || {
+        server.with(|order| {
+            order.as_ref().map(|(order, _)| order.history.clone()).unwrap_or_default()
+        })
+    });
     let button = move || {
         view! {
             <button type="button" class="button" on:click=move |_| open.set(true)>{td_string!(locale, order.cancel)}</button>
@@ -52,7 +83,9 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
         .erase()
     };
     let form = move || {
+        let cancel = cancel.clone();
         view! {
+            <ProblemSummary message />
             <form
                 class="form"
                 on:submit=move |event| {
@@ -60,7 +93,7 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
                     cancel();
                 }
             >
-                <p>{td_string!(locale, order.cancel_question)}" "<code>{short()}</code></p>
+                <p>{td_string!(locale, order.cancel_question)}" "<code>{short.clone()}</code></p>
                 <div class="field">
                     <label for="cancel-reason">{td_string!(locale, order.reason)}</label>
                     <textarea
@@ -70,26 +103,15 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
                         required
                         node_ref=field
                         aria-describedby="cancel-error cancel-help"
-                        aria-invalid=text(move || (!field_error().is_empty()).to_string())
+                        aria-invalid=text(move || if field_error().is_empty() { "false" } else { "true" })
+                        prop:value=text(move || reason.get())
                         on:input=move |event| reason.set(event_target_value(&event))
                     ></textarea>
                     <p class="field__error" id="cancel-error">{text(field_error)}</p>
                     <p class="field__help" id="cancel-help">{td_string!(locale, order.reason_help)}</p>
                 </div>
                 <p class="buttons">
-                    <button
-                        class="button button--danger"
-                        class:button--pending=move || sending.get()
-                        aria-disabled=text(move || sending.get().to_string())
-                    >
-                        {text(move || {
-                            if sending.get() {
-                                td_string!(locale, basket.sending)
-                            } else {
-                                td_string!(locale, order.cancel_confirm)
-                            }
-                        })}
-                    </button>
+                    <button class="button button--danger">{td_string!(locale, order.cancel_confirm)}</button>
                     <button type="button" class="button button--quiet" on:click=move |_| open.set(false)>
                         {td_string!(locale, order.keep)}
                     </button>
@@ -98,84 +120,29 @@ pub(super) fn Actions(id: String, status: Signal<OrderStatus>) -> impl IntoView 
         }
         .erase()
     };
-    let possible = move || {
-        view! {
-            <ProblemSummary message />
-            {either(move || open.get(), form, button)}
-        }
-        .erase()
+    let status = move || shown.with(|order| order.as_ref().map(|(order, _)| order.status));
+    let possible = move || either(move || open.get(), form.clone(), button);
+    let why_not = move || match status() {
+        Some(OrderStatus::Rejected) => td_string!(locale, order.no_cancel_rejected),
+        Some(OrderStatus::Cancelled) => td_string!(locale, order.no_cancel_cancelled),
+        Some(OrderStatus::Shipped) => td_string!(locale, order.no_cancel_shipped),
+        _ => td_string!(locale, order.no_cancel_delivered),
     };
-    let impossible = move || view! { <p class="muted">{td_string!(locale, order.no_cancel)}</p> }.erase();
+    let is_under_way = is_pending(stream.clone());
+    let impossible = move || {
+        let is_under_way = is_under_way.clone();
+        only_if(
+            move || !is_under_way(),
+            move || view! { <p class="muted">{text(why_not)}</p> }.erase(),
+        )
+    };
+    let can_be = move || status().is_some_and(OrderStatus::can_be_cancelled);
     view! {
         <section class="panel needs-script">
             <h2>{td_string!(locale, order.actions)}</h2>
-            {either(move || status.get().can_be_cancelled(), possible, impossible)}
+            <Outgoing stream history />
+            {either(can_be, possible, impossible)}
         </section>
     }
     .erase()
-}
-
-#[cfg(feature = "ssr")]
-fn cancelling(
-    _id: StoredValue<String>,
-    _reason: RwSignal<String>,
-    _sending: RwSignal<bool>,
-    _problem: RwSignal<Option<Problem>>,
-    _open: RwSignal<bool>,
-) -> impl Fn() + Copy + Send + Sync + 'static {
-    || {}
-}
-
-#[cfg(not(feature = "ssr"))]
-fn cancelling(
-    id: StoredValue<String>,
-    reason: RwSignal<String>,
-    sending: RwSignal<bool>,
-    problem: RwSignal<Option<Problem>>,
-    open: RwSignal<bool>,
-) -> impl Fn() + Copy + Send + Sync + 'static {
-    use domain::wire::{CommandRequest, ExpectedVersion};
-
-    use crate::{api, boxed::spawn, id::new_id};
-
-    let written = use_context::<api::Written>();
-    // A reason and the key it was sent with, as long as its answer is not known.
-    let attempt = StoredValue::new(None::<(String, uuid::Uuid)>);
-    move || {
-        if sending.get_untracked() {
-            return;
-        }
-        let reason = reason.get_untracked();
-        let key = match attempt.get_value() {
-            Some((sent, key)) if sent == reason => key,
-            _ => new_id(),
-        };
-        attempt.set_value(Some((reason.clone(), key)));
-        let command = CommandRequest {
-            command_type: "CancelOrder".to_owned(),
-            stream: id.with_value(|id| format!("order-{id}")),
-            data: serde_json::json!({ "reason": reason }),
-            expected_version: ExpectedVersion::Any,
-            correlation_id: None,
-        };
-        sending.set(true);
-        problem.set(None);
-        spawn(async move {
-            match api::send(command, key).await {
-                Ok(answer) => {
-                    if let Some(written) = written {
-                        written.note(&answer.token);
-                    }
-                    let _ = open.try_set(false);
-                }
-                Err(refused) => {
-                    if refused.status != 0 && refused.status < 500 {
-                        let _ = attempt.try_set_value(None);
-                    }
-                    let _ = problem.try_set(Some(refused));
-                }
-            }
-            let _ = sending.try_set(false);
-        });
-    }
 }

@@ -1,0 +1,24 @@
+//! What an event means for whoever ordered, in words.
+
+use crate::{language::language, translations::i18n::td_string};
+
+/// The words; `None` for an event that says nothing to them.
+pub(crate) fn words_of_event(event: &str) -> Option<&'static str> {
+    let locale = language();
+    Some(match event {
+        "OrderCreated" => td_string!(locale, event.order_created),
+        "OrderConfirmed" => td_string!(locale, event.order_confirmed),
+        "OrderRejected" => td_string!(locale, event.order_rejected),
+        "OrderCancelled" => td_string!(locale, event.order_cancelled),
+        "OrderShipped" => td_string!(locale, event.order_shipped),
+        "OrderDelivered" => td_string!(locale, event.order_delivered),
+        "StockReserved" => td_string!(locale, event.stock_reserved),
+        "StockReservationFailed" => td_string!(locale, event.stock_reservation_failed),
+        "StockReleased" => td_string!(locale, event.stock_released),
+        "StockShipped" => td_string!(locale, event.stock_shipped),
+        "PaymentProcessed" => td_string!(locale, event.payment_processed),
+        "PaymentFailed" => td_string!(locale, event.payment_failed),
+        "PaymentRefunded" => td_string!(locale, event.payment_refunded),
+        _ => return None,
+    })
+}

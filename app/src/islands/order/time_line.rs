@@ -1,0 +1,56 @@
+//! One event of an order's life, as people read it: what happened, when, caused by what, and why. What happened to the
+//! stock and to the payment stands in the same line; each entry leads to its stream.
+
+use domain::view::orders::{HistoryEntry, OrderDocument};
+use leptos::prelude::*;
+
+use crate::{
+    commands::use_commands,
+    components::{StatusBadge, When, either, words_of_event},
+    erase::{Erase, View},
+    language::language,
+    live::{outbox::Stage, store::Shown},
+    translations::i18n::td_string,
+};
+
+/// An entry. `order` is what knows the entry that caused it.
+pub(super) fn entry(entry: HistoryEntry, order: Memo<Shown<OrderDocument>>) -> View {
+    let locale = language();
+    let HistoryEntry {
+        at,
+        event,
+        event_id,
+        status,
+        by,
+        reason,
+    } = entry;
+    // What is on its way carries the command's key as its id.
+    let commands = use_commands();
+    let is_pending = move || {
+        let stage = commands.and_then(|commands| commands.stage(event_id));
+        matches!(stage, Some(Stage::Waiting | Stage::Sending | Stage::Accepted(_)))
+    };
+    let stream = order.with_untracked(|order| order.as_ref().map(|(order, _)| order.id.clone()));
+    let href = ["/streams/order-", &stream.unwrap_or_default()].concat();
+    let mark = move || {
+        either(
+            is_pending,
+            move || view! { <span class="pending">{td_string!(locale, outgoing.sending)}</span> }.erase(),
+            move || view! { <StatusBadge status=Signal::stored(status) /> }.erase(),
+        )
+    };
+    let name = words_of_event(&event).unwrap_or_default();
+    let kind = event.clone();
+    view! {
+        <li id=["e-", &event_id.to_string()].concat() data-event=kind class:time-line__pending=is_pending>
+            <p class="time-line__event"><b>{name}</b>{mark()}</p>
+            <p class="muted time-line__facts">
+                <When at />
+                <span class="mono">{by.as_str()}</span>
+                <a class="mono" href=href>{event}</a>
+            </p>
+            {reason.map(|reason| view! { <p class="time-line__reason">{reason}</p> })}
+        </li>
+    }
+    .erase()
+}

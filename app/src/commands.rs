@@ -26,7 +26,10 @@ pub(crate) struct Commands {
 
 /// A command that somebody gives.
 #[derive(Debug, Clone, Default)]
-#[cfg_attr(feature = "ssr", expect(dead_code, reason = "commands are given in the browser"))]
+#[cfg_attr(
+    feature = "ssr",
+    expect(dead_code, reason = "commands are given in the browser")
+)]
 pub(crate) struct NewCommand {
     /// Its name, as in `CancelOrder`.
     pub(crate) command: &'static str,
@@ -107,7 +110,9 @@ impl Commands {
     /// The commands for a stream whose answer is not known or has not been read.
     pub(crate) fn of(self, stream: &str) -> Vec<Pending> {
         self.outbox.with(|outbox| {
-            let open = outbox.of(stream).filter(|pending| !matches!(pending.stage, Stage::Accepted(_)));
+            let open = outbox
+                .of(stream)
+                .filter(|pending| !matches!(pending.stage, Stage::Accepted(_)));
             open.cloned().collect()
         })
     }
@@ -119,7 +124,9 @@ pub(crate) fn is_pending(stream: String) -> impl Fn() -> bool + Clone + Send + S
     move || {
         commands.is_some_and(|commands| {
             commands.with(|outbox| {
-                outbox.of(&stream).any(|pending| matches!(pending.stage, Stage::Waiting | Stage::Sending))
+                outbox
+                    .of(&stream)
+                    .any(|pending| matches!(pending.stage, Stage::Waiting | Stage::Sending))
             })
         })
     }

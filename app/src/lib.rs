@@ -28,11 +28,11 @@ pub mod live;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod pages;
+mod person;
 mod program;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod routes;
-mod person;
 mod shell;
 mod theme;
 

@@ -59,10 +59,7 @@ impl Sums {
         if amount.currency.is_empty() {
             return;
         }
-        match self
-            .0
-            .binary_search_by(|sum| sum.currency.cmp(&amount.currency))
-        {
+        match self.0.binary_search_by(|sum| sum.currency.cmp(&amount.currency)) {
             Ok(index) => {
                 if let Some(sum) = self.0.get_mut(index) {
                     sum.amount = sum.amount.saturating_add(amount.amount);

@@ -2,11 +2,7 @@
 //!
 //! Each command is an entry of its own in the local storage, so that tabs never overwrite each other's.
 
-use domain::{
-    access::Actor,
-    id::WorkspaceId,
-    timestamp::Timestamp,
-};
+use domain::{access::Actor, id::WorkspaceId, timestamp::Timestamp};
 use gloo_storage::{LocalStorage as Kept, Storage};
 use gloo_timers::callback::Timeout;
 use leptos::{ev, prelude::*};
@@ -65,7 +61,9 @@ impl Commands {
         // Until the page is left: what other tabs put into the storage, and take out of it.
         std::mem::forget(window_event_listener(ev::storage, move |event| {
             let Some(key) = event.key() else { return };
-            let Some(key) = key.strip_prefix(&prefix) else { return };
+            let Some(key) = key.strip_prefix(&prefix) else {
+                return;
+            };
             match event.new_value() {
                 Some(text) => {
                     let found = read(&text);
@@ -107,7 +105,10 @@ impl Commands {
     }
 
     fn step(self, change: &mut dyn FnMut(&mut Outbox) -> Vec<Action>) {
-        let actions = self.outbox.try_update(|outbox| change(outbox)).unwrap_or_default();
+        let actions = self
+            .outbox
+            .try_update(|outbox| change(outbox))
+            .unwrap_or_default();
         for action in actions {
             self.act(action);
         }
@@ -147,9 +148,7 @@ impl Commands {
                     }
                     Err(problem) => Answer::Problem(problem),
                 };
-                self.step(&mut |outbox| {
-                    outbox.answered(key, answer.clone(), now(), js_sys::Math::random())
-                });
+                self.step(&mut |outbox| outbox.answered(key, answer.clone(), now(), js_sys::Math::random()));
             }),
         }
     }

@@ -23,12 +23,11 @@ pub(crate) fn Outgoing(
 ) -> impl IntoView {
     let commands = use_commands();
     let pending = Memo::new(move |_| commands.map(|commands| commands.of(&stream)).unwrap_or_default());
-    let keys = move || pending.with(|pending| pending.iter().map(|pending| pending.key.to_string()).collect());
+    let keys =
+        move || pending.with(|pending| pending.iter().map(|pending| pending.key.to_string()).collect());
     let one = move |key: String| {
         let key: Uuid = key.parse().unwrap_or_default();
-        let this = move || {
-            pending.with(|pending| pending.iter().find(|pending| pending.key == key).cloned())
-        };
+        let this = move || pending.with(|pending| pending.iter().find(|pending| pending.key == key).cloned());
         let this = Memo::new(move |_| this());
         (move || Some(shown(commands?, &this.get()?, history))).erase()
     };
@@ -68,9 +67,8 @@ fn shown(commands: Commands, pending: &Pending, history: Signal<Vec<HistoryEntry
         let discard = pending
             .can_be_discarded()
             .then(|| put_away(td_string!(locale, outgoing.discard)));
-        let sign_in = over.then(|| {
-            view! { <a href="/sign-in">{td_string!(locale, outgoing.sign_in)}</a> }.erase()
-        });
+        let sign_in =
+            over.then(|| view! { <a href="/sign-in">{td_string!(locale, outgoing.sign_in)}</a> }.erase());
         return view! {
             <p class="pending">
                 <Icon picture=Picture::Clock />
@@ -86,9 +84,7 @@ fn shown(commands: Commands, pending: &Pending, history: Signal<Vec<HistoryEntry
         Some((current, seen)) => td_string!(locale, outgoing.conflict, seen = seen, current = current),
         None => explain(problem),
     };
-    let changes = conflict.map(|(current, seen)| {
-        (move || changes(&history.get(), seen, current)).erase()
-    });
+    let changes = conflict.map(|(current, seen)| (move || changes(&history.get(), seen, current)).erase());
     view! {
         <div class="notice notice--danger" role="alert">
             <Icon picture=Picture::Alert />
@@ -112,7 +108,13 @@ fn changes(history: &[HistoryEntry], seen: u64, current: u64) -> Option<View> {
     let from = usize::try_from(seen).ok()?;
     let to = usize::try_from(current).ok()?.min(history.len());
     let entry = |entry: &HistoryEntry| {
-        let HistoryEntry { at, event, by, reason, .. } = entry.clone();
+        let HistoryEntry {
+            at,
+            event,
+            by,
+            reason,
+            ..
+        } = entry.clone();
         view! {
             <li>
                 <code>{event}</code>" · "<span class="mono">{by.as_str()}</span>" · "<When at />

@@ -1,10 +1,6 @@
 //! One order: where it stands, what was ordered, how it came to that, and what can be done with it.
 
-use domain::{
-    aggregate::order::OrderLine,
-    money::Money,
-    view::orders::OrderDocument,
-};
+use domain::{aggregate::order::OrderLine, money::Money, view::orders::OrderDocument};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -93,7 +89,7 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
         shown.with(|order| {
             let mut entries = order.iter().flat_map(|(order, _)| &order.history);
             let entry = entries.find(|entry| entry.event_id.to_string() == id);
-            entry.map_or_else(|| ().erase(), |entry| time_line::entry(entry.clone(), shown))
+            entry.map_or_else(|| ().erase(), |entry| time_line::entry(entry.clone()))
         })
     };
     let OrderDocument {

@@ -84,7 +84,13 @@ fn row(id: &str, order: Memo<Shown<OrderDocument>>) -> View {
     });
     let items: u32 = first.lines.iter().map(|line| line.quantity).sum();
     let is_pending = is_pending(["order-", id].concat());
-    let class = move || if is_pending() { "row--pending" } else { flash(order) };
+    let class = move || {
+        if is_pending() {
+            "row--pending"
+        } else {
+            flash(order)
+        }
+    };
     view! {
         <tr class=text(class) data-order=id.to_owned()>
             <th scope="row"><a class="row-link" href=["/orders/", id].concat()><Id id=id.to_owned() /></a></th>

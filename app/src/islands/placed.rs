@@ -52,9 +52,8 @@ pub(super) fn is_any() -> impl Fn() -> bool + Copy + Send + Sync + 'static {
 fn order(commands: Commands, key: Uuid) -> View {
     let locale = language();
     let basket = use_basket();
-    let find = move || {
-        commands.with(|outbox| outbox.all().iter().find(|pending| pending.key == key).cloned())
-    };
+    let find =
+        move || commands.with(|outbox| outbox.all().iter().find(|pending| pending.key == key).cloned());
     let Some(first) = untrack(find) else {
         return ().erase();
     };
@@ -88,7 +87,13 @@ fn order(commands: Commands, key: Uuid) -> View {
         }
         .erase()
     };
-    let class = move || if is_accepted() { "panel" } else { "panel panel--pending" };
+    let class = move || {
+        if is_accepted() {
+            "panel"
+        } else {
+            "panel panel--pending"
+        }
+    };
     view! {
         <section class=text(class)>
             <h2>{td_string!(locale, order.title)}" "<Id id /></h2>

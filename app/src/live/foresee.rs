@@ -10,7 +10,8 @@ use domain::{
     aggregate::{
         inventory::{Inventory, InventoryState, ReceiveStock},
         order::{
-            CancelOrder, DeliverOrder, Order, OrderCommand, OrderState, PlaceOrder, Placed, ShipOrder,
+            CancelOrder, DeliverOrder, Order, OrderCommand, OrderState, OrderStatus, PlaceOrder, Placed,
+            ShipOrder,
         },
         product::{Listed, ProductState},
     },
@@ -57,6 +58,12 @@ impl Foreseen for OrderDocument {
             placed: Some(Placed {
                 customer: self.customer.id,
                 status: self.status,
+                lines: self.lines.clone(),
+                total: self.total.clone(),
+                sold: matches!(
+                    self.status,
+                    OrderStatus::Confirmed | OrderStatus::Shipped | OrderStatus::Delivered
+                ),
             }),
         };
         let events = decide::<Order>(&state, command, pending, actor, BTreeMap::new())?;
@@ -128,6 +135,7 @@ fn decide<D: Decider>(
         now: pending.made_at,
         actor: actor.clone(),
         products,
+        provider: None,
     };
     let events = D::decide(state, command, &context);
     Some(events.map(|events| events.into_iter().map(EventPayload::into_domain).collect()))
@@ -285,7 +293,13 @@ mod tests {
             .unwrap();
         assert_eq!((after.on_hand, after.reserved, after.available), (9, 2, 7));
         let nothing = pending("ReceiveStock", "inventory-mug-01", json!({"quantity": 0}));
-        assert!(stock.clone().foresee(&nothing, &actor(Role::Staff)).unwrap().is_err());
+        assert!(
+            stock
+                .clone()
+                .foresee(&nothing, &actor(Role::Staff))
+                .unwrap()
+                .is_err()
+        );
         let other = pending("ShipStock", "inventory-mug-01", json!({}));
         assert!(stock.foresee(&other, &actor(Role::Staff)).is_none());
     }

@@ -164,7 +164,9 @@ impl Outbox {
 
     /// The commands for a stream, in order.
     pub fn of<'a>(&'a self, stream: &'a str) -> impl Iterator<Item = &'a Pending> {
-        self.pending.iter().filter(move |pending| pending.stream == stream)
+        self.pending
+            .iter()
+            .filter(move |pending| pending.stream == stream)
     }
 
     /// Where a command stands; `None` where it is not known, or not any more.
@@ -261,7 +263,8 @@ impl Outbox {
                 pending.was_sent |= !unheard;
                 actions.push(Action::Keep(pending.clone()));
                 self.over = problem.status == 401;
-                self.retry_at = (!self.over).then(|| now + backoff::BASE + backoff::delay(self.failures, random));
+                self.retry_at =
+                    (!self.over).then(|| now + backoff::BASE + backoff::delay(self.failures, random));
                 self.failures += 1;
                 return actions;
             }
@@ -304,7 +307,10 @@ impl Outbox {
         if busy || self.offline || self.over || self.retry_at.is_some() {
             return Vec::new();
         }
-        let waiting = self.pending.iter_mut().find(|pending| pending.stage == Stage::Waiting);
+        let waiting = self
+            .pending
+            .iter_mut()
+            .find(|pending| pending.stage == Stage::Waiting);
         let Some(pending) = waiting else {
             return Vec::new();
         };

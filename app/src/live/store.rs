@@ -269,7 +269,9 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveDocume
         D: Foreseen,
     {
         let fold = self.fold;
-        foreseen(self.shown(), key, move |look| fold.with(|fold| look(&fold.progress)))
+        foreseen(self.shown(), key, move |look| {
+            fold.with(|fold| look(&fold.progress))
+        })
     }
 }
 

@@ -14,8 +14,9 @@ use crate::{
 mod events;
 
 pub use events::{
-    Customer, OrderCancelled, OrderCancelledV1, OrderConfirmed, OrderConfirmedV1, OrderCreated, OrderDelivered,
-    OrderDeliveredV1, OrderEvent, OrderLine, OrderRejected, OrderRejectedV1, OrderShipped, OrderShippedV1, Sold,
+    Customer, OrderCancelled, OrderCancelledV1, OrderConfirmed, OrderConfirmedV1, OrderCreated,
+    OrderDelivered, OrderDeliveredV1, OrderEvent, OrderLine, OrderRejected, OrderRejectedV1, OrderShipped,
+    OrderShippedV1, Sold,
 };
 
 /// The most lines of an order.

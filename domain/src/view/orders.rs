@@ -215,7 +215,11 @@ impl OrderDocument {
                 _ => {}
             }
             let is_reserved = status == OrderStatus::Created && lines > 0 && reserved >= lines;
-            entry.status = if is_reserved { OrderStatus::Reserved } else { status };
+            entry.status = if is_reserved {
+                OrderStatus::Reserved
+            } else {
+                status
+            };
         }
         if matches!(self.status, OrderStatus::Created | OrderStatus::Reserved) {
             let is_reserved = lines > 0 && reserved >= lines;

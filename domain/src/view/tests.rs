@@ -430,11 +430,7 @@ fn what_is_sold_counts_by_day_and_product_and_what_is_cancelled_beside_it() {
     let sales = folded("sales", &events);
     let mug = &sales["sku/mug-0"];
     assert_eq!(
-        (
-            &mug["units"],
-            &mug["cancelled_units"],
-            &mug["cancelled_revenue"]
-        ),
+        (&mug["units"], &mug["cancelled_units"], &mug["cancelled_revenue"]),
         (&3.into(), &3.into(), &euros(1_500))
     );
 }

@@ -28,7 +28,10 @@ pub(super) type Wrong = RwSignal<Vec<(String, String)>>;
 /// What somebody is about to order.
 #[derive(Clone, Copy)]
 pub(super) struct Wish {
-    #[cfg_attr(feature = "ssr", expect(dead_code, reason = "orders are placed in the browser"))]
+    #[cfg_attr(
+        feature = "ssr",
+        expect(dead_code, reason = "orders are placed in the browser")
+    )]
     pub(super) products: LiveListing<ProductDocument>,
     pub(super) method: RwSignal<&'static str>,
     pub(super) problem: RwSignal<Option<String>>,
@@ -42,7 +45,10 @@ pub(super) fn Checkout(wish: Wish, #[prop(into)] is_short: Signal<bool>) -> impl
     let Wish { method, problem, .. } = wish;
     let place = placing(wish);
     let words = move |token: &str| match token {
-        "tok_ok" => (td_string!(locale, payment.ok), td_string!(locale, payment.ok_shows)),
+        "tok_ok" => (
+            td_string!(locale, payment.ok),
+            td_string!(locale, payment.ok_shows),
+        ),
         "tok_declined" => (
             td_string!(locale, payment.declined),
             td_string!(locale, payment.declined_shows),
@@ -55,7 +61,10 @@ pub(super) fn Checkout(wish: Wish, #[prop(into)] is_short: Signal<bool>) -> impl
             td_string!(locale, payment.timeout),
             td_string!(locale, payment.timeout_shows),
         ),
-        _ => (td_string!(locale, payment.flaky), td_string!(locale, payment.flaky_shows)),
+        _ => (
+            td_string!(locale, payment.flaky),
+            td_string!(locale, payment.flaky_shows),
+        ),
     };
     let choice = move |token: &'static str| {
         let (name, shows) = words(token);
@@ -164,13 +173,14 @@ fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
         };
         match commands.stage(key) {
             Some(Stage::Accepted(_)) => {
-                let _ = window().location().set_href(&["/orders/", &id.to_string()].concat());
+                let _ = window()
+                    .location()
+                    .set_href(&["/orders/", &id.to_string()].concat());
             }
             Some(Stage::Refused(refused)) => {
                 sent.set(None);
-                let pending = commands.with(|outbox| {
-                    outbox.all().iter().find(|pending| pending.key == key).cloned()
-                });
+                let pending =
+                    commands.with(|outbox| outbox.all().iter().find(|pending| pending.key == key).cloned());
                 if let Some(pending) = pending {
                     let lines = into_basket(commands, basket, &pending);
                     refuse(&lines, explain(&refused), &refused.violations);

@@ -33,7 +33,7 @@ pub(super) fn button(
         let locale = language();
         let word = move || {
             if sender.is_sending() {
-                td_string!(locale, basket.sending)
+                td_string!(locale, outgoing.sending)
             } else {
                 verb
             }
@@ -153,7 +153,7 @@ fn ask(
                         })
                         aria-disabled=text(move || sender.is_sending().to_string())
                     >
-                        {text(move || if sender.is_sending() { td_string!(locale, basket.sending) } else { confirm })}
+                        {text(move || if sender.is_sending() { td_string!(locale, outgoing.sending) } else { confirm })}
                     </button>
                     <button type="button" class="button button--small button--quiet" on:click=move |_| open.set(false)>{keep}</button>
                 </p>

@@ -100,7 +100,7 @@ pub(super) fn new_product() -> View {
                 {refusal(sender)}
                 <button class="button button--primary" aria-disabled=text(move || sender.is_sending().to_string())>
                     {text(move || {
-                        if sender.is_sending() { td_string!(locale, basket.sending) } else { td_string!(locale, office.list_product) }
+                        if sender.is_sending() { td_string!(locale, outgoing.sending) } else { td_string!(locale, office.list_product) }
                     })}
                 </button>
                 <p class="field__help" role="status">{text(move || said.get())}</p>

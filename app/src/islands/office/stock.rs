@@ -209,7 +209,7 @@ fn receive(sku: &str, name: &str) -> View {
                 aria-disabled=text(move || sender.is_sending().to_string())
             >
                 {text(move || {
-                    if sender.is_sending() { td_string!(locale, basket.sending) } else { td_string!(locale, office.receive_action) }
+                    if sender.is_sending() { td_string!(locale, outgoing.sending) } else { td_string!(locale, office.receive_action) }
                 })}
                 <span class="hidden">" "{name.to_owned()}</span>
             </button>

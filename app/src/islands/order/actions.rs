@@ -38,7 +38,9 @@ pub(super) fn Actions(
     let field_error = move || {
         problem.with(|problem| {
             let violation = problem.as_ref().and_then(|problem| problem.violations.first());
-            violation.map(|violation| violation.message.clone()).unwrap_or_default()
+            violation
+                .map(|violation| violation.message.clone())
+                .unwrap_or_default()
         })
     };
     let field = NodeRef::<html::Textarea>::new();
@@ -73,7 +75,10 @@ pub(super) fn Actions(
     let short = ["…", id.get(id.len().saturating_sub(8)..).unwrap_or(&id)].concat();
     let history = Signal::derive(move || {
         server.with(|order| {
-            order.as_ref().map(|(order, _)| order.history.clone()).unwrap_or_default()
+            order
+                .as_ref()
+                .map(|(order, _)| order.history.clone())
+                .unwrap_or_default()
         })
     });
     let button = move || {

@@ -1,7 +1,7 @@
 //! One event of an order's life, as people read it: what happened, when, caused by what, and why. What happened to the
 //! stock and to the payment stands in the same line; each entry leads to its stream.
 
-use domain::view::orders::{HistoryEntry, OrderDocument};
+use domain::view::orders::HistoryEntry;
 use leptos::prelude::*;
 
 use crate::{
@@ -9,12 +9,12 @@ use crate::{
     components::{StatusBadge, When, either, words_of_event},
     erase::{Erase, View},
     language::language,
-    live::{outbox::Stage, store::Shown},
+    live::outbox::Stage,
     translations::i18n::td_string,
 };
 
-/// An entry. `order` is what knows the entry that caused it.
-pub(super) fn entry(entry: HistoryEntry, order: Memo<Shown<OrderDocument>>) -> View {
+/// An entry.
+pub(super) fn entry(entry: HistoryEntry) -> View {
     let locale = language();
     let HistoryEntry {
         at,
@@ -23,6 +23,8 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Shown<OrderDocument>>) -> V
         status,
         by,
         reason,
+        stream,
+        caused_by: _,
     } = entry;
     // What is on its way carries the command's key as its id.
     let commands = use_commands();
@@ -30,8 +32,7 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Shown<OrderDocument>>) -> V
         let stage = commands.and_then(|commands| commands.stage(event_id));
         matches!(stage, Some(Stage::Waiting | Stage::Sending | Stage::Accepted(_)))
     };
-    let stream = order.with_untracked(|order| order.as_ref().map(|(order, _)| order.id.clone()));
-    let href = ["/streams/order-", &stream.unwrap_or_default()].concat();
+    let href = ["/streams/", &stream].concat();
     let mark = move || {
         either(
             is_pending,

@@ -152,7 +152,9 @@ fn what_is_kept_survives_a_reload_as_it_was() {
     pending.stage = Stage::Sending;
     let found = Pending::from_json(pending.to_json()).unwrap();
     assert_eq!((found.stage, found.was_sent), (Stage::Waiting, true));
-    let Answer::Problem(refusal) = problem(422) else { unreachable!() };
+    let Answer::Problem(refusal) = problem(422) else {
+        unreachable!()
+    };
     pending.stage = Stage::Refused(refusal);
     assert_eq!(
         Pending::from_json(pending.to_json()).map(|found| found.stage),

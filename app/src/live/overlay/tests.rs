@@ -91,7 +91,10 @@ impl World {
     fn act(&mut self, actions: Vec<Action>) {
         for action in actions {
             if let Action::Send(pending) = action {
-                assert!(self.sending.is_none() && self.answer.is_none(), "one after the other");
+                assert!(
+                    self.sending.is_none() && self.answer.is_none(),
+                    "one after the other"
+                );
                 self.sending = Some(pending);
             }
         }
@@ -99,12 +102,19 @@ impl World {
 
     /// The request reaches the server, which stores it unless it has done so already.
     fn arrive(&mut self) {
-        let Some(pending) = self.sending.take() else { return };
+        let Some(pending) = self.sending.take() else {
+            return;
+        };
         if !self.has_stored(pending.key) {
             let quantity = pending.data["quantity"].as_u64().unwrap();
-            self.log.push((Some(pending.key), u32::try_from(quantity).unwrap()));
+            self.log
+                .push((Some(pending.key), u32::try_from(quantity).unwrap()));
         }
-        let stored = self.log.iter().position(|(key, _)| *key == Some(pending.key)).unwrap();
+        let stored = self
+            .log
+            .iter()
+            .position(|(key, _)| *key == Some(pending.key))
+            .unwrap();
         self.answer = Some((pending.key, ConsistencyToken::at(0, stored as u64 + 1)));
     }
 
@@ -242,11 +252,18 @@ fn converges(steps: &[u8]) {
         world.check();
     }
     world.settle();
-    assert_eq!(world.shown(), world.on_hand(world.log.len()), "what is shown is the server's");
+    assert_eq!(
+        world.shown(),
+        world.on_hand(world.log.len()),
+        "what is shown is the server's"
+    );
     assert!(!world.overlay.is_pending());
     let own: Vec<Uuid> = world.log.iter().filter_map(|(key, _)| *key).collect();
     let made: Vec<Uuid> = (1..=world.made).map(Uuid::from_u128).collect();
-    assert_eq!(own, made, "each command was carried out once, in the order in which it was made");
+    assert_eq!(
+        own, made,
+        "each command was carried out once, in the order in which it was made"
+    );
 }
 
 #[test]
@@ -256,7 +273,9 @@ fn what_is_shown_becomes_the_servers_whatever_comes_in_which_order() {
     for _ in 0..50 {
         let steps: Vec<u8> = (0..120)
             .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
                 (state >> 56) as u8
             })
             .collect();
@@ -283,9 +302,13 @@ fn an_action_shows_at_once_and_is_taken_back_when_it_is_refused() {
     let actions = world.outbox.put(receive(1, 3));
     world.act(actions);
     assert_eq!((world.shown(), world.overlay.is_pending()), (8, true));
-    let Answer::Problem(mut refusal) = lost() else { unreachable!() };
+    let Answer::Problem(mut refusal) = lost() else {
+        unreachable!()
+    };
     refusal.status = 422;
-    world.outbox.answered(Uuid::from_u128(1), Answer::Problem(refusal), 0, 0.0);
+    world
+        .outbox
+        .answered(Uuid::from_u128(1), Answer::Problem(refusal), 0, 0.0);
     assert_eq!((world.shown(), world.overlay.is_pending()), (5, false));
 }
 

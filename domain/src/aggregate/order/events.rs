@@ -165,7 +165,9 @@ pub struct OrderShippedV1 {}
 
 impl From<OrderShippedV1> for OrderShipped {
     fn from(_: OrderShippedV1) -> Self {
-        Self { customer: Uuid::nil() }
+        Self {
+            customer: Uuid::nil(),
+        }
     }
 }
 
@@ -176,7 +178,9 @@ pub struct OrderDeliveredV1 {}
 
 impl From<OrderDeliveredV1> for OrderDelivered {
     fn from(_: OrderDeliveredV1) -> Self {
-        Self { customer: Uuid::nil() }
+        Self {
+            customer: Uuid::nil(),
+        }
     }
 }
 

@@ -324,7 +324,11 @@ pub(crate) async fn a_tail_begins_at_the_snapshot_of_its_schema(store: Arc<dyn E
     store.save_snapshot(workspace, &stream, &snapshot).await.unwrap();
     assert_eq!(tail(1, 100).await, [3, 4, 5], "the snapshot's own event is there");
     assert_eq!(tail(1, 2).await, [3, 4]);
-    assert_eq!(tail(2, 100).await, [1, 2, 3, 4, 5], "the snapshot is of another schema");
+    assert_eq!(
+        tail(2, 100).await,
+        [1, 2, 3, 4, 5],
+        "the snapshot is of another schema"
+    );
     let unknown = store.read_tail(workspace, &name("order-2"), 1, 100).await;
     assert!(unknown.unwrap().is_empty());
 }

@@ -15,6 +15,8 @@ mod commands;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod components;
 mod erase;
+#[cfg(feature = "ssr")]
+mod form_notes;
 mod format;
 #[cfg(not(feature = "ssr"))]
 mod id;
@@ -54,6 +56,8 @@ mod translations {
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
 pub use api::{WRITTEN_COOKIE, written_in};
+#[cfg(feature = "ssr")]
+pub use form_notes::FormNotes;
 #[cfg(not(feature = "ssr"))]
 pub use islands::{hydrate_office, hydrate_shop};
 pub use program::Program;

@@ -12,8 +12,9 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
-        OfficeStockPage, OrderPage, OrdersPage, ProductPage, ShopPage, StreamPage, StreamsPage,
+        AccountPage, BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
+        OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage, SignInPage, StreamPage,
+        StreamsPage,
     },
 };
 
@@ -28,6 +29,9 @@ pub fn App() -> impl IntoView {
                 <FlatRoutes fallback=|| view! { <NotFoundPage /> }>
                     <Route path=path!("/") view=LandingPage />
                     <Route path=path!("/join/:code") view=JoinPage />
+                    <Route path=path!("/register") view=RegisterPage />
+                    <Route path=path!("/sign-in") view=SignInPage />
+                    <Route path=path!("/account") view=AccountPage />
                     <Route path=path!("/shop") view=ShopPage />
                     <Route path=path!("/shop/:sku") view=ProductPage />
                     <Route path=path!("/basket") view=BasketPage />

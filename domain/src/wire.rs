@@ -8,6 +8,7 @@ mod lab;
 mod mailbox;
 mod operations;
 mod search;
+mod sessions;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +27,8 @@ pub use operations::{
 pub use search::{Facet, Highlight, HighlightPart, SearchAnswer, SearchFacets, SearchHit, SearchKind};
 
 mod live;
+
+pub use sessions::{SessionAccess, SignIn};
 
 pub use live::{ChangeCause, ClientFrame, ServerFrame, SnapshotData};
 

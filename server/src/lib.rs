@@ -22,6 +22,7 @@ pub mod gateway;
 pub mod lab;
 pub mod lifecycle;
 pub mod monitor;
+pub mod people;
 mod postgres;
 mod program;
 pub mod projection;
@@ -50,10 +51,12 @@ use gateway::{
 };
 use lab::Lab;
 use lifecycle::{Presence, Purger, Sweeper};
+use people::{People, PeopleError};
 pub use program::program;
 use read_model::ReadModelError;
 use read_side::{ReadSide, ReadSideBuilder};
 use settings::Settings;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A running server.
 #[derive(Debug)]
@@ -63,6 +66,8 @@ pub struct Foldline {
     sweeper: Arc<Sweeper>,
     read_side: Arc<ReadSide>,
     consumers: Arc<Consumers>,
+    people: Arc<People>,
+    looking_after: (TaskTracker, CancellationToken),
     events: Arc<dyn EventStore>,
     https: bool,
     shutdown_timeout: Duration,
@@ -89,6 +94,9 @@ pub enum StartError {
          new version, with an upcaster: {}", .0.join("; ")
     )]
     ChangedSchemas(Vec<String>),
+    /// Keys and credentials of people.
+    #[error(transparent)]
+    People(#[from] PeopleError),
     /// The read model.
     #[error("the read model cannot be used: {0}")]
     ReadModel(#[from] ReadModelError),
@@ -135,18 +143,26 @@ impl Foldline {
         let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
         event_types_fit(&*events).await?;
 
+        // Apart from the log: what seals and opens what is personal in it, and how people sign in.
+        let people = people::open_store(&settings.storage.people()).await?;
+        let keys_folder = settings.storage.keys_folder();
+        let people = People::new(people, Arc::clone(&events), &keys_folder, clock.clone())?;
+        let people = Arc::new(people);
+
         // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
         // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.
         let read_model = read_model::open(&settings.storage.read_model()).await?;
         let read_side = Arc::new(
             read_side
+                .with_seals(people.seals.clone())
                 .start(Arc::clone(&events), read_model, clock.clone())
                 .await?,
         );
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
         let commands = CommandService::new(Arc::clone(&events), clock.clone());
-        let commands = Arc::new(commands.with_quota(quotas.events()));
+        let commands = commands.with_quota(quotas.events()).with_people(Arc::clone(&people));
+        let commands = Arc::new(commands);
         let workspaces = Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone());
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
@@ -170,7 +186,12 @@ impl Foldline {
             commands: Arc::clone(&commands),
             read_side: Arc::clone(&read_side),
             consumers: Arc::clone(&consumers),
+            people: Arc::clone(&people),
         });
+        let looking_after = (TaskTracker::new(), CancellationToken::new());
+        looking_after
+            .0
+            .spawn(Arc::clone(&people).run(looking_after.1.clone()));
         let lab = Lab::new(Arc::clone(&read_side), Arc::clone(&consumers), clock.clone());
 
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay stream.
@@ -184,6 +205,7 @@ impl Foldline {
             lab,
             read_side: Arc::clone(&read_side),
             consumers: Arc::clone(&consumers),
+            people: Arc::clone(&people),
             events: Arc::clone(&events),
             metrics,
         };
@@ -200,6 +222,8 @@ impl Foldline {
             sweeper,
             read_side,
             consumers,
+            people,
+            looking_after,
             events,
             https,
             shutdown_timeout,
@@ -236,7 +260,12 @@ impl Foldline {
         );
         self.sweeper.stop().await;
         self.consumers.stop().await;
+        let (tasks, stopping) = self.looking_after;
+        stopping.cancel();
+        tasks.close();
+        tasks.wait().await;
         self.read_side.shutdown().await;
+        self.people.store().close().await;
         self.events.close().await;
     }
 }

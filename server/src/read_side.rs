@@ -21,6 +21,7 @@ use crate::{
     event_store::{CommitObserver, EventStore},
     projection::{Context, Projections, StartError, heads, health::Health, progress::Progress},
     query::{QueryApi, live::hub::Hub, settled::Settling},
+    people::Seals,
     read_model::ReadModel,
 };
 
@@ -30,6 +31,7 @@ pub struct ReadSideBuilder {
     progress: Arc<Progress>,
     relay: Relay,
     max_subscriptions: Option<u32>,
+    seals: Option<Seals>,
 }
 
 impl Default for ReadSideBuilder {
@@ -46,6 +48,7 @@ impl ReadSideBuilder {
             relay: Relay::new(progress.clone()),
             progress,
             max_subscriptions: None,
+            seals: None,
         }
     }
 
@@ -54,6 +57,15 @@ impl ReadSideBuilder {
     pub fn with_quota(self, max_subscriptions: Option<u32>) -> Self {
         Self {
             max_subscriptions,
+            ..self
+        }
+    }
+
+    /// Answers say what is sealed in documents; without this, documents are answered as they are kept.
+    #[must_use]
+    pub fn with_seals(self, seals: Seals) -> Self {
+        Self {
+            seals: Some(seals),
             ..self
         }
     }
@@ -79,6 +91,7 @@ impl ReadSideBuilder {
             progress,
             relay,
             max_subscriptions,
+            seals,
         } = self;
         let hub = Arc::new(Hub::new(progress.clone()).with_quota(max_subscriptions));
         let relay_inbox = relay.inbox();
@@ -102,12 +115,8 @@ impl ReadSideBuilder {
         let settling = Settling::new(store.clone(), read_model.clone(), progress.clone());
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
-        let query = Arc::new(QueryApi::new(
-            read_model.clone(),
-            cache,
-            progress.clone(),
-            hub.clone(),
-        ));
+        let query = QueryApi::new(read_model.clone(), cache, progress.clone(), hub.clone());
+        let query = Arc::new(query.with_seals(seals));
         Ok(ReadSide {
             query,
             settling,

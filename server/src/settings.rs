@@ -130,6 +130,14 @@ impl StorageSettings {
         }
     }
 
+    /// Where what is known of people and must not be in the log is kept: beside the events, as it is backed up with them.
+    pub fn people(&self) -> StoreUrl {
+        match &self.event_store {
+            Some(StoreUrl::Postgres(url)) => StoreUrl::Postgres(url.clone()),
+            _ => self.data_dir.join("people.db").into(),
+        }
+    }
+
     /// The folder of the signing keys.
     pub fn keys_folder(&self) -> PathBuf {
         self.data_dir.join("keys")

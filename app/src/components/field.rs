@@ -16,6 +16,7 @@ pub(crate) fn Field(
     #[prop(optional)] required: bool,
     max: u16,
     #[prop(default = "off")] autocomplete: &'static str,
+    #[prop(default = "text")] kind: &'static str,
 ) -> impl IntoView {
     let help_id = format!("{id}-help");
     let error_id = format!("{id}-error");
@@ -33,7 +34,7 @@ pub(crate) fn Field(
         <div class="field">
             <label for=id>{label}</label>
             <input
-                type="text"
+                type=kind
                 id=id
                 name=name
                 value=value

@@ -6,6 +6,8 @@ mod empty;
 mod event_words;
 #[cfg(feature = "ssr")]
 mod field;
+#[cfg(feature = "ssr")]
+mod form_summary;
 mod freshness;
 mod icon;
 mod more_rows;
@@ -21,6 +23,8 @@ pub(crate) use empty::EmptyState;
 pub(crate) use event_words::words_of_event;
 #[cfg(feature = "ssr")]
 pub(crate) use field::Field;
+#[cfg(feature = "ssr")]
+pub(crate) use form_summary::{FormField, FormSummary, field_problem};
 pub(crate) use freshness::Freshness;
 pub(crate) use icon::{Icon, Picture};
 pub(crate) use more_rows::MoreRows;

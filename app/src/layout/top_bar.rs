@@ -21,6 +21,9 @@ pub(super) fn TopBar() -> impl IntoView {
     let inside = session.is_some();
     let theme = use_context::<Theme>().unwrap_or_default();
     let person = session.clone().map(|session| view! { <Person session /> });
+    let sign_in = (!inside).then(|| {
+        view! { <a class="top-bar__link" href="/sign-in">{td_string!(locale, account.sign_in)}</a> }
+    });
     let workspace = session.map(|session| view! { <Workspace session /> });
     view! {
         <header class="top-bar">
@@ -32,6 +35,7 @@ pub(super) fn TopBar() -> impl IntoView {
             <span class="top-bar__space"></span>
             {inside.then(|| ConnectionBadge {}.island())}
             {ThemeSwitch { theme }.island()}
+            {sign_in}
             {person}
         </header>
     }
@@ -73,6 +77,9 @@ fn Person(session: SessionInfo) -> impl IntoView {
             <div class="person__card">
                 <p class="person__who">{session.display_name}</p>
                 <p class="muted mono">{role}</p>
+                <ul class="person__links">
+                    <li><a href="/account">{td_string!(locale, account.title)}</a></li>
+                </ul>
                 <form method="post" action="/session/leave">
                     <button class="button">{td_string!(locale, layout.leave)}</button>
                 </form>

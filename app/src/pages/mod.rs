@@ -1,6 +1,7 @@
 //! One file a page. A page asks for what it shows, and is rendered by the server alone; what of it is alive in the browser
 //! is an island.
 
+mod account;
 mod basket;
 mod join;
 mod landing;
@@ -9,10 +10,13 @@ mod office;
 mod order;
 mod orders;
 mod product;
+mod register;
 mod shop;
+mod sign_in;
 mod stream;
 mod streams;
 
+pub(crate) use account::AccountPage;
 pub(crate) use basket::BasketPage;
 pub(crate) use join::JoinPage;
 pub(crate) use landing::LandingPage;
@@ -21,7 +25,9 @@ pub(crate) use office::{OfficeOrdersPage, OfficeProductsPage, OfficeStockPage};
 pub(crate) use order::OrderPage;
 pub(crate) use orders::OrdersPage;
 pub(crate) use product::ProductPage;
+pub(crate) use register::RegisterPage;
 pub(crate) use shop::ShopPage;
+pub(crate) use sign_in::SignInPage;
 pub(crate) use stream::StreamPage;
 pub(crate) use streams::StreamsPage;
 

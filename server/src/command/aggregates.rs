@@ -112,11 +112,13 @@ impl Aggregates {
         workspace: WorkspaceId,
         stream: &StreamName,
         loaded: &Loaded<D::State>,
-        events: &[D::Event],
+        events: &[&D::Event],
     ) {
         let next = Loaded {
             version: loaded.version + events.len() as u64,
-            state: events.iter().fold(loaded.state.clone(), D::evolve),
+            state: events
+                .iter()
+                .fold(loaded.state.clone(), |state, event| D::evolve(state, event)),
             snapshot_version: loaded.snapshot_version,
             read_at: Instant::now(),
         };

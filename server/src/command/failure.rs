@@ -7,7 +7,7 @@ use domain::{
     rejection::{Rejection, Violation},
 };
 
-use crate::event_store::StoreError;
+use crate::{event_store::StoreError, people::PeopleError};
 
 /// Why a command was not carried out. In every case nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +68,9 @@ pub enum CommandFailure {
     /// The store did not do it; whether it was stored is not known, and repeating it with the same key is safe.
     #[error(transparent)]
     Unavailable(#[from] StoreError),
+    /// Keys and credentials cannot be read or written; nothing was stored.
+    #[error(transparent)]
+    People(#[from] PeopleError),
 }
 
 impl CommandFailure {
@@ -93,7 +96,7 @@ impl CommandFailure {
             Self::Rejected(_) => "rejected",
             Self::UnknownWorkspace(_) => "unknown_workspace",
             Self::Full { .. } => "full",
-            Self::Unavailable(_) => "unavailable",
+            Self::Unavailable(_) | Self::People(_) => "unavailable",
         }
     }
 }

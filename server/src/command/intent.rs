@@ -4,6 +4,7 @@
 use domain::{
     access::Actor,
     aggregate::{Command, SECRETS},
+    event::personal,
     id::{StreamName, WorkspaceId},
     wire::{CommandRequest, ExpectedVersion, NamedExpectation},
 };
@@ -75,6 +76,11 @@ impl Intent {
         let command_type = Command::names()
             .find(|name| *name == request.command_type)
             .ok_or_else(|| CommandFailure::UnknownType(request.command_type.clone()))?;
+        if personal::is_in(&request.data) {
+            // It would be opened where it is shown, to people who may not see whose it is.
+            let message = "has a text that looks like a sealed one";
+            return Err(CommandFailure::malformed("data", message));
+        }
         let command = Command::parse(command_type, &stream, &request.data)?;
         Ok(Self {
             workspace,

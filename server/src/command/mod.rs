@@ -4,10 +4,14 @@
 //! append with the version that was decided on → where somebody was faster and the caller did not name a version, load
 //! and decide again.
 //!
+//! What is personal in an event is sealed before it is appended, and what follows for the streams of emails is appended with
+//! it: see [`along`].
+//!
 //! Commands on one stream take turns, so that a busy stream costs a commit a command and not a storm of conflicts. That
 //! is a courtesy: what keeps two writers apart is the version check of the append, and no other.
 
 mod aggregates;
+mod along;
 mod failure;
 mod intent;
 mod template;
@@ -24,7 +28,7 @@ use domain::{
         product::Product, user::User,
     },
     decider::{Context, Decider},
-    event::{EventPayload, Metadata},
+    event::{DomainEvent, EventPayload, Metadata, personal},
     id::{StreamName, WorkspaceId},
     wire::{CommandAnswer, CommandRequest},
 };
@@ -35,9 +39,11 @@ use crate::{
     clock::SharedClock,
     event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend},
     monitor::traces,
+    people::People,
 };
 
 use aggregates::{Aggregates, Freshness, Loaded};
+use along::Along;
 pub use failure::CommandFailure;
 pub use intent::Intent;
 pub use workspaces::{Admission, AdmissionError, Workspaces};
@@ -61,6 +67,8 @@ pub struct CommandService {
     /// The most events of a sandbox.
     max_events: Option<u64>,
     aggregates: Aggregates,
+    /// Seals what is personal; without it, events are stored as they were decided, and nobody registers.
+    people: Option<Arc<People>>,
     turns: Vec<Mutex<()>>,
     hasher: RandomState,
 }
@@ -73,6 +81,7 @@ impl CommandService {
             store,
             clock,
             max_events: None,
+            people: None,
             turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
             hasher: RandomState::new(),
         }
@@ -83,6 +92,15 @@ impl CommandService {
     #[must_use]
     pub fn with_quota(self, max_events: Option<u64>) -> Self {
         Self { max_events, ..self }
+    }
+
+    /// Seals what is personal, and keeps what a user's commands want kept outside the log.
+    #[must_use]
+    pub fn with_people(self, people: Arc<People>) -> Self {
+        Self {
+            people: Some(people),
+            ..self
+        }
     }
 
     /// A workspace is there no more: nothing of it stays in memory.
@@ -148,14 +166,16 @@ impl CommandService {
             Command::Product(command) => self.decide_and_append::<Product>(&intent, command).await,
             Command::User(command) => self.decide_and_append::<User>(&intent, command).await,
         };
-        match appended {
+        let answer = match appended {
             Ok(appended) => Ok(command_answer(&intent, appended)),
             // What stands in the way may be this command's own effect: the same submit, at the same time, was faster.
             Err(refusal @ (CommandFailure::Rejected(_) | CommandFailure::Conflict { .. })) => {
                 self.earlier_answer(&intent).await?.ok_or(refusal)
             }
             Err(failure) => Err(failure),
-        }
+        };
+        self.people_after(&intent, &answer).await;
+        answer
     }
 
     /// What the same command was answered before; none where it was not, or cannot have been.
@@ -183,6 +203,7 @@ impl CommandService {
         // that leads to a refusal, the next one looks again.
         let mut freshness = Freshness::Cached;
         let mut conflict = None;
+        let mut are_people_ready = false;
         for attempt in 0..MAX_ATTEMPTS {
             let loaded = self
                 .aggregates
@@ -201,24 +222,35 @@ impl CommandService {
             let context = self.context::<D>(intent, &command, freshness).await?;
             let decided = tracing::info_span!("Aggregate / Domain Logic", version = loaded.version)
                 .in_scope(|| D::decide(&loaded.state, command.clone(), &context));
-            let events = match decided {
-                Ok(events) => events,
+            let decided = match decided {
+                Ok(events) => self
+                    .along::<D>(intent, &loaded.state, &events, &context, freshness)
+                    .await?
+                    .map(|along| (events, along)),
+                Err(rejection) => Err(rejection),
+            };
+            let (events, along) = match decided {
+                Ok(decided) => decided,
                 Err(rejection) if freshness == Freshness::Read => return Err(rejection.into()),
                 Err(_) => {
                     freshness = Freshness::Read;
                     continue;
                 }
             };
-            match self.append::<D>(intent, &loaded, &events).await? {
+            if !are_people_ready && !events.is_empty() {
+                self.people_before(intent).await?;
+                are_people_ready = true;
+            }
+            match self.append::<D>(intent, &loaded, events, &along).await? {
                 Ok(appended) => return Ok(appended),
                 // Whoever named a version wants to hear of it; a retry could only fail again.
-                Err(current) if matches!(intent.expected, Expected::Exact(_) | Expected::NoStream) => {
-                    return Err(CommandFailure::Conflict {
-                        stream: intent.stream.clone(),
-                        current,
-                    });
+                Err((stream, current))
+                    if stream == intent.stream
+                        && matches!(intent.expected, Expected::Exact(_) | Expected::NoStream) =>
+                {
+                    return Err(CommandFailure::Conflict { stream, current });
                 }
-                Err(current) => {
+                Err((_, current)) => {
                     conflict = Some(current);
                     freshness = Freshness::Read;
                     metrics::counter!("foldline_command_retries_total").increment(1);
@@ -235,36 +267,35 @@ impl CommandService {
         })
     }
 
-    /// `Err` with the current version where somebody was faster.
+    /// `Err` with the stream and its current version where somebody was faster.
     async fn append<D: Decider>(
         &self,
         intent: &Intent,
         loaded: &Loaded<D::State>,
-        events: &[D::Event],
-    ) -> Result<Result<Appended, u64>, CommandFailure> {
-        let mut new_events = Vec::with_capacity(events.len());
-        for event in events {
-            let event_type = event.event_type();
-            new_events.push(NewEvent {
-                event_id: self.clock.new_id(),
-                event_type: event_type.name.to_owned(),
-                schema_version: event_type.schema_version,
-                payload: event
-                    .encode()
-                    .map_err(|error| StoreError::Corrupt(error.to_string()))?,
-            });
-        }
+        events: Vec<D::Event>,
+        along: &[Along],
+    ) -> Result<Result<Appended, (StreamName, u64)>, CommandFailure> {
+        let mut events: Vec<DomainEvent> = events.into_iter().map(EventPayload::into_domain).collect();
+        self.seal(intent, &mut events).await?;
+        let new_events = events
+            .iter()
+            .map(|event| self.new_event(event))
+            .collect::<Result<Vec<_>, _>>()?;
         let first_id = new_events.first().map(|event| event.event_id);
+        let mut streams = vec![StreamAppend {
+            stream: intent.stream.clone(),
+            // Always the version that was decided on, also where the caller named none: a decision holds for the state it
+            // was made on.
+            expected: Expected::Exact(loaded.version),
+            events: new_events,
+        }];
+        for further in along {
+            streams.push(further.append(|event| self.new_event(event))?);
+        }
         let append = Append {
             workspace: intent.workspace,
             body_digest: intent.body_digest,
-            streams: vec![StreamAppend {
-                stream: intent.stream.clone(),
-                // Always the version that was decided on, also where the caller named none: a decision holds for the
-                // state it was made on.
-                expected: Expected::Exact(loaded.version),
-                events: new_events,
-            }],
+            streams,
             max_events: self.max_events.filter(|_| intent.actor.role != Role::System),
             metadata: Metadata {
                 correlation_id: intent.correlation_id,
@@ -284,18 +315,49 @@ impl CommandService {
                 // The answer to a repetition that overtook us is the first one's: its events are not ours.
                 let ours = appended.streams.first().and_then(|stream| stream.events.first());
                 if ours.map(|event| event.event_id) == first_id {
+                    // As they are stored: a state is kept and saved with its personal texts sealed.
+                    let events: Vec<_> = events.iter().filter_map(D::Event::from_domain).collect();
                     self.aggregates
-                        .advance::<D>(intent.workspace, &intent.stream, loaded, events)
+                        .advance::<D>(intent.workspace, &intent.stream, loaded, &events)
                         .await;
+                    for further in along {
+                        further.advance(&self.aggregates, intent.workspace).await;
+                    }
                 }
                 Ok(Ok(appended))
             }
-            Err(AppendError::Conflict { current, .. }) => Ok(Err(current)),
+            Err(AppendError::Conflict { stream, current }) => Ok(Err((stream, current))),
             Err(AppendError::CommandReused(_)) => Err(CommandFailure::KeyReused),
             Err(AppendError::UnknownWorkspace(id)) => Err(CommandFailure::UnknownWorkspace(id)),
             Err(AppendError::Full { stored, most }) => Err(CommandFailure::Full { stored, most }),
             Err(AppendError::Store(error)) => Err(error.into()),
         }
+    }
+
+    fn new_event(&self, event: &DomainEvent) -> Result<NewEvent, StoreError> {
+        let event_type = event.event_type();
+        Ok(NewEvent {
+            event_id: self.clock.new_id(),
+            event_type: event_type.name.to_owned(),
+            schema_version: event_type.schema_version,
+            payload: event
+                .encode()
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        })
+    }
+
+    /// Seals what is personal in events of the intent's stream.
+    async fn seal(&self, intent: &Intent, events: &mut [DomainEvent]) -> Result<(), CommandFailure> {
+        let Some(people) = &self.people else { return Ok(()) };
+        for event in events {
+            if let Some(personal) = personal::of(event, &intent.stream) {
+                people
+                    .seals
+                    .seal(intent.workspace, personal.person, personal.fields)
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     async fn context<D: Decider>(

@@ -136,16 +136,8 @@ impl Workspaces {
         violations.require_text(code, 40, "code");
         violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
         violations.finish()?;
-        let code: String = code
-            .chars()
-            .filter(char::is_ascii_alphanumeric)
-            .map(|c| c.to_ascii_uppercase())
-            .collect();
-        let workspace = self
-            .store
-            .workspace_by_code(&code)
-            .await?
-            .ok_or(AdmissionError::UnknownCode)?;
+        let workspace = self.find_by_code(code).await?;
+        let workspace = workspace.ok_or(AdmissionError::UnknownCode)?;
         match (
             self.store.admit(workspace.id, self.max_people).await?,
             self.max_people,
@@ -154,6 +146,16 @@ impl Workspaces {
             (Admitted::Full, Some(most)) => Err(AdmissionError::Full(most)),
             (Admitted::Full | Admitted::Unknown, _) => Err(AdmissionError::UnknownCode),
         }
+    }
+
+    /// The workspace of a join code; upper and lower case, spaces and hyphens do not matter.
+    pub async fn find_by_code(&self, code: &str) -> Result<Option<Workspace>, StoreError> {
+        let code: String = code
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .map(|c| c.to_ascii_uppercase())
+            .collect();
+        self.store.workspace_by_code(&code).await
     }
 
     /// The workspace of a token.

@@ -1,5 +1,8 @@
 //! Who is asking: a program with `Authorization: Bearer …`, a browser with the session cookie, or nobody.
 //!
+//! Somebody with an account has a short token and a cookie that renews it: where the token has ended, or soon will, the
+//! request itself renews it, so that nobody is signed out who is still there.
+//!
 //! [`identify`] finds out once a request; handlers take a [`Caller`] and so cannot forget to ask. What a cookie
 //! authenticates must come from our own pages wherever it changes something.
 
@@ -7,7 +10,11 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
-    http::{HeaderMap, header::AUTHORIZATION, request::Parts},
+    http::{
+        HeaderMap, HeaderValue,
+        header::{AUTHORIZATION, CACHE_CONTROL, SET_COOKIE},
+        request::Parts,
+    },
     middleware::Next,
     response::Response,
 };
@@ -24,6 +31,14 @@ use super::{
     session_cookie,
     tokens::{Bearer, TokenRefusal},
 };
+use crate::people::{
+    PeopleError, Registered,
+    sessions::{ACCESS_SECONDS, SignInError},
+};
+use uuid::Uuid;
+
+/// What the paths begin with at which a session is begun, renewed and ended.
+const SESSIONS_PATH: &str = "/api/v1/sessions";
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone)]
@@ -55,6 +70,11 @@ impl Caller {
     /// Who they are.
     pub(super) fn actor(&self) -> &Actor {
         &self.bearer.actor
+    }
+
+    /// The sign-in of a browser; none where nobody signed in, and for a program, which renews its token itself.
+    pub(super) fn session(&self) -> Option<Uuid> {
+        self.bearer.session.filter(|_| self.by_cookie)
     }
 
     /// The token's contents.
@@ -167,6 +187,7 @@ pub(super) async fn identify(
     next: Next,
 ) -> Response {
     let identity = identity_of(&gateway, request.headers(), request.uri()).await;
+    let (identity, cookies) = renewed(&gateway, identity, request.headers(), request.uri()).await;
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
@@ -179,13 +200,89 @@ pub(super) async fn identify(
     request.extensions_mut().insert(Address(Client::of_address(peer)));
     request.extensions_mut().insert(identity.clone());
     let mut response = next.run(request).await;
+    // The handler may have begun or ended a session itself.
+    if !response.headers().contains_key(SET_COOKIE) {
+        for cookie in cookies {
+            response.headers_mut().append(SET_COOKIE, cookie);
+            response
+                .headers_mut()
+                .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
     if let Identity::Known(caller) = identity
         && caller.by_cookie
+        && caller.bearer.session.is_none()
         && gateway.tokens.is_ageing(&caller.bearer)
     {
         session_cookie::renew(&gateway, &caller.bearer, response.headers_mut());
     }
     response
+}
+
+/// Renews the session of somebody with an account where it is time, and says with which cookies.
+async fn renewed(
+    gateway: &SharedGateway,
+    identity: Identity,
+    headers: &HeaderMap,
+    uri: &axum::http::Uri,
+) -> (Identity, Vec<HeaderValue>) {
+    let is_time = match &identity {
+        Identity::Known(caller) => caller.session().is_some() && gateway.tokens.is_ageing(&caller.bearer),
+        Identity::Nobody | Identity::Refused(_) => true,
+        Identity::Gone => false,
+    };
+    // Whoever asks for the session itself uses the token there.
+    let is_about_it = uri.path().starts_with(SESSIONS_PATH);
+    if !is_time || is_about_it || headers.contains_key(AUTHORIZATION) {
+        return (identity, Vec::new());
+    }
+    let Some(token) = session_cookie::refresh_token(headers) else {
+        return (identity, Vec::new());
+    };
+    match renew(gateway, &token).await {
+        Ok((bearer, cookies)) if gateway.presence.is_there(bearer.workspace).await => {
+            let caller = Caller {
+                bearer: Arc::new(bearer),
+                by_cookie: true,
+                origin: Origin::of(headers, uri, gateway.https),
+            };
+            (Identity::Known(caller), cookies)
+        }
+        Ok(_) => (Identity::Gone, Vec::new()),
+        Err(error) => {
+            if !matches!(error, SignInError::Over) {
+                tracing::warn!(%error, "a session could not be renewed");
+            }
+            (identity, Vec::new())
+        }
+    }
+}
+
+async fn renew(gateway: &SharedGateway, token: &str) -> Result<(Bearer, Vec<HeaderValue>), SignInError> {
+    let signed_in = gateway.people.renew(token).await?;
+    let defect = |error: &dyn std::fmt::Display| PeopleError::Corrupt(error.to_string());
+    let (token, bearer) = access(gateway, &signed_in.who, signed_in.family).await.map_err(|error| defect(&error))?;
+    let cookies =
+        session_cookie::signed_in(gateway, token, &signed_in).map_err(|error| defect(&error))?;
+    Ok((bearer, cookies.into()))
+}
+
+/// The access token of somebody who has signed in, and what it says.
+pub(super) async fn access(
+    gateway: &SharedGateway,
+    who: &Registered,
+    family: Uuid,
+) -> Result<(String, Bearer), Box<dyn std::error::Error + Send + Sync>> {
+    let actor = Actor {
+        id: who.of.person,
+        role: who.role,
+        name: who.display_name.clone(),
+    };
+    let token = gateway
+        .tokens
+        .issue_for(who.of.workspace, &actor, ACCESS_SECONDS, Some(family))?;
+    let bearer = gateway.tokens.verify(&token).await?;
+    Ok((token, (*bearer).clone()))
 }
 
 async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::http::Uri) -> Identity {

@@ -22,6 +22,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     SharedGateway,
+    api::end_session,
+    auth::Identity,
     limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
     origin::Origin,
     session_cookie,
@@ -107,19 +109,25 @@ async fn join(
     }
 }
 
-async fn leave(State(gateway): State<SharedGateway>, request: Request) -> Response {
+async fn leave(
+    State(gateway): State<SharedGateway>,
+    Extension(identity): Extension<Identity>,
+    request: Request,
+) -> Response {
     if !comes_from_here(&gateway, &request) {
         return refusal("invalid", None);
     }
     let mut response = see_other("/");
-    if let Some(cookie) = session_cookie::end(&gateway) {
-        response.headers_mut().append(SET_COOKIE, cookie);
+    let ended = end_session(&gateway, &identity, request.headers(), response.headers_mut()).await;
+    if ended.is_err() {
+        // The browser forgets all the same; what would renew the session ends by itself.
+        session_cookie::end_all(&gateway, response.headers_mut());
     }
     response
 }
 
 /// The form of a request from our own pages.
-async fn form<T: DeserializeOwned>(gateway: &SharedGateway, request: Request) -> Option<T> {
+pub(super) async fn form<T: DeserializeOwned>(gateway: &SharedGateway, request: Request) -> Option<T> {
     if !comes_from_here(gateway, &request) {
         return None;
     }
@@ -143,6 +151,7 @@ fn admitted(gateway: &SharedGateway, admission: &Admission) -> Response {
         Ok(cookie) => {
             let mut response = see_other(INSIDE);
             response.headers_mut().append(SET_COOKIE, cookie);
+            session_cookie::end_refresh(gateway, response.headers_mut());
             response
         }
         Err(error) => {
@@ -190,7 +199,7 @@ pub(super) fn refusal(problem: &str, typed_code: Option<&str>) -> Response {
     see_other(&format!("/?{}", query.finish()))
 }
 
-fn see_other(path: &str) -> Response {
+pub(super) fn see_other(path: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     // Paths are ours, and what is typed is encoded: it is always a header value.
     if let Ok(path) = HeaderValue::from_str(path) {

@@ -23,7 +23,10 @@ use super::{
     limits::Client,
     problem::{ApiProblem, Kind},
 };
-use crate::query::live::{LiveItem, LiveSession, Subscribe};
+use crate::{
+    people::sessions::ACCESS_SECONDS,
+    query::live::{LiveItem, LiveSession, Subscribe},
+};
 
 /// The name of what is spoken.
 pub(super) const SUBPROTOCOL: &str = "foldline.v1";
@@ -143,7 +146,13 @@ impl Connection {
             let done = tokio::select! {
                 () = stopping.cancelled() => Err(End::Close(close_code::AWAY, "the server is stopping")),
                 () = gone.cancelled() => Err(End::Close(close_code::POLICY, "the workspace is gone: it was purged")),
-                () = &mut expiry => Err(End::Close(close_code::POLICY, "the access token has expired")),
+                () = &mut expiry => match self.stays_signed_in().await {
+                    Some(longer) => {
+                        expiry.as_mut().reset(Instant::now() + longer);
+                        Ok(())
+                    }
+                    None => Err(End::Close(close_code::POLICY, "the access token has expired")),
+                },
                 () = tokio::time::sleep_until(silence) => Err(End::Close(close_code::POLICY, "a ping was not answered")),
                 item = self.session.next() => self.pass_on(item).await,
                 Some(result) = results.recv() => self.send(&result).await,
@@ -164,6 +173,20 @@ impl Connection {
             };
             if let Err(end) = done {
                 return end;
+            }
+        }
+    }
+
+    /// How much longer somebody with an account may follow whose token has ended: as long as a new one would be good, if
+    /// they have not signed out.
+    async fn stays_signed_in(&self) -> Option<Duration> {
+        let session = self.caller.session()?;
+        match self.gateway.people.is_signed_in(session).await {
+            Ok(true) => Some(Duration::from_secs(ACCESS_SECONDS)),
+            Ok(false) => None,
+            Err(error) => {
+                tracing::warn!(%error, "it could not be found out whether somebody is still signed in");
+                None
             }
         }
     }
@@ -242,10 +265,14 @@ impl Connection {
     /// What the query API has to tell: the text of a frame, made once for all who follow the same thing.
     async fn pass_on(&mut self, item: LiveItem) -> Result<(), End> {
         match item {
-            LiveItem::Frame(json) => match Utf8Bytes::try_from(json) {
-                Ok(text) => self.transmit(Message::Text(text)).await,
-                Err(error) => Err(defect(&error)),
-            },
+            LiveItem::Frame(json) => {
+                let opened = self.gateway.queries.open_frame(self.caller.workspace(), json);
+                let json = opened.await.map_err(|error| defect(&error))?;
+                match Utf8Bytes::try_from(json) {
+                    Ok(text) => self.transmit(Message::Text(text)).await,
+                    Err(error) => Err(defect(&error)),
+                }
+            }
             LiveItem::Closed => Err(End::Close(close_code::AWAY, "the server is stopping")),
         }
     }

@@ -5,10 +5,12 @@
 //! in ([`entry`]), a page ([`pages`]), or what operators ask ([`operations`]). The gateway decides nothing about the shop:
 //! it asks the command service and the query API, and turns what goes wrong into problems ([`problem`]).
 
+mod account;
 pub mod api;
 pub mod assets;
 mod auth;
 mod entry;
+mod form_notes;
 mod headers;
 mod json_body;
 pub mod keys;
@@ -39,12 +41,13 @@ use crate::{
     event_store::EventStore,
     lab::Lab,
     lifecycle::{Presence, Sweeper},
+    people::People,
     query::QueryApi,
     read_side::ReadSide,
     settings::Limits,
 };
 
-use limits::{OpeningLimit, RateLimit};
+use limits::{OpeningLimit, RateLimit, SignInLimit};
 pub use listener::Listener;
 pub use observe::recorder;
 use tokens::Tokens;
@@ -62,10 +65,12 @@ pub struct Gateway {
     queries: Arc<QueryApi>,
     read_side: Arc<ReadSide>,
     consumers: Arc<Consumers>,
+    people: Arc<People>,
     events: Arc<dyn EventStore>,
     limits: Limits,
     rate: RateLimit,
     opening: OpeningLimit,
+    sign_ins: SignInLimit,
     https: bool,
     metrics: PrometheusHandle,
     /// Held by whoever has a log verified.
@@ -98,6 +103,8 @@ pub struct Boxes {
     pub read_side: Arc<ReadSide>,
     /// What policies could not apply.
     pub consumers: Arc<Consumers>,
+    /// Keys and credentials of people, and their sessions.
+    pub people: Arc<People>,
     /// Box 5, which students and educators inspect.
     pub events: Arc<dyn EventStore>,
     /// The metrics of all boxes.
@@ -118,6 +125,7 @@ impl Gateway {
             lab,
             read_side,
             consumers,
+            people,
             events,
             metrics,
         } = boxes;
@@ -133,10 +141,12 @@ impl Gateway {
             queries: Arc::clone(&read_side.query),
             read_side,
             consumers,
+            people,
             events,
             limits: limits.clone(),
             rate,
             opening: OpeningLimit::new(opening),
+            sign_ins: SignInLimit::default(),
             https,
             metrics,
             verifying: tokio::sync::Mutex::default(),
@@ -161,6 +171,7 @@ pub fn router(gateway: &SharedGateway) -> Router {
     let limited = Router::new()
         .merge(api::router(gateway))
         .merge(entry::router(gateway.limits.request_timeout()))
+        .merge(account::router(gateway.limits.request_timeout()))
         .merge(pages::router(gateway))
         .layer(from_fn_with_state(with(), limits::rate))
         .layer(from_fn_with_state(with(), auth::identify));

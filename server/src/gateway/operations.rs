@@ -29,6 +29,9 @@ pub(super) async fn ready(State(gateway): State<SharedGateway>) -> (StatusCode, 
     if let Err(error) = gateway.events.ping().await {
         waiting_for.push(error.to_string());
     }
+    if let Err(error) = gateway.people.store().ping().await {
+        waiting_for.push(error.to_string());
+    }
     if gateway.stopping.is_cancelled() {
         waiting_for.push("the server is stopping".to_owned());
     }
@@ -57,5 +60,6 @@ pub(super) async fn upkeep(gateway: SharedGateway) {
         gateway.metrics.run_upkeep();
         gateway.rate.forget_idle();
         gateway.opening.forget_idle();
+        gateway.sign_ins.forget_idle();
     }
 }

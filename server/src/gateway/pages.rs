@@ -41,7 +41,7 @@ use super::{
     api::{session_info, stream_page, streams_page},
     assets,
     auth::{Caller, Identity},
-    headers, limits, observe,
+    form_notes, headers, limits, observe,
     problem::{ApiProblem, Kind},
 };
 use crate::{
@@ -121,6 +121,9 @@ async fn render(
         app::written_in(caller.workspace(), cookie.value())
     });
     let has_written = written.is_some();
+    let notes = form_notes::of(request.headers());
+    let brings_notes = notes.is_some();
+    let https = Arc::clone(&gateway);
     let backend: SharedBackend = Arc::new(SessionBackend {
         gateway,
         caller,
@@ -142,6 +145,7 @@ async fn render(
         provide_context(theme);
         provide_context(program);
         provide_context(setter.clone());
+        provide_context(notes.clone().unwrap_or_default());
         if has_written {
             provide_context(HasWritten);
         }
@@ -152,6 +156,9 @@ async fn render(
         Ok(policy) => response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy),
         Err(problem) => return problem.into_response(),
     };
+    if brings_notes {
+        form_notes::forget(&https, response.headers_mut());
+    }
     // A redirect of the application stays one.
     if response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::from_u16(said.load(Ordering::Relaxed)).unwrap_or(status);

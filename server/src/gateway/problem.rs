@@ -13,7 +13,7 @@ use axum::{
 use domain::{rejection::Violation, wire::Problem};
 
 use super::tokens::TokenRefusal;
-use crate::{event_store::StoreError, monitor::verify::VerifyError};
+use crate::{event_store::StoreError, monitor::verify::VerifyError, people::PeopleError};
 
 /// The kinds of problems, each with its stable name, title and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) enum Kind {
     Malformed,
     /// There is no token, or not a good one.
     Unauthenticated,
+    /// No account has this email and password.
+    WrongCredentials,
     /// The role may not do this.
     Forbidden,
     /// A browser's request that comes from another site.
@@ -60,6 +62,7 @@ impl Kind {
         match self {
             Self::Malformed => "malformed",
             Self::Unauthenticated => "unauthenticated",
+            Self::WrongCredentials => "wrong-credentials",
             Self::Forbidden => "forbidden",
             Self::ForeignOrigin => "foreign-origin",
             Self::NotFound => "not-found",
@@ -82,6 +85,7 @@ impl Kind {
         match self {
             Self::Malformed => "The request is not well formed",
             Self::Unauthenticated => "Not signed in",
+            Self::WrongCredentials => "Wrong email or password",
             Self::Forbidden => "Not allowed",
             Self::ForeignOrigin => "Another site asked",
             Self::NotFound => "Not found",
@@ -103,7 +107,7 @@ impl Kind {
     const fn status(self) -> StatusCode {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Unauthenticated | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -262,6 +266,21 @@ impl From<StoreError> for ApiProblem {
                 }
             }
             StoreError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<PeopleError> for ApiProblem {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::Unavailable(reason) => {
+                tracing::warn!(error = %reason, "what is kept of people was not available to a request");
+                Self {
+                    retry_after_seconds: Some(1),
+                    ..Self::new(Kind::Unavailable, "accounts are busy")
+                }
+            }
+            PeopleError::Corrupt(_) => Self::internal(error),
         }
     }
 }

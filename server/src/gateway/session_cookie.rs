@@ -1,4 +1,5 @@
-//! The browser's session: an access token in a cookie that no script can read.
+//! The browser's session: an access token in a cookie that no script can read, and for somebody with an account another one
+//! with the token that renews it.
 
 use axum::http::{
     HeaderMap, HeaderValue,
@@ -7,6 +8,8 @@ use axum::http::{
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use domain::{access::Actor, id::WorkspaceId};
 
+use crate::people::sessions::{ACCESS_SECONDS, SIGNED_IN, SignedIn};
+
 use super::{
     SharedGateway,
     tokens::{Bearer, TTL_SECONDS},
@@ -14,12 +17,67 @@ use super::{
 
 /// The cookie's name.
 pub(super) const NAME: &str = "foldline_session";
+/// The name of the cookie that renews a session.
+pub(super) const REFRESH: &str = "foldline_refresh";
 
 /// The token in the cookie of a request.
 pub(super) fn token(headers: &HeaderMap) -> Option<String> {
+    named(headers, NAME)
+}
+
+/// The token that renews the session of a request.
+pub(super) fn refresh_token(headers: &HeaderMap) -> Option<String> {
+    named(headers, REFRESH)
+}
+
+fn named(headers: &HeaderMap, name: &str) -> Option<String> {
     CookieJar::from_headers(headers)
-        .get(NAME)
+        .get(name)
         .map(|cookie| cookie.value().to_owned())
+        .filter(|value| !value.is_empty())
+}
+
+/// The cookies of somebody with an account, both as values of `Set-Cookie`. The first ends with its token; it is renewed by
+/// the second.
+pub(super) fn signed_in(
+    gateway: &SharedGateway,
+    token: String,
+    signed_in: &SignedIn,
+) -> Result<[HeaderValue; 2], Box<dyn std::error::Error + Send + Sync>> {
+    Ok([access(gateway, token)?, refresh(gateway, signed_in)?])
+}
+
+/// The cookie with the access token of somebody with an account.
+pub(super) fn access(
+    gateway: &SharedGateway,
+    token: String,
+) -> Result<HeaderValue, Box<dyn std::error::Error + Send + Sync>> {
+    Ok(set_cookie(NAME, token, ACCESS_SECONDS, gateway.https).parse()?)
+}
+
+/// The cookie that renews a session.
+pub(super) fn refresh(
+    gateway: &SharedGateway,
+    signed_in: &SignedIn,
+) -> Result<HeaderValue, Box<dyn std::error::Error + Send + Sync>> {
+    let token = signed_in.refresh_token.expose().to_owned();
+    Ok(set_cookie(REFRESH, token, SIGNED_IN.as_secs(), gateway.https).parse()?)
+}
+
+/// A session without an account begins: what would renew another one is taken back.
+pub(super) fn end_refresh(gateway: &SharedGateway, headers: &mut HeaderMap) {
+    if let Ok(cookie) = set_cookie(REFRESH, String::new(), 0, gateway.https).parse() {
+        headers.append(SET_COOKIE, cookie);
+    }
+}
+
+/// Takes all cookies of a session back.
+pub(super) fn end_all(gateway: &SharedGateway, headers: &mut HeaderMap) {
+    for name in [NAME, REFRESH] {
+        if let Ok(cookie) = set_cookie(name, String::new(), 0, gateway.https).parse() {
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
 }
 
 /// The cookie of a new session, as the value of `Set-Cookie`.
@@ -29,12 +87,7 @@ pub(super) fn begin(
     actor: &Actor,
 ) -> Result<HeaderValue, Box<dyn std::error::Error>> {
     let token = gateway.tokens.issue(workspace, actor, TTL_SECONDS)?;
-    Ok(set_cookie(token, TTL_SECONDS, gateway.https).parse()?)
-}
-
-/// Takes the cookie back.
-pub(super) fn end(gateway: &SharedGateway) -> Option<HeaderValue> {
-    set_cookie(String::new(), 0, gateway.https).parse().ok()
+    Ok(set_cookie(NAME, token, TTL_SECONDS, gateway.https).parse()?)
 }
 
 /// A new token for a session that is in use, so that nobody is signed out in the middle of something.
@@ -52,8 +105,8 @@ pub(super) fn renew(gateway: &SharedGateway, bearer: &Bearer, headers: &mut Head
     }
 }
 
-fn set_cookie(token: String, max_age_seconds: u64, https: bool) -> String {
-    let mut cookie = Cookie::build((NAME, token))
+pub(super) fn set_cookie(name: &'static str, value: String, max_age_seconds: u64, https: bool) -> String {
+    let mut cookie = Cookie::build((name, value))
         .http_only(true)
         .same_site(SameSite::Lax)
         .path("/")
@@ -69,7 +122,7 @@ mod tests {
 
     #[test]
     fn no_script_and_no_other_site_gets_the_cookie() {
-        let cookie = set_cookie("a.b.c".to_owned(), 60, true);
+        let cookie = set_cookie(NAME, "a.b.c".to_owned(), 60, true);
         for part in [
             "foldline_session=a.b.c",
             "HttpOnly",
@@ -80,7 +133,7 @@ mod tests {
         ] {
             assert!(cookie.contains(part), "{cookie}");
         }
-        assert!(!set_cookie(String::new(), 0, false).contains("Secure"));
+        assert!(!set_cookie(NAME, String::new(), 0, false).contains("Secure"));
     }
 
     #[test]

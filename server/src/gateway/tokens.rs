@@ -41,6 +41,9 @@ struct Claims {
     iat: u64,
     exp: u64,
     jti: Uuid,
+    /// The sign-in of somebody with an account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<Uuid>,
 }
 
 /// Somebody whose token was verified.
@@ -54,13 +57,15 @@ pub struct Bearer {
     pub issued_at: u64,
     /// When it ends, in seconds since 1970.
     pub expires_at: u64,
+    /// The sign-in that it is for; absent where somebody came in without an account.
+    pub session: Option<Uuid>,
 }
 
 /// Why a token is worth nothing. The reasons are few on purpose: a forger learns nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRefusal {
     /// It was good once.
-    #[error("the access token has expired; open or join the workspace again")]
+    #[error("the access token has expired; sign in, or open or join the workspace again")]
     Expired,
     /// Everything else.
     #[error("the access token is not one of this server")]
@@ -105,6 +110,17 @@ impl Tokens {
         actor: &Actor,
         ttl: u64,
     ) -> Result<String, jsonwebtoken::errors::Error> {
+        self.issue_for(workspace, actor, ttl, None)
+    }
+
+    /// A token for an actor who has signed in.
+    pub fn issue_for(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        ttl: u64,
+        session: Option<Uuid>,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = seconds(self.clock.now());
         let (key, key_id) = self.keys.signing();
         let header = Header {
@@ -121,6 +137,7 @@ impl Tokens {
             iat: now,
             exp: now.saturating_add(ttl),
             jti: self.clock.new_id(),
+            sid: session,
         };
         jsonwebtoken::encode(&header, &claims, key)
     }
@@ -185,6 +202,7 @@ impl Tokens {
             },
             issued_at: claims.iat,
             expires_at: claims.exp,
+            session: claims.sid,
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::{
     command::CommandService,
     consumer::Consumers,
     event_store::{EventStore, Purged, StoreError},
+    people::{People, PeopleError},
     read_model::{ReadModel, ReadModelError},
     read_side::ReadSide,
 };
@@ -30,6 +31,9 @@ pub enum PurgeError {
     /// A read model.
     #[error(transparent)]
     ReadModel(#[from] ReadModelError),
+    /// What is kept of people.
+    #[error(transparent)]
+    People(#[from] PeopleError),
 }
 
 /// See the module.
@@ -45,6 +49,8 @@ pub struct Purger {
     pub read_side: Arc<ReadSide>,
     /// Process managers.
     pub consumers: Arc<Consumers>,
+    /// Their keys and credentials.
+    pub people: Arc<People>,
 }
 
 impl Purger {
@@ -69,6 +75,7 @@ impl Purger {
         self.read_side.end(workspace).await;
         self.consumers.end(workspace).await;
         self.commands.end(workspace);
+        self.people.end(workspace);
     }
 
     /// Deletes what is left of a marked workspace, until it is done or `stopping`. `false`: something is left, which
@@ -96,13 +103,19 @@ impl Purger {
         Ok(false)
     }
 
-    /// Deletes what views and process managers keep of a workspace; `false`: it was stopped.
+    /// Deletes what views, process managers and the keys of people keep of a workspace; `false`: it was stopped.
     async fn forget(&self, workspace: WorkspaceId, stopping: &CancellationToken) -> Result<bool, PurgeError> {
         for read_model in self.read_models() {
             while read_model.purge(workspace, PIECE).await? {
                 if stopping.is_cancelled() {
                     return Ok(false);
                 }
+            }
+        }
+        let people = self.people.store();
+        while people.purge(workspace, PIECE).await? {
+            if stopping.is_cancelled() {
+                return Ok(false);
             }
         }
         Ok(true)
@@ -115,6 +128,7 @@ impl Purger {
         for read_model in self.read_models() {
             strangers.extend(read_model.workspaces().await?);
         }
+        strangers.extend(self.people.store().workspaces().await?);
         strangers.sort_unstable();
         strangers.dedup();
         // read behind them: of a workspace that was opened since, nothing is among them

@@ -1,7 +1,8 @@
 //! `foldline backup`: copies everything that cannot be folded again into a folder, also while a server has it open.
 //!
-//! That is what process managers remember, then the events, then the keys, in this order: a copy that remembers less than the
-//! events say handles the rest again, and one that remembered more would have lost it. Views are folded anew where the copy is
+//! That is what process managers remember, then the events, then what is kept of people, then the keys, in this order: a copy that remembers less than the
+//! events say handles the rest again, and one that remembered more would have lost it; and whatever is sealed in the events
+//! has its key in the copy, unless it was destroyed since. Views are folded anew where the copy is
 //! started. The folder gets its name when everything in it is written, flushed and verified, so a backup that was interrupted
 //! is never taken for one.
 
@@ -27,7 +28,8 @@ pub enum BackupError {
     /// The events are not in a file.
     #[error(
         "the events lie in a PostgreSQL database, whose own tools take a backup while it is in use: \
-         `pg_dump --format=custom --schema=foldline_events --schema=foldline_processes`; copy the folder {keys} besides"
+         `pg_dump --format=custom --schema=foldline_events --schema=foldline_processes \
+         --schema=foldline_people`; copy the folder {keys} besides"
     )]
     Postgres {
         /// Where the keys are.
@@ -104,6 +106,11 @@ pub async fn backup(storage: &StorageSettings, folder: &Path) -> Result<BackedUp
     }
     let copied = partial.join("events.db");
     copy(events.file(), &copied).await?;
+    if let StoreUrl::Sqlite(people) = storage.people()
+        && people.file().is_file()
+    {
+        copy(people.file(), &partial.join("people.db")).await?;
+    }
     let keys = storage.keys_folder();
     if keys.is_dir() {
         copy_keys(&keys, &partial.join("keys")).map_err(at(&keys))?;

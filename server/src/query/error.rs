@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::{rejection::Violation, wire::Problem};
 
-use crate::{event_store::StoreError, read_model::ReadModelError};
+use crate::{event_store::StoreError, people::PeopleError, read_model::ReadModelError};
 
 /// What is said where waiting longer would not help.
 const PAUSED: &str = ": an educator has paused it in the lab, and it goes on when it is resumed";
@@ -67,6 +67,13 @@ pub enum QueryError {
 impl From<Arc<ReadModelError>> for QueryError {
     fn from(error: Arc<ReadModelError>) -> Self {
         tracing::error!(%error, "a query failed");
+        Self::Unavailable
+    }
+}
+
+impl From<PeopleError> for QueryError {
+    fn from(error: PeopleError) -> Self {
+        tracing::error!(%error, "a query failed on what is kept of people");
         Self::Unavailable
     }
 }

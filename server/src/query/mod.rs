@@ -22,6 +22,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     cache::{Cache, CacheKey, CachedAnswer, CachedRow, PageKey, Topic},
+    people::{PeopleError, Seals},
     projection::progress::{Progress, ProgressOf},
     read_model::{PageRequest, Place, ReadModel, ReadModelError},
 };
@@ -74,6 +75,7 @@ pub struct QueryApi {
     cache: Arc<dyn Cache>,
     progress: Arc<Progress>,
     hub: Arc<Hub>,
+    seals: Option<Seals>,
 }
 
 impl QueryApi {
@@ -89,6 +91,28 @@ impl QueryApi {
             cache,
             progress,
             hub,
+            seals: None,
+        }
+    }
+
+    /// Opens what is sealed in documents before they are answered. In caches and documents it stays sealed.
+    #[must_use]
+    pub fn with_seals(self, seals: Option<Seals>) -> Self {
+        Self { seals, ..self }
+    }
+
+    /// A frame of a live session as its client may read it.
+    pub async fn open_frame(&self, workspace: WorkspaceId, frame: bytes::Bytes) -> Result<bytes::Bytes, PeopleError> {
+        match &self.seals {
+            Some(seals) => seals.open_bytes(workspace, frame).await,
+            None => Ok(frame),
+        }
+    }
+
+    async fn open(&self, workspace: WorkspaceId, data: Box<RawValue>) -> Result<Box<RawValue>, QueryError> {
+        match &self.seals {
+            Some(seals) => Ok(seals.open_json(workspace, data).await?),
+            None => Ok(data),
         }
     }
 
@@ -109,7 +133,7 @@ impl QueryApi {
             return Err(QueryError::NotFound);
         };
         Ok(DocumentAnswer {
-            data: row.data.clone(),
+            data: self.open(workspace, row.data.clone()).await?,
             behind: found.behind(),
             generation: found.answer.generation,
             as_of: found.as_of,
@@ -139,14 +163,14 @@ impl QueryApi {
         let found = self
             .find_page(workspace, actor, &listed, reads, limit, place)
             .await?;
-        let mut data: Vec<_> = found
-            .rows()
-            .map(|row| Row {
+        let mut data = Vec::new();
+        for row in found.rows() {
+            data.push(Row {
                 key: row.key.clone(),
                 sort: row.sort.clone(),
-                data: row.data.clone(),
-            })
-            .collect();
+                data: self.open(workspace, row.data.clone()).await?,
+            });
+        }
         if way == Some(Way::Previous) {
             data.reverse();
         }

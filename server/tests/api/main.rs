@@ -22,6 +22,7 @@ mod live;
 mod log;
 mod operations;
 mod pages;
+mod people;
 #[path = "../postgres/mod.rs"]
 mod postgres;
 mod projections;

@@ -1,6 +1,7 @@
 //! What a new workspace starts with. A template is a list of commands, sent through the command service like anybody's:
 //! there is no back door into the event store.
 
+mod customers;
 mod shop;
 
 use domain::wire::{CommandRequest, ExpectedVersion, NamedExpectation, Template};
@@ -10,7 +11,7 @@ use serde_json::Value;
 pub(super) fn commands(template: Template) -> Vec<CommandRequest> {
     match template {
         Template::Empty => Vec::new(),
-        Template::Shop => shop::commands(),
+        Template::Shop => [shop::commands(), customers::commands()].concat(),
     }
 }
 

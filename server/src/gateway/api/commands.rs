@@ -103,6 +103,7 @@ impl From<CommandFailure> for ApiProblem {
             CommandFailure::UnknownWorkspace(_) => Self::workspace_gone(),
             CommandFailure::Full { .. } => Self::new(Kind::QuotaExceeded, detail),
             CommandFailure::Unavailable(error) => error.into(),
+            CommandFailure::People(error) => error.into(),
         }
     }
 }

@@ -13,6 +13,7 @@ mod problems;
 mod projections;
 mod schemas;
 mod session;
+mod sessions;
 mod settled;
 mod verify;
 mod views;
@@ -42,6 +43,7 @@ use super::{
 
 pub(super) use log::{stream_page, streams_page};
 pub(super) use session::session_info;
+pub(super) use sessions::{end as end_session, try_sign_in};
 
 /// Where the description is.
 const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";
@@ -61,6 +63,7 @@ const MAX_WAIT_MS: u64 = 60_000;
     security(("bearer" = []), ("session" = [])),
     tags(
         (name = "workspaces", description = "A workspace is a tenant: one class, one test or one business."),
+        (name = "sessions", description = "Signing in with an account, and staying signed in."),
         (name = "commands", description = "What people want to happen."),
         (name = "views", description = "Projections: documents and listings, each with its consistency token."),
         (name = "operations", description = "How projections stand, what they could not apply, and whether all is done."),
@@ -93,6 +96,8 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(workspaces::join))
         .routes(routes!(workspace::purge))
         .routes(routes!(session::session))
+        .routes(routes!(sessions::sign_in, sessions::sign_out))
+        .routes(routes!(sessions::refresh))
         .routes(routes!(commands::send))
         .routes(routes!(log::streams))
         .routes(routes!(log::stream))

@@ -1,0 +1,160 @@
+//! `/account`: who one is, with name and email to change, the way out, and the way to be erased. Plain forms; whoever has no
+//! account is shown how to make one, and can be erased too: an order has left a name.
+
+use domain::view::customers::CustomerDocument;
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::{inside, join::MAX_NAME, later, problem_view, register::MAX_EMAIL};
+use crate::{
+    FormNotes, api,
+    api::use_session,
+    components::{Field, FormField, FormSummary, PageHead, field_problem},
+    erase::{Erase, View},
+    language::language,
+    translations::i18n::td_string,
+};
+
+const NAME: &[FormField] = &[FormField {
+    name: "display_name",
+    id: "account-name",
+}];
+const EMAIL: &[FormField] = &[FormField {
+    name: "email",
+    id: "account-email",
+}];
+const ERASE: &[FormField] = &[FormField {
+    name: "confirm",
+    id: "account-confirm",
+}];
+
+/// The page.
+#[component]
+pub(crate) fn AccountPage() -> impl IntoView {
+    inside(|| {
+        let locale = language();
+        let session = use_session();
+        let id = session.as_ref().map(|session| session.actor_id.to_string());
+        let name = session.map(|session| session.display_name).unwrap_or_default();
+        let found = api::document("customers", id.unwrap_or_default());
+        let [renamed, moved, erasing] = ["name", "email", "erase"].map(FormNotes::about);
+        later(async move {
+            let answer = match found.await {
+                Ok(found) => found.answer,
+                Err(problem) => return problem_view(td_string!(locale, account.title), &problem),
+            };
+            let customer = answer.and_then(|answer| serde_json::from_value::<CustomerDocument>(answer.data).ok());
+            let account = customer.filter(|customer| customer.registered_at.is_some() && !customer.erased);
+            let name = account
+                .as_ref()
+                .map_or(name, |account| account.display_name.clone());
+            let forms = match account {
+                Some(account) => changes(&account, renamed, moved),
+                None => none_yet(),
+            };
+            view! {
+                <Title text=td_string!(locale, account.title) />
+                <PageHead title=td_string!(locale, account.title) />
+                {forms}
+                {erase_me(&name, erasing)}
+            }
+            .erase()
+        })
+    })
+}
+
+fn error(notes: Option<&FormNotes>, field: &str) -> Signal<Option<&'static str>> {
+    let said = field_problem(notes, field);
+    Signal::derive(move || said)
+}
+
+fn none_yet() -> View {
+    let locale = language();
+    view! {
+        <section class="panel panel--narrow">
+            <h2>{td_string!(locale, account.none_title)}</h2>
+            <p>{td_string!(locale, account.register_lead)}</p>
+            <p><a class="button button--primary" href="/register">{td_string!(locale, account.register)}</a></p>
+        </section>
+    }
+    .erase()
+}
+
+fn changes(account: &CustomerDocument, renamed: Option<FormNotes>, moved: Option<FormNotes>) -> View {
+    let locale = language();
+    let name = FormNotes::typed(renamed.as_ref(), "display_name").unwrap_or(account.display_name.clone());
+    let email = FormNotes::typed(moved.as_ref(), "email").or(account.email.clone());
+    view! {
+        <section class="panel panel--narrow">
+            <h2>{td_string!(locale, account.name_title)}</h2>
+            <FormSummary notes=renamed.clone() fields=NAME done=td_string!(locale, account.saved) />
+            <form method="post" action="/session/name" class="form">
+                <Field
+                    id="account-name"
+                    name="display_name"
+                    label=td_string!(locale, account.display_name)
+                    help=td_string!(locale, account.display_name_help)
+                    error=error(renamed.as_ref(), "display_name")
+                    value=name
+                    required=true
+                    max=MAX_NAME
+                    autocomplete="nickname"
+                />
+                <button class="button">{td_string!(locale, account.save_name)}</button>
+            </form>
+        </section>
+        <section class="panel panel--narrow">
+            <h2>{td_string!(locale, account.email_title)}</h2>
+            <FormSummary notes=moved.clone() fields=EMAIL done=td_string!(locale, account.saved) />
+            <form method="post" action="/session/email" class="form">
+                <Field
+                    id="account-email"
+                    name="email"
+                    label=td_string!(locale, account.email)
+                    help=td_string!(locale, account.email_help)
+                    error=error(moved.as_ref(), "email")
+                    value=email.unwrap_or_default()
+                    required=true
+                    max=MAX_EMAIL
+                    autocomplete="email"
+                    kind="email"
+                />
+                <button class="button">{td_string!(locale, account.save_email)}</button>
+            </form>
+        </section>
+        <section class="panel panel--narrow">
+            <h2>{td_string!(locale, account.sign_out_title)}</h2>
+            <p>{td_string!(locale, account.sign_out_text)}</p>
+            <form method="post" action="/session/leave">
+                <button class="button">{td_string!(locale, account.sign_out)}</button>
+            </form>
+        </section>
+    }
+    .erase()
+}
+
+fn erase_me(name: &str, notes: Option<FormNotes>) -> View {
+    let locale = language();
+    let name = name.to_owned();
+    view! {
+        <section class="panel panel--narrow">
+            <h2>{td_string!(locale, account.erase_title)}</h2>
+            <p>{td_string!(locale, account.erase_text)}</p>
+            <FormSummary notes=notes.clone() fields=ERASE done="" />
+            <form method="post" action="/session/erase" class="form">
+                <p>{td_string!(locale, account.erase_type)} " " <strong>{name}</strong></p>
+                <Field
+                    id="account-confirm"
+                    name="confirm"
+                    label=td_string!(locale, account.confirm)
+                    help=td_string!(locale, account.confirm_help)
+                    error=error(notes.as_ref(), "confirm")
+                    required=true
+                    max=MAX_NAME
+                />
+                <button class="button button--danger">{td_string!(locale, account.erase)}</button>
+            </form>
+        </section>
+    }
+    .erase()
+}

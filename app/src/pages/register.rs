@@ -1,0 +1,100 @@
+//! `/register`: an account for whoever is in a workspace. A plain form; basket and orders stay theirs, because the account
+//! has the id that they have already.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::{inside, join::MAX_NAME};
+use crate::{
+    FormNotes,
+    api::use_session,
+    components::{Field, FormField, FormSummary, field_problem},
+    erase::Erase,
+    language::language,
+    translations::i18n::td_string,
+};
+
+/// The longest email and password.
+pub(super) const MAX_EMAIL: u16 = 254;
+pub(super) const MAX_PASSWORD: u16 = 200;
+
+const FIELDS: &[FormField] = &[
+    FormField {
+        name: "email",
+        id: "register-email",
+    },
+    FormField {
+        name: "display_name",
+        id: "register-name",
+    },
+    FormField {
+        name: "password",
+        id: "register-password",
+    },
+];
+
+/// The page.
+#[component]
+pub(crate) fn RegisterPage() -> impl IntoView {
+    inside(|| {
+        let locale = language();
+        let notes = FormNotes::about("register");
+        let error = |field| {
+            let said = field_problem(notes.as_ref(), field);
+            Signal::derive(move || said)
+        };
+        let typed = |field| FormNotes::typed(notes.as_ref(), field);
+        let name = use_session().map(|session| session.display_name).unwrap_or_default();
+        view! {
+            <Title text=td_string!(locale, account.register_title) />
+            <section class="panel panel--narrow">
+                <h1>{td_string!(locale, account.register_title)}</h1>
+                <p>{td_string!(locale, account.register_lead)}</p>
+                <FormSummary notes=notes.clone() fields=FIELDS done="" />
+                <form method="post" action="/session/register" class="form">
+                    <Field
+                        id="register-name"
+                        name="display_name"
+                        label=td_string!(locale, account.display_name)
+                        help=td_string!(locale, account.display_name_help)
+                        error=error("display_name")
+                        value=typed("display_name").unwrap_or(name)
+                        required=true
+                        max=MAX_NAME
+                        autocomplete="nickname"
+                    />
+                    <Field
+                        id="register-email"
+                        name="email"
+                        label=td_string!(locale, account.email)
+                        help=td_string!(locale, account.email_help)
+                        error=error("email")
+                        value=typed("email").unwrap_or_default()
+                        required=true
+                        max=MAX_EMAIL
+                        autocomplete="email"
+                        kind="email"
+                    />
+                    <Field
+                        id="register-password"
+                        name="password"
+                        label=td_string!(locale, account.password)
+                        help=td_string!(locale, account.password_help)
+                        error=error("password")
+                        required=true
+                        max=MAX_PASSWORD
+                        autocomplete="new-password"
+                        kind="password"
+                    />
+                    <button class="button button--primary">{td_string!(locale, account.register)}</button>
+                </form>
+                <p class="muted">
+                    {td_string!(locale, account.have_one)}
+                    " "
+                    <a href="/sign-in">{td_string!(locale, account.sign_in)}</a>
+                </p>
+            </section>
+        }
+        .erase()
+    })
+}

@@ -1,0 +1,85 @@
+//! `/sign-in`: the way in for people with an account, also from outside of any workspace.
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::register::{MAX_EMAIL, MAX_PASSWORD};
+use crate::{
+    FormNotes,
+    components::{Field, FormField, FormSummary, field_problem},
+    erase::Erase,
+    language::language,
+    translations::i18n::td_string,
+};
+
+const FIELDS: &[FormField] = &[
+    FormField {
+        name: "email",
+        id: "sign-in-email",
+    },
+    FormField {
+        name: "password",
+        id: "sign-in-password",
+    },
+    FormField {
+        name: "code",
+        id: "sign-in-code",
+    },
+];
+
+/// The page.
+#[component]
+pub(crate) fn SignInPage() -> impl IntoView {
+    let locale = language();
+    let notes = FormNotes::about("sign-in");
+    let error = |field| {
+        let said = field_problem(notes.as_ref(), field);
+        Signal::derive(move || said)
+    };
+    let typed = |field| FormNotes::typed(notes.as_ref(), field).unwrap_or_default();
+    view! {
+        <Title text=td_string!(locale, account.sign_in_title) />
+        <section class="panel panel--narrow">
+            <h1>{td_string!(locale, account.sign_in_title)}</h1>
+            <FormSummary notes=FormNotes::about("erased") fields=FIELDS done=td_string!(locale, account.erased) />
+            <FormSummary notes=notes.clone() fields=FIELDS done="" />
+            <form method="post" action="/session/sign-in" class="form">
+                <Field
+                    id="sign-in-email"
+                    name="email"
+                    label=td_string!(locale, account.email)
+                    help=td_string!(locale, account.sign_in_email_help)
+                    error=error("email")
+                    value=typed("email")
+                    required=true
+                    max=MAX_EMAIL
+                    autocomplete="username"
+                    kind="email"
+                />
+                <Field
+                    id="sign-in-password"
+                    name="password"
+                    label=td_string!(locale, account.password)
+                    help=""
+                    error=error("password")
+                    required=true
+                    max=MAX_PASSWORD
+                    autocomplete="current-password"
+                    kind="password"
+                />
+                <Field
+                    id="sign-in-code"
+                    name="code"
+                    label=td_string!(locale, account.code)
+                    help=td_string!(locale, account.code_help)
+                    error=error("code")
+                    value=typed("code")
+                    max=32
+                />
+                <button class="button button--primary">{td_string!(locale, account.sign_in)}</button>
+            </form>
+            <p class="muted">{td_string!(locale, account.none_yet)}</p>
+        </section>
+    }
+    .erase()
+}

@@ -1,0 +1,62 @@
+//! The customers of the template `shop`: three people who never sign in, so that the back office has somebody to show. They
+//! have no password, and addresses at a domain where nobody has any (RFC 2606).
+
+use domain::wire::CommandRequest;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::first;
+
+/// Somebody of the template. Ids are the same in every workspace, which is each a world of its own.
+pub(super) struct Customer {
+    pub(super) id: Uuid,
+    pub(super) display_name: &'static str,
+    email: &'static str,
+}
+
+pub(super) const CUSTOMERS: [Customer; 3] = [
+    Customer {
+        id: Uuid::from_u128(0x0198_c1a0_0001_7000_8000_0000_0000_0001),
+        display_name: "Noor Haddad",
+        email: "noor@example.org",
+    },
+    Customer {
+        id: Uuid::from_u128(0x0198_c1a0_0001_7000_8000_0000_0000_0002),
+        display_name: "Mateo Rossi",
+        email: "mateo@example.org",
+    },
+    Customer {
+        id: Uuid::from_u128(0x0198_c1a0_0001_7000_8000_0000_0000_0003),
+        display_name: "Yuki Tanaka",
+        email: "yuki@example.org",
+    },
+];
+
+/// Each is registered.
+pub(super) fn commands() -> Vec<CommandRequest> {
+    CUSTOMERS
+        .iter()
+        .map(|customer| {
+            first(
+                "RegisterUser",
+                format!("user-{}", customer.id),
+                json!({ "email": customer.email, "display_name": customer.display_name }),
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::aggregate::Command;
+
+    use super::*;
+
+    #[test]
+    fn every_registration_can_be_read() {
+        for request in commands() {
+            let stream = request.stream.parse().unwrap();
+            Command::parse(&request.command_type, &stream, &request.data).unwrap();
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Sessions of people with an account: begun with email and password, renewed by a cookie, ended.
+//!
+//! The cookie is taken from our own pages only, and a sign-in too: another site could otherwise sign its visitors in as
+//! somebody they are not.
+
+use axum::{
+    Extension, Json,
+    extract::State,
+    http::{
+        HeaderMap, HeaderValue, StatusCode, Uri,
+        header::{CACHE_CONTROL, SET_COOKIE},
+    },
+    response::{IntoResponse as _, Response},
+};
+use domain::{
+    aggregate::user::{MAX_EMAIL, MAX_PASSWORD},
+    wire::{Problem, SessionAccess, SignIn},
+};
+
+use crate::{
+    gateway::{
+        SharedGateway,
+        auth::{self, Identity},
+        json_body::JsonBody,
+        limits::{Address, COST_OF_SIGNING_IN},
+        origin::Origin,
+        problem::{ApiProblem, Kind},
+        session_cookie,
+    },
+    people::{
+        LookUpError,
+        sessions::{ACCESS_SECONDS, SignInError, SignedIn},
+    },
+};
+
+/// Sign in
+///
+/// Answers an access token that is good for 15 minutes, and sets the cookie that renews it. An email that nobody has and a
+/// wrong password are one answer.
+#[utoipa::path(post, path = "/sessions", tag = "sessions", security(()), request_body = SignIn, responses(
+    (status = 200, description = "Signed in; `Set-Cookie` has what renews the session", body = SessionAccess),
+    (status = 400, description = "A field is not valid, or several workspaces have such an account: `workspace`", body = Problem),
+    (status = 401, description = "No account has this email and password", body = Problem),
+    (status = 403, description = "From another site's page", body = Problem),
+    (status = 429, description = "Too many tries from this address, or with this email", body = Problem),
+))]
+pub(super) async fn sign_in(
+    State(gateway): State<SharedGateway>,
+    Extension(identity): Extension<Identity>,
+    Extension(address): Extension<Address>,
+    headers: HeaderMap,
+    uri: Uri,
+    JsonBody(wanted): JsonBody<SignIn>,
+) -> Result<Response, ApiProblem> {
+    must_come_from_here(&gateway, &headers, &uri)?;
+    let signed_in = try_sign_in(&gateway, &identity, address, &wanted).await?;
+    answer(&gateway, &signed_in).await
+}
+
+/// What the form and the interface have in common.
+pub(in crate::gateway) async fn try_sign_in(
+    gateway: &SharedGateway,
+    identity: &Identity,
+    Address(client): Address,
+    wanted: &SignIn,
+) -> Result<SignedIn, ApiProblem> {
+    let (email, password) = (wanted.email.trim(), wanted.password.expose());
+    if email.is_empty() || email.len() > MAX_EMAIL {
+        return Err(ApiProblem::field("email", format!("has 1 to {MAX_EMAIL} characters")));
+    }
+    if password.is_empty() || password.chars().count() > MAX_PASSWORD {
+        let message = format!("has 1 to {MAX_PASSWORD} characters");
+        return Err(ApiProblem::field("password", message));
+    }
+    gateway.rate.charge(client, COST_OF_SIGNING_IN)?;
+    gateway.sign_ins.charge(&gateway.people.login(email)?)?;
+    let workspace = wanted.workspace.or(match identity {
+        Identity::Known(caller) => Some(caller.workspace()),
+        Identity::Nobody | Identity::Gone | Identity::Refused(_) => None,
+    });
+    let signed_in = gateway.people.sign_in(email, &wanted.password, workspace).await;
+    let outcome = if signed_in.is_ok() { "signed_in" } else { "refused" };
+    metrics::counter!("foldline_sign_ins_total", "outcome" => outcome).increment(1);
+    Ok(signed_in?)
+}
+
+/// Renew a session
+///
+/// By the cookie that a sign-in has set; it is replaced. One that comes again later than a moment after it was used ends the
+/// session everywhere.
+#[utoipa::path(post, path = "/sessions/refresh", tag = "sessions", security(()), responses(
+    (status = 200, description = "A new access token; `Set-Cookie` has what renews it", body = SessionAccess),
+    (status = 401, description = "There is no cookie, or its session has ended", body = Problem),
+    (status = 403, description = "From another site's page", body = Problem),
+))]
+pub(super) async fn refresh(
+    State(gateway): State<SharedGateway>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, ApiProblem> {
+    must_come_from_here(&gateway, &headers, &uri)?;
+    let token = session_cookie::refresh_token(&headers).ok_or(SignInError::Over)?;
+    let renewed = gateway.people.renew(&token).await;
+    match renewed {
+        Ok(signed_in) => answer(&gateway, &signed_in).await,
+        Err(error) => {
+            let is_over = matches!(error, SignInError::Over);
+            let mut response = ApiProblem::from(error).into_response();
+            if is_over {
+                session_cookie::end_all(&gateway, response.headers_mut());
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// Sign out
+///
+/// Ends the session of the cookie wherever it is used, and takes the cookies back. Signed out already is signed out.
+#[utoipa::path(delete, path = "/sessions", tag = "sessions", security(()), responses(
+    (status = 204, description = "Signed out"),
+    (status = 403, description = "From another site's page", body = Problem),
+))]
+pub(super) async fn sign_out(
+    State(gateway): State<SharedGateway>,
+    Extension(identity): Extension<Identity>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Result<Response, ApiProblem> {
+    must_come_from_here(&gateway, &headers, &uri)?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    end(&gateway, &identity, &headers, response.headers_mut()).await?;
+    Ok(response)
+}
+
+/// Signs out of whatever a request carries, and takes its cookies back.
+pub(in crate::gateway) async fn end(
+    gateway: &SharedGateway,
+    identity: &Identity,
+    headers: &HeaderMap,
+    answer: &mut HeaderMap,
+) -> Result<(), ApiProblem> {
+    if let Some(token) = session_cookie::refresh_token(headers) {
+        gateway.people.sign_out(&token).await?;
+    }
+    if let Identity::Known(caller) = identity
+        && let Some(session) = caller.bearer().session
+    {
+        gateway.people.end_session(session).await?;
+    }
+    session_cookie::end_all(gateway, answer);
+    Ok(())
+}
+
+fn must_come_from_here(gateway: &SharedGateway, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiProblem> {
+    match Origin::of(headers, uri, gateway.https) {
+        Origin::Same | Origin::Unsaid => Ok(()),
+        Origin::Foreign => Err(ApiProblem::new(
+            Kind::ForeignOrigin,
+            "a browser may send this from Foldline's own pages only",
+        )),
+    }
+}
+
+async fn answer(gateway: &SharedGateway, signed_in: &SignedIn) -> Result<Response, ApiProblem> {
+    let (token, bearer) = auth::access(gateway, &signed_in.who, signed_in.family)
+        .await
+        .map_err(ApiProblem::internal)?;
+    let cookie = session_cookie::refresh(gateway, signed_in).map_err(ApiProblem::internal)?;
+    let mut response = Json(SessionAccess {
+        workspace: bearer.workspace,
+        token,
+        expires_in: ACCESS_SECONDS,
+    })
+    .into_response();
+    response.headers_mut().append(SET_COOKIE, cookie);
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+impl From<SignInError> for ApiProblem {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Wrong => Self::new(Kind::WrongCredentials, error.to_string()),
+            SignInError::SeveralWorkspaces => Self::field("workspace", error.to_string()),
+            SignInError::Over => Self::new(Kind::Unauthenticated, error.to_string()),
+            SignInError::LookUp(LookUpError::People(error)) => error.into(),
+            SignInError::LookUp(LookUpError::Store(error)) => error.into(),
+        }
+    }
+}

@@ -10,11 +10,11 @@ use super::{ListingEntry, View};
 use crate::{
     access::Role,
     aggregate::{
-        order::{OrderCreated, OrderEvent},
+        order::{OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, Sold},
         user::{DisplayNameChanged, EmailChanged, UserEvent, UserRegistered},
     },
     event::{DomainEvent, TypedEvent, personal::ERASED},
-    money::Money,
+    money::{Money, Sums},
     timestamp::Timestamp,
 };
 
@@ -37,7 +37,7 @@ pub struct CustomerDocument {
     /// How many orders they placed.
     pub orders: u32,
     /// What they paid for, in each currency, by its code.
-    pub spent: Vec<Money>,
+    pub spent: Sums,
     /// Whether they were erased.
     pub erased: bool,
     /// When they placed their last order.
@@ -60,20 +60,13 @@ impl View for CustomersView {
     type Document = CustomerDocument;
 
     fn keys(event: &TypedEvent) -> Vec<String> {
-        match &event.payload {
-            DomainEvent::User(_) => vec![event.stream.id().to_owned()],
-            DomainEvent::Order(OrderEvent::OrderCreated(created)) => vec![created.customer.id.to_string()],
-            _ => Vec::new(),
-        }
+        person(event).map(|id| id.to_string()).into_iter().collect()
     }
 
     fn fold(document: Option<CustomerDocument>, event: &TypedEvent) -> Option<CustomerDocument> {
-        let id = match &event.payload {
-            DomainEvent::User(_) => event.stream.id().parse().ok(),
-            DomainEvent::Order(OrderEvent::OrderCreated(created)) => Some(created.customer.id),
-            _ => None,
+        let Some(id) = person(event) else {
+            return document;
         };
-        let Some(id) = id else { return document };
         let mut customer = document.unwrap_or_else(|| new_customer(id, event.recorded_at));
         customer.first_seen_at = customer.first_seen_at.min(event.recorded_at);
         match &event.payload {
@@ -81,6 +74,15 @@ impl View for CustomersView {
             DomainEvent::Order(OrderEvent::OrderCreated(created)) => {
                 fold_order(&mut customer, created, event);
             }
+            DomainEvent::Order(OrderEvent::OrderConfirmed(OrderConfirmed { total, .. })) => {
+                customer.spent.add(total);
+            }
+            DomainEvent::Order(OrderEvent::OrderCancelled(OrderCancelled {
+                sold: Some(Sold { total, .. }),
+                ..
+            })) => customer
+                .spent
+                .add(&Money::new(total.amount.saturating_neg(), &total.currency)),
             _ => {}
         }
         Some(customer)
@@ -89,7 +91,7 @@ impl View for CustomersView {
     fn listings(customer: &CustomerDocument) -> Vec<ListingEntry> {
         let seen = customer.first_seen_at.to_string();
         // Currencies cannot be compared: the largest amount says where somebody stands.
-        let most = customer.spent.iter().map(|money| money.amount).max();
+        let most = customer.spent.as_slice().iter().map(|money| money.amount).max();
         vec![
             ListingEntry::new("all", seen),
             ListingEntry::new("by_spend", format!("{:020}", most.unwrap_or(0).max(0))),
@@ -101,6 +103,18 @@ impl View for CustomersView {
     }
 }
 
+/// Whom an event is about; nobody where an order of long ago does not say.
+fn person(event: &TypedEvent) -> Option<Uuid> {
+    let id = match &event.payload {
+        DomainEvent::User(_) => event.stream.id().parse().ok()?,
+        DomainEvent::Order(OrderEvent::OrderCreated(created)) => created.customer.id,
+        DomainEvent::Order(OrderEvent::OrderConfirmed(confirmed)) => confirmed.customer,
+        DomainEvent::Order(OrderEvent::OrderCancelled(cancelled)) => cancelled.customer,
+        _ => return None,
+    };
+    Some(id).filter(|id| !id.is_nil())
+}
+
 fn new_customer(id: Uuid, at: Timestamp) -> CustomerDocument {
     CustomerDocument {
         id,
@@ -109,7 +123,7 @@ fn new_customer(id: Uuid, at: Timestamp) -> CustomerDocument {
         role: None,
         registered_at: None,
         orders: 0,
-        spent: Vec::new(),
+        spent: Sums::default(),
         erased: false,
         last_order_at: None,
         first_seen_at: at,

@@ -148,6 +148,10 @@ impl Foldline {
         let keys_folder = settings.storage.keys_folder();
         let people = People::new(people, Arc::clone(&events), &keys_folder, clock.clone())?;
         let people = Arc::new(people);
+        // Before anybody is answered: what a crash has interrupted.
+        if let Err(error) = people.look_after().await {
+            tracing::warn!(%error, "erasures that may be unfinished could not be looked after");
+        }
 
         // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
         // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.

@@ -12,7 +12,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{
         HeaderMap, HeaderValue,
-        header::{AUTHORIZATION, CACHE_CONTROL, SET_COOKIE},
+        header::AUTHORIZATION,
         request::Parts,
     },
     middleware::Next,
@@ -200,15 +200,7 @@ pub(super) async fn identify(
     request.extensions_mut().insert(Address(Client::of_address(peer)));
     request.extensions_mut().insert(identity.clone());
     let mut response = next.run(request).await;
-    // The handler may have begun or ended a session itself.
-    if !response.headers().contains_key(SET_COOKIE) {
-        for cookie in cookies {
-            response.headers_mut().append(SET_COOKIE, cookie);
-            response
-                .headers_mut()
-                .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        }
-    }
+    session_cookie::add_renewed(cookies, response.headers_mut());
     if let Identity::Known(caller) = identity
         && caller.by_cookie
         && caller.bearer.session.is_none()

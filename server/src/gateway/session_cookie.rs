@@ -71,6 +71,25 @@ pub(super) fn end_refresh(gateway: &SharedGateway, headers: &mut HeaderMap) {
     }
 }
 
+/// Adds the cookies of a renewed session to an answer, but for those that the handler has set itself: it may have begun or
+/// ended a session. The other ones must reach the browser: the token that renewed it is used up.
+pub(super) fn add_renewed(cookies: Vec<HeaderValue>, headers: &mut HeaderMap) {
+    for cookie in cookies {
+        let name = |cookie: &HeaderValue| {
+            let text = cookie.to_str().unwrap_or_default();
+            text.split('=').next().unwrap_or_default().to_owned()
+        };
+        let is_set = headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .any(|set| name(set) == name(&cookie));
+        if !is_set {
+            headers.append(SET_COOKIE, cookie);
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+    }
+}
+
 /// Takes all cookies of a session back.
 pub(super) fn end_all(gateway: &SharedGateway, headers: &mut HeaderMap) {
     for name in [NAME, REFRESH] {
@@ -134,6 +153,19 @@ mod tests {
             assert!(cookie.contains(part), "{cookie}");
         }
         assert!(!set_cookie(NAME, String::new(), 0, false).contains("Secure"));
+    }
+
+    #[test]
+    fn what_a_handler_sets_is_not_set_again_and_all_else_is() {
+        let set = |text: &'static str| HeaderValue::from_static(text);
+        let mut headers = HeaderMap::new();
+        headers.append(SET_COOKIE, set("foldline_session=handlers; Path=/"));
+        headers.append(SET_COOKIE, set("foldline_written=1; Path=/"));
+        let renewed = vec![set("foldline_session=renewed"), set("foldline_refresh=renewed")];
+        add_renewed(renewed, &mut headers);
+        let all: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+        assert_eq!(all.len(), 3);
+        assert_eq!(all[2], "foldline_refresh=renewed");
     }
 
     #[test]

@@ -249,12 +249,12 @@ impl People {
     /// Looks after people until it is stopped.
     pub async fn run(self: Arc<Self>, stopping: CancellationToken) {
         loop {
-            if let Err(error) = self.look_after().await {
-                tracing::warn!(%error, "erasures that may be unfinished could not be looked after");
-            }
             let pause = tokio::time::sleep(LOOK_AFTER);
             if stopping.run_until_cancelled(pause).await.is_none() {
                 return;
+            }
+            if let Err(error) = self.look_after().await {
+                tracing::warn!(%error, "erasures that may be unfinished could not be looked after");
             }
         }
     }

@@ -8,12 +8,16 @@ use reqwest::{
     header::{RETRY_AFTER, SET_COOKIE},
 };
 use serde_json::{Value, json};
-use server::clock::{Clock as _, SystemClock};
+use server::{
+    clock::{Clock as _, SystemClock},
+    people::{self, PersonId},
+};
 use uuid::Uuid;
 
 use crate::{
     app::{Person, TestApp, fields, list_product, place_order, problem},
     postgres::Database,
+    schemas::append_as_of,
 };
 
 const PASSWORD: &str = "correct horse battery";
@@ -536,4 +540,128 @@ async fn staff_is_registered_by_educators_and_acts_as_staff() {
     // who holds an email is nobody's to say
     let reserve = json!({"type": "ReserveEmail", "stream": "email-1", "data": {"user": user}});
     assert_eq!(problem(send(&app, &educator, &reserve).await).await.status, 403);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_next_start() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    app.command(&educator, &list_product("mug-01")).await;
+    let (person, user) = registered(&app, &educator, "ada@example.org").await;
+    let (other, other_user) = registered(&app, &educator, "bob@example.org").await;
+    let orders = [SystemClock.new_id(), SystemClock.new_id()];
+    app.command(&person, &place_order(orders[0], "mug-01")).await;
+    let placed = app.command(&other, &place_order(orders[1], "mug-01")).await;
+    let app = app
+        .restart_after(async |settings| {
+            // Both were about to be erased; of one it was stored.
+            let store = people::open_store(&settings.storage.people()).await.unwrap();
+            for person in [user, other_user] {
+                let of = PersonId {
+                    workspace: educator.workspace,
+                    person,
+                };
+                store.note_erasure(of, SystemClock.now()).await.unwrap();
+            }
+            store.close().await;
+            let stream = format!("user-{user}");
+            append_as_of(settings, educator.workspace, &stream, ("UserErased", 1), &json!({})).await;
+        })
+        .await
+        .unwrap();
+    let names = async || {
+        let mut names = Vec::new();
+        for order in orders {
+            let shown = document(&app, &educator, &format!("orders/{order}"), &placed["token"]).await;
+            names.push(shown["data"]["customer"]["name"].clone());
+        }
+        names
+    };
+    assert_eq!(names().await, ["erased", "Ada"]);
+    let refused = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+    let stays = sign_in(&app, &credentials("bob@example.org", PASSWORD, &person)).await;
+    assert_eq!(stays.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_a_refused_registration_leaves_behind_signs_nobody_in() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, user) = registered(&app, &educator, "ada@example.org").await;
+    let mut again = register(user, "ada@example.org");
+    again["data"]["password"] = json!("another password");
+    let refused = problem(send(&app, &person, &again).await).await;
+    assert_eq!(refused.rule.as_deref(), Some("user-already-registered"));
+    for (password, status) in [("another password", 401), (PASSWORD, 200)] {
+        let response = sign_in(&app, &credentials("ada@example.org", password, &person)).await;
+        assert_eq!(response.status().as_u16(), status, "{password}");
+    }
+}
+
+#[tokio::test]
+async fn a_template_has_three_customers_who_cannot_sign_in() {
+    let app = TestApp::start().await;
+    let educator = app.educator_of("shop").await;
+    let settled = app
+        .get("/api/v1/settled?timeout_ms=20000")
+        .bearer_auth(&educator.token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(settled.status(), StatusCode::OK);
+    let customers: Value = app
+        .get("/api/v1/views/customers")
+        .bearer_auth(&educator.token)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let names: BTreeSet<_> = customers["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["data"]["display_name"].as_str().unwrap().to_owned())
+        .collect();
+    for name in ["Noor Haddad", "Mateo Rossi", "Yuki Tanaka"] {
+        assert!(names.contains(name), "{names:?}");
+    }
+    let refused = sign_in(&app, &credentials("noor@example.org", "", &educator)).await;
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    let refused = sign_in(&app, &credentials("noor@example.org", PASSWORD, &educator)).await;
+    assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn customers_read_their_own_document_and_no_others() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, user) = registered(&app, &educator, "ada@example.org").await;
+    let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let access: Value = response.json().await.unwrap();
+    let ada = Person {
+        token: access["token"].as_str().unwrap().to_owned(),
+        ..person
+    };
+    let (_, other) = registered(&app, &educator, "bob@example.org").await;
+    let changed = json!({"type": "ChangeDisplayName", "stream": format!("user-{user}"), "data": {"display_name": "Ada"}});
+    let token = app.command(&ada, &changed).await["token"].clone();
+    let own = document(&app, &ada, &format!("customers/{user}"), &token).await;
+    assert_eq!(own["data"]["display_name"], "Ada");
+    let get = |path: String| app.get(&path).bearer_auth(&ada.token).send();
+    let others = get(format!("/api/v1/views/customers/{other}")).await.unwrap();
+    assert_eq!(others.status(), StatusCode::NOT_FOUND);
+    let unknown = get(format!("/api/v1/views/customers/{}", SystemClock.new_id())).await.unwrap();
+    assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    for listing in ["all", "by_spend"] {
+        let refused = get(format!("/api/v1/views/customers?listing={listing}")).await.unwrap();
+        assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{listing}");
+    }
+    let mut live = app.live(&ada).await;
+    live.send(&json!({"op": "subscribe", "id": 1, "view": "customers", "listing": "all"})).await;
+    assert_eq!(live.next_of("error").await["problem"]["status"], 403);
+    live.send(&json!({"op": "subscribe", "id": 2, "view": "customers", "key": other})).await;
+    assert_eq!(live.next_of("snapshot").await["data"], Value::Null);
 }

@@ -232,6 +232,11 @@ async fn of_two_servers_both_know_and_everything_is_gone() {
         "foldline_processes.documents",
         "foldline_processes.checkpoints",
         "foldline_processes.generations",
+        "foldline_people.person_keys",
+        "foldline_people.credentials",
+        "foldline_people.logins",
+        "foldline_people.refresh_tokens",
+        "foldline_people.erasures",
     ] {
         let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))
             .fetch_one(&mut connection)

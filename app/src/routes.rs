@@ -12,7 +12,7 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
+        BasketPage, InboxPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
         OfficeStockPage, OrderPage, OrdersPage, ProductPage, ShopPage, StreamPage, StreamsPage,
     },
 };
@@ -31,6 +31,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/shop") view=ShopPage />
                     <Route path=path!("/shop/:sku") view=ProductPage />
                     <Route path=path!("/basket") view=BasketPage />
+                    <Route path=path!("/inbox") view=InboxPage />
                     <Route path=path!("/orders") view=OrdersPage />
                     <Route path=path!("/orders/:id") view=OrderPage />
                     <Route path=path!("/office") view=OfficeOrdersPage />

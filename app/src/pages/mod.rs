@@ -2,6 +2,7 @@
 //! is an island.
 
 mod basket;
+mod inbox;
 mod join;
 mod landing;
 mod not_found;
@@ -14,6 +15,7 @@ mod stream;
 mod streams;
 
 pub(crate) use basket::BasketPage;
+pub(crate) use inbox::InboxPage;
 pub(crate) use join::JoinPage;
 pub(crate) use landing::LandingPage;
 pub(crate) use not_found::NotFoundPage;

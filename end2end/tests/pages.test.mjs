@@ -21,6 +21,7 @@ function pages(id) {
     "catalogue-tag": "/shop?tag=pantry",
     product: "/shop/mug-01",
     basket: "/basket",
+    inbox: "/inbox",
     orders: "/orders",
     order: `/orders/${id}`,
     streams: "/streams",

@@ -9,7 +9,7 @@ use leptos::prelude::*;
 #[cfg(not(feature = "ssr"))]
 mod browser;
 #[cfg(not(feature = "ssr"))]
-pub(crate) use browser::{listing, send, session_is_over, set_cookie, verify};
+pub(crate) use browser::{listing, search, send, session_is_over, set_cookie, verify};
 #[cfg(feature = "ssr")]
 mod server;
 #[cfg(feature = "ssr")]

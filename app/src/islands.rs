@@ -13,6 +13,8 @@ mod connection;
 mod copy;
 #[cfg(not(feature = "ssr"))]
 mod hydrate;
+mod inbox;
+mod inbox_count;
 mod office;
 mod order;
 mod orders;
@@ -21,6 +23,7 @@ mod product;
 #[cfg(not(feature = "ssr"))]
 mod programs;
 mod theme_switch;
+mod told;
 mod verify;
 
 pub(crate) use basket::BasketContents;
@@ -28,11 +31,15 @@ pub(crate) use basket_count::BasketCount;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use connection::ConnectionBadge;
 pub(crate) use copy::CopyButton;
+pub(crate) use inbox::Inbox;
+pub(crate) use inbox_count::InboxCount;
 pub(crate) use office::{OfficeOrders, OfficeProducts, OfficeStock};
 pub(crate) use order::OrderStory;
 pub(crate) use orders::OrderList;
 pub(crate) use product::ProductFacts;
 pub(crate) use theme_switch::ThemeSwitch;
+#[cfg(feature = "ssr")]
+pub(crate) use told::inbox_of;
 pub(crate) use verify::Verify;
 
 #[cfg(not(feature = "ssr"))]

@@ -12,7 +12,7 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        AccountPage, BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
+        AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
         OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage, SignInPage, StreamPage,
         StreamsPage,
     },
@@ -35,6 +35,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/shop") view=ShopPage />
                     <Route path=path!("/shop/:sku") view=ProductPage />
                     <Route path=path!("/basket") view=BasketPage />
+                    <Route path=path!("/inbox") view=InboxPage />
                     <Route path=path!("/orders") view=OrdersPage />
                     <Route path=path!("/orders/:id") view=OrderPage />
                     <Route path=path!("/office") view=OfficeOrdersPage />

@@ -42,6 +42,12 @@ pub(crate) fn listing(query: &ListingQuery) -> impl Future<Output = Result<Listi
     read(path)
 }
 
+/// Searches the products, at the address of a page of the catalogue.
+pub(crate) fn search<T: DeserializeOwned>(address: &str) -> impl Future<Output = Result<T, Problem>> {
+    let (_, parameters) = address.split_once('?').unwrap_or_default();
+    read(["search?kinds=products&limit=50&", parameters, "&"].concat())
+}
+
 /// Computes the hash chain again and folds every view again.
 pub(crate) async fn verify() -> Result<VerifyReport, Problem> {
     get("verify").await

@@ -48,7 +48,7 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
         _ => State::Still,
     });
     let as_of = move || progress.with(|progress| progress.as_of().to_string());
-    let milliseconds = use_milliseconds_behind(progress);
+    let milliseconds = use_milliseconds_behind(progress, link);
     let picture = Signal::derive(move || match state.get() {
         State::Live => Picture::Live,
         State::Unknown => Picture::Offline,
@@ -57,7 +57,8 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     let word = move || match (state.get(), milliseconds.get()) {
         (State::Live, _) => td_string!(locale, freshness.live).to_owned(),
         (State::Still, _) => td_string!(locale, freshness.as_of).to_owned(),
-        (State::Unknown, _) => td_string!(locale, freshness.unknown).to_owned(),
+        (State::Unknown, Some(ms)) => td_string!(locale, freshness.unknown_for, seconds = ms / 1_000),
+        (State::Unknown, None) => td_string!(locale, freshness.unknown).to_owned(),
         (State::Behind, Some(ms)) => td_string!(locale, freshness.behind_ms, count = behind.get(), ms = ms),
         (State::Behind, None) => td_string!(locale, freshness.behind, count = behind.get()),
     };
@@ -106,9 +107,20 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     .erase()
 }
 
-/// For how long the view has been behind: counted on here between what the server says.
-fn use_milliseconds_behind(progress: Signal<Progress>) -> Signal<Option<u64>> {
-    let since = Memo::new(move |_| progress.with(Progress::behind_since));
+/// For how long the view has been behind, or the connection lost: counted on here between what the server says.
+fn use_milliseconds_behind(progress: Signal<Progress>, link: RwSignal<Link>) -> Signal<Option<u64>> {
+    let lost = RwSignal::new(None);
+    #[cfg(not(feature = "ssr"))]
+    crate::boxed::effect(move || match link.get() {
+        Link::Live => lost.set(None),
+        Link::Idle | Link::Connecting => {}
+        Link::Reconnecting(_) | Link::Offline | Link::Over => {
+            if lost.get_untracked().is_none() {
+                lost.set(Some(crate::live::socket::now()));
+            }
+        }
+    });
+    let since = Memo::new(move |_| lost.get().or_else(|| progress.with(Progress::behind_since)));
     let milliseconds = RwSignal::new(None);
     #[cfg(not(feature = "ssr"))]
     crate::boxed::effect(move || {
@@ -132,6 +144,6 @@ fn use_milliseconds_behind(progress: Signal<Progress>) -> Signal<Option<u64>> {
         }
     });
     #[cfg(feature = "ssr")]
-    let _ = since;
+    let _ = (since, link);
     milliseconds.into()
 }

@@ -1,17 +1,27 @@
-//! The catalogue: every product on sale, or those of a tag, with price and stock as they are.
+//! The catalogue: every product on sale, those of a tag, or those that a search finds, with price and stock as they are.
 
-use domain::view::products::ProductDocument;
+use domain::{
+    view::products::ProductDocument,
+    wire::{Highlight, Problem},
+};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Island;
 use crate::{
-    components::{EmptyState, Freshness, MoreRows, PageHead, ProductOffer, either, flash, for_each, text},
+    components::{
+        EmptyState, Freshness, Icon, MoreRows, PageHead, Picture, ProductOffer, either, explain, flash,
+        for_each, text,
+    },
     erase::{Erase, View},
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{Listed, LiveListing, Shown, typed},
     translations::i18n::td_string,
 };
+
+/// The longest search.
+const MAX_QUERY: u16 = 200;
 
 /// The catalogue.
 #[derive(Serialize, Deserialize)]
@@ -20,6 +30,33 @@ pub(crate) struct Catalogue {
     pub(crate) listed: Listed,
     /// Every tag there is.
     pub(crate) tags: Vec<String>,
+    /// What was searched for; empty where nothing was.
+    pub(crate) query: String,
+    /// What was found; absent where nothing was searched for.
+    pub(crate) found: Option<Found>,
+}
+
+/// What a search found, or why it could not search.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Found {
+    /// The best first.
+    Hits(Hits),
+    /// Why not.
+    Problem(Problem),
+}
+
+/// Of a search's answer, what is shown.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub(crate) struct Hits {
+    hits: Vec<Hit>,
+    behind: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Hit {
+    key: String,
+    highlights: Vec<Highlight>,
+    data: Value,
 }
 
 impl Island for Catalogue {
@@ -27,13 +64,20 @@ impl Island for Catalogue {
 
     fn view(self) -> View {
         let locale = language();
-        let Self { listed, tags } = self;
+        let Self {
+            listed,
+            tags,
+            query,
+            found,
+        } = self;
         let tag = Some(listed.query.group.clone()).filter(|tag| !tag.is_empty());
         let empty_text = match tag {
             Some(_) => td_string!(locale, shop.empty_tag),
             None => td_string!(locale, shop.empty),
         };
         let listing = LiveListing::<ProductDocument>::new(listed);
+        let query = RwSignal::new(query);
+        let found = RwSignal::new(found);
         let nothing = move || {
             view! {
                 <EmptyState
@@ -45,65 +89,259 @@ impl Island for Catalogue {
             .erase()
         };
         let products = move || {
+            let row = move |key: String| {
+                let name = listing.row(key.clone());
+                let words = text(move || name.with(|shown| shown.as_ref().map(|(product, _)| product.name.clone()).unwrap_or_default()));
+                card(&key, listing.row(key.clone()), view! { {words} }.erase())
+            };
             view! {
-                <ul class="products">
-                    {for_each(move || listing.keys(), move |key| card(&key, listing.row(key.clone())))}
-                </ul>
+                <ul class="products">{for_each(move || listing.keys(), row)}</ul>
+                <MoreRows listing=listing.untyped() />
             }
             .erase()
         };
+        let everything = move || either(move || listing.is_empty(), nothing, products);
+        let results = move || (move || found.get().map(|found| results(found, listing))).erase();
         view! {
             <PageHead
                 title=td_string!(locale, shop.title)
                 mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
             />
-            <Tags tags tag />
-            {either(move || listing.is_empty(), nothing, products)}
-            <MoreRows listing=listing.untyped() />
+            <Search query found tag=tag.clone() />
+            <Tags tags tag query />
+            {either(move || found.with(Option::is_some), results, everything)}
         }
         .erase()
     }
 }
 
+/// The field to search in: a plain form, and as one types where there is a script.
+#[component]
+fn Search(query: RwSignal<String>, found: RwSignal<Option<Found>>, tag: Option<String>) -> impl IntoView {
+    let locale = language();
+    let first = query.get_untracked();
+    let hidden = tag.clone().map(|tag| view! { <input type="hidden" name="tag" value=tag /> }.erase());
+    #[cfg(not(feature = "ssr"))]
+    browser::search_while_typing(query, found, tag);
+    #[cfg(feature = "ssr")]
+    let _ = tag;
+    let said = move || {
+        found.with(|found| match found {
+            Some(Found::Hits(found)) => td_string!(locale, shop.found, count = found.hits.len()),
+            _ => String::new(),
+        })
+    };
+    view! {
+        <form method="get" action="/shop" class="form form--inline" role="search">
+            <div class="field">
+                <label for="search">{td_string!(locale, shop.search)}</label>
+                <input
+                    type="search"
+                    id="search"
+                    name="q"
+                    value=first
+                    maxlength=MAX_QUERY
+                    autocomplete="off"
+                    on:input=move |event| query.set(event_target_value(&event))
+                />
+                <p class="field__help" role="status">{text(said)}</p>
+            </div>
+            {hidden}
+            <button class="button">{td_string!(locale, shop.search_action)}</button>
+        </form>
+    }
+    .erase()
+}
+
+/// What was found.
+fn results(found: Found, listing: LiveListing<ProductDocument>) -> View {
+    let locale = language();
+    let hits = match found {
+        Found::Hits(Hits { hits, .. }) => hits,
+        Found::Problem(problem) => {
+            return view! {
+                <p class="notice notice--danger" role="alert"><Icon picture=Picture::Alert />{explain(&problem)}</p>
+            }
+            .erase();
+        }
+    };
+    if hits.is_empty() {
+        return view! {
+            <EmptyState
+                title=td_string!(locale, shop.nothing_found_title)
+                text=td_string!(locale, shop.nothing_found)
+                action=view! { <a class="button" href="/shop">{td_string!(locale, shop.all_tags)}</a> }.erase()
+            />
+        }
+        .erase();
+    }
+    let hit = |hit: Hit| {
+        // What is in the list is live; of the rest the index tells.
+        let row = listing.row(hit.key.clone());
+        let told: Option<ProductDocument> = typed(&hit.data);
+        let name = told.as_ref().map(|product| product.name.clone()).unwrap_or_default();
+        let shown = Memo::new(move |_| row.get().or_else(|| Some((told.clone()?, 0))));
+        let title = hit.highlights.into_iter().find(|highlight| highlight.field == "title");
+        let title = title.map_or_else(|| name.erase(), marked);
+        card(&hit.key, shown, title)
+    };
+    let cards: Vec<View> = hits.into_iter().map(hit).collect();
+    view! { <ul class="products">{cards}</ul> }.erase()
+}
+
+/// A text in which what matched is marked.
+fn marked(highlight: Highlight) -> View {
+    let part = |part: domain::wire::HighlightPart| {
+        if part.matched {
+            view! { <mark>{part.text}</mark> }.erase()
+        } else {
+            part.text.erase()
+        }
+    };
+    highlight.parts.into_iter().map(part).collect::<Vec<View>>().erase()
+}
+
 /// The tags, as links.
 #[component]
-fn Tags(tags: Vec<String>, tag: Option<String>) -> impl IntoView {
+fn Tags(tags: Vec<String>, tag: Option<String>, query: RwSignal<String>) -> impl IntoView {
     let locale = language();
+    let query = query.get_untracked();
     let link = move |href: String, name: String, chosen: bool| {
         view! { <li><a class="tag" href=href aria-current=chosen.then_some("true")>{name}</a></li> }.erase()
     };
     let mut links = Vec::new();
     if !tags.is_empty() {
         links.push(link(
-            "/shop".to_owned(),
+            address(&query, ""),
             td_string!(locale, shop.all_tags).to_owned(),
             tag.is_none(),
         ));
     }
     links.extend(tags.into_iter().map(|name| {
         let chosen = tag.as_ref() == Some(&name);
-        link(format!("/shop?tag={name}"), name, chosen)
+        link(address(&query, &name), name, chosen)
     }));
     view! { <nav class="tags" aria-label=td_string!(locale, shop.tags)><ul>{links}</ul></nav> }.erase()
 }
 
-fn card(sku: &str, product: Memo<Shown<ProductDocument>>) -> View {
-    let field = move |read: fn(&ProductDocument) -> String| {
-        text(move || {
-            product.with(|product| {
-                product
-                    .as_ref()
-                    .map(|(product, _)| read(product))
-                    .unwrap_or_default()
-            })
+/// The address of a search. Letters, digits and a few marks stand for themselves, everything else as its bytes.
+fn address(query: &str, tag: &str) -> String {
+    const DIGITS: [&str; 16] = [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "A", "B", "C", "D", "E", "F",
+    ];
+    let mut address = "/shop".to_owned();
+    let mut before = "?";
+    for (name, value) in [("q=", query), ("tag=", tag)] {
+        if value.is_empty() {
+            continue;
+        }
+        address.push_str(before);
+        address.push_str(name);
+        before = "&";
+        for byte in value.bytes() {
+            if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+                address.push(char::from(byte));
+            } else {
+                address.push('%');
+                address.push_str(DIGITS[usize::from(byte >> 4)]);
+                address.push_str(DIGITS[usize::from(byte & 15)]);
+            }
+        }
+    }
+    address
+}
+
+fn card(sku: &str, product: Memo<Shown<ProductDocument>>, title: View) -> View {
+    let description = text(move || {
+        product.with(|product| {
+            product.as_ref().map(|(product, _)| product.description.clone()).unwrap_or_default()
         })
-    };
+    });
     view! {
-        <li class=text(move || format!("product {}", flash(product)))>
-            <h2><a href=format!("/shop/{sku}")>{field(|product| product.name.clone())}</a></h2>
-            <p class="product__text">{field(|product| product.description.clone())}</p>
+        <li class=text(move || ["product ", flash(product)].concat())>
+            <h2><a href=["/shop/", sku].concat()>{title}</a></h2>
+            <p class="product__text">{description}</p>
             <ProductOffer product />
         </li>
     }
     .erase()
+}
+
+#[cfg(not(feature = "ssr"))]
+mod browser {
+    //! Searching as one types: a moment after the last key, and the newest question's answer only.
+
+    use std::time::Duration;
+
+    use leptos::prelude::*;
+
+    use super::{Found, address};
+    use crate::{
+        api,
+        boxed::{effect, spawn},
+    };
+
+    /// How long after the last key the question is asked.
+    const PAUSE: Duration = Duration::from_millis(150);
+
+    pub(super) fn search_while_typing(
+        query: RwSignal<String>,
+        found: RwSignal<Option<Found>>,
+        tag: Option<String>,
+    ) {
+        // What the server has found already is not asked for again.
+        let first = found.with_untracked(Option::is_some).then(|| query.get_untracked());
+        let asked = StoredValue::new(first.unwrap_or_default());
+        let tag = StoredValue::new(tag.unwrap_or_default());
+        let ask = move || {
+            let now = query.get_untracked();
+            let now = now.trim().to_owned();
+            if asked.with_value(|asked| *asked == now) {
+                return;
+            }
+            asked.set_value(now.clone());
+            let address = tag.with_value(|tag| address(&now, tag));
+            if let Ok(history) = window().history() {
+                let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address));
+            }
+            if now.is_empty() {
+                found.set(None);
+                return;
+            }
+            spawn(async move {
+                let answer = match api::search(&address).await {
+                    Ok(hits) => Found::Hits(hits),
+                    Err(problem) => Found::Problem(problem),
+                };
+                if asked.try_with_value(|asked| *asked == now) == Some(true) {
+                    let _ = found.try_set(Some(answer));
+                }
+            });
+        };
+        effect(move || {
+            query.track();
+            let timer = set_timeout_with_handle(ask, PAUSE);
+            on_cleanup(move || {
+                if let Ok(timer) = timer {
+                    timer.clear();
+                }
+            });
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    #[test]
+    fn a_search_has_an_address() {
+        assert_eq!(address("", ""), "/shop");
+        assert_eq!(address("", "kitchen"), "/shop?tag=kitchen");
+        assert_eq!(address("blue mug & tea", "kitchen"), "/shop?q=blue%20mug%20%26%20tea&tag=kitchen");
+        assert_eq!(address("é", ""), "/shop?q=%C3%A9");
+    }
 }

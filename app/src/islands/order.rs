@@ -34,7 +34,8 @@ impl Island for OrderStory {
         let document = LiveDocument::<OrderDocument>::new(self.found);
         let shown = document.foreseen(&id);
         either(
-            move || shown.with(Option::is_some),
+            // Its stock or its payment may be folded before the order itself.
+            move || shown.with(|shown| shown.as_ref().is_some_and(|(order, _)| order.version > 0)),
             move || placed(document, shown),
             move || coming(document, &id),
         )
@@ -89,7 +90,7 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
         shown.with(|order| {
             let mut entries = order.iter().flat_map(|(order, _)| &order.history);
             let entry = entries.find(|entry| entry.event_id.to_string() == id);
-            entry.map_or_else(|| ().erase(), |entry| time_line::entry(entry.clone()))
+            entry.map_or_else(|| ().erase(), |entry| time_line::entry(entry.clone(), shown))
         })
     };
     let OrderDocument {

@@ -1,24 +1,26 @@
 //! Which islands each program of the client knows. What a program does not name is not in it: the linker leaves it out.
 
 use super::{
-    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, OfficeOrders, OfficeProducts,
+    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Inbox, InboxCount, OfficeOrders, OfficeProducts,
     OfficeStock, OrderList, OrderStory, ProductFacts, ThemeSwitch, Verify,
     hydrate::{Known, hydrate, known},
 };
 
 /// What of the frame is alive: in every program.
-const FRAME: [Known; 4] = [
+const FRAME: [Known; 5] = [
     known::<BasketCount>(),
     known::<ConnectionBadge>(),
     known::<CopyButton>(),
+    known::<InboxCount>(),
     known::<ThemeSwitch>(),
 ];
 
 /// Brings a page of those who buy to life.
 pub fn hydrate_shop() {
-    const ISLANDS: [Known; 5] = [
+    const ISLANDS: [Known; 6] = [
         known::<BasketContents>(),
         known::<Catalogue>(),
+        known::<Inbox>(),
         known::<OrderList>(),
         known::<OrderStory>(),
         known::<ProductFacts>(),

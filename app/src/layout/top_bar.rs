@@ -8,7 +8,7 @@ use crate::{
     api::use_session,
     components::{Icon, Picture},
     erase::Erase,
-    islands::{ConnectionBadge, CopyButton, Island, ThemeSwitch},
+    islands::{ConnectionBadge, CopyButton, InboxCount, Island, ThemeSwitch},
     language::language,
     translations::i18n::td_string,
 };
@@ -20,6 +20,15 @@ pub(super) fn TopBar() -> impl IntoView {
     let session = use_session();
     let inside = session.is_some();
     let theme = use_context::<Theme>().unwrap_or_default();
+    let inbox = session.as_ref().map(|session| {
+        view! {
+            <a class="button button--quiet inbox-link" href="/inbox">
+                <Icon picture=Picture::Bell />
+                <span class="hidden">{td_string!(locale, inbox.title)}</span>
+                {InboxCount { person: session.actor_id }.island()}
+            </a>
+        }
+    });
     let person = session.clone().map(|session| view! { <Person session /> });
     let sign_in = (!inside).then(|| {
         view! { <a class="top-bar__link" href="/sign-in">{td_string!(locale, account.sign_in)}</a> }
@@ -34,6 +43,7 @@ pub(super) fn TopBar() -> impl IntoView {
             {workspace}
             <span class="top-bar__space"></span>
             {inside.then(|| ConnectionBadge {}.island())}
+            {inbox}
             {ThemeSwitch { theme }.island()}
             {sign_in}
             {person}

@@ -3,6 +3,7 @@
 
 mod account;
 mod basket;
+mod inbox;
 mod join;
 mod landing;
 mod not_found;
@@ -18,6 +19,7 @@ mod streams;
 
 pub(crate) use account::AccountPage;
 pub(crate) use basket::BasketPage;
+pub(crate) use inbox::InboxPage;
 pub(crate) use join::JoinPage;
 pub(crate) use landing::LandingPage;
 pub(crate) use not_found::NotFoundPage;

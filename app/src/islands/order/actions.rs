@@ -73,12 +73,12 @@ pub(super) fn Actions(
         problem.set(refused);
     };
     let short = ["…", id.get(id.len().saturating_sub(8)..).unwrap_or(&id)].concat();
+    let own = stream.clone();
     let history = Signal::derive(move || {
+        // What happened to its stock and its payment is in other streams.
         server.with(|order| {
-            order
-                .as_ref()
-                .map(|(order, _)| order.history.clone())
-                .unwrap_or_default()
+            let entries = order.iter().flat_map(|(order, _)| &order.history);
+            entries.filter(|entry| entry.stream == own).cloned().collect::<Vec<_>>()
         })
     });
     let button = move || {

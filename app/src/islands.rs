@@ -28,7 +28,9 @@ pub(crate) use basket_count::BasketCount;
 pub(crate) use catalogue::Catalogue;
 pub(crate) use connection::ConnectionBadge;
 pub(crate) use copy::CopyButton;
-pub(crate) use office::{OfficeOrders, OfficeProducts, OfficeStock};
+pub(crate) use office::{
+    OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficeProducts, OfficeSales, OfficeStock,
+};
 pub(crate) use order::OrderStory;
 pub(crate) use orders::OrderList;
 pub(crate) use product::ProductFacts;

@@ -12,8 +12,9 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
-        OfficeStockPage, OrderPage, OrdersPage, ProductPage, ShopPage, StreamPage, StreamsPage,
+        BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeActivityPage, OfficeCustomersPage,
+        OfficeOrdersPage, OfficePaymentsPage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage,
+        OrderPage, OrdersPage, ProductPage, ShopPage, StreamPage, StreamsPage,
     },
 };
 
@@ -36,6 +37,10 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/office") view=OfficeOrdersPage />
                     <Route path=path!("/office/orders") view=OfficeOrdersPage />
                     <Route path=path!("/office/products") view=OfficeProductsPage />
+                    <Route path=path!("/office/payments") view=OfficePaymentsPage />
+                    <Route path=path!("/office/customers") view=OfficeCustomersPage />
+                    <Route path=path!("/office/sales") view=OfficeSalesPage />
+                    <Route path=path!("/office/activity") view=OfficeActivityPage />
                     <Route path=path!("/office/stock") view=OfficeStockPage />
                     <Route path=path!("/streams") view=StreamsPage />
                     <Route path=path!("/streams/:stream") view=StreamPage />

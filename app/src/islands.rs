@@ -33,7 +33,9 @@ pub(crate) use connection::ConnectionBadge;
 pub(crate) use copy::CopyButton;
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox_count::InboxCount;
-pub(crate) use office::{OfficeOrders, OfficeProducts, OfficeStock};
+pub(crate) use office::{
+    OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficeProducts, OfficeSales, OfficeStock,
+};
 pub(crate) use order::OrderStory;
 pub(crate) use orders::OrderList;
 pub(crate) use product::ProductFacts;

@@ -12,7 +12,8 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, NotFoundPage, OfficeOrdersPage, OfficeProductsPage,
+        AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, NotFoundPage, OfficeActivityPage,
+        OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficeProductsPage, OfficeSalesPage,
         OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage, SignInPage, StreamPage,
         StreamsPage,
     },
@@ -41,6 +42,10 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/office") view=OfficeOrdersPage />
                     <Route path=path!("/office/orders") view=OfficeOrdersPage />
                     <Route path=path!("/office/products") view=OfficeProductsPage />
+                    <Route path=path!("/office/payments") view=OfficePaymentsPage />
+                    <Route path=path!("/office/customers") view=OfficeCustomersPage />
+                    <Route path=path!("/office/sales") view=OfficeSalesPage />
+                    <Route path=path!("/office/activity") view=OfficeActivityPage />
                     <Route path=path!("/office/stock") view=OfficeStockPage />
                     <Route path=path!("/streams") view=StreamsPage />
                     <Route path=path!("/streams/:stream") view=StreamPage />

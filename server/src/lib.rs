@@ -165,7 +165,9 @@ impl Foldline {
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
         let commands = CommandService::new(Arc::clone(&events), clock.clone());
-        let commands = commands.with_quota(quotas.events()).with_people(Arc::clone(&people));
+        let commands = commands
+            .with_quota(quotas.events())
+            .with_people(Arc::clone(&people));
         let commands = Arc::new(commands);
         let workspaces = Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone());
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));

@@ -19,9 +19,9 @@ use crate::{
     cache::{Cache, in_process::InProcessCache},
     clock::SharedClock,
     event_store::{CommitObserver, EventStore},
+    people::Seals,
     projection::{Context, Projections, StartError, heads, health::Health, progress::Progress},
     query::{QueryApi, live::hub::Hub, settled::Settling},
-    people::Seals,
     read_model::ReadModel,
 };
 

@@ -1,6 +1,7 @@
 //! The parts that pages are made of: one file each, no page knowledge.
 
 mod badge;
+mod chart;
 mod choice;
 mod empty;
 mod event_words;
@@ -18,6 +19,7 @@ mod stock;
 mod value;
 
 pub(crate) use badge::StatusBadge;
+pub(crate) use chart::{Bar, bar_chart};
 pub(crate) use choice::{either, for_each, only_if, text};
 pub(crate) use empty::EmptyState;
 pub(crate) use event_words::words_of_event;

@@ -91,7 +91,14 @@ impl Island for Catalogue {
         let products = move || {
             let row = move |key: String| {
                 let name = listing.row(key.clone());
-                let words = text(move || name.with(|shown| shown.as_ref().map(|(product, _)| product.name.clone()).unwrap_or_default()));
+                let words = text(move || {
+                    name.with(|shown| {
+                        shown
+                            .as_ref()
+                            .map(|(product, _)| product.name.clone())
+                            .unwrap_or_default()
+                    })
+                });
                 card(&key, listing.row(key.clone()), view! { {words} }.erase())
             };
             view! {
@@ -120,7 +127,9 @@ impl Island for Catalogue {
 fn Search(query: RwSignal<String>, found: RwSignal<Option<Found>>, tag: Option<String>) -> impl IntoView {
     let locale = language();
     let first = query.get_untracked();
-    let hidden = tag.clone().map(|tag| view! { <input type="hidden" name="tag" value=tag /> }.erase());
+    let hidden = tag
+        .clone()
+        .map(|tag| view! { <input type="hidden" name="tag" value=tag /> }.erase());
     #[cfg(not(feature = "ssr"))]
     browser::search_while_typing(query, found, tag);
     #[cfg(feature = "ssr")]
@@ -179,9 +188,15 @@ fn results(found: Found, listing: LiveListing<ProductDocument>) -> View {
         // What is in the list is live; of the rest the index tells.
         let row = listing.row(hit.key.clone());
         let told: Option<ProductDocument> = typed(&hit.data);
-        let name = told.as_ref().map(|product| product.name.clone()).unwrap_or_default();
+        let name = told
+            .as_ref()
+            .map(|product| product.name.clone())
+            .unwrap_or_default();
         let shown = Memo::new(move |_| row.get().or_else(|| Some((told.clone()?, 0))));
-        let title = hit.highlights.into_iter().find(|highlight| highlight.field == "title");
+        let title = hit
+            .highlights
+            .into_iter()
+            .find(|highlight| highlight.field == "title");
         let title = title.map_or_else(|| name.erase(), marked);
         card(&hit.key, shown, title)
     };
@@ -198,7 +213,12 @@ fn marked(highlight: Highlight) -> View {
             part.text.erase()
         }
     };
-    highlight.parts.into_iter().map(part).collect::<Vec<View>>().erase()
+    highlight
+        .parts
+        .into_iter()
+        .map(part)
+        .collect::<Vec<View>>()
+        .erase()
 }
 
 /// The tags, as links.
@@ -254,7 +274,10 @@ fn address(query: &str, tag: &str) -> String {
 fn card(sku: &str, product: Memo<Shown<ProductDocument>>, title: View) -> View {
     let description = text(move || {
         product.with(|product| {
-            product.as_ref().map(|(product, _)| product.description.clone()).unwrap_or_default()
+            product
+                .as_ref()
+                .map(|(product, _)| product.description.clone())
+                .unwrap_or_default()
         })
     });
     view! {
@@ -290,7 +313,9 @@ mod browser {
         tag: Option<String>,
     ) {
         // What the server has found already is not asked for again.
-        let first = found.with_untracked(Option::is_some).then(|| query.get_untracked());
+        let first = found
+            .with_untracked(Option::is_some)
+            .then(|| query.get_untracked());
         let asked = StoredValue::new(first.unwrap_or_default());
         let tag = StoredValue::new(tag.unwrap_or_default());
         let ask = move || {
@@ -341,7 +366,10 @@ mod tests {
     fn a_search_has_an_address() {
         assert_eq!(address("", ""), "/shop");
         assert_eq!(address("", "kitchen"), "/shop?tag=kitchen");
-        assert_eq!(address("blue mug & tea", "kitchen"), "/shop?q=blue%20mug%20%26%20tea&tag=kitchen");
+        assert_eq!(
+            address("blue mug & tea", "kitchen"),
+            "/shop?q=blue%20mug%20%26%20tea&tag=kitchen"
+        );
         assert_eq!(address("é", ""), "/shop?q=%C3%A9");
     }
 }

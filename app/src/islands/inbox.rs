@@ -39,7 +39,10 @@ impl Island for Inbox {
         let unread = move || {
             let documents = listing.documents();
             let unread = documents.iter().filter(|document| !document.read);
-            unread.map(|document| document.event_id.to_string()).take(MAX_READ).collect::<Vec<_>>()
+            unread
+                .map(|document| document.event_id.to_string())
+                .take(MAX_READ)
+                .collect::<Vec<_>>()
         };
         let has_unread = move || !unread().is_empty();
         let read_all = read.clone();
@@ -99,10 +102,7 @@ fn reading(stream: String) -> impl Fn(Vec<String>) + Clone + Send + Sync + 'stat
     }
 }
 
-fn row(
-    notification: Memo<Shown<Told>>,
-    read: impl Fn(Vec<String>) + Clone + Send + Sync + 'static,
-) -> View {
+fn row(notification: Memo<Shown<Told>>, read: impl Fn(Vec<String>) + Clone + Send + Sync + 'static) -> View {
     let locale = language();
     let Some((first, _)) = notification.get_untracked() else {
         return ().erase();
@@ -172,6 +172,7 @@ fn Ask() -> impl IntoView {
         }
         .erase()
     };
-    let refused = move || view! { <span class="muted">{td_string!(locale, inbox.tell_refused)}</span> }.erase();
+    let refused =
+        move || view! { <span class="muted">{td_string!(locale, inbox.tell_refused)}</span> }.erase();
     either(move || leave.is_refused.get(), refused, ask)
 }

@@ -65,7 +65,13 @@ impl Island for InboxCount {
             count if count > COUNTED as usize => "99+".to_owned(),
             count => count.to_string(),
         };
-        let said = move || if unread.with(Vec::is_empty) { "" } else { td_string!(locale, inbox.unread) };
+        let said = move || {
+            if unread.with(Vec::is_empty) {
+                ""
+            } else {
+                td_string!(locale, inbox.unread)
+            }
+        };
         view! { <span class="count">{text(count)}<span class="hidden">{text(said)}</span></span> }.erase()
     }
 }
@@ -123,7 +129,9 @@ mod browser {
 
     pub(super) fn is_wanted() -> bool {
         is_supported()
-            && LocalStorage::raw().get_item(KEPT).is_ok_and(|kept| kept.is_some())
+            && LocalStorage::raw()
+                .get_item(KEPT)
+                .is_ok_and(|kept| kept.is_some())
             && Notification::permission() == NotificationPermission::Granted
     }
 
@@ -133,7 +141,9 @@ mod browser {
             leave.is_asked.set(false);
             return;
         }
-        let asking = is_supported().then(Notification::request_permission).and_then(Result::ok);
+        let asking = is_supported()
+            .then(Notification::request_permission)
+            .and_then(Result::ok);
         let Some(asking) = asking else {
             leave.is_refused.set(true);
             return;
@@ -150,14 +160,16 @@ mod browser {
     }
 
     /// Tells each notification once that arrives while the page is hidden.
-    pub(super) fn tell_what_arrives(
-        listing: LiveListing<Told>,
-        unread: Memo<Vec<Told>>,
-    ) {
+    pub(super) fn tell_what_arrives(listing: LiveListing<Told>, unread: Memo<Vec<Told>>) {
         let progress = listing.progress();
         let known = StoredValue::new(None::<Vec<uuid::Uuid>>);
         effect(move || {
-            let events = unread.with(|unread| unread.iter().map(|document| document.event_id).collect::<Vec<_>>());
+            let events = unread.with(|unread| {
+                unread
+                    .iter()
+                    .map(|document| document.event_id)
+                    .collect::<Vec<_>>()
+            });
             if !progress.with(Progress::is_followed) {
                 return;
             }

@@ -2,12 +2,20 @@
 //! they share is how a row is acted on: [`sender`] sends and knows the refusal, [`act`] is the button and the question.
 
 mod act;
+mod activity;
+mod customers;
 mod new_product;
 mod orders;
+mod payments;
 mod products;
+mod sales;
 mod sender;
 mod stock;
 
+pub(crate) use activity::OfficeActivity;
+pub(crate) use customers::OfficeCustomers;
 pub(crate) use orders::OfficeOrders;
+pub(crate) use payments::OfficePayments;
 pub(crate) use products::OfficeProducts;
+pub(crate) use sales::OfficeSales;
 pub(crate) use stock::OfficeStock;

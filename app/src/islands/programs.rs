@@ -1,13 +1,14 @@
 //! Which islands each program of the client knows. What a program does not name is not in it: the linker leaves it out.
 
 use super::{
-    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Inbox, InboxCount, OfficeOrders, OfficeProducts,
-    OfficeStock, OrderList, OrderStory, ProductFacts, ThemeSwitch, Verify,
+    BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Inbox, InboxCount, OfficeActivity,
+    OfficeCustomers, OfficeOrders, OfficePayments, OfficeProducts, OfficeSales, OfficeStock, OrderList,
+    OrderStory, ProductFacts, ThemeSwitch, Verify,
     hydrate::{Known, hydrate, known},
 };
 
 /// What of the frame is alive: in every program.
-const FRAME: [Known; 5] = [
+const FRAME: &[Known] = &[
     known::<BasketCount>(),
     known::<ConnectionBadge>(),
     known::<CopyButton>(),
@@ -17,7 +18,7 @@ const FRAME: [Known; 5] = [
 
 /// Brings a page of those who buy to life.
 pub fn hydrate_shop() {
-    const ISLANDS: [Known; 6] = [
+    const ISLANDS: &[Known] = &[
         known::<BasketContents>(),
         known::<Catalogue>(),
         known::<Inbox>(),
@@ -25,16 +26,20 @@ pub fn hydrate_shop() {
         known::<OrderStory>(),
         known::<ProductFacts>(),
     ];
-    hydrate(&[&FRAME, &ISLANDS]);
+    hydrate(&[FRAME, ISLANDS]);
 }
 
 /// Brings a page of those who run the shop, or look behind it, to life.
 pub fn hydrate_office() {
-    const ISLANDS: [Known; 4] = [
+    const ISLANDS: &[Known] = &[
+        known::<OfficeActivity>(),
+        known::<OfficeCustomers>(),
         known::<OfficeOrders>(),
+        known::<OfficePayments>(),
         known::<OfficeProducts>(),
+        known::<OfficeSales>(),
         known::<OfficeStock>(),
         known::<Verify>(),
     ];
-    hydrate(&[&FRAME, &ISLANDS]);
+    hydrate(&[FRAME, ISLANDS]);
 }

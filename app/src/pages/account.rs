@@ -43,7 +43,8 @@ pub(crate) fn AccountPage() -> impl IntoView {
                 Ok(found) => found.answer,
                 Err(problem) => return problem_view(td_string!(locale, account.title), &problem),
             };
-            let customer = answer.and_then(|answer| serde_json::from_value::<CustomerDocument>(answer.data).ok());
+            let customer =
+                answer.and_then(|answer| serde_json::from_value::<CustomerDocument>(answer.data).ok());
             let account = customer.filter(|customer| customer.registered_at.is_some() && !customer.erased);
             let name = account
                 .as_ref()

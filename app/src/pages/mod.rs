@@ -23,7 +23,10 @@ pub(crate) use inbox::InboxPage;
 pub(crate) use join::JoinPage;
 pub(crate) use landing::LandingPage;
 pub(crate) use not_found::NotFoundPage;
-pub(crate) use office::{OfficeOrdersPage, OfficeProductsPage, OfficeStockPage};
+pub(crate) use office::{
+    OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficeProductsPage,
+    OfficeSalesPage, OfficeStockPage,
+};
 pub(crate) use order::OrderPage;
 pub(crate) use orders::OrdersPage;
 pub(crate) use product::ProductPage;

@@ -1,12 +1,20 @@
 //! The back office, for those who run the shop. Students may look at everything and act on nothing; customers are told that
 //! this is not theirs, with status 403.
 
+mod activity;
+mod customers;
 mod orders;
+mod payments;
 mod products;
+mod sales;
 mod stock;
 
+pub(crate) use activity::OfficeActivityPage;
+pub(crate) use customers::OfficeCustomersPage;
 pub(crate) use orders::OfficeOrdersPage;
+pub(crate) use payments::OfficePaymentsPage;
 pub(crate) use products::OfficeProductsPage;
+pub(crate) use sales::OfficeSalesPage;
 pub(crate) use stock::OfficeStockPage;
 
 use domain::access::Role;
@@ -67,6 +75,10 @@ fn Places() -> impl IntoView {
         ("/office/orders", td_string!(locale, office.orders)),
         ("/office/stock", td_string!(locale, office.stock)),
         ("/office/products", td_string!(locale, office.products)),
+        ("/office/payments", td_string!(locale, office.payments)),
+        ("/office/customers", td_string!(locale, office.customers)),
+        ("/office/sales", td_string!(locale, office.sales)),
+        ("/office/activity", td_string!(locale, office.activity)),
     ];
     let here = use_location().pathname.get_untracked();
     let links = places.map(|(href, name)| {

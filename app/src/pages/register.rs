@@ -44,7 +44,9 @@ pub(crate) fn RegisterPage() -> impl IntoView {
             Signal::derive(move || said)
         };
         let typed = |field| FormNotes::typed(notes.as_ref(), field);
-        let name = use_session().map(|session| session.display_name).unwrap_or_default();
+        let name = use_session()
+            .map(|session| session.display_name)
+            .unwrap_or_default();
         view! {
             <Title text=td_string!(locale, account.register_title) />
             <section class="panel panel--narrow">

@@ -39,14 +39,17 @@ pub(crate) fn ShopPage() -> impl IntoView {
         let tag = use_query_map()
             .with_untracked(|query| query.get("tag"))
             .filter(|tag| !tag.is_empty());
-        let query = use_query_map().with_untracked(|query| query.get("q")).unwrap_or_default();
+        let query = use_query_map()
+            .with_untracked(|query| query.get("q"))
+            .unwrap_or_default();
         let listed = api::listing(products(tag, PAGE_PRODUCTS));
         let tags = tags();
         later(async move {
             match listed.await {
                 Ok(listed) => {
                     let tags = tags.await;
-                    view! { <Title text=title />{Catalogue { listed, tags, query, found: None }.island()} }.erase()
+                    view! { <Title text=title />{Catalogue { listed, tags, query, found: None }.island()} }
+                        .erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

@@ -106,8 +106,13 @@ async fn register(
         ("email", form.email.as_str()),
         ("display_name", form.display_name.as_str()),
     ];
-    let again =
-        |problem: &Problem| back(&gateway, "/register", &form_notes::about("register", &typed, &said(problem)));
+    let again = |problem: &Problem| {
+        back(
+            &gateway,
+            "/register",
+            &form_notes::about("register", &typed, &said(problem)),
+        )
+    };
     if let Err(problem) = gateway.rate.charge(client, COST_OF_SIGNING_IN) {
         return again(&problem.into_problem());
     }
@@ -145,8 +150,13 @@ async fn sign_in(
         return refusal("invalid", None);
     };
     let typed = [("email", form.email.as_str()), ("code", form.code.as_str())];
-    let again =
-        |problems: &[(String, String)]| back(&gateway, "/sign-in", &form_notes::about("sign-in", &typed, problems));
+    let again = |problems: &[(String, String)]| {
+        back(
+            &gateway,
+            "/sign-in",
+            &form_notes::about("sign-in", &typed, problems),
+        )
+    };
     let workspace = match form.code.trim() {
         "" => None,
         code => match gateway.workspaces.find_by_code(code).await {
@@ -193,12 +203,20 @@ async fn change_name(
             if let Some(cookie) = renamed(&gateway, &caller).await {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
-            form_notes::send(&gateway, &form_notes::about("name", &[], &[]), response.headers_mut());
+            form_notes::send(
+                &gateway,
+                &form_notes::about("name", &[], &[]),
+                response.headers_mut(),
+            );
             response
         }
         Err(problem) => {
             let typed = [("display_name", form.display_name.as_str())];
-            back(&gateway, ACCOUNT, &form_notes::about("name", &typed, &said(&problem)))
+            back(
+                &gateway,
+                ACCOUNT,
+                &form_notes::about("name", &typed, &said(&problem)),
+            )
         }
     }
 }
@@ -215,12 +233,20 @@ async fn change_email(
     match send(&gateway, &caller, "ChangeEmail", json!({"email": form.email})).await {
         Ok(answer) => {
             let mut response = written(&gateway, &caller, &headers, &answer.token);
-            form_notes::send(&gateway, &form_notes::about("email", &[], &[]), response.headers_mut());
+            form_notes::send(
+                &gateway,
+                &form_notes::about("email", &[], &[]),
+                response.headers_mut(),
+            );
             response
         }
         Err(problem) => {
             let typed = [("email", form.email.as_str())];
-            back(&gateway, ACCOUNT, &form_notes::about("email", &typed, &said(&problem)))
+            back(
+                &gateway,
+                ACCOUNT,
+                &form_notes::about("email", &typed, &said(&problem)),
+            )
         }
     }
 }
@@ -235,7 +261,8 @@ async fn erase(
     let (Some(form), Some(caller)) = (form, known(identity.clone())) else {
         return refusal("invalid", None);
     };
-    let again = |problems: &[(String, String)]| back(&gateway, ACCOUNT, &form_notes::about("erase", &[], problems));
+    let again =
+        |problems: &[(String, String)]| back(&gateway, ACCOUNT, &form_notes::about("erase", &[], problems));
     let name = match gateway.people.account(person(&caller)).await {
         Ok(Some(account)) => account.display_name,
         Ok(None) => caller.actor().name.clone(),
@@ -256,7 +283,11 @@ async fn erase(
         tracing::debug!(problem = ?problem, "a session that had ended could not be ended");
         session_cookie::end_all(&gateway, response.headers_mut());
     }
-    form_notes::send(&gateway, &form_notes::about("erased", &[], &[]), response.headers_mut());
+    form_notes::send(
+        &gateway,
+        &form_notes::about("erased", &[], &[]),
+        response.headers_mut(),
+    );
     response
 }
 
@@ -302,7 +333,11 @@ async fn begin(gateway: &SharedGateway, caller: &Caller) -> Result<[HeaderValue;
     let account = account
         .map_err(|error| internal(&error))?
         .ok_or_else(|| internal(&"an account that was just made is not there"))?;
-    let signed_in = gateway.people.begin(account).await.map_err(|error| internal(&error))?;
+    let signed_in = gateway
+        .people
+        .begin(account)
+        .await
+        .map_err(|error| internal(&error))?;
     cookies(gateway, &signed_in).await
 }
 
@@ -343,7 +378,11 @@ fn written(
         .path("/")
         .secure(gateway.https)
         .build();
-    cookie.set_max_age(std::time::Duration::from_secs(WRITTEN_SECONDS.unsigned_abs()).try_into().ok());
+    cookie.set_max_age(
+        std::time::Duration::from_secs(WRITTEN_SECONDS.unsigned_abs())
+            .try_into()
+            .ok(),
+    );
     if let Ok(cookie) = HeaderValue::try_from(cookie.to_string()) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }

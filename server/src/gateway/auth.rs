@@ -10,11 +10,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
-    http::{
-        HeaderMap, HeaderValue,
-        header::AUTHORIZATION,
-        request::Parts,
-    },
+    http::{HeaderMap, HeaderValue, header::AUTHORIZATION, request::Parts},
     middleware::Next,
     response::Response,
 };
@@ -253,9 +249,10 @@ async fn renewed(
 async fn renew(gateway: &SharedGateway, token: &str) -> Result<(Bearer, Vec<HeaderValue>), SignInError> {
     let signed_in = gateway.people.renew(token).await?;
     let defect = |error: &dyn std::fmt::Display| PeopleError::Corrupt(error.to_string());
-    let (token, bearer) = access(gateway, &signed_in.who, signed_in.family).await.map_err(|error| defect(&error))?;
-    let cookies =
-        session_cookie::signed_in(gateway, token, &signed_in).map_err(|error| defect(&error))?;
+    let (token, bearer) = access(gateway, &signed_in.who, signed_in.family)
+        .await
+        .map_err(|error| defect(&error))?;
+    let cookies = session_cookie::signed_in(gateway, token, &signed_in).map_err(|error| defect(&error))?;
     Ok((bearer, cookies.into()))
 }
 

@@ -251,9 +251,7 @@ macro_rules! people_store {
                 let rows: Vec<(Uuid, Uuid, i64)> = sqlx::query_as(ERASURES).fetch_all(&self.pool).await?;
                 Ok(rows
                     .into_iter()
-                    .map(|(workspace, person, at)| {
-                        (person_id(workspace, person), Timestamp::from_micros(at))
-                    })
+                    .map(|(workspace, person, at)| (person_id(workspace, person), Timestamp::from_micros(at)))
                     .collect())
             }
 
@@ -353,15 +351,15 @@ macro_rules! people_store {
                     .bind(&hash[..])
                     .fetch_optional(&self.pool)
                     .await?;
-                Ok(
-                    row.map(|(family, workspace, person, expires_at, used_at)| StoredToken {
+                Ok(row.map(
+                    |(family, workspace, person, expires_at, used_at)| StoredToken {
                         hash: *hash,
                         family,
                         of: person_id(workspace, person),
                         expires_at: Timestamp::from_micros(expires_at),
                         used_at: used_at.map(Timestamp::from_micros),
-                    }),
-                )
+                    },
+                ))
             }
 
             async fn use_token(&self, hash: &[u8; 32], at: Timestamp) -> Result<bool, PeopleError> {
@@ -383,7 +381,10 @@ macro_rules! people_store {
             }
 
             async fn end_family(&self, family: Uuid) -> Result<bool, PeopleError> {
-                let ended = sqlx::query(END_FAMILY).bind(family).execute(&self.pool).await?;
+                let ended = sqlx::query(END_FAMILY)
+                    .bind(family)
+                    .execute(&self.pool)
+                    .await?;
                 Ok(ended.rows_affected() > 0)
             }
 

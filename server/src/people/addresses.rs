@@ -51,7 +51,10 @@ impl Addresses {
         let text = fs::read_to_string(&file).map_err(failed)?;
         let mut key = [0; 32];
         hex::decode_to_slice(text.trim(), &mut key).map_err(|_| {
-            PeopleError::Corrupt(format!("{} is not a key of 64 hexadecimal digits", file.display()))
+            PeopleError::Corrupt(format!(
+                "{} is not a key of 64 hexadecimal digits",
+                file.display()
+            ))
         })?;
         Ok(Self { key })
     }

@@ -11,8 +11,8 @@
 //! The command service asks for what goes along with a user's commands ([`People::registering`] and its siblings), the query
 //! API and whoever sends mails ask [`Seals`] to open texts. What an account is, is the log's to say.
 
-pub mod addresses;
 mod adapter;
+pub mod addresses;
 pub mod passwords;
 pub mod seals;
 pub mod sessions;
@@ -189,10 +189,7 @@ impl People {
         };
         Ok(Some(Registered {
             of,
-            display_name: self
-                .seals
-                .open_text(of.workspace, &account.display_name)
-                .await?,
+            display_name: self.seals.open_text(of.workspace, &account.display_name).await?,
             role: account.role,
             command,
         }))

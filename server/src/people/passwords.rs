@@ -3,9 +3,7 @@
 
 use std::sync::Arc;
 
-use argon2::{
-    Argon2, PasswordHash, PasswordHasher as _, PasswordVerifier as _, password_hash::SaltString,
-};
+use argon2::{Argon2, PasswordHash, PasswordHasher as _, PasswordVerifier as _, password_hash::SaltString};
 use domain::aggregate::user::Password;
 use tokio::sync::Semaphore;
 
@@ -93,16 +91,32 @@ mod tests {
     async fn a_password_fits_its_own_hash_and_no_other() {
         let passwords = Passwords::default();
         let hash = passwords.hash(&password("correct horse")).await.unwrap();
-        assert!(hash.starts_with("$argon2id$") && !hash.contains("horse"), "{hash}");
+        assert!(
+            hash.starts_with("$argon2id$") && !hash.contains("horse"),
+            "{hash}"
+        );
         assert_ne!(hash, passwords.hash(&password("correct horse")).await.unwrap());
-        assert!(passwords.fits(&password("correct horse"), Some(&hash)).await.unwrap());
-        assert!(!passwords.fits(&password("battery staple"), Some(&hash)).await.unwrap());
+        assert!(
+            passwords
+                .fits(&password("correct horse"), Some(&hash))
+                .await
+                .unwrap()
+        );
+        assert!(
+            !passwords
+                .fits(&password("battery staple"), Some(&hash))
+                .await
+                .unwrap()
+        );
     }
 
     #[tokio::test]
     async fn nobodys_password_is_a_hash_that_takes_as_long_and_fits_nothing() {
         let parsed = PasswordHash::new(NOBODYS).unwrap();
-        let real = Passwords::default().hash(&password("correct horse")).await.unwrap();
+        let real = Passwords::default()
+            .hash(&password("correct horse"))
+            .await
+            .unwrap();
         let real = PasswordHash::new(&real).unwrap();
         assert_eq!(
             (parsed.algorithm, parsed.version, &parsed.params),

@@ -137,10 +137,7 @@ impl Seals {
 
     /// The bytes of JSON with every text in it opened.
     pub async fn open_bytes(&self, workspace: WorkspaceId, json: Bytes) -> Result<Bytes, PeopleError> {
-        Ok(self
-            .open_in(workspace, &json)
-            .await?
-            .map_or(json, Bytes::from))
+        Ok(self.open_in(workspace, &json).await?.map_or(json, Bytes::from))
     }
 
     /// `None`: nothing in it is sealed.
@@ -341,7 +338,9 @@ mod tests {
     async fn in_json_every_sealed_text_is_opened_and_all_else_stays_as_it_is() {
         let (seals, _folder) = seals().await;
         let name = seal(&seals, "A\"da").await;
-        let json = format!(r#"{{"b": 1.50, "name":"{name}","said":"\"{name}\"","list":["{name}"],"a":"sealed: dry"}}"#);
+        let json = format!(
+            r#"{{"b": 1.50, "name":"{name}","said":"\"{name}\"","list":["{name}"],"a":"sealed: dry"}}"#
+        );
         let opened = seals
             .open_json(SHOP, RawValue::from_string(json.clone()).unwrap())
             .await
@@ -365,8 +364,14 @@ mod tests {
         seals.seal(elsewhere, ADA, vec![&mut other]).await.unwrap();
         assert_eq!(seals.open_text(elsewhere, &sealed).await.unwrap(), ERASED);
         let (head, last) = sealed.split_at(sealed.len() - 6);
-        let changed = format!("{head}{}", if last.starts_with('A') { "BAAAAA" } else { "AAAAAA" });
+        let changed = format!(
+            "{head}{}",
+            if last.starts_with('A') { "BAAAAA" } else { "AAAAAA" }
+        );
         assert_eq!(seals.open_text(SHOP, &changed).await.unwrap(), ERASED);
-        assert_eq!(seals.open_text(SHOP, &format!("sealed:{ADA}:")).await.unwrap(), ERASED);
+        assert_eq!(
+            seals.open_text(SHOP, &format!("sealed:{ADA}:")).await.unwrap(),
+            ERASED
+        );
     }
 }

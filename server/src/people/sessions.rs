@@ -22,9 +22,7 @@ use domain::{
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{
-    LookUpError, People, PeopleError, PersonId, Registered, seals::random, store::StoredToken,
-};
+use super::{LookUpError, People, PeopleError, PersonId, Registered, seals::random, store::StoredToken};
 use crate::event_store::{Direction, StoreError};
 
 /// How long an access token of somebody with an account is good, in seconds.
@@ -147,8 +145,7 @@ impl People {
                 Some(token) => token.used_at,
                 None => return Err(SignInError::Over),
             };
-            let is_other_tab =
-                used_at.is_some_and(|used_at| now.millis_since(used_at) <= millis(GRACE));
+            let is_other_tab = used_at.is_some_and(|used_at| now.millis_since(used_at) <= millis(GRACE));
             if !is_other_tab {
                 self.store.end_family(stored.family).await?;
                 metrics::counter!("foldline_refresh_tokens_reused_total").increment(1);
@@ -199,17 +196,15 @@ impl People {
     }
 
     /// Who holds an email in a workspace.
-    async fn holder(
-        &self,
-        workspace: WorkspaceId,
-        email: &str,
-    ) -> Result<Option<PersonId>, LookUpError> {
+    async fn holder(&self, workspace: WorkspaceId, email: &str) -> Result<Option<PersonId>, LookUpError> {
         let stream = self.addresses.stream(workspace, email)?;
         let last = self
             .events
             .read_stream(workspace, &stream, u64::MAX, Direction::Backwards, 1)
             .await?;
-        let Some(event) = last.first() else { return Ok(None) };
+        let Some(event) = last.first() else {
+            return Ok(None);
+        };
         let decoded = DomainEvent::decode(&event.event_type, event.schema_version, &event.payload)
             .map_err(|error| StoreError::Corrupt(error.to_string()))?;
         Ok(match EmailEvent::from_domain(&decoded) {

@@ -102,7 +102,11 @@ impl QueryApi {
     }
 
     /// A frame of a live session as its client may read it.
-    pub async fn open_frame(&self, workspace: WorkspaceId, frame: bytes::Bytes) -> Result<bytes::Bytes, PeopleError> {
+    pub async fn open_frame(
+        &self,
+        workspace: WorkspaceId,
+        frame: bytes::Bytes,
+    ) -> Result<bytes::Bytes, PeopleError> {
         match &self.seals {
             Some(seals) => seals.open_bytes(workspace, frame).await,
             None => Ok(frame),

@@ -28,8 +28,15 @@ impl<'a> Browser<'a> {
         for cookie in response.headers().get_all(SET_COOKIE) {
             let cookie = cookie.to_str().unwrap();
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
-            assert!(cookie.contains("SameSite=Lax") && cookie.contains("Path=/"), "{cookie}");
-            assert_eq!(cookie.contains("HttpOnly"), name != "foldline_written", "{cookie}");
+            assert!(
+                cookie.contains("SameSite=Lax") && cookie.contains("Path=/"),
+                "{cookie}"
+            );
+            assert_eq!(
+                cookie.contains("HttpOnly"),
+                name != "foldline_written",
+                "{cookie}"
+            );
             if cookie.contains("Max-Age=0") {
                 self.cookies.remove(name);
             } else {
@@ -98,10 +105,7 @@ async fn a_visitor_makes_an_account_changes_it_and_is_erased() {
     assert!(page.contains("value=\"Countess\"") && page.contains("Changed."));
     let page = browser.page("/account").await;
     assert!(!page.contains("Changed."), "it is said once");
-    assert_eq!(
-        browser.send("/session/email", "email=nonsense").await,
-        "/account"
-    );
+    assert_eq!(browser.send("/session/email", "email=nonsense").await, "/account");
     let page = browser.page("/account").await;
     assert!(page.contains("value=\"nonsense\"") && page.contains("aria-invalid=\"true\""));
     assert_eq!(browser.send("/session/erase", "confirm=Grace").await, "/account");
@@ -150,7 +154,10 @@ async fn somebody_signs_out_and_in_again() {
     assert_eq!(browser.send("/session/sign-in", wrong).await, "/sign-in");
     let page = browser.page("/sign-in").await;
     assert!(page.contains("No account has this email") && page.contains("value=\"ada@example.org\""));
-    let right = format!("email=Ada%40example.org&password=correct+horse+battery&code={}", educator.join_code);
+    let right = format!(
+        "email=Ada%40example.org&password=correct+horse+battery&code={}",
+        educator.join_code
+    );
     assert_eq!(browser.send("/session/sign-in", &right).await, "/shop");
     let page = browser.page("/account").await;
     assert!(page.contains("value=\"Ada Lovelace\""));

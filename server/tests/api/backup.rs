@@ -118,7 +118,13 @@ async fn a_backup_is_a_new_folder_of_ones_own() {
         "{said}"
     );
     assert!(!kept.path().join("backup.partial").exists());
-    for file in ["events.db", "consumers.db", "people.db", "keys", "keys/emails.key"] {
+    for file in [
+        "events.db",
+        "consumers.db",
+        "people.db",
+        "keys",
+        "keys/emails.key",
+    ] {
         assert!(folder.join(file).exists(), "{file}");
     }
     #[cfg(unix)]

@@ -83,7 +83,10 @@ async fn refresh(app: &TestApp, token: &str) -> Response {
 }
 
 async fn document(app: &TestApp, person: &Person, path: &str, after: &Value) -> Value {
-    let path = format!("/api/v1/views/{path}?after={}&timeout_ms=9000", after.as_str().unwrap());
+    let path = format!(
+        "/api/v1/views/{path}?after={}&timeout_ms=9000",
+        after.as_str().unwrap()
+    );
     let response = app.get(&path).bearer_auth(&person.token).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK, "{path}");
     response.json().await.unwrap()
@@ -135,10 +138,14 @@ async fn an_unknown_email_and_a_wrong_password_are_one_answer() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
-    let wrong = problem(sign_in(&app, &credentials("ada@example.org", "wrong password", &person)).await).await;
+    let wrong =
+        problem(sign_in(&app, &credentials("ada@example.org", "wrong password", &person)).await).await;
     let unknown = problem(sign_in(&app, &credentials("eve@example.org", PASSWORD, &person)).await).await;
     assert_eq!(wrong, unknown);
-    assert_eq!((wrong.status, wrong.kind.as_str()), (401, "/problems/wrong-credentials"));
+    assert_eq!(
+        (wrong.status, wrong.kind.as_str()),
+        (401, "/problems/wrong-credentials")
+    );
     for body in [
         json!({"email": "ada@example.org"}),
         json!({"email": "", "password": PASSWORD}),
@@ -274,7 +281,14 @@ async fn a_browser_stays_signed_in_as_long_as_its_cookie_renews_it() {
     assert_eq!(session["actor_id"], json!(user));
     // a young one is left alone
     let cookies = format!("foldline_session={access}; foldline_refresh={next}");
-    assert!(get(cookies.clone()).await.unwrap().headers().get(SET_COOKIE).is_none());
+    assert!(
+        get(cookies.clone())
+            .await
+            .unwrap()
+            .headers()
+            .get(SET_COOKIE)
+            .is_none()
+    );
     // an old one is renewed, but not without the cookie that renews it
     app.pass_days(1);
     let alone = get(format!("foldline_session={access}")).await.unwrap();
@@ -284,7 +298,10 @@ async fn a_browser_stays_signed_in_as_long_as_its_cookie_renews_it() {
     assert!(cookie(&again, "foldline_session").is_some() && cookie(&again, "foldline_refresh").is_some());
     let page = app
         .get("/orders")
-        .header("cookie", format!("foldline_refresh={}", cookie(&again, "foldline_refresh").unwrap()))
+        .header(
+            "cookie",
+            format!("foldline_refresh={}", cookie(&again, "foldline_refresh").unwrap()),
+        )
         .send()
         .await
         .unwrap();
@@ -296,7 +313,12 @@ async fn one_email_has_one_account(app: TestApp) {
     let registrations = (0..32).map(|_| {
         let user = SystemClock.new_id();
         let (app, educator) = (&app, &educator);
-        async move { (user, send(app, educator, &register(user, "ada@example.org")).await) }
+        async move {
+            (
+                user,
+                send(app, educator, &register(user, "ada@example.org")).await,
+            )
+        }
     });
     let (mut registered, mut refused) = (Vec::new(), 0);
     for (user, response) in futures::future::join_all(registrations).await {
@@ -304,7 +326,11 @@ async fn one_email_has_one_account(app: TestApp) {
             registered.push(user);
         } else {
             let problem = problem(response).await;
-            assert_eq!((problem.status, fields(&problem)), (422, vec!["data.email"]), "{problem:?}");
+            assert_eq!(
+                (problem.status, fields(&problem)),
+                (422, vec!["data.email"]),
+                "{problem:?}"
+            );
             assert_eq!(problem.rule.as_deref(), Some("email-taken"));
             refused += 1;
         }
@@ -314,7 +340,8 @@ async fn one_email_has_one_account(app: TestApp) {
     let user = registered[0];
     let erased = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {}});
     app.command(&educator, &erased).await;
-    app.command(&educator, &register(SystemClock.new_id(), "ada@example.org")).await;
+    app.command(&educator, &register(SystemClock.new_id(), "ada@example.org"))
+        .await;
     app.stop().await;
 }
 
@@ -415,7 +442,8 @@ async fn erased_everywhere(app: TestApp, files: bool) {
     assert_eq!(shown["data"]["customer"]["name"], "Ada");
     // a listing and a live frame say it too
     let mut live = app.live(&educator).await;
-    live.send(&json!({"op": "subscribe", "id": 1, "view": "customers", "listing": "all"})).await;
+    live.send(&json!({"op": "subscribe", "id": 1, "view": "customers", "listing": "all"}))
+        .await;
     let snapshot = live.next_of("snapshot").await;
     assert_eq!(snapshot["data"][0]["data"]["display_name"], "Ada Lovelace");
     let name = json!({"type": "ChangeDisplayName", "stream": format!("user-{user}"), "data": {"display_name": "Countess Lovelace"}});
@@ -433,7 +461,12 @@ async fn erased_everywhere(app: TestApp, files: bool) {
         .await
         .unwrap();
     let sealed = format!("sealed:{user}:");
-    assert!(log["data"][0]["payload"]["email"].as_str().unwrap().starts_with(&sealed));
+    assert!(
+        log["data"][0]["payload"]["email"]
+            .as_str()
+            .unwrap()
+            .starts_with(&sealed)
+    );
 
     // staff does not erase anybody, and the person does
     let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {}});
@@ -448,7 +481,9 @@ async fn erased_everywhere(app: TestApp, files: bool) {
     assert_eq!(shown["data"]["customer"]["name"], "erased");
     assert_eq!(shown["data"]["customer"]["id"], json!(user));
     let gone = live
-        .next_where("the erasure", |frame| frame["op"] == "change" && frame["data"]["erased"] == true)
+        .next_where("the erasure", |frame| {
+            frame["op"] == "change" && frame["data"]["erased"] == true
+        })
         .await;
     assert_eq!(gone["data"]["display_name"], "erased");
     // nobody signs in any more, and nobody stays signed in
@@ -514,7 +549,8 @@ async fn nobody_sends_a_text_that_would_be_opened_where_it_is_shown() {
     let thief = app.student(&educator.join_code).await;
     let order = SystemClock.new_id();
     app.command(&thief, &place_order(order, "mug-01")).await;
-    let cancel = json!({"type": "CancelOrder", "stream": format!("order-{order}"), "data": {"reason": sealed}});
+    let cancel =
+        json!({"type": "CancelOrder", "stream": format!("order-{order}"), "data": {"reason": sealed}});
     let refused = problem(send(&app, &thief, &cancel).await).await;
     assert_eq!((refused.status, fields(&refused)), (400, vec!["data"]));
 }
@@ -528,7 +564,10 @@ async fn staff_is_registered_by_educators_and_acts_as_staff() {
     command["data"]["role"] = json!("staff");
     let student = app.student(&educator.join_code).await;
     let refused = problem(send(&app, &student, &command).await).await;
-    assert_eq!((refused.status, refused.rule.as_deref()), (422, Some("not-your-account")));
+    assert_eq!(
+        (refused.status, refused.rule.as_deref()),
+        (422, Some("not-your-account"))
+    );
     app.command(&educator, &command).await;
     let response = sign_in(&app, &credentials("staff@example.org", PASSWORD, &educator)).await;
     let access: Value = response.json().await.unwrap();
@@ -565,7 +604,14 @@ async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_next_start() {
             }
             store.close().await;
             let stream = format!("user-{user}");
-            append_as_of(settings, educator.workspace, &stream, ("UserErased", 1), &json!({})).await;
+            append_as_of(
+                settings,
+                educator.workspace,
+                &stream,
+                ("UserErased", 1),
+                &json!({}),
+            )
+            .await;
         })
         .await
         .unwrap();
@@ -653,15 +699,21 @@ async fn customers_read_their_own_document_and_no_others() {
     let get = |path: String| app.get(&path).bearer_auth(&ada.token).send();
     let others = get(format!("/api/v1/views/customers/{other}")).await.unwrap();
     assert_eq!(others.status(), StatusCode::NOT_FOUND);
-    let unknown = get(format!("/api/v1/views/customers/{}", SystemClock.new_id())).await.unwrap();
+    let unknown = get(format!("/api/v1/views/customers/{}", SystemClock.new_id()))
+        .await
+        .unwrap();
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     for listing in ["all", "by_spend"] {
-        let refused = get(format!("/api/v1/views/customers?listing={listing}")).await.unwrap();
+        let refused = get(format!("/api/v1/views/customers?listing={listing}"))
+            .await
+            .unwrap();
         assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{listing}");
     }
     let mut live = app.live(&ada).await;
-    live.send(&json!({"op": "subscribe", "id": 1, "view": "customers", "listing": "all"})).await;
+    live.send(&json!({"op": "subscribe", "id": 1, "view": "customers", "listing": "all"}))
+        .await;
     assert_eq!(live.next_of("error").await["problem"]["status"], 403);
-    live.send(&json!({"op": "subscribe", "id": 2, "view": "customers", "key": other})).await;
+    live.send(&json!({"op": "subscribe", "id": 2, "view": "customers", "key": other}))
+        .await;
     assert_eq!(live.next_of("snapshot").await["data"], Value::Null);
 }

@@ -3,21 +3,25 @@
 use domain::{aggregate::order::OrderStatus, view::orders::OrderDocument};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     act::{Question, asking, button, refusal},
     sender::Sender,
 };
 use crate::{
+    commands::{NewCommand, is_pending},
     components::{
-        EmptyState, Freshness, Id, MoreRows, PageHead, Price, StatusBadge, When, either, flash, for_each,
-        only_if, text,
+        EmptyState, Freshness, Id, MoreRows, Outgoing, PageHead, Price, StatusBadge, When, either, flash,
+        for_each, only_if, text,
     },
     erase::{Erase, View},
     islands::Island,
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::{
+        protocol::Link,
+        store::{Listed, LiveListing, Shown, use_link},
+    },
     translations::i18n::td_string,
 };
 
@@ -51,7 +55,7 @@ impl Island for OfficeOrders {
                             {acts.then(|| view! { <th scope="col">{td_string!(locale, office.act)}</th> })}
                         </tr>
                     </thead>
-                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.row(key.clone()), acts))}</tbody>
+                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing, acts))}</tbody>
                 </table>
             }
             .erase()
@@ -80,8 +84,10 @@ impl Island for OfficeOrders {
     }
 }
 
-fn row(id: &str, order: Memo<Shown<OrderDocument>>, acts: bool) -> View {
+fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
     let locale = language();
+    let server = listing.row(id.to_owned());
+    let order = listing.foreseen(id.to_owned());
     // A row without a document is a row on its way out.
     let Some((first, _)) = order.get_untracked() else {
         return ().erase();
@@ -91,10 +97,18 @@ fn row(id: &str, order: Memo<Shown<OrderDocument>>, acts: bool) -> View {
     });
     let items: u32 = first.lines.iter().map(|line| line.quantity).sum();
     let acting = acts.then(|| {
-        view! { <td class="acts needs-script" data-label=td_string!(locale, office.act)>{actions(id, status)}</td> }
+        view! { <td class="acts needs-script" data-label=td_string!(locale, office.act)>{actions(id, server, status)}</td> }
     });
+    let is_pending = is_pending(format!("order-{id}"));
+    let class = move || {
+        if is_pending() {
+            "row--pending"
+        } else {
+            flash(order)
+        }
+    };
     view! {
-        <tr class=text(move || flash(order)) data-order=id.to_owned()>
+        <tr class=text(class) data-order=id.to_owned()>
             <th scope="row"><a class="row-link" href=format!("/orders/{id}")><Id id=id.to_owned() /></a></th>
             <td data-label=td_string!(locale, orders.placed)><When at=first.placed_at /></td>
             <td data-label=td_string!(locale, orders.customer)>{first.customer.name}</td>
@@ -107,17 +121,43 @@ fn row(id: &str, order: Memo<Shown<OrderDocument>>, acts: bool) -> View {
     .erase()
 }
 
-/// What the shop does next with an order, and taking it back.
-fn actions(id: &str, status: Signal<OrderStatus>) -> View {
+/// What the shop does next with an order, and taking it back. It shows at once; where the server says no, its reason takes
+/// the place of what was foreseen.
+fn actions(id: &str, server: Memo<Shown<OrderDocument>>, status: Signal<OrderStatus>) -> View {
     let locale = language();
-    let sender = Sender::new();
+    let stream = format!("order-{id}");
+    let sender = Sender::through_outbox(&stream);
+    let link = use_link();
     let open = RwSignal::new(false);
     let short = format!("…{}", id.get(id.len().saturating_sub(8)..).unwrap_or(id));
-    let stream = StoredValue::new(format!("order-{id}"));
-    let of = StoredValue::new(short.clone());
+    let of = StoredValue::new(short);
+    let to = StoredValue::new(stream.clone());
+    let history = Signal::derive(move || {
+        server.with(|order| {
+            order
+                .as_ref()
+                .map(|(order, _)| order.history.clone())
+                .unwrap_or_default()
+        })
+    });
+    let give = move |command: &'static str, data: Value| {
+        let Some((order, _)) = server.get_untracked() else {
+            return false;
+        };
+        // What waits for the connection holds for the order as it was seen.
+        let expected = (link.get_untracked() != Link::Live).then_some(order.version);
+        let command = NewCommand {
+            command,
+            stream: to.get_value(),
+            data,
+            expected,
+            preview: None,
+        };
+        sender.give(order, command)
+    };
     let step = move |verb, command: &'static str| {
         button(verb, of.get_value(), "button button--small", sender, move || {
-            sender.send(command, stream.get_value(), json!({}), || {});
+            give(command, json!({}));
         })
     };
     let ship = move || step(td_string!(locale, office.ship), "ShipOrder");
@@ -134,14 +174,8 @@ fn actions(id: &str, status: Signal<OrderStatus>) -> View {
             wants_reason: true,
         };
         asking(question, sender, open, move |reason| {
-            sender.send(
-                "CancelOrder",
-                stream.get_value(),
-                json!({ "reason": reason }),
-                move || {
-                    let _ = open.try_set(false);
-                },
-            );
+            let is_given = give("CancelOrder", json!({ "reason": reason }));
+            open.set(!is_given);
         })
     };
     view! {
@@ -151,6 +185,7 @@ fn actions(id: &str, status: Signal<OrderStatus>) -> View {
             {only_if(move || status.get().can_be_cancelled(), cancel)}
         </div>
         {refusal(sender)}
+        <Outgoing stream history />
     }
     .erase()
 }

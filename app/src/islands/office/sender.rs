@@ -1,17 +1,25 @@
-//! Sends one command at a time, and keeps what the server says to it beside the place it was sent from. The same command
-//! again, while its answer is not known, is the same one: it has the same idempotency key.
+//! Sends one command at a time, and keeps what is said to it beside the place it was sent from. What can be foreseen goes
+//! through the tab's outbox: it shows at once, and waits for the connection. The rest, as the forms whose fields the server
+//! judges, is sent at once; the same command again, while its answer is not known, has the same idempotency key.
 
 use domain::wire::{CommandRequest, ExpectedVersion, Problem};
 use leptos::prelude::*;
 use serde_json::Value;
 
-use crate::components::explain;
+use crate::{
+    commands::{Commands, NewCommand, is_pending, use_commands},
+    components::explain,
+    live::foresee::Foreseen,
+};
 
 /// Where a command of a row, or of a form, is on its way.
 #[derive(Clone, Copy)]
 pub(super) struct Sender {
     sending: RwSignal<bool>,
+    /// Whether something for the stream is under way in the outbox, where that is used.
+    under_way: Option<Signal<bool>>,
     problem: RwSignal<Option<Problem>>,
+    commands: Option<Commands>,
     #[cfg(not(feature = "ssr"))]
     attempt: StoredValue<Option<(CommandRequest, uuid::Uuid)>>,
     #[cfg(not(feature = "ssr"))]
@@ -23,7 +31,9 @@ impl Sender {
     pub(super) fn new() -> Self {
         Self {
             sending: RwSignal::new(false),
+            under_way: None,
             problem: RwSignal::new(None),
+            commands: use_commands(),
             #[cfg(not(feature = "ssr"))]
             attempt: StoredValue::new(None),
             #[cfg(not(feature = "ssr"))]
@@ -31,9 +41,38 @@ impl Sender {
         }
     }
 
+    /// For commands to a stream that go through the outbox.
+    pub(super) fn through_outbox(stream: &str) -> Self {
+        Self {
+            under_way: Some(Signal::derive(is_pending(stream.to_owned()))),
+            ..Self::new()
+        }
+    }
+
     /// Whether a command is on its way.
     pub(super) fn is_sending(self) -> bool {
-        self.sending.get()
+        self.under_way
+            .map_or_else(|| self.sending.get(), |under_way| under_way.get())
+    }
+
+    /// Gives a command of which `document` shows the effect. False where the rules refuse it at once.
+    pub(super) fn give<D: Foreseen>(self, document: D, command: NewCommand) -> bool {
+        let Some(commands) = self.commands else {
+            return false;
+        };
+        let refused = commands.give(document, command).err().map(|rejection| Problem {
+            kind: String::new(),
+            title: String::new(),
+            status: 422,
+            detail: rejection.detail,
+            violations: rejection.violations,
+            current_version: None,
+            rule: None,
+            waiting_for: Vec::new(),
+        });
+        let is_given = refused.is_none();
+        self.problem.set(refused);
+        is_given
     }
 
     /// What was refused, in a sentence; empty where nothing was.

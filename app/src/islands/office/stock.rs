@@ -13,8 +13,10 @@ use serde_json::json;
 
 use super::{act::refusal, sender::Sender};
 use crate::{
+    commands::{NewCommand, is_pending},
     components::{
-        EmptyState, Freshness, Icon, MoreRows, PageHead, Picture, either, flash, for_each, only_if, text,
+        EmptyState, Freshness, Icon, MoreRows, Outgoing, PageHead, Picture, either, flash, for_each, only_if,
+        text,
     },
     erase::{Erase, View},
     islands::Island,
@@ -59,7 +61,7 @@ impl Island for OfficeStock {
                         </tr>
                     </thead>
                     <tbody>
-                        {for_each(move || listing.keys(), move |sku| row(&sku, name_of(&sku), listing.row(sku.clone()), acts))}
+                        {for_each(move || listing.keys(), move |sku| row(&sku, name_of(&sku), listing, acts))}
                     </tbody>
                 </table>
             }
@@ -91,8 +93,18 @@ impl Island for OfficeStock {
     }
 }
 
-fn row(sku: &str, name: String, stock: Memo<Shown<InventoryDocument>>, acts: bool) -> View {
+fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: bool) -> View {
     let locale = language();
+    let server = listing.row(sku.to_owned());
+    let stock = listing.foreseen(sku.to_owned());
+    let is_pending = is_pending(format!("inventory-{sku}"));
+    let class = move || {
+        if is_pending() {
+            "row--pending"
+        } else {
+            flash(stock)
+        }
+    };
     let figure = move |read: fn(&InventoryDocument) -> u32| {
         text(move || {
             stock.with(|stock| {
@@ -117,10 +129,10 @@ fn row(sku: &str, name: String, stock: Memo<Shown<InventoryDocument>>, acts: boo
         .erase()
     };
     let receiving = acts.then(|| {
-        view! { <td class="acts needs-script" data-label=td_string!(locale, office.receive)>{receive(sku, &name)}</td> }
+        view! { <td class="acts needs-script" data-label=td_string!(locale, office.receive)>{receive(sku, &name, server)}</td> }
     });
     view! {
-        <tr class=text(move || flash(stock)) data-sku=sku.to_owned()>
+        <tr class=text(class) data-sku=sku.to_owned()>
             <th scope="row">
                 <a href=format!("/shop/{sku}")>{name.clone()}</a>
                 " "
@@ -138,16 +150,16 @@ fn row(sku: &str, name: String, stock: Memo<Shown<InventoryDocument>>, acts: boo
 }
 
 /// The form for what has come in. The number is checked here, and again by the rule.
-fn receive(sku: &str, name: &str) -> View {
+fn receive(sku: &str, name: &str, server: Memo<Shown<InventoryDocument>>) -> View {
     let locale = language();
-    let sender = Sender::new();
+    let stream = format!("inventory-{sku}");
+    let sender = Sender::through_outbox(&stream);
     let wrong = RwSignal::new(false);
-    let said = RwSignal::new(String::new());
     let field = NodeRef::<html::Input>::new();
     let id = format!("receive-{sku}");
     let error_id = format!("receive-{sku}-error");
     let label = format!("{}: {name}", td_string!(locale, office.quantity));
-    let stream = StoredValue::new(format!("inventory-{sku}"));
+    let to = StoredValue::new(stream.clone());
     let error = move || {
         if wrong.get() {
             td_string!(locale, office.quantity_wrong, most = MAX_QUANTITY)
@@ -160,7 +172,6 @@ fn receive(sku: &str, name: &str) -> View {
             return;
         };
         sender.clear();
-        said.set(String::new());
         let quantity = input.value().trim().parse::<u32>().ok();
         let quantity = quantity.filter(|quantity| (1..=MAX_QUANTITY).contains(quantity));
         wrong.set(quantity.is_none());
@@ -168,17 +179,19 @@ fn receive(sku: &str, name: &str) -> View {
             let _ = input.focus();
             return;
         };
-        sender.send(
-            "ReceiveStock",
-            stream.get_value(),
-            json!({ "quantity": quantity }),
-            move || {
-                if let Some(Some(input)) = field.try_get_untracked() {
-                    input.set_value("");
-                }
-                let _ = said.try_set(td_string!(locale, office.received, count = quantity));
-            },
-        );
+        let Some((stock, _)) = server.get_untracked() else {
+            return;
+        };
+        // It has come in, whatever has happened to the stock meanwhile: no version is expected.
+        let command = NewCommand {
+            command: "ReceiveStock",
+            stream: to.get_value(),
+            data: json!({ "quantity": quantity }),
+            ..NewCommand::default()
+        };
+        if sender.give(stock, command) {
+            input.set_value("");
+        }
     };
     view! {
         <form
@@ -215,8 +228,8 @@ fn receive(sku: &str, name: &str) -> View {
             </button>
         </form>
         <p class="field__error" id=error_id>{text(error)}</p>
-        <p class="field__help" role="status">{text(move || said.get())}</p>
         {refusal_of_rest(sender)}
+        <Outgoing stream />
     }
     .erase()
 }

@@ -78,7 +78,10 @@ pub(super) fn Actions(
         // What happened to its stock and its payment is in other streams.
         server.with(|order| {
             let entries = order.iter().flat_map(|(order, _)| &order.history);
-            entries.filter(|entry| entry.stream == own).cloned().collect::<Vec<_>>()
+            entries
+                .filter(|entry| entry.stream == own)
+                .cloned()
+                .collect::<Vec<_>>()
         })
     });
     let button = move || {

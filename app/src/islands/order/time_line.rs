@@ -34,7 +34,10 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Shown<OrderDocument>>) -> V
     };
     let cause = order.with_untracked(|order| {
         let (order, _) = order.as_ref()?;
-        let cause = order.history.iter().find(|other| Some(other.event_id) == caused_by)?;
+        let cause = order
+            .history
+            .iter()
+            .find(|other| Some(other.event_id) == caused_by)?;
         Some((["#e-", &cause.event_id.to_string()].concat(), cause.event.clone()))
     });
     let cause = cause.map(|(href, event)| {

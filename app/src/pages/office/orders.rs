@@ -27,20 +27,22 @@ const STATUSES: [OrderStatus; 7] = [
     OrderStatus::Rejected,
 ];
 
-/// `/office` and `/office/orders?status=`.
+/// `/office` and `/office/orders?status=`, or `?customer=` for those of one customer.
 #[component]
 pub(crate) fn OfficeOrdersPage() -> impl IntoView {
     office(|acts| {
         let title = td_string!(language(), office.orders);
-        let asked = use_query_map().with_untracked(|query| query.get("status"));
+        let (asked, customer) =
+            use_query_map().with_untracked(|query| (query.get("status"), query.get("customer")));
         let status = match asked.as_deref() {
+            _ if customer.is_some() => None,
             Some("all") => None,
             asked => STATUSES
                 .into_iter()
                 .find(|status| Some(status.as_str()) == asked)
                 .or(Some(OrderStatus::Confirmed)),
         };
-        let listed = api::listing(query(status));
+        let listed = api::listing(query(status, customer));
         later(async move {
             match listed.await {
                 Ok(listed) => view! {
@@ -56,13 +58,19 @@ pub(crate) fn OfficeOrdersPage() -> impl IntoView {
 }
 
 /// What is to be done is listed oldest first, and what is done newest first.
-fn query(status: Option<OrderStatus>) -> ListingQuery {
+fn query(status: Option<OrderStatus>, customer: Option<String>) -> ListingQuery {
     let is_to_do = matches!(status, Some(OrderStatus::Confirmed | OrderStatus::Shipped));
     ListingQuery {
         view: "orders".to_owned(),
-        listing: if status.is_some() { "by_status" } else { "all" }.to_owned(),
+        listing: match (status, &customer) {
+            (Some(_), _) => "by_status",
+            (None, Some(_)) => "by_customer",
+            (None, None) => "all",
+        }
+        .to_owned(),
         group: status
             .map(|status| status.as_str().to_owned())
+            .or(customer)
             .unwrap_or_default(),
         order: if is_to_do { Order::Asc } else { Order::Desc },
         limit: PAGE_ROWS,

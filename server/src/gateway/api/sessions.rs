@@ -66,7 +66,10 @@ pub(in crate::gateway) async fn try_sign_in(
 ) -> Result<SignedIn, ApiProblem> {
     let (email, password) = (wanted.email.trim(), wanted.password.expose());
     if email.is_empty() || email.len() > MAX_EMAIL {
-        return Err(ApiProblem::field("email", format!("has 1 to {MAX_EMAIL} characters")));
+        return Err(ApiProblem::field(
+            "email",
+            format!("has 1 to {MAX_EMAIL} characters"),
+        ));
     }
     if password.is_empty() || password.chars().count() > MAX_PASSWORD {
         let message = format!("has 1 to {MAX_PASSWORD} characters");

@@ -1,0 +1,141 @@
+//! What happens in the workspace, as it happens, newest first; all of it, or what is of one kind.
+
+use domain::view::activity::ActivityDocument;
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    components::{EmptyState, Freshness, Id, MoreRows, PageHead, When, either, flash, for_each, text},
+    erase::{Erase, View},
+    islands::Island,
+    language::language,
+    live::store::{Listed, LiveListing, Shown},
+    translations::i18n::td_string,
+};
+
+/// The feed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OfficeActivity {
+    /// The newest events.
+    pub(crate) listed: Listed,
+    /// Whether whoever looks may read streams.
+    pub(crate) reads_streams: bool,
+}
+
+/// What an event may be about: the first part of its stream's name.
+const KINDS: [&str; 5] = ["order", "payment", "inventory", "product", "user"];
+
+impl Island for OfficeActivity {
+    const NAME: &'static str = "office-activity";
+
+    fn view(self) -> View {
+        let locale = language();
+        let Self {
+            listed,
+            reads_streams,
+        } = self;
+        let listing = LiveListing::<ActivityDocument>::new(listed);
+        let chosen = RwSignal::new("");
+        let keys = move || {
+            let kind = chosen.get();
+            let is_of_kind = |of: &ActivityDocument| kind.is_empty() || kind_of(&of.stream) == kind;
+            listing
+                .documents()
+                .iter()
+                .filter(|activity| is_of_kind(activity))
+                .map(|activity| activity.event_id.to_string())
+                .collect()
+        };
+        let word = move |kind: &str| match kind {
+            "order" => td_string!(locale, orders.title),
+            "payment" => td_string!(locale, office.payments),
+            "inventory" => td_string!(locale, office.stock),
+            "product" => td_string!(locale, office.products),
+            "user" => td_string!(locale, office.people),
+            _ => td_string!(locale, office.everything),
+        };
+        let choice = move |kind: &'static str| {
+            view! {
+                <li>
+                    <button
+                        type="button"
+                        class="tag"
+                        aria-pressed=text(move || (chosen.get() == kind).to_string())
+                        on:click=move |_| chosen.set(kind)
+                    >
+                        {word(kind)}
+                    </button>
+                </li>
+            }
+            .erase()
+        };
+        let choices: Vec<_> = std::iter::once("").chain(KINDS).map(choice).collect();
+        let feed = move || {
+            view! { <ol class="feed">{for_each(keys, move |key| entry(listing.row(key), reads_streams))}</ol> }.erase()
+        };
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=td_string!(locale, office.activity_none)
+                    text=td_string!(locale, office.activity_empty)
+                    action=().erase()
+                />
+            }
+            .erase()
+        };
+        view! {
+            <PageHead
+                title=td_string!(locale, office.activity)
+                mark=view! { <Freshness view="activity" progress=listing.progress() /> }.erase()
+            />
+            <div class="tags needs-script" role="group" aria-label=td_string!(locale, office.kinds)><ul>{choices}</ul></div>
+            {either(move || keys().is_empty(), nothing, feed)}
+            <MoreRows listing=listing.untyped() />
+        }
+        .erase()
+    }
+}
+
+fn kind_of(stream: &str) -> &str {
+    stream.split('-').next().unwrap_or_default()
+}
+
+fn entry(activity: Memo<Shown<ActivityDocument>>, reads_streams: bool) -> View {
+    let locale = language();
+    // What has happened does not change.
+    let Some((
+        ActivityDocument {
+            at,
+            event,
+            stream,
+            by,
+            ..
+        },
+        _,
+    )) = activity.get_untracked()
+    else {
+        return ().erase();
+    };
+    let (kind, id) = stream.split_once('-').unwrap_or((&stream, ""));
+    let page = match kind {
+        "order" | "payment" => Some((format!("/orders/{id}"), td_string!(locale, office.to_order))),
+        "inventory" | "product" => Some((format!("/shop/{id}"), td_string!(locale, office.to_product))),
+        _ => None,
+    };
+    let page = page.map(|(href, words)| view! { <a href=href>{words}</a> });
+    let name = view! { <span class="mono muted">{kind.to_owned()}"-"</span><Id id=id.to_owned() /> };
+    let name = if reads_streams {
+        view! { <a href=format!("/streams/{stream}")>{name}</a> }.erase()
+    } else {
+        name.erase()
+    };
+    view! {
+        <li class=text(move || format!("feed__entry {}", flash(activity))) data-kind=kind.to_owned()>
+            <code class="feed__event">{event}</code>
+            <span>{name}</span>
+            <span class="muted"><When at />" · "<span class="mono">{by.as_str()}</span></span>
+            <span>{page}</span>
+        </li>
+    }
+    .erase()
+}

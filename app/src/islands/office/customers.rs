@@ -1,0 +1,123 @@
+//! Who buys, what they have bought, and who was erased.
+
+use domain::{money::Money, view::customers::CustomerDocument};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    components::{
+        EmptyState, Freshness, Icon, MoreRows, PageHead, Picture, Price, When, either, flash, for_each, text,
+    },
+    erase::{Erase, View},
+    islands::Island,
+    language::language,
+    live::store::{Listed, LiveListing, Shown},
+    translations::i18n::td_string,
+};
+
+/// The customers.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OfficeCustomers {
+    /// The first page.
+    pub(crate) listed: Listed,
+}
+
+impl Island for OfficeCustomers {
+    const NAME: &'static str = "office-customers";
+
+    fn view(self) -> View {
+        let locale = language();
+        let listing = LiveListing::<CustomerDocument>::new(self.listed);
+        let table = move || {
+            view! {
+                <table class="table">
+                    <thead>
+                        <tr>
+                            <th scope="col">{td_string!(locale, orders.customer)}</th>
+                            <th scope="col">{td_string!(locale, office.email)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, orders.title)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, office.spent)}</th>
+                            <th scope="col">{td_string!(locale, office.last_order)}</th>
+                        </tr>
+                    </thead>
+                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.row(key.clone())))}</tbody>
+                </table>
+            }
+            .erase()
+        };
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=td_string!(locale, office.customers_none)
+                    text=td_string!(locale, office.customers_empty)
+                    action=().erase()
+                />
+            }
+            .erase()
+        };
+        view! {
+            <PageHead
+                title=td_string!(locale, office.customers)
+                mark=view! { <Freshness view="customers" progress=listing.progress() /> }.erase()
+            />
+            {either(move || listing.is_empty(), nothing, table)}
+            <MoreRows listing=listing.untyped() />
+        }
+        .erase()
+    }
+}
+
+fn row(id: &str, customer: Memo<Shown<CustomerDocument>>) -> View {
+    // Most of a row changes seldom, and together: it is shown anew.
+    let id = id.to_owned();
+    let cells = move || {
+        customer.with(|customer| {
+            customer
+                .as_ref()
+                .map_or_else(|| ().erase(), |(customer, _)| cells(&id, customer))
+        })
+    };
+    view! { <tr class=text(move || flash(customer))>{cells}</tr> }.erase()
+}
+
+fn cells(id: &str, customer: &CustomerDocument) -> View {
+    let locale = language();
+    let name = if customer.erased {
+        view! {
+            <span class="badge"><Icon picture=Picture::Ban />{td_string!(locale, office.erased)}</span>
+        }
+        .erase()
+    } else {
+        view! { {customer.display_name.clone()} }.erase()
+    };
+    let role = customer.role.filter(|_| !customer.erased);
+    let role = role.map(|role| view! { " "<span class="muted mono">{role.as_str()}</span> });
+    let orders = if customer.orders > 0 {
+        view! { <a href=format!("/office/orders?customer={id}")>{customer.orders}</a> }.erase()
+    } else {
+        view! { {customer.orders} }.erase()
+    };
+    let last = customer.last_order_at.map(|at| view! { <When at /> });
+    view! {
+        <th scope="row">{name}{role}</th>
+        <td class="break" data-label=td_string!(locale, office.email)>
+            {customer.email.clone().unwrap_or_else(|| "–".to_owned())}
+        </td>
+        <td class="figure mono" data-label=td_string!(locale, orders.title)>{orders}</td>
+        <td class="figure" data-label=td_string!(locale, office.spent)>{sums(customer.spent.as_slice())}</td>
+        <td data-label=td_string!(locale, office.last_order)>{last}</td>
+    }
+    .erase()
+}
+
+/// Sums in several currencies, one after the other.
+pub(super) fn sums(sums: &[Money]) -> View {
+    if sums.is_empty() {
+        return view! { <span class="mono">"–"</span> }.erase();
+    }
+    let sums: Vec<_> = sums
+        .iter()
+        .map(|sum| view! { <Price amount=Some(sum.clone()) />" " }.erase())
+        .collect();
+    sums.erase()
+}

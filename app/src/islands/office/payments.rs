@@ -1,0 +1,177 @@
+//! The payments: what was charged, refused or given back, and giving it back.
+
+use domain::view::payments::{PaymentDocument, PaymentStatus};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    act::{Question, asking, refusal},
+    sender::Sender,
+};
+use crate::{
+    components::{
+        EmptyState, Freshness, Icon, Id, MoreRows, PageHead, Picture, Price, When, either, flash, for_each,
+        only_if, text,
+    },
+    erase::{Erase, View},
+    islands::Island,
+    language::language,
+    live::store::{Listed, LiveListing, Shown},
+    translations::i18n::td_string,
+};
+
+/// The payments in one status, or all.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OfficePayments {
+    /// The first page.
+    pub(crate) listed: Listed,
+    /// Whether whoever looks may also act.
+    pub(crate) acts: bool,
+}
+
+impl Island for OfficePayments {
+    const NAME: &'static str = "office-payments";
+
+    fn view(self) -> View {
+        let locale = language();
+        let Self { listed, acts } = self;
+        let listing = LiveListing::<PaymentDocument>::new(listed);
+        let table = move || {
+            view! {
+                <table class="table">
+                    <thead>
+                        <tr>
+                            <th scope="col">{td_string!(locale, orders.order)}</th>
+                            <th scope="col">{td_string!(locale, office.at)}</th>
+                            <th scope="col">{td_string!(locale, office.method)}</th>
+                            <th scope="col" class="figure">{td_string!(locale, office.amount)}</th>
+                            <th scope="col">{td_string!(locale, orders.status)}</th>
+                            {acts.then(|| view! { <th scope="col">{td_string!(locale, office.act)}</th> })}
+                        </tr>
+                    </thead>
+                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.row(key.clone()), acts))}</tbody>
+                </table>
+            }
+            .erase()
+        };
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=td_string!(locale, office.payments_none)
+                    text=td_string!(locale, office.payments_empty)
+                    action=view! {
+                        <a class="button" href="/office/payments">{td_string!(locale, office.payments_all)}</a>
+                    }.erase()
+                />
+            }
+            .erase()
+        };
+        view! {
+            <PageHead
+                title=td_string!(locale, office.payments)
+                mark=view! { <Freshness view="payments" progress=listing.progress() /> }.erase()
+            />
+            {either(move || listing.is_empty(), nothing, table)}
+            <MoreRows listing=listing.untyped() />
+        }
+        .erase()
+    }
+}
+
+fn row(order: &str, payment: Memo<Shown<PaymentDocument>>, acts: bool) -> View {
+    let locale = language();
+    let Some((first, _)) = payment.get_untracked() else {
+        return ().erase();
+    };
+    let status = Signal::derive(move || {
+        payment.with(|payment| {
+            payment
+                .as_ref()
+                .map_or(first.status, |(payment, _)| payment.status)
+        })
+    });
+    let reason = move || {
+        payment.with(|payment| {
+            payment
+                .as_ref()
+                .and_then(|(payment, _)| payment.reason.clone())
+                .unwrap_or_default()
+        })
+    };
+    let acting = acts.then(|| {
+        let refund = refund(order, &first);
+        view! {
+            <td class="acts needs-script" data-label=td_string!(locale, office.act)>
+                {only_if(move || status.get() == PaymentStatus::Processed, refund)}
+            </td>
+        }
+    });
+    view! {
+        <tr class=text(move || flash(payment)) data-order=order.to_owned()>
+            <th scope="row"><a class="row-link" href=format!("/orders/{order}")><Id id=order.to_owned() /></a></th>
+            <td data-label=td_string!(locale, office.at)><When at=first.at /></td>
+            <td data-label=td_string!(locale, office.method)><code>{first.method}</code></td>
+            <td data-label=td_string!(locale, office.amount) class="figure"><Price amount=Some(first.amount) /></td>
+            <td data-label=td_string!(locale, orders.status)>
+                {badge(status)}
+                " "
+                <span class="muted">{text(reason)}</span>
+            </td>
+            {acting}
+        </tr>
+    }
+    .erase()
+}
+
+/// Where a payment stands: icon, word and colour.
+fn badge(status: Signal<PaymentStatus>) -> View {
+    let locale = language();
+    let picture = Signal::derive(move || match status.get() {
+        PaymentStatus::Processed => Picture::Check,
+        PaymentStatus::Failed => Picture::Ban,
+        PaymentStatus::Refunded => Picture::Undo,
+    });
+    let word = move || match status.get() {
+        PaymentStatus::Processed => td_string!(locale, office.processed),
+        PaymentStatus::Failed => td_string!(locale, office.failed),
+        PaymentStatus::Refunded => td_string!(locale, office.refunded),
+    };
+    view! {
+        <span class="badge" data-status=text(move || status.get().as_str())><Icon picture />{text(word)}</span>
+    }
+    .erase()
+}
+
+/// Giving the money back, after one question that names the order, and with a reason.
+fn refund(order: &str, payment: &PaymentDocument) -> impl Fn() -> View + Send + Sync + 'static {
+    let locale = language();
+    let sender = Sender::new();
+    let open = RwSignal::new(false);
+    let short = format!("…{}", order.get(order.len().saturating_sub(8)..).unwrap_or(order));
+    let stream = StoredValue::new(format!("payment-{order}"));
+    let id = order.to_owned();
+    let amount = crate::format::fixed_money(&payment.amount);
+    move || {
+        let question = Question {
+            id: id.clone(),
+            open: td_string!(locale, office.refund),
+            of: short.clone(),
+            question: td_string!(locale, office.refund_question, amount = &amount, order = &short),
+            confirm: td_string!(locale, office.refund_confirm),
+            keep: td_string!(locale, office.refund_keep),
+            wants_reason: true,
+        };
+        let asking = asking(question, sender, open, move |reason| {
+            sender.send(
+                "RefundPayment",
+                stream.get_value(),
+                json!({ "reason": reason }),
+                move || {
+                    let _ = open.try_set(false);
+                },
+            );
+        });
+        view! { <div class="act">{asking}</div>{refusal(sender)} }.erase()
+    }
+}

@@ -1,0 +1,333 @@
+//! What was sold: by day, as a chart or as a table, and which products sold best. It changes while one looks.
+
+use domain::{
+    money::{Money, Sums},
+    timestamp::Timestamp,
+    view::sales::SalesDocument,
+};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::customers::sums;
+use crate::{
+    components::{Bar, EmptyState, Freshness, PageHead, bar_chart, either, flash, for_each, text},
+    erase::{Erase, View},
+    format::minor_digits,
+    islands::Island,
+    language::language,
+    live::store::{Listed, LiveListing, Shown},
+    translations::i18n::td_string,
+};
+
+/// The dashboard.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct OfficeSales {
+    /// The last days on which something was sold, newest first.
+    pub(crate) days: Listed,
+    /// The products that sold best.
+    pub(crate) products: Listed,
+}
+
+/// The most days of the chart.
+const DAYS: usize = 30;
+
+impl Island for OfficeSales {
+    const NAME: &'static str = "office-sales";
+
+    fn view(self) -> View {
+        let locale = language();
+        let days = LiveListing::<SalesDocument>::new(self.days);
+        let products = LiveListing::<SalesDocument>::new(self.products);
+        let nothing = move || {
+            view! {
+                <EmptyState
+                    title=td_string!(locale, office.sales_none)
+                    text=td_string!(locale, office.sales_empty)
+                    action=view! { <a class="button" href="/shop">{td_string!(locale, orders.empty_action)}</a> }.erase()
+                />
+            }
+            .erase()
+        };
+        let dashboard = move || view! { {totals(days)} {by_day(days)} {top_products(products)} }.erase();
+        view! {
+            <PageHead
+                title=td_string!(locale, office.sales)
+                mark=view! { <Freshness view="sales" progress=days.progress() /> }.erase()
+            />
+            {either(move || days.is_empty(), nothing, dashboard)}
+        }
+        .erase()
+    }
+}
+
+/// What the days come to.
+fn totals(days: LiveListing<SalesDocument>) -> View {
+    let locale = language();
+    let figure = move |read: fn(&SalesDocument) -> u64| {
+        text(move || days.documents().iter().map(read).sum::<u64>().to_string())
+    };
+    let left = Signal::derive(move || {
+        let mut left = Sums::default();
+        for day in days.documents() {
+            left_of(&day)
+                .as_slice()
+                .iter()
+                .for_each(|amount| left.add(amount));
+        }
+        left
+    });
+    view! {
+        <section class="panel">
+            <h2>{td_string!(locale, office.totals)}</h2>
+            <dl class="facts totals">
+                <div><dt>{td_string!(locale, office.revenue)}</dt><dd>{move || sums(left.get().as_slice())}</dd></div>
+                <div><dt>{td_string!(locale, orders.title)}</dt><dd class="mono">{figure(|day| day.orders)}</dd></div>
+                <div><dt>{td_string!(locale, office.units)}</dt><dd class="mono">{figure(|day| day.units)}</dd></div>
+                <div><dt>{td_string!(locale, office.taken_back)}</dt><dd class="mono">{figure(|day| day.cancelled_orders)}</dd></div>
+            </dl>
+        </section>
+    }
+    .erase()
+}
+
+/// The days, as a chart, or as the table that says the same.
+fn by_day(days: LiveListing<SalesDocument>) -> View {
+    let locale = language();
+    let as_table = RwSignal::new(false);
+    let currency = Signal::derive(move || {
+        let documents = days.documents();
+        let mut revenues = documents.iter().flat_map(|day| day.revenue.as_slice());
+        revenues
+            .next()
+            .map(|money| money.currency.clone())
+            .unwrap_or_default()
+    });
+    let unit = Signal::derive(move || currency.with(|currency| 10_i64.pow(minor_digits(currency))));
+    let bars = Signal::derive(move || currency.with(|currency| bars(&days.documents(), currency)));
+    let chart = move || {
+        view! {
+            <p class="muted">{text(move || td_string!(locale, office.chart_is, currency = currency.get()))}</p>
+            {bar_chart(bars, unit)}
+        }
+        .erase()
+    };
+    let table = move || {
+        view! {
+            <table class="table">
+                <thead>
+                    <tr>
+                        <th scope="col">{td_string!(locale, office.day)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, orders.title)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, office.units)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, office.sold)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, office.cancelled)}</th>
+                    </tr>
+                </thead>
+                <tbody>{for_each(move || days.keys(), move |key| day_row(days.row(key)))}</tbody>
+            </table>
+        }
+        .erase()
+    };
+    let switch = move |is_table: bool, word: &'static str| {
+        view! {
+            <button
+                type="button"
+                class="tag"
+                aria-pressed=text(move || (as_table.get() == is_table).to_string())
+                on:click=move |_| as_table.set(is_table)
+            >
+                {word}
+            </button>
+        }
+        .erase()
+    };
+    view! {
+        <section class="panel">
+            <div class="panel__head">
+                <h2>{td_string!(locale, office.by_day)}</h2>
+                <div class="switch needs-script" role="group" aria-label=td_string!(locale, office.shown_as)>
+                    {switch(false, td_string!(locale, office.as_chart))}
+                    {switch(true, td_string!(locale, office.as_table))}
+                </div>
+            </div>
+            {either(move || as_table.get(), table, chart)}
+        </section>
+    }
+    .erase()
+}
+
+fn day_row(day: Memo<Shown<SalesDocument>>) -> View {
+    let locale = language();
+    let figure = move |read: fn(&SalesDocument) -> u64| {
+        text(move || {
+            day.with(|day| {
+                day.as_ref()
+                    .map(|(day, _)| read(day).to_string())
+                    .unwrap_or_default()
+            })
+        })
+    };
+    let money = move |read: fn(&SalesDocument) -> &[Money]| {
+        move || {
+            day.with(|day| {
+                day.as_ref()
+                    .map_or_else(|| ().erase(), |(day, _)| sums(read(day)))
+            })
+        }
+    };
+    let name = text(move || {
+        day.with(|day| {
+            day.as_ref()
+                .and_then(|(day, _)| day.day.clone())
+                .unwrap_or_default()
+        })
+    });
+    view! {
+        <tr class=text(move || flash(day))>
+            <th scope="row" class="mono">{name}</th>
+            <td class="figure mono" data-label=td_string!(locale, orders.title)>{figure(|day| day.orders)}</td>
+            <td class="figure mono" data-label=td_string!(locale, office.units)>{figure(|day| day.units)}</td>
+            <td class="figure" data-label=td_string!(locale, office.sold)>{money(|day| day.revenue.as_slice())}</td>
+            <td class="figure" data-label=td_string!(locale, office.cancelled)>
+                {money(|day| day.cancelled_revenue.as_slice())}
+            </td>
+        </tr>
+    }
+    .erase()
+}
+
+fn top_products(products: LiveListing<SalesDocument>) -> View {
+    let locale = language();
+    let row = move |product: Memo<Shown<SalesDocument>>| {
+        let Some((first, _)) = product.get_untracked() else {
+            return ().erase();
+        };
+        let sku = first.sku.unwrap_or_default();
+        let name = first.name.unwrap_or_else(|| sku.clone());
+        let units = text(move || {
+            product.with(|product| {
+                product
+                    .as_ref()
+                    .map(|(product, _)| product.units_left().to_string())
+                    .unwrap_or_default()
+            })
+        });
+        let revenue = move || {
+            product.with(|product| {
+                product
+                    .as_ref()
+                    .map_or_else(|| ().erase(), |(product, _)| sums(left_of(product).as_slice()))
+            })
+        };
+        view! {
+            <tr class=text(move || flash(product)) data-sku=sku.clone()>
+                <th scope="row"><a class="row-link" href=format!("/shop/{sku}")>{name}</a></th>
+                <td class="figure mono" data-label=td_string!(locale, office.units)>{units}</td>
+                <td class="figure" data-label=td_string!(locale, office.revenue)>{revenue}</td>
+            </tr>
+        }
+        .erase()
+    };
+    view! {
+        <section class="panel">
+            <div class="panel__head">
+                <h2>{td_string!(locale, office.top_products)}</h2>
+                <Freshness view="sales" progress=products.progress() />
+            </div>
+            <table class="table">
+                <thead>
+                    <tr>
+                        <th scope="col">{td_string!(locale, basket.product)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, office.units)}</th>
+                        <th scope="col" class="figure">{td_string!(locale, office.revenue)}</th>
+                    </tr>
+                </thead>
+                <tbody>{for_each(move || products.keys(), move |key| row(products.row(key)))}</tbody>
+            </table>
+        </section>
+    }
+    .erase()
+}
+
+/// What was sold and not taken back, by currency.
+fn left_of(sales: &SalesDocument) -> Sums {
+    let mut left = sales.revenue.clone();
+    for taken in sales.cancelled_revenue.as_slice() {
+        left.add(&Money::new(-taken.amount, &taken.currency));
+    }
+    left
+}
+
+/// A bar for each day from the first to the last, of which those without a sale are empty; the newest [`DAYS`].
+fn bars(newest_first: &[SalesDocument], currency: &str) -> Vec<Bar> {
+    const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
+    let start = |day: &str| format!("{day}T00:00:00Z").parse::<Timestamp>().ok();
+    let of_day = |sales: &SalesDocument| {
+        let left = left_of(sales);
+        let amount = left.as_slice().iter().find(|money| money.currency == currency);
+        amount.map_or(0, |money| money.amount.max(0))
+    };
+    let days: Vec<_> = newest_first
+        .iter()
+        .filter_map(|sales| Some((start(sales.day.as_deref()?)?, of_day(sales))))
+        .collect();
+    let (Some((last, _)), Some((first, _))) = (days.first(), days.last()) else {
+        return Vec::new();
+    };
+    let mut bars = Vec::new();
+    let mut at = *last;
+    while at >= *first && bars.len() < DAYS {
+        let value = days
+            .iter()
+            .find(|(day, _)| *day == at)
+            .map_or(0, |(_, value)| *value);
+        let label = at.to_string().get(5..10).unwrap_or_default().to_owned();
+        bars.push(Bar { label, value });
+        at = Timestamp::from_micros(at.as_micros() - DAY_MICROS);
+    }
+    bars.reverse();
+    bars
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "wasm32")]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    use super::*;
+
+    fn sold(day: &str, revenue: i64, cancelled: i64) -> SalesDocument {
+        let sums = |amount| {
+            if amount == 0 {
+                serde_json::json!([])
+            } else {
+                serde_json::json!([{ "amount": amount, "currency": "EUR" }])
+            }
+        };
+        serde_json::from_value(serde_json::json!({
+            "kind": "day", "day": day, "orders": 1, "units": 1, "revenue": sums(revenue),
+            "cancelled_orders": 0, "cancelled_units": 0, "cancelled_revenue": sums(cancelled),
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn days_without_a_sale_are_empty_bars_and_what_was_taken_back_does_not_count() {
+        let days = [sold("2026-03-02", 900, 200), sold("2026-02-28", 500, 0)];
+        let drawn: Vec<_> = bars(&days, "EUR")
+            .into_iter()
+            .map(|bar| (bar.label, bar.value))
+            .collect();
+        let expected = [("02-28", 500), ("03-01", 0), ("03-02", 700)];
+        assert_eq!(drawn, expected.map(|(label, value)| (label.to_owned(), value)));
+    }
+
+    #[test]
+    fn a_long_gap_does_not_make_the_chart_longer_and_a_day_never_goes_below_nothing() {
+        let days = [sold("2026-11-22", 100, 300), sold("2020-01-01", 500, 0)];
+        let drawn = bars(&days, "EUR");
+        assert_eq!(drawn.len(), DAYS);
+        assert_eq!(drawn.last().unwrap().value, 0);
+        assert_eq!(bars(&[], "EUR"), []);
+    }
+}

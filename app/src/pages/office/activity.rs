@@ -1,0 +1,41 @@
+//! What happens in the workspace.
+
+use domain::wire::Order;
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::office;
+use crate::{
+    api::{self, use_session},
+    backend::ListingQuery,
+    erase::Erase,
+    islands::{Island, OfficeActivity},
+    language::language,
+    pages::{PAGE_ROWS, later, problem_view},
+    translations::i18n::td_string,
+};
+
+/// `/office/activity`.
+#[component]
+pub(crate) fn OfficeActivityPage() -> impl IntoView {
+    office(|_acts| {
+        let title = td_string!(language(), office.activity);
+        let reads_streams = use_session().is_some_and(|session| session.role.reads_lab());
+        let listed = api::listing(ListingQuery {
+            view: "activity".to_owned(),
+            listing: "recent".to_owned(),
+            group: String::new(),
+            order: Order::Desc,
+            limit: PAGE_ROWS,
+            cursor: None,
+        });
+        later(async move {
+            match listed.await {
+                Ok(listed) => {
+                    view! { <Title text=title />{OfficeActivity { listed, reads_streams }.island()} }.erase()
+                }
+                Err(problem) => problem_view(title, &problem),
+            }
+        })
+    })
+}

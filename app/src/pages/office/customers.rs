@@ -1,0 +1,58 @@
+//! The customers, as they came or by what they spent.
+
+use domain::wire::Order;
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use super::{choices, office};
+use crate::{
+    api,
+    backend::ListingQuery,
+    erase::Erase,
+    islands::{Island, OfficeCustomers},
+    language::language,
+    pages::{PAGE_ROWS, later, problem_view},
+    translations::i18n::td_string,
+};
+
+/// `/office/customers`, and `?by=spend`.
+#[component]
+pub(crate) fn OfficeCustomersPage() -> impl IntoView {
+    office(|_acts| {
+        let locale = language();
+        let title = td_string!(locale, office.customers);
+        let by_spend = use_query_map().with_untracked(|query| query.get_str("by") == Some("spend"));
+        let listed = api::listing(ListingQuery {
+            view: "customers".to_owned(),
+            listing: if by_spend { "by_spend" } else { "all" }.to_owned(),
+            group: String::new(),
+            order: Order::Desc,
+            limit: PAGE_ROWS,
+            cursor: None,
+        });
+        let order = choices(
+            td_string!(locale, office.customers_order),
+            vec![
+                (
+                    "/office/customers".to_owned(),
+                    td_string!(locale, office.newest),
+                    !by_spend,
+                ),
+                (
+                    "/office/customers?by=spend".to_owned(),
+                    td_string!(locale, office.by_spend),
+                    by_spend,
+                ),
+            ],
+        );
+        later(async move {
+            match listed.await {
+                Ok(listed) => {
+                    view! { <Title text=title />{order}{OfficeCustomers { listed }.island()} }.erase()
+                }
+                Err(problem) => problem_view(title, &problem),
+            }
+        })
+    })
+}

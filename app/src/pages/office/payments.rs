@@ -1,0 +1,76 @@
+//! The payments, by where they stand.
+
+use domain::{view::payments::PaymentStatus, wire::Order};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::hooks::use_query_map;
+
+use super::{choices, office};
+use crate::{
+    api,
+    backend::ListingQuery,
+    erase::{Erase, View},
+    islands::{Island, OfficePayments},
+    language::language,
+    pages::{PAGE_ROWS, later, problem_view},
+    translations::i18n::td_string,
+};
+
+const STATUSES: [PaymentStatus; 3] = [
+    PaymentStatus::Processed,
+    PaymentStatus::Failed,
+    PaymentStatus::Refunded,
+];
+
+/// `/office/payments?status=`.
+#[component]
+pub(crate) fn OfficePaymentsPage() -> impl IntoView {
+    office(|acts| {
+        let title = td_string!(language(), office.payments);
+        let asked = use_query_map().with_untracked(|query| query.get("status"));
+        let status = STATUSES
+            .into_iter()
+            .find(|status| Some(status.as_str()) == asked.as_deref());
+        let listed = api::listing(ListingQuery {
+            view: "payments".to_owned(),
+            listing: if status.is_some() { "by_status" } else { "all" }.to_owned(),
+            group: status
+                .map(|status| status.as_str().to_owned())
+                .unwrap_or_default(),
+            order: Order::Desc,
+            limit: PAGE_ROWS,
+            cursor: None,
+        });
+        later(async move {
+            match listed.await {
+                Ok(listed) => view! {
+                    <Title text=title />
+                    {statuses(status)}
+                    {OfficePayments { listed, acts }.island()}
+                }
+                .erase(),
+                Err(problem) => problem_view(title, &problem),
+            }
+        })
+    })
+}
+
+fn statuses(chosen: Option<PaymentStatus>) -> View {
+    let locale = language();
+    let all = (
+        "/office/payments".to_owned(),
+        td_string!(locale, office.payments_all),
+        chosen.is_none(),
+    );
+    let of_status = STATUSES.map(|status| {
+        let name = match status {
+            PaymentStatus::Processed => td_string!(locale, office.processed),
+            PaymentStatus::Failed => td_string!(locale, office.failed),
+            PaymentStatus::Refunded => td_string!(locale, office.refunded),
+        };
+        let href = format!("/office/payments?status={}", status.as_str());
+        (href, name, chosen == Some(status))
+    });
+    let links = std::iter::once(all).chain(of_status).collect();
+    choices(td_string!(locale, office.payments_which), links)
+}

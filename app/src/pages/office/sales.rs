@@ -1,0 +1,49 @@
+//! The sales dashboard.
+
+use domain::wire::Order;
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+use super::office;
+use crate::{
+    api,
+    backend::ListingQuery,
+    erase::Erase,
+    islands::{Island, OfficeSales},
+    language::language,
+    pages::{later, problem_view},
+    translations::i18n::td_string,
+};
+
+/// `/office/sales`.
+#[component]
+pub(crate) fn OfficeSalesPage() -> impl IntoView {
+    office(|_acts| {
+        let title = td_string!(language(), office.sales);
+        let days = api::listing(query("by_day", 30));
+        let products = api::listing(query("top_products", 10));
+        later(async move {
+            let answers = match days.await {
+                Ok(days) => products.await.map(|products| (days, products)),
+                Err(problem) => Err(problem),
+            };
+            match answers {
+                Ok((days, products)) => {
+                    view! { <Title text=title />{OfficeSales { days, products }.island()} }.erase()
+                }
+                Err(problem) => problem_view(title, &problem),
+            }
+        })
+    })
+}
+
+fn query(listing: &str, limit: u32) -> ListingQuery {
+    ListingQuery {
+        view: "sales".to_owned(),
+        listing: listing.to_owned(),
+        group: String::new(),
+        order: Order::Desc,
+        limit,
+        cursor: None,
+    }
+}

@@ -32,7 +32,10 @@ pub(super) const COST_OF_JOINING: u32 = 20;
 /// What a try to sign in counts as: a password must not be found by trying, and its hash is dear.
 pub(super) const COST_OF_SIGNING_IN: u32 = 20;
 /// How often an account may be tried in a minute, from wherever.
-const SIGN_INS_PER_MINUTE: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const SIGN_INS_PER_MINUTE: NonZeroU32 = match NonZeroU32::new(10) {
+    Some(count) => count,
+    None => NonZeroU32::MIN,
+};
 /// What an export counts as: it reads the whole log.
 pub(super) const COST_OF_EXPORTING: u32 = 60;
 

@@ -46,7 +46,7 @@ async fn used(app: &TestApp) -> Person {
 /// The rows of every table that may hold something of a workspace.
 async fn rows(app: &TestApp) -> BTreeMap<String, i64> {
     let mut rows = BTreeMap::new();
-    for file in ["events.db", "views.db", "consumers.db"] {
+    for file in ["events.db", "views.db", "consumers.db", "people.db"] {
         let options = SqliteConnectOptions::new().filename(app.folder().join(file));
         let mut database = SqliteConnection::connect_with(&options).await.unwrap();
         let tables: Vec<String> = sqlx::query_scalar(

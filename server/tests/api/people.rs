@@ -347,13 +347,17 @@ async fn one_email_has_one_account(app: TestApp) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_register_one_email_at_once_one_does() {
-    one_email_has_one_account(TestApp::start().await).await;
+    let patient = ["--request-timeout-ms", "60000"];
+    one_email_has_one_account(TestApp::start_with(&patient).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_register_one_email_at_once_one_does_on_postgresql() {
     let database = Database::new().await;
-    let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
+    let stores = ["--event-store", &database.url, "--read-model", &database.url];
+    // 32 hashes of passwords on whatever machine this is
+    let patient = ["--request-timeout-ms", "60000"];
+    let app = TestApp::start_with(&[&stores[..], &patient[..]].concat()).await;
     one_email_has_one_account(app).await;
 }
 

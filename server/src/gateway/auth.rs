@@ -287,6 +287,7 @@ async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::h
     };
     match gateway.tokens.verify(&token).await {
         Ok(bearer) if !gateway.presence.is_there(bearer.workspace).await => Identity::Gone,
+        Ok(bearer) if is_erased(gateway, &bearer).await => Identity::Refused(TokenRefusal::Erased),
         Ok(bearer) => {
             let origin = Origin::of(headers, uri, gateway.https);
             Identity::Known(Caller {
@@ -296,6 +297,18 @@ async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::h
             })
         }
         Err(refusal) => Identity::Refused(refusal),
+    }
+}
+
+/// Whether a token speaks for somebody who was erased. Where that cannot be found out, the signature counts.
+pub(super) async fn is_erased(gateway: &SharedGateway, bearer: &Bearer) -> bool {
+    let seals = &gateway.people.seals;
+    match seals.is_destroyed(bearer.workspace, bearer.actor.id).await {
+        Ok(is_destroyed) => is_destroyed,
+        Err(error) => {
+            tracing::warn!(%error, "it could not be found out whether somebody was erased");
+            false
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite;
 
 use super::{
     SharedGateway,
-    auth::Caller,
+    auth::{Caller, is_erased},
     json_body,
     limits::Client,
     problem::{ApiProblem, Kind},
@@ -160,7 +160,11 @@ impl Connection {
                     // Whoever listens is in the workspace, and hears here if another server has purged it.
                     self.gateway.presence.is_there(self.caller.workspace()).await;
                     unanswered_since.get_or_insert_with(Instant::now);
-                    self.send(&ServerFrame::<()>::Ping).await
+                    if is_erased(&self.gateway, self.caller.bearer()).await {
+                        Err(End::Close(close_code::POLICY, "whom this session was for was erased"))
+                    } else {
+                        self.send(&ServerFrame::<()>::Ping).await
+                    }
                 }
                 message = receiver.next() => {
                     unanswered_since = None;

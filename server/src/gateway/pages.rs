@@ -123,7 +123,7 @@ async fn render(
     let has_written = written.is_some();
     let notes = form_notes::of(request.headers());
     let brings_notes = notes.is_some();
-    let https = Arc::clone(&gateway);
+    let shown_by = Arc::clone(&gateway);
     let backend: SharedBackend = Arc::new(SessionBackend {
         gateway,
         caller,
@@ -157,7 +157,7 @@ async fn render(
         Err(problem) => return problem.into_response(),
     };
     if brings_notes {
-        form_notes::forget(&https, response.headers_mut());
+        form_notes::forget(&shown_by, response.headers_mut());
     }
     // A redirect of the application stays one.
     if response.status() == StatusCode::OK {

@@ -67,6 +67,9 @@ pub enum TokenRefusal {
     /// It was good once.
     #[error("the access token has expired; sign in, or open or join the workspace again")]
     Expired,
+    /// Its person was erased.
+    #[error("whom this access token spoke for was erased")]
+    Erased,
     /// Everything else.
     #[error("the access token is not one of this server")]
     Invalid,

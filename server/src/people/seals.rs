@@ -182,6 +182,12 @@ impl Seals {
         Ok(Some(opened))
     }
 
+    /// Whether a person's key was destroyed.
+    pub async fn is_destroyed(&self, workspace: WorkspaceId, person: Uuid) -> Result<bool, PeopleError> {
+        let key = self.key(PersonId { workspace, person }).await?;
+        Ok(matches!(key, Key::Destroyed))
+    }
+
     /// A person's key is, or is about to be, destroyed.
     pub(super) async fn forget(&self, of: PersonId) {
         self.keys.invalidate(&of).await;

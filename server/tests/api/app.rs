@@ -221,6 +221,19 @@ impl TestApp {
         self.with_token(person, Role::Educator, age + seconds_left, Arc::new(LongAgo))
     }
 
+    /// A token of somebody's sign-in that ends at this moment, and is good for as long as clocks may differ.
+    pub(crate) fn ending(&self, person: &Person, id: Uuid, session: Uuid) -> String {
+        let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
+        let actor = Actor {
+            id,
+            role: Role::Customer,
+            name: "Ada".to_owned(),
+        };
+        Tokens::new(Arc::new(keys), self.clock.clone())
+            .issue_for(person.workspace, &actor, 0, Some(session))
+            .unwrap()
+    }
+
     fn with_token(&self, person: &Person, role: Role, ttl: u64, clock: server::clock::SharedClock) -> Person {
         let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
         let actor = Actor {

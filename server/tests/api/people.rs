@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::access::Role;
 use reqwest::{
     Method, Response, StatusCode,
@@ -494,8 +495,9 @@ async fn erased_everywhere(app: TestApp, files: bool) {
     let refused = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(refresh(&app, &renews).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(send(&app, &person, &name).await.status(), StatusCode::UNAUTHORIZED);
     // again is the same
-    let again = app.command(&person, &erase).await;
+    let again = app.command(&educator, &erase).await;
     assert_eq!(again["events"], json!([]));
     // the chain is whole, and the views follow from the log
     let verified: Value = app
@@ -720,4 +722,43 @@ async fn customers_read_their_own_document_and_no_others() {
     live.send(&json!({"op": "subscribe", "id": 2, "view": "customers", "key": other}))
         .await;
     assert_eq!(live.next_of("snapshot").await["data"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_browsers_socket_outlives_its_token_as_long_as_somebody_is_signed_in() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, user) = registered(&app, &educator, "ada@example.org").await;
+    let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let renews = cookie(&response, "foldline_refresh").unwrap();
+    let access: Value = response.json().await.unwrap();
+    let claims = access["token"].as_str().unwrap().split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let session: Uuid = claims["sid"].as_str().unwrap().parse().unwrap();
+    let cookies = format!("foldline_session={}", app.ending(&person, user, session));
+    let origin = app.origin();
+    let headers = [
+        ("cookie", cookies.as_str()),
+        ("origin", origin.as_str()),
+        ("sec-websocket-protocol", "foldline.v1"),
+    ];
+    let mut live = app.try_live(&headers).await.unwrap();
+    live.send(&json!({"op": "subscribe", "id": 1, "view": "customers", "key": user}))
+        .await;
+    live.next_of("snapshot").await;
+    for name in ["Countess", "Lovelace"] {
+        let changed = json!({"type": "ChangeDisplayName", "stream": format!("user-{user}"), "data": {"display_name": name}});
+        app.command(&person, &changed).await;
+        assert_eq!(live.next_of("change").await["data"]["display_name"], name);
+    }
+    let out = app
+        .request(Method::DELETE, "/api/v1/sessions")
+        .header("cookie", format!("foldline_refresh={renews}"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(out.status(), StatusCode::NO_CONTENT);
+    let mut live = app.try_live(&headers).await.unwrap();
+    let goodbye = live.closed().await;
+    assert_eq!(goodbye.reason.as_str(), "the access token has expired");
 }

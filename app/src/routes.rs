@@ -12,10 +12,16 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
+<<<<<<< HEAD
         AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, NotFoundPage, OfficeActivityPage,
         OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficeProductsPage, OfficeSalesPage,
         OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage, SignInPage, StreamPage,
         StreamsPage,
+=======
+        BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeActivityPage, OfficeCustomersPage,
+        OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage, OfficeProductsPage, OfficeSalesPage,
+        OfficeStockPage, OrderPage, OrdersPage, ProductPage, ShopPage, StreamPage, StreamsPage,
+>>>>>>> e42e0cf (Educators register staff; one command takes a picture of every page)
     },
 };
 
@@ -46,6 +52,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/office/customers") view=OfficeCustomersPage />
                     <Route path=path!("/office/sales") view=OfficeSalesPage />
                     <Route path=path!("/office/activity") view=OfficeActivityPage />
+                    <Route path=path!("/office/people") view=OfficePeoplePage />
                     <Route path=path!("/office/stock") view=OfficeStockPage />
                     <Route path=path!("/streams") view=StreamsPage />
                     <Route path=path!("/streams/:stream") view=StreamPage />

@@ -50,7 +50,7 @@ pub(super) fn submit_button(verb: &'static str, sender: Sender) -> View {
     };
     let word = move || {
         if sender.is_sending() {
-            td_string!(locale, basket.sending)
+            td_string!(locale, outgoing.sending)
         } else {
             verb
         }

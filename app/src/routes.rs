@@ -12,16 +12,10 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-<<<<<<< HEAD
         AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, NotFoundPage, OfficeActivityPage,
-        OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficeProductsPage, OfficeSalesPage,
-        OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage, SignInPage, StreamPage,
-        StreamsPage,
-=======
-        BasketPage, JoinPage, LandingPage, NotFoundPage, OfficeActivityPage, OfficeCustomersPage,
-        OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage, OfficeProductsPage, OfficeSalesPage,
-        OfficeStockPage, OrderPage, OrdersPage, ProductPage, ShopPage, StreamPage, StreamsPage,
->>>>>>> e42e0cf (Educators register staff; one command takes a picture of every page)
+        OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage, OfficeProductsPage,
+        OfficeSalesPage, OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage,
+        SignInPage, StreamPage, StreamsPage,
     },
 };
 

@@ -2,8 +2,8 @@
 
 use super::{
     BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Inbox, InboxCount, OfficeActivity,
-    OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales, OfficeStock, OrderList,
-    OrderStory, ProductFacts, ThemeSwitch, Verify,
+    OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales, OfficeStock,
+    OrderList, OrderStory, ProductFacts, ThemeSwitch, Verify,
     hydrate::{Known, hydrate, known},
 };
 

@@ -34,7 +34,8 @@ pub(crate) use copy::CopyButton;
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox_count::InboxCount;
 pub(crate) use office::{
-    OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficeProducts, OfficeSales, OfficeStock,
+    OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales,
+    OfficeStock,
 };
 pub(crate) use order::OrderStory;
 pub(crate) use orders::OrderList;

@@ -13,9 +13,9 @@ use crate::{
     layout::Frame,
     pages::{
         AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, NotFoundPage, OfficeActivityPage,
-        OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficeProductsPage, OfficeSalesPage,
-        OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage, SignInPage, StreamPage,
-        StreamsPage,
+        OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage, OfficeProductsPage,
+        OfficeSalesPage, OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage,
+        SignInPage, StreamPage, StreamsPage,
     },
 };
 
@@ -46,6 +46,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/office/customers") view=OfficeCustomersPage />
                     <Route path=path!("/office/sales") view=OfficeSalesPage />
                     <Route path=path!("/office/activity") view=OfficeActivityPage />
+                    <Route path=path!("/office/people") view=OfficePeoplePage />
                     <Route path=path!("/office/stock") view=OfficeStockPage />
                     <Route path=path!("/streams") view=StreamsPage />
                     <Route path=path!("/streams/:stream") view=StreamPage />

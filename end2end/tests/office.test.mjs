@@ -11,7 +11,18 @@ import * as office from "../support/office.mjs";
 import { startServer } from "../support/server.mjs";
 import * as shop from "../support/shop.mjs";
 
-const PAGES = ["/office", "/office/orders?status=all", "/office/stock", "/office/stock?low=1", "/office/products"];
+const PAGES = [
+  "/office",
+  "/office/orders?status=all",
+  "/office/stock",
+  "/office/stock?low=1",
+  "/office/products",
+  "/office/payments",
+  "/office/customers",
+  "/office/customers?by=spend",
+  "/office/sales",
+  "/office/activity",
+];
 
 test("a customer is refused in the back office, on its pages and by the API, and told what to do", async (t) => {
   const server = await startServer(t);
@@ -199,6 +210,63 @@ test("a product is listed, gets another price, and is retired, and the catalogue
   await find.button(row, "Retire the product").click();
   await check.isHidden(row);
   await check.isHidden(shop.product(watching, "Tea cup"));
+});
+
+test("the sales dashboard counts what is sold while one looks, as a chart and as a table", async (t) => {
+  const server = await startServer(t);
+  const opened = await office.openShop(server);
+  const grace = await browse(t, server);
+  const bearer = await office.letIn(opened, grace, "staff", { name: "Grace" });
+  const page = await grace.open("/office/sales");
+  await shop.isLive(page);
+  await check.isVisible(find.text(page, "Nothing sold yet"));
+
+  const sold = [await office.orderToShip(opened, bearer), await office.orderToShip(opened, bearer)];
+  const top = page.locator('tr[data-sku="mug-01"]');
+  await office.rowSays(top, "Pieces", /^2$/);
+  await check.eventually(async () => assert.equal(await page.locator(".chart__wide rect").count(), 1));
+  await find.button(page, "Table").click();
+  const today = page.getByRole("row").filter({ hasText: new Date().toISOString().slice(0, 10) });
+  await office.rowSays(today, "Orders", /^2$/);
+  await office.rowSays(today, "Pieces", /^2$/);
+
+  await office.done(opened, bearer, "CancelOrder", `order-${sold[0]}`, { reason: "broken" });
+  await office.rowSays(top, "Pieces", /^1$/);
+  await find.button(page, "Chart").click();
+  await check.isVisible(page.locator(".chart__wide svg"));
+});
+
+test("the feed shows what happens, and only what is asked for", async (t) => {
+  const server = await startServer(t);
+  const opened = await office.openShop(server);
+  const grace = await browse(t, server);
+  const bearer = await office.letIn(opened, grace, "educator", { name: "Grace" });
+  const page = await grace.open("/office/activity");
+  await shop.isLive(page);
+  await find.button(page, "Orders").click();
+  const entries = page.locator(".feed__entry");
+  const id = await office.orderToShip(opened, bearer);
+  await check.isVisible(entries.filter({ hasText: "OrderCreated" }).first());
+  assert.equal(await entries.filter({ hasText: "ProductListed" }).count(), 0);
+  await find.link(entries.filter({ hasText: "OrderCreated" }), "To the order").click();
+  await check.hasPath(page, `/orders/${id}`);
+});
+
+test("customers are listed with what they ordered, and lead to their orders", async (t) => {
+  const server = await startServer(t);
+  const opened = await office.openShop(server);
+  const grace = await browse(t, server);
+  await office.letIn(opened, grace, "staff", { name: "Grace" });
+  const page = await grace.open("/office/customers");
+  await shop.isLive(page);
+  const ada = await office.token(opened, "customer", { name: "Ada" });
+  const id = await office.orderToShip(opened, ada);
+  const row = page.getByRole("row").filter({ hasText: "Ada" });
+  await office.rowSays(row, "Orders", /^1$/);
+  await find.link(row, "1").click();
+  await check.hasPath(page, "/office/orders");
+  await check.isVisible(shop.row(page, id));
+  assert.equal(await page.locator("tr[data-order]").count(), 1);
 });
 
 test("the keyboard alone ships an order", async (t) => {

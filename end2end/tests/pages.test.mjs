@@ -1,18 +1,16 @@
 // Every page: rendered without JavaScript, without an accessibility violation in either theme, no wider than a phone,
 // usable by keyboard.
 import assert from "node:assert/strict";
-import process from "node:process";
 import { test } from "node:test";
 import { checkAccessibility } from "../support/axe.mjs";
 import { browse } from "../support/browser.mjs";
 import * as check from "../support/check.mjs";
 import * as find from "../support/find.mjs";
 import { tabTo } from "../support/keyboard.mjs";
-import { takeScreens } from "../support/screens.mjs";
 import { startServer } from "../support/server.mjs";
 import * as shop from "../support/shop.mjs";
 
-/** The pages of a workspace with one order, by the name of their picture. */
+/** The pages of a workspace with one order. */
 function pages(id) {
   return {
     landing: "/",
@@ -49,9 +47,6 @@ test("no page has an accessibility violation, in either theme, or sticks out of 
       if (!/^\/($|join|register|sign-in|account)/.test(path)) await shop.isLive(page);
       await check.hasTitle(page);
       await checkAccessibility(page);
-      if (process.env.SCREENS_FOLDER) {
-        await takeScreens(page, process.env.SCREENS_FOLDER, colorScheme === "dark" ? name : `${name}-light`);
-      }
       const before = page.viewportSize();
       await page.setViewportSize({ width: 360, height: 740 });
       await check.fitsItsWidth(page);

@@ -67,6 +67,8 @@ enum Task {
         #[arg(long)]
         release: bool,
     },
+    /// Takes a picture of every page, for `docs/screens.md`
+    Screens,
     /// Measures Foldline against its peers and against the floor, in turns
     Bench(bench::Bench),
     /// Builds the one file to ship: target/dist/foldline
@@ -95,6 +97,7 @@ fn run(task: Task) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Task::Screens => suites::take_screens(&workspace).map(|()| ExitCode::SUCCESS),
         Task::Bench(bench) => bench.run(&workspace),
         Task::Dist => dist::dist(&workspace).map(|()| ExitCode::SUCCESS),
     }

@@ -20,6 +20,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 pub(crate) use self::{
+    browser::take_screens,
     count::Counts,
     history::{Database, run as history},
     unit::prepare_postgres,

@@ -2,8 +2,8 @@
 
 use super::{
     BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Inbox, InboxCount, OfficeActivity,
-    OfficeCustomers, OfficeOrders, OfficePayments, OfficeProducts, OfficeSales, OfficeStock, OrderList,
-    OrderStory, ProductFacts, ThemeSwitch, Verify,
+    OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales, OfficeStock,
+    OrderList, OrderStory, ProductFacts, ThemeSwitch, Verify,
     hydrate::{Known, hydrate, known},
 };
 
@@ -36,6 +36,7 @@ pub fn hydrate_office() {
         known::<OfficeCustomers>(),
         known::<OfficeOrders>(),
         known::<OfficePayments>(),
+        known::<OfficePeople>(),
         known::<OfficeProducts>(),
         known::<OfficeSales>(),
         known::<OfficeStock>(),

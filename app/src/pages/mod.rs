@@ -24,8 +24,8 @@ pub(crate) use join::JoinPage;
 pub(crate) use landing::LandingPage;
 pub(crate) use not_found::NotFoundPage;
 pub(crate) use office::{
-    OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficeProductsPage,
-    OfficeSalesPage, OfficeStockPage,
+    OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage,
+    OfficeProductsPage, OfficeSalesPage, OfficeStockPage,
 };
 pub(crate) use order::OrderPage;
 pub(crate) use orders::OrdersPage;

@@ -5,6 +5,7 @@ mod activity;
 mod customers;
 mod orders;
 mod payments;
+mod people;
 mod products;
 mod sales;
 mod stock;
@@ -13,6 +14,7 @@ pub(crate) use activity::OfficeActivityPage;
 pub(crate) use customers::OfficeCustomersPage;
 pub(crate) use orders::OfficeOrdersPage;
 pub(crate) use payments::OfficePaymentsPage;
+pub(crate) use people::OfficePeoplePage;
 pub(crate) use products::OfficeProductsPage;
 pub(crate) use sales::OfficeSalesPage;
 pub(crate) use stock::OfficeStockPage;
@@ -79,6 +81,7 @@ fn Places() -> impl IntoView {
         ("/office/customers", td_string!(locale, office.customers)),
         ("/office/sales", td_string!(locale, office.sales)),
         ("/office/activity", td_string!(locale, office.activity)),
+        ("/office/people", td_string!(locale, office.people)),
     ];
     let here = use_location().pathname.get_untracked();
     let links = places.map(|(href, name)| {

@@ -1,5 +1,6 @@
 //! The pages: rendered complete, with a policy that only their own scripts pass.
 
+use domain::access::Role;
 use reqwest::StatusCode;
 
 use crate::app::{TestApp, list_product};
@@ -142,6 +143,50 @@ async fn the_theme_of_the_cookie_is_in_the_first_paint() {
         .await
         .unwrap();
     assert!(html.contains("data-theme=\"auto\""), "{html}");
+}
+
+#[tokio::test]
+async fn the_back_office_is_shown_to_those_who_see_it_and_customers_are_told_whose_it_is() {
+    let app = TestApp::start().await;
+    let educator = app.educator_of("shop").await;
+    let places = [
+        "",
+        "/orders?status=all",
+        "/stock",
+        "/products",
+        "/payments",
+        "/customers",
+        "/sales",
+        "/activity",
+        "/people",
+    ];
+    for (role, status) in [
+        (Role::Educator, StatusCode::OK),
+        (Role::Staff, StatusCode::OK),
+        (Role::Student, StatusCode::OK),
+        (Role::Customer, StatusCode::FORBIDDEN),
+    ] {
+        let person = app.with_role(&educator, role);
+        for place in places {
+            let page = app
+                .get(&format!("/office{place}"))
+                .header("cookie", format!("foldline_session={}", person.token));
+            let response = page.send().await.unwrap();
+            assert_eq!(response.status(), status, "{role:?} {place}");
+            let html = response.text().await.unwrap();
+            let is_offered = html.contains("href=\"/office\"");
+            assert_eq!(is_offered, role != Role::Customer, "{role:?} {place}: {html}");
+        }
+    }
+    let response = app.get("/office/stock").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    assert!(
+        response
+            .text()
+            .await
+            .unwrap()
+            .contains("You are not in a workspace")
+    );
 }
 
 /// Pages are made of pieces that wait, and go on where a thread is free; none may meet another's pieces.

@@ -48,6 +48,20 @@ pub(super) fn run(workspace: &Workspace, filters: &[OsString]) -> Result<Counts>
     Ok(budget + tests)
 }
 
+/// Pictures of every page, into `docs/`: with the client that is sent to people, and the server that the tests use.
+pub(crate) fn take_screens(workspace: &Workspace) -> Result<()> {
+    prepare(workspace)?;
+    build_client(workspace)?;
+    let binary = server::build_for_tests(workspace)?;
+    process::run(
+        Command::new("node")
+            .current_dir(workspace.root.join("end2end"))
+            .env("FOLDLINE_BINARY", binary)
+            .arg("screens.mjs")
+            .arg(workspace.root.join("docs")),
+    )
+}
+
 /// The client that is tested: the one that is sent to people.
 pub(super) fn build_client(workspace: &Workspace) -> Result<Client> {
     Client::build(workspace, Effort::Release)

@@ -5,7 +5,11 @@ use domain::aggregate::product::MAX_TAGS;
 use leptos::{html, prelude::*};
 use serde_json::json;
 
-use super::{act::refusal, sender::Sender};
+use super::{
+    act::refusal,
+    fields::{field, submit_button},
+    sender::Sender,
+};
 use crate::{
     components::text,
     erase::{Erase, View},
@@ -80,59 +84,31 @@ pub(super) fn new_product() -> View {
                     submit();
                 }
             >
-                {field("new-sku", td_string!(locale, office.sku), td_string!(locale, office.sku_help), sku, text(of("data.sku")))}
-                {field("new-name", td_string!(locale, office.name), td_string!(locale, office.name_help), name, text(of("data.name")))}
                 {field(
-                    "new-description",
+"text", "new-sku", td_string!(locale, office.sku), td_string!(locale, office.sku_help), sku, text(of("data.sku")))}
+                {field(
+"text", "new-name", td_string!(locale, office.name), td_string!(locale, office.name_help), name, text(of("data.name")))}
+                {field(
+"text", "new-description",
                     td_string!(locale, office.description),
                     td_string!(locale, office.description_help),
                     description,
                     text(of("data.description")),
                 )}
-                {field("new-price", td_string!(locale, office.new_price), td_string!(locale, office.price_help), price, text(price_error))}
                 {field(
-                    "new-tags",
+"text", "new-price", td_string!(locale, office.new_price), td_string!(locale, office.price_help), price, text(price_error))}
+                {field(
+"text", "new-tags",
                     td_string!(locale, office.tags),
                     td_string!(locale, office.tags_help, most = MAX_TAGS),
                     tags,
                     text(of("data.tags")),
                 )}
                 {refusal(sender)}
-                <button class="button button--primary" aria-disabled=text(move || sender.is_sending().to_string())>
-                    {text(move || {
-                        if sender.is_sending() { td_string!(locale, outgoing.sending) } else { td_string!(locale, office.list_product) }
-                    })}
-                </button>
+                {submit_button(td_string!(locale, office.list_product), sender)}
                 <p class="field__help" role="status">{text(move || said.get())}</p>
             </form>
         </details>
-    }
-    .erase()
-}
-
-/// A labelled field, its error and its help.
-fn field(
-    id: &'static str,
-    label: &'static str,
-    help: impl Into<String>,
-    node: NodeRef<html::Input>,
-    error: Signal<String>,
-) -> View {
-    let (help_id, error_id) = (format!("{id}-help"), format!("{id}-error"));
-    view! {
-        <div class="field">
-            <label for=id>{label}</label>
-            <input
-                type="text"
-                id=id
-                autocomplete="off"
-                node_ref=node
-                aria-describedby=format!("{error_id} {help_id}")
-                aria-invalid=text(move || (!error.read().is_empty()).to_string())
-            />
-            <p class="field__error" id=error_id>{error}</p>
-            <p class="field__help" id=help_id>{help.into()}</p>
-        </div>
     }
     .erase()
 }

@@ -22,6 +22,7 @@ pub mod gateway;
 pub mod lab;
 pub mod lifecycle;
 pub mod monitor;
+pub mod payment;
 pub mod people;
 mod postgres;
 mod program;
@@ -40,7 +41,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
-use consumer::Consumers;
+use consumer::{Consumers, clocks::Clocks};
 use domain::policy;
 use event_store::{EventStore, Registered, StoreError};
 use gateway::{
@@ -51,6 +52,7 @@ use gateway::{
 };
 use lab::Lab;
 use lifecycle::{Presence, Purger, Sweeper};
+use payment::test_mode::TestMode;
 use people::{People, PeopleError};
 pub use program::program;
 use read_model::ReadModelError;
@@ -164,21 +166,24 @@ impl Foldline {
         );
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
-        let commands = CommandService::new(Arc::clone(&events), clock.clone());
-        let commands = commands
+        let processes = read_model::open_processes(&settings.storage.processes()).await?;
+        let clocks = Arc::new(Clocks::new(clock.clone(), Arc::clone(&processes)));
+        let payments = TestMode::new(Arc::clone(&processes), Arc::clone(&clocks));
+        let commands = CommandService::new(Arc::clone(&events), clock.clone())
             .with_quota(quotas.events())
-            .with_people(Arc::clone(&people));
+            .with_people(Arc::clone(&people))
+            .with_payments(Arc::new(payments));
         let commands = Arc::new(commands);
         let workspaces = Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone());
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
         // Message Broker → consumers → Command Service: process managers.
-        let processes = read_model::open_processes(&settings.storage.processes()).await?;
         let boxes = consumer::Boxes {
             store: Arc::clone(&events),
             broker: read_side.broker.clone(),
             commands: Arc::clone(&commands),
             processes,
+            clocks,
             clock: clock.clone(),
         };
         let consumers = Arc::new(Consumers::start(boxes, policy::all()).await?);

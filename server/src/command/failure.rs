@@ -7,7 +7,7 @@ use domain::{
     rejection::{Rejection, Violation},
 };
 
-use crate::{event_store::StoreError, people::PeopleError};
+use crate::{event_store::StoreError, payment::NoAnswer, people::PeopleError};
 
 /// Why a command was not carried out. In every case nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,9 @@ pub enum CommandFailure {
         /// What it may have.
         most: u64,
     },
+    /// The payment provider has no answer; repeating it with the same key is safe, and the way to hear of it.
+    #[error(transparent)]
+    Unanswered(#[from] NoAnswer),
     /// The store did not do it; whether it was stored is not known, and repeating it with the same key is safe.
     #[error(transparent)]
     Unavailable(#[from] StoreError),
@@ -96,6 +99,7 @@ impl CommandFailure {
             Self::Rejected(_) => "rejected",
             Self::UnknownWorkspace(_) => "unknown_workspace",
             Self::Full { .. } => "full",
+            Self::Unanswered(_) => "unanswered",
             Self::Unavailable(_) | Self::People(_) => "unavailable",
         }
     }

@@ -2,10 +2,11 @@
 //! tells a repetition from another command under the same id.
 
 use domain::{
-    access::Actor,
+    access::{Actor, Role},
     aggregate::{Command, SECRETS},
     event::personal,
     id::{StreamName, WorkspaceId},
+    policy::PendingCommand,
     wire::{CommandRequest, ExpectedVersion, NamedExpectation},
 };
 use serde_json::{Value, json};
@@ -17,6 +18,9 @@ use crate::{clock::Clock, event_store::Expected};
 
 /// The name space of command ids that come from idempotency keys (UUIDv5). Part of the stored format.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x5b1f_8a52_6f0e_5c7b_9a43_0d8e_72c1_94af);
+
+/// The name space of the ids under which policies act (UUIDv5). Part of the stored format.
+const ACTOR_NAMESPACE: Uuid = Uuid::from_u128(0x8c27_51de_30b4_5f9a_a1d6_7e42_b90c_3d58);
 
 /// The longest idempotency key.
 const MAX_KEY: usize = 200;
@@ -100,6 +104,33 @@ impl Intent {
                 .filter(|text| text.len() <= MAX_TRACEPARENT && text.bytes().all(|b| b.is_ascii_graphic()))
                 .map(str::to_owned),
             stream,
+        })
+    }
+
+    /// What a policy wants done: under the id that follows from what caused it, whoever sends it.
+    pub fn of_policy(
+        workspace: WorkspaceId,
+        policy: &str,
+        pending: &PendingCommand,
+        clock: &dyn Clock,
+    ) -> Result<Self, CommandFailure> {
+        let actor = Actor {
+            id: Uuid::new_v5(&ACTOR_NAMESPACE, policy.as_bytes()),
+            role: Role::System,
+            name: policy.to_owned(),
+        };
+        let request = CommandRequest {
+            command_type: pending.command_type.clone(),
+            stream: pending.stream.clone(),
+            data: pending.data.clone(),
+            expected_version: ExpectedVersion::Any,
+            correlation_id: Some(pending.correlation_id),
+        };
+        Ok(Self {
+            command_id: pending.command_id,
+            may_be_repeated: true,
+            causation_id: Some(pending.causation_id),
+            ..Self::from_request(workspace, &actor, &request, None, None, clock)?
         })
     }
 }

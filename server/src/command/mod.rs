@@ -12,6 +12,7 @@
 
 mod aggregates;
 mod along;
+mod asking;
 mod failure;
 mod intent;
 mod template;
@@ -24,8 +25,14 @@ use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc
 use domain::{
     access::{Actor, Role},
     aggregate::{
-        Command, email::Email, inbox::Inbox, inventory::Inventory, order::Order, payment::Payment,
-        product::Product, user::User,
+        Command,
+        email::Email,
+        inbox::Inbox,
+        inventory::Inventory,
+        order::Order,
+        payment::{Payment, ProviderAnswer},
+        product::Product,
+        user::User,
     },
     decider::{Context, Decider},
     event::{DomainEvent, EventPayload, Metadata, personal},
@@ -39,6 +46,7 @@ use crate::{
     clock::SharedClock,
     event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend},
     monitor::traces,
+    payment::PaymentProvider,
     people::People,
 };
 
@@ -66,6 +74,8 @@ pub struct CommandService {
     clock: SharedClock,
     /// The most events of a sandbox.
     max_events: Option<u64>,
+    /// Whoever moves money; without one, nobody is charged.
+    payments: Option<Arc<dyn PaymentProvider>>,
     aggregates: Aggregates,
     /// Seals what is personal; without it, events are stored as they were decided, and nobody registers.
     people: Option<Arc<People>>,
@@ -82,6 +92,7 @@ impl CommandService {
             clock,
             max_events: None,
             people: None,
+            payments: None,
             turns: std::iter::repeat_with(Mutex::default).take(TURNS).collect(),
             hasher: RandomState::new(),
         }
@@ -99,6 +110,15 @@ impl CommandService {
     pub fn with_people(self, people: Arc<People>) -> Self {
         Self {
             people: Some(people),
+            ..self
+        }
+    }
+
+    /// Has payments processed and refunded by this provider.
+    #[must_use]
+    pub fn with_payments(self, provider: Arc<dyn PaymentProvider>) -> Self {
+        Self {
+            payments: Some(provider),
             ..self
         }
     }
@@ -162,7 +182,7 @@ impl CommandService {
             Command::Inbox(command) => self.decide_and_append::<Inbox>(&intent, command).await,
             Command::Inventory(command) => self.decide_and_append::<Inventory>(&intent, command).await,
             Command::Order(command) => self.decide_and_append::<Order>(&intent, command).await,
-            Command::Payment(command) => self.decide_and_append::<Payment>(&intent, command).await,
+            Command::Payment(command) => self.ask_and_decide::<Payment>(&intent, command).await,
             Command::Product(command) => self.decide_and_append::<Product>(&intent, command).await,
             Command::User(command) => self.decide_and_append::<User>(&intent, command).await,
         };
@@ -198,6 +218,16 @@ impl CommandService {
         intent: &Intent,
         command: D::Command,
     ) -> Result<Appended, CommandFailure> {
+        self.decide_with::<D>(intent, command, None).await
+    }
+
+    /// The same, where a decision may need the payment provider's word.
+    async fn decide_with<D: Decider>(
+        &self,
+        intent: &Intent,
+        command: D::Command,
+        provider: Option<ProviderAnswer>,
+    ) -> Result<Appended, CommandFailure> {
         let _turn = self.turn(intent.workspace, &intent.stream).await;
         // A refusal is only ever given on what has just been read: the first attempt may see a cached state, and where
         // that leads to a refusal, the next one looks again.
@@ -219,7 +249,10 @@ impl CommandService {
                 freshness = Freshness::Read;
                 continue;
             }
-            let context = self.context::<D>(intent, &command, freshness).await?;
+            let context = Context {
+                provider: provider.clone(),
+                ..self.context::<D>(intent, &command, freshness).await?
+            };
             let decided = tracing::info_span!("Aggregate / Domain Logic", version = loaded.version)
                 .in_scope(|| D::decide(&loaded.state, command.clone(), &context));
             let decided = match decided {

@@ -9,7 +9,7 @@ use domain::{
     access::{Actor, Role},
     id::WorkspaceId,
     rejection::{Rejection, Violations},
-    wire::OpenWorkspace,
+    wire::{OpenWorkspace, Template},
 };
 use rand::Rng as _;
 
@@ -184,7 +184,18 @@ impl Workspaces {
             .iter()
             .map(|request| self.commands.handle(workspace.id, &system, request, None, None));
         futures::future::try_join_all(sent).await?;
-        Ok(())
+        match workspace.template {
+            Template::Empty => Ok(()),
+            Template::Shop => {
+                let writer = template::history::Writer {
+                    commands: &self.commands,
+                    store: &*self.store,
+                    clock: &*self.clock,
+                    workspace,
+                };
+                writer.write().await
+            }
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 pub mod clocks;
 mod process;
 pub mod runner;
+mod sending;
 
 use std::sync::Arc;
 
@@ -28,7 +29,7 @@ use crate::{
     read_model::{ReadModel, ReadModelError},
 };
 use clocks::Clocks;
-use runner::{Runner, Waker};
+use runner::{Needs, Runner, Waker};
 
 /// What consumers need of the other boxes.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct Boxes {
     pub commands: Arc<CommandService>,
     /// Where processes lie: never the views' own read model.
     pub processes: Arc<dyn ReadModel>,
+    /// Time, as each workspace has it.
+    pub clocks: Arc<Clocks>,
     /// The machine's clock.
     pub clock: SharedClock,
 }
@@ -55,7 +58,6 @@ pub struct Consumers {
     processes: Arc<dyn ReadModel>,
     health: Arc<Health>,
     runner: Arc<Runner>,
-    waker: Arc<Waker>,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
@@ -71,12 +73,12 @@ impl Consumers {
             broker,
             commands,
             processes,
+            clocks,
             clock,
         } = boxes;
         let views: Vec<&'static dyn AnyView> = policies.iter().map(|policy| policy.as_view()).collect();
         let progress = Arc::new(Progress::new(views));
         let health = Arc::new(Health::default());
-        let clocks = Arc::new(Clocks::new(clock.clone(), processes.clone()));
         let waker = Arc::new(Waker::default());
         let context = Context {
             store: store.clone(),
@@ -89,7 +91,7 @@ impl Consumers {
             clock: clock.clone(),
         };
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
-        let runner = Arc::new(Runner {
+        let runner = Arc::new(Runner::new(Needs {
             policies,
             processes: processes.clone(),
             commands,
@@ -97,7 +99,7 @@ impl Consumers {
             clocks: clocks.clone(),
             clock,
             waker: waker.clone(),
-        });
+        }));
         for checkpoint in processes.checkpoints().await? {
             if let Some(policy) = policies.iter().find(|policy| policy.name() == checkpoint.view) {
                 waker.wake(checkpoint.workspace, policy.name());
@@ -112,7 +114,6 @@ impl Consumers {
             processes,
             health,
             runner,
-            waker,
             tasks,
             cancelled,
         })
@@ -127,7 +128,7 @@ impl Consumers {
     pub async fn end(&self, workspace: WorkspaceId) {
         self.projections.end(workspace).await;
         self.clocks.end(workspace);
-        self.waker.end(workspace);
+        self.runner.end(workspace);
     }
 
     /// What process managers remember.

@@ -2,7 +2,8 @@
 //!
 //! What is to be done lies in the processes' documents. The runner does it first and then notes that it is done; a crash in
 //! between does it again, and the command service knows the command's id. It is woken by the lanes' commits and by clocks
-//! that are put forward, and sleeps until the next timer is due.
+//! that are put forward, and sleeps until the next timer is due. A timer that is due comes before whatever is to be sent, so
+//! that an answer which comes too late is too late.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,34 +12,39 @@ use std::{
 };
 
 use domain::{
-    access::{Actor, Role},
     id::WorkspaceId,
-    policy::{AnyPolicy, OPEN, PendingCommand, TIMERS, WORK},
+    policy::{AnyPolicy, Now, OPEN, PendingCommand, Sent, TIMERS, WORK},
     timestamp::Timestamp,
-    wire::{CommandRequest, ExpectedVersion, Order},
+    wire::Order,
 };
-use futures::{StreamExt as _, TryStreamExt as _};
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use futures::StreamExt as _;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use super::{
     clocks::Clocks,
     process::{amend, parsed},
+    sending::{Queue, Sending},
 };
 use crate::{
     clock::SharedClock,
     command::{CommandFailure, CommandService, Intent},
+    payment::NoAnswer,
     projection::{Commit, Followers, progress::Progress},
     read_model::{FIRST_GENERATION, PageRequest, Place, ReadModel, ReadModelError, Scope, StoredRow},
 };
 
-/// The name space of the ids under which policies act (UUIDv5). Part of the stored format.
-const ACTOR_NAMESPACE: Uuid = Uuid::from_u128(0x8c27_51de_30b4_5f9a_a1d6_7e42_b90c_3d58);
-
-/// How many processes are read at a time, and how many of them are worked on at once.
+/// How many processes are read at a time.
 const PAGE: u32 = 64;
-const AT_ONCE: usize = 16;
+/// How many processes are worked on at once. Many, because each may have to wait for somebody else's answer, and the event
+/// store takes what comes at the same time in one commit.
+const AT_ONCE: usize = 512;
+/// How many commands of a process are sent at once.
+const QUEUES_AT_ONCE: usize = 16;
 
 /// How long to wait before a store that did not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
@@ -79,9 +85,28 @@ impl Followers for Waker {
     }
 }
 
+/// The policies that are looked at again at a time of the machine, if nothing happens before.
+type Alarms = BTreeMap<(WorkspaceId, &'static str), Instant>;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Runner {
+    policies: &'static [&'static dyn AnyPolicy],
+    processes: Arc<dyn ReadModel>,
+    commands: Arc<CommandService>,
+    progress: Arc<Progress>,
+    clocks: Arc<Clocks>,
+    clock: SharedClock,
+    waker: Arc<Waker>,
+    sending: Arc<Sending>,
+    places: Arc<Semaphore>,
+    tasks: TaskTracker,
+    cancelled: CancellationToken,
+}
+
+/// What the runner needs of the other boxes.
+#[derive(Debug)]
+pub(super) struct Needs {
     pub(super) policies: &'static [&'static dyn AnyPolicy],
     pub(super) processes: Arc<dyn ReadModel>,
     pub(super) commands: Arc<CommandService>,
@@ -92,53 +117,85 @@ pub struct Runner {
 }
 
 impl Runner {
+    pub(super) fn new(needs: Needs) -> Self {
+        let Needs {
+            policies,
+            processes,
+            commands,
+            progress,
+            clocks,
+            clock,
+            waker,
+        } = needs;
+        Self {
+            policies,
+            processes,
+            commands,
+            progress,
+            clocks,
+            clock,
+            waker,
+            sending: Arc::default(),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            tasks: TaskTracker::new(),
+            cancelled: CancellationToken::new(),
+        }
+    }
+
+    /// Works until it is cancelled, and lets go of what it is sending then.
     pub(super) async fn run(self: Arc<Self>, cancelled: CancellationToken) {
         tokio::select! {
             () = cancelled.cancelled() => {}
             () = self.work() => {}
         }
+        self.cancelled.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
-    async fn work(&self) {
-        // When the next timer is due, by its workspace's clock.
-        let mut due: BTreeMap<(WorkspaceId, &'static str), Timestamp> = BTreeMap::new();
+    /// A workspace is there no more.
+    pub(super) fn end(&self, workspace: WorkspaceId) {
+        self.waker.end(workspace);
+        self.sending.end(workspace);
+    }
+
+    async fn work(self: &Arc<Self>) {
+        let mut alarms = Alarms::new();
         loop {
             // Registered before anything is looked at, so that nothing happens unheard in between.
             let changed = self.clocks.changed();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
-            let mut failed = false;
+            let now = Instant::now();
             let mut awake = self.waker.take();
-            awake.extend(due.keys().copied());
-            let mut pause: Option<Duration> = None;
+            awake.extend(
+                alarms
+                    .iter()
+                    .filter(|(_, at)| **at <= now)
+                    .map(|(which, _)| *which),
+            );
             for (workspace, policy) in awake {
+                alarms.remove(&(workspace, policy));
                 match self.look(workspace, policy).await {
-                    Ok(None) => {
-                        due.remove(&(workspace, policy));
-                    }
-                    Ok(Some((next, left))) => {
-                        due.insert((workspace, policy), next);
-                        pause = Some(pause.map_or(left, |pause| pause.min(left)));
+                    Ok(None) => {}
+                    Ok(Some(at)) => {
+                        alarms.insert((workspace, policy), at);
                     }
                     Err(error) => {
-                        tracing::warn!(consumer.policy = policy, %workspace, %error, "a process could not go on; trying again");
-                        metrics::counter!("foldline_consumer_failures_total", "policy" => policy)
-                            .increment(1);
-                        self.waker.wake(workspace, policy);
-                        failed = true;
+                        complain(policy, workspace, &error);
+                        alarms.insert((workspace, policy), Instant::now() + AGAIN);
                     }
                 }
                 // Whoever waits for all to be done looks again.
                 self.progress.released();
             }
-            if failed {
-                tokio::time::sleep(AGAIN).await;
-                continue;
-            }
             tokio::select! {
                 () = self.waker.woken.notified() => {}
-                () = changed => {}
-                () = sleep(pause) => {}
+                () = changed => {
+                    self.sending.wake_all();
+                    alarms.values_mut().for_each(|at| *at = Instant::now());
+                }
+                () = sleep_until(alarms.values().min().copied()) => {}
             }
         }
     }
@@ -147,12 +204,12 @@ impl Runner {
         self.policies.iter().copied().find(|policy| policy.name() == name)
     }
 
-    /// Does what is to be done for a policy in a workspace. When its next timer is due, and how long that takes.
+    /// Does what is to be done for a policy in a workspace. When to look again, if nothing happens before.
     async fn look(
-        &self,
+        self: &Arc<Self>,
         workspace: WorkspaceId,
         policy: &'static str,
-    ) -> Result<Option<(Timestamp, Duration)>, Failure> {
+    ) -> Result<Option<Instant>, ReadModelError> {
         let Some(policy) = self
             .policy(policy)
             .filter(|_| !self.progress.has_ended(workspace))
@@ -164,17 +221,47 @@ impl Runner {
             view: policy.name(),
             generation: FIRST_GENERATION,
         };
+        self.schedule(&scope, policy).await?;
+        let next = self.let_run_out(&scope, policy).await?;
+        self.send_all(&scope, policy).await?;
+        let rested = self.sending.rested_at(&scope);
+        Ok([next, rested].into_iter().flatten().min())
+    }
+
+    /// Says when timers run out that have begun and were not looked at.
+    async fn schedule(&self, scope: &Scope, policy: &'static dyn AnyPolicy) -> Result<(), ReadModelError> {
+        let mut behind = None;
         loop {
-            self.do_work(&scope).await?;
-            let first = self.page(&scope, TIMERS, None).await?;
+            let page = self.page(scope, WORK, behind.as_ref()).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            behind = Some(place(last));
+            for row in &page {
+                if parsed(&row.document.data)?.is_to_be_scheduled() {
+                    self.note(scope, policy, &row.document.key, &[]).await?;
+                }
+            }
+        }
+    }
+
+    /// Lets every timer run out that is due. When the next one is.
+    async fn let_run_out(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+    ) -> Result<Option<Instant>, ReadModelError> {
+        loop {
+            let first = self.page(scope, TIMERS, None).await?;
             let Some(next) = first.first().and_then(|row| row.sort.parse().ok()) else {
                 return Ok(None);
             };
-            let (next, now) = (Timestamp::from_micros(next), self.clocks.now(workspace).await?);
+            let (next, now) = (
+                Timestamp::from_micros(next),
+                self.clocks.now(scope.workspace).await?,
+            );
             if next > now {
                 // At least a millisecond: a timer that is due within one would be looked at again and again.
                 let left = Duration::from_millis(next.millis_since(now) + 1);
-                return Ok(Some((next, left)));
+                return Ok(Some(Instant::now() + left));
             }
             let is_due = |row: &StoredRow| {
                 row.sort
@@ -187,25 +274,132 @@ impl Runner {
                         .expire(json, now)
                         .map_err(|error| ReadModelError::Corrupt(error.to_string()))
                 };
-                amend(&*self.processes, &scope, &row.document.key, &change).await?;
+                amend(&*self.processes, scope, &row.document.key, &change).await?;
             }
         }
     }
 
-    /// Sends every command that waits, and schedules every timer that was not looked at.
-    async fn do_work(&self, scope: &Scope) -> Result<(), Failure> {
+    /// Begins to send whatever can be sent, and waits for nobody's answer.
+    async fn send_all(
+        self: &Arc<Self>,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+    ) -> Result<(), ReadModelError> {
+        let mut behind = None;
         loop {
-            let page = self.page(scope, WORK, None).await?;
-            if page.is_empty() {
-                return Ok(());
+            let page = self.page(scope, WORK, behind.as_ref()).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            behind = Some(place(last));
+            for row in page {
+                let process = parsed(&row.document.data)?;
+                // Closed only when the program ends.
+                let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+                    return Ok(());
+                };
+                let key = row.document.key;
+                let queues = self.sending.take(scope, &key, &process, &self.waker);
+                if queues.is_empty() {
+                    continue;
+                }
+                let (runner, scope) = (Arc::clone(self), *scope);
+                self.tasks.spawn(async move {
+                    let cancelled = runner.cancelled.clone();
+                    cancelled
+                        .run_until_cancelled(runner.advance(&scope, policy, &key, queues))
+                        .await;
+                    drop(place);
+                });
             }
-            let ahead_ms = self.clocks.ahead_ms(scope.workspace).await?;
-            futures::stream::iter(page)
-                .map(|row| self.advance(scope, row, ahead_ms))
-                .buffer_unordered(AT_ONCE)
-                .try_collect::<()>()
-                .await?;
         }
+    }
+
+    /// Sends what was taken of one process, and notes what became of it as soon as it is known.
+    async fn advance(&self, scope: &Scope, policy: &'static dyn AnyPolicy, key: &str, queues: Vec<Queue>) {
+        let mut sent = futures::stream::iter(queues)
+            .map(|queue| self.send_queue(scope, queue))
+            .buffer_unordered(QUEUES_AT_ONCE)
+            .ready_chunks(QUEUES_AT_ONCE);
+        while let Some(done) = sent.next().await {
+            // The queues are held until it is noted, so that nobody sends the same again meanwhile.
+            let outcomes: Vec<_> = done.iter().flat_map(|(_, outcomes)| outcomes).cloned().collect();
+            if let Err(error) = self.note(scope, policy, key, &outcomes).await {
+                complain(scope.view, scope.workspace, &error);
+                for (command_id, _) in &outcomes {
+                    self.sending.rest(scope, *command_id);
+                }
+            }
+        }
+        self.progress.released();
+    }
+
+    async fn note(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        key: &str,
+        sent: &[(Uuid, Sent)],
+    ) -> Result<(), ReadModelError> {
+        let now = Now {
+            machine: self.clock.now(),
+            ahead_ms: self.clocks.ahead_ms(scope.workspace).await?,
+        };
+        let change = |json: &serde_json::value::RawValue, _| {
+            policy
+                .sent(json, sent, now)
+                .map_err(|error| ReadModelError::Corrupt(error.to_string()))
+        };
+        amend(&*self.processes, scope, key, &change).await
+    }
+
+    /// Sends the commands of a queue one after the other, up to the first that has no answer.
+    async fn send_queue(&self, scope: &Scope, queue: Queue) -> (Queue, Vec<(Uuid, Sent)>) {
+        let mut outcomes = Vec::with_capacity(queue.commands.len());
+        for pending in &queue.commands {
+            let id = pending.command_id;
+            match self.send(scope, pending).await {
+                Ok(sent) => {
+                    let is_unanswered = sent == Sent::Unanswered;
+                    outcomes.push((id, sent));
+                    if is_unanswered {
+                        self.sending.rest(scope, id);
+                        break;
+                    }
+                    self.sending.answered(scope.workspace, id);
+                }
+                Err(failure) => {
+                    complain(scope.view, scope.workspace, &failure);
+                    self.sending.rest(scope, id);
+                    break;
+                }
+            }
+        }
+        (queue, outcomes)
+    }
+
+    /// Sends a command. `Err`: it did not get as far as a decision, and is worth another attempt.
+    async fn send(&self, scope: &Scope, pending: &PendingCommand) -> Result<Sent, CommandFailure> {
+        let intent = Intent::of_policy(scope.workspace, scope.view, pending, &*self.clock);
+        let sent = match intent {
+            Ok(intent) => self.commands.carry_out(intent).await,
+            Err(failure) => Err(failure),
+        };
+        let (outcome, sent) = match sent {
+            Ok(_) => ("accepted", Sent::Accepted),
+            Err(failure @ (CommandFailure::Unavailable(_) | CommandFailure::Conflict { .. })) => {
+                return Err(failure);
+            }
+            Err(CommandFailure::Unanswered(NoAnswer::NotYet | NoAnswer::Unavailable(_))) => {
+                ("unanswered", Sent::Unanswered)
+            }
+            Err(failure) => {
+                let command = pending.command_type.as_str();
+                tracing::info!(consumer.policy = scope.view, command, error = %failure, "a policy's command was refused");
+                ("refused", Sent::Refused(failure.to_string()))
+            }
+        };
+        metrics::counter!("foldline_consumer_commands_total", "policy" => scope.view, "outcome" => outcome)
+            .increment(1);
+        Ok(sent)
     }
 
     async fn page(
@@ -223,71 +417,6 @@ impl Runner {
         };
         let read = self.processes.page(scope.workspace, scope.view, &request).await?;
         Ok(read.value)
-    }
-
-    /// One process: its commands in order, and its timers.
-    async fn advance(&self, scope: &Scope, row: StoredRow, ahead_ms: u64) -> Result<(), Failure> {
-        let process = parsed(&row.document.data)?;
-        let mut done = Vec::with_capacity(process.pending.len());
-        for pending in &process.pending {
-            done.push((pending.command_id, self.send(scope, pending).await?));
-        }
-        let change = |_: &serde_json::value::RawValue, mut process: domain::policy::Process| {
-            for (command_id, refused) in &done {
-                process.done(*command_id, refused.clone());
-            }
-            process.schedule(ahead_ms);
-            Ok(process)
-        };
-        Ok(amend(&*self.processes, scope, &row.document.key, &change).await?)
-    }
-
-    /// Sends a command; why it was refused for ever, where it was.
-    async fn send(&self, scope: &Scope, pending: &PendingCommand) -> Result<Option<String>, Failure> {
-        let actor = Actor {
-            id: Uuid::new_v5(&ACTOR_NAMESPACE, scope.view.as_bytes()),
-            role: Role::System,
-            name: scope.view.to_owned(),
-        };
-        let request = CommandRequest {
-            command_type: pending.command_type.clone(),
-            stream: pending.stream.clone(),
-            data: pending.data.clone(),
-            expected_version: ExpectedVersion::Any,
-            correlation_id: Some(pending.correlation_id),
-        };
-        let intent = Intent::from_request(scope.workspace, &actor, &request, None, None, &*self.clock);
-        let sent = match intent {
-            Ok(intent) => {
-                let intent = Intent {
-                    command_id: pending.command_id,
-                    may_be_repeated: true,
-                    causation_id: Some(pending.causation_id),
-                    ..intent
-                };
-                self.commands.carry_out(intent).await
-            }
-            Err(failure) => Err(failure),
-        };
-        let outcome = match sent {
-            Ok(_) => Ok(None),
-            // Worth another attempt.
-            Err(failure @ (CommandFailure::Unavailable(_) | CommandFailure::Conflict { .. })) => {
-                return Err(Failure::Command(failure));
-            }
-            Err(failure) => {
-                let command = pending.command_type.as_str();
-                tracing::warn!(consumer.policy = scope.view, command, error = %failure, "a policy's command was refused");
-                Ok(Some(failure.to_string()))
-            }
-        };
-        let refused = matches!(outcome, Ok(Some(_)));
-        metrics::counter!(
-            "foldline_consumer_commands_total",
-            "policy" => scope.view, "outcome" => if refused { "refused" } else { "accepted" }
-        )
-        .increment(1);
-        outcome
     }
 
     /// What processes of a workspace still want done, or wait for.
@@ -309,10 +438,7 @@ impl Runner {
             loop {
                 let page = self.page(&scope, OPEN, behind.as_ref()).await?;
                 let Some(last) = page.last() else { break };
-                behind = Some(Place {
-                    sort: last.sort.clone(),
-                    key: last.document.key.clone(),
-                });
+                behind = Some(place(last));
                 for row in &page {
                     let process = parsed(&row.document.data)?;
                     commands += process
@@ -335,18 +461,21 @@ impl Runner {
     }
 }
 
-async fn sleep(pause: Option<Duration>) {
-    match pause {
-        Some(pause) => tokio::time::sleep(pause).await,
+fn place(row: &StoredRow) -> Place {
+    Place {
+        sort: row.sort.clone(),
+        key: row.document.key.clone(),
+    }
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
     }
 }
 
-/// Why a process could not go on for now.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    ReadModel(#[from] ReadModelError),
-    #[error(transparent)]
-    Command(CommandFailure),
+fn complain(policy: &'static str, workspace: WorkspaceId, error: &dyn std::error::Error) {
+    tracing::warn!(consumer.policy = policy, %workspace, error = %error, "a process could not go on; trying again");
+    metrics::counter!("foldline_consumer_failures_total", "policy" => policy).increment(1);
 }

@@ -1,5 +1,8 @@
 //! Process managers over real databases: each event is handled once, each command sent once in effect, each timer kept.
 
+mod fulfilment;
+mod shop;
+
 use std::{sync::Arc, time::Duration};
 
 use domain::{
@@ -9,13 +12,13 @@ use domain::{
 };
 use serde_json::json;
 
-use super::{Boxes, Consumers};
+use super::{Boxes, Consumers, clocks::Clocks};
 use crate::{
     clock::SystemClock,
     command::CommandService,
     projection::dead_letters::Remedy,
     query::{QueryError, settled::Settle},
-    read_model::sqlite::SqliteReadModel,
+    read_model::{ReadModel, sqlite::SqliteReadModel},
     read_side::testing::{Shop, received, reserved},
 };
 
@@ -46,7 +49,7 @@ impl Policy for Mirror {
                 panic!("a real panic")
             }
             DomainEvent::Inventory(InventoryEvent::StockReceived(stock)) => vec![Reaction::Send {
-                step: "copy",
+                step: "copy".into(),
                 command_type: "ReceiveStock",
                 stream: format!("inventory-copy-{sku}"),
                 data: json!({"quantity": stock.quantity}),
@@ -62,7 +65,7 @@ impl Policy for Mirror {
     fn expire(_: &u64, timer: &str) -> Vec<Reaction> {
         assert_eq!(timer, "patience");
         vec![Reaction::Send {
-            step: "release",
+            step: "release".into(),
             command_type: "ReleaseStock",
             stream: "inventory-mug".to_owned(),
             data: json!({"order": "1"}),
@@ -74,14 +77,17 @@ const POLICIES: &[&dyn AnyPolicy] = &[&Erased::<Mirror>::new()];
 
 async fn consumers_in(shop: &Shop, file: &str) -> Arc<Consumers> {
     let clock = Arc::new(SystemClock);
-    let processes = SqliteReadModel::open(&shop.folder.path().join(file))
-        .await
-        .unwrap();
+    let processes: Arc<dyn ReadModel> = Arc::new(
+        SqliteReadModel::open(&shop.folder.path().join(file))
+            .await
+            .unwrap(),
+    );
     let boxes = Boxes {
         store: shop.store.clone(),
         broker: shop.read.broker.clone(),
         commands: Arc::new(CommandService::new(shop.store.clone(), clock.clone())),
-        processes: Arc::new(processes),
+        clocks: Arc::new(Clocks::new(clock.clone(), processes.clone())),
+        processes,
         clock,
     };
     let consumers = Arc::new(Consumers::start(boxes, POLICIES).await.unwrap());

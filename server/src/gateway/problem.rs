@@ -179,6 +179,14 @@ impl ApiProblem {
         }
     }
 
+    /// Somebody else's service has no answer yet.
+    pub(super) fn unanswered(detail: String) -> Self {
+        Self {
+            retry_after_seconds: Some(1),
+            ..Self::new(Kind::Unavailable, detail)
+        }
+    }
+
     /// A defect, which is logged here with its cause; the caller learns only that it happened.
     pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a request failed on a defect");

@@ -23,6 +23,7 @@ mod live;
 mod log;
 mod operations;
 mod pages;
+mod payments;
 mod people;
 #[path = "../postgres/mod.rs"]
 mod postgres;

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod fulfilled;
 mod full_disk;
 mod history;
 #[path = "../postgres/mod.rs"]

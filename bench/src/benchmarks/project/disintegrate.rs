@@ -53,14 +53,17 @@ enum Order {
     Confirmed {
         #[id]
         order_id: String,
+        confirmed: OrderConfirmed,
     },
     Shipped {
         #[id]
         order_id: String,
+        shipped: OrderShipped,
     },
     Delivered {
         #[id]
         order_id: String,
+        delivered: OrderDelivered,
     },
 }
 
@@ -68,9 +71,9 @@ impl Order {
     fn new(order_id: String, event: OrderEvent) -> Result<Self> {
         Ok(match event {
             OrderEvent::OrderCreated(created) => Self::Created { order_id, created },
-            OrderEvent::OrderConfirmed(_) => Self::Confirmed { order_id },
-            OrderEvent::OrderShipped(_) => Self::Shipped { order_id },
-            OrderEvent::OrderDelivered(_) => Self::Delivered { order_id },
+            OrderEvent::OrderConfirmed(confirmed) => Self::Confirmed { order_id, confirmed },
+            OrderEvent::OrderShipped(shipped) => Self::Shipped { order_id, shipped },
+            OrderEvent::OrderDelivered(delivered) => Self::Delivered { order_id, delivered },
             other => anyhow::bail!("{other:?} is not measured"),
         })
     }
@@ -78,9 +81,9 @@ impl Order {
     fn parts(self) -> (String, OrderEvent) {
         match self {
             Self::Created { order_id, created } => (order_id, created.into()),
-            Self::Confirmed { order_id } => (order_id, OrderConfirmed {}.into()),
-            Self::Shipped { order_id } => (order_id, OrderShipped {}.into()),
-            Self::Delivered { order_id } => (order_id, OrderDelivered {}.into()),
+            Self::Confirmed { order_id, confirmed } => (order_id, confirmed.into()),
+            Self::Shipped { order_id, shipped } => (order_id, shipped.into()),
+            Self::Delivered { order_id, delivered } => (order_id, delivered.into()),
         }
     }
 }

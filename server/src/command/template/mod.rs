@@ -2,6 +2,7 @@
 //! there is no back door into the event store.
 
 mod customers;
+pub(super) mod history;
 mod shop;
 
 use domain::wire::{CommandRequest, ExpectedVersion, NamedExpectation, Template};

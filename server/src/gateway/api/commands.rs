@@ -15,6 +15,7 @@ use crate::{
         json_body::JsonBody,
         problem::{ApiProblem, Kind},
     },
+    payment::NoAnswer,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -102,6 +103,9 @@ impl From<CommandFailure> for ApiProblem {
             CommandFailure::UnknownType(_) => Self::new(Kind::NotFound, detail),
             CommandFailure::UnknownWorkspace(_) => Self::workspace_gone(),
             CommandFailure::Full { .. } => Self::new(Kind::QuotaExceeded, detail),
+            CommandFailure::Unanswered(NoAnswer::KeyReused) => Self::new(Kind::Conflict, detail)
+                .with(|problem| problem.rule = Some("payment-under-way".to_owned())),
+            CommandFailure::Unanswered(_) => Self::unanswered(detail),
             CommandFailure::Unavailable(error) => error.into(),
             CommandFailure::People(error) => error.into(),
         }

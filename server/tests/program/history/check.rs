@@ -45,6 +45,7 @@ pub(crate) async fn check(access: &Access, history: &History) -> Report {
     in_order(&log);
     let commands = history.commands();
     told_and_stored_are_the_same(&commands, &log);
+    what_was_given_up_is_undone(&log);
     in_the_order_of_acknowledgements(&commands);
     let seen = history.all_seen();
     let mut folds = Folds::of(&log);
@@ -96,13 +97,51 @@ fn told_and_stored_are_the_same(commands: &[Acknowledged], log: &[StoredEvent]) 
             );
         }
     }
-    // every command was sent until it had an answer, so whatever nobody was told of is a second effect
-    let untold: Vec<_> = stored.values().collect();
+    // every command was sent until it had an answer, so whatever nobody was told of is a second effect; but for what the
+    // process manager did about an event, once for each
+    let mut effects = HashSet::new();
+    let untold: Vec<_> = stored
+        .values()
+        .filter(|event| {
+            let cause = event.metadata.causation_id;
+            let is_of_a_process = event.metadata.actor.role == Role::System
+                && cause.is_some_and(|cause| log.iter().any(|event| event.event_id == cause));
+            !is_of_a_process || !effects.insert((cause, event.stream.as_str(), event.event_type.as_str()))
+        })
+        .collect();
     assert!(
         untold.is_empty(),
         "{} events that nobody was told of: {untold:?}",
         untold.len()
     );
+}
+
+/// Nothing is promised to an order that was rejected or cancelled, and nothing is kept of what was charged for it.
+fn what_was_given_up_is_undone(log: &[StoredEvent]) {
+    let of = |event: &StoredEvent| -> Option<String> {
+        let payload: Value = serde_json::from_str(event.payload.get()).ok()?;
+        Some(payload["order"].as_str()?.to_owned())
+    };
+    let mut taken: HashMap<String, i64> = HashMap::new();
+    for event in log {
+        let change = match event.event_type.as_str() {
+            "StockReserved" | "PaymentProcessed" => 1,
+            "StockReleased" | "StockShipped" | "PaymentRefunded" => -1,
+            _ => continue,
+        };
+        *taken.entry(of(event).expect("it is about an order")).or_default() += change;
+    }
+    let given_up = log
+        .iter()
+        .filter(|event| ["OrderRejected", "OrderCancelled"].contains(&event.event_type.as_str()));
+    for event in given_up {
+        let left = taken.get(event.stream.id()).copied().unwrap_or(0);
+        assert_eq!(
+            left, 0,
+            "{} was given up, and something of it is left",
+            event.stream
+        );
+    }
 }
 
 /// What was acknowledged before something else was sent has the smaller version in their stream.

@@ -1,0 +1,358 @@
+//! Fulfilment: an order's lines are reserved, then it is charged, then it is confirmed; whatever fails, it is rejected.
+//!
+//! The order's own stream decides what becomes of it, whoever is faster: a confirmation, a rejection or a cancellation.
+//! Undoing follows from that decision and from nothing else: what was reserved is released, what was charged is given back,
+//! also where it becomes known only later. So there is one way out of every failure, and no order is left half done.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{PendingCommand, Policy, Reaction};
+use crate::{
+    aggregate::{
+        inventory::{InventoryEvent, StockReservationFailed},
+        order::{MAX_REASON, OrderCreated, OrderEvent},
+        payment::{PaymentEvent, PaymentFailed},
+    },
+    event::{DomainEvent, TypedEvent},
+    money::Money,
+    view::orders::order_of,
+};
+
+/// How long a payment has to answer, in milliseconds of the workspace's clock.
+pub const PAYMENT_DEADLINE_MS: u64 = 5_000;
+
+const DEADLINE: &str = "payment";
+const CHARGE: &str = "charge";
+
+/// The policy.
+#[derive(Debug)]
+pub struct Fulfilment;
+
+/// What is known of an order's fulfilment.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Fulfilling {
+    /// Absent before the order's first event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ordered: Option<Ordered>,
+    stage: Stage,
+    /// By sku.
+    stock: BTreeMap<String, Stock>,
+    payment: Paid,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Ordered {
+    id: String,
+    customer: Uuid,
+    lines: Vec<Line>,
+    total: Money,
+    method: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    sku: String,
+    name: String,
+    quantity: u32,
+}
+
+/// Where the order stands, by its own stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    /// It is not known yet.
+    #[default]
+    Unheard,
+    /// Placed, and not decided.
+    Open,
+    Confirmed,
+    /// Rejected, or cancelled.
+    Undone,
+    /// On its way, or there.
+    Shipped,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Stock {
+    Reserved,
+    Failed,
+    Gone,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Paid {
+    #[default]
+    Unasked,
+    Processed,
+    Failed,
+    Refunded,
+}
+
+impl Policy for Fulfilment {
+    const NAME: &'static str = "fulfilment";
+    type State = Fulfilling;
+
+    fn key(event: &TypedEvent) -> Option<String> {
+        order_of(event).map(str::to_owned)
+    }
+
+    fn evolve(mut state: Fulfilling, event: &TypedEvent) -> Fulfilling {
+        match &event.payload {
+            DomainEvent::Order(change) => {
+                if let OrderEvent::OrderCreated(created) = change {
+                    state.ordered = Some(Ordered::new(event.stream.id(), created));
+                }
+                state.stage = match change {
+                    OrderEvent::OrderCreated(_) => Stage::Open,
+                    OrderEvent::OrderConfirmed(_) => Stage::Confirmed,
+                    OrderEvent::OrderRejected(_) | OrderEvent::OrderCancelled(_) => Stage::Undone,
+                    OrderEvent::OrderShipped(_) | OrderEvent::OrderDelivered(_) => Stage::Shipped,
+                };
+            }
+            DomainEvent::Inventory(change) => {
+                let stock = match change {
+                    InventoryEvent::StockReceived(_) => return state,
+                    InventoryEvent::StockReserved(_) => Stock::Reserved,
+                    InventoryEvent::StockReservationFailed(_) => Stock::Failed,
+                    InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_) => Stock::Gone,
+                };
+                state.stock.insert(event.stream.id().to_owned(), stock);
+            }
+            DomainEvent::Payment(change) => {
+                state.payment = match change {
+                    PaymentEvent::PaymentProcessed(_) => Paid::Processed,
+                    PaymentEvent::PaymentFailed(_) => Paid::Failed,
+                    PaymentEvent::PaymentRefunded(_) => Paid::Refunded,
+                };
+            }
+            _ => {}
+        }
+        state
+    }
+
+    fn react(state: &Fulfilling, event: &TypedEvent) -> Vec<Reaction> {
+        let Some(ordered) = &state.ordered else {
+            // Whatever was reserved or charged before the order is heard of is looked at when it is.
+            return Vec::new();
+        };
+        let sku = event.stream.id();
+        match &event.payload {
+            DomainEvent::Order(OrderEvent::OrderCreated(_)) => {
+                let mut reactions: Vec<_> = ordered.lines.iter().map(|line| ordered.reserve(line)).collect();
+                reactions.extend(state.go_on(ordered));
+                reactions
+            }
+            DomainEvent::Order(change) => match change {
+                OrderEvent::OrderRejected(_) => state.undo(ordered, "the order was rejected"),
+                OrderEvent::OrderCancelled(_) => state.undo(ordered, "the order was cancelled"),
+                OrderEvent::OrderShipped(_) => state.each_reserved(|sku| ordered.ship(sku)),
+                OrderEvent::OrderConfirmed(_) => vec![Reaction::StopTimer { name: DEADLINE }],
+                OrderEvent::OrderCreated(_) | OrderEvent::OrderDelivered(_) => Vec::new(),
+            },
+            DomainEvent::Inventory(change) => match (change, state.stage) {
+                (InventoryEvent::StockReserved(_), Stage::Open) => state.go_on(ordered),
+                (InventoryEvent::StockReserved(_), Stage::Undone) => vec![ordered.release(sku)],
+                (InventoryEvent::StockReserved(_), Stage::Shipped) => vec![ordered.ship(sku)],
+                (InventoryEvent::StockReservationFailed(failed), Stage::Open) => {
+                    vec![ordered.reject(&ordered.sold_out(sku, failed))]
+                }
+                (InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_), Stage::Open) => {
+                    vec![ordered.reject("what was reserved for it was given away")]
+                }
+                _ => Vec::new(),
+            },
+            DomainEvent::Payment(change) => state.after_payment(ordered, change),
+            _ => Vec::new(),
+        }
+    }
+
+    fn expire(state: &Fulfilling, timer: &str) -> Vec<Reaction> {
+        match &state.ordered {
+            Some(ordered)
+                if timer == DEADLINE && state.stage == Stage::Open && state.payment == Paid::Unasked =>
+            {
+                vec![ordered.reject("the payment was not answered in time")]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// What cannot be reserved or charged ends the order. What is refused of the rest was decided otherwise in the meantime,
+    /// and that decision's event leads on: a confirmation or a rejection after a cancellation, a refund of nothing.
+    fn refused(state: &Fulfilling, command: &PendingCommand, reason: &str) -> Vec<Reaction> {
+        let Some(ordered) = state.ordered.as_ref().filter(|_| state.stage == Stage::Open) else {
+            return Vec::new();
+        };
+        match command.command_type.as_str() {
+            "ReserveStock" => vec![ordered.reject(&format!("it cannot be reserved: {reason}"))],
+            "ProcessPayment" => vec![ordered.reject(&format!("it cannot be charged: {reason}"))],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Fulfilling {
+    /// The next step of an open order, if it is time for it.
+    fn go_on(&self, ordered: &Ordered) -> Vec<Reaction> {
+        let is_reserved = |line: &Line| self.stock.get(&line.sku) == Some(&Stock::Reserved);
+        if !ordered.lines.iter().all(is_reserved) {
+            return Vec::new();
+        }
+        match self.payment {
+            Paid::Unasked => vec![
+                ordered.charge(),
+                Reaction::StartDeadline {
+                    name: DEADLINE,
+                    after_ms: PAYMENT_DEADLINE_MS,
+                    step: CHARGE.into(),
+                },
+            ],
+            Paid::Processed => vec![ordered.order("confirm", "ConfirmOrder", json!({}))],
+            Paid::Failed | Paid::Refunded => vec![ordered.reject("it was not paid")],
+        }
+    }
+
+    fn after_payment(&self, ordered: &Ordered, change: &PaymentEvent) -> Vec<Reaction> {
+        let stop = Reaction::StopTimer { name: DEADLINE };
+        match (change, self.stage) {
+            (PaymentEvent::PaymentProcessed(_), Stage::Open) => {
+                let mut reactions = vec![stop];
+                reactions.extend(self.go_on(ordered));
+                reactions
+            }
+            // It is late: the order was given up in the meantime.
+            (PaymentEvent::PaymentProcessed(_), Stage::Undone) => {
+                vec![ordered.refund("the order was given up before the payment was answered")]
+            }
+            (PaymentEvent::PaymentFailed(PaymentFailed { reason, .. }), Stage::Open) => {
+                vec![stop, ordered.reject(reason)]
+            }
+            (PaymentEvent::PaymentRefunded(_), Stage::Open) => {
+                vec![stop, ordered.reject("the payment was given back")]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Gives back what is known to be taken.
+    fn undo(&self, ordered: &Ordered, why: &str) -> Vec<Reaction> {
+        let mut reactions = vec![Reaction::StopTimer { name: DEADLINE }];
+        reactions.extend(self.each_reserved(|sku| ordered.release(sku)));
+        if self.payment == Paid::Processed {
+            reactions.push(ordered.refund(why));
+        }
+        reactions
+    }
+
+    fn each_reserved(&self, reaction: impl Fn(&str) -> Reaction) -> Vec<Reaction> {
+        let reserved = self.stock.iter().filter(|(_, stock)| **stock == Stock::Reserved);
+        reserved.map(|(sku, _)| reaction(sku)).collect()
+    }
+}
+
+/// The command by which a line of an order is reserved: its step, its stream and its fields. Whoever sends it under the
+/// same id has sent the process's own.
+pub fn reservation(order: &str, sku: &str, quantity: u32) -> (String, String, Value) {
+    (
+        format!("reserve {sku}"),
+        format!("inventory-{sku}"),
+        json!({"order": order, "quantity": quantity}),
+    )
+}
+
+impl Ordered {
+    fn new(id: &str, created: &OrderCreated) -> Self {
+        let line = |line: &crate::aggregate::order::OrderLine| Line {
+            sku: line.sku.clone(),
+            name: line.name.clone(),
+            quantity: line.quantity,
+        };
+        Self {
+            id: id.to_owned(),
+            customer: created.customer.id,
+            lines: created.lines.iter().map(line).collect(),
+            total: created.total.clone(),
+            method: created.payment_method.clone(),
+        }
+    }
+
+    fn reserve(&self, line: &Line) -> Reaction {
+        let (step, stream, data) = reservation(&self.id, &line.sku, line.quantity);
+        Reaction::Send {
+            step: step.into(),
+            command_type: "ReserveStock",
+            stream,
+            data,
+        }
+    }
+
+    fn release(&self, sku: &str) -> Reaction {
+        self.inventory("release", "ReleaseStock", sku)
+    }
+
+    fn ship(&self, sku: &str) -> Reaction {
+        self.inventory("ship", "ShipStock", sku)
+    }
+
+    fn inventory(&self, step: &str, command_type: &'static str, sku: &str) -> Reaction {
+        Reaction::Send {
+            step: format!("{step} {sku}").into(),
+            command_type,
+            stream: format!("inventory-{sku}"),
+            data: json!({"order": self.id}),
+        }
+    }
+
+    fn charge(&self) -> Reaction {
+        Reaction::Send {
+            step: CHARGE.into(),
+            command_type: "ProcessPayment",
+            stream: format!("payment-{}", self.id),
+            data: json!({
+                "order": self.id, "amount": self.total, "method": self.method, "customer": self.customer,
+            }),
+        }
+    }
+
+    fn refund(&self, why: &str) -> Reaction {
+        Reaction::Send {
+            step: "refund".into(),
+            command_type: "RefundPayment",
+            stream: format!("payment-{}", self.id),
+            data: json!({"reason": why}),
+        }
+    }
+
+    fn reject(&self, reason: &str) -> Reaction {
+        let reason: String = reason.chars().take(MAX_REASON).collect();
+        self.order("reject", "RejectOrder", json!({"reason": reason}))
+    }
+
+    fn order(&self, step: &'static str, command_type: &'static str, data: Value) -> Reaction {
+        Reaction::Send {
+            step: step.into(),
+            command_type,
+            stream: format!("order-{}", self.id),
+            data,
+        }
+    }
+
+    /// For the customer to read.
+    fn sold_out(&self, sku: &str, failed: &StockReservationFailed) -> String {
+        let line = self.lines.iter().find(|line| line.sku == sku);
+        let name = line.map_or(sku, |line| line.name.as_str());
+        match failed.available {
+            0 => format!("{name} is sold out"),
+            available => format!("{name}: only {available} left, {} wanted", failed.requested),
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! Fulfilment, step by step: what each event leads to.
+
+use super::*;
+use crate::{
+    access::Role,
+    aggregate::{
+        inventory::{StockReleased, StockReserved, StockShipped},
+        order::{
+            Customer, OrderCancelled, OrderConfirmed, OrderDelivered, OrderLine, OrderRejected, OrderShipped,
+        },
+        payment::{PaymentProcessed, PaymentRefunded},
+    },
+    event::{ActorRef, EventPayload as _, Metadata},
+    id::WorkspaceId,
+    policy::PendingCommand,
+    timestamp::Timestamp,
+};
+
+const CUSTOMER: Uuid = Uuid::from_u128(7);
+
+fn event(stream: &str, payload: DomainEvent) -> TypedEvent {
+    TypedEvent {
+        workspace: WorkspaceId(Uuid::nil()),
+        partition: 0,
+        position: 1,
+        stream: stream.parse().unwrap(),
+        version: 1,
+        event_id: Uuid::from_u128(1),
+        event_type: payload.event_type().name.to_owned(),
+        schema_version: payload.event_type().schema_version,
+        payload,
+        metadata: Metadata {
+            correlation_id: Uuid::nil(),
+            causation_id: None,
+            command_id: Uuid::nil(),
+            actor: ActorRef {
+                id: Uuid::nil(),
+                role: Role::System,
+            },
+            traceparent: None,
+        },
+        recorded_at: Timestamp::from_micros(0),
+        hash: String::new(),
+    }
+}
+
+fn order(change: impl Into<OrderEvent>) -> TypedEvent {
+    event("order-1", change.into().into_domain())
+}
+
+fn stock(sku: &str, change: impl Into<InventoryEvent>) -> TypedEvent {
+    event(&format!("inventory-{sku}"), change.into().into_domain())
+}
+
+fn payment(change: impl Into<PaymentEvent>) -> TypedEvent {
+    event("payment-1", change.into().into_domain())
+}
+
+fn lines() -> Vec<OrderLine> {
+    let line = |sku: &str, quantity| OrderLine {
+        sku: sku.into(),
+        name: sku.to_uppercase(),
+        price: Money::new(500, "EUR"),
+        quantity,
+    };
+    vec![line("cup", 1), line("mug", 2)]
+}
+
+fn created() -> TypedEvent {
+    order(OrderCreated {
+        customer: Customer {
+            id: CUSTOMER,
+            name: "Ada".into(),
+        },
+        lines: lines(),
+        total: Money::new(1_500, "EUR"),
+        payment_method: "tok_ok".into(),
+    })
+}
+
+fn confirmed() -> TypedEvent {
+    order(OrderConfirmed {
+        customer: CUSTOMER,
+        lines: lines(),
+        total: Money::new(1_500, "EUR"),
+    })
+}
+
+fn cancelled() -> TypedEvent {
+    order(OrderCancelled {
+        customer: CUSTOMER,
+        reason: "no".into(),
+        sold: None,
+    })
+}
+
+fn rejected() -> TypedEvent {
+    order(OrderRejected {
+        customer: CUSTOMER,
+        reason: "no".into(),
+    })
+}
+
+fn shipped() -> TypedEvent {
+    order(OrderShipped { customer: CUSTOMER })
+}
+
+fn reserved(sku: &str) -> TypedEvent {
+    let (order, quantity) = ("1".into(), 1);
+    stock(sku, StockReserved { order, quantity })
+}
+
+fn released(sku: &str) -> TypedEvent {
+    let (order, quantity) = ("1".into(), 1);
+    stock(sku, StockReleased { order, quantity })
+}
+
+fn sold_out(sku: &str, available: u32) -> TypedEvent {
+    stock(
+        sku,
+        StockReservationFailed {
+            order: "1".into(),
+            requested: 2,
+            available,
+        },
+    )
+}
+
+fn processed() -> TypedEvent {
+    payment(PaymentProcessed {
+        order: "1".into(),
+        customer: CUSTOMER,
+        amount: Money::new(1_500, "EUR"),
+        method: "tok_ok".into(),
+        charge: "ch_1".into(),
+    })
+}
+
+fn failed() -> TypedEvent {
+    payment(PaymentFailed {
+        order: "1".into(),
+        customer: CUSTOMER,
+        amount: Money::new(1_500, "EUR"),
+        method: "tok_declined".into(),
+        reason: "the card was declined".into(),
+    })
+}
+
+fn refunded() -> TypedEvent {
+    payment(PaymentRefunded {
+        order: "1".into(),
+        customer: CUSTOMER,
+        amount: Money::new(1_500, "EUR"),
+        reason: "no".into(),
+    })
+}
+
+fn state(given: &[TypedEvent]) -> Fulfilling {
+    given.iter().fold(Fulfilling::default(), Fulfilment::evolve)
+}
+
+/// What the last of these events leads to.
+fn then(events: &[TypedEvent]) -> Vec<String> {
+    said(Fulfilment::react(&state(events), events.last().unwrap()))
+}
+
+/// Reactions in a line each: the command, its stream and what else matters.
+fn said(reactions: Vec<Reaction>) -> Vec<String> {
+    let say = |reaction| match reaction {
+        Reaction::Send {
+            command_type,
+            stream,
+            data,
+            ..
+        } => match data.get("reason").and_then(Value::as_str) {
+            Some(reason) => format!("{command_type} {stream}: {reason}"),
+            None => format!("{command_type} {stream}"),
+        },
+        Reaction::StartTimer { name, .. } | Reaction::StartDeadline { name, .. } => format!("start {name}"),
+        Reaction::StopTimer { name } => format!("stop {name}"),
+    };
+    reactions.into_iter().map(say).collect()
+}
+
+const NOTHING: [String; 0] = [];
+
+#[test]
+fn a_new_order_is_reserved_line_by_line() {
+    assert_eq!(
+        then(&[created()]),
+        ["ReserveStock inventory-cup", "ReserveStock inventory-mug"]
+    );
+    let steps: std::collections::BTreeSet<_> = Fulfilment::react(&state(&[created()]), &created())
+        .into_iter()
+        .filter_map(|reaction| match reaction {
+            Reaction::Send { step, .. } => Some(step),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(steps.len(), 2, "each line is a step of its own");
+}
+
+#[test]
+fn it_is_charged_once_every_line_is_reserved() {
+    assert_eq!(then(&[created(), reserved("mug")]), NOTHING);
+    let all = [created(), reserved("mug"), reserved("cup")];
+    assert_eq!(then(&all), ["ProcessPayment payment-1", "start payment"]);
+    let charge = Fulfilment::react(&state(&all), &all[2]).remove(0);
+    let Reaction::Send { data, .. } = charge else {
+        panic!("{charge:?}");
+    };
+    assert_eq!(
+        data,
+        json!({"order": "1", "amount": {"amount": 1_500, "currency": "EUR"}, "method": "tok_ok", "customer": CUSTOMER})
+    );
+}
+
+#[test]
+fn it_is_confirmed_once_it_is_paid() {
+    let paid = [created(), reserved("mug"), reserved("cup"), processed()];
+    assert_eq!(then(&paid), ["stop payment", "ConfirmOrder order-1"]);
+    let early = [created(), processed(), reserved("mug"), reserved("cup")];
+    assert_eq!(
+        then(&early),
+        ["ConfirmOrder order-1"],
+        "whatever is heard of first"
+    );
+}
+
+#[test]
+fn what_was_heard_of_before_the_order_counts() {
+    let late = [reserved("mug"), processed(), reserved("cup"), created()];
+    assert_eq!(then(&late[..3]), NOTHING);
+    assert_eq!(
+        then(&late),
+        [
+            "ReserveStock inventory-cup",
+            "ReserveStock inventory-mug",
+            "ConfirmOrder order-1"
+        ]
+    );
+}
+
+#[test]
+fn a_line_that_is_sold_out_rejects_the_order() {
+    assert_eq!(
+        then(&[created(), sold_out("mug", 1)]),
+        ["RejectOrder order-1: MUG: only 1 left, 2 wanted"]
+    );
+    assert_eq!(
+        then(&[created(), sold_out("mug", 0)]),
+        ["RejectOrder order-1: MUG is sold out"]
+    );
+    assert_eq!(
+        then(&[created(), cancelled(), sold_out("mug", 0)]),
+        NOTHING,
+        "it is given up already"
+    );
+}
+
+#[test]
+fn a_payment_that_fails_rejects_the_order_with_its_reason() {
+    let all = [created(), reserved("mug"), reserved("cup"), failed()];
+    assert_eq!(
+        then(&all),
+        ["stop payment", "RejectOrder order-1: the card was declined"]
+    );
+}
+
+#[test]
+fn a_payment_that_is_not_answered_in_time_rejects_the_order() {
+    let given = state(&[created(), reserved("mug"), reserved("cup")]);
+    assert_eq!(
+        said(Fulfilment::expire(&given, DEADLINE)),
+        ["RejectOrder order-1: the payment was not answered in time"]
+    );
+    for late in [processed(), failed(), cancelled(), confirmed()] {
+        let given = state(&[created(), reserved("mug"), reserved("cup"), late]);
+        assert_eq!(said(Fulfilment::expire(&given, DEADLINE)), NOTHING);
+    }
+}
+
+#[test]
+fn whoever_gives_an_order_up_has_everything_undone() {
+    for end in [rejected(), cancelled()] {
+        let why = if end.event_type == "OrderRejected" {
+            "the order was rejected"
+        } else {
+            "the order was cancelled"
+        };
+        assert_eq!(then(&[created(), end.clone()]), ["stop payment"]);
+        assert_eq!(
+            then(&[created(), reserved("mug"), end.clone()]),
+            ["stop payment", "ReleaseStock inventory-mug"]
+        );
+        let paid = [created(), reserved("mug"), reserved("cup"), processed(), end];
+        assert_eq!(
+            then(&paid),
+            [
+                "stop payment".to_owned(),
+                "ReleaseStock inventory-cup".to_owned(),
+                "ReleaseStock inventory-mug".to_owned(),
+                format!("RefundPayment payment-1: {why}")
+            ]
+        );
+    }
+}
+
+#[test]
+fn what_comes_late_is_undone_when_it_comes() {
+    let reservation = [created(), cancelled(), reserved("mug")];
+    assert_eq!(then(&reservation), ["ReleaseStock inventory-mug"]);
+    let charge = [
+        created(),
+        reserved("mug"),
+        reserved("cup"),
+        rejected(),
+        processed(),
+    ];
+    assert_eq!(
+        then(&charge),
+        ["RefundPayment payment-1: the order was given up before the payment was answered"]
+    );
+    let refusal = [created(), reserved("mug"), reserved("cup"), rejected(), failed()];
+    assert_eq!(then(&refusal), NOTHING);
+}
+
+#[test]
+fn what_was_given_back_is_not_given_back_again() {
+    let given = [
+        created(),
+        reserved("mug"),
+        reserved("cup"),
+        processed(),
+        refunded(),
+        released("mug"),
+        rejected(),
+    ];
+    assert_eq!(then(&given), ["stop payment", "ReleaseStock inventory-cup"]);
+}
+
+#[test]
+fn what_somebody_takes_away_meanwhile_ends_the_order() {
+    assert_eq!(
+        then(&[created(), reserved("mug"), released("mug")]),
+        ["RejectOrder order-1: what was reserved for it was given away"]
+    );
+    let refund = [
+        created(),
+        reserved("mug"),
+        reserved("cup"),
+        processed(),
+        refunded(),
+    ];
+    assert_eq!(
+        then(&refund),
+        ["stop payment", "RejectOrder order-1: the payment was given back"]
+    );
+}
+
+#[test]
+fn a_shipment_takes_every_line_out_of_stock() {
+    let given = [
+        created(),
+        reserved("mug"),
+        reserved("cup"),
+        processed(),
+        confirmed(),
+        shipped(),
+    ];
+    assert_eq!(then(&given[..5]), ["stop payment"]);
+    assert_eq!(
+        then(&given),
+        ["ShipStock inventory-cup", "ShipStock inventory-mug"]
+    );
+    assert_eq!(
+        then(&[created(), shipped(), reserved("mug")]),
+        ["ShipStock inventory-mug"]
+    );
+    let quantity = 1;
+    let gone = stock(
+        "mug",
+        StockShipped {
+            order: "1".into(),
+            quantity,
+        },
+    );
+    assert_eq!(then(&[created(), shipped(), gone]), NOTHING);
+    assert_eq!(
+        then(&[created(), shipped(), order(OrderDelivered { customer: CUSTOMER })]),
+        NOTHING
+    );
+}
+
+#[test]
+fn every_refusal_of_an_open_order_leads_somewhere() {
+    let refuse = |given: &[TypedEvent], command_type: &str| {
+        let command = PendingCommand {
+            command_id: Uuid::nil(),
+            command_type: command_type.to_owned(),
+            stream: String::new(),
+            data: json!({}),
+            causation_id: Uuid::nil(),
+            correlation_id: Uuid::nil(),
+        };
+        said(Fulfilment::refused(&state(given), &command, "a reason"))
+    };
+    assert_eq!(
+        refuse(&[created()], "ReserveStock"),
+        ["RejectOrder order-1: it cannot be reserved: a reason"]
+    );
+    assert_eq!(
+        refuse(&[created()], "ProcessPayment"),
+        ["RejectOrder order-1: it cannot be charged: a reason"]
+    );
+    // The order's own stream has decided otherwise, and that event leads on.
+    assert_eq!(refuse(&[created(), cancelled()], "ConfirmOrder"), NOTHING);
+    assert_eq!(refuse(&[created(), cancelled()], "ReserveStock"), NOTHING);
+}
+
+#[test]
+fn a_reason_is_never_too_long_to_be_given() {
+    let reason = "x".repeat(1_000);
+    let given = state(&[created()]);
+    let command = PendingCommand {
+        command_id: Uuid::nil(),
+        command_type: "ReserveStock".into(),
+        stream: String::new(),
+        data: json!({}),
+        causation_id: Uuid::nil(),
+        correlation_id: Uuid::nil(),
+    };
+    let Reaction::Send { data, .. } = Fulfilment::refused(&given, &command, &reason).remove(0) else {
+        panic!("nothing is sent");
+    };
+    assert_eq!(data["reason"].as_str().unwrap().chars().count(), MAX_REASON);
+}

@@ -1,0 +1,224 @@
+//! Orders while the program is killed again and again (`kill -9`, at random moments): each ends confirmed or undone, its
+//! stock adds up, and the payment provider's own books say that nobody was charged twice or for nothing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use domain::{
+    aggregate::payment::METHODS,
+    id::WorkspaceId,
+    wire::{DocumentAnswer, ListingAnswer, WorkspaceAccess},
+};
+use reqwest::{RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use server::{payment::test_mode::TestMode, read_model, settings::StoreUrl};
+
+use crate::{
+    postgres::Database,
+    running::{PATIENCE, Server},
+};
+
+/// How often the program is killed, and how many orders are placed between two kills.
+const KILLS: usize = 8;
+const ORDERS: usize = 5;
+/// Fewer than are ordered, so that some are sold out.
+const STOCK: u32 = 25;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_order_ends_confirmed_or_undone_however_often_a_server_with_sqlite_is_killed() {
+    let server = Arc::new(Server::new(Vec::new()));
+    let workspace = live(&server).await;
+    let folder = Arc::into_inner(server).unwrap().into_folder();
+    let books = folder.path().join("consumers.db").into();
+    check(&books, workspace).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_order_ends_confirmed_or_undone_however_often_a_server_with_postgresql_is_killed() {
+    let database = Database::new().await;
+    let url = database.url.clone();
+    let stores = vec![
+        "--event-store".into(),
+        url.clone(),
+        "--read-model".into(),
+        url.clone(),
+    ];
+    let workspace = live(&Arc::new(Server::new(stores))).await;
+    check(&url.parse().unwrap(), workspace).await;
+}
+
+/// What a workspace came to, by order: its status, and what is promised to it.
+struct Outcome {
+    workspace: WorkspaceId,
+    statuses: BTreeMap<String, String>,
+}
+
+/// A way to the server, whichever life it is in.
+struct Client {
+    server: Arc<Server>,
+    http: reqwest::Client,
+    token: String,
+}
+
+impl Client {
+    /// Asks until there is an answer that is one.
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: impl Fn(&reqwest::Client, &str) -> RequestBuilder,
+    ) -> (StatusCode, Option<T>) {
+        let mut gone = 0;
+        loop {
+            let (life, url) = self.server.url(gone).await;
+            let request = request(&self.http, &url).timeout(PATIENCE);
+            let request = if self.token.is_empty() {
+                request
+            } else {
+                request.bearer_auth(&self.token)
+            };
+            let answer = async {
+                let response = request.send().await?;
+                Ok::<_, reqwest::Error>((response.status(), response.text().await?))
+            };
+            match answer.await {
+                Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => {}
+                Ok((status, text)) => return (status, serde_json::from_str(&text).ok()),
+                Err(error) if error.is_timeout() => panic!("no answer: {error}"),
+                Err(_) => gone = life,
+            }
+        }
+    }
+
+    async fn post(&self, path: &str, body: &Value, key: &str) -> (StatusCode, Option<Value>) {
+        self.ask(|http, url| {
+            http.post(format!("{url}{path}"))
+                .header("idempotency-key", key)
+                .json(body)
+        })
+        .await
+    }
+
+    async fn command(&self, key: &str, command: &Value) -> bool {
+        let (status, answer) = self.post("/api/v1/commands", command, key).await;
+        match status {
+            StatusCode::OK => true,
+            StatusCode::UNPROCESSABLE_ENTITY => false,
+            _ => panic!("{command} came to {status}: {answer:?}"),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        let (status, answer) = self.ask(|http, url| http.get(format!("{url}{path}"))).await;
+        answer.unwrap_or_else(|| panic!("{path} came to {status}"))
+    }
+
+    /// Puts the clock forward until nobody waits for it any more.
+    async fn settle(&self) {
+        loop {
+            let (status, _) = self
+                .ask::<Value>(|http, url| http.get(format!("{url}/api/v1/settled?timeout_ms=2000")))
+                .await;
+            if status == StatusCode::OK {
+                return;
+            }
+            let forward = json!({"advance_ms": 20_000});
+            let (status, answer) = self.post("/api/v1/lab/clock", &forward, "clock").await;
+            assert_eq!(status, StatusCode::OK, "{answer:?}");
+        }
+    }
+}
+
+async fn live(server: &Arc<Server>) -> Outcome {
+    server.start();
+    let mut client = Client {
+        server: Arc::clone(server),
+        http: reqwest::Client::new(),
+        token: String::new(),
+    };
+    let opened = json!({"template": "empty", "shards": 3});
+    let (_, opened) = client.post("/api/v1/workspaces", &opened, "open").await;
+    let opened: WorkspaceAccess = serde_json::from_value(opened.unwrap()).unwrap();
+    client.token = opened.token;
+    let list = json!({"type": "ListProduct", "stream": "product-mug", "data": {
+        "sku": "mug", "name": "Mug", "description": "", "price": {"amount": 500, "currency": "EUR"}, "tags": []}});
+    assert!(client.command("list", &list).await);
+    let receive = json!({"type": "ReceiveStock", "stream": "inventory-mug", "data": {"quantity": STOCK}});
+    assert!(client.command("receive", &receive).await);
+
+    for kill in 0..KILLS {
+        for order in 0..ORDERS {
+            let number = kill * ORDERS + order;
+            let place = json!({"type": "PlaceOrder", "stream": format!("order-{number}"), "data": {
+                "lines": [{"sku": "mug", "quantity": 1}], "payment_method": METHODS[number % METHODS.len()]}});
+            assert!(client.command(&format!("place-{number}"), &place).await);
+            // Somebody changes their mind, at any point of it.
+            if number % 3 == 2 {
+                let stream = format!("order-{}", number / 2);
+                let cancel = json!({"type": "CancelOrder", "stream": stream, "data": {"reason": "no"}});
+                client.command(&format!("cancel-{number}"), &cancel).await;
+            }
+        }
+        // The answer to the last order was acknowledged a moment ago: its fulfilment is anywhere by now.
+        server.kill();
+        server.start();
+    }
+    client.settle().await;
+    let statuses = hold_against_the_views(&client).await;
+    server.stop().await;
+    Outcome {
+        workspace: opened.workspace,
+        statuses,
+    }
+}
+
+async fn hold_against_the_views(client: &Client) -> BTreeMap<String, String> {
+    let orders: ListingAnswer = client.get("/api/v1/views/orders?listing=all&limit=200").await;
+    assert_eq!(orders.data.len(), KILLS * ORDERS);
+    let mut statuses = BTreeMap::new();
+    let mut promised = 0;
+    for row in orders.data {
+        let status = row.data["status"].as_str().unwrap();
+        assert!(
+            ["confirmed", "rejected", "cancelled"].contains(&status),
+            "it is left half done: {}",
+            row.data
+        );
+        promised += u32::from(status == "confirmed");
+        statuses.insert(row.key, status.to_owned());
+    }
+    let stock: DocumentAnswer = client.get("/api/v1/views/inventory/mug").await;
+    let figures: Vec<_> = ["on_hand", "reserved", "available"]
+        .iter()
+        .map(|figure| stock.data[figure].as_u64().unwrap())
+        .collect();
+    let (all, promised) = (u64::from(STOCK), u64::from(promised));
+    assert_eq!(figures, [all, promised, all - promised]);
+    let verified: Value = client.get("/api/v1/verify").await;
+    assert_eq!(verified["findings"], json!([]));
+    statuses
+}
+
+/// Holds the provider's own books against what became of the orders.
+async fn check(books: &StoreUrl, outcome: Outcome) {
+    let books = read_model::open_processes(books).await.unwrap();
+    let charges = TestMode::charges(&*books, outcome.workspace).await.unwrap();
+    for (order, status) in outcome.statuses {
+        let charges: Vec<_> = charges
+            .iter()
+            .filter(|charge| charge.key == format!("charge/{order}"))
+            .collect();
+        assert!(
+            charges.len() <= 1,
+            "{order} was charged more than once: {charges:?}"
+        );
+        let kept = charges
+            .iter()
+            .filter(|charge| charge.refunded_at.is_none())
+            .count();
+        assert_eq!(
+            kept,
+            usize::from(status == "confirmed"),
+            "{order} is {status}: {charges:?}"
+        );
+    }
+    books.close().await;
+}

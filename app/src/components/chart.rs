@@ -20,6 +20,10 @@ const BAR: RGBColor = RGBColor(1, 0, 0);
 const LINE: RGBColor = RGBColor(2, 0, 0);
 const WORDS: RGBColor = RGBColor(3, 0, 0);
 
+/// What is higher is drawn as high as this: plotters looks for round values at the edge by multiplying, and would go beyond
+/// 64 bits.
+const HIGHEST: i64 = 1_000_000_000_000_000;
+
 /// One bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bar {

@@ -20,6 +20,10 @@ const BAR: RGBColor = RGBColor(1, 0, 0);
 const LINE: RGBColor = RGBColor(2, 0, 0);
 const WORDS: RGBColor = RGBColor(3, 0, 0);
 
+/// What is higher is drawn as high as this: plotters looks for round values at the edge by multiplying, and would go beyond
+/// 64 bits.
+const HIGHEST: i64 = 1_000_000_000_000_000;
+
 /// One bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bar {
@@ -54,7 +58,12 @@ fn draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64) -> String {
 }
 
 fn try_draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64, svg: &mut String) -> Option<()> {
-    let highest = bars.iter().map(|bar| bar.value).max().unwrap_or_default().max(1);
+    let highest = bars
+        .iter()
+        .map(|bar| bar.value.min(HIGHEST))
+        .max()
+        .unwrap_or_default()
+        .max(1);
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
     // Only these two edges have labels: for others plotters would measure them, and the browser's half would do that in
     // the page, and come to another picture than the server's.
@@ -62,10 +71,7 @@ fn try_draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64, svg: &mut 
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(72)
-        .build_cartesian_2d(
-            (0..bars.len()).into_segmented(),
-            0..highest.saturating_add(highest / 12),
-        )
+        .build_cartesian_2d((0..bars.len()).into_segmented(), 0..highest + highest / 12)
         .ok()?;
     let words = ("sans-serif", 16).into_font().color(&WORDS);
     let label = |at: &SegmentValue<usize>| match at {
@@ -92,7 +98,7 @@ fn try_draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64, svg: &mut 
         .draw_series(bars.iter().enumerate().map(|(at, bar)| {
             let corners = [
                 (SegmentValue::Exact(at), 0),
-                (SegmentValue::Exact(at + 1), bar.value),
+                (SegmentValue::Exact(at + 1), bar.value.min(HIGHEST)),
             ];
             let mut rectangle = Rectangle::new(corners, BAR.filled());
             rectangle.set_margin(0, 0, gap, gap);

@@ -495,7 +495,10 @@ async fn erased_everywhere(app: TestApp, files: bool) {
     let refused = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(refresh(&app, &renews).await.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(send(&app, &person, &name).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        send(&app, &person, &name).await.status(),
+        StatusCode::UNAUTHORIZED
+    );
     // again is the same
     let again = app.command(&educator, &erase).await;
     assert_eq!(again["events"], json!([]));

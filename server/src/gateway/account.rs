@@ -39,7 +39,7 @@ use crate::people::{PersonId, Registered, sessions::SignedIn};
 /// Where somebody's account is.
 const ACCOUNT: &str = "/account";
 /// How long the browser's pages wait for what was written, in seconds.
-const WRITTEN_SECONDS: i64 = 60;
+const WRITTEN_SECONDS: u64 = 60;
 
 /// The routes; an answer that takes longer than `most` is given up.
 pub(super) fn router(most: Duration) -> Router<SharedGateway> {
@@ -378,11 +378,7 @@ fn written(
         .path("/")
         .secure(gateway.https)
         .build();
-    cookie.set_max_age(
-        std::time::Duration::from_secs(WRITTEN_SECONDS.unsigned_abs())
-            .try_into()
-            .ok(),
-    );
+    cookie.set_max_age(Duration::from_secs(WRITTEN_SECONDS).try_into().ok());
     if let Ok(cookie) = HeaderValue::try_from(cookie.to_string()) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }

@@ -22,7 +22,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{
     access::Role,
-    aggregate::user::{Password, User, UserEvent},
+    aggregate::user::{Password, User, UserEvent, UserState},
     decider::Decider as _,
     event::{DomainEvent, EventPayload as _},
     id::{StreamName, WorkspaceId},
@@ -204,10 +204,10 @@ impl People {
     async fn user(
         &self,
         of: PersonId,
-    ) -> Result<(<User as domain::decider::Decider>::State, Option<Uuid>), LookUpError> {
+    ) -> Result<(UserState, Option<Uuid>), LookUpError> {
         let stream = StreamName::new(User::CATEGORY, of.person)
             .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
-        let (mut state, mut command, mut version) = (Default::default(), None, 0);
+        let (mut state, mut command, mut version) = (UserState::default(), None, 0);
         loop {
             let page = self
                 .events

@@ -188,7 +188,16 @@ pub fn all() -> &'static [&'static dyn AnyView] {
     const PAYMENTS: &Erased<payments::PaymentsView> = &erased();
     const PRODUCTS: &Erased<products::ProductsView> = &erased();
     const SALES: &Erased<sales::SalesView> = &erased();
-    &[ACTIVITY, CUSTOMERS, INVENTORY, NOTIFICATIONS, ORDERS, PAYMENTS, PRODUCTS, SALES]
+    &[
+        ACTIVITY,
+        CUSTOMERS,
+        INVENTORY,
+        NOTIFICATIONS,
+        ORDERS,
+        PAYMENTS,
+        PRODUCTS,
+        SALES,
+    ]
 }
 
 /// The view of this name.

@@ -134,7 +134,11 @@ impl View for NotificationsView {
             u8::from(notification.read),
             i64::MAX - notification.at.as_micros().max(0)
         );
-        vec![ListingEntry::grouped("inbox", notification.user.to_string(), sort)]
+        vec![ListingEntry::grouped(
+            "inbox",
+            notification.user.to_string(),
+            sort,
+        )]
     }
 
     fn owner(notification: &NotificationDocument) -> Option<Uuid> {

@@ -212,7 +212,10 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
         };
         (
             format!("inbox-{}", Uuid::from_u128(u128::from(n))),
-            reads.into_iter().map(|events| read(events).into_domain()).collect(),
+            reads
+                .into_iter()
+                .map(|events| read(events).into_domain())
+                .collect(),
         )
     });
     prop_oneof![inbox, order, payment, product, stock, user]

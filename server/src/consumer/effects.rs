@@ -28,7 +28,9 @@ use crate::{
     clock::SharedClock,
     event_store::EventStore,
     projection::{
-        Commit, Context, Followers, Projections, StartError, dead_letters::DeadLetters, health::Health,
+        Commit, Context, Followers, Projections, StartError,
+        dead_letters::DeadLetters,
+        health::Health,
         progress::{Progress, ProgressOf},
     },
     read_model::{ReadModel, ReadModelError, Scope, sqlite::SqliteReadModel},
@@ -205,7 +207,10 @@ impl Running {
             unfinished.push(format!("{}: events to handle", self.name()));
         }
         if self.own {
-            let counts = self.checkpoints.parked_counts(Some(workspace), correlation).await?;
+            let counts = self
+                .checkpoints
+                .parked_counts(Some(workspace), correlation)
+                .await?;
             unfinished.extend(counts.iter().map(super::parked));
         }
         Ok(unfinished)
@@ -239,7 +244,10 @@ impl Running {
 /// Opens the checkpoints of what has this id; those of what was there before are removed.
 async fn open(folder: &Path, name: &str, id: Uuid) -> Result<SqliteReadModel, StartError> {
     let failed = |error: std::io::Error| {
-        StartError::ReadModel(ReadModelError::Unavailable(format!("{}: {error}", folder.display())))
+        StartError::ReadModel(ReadModelError::Unavailable(format!(
+            "{}: {error}",
+            folder.display()
+        )))
     };
     std::fs::create_dir_all(folder).map_err(failed)?;
     let current = format!("{name}-{}.db", id.simple());

@@ -22,7 +22,11 @@ pub trait Opener: Send + Sync + Debug {
     async fn open_text(&self, workspace: WorkspaceId, text: &str) -> Result<String, SealError>;
 
     /// A document with every sealed text in it opened.
-    async fn open_json(&self, workspace: WorkspaceId, json: Box<RawValue>) -> Result<Box<RawValue>, SealError>;
+    async fn open_json(
+        &self,
+        workspace: WorkspaceId,
+        json: Box<RawValue>,
+    ) -> Result<Box<RawValue>, SealError>;
 }
 
 #[async_trait]
@@ -32,25 +36,12 @@ impl Opener for Seals {
         opened.map_err(|error| SealError(error.to_string()))
     }
 
-    async fn open_json(&self, workspace: WorkspaceId, json: Box<RawValue>) -> Result<Box<RawValue>, SealError> {
+    async fn open_json(
+        &self,
+        workspace: WorkspaceId,
+        json: Box<RawValue>,
+    ) -> Result<Box<RawValue>, SealError> {
         let opened = Self::open_json(self, workspace, json).await;
         opened.map_err(|error| SealError(error.to_string()))
-    }
-}
-
-/// Where nothing is sealed.
-#[cfg(test)]
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Unsealed;
-
-#[cfg(test)]
-#[async_trait]
-impl Opener for Unsealed {
-    async fn open_text(&self, _: WorkspaceId, text: &str) -> Result<String, SealError> {
-        Ok(text.to_owned())
-    }
-
-    async fn open_json(&self, _: WorkspaceId, json: Box<RawValue>) -> Result<Box<RawValue>, SealError> {
-        Ok(json)
     }
 }

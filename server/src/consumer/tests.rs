@@ -79,7 +79,11 @@ async fn consumers_in(shop: &Shop, file: &str) -> Arc<Consumers> {
     consumers_with(shop, file, Vec::new()).await
 }
 
-pub(super) async fn consumers_with(shop: &Shop, file: &str, effects: Vec<Arc<dyn Consumer>>) -> Arc<Consumers> {
+pub(super) async fn consumers_with(
+    shop: &Shop,
+    file: &str,
+    effects: Vec<Arc<dyn Consumer>>,
+) -> Arc<Consumers> {
     let clock = Arc::new(SystemClock);
     let processes: Arc<dyn ReadModel> = Arc::new(
         SqliteReadModel::open(&shop.folder.path().join(file))
@@ -258,10 +262,7 @@ async fn what_a_policy_cannot_stand_holds_back_that_stream_only() {
     shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
     assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 4);
     let policies = running.dead_letters().next().unwrap();
-    let letters = policies
-        .list(shop.workspace, None, None, 9)
-        .await
-        .unwrap();
+    let letters = policies.list(shop.workspace, None, None, 9).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert!(
         settled(&shop, Duration::from_millis(1)).await.is_err(),

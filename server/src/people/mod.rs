@@ -201,10 +201,7 @@ impl People {
     }
 
     /// A user's state, and the command of their first event.
-    async fn user(
-        &self,
-        of: PersonId,
-    ) -> Result<(UserState, Option<Uuid>), LookUpError> {
+    async fn user(&self, of: PersonId) -> Result<(UserState, Option<Uuid>), LookUpError> {
         let stream = StreamName::new(User::CATEGORY, of.person)
             .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
         let (mut state, mut command, mut version) = (UserState::default(), None, 0);

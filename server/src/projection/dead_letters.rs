@@ -22,7 +22,9 @@ use super::{
 use crate::{
     broker::{Events, decode},
     event_store::{Direction, StoreError},
-    read_model::{DeadLetter, DeadLetterPlace, FoldFault, LaneId, ParkedEvent, ParkedState, ReadModelError, Scope},
+    read_model::{
+        DeadLetter, DeadLetterPlace, FoldFault, LaneId, ParkedEvent, ParkedState, ReadModelError, Scope,
+    },
 };
 
 /// How many events of a stream are read at a time.

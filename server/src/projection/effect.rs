@@ -79,7 +79,9 @@ impl Inbox {
         for event in &work.events {
             self.missing.remove(&event.position);
         }
-        let Some((from, to)) = work.passed else { return true };
+        let Some((from, to)) = work.passed else {
+            return true;
+        };
         let given: HashSet<u64> = work.events.iter().map(|event| event.position).collect();
         let before = self.missing.len();
         self.missing
@@ -227,7 +229,9 @@ async fn held_streams(context: &Context, lane: &LaneId) -> Result<HashSet<String
             .read_model
             .dead_letters(workspace, Some(view), after.as_ref(), PAGE)
             .await?;
-        let Some(last) = letters.last() else { return Ok(held) };
+        let Some(last) = letters.last() else {
+            return Ok(held);
+        };
         after = Some(last.place());
         let of_lane = letters.iter().filter(|letter| letter.partition == lane.partition);
         held.extend(of_lane.map(|letter| letter.event.stream.to_string()));

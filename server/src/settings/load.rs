@@ -279,7 +279,10 @@ mod tests {
             );
         }
         let refused = refusal(&["--smtp-url", "smtps://shop:wonderland@mail.test/path"]);
-        assert!(refused.contains("--smtp-url") && !refused.contains("wonderland"), "{refused}");
+        assert!(
+            refused.contains("--smtp-url") && !refused.contains("wonderland"),
+            "{refused}"
+        );
         assert!(refusal(&["--smtp-ca", "a.pem"]).contains("--smtp-url"));
         assert!(refusal(&["--mail-from", "nobody"]).contains("--mail-from"));
         assert!(refusal(&["--tls-cert", "a.pem"]).contains("--tls-key"));

@@ -52,7 +52,10 @@ impl SmtpUrl {
             "smtps" => (SmtpSecurity::Tls, 465),
             _ => return Err(SmtpUrlError),
         };
-        let host = url.host_str().filter(|host| !host.is_empty()).ok_or(SmtpUrlError)?;
+        let host = url
+            .host_str()
+            .filter(|host| !host.is_empty())
+            .ok_or(SmtpUrlError)?;
         if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
             return Err(SmtpUrlError);
         }
@@ -109,16 +112,26 @@ mod tests {
     use super::*;
 
     fn server(url: &str) -> Result<SmtpServer, SmtpUrlError> {
-        url.parse::<SmtpUrl>().unwrap_or_else(|error| match error {}).server()
+        url.parse::<SmtpUrl>()
+            .unwrap_or_else(|error| match error {})
+            .server()
     }
 
     #[test]
     fn a_url_says_where_how_and_as_whom() {
         let plain = server("smtp://localhost:2525").unwrap();
-        assert_eq!((plain.security, plain.port, plain.user), (SmtpSecurity::None, 2525, None));
+        assert_eq!(
+            (plain.security, plain.port, plain.user),
+            (SmtpSecurity::None, 2525, None)
+        );
         let starttls = server("smtp+starttls://shop@mail.test").unwrap();
         assert_eq!(
-            (starttls.security, starttls.port, starttls.user.as_deref(), starttls.password),
+            (
+                starttls.security,
+                starttls.port,
+                starttls.user.as_deref(),
+                starttls.password
+            ),
             (SmtpSecurity::StartTls, 587, Some("shop"), None)
         );
         let tls = server("smtps://shop%40a.test:p%2Bs+%25@mail.test").unwrap();
@@ -129,10 +142,19 @@ mod tests {
 
     #[test]
     fn what_is_none_is_refused_and_never_shown() {
-        for url in ["", "mail.test", "http://mail.test", "smtp://", "smtps://h/path", "smtp://h?tls=no"] {
+        for url in [
+            "",
+            "mail.test",
+            "http://mail.test",
+            "smtp://",
+            "smtps://h/path",
+            "smtp://h?tls=no",
+        ] {
             assert_eq!(server(url), Err(SmtpUrlError), "{url}");
         }
-        let url: SmtpUrl = "smtps://shop:secret@mail.test".parse().unwrap_or_else(|error| match error {});
+        let url: SmtpUrl = "smtps://shop:secret@mail.test"
+            .parse()
+            .unwrap_or_else(|error| match error {});
         assert!(!format!("{url:?} {:?}", url.server()).contains("secret"));
     }
 }

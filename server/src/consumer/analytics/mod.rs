@@ -19,8 +19,8 @@ use super::effects::{Consumer, Effect, EffectError, Lanes, Memory, Work};
 use crate::clock::SharedClock;
 use model::{CUSTOMER, DATE, Dimensions, FACT, Facts, PRODUCT, add};
 use table::{Row, read, written};
-use warehouse::{FactFile, Manifest, Warehouse};
 pub use warehouse::WarehouseError;
+use warehouse::{FactFile, Manifest, Warehouse};
 
 /// The name of its lanes.
 pub const NAME: &str = "analytics";
@@ -116,7 +116,8 @@ impl Analytics {
         self.warehouse
             .commit(workspace, &before.manifest, &manifest)
             .await?;
-        self.remember(workspace, Arc::new(State { manifest, dimensions })).await;
+        self.remember(workspace, Arc::new(State { manifest, dimensions }))
+            .await;
         Ok(())
     }
 

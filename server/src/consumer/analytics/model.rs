@@ -265,7 +265,11 @@ impl Dimensions {
             }
         }
         for row in customers {
-            if let [Value::Text(id), Value::Flag(registered), Value::Instant(first_seen_at)] = row.as_slice()
+            if let [
+                Value::Text(id),
+                Value::Flag(registered),
+                Value::Instant(first_seen_at),
+            ] = row.as_slice()
                 && let Ok(id) = id.parse()
             {
                 let customer = Customer {

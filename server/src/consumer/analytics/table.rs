@@ -9,9 +9,7 @@ use parquet::{
     data_type::ByteArray,
     errors::ParquetError,
     file::{
-        properties::WriterProperties,
-        reader::FileReader as _,
-        serialized_reader::SerializedFileReader,
+        properties::WriterProperties, reader::FileReader as _, serialized_reader::SerializedFileReader,
         writer::SerializedFileWriter,
     },
     record::Field,

@@ -156,9 +156,7 @@ impl Warehouse {
         file: &str,
         bytes: Bytes,
     ) -> Result<(), WarehouseError> {
-        self.objects
-            .put(&staged(workspace, file), bytes.into())
-            .await?;
+        self.objects.put(&staged(workspace, file), bytes.into()).await?;
         Ok(())
     }
 

@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     clock::SharedClock,
-    read_model::{DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded, ReadModel, ReadModelError, Scope},
+    read_model::{
+        DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded, ReadModel, ReadModelError, Scope,
+    },
 };
 
 /// How long somebody's note "I am sending it" keeps others from it: longer than a mail may take.
@@ -96,7 +98,11 @@ impl Claims {
     }
 
     /// Whether somebody has ever begun to send the mail about an event.
-    pub(super) async fn has_begun(&self, workspace: WorkspaceId, event: Uuid) -> Result<bool, ReadModelError> {
+    pub(super) async fn has_begun(
+        &self,
+        workspace: WorkspaceId,
+        event: Uuid,
+    ) -> Result<bool, ReadModelError> {
         let read = self
             .processes
             .document(workspace, self.view, &event.to_string())
@@ -107,8 +113,10 @@ impl Claims {
     /// A mail server answers for it.
     pub(super) async fn sent(&self, workspace: WorkspaceId, event: Uuid) -> Result<(), ReadModelError> {
         let at = self.clock.now();
-        self.change(workspace, &event.to_string(), &mut |_: Option<Note>| Some(Note::Sent { at }))
-            .await
+        self.change(workspace, &event.to_string(), &mut |_: Option<Note>| {
+            Some(Note::Sent { at })
+        })
+        .await
     }
 
     /// A person wants no mails, or wants them again.
@@ -125,10 +133,16 @@ impl Claims {
     }
 
     /// Whether a person wants no mails.
-    pub(super) async fn has_stopped(&self, workspace: WorkspaceId, user: Uuid) -> Result<bool, ReadModelError> {
+    pub(super) async fn has_stopped(
+        &self,
+        workspace: WorkspaceId,
+        user: Uuid,
+    ) -> Result<bool, ReadModelError> {
         let key = preference(&user.to_string());
         let read = self.processes.document(workspace, self.view, &key).await?;
-        let known = read.value.map(|document| parsed::<Preference>(document.data.get()));
+        let known = read
+            .value
+            .map(|document| parsed::<Preference>(document.data.get()));
         Ok(known.transpose()?.unwrap_or_default().stopped)
     }
 
@@ -146,7 +160,10 @@ impl Claims {
         };
         let fault = |reason: String| FoldFault { position: 0, reason };
         let mut fold = |loaded: Loaded| {
-            let before = loaded.documents.first().map(|document| parsed(document.data.get()));
+            let before = loaded
+                .documents
+                .first()
+                .map(|document| parsed(document.data.get()));
             let before = before.transpose().map_err(|error| fault(error.to_string()))?;
             let Some(after) = change(before) else {
                 return Ok(Effect::default());

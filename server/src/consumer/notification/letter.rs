@@ -26,7 +26,7 @@ const WITHOUT_DECIMALS: [&str; 8] = ["CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "
 
 /// What a mail says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
+pub(super) struct Letter {
     subject: String,
     /// Paragraphs.
     says: Vec<String>,
@@ -49,19 +49,26 @@ pub(super) fn letter(event: &TypedEvent) -> Option<Letter> {
             lines: bought(&confirmed.lines, &confirmed.total),
             ..about(
                 "Your order is confirmed",
-                vec![format!("Thank you. Your order {number} is confirmed and will be shipped soon.")],
+                vec![format!(
+                    "Thank you. Your order {number} is confirmed and will be shipped soon."
+                )],
             )
         }),
         DomainEvent::Order(OrderEvent::OrderRejected(rejected)) => Some(about(
             "Your order could not be fulfilled",
             vec![
-                format!("We are sorry: your order {number} could not be fulfilled, and you pay nothing for it."),
+                format!(
+                    "We are sorry: your order {number} could not be fulfilled, and you pay nothing for it."
+                ),
                 because(&rejected.reason),
             ],
         )),
         DomainEvent::Order(OrderEvent::OrderCancelled(cancelled)) => Some(about(
             "Your order is cancelled",
-            vec![format!("Your order {number} is cancelled."), because(&cancelled.reason)],
+            vec![
+                format!("Your order {number} is cancelled."),
+                because(&cancelled.reason),
+            ],
         )),
         DomainEvent::Order(OrderEvent::OrderShipped(_)) => Some(about(
             "Your order is on its way",
@@ -74,7 +81,10 @@ pub(super) fn letter(event: &TypedEvent) -> Option<Letter> {
         DomainEvent::Payment(PaymentEvent::PaymentRefunded(refunded)) => Some(about(
             "Your money is on its way back",
             vec![
-                format!("We have sent back {} for your order {number}.", written(&refunded.amount)),
+                format!(
+                    "We have sent back {} for your order {number}.",
+                    written(&refunded.amount)
+                ),
                 because(&refunded.reason),
             ],
         )),
@@ -87,7 +97,8 @@ pub(super) fn welcome() -> Letter {
     Letter {
         subject: "Welcome".to_owned(),
         says: vec![
-            "Your account is ready. From now on we write to you when something becomes of your orders.".to_owned(),
+            "Your account is ready. From now on we write to you when something becomes of your orders."
+                .to_owned(),
         ],
         lines: Vec::new(),
     }
@@ -95,7 +106,7 @@ pub(super) fn welcome() -> Letter {
 
 /// What a mail needs besides what it says.
 #[derive(Debug)]
-pub struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     /// Who writes.
     pub from: &'a Mailbox,
     /// Whom.
@@ -108,7 +119,7 @@ pub struct Envelope<'a> {
 
 /// Why there is no mail.
 #[derive(Debug, thiserror::Error)]
-pub enum LetterError {
+pub(super) enum LetterError {
     /// The address is none.
     #[error("there is no such address")]
     Address,
@@ -130,7 +141,10 @@ impl Letter {
         let at = u64::try_from(event.recorded_at.as_micros()).unwrap_or(0);
         let mut message = Message::builder()
             .from((*from).clone())
-            .to(Mailbox::new(Some(to.name.clone()).filter(|name| !name.is_empty()), address))
+            .to(Mailbox::new(
+                Some(to.name.clone()).filter(|name| !name.is_empty()),
+                address,
+            ))
             .subject(&self.subject)
             .date(SystemTime::UNIX_EPOCH + Duration::from_micros(at))
             .message_id(Some(message_id(from, event)));
@@ -140,7 +154,10 @@ impl Letter {
             message = message
                 .raw_header(raw("List-Unsubscribe", format!("<{link}>")))
                 // RFC 8058: a mail program may follow the link by itself, with a POST.
-                .raw_header(raw("List-Unsubscribe-Post", "List-Unsubscribe=One-Click".to_owned()));
+                .raw_header(raw(
+                    "List-Unsubscribe-Post",
+                    "List-Unsubscribe=One-Click".to_owned(),
+                ));
         }
         let parts = MultiPart::alternative()
             .boundary(format!("foldline-{}", event.event_id.simple()))
@@ -197,7 +214,11 @@ impl Letter {
             html.push_str("</table>\n");
         }
         if let Some(link) = unsubscribe {
-            let _ = writeln!(html, "<p><a href=\"{}\">No more mails of this shop</a></p>", escaped(link));
+            let _ = writeln!(
+                html,
+                "<p><a href=\"{}\">No more mails of this shop</a></p>",
+                escaped(link)
+            );
         }
         html.push_str("</body></html>\n");
         html

@@ -73,7 +73,8 @@ impl Mailbox {
         blocking(move || {
             let mut files = files(&folder)?;
             files.retain(|(event, user, _)| {
-                page.user.is_none_or(|wanted| wanted == *user) && page.before.is_none_or(|before| *event < before)
+                page.user.is_none_or(|wanted| wanted == *user)
+                    && page.before.is_none_or(|before| *event < before)
             });
             // Ids of events begin with their time.
             files.sort_by(|a, b| b.0.cmp(&a.0));
@@ -127,7 +128,9 @@ impl Mailbox {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(io::Error::other)?
 }
 
 /// What is not there is gone already.

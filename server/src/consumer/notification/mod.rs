@@ -169,7 +169,9 @@ impl Notification {
                 match self.claims.claim(workspace, id, self.parts.alone).await? {
                     Claim::Sent => return Ok(()),
                     Claim::Elsewhere => {
-                        return Err(EffectError::Unavailable("another server is sending it".to_owned()));
+                        return Err(EffectError::Unavailable(
+                            "another server is sending it".to_owned(),
+                        ));
                     }
                     Claim::First if self.per_address.check_key(&address.email).is_err() => {
                         tracing::warn!(%workspace, "an address has got too many mails in an hour; this one is not sent");

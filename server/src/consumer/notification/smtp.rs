@@ -80,7 +80,11 @@ impl Smtp {
             .tls(tls)
             .timeout(Some(STEP));
         let password = match &settings.smtp_password_file {
-            Some(path) => Some(read("--smtp-password-file", path)?.trim_end_matches(['\r', '\n']).to_owned()),
+            Some(path) => Some(
+                read("--smtp-password-file", path)?
+                    .trim_end_matches(['\r', '\n'])
+                    .to_owned(),
+            ),
             None => server.password,
         };
         match (server.user, password) {

@@ -170,8 +170,16 @@ mod tests {
 
     #[test]
     fn what_has_no_value_is_nothing_to_find() {
-        let words = kept(SearchKind::Customers, false, &json!({"id": "1", "display_name": "Ada"})).words();
+        let words = kept(
+            SearchKind::Customers,
+            false,
+            &json!({"id": "1", "display_name": "Ada"}),
+        )
+        .words();
         assert_eq!(words.text[0], Piece::Plain(String::new()));
-        assert_eq!(joined(vec![String::new(), "a".into(), String::new(), "b".into()]), "a · b");
+        assert_eq!(
+            joined(vec![String::new(), "a".into(), String::new(), "b".into()]),
+            "a · b"
+        );
     }
 }

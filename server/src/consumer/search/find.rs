@@ -188,10 +188,7 @@ fn like(fields: Fields, word: &Word) -> Box<dyn Query> {
             );
         }
         if word.goes_on {
-            way(
-                Box::new(FuzzyTermQuery::new_prefix(term(), 0, true)),
-                boost,
-            );
+            way(Box::new(FuzzyTermQuery::new_prefix(term(), 0, true)), boost);
             if word.distance > 0 {
                 way(
                     Box::new(FuzzyTermQuery::new_prefix(term(), word.distance, true)),

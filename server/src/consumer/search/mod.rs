@@ -27,8 +27,8 @@ use super::{
     seals::Opener,
 };
 pub use find::{Found, Wanted};
-pub use index::SearchError;
 use index::Files;
+pub use index::SearchError;
 use writer::{Job, Writer};
 
 /// The name of its lanes.
@@ -54,7 +54,9 @@ pub struct Search {
 
 impl fmt::Debug for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Search").field("id", &self.files.id).finish_non_exhaustive()
+        f.debug_struct("Search")
+            .field("id", &self.files.id)
+            .finish_non_exhaustive()
     }
 }
 

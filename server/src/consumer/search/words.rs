@@ -138,7 +138,10 @@ mod tests {
 
     #[test]
     fn what_matches_is_marked_as_it_is_written() {
-        assert_eq!(marked("A blue Café-Mug, blue", "cafe blue"), "A [blue] [Café]-Mug, [blue]");
+        assert_eq!(
+            marked("A blue Café-Mug, blue", "cafe blue"),
+            "A [blue] [Café]-Mug, [blue]"
+        );
         assert_eq!(marked("nothing here", "mug"), "");
     }
 

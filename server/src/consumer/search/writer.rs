@@ -207,7 +207,12 @@ impl Writer {
         let of_person = |(place, (of, kept)): (&String, &(WorkspaceId, Kept))| {
             (*of == workspace && kept.owner == Some(user)).then(|| (place.clone(), kept.clone()))
         };
-        let newer: Vec<_> = before.kept.iter().chain(&more.kept).filter_map(of_person).collect();
+        let newer: Vec<_> = before
+            .kept
+            .iter()
+            .chain(&more.kept)
+            .filter_map(of_person)
+            .collect();
         // Later ones take the place of earlier ones.
         let of_person: BTreeMap<_, _> = stored.chain(newer).collect();
         for (place, mut kept) in of_person {
@@ -236,7 +241,8 @@ impl Writer {
         }
         for (place, (workspace, kept)) in kept {
             let document = self.document(&place, workspace, &kept)?;
-            self.writer.delete_term(Term::from_field_text(fields.place, &place));
+            self.writer
+                .delete_term(Term::from_field_text(fields.place, &place));
             self.writer.add_document(document)?;
         }
         for (place, (workspace, inbox)) in inboxes {
@@ -244,7 +250,8 @@ impl Writer {
             document.add_text(fields.place, &place);
             document.add_text(fields.workspace, workspace.to_string());
             document.add_text(fields.kept, serde_json::to_string(&inbox)?);
-            self.writer.delete_term(Term::from_field_text(fields.place, &place));
+            self.writer
+                .delete_term(Term::from_field_text(fields.place, &place));
             self.writer.add_document(document)?;
         }
         self.writer.commit()?;
@@ -255,7 +262,12 @@ impl Writer {
         Ok(())
     }
 
-    fn document(&self, place: &str, workspace: WorkspaceId, kept: &Kept) -> Result<TantivyDocument, SearchError> {
+    fn document(
+        &self,
+        place: &str,
+        workspace: WorkspaceId,
+        kept: &Kept,
+    ) -> Result<TantivyDocument, SearchError> {
         let Fields {
             place: place_field,
             workspace: workspace_field,

@@ -201,9 +201,12 @@ async fn start(
         commands: commands.clone(),
         processes,
         clocks,
+        // no effect consumer runs here, and so nobody writes to it
+        folder: std::path::PathBuf::new(),
         clock,
     };
-    let consumers = Arc::new(Consumers::start(boxes, policy::all()).await.unwrap());
+    let consumers = Consumers::start(boxes, policy::all(), Vec::new()).await;
+    let consumers = Arc::new(consumers.unwrap());
     read.settling.wait_for(consumers.clone());
     (store, read, commands, consumers)
 }
@@ -359,7 +362,7 @@ impl Shop {
 
     /// The payment provider's own books.
     pub(super) async fn charges(&self) -> Vec<Charge> {
-        TestMode::charges(&**self.consumers.processes(), self.workspace.id)
+        TestMode::charges(&*self.consumers.processes, self.workspace.id)
             .await
             .unwrap()
     }

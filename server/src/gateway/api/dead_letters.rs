@@ -166,7 +166,10 @@ impl From<DeadLetterError> for ApiProblem {
             DeadLetterError::Unknown => Self::not_found("dead letter of this id in your workspace"),
             DeadLetterError::ReadModel(error) => error.into(),
             DeadLetterError::Effect(reason) => {
-                tracing::warn!(error = reason, "a consumer could not do what a dead letter asks for");
+                tracing::warn!(
+                    error = reason,
+                    "a consumer could not do what a dead letter asks for"
+                );
                 Self::new(Kind::Unavailable, "the consumer cannot do it now")
             }
             DeadLetterError::Store(error) => error.into(),

@@ -113,7 +113,8 @@ fn kinds(params: &mut Params) -> Result<Vec<SearchKind>, ApiProblem> {
     for name in names.split(',') {
         let kind = SearchKind::ALL.into_iter().find(|kind| kind.as_str() == name);
         let known = SearchKind::ALL.map(SearchKind::as_str).join(", ");
-        let kind = kind.ok_or_else(|| ApiProblem::field("kinds", format!("are some of {known}, with commas")))?;
+        let kind =
+            kind.ok_or_else(|| ApiProblem::field("kinds", format!("are some of {known}, with commas")))?;
         if !kinds.contains(&kind) {
             kinds.push(kind);
         }
@@ -124,7 +125,10 @@ fn kinds(params: &mut Params) -> Result<Vec<SearchKind>, ApiProblem> {
 fn tag(params: &mut Params) -> Result<Option<String>, ApiProblem> {
     let tag = params.text("tag");
     if tag.as_ref().is_some_and(|tag| tag.chars().count() > MAX_TAG) {
-        return Err(ApiProblem::field("tag", format!("has at most {MAX_TAG} characters")));
+        return Err(ApiProblem::field(
+            "tag",
+            format!("has at most {MAX_TAG} characters"),
+        ));
     }
     Ok(tag)
 }

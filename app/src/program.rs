@@ -4,9 +4,11 @@
 /// A part of the client that is built and loaded by itself: `frontend/src/bin/<name>.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Program {
-    /// For those who buy.
+    /// For those who choose and buy.
     #[default]
     Shop,
+    /// For what they have ordered, and were told.
+    Orders,
     /// For those who run the shop, and those who read its log.
     Office,
 }
@@ -16,6 +18,7 @@ impl Program {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shop => "shop",
+            Self::Orders => "orders",
             Self::Office => "office",
         }
     }
@@ -25,6 +28,7 @@ impl Program {
         let place = path.trim_start_matches('/').split('/').next();
         match place {
             Some("office" | "streams") => Self::Office,
+            Some("orders" | "inbox") => Self::Orders,
             _ => Self::Shop,
         }
     }
@@ -43,6 +47,9 @@ mod tests {
             ("/", Program::Shop),
             ("", Program::Shop),
             ("/shop/office", Program::Shop),
+            ("/orders", Program::Orders),
+            ("/orders/1", Program::Orders),
+            ("/inbox", Program::Orders),
             ("/office", Program::Office),
             ("/office/orders", Program::Office),
             ("/officer", Program::Shop),

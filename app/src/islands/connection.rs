@@ -55,6 +55,8 @@ impl Island for ConnectionBadge {
                 <span class="connection__held">
                     {td_string!(locale, problem.session_over)}
                     " "
+                    <a href="/sign-in">{td_string!(locale, outgoing.sign_in)}</a>
+                    " "
                     <a href="/">{td_string!(locale, outside.way_in)}</a>
                 </span>
             }

@@ -1,4 +1,4 @@
-//! The program `shop`: brings the pages of those who buy to life, and nothing else.
+//! The program `shop`: brings the pages of those who choose and buy to life, and nothing else.
 
 // As in `app`: the layout of a view is a type as deep as the view.
 #![recursion_limit = "256"]

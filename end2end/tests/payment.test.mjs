@@ -56,9 +56,8 @@ test("a card that fails twice is charged in the end, once", async (t) => {
   const ada = await browse(t, server);
   const page = await ada.open("/");
   await shop.openSandbox(page);
-  const id = await shop.order(page, "Enamel mug", "Card that fails twice, then works");
-  await shop.putClockForwardUntil(server, ada.context, id, "confirmed");
-  await check.containsText(shop.status(page), "confirmed");
+  await shop.order(page, "Enamel mug", "Card that fails twice, then works");
+  await check.containsText(shop.status(page), "confirmed", { timeout: 30_000 });
   await check.isVisible(entry(page, "PaymentProcessed"));
 });
 

@@ -1,5 +1,7 @@
 //! Fulfilment, step by step: what each event leads to.
 
+mod world;
+
 use super::*;
 use crate::{
     access::Role,

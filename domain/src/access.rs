@@ -103,6 +103,9 @@ impl Actor {
             "orders" if self.role == Role::Customer => {
                 listing == "by_customer" && group == self.id.to_string()
             }
+            "notifications" if self.role == Role::Customer => {
+                listing == "inbox" && group == self.id.to_string()
+            }
             _ => self.role != Role::Customer,
         }
     }

@@ -41,7 +41,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
-use consumer::{Consumers, clocks::Clocks};
+use consumer::{
+    Consumers,
+    clocks::Clocks,
+    registry::{self, ConsumerError},
+};
 use domain::policy;
 use event_store::{EventStore, Registered, StoreError};
 use gateway::{
@@ -49,6 +53,7 @@ use gateway::{
     keys::{KeyError, KeyRing},
     tls::{self, TlsError},
     tokens::Tokens,
+    unsubscribe::UnsubscribeLinks,
 };
 use lab::Lab;
 use lifecycle::{Presence, Purger, Sweeper};
@@ -105,6 +110,9 @@ pub enum StartError {
     /// The projections.
     #[error("the projections cannot start: {0}")]
     Projections(#[from] projection::StartError),
+    /// An effect consumer.
+    #[error(transparent)]
+    Consumer(#[from] ConsumerError),
     /// The metrics.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(Box<dyn std::error::Error + Send + Sync>),
@@ -177,16 +185,29 @@ impl Foldline {
         let workspaces = Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone());
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
-        // Message Broker → consumers → Command Service: process managers.
+        // Message Broker → consumers → Command Service: process managers. Message Broker → consumers: mails, warehouse, index.
         let boxes = consumer::Boxes {
             store: Arc::clone(&events),
             broker: read_side.broker.clone(),
             commands: Arc::clone(&commands),
-            processes,
+            processes: Arc::clone(&processes),
             clocks,
+            folder: settings.storage.checkpoints_folder(),
             clock: clock.clone(),
         };
-        let consumers = Arc::new(Consumers::start(boxes, policy::all()).await?);
+        let keys = Arc::new(keys);
+        let links = UnsubscribeLinks::new(Arc::clone(&keys), settings.mail.public_url.clone());
+        let links = Arc::new(links);
+        let parts = registry::Parts {
+            store: Arc::clone(&events),
+            processes,
+            opener: Arc::new(people.seals.clone()),
+            links: Arc::clone(&links) as _,
+            clock: clock.clone(),
+        };
+        let effects = registry::open(settings, parts).await?;
+        let consumers = Consumers::start(boxes, policy::all(), effects.all).await?;
+        let consumers = Arc::new(consumers);
         read_side.settling.wait_for(consumers.clone());
 
         // Across the boxes: who is in which workspace, and that what nobody uses goes as a whole.
@@ -207,7 +228,7 @@ impl Foldline {
 
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay stream.
         let boxes = Boxes {
-            tokens: Tokens::new(Arc::new(keys), clock.clone()),
+            tokens: Tokens::new(keys, clock.clone()),
             clock,
             commands,
             workspaces,
@@ -217,6 +238,9 @@ impl Foldline {
             read_side: Arc::clone(&read_side),
             consumers: Arc::clone(&consumers),
             people: Arc::clone(&people),
+            search: effects.search,
+            mailbox: effects.mailbox,
+            links: Arc::clone(&links),
             events: Arc::clone(&events),
             metrics,
         };
@@ -227,7 +251,7 @@ impl Foldline {
         let listener = Listener::open(address, tls, gateway::router(&gateway))
             .map_err(|source| StartError::Listen { address, source })?;
         let shutdown_timeout = settings.limits.shutdown_timeout();
-        Ok(Self {
+        let foldline = Self {
             listener,
             gateway,
             sweeper,
@@ -238,7 +262,9 @@ impl Foldline {
             events,
             https,
             shutdown_timeout,
-        })
+        };
+        links.listens_at(&foldline.url());
+        Ok(foldline)
     }
 
     /// Where it really listens.

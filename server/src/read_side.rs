@@ -109,6 +109,7 @@ impl ReadSideBuilder {
             progress: progress.clone(),
             health: health.clone(),
             clock,
+            effect: None,
         });
         let projections = Projections::start(context).await?;
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());

@@ -5,6 +5,7 @@
 //! whether a file or an address is really there is found out by the box that needs it.
 
 mod load;
+mod smtp_url;
 mod store_url;
 mod subcommands;
 
@@ -12,6 +13,7 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
 pub use load::{SettingsError, load};
+pub use smtp_url::{SmtpSecurity, SmtpServer, SmtpUrl, SmtpUrlError};
 pub use store_url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
 pub use subcommands::{
     BackupSettings, DeadLetterAction, DeadLetterSettings, ExportSettings, ImportSettings, RebuildSettings,
@@ -138,6 +140,21 @@ impl StorageSettings {
         }
     }
 
+    /// The folder of mails, where there is no mail server.
+    pub fn mailbox_folder(&self) -> PathBuf {
+        self.data_dir.join("mailbox")
+    }
+
+    /// The folder of the search index.
+    pub fn search_folder(&self) -> PathBuf {
+        self.data_dir.join("search")
+    }
+
+    /// The folder of the checkpoints of consumers that keep them beside what they make.
+    pub fn checkpoints_folder(&self) -> PathBuf {
+        self.data_dir.join("checkpoints")
+    }
+
     /// The folder of the signing keys.
     pub fn keys_folder(&self) -> PathBuf {
         self.data_dir.join("keys")
@@ -181,12 +198,56 @@ pub struct Settings {
     /// Where traces go.
     #[command(flatten)]
     pub traces: TraceSettings,
+    /// Mails to customers.
+    #[command(flatten)]
+    pub mail: MailSettings,
+    /// Where the warehouse lies: a folder [default: in the data folder]
+    #[arg(long, env = "FOLDLINE_WAREHOUSE", value_name = "FOLDER")]
+    pub warehouse: Option<PathBuf>,
     /// What one client may ask for.
     #[command(flatten)]
     pub limits: Limits,
     /// What a workspace may hold.
     #[command(flatten)]
     pub sandboxes: Sandboxes,
+}
+
+impl Settings {
+    /// The folder of the warehouse.
+    pub fn warehouse_folder(&self) -> PathBuf {
+        let default = || self.storage.data_dir.join("warehouse");
+        self.warehouse.clone().unwrap_or_else(default)
+    }
+}
+
+/// Mails to customers; without a mail server they go into a folder.
+#[derive(Debug, Clone, Args)]
+pub struct MailSettings {
+    /// The mail server: `smtp+starttls://USER@HOST`, `smtps://USER@HOST`, or `smtp://HOST` without any encryption
+    #[arg(long, env = "FOLDLINE_SMTP_URL", hide_env_values = true, value_name = "URL")]
+    pub smtp_url: Option<SmtpUrl>,
+    /// A file with the password for the mail server, unless the URL has it
+    #[arg(
+        long,
+        env = "FOLDLINE_SMTP_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "smtp_url"
+    )]
+    pub smtp_password_file: Option<PathBuf>,
+    /// A certificate authority of the mail server's, PEM, besides those that everybody knows
+    #[arg(long, env = "FOLDLINE_SMTP_CA", value_name = "FILE", requires = "smtp_url")]
+    pub smtp_ca: Option<PathBuf>,
+    /// Who writes, as in `Shop <shop@example.com>`
+    #[arg(
+        long,
+        env = "FOLDLINE_MAIL_FROM",
+        default_value = "Foldline <shop@localhost>",
+        value_name = "ADDRESS"
+    )]
+    pub mail_from: lettre::message::Mailbox,
+    /// Where people reach this server, for the links in mails [default: where it listens]
+    #[arg(long, env = "FOLDLINE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<url::Url>,
 }
 
 /// The certificate of HTTPS; without any of these the server speaks plain HTTP.

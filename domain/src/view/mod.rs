@@ -7,6 +7,7 @@
 pub mod activity;
 pub mod customers;
 pub mod inventory;
+pub mod notifications;
 pub mod orders;
 pub mod payments;
 pub mod products;
@@ -182,11 +183,21 @@ pub fn all() -> &'static [&'static dyn AnyView] {
     const ACTIVITY: &Erased<activity::ActivityView> = &erased();
     const CUSTOMERS: &Erased<customers::CustomersView> = &erased();
     const INVENTORY: &Erased<inventory::InventoryView> = &erased();
+    const NOTIFICATIONS: &Erased<notifications::NotificationsView> = &erased();
     const ORDERS: &Erased<orders::OrdersView> = &erased();
     const PAYMENTS: &Erased<payments::PaymentsView> = &erased();
     const PRODUCTS: &Erased<products::ProductsView> = &erased();
     const SALES: &Erased<sales::SalesView> = &erased();
-    &[ACTIVITY, CUSTOMERS, INVENTORY, ORDERS, PAYMENTS, PRODUCTS, SALES]
+    &[
+        ACTIVITY,
+        CUSTOMERS,
+        INVENTORY,
+        NOTIFICATIONS,
+        ORDERS,
+        PAYMENTS,
+        PRODUCTS,
+        SALES,
+    ]
 }
 
 /// The view of this name.

@@ -9,6 +9,7 @@ use super::{AnyView, all};
 use crate::{
     access::Role,
     aggregate::{
+        inbox::{InboxEvent, NotificationsRead},
         inventory::{InventoryEvent, StockReceived, StockReleased, StockReserved, StockShipped},
         order::{
             Customer, OrderCancelled, OrderConfirmed, OrderCreated, OrderDelivered, OrderEvent, OrderLine,
@@ -200,7 +201,24 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 .collect(),
         )
     });
-    prop_oneof![order, payment, product, stock, user]
+    // Events of other streams, and some that never happen.
+    let marks = prop::collection::vec((0..8_u128, 0..5_u128), 1..4);
+    let inbox = (0..2_u8, prop::collection::vec(marks, 0..3)).prop_map(|(n, reads)| {
+        let read = |events: Vec<(u128, u128)>| {
+            let events = events.into_iter().map(|(s, n)| Uuid::from_u128(s * 100 + n));
+            InboxEvent::from(NotificationsRead {
+                events: events.collect(),
+            })
+        };
+        (
+            format!("inbox-{}", Uuid::from_u128(u128::from(n))),
+            reads
+                .into_iter()
+                .map(|events| read(events).into_domain())
+                .collect(),
+        )
+    });
+    prop_oneof![inbox, order, payment, product, stock, user]
 }
 
 /// Two lines, so that one event changes two documents of sales.

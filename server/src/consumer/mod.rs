@@ -1,18 +1,28 @@
 //! Document 2's consumers: what is done about events, besides showing them.
 //!
-//! So far: **process managers**. A [policy](domain::policy) is run by the same lanes as a view: what a process remembers and
-//! wants done is its document, changed exactly once by each event, with dead letters, retries and restarts like any view's.
+//! **Process managers** send commands. A [policy](domain::policy) is run by the same lanes as a view: what a process remembers
+//! and wants done is its document, changed exactly once by each event, with dead letters, retries and restarts like any view's.
 //! These documents lie in a store of their own, because they cannot be folded again from the log: a rebuild never runs a
 //! policy. The [`runner`] does what the documents say is to be done. Time is the workspace's: see [`clocks`].
+//!
+//! **Effect consumers** do something outside of the log and the views: see [`effects`] for what they are promised, and
+//! [`registry`] for who they are.
 
+pub mod analytics;
 pub mod clocks;
+pub mod effects;
+pub mod notification;
 mod process;
+pub mod registry;
 pub mod runner;
+pub mod seals;
+pub mod search;
 mod sending;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken, view::AnyView};
+use tokio::sync::futures::Notified;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -26,9 +36,10 @@ use crate::{
         Context, Projections, StartError, dead_letters::DeadLetters, health::Health, progress::Progress,
     },
     query::settled::Unfinished,
-    read_model::{ReadModel, ReadModelError},
+    read_model::{ParkedCount, ReadModel, ReadModelError},
 };
 use clocks::Clocks;
+use effects::{Consumer, EffectError, Parts, Running};
 use runner::{Needs, Runner, Waker};
 
 /// What consumers need of the other boxes.
@@ -44,6 +55,8 @@ pub struct Boxes {
     pub processes: Arc<dyn ReadModel>,
     /// Time, as each workspace has it.
     pub clocks: Arc<Clocks>,
+    /// The folder of checkpoints that stand and fall with what a consumer makes.
+    pub folder: PathBuf,
     /// The machine's clock.
     pub clock: SharedClock,
 }
@@ -58,6 +71,7 @@ pub struct Consumers {
     processes: Arc<dyn ReadModel>,
     health: Arc<Health>,
     runner: Arc<Runner>,
+    effects: Vec<Running>,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
@@ -67,6 +81,7 @@ impl Consumers {
     pub async fn start(
         boxes: Boxes,
         policies: &'static [&'static dyn AnyPolicy],
+        effects: Vec<Arc<dyn Consumer>>,
     ) -> Result<Self, StartError> {
         let Boxes {
             store,
@@ -74,8 +89,16 @@ impl Consumers {
             commands,
             processes,
             clocks,
+            folder,
             clock,
         } = boxes;
+        let parts = Parts {
+            store: store.clone(),
+            broker: broker.clone(),
+            processes: processes.clone(),
+            folder,
+            clock: clock.clone(),
+        };
         let views: Vec<&'static dyn AnyView> = policies.iter().map(|policy| policy.as_view()).collect();
         let progress = Arc::new(Progress::new(views));
         let health = Arc::new(Health::default());
@@ -89,6 +112,7 @@ impl Consumers {
             progress: progress.clone(),
             health: health.clone(),
             clock: clock.clone(),
+            effect: None,
         };
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         let runner = Arc::new(Runner::new(Needs {
@@ -107,6 +131,10 @@ impl Consumers {
         }
         let projections = Projections::start(Arc::new(context)).await?;
         tasks.spawn(runner.clone().run(cancelled.clone()));
+        let mut running = Vec::with_capacity(effects.len());
+        for effect in effects {
+            running.push(Running::start(effect, &parts).await?);
+        }
         Ok(Self {
             clocks,
             projections,
@@ -114,32 +142,67 @@ impl Consumers {
             processes,
             health,
             runner,
+            effects: running,
             tasks,
             cancelled,
         })
     }
 
-    /// Events that policies could not apply.
-    pub fn dead_letters(&self) -> &DeadLetters {
-        &self.projections.dead_letters
+    /// Events that policies and effect consumers could not handle.
+    pub fn dead_letters(&self) -> impl Iterator<Item = &DeadLetters> {
+        // Two that keep them in one place list the same; one of them does what is to be done about each.
+        std::iter::once(&self.projections.dead_letters).chain(self.effects.iter().map(Running::dead_letters))
+    }
+
+    /// The effect consumer of this name.
+    pub fn effect(&self, name: &str) -> Option<&Running> {
+        self.effects.iter().find(|running| running.name() == name)
+    }
+
+    /// The effect consumers.
+    pub fn effects(&self) -> &[Running] {
+        &self.effects
     }
 
     /// A workspace is there no more. When this returns, no lane writes to it here, and nothing of it is in memory.
     pub async fn end(&self, workspace: WorkspaceId) {
         self.projections.end(workspace).await;
+        for effect in &self.effects {
+            effect.end(workspace).await;
+        }
         self.clocks.end(workspace);
         self.runner.end(workspace);
     }
 
-    /// What process managers remember.
-    pub fn processes(&self) -> &Arc<dyn ReadModel> {
-        &self.processes
+    /// What process managers remember, and checkpoints.
+    pub fn memories(&self) -> impl Iterator<Item = &Arc<dyn ReadModel>> {
+        std::iter::once(&self.processes).chain(self.effects.iter().filter_map(Running::own_checkpoints))
+    }
+
+    /// What effect consumers hold of a workspace goes.
+    pub async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
+        for effect in &self.effects {
+            effect.consumer().forget(workspace).await?;
+        }
+        Ok(())
+    }
+
+    /// The workspaces of which effect consumers hold anything.
+    pub async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {
+        let mut held = Vec::new();
+        for effect in &self.effects {
+            held.extend(effect.consumer().workspaces().await?);
+        }
+        Ok(held)
     }
 
     /// Lets lanes finish their transaction, stops, and closes the store of processes.
     pub async fn stop(&self) {
         self.cancelled.cancel();
         self.projections.stop().await;
+        for effect in &self.effects {
+            effect.stop().await;
+        }
         self.tasks.close();
         self.tasks.wait().await;
         self.processes.close().await;
@@ -148,8 +211,9 @@ impl Consumers {
 
 #[async_trait::async_trait]
 impl Unfinished for Consumers {
-    fn progress(&self) -> &Arc<Progress> {
-        &self.progress
+    fn changed(&self) -> Vec<Notified<'_>> {
+        let effects = self.effects.iter().map(Running::changed);
+        std::iter::once(self.progress.changed()).chain(effects).collect()
     }
 
     fn complaints(&self) -> Vec<String> {
@@ -172,14 +236,20 @@ impl Unfinished for Consumers {
         }
         unfinished.extend(self.runner.unfinished(workspace, correlation).await?);
         let counts = self.processes.parked_counts(Some(workspace), correlation).await?;
-        unfinished.extend(counts.into_iter().map(|count| {
-            format!(
-                "{}: {} dead letters, {} events wait behind one",
-                count.view, count.dead, count.waiting
-            )
-        }));
+        unfinished.extend(counts.iter().map(parked));
+        for effect in &self.effects {
+            unfinished.extend(effect.unfinished(workspace, correlation, up_to).await?);
+        }
         Ok(unfinished)
     }
+}
+
+/// What is said of parked events.
+fn parked(count: &ParkedCount) -> String {
+    format!(
+        "{}: {} dead letters, {} events wait behind one",
+        count.view, count.dead, count.waiting
+    )
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use domain::{
 };
 use serde_json::json;
 
-use super::{Boxes, Consumers, clocks::Clocks};
+use super::{Boxes, Consumers, clocks::Clocks, effects::Consumer};
 use crate::{
     clock::SystemClock,
     command::CommandService,
@@ -76,6 +76,14 @@ impl Policy for Mirror {
 const POLICIES: &[&dyn AnyPolicy] = &[&Erased::<Mirror>::new()];
 
 async fn consumers_in(shop: &Shop, file: &str) -> Arc<Consumers> {
+    consumers_with(shop, file, Vec::new()).await
+}
+
+pub(super) async fn consumers_with(
+    shop: &Shop,
+    file: &str,
+    effects: Vec<Arc<dyn Consumer>>,
+) -> Arc<Consumers> {
     let clock = Arc::new(SystemClock);
     let processes: Arc<dyn ReadModel> = Arc::new(
         SqliteReadModel::open(&shop.folder.path().join(file))
@@ -88,9 +96,10 @@ async fn consumers_in(shop: &Shop, file: &str) -> Arc<Consumers> {
         commands: Arc::new(CommandService::new(shop.store.clone(), clock.clone())),
         clocks: Arc::new(Clocks::new(clock.clone(), processes.clone())),
         processes,
+        folder: shop.folder.path().join("checkpoints"),
         clock,
     };
-    let consumers = Arc::new(Consumers::start(boxes, POLICIES).await.unwrap());
+    let consumers = Arc::new(Consumers::start(boxes, POLICIES, effects).await.unwrap());
     shop.read.settling.wait_for(consumers.clone());
     consumers
 }
@@ -252,19 +261,15 @@ async fn what_a_policy_cannot_stand_holds_back_that_stream_only() {
     };
     shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
     assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 4);
-    let letters = running
-        .dead_letters()
-        .list(shop.workspace, None, None, 9)
-        .await
-        .unwrap();
+    let policies = running.dead_letters().next().unwrap();
+    let letters = policies.list(shop.workspace, None, None, 9).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert!(
         settled(&shop, Duration::from_millis(1)).await.is_err(),
         "it is held back, and said so"
     );
     let letter = letters[0].event.id;
-    let discarded = running
-        .dead_letters()
+    let discarded = policies
         .remedy(shop.workspace, letter, Remedy::Discard)
         .await
         .unwrap();

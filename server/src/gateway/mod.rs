@@ -26,6 +26,7 @@ mod problem;
 mod session_cookie;
 pub mod tls;
 pub mod tokens;
+pub mod unsubscribe;
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -37,7 +38,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::{
     clock::SharedClock,
     command::{CommandService, Workspaces},
-    consumer::Consumers,
+    consumer::{Consumers, notification::mailbox::Mailbox, search::Search},
     event_store::EventStore,
     lab::Lab,
     lifecycle::{Presence, Sweeper},
@@ -51,6 +52,7 @@ use limits::{OpeningLimit, RateLimit, SignInLimit};
 pub use listener::Listener;
 pub use observe::recorder;
 use tokens::Tokens;
+use unsubscribe::UnsubscribeLinks;
 
 /// What the gateway needs of the other boxes, and its own state.
 #[derive(Debug)]
@@ -66,6 +68,9 @@ pub struct Gateway {
     read_side: Arc<ReadSide>,
     consumers: Arc<Consumers>,
     people: Arc<People>,
+    search: Arc<Search>,
+    mailbox: Mailbox,
+    links: Arc<UnsubscribeLinks>,
     events: Arc<dyn EventStore>,
     limits: Limits,
     rate: RateLimit,
@@ -105,6 +110,12 @@ pub struct Boxes {
     pub consumers: Arc<Consumers>,
     /// Keys and credentials of people, and their sessions.
     pub people: Arc<People>,
+    /// Finds things.
+    pub search: Arc<Search>,
+    /// Mails that went to no server.
+    pub mailbox: Mailbox,
+    /// Reads the links by which people get no more mails.
+    pub links: Arc<UnsubscribeLinks>,
     /// Box 5, which students and educators inspect.
     pub events: Arc<dyn EventStore>,
     /// The metrics of all boxes.
@@ -126,6 +137,9 @@ impl Gateway {
             read_side,
             consumers,
             people,
+            search,
+            mailbox,
+            links,
             events,
             metrics,
         } = boxes;
@@ -142,6 +156,9 @@ impl Gateway {
             read_side,
             consumers,
             people,
+            search,
+            mailbox,
+            links,
             events,
             limits: limits.clone(),
             rate,
@@ -173,6 +190,7 @@ pub fn router(gateway: &SharedGateway) -> Router {
         .merge(entry::router(gateway.limits.request_timeout()))
         .merge(account::router(gateway.limits.request_timeout()))
         .merge(pages::router(gateway))
+        .merge(unsubscribe::router())
         .layer(from_fn_with_state(with(), limits::rate))
         .layer(from_fn_with_state(with(), auth::identify));
     Router::new()

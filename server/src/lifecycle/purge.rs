@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Presence;
 use crate::{
     command::CommandService,
-    consumer::Consumers,
+    consumer::{Consumers, effects::EffectError},
     event_store::{EventStore, Purged, StoreError},
     people::{People, PeopleError},
     read_model::{ReadModel, ReadModelError},
@@ -34,6 +34,9 @@ pub enum PurgeError {
     /// What is kept of people.
     #[error(transparent)]
     People(#[from] PeopleError),
+    /// An effect consumer.
+    #[error("an effect consumer does not forget: {0}")]
+    Effect(#[from] EffectError),
 }
 
 /// See the module.
@@ -103,7 +106,7 @@ impl Purger {
         Ok(false)
     }
 
-    /// Deletes what views, process managers and the keys of people keep of a workspace; `false`: it was stopped.
+    /// Deletes what views, consumers and the keys of people keep of a workspace; `false`: it was stopped.
     async fn forget(&self, workspace: WorkspaceId, stopping: &CancellationToken) -> Result<bool, PurgeError> {
         for read_model in self.read_models() {
             while read_model.purge(workspace, PIECE).await? {
@@ -118,6 +121,8 @@ impl Purger {
                 return Ok(false);
             }
         }
+        // Behind their checkpoints: what an effect holds must never lack what a checkpoint says it has.
+        self.consumers.forget(workspace).await?;
         Ok(true)
     }
 
@@ -129,6 +134,7 @@ impl Purger {
             strangers.extend(read_model.workspaces().await?);
         }
         strangers.extend(self.people.store().workspaces().await?);
+        strangers.extend(self.consumers.workspaces().await?);
         strangers.sort_unstable();
         strangers.dedup();
         // read behind them: of a workspace that was opened since, nothing is among them
@@ -149,7 +155,7 @@ impl Purger {
         Ok(())
     }
 
-    fn read_models(&self) -> [&Arc<dyn ReadModel>; 2] {
-        [self.read_side.read_model(), self.consumers.processes()]
+    fn read_models(&self) -> impl Iterator<Item = &Arc<dyn ReadModel>> {
+        std::iter::once(self.read_side.read_model()).chain(self.consumers.memories())
     }
 }

@@ -83,6 +83,7 @@ pub(super) fn context(
         store,
         read_model,
         cache: Arc::new(InProcessCache::new()),
+        effect: None,
         followers: Arc::new(Hub::new(Arc::clone(&progress))),
         progress,
         health: Arc::new(Health::default()),

@@ -15,13 +15,16 @@ use uuid::Uuid;
 
 use super::{
     Changes, Commit, Context,
+    effect::{self, EffectError},
     fold::{Batch, Condemned, Folded},
     step::Step,
 };
 use crate::{
     broker::{Events, decode},
     event_store::{Direction, StoreError},
-    read_model::{DeadLetter, DeadLetterPlace, LaneId, ParkedEvent, ParkedState, ReadModelError, Scope},
+    read_model::{
+        DeadLetter, DeadLetterPlace, FoldFault, LaneId, ParkedEvent, ParkedState, ReadModelError, Scope,
+    },
 };
 
 /// How many events of a stream are read at a time.
@@ -92,6 +95,9 @@ pub enum DeadLetterError {
     /// The read model did not do it.
     #[error(transparent)]
     ReadModel(#[from] ReadModelError),
+    /// An effect consumer could not do what it does.
+    #[error("it could not be done: {0}")]
+    Effect(String),
     /// The parked events could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -202,6 +208,16 @@ impl DeadLetters {
         let batch = Batch::new(view, &events);
         let mut condemned = Vec::new();
         loop {
+            if let Some(effect) = &self.context.effect {
+                match effect::release(&**effect, lane, &events, &condemned).await {
+                    Ok(()) => {}
+                    Err(EffectError::Event(fault)) => {
+                        condemned.push(condemn(fault, held));
+                        continue;
+                    }
+                    Err(EffectError::Unavailable(reason)) => return Err(DeadLetterError::Effect(reason)),
+                }
+            }
             let step = Step {
                 context: &self.context,
                 view,
@@ -224,14 +240,7 @@ impl DeadLetters {
                 Ok(true) => return Ok(Some(folded)),
                 Ok(false) => return Ok(None),
                 // The stream waits behind this one from here on. There are finitely many events.
-                Err(ReadModelError::Fault(fault)) => condemned.push(Condemned {
-                    attempts: held
-                        .iter()
-                        .find(|event| event.position == fault.position)
-                        .map_or(1, |event| attempts_of(event) + 1),
-                    position: fault.position,
-                    reason: fault.reason,
-                }),
+                Err(ReadModelError::Fault(fault)) => condemned.push(condemn(fault, held)),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -295,6 +304,15 @@ fn given_up(event: &ParkedEvent) -> ParkedEvent {
     ParkedEvent {
         state: ParkedState::Discarded { reason, attempts },
         ..event.clone()
+    }
+}
+
+fn condemn(fault: FoldFault, held: &[ParkedEvent]) -> Condemned {
+    let failed = held.iter().find(|event| event.position == fault.position);
+    Condemned {
+        attempts: failed.map_or(1, |event| attempts_of(event) + 1),
+        position: fault.position,
+        reason: fault.reason,
     }
 }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use domain::view::AnyView;
 use tracing::{Instrument as _, Span};
 
-use super::{Changes, Commit, Context, ahead::ReadAhead, fold::Condemned, step::Step};
+use super::{Changes, Commit, Context, ahead::ReadAhead, effect, fold::Condemned, step::Step};
 use crate::{
     broker::{Events, PartitionId, PublishedEvent, decode},
     event_store::StoreError,
@@ -40,6 +40,9 @@ pub enum LaneError {
     /// Somebody in the lab holds the view's lanes.
     #[error("the lanes of this view are paused")]
     Paused,
+    /// An effect consumer could not do what it does.
+    #[error("it could not be done: {0}")]
+    Effect(String),
     /// An event is missing in the store, though later ones are known.
     #[error("the event at position {0} is not in the event store")]
     Missing(u64),
@@ -208,11 +211,15 @@ impl Lane {
             view: self.view.name(),
             generation: progress.generation(),
         };
+        let lane = LaneId { scope, partition };
+        if let Some(effect) = &context.effect {
+            effect::pass(context, &**effect, &lane, from, events, condemned).await?;
+        }
         let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
         let step = Step {
             context,
             view: self.view,
-            lane: LaneId { scope, partition },
+            lane,
             condemned,
             closely,
         };

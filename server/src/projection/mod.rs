@@ -7,6 +7,7 @@
 mod ahead;
 mod build;
 pub mod dead_letters;
+pub mod effect;
 pub mod fold;
 pub mod health;
 pub mod held;
@@ -31,6 +32,7 @@ use crate::{
     read_model::{ReadModel, ReadModelError, Scope, StoredCheckpoint},
 };
 use dead_letters::DeadLetters;
+use effect::Effect;
 use fold::DocumentChange;
 use health::Health;
 use progress::Progress;
@@ -90,6 +92,8 @@ pub struct Context {
     pub health: Arc<Health>,
     /// For the lag in milliseconds.
     pub clock: SharedClock,
+    /// What is done about events besides folding them; views have none.
+    pub effect: Option<Arc<dyn Effect>>,
 }
 
 /// Why projections could not start.

@@ -15,6 +15,8 @@ use domain::{
     token::{ConsistencyToken, MAX_PARTITIONS},
     wire::SettledAnswer,
 };
+use futures::future::select_all;
+use tokio::sync::futures::Notified;
 use uuid::Uuid;
 
 use super::{LONGEST_TIMEOUT, QueryError};
@@ -41,8 +43,8 @@ pub struct Settle {
 /// Those who do more about events than showing them: the consumers.
 #[async_trait]
 pub trait Unfinished: Send + Sync + Debug {
-    /// What tells of their progress.
-    fn progress(&self) -> &Arc<Progress>;
+    /// Each wakes when somebody has come further after the call.
+    fn changed(&self) -> Vec<Notified<'_>>;
 
     /// What keeps them from being ready, one sentence each.
     fn complaints(&self) -> Vec<String>;
@@ -154,13 +156,11 @@ impl Settling {
             let changed = self.progress.changed();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
-            let consumers = self
-                .consumers
-                .get()
-                .map_or(&self.progress, |consumers| consumers.progress());
-            let consumed = consumers.changed();
-            let mut consumed = std::pin::pin!(consumed);
-            consumed.as_mut().enable();
+            let consumed = self.consumers.get().map(|consumers| consumers.changed());
+            let mut consumed: Vec<_> = consumed.unwrap_or_default().into_iter().map(Box::pin).collect();
+            for consumer in &mut consumed {
+                consumer.as_mut().enable();
+            }
             self.look(workspace, settle, goal).await?;
             for view in self.progress.views() {
                 if let Some(progress) = self.progress.of(workspace, view.name()) {
@@ -174,7 +174,7 @@ impl Settling {
             {
                 tokio::select! {
                     () = changed => {}
-                    () = consumed => {}
+                    _ = select_all(consumed), if !consumed.is_empty() => {}
                 }
                 continue;
             }

@@ -116,6 +116,7 @@ fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Co
         store,
         read_model,
         cache: Arc::new(InProcessCache::new()),
+        effect: None,
         followers: Arc::new(Hub::new(progress.clone())),
         progress,
         health: Arc::default(),

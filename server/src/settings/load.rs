@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 
-use super::{Cli, StoreUrl, UrlError};
+use super::{Cli, Command, SmtpUrlError, StoreUrl, UrlError};
 
 /// Variables with our prefix that the build and the tests use; they may be set while a server is started by them.
 const VARIABLES_OF_BUILD_AND_TESTS: [&str; 3] = ["FOLDLINE_BINARY", "FOLDLINE_CHROMIUM", "FOLDLINE_SITE"];
@@ -53,6 +53,9 @@ pub enum SettingsError {
         /// What is allowed.
         reason: UrlError,
     },
+    /// A mail server's URL that is none. It is not repeated here either.
+    #[error("--smtp-url is not the URL of a mail server; {0}")]
+    SmtpUrl(SmtpUrlError),
     /// A value of the file that cannot be a setting.
     #[error("{key} in {file} must be a text or a number")]
     ValueType {
@@ -98,6 +101,11 @@ fn checked(cli: Cli) -> Result<Cli, SettingsError> {
             url.check()
                 .map_err(|reason| SettingsError::Url { flag, reason })?;
         }
+    }
+    if let Command::Serve(settings) = &cli.command
+        && let Some(url) = &settings.mail.smtp_url
+    {
+        url.server().map_err(SettingsError::SmtpUrl)?;
     }
     Ok(cli)
 }
@@ -199,7 +207,7 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::settings::{Command, Settings};
+    use crate::settings::Settings;
 
     fn loaded(arguments: &[&str]) -> Result<Settings, SettingsError> {
         let arguments = ["foldline", "serve"].iter().chain(arguments).map(OsString::from);
@@ -270,6 +278,13 @@ mod tests {
                 "{refused}"
             );
         }
+        let refused = refusal(&["--smtp-url", "smtps://shop:wonderland@mail.test/path"]);
+        assert!(
+            refused.contains("--smtp-url") && !refused.contains("wonderland"),
+            "{refused}"
+        );
+        assert!(refusal(&["--smtp-ca", "a.pem"]).contains("--smtp-url"));
+        assert!(refusal(&["--mail-from", "nobody"]).contains("--mail-from"));
         assert!(refusal(&["--tls-cert", "a.pem"]).contains("--tls-key"));
         assert!(refusal(&["--tls", "magic"]).contains("self-signed"));
     }

@@ -56,6 +56,8 @@ pub(super) async fn list(
         letters.extend(page.await?);
     }
     letters.sort_by_key(DeadLetter::place);
+    // Those that keep them in one place have each listed all of it.
+    letters.dedup_by_key(|letter| letter.event.id);
     let more = letters.len() > limit as usize;
     letters.truncate(limit as usize);
     let next = letters.last().filter(|_| more).map(|last| cursor(&last.place()));
@@ -124,12 +126,9 @@ async fn remedy(
     Err(DeadLetterError::Unknown.into())
 }
 
-/// Those who park events: views and policies.
-fn boxes(gateway: &SharedGateway) -> [&DeadLetters; 2] {
-    [
-        &gateway.read_side.projections.dead_letters,
-        gateway.consumers.dead_letters(),
-    ]
+/// Those who park events: views, policies and effect consumers.
+fn boxes(gateway: &SharedGateway) -> impl Iterator<Item = &DeadLetters> {
+    std::iter::once(&gateway.read_side.projections.dead_letters).chain(gateway.consumers.dead_letters())
 }
 
 fn cursor(place: &DeadLetterPlace) -> String {
@@ -166,6 +165,13 @@ impl From<DeadLetterError> for ApiProblem {
         match error {
             DeadLetterError::Unknown => Self::not_found("dead letter of this id in your workspace"),
             DeadLetterError::ReadModel(error) => error.into(),
+            DeadLetterError::Effect(reason) => {
+                tracing::warn!(
+                    error = reason,
+                    "a consumer could not do what a dead letter asks for"
+                );
+                Self::new(Kind::Unavailable, "the consumer cannot do it now")
+            }
             DeadLetterError::Store(error) => error.into(),
         }
     }

@@ -9,9 +9,11 @@ mod export;
 mod lab;
 mod live;
 mod log;
+mod mailbox;
 mod problems;
 mod projections;
 mod schemas;
+mod search;
 mod session;
 mod sessions;
 mod settled;
@@ -105,6 +107,7 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(schemas::list))
         .routes(routes!(schemas::read))
         .routes(routes!(live::live))
+        .routes(routes!(mailbox::list))
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::retry))
         .routes(routes!(dead_letters::discard))
@@ -120,6 +123,7 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     let waiting = OpenApiRouter::new()
         .routes(routes!(views::document))
         .routes(routes!(views::listing))
+        .routes(routes!(search::search))
         .routes(routes!(settled::settled))
         .routes(routes!(verify::verify))
         .routes(routes!(export::export))

@@ -91,7 +91,7 @@ pub(super) async fn listing(
     Ok(Json(answer))
 }
 
-fn wait(params: &mut Params) -> Result<Option<Wait>, ApiProblem> {
+pub(super) fn wait(params: &mut Params) -> Result<Option<Wait>, ApiProblem> {
     let after = params.parsed::<ConsistencyToken>("after")?;
     let default = u64::try_from(DEFAULT_TIMEOUT.as_millis()).unwrap_or(MAX_WAIT_MS);
     let timeout = params.number("timeout_ms", 0..=MAX_WAIT_MS, default)?;

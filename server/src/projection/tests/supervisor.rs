@@ -59,6 +59,7 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
         broker: broker.clone(),
         read_model: read_model.clone(),
         cache: cache.clone(),
+        effect: None,
         followers: followers.clone(),
         progress: progress.clone(),
         health: health.clone(),

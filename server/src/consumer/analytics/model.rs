@@ -1,0 +1,341 @@
+//! What the warehouse says: one fact, the lines of orders that were sold or taken back, and three dimensions, products, people
+//! and days. Of people it has a number and no more, so nothing of it goes when somebody is erased.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::{
+    aggregate::{
+        order::{OrderEvent, OrderLine},
+        product::ProductEvent,
+    },
+    event::{DomainEvent, TypedEvent},
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use time::{Date, OffsetDateTime};
+use uuid::Uuid;
+
+use super::table::{Column, Row, Value};
+
+/// The columns of the fact. The day it is filed under is in the name of its folder.
+pub(super) const FACT: &[Column] = &[
+    Column::Text("event_id"),
+    Column::Text("order_id"),
+    Column::Small("line"),
+    Column::Text("kind"),
+    Column::Text("sku"),
+    Column::Text("customer_id"),
+    Column::Small("date_key"),
+    Column::Instant("at"),
+    Column::Number("quantity"),
+    Column::Number("unit_price"),
+    Column::Number("amount"),
+    Column::Text("currency"),
+];
+
+/// The columns of the dimension of products.
+pub(super) const PRODUCT: &[Column] = &[
+    Column::Text("sku"),
+    Column::Text("name"),
+    Column::Text("tags"),
+    Column::Number("price"),
+    Column::Text("currency"),
+    Column::Flag("retired"),
+];
+
+/// The columns of the dimension of people.
+pub(super) const CUSTOMER: &[Column] = &[
+    Column::Text("customer_id"),
+    Column::Flag("registered"),
+    Column::Instant("first_seen_at"),
+];
+
+/// The columns of the dimension of days.
+pub(super) const DATE: &[Column] = &[
+    Column::Small("date_key"),
+    Column::Day("date"),
+    Column::Small("year"),
+    Column::Small("quarter"),
+    Column::Small("month"),
+    Column::Small("day_of_month"),
+    Column::Small("iso_week"),
+    Column::Small("iso_weekday"),
+];
+
+/// A product.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Product {
+    name: String,
+    tags: Vec<String>,
+    price: i64,
+    currency: String,
+    retired: bool,
+}
+
+/// A person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Customer {
+    registered: bool,
+    first_seen_at: i64,
+}
+
+/// The dimensions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Dimensions {
+    pub(super) products: BTreeMap<String, Product>,
+    pub(super) customers: BTreeMap<Uuid, Customer>,
+    pub(super) days: BTreeSet<i32>,
+}
+
+/// What events add to the fact, by day.
+pub(super) type Facts = BTreeMap<Date, Vec<Row>>;
+
+/// The day of an instant, in UTC.
+fn day_of(at: Timestamp) -> Date {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.as_micros()) * 1_000)
+        .map_or(Date::MIN, OffsetDateTime::date)
+}
+
+/// As in 20261122.
+fn date_key(day: Date) -> i32 {
+    day.year() * 10_000 + i32::from(u8::from(day.month())) * 100 + i32::from(day.day())
+}
+
+fn day_of_key(key: i32) -> Option<Date> {
+    let month = u8::try_from(key / 100 % 100).ok()?;
+    let day = u8::try_from(key % 100).ok()?;
+    Date::from_calendar_date(key / 10_000, time::Month::try_from(month).ok()?, day).ok()
+}
+
+/// Adds an event to the dimensions and to the facts.
+pub(super) fn add(event: &TypedEvent, dimensions: &mut Dimensions, facts: &mut Facts) {
+    let at = event.recorded_at.as_micros();
+    match &event.payload {
+        DomainEvent::Order(order) => add_order(event, order, dimensions, facts),
+        DomainEvent::Product(product) => {
+            let known = dimensions
+                .products
+                .entry(event.stream.id().to_owned())
+                .or_default();
+            match product {
+                ProductEvent::ProductListed(listed) => {
+                    known.name.clone_from(&listed.name);
+                    known.tags.clone_from(&listed.tags);
+                    known.price = listed.price.amount;
+                    known.currency.clone_from(&listed.price.currency);
+                    known.retired = false;
+                }
+                ProductEvent::PriceChanged(changed) => {
+                    known.price = changed.price.amount;
+                    known.currency.clone_from(&changed.price.currency);
+                }
+                ProductEvent::ProductRetired(_) => known.retired = true,
+            }
+        }
+        _ if event.event_type == "UserRegistered" => {
+            if let Ok(user) = event.stream.id().parse() {
+                seen(dimensions, user, at).registered = true;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn add_order(event: &TypedEvent, order: &OrderEvent, dimensions: &mut Dimensions, facts: &mut Facts) {
+    let at = event.recorded_at.as_micros();
+    let (customer, lines, sign) = match order {
+        OrderEvent::OrderCreated(created) => {
+            seen(dimensions, created.customer.id, at);
+            return;
+        }
+        OrderEvent::OrderConfirmed(confirmed) => (confirmed.customer, &confirmed.lines, 1),
+        OrderEvent::OrderCancelled(cancelled) => match &cancelled.sold {
+            Some(sold) => (cancelled.customer, &sold.lines, -1),
+            None => return,
+        },
+        _ => return,
+    };
+    let day = day_of(event.recorded_at);
+    dimensions.days.insert(date_key(day));
+    let rows = facts.entry(day).or_default();
+    for (n, line) in (1..).zip(lines) {
+        rows.push(fact(event, customer, n, line, sign));
+    }
+}
+
+fn seen(dimensions: &mut Dimensions, customer: Uuid, at: i64) -> &mut Customer {
+    let known = dimensions.customers.entry(customer).or_insert(Customer {
+        registered: false,
+        first_seen_at: at,
+    });
+    // Partitions are read each at their own pace.
+    known.first_seen_at = known.first_seen_at.min(at);
+    known
+}
+
+fn fact(event: &TypedEvent, customer: Uuid, n: i32, line: &OrderLine, sign: i64) -> Row {
+    let quantity = i64::from(line.quantity) * sign;
+    vec![
+        Value::Text(event.event_id.to_string()),
+        Value::Text(event.stream.id().to_owned()),
+        Value::Small(n),
+        Value::Text(if sign > 0 { "sold" } else { "returned" }.to_owned()),
+        Value::Text(line.sku.clone()),
+        Value::Text(customer.to_string()),
+        Value::Small(date_key(day_of(event.recorded_at))),
+        Value::Instant(event.recorded_at.as_micros()),
+        Value::Number(quantity),
+        Value::Number(line.price.amount),
+        Value::Number(line.price.amount.saturating_mul(quantity)),
+        Value::Text(line.price.currency.clone()),
+    ]
+}
+
+impl Dimensions {
+    /// The rows of the dimension of products.
+    pub(super) fn product_rows(&self) -> Vec<Row> {
+        let row = |(sku, product): (&String, &Product)| {
+            vec![
+                Value::Text(sku.clone()),
+                Value::Text(product.name.clone()),
+                Value::Text(product.tags.join(",")),
+                Value::Number(product.price),
+                Value::Text(product.currency.clone()),
+                Value::Flag(product.retired),
+            ]
+        };
+        self.products.iter().map(row).collect()
+    }
+
+    /// The rows of the dimension of people.
+    pub(super) fn customer_rows(&self) -> Vec<Row> {
+        let row = |(id, customer): (&Uuid, &Customer)| {
+            vec![
+                Value::Text(id.to_string()),
+                Value::Flag(customer.registered),
+                Value::Instant(customer.first_seen_at),
+            ]
+        };
+        self.customers.iter().map(row).collect()
+    }
+
+    /// The rows of the dimension of days.
+    pub(super) fn date_rows(&self) -> Vec<Row> {
+        let row = |key: &i32| {
+            let day = day_of_key(*key)?;
+            let epoch = Date::from_ordinal_date(1970, 1).ok()?;
+            let days = i32::try_from((day - epoch).whole_days()).ok()?;
+            let month = i32::from(u8::from(day.month()));
+            Some(vec![
+                Value::Small(*key),
+                Value::Day(days),
+                Value::Small(day.year()),
+                Value::Small((month - 1) / 3 + 1),
+                Value::Small(month),
+                Value::Small(i32::from(day.day())),
+                Value::Small(i32::from(day.iso_week())),
+                Value::Small(i32::from(day.weekday().number_from_monday())),
+            ])
+        };
+        self.days.iter().filter_map(row).collect()
+    }
+
+    /// The dimensions, from their rows.
+    pub(super) fn of_rows(products: Vec<Row>, customers: Vec<Row>, dates: Vec<Row>) -> Self {
+        let mut dimensions = Self::default();
+        for row in products {
+            if let [
+                Value::Text(sku),
+                Value::Text(name),
+                Value::Text(tags),
+                Value::Number(price),
+                Value::Text(currency),
+                Value::Flag(retired),
+            ] = row.as_slice()
+            {
+                let tags = tags.split(',').filter(|tag| !tag.is_empty());
+                let product = Product {
+                    name: name.clone(),
+                    tags: tags.map(str::to_owned).collect(),
+                    price: *price,
+                    currency: currency.clone(),
+                    retired: *retired,
+                };
+                dimensions.products.insert(sku.clone(), product);
+            }
+        }
+        for row in customers {
+            if let [
+                Value::Text(id),
+                Value::Flag(registered),
+                Value::Instant(first_seen_at),
+            ] = row.as_slice()
+                && let Ok(id) = id.parse()
+            {
+                let customer = Customer {
+                    registered: *registered,
+                    first_seen_at: *first_seen_at,
+                };
+                dimensions.customers.insert(id, customer);
+            }
+        }
+        for row in dates {
+            if let Some(Value::Small(key)) = row.first() {
+                dimensions.days.insert(*key);
+            }
+        }
+        dimensions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dimensions_are_what_their_rows_say() {
+        let mut dimensions = Dimensions::default();
+        dimensions.products.insert(
+            "mug-01".to_owned(),
+            Product {
+                name: "Blue mug".to_owned(),
+                tags: vec!["kitchen".to_owned(), "blue".to_owned()],
+                price: 1_250,
+                currency: "EUR".to_owned(),
+                retired: false,
+            },
+        );
+        seen(&mut dimensions, Uuid::from_u128(7), 9).registered = true;
+        seen(&mut dimensions, Uuid::from_u128(7), 3);
+        dimensions.days.insert(20_261_122);
+        let again = Dimensions::of_rows(
+            dimensions.product_rows(),
+            dimensions.customer_rows(),
+            dimensions.date_rows(),
+        );
+        assert_eq!(again, dimensions);
+        assert_eq!(dimensions.customers[&Uuid::from_u128(7)].first_seen_at, 3);
+    }
+
+    #[test]
+    fn a_day_is_a_day_of_the_calendar() {
+        let dimensions = Dimensions {
+            days: BTreeSet::from([20_261_122]),
+            ..Dimensions::default()
+        };
+        let small = |n| Value::Small(n);
+        assert_eq!(
+            dimensions.date_rows(),
+            [vec![
+                small(20_261_122),
+                Value::Day(20_779),
+                small(2026),
+                small(4),
+                small(11),
+                small(22),
+                small(47),
+                small(7)
+            ]]
+        );
+    }
+}

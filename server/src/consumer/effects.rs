@@ -1,0 +1,264 @@
+//! Effect consumers: those that do something outside of the log and the views. Each is run by the same lanes as a view,
+//! with a checkpoint per partition, retries, dead letters and restarts; it has no documents, and no rebuild ever runs it.
+//!
+//! An effect comes before the checkpoint moves: at least once, in order. What makes it exactly once is the consumer's: it
+//! knows what of it is done already, by the ids of events or by an [`Inbox`] that is written with the effect.
+
+use std::{
+    fmt::Debug,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use domain::{
+    event::TypedEvent,
+    id::WorkspaceId,
+    token::ConsistencyToken,
+    view::{AnyView, DocumentError, Folding},
+};
+use serde_json::value::RawValue;
+use tokio::sync::futures::Notified;
+use uuid::Uuid;
+
+pub use crate::projection::effect::{Effect, EffectError, Inbox, Work};
+use crate::{
+    broker::Broker,
+    cache::in_process::InProcessCache,
+    clock::SharedClock,
+    event_store::EventStore,
+    projection::{
+        Commit, Context, Followers, Projections, StartError,
+        dead_letters::DeadLetters,
+        health::Health,
+        progress::{Progress, ProgressOf},
+    },
+    read_model::{ReadModel, ReadModelError, Scope, sqlite::SqliteReadModel},
+};
+
+/// An effect consumer, as the registry names it.
+#[async_trait]
+pub trait Consumer: Effect {
+    /// Its lanes' name, in metrics, dead letters and `/settled`.
+    fn lanes(&self) -> &'static Lanes;
+
+    /// What its checkpoints stand and fall with.
+    fn memory(&self) -> Memory;
+
+    /// The workspaces of which it holds anything.
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError>;
+
+    /// A workspace is there no more: everything that is held of it goes. Called when no lane of it runs.
+    async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError>;
+
+    /// Finishes what is under way.
+    async fn close(&self) {}
+}
+
+/// What the checkpoints of a consumer stand and fall with.
+#[derive(Debug, Clone)]
+pub enum Memory {
+    /// The memory of process managers, which is backed up with the events: what was done in the world stays done.
+    Processes,
+    /// What it made, by this id. Where that is lost, or made anew, every event is handled again from the first.
+    Made(Uuid),
+}
+
+/// The lanes of an effect consumer: what they are called. To them it is a view without documents.
+#[derive(Debug)]
+pub struct Lanes(pub &'static str);
+
+struct Nothing;
+
+impl AnyView for Lanes {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn listing_names(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn keys(&self, _: &TypedEvent) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn load(&self, _: &str, _: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
+        Ok(Box::new(Nothing))
+    }
+}
+
+impl Folding for Nothing {
+    fn fold(&mut self, _: &TypedEvent) {}
+
+    fn document(&self) -> Result<Option<Box<RawValue>>, DocumentError> {
+        Ok(None)
+    }
+
+    fn listings(&self) -> Vec<domain::view::ListingEntry> {
+        Vec::new()
+    }
+
+    fn owner(&self) -> Option<Uuid> {
+        None
+    }
+}
+
+/// Nobody follows what has no documents.
+#[derive(Debug)]
+struct Unfollowed;
+
+impl Followers for Unfollowed {
+    fn follow(&self, _: &Scope) -> bool {
+        false
+    }
+
+    fn committed(&self, _: Commit) {}
+}
+
+/// What effect consumers need of the other boxes.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Box 5, for historical events.
+    pub store: Arc<dyn EventStore>,
+    /// Box 6.
+    pub broker: Arc<dyn Broker>,
+    /// Where process managers remember.
+    pub processes: Arc<dyn ReadModel>,
+    /// The folder of checkpoints that stand and fall with what a consumer makes.
+    pub folder: PathBuf,
+    /// The machine's clock.
+    pub clock: SharedClock,
+}
+
+/// An effect consumer, running.
+#[derive(Debug)]
+pub struct Running {
+    consumer: Arc<dyn Consumer>,
+    projections: Projections,
+    progress: Arc<Progress>,
+    checkpoints: Arc<dyn ReadModel>,
+    /// The checkpoints lie in a file of its own.
+    own: bool,
+}
+
+impl Running {
+    /// Starts its lanes. What a stop has interrupted goes on.
+    pub async fn start(consumer: Arc<dyn Consumer>, parts: &Parts) -> Result<Self, StartError> {
+        let lanes = consumer.lanes();
+        let (checkpoints, own): (Arc<dyn ReadModel>, _) = match consumer.memory() {
+            Memory::Processes => (parts.processes.clone(), false),
+            Memory::Made(id) => (Arc::new(open(&parts.folder, lanes.0, id).await?), true),
+        };
+        let views: Vec<&'static dyn AnyView> = vec![lanes];
+        let progress = Arc::new(Progress::new(views));
+        let context = Context {
+            store: parts.store.clone(),
+            broker: parts.broker.clone(),
+            read_model: checkpoints.clone(),
+            cache: Arc::new(InProcessCache::new()),
+            followers: Arc::new(Unfollowed),
+            progress: progress.clone(),
+            health: Arc::new(Health::default()),
+            clock: parts.clock.clone(),
+            effect: Some(consumer.clone()),
+        };
+        Ok(Self {
+            projections: Projections::start(Arc::new(context)).await?,
+            consumer,
+            progress,
+            checkpoints,
+            own,
+        })
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.consumer.lanes().0
+    }
+
+    /// How far it is in a workspace.
+    pub fn progress_of(&self, workspace: WorkspaceId) -> Option<ProgressOf> {
+        self.progress.of(workspace, self.name())
+    }
+
+    /// Events that it could not handle.
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.projections.dead_letters
+    }
+
+    /// Wakes when it has handled anything after the call.
+    pub(super) fn changed(&self) -> Notified<'_> {
+        self.progress.changed()
+    }
+
+    /// What it still has to do about events up to a token. What it has parked in the process managers' memory is counted
+    /// there.
+    pub(super) async fn unfinished(
+        &self,
+        workspace: WorkspaceId,
+        correlation: Option<Uuid>,
+        up_to: &ConsistencyToken,
+    ) -> Result<Vec<String>, ReadModelError> {
+        let mut unfinished = Vec::new();
+        if let Some(progress) = self.progress_of(workspace)
+            && !progress.folded().covers(up_to)
+        {
+            unfinished.push(format!("{}: events to handle", self.name()));
+        }
+        if self.own {
+            let counts = self
+                .checkpoints
+                .parked_counts(Some(workspace), correlation)
+                .await?;
+            unfinished.extend(counts.iter().map(super::parked));
+        }
+        Ok(unfinished)
+    }
+
+    /// A workspace is there no more. When this returns, nothing is done about its events here.
+    pub(super) async fn end(&self, workspace: WorkspaceId) {
+        self.projections.end(workspace).await;
+    }
+
+    /// Its checkpoints, where they lie in a file of its own.
+    pub(super) fn own_checkpoints(&self) -> Option<&Arc<dyn ReadModel>> {
+        self.own.then_some(&self.checkpoints)
+    }
+
+    /// The consumer itself.
+    pub(super) fn consumer(&self) -> &Arc<dyn Consumer> {
+        &self.consumer
+    }
+
+    /// Lets its lanes finish what they are doing, and stops.
+    pub(super) async fn stop(&self) {
+        self.projections.stop().await;
+        self.consumer.close().await;
+        if self.own {
+            self.checkpoints.close().await;
+        }
+    }
+}
+
+/// Opens the checkpoints of what has this id; those of what was there before are removed.
+async fn open(folder: &Path, name: &str, id: Uuid) -> Result<SqliteReadModel, StartError> {
+    let failed = |error: std::io::Error| {
+        StartError::ReadModel(ReadModelError::Unavailable(format!(
+            "{}: {error}",
+            folder.display()
+        )))
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    let current = format!("{name}-{}.db", id.simple());
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let file = entry.file_name();
+        let Some(file) = file.to_str() else { continue };
+        let is_older = file.starts_with(&format!("{name}-")) && !file.starts_with(&current);
+        if is_older {
+            std::fs::remove_file(entry.path()).map_err(failed)?;
+        }
+    }
+    Ok(SqliteReadModel::open(&folder.join(current)).await?)
+}

@@ -1,0 +1,101 @@
+//! Where somebody gets mails: what their own stream says, opened for the moment of writing to them and kept nowhere.
+
+use std::{fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{
+    event::StoredEvent,
+    id::{StreamName, WorkspaceId},
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::{
+    consumer::{effects::EffectError, seals::Opener},
+    event_store::{Direction, EventStore},
+};
+
+/// Events of a person that are read at a time.
+const PAGE: u32 = 100;
+
+/// A person, to write to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Address {
+    /// As in `ada@example.com`.
+    pub email: String,
+    /// As in `Ada`.
+    pub name: String,
+}
+
+impl Debug for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Address(…)")
+    }
+}
+
+/// Knows where to write to.
+#[async_trait]
+pub trait Addresses: Send + Sync + Debug {
+    /// The address of a person; `None`: they have none, as guests, or were erased.
+    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError>;
+}
+
+/// From the people's own streams.
+#[derive(Debug)]
+pub struct OfStreams {
+    /// Box 5.
+    pub store: Arc<dyn EventStore>,
+    /// Opens what is sealed in it.
+    pub opener: Arc<dyn Opener>,
+}
+
+/// The personal fields of a person's events, each as far as the event has it.
+#[derive(Deserialize)]
+struct Personal {
+    email: Option<String>,
+    display_name: Option<String>,
+}
+
+#[async_trait]
+impl Addresses for OfStreams {
+    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError> {
+        let Ok(stream) = format!("user-{user}").parse::<StreamName>() else {
+            return Ok(None);
+        };
+        let (mut email, mut name, mut from) = (None, None, 1);
+        loop {
+            let page = self
+                .store
+                .read_stream(workspace, &stream, from, Direction::Forwards, PAGE)
+                .await?;
+            for event in &page {
+                if event.event_type == "UserErased" {
+                    return Ok(None);
+                }
+                let personal = personal(event);
+                email = personal.email.or(email);
+                name = personal.display_name.or(name);
+            }
+            let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else {
+                break;
+            };
+            from = last.version + 1;
+        }
+        let Some(email) = email else { return Ok(None) };
+        let email = self.opener.open_text(workspace, &email).await?;
+        let name = self
+            .opener
+            .open_text(workspace, &name.unwrap_or_default())
+            .await?;
+        // What cannot be opened any more is no address.
+        Ok(email.contains('@').then_some(Address { email, name }))
+    }
+}
+
+fn personal(event: &StoredEvent) -> Personal {
+    // Of another shape is of no use here; the lanes complain about it.
+    serde_json::from_str(event.payload.get()).unwrap_or(Personal {
+        email: None,
+        display_name: None,
+    })
+}

@@ -1,0 +1,256 @@
+//! Notification: tells people by mail what became of their orders.
+//!
+//! An effect consumer. Mails go to a mail server ([`smtp`]), or into a folder ([`mailbox`]) where there is none; each once,
+//! whatever is delivered. Guests have no address and get none. Nobody gets one about what happened before yesterday: whoever
+//! switches mails on for a shop that is years old, or brings one in from elsewhere, does not write to everybody about it.
+
+mod addresses;
+mod claims;
+mod letter;
+pub mod mailbox;
+pub mod smtp;
+
+use std::{fmt::Debug, io, num::NonZeroU32, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{
+    aggregate::inbox::InboxEvent,
+    event::{DomainEvent, TypedEvent},
+    id::WorkspaceId,
+    view::notifications::notice,
+};
+use governor::{DefaultKeyedRateLimiter, Quota};
+use uuid::Uuid;
+
+pub use addresses::{Address, Addresses, OfStreams};
+use claims::{Claim, Claims};
+use letter::{Envelope, Letter, letter, welcome};
+use mailbox::Mailbox;
+use smtp::Smtp;
+
+use super::{
+    effects::{Consumer, Effect, EffectError, Lanes, Memory, Work},
+    seals::SealError,
+};
+use crate::{
+    clock::SharedClock,
+    event_store::StoreError,
+    read_model::{FoldFault, ReadModel, ReadModelError},
+};
+
+/// The name of its lanes, and of its notes.
+pub const NAME: &str = "notification";
+
+static LANES: Lanes = Lanes(NAME);
+
+/// What happened longer ago than this is nothing to write to anybody about: a day.
+const TOO_OLD_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Mails that one address gets from us in an hour: whoever opens a sandbox may register any address.
+const PER_HOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
+
+/// Domains that nobody gets mails at (RFC 2606): samples use them.
+const SAMPLES: [&str; 3] = ["example.com", "example.net", "example.org"];
+
+/// Makes the links by which people get no more mails.
+pub trait Links: Send + Sync + Debug {
+    /// The link of a person; `None`: none can be made.
+    fn unsubscribe(&self, workspace: WorkspaceId, user: Uuid) -> Option<String>;
+}
+
+/// Where mails go.
+#[derive(Debug)]
+pub enum Post {
+    /// Into a folder.
+    Mailbox(Mailbox),
+    /// To a mail server.
+    Smtp(Smtp),
+}
+
+/// What it needs of the other boxes.
+#[derive(Debug)]
+pub struct Parts {
+    /// Where mails go.
+    pub post: Post,
+    /// The folder of mails; emptied of whoever is erased, also where mails go to a server by now.
+    pub mailbox: Mailbox,
+    /// Who writes.
+    pub from: lettre::message::Mailbox,
+    /// Where to write to.
+    pub addresses: Arc<dyn Addresses>,
+    /// How to get no more.
+    pub links: Arc<dyn Links>,
+    /// Beside what process managers remember.
+    pub processes: Arc<dyn ReadModel>,
+    /// No other server writes to these processes.
+    pub alone: bool,
+    /// The machine's clock.
+    pub clock: SharedClock,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Notification {
+    parts: Parts,
+    claims: Claims,
+    per_address: DefaultKeyedRateLimiter<String>,
+}
+
+impl Notification {
+    /// With these parts.
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            claims: Claims::new(parts.processes.clone(), NAME, parts.clock.clone()),
+            per_address: DefaultKeyedRateLimiter::keyed(Quota::per_hour(PER_HOUR)),
+            parts,
+        }
+    }
+
+    async fn handle(&self, event: &TypedEvent) -> Result<(), EffectError> {
+        let workspace = event.workspace;
+        if let DomainEvent::Inbox(change) = &event.payload {
+            let stopped = match change {
+                InboxEvent::MailsStopped(_) => true,
+                InboxEvent::MailsResumed(_) => false,
+                InboxEvent::NotificationsRead(_) => return Ok(()),
+            };
+            return Ok(self.claims.prefer(workspace, event.stream.id(), stopped).await?);
+        }
+        if event.stream.category() == "user" {
+            return self.handle_user(event).await;
+        }
+        match notice(event).zip(letter(event)) {
+            Some((notice, letter)) => self.tell(notice.user, &letter, event).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn handle_user(&self, event: &TypedEvent) -> Result<(), EffectError> {
+        let Ok(user) = event.stream.id().parse() else {
+            return Ok(());
+        };
+        match event.event_type.as_str() {
+            "UserRegistered" => self.tell(user, &welcome(), event).await,
+            "UserErased" => Ok(self.parts.mailbox.erase(event.workspace, user).await?),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes to somebody, unless there is a reason not to.
+    async fn tell(&self, user: Uuid, letter: &Letter, event: &TypedEvent) -> Result<(), EffectError> {
+        let (workspace, id) = (event.workspace, event.event_id);
+        let age_ms = self.parts.clock.now().millis_since(event.recorded_at);
+        if age_ms > TOO_OLD_MS && !self.claims.has_begun(workspace, id).await? {
+            return Ok(skipped("old"));
+        }
+        if self.claims.has_stopped(workspace, user).await? {
+            return Ok(skipped("stopped"));
+        }
+        let Some(address) = self.parts.addresses.of(workspace, user).await? else {
+            return Ok(skipped("no_address"));
+        };
+        let link = self.parts.links.unsubscribe(workspace, user);
+        let envelope = Envelope {
+            from: &self.parts.from,
+            to: &address,
+            unsubscribe: link.as_deref(),
+            event,
+        };
+        let mail = letter.written(&envelope).map_err(|error| FoldFault {
+            position: event.position,
+            reason: error.to_string(),
+        })?;
+        match &self.parts.post {
+            Post::Mailbox(mailbox) => mailbox.put(workspace, id, user, mail.formatted()).await?,
+            Post::Smtp(smtp) => {
+                if is_sample(&address) {
+                    return Ok(skipped("sample"));
+                }
+                match self.claims.claim(workspace, id, self.parts.alone).await? {
+                    Claim::Sent => return Ok(()),
+                    Claim::Elsewhere => {
+                        return Err(EffectError::Unavailable(
+                            "another server is sending it".to_owned(),
+                        ));
+                    }
+                    Claim::First if self.per_address.check_key(&address.email).is_err() => {
+                        tracing::warn!(%workspace, "an address has got too many mails in an hour; this one is not sent");
+                        self.claims.sent(workspace, id).await?;
+                        return Ok(skipped("too_many"));
+                    }
+                    Claim::First | Claim::Again => {}
+                }
+                smtp.send(event.position, mail).await?;
+                self.claims.sent(workspace, id).await?;
+                self.per_address.retain_recent();
+            }
+        }
+        metrics::counter!("foldline_mails_total", "outcome" => "sent").increment(1);
+        Ok(())
+    }
+}
+
+/// Notes a mail that is not written.
+fn skipped(why: &'static str) {
+    metrics::counter!("foldline_mails_total", "outcome" => why).increment(1);
+}
+
+fn is_sample(address: &Address) -> bool {
+    let domain = address.email.rsplit('@').next().unwrap_or_default();
+    SAMPLES.contains(&domain) || [".example", ".invalid"].iter().any(|end| domain.ends_with(end))
+}
+
+#[async_trait]
+impl Effect for Notification {
+    async fn perform(&self, work: &Work) -> Result<(), EffectError> {
+        for event in &work.events {
+            if let Ok(typed) = &event.decoded {
+                self.handle(typed).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Consumer for Notification {
+    fn lanes(&self) -> &'static Lanes {
+        &LANES
+    }
+
+    fn memory(&self) -> Memory {
+        Memory::Processes
+    }
+
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {
+        Ok(self.parts.mailbox.workspaces().await?)
+    }
+
+    async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
+        Ok(self.parts.mailbox.forget(workspace).await?)
+    }
+}
+
+impl From<io::Error> for EffectError {
+    fn from(error: io::Error) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<ReadModelError> for EffectError {
+    fn from(error: ReadModelError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<SealError> for EffectError {
+    fn from(error: SealError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<StoreError> for EffectError {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

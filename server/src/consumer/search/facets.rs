@@ -1,0 +1,82 @@
+//! Facets: how many of the hits have which value, counted on the column of a field, segment by segment.
+
+use std::collections::HashMap;
+
+use domain::wire::Facet;
+use tantivy::{
+    DocId, Score, SegmentOrdinal, SegmentReader,
+    collector::{Collector, SegmentCollector},
+    columnar::StrColumn,
+};
+
+/// Counts the values of a text column among the hits.
+#[derive(Debug)]
+pub(super) struct Facets(pub(super) &'static str);
+
+/// The values of one segment, by their number in it.
+pub(super) struct OfSegment {
+    column: Option<StrColumn>,
+    counts: HashMap<u64, u64>,
+}
+
+impl Collector for Facets {
+    type Fruit = HashMap<String, u64>;
+    type Child = OfSegment;
+
+    fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<OfSegment> {
+        Ok(OfSegment {
+            column: segment.fast_fields().str(self.0)?,
+            counts: HashMap::new(),
+        })
+    }
+
+    fn requires_scoring(&self) -> bool {
+        false
+    }
+
+    fn merge_fruits(&self, segments: Vec<Self::Fruit>) -> tantivy::Result<Self::Fruit> {
+        let mut merged = HashMap::new();
+        for (value, count) in segments.into_iter().flatten() {
+            *merged.entry(value).or_insert(0) += count;
+        }
+        Ok(merged)
+    }
+}
+
+impl SegmentCollector for OfSegment {
+    type Fruit = HashMap<String, u64>;
+
+    fn collect(&mut self, doc: DocId, _: Score) {
+        if let Some(column) = &self.column {
+            for value in column.term_ords(doc) {
+                *self.counts.entry(value).or_insert(0) += 1;
+            }
+        }
+    }
+
+    fn harvest(self) -> Self::Fruit {
+        let Some(column) = self.column else {
+            return HashMap::new();
+        };
+        let mut values = HashMap::with_capacity(self.counts.len());
+        for (number, count) in self.counts {
+            let mut value = String::new();
+            // A number that the dictionary does not have was not given by the column.
+            if column.ord_to_str(number, &mut value).unwrap_or(false) {
+                values.insert(value, count);
+            }
+        }
+        values
+    }
+}
+
+/// The most frequent values, the most first; of equals in the order of the alphabet.
+pub(super) fn most(counts: HashMap<String, u64>, limit: usize) -> Vec<Facet> {
+    let mut facets: Vec<_> = counts
+        .into_iter()
+        .map(|(value, count)| Facet { value, count })
+        .collect();
+    facets.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+    facets.truncate(limit);
+    facets
+}

@@ -262,3 +262,6 @@ async fn open(folder: &Path, name: &str, id: Uuid) -> Result<SqliteReadModel, St
     }
     Ok(SqliteReadModel::open(&folder.join(current)).await?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! `GET /settled`.
 
+use domain::wire::Problem;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -46,7 +47,7 @@ async fn what_is_not_done_in_time_is_named() {
     let path = "/api/v1/settled?after=0:1000&timeout_ms=1";
     let late = problem(app.get(path).bearer_auth(&educator.token).send().await.unwrap()).await;
     assert_eq!((late.status, late.kind.as_str()), (504, "/problems/not-settled"));
-    assert_eq!(late.waiting_for.len(), 3, "{late:?}");
+    assert!(late.waiting_for.len() >= 3, "every view is named: {late:?}");
 }
 
 #[tokio::test]
@@ -57,15 +58,21 @@ async fn what_a_dead_letter_holds_back_is_not_settled_and_concerns_its_own_corre
         let path = format!("/api/v1/settled?timeout_ms=1{query}");
         app.get(&path).bearer_auth(&educator.token).send().await.unwrap()
     };
+    // The consumers have nothing to do with it, and may be a moment behind.
+    let by_views = |held: Problem| -> Vec<String> {
+        let mut waiting_for = held.waiting_for;
+        waiting_for.retain(|what| !what.ends_with("events to handle"));
+        waiting_for
+    };
     let held = problem(ask("").await).await;
     assert_eq!(
-        held.waiting_for,
+        by_views(held),
         ["inventory: 1 dead letters, 1 events wait behind one"]
     );
     let correlation = last["correlation_id"].as_str().unwrap();
     let held = problem(ask(&format!("&correlation={correlation}")).await).await;
     assert_eq!(
-        held.waiting_for,
+        by_views(held),
         ["inventory: 0 dead letters, 1 events wait behind one"]
     );
     let other = receive(&app, &educator, "cup", 1).await;

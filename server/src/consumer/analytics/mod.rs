@@ -226,3 +226,6 @@ impl From<WarehouseError> for EffectError {
         Self::Unavailable(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -254,3 +254,6 @@ impl From<StoreError> for EffectError {
         Self::Unavailable(error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

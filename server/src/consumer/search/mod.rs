@@ -157,3 +157,6 @@ impl Consumer for Search {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

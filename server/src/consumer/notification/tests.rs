@@ -1,0 +1,183 @@
+//! Mails over a real log and a real folder: each once, to those who have an address and want them, and gone with them.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use domain::{
+    access::{Actor, Role},
+    aggregate::{
+        inbox::{InboxEvent, MailsStopped},
+        user::{UserErased, UserEvent, UserRegistered},
+    },
+    event::EventPayload as _,
+    wire::MailboxMessage,
+};
+
+use super::*;
+use crate::{
+    clock::SystemClock,
+    consumer::{Consumers, seals::Unsealed},
+    query::settled::Settle,
+    read_model::sqlite::SqliteReadModel,
+    read_side::testing::{Shop, cancelled, confirmed, created, customer},
+};
+
+#[derive(Debug)]
+struct NoPage;
+
+impl Links for NoPage {
+    fn unsubscribe(&self, _: WorkspaceId, user: Uuid) -> Option<String> {
+        Some(format!("https://shop.test/unsubscribe?token={user}"))
+    }
+}
+
+fn mailbox(shop: &Shop) -> Mailbox {
+    Mailbox::new(shop.folder.path().join("mailbox"))
+}
+
+async fn running(shop: &Shop) -> Arc<Consumers> {
+    let processes = SqliteReadModel::open(&shop.folder.path().join("consumers.db"))
+        .await
+        .unwrap();
+    let notification = Notification::new(Parts {
+        post: Post::Mailbox(mailbox(shop)),
+        mailbox: mailbox(shop),
+        from: "Shop <shop@shop.test>".parse().unwrap(),
+        addresses: Arc::new(OfStreams {
+            store: shop.store.clone(),
+            opener: Arc::new(Unsealed),
+        }),
+        links: Arc::new(NoPage),
+        processes: Arc::new(processes),
+        alone: true,
+        clock: Arc::new(SystemClock),
+    });
+    crate::consumer::tests::consumers_with(shop, "consumers.db", vec![Arc::new(notification)]).await
+}
+
+async fn settled(shop: &Shop) {
+    let settle = Settle {
+        timeout: Duration::from_secs(20),
+        ..Settle::default()
+    };
+    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+}
+
+async fn register(shop: &Shop, person: &Actor) {
+    let registered = UserRegistered {
+        email: format!("{}@post.test", person.id),
+        display_name: "Ada <b>".to_owned(),
+        role: Role::Customer,
+    };
+    shop.append(
+        &format!("user-{}", person.id),
+        &[UserEvent::from(registered).into_domain()],
+    )
+    .await;
+    // An order of theirs may lie on another partition; whoever has no address yet gets no mail.
+    settled(shop).await;
+}
+
+async fn mails(shop: &Shop, user: Option<Uuid>) -> Vec<MailboxMessage> {
+    let page = mailbox::Page {
+        user,
+        before: None,
+        limit: 100,
+    };
+    mailbox(shop).list(shop.workspace, page).await.unwrap().0
+}
+
+fn files(shop: &Shop) -> Vec<PathBuf> {
+    let folder = shop
+        .folder
+        .path()
+        .join("mailbox")
+        .join(shop.workspace.to_string());
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mail_is_written_once_to_whom_it_concerns() {
+    let shop = Shop::open(2).await;
+    let ada = customer(1);
+    let consumers = running(&shop).await;
+    register(&shop, &ada).await;
+    shop.append("order-7", &[created(&ada), confirmed(), cancelled()])
+        .await;
+    settled(&shop).await;
+    let mails_of_ada = mails(&shop, Some(ada.id)).await;
+    let subjects: Vec<_> = mails_of_ada.iter().map(|mail| mail.subject.as_str()).collect();
+    assert_eq!(
+        subjects,
+        ["Your order is cancelled", "Your order is confirmed", "Welcome"]
+    );
+    assert!(mails_of_ada[0].text.contains("changed my mind"));
+    assert!(
+        mails_of_ada[1].text.contains("1 × Mug: 9.00 EUR"),
+        "{}",
+        mails_of_ada[1].text
+    );
+    assert!(
+        mails_of_ada[1].html.contains("Ada &lt;b&gt;"),
+        "{}",
+        mails_of_ada[1].html
+    );
+    assert!(mails(&shop, Some(customer(2).id)).await.is_empty());
+    let before: Vec<_> = files(&shop)
+        .into_iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    let text = String::from_utf8(before[0].clone()).unwrap();
+    assert!(
+        text.contains("List-Unsubscribe: <https://shop.test/unsubscribe?token="),
+        "{text}"
+    );
+    // All of it is delivered again to somebody who has forgotten everything.
+    consumers.stop().await;
+    std::fs::remove_file(shop.folder.path().join("consumers.db")).unwrap();
+    let shop = shop.restart().await;
+    let consumers = running(&shop).await;
+    settled(&shop).await;
+    let after: Vec<_> = files(&shop)
+        .into_iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    assert_eq!(after, before, "the same mails, to the byte");
+    consumers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_and_whoever_wants_none_get_none_and_the_erased_keep_none() {
+    let shop = Shop::open(1).await;
+    let ada = customer(1);
+    let consumers = running(&shop).await;
+    shop.append("order-1", &[created(&ada), confirmed()]).await;
+    settled(&shop).await;
+    assert!(mails(&shop, None).await.is_empty(), "a guest has no address");
+    register(&shop, &ada).await;
+    shop.append(
+        &format!("inbox-{}", ada.id),
+        &[InboxEvent::from(MailsStopped {}).into_domain()],
+    )
+    .await;
+    shop.append("order-2", &[created(&ada), confirmed()]).await;
+    settled(&shop).await;
+    let subjects: Vec<_> = mails(&shop, None)
+        .await
+        .into_iter()
+        .map(|mail| mail.subject)
+        .collect();
+    assert_eq!(subjects, ["Welcome"]);
+    shop.append(
+        &format!("user-{}", ada.id),
+        &[UserEvent::from(UserErased {}).into_domain()],
+    )
+    .await;
+    settled(&shop).await;
+    assert!(files(&shop).is_empty());
+    consumers.stop().await;
+}

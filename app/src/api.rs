@@ -13,7 +13,7 @@ pub(crate) use browser::{listing, search, send, session_is_over, set_cookie, ver
 #[cfg(feature = "ssr")]
 mod server;
 #[cfg(feature = "ssr")]
-pub(crate) use server::{backend, document, listing, session};
+pub(crate) use server::{backend, document, listing, search, session};
 
 /// The cookie in which a tab tells the server what it has written, so that the next page shows it.
 pub const WRITTEN_COOKIE: &str = "foldline_written";

@@ -44,6 +44,9 @@ mod server {
         /// A page of a listing.
         async fn listing(&self, query: &ListingQuery) -> Result<ListingAnswer<Value>, Problem>;
 
+        /// The products that a search finds, the best first.
+        async fn search(&self, typed: &str, tag: Option<&str>) -> Result<Value, Problem>;
+
         /// A page of the workspace's streams whose names begin with `prefix`.
         async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem>;
 

@@ -4,11 +4,9 @@
 /// A part of the client that is built and loaded by itself: `frontend/src/bin/<name>.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Program {
-    /// For those who choose and buy.
+    /// For those who buy.
     #[default]
     Shop,
-    /// For what they have ordered, and were told.
-    Orders,
     /// For those who run the shop, and those who read its log.
     Office,
 }
@@ -18,7 +16,6 @@ impl Program {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Shop => "shop",
-            Self::Orders => "orders",
             Self::Office => "office",
         }
     }
@@ -28,7 +25,6 @@ impl Program {
         let place = path.trim_start_matches('/').split('/').next();
         match place {
             Some("office" | "streams") => Self::Office,
-            Some("orders" | "inbox") => Self::Orders,
             _ => Self::Shop,
         }
     }
@@ -47,9 +43,9 @@ mod tests {
             ("/", Program::Shop),
             ("", Program::Shop),
             ("/shop/office", Program::Shop),
-            ("/orders", Program::Orders),
-            ("/orders/1", Program::Orders),
-            ("/inbox", Program::Orders),
+            ("/orders", Program::Shop),
+            ("/orders/1", Program::Shop),
+            ("/inbox", Program::Shop),
             ("/office", Program::Office),
             ("/office/orders", Program::Office),
             ("/officer", Program::Shop),

@@ -2,6 +2,7 @@
 
 use domain::wire::{Problem, SessionInfo};
 use leptos::prelude::use_context;
+use serde_json::Value;
 
 use super::unreachable_server;
 use crate::{
@@ -44,4 +45,13 @@ pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Result<Listed
         let answer = backend?.listing(&query).await?;
         Ok(Listed { query, answer })
     }
+}
+
+/// The products that a search finds.
+pub(crate) fn search(
+    typed: String,
+    tag: Option<String>,
+) -> impl Future<Output = Result<Value, Problem>> + Send {
+    let backend = backend();
+    async move { backend?.search(&typed, tag.as_deref()).await }
 }

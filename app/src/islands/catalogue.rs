@@ -45,6 +45,35 @@ pub(crate) enum Found {
     Problem(Problem),
 }
 
+#[cfg(feature = "ssr")]
+impl Found {
+    /// What the server answered.
+    fn of(answer: Result<Value, Problem>) -> Self {
+        match answer {
+            Ok(answer) => Self::Hits(typed(&answer).unwrap_or_default()),
+            Err(problem) => Self::Problem(problem),
+        }
+    }
+}
+
+#[cfg(feature = "ssr")]
+impl Catalogue {
+    /// The catalogue, with what a search found where there was one.
+    pub(crate) fn new(
+        listed: Listed,
+        tags: Vec<String>,
+        query: String,
+        found: Option<Result<Value, Problem>>,
+    ) -> Self {
+        Self {
+            listed,
+            tags,
+            query,
+            found: found.map(Found::of),
+        }
+    }
+}
+
 /// Of a search's answer, what is shown.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Hits {

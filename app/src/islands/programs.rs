@@ -16,19 +16,16 @@ const FRAME: &[Known] = &[
     known::<ThemeSwitch>(),
 ];
 
-/// Brings a page of those who choose and buy to life.
+/// Brings a page of those who buy to life.
 pub fn hydrate_shop() {
     const ISLANDS: &[Known] = &[
         known::<BasketContents>(),
         known::<Catalogue>(),
+        known::<Inbox>(),
+        known::<OrderList>(),
+        known::<OrderStory>(),
         known::<ProductFacts>(),
     ];
-    hydrate(&[FRAME, ISLANDS]);
-}
-
-/// Brings a page of what somebody has ordered, and was told, to life.
-pub fn hydrate_orders() {
-    const ISLANDS: &[Known] = &[known::<Inbox>(), known::<OrderList>(), known::<OrderStory>()];
     hydrate(&[FRAME, ISLANDS]);
 }
 

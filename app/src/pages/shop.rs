@@ -42,14 +42,18 @@ pub(crate) fn ShopPage() -> impl IntoView {
         let query = use_query_map()
             .with_untracked(|query| query.get("q"))
             .unwrap_or_default();
+        let searched = (!query.trim().is_empty()).then(|| api::search(query.clone(), tag.clone()));
         let listed = api::listing(products(tag, PAGE_PRODUCTS));
         let tags = tags();
         later(async move {
             match listed.await {
                 Ok(listed) => {
                     let tags = tags.await;
-                    view! { <Title text=title />{Catalogue { listed, tags, query, found: None }.island()} }
-                        .erase()
+                    let found = match searched {
+                        Some(searched) => Some(searched.await),
+                        None => None,
+                    };
+                    view! { <Title text=title />{Catalogue::new(listed, tags, query, found).island()} }.erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

@@ -76,12 +76,22 @@ impl Policy for Mirror {
 const POLICIES: &[&dyn AnyPolicy] = &[&Erased::<Mirror>::new()];
 
 async fn consumers_in(shop: &Shop, file: &str) -> Arc<Consumers> {
-    consumers_with(shop, file, Vec::new()).await
+    started(shop, file, POLICIES, Vec::new()).await
 }
 
+/// Effect consumers, and no policy that does something about the same events.
 pub(super) async fn consumers_with(
     shop: &Shop,
     file: &str,
+    effects: Vec<Arc<dyn Consumer>>,
+) -> Arc<Consumers> {
+    started(shop, file, &[], effects).await
+}
+
+async fn started(
+    shop: &Shop,
+    file: &str,
+    policies: &'static [&'static dyn AnyPolicy],
     effects: Vec<Arc<dyn Consumer>>,
 ) -> Arc<Consumers> {
     let clock = Arc::new(SystemClock);
@@ -99,7 +109,7 @@ pub(super) async fn consumers_with(
         folder: shop.folder.path().join("checkpoints"),
         clock,
     };
-    let consumers = Arc::new(Consumers::start(boxes, POLICIES, effects).await.unwrap());
+    let consumers = Arc::new(Consumers::start(boxes, policies, effects).await.unwrap());
     shop.read.settling.wait_for(consumers.clone());
     consumers
 }

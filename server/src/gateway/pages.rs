@@ -38,7 +38,7 @@ use serde_json::Value;
 
 use super::{
     SharedGateway,
-    api::{session_info, stream_page, streams_page},
+    api::{found_products, session_info, stream_page, streams_page},
     assets,
     auth::{Caller, Identity},
     form_notes, headers, limits, observe,
@@ -251,6 +251,17 @@ impl Backend for SessionBackend {
             answer = ask(None).await;
         }
         parsed(&answer.map_err(|error| error.problem())?)
+    }
+
+    async fn search(&self, typed: &str, tag: Option<&str>) -> Result<Value, Problem> {
+        let caller = self.caller()?;
+        let ask = |wait| found_products(&self.gateway, caller, typed, tag.map(str::to_owned), wait);
+        let mut answer = ask(self.wait()).await;
+        // an index that is too far behind is asked as it is, and says so
+        if self.written.is_some() && answer.is_err() {
+            answer = ask(None).await;
+        }
+        parsed(&answer.map_err(ApiProblem::into_problem)?)
     }
 
     async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem> {

@@ -7,7 +7,7 @@ mod model;
 mod rebuild;
 mod supervisor;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use domain::view;
 use futures::future::join_all;
@@ -25,53 +25,72 @@ use crate::{
 async fn assert_views_equal_their_folds(shop: &Shop) {
     shop.settle().await;
     for view in view::all() {
-        let expected = shop.fold_by_hand(*view).await;
-        for (key, (document, listings)) in &expected {
+        let mut expected_rows = Vec::new();
+        for (key, (document, listings)) in &shop.fold_by_hand(*view).await {
             let read = shop
                 .read
                 .query
                 .document(shop.workspace, &educator(), view.name(), key, None)
-                .await
-                .unwrap();
+                .await;
+            // What was heard of an order before the order itself is nobody's to see.
+            if view.name() == "orders" && document.contains("\"version\":0") {
+                assert!(matches!(read, Err(QueryError::NotFound)), "{key}");
+                continue;
+            }
+            let read = read.unwrap();
             assert_eq!(read.data.get(), document, "{} {key}", view.name());
             assert_eq!((read.behind, &read.as_of), (0, &shop.head().await));
-            for entry in listings {
-                let request = ListingRequest {
-                    view: view.name().into(),
-                    listing: Some(entry.listing.into()),
-                    group: Some(entry.group.clone()),
-                    limit: Some(200),
-                    ..ListingRequest::default()
-                };
-                let page = shop
-                    .read
-                    .query
-                    .listing(shop.workspace, &educator(), request, None)
-                    .await
-                    .unwrap();
-                let places = page
-                    .data
-                    .iter()
-                    .filter(|row| row.key == *key && row.sort == entry.sort)
-                    .count();
-                assert_eq!(places, 1, "{key} in {entry:?}");
-            }
+            expected_rows.extend(listings.iter().map(|entry| {
+                let place = (entry.listing.to_owned(), entry.group.clone());
+                (place, (entry.sort.clone(), key.clone()))
+            }));
         }
+        let mut expected: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (place, row) in expected_rows {
+            expected.entry(place).or_default().push(row);
+        }
+        for listing in view.listing_names() {
+            // what nothing lies in is empty
+            expected
+                .entry(((*listing).to_owned(), String::new()))
+                .or_default();
+        }
+        for ((listing, group), mut rows) in expected {
+            rows.sort();
+            assert_eq!(
+                rows_of(shop, view.name(), &listing, &group).await,
+                rows,
+                "{} {listing} {group}",
+                view.name()
+            );
+        }
+    }
+}
+
+/// Every row of a group of a listing, page by page: what it is sorted by, and its key.
+async fn rows_of(shop: &Shop, view: &str, listing: &str, group: &str) -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    let mut cursor = None;
+    loop {
         let request = ListingRequest {
-            view: view.name().into(),
+            view: view.to_owned(),
+            listing: Some(listing.to_owned()),
+            group: Some(group.to_owned()),
             limit: Some(200),
+            cursor,
             ..ListingRequest::default()
         };
-        let all = shop
+        let page = shop
             .read
             .query
             .listing(shop.workspace, &educator(), request, None)
             .await
             .unwrap();
-        let listed = expected
-            .values()
-            .filter(|(_, entries)| entries.iter().any(|entry| entry.listing == "all"));
-        assert_eq!(all.data.len(), listed.count().min(200), "{}", view.name());
+        rows.extend(page.data.into_iter().map(|row| (row.sort, row.key)));
+        cursor = page.next;
+        if cursor.is_none() {
+            return rows;
+        }
     }
 }
 
@@ -138,9 +157,9 @@ async fn an_unknown_document_is_not_found_and_an_unknown_view_is_named() {
         .await;
     assert!(matches!(missing, Err(QueryError::NotFound)));
     let unknown = query
-        .document(shop.workspace, &educator(), "sales", "none", None)
+        .document(shop.workspace, &educator(), "nonsense", "none", None)
         .await;
-    assert!(matches!(unknown, Err(QueryError::UnknownView(view)) if view == "sales"));
+    assert!(matches!(unknown, Err(QueryError::UnknownView(view)) if view == "nonsense"));
 }
 
 /// The lane of the view `inventory` on partition 0.

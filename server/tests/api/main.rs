@@ -31,6 +31,7 @@ mod projections;
 mod purge;
 mod sandboxes;
 mod schemas;
+mod search;
 mod servers;
 mod settled;
 mod transfer;

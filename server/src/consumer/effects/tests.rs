@@ -1,7 +1,7 @@
 //! An effect consumer over real databases: each event once, whatever stops it; what it cannot stand is a dead letter.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc, Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -44,14 +44,14 @@ impl Ledger {
     }
 
     fn sum(&self) -> u64 {
-        self.kept.lock().unwrap().values().map(|(_, sum)| sum).sum()
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).values().map(|(_, sum)| sum).sum()
     }
 }
 
 #[async_trait]
 impl Effect for Ledger {
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
-        let mut kept = self.kept.lock().unwrap();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = kept
             .entry((work.partition.workspace, work.partition.partition))
             .or_default();
@@ -86,12 +86,12 @@ impl Consumer for Ledger {
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {
-        let kept = self.kept.lock().unwrap();
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(kept.keys().map(|(workspace, _)| *workspace).collect())
     }
 
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
-        self.kept.lock().unwrap().retain(|(of, _), _| *of != workspace);
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| *of != workspace);
         Ok(())
     }
 }

@@ -278,7 +278,7 @@ impl Shop {
     pub(super) async fn list(&self, sku: &str, stock: u32) {
         self.send(
             json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
-            "sku": sku, "name": sku, "description": "", "price": {"amount": 500, "currency": "EUR"}, "tags": []}}),
+            "sku": sku, "name": sku, "description": "Of a kind", "price": {"amount": 500, "currency": "EUR"}, "tags": []}}),
         )
         .await
         .unwrap();

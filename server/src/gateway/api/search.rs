@@ -16,7 +16,7 @@ use crate::{
         params::Params,
         problem::{ApiProblem, Kind},
     },
-    query::QueryError,
+    query::{QueryError, Wait},
 };
 
 /// The longest that may be typed, in characters.
@@ -53,13 +53,39 @@ pub(super) async fn search(
     mut params: Params,
 ) -> Result<Json<SearchAnswer<Box<RawValue>>>, ApiProblem> {
     let wanted = Wanted {
-        typed: typed(&mut params)?,
+        typed: typed(params.text("q").unwrap_or_default())?,
         kinds: kinds(&mut params)?,
         tag: tag(&mut params)?,
         limit: params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)? as usize,
     };
     let wait = wait(&mut params)?;
     params.finish()?;
+    found(&gateway, &caller, wanted, wait).await.map(Json)
+}
+
+/// The products that a page of the catalogue shows for what was typed.
+pub(in crate::gateway) async fn found_products(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    what: &str,
+    tag: Option<String>,
+    wait: Option<Wait>,
+) -> Result<SearchAnswer<Box<RawValue>>, ApiProblem> {
+    let wanted = Wanted {
+        typed: typed(what.to_owned())?,
+        kinds: vec![SearchKind::Products],
+        tag,
+        limit: MAX_LIMIT as usize,
+    };
+    found(gateway, caller, wanted, wait).await
+}
+
+async fn found(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    wanted: Wanted,
+    wait: Option<Wait>,
+) -> Result<SearchAnswer<Box<RawValue>>, ApiProblem> {
     let workspace = caller.workspace();
     let progress = gateway
         .consumers
@@ -87,16 +113,15 @@ pub(super) async fn search(
     // Looked at first: what the index has by then may be more, and never less.
     let as_of = progress.folded();
     let found = gateway.search.find(workspace, caller.actor(), wanted).await?;
-    Ok(Json(SearchAnswer {
+    Ok(SearchAnswer {
         hits: found.hits,
         facets: found.facets,
         behind: as_of.behind(&gateway.read_side.progress.head(workspace)),
         as_of,
-    }))
+    })
 }
 
-fn typed(params: &mut Params) -> Result<String, ApiProblem> {
-    let typed = params.text("q").unwrap_or_default();
+fn typed(typed: String) -> Result<String, ApiProblem> {
     let length = typed.trim().chars().count();
     if (1..=MAX_TYPED).contains(&length) {
         Ok(typed)

@@ -165,7 +165,7 @@ async fn a_second_request_joins_the_rebuild_and_a_cancelled_one_leaves_no_trace(
     let not_running = rebuilds.cancel(shop.workspace, VIEW).await;
     assert!(matches!(not_running, Err(RebuildError::NotRunning(VIEW))));
     assert!(matches!(
-        rebuilds.rebuild(shop.workspace, "sales").await,
+        rebuilds.rebuild(shop.workspace, "nonsense").await,
         Err(RebuildError::UnknownView(_))
     ));
     // While the lanes' turn is held, nothing can be switched.

@@ -139,7 +139,7 @@ async fn live(server: &Arc<Server>) -> Outcome {
     let opened: WorkspaceAccess = serde_json::from_value(opened.unwrap()).unwrap();
     client.token = opened.token;
     let list = json!({"type": "ListProduct", "stream": "product-mug", "data": {
-        "sku": "mug", "name": "Mug", "description": "", "price": {"amount": 500, "currency": "EUR"}, "tags": []}});
+        "sku": "mug", "name": "Mug", "description": "Of a kind", "price": {"amount": 500, "currency": "EUR"}, "tags": []}});
     assert!(client.command("list", &list).await);
     let receive = json!({"type": "ReceiveStock", "stream": "inventory-mug", "data": {"quantity": STOCK}});
     assert!(client.command("receive", &receive).await);

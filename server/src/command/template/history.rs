@@ -91,9 +91,20 @@ impl Writer<'_> {
         let stories = STORIES
             .iter()
             .zip(FIRST_ORDER..)
-            .map(|(story, id)| self.tell(story, Uuid::from_u128(id).to_string()));
+            .map(|(story, id)| self.begin(story, Uuid::from_u128(id).to_string()));
         futures::future::try_join_all(stories).await?;
         Ok(())
+    }
+
+    /// A story whose payment is not answered in time goes on by the process manager, and nobody waits for it.
+    async fn begin(&self, story: &Story, order: String) -> Result<(), CommandFailure> {
+        match self.tell(story, order).await {
+            Err(CommandFailure::Unanswered(no_answer)) => {
+                tracing::info!(%no_answer, "an order of the template is left to the process manager");
+                Ok(())
+            }
+            told => told,
+        }
     }
 
     async fn tell(&self, story: &Story, order: String) -> Result<(), CommandFailure> {

@@ -316,7 +316,7 @@ test("a page loads the program of its place, and no other", async (t) => {
   const server = await startServer(t);
   const opened = await office.openShop(server);
   const grace = await browse(t, server);
-  await office.letIn(opened, grace, "staff", { name: "Grace" });
+  await office.letIn(opened, grace, "educator", { name: "Grace" });
   const page = await grace.open("/shop");
   const loaded = [];
   page.on("response", (response) => loaded.push(new URL(response.url()).pathname));

@@ -1,8 +1,13 @@
-//! How a SQLite file is copied while others have it open: what a backup asks of each file, whatever is in it.
+//! What holds for every SQLite file, whatever is in it: how it is copied while others have it open, and when a connection
+//! can be used again.
 
 use std::{path::Path, time::Duration};
 
-use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
+use futures::future::BoxFuture;
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection, pool::PoolConnectionMetadata,
+    sqlite::SqliteConnectOptions,
+};
 
 /// How long a copy waits for a lock, as while the file is being made or migrated.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,4 +37,20 @@ pub(crate) async fn complaints(file: &Path) -> Result<Vec<String>, sqlx::Error> 
     connection.close().await?;
     said.retain(|line| line != "ok");
     Ok(said)
+}
+
+/// Whether a connection that comes back to its pool can be used again: see `before_acquire` of the pool.
+///
+/// Where a disk is full, SQLite rolls back by itself, and the library believes for ever that the transaction is still
+/// there. Another connection has to do then. The ping comes behind a rollback that is still on its way.
+pub(crate) fn out_of_transaction(
+    connection: &mut SqliteConnection,
+    _: PoolConnectionMetadata,
+) -> BoxFuture<'_, Result<bool, sqlx::Error>> {
+    Box::pin(async move {
+        if connection.is_in_transaction() {
+            connection.ping().await?;
+        }
+        Ok(!connection.is_in_transaction())
+    })
 }

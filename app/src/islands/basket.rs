@@ -21,7 +21,7 @@ use crate::{
 
 mod checkout;
 
-use checkout::{Checkout, Wish, Wrong, too_many};
+use checkout::{Checkout, Wish, Wrong, placing, too_many};
 
 /// The basket's page.
 #[derive(Serialize, Deserialize)]
@@ -47,6 +47,10 @@ impl Island for BasketContents {
             problem: RwSignal::new(None),
             wrong: RwSignal::new(Vec::new()),
         };
+        let place = Callback::new({
+            let place = placing(wish);
+            move |()| place()
+        });
         let short = Memo::new(move |_| lines.with(|lines| too_many(lines, &listing.documents())));
         let is_under_way = is_any();
         let nothing = move || {
@@ -80,7 +84,7 @@ impl Island for BasketContents {
                         </tr>
                     </tfoot>
                 </table>
-                <Checkout wish is_short=Signal::derive(move || short.with(|short| !short.is_empty())) />
+                <Checkout wish place is_short=Signal::derive(move || short.with(|short| !short.is_empty())) />
             }
             .erase()
         };

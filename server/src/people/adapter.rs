@@ -13,7 +13,7 @@ use sqlx::{
 use uuid::Uuid;
 
 use super::store::{KeyBytes, PeopleError, PeopleStore, PersonId, StoredKey, StoredToken};
-use crate::{postgres::Database, schema::SchemaError};
+use crate::{postgres::Database, schema::SchemaError, sqlite::out_of_transaction};
 
 /// Where the tables lie in a PostgreSQL database.
 const SCHEMA: &str = "foldline_people";
@@ -161,6 +161,7 @@ impl SqlitePeople {
             .max_connections(CONNECTIONS)
             .max_lifetime(None)
             .test_before_acquire(false)
+            .before_acquire(out_of_transaction)
             .connect_with(options)
             .await?;
         MIGRATIONS

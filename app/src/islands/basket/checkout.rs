@@ -38,12 +38,11 @@ pub(super) struct Wish {
     pub(super) wrong: Wrong,
 }
 
-/// The payment method and the button. `is_short` where there is not enough of something.
+/// The payment method and the button, which runs `place`. `is_short` where there is not enough of something.
 #[component]
-pub(super) fn Checkout(wish: Wish, #[prop(into)] is_short: Signal<bool>) -> impl IntoView {
+pub(super) fn Checkout(wish: Wish, place: Callback<()>, #[prop(into)] is_short: Signal<bool>) -> impl IntoView {
     let locale = language();
     let Wish { method, problem, .. } = wish;
-    let place = placing(wish);
     let words = move |token: &str| match token {
         "tok_ok" => (
             td_string!(locale, payment.ok),
@@ -92,7 +91,7 @@ pub(super) fn Checkout(wish: Wish, #[prop(into)] is_short: Signal<bool>) -> impl
             on:submit=move |event| {
                 event.prevent_default();
                 if !is_short.get_untracked() {
-                    place();
+                    place.run(());
                 }
             }
         >
@@ -123,13 +122,17 @@ pub(super) fn too_many(lines: &[LineRequest], products: &[ProductDocument]) -> V
     lines.iter().filter_map(of).collect()
 }
 
+/// What places the order. To be made where it outlives the form, which is gone as soon as the basket is empty: an answer
+/// comes later.
 #[cfg(feature = "ssr")]
-fn placing(_wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
+pub(super) fn placing(_wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
     || {}
 }
 
+/// What places the order. To be made where it outlives the form, which is gone as soon as the basket is empty: an answer
+/// comes later.
 #[cfg(not(feature = "ssr"))]
-fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
+pub(super) fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
     use domain::{
         aggregate::order::PlaceOrder,
         rejection::{Rejection, Violation},

@@ -96,11 +96,16 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// A story whose payment is not answered in time goes on by the process manager, and nobody waits for it.
+    /// A story whose payment is not answered in time, or in whose middle the process manager is already, is left to that:
+    /// it ends without what was to be told afterwards, and nobody waits for it.
     async fn begin(&self, story: &Story, order: String) -> Result<(), CommandFailure> {
         match self.tell(story, order).await {
-            Err(CommandFailure::Unanswered(no_answer)) => {
-                tracing::info!(%no_answer, "an order of the template is left to the process manager");
+            Err(
+                reason @ (CommandFailure::Unanswered(_)
+                | CommandFailure::Rejected(_)
+                | CommandFailure::Conflict { .. }),
+            ) => {
+                tracing::info!(%reason, "an order of the template is left to the process manager");
                 Ok(())
             }
             told => told,

@@ -25,7 +25,7 @@ use super::{
     Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,
     StoredDocument, StoredRow, Updated,
 };
-use crate::schema::SchemaError;
+use crate::{schema::SchemaError, sqlite::out_of_transaction};
 
 /// How many connections read.
 const READERS: u32 = 4;
@@ -58,6 +58,7 @@ impl SqliteReadModel {
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
+            .before_acquire(out_of_transaction)
             .connect_with(options.clone())
             .await?;
         MIGRATIONS

@@ -81,14 +81,14 @@ impl Actor {
     pub fn may_command(&self, command: &Command) -> bool {
         use crate::aggregate::{inventory::InventoryCommand, order::OrderCommand, payment::PaymentCommand};
         match command {
+            // Whose account it is, is the decider's to see; who holds an email follows from that.
             Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_))
-            | Command::Inbox(_) => true,
+            | Command::Inbox(_)
+            | Command::User(_) => true,
             Command::Order(OrderCommand::ShipOrder(_) | OrderCommand::DeliverOrder(_))
             | Command::Product(_)
             | Command::Payment(PaymentCommand::RefundPayment(_))
             | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
-            // Whose account it is, is the decider's to see; who holds an email follows from that.
-            Command::User(_) => true,
             Command::Email(_) => false,
             Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
             | Command::Payment(PaymentCommand::ProcessPayment(_))

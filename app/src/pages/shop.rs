@@ -53,7 +53,8 @@ pub(crate) fn ShopPage() -> impl IntoView {
                         Some(searched) => Some(searched.await),
                         None => None,
                     };
-                    view! { <Title text=title />{Catalogue::new(listed, tags, query, found).island()} }.erase()
+                    view! { <Title text=title />{Catalogue::new(listed, tags, query, found).island()} }
+                        .erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

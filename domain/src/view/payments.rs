@@ -130,7 +130,7 @@ impl View for PaymentsView {
 }
 
 fn first(change: &PaymentEvent, event: &TypedEvent) -> PaymentDocument {
-    let (customer, amount, method, charge) = match change.clone() {
+    let (customer, amount, method, receipt) = match change.clone() {
         PaymentEvent::PaymentProcessed(PaymentProcessed {
             customer,
             amount,
@@ -155,7 +155,7 @@ fn first(change: &PaymentEvent, event: &TypedEvent) -> PaymentDocument {
         method,
         status: PaymentStatus::Processed,
         reason: None,
-        charge,
+        charge: receipt,
         at: event.recorded_at,
         version: event.version,
         history: Vec::new(),

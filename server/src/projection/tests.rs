@@ -57,6 +57,8 @@ async fn assert_views_equal_their_folds(shop: &Shop) {
         }
         for ((listing, group), mut rows) in expected {
             rows.sort();
+            // a product that has a tag twice is listed under it once
+            rows.dedup();
             assert_eq!(
                 rows_of(shop, view.name(), &listing, &group).await,
                 rows,

@@ -48,7 +48,10 @@ async fn everybody_finds_what_they_may_see_and_no_more() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     app.command(&educator, &list_product("zeppelin-01")).await;
-    let (ada, bob) = (app.with_role(&educator, Role::Customer), app.with_role(&educator, Role::Customer));
+    let (ada, bob) = (
+        app.with_role(&educator, Role::Customer),
+        app.with_role(&educator, Role::Customer),
+    );
     let order = Uuid::now_v7();
     let answer = app.command(&ada, &place_order(order, "zeppelin-01")).await;
     let token = &answer["token"];

@@ -40,7 +40,11 @@ pub(super) struct Wish {
 
 /// The payment method and the button, which runs `place`. `is_short` where there is not enough of something.
 #[component]
-pub(super) fn Checkout(wish: Wish, place: Callback<()>, #[prop(into)] is_short: Signal<bool>) -> impl IntoView {
+pub(super) fn Checkout(
+    wish: Wish,
+    place: Callback<()>,
+    #[prop(into)] is_short: Signal<bool>,
+) -> impl IntoView {
     let locale = language();
     let Wish { method, problem, .. } = wish;
     let words = move |token: &str| match token {

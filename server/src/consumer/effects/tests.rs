@@ -28,14 +28,17 @@ struct Ledger {
     kept: Mutex<std::collections::HashMap<PartitionKey, (Inbox, u64)>>,
     mended: AtomicBool,
     /// Every second time it does its work and then says that it has not.
+    forgets: bool,
     forgetful: AtomicBool,
 }
 
 type PartitionKey = (WorkspaceId, u32);
 
 impl Ledger {
-    fn new() -> Arc<Self> {
+    /// One that `forgets` says every other time that its answer was lost.
+    fn new(forgets: bool) -> Arc<Self> {
         Arc::new(Self {
+            forgets,
             id: Uuid::from_u128(1),
             kept: Mutex::default(),
             mended: AtomicBool::new(false),
@@ -44,7 +47,12 @@ impl Ledger {
     }
 
     fn sum(&self) -> u64 {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).values().map(|(_, sum)| sum).sum()
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|(_, sum)| sum)
+            .sum()
     }
 }
 
@@ -68,7 +76,7 @@ impl Effect for Ledger {
         }
         inbox.note(work);
         *entry = (inbox, sum);
-        if self.forgetful.fetch_xor(true, Ordering::Relaxed) {
+        if self.forgets && self.forgetful.fetch_xor(true, Ordering::Relaxed) {
             return Err(EffectError::Unavailable("the answer was lost".to_owned()));
         }
         Ok(())
@@ -91,7 +99,10 @@ impl Consumer for Ledger {
     }
 
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).retain(|(of, _), _| *of != workspace);
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(of, _), _| *of != workspace);
         Ok(())
     }
 }
@@ -111,7 +122,7 @@ async fn running(shop: &Shop, ledger: &Arc<Ledger>) -> Arc<crate::consumer::Cons
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_has_its_effect_once_whatever_is_lost() {
     let shop = Shop::open(3).await;
-    let ledger = Ledger::new();
+    let ledger = Ledger::new(true);
     // History and what comes later are the same to it.
     for n in 0..20 {
         shop.append(&format!("inventory-mug-{}", n % 5), &[received(1)])
@@ -138,7 +149,7 @@ async fn each_event_has_its_effect_once_whatever_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_it_cannot_stand_is_a_dead_letter_that_can_be_tried_again() {
     let shop = Shop::open(1).await;
-    let ledger = Ledger::new();
+    let ledger = Ledger::new(false);
     let consumers = running(&shop, &ledger).await;
     shop.append("inventory-bad", &[received(1), received(POISON), received(2)])
         .await;
@@ -154,7 +165,6 @@ async fn what_it_cannot_stand_is_a_dead_letter_that_can_be_tried_again() {
     let listed = letters.list(shop.workspace, None, None, 9).await.unwrap();
     assert_eq!((listed.len(), listed[0].waiting), (1, 1));
     ledger.mended.store(true, Ordering::Relaxed);
-    ledger.forgetful.store(false, Ordering::Relaxed);
     let released = letters
         .remedy(shop.workspace, listed[0].event.id, Remedy::Retry)
         .await;

@@ -111,7 +111,10 @@ async fn each_mail_is_written_once_to_whom_it_concerns() {
     settled(&shop).await;
     let mails_of_ada = mails(&shop, Some(ada.id)).await;
     let about = |subject: &str| {
-        let found: Vec<_> = mails_of_ada.iter().filter(|mail| mail.subject == subject).collect();
+        let found: Vec<_> = mails_of_ada
+            .iter()
+            .filter(|mail| mail.subject == subject)
+            .collect();
         assert_eq!(found.len(), 1, "{subject}");
         found[0]
     };

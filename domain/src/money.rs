@@ -88,8 +88,12 @@ mod tests {
             Money::new(4, "EUR"),
         ];
         let (mut there, mut back) = (Sums::default(), Sums::default());
-        amounts.iter().for_each(|amount| there.add(amount));
-        amounts.iter().rev().for_each(|amount| back.add(amount));
+        for amount in &amounts {
+            there.add(amount);
+        }
+        for amount in amounts.iter().rev() {
+            back.add(amount);
+        }
         assert_eq!(there.as_slice(), [Money::new(7, "EUR"), Money::new(5, "USD")]);
         assert_eq!(there, back);
     }

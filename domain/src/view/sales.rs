@@ -115,15 +115,15 @@ impl View for SalesView {
         if sale.is_taken_back {
             sales.cancelled_orders += 1;
             sales.cancelled_units += units;
-            sold.as_slice()
-                .iter()
-                .for_each(|amount| sales.cancelled_revenue.add(amount));
+            for amount in sold.as_slice() {
+                sales.cancelled_revenue.add(amount);
+            }
         } else {
             sales.orders += 1;
             sales.units += units;
-            sold.as_slice()
-                .iter()
-                .for_each(|amount| sales.revenue.add(amount));
+            for amount in sold.as_slice() {
+                sales.revenue.add(amount);
+            }
         }
         Some(sales)
     }

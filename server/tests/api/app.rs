@@ -265,6 +265,19 @@ impl TestApp {
     }
 
     /// Connects to the live socket.
+    pub(crate) async fn settled(&self, person: &Person) {
+        let mut waiting = String::new();
+        for _ in 0..12 {
+            let request = self.get("/api/v1/settled?timeout_ms=5000");
+            let answer = request.bearer_auth(&person.token).send().await.unwrap();
+            if answer.status() == StatusCode::OK {
+                return;
+            }
+            waiting = answer.text().await.unwrap();
+        }
+        panic!("it does not settle: {waiting}");
+    }
+
     pub(crate) async fn live(&self, person: &Person) -> Live {
         let bearer = format!("Bearer {}", person.token);
         self.try_live(&[

@@ -658,13 +658,7 @@ async fn what_a_refused_registration_leaves_behind_signs_nobody_in() {
 async fn a_template_has_three_customers_who_cannot_sign_in() {
     let app = TestApp::start().await;
     let educator = app.educator_of("shop").await;
-    let settled = app
-        .get("/api/v1/settled?timeout_ms=20000")
-        .bearer_auth(&educator.token)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(settled.status(), StatusCode::OK);
+    app.settled(&educator).await;
     let customers: Value = app
         .get("/api/v1/views/customers")
         .bearer_auth(&educator.token)

@@ -144,6 +144,8 @@ async fn class() -> (TestApp, Person, Value) {
     let stock = receive(&app, &educator, "export-mug", 3).await;
     app.command(&educator, &place_order(SystemClock.new_id(), "export-mug"))
         .await;
+    // what process managers do about it is in the log as well
+    app.settled(&educator).await;
     let app = app
         .restart_after(async |settings: &Settings| {
             let old = json!({"order": "1", "quantity": 9, "available": 3});

@@ -59,6 +59,8 @@ impl SqliteReadModel {
             .max_lifetime(None)
             .test_before_acquire(false)
             .before_acquire(out_of_transaction)
+            // a lane that waits for another connection than the one that was given up tries again before long
+            .acquire_timeout(Duration::from_secs(10))
             .connect_with(options.clone())
             .await?;
         MIGRATIONS

@@ -264,7 +264,7 @@ impl TestApp {
         body
     }
 
-    /// Connects to the live socket.
+    /// Waits until nothing in the person's workspace is under way.
     pub(crate) async fn settled(&self, person: &Person) {
         let mut waiting = String::new();
         for _ in 0..12 {
@@ -278,6 +278,7 @@ impl TestApp {
         panic!("it does not settle: {waiting}");
     }
 
+    /// Connects to the live socket.
     pub(crate) async fn live(&self, person: &Person) -> Live {
         let bearer = format!("Bearer {}", person.token);
         self.try_live(&[

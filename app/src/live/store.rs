@@ -270,7 +270,7 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveDocume
     {
         let fold = self.fold;
         foreseen(self.shown(), key, move |look| {
-            fold.with(|fold| look(&fold.progress))
+            fold.with(|fold| look(&fold.progress));
         })
     }
 }

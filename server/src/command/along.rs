@@ -80,20 +80,17 @@ impl CommandService {
             let Some(stream) = people.reservation(intent.workspace, &email).await? else {
                 continue;
             };
-            let index = match along.iter().position(|known| known.stream == stream) {
-                Some(index) => index,
-                None => {
-                    let loaded = self
-                        .aggregates
-                        .load_foreign::<Email>(intent.workspace, &stream, freshness)
-                        .await?;
-                    along.push(Along {
-                        stream,
-                        loaded,
-                        events: Vec::new(),
-                    });
-                    along.len() - 1
-                }
+            let index = if let Some(index) = along.iter().position(|known| known.stream == stream) { index } else {
+                let loaded = self
+                    .aggregates
+                    .load_foreign::<Email>(intent.workspace, &stream, freshness)
+                    .await?;
+                along.push(Along {
+                    stream,
+                    loaded,
+                    events: Vec::new(),
+                });
+                along.len() - 1
             };
             let reservation = &mut along[index];
             let state = reservation

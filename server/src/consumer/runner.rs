@@ -315,20 +315,22 @@ impl Runner {
 
     /// Sends what was taken of one process, and notes what became of it as soon as it is known.
     async fn advance(&self, scope: &Scope, policy: &'static dyn AnyPolicy, key: &str, queues: Vec<Queue>) {
-        let mut sent = futures::stream::iter(queues)
-            .map(|queue| self.send_queue(scope, queue))
-            .buffer_unordered(QUEUES_AT_ONCE)
-            .ready_chunks(QUEUES_AT_ONCE);
-        while let Some(done) = sent.next().await {
-            // The queues are held until it is noted, so that nobody sends the same again meanwhile.
-            let outcomes: Vec<_> = done.iter().flat_map(|(_, outcomes)| outcomes).cloned().collect();
-            if let Err(error) = self.note(scope, policy, key, &outcomes).await {
-                complain(scope.view, scope.workspace, &error);
-                for (command_id, _) in &outcomes {
-                    self.sending.rest(scope, *command_id);
+        // Sent and noted side by side, and not noted between two looks at what is being sent: that may hold the one
+        // connection that writes, and would never let go of it.
+        futures::stream::iter(queues)
+            .map(async |queue| {
+                // The queue is held until it is noted, so that nobody sends the same again meanwhile.
+                let (_queue, outcomes) = self.send_queue(scope, queue).await;
+                if let Err(error) = self.note(scope, policy, key, &outcomes).await {
+                    complain(scope.view, scope.workspace, &error);
+                    for (command_id, _) in &outcomes {
+                        self.sending.rest(scope, *command_id);
+                    }
                 }
-            }
-        }
+            })
+            .buffer_unordered(QUEUES_AT_ONCE)
+            .collect::<()>()
+            .await;
         self.progress.released();
     }
 

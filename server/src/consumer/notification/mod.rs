@@ -141,13 +141,22 @@ impl Notification {
         let (workspace, id) = (event.workspace, event.event_id);
         let age_ms = self.parts.clock.now().millis_since(event.recorded_at);
         if age_ms > TOO_OLD_MS && !self.claims.has_begun(workspace, id).await? {
-            return Ok(skipped("old"));
+            return {
+                skipped("old");
+                Ok(())
+            };
         }
         if self.claims.has_stopped(workspace, user).await? {
-            return Ok(skipped("stopped"));
+            return {
+                skipped("stopped");
+                Ok(())
+            };
         }
         let Some(address) = self.parts.addresses.of(workspace, user).await? else {
-            return Ok(skipped("no_address"));
+            return {
+                skipped("no_address");
+                Ok(())
+            };
         };
         let link = self.parts.links.unsubscribe(workspace, user);
         let envelope = Envelope {
@@ -164,7 +173,10 @@ impl Notification {
             Post::Mailbox(mailbox) => mailbox.put(workspace, id, user, mail.formatted()).await?,
             Post::Smtp(smtp) => {
                 if is_sample(&address) {
-                    return Ok(skipped("sample"));
+                    return {
+                        skipped("sample");
+                        Ok(())
+                    };
                 }
                 match self.claims.claim(workspace, id, self.parts.alone).await? {
                     Claim::Sent => return Ok(()),
@@ -176,7 +188,10 @@ impl Notification {
                     Claim::First if self.per_address.check_key(&address.email).is_err() => {
                         tracing::warn!(%workspace, "an address has got too many mails in an hour; this one is not sent");
                         self.claims.sent(workspace, id).await?;
-                        return Ok(skipped("too_many"));
+                        return {
+                            skipped("too_many");
+                            Ok(())
+                        };
                     }
                     Claim::First | Claim::Again => {}
                 }

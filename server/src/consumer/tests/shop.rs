@@ -41,7 +41,7 @@ use crate::{
 };
 
 /// Longer than anything takes on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where everything is kept.
 pub(super) enum Place {
@@ -88,7 +88,7 @@ impl Chance {
             .seed
             .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
             .wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        !self.is_calm.load(Ordering::Relaxed) && (next >> 32) % n == 0
+        !self.is_calm.load(Ordering::Relaxed) && (next >> 32).is_multiple_of(n)
     }
 }
 

@@ -51,6 +51,14 @@ pub(crate) fn use_commands() -> Option<Commands> {
 impl Commands {
     /// Gives a command that `document` shows the effect of, and answers its key. One that the rules refuse is not even
     /// sent: the server, asked with the same document, would refuse it too.
+    #[cfg_attr(
+        feature = "ssr",
+        expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            reason = "only a browser does it"
+        )
+    )]
     pub(crate) fn give<D: Foreseen>(self, document: D, new: NewCommand) -> Result<Uuid, Rejection> {
         #[cfg(not(feature = "ssr"))]
         {
@@ -70,6 +78,10 @@ impl Commands {
     }
 
     /// Gives a command that nothing has to be foreseen of.
+    #[cfg_attr(
+        feature = "ssr",
+        expect(clippy::unused_self, reason = "only a browser does it")
+    )]
     pub(crate) fn tell(self, new: NewCommand) {
         #[cfg(not(feature = "ssr"))]
         self.put(&self.prepare(new));
@@ -90,6 +102,10 @@ impl Commands {
     }
 
     /// Takes a command back that has not left this browser, or puts a refusal away.
+    #[cfg_attr(
+        feature = "ssr",
+        expect(clippy::unused_self, reason = "only a browser does it")
+    )]
     pub(crate) fn discard(self, key: Uuid) {
         #[cfg(not(feature = "ssr"))]
         self.take_back(key);

@@ -140,6 +140,7 @@ pub(crate) async fn event_types_fit(events: &dyn EventStore) -> Result<(), Start
 
 impl Foldline {
     /// Starts every box, and then listens.
+    #[expect(clippy::too_many_lines, reason = "it is the diagram, read from top to bottom")]
     pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
         let metrics = gateway::recorder().map_err(StartError::Metrics)?;
         let tls = tls::server_config(settings)?;

@@ -96,6 +96,10 @@ pub(super) fn use_leave() -> Leave {
 
 impl Leave {
     /// Asks the browser, or takes it back.
+    #[cfg_attr(
+        feature = "ssr",
+        expect(clippy::unused_self, reason = "only a browser does it")
+    )]
     pub(super) fn toggle(self) {
         #[cfg(not(feature = "ssr"))]
         browser::toggle(self);

@@ -81,6 +81,10 @@ fn none_yet() -> View {
     .erase()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what a form has noted is used up by its page"
+)]
 fn changes(account: &CustomerDocument, renamed: Option<FormNotes>, moved: Option<FormNotes>) -> View {
     let locale = language();
     let name = FormNotes::typed(renamed.as_ref(), "display_name").unwrap_or(account.display_name.clone());
@@ -134,6 +138,10 @@ fn changes(account: &CustomerDocument, renamed: Option<FormNotes>, moved: Option
     .erase()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what a form has noted is used up by its page"
+)]
 fn erase_me(name: &str, notes: Option<FormNotes>) -> View {
     let locale = language();
     let name = name.to_owned();

@@ -142,8 +142,14 @@ mod tests {
     #[test]
     fn a_free_address_is_reserved_and_a_reserved_one_is_not_for_anybody_else() {
         let reserved: EmailEvent = EmailReserved { user: ADA }.into();
-        assert_eq!(when(&[], ReserveEmail { user: ADA }).unwrap(), [reserved.clone()]);
-        assert_eq!(when(&[reserved.clone()], ReserveEmail { user: ADA }).unwrap(), []);
+        assert_eq!(
+            when(&[], ReserveEmail { user: ADA }).unwrap(),
+            std::slice::from_ref(&reserved)
+        );
+        assert_eq!(
+            when(std::slice::from_ref(&reserved), ReserveEmail { user: ADA }).unwrap(),
+            []
+        );
         let refused = when(&[reserved], ReserveEmail { user: BOB }).unwrap_err();
         assert_eq!(refused.rule, "email-taken");
         assert_eq!(refused.violations[0].field, "data.email");
@@ -153,10 +159,13 @@ mod tests {
     fn only_its_holder_gives_an_address_back_and_then_it_is_free() {
         let reserved: EmailEvent = EmailReserved { user: ADA }.into();
         let released: EmailEvent = EmailReleased { user: ADA }.into();
-        assert_eq!(when(&[reserved.clone()], ReleaseEmail { user: BOB }).unwrap(), []);
         assert_eq!(
-            when(&[reserved.clone()], ReleaseEmail { user: ADA }).unwrap(),
-            [released.clone()]
+            when(std::slice::from_ref(&reserved), ReleaseEmail { user: BOB }).unwrap(),
+            []
+        );
+        assert_eq!(
+            when(std::slice::from_ref(&reserved), ReleaseEmail { user: ADA }).unwrap(),
+            std::slice::from_ref(&released)
         );
         assert_eq!(
             when(&[reserved, released], ReserveEmail { user: BOB }).unwrap(),

@@ -213,7 +213,7 @@ mod tests {
     fn mails_are_stopped_and_resumed_once() {
         let stopped = InboxEvent::from(MailsStopped {});
         assert_eq!(when(&[], 1, StopMails {}), Ok(vec![stopped.clone()]));
-        assert_eq!(when(&[stopped.clone()], 1, StopMails {}), Ok(vec![]));
+        assert_eq!(when(std::slice::from_ref(&stopped), 1, StopMails {}), Ok(vec![]));
         assert_eq!(
             when(&[stopped], 1, ResumeMails {}),
             Ok(vec![MailsResumed {}.into()])

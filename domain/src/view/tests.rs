@@ -26,6 +26,7 @@ use crate::{
 };
 
 /// The whole life of one stream: a valid history, cut off anywhere.
+#[expect(clippy::too_many_lines, reason = "a life for each kind of stream")]
 fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
     let sku = || (0..3_u8).prop_map(|n| format!("mug-{n}"));
     let customer = |n: u8| Uuid::from_u128(u128::from(n % 2));

@@ -80,7 +80,9 @@ impl CommandService {
             let Some(stream) = people.reservation(intent.workspace, &email).await? else {
                 continue;
             };
-            let index = if let Some(index) = along.iter().position(|known| known.stream == stream) { index } else {
+            let index = if let Some(index) = along.iter().position(|known| known.stream == stream) {
+                index
+            } else {
                 let loaded = self
                     .aggregates
                     .load_foreign::<Email>(intent.workspace, &stream, freshness)

@@ -193,7 +193,9 @@ impl Runner {
                 () = self.waker.woken.notified() => {}
                 () = changed => {
                     self.sending.wake_all();
-                    alarms.values_mut().for_each(|at| *at = Instant::now());
+                    for at in alarms.values_mut() {
+                        *at = Instant::now();
+                    }
                 }
                 () = sleep_until(alarms.values().min().copied()) => {}
             }

@@ -18,6 +18,7 @@ use crate::{
 
 const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
 
+#[expect(clippy::struct_field_names, reason = "the provider is what is tested")]
 struct Provider {
     books: Arc<dyn ReadModel>,
     clocks: Arc<Clocks>,

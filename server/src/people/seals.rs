@@ -58,7 +58,9 @@ pub struct Seals {
 impl std::fmt::Debug for Seals {
     /// Never the keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Seals").field("store", &self.store).finish()
+        f.debug_struct("Seals")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }
 

@@ -170,7 +170,7 @@ async fn perform(effect: &dyn Effect, work: Work) -> Result<(), EffectError> {
         Ok(done) => done,
         // Which of them it was is found out one by one; what they did before is theirs to know.
         Err(_) if work.events.len() > 1 => one_by_one(effect, &work).await,
-        Err(panic) => Err(panicked(&work, panic)),
+        Err(panic) => Err(panicked(&work, &panic)),
     }
 }
 
@@ -185,7 +185,7 @@ async fn one_by_one(effect: &dyn Effect, work: &Work) -> Result<(), EffectError>
         from = from.map(|_| event.position);
         guarded(effect, &single)
             .await
-            .unwrap_or_else(|panic| Err(panicked(&single, panic)))?;
+            .unwrap_or_else(|panic| Err(panicked(&single, &panic)))?;
     }
     let rest = Work {
         partition: work.partition,
@@ -194,7 +194,7 @@ async fn one_by_one(effect: &dyn Effect, work: &Work) -> Result<(), EffectError>
     };
     guarded(effect, &rest)
         .await
-        .unwrap_or_else(|panic| Err(panicked(&rest, panic)))
+        .unwrap_or_else(|panic| Err(panicked(&rest, &panic)))
 }
 
 /// What it did, or what its panic said.
@@ -205,7 +205,7 @@ async fn guarded(effect: &dyn Effect, work: &Work) -> Result<Result<(), EffectEr
         .map_err(|panic| message_of(&*panic).to_owned())
 }
 
-fn panicked(work: &Work, message: String) -> EffectError {
+fn panicked(work: &Work, message: &str) -> EffectError {
     let Some(event) = work.events.first() else {
         return EffectError::Unavailable(format!("the consumer panicked: {message}"));
     };

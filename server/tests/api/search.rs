@@ -2,7 +2,7 @@
 
 use domain::access::Role;
 use serde_json::Value;
-use uuid::Uuid;
+use server::clock::{Clock as _, SystemClock};
 
 use crate::app::{Person, TestApp, fields, list_product, place_order, problem};
 
@@ -52,7 +52,7 @@ async fn everybody_finds_what_they_may_see_and_no_more() {
         app.with_role(&educator, Role::Customer),
         app.with_role(&educator, Role::Customer),
     );
-    let order = Uuid::now_v7();
+    let order = SystemClock.new_id();
     let answer = app.command(&ada, &place_order(order, "zeppelin-01")).await;
     let token = &answer["token"];
     let query = format!("q={order}&kinds=orders");

@@ -62,6 +62,10 @@ pub(super) fn refusal(sender: Sender) -> View {
 }
 
 /// A question before something is taken back.
+#[expect(
+    clippy::struct_field_names,
+    reason = "the question is asked in words, with what belongs to it"
+)]
 pub(super) struct Question {
     /// What the field's id is made of; one a page.
     pub(super) id: String,

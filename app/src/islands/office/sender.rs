@@ -108,6 +108,7 @@ impl Sender {
     }
 
     #[cfg(feature = "ssr")]
+    #[expect(clippy::unused_self, reason = "only a browser does it")]
     fn post(self, command: CommandRequest, done: Box<dyn Fn()>) {
         // Nobody presses a button on the server.
         drop((command, done));

@@ -93,6 +93,7 @@ impl Island for OfficeStock {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a row owns what it is given")]
 fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: bool) -> View {
     let locale = language();
     let server = listing.row(sku.to_owned());

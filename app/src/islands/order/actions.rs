@@ -22,6 +22,11 @@ use crate::{
 };
 
 /// Cancelling. `server` is the order as the server has it, `shown` as it is with what is on its way.
+#[expect(
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "a component owns what it is given, and this one is a form and its two buttons"
+)]
 #[component]
 pub(super) fn Actions(
     id: String,

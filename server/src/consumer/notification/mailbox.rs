@@ -77,7 +77,7 @@ impl Mailbox {
                     && page.before.is_none_or(|before| *event < before)
             });
             // Ids of events begin with their time.
-            files.sort_by(|a, b| b.0.cmp(&a.0));
+            files.sort_by_key(|file| std::cmp::Reverse(file.0));
             let more = files.len() > page.limit;
             files.truncate(page.limit);
             let mut messages = Vec::with_capacity(files.len());

@@ -68,7 +68,7 @@ impl Search {
         let (jobs, waiting) = mpsc::channel(WAITING);
         let writer = Writer {
             files: files.clone(),
-            writer,
+            index: writer,
             opener: opener.clone(),
             runtime: Handle::current(),
         };

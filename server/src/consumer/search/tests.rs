@@ -10,6 +10,7 @@ use domain::{
 
 use super::*;
 use crate::{
+    clock::{Clock as _, SystemClock},
     consumer::{Consumers, seals::Unsealed},
     query::settled::Settle,
     read_side::testing::{Shop, created, customer, educator, listed, price, retired},
@@ -17,7 +18,7 @@ use crate::{
 
 async fn index(shop: &Shop) -> (Arc<Search>, Arc<Consumers>) {
     let folder = shop.folder.path().join("search");
-    let search = Arc::new(Search::open(&folder, Uuid::now_v7(), Arc::new(Unsealed)).unwrap());
+    let search = Arc::new(Search::open(&folder, SystemClock.new_id(), Arc::new(Unsealed)).unwrap());
     let consumers = crate::consumer::tests::consumers_with(shop, "consumers.db", vec![search.clone()]).await;
     (search, consumers)
 }

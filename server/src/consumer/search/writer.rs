@@ -48,7 +48,7 @@ pub(super) enum Job {
 /// See the module.
 pub(super) struct Writer {
     pub(super) files: Arc<Files>,
-    pub(super) writer: IndexWriter,
+    pub(super) index: IndexWriter,
     pub(super) opener: Arc<dyn Opener>,
     pub(super) runtime: Handle,
 }
@@ -71,9 +71,9 @@ impl Writer {
         while jobs.blocking_recv_many(&mut waiting, TOGETHER) > 0 {
             let begun = Instant::now();
             self.work(std::mem::take(&mut waiting));
-            std::thread::sleep(EVERY.saturating_sub(begun.elapsed()));
+            pause(EVERY.saturating_sub(begun.elapsed()));
         }
-        if let Err(error) = self.writer.wait_merging_threads() {
+        if let Err(error) = self.index.wait_merging_threads() {
             tracing::warn!(%error, "the search index was closed while it was being merged");
         }
     }
@@ -108,7 +108,7 @@ impl Writer {
             Err(_) => Some("the search index panicked".to_owned()),
         };
         if let Some(reason) = &failed
-            && let Err(error) = self.writer.rollback()
+            && let Err(error) = self.index.rollback()
         {
             tracing::error!(reason, %error, "the search index cannot take back what it could not write");
         }
@@ -236,25 +236,25 @@ impl Writer {
         }
         let fields = self.files.fields;
         for workspace in &forgotten {
-            self.writer
+            self.index
                 .delete_term(Term::from_field_text(fields.workspace, &workspace.to_string()));
         }
         for (place, (workspace, kept)) in kept {
             let document = self.document(&place, workspace, &kept)?;
-            self.writer
+            self.index
                 .delete_term(Term::from_field_text(fields.place, &place));
-            self.writer.add_document(document)?;
+            self.index.add_document(document)?;
         }
         for (place, (workspace, inbox)) in inboxes {
             let mut document = TantivyDocument::new();
             document.add_text(fields.place, &place);
             document.add_text(fields.workspace, workspace.to_string());
             document.add_text(fields.kept, serde_json::to_string(&inbox)?);
-            self.writer
+            self.index
                 .delete_term(Term::from_field_text(fields.place, &place));
-            self.writer.add_document(document)?;
+            self.index.add_document(document)?;
         }
-        self.writer.commit()?;
+        self.index.commit()?;
         self.files.reader.reload()?;
         if erased || !forgotten.is_empty() {
             self.purge()?;
@@ -324,12 +324,12 @@ impl Writer {
                 break;
             }
             // One that is being merged already goes with that merge.
-            if self.writer.merge(&segments).wait().is_err() {
-                std::thread::sleep(EVERY);
+            if self.index.merge(&segments).wait().is_err() {
+                pause(EVERY);
             }
             self.files.reader.reload()?;
         }
-        self.writer.garbage_collect_files().wait()?;
+        self.index.garbage_collect_files().wait()?;
         Ok(())
     }
 }
@@ -348,6 +348,15 @@ impl Pending {
     }
 }
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the writer has a thread of its own, on which nothing else waits"
+)]
+fn pause(time: std::time::Duration) {
+    std::thread::sleep(time);
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
 fn failed(error: SearchError) -> EffectError {
     unavailable(&error.to_string())
 }

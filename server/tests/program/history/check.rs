@@ -264,7 +264,11 @@ impl Folds {
         match what {
             Shown::Document { key, data } => {
                 let expected = self.fold(view, key, as_of).document;
-                agree(data, &expected, &format!("{by}: {view} {key} as of {as_of}"));
+                agree(
+                    data.as_ref(),
+                    expected,
+                    &format!("{by}: {view} {key} as of {as_of}"),
+                );
             }
             Shown::Listed {
                 listing,
@@ -274,7 +278,7 @@ impl Folds {
             } => {
                 let expected = self.listed(view, listing, group, key, as_of);
                 let place = format!("{by}: {view} {key} in {listing} {group} as of {as_of}");
-                agree(data, &expected, &place);
+                agree(data.as_ref(), expected, &place);
             }
             Shown::Listing { listing, group, rows } => {
                 let keys: Vec<String> = self
@@ -318,10 +322,10 @@ impl Folds {
 }
 
 /// What was shown is the fold. Before an order's own first event there are only traces of it, which nobody is shown.
-fn agree(shown: &Option<Value>, folded: &Option<Value>, place: &str) {
-    let folded = folded.clone().filter(|folded| folded["version"] != 0);
-    let expected = folded.map(|folded| opened(folded, shown.as_ref()));
-    assert_eq!(*shown, expected, "{place}");
+fn agree(shown: Option<&Value>, folded: Option<Value>, place: &str) {
+    let folded = folded.filter(|folded| folded["version"] != 0);
+    let expected = folded.map(|folded| opened(folded, shown));
+    assert_eq!(shown, expected.as_ref(), "{place}");
 }
 
 /// The fold, with what is sealed in it as it was shown. The log is read as it is stored, and nobody but the server has the

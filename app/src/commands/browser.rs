@@ -80,6 +80,7 @@ impl Commands {
     }
 
     /// A command as it is before it is sent.
+    #[expect(clippy::unused_self, reason = "who may give commands may prepare them")]
     pub(crate) fn prepare(self, new: NewCommand) -> Pending {
         let key = new_id();
         Pending {

@@ -198,9 +198,9 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveListin
     }
 
     /// The document of a row, as it is with the commands that are on their way.
-    #[cfg_attr(
-        feature = "ssr",
-        expect(clippy::needless_pass_by_value, reason = "a browser keeps it")
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "whoever shows a row has its key to give away"
     )]
     pub fn foreseen(self, key: String) -> Memo<Shown<D>>
     where

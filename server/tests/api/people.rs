@@ -515,6 +515,7 @@ async fn erased_everywhere(app: TestApp, files: bool) {
     assert_eq!(verified["findings"], json!([]), "{verified}");
     if files {
         // files are looked at when they are closed: what was on its way to them has arrived
+        app.settled(&educator).await;
         let app = app.restart().await;
         for text in ["ada@example.org", "Ada Lovelace", "Countess Lovelace"] {
             assert_eq!(files_with(&app, text), BTreeSet::new(), "{text}");

@@ -1,9 +1,9 @@
 //! The search indexer: products, orders and people, found by words, also by words that are nearly right.
 //!
 //! An effect consumer whose effect is an index of this server's own, in its data folder. It folds the documents of the views
-//! by the views' own folds ([`entry`](self::entry)), and writes them with what it has handled in one commit ([`writer`]). The
+//! by the views' own folds ([`entry`]), and writes them with what it has handled in one commit ([`writer`]). The
 //! index follows from the log: one that is lost is made again. Whoever asks waits for a token as they do for a view, and
-//! rights are part of the query ([`find`](self::find)).
+//! rights are part of the query ([`find`]).
 
 mod entry;
 mod facets;

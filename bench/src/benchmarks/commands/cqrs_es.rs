@@ -98,6 +98,7 @@ fn context() -> Result<Context> {
             name: "Ada".to_owned(),
         },
         products: std::collections::BTreeMap::new(),
+        provider: None,
     })
 }
 

@@ -17,6 +17,10 @@ use crate::{
 #[component]
 pub(super) fn Rail() -> impl IntoView {
     let locale = language();
+    // A place that only refuses whoever comes is not offered; to nobody in particular, all of it is shown.
+    let streams = use_session().is_none_or(|session| session.role.reads_lab()).then(|| {
+        view! { <li><A href="/streams"><Icon picture=Picture::Streams /><span>{td_string!(locale, streams.place)}</span></A></li> }
+    });
     let office = use_session().filter(|session| session.role != Role::Customer).map(|_| {
         view! { <li><A href="/office"><Icon picture=Picture::Office /><span>{td_string!(locale, office.place)}</span></A></li> }
     });
@@ -33,7 +37,7 @@ pub(super) fn Rail() -> impl IntoView {
                 </li>
                 <li><A href="/orders"><Icon picture=Picture::Orders /><span>{td_string!(locale, orders.place)}</span></A></li>
                 {office}
-                <li><A href="/streams"><Icon picture=Picture::Streams /><span>{td_string!(locale, streams.place)}</span></A></li>
+                {streams}
             </ul>
         </nav>
     }

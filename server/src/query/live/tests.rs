@@ -167,6 +167,8 @@ async fn a_subscription_gets_a_snapshot_and_then_each_change() {
     assert!(matches!(next(&mut session).await, Frame::CaughtUp { id: 7, .. }));
     shop.append("inventory-mug-1", &[received(1), reserved(2)]).await;
     for (position, available) in [(2, 4), (3, 2)] {
+        let frame = next(&mut session).await;
+        let said = format!("{frame:?}");
         let Frame::Change {
             id: 7,
             as_of,
@@ -174,9 +176,9 @@ async fn a_subscription_gets_a_snapshot_and_then_each_change() {
             data: Some(data),
             event,
             ..
-        } = next(&mut session).await
+        } = frame
         else {
-            panic!()
+            panic!("{said}")
         };
         assert_eq!(
             (as_of.position(0), event.position, key.as_str()),

@@ -1,0 +1,158 @@
+//! Sessions of people with an account: renewed, ended, and kept from other sites' pages.
+
+use super::*;
+
+#[tokio::test]
+async fn a_session_is_renewed_and_a_token_that_comes_again_ends_it() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, _) = registered(&app, &educator, "ada@example.org").await;
+    let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let first = cookie(&response, "foldline_refresh").unwrap();
+    let renewed = refresh(&app, &first).await;
+    assert_eq!(renewed.status(), StatusCode::OK);
+    let second = cookie(&renewed, "foldline_refresh").unwrap();
+    assert_ne!(first, second);
+    // another tab of the same browser had sent the first one too
+    let other_tab = refresh(&app, &first).await;
+    assert_eq!(other_tab.status(), StatusCode::OK);
+    let third = cookie(&other_tab, "foldline_refresh").unwrap();
+    // much later it is no tab
+    app.pass_days(1);
+    let reused = refresh(&app, &first).await;
+    assert_eq!(reused.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(cookie(&reused, "foldline_refresh").as_deref(), Some(""));
+    problem(reused).await;
+    for of_the_family in [second, third] {
+        let ended = refresh(&app, &of_the_family).await;
+        assert_eq!(ended.status(), StatusCode::UNAUTHORIZED);
+    }
+    for nothing in ["", "nonsense"] {
+        assert_eq!(refresh(&app, nothing).await.status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn signed_out_is_signed_out_everywhere_and_again() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, _) = registered(&app, &educator, "ada@example.org").await;
+    let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let token = cookie(&response, "foldline_refresh").unwrap();
+    for _ in 0..2 {
+        let out = app
+            .request(Method::DELETE, "/api/v1/sessions")
+            .header("cookie", format!("foldline_refresh={token}"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(out.status(), StatusCode::NO_CONTENT);
+        assert_eq!(cookie(&out, "foldline_session").as_deref(), Some(""));
+        assert_eq!(cookie(&out, "foldline_refresh").as_deref(), Some(""));
+    }
+    assert_eq!(refresh(&app, &token).await.status(), StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn another_sites_page_neither_signs_in_nor_out() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, _) = registered(&app, &educator, "ada@example.org").await;
+    for (method, path) in [
+        (Method::POST, "/api/v1/sessions"),
+        (Method::POST, "/api/v1/sessions/refresh"),
+        (Method::DELETE, "/api/v1/sessions"),
+    ] {
+        let response = app
+            .request(method, path)
+            .header("origin", "http://evil.test")
+            .json(&credentials("ada@example.org", PASSWORD, &person))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(problem(response).await.kind, "/problems/foreign-origin", "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_stays_signed_in_as_long_as_its_cookie_renews_it() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, user) = registered(&app, &educator, "ada@example.org").await;
+    let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let token = cookie(&response, "foldline_refresh").unwrap();
+    let get = |cookies: String| app.get("/api/v1/session").header("cookie", cookies).send();
+    // no access token at all: a page or a request gets one
+    let renewed = get(format!("foldline_refresh={token}")).await.unwrap();
+    assert_eq!(renewed.status(), StatusCode::OK);
+    let access = cookie(&renewed, "foldline_session").unwrap();
+    let next = cookie(&renewed, "foldline_refresh").unwrap();
+    let session: Value = renewed.json().await.unwrap();
+    assert_eq!(session["actor_id"], json!(user));
+    // a young one is left alone
+    let cookies = format!("foldline_session={access}; foldline_refresh={next}");
+    assert!(
+        get(cookies.clone())
+            .await
+            .unwrap()
+            .headers()
+            .get(SET_COOKIE)
+            .is_none()
+    );
+    // an old one is renewed, but not without the cookie that renews it
+    app.pass_days(1);
+    let alone = get(format!("foldline_session={access}")).await.unwrap();
+    assert_eq!(alone.status(), StatusCode::UNAUTHORIZED);
+    let again = get(cookies).await.unwrap();
+    assert_eq!(again.status(), StatusCode::OK);
+    assert!(cookie(&again, "foldline_session").is_some() && cookie(&again, "foldline_refresh").is_some());
+    let page = app
+        .get("/orders")
+        .header(
+            "cookie",
+            format!("foldline_refresh={}", cookie(&again, "foldline_refresh").unwrap()),
+        )
+        .send()
+        .await
+        .unwrap();
+    assert!(cookie(&page, "foldline_session").is_some());
+}
+
+#[tokio::test]
+async fn a_browsers_socket_outlives_its_token_as_long_as_somebody_is_signed_in() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, user) = registered(&app, &educator, "ada@example.org").await;
+    let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let renews = cookie(&response, "foldline_refresh").unwrap();
+    let access: Value = response.json().await.unwrap();
+    let claims = access["token"].as_str().unwrap().split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let session: Uuid = claims["sid"].as_str().unwrap().parse().unwrap();
+    let cookies = format!("foldline_session={}", app.ending(&person, user, session));
+    let origin = app.origin();
+    let headers = [
+        ("cookie", cookies.as_str()),
+        ("origin", origin.as_str()),
+        ("sec-websocket-protocol", "foldline.v1"),
+    ];
+    let mut live = app.try_live(&headers).await.unwrap();
+    live.send(&json!({"op": "subscribe", "id": 1, "view": "customers", "key": user}))
+        .await;
+    live.next_of("snapshot").await;
+    for name in ["Countess", "Lovelace"] {
+        let changed = json!({"type": "ChangeDisplayName", "stream": format!("user-{user}"), "data": {"display_name": name}});
+        app.command(&person, &changed).await;
+        assert_eq!(live.next_of("change").await["data"]["display_name"], name);
+    }
+    let out = app
+        .request(Method::DELETE, "/api/v1/sessions")
+        .header("cookie", format!("foldline_refresh={renews}"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(out.status(), StatusCode::NO_CONTENT);
+    let mut live = app.try_live(&headers).await.unwrap();
+    let goodbye = live.closed().await;
+    assert_eq!(goodbye.reason.as_str(), "the access token has expired");
+}

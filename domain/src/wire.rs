@@ -28,7 +28,7 @@ pub use search::{Facet, Highlight, HighlightPart, SearchAnswer, SearchFacets, Se
 
 mod live;
 
-pub use sessions::{SessionAccess, SignIn};
+pub use sessions::{ChangePassword, SessionAccess, SignIn};
 
 pub use live::{ChangeCause, ClientFrame, ServerFrame, SnapshotData};
 

@@ -17,6 +17,7 @@ pub mod cache;
 pub mod clock;
 pub mod command;
 pub mod consumer;
+pub mod cryptography;
 pub mod event_store;
 pub mod gateway;
 pub mod lab;
@@ -142,6 +143,7 @@ impl Foldline {
     /// Starts every box, and then listens.
     #[expect(clippy::too_many_lines, reason = "it is the diagram, read from top to bottom")]
     pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
+        cryptography::use_ring();
         let metrics = gateway::recorder().map_err(StartError::Metrics)?;
         let tls = tls::server_config(settings)?;
         let https = tls.is_some();

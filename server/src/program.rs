@@ -43,6 +43,7 @@ pub async fn program(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = OsString>,
 ) -> ExitCode {
+    crate::cryptography::use_ring();
     let command = match settings::load(arguments, variables) {
         Ok(cli) => cli.command,
         // Also `--help` and `--version`, which are not failures.

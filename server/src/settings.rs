@@ -8,6 +8,7 @@ mod load;
 mod smtp_url;
 mod store_url;
 mod subcommands;
+mod warehouse_place;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
@@ -19,6 +20,7 @@ pub use subcommands::{
     BackupSettings, DeadLetterAction, DeadLetterSettings, ExportSettings, ImportSettings, RebuildSettings,
     ReplaySettings, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,
 };
+pub use warehouse_place::{Bucket, WarehouseAt, WarehousePlace, WarehousePlaceError};
 
 /// An event-sourced shop that you can see through.
 #[derive(Debug, Clone, Parser)]
@@ -201,9 +203,10 @@ pub struct Settings {
     /// Mails to customers.
     #[command(flatten)]
     pub mail: MailSettings,
-    /// Where the warehouse lies: a folder [default: in the data folder]
-    #[arg(long, env = "FOLDLINE_WAREHOUSE", value_name = "FOLDER")]
-    pub warehouse: Option<PathBuf>,
+    /// Where the warehouse lies: a folder, or `s3://BUCKET/PATH` with the credentials in AWS_… variables [default: in the
+    /// data folder]
+    #[arg(long, env = "FOLDLINE_WAREHOUSE", value_name = "PLACE")]
+    pub warehouse: Option<WarehousePlace>,
     /// What one client may ask for.
     #[command(flatten)]
     pub limits: Limits,
@@ -213,10 +216,12 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The folder of the warehouse.
-    pub fn warehouse_folder(&self) -> PathBuf {
-        let default = || self.storage.data_dir.join("warehouse");
-        self.warehouse.clone().unwrap_or_else(default)
+    /// Where the warehouse lies.
+    pub fn warehouse(&self) -> Result<WarehouseAt, WarehousePlaceError> {
+        let default = || WarehouseAt::Folder(self.storage.data_dir.join("warehouse"));
+        self.warehouse
+            .as_ref()
+            .map_or_else(|| Ok(default()), WarehousePlace::warehouse)
     }
 }
 

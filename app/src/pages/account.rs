@@ -1,11 +1,16 @@
-//! `/account`: who one is, with name and email to change, the way out, and the way to be erased. Plain forms; whoever has no
+//! `/account`: who one is, with name, email and password to change, the way out, and the way to be erased. Plain forms; whoever has no
 //! account is shown how to make one, and can be erased too: an order has left a name.
 
 use domain::view::customers::CustomerDocument;
 use leptos::prelude::*;
 use leptos_meta::Title;
 
-use super::{inside, join::MAX_NAME, later, problem_view, register::MAX_EMAIL};
+use super::{
+    inside,
+    join::MAX_NAME,
+    later, problem_view,
+    register::{MAX_EMAIL, MAX_PASSWORD},
+};
 use crate::{
     FormNotes, api,
     api::use_session,
@@ -23,6 +28,16 @@ const EMAIL: &[FormField] = &[FormField {
     name: "email",
     id: "account-email",
 }];
+const PASSWORD: &[FormField] = &[
+    FormField {
+        name: "current",
+        id: "account-password",
+    },
+    FormField {
+        name: "new",
+        id: "account-new-password",
+    },
+];
 const ERASE: &[FormField] = &[FormField {
     name: "confirm",
     id: "account-confirm",
@@ -37,7 +52,8 @@ pub(crate) fn AccountPage() -> impl IntoView {
         let id = session.as_ref().map(|session| session.actor_id.to_string());
         let name = session.map(|session| session.display_name).unwrap_or_default();
         let found = api::document("customers", id.unwrap_or_default());
-        let [renamed, moved, erasing] = ["name", "email", "erase"].map(FormNotes::about);
+        let [renamed, moved, secured, erasing] =
+            ["name", "email", "password", "erase"].map(FormNotes::about);
         later(async move {
             let answer = match found.await {
                 Ok(found) => found.answer,
@@ -50,7 +66,12 @@ pub(crate) fn AccountPage() -> impl IntoView {
                 .as_ref()
                 .map_or(name, |account| account.display_name.clone());
             let forms = match account {
-                Some(account) => changes(&account, renamed, moved),
+                Some(account) => view! {
+                    {changes(&account, renamed, moved)}
+                    {password(secured)}
+                    {way_out()}
+                }
+                .erase(),
                 None => none_yet(),
             };
             view! {
@@ -127,6 +148,53 @@ fn changes(account: &CustomerDocument, renamed: Option<FormNotes>, moved: Option
                 <button class="button">{td_string!(locale, account.save_email)}</button>
             </form>
         </section>
+    }
+    .erase()
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what a form has noted is used up by its page"
+)]
+fn password(notes: Option<FormNotes>) -> View {
+    let locale = language();
+    view! {
+        <section class="panel panel--narrow">
+            <h2>{td_string!(locale, account.password_title)}</h2>
+            <FormSummary notes=notes.clone() fields=PASSWORD done=td_string!(locale, account.password_saved) />
+            <form method="post" action="/session/password" class="form">
+                <Field
+                    id="account-password"
+                    name="current"
+                    label=td_string!(locale, account.password_current)
+                    help=td_string!(locale, account.password_current_help)
+                    error=error(notes.as_ref(), "current")
+                    required=true
+                    max=MAX_PASSWORD
+                    autocomplete="current-password"
+                    kind="password"
+                />
+                <Field
+                    id="account-new-password"
+                    name="new"
+                    label=td_string!(locale, account.password_new)
+                    help=td_string!(locale, account.password_help)
+                    error=error(notes.as_ref(), "new")
+                    required=true
+                    max=MAX_PASSWORD
+                    autocomplete="new-password"
+                    kind="password"
+                />
+                <button class="button">{td_string!(locale, account.save_password)}</button>
+            </form>
+        </section>
+    }
+    .erase()
+}
+
+fn way_out() -> View {
+    let locale = language();
+    view! {
         <section class="panel panel--narrow">
             <h2>{td_string!(locale, account.sign_out_title)}</h2>
             <p>{td_string!(locale, account.sign_out_text)}</p>

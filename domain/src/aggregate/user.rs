@@ -37,7 +37,8 @@ impl Password {
         &self.0
     }
 
-    fn fits(&self) -> bool {
+    /// Whether it is as long as one must be, and no longer than one may be.
+    pub fn fits(&self) -> bool {
         (MIN_PASSWORD..=MAX_PASSWORD).contains(&self.0.chars().count())
     }
 }

@@ -20,6 +20,19 @@ pub struct SignIn {
     pub workspace: Option<WorkspaceId>,
 }
 
+/// `PUT /api/v1/sessions/password`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangePassword {
+    /// What it is now; printed nowhere.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
+    pub current: Password,
+    /// What it is to be; printed nowhere.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password, min_length = 8, max_length = 200))]
+    pub new: Password,
+}
+
 /// The answer to a sign-in, and to its renewal. What renews it is in a cookie that no script can read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

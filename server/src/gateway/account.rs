@@ -1,4 +1,4 @@
-//! The browser's forms about an account: register, sign in, change name and email, be erased. Plain forms, like those of
+//! The browser's forms about an account: register, sign in, change name, email and password, be erased. Plain forms, like those of
 //! [`entry`](super::entry): the answer is a redirect, and what is wrong is said by the page that follows.
 //!
 //! What they do is what commands and `/sessions` do; nothing is decided here.
@@ -19,14 +19,14 @@ use domain::{
     access::Role,
     aggregate::user::Password,
     token::ConsistencyToken,
-    wire::{CommandAnswer, CommandRequest, ExpectedVersion, Problem, SignIn},
+    wire::{ChangePassword, CommandAnswer, CommandRequest, ExpectedVersion, Problem, SignIn},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     SharedGateway,
-    api::{end_session, try_sign_in},
+    api::{end_session, try_change_password, try_sign_in},
     auth::{self, Caller, Identity},
     entry::{form, refusal, see_other},
     form_notes,
@@ -52,6 +52,7 @@ pub(super) fn router(most: Duration) -> Router<SharedGateway> {
         .route("/session/sign-in", post(sign_in))
         .route("/session/name", post(change_name))
         .route("/session/email", post(change_email))
+        .route("/session/password", post(change_password))
         .route("/session/erase", post(erase))
         .route_layer(from_fn(within))
 }
@@ -249,6 +250,27 @@ async fn change_email(
             )
         }
     }
+}
+
+async fn change_password(
+    State(gateway): State<SharedGateway>,
+    Extension(address): Extension<Address>,
+    Extension(identity): Extension<Identity>,
+    request: Request,
+) -> Response {
+    let (Some(wanted), Some(caller)) = (form::<ChangePassword>(&gateway, request).await, known(identity))
+    else {
+        return refusal("invalid", None);
+    };
+    let problems = match try_change_password(&gateway, &caller, address, &wanted).await {
+        Ok(()) => Vec::new(),
+        Err(problem) => said(&problem.into_problem()),
+    };
+    back(
+        &gateway,
+        ACCOUNT,
+        &form_notes::about("password", &[], &problems),
+    )
 }
 
 async fn erase(

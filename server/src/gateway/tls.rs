@@ -7,7 +7,6 @@ use std::{
     fs, io,
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use rustls::{
@@ -50,8 +49,7 @@ pub fn server_config(settings: &Settings) -> Result<Option<ServerConfig>, TlsErr
         return Err(unusable(&certificate, "it has no certificate"));
     }
     let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut config = ServerConfig::builder_with_provider(crate::cryptography::provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;

@@ -64,6 +64,14 @@ const KEEP_CREDENTIALS: &str = "
 const CREDENTIALS: &str =
     "select hash from credentials where workspace = $1 and person = $2 and command_id = $3";
 
+const REPLACE_CREDENTIALS: &str =
+    "update credentials set hash = $4 where workspace = $1 and person = $2 and command_id = $3";
+
+/// Whoever is signed in by the old password is signed out, but for the browser in which it was changed.
+const END_OTHER_FAMILIES: &str = "
+    delete from refresh_tokens where workspace = $1 and person = $2 and ($3 is null or family <> $3)
+";
+
 const FORGET_CREDENTIALS: &str =
     "delete from credentials where workspace = $1 and person = $2 and command_id = $3";
 
@@ -299,6 +307,35 @@ macro_rules! people_store {
                     .bind(command)
                     .fetch_optional(&self.pool)
                     .await?)
+            }
+
+            async fn replace_credentials(
+                &self,
+                of: PersonId,
+                command: Uuid,
+                hash: &str,
+                kept: Option<Uuid>,
+            ) -> Result<bool, PeopleError> {
+                let mut transaction = self.pool.begin_with($begin).await?;
+                let replaced = sqlx::query(REPLACE_CREDENTIALS)
+                    .bind(of.workspace.0)
+                    .bind(of.person)
+                    .bind(command)
+                    .bind(hash)
+                    .execute(&mut *transaction)
+                    .await?;
+                if replaced.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                // as many as there are
+                sqlx::query(END_OTHER_FAMILIES)
+                    .bind(of.workspace.0)
+                    .bind(of.person)
+                    .bind(kept)
+                    .execute(&mut *transaction)
+                    .await?;
+                transaction.commit().await?;
+                Ok(true)
             }
 
             async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError> {

@@ -125,6 +125,28 @@ impl People {
         }
     }
 
+    /// Takes another password, and ends every session but the one in which this is asked; whoever asks knows the one that is
+    /// to be replaced.
+    pub async fn change_password(
+        &self,
+        of: PersonId,
+        current: &Password,
+        new: &Password,
+        session: Option<Uuid>,
+    ) -> Result<(), SignInError> {
+        let Some(account) = self.account(of).await? else {
+            return Err(SignInError::Wrong);
+        };
+        let hash = self.store.credentials(of, account.command).await?;
+        if !self.passwords.fits(current, hash.as_deref()).await? {
+            return Err(SignInError::Wrong);
+        }
+        let hash = self.passwords.hash(new).await?;
+        let replaced = self.store.replace_credentials(of, account.command, &hash, session);
+        // gone in between: the person was erased
+        replaced.await?.then_some(()).ok_or(SignInError::Wrong)
+    }
+
     /// A session for somebody who is known: who has just registered.
     pub async fn begin(&self, who: Registered) -> Result<SignedIn, PeopleError> {
         let family = self.clock.new_id();

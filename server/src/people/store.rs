@@ -115,6 +115,16 @@ pub trait PeopleStore: Send + Sync + Debug {
     /// The hash that was kept for a command.
     async fn credentials(&self, of: PersonId, command: Uuid) -> Result<Option<String>, PeopleError>;
 
+    /// Puts another hash in the place of a command's, and ends every sign-in of the person but one, in one transaction.
+    /// `false`: there is none to replace, so nothing was ended.
+    async fn replace_credentials(
+        &self,
+        of: PersonId,
+        command: Uuid,
+        hash: &str,
+        kept: Option<Uuid>,
+    ) -> Result<bool, PeopleError>;
+
     /// The command was refused.
     async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError>;
 

@@ -36,6 +36,7 @@ impl Server {
     }
 
     fn with(stores: Vec<String>, disk: Option<&'static str>) -> Self {
+        server::cryptography::use_ring();
         Self {
             folder: tempfile::tempdir().unwrap(),
             stores,

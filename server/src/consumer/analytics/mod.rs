@@ -5,10 +5,11 @@
 //! they become many. It follows from the log: one that is lost is made again.
 
 mod model;
+mod places;
 mod table;
 mod warehouse;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 use domain::id::WorkspaceId;
@@ -16,7 +17,7 @@ use time::Date;
 use tokio::sync::Mutex;
 
 use super::effects::{Consumer, Effect, EffectError, Lanes, Memory, Work};
-use crate::clock::SharedClock;
+use crate::{clock::SharedClock, settings::WarehouseAt};
 use model::{CUSTOMER, DATE, Dimensions, FACT, Facts, PRODUCT, add};
 use table::{Row, read, written};
 pub use warehouse::WarehouseError;
@@ -52,10 +53,10 @@ pub struct Analytics {
 }
 
 impl Analytics {
-    /// In a folder.
-    pub async fn open(folder: &Path, clock: SharedClock) -> Result<Self, WarehouseError> {
+    /// The one at a place.
+    pub async fn open(at: &WarehouseAt, clock: SharedClock) -> Result<Self, WarehouseError> {
         Ok(Self {
-            warehouse: Warehouse::open(folder, clock).await?,
+            warehouse: Warehouse::open(at, clock).await?,
             states: Mutex::default(),
         })
     }

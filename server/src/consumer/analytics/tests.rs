@@ -15,8 +15,8 @@ use crate::{
 };
 
 async fn running(shop: &Shop) -> Arc<Consumers> {
-    let folder = shop.folder.path().join("warehouse");
-    let analytics = Analytics::open(&folder, Arc::new(SystemClock)).await.unwrap();
+    let at = WarehouseAt::Folder(shop.folder.path().join("warehouse"));
+    let analytics = Analytics::open(&at, Arc::new(SystemClock)).await.unwrap();
     crate::consumer::tests::consumers_with(shop, "consumers.db", vec![Arc::new(analytics)]).await
 }
 

@@ -5,19 +5,23 @@
 //! writers one gets it. After that the files move to their places, and what no manifest names is deleted. A stop anywhere in
 //! between is made good at the next look.
 
-use std::{collections::BTreeMap, path::Path as FsPath, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
 use domain::id::WorkspaceId;
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::{
-    Error as ObjectError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload,
-    local::LocalFileSystem, path::Path,
+    Error as ObjectError, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, path::Path,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{clock::SharedClock, projection::effect::Inbox};
+use super::places;
+use crate::{
+    clock::SharedClock,
+    projection::effect::Inbox,
+    settings::{WarehouseAt, WarehousePlaceError},
+};
 
 /// The folder, in a workspace's, of files that do not count yet.
 const STAGING: &str = "_staging";
@@ -46,6 +50,9 @@ pub enum WarehouseError {
     /// Another server has written it.
     #[error("another server has written to the warehouse meanwhile")]
     Overtaken,
+    /// The setting.
+    #[error("--warehouse: {0}")]
+    Place(#[from] WarehousePlaceError),
     /// The folder cannot be made.
     #[error("the warehouse in {0}: {1}")]
     Folder(String, std::io::Error),
@@ -96,19 +103,9 @@ pub(super) struct Warehouse {
 }
 
 impl Warehouse {
-    /// The one in a folder; makes it where there is none.
-    pub(super) async fn open(folder: &FsPath, clock: SharedClock) -> Result<Self, WarehouseError> {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| WarehouseError::Folder(folder.display().to_string(), error))?;
-        // What was said to be there must be there after a power cut.
-        let objects = LocalFileSystem::new_with_prefix(folder)?
-            .with_automatic_cleanup(true)
-            .with_fsync(true);
-        Self::over(Arc::new(objects), clock).await
-    }
-
-    /// In any object store.
-    async fn over(objects: Arc<dyn ObjectStore>, clock: SharedClock) -> Result<Self, WarehouseError> {
+    /// The one at a place; makes it where there is none.
+    pub(super) async fn open(at: &WarehouseAt, clock: SharedClock) -> Result<Self, WarehouseError> {
+        let objects = places::open(at)?;
         let path = Path::from("_warehouse.json");
         let label = Label {
             format: 1,

@@ -46,7 +46,7 @@ use super::{
 pub(super) use log::{stream_page, streams_page};
 pub(super) use search::found_products;
 pub(super) use session::session_info;
-pub(super) use sessions::{end as end_session, try_sign_in};
+pub(super) use sessions::{end as end_session, try_change_password, try_sign_in};
 
 /// Where the description is.
 const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";
@@ -101,6 +101,7 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(session::session))
         .routes(routes!(sessions::sign_in, sessions::sign_out))
         .routes(routes!(sessions::refresh))
+        .routes(routes!(sessions::change_password))
         .routes(routes!(commands::send))
         .routes(routes!(log::streams))
         .routes(routes!(log::stream))

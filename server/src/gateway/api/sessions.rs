@@ -13,14 +13,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use domain::{
-    aggregate::user::{MAX_EMAIL, MAX_PASSWORD},
-    wire::{Problem, SessionAccess, SignIn},
+    aggregate::user::{MAX_EMAIL, MAX_PASSWORD, MIN_PASSWORD},
+    wire::{ChangePassword, Problem, SessionAccess, SignIn},
 };
 
 use crate::{
     gateway::{
         SharedGateway,
-        auth::{self, Identity},
+        auth::{self, Caller, Identity},
         json_body::JsonBody,
         limits::{Address, COST_OF_SIGNING_IN},
         origin::Origin,
@@ -28,7 +28,7 @@ use crate::{
         session_cookie,
     },
     people::{
-        LookUpError,
+        LookUpError, PersonId,
         sessions::{ACCESS_SECONDS, SignInError, SignedIn},
     },
 };
@@ -114,6 +114,59 @@ pub(super) async fn refresh(
             }
             Ok(response)
         }
+    }
+}
+
+/// Change your password
+///
+/// Whoever is signed in with the old one is signed out everywhere else.
+#[utoipa::path(put, path = "/sessions/password", tag = "sessions", request_body = ChangePassword, responses(
+    (status = 204, description = "Changed"),
+    (status = 400, description = "A field is not valid, or `current` is not your password", body = Problem),
+    (status = 401, description = "Nobody is signed in", body = Problem),
+    (status = 403, description = "From another site's page", body = Problem),
+    (status = 429, description = "Too many tries", body = Problem),
+))]
+pub(super) async fn change_password(
+    State(gateway): State<SharedGateway>,
+    Extension(address): Extension<Address>,
+    caller: Caller,
+    JsonBody(wanted): JsonBody<ChangePassword>,
+) -> Result<StatusCode, ApiProblem> {
+    try_change_password(&gateway, &caller, address, &wanted).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the form and the interface have in common.
+pub(in crate::gateway) async fn try_change_password(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    Address(client): Address,
+    wanted: &ChangePassword,
+) -> Result<(), ApiProblem> {
+    if !wanted.new.fits() {
+        let message = format!("has {MIN_PASSWORD} to {MAX_PASSWORD} characters");
+        return Err(ApiProblem::field("new", message));
+    }
+    let is_not_theirs = || ApiProblem::field("current", "is not your password");
+    if wanted.current.expose().chars().count() > MAX_PASSWORD {
+        return Err(is_not_theirs());
+    }
+    let of = PersonId {
+        workspace: caller.workspace(),
+        person: caller.actor().id,
+    };
+    gateway.rate.charge(client, COST_OF_SIGNING_IN)?;
+    // Whoever has taken over somebody's session must not guess for long.
+    let mut tries = [0; 32];
+    tries[..16].copy_from_slice(of.person.as_bytes());
+    gateway.sign_ins.charge(&tries)?;
+    let changed = gateway
+        .people
+        .change_password(of, &wanted.current, &wanted.new, caller.bearer().session);
+    match changed.await {
+        Err(SignInError::Wrong) => Err(is_not_theirs()),
+        other => Ok(other?),
     }
 }
 

@@ -156,3 +156,65 @@ async fn a_browsers_socket_outlives_its_token_as_long_as_somebody_is_signed_in()
     let goodbye = live.closed().await;
     assert_eq!(goodbye.reason.as_str(), "the access token has expired");
 }
+
+fn change_password(app: &TestApp, person: &Person, current: &str, new: &str) -> reqwest::RequestBuilder {
+    app.request(Method::PUT, "/api/v1/sessions/password")
+        .bearer_auth(&person.token)
+        .json(&json!({"current": current, "new": new}))
+}
+
+#[tokio::test]
+async fn a_new_password_is_the_only_one_and_ends_every_other_session() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, _) = registered(&app, &educator, "ada@example.org").await;
+    let elsewhere = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let elsewhere = cookie(&elsewhere, "foldline_refresh").unwrap();
+    let here = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let renews = cookie(&here, "foldline_refresh").unwrap();
+    let access: Value = here.json().await.unwrap();
+    let here = Person {
+        token: access["token"].as_str().unwrap().to_owned(),
+        ..person.clone()
+    };
+    let changed = change_password(&app, &here, PASSWORD, "another horse").send().await.unwrap();
+    assert_eq!(changed.status(), StatusCode::NO_CONTENT);
+    assert_eq!(refresh(&app, &renews).await.status(), StatusCode::OK);
+    assert_eq!(refresh(&app, &elsewhere).await.status(), StatusCode::UNAUTHORIZED);
+    let old = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    assert_eq!(problem(old).await.kind, "/problems/wrong-credentials");
+    let new = sign_in(&app, &credentials("ada@example.org", "another horse", &person)).await;
+    assert_eq!(new.status(), StatusCode::OK);
+    // what was sent again is too late: the old one is no longer theirs
+    let again = change_password(&app, &here, PASSWORD, "another horse").send().await.unwrap();
+    assert_eq!(fields(&problem(again).await), ["current"]);
+}
+
+#[tokio::test]
+async fn a_password_is_changed_by_whoever_knows_it_and_into_one_that_is_long_enough() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, _) = registered(&app, &educator, "ada@example.org").await;
+    for (current, new, wrong) in [
+        ("not it", "another horse", "current"),
+        (PASSWORD, "short", "new"),
+        (PASSWORD, &"x".repeat(201), "new"),
+    ] {
+        let refused = change_password(&app, &person, current, new).send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(fields(&problem(refused).await), [wrong]);
+    }
+    // whoever has no account has no password to change
+    let visitor = app.student(&educator.join_code).await;
+    let refused = change_password(&app, &visitor, PASSWORD, "another horse").send().await.unwrap();
+    assert_eq!(fields(&problem(refused).await), ["current"]);
+    let nobody = app
+        .request(Method::PUT, "/api/v1/sessions/password")
+        .json(&json!({"current": PASSWORD, "new": "another horse"}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);
+    let same = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    assert_eq!(same.status(), StatusCode::OK);
+}

@@ -46,7 +46,7 @@ pub(crate) use told::inbox_of;
 pub(crate) use verify::Verify;
 
 #[cfg(not(feature = "ssr"))]
-pub use programs::{hydrate_office, hydrate_shop};
+pub use programs::{hydrate_entry, hydrate_workspace};
 
 use crate::erase::View;
 use serde::{Serialize, de::DeserializeOwned};

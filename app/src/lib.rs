@@ -59,7 +59,7 @@ pub use api::{WRITTEN_COOKIE, written_in};
 #[cfg(feature = "ssr")]
 pub use form_notes::FormNotes;
 #[cfg(not(feature = "ssr"))]
-pub use islands::{hydrate_office, hydrate_shop};
+pub use islands::{hydrate_entry, hydrate_workspace};
 pub use program::Program;
 #[cfg(feature = "ssr")]
 pub use routes::App;

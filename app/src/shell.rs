@@ -61,9 +61,18 @@ mod document {
         let body = view! { <body><App /></body> }
             .attr(WORKSPACE_ATTRIBUTE, workspace)
             .attr(person::ATTRIBUTE, person);
-        let name = use_context::<Program>().unwrap_or_default().name();
-        let program = programs.into_iter().find(|program| program.name == name);
-        let client = program.map(|program| view! { <Client program /> });
+        let program = use_context::<Program>().unwrap_or_default();
+        let files = |wanted: Program| {
+            programs
+                .iter()
+                .find(|program| program.name == wanted.name())
+                .cloned()
+        };
+        let client = files(program).map(|program| view! { <Client program /> });
+        let next = program
+            .next()
+            .and_then(files)
+            .map(|program| view! { <FetchedAhead program /> });
         view! {
             <!DOCTYPE html>
             <html lang="en" dir="ltr" data-theme=theme.as_str()>
@@ -74,6 +83,7 @@ mod document {
                     <link rel="icon" href=ICON />
                     {style}
                     {client}
+                    {next}
                     <MetaTags />
                 </head>
                 {body}
@@ -93,6 +103,16 @@ mod document {
             <link rel="modulepreload" href=format!("/pkg/{js}") />
             <link rel="preload" href=format!("/pkg/{wasm}") r#as="fetch" r#type="application/wasm" crossorigin="" />
             <script type="module" nonce=nonce inner_html=script></script>
+        }
+    }
+
+    /// Has the browser fetch a program when it has nothing else to do.
+    #[component]
+    fn FetchedAhead(program: ProgramFiles) -> impl IntoView {
+        let ProgramFiles { js, wasm, .. } = program;
+        view! {
+            <link rel="prefetch" href=format!("/pkg/{js}") r#as="script" crossorigin="" />
+            <link rel="prefetch" href=format!("/pkg/{wasm}") r#as="fetch" crossorigin="" />
         }
     }
 }

@@ -245,16 +245,16 @@ mod tests {
             hash: format!("of-{stem}"),
         };
         let assets = [
-            half("shop", "js"),
-            half("office", "wasm"),
-            half("office", "js"),
-            half("shop", "wasm"),
+            half("workspace", "js"),
+            half("entry", "wasm"),
+            half("entry", "js"),
+            half("workspace", "wasm"),
         ];
         publish(&site, &folder.path().join("cache"), Effort::Dev, &assets).unwrap();
         let manifest = fs::read_to_string(site.join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
         let program = |name: &str| json!({ "name": name, "js": format!("{name}.of-{name}.js"), "wasm": format!("{name}.of-{name}.wasm") });
-        assert_eq!(manifest["programs"], json!([program("office"), program("shop")]));
+        assert_eq!(manifest["programs"], json!([program("entry"), program("workspace")]));
     }
 
     #[test]

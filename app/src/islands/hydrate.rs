@@ -34,8 +34,14 @@ pub(super) const fn known<I: Island>() -> Known {
     }
 }
 
-/// Hydrates every island of the page, each of which is among those that are known.
-pub(super) fn hydrate(known: &[&[Known]]) {
+/// Hydrates every island of a page on which nothing is live, each of which is among those that are known.
+pub(super) fn hydrate_still(known: &[Known]) {
+    hydrate_islands();
+    hydrate_each(known);
+}
+
+/// Hydrates every island of a page of a workspace, each of which is among those that are known.
+pub(super) fn hydrate_live(known: &[Known]) {
     hydrate_islands();
     let workspace = workspace();
     let alive = format::provide_alive();
@@ -45,14 +51,21 @@ pub(super) fn hydrate(known: &[&[Known]]) {
     let person = person();
     let commands = commands::provide_commands(workspace, person.as_ref());
     provide_context(Person(person));
+    hydrate_each(known);
+    // Only now may anything differ from what the server rendered.
+    written.load();
+    commands.begin();
+    alive.begin();
+}
 
+fn hydrate_each(known: &[Known]) {
     let islands = document().get_elements_by_tag_name("leptos-island");
     for index in 0..islands.length() {
         let Some(element) = islands.item(index) else {
             continue;
         };
         let name = element.get_attribute("data-component").unwrap_or_default();
-        let Some(island) = known.iter().copied().flatten().find(|known| known.name == name) else {
+        let Some(island) = known.iter().find(|known| known.name == name) else {
             leptos::logging::error!("the page has an island that this program does not know: {name}");
             continue;
         };
@@ -60,10 +73,6 @@ pub(super) fn hydrate(known: &[&[Known]]) {
             leptos::logging::error!("an island cannot read what it begins with");
         }
     }
-    // Only now may anything differ from what the server rendered.
-    written.load();
-    commands.begin();
-    alive.begin();
 }
 
 /// The workspace that the page belongs to.

@@ -4,34 +4,32 @@ use super::{
     BasketContents, BasketCount, Catalogue, ConnectionBadge, CopyButton, Inbox, InboxCount, OfficeActivity,
     OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales, OfficeStock,
     OrderList, OrderStory, ProductFacts, ThemeSwitch, Verify,
-    hydrate::{Known, hydrate, known},
+    hydrate::{Known, hydrate_live, hydrate_still, known},
 };
 
-/// What of the frame is alive: in every program.
-const FRAME: &[Known] = &[
-    known::<BasketCount>(),
-    known::<ConnectionBadge>(),
-    known::<CopyButton>(),
-    known::<InboxCount>(),
-    known::<ThemeSwitch>(),
-];
+/// Brings the page of somebody outside of any workspace to life.
+pub fn hydrate_entry() {
+    const ISLANDS: &[Known] = &[known::<ThemeSwitch>()];
+    hydrate_still(ISLANDS);
+}
 
-/// Brings a page of those who buy to life.
-pub fn hydrate_shop() {
+/// Brings a page of a workspace to life.
+pub fn hydrate_workspace() {
     const ISLANDS: &[Known] = &[
+        // the frame
+        known::<BasketCount>(),
+        known::<ConnectionBadge>(),
+        known::<CopyButton>(),
+        known::<InboxCount>(),
+        known::<ThemeSwitch>(),
+        // those who buy
         known::<BasketContents>(),
         known::<Catalogue>(),
         known::<Inbox>(),
         known::<OrderList>(),
         known::<OrderStory>(),
         known::<ProductFacts>(),
-    ];
-    hydrate(&[FRAME, ISLANDS]);
-}
-
-/// Brings a page of those who run the shop, or look behind it, to life.
-pub fn hydrate_office() {
-    const ISLANDS: &[Known] = &[
+        // those who run the shop, or look behind it
         known::<OfficeActivity>(),
         known::<OfficeCustomers>(),
         known::<OfficeOrders>(),
@@ -42,5 +40,5 @@ pub fn hydrate_office() {
         known::<OfficeStock>(),
         known::<Verify>(),
     ];
-    hydrate(&[FRAME, ISLANDS]);
+    hydrate_live(ISLANDS);
 }

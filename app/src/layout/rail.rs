@@ -24,6 +24,7 @@ pub(super) fn Rail() -> impl IntoView {
     let office = use_session().filter(|session| session.role != Role::Customer).map(|_| {
         view! { <li><A href="/office"><Icon picture=Picture::Office /><span>{td_string!(locale, office.place)}</span></A></li> }
     });
+    let basket = use_session().map(|_| BasketCount {}.island());
     view! {
         <nav class="rail" aria-label=td_string!(locale, layout.places)>
             <ul>
@@ -32,7 +33,7 @@ pub(super) fn Rail() -> impl IntoView {
                     <A href="/basket">
                         <Icon picture=Picture::Basket />
                         <span>{td_string!(locale, basket.place)}</span>
-                        {BasketCount {}.island()}
+                        {basket}
                     </A>
                 </li>
                 <li><A href="/orders"><Icon picture=Picture::Orders /><span>{td_string!(locale, orders.place)}</span></A></li>

@@ -111,6 +111,7 @@ async fn render(
         Some(caller) => session_info(&gateway, caller).await.ok(),
         None => None,
     };
+    let program = Program::of(session.is_some());
     let cookies = CookieJar::from_headers(request.headers());
     let theme = cookies
         .get(app::THEME_COOKIE)
@@ -130,7 +131,6 @@ async fn render(
         session,
         written,
     });
-    let program = Program::of_page(request.uri().path());
     let nonce = Nonce::new();
     let policy = HeaderValue::try_from(headers::page_policy(&nonce)).map_err(ApiProblem::internal);
     let said = Arc::new(AtomicU16::new(status.as_u16()));

@@ -1,9 +1,9 @@
-//! The program `office`: brings the pages of those who run the shop and look behind it to life, and nothing else.
+//! The program `workspace`: brings the pages inside a workspace to life.
 
 // As in `app`: the layout of a view is a type as deep as the view.
 #![recursion_limit = "256"]
 
 fn main() {
     console_error_panic_hook::set_once();
-    app::hydrate_office();
+    app::hydrate_workspace();
 }

@@ -170,7 +170,7 @@ pub struct OpenWorkspace {
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Template {
-    /// Products with stock.
+    /// 24 products with stock, three customers and some of their orders.
     Shop,
     /// Nothing.
     Empty,

@@ -26,6 +26,7 @@ impl Program {
     }
 
     /// The program that is likely to be wanted next.
+    #[cfg(feature = "ssr")]
     pub(crate) const fn next(self) -> Option<Self> {
         match self {
             Self::Entry => Some(Self::Workspace),

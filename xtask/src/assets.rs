@@ -254,7 +254,10 @@ mod tests {
         let manifest = fs::read_to_string(site.join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
         let program = |name: &str| json!({ "name": name, "js": format!("{name}.of-{name}.js"), "wasm": format!("{name}.of-{name}.wasm") });
-        assert_eq!(manifest["programs"], json!([program("entry"), program("workspace")]));
+        assert_eq!(
+            manifest["programs"],
+            json!([program("entry"), program("workspace")])
+        );
     }
 
     #[test]

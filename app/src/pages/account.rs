@@ -52,8 +52,7 @@ pub(crate) fn AccountPage() -> impl IntoView {
         let id = session.as_ref().map(|session| session.actor_id.to_string());
         let name = session.map(|session| session.display_name).unwrap_or_default();
         let found = api::document("customers", id.unwrap_or_default());
-        let [renamed, moved, secured, erasing] =
-            ["name", "email", "password", "erase"].map(FormNotes::about);
+        let [renamed, moved, secured, erasing] = ["name", "email", "password", "erase"].map(FormNotes::about);
         later(async move {
             let answer = match found.await {
                 Ok(found) => found.answer,

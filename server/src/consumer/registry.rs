@@ -88,7 +88,11 @@ pub async fn open(settings: &Settings, parts: Parts) -> Result<Opened, ConsumerE
         alone: matches!(storage.processes(), StoreUrl::Sqlite(_)),
         clock: clock.clone(),
     });
-    let analytics = Analytics::open(&settings.warehouse().map_err(WarehouseError::from)?, clock.clone()).await?;
+    let analytics = Analytics::open(
+        &settings.warehouse().map_err(WarehouseError::from)?,
+        clock.clone(),
+    )
+    .await?;
     let search = Arc::new(Search::open(&storage.search_folder(), clock.new_id(), opener)?);
     Ok(Opened {
         // The registry.

@@ -266,11 +266,7 @@ async fn change_password(
         Ok(()) => Vec::new(),
         Err(problem) => said(&problem.into_problem()),
     };
-    back(
-        &gateway,
-        ACCOUNT,
-        &form_notes::about("password", &[], &problems),
-    )
+    back(&gateway, ACCOUNT, &form_notes::about("password", &[], &problems))
 }
 
 async fn erase(

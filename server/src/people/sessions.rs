@@ -142,7 +142,9 @@ impl People {
             return Err(SignInError::Wrong);
         }
         let hash = self.passwords.hash(new).await?;
-        let replaced = self.store.replace_credentials(of, account.command, &hash, session);
+        let replaced = self
+            .store
+            .replace_credentials(of, account.command, &hash, session);
         // gone in between: the person was erased
         replaced.await?.then_some(()).ok_or(SignInError::Wrong)
     }

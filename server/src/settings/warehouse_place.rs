@@ -29,7 +29,9 @@ pub struct Bucket {
 
 /// What it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("allowed is a folder, or s3://<bucket> or s3://<bucket>/<path>; credentials belong into AWS_… variables")]
+#[error(
+    "allowed is a folder, or s3://<bucket> or s3://<bucket>/<path>; credentials belong into AWS_… variables"
+)]
 pub struct WarehousePlaceError;
 
 impl WarehousePlace {

@@ -177,7 +177,10 @@ async fn a_new_password_is_the_only_one_and_ends_every_other_session() {
         token: access["token"].as_str().unwrap().to_owned(),
         ..person.clone()
     };
-    let changed = change_password(&app, &here, PASSWORD, "another horse").send().await.unwrap();
+    let changed = change_password(&app, &here, PASSWORD, "another horse")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(changed.status(), StatusCode::NO_CONTENT);
     assert_eq!(refresh(&app, &renews).await.status(), StatusCode::OK);
     assert_eq!(refresh(&app, &elsewhere).await.status(), StatusCode::UNAUTHORIZED);
@@ -186,7 +189,10 @@ async fn a_new_password_is_the_only_one_and_ends_every_other_session() {
     let new = sign_in(&app, &credentials("ada@example.org", "another horse", &person)).await;
     assert_eq!(new.status(), StatusCode::OK);
     // what was sent again is too late: the old one is no longer theirs
-    let again = change_password(&app, &here, PASSWORD, "another horse").send().await.unwrap();
+    let again = change_password(&app, &here, PASSWORD, "another horse")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(fields(&problem(again).await), ["current"]);
 }
 
@@ -206,7 +212,10 @@ async fn a_password_is_changed_by_whoever_knows_it_and_into_one_that_is_long_eno
     }
     // whoever has no account has no password to change
     let visitor = app.student(&educator.join_code).await;
-    let refused = change_password(&app, &visitor, PASSWORD, "another horse").send().await.unwrap();
+    let refused = change_password(&app, &visitor, PASSWORD, "another horse")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(fields(&problem(refused).await), ["current"]);
     let nobody = app
         .request(Method::PUT, "/api/v1/sessions/password")

@@ -1,6 +1,7 @@
 //! Process managers over real databases: each event is handled once, each command sent once in effect, each timer kept.
 
 mod fulfilment;
+mod half_sent;
 mod shop;
 
 use std::{sync::Arc, time::Duration};

@@ -14,6 +14,8 @@ mod parking;
 pub mod postgres;
 mod purging;
 pub mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::{fmt::Debug, sync::Arc};
 

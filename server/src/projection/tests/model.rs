@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use domain::{id::WorkspaceId, token::ConsistencyToken, view};
+use domain::view;
 use futures::FutureExt as _;
 use proptest::{prelude::*, test_runner::TestRunner};
 
@@ -15,9 +15,8 @@ use crate::{
     broker::{Events, PartitionId},
     projection::{Context, lane::Lane},
     read_model::{
-        DeadLetter, DeadLetterPlace, Everything, Fold, Generations, LaneId, Moment, PageRequest, ParkedCount,
-        ParkedEvent, Parking, Purging, ReadModel, ReadModelError, Scope, StoredCheckpoint, StoredDocument,
-        StoredGeneration, StoredRow, Switched, Updated,
+        ReadModelError, Updated,
+        testing::{Watch, Watched, Write},
     },
     read_side::testing::{Parts, received, reserved},
 };
@@ -66,10 +65,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..30)
 }
 
-/// A read model that fails its owner when it is told to, once.
+/// Fails the owner of a read model when it is told to, once.
 #[derive(Debug)]
 struct Failing {
-    inner: Arc<dyn ReadModel>,
     next: Mutex<Fault>,
     injected: AtomicU32,
 }
@@ -88,171 +86,24 @@ fn gone() -> ReadModelError {
 }
 
 #[async_trait]
-impl ReadModel for Failing {
-    async fn update(
-        &self,
-        lane: &LaneId,
-        from: u64,
-        to: u64,
-        keys: &[String],
-        fold: &mut Fold<'_>,
-    ) -> Result<Updated, ReadModelError> {
+impl Watch for Failing {
+    async fn update(&self, update: Write<'_, Updated>) -> Result<Updated, ReadModelError> {
         match self.fault() {
-            Fault::None => self.inner.update(lane, from, to, keys, fold).await,
+            Fault::None => update.await,
             Fault::BeforeCommit => Err(gone()),
             Fault::Panic => panic!("a real panic"),
             Fault::AfterCommit => {
-                self.inner.update(lane, from, to, keys, fold).await?;
+                update.await?;
                 Err(gone())
             }
         }
-    }
-
-    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
-        self.inner.checkpoints().await
-    }
-
-    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError> {
-        self.inner.checkpoint(lane).await
-    }
-
-    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError> {
-        self.inner.amend(scope, keys, fold).await
-    }
-
-    async fn document(
-        &self,
-        workspace: WorkspaceId,
-        view: &str,
-        key: &str,
-    ) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
-        self.inner.document(workspace, view, key).await
-    }
-
-    async fn page(
-        &self,
-        workspace: WorkspaceId,
-        view: &str,
-        page: &PageRequest<'_>,
-    ) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
-        self.inner.page(workspace, view, page).await
-    }
-
-    async fn everything(
-        &self,
-        workspace: WorkspaceId,
-        view: &str,
-    ) -> Result<Moment<Everything>, ReadModelError> {
-        self.inner.everything(workspace, view).await
-    }
-
-    async fn ping(&self) -> Result<(), ReadModelError> {
-        self.inner.ping().await
-    }
-
-    async fn close(&self) {
-        self.inner.close().await;
-    }
-}
-
-#[async_trait]
-impl Generations for Failing {
-    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
-        self.inner.live_generation(workspace, view).await
-    }
-
-    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
-        self.inner.begin_build(workspace, view).await
-    }
-
-    async fn builds(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
-        self.inner.builds().await
-    }
-
-    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, ReadModelError> {
-        self.inner.folded(scope).await
-    }
-
-    async fn switch(&self, scope: &Scope) -> Result<Switched, ReadModelError> {
-        self.inner.switch(scope).await
-    }
-
-    async fn cancel_build(&self, scope: &Scope) -> Result<bool, ReadModelError> {
-        self.inner.cancel_build(scope).await
-    }
-
-    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
-        self.inner.leftovers().await
-    }
-
-    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, ReadModelError> {
-        self.inner.remove(leftover, limit).await
-    }
-}
-
-#[async_trait]
-impl Purging for Failing {
-    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, ReadModelError> {
-        self.inner.workspaces().await
-    }
-
-    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, ReadModelError> {
-        self.inner.purge(workspace, limit).await
-    }
-}
-
-#[async_trait]
-impl Parking for Failing {
-    async fn held(
-        &self,
-        lane: &LaneId,
-        stream: &domain::id::StreamName,
-    ) -> Result<Vec<ParkedEvent>, ReadModelError> {
-        self.inner.held(lane, stream).await
-    }
-
-    async fn release(
-        &self,
-        lane: &LaneId,
-        stream: &domain::id::StreamName,
-        believed: &[u64],
-        keys: &[String],
-        fold: &mut Fold<'_>,
-    ) -> Result<bool, ReadModelError> {
-        self.inner.release(lane, stream, believed, keys, fold).await
-    }
-
-    async fn dead_letters(
-        &self,
-        workspace: WorkspaceId,
-        view: Option<&str>,
-        after: Option<&DeadLetterPlace>,
-        limit: u32,
-    ) -> Result<Vec<DeadLetter>, ReadModelError> {
-        self.inner.dead_letters(workspace, view, after, limit).await
-    }
-
-    async fn dead_letter(
-        &self,
-        workspace: WorkspaceId,
-        id: uuid::Uuid,
-    ) -> Result<Option<DeadLetter>, ReadModelError> {
-        self.inner.dead_letter(workspace, id).await
-    }
-
-    async fn parked_counts(
-        &self,
-        workspace: Option<WorkspaceId>,
-        correlation: Option<uuid::Uuid>,
-    ) -> Result<Vec<ParkedCount>, ReadModelError> {
-        self.inner.parked_counts(workspace, correlation).await
     }
 }
 
 /// Two owners of one lane over the same stores, and what has happened so far.
 struct Model {
     parts: Parts,
-    owners: [(Arc<Context>, Arc<Failing>); 2],
+    owners: [(Arc<Context>, Arc<Watched<Failing>>); 2],
     /// The highest position that any reader has seen, and the generation.
     seen: (u64, u64),
 }
@@ -268,11 +119,13 @@ impl Model {
         }
     }
 
-    fn owner(parts: &Parts) -> (Arc<Context>, Arc<Failing>) {
-        let failing = Arc::new(Failing {
+    fn owner(parts: &Parts) -> (Arc<Context>, Arc<Watched<Failing>>) {
+        let failing = Arc::new(Watched {
             inner: parts.context.read_model.clone(),
-            next: Mutex::new(Fault::None),
-            injected: AtomicU32::new(0),
+            watch: Failing {
+                next: Mutex::new(Fault::None),
+                injected: AtomicU32::new(0),
+            },
         });
         (parts.owner_with(failing.clone()), failing)
     }
@@ -305,13 +158,13 @@ impl Model {
                     .map(|place| log[usize::from(*place) % log.len()].clone())
                     .collect();
                 let owner = usize::from(owner);
-                *self.owners[owner].1.next.lock().unwrap() = fault;
+                *self.owners[owner].1.watch.next.lock().unwrap() = fault;
                 let applied = std::panic::AssertUnwindSafe(self.lane(owner).apply(&delivery, &[]))
                     .catch_unwind()
                     .await;
                 // Nothing fails but what the test has broken; and then the delivery is simply not acknowledged.
-                let unharmed =
-                    std::mem::replace(&mut *self.owners[owner].1.next.lock().unwrap(), Fault::None);
+                let next = &self.owners[owner].1.watch.next;
+                let unharmed = std::mem::replace(&mut *next.lock().unwrap(), Fault::None);
                 let was_injected = fault != Fault::None && unharmed == Fault::None;
                 assert!(
                     was_injected || matches!(applied, Ok(Ok(()))),

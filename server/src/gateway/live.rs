@@ -1,8 +1,8 @@
 //! The live socket: one task a connection, which sends what the query API has to tell, and carries commands the other way.
 //!
-//! The connection ends when the token or the workspace ends, when the server stops, when nobody answers a ping, or when the other side
-//! takes nothing any more; each time it says why. Commands of one connection are carried out in the order in which they
-//! were sent, beside what is being followed and never in its way.
+//! The connection ends when the token or the workspace ends, when somebody signs out, when the server stops, when nobody
+//! answers a ping, or when the other side takes nothing any more; each time it says why. Commands of one connection are
+//! carried out in the order in which they were sent, beside what is being followed and never in its way.
 
 use std::time::Duration;
 
@@ -11,10 +11,11 @@ use domain::wire::{ClientFrame, CommandRequest, Problem, ServerFrame};
 use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use serde::Serialize;
 use tokio::{
-    sync::mpsc,
+    sync::{broadcast::error::RecvError, mpsc},
     time::{Instant, MissedTickBehavior},
 };
 use tokio_tungstenite::tungstenite;
+use uuid::Uuid;
 
 use super::{
     SharedGateway,
@@ -37,6 +38,8 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// How long the other side may take to take what it is sent.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
+/// Why a connection ends whose person has left.
+const SIGNED_OUT: &str = "this session has ended: somebody signed out of it";
 /// Commands that may wait for their turn.
 const WAITING_COMMANDS: usize = 64;
 
@@ -141,6 +144,7 @@ impl Connection {
         let mut unanswered_since = None;
         let stopping = self.gateway.stopping.clone();
         let gone = self.gateway.presence.gone(self.caller.workspace());
+        let mut signed_out = self.gateway.signed_out.subscribe();
         loop {
             let silence = unanswered_since.map_or_else(far_future, |since: Instant| since + PONG_WITHIN);
             let done = tokio::select! {
@@ -153,6 +157,7 @@ impl Connection {
                     }
                     None => Err(End::Close(close_code::POLICY, "the access token has expired")),
                 },
+                session = signed_out.recv() => self.after_sign_out(session).await,
                 () = tokio::time::sleep_until(silence) => Err(End::Close(close_code::POLICY, "a ping was not answered")),
                 item = self.session.next() => self.pass_on(item).await,
                 Some(result) = results.recv() => self.send(&result).await,
@@ -162,6 +167,8 @@ impl Connection {
                     unanswered_since.get_or_insert_with(Instant::now);
                     if is_erased(&self.gateway, self.caller.bearer()).await {
                         Err(End::Close(close_code::POLICY, "whom this session was for was erased"))
+                    } else if self.has_signed_out().await {
+                        Err(End::Close(close_code::POLICY, SIGNED_OUT))
                     } else {
                         self.send(&ServerFrame::<()>::Ping).await
                     }
@@ -193,6 +200,27 @@ impl Connection {
                 None
             }
         }
+    }
+
+    /// Somebody has signed out here, or more have than can be told apart.
+    async fn after_sign_out(&self, session: Result<Uuid, RecvError>) -> Result<(), End> {
+        let is_this = match session {
+            Ok(session) => self.caller.session() == Some(session),
+            Err(_) => self.has_signed_out().await,
+        };
+        if is_this {
+            return Err(End::Close(close_code::POLICY, SIGNED_OUT));
+        }
+        Ok(())
+    }
+
+    /// Whether the sign-in of this connection has ended, here or on another server. Where that cannot be found out, it has
+    /// not; and a guest has none.
+    async fn has_signed_out(&self) -> bool {
+        let Some(session) = self.caller.session() else {
+            return false;
+        };
+        matches!(self.gateway.people.is_signed_in(session).await, Ok(false))
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), End> {

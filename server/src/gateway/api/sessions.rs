@@ -203,6 +203,8 @@ pub(in crate::gateway) async fn end(
         && let Some(session) = caller.bearer().session
     {
         gateway.people.end_session(session).await?;
+        // Where no socket is open, nobody listens.
+        let _ = gateway.signed_out.send(session);
     }
     session_cookie::end_all(gateway, answer);
     Ok(())

@@ -6,7 +6,7 @@
 mod browser;
 mod count;
 mod history;
-mod schemathesis;
+mod python;
 mod unit;
 mod wasm;
 

@@ -6,17 +6,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use domain::{
     aggregate::payment::METHODS,
     id::WorkspaceId,
-    wire::{DocumentAnswer, ListingAnswer, WorkspaceAccess},
+    wire::{DocumentAnswer, ListingAnswer},
 };
-use reqwest::{RequestBuilder, StatusCode};
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use server::{payment::test_mode::TestMode, read_model, settings::StoreUrl};
 
-use crate::{
-    postgres::Database,
-    running::{PATIENCE, Server},
-};
+use crate::{client::Client, postgres::Database, running::Server};
 
 /// How often the program is killed, and how many orders are placed between two kills.
 const KILLS: usize = 8;
@@ -53,91 +48,9 @@ struct Outcome {
     statuses: BTreeMap<String, String>,
 }
 
-/// A way to the server, whichever life it is in.
-struct Client {
-    server: Arc<Server>,
-    http: reqwest::Client,
-    token: String,
-}
-
-impl Client {
-    /// Asks until there is an answer that is one.
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        request: impl Fn(&reqwest::Client, &str) -> RequestBuilder,
-    ) -> (StatusCode, Option<T>) {
-        let mut gone = 0;
-        loop {
-            let (life, url) = self.server.url(gone).await;
-            let request = request(&self.http, &url).timeout(PATIENCE);
-            let request = if self.token.is_empty() {
-                request
-            } else {
-                request.bearer_auth(&self.token)
-            };
-            let answer = async {
-                let response = request.send().await?;
-                Ok::<_, reqwest::Error>((response.status(), response.text().await?))
-            };
-            match answer.await {
-                Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => {}
-                Ok((status, text)) => return (status, serde_json::from_str(&text).ok()),
-                Err(error) if error.is_timeout() => panic!("no answer: {error}"),
-                Err(_) => gone = life,
-            }
-        }
-    }
-
-    async fn post(&self, path: &str, body: &Value, key: &str) -> (StatusCode, Option<Value>) {
-        self.ask(|http, url| {
-            http.post(format!("{url}{path}"))
-                .header("idempotency-key", key)
-                .json(body)
-        })
-        .await
-    }
-
-    async fn command(&self, key: &str, command: &Value) -> bool {
-        let (status, answer) = self.post("/api/v1/commands", command, key).await;
-        match status {
-            StatusCode::OK => true,
-            StatusCode::UNPROCESSABLE_ENTITY => false,
-            _ => panic!("{command} came to {status}: {answer:?}"),
-        }
-    }
-
-    async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
-        let (status, answer) = self.ask(|http, url| http.get(format!("{url}{path}"))).await;
-        answer.unwrap_or_else(|| panic!("{path} came to {status}"))
-    }
-
-    /// Puts the clock forward until nobody waits for it any more.
-    async fn settle(&self) {
-        loop {
-            let (status, _) = self
-                .ask::<Value>(|http, url| http.get(format!("{url}/api/v1/settled?timeout_ms=2000")))
-                .await;
-            if status == StatusCode::OK {
-                return;
-            }
-            let forward = json!({"advance_ms": 20_000});
-            let (status, answer) = self.post("/api/v1/lab/clock", &forward, "clock").await;
-            assert_eq!(status, StatusCode::OK, "{answer:?}");
-        }
-    }
-}
-
 async fn live(server: &Arc<Server>) -> Outcome {
     server.start();
-    let mut client = Client {
-        server: Arc::clone(server),
-        http: reqwest::Client::new(),
-        token: String::new(),
-    };
-    let opened = json!({"template": "empty", "shards": 3});
-    let (_, opened) = client.post("/api/v1/workspaces", &opened, "open").await;
-    let opened: WorkspaceAccess = serde_json::from_value(opened.unwrap()).unwrap();
-    client.token = opened.token;
+    let (client, opened) = Client::open(server, 3).await;
     let list = json!({"type": "ListProduct", "stream": "product-mug", "data": {
         "sku": "mug", "name": "Mug", "description": "Of a kind", "price": {"amount": 500, "currency": "EUR"}, "tags": []}});
     assert!(client.command("list", &list).await);

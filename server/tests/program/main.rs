@@ -1,4 +1,5 @@
-//! The program `foldline` as operators have it: a process with a data folder, that is killed, refused and starved.
+//! The program `foldline` as operators have it: a process with a data folder, that is killed, refused and starved, among
+//! peers that are not ours.
 
 #![expect(
     clippy::unwrap_used,
@@ -6,12 +7,16 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod client;
 mod fulfilled;
 mod full_disk;
 mod history;
+mod mails;
 #[path = "../postgres/mod.rs"]
 #[expect(dead_code, reason = "shared with tests that crash the database")]
 mod postgres;
+mod python;
 mod refused;
 mod running;
 mod traces;
+mod warehouse;

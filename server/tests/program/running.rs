@@ -56,6 +56,11 @@ impl Server {
         std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 
+    /// The data folder, whether it runs or not; nothing is in it where the process has a disk of its own.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// The data folder, as the running process sees it.
     pub(crate) fn data(&self) -> PathBuf {
         let process = self.process();

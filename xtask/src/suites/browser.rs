@@ -6,7 +6,7 @@ use std::{ffi::OsString, fs, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::{Counts, schemathesis};
+use super::{Counts, python};
 use crate::{
     assets::Effort,
     client::Client,
@@ -25,7 +25,7 @@ const BROWSERS: [&str; 4] = [
 
 pub(super) fn run(workspace: &Workspace, filters: &[OsString]) -> Result<Counts> {
     prepare(workspace)?;
-    let schemathesis = schemathesis::install(workspace)?;
+    let schemathesis = python::install(workspace)?.join("st");
     let client = build_client(workspace)?;
     client.print_sizes();
     // The budget counts as a test of its own, so that a client that is too heavy is still tested.

@@ -1,15 +1,17 @@
 //! The unit and integration tests of the workspace's native half, run by `cargo test`. The stores are tested on real
-//! databases: SQLite is inside the program, PostgreSQL's programs have to be on the machine.
+//! databases: SQLite is inside the program, PostgreSQL's programs have to be on the machine. Mails go to a real mail server, and
+//! the warehouse is read by a real database; both are Python's.
 
 use std::{ffi::OsString, fs};
 
 use anyhow::{Context, Result};
 
-use super::Counts;
+use super::{Counts, python};
 use crate::{machine, process, workspace::Workspace};
 
 pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Counts> {
     prepare_postgres()?;
+    python::install(workspace)?;
     let product = Counts::of_command(workspace.cargo().arg("test").args(arguments))?;
     let xtask = Counts::of_command(
         workspace

@@ -1,0 +1,155 @@
+//! A person's way to the program, whichever life it is in: what is asked of one that was killed is asked of the next.
+//!
+//! An answer of 503 is none: a server that has just started may not have its views yet.
+
+use std::sync::Arc;
+
+use domain::{
+    event::StoredEvent,
+    wire::{Page, WorkspaceAccess},
+};
+use reqwest::{RequestBuilder, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::running::{PATIENCE, Server};
+
+/// How often everything may be not settled, each time for as long as an answer may take.
+const SETTLING: u32 = 8;
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    server: Arc<Server>,
+    http: reqwest::Client,
+    token: String,
+}
+
+impl Client {
+    /// Opens a workspace with nothing in it: its educator, and the code by which others join.
+    pub(crate) async fn open(server: &Arc<Server>, shards: u32) -> (Self, WorkspaceAccess) {
+        let nobody = Self {
+            server: Arc::clone(server),
+            http: reqwest::Client::new(),
+            token: String::new(),
+        };
+        let wanted = json!({"template": "empty", "shards": shards});
+        let (_, opened) = nobody.post("/api/v1/workspaces", &wanted, "open").await;
+        let opened: WorkspaceAccess = serde_json::from_value(opened.unwrap()).unwrap();
+        (nobody.with_token(&opened.token), opened)
+    }
+
+    /// Somebody who joins a workspace.
+    pub(crate) async fn join(&self, code: &str, name: &str) -> Self {
+        let wanted = json!({"code": code, "display_name": name});
+        let nobody = self.with_token("");
+        let (_, joined) = nobody.post("/api/v1/workspaces/join", &wanted, "join").await;
+        let joined: WorkspaceAccess = serde_json::from_value(joined.unwrap()).unwrap();
+        self.with_token(&joined.token)
+    }
+
+    fn with_token(&self, token: &str) -> Self {
+        Self {
+            token: token.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// Asks until there is an answer that is one.
+    pub(crate) async fn ask(
+        &self,
+        request: impl Fn(&reqwest::Client, &str) -> RequestBuilder,
+    ) -> (StatusCode, String) {
+        let mut gone = 0;
+        loop {
+            let (life, url) = self.server.url(gone).await;
+            let request = request(&self.http, &url).timeout(PATIENCE);
+            let request = if self.token.is_empty() {
+                request
+            } else {
+                request.bearer_auth(&self.token)
+            };
+            let answer = async {
+                let response = request.send().await?;
+                Ok::<_, reqwest::Error>((response.status(), response.text().await?))
+            };
+            match answer.await {
+                Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => {}
+                Ok(answer) => return answer,
+                Err(error) if error.is_timeout() => panic!("no answer: {error}"),
+                Err(_) => gone = life,
+            }
+        }
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value, key: &str) -> (StatusCode, Option<Value>) {
+        let (status, text) = self
+            .ask(|http, url| {
+                http.post(format!("{url}{path}"))
+                    .header("idempotency-key", key)
+                    .json(body)
+            })
+            .await;
+        (status, serde_json::from_str(&text).ok())
+    }
+
+    /// Whether a command was accepted, and not refused by a rule.
+    pub(crate) async fn command(&self, key: &str, command: &Value) -> bool {
+        let (status, answer) = self.post("/api/v1/commands", command, key).await;
+        match status {
+            StatusCode::OK => true,
+            StatusCode::UNPROCESSABLE_ENTITY => false,
+            _ => panic!("{command} came to {status}: {answer:?}"),
+        }
+    }
+
+    pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
+        let (status, text) = self.ask(|http, url| http.get(format!("{url}{path}"))).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {text}");
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error} in {text}"))
+    }
+
+    /// Every event of the workspace.
+    pub(crate) async fn log(&self) -> Vec<StoredEvent> {
+        let mut events = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page: Page<StoredEvent> = self.get(&format!("/api/v1/events?limit=200{after}")).await;
+            events.extend(page.data);
+            match page.next {
+                Some(next) => after = format!("&after={next}"),
+                None => return events,
+            }
+        }
+    }
+
+    /// Waits until everything is done, for so long at most; what is left to do then.
+    pub(crate) async fn is_settled(&self, timeout_ms: u32) -> Result<(), String> {
+        let path = format!("/api/v1/settled?timeout_ms={timeout_ms}");
+        match self.ask(|http, url| http.get(format!("{url}{path}"))).await {
+            (StatusCode::OK, _) => Ok(()),
+            (StatusCode::GATEWAY_TIMEOUT, left) => Err(left),
+            (status, text) => panic!("{path} came to {status}: {text}"),
+        }
+    }
+
+    /// Waits until everything is done.
+    pub(crate) async fn settled(&self) {
+        let mut left = String::new();
+        for _ in 0..SETTLING {
+            match self.is_settled(30_000).await {
+                Ok(()) => return,
+                Err(still) => left = still,
+            }
+        }
+        panic!("it does not settle: {left}");
+    }
+
+    /// Puts the clock forward until nobody waits for it any more.
+    pub(crate) async fn settle(&self) {
+        while self.is_settled(2_000).await.is_err() {
+            let forward = json!({"advance_ms": 20_000});
+            let (status, answer) = self.post("/api/v1/lab/clock", &forward, "clock").await;
+            assert_eq!(status, StatusCode::OK, "{answer:?}");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! What the mail server must have taken: what follows from the log, mail by mail, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::event::StoredEvent;
+use mailparse::{MailHeaderMap as _, ParsedMail};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::peer::Mail;
+
+/// Who writes.
+pub(crate) const FROM: &str = "The shop <shop@shop.test>";
+const SENDER: (&str, &str) = ("shop@shop.test", "The shop");
+
+/// Which events people are told of, and how the mail about each is headed.
+const SUBJECTS: [(&str, &str); 7] = [
+    ("UserRegistered", "Welcome"),
+    ("OrderConfirmed", "Your order is confirmed"),
+    ("OrderRejected", "Your order could not be fulfilled"),
+    ("OrderCancelled", "Your order is cancelled"),
+    ("OrderShipped", "Your order is on its way"),
+    ("OrderDelivered", "Your order has arrived"),
+    ("PaymentRefunded", "Your money is on its way back"),
+];
+
+/// Somebody with an address.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) email: String,
+    pub(crate) name: String,
+    /// Wants no mails but the first.
+    pub(crate) stopped: bool,
+}
+
+/// People, by their id.
+pub(crate) type People = BTreeMap<Uuid, Person>;
+
+/// A mail that is to come.
+#[derive(Debug)]
+struct Expected<'a> {
+    to: &'a Person,
+    subject: &'static str,
+    /// The order that it is about.
+    order: Option<String>,
+    partition: u32,
+}
+
+/// How many mails there were, and how many of them twice.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) mails: usize,
+    pub(crate) again: usize,
+    pub(crate) subjects: BTreeSet<&'static str>,
+}
+
+/// By Message-ID.
+fn expected<'a>(log: &[StoredEvent], people: &'a People) -> BTreeMap<String, Expected<'a>> {
+    let mail = |event: &StoredEvent| {
+        let (_, subject) = SUBJECTS.iter().find(|(of, _)| *of == event.event_type)?;
+        let is_welcome = event.event_type == "UserRegistered";
+        let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
+        let user = if is_welcome {
+            event.stream.id()
+        } else {
+            payload["customer"].as_str().unwrap()
+        };
+        let to = people.get(&user.parse().unwrap())?;
+        let id = format!("<{}.{}@shop.test>", event.event_id, event.workspace);
+        let expected = Expected {
+            to,
+            subject,
+            order: (!is_welcome).then(|| event.stream.id().to_owned()),
+            partition: event.partition,
+        };
+        (is_welcome || !to.stopped).then_some((id, expected))
+    };
+    log.iter().filter_map(mail).collect()
+}
+
+/// Holds the mails that were taken against the log.
+pub(crate) fn check(mails: &[Mail], log: &[StoredEvent], people: &People) -> Report {
+    let expected = expected(log, people);
+    let mut arrived: BTreeMap<&str, Vec<&Mail>> = BTreeMap::new();
+    let mut lanes = Vec::new();
+    for mail in mails {
+        let parsed = mailparse::parse_mail(&mail.content).unwrap();
+        let id = header(&parsed, "Message-ID");
+        let Some((id, expected)) = expected.get_key_value(&id) else {
+            panic!(
+                "nobody expects this mail: {}",
+                String::from_utf8_lossy(&mail.content)
+            );
+        };
+        check_mail(mail, &parsed, expected);
+        arrived.entry(id.as_str()).or_default().push(mail);
+        lanes.push((mail, expected.partition));
+    }
+    for (id, expected) in &expected {
+        assert!(
+            arrived.contains_key(id.as_str()),
+            "this mail has not arrived: {id}: {expected:?}"
+        );
+    }
+    let mut again = 0;
+    for (id, mails) in &arrived {
+        let last = mails.len() - 1;
+        assert!(mails[last].answered, "{id} was never answered for");
+        for mail in &mails[..last] {
+            assert_eq!(
+                mail.content, mails[last].content,
+                "{id} has come twice, and is not the same"
+            );
+            assert!(
+                !mail.answered || is_last_of_its_lane(mail, &lanes),
+                "{id} has come again, though its answer was not lost"
+            );
+            again += 1;
+        }
+    }
+    Report {
+        mails: arrived.len(),
+        again,
+        subjects: expected.values().map(|expected| expected.subject).collect(),
+    }
+}
+
+/// Whether nothing came behind it of its lane in these lives of ours and of the mail server's: a lane hands over the next
+/// mail when it has noted the answer to the one before.
+fn is_last_of_its_lane(mail: &Mail, lanes: &[(&Mail, u32)]) -> bool {
+    let place = lanes.iter().position(|(other, _)| std::ptr::eq(*other, mail));
+    let place = place.expect("it is one of them");
+    let (_, lane) = lanes[place];
+    lanes[place + 1..]
+        .iter()
+        .all(|(later, partition)| *partition != lane || later.session != mail.session)
+}
+
+fn check_mail(mail: &Mail, parsed: &ParsedMail<'_>, expected: &Expected<'_>) {
+    let Person { email, name, .. } = expected.to;
+    let context = || format!("{expected:?}: {}", String::from_utf8_lossy(&mail.content));
+    assert_eq!(mail.sender, SENDER.0, "{}", context());
+    assert_eq!(mail.to, [email.clone()], "{}", context());
+    for (field, (email, name)) in [("From", SENDER), ("To", (email.as_str(), name.as_str()))] {
+        let field = parsed.headers.get_first_header(field).unwrap();
+        let address = mailparse::addrparse_header(field).unwrap();
+        let address = address.extract_single_info().unwrap();
+        assert_eq!(
+            (&*address.addr, address.display_name.as_deref()),
+            (email, Some(name))
+        );
+    }
+    assert_eq!(header(parsed, "Subject"), expected.subject, "{}", context());
+    assert_eq!(parsed.ctype.mimetype, "multipart/alternative", "{}", context());
+    let parts: Vec<_> = parsed
+        .subparts
+        .iter()
+        .map(|part| (part.ctype.mimetype.as_str(), part.get_body().unwrap()))
+        .collect();
+    let [("text/plain", text), ("text/html", html)] = parts.as_slice() else {
+        panic!("not a text and an HTML part: {}", context());
+    };
+    assert!(text.starts_with(&format!("Hello {name},")), "{}", context());
+    assert!(html.starts_with("<!doctype html>"), "{}", context());
+    let order = expected.order.as_deref().unwrap_or_default();
+    let link = link(parsed);
+    let (_, token) = link.split_once("?token=").expect("it says whose it is");
+    for part in [text, html] {
+        assert!(part.contains(order) && part.contains(token), "{}", context());
+    }
+}
+
+/// The link by which somebody gets no more mails.
+pub(crate) fn link(mail: &ParsedMail<'_>) -> String {
+    let link = header(mail, "List-Unsubscribe");
+    let link = link.strip_prefix('<').and_then(|link| link.strip_suffix('>'));
+    link.expect("it is a URL in angle brackets").to_owned()
+}
+
+fn header(mail: &ParsedMail<'_>, name: &str) -> String {
+    mail.headers
+        .get_first_value(name)
+        .unwrap_or_else(|| panic!("there is no {name}"))
+}

@@ -1,0 +1,95 @@
+"""A mail server for a test: takes mails with STARTTLS and a password, and says so, a line of JSON each, before it answers.
+
+Arguments: the port; the certificate and its key, PEM; the user who may send, and what the password begins with.
+
+It obeys words on its standard input, and says so: `take` mails; `refuse` them for now; `hold` them, that is, take them and
+never answer. It ends when its standard input ends.
+"""
+
+import asyncio
+import base64
+import json
+import logging
+import ssl
+import sys
+
+from aiosmtpd.smtp import SMTP, AuthResult
+
+
+def say(**line):
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+class Hooks:
+    """What is done with mails."""
+
+    def __init__(self):
+        self.mode = "take"
+        self.refused = 0
+
+    def refuse(self, answer):
+        self.refused += 1
+        say(said="refused")
+        return answer
+
+    # In turns: as greylisting does, before the mail is seen; and when all of it is there.
+    async def handle_RCPT(self, server, session, envelope, address, options):
+        if self.mode == "refuse" and self.refused % 2 == 0:
+            return self.refuse("450 4.2.0 come back later")
+        envelope.rcpt_tos.append(address)
+        return "250 2.1.5 OK"
+
+    async def handle_DATA(self, server, session, envelope):
+        if self.mode == "refuse":
+            return self.refuse("451 4.3.0 something is wrong here")
+        hold = self.mode == "hold"
+        say(
+            said="mail",
+            by=session.auth_data,
+            sender=envelope.mail_from,
+            to=envelope.rcpt_tos,
+            answered=not hold,
+            content=base64.b64encode(envelope.original_content).decode(),
+        )
+        if hold:
+            await asyncio.Event().wait()
+        return "250 2.0.0 OK"
+
+
+async def main(port, certificate, key, user, secret):
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate, key)
+
+    def authenticate(server, session, envelope, mechanism, data):
+        name, password = data.login.decode(), data.password.decode()
+        right = name == user and password.startswith(secret)
+        return AuthResult(success=right, handled=False, auth_data=password.removeprefix(secret))
+
+    hooks = Hooks()
+    loop = asyncio.get_running_loop()
+
+    def conversation():
+        return SMTP(
+            hooks,
+            hostname="mail.test",
+            tls_context=tls,
+            require_starttls=True,
+            auth_required=True,
+            authenticator=authenticate,
+            loop=loop,
+        )
+
+    # The port is the test's own, who holds it also while nobody listens there.
+    await loop.create_server(conversation, "127.0.0.1", int(port), reuse_port=True)
+    orders = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
+    say(said="ready")
+    while order := (await orders.readline()).decode().strip():
+        hooks.mode = order
+        say(said="obeyed")
+
+
+# It warns of its own deprecations, mail by mail.
+logging.getLogger("mail.log").setLevel(logging.ERROR)
+asyncio.run(main(*sys.argv[1:]))

@@ -1,0 +1,171 @@
+//! A shop whose customers get mails: they register, order and unsubscribe, and the server has one life after the other.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use domain::wire::{ListingAnswer, SessionInfo};
+use reqwest::{StatusCode, header::CONTENT_TYPE};
+use serde_json::json;
+
+use super::{
+    check::{FROM, People, Person, link},
+    peer::Peer,
+};
+use crate::{client::Client, running::Server};
+
+/// Partitions: lanes that write mails.
+const SHARDS: u32 = 3;
+/// Where people reach the shop, whatever port the server has in which life.
+const PUBLIC: &str = "https://shop.test/";
+/// More than is ordered.
+const STOCK: u32 = 10_000;
+/// How the customers are called, and whether they go on wanting mails. Nobody may get more than 60 mails an hour.
+const NAMES: [(&str, bool); 4] = [
+    ("Ada", true),
+    ("Zoë Ångström", true),
+    ("Bob <b>", true),
+    ("Eve", false),
+];
+
+pub(crate) struct Shop {
+    pub(crate) server: Arc<Server>,
+    /// Which life of the server it is in.
+    life: u32,
+    pub(crate) peer: Peer,
+    pub(crate) staff: Client,
+    /// Those with an address, and one without.
+    customers: Vec<Client>,
+    pub(crate) people: People,
+    orders: usize,
+}
+
+impl Shop {
+    /// With a mail server of its own, beside further arguments of `foldline serve`. Everybody has got the first mail.
+    pub(crate) async fn open(mut settings: Vec<String>) -> Self {
+        let peer = Peer::new();
+        peer.start().await;
+        settings.extend(peer.settings());
+        settings.extend(["--mail-from", FROM, "--public-url", PUBLIC].map(str::to_owned));
+        let server = Arc::new(Server::new(settings));
+        peer.expect(1);
+        server.start();
+        let (staff, opened) = Client::open(&server, SHARDS).await;
+        let list = json!({"type": "ListProduct", "stream": "product-mug", "data": {
+            "sku": "mug", "name": "Mug", "description": "For tea", "price": {"amount": 500, "currency": "EUR"}, "tags": []}});
+        assert!(staff.command("list", &list).await);
+        let receive = json!({"type": "ReceiveStock", "stream": "inventory-mug", "data": {"quantity": STOCK}});
+        assert!(staff.command("receive", &receive).await);
+        let guest = staff.join(&opened.join_code, "Guest").await;
+        let mut shop = Self {
+            server,
+            life: 1,
+            peer,
+            staff,
+            customers: vec![guest],
+            people: People::new(),
+            orders: 0,
+        };
+        for (name, wants_mails) in NAMES {
+            let customer = shop.staff.join(&opened.join_code, name).await;
+            shop.register(&customer, name, wants_mails).await;
+            shop.customers.push(customer);
+        }
+        shop.staff.settled().await;
+        shop
+    }
+
+    async fn register(&mut self, customer: &Client, name: &str, wants_mails: bool) {
+        let session: SessionInfo = customer.get("/api/v1/session").await;
+        let user = session.actor_id;
+        let person = Person {
+            email: format!("{user}@post.test"),
+            name: name.to_owned(),
+            stopped: !wants_mails,
+        };
+        let register = json!({"type": "RegisterUser", "stream": format!("user-{user}"), "data": {
+            "email": person.email, "display_name": name, "password": "correct horse battery"}});
+        assert!(customer.command(&format!("register-{user}"), &register).await);
+        self.people.insert(user, person);
+    }
+
+    /// Whoever wants no more mails follows the link of the first, as their mail program does it (RFC 8058).
+    pub(crate) async fn unsubscribe(&self) {
+        self.peer.order("take").await;
+        for mail in self.peer.mails() {
+            let stops = |person: &Person| person.stopped && mail.to.contains(&person.email);
+            if !self.people.values().any(stops) {
+                continue;
+            }
+            let link = link(&mailparse::parse_mail(&mail.content).unwrap());
+            let path = link.strip_prefix(PUBLIC).expect("it leads to us").to_owned();
+            let send = |http: &reqwest::Client, url: &str| {
+                http.post(format!("{url}/{path}"))
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body("List-Unsubscribe=One-Click")
+            };
+            assert_eq!(self.staff.ask(send).await.0, StatusCode::OK);
+        }
+        self.staff.settled().await;
+    }
+
+    /// Everybody orders; one of three cannot pay.
+    pub(crate) async fn order(&mut self) {
+        for customer in &self.customers {
+            let method = if self.orders % 3 == 2 {
+                "tok_declined"
+            } else {
+                "tok_ok"
+            };
+            let place = json!({"type": "PlaceOrder", "stream": format!("order-{}", self.orders), "data": {
+                "lines": [{"sku": "mug", "quantity": 1}], "payment_method": method}});
+            assert!(customer.command(&format!("place-{}", self.orders), &place).await);
+            self.orders += 1;
+        }
+    }
+
+    /// After a kill.
+    pub(crate) fn next_life(&mut self) {
+        self.life += 1;
+        self.peer.expect(self.life);
+        self.server.start();
+    }
+
+    /// How often this life of the server has tried in vain to hand a mail over.
+    pub(crate) async fn tried(&self) -> u64 {
+        let line = r#"foldline_projection_failures_total{view="notification"} "#;
+        let (_, metrics) = self
+            .staff
+            .ask(|http, url| http.get(format!("{url}/metrics")))
+            .await;
+        let tried = metrics.lines().find_map(|metric| metric.strip_prefix(line));
+        tried.map_or(0, |tried| tried.parse().unwrap())
+    }
+
+    /// What people are told besides: some orders are sent and arrive, some are taken back.
+    pub(crate) async fn tell_all_the_rest(&self) {
+        let orders: ListingAnswer = self.staff.get("/api/v1/views/orders?listing=all&limit=200").await;
+        assert_eq!(orders.data.len(), self.orders);
+        let mut told = BTreeSet::new();
+        for row in orders.data.iter().filter(|row| row.data["status"] == "confirmed") {
+            // One of each of every customer's.
+            let customer = row.data["customer"]["id"].as_str().unwrap();
+            let commands: &[&str] = if told.insert((customer.to_owned(), "sent")) {
+                &["ShipOrder", "DeliverOrder"]
+            } else if told.insert((customer.to_owned(), "taken back")) {
+                &["CancelOrder"]
+            } else {
+                &[]
+            };
+            for command in commands {
+                let data = if *command == "CancelOrder" {
+                    json!({"reason": "changed my mind"})
+                } else {
+                    json!({})
+                };
+                let stream = format!("order-{}", row.key);
+                let key = format!("{command}-{}", row.key);
+                let command = json!({"type": command, "stream": stream, "data": data});
+                assert!(self.staff.command(&key, &command).await);
+            }
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! Days that are over: orders that were confirmed and cancelled then, written into the log of a server that does not run.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use domain::{
+    access::Role,
+    aggregate::order::{Customer, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, OrderLine, Sold},
+    event::{ActorRef, DomainEvent, EventPayload as _, Metadata},
+    id::WorkspaceId,
+    money::Money,
+    timestamp::Timestamp,
+};
+use server::{
+    clock::{Clock, SystemClock},
+    event_store::{self, Append, EventStore, Expected, NewEvent, StreamAppend},
+};
+use uuid::Uuid;
+
+const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
+
+/// A clock that stands, at this microsecond.
+#[derive(Debug, Default)]
+struct Then(AtomicI64);
+
+impl Clock for Then {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Writes what would be in the log if the shop had been open for a week: on each day an order in its first microsecond and one
+/// in its last, and every other one of them cancelled a day later. How many orders.
+pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, price: &Money) -> usize {
+    let clock = Arc::new(Then::default());
+    let store = event_store::open(&folder.join("events.db").into(), clock.clone(), None)
+        .await
+        .unwrap();
+    let today = SystemClock.now().as_micros() / DAY_US;
+    let mut orders = 0;
+    for days_ago in 3..10 {
+        let midnight = (today - days_ago) * DAY_US;
+        for moment in [midnight, midnight + DAY_US - 1] {
+            let quantity = u32::try_from(days_ago).unwrap();
+            let [created, confirmed, cancelled] = order(OrderLine {
+                sku: sku.to_owned(),
+                name: "Mug".to_owned(),
+                price: price.clone(),
+                quantity,
+            });
+            let stream = format!("order-then-{orders}");
+            clock.0.store(moment, Ordering::Relaxed);
+            append(&*store, workspace, &stream, &[created, confirmed]).await;
+            if orders % 2 == 0 {
+                clock.0.store(moment + DAY_US, Ordering::Relaxed);
+                append(&*store, workspace, &stream, &[cancelled]).await;
+            }
+            orders += 1;
+        }
+    }
+    store.close().await;
+    orders
+}
+
+/// What happens to an order: it is placed, confirmed and cancelled.
+fn order(line: OrderLine) -> [DomainEvent; 3] {
+    let customer = SystemClock.new_id();
+    let total = line.price.times(line.quantity).unwrap();
+    let lines = vec![line];
+    [
+        OrderCreated {
+            customer: Customer {
+                id: customer,
+                name: "Ada".to_owned(),
+            },
+            lines: lines.clone(),
+            total: total.clone(),
+            payment_method: "tok_ok".to_owned(),
+        }
+        .into(),
+        OrderConfirmed {
+            customer,
+            lines: lines.clone(),
+            total: total.clone(),
+        }
+        .into(),
+        OrderEvent::from(OrderCancelled {
+            customer,
+            reason: "changed my mind".to_owned(),
+            sold: Some(Sold { lines, total }),
+        }),
+    ]
+    .map(OrderEvent::into_domain)
+}
+
+async fn append(store: &dyn EventStore, workspace: WorkspaceId, stream: &str, events: &[DomainEvent]) {
+    let new = |event: &DomainEvent| NewEvent {
+        event_id: SystemClock.new_id(),
+        event_type: event.event_type().name.to_owned(),
+        schema_version: event.event_type().schema_version,
+        payload: event.encode().unwrap(),
+    };
+    let append = Append {
+        workspace,
+        body_digest: [0; 32],
+        streams: vec![StreamAppend {
+            stream: stream.parse().unwrap(),
+            expected: Expected::Any,
+            events: events.iter().map(new).collect(),
+        }],
+        max_events: None,
+        metadata: Metadata {
+            correlation_id: SystemClock.new_id(),
+            causation_id: None,
+            command_id: SystemClock.new_id(),
+            actor: ActorRef {
+                id: Uuid::nil(),
+                role: Role::System,
+            },
+            traceparent: None,
+        },
+    };
+    store.append(append).await.unwrap();
+}

@@ -4,8 +4,9 @@
 //! mail program that sends it by itself (RFC 8058). The link is signed and good for ever; it says who and where, and opens
 //! nothing else.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::{
     Router,
     extract::State,
@@ -20,6 +21,7 @@ use domain::{
 };
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
+use tokio::sync::SetOnce;
 use url::Url;
 use uuid::Uuid;
 
@@ -51,8 +53,9 @@ struct Claims {
 #[derive(Debug)]
 pub struct UnsubscribeLinks {
     keys: Arc<KeyRing>,
-    /// Where people reach us; known at the latest when the server listens.
-    base: OnceLock<Url>,
+    /// Where people reach us; known at the latest when the server listens. Consumers go on with what a stop has interrupted
+    /// before that.
+    base: SetOnce<Url>,
 }
 
 impl UnsubscribeLinks {
@@ -60,14 +63,15 @@ impl UnsubscribeLinks {
     pub fn new(keys: Arc<KeyRing>, base: Option<Url>) -> Self {
         Self {
             keys,
-            base: base.map(OnceLock::from).unwrap_or_default(),
+            base: SetOnce::new_with(base),
         }
     }
 
     /// Where the server listens, in case that nobody has said where people reach it.
     pub fn listens_at(&self, url: &str) {
         if let Ok(url) = url.parse() {
-            self.base.get_or_init(|| url);
+            // Whoever has said so has the last word.
+            let _ = self.base.set(url);
         }
     }
 
@@ -103,9 +107,10 @@ impl UnsubscribeLinks {
     }
 }
 
+#[async_trait]
 impl Links for UnsubscribeLinks {
-    fn unsubscribe(&self, workspace: WorkspaceId, user: Uuid) -> Option<String> {
-        let mut link = self.base.get()?.join(PATH).ok()?;
+    async fn unsubscribe(&self, workspace: WorkspaceId, user: Uuid) -> Option<String> {
+        let mut link = self.base.wait().await.join(PATH).ok()?;
         let token = self.signed(workspace, user)?;
         link.query_pairs_mut().append_pair("token", &token);
         Some(link.into())
@@ -170,8 +175,11 @@ async fn stop_mails(gateway: &SharedGateway, claims: &Claims) -> Result<(), Comm
         correlation_id: None,
     };
     let intent = Intent::from_request(claims.ws, &actor, &request, None, None, &*gateway.clock)?;
-    gateway.commands.carry_out(intent).await?;
-    Ok(())
+    match gateway.commands.carry_out(intent).await {
+        // Where there is no workspace any more, nobody writes.
+        Ok(_) | Err(CommandFailure::UnknownWorkspace(_)) => Ok(()),
+        Err(failure) => Err(failure),
+    }
 }
 
 fn no_link() -> Response {
@@ -193,4 +201,49 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
         .headers_mut()
         .insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use futures::poll;
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn links(folder: &tempfile::TempDir, base: Option<&str>) -> UnsubscribeLinks {
+        let keys = KeyRing::open(&folder.path().join("keys"), &SystemClock).unwrap();
+        UnsubscribeLinks::new(Arc::new(keys), base.map(|base| base.parse().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_link_that_is_wanted_before_the_server_listens_waits_until_it_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let links = links(&folder, None);
+        let user = Uuid::from_u128(7);
+        let mut link = links.unsubscribe(WorkspaceId(Uuid::nil()), user);
+        assert_eq!(poll!(&mut link), Poll::Pending);
+        links.listens_at("http://127.0.0.1:3000");
+        let link = link.await.unwrap();
+        let token = link.strip_prefix("http://127.0.0.1:3000/unsubscribe?token=");
+        assert_eq!(links.read(token.unwrap()).unwrap().sub, user);
+    }
+
+    #[tokio::test]
+    async fn a_link_leads_to_where_people_reach_us_and_is_the_same_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = WorkspaceId(Uuid::nil());
+        let mut made = Vec::new();
+        for port in [3000, 3001] {
+            let links = links(&folder, Some("https://shop.test"));
+            links.listens_at(&format!("http://127.0.0.1:{port}"));
+            made.push(links.unsubscribe(workspace, Uuid::from_u128(7)).await.unwrap());
+        }
+        assert!(
+            made[0].starts_with("https://shop.test/unsubscribe?token="),
+            "{made:?}"
+        );
+        assert_eq!(made[0], made[1]);
+    }
 }

@@ -53,9 +53,11 @@ const PER_HOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 const SAMPLES: [&str; 3] = ["example.com", "example.net", "example.org"];
 
 /// Makes the links by which people get no more mails.
+#[async_trait]
 pub trait Links: Send + Sync + Debug {
-    /// The link of a person; `None`: none can be made.
-    fn unsubscribe(&self, workspace: WorkspaceId, user: Uuid) -> Option<String>;
+    /// The link of a person, as soon as it is known where people reach us: a mail that is written again must be the same. `None`:
+    /// none can be made.
+    async fn unsubscribe(&self, workspace: WorkspaceId, user: Uuid) -> Option<String>;
 }
 
 /// Where mails go.
@@ -158,7 +160,7 @@ impl Notification {
                 Ok(())
             };
         };
-        let link = self.parts.links.unsubscribe(workspace, user);
+        let link = self.parts.links.unsubscribe(workspace, user).await;
         let envelope = Envelope {
             from: &self.parts.from,
             to: &address,

@@ -24,8 +24,9 @@ use crate::{
 #[derive(Debug)]
 struct NoPage;
 
+#[async_trait]
 impl Links for NoPage {
-    fn unsubscribe(&self, _: WorkspaceId, user: Uuid) -> Option<String> {
+    async fn unsubscribe(&self, _: WorkspaceId, user: Uuid) -> Option<String> {
         Some(format!("https://shop.test/unsubscribe?token={user}"))
     }
 }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { fitsItsWidth } from "./check.mjs";
 
 const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -38,4 +39,19 @@ function indent(text) {
     .split("\n")
     .map((line) => `      ${line}`)
     .join("\n");
+}
+
+/** Fails when the page, as it is now, breaks a rule or sticks out of a phone, in either theme. */
+export async function checkEveryLook(page) {
+  const before = page.viewportSize();
+  for (const colorScheme of ["dark", "light"]) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of [1280, 360]) {
+      await page.setViewportSize({ width, height: 800 });
+      await fitsItsWidth(page);
+      await checkAccessibility(page);
+    }
+  }
+  await page.setViewportSize(before);
+  await page.emulateMedia({ colorScheme: null });
 }

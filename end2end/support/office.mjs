@@ -1,21 +1,33 @@
 // Who comes to the back office, and as what: sessions for every role, and the rows that they act on.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import process from "node:process";
 import { promisify } from "node:util";
 import * as check from "./check.mjs";
+import { BINARY } from "./server.mjs";
 
 const run = promisify(execFile);
 
-/** A program of an educator, in a workspace of its own with one product and no history. */
-export async function openShop(server) {
+/** A program of an educator, in a workspace of its own. */
+async function open(server, template) {
   const answer = await server.fetch("/api/v1/workspaces", {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ template: "empty" }),
+    body: JSON.stringify({ template }),
   });
   assert.equal(answer.ok, true, `the workspace was not opened: ${answer.status}`);
-  const shop = { ...(await answer.json()), server };
+  return { ...(await answer.json()), server };
+}
+
+/** One with all products and some history, once everything has come of it. */
+export async function openFullShop(server) {
+  const shop = await open(server, "shop");
+  await settled(shop);
+  return shop;
+}
+
+/** One with one product and no history. */
+export async function openShop(server) {
+  const shop = await open(server, "empty");
   await done(shop, shop.token, "ListProduct", "product-mug-01", {
     sku: "mug-01",
     name: "Enamel mug",
@@ -29,7 +41,7 @@ export async function openShop(server) {
 
 /** A token for a role in the shop, from the operator's hand. */
 export async function token(shop, role, { name = role, actor } = {}) {
-  const { stdout } = await run(process.env.FOLDLINE_BINARY, [
+  const { stdout } = await run(BINARY, [
     "token",
     ...["--data-dir", shop.server.dataDir, "--workspace", shop.workspace, "--role", role, "--name", name],
     ...(actor ? ["--actor", actor] : []),
@@ -62,10 +74,30 @@ export async function done(shop, bearer, type, stream, data) {
   const answer = await command(shop, bearer, type, stream, data);
   assert.equal(answer.ok, true, `${type} answered ${answer.status}: ${await answer.clone().text()}`);
   const { correlation_id } = await answer.json();
-  const settled = await shop.server.fetch(`/api/v1/settled?correlation=${correlation_id}&timeout_ms=30000`, {
-    headers: { authorization: `Bearer ${shop.token}` },
-  });
-  assert.equal(settled.status, 200, `${type} did not settle: ${await settled.clone().text()}`);
+  await settled(shop, correlation_id);
+}
+
+/** Waits until everything is done that was caused in the shop, or by one intention. */
+export async function settled(shop, correlation) {
+  const of = correlation ? `correlation=${correlation}&` : "";
+  const answer = await get(shop, `settled?${of}timeout_ms=30000`);
+  assert.equal(answer.status, 200, `it does not settle: ${await answer.text()}`);
+}
+
+/** Every mail of the shop, the newest first. */
+export async function mails(shop) {
+  return (await (await get(shop, "mailbox")).json()).data;
+}
+
+/** The path of the link by which whoever got this mail gets no more of them. */
+export function linkIn(mail) {
+  const link = new URL(mail.text.match(/https?:\S+\/unsubscribe\?\S+/)[0]);
+  return link.pathname + link.search;
+}
+
+/** What the educator is answered. */
+function get(shop, path) {
+  return shop.server.fetch(`/api/v1/${path}`, { headers: { authorization: `Bearer ${shop.token}` } });
 }
 
 /** An order of one mug, placed by whoever bears the token, confirmed and ready to be shipped. Gives its id. */

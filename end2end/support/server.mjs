@@ -10,7 +10,7 @@ import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
-const BINARY = process.env.FOLDLINE_BINARY ?? path.join(import.meta.dirname, "../../target/debug/foldline");
+export const BINARY = process.env.FOLDLINE_BINARY ?? path.join(import.meta.dirname, "../../target/debug/foldline");
 const START_MS = 30_000;
 const STOP_MS = 15_000;
 

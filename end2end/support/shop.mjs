@@ -90,6 +90,21 @@ export function status(page) {
   return page.locator(".badge").first();
 }
 
+/** The entries of the order's time line, by the event's type; the first of them. */
+export function entry(page, event) {
+  return entries(page, event).first();
+}
+
+/** All of them. */
+export function entries(page, event) {
+  return page.locator(`.time-line li[data-event="${event}"]`);
+}
+
+/** The way to the inbox, with the number of what is not read. */
+export function bell(page) {
+  return page.getByRole("banner").getByRole("link", { name: /Inbox/ });
+}
+
 /** The row of an order in the list. */
 export function row(page, id) {
   return page.locator(`tr[data-order="${id}"]`);

@@ -9,11 +9,6 @@ import * as find from "../support/find.mjs";
 import { startServer } from "../support/server.mjs";
 import * as shop from "../support/shop.mjs";
 
-/** The way to the inbox, with the number of what is not read. */
-function bell(page) {
-  return page.getByRole("banner").getByRole("link", { name: /Inbox/ });
-}
-
 test("a confirmed order is told in every tab, and read in all of them at once", async (t) => {
   const server = await startServer(t);
   const ada = await browse(t, server);
@@ -27,18 +22,18 @@ test("a confirmed order is told in every tab, and read in all of them at once", 
   const second = await ada.open("/shop");
   const id = await shop.order(second);
   await check.isVisible(find.link(page, /The order is confirmed/));
-  for (const tab of [page, second]) await check.containsText(bell(tab), "1");
+  for (const tab of [page, second]) await check.containsText(shop.bell(tab), "1");
   await checkAccessibility(page);
   await action.press(page, "Mark as read");
-  for (const tab of [page, second]) await check.containsText(bell(tab), /^\D*$/);
+  for (const tab of [page, second]) await check.containsText(shop.bell(tab), /^\D*$/);
   await check.isHidden(find.button(page, "Mark all as read"));
 
   await shop.tell(server, ada.context, "ShipOrder", `order-${id}`, {});
   await check.isVisible(find.link(page, /The goods are on their way/));
   await shop.tell(server, ada.context, "DeliverOrder", `order-${id}`, {});
-  await check.containsText(bell(page), "2");
+  await check.containsText(shop.bell(page), "2");
   await action.press(page, "Mark all as read");
-  await check.containsText(bell(page), /^\D*$/);
+  await check.containsText(shop.bell(page), /^\D*$/);
   await find.link(page, /The goods have arrived/).click();
   await check.hasPath(page, `/orders/${id}`);
 });

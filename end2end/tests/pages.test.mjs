@@ -105,6 +105,12 @@ test("the keyboard alone opens a sandbox and fills the basket, orders and cancel
   await tabTo(page, find.link(page, /^Basket/));
   await page.keyboard.press("Enter");
   await check.hasPath(page, "/basket");
+  const cards = page.getByRole("radio");
+  await tabTo(page, cards.first());
+  await page.keyboard.press("ArrowDown");
+  assert.ok(await cards.nth(1).isChecked());
+  await page.keyboard.press("ArrowUp");
+  assert.ok(await cards.first().isChecked());
   await tabTo(page, find.button(page, "Place order"));
   await page.keyboard.press("Enter");
   await page.waitForURL(/\/orders\/[0-9a-f-]{36}$/);

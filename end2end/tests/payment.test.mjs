@@ -1,15 +1,11 @@
 // What becomes of an order, by how it is paid: every outcome stands in its time line, with why.
+import assert from "node:assert/strict";
 import { test } from "node:test";
 import { browse } from "../support/browser.mjs";
 import * as check from "../support/check.mjs";
 import * as find from "../support/find.mjs";
 import { startServer } from "../support/server.mjs";
 import * as shop from "../support/shop.mjs";
-
-/** The entries of the time line, by the event's type. */
-function entry(page, event) {
-  return page.locator(`.time-line li[data-event="${event}"]`).first();
-}
 
 test("an order is seen in two tabs to be placed, reserved, paid, confirmed and shipped", async (t) => {
   const server = await startServer(t);
@@ -21,14 +17,14 @@ test("an order is seen in two tabs to be placed, reserved, paid, confirmed and s
   for (const tab of [page, second]) {
     await check.containsText(shop.status(tab), "confirmed");
     for (const event of ["OrderCreated", "StockReserved", "PaymentProcessed", "OrderConfirmed"]) {
-      await check.isVisible(entry(tab, event));
+      await check.isVisible(shop.entry(tab, event));
     }
-    await check.containsText(entry(tab, "OrderConfirmed"), "caused by");
+    await check.containsText(shop.entry(tab, "OrderConfirmed"), "caused by");
   }
   await shop.tell(server, ada.context, "ShipOrder", `order-${id}`, {});
   for (const tab of [page, second]) {
     await check.containsText(shop.status(tab), "shipped");
-    await check.isVisible(entry(tab, "OrderShipped"));
+    await check.isVisible(shop.entry(tab, "OrderShipped"));
   }
   await check.isVisible(find.text(page, "This order is on its way, and cannot be cancelled any more."));
 });
@@ -44,9 +40,9 @@ for (const [card, reason] of [
     await shop.openSandbox(page);
     await shop.order(page, "Enamel mug", card);
     await check.containsText(shop.status(page), "rejected");
-    await check.containsText(entry(page, "PaymentFailed"), reason);
-    await check.isVisible(entry(page, "StockReleased"));
-    await check.containsText(entry(page, "OrderRejected"), reason);
+    await check.containsText(shop.entry(page, "PaymentFailed"), reason);
+    await check.isVisible(shop.entry(page, "StockReleased"));
+    await check.containsText(shop.entry(page, "OrderRejected"), reason);
     await check.isVisible(find.text(page, "This order was rejected. There is nothing left to cancel."));
   });
 }
@@ -58,7 +54,8 @@ test("a card that fails twice is charged in the end, once", async (t) => {
   await shop.openSandbox(page);
   await shop.order(page, "Enamel mug", "Card that fails twice, then works");
   await check.containsText(shop.status(page), "confirmed", { timeout: 30_000 });
-  await check.isVisible(entry(page, "PaymentProcessed"));
+  await check.isVisible(shop.entry(page, "PaymentProcessed"));
+  assert.equal(await shop.entries(page, "PaymentProcessed").count(), 1);
 });
 
 test("a card that answers too late: the order is rejected at the deadline, and the late charge is given back", async (t) => {
@@ -69,7 +66,13 @@ test("a card that answers too late: the order is rejected at the deadline, and t
   const id = await shop.order(page, "Enamel mug", "Card that answers too late");
   await shop.putClockForwardUntil(server, ada.context, id, "rejected");
   await check.containsText(shop.status(page), "rejected");
-  await check.isVisible(entry(page, "PaymentRefunded"));
+  await check.isVisible(shop.entry(page, "PaymentRefunded"));
+  for (const once of ["OrderRejected", "PaymentProcessed", "PaymentRefunded"]) {
+    assert.equal(await shop.entries(page, once).count(), 1, once);
+  }
+  await check.isVisible(shop.entry(page, "StockReleased"));
+  await page.goto("/office/payments");
+  await check.containsText(shop.row(page, id), "given back");
 });
 
 test("the last one is bought by two: one gets it, the other is told why not", async (t) => {
@@ -104,7 +107,7 @@ test("the last one is bought by two: one gets it, the other is told why not", as
   await grace.context.setOffline(false);
   await second.waitForURL(/\/orders\/[0-9a-f-]{36}$/, { timeout: 45_000 });
   await check.containsText(shop.status(second), "rejected");
-  await check.containsText(entry(second, "StockReservationFailed"), "1 wanted, 0 available");
+  await check.containsText(shop.entry(second, "StockReservationFailed"), "1 wanted, 0 available");
 
   // Whoever looks now is told before ordering.
   await first.goto("/shop");

@@ -149,6 +149,7 @@ impl Files {
             kept: field("kept")?,
         };
         let writer = index.writer_with_num_threads(1, WRITER_MEMORY)?;
+        clear_away(&writer)?;
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -234,6 +235,13 @@ impl Files {
         workspaces.dedup();
         Ok(workspaces)
     }
+}
+
+/// Removes the files of a commit that was cut short. The same commit, made again, would write some of them by the same names,
+/// and is refused where they are there already.
+pub(super) fn clear_away(writer: &IndexWriter) -> tantivy::Result<()> {
+    writer.garbage_collect_files().wait()?;
+    Ok(())
 }
 
 /// Where the inbox of a partition lies.

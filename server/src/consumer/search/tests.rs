@@ -125,6 +125,54 @@ async fn what_changes_is_found_as_it_is_and_a_lost_index_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_was_cut_short_is_made_again() {
+    let shop = Shop::open(1).await;
+    let (search, consumers) = index(&shop).await;
+    for sku in ["mug-1", "mug-2"] {
+        shop.append(&format!("product-{sku}"), &[listed(sku, "Blue teapot")])
+            .await;
+    }
+    settled(&shop).await;
+    consumers.stop().await;
+    drop(search);
+    let folder = shop.folder.path().join("search/index");
+    let before: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|file| (file.clone(), std::fs::read(file).unwrap()))
+        .collect();
+    let shop = shop.restart().await;
+    let (search, consumers) = index(&shop).await;
+    shop.append("product-mug-1", &[price(4_200)]).await;
+    settled(&shop).await;
+    consumers.stop().await;
+    drop(search);
+    // As if it had been killed when all files of the commit were written, and before they were said to count.
+    for (file, bytes) in before {
+        if !file.ends_with(".managed.json") {
+            std::fs::write(file, bytes).unwrap();
+        }
+    }
+    std::fs::remove_dir_all(shop.folder.path().join("checkpoints")).unwrap();
+    let shop = shop.restart().await;
+    let (search, consumers) = index(&shop).await;
+    settled(&shop).await;
+    let hits = search
+        .find(shop.workspace, &educator(), wanted("teapot"))
+        .await
+        .unwrap()
+        .hits;
+    let mut prices: Vec<_> = hits
+        .iter()
+        .map(|hit| serde_json::from_str::<serde_json::Value>(hit.data.get()).unwrap())
+        .map(|product| product["price"]["amount"].as_i64())
+        .collect();
+    prices.sort_unstable();
+    assert_eq!(prices, [Some(900), Some(4_200)]);
+    consumers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_is_erased_is_gone_from_the_files() {
     let shop = Shop::open(1).await;
     let (search, consumers) = index(&shop).await;

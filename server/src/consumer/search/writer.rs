@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{
     entry::{Kept, Piece, joined, place, views},
-    index::{Fields, Files, SearchError, inbox_place, owner_term},
+    index::{Fields, Files, SearchError, clear_away, inbox_place, owner_term},
 };
 use crate::{
     consumer::seals::Opener,
@@ -108,7 +108,7 @@ impl Writer {
             Err(_) => Some("the search index panicked".to_owned()),
         };
         if let Some(reason) = &failed
-            && let Err(error) = self.index.rollback()
+            && let Err(error) = self.take_back()
         {
             tracing::error!(reason, %error, "the search index cannot take back what it could not write");
         }
@@ -119,6 +119,12 @@ impl Writer {
                 Some(reason) => Err(unavailable(reason)),
             });
         }
+    }
+
+    /// Forgets what was not committed, also what of it is in files.
+    fn take_back(&mut self) -> tantivy::Result<()> {
+        self.index.rollback()?;
+        clear_away(&self.index)
     }
 
     /// Folds the events of some work that have not been folded before.

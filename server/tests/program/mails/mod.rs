@@ -75,6 +75,8 @@ async fn run(settings: Vec<String>, troubles: &[Trouble]) {
         .iter()
         .filter(|trouble| matches!(trouble, Trouble::KillBeforeTheAnswer));
     assert!(report.again >= held.count(), "{report:?}");
+    // Three of those who order have an address and want mails; four have got the first.
+    assert!(report.mails >= 4 + 3 * (2 + troubles.len()), "{report:?}");
     assert_eq!(report.subjects.len(), 7, "every kind of mail: {report:?}");
     shop.server.stop().await;
 }

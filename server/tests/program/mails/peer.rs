@@ -190,13 +190,13 @@ impl Drop for Peer {
 }
 
 /// Hears all that a life of it says. Half a line is what it was killed over: it had not answered yet.
-fn listen(said: ChildStdout, life: u32, heard: &watch::Sender<Heard>) {
+fn listen(said: ChildStdout, number: u32, heard: &watch::Sender<Heard>) {
     let mut said = BufReader::new(said);
-    let mut line = String::new();
-    while said.read_line(&mut line).is_ok_and(|_| line.ends_with('\n')) {
-        let said: Line = serde_json::from_str(&line).unwrap();
-        heard.send_modify(|heard| match said {
-            Line::Ready => heard.ready = life,
+    let mut text = String::new();
+    while said.read_line(&mut text).is_ok_and(|_| text.ends_with('\n')) {
+        let line: Line = serde_json::from_str(&text).unwrap();
+        heard.send_modify(|heard| match line {
+            Line::Ready => heard.ready = number,
             Line::Obeyed => heard.obeyed += 1,
             Line::Refused => heard.refused += 1,
             Line::Mail {
@@ -207,7 +207,7 @@ fn listen(said: ChildStdout, life: u32, heard: &watch::Sender<Heard>) {
                 content,
             } => {
                 heard.mails.push(Mail {
-                    session: (by, life),
+                    session: (by, number),
                     answered,
                     sender,
                     to,
@@ -215,6 +215,6 @@ fn listen(said: ChildStdout, life: u32, heard: &watch::Sender<Heard>) {
                 });
             }
         });
-        line.clear();
+        text.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! The warehouse as others read it: DuckDB opens its Parquet files, and finds what the view `sales` says, day by day and product
+//! The warehouse as others read it: `DuckDB` opens its Parquet files, and finds what the view `sales` says, day by day and product
 //! by product, to the last cent. Meanwhile the server is killed again and again (`kill -9`), also while it puts files together.
 
 mod days;
@@ -46,7 +46,7 @@ struct Total {
 
 type Totals = BTreeMap<String, Total>;
 
-/// What DuckDB reads.
+/// What `DuckDB` reads.
 #[derive(Debug, Deserialize)]
 struct Read {
     /// How many files each day has.
@@ -106,7 +106,7 @@ fn is_last_of_a_life(number: usize) -> bool {
 /// An order of two products or of one. One of seven cannot be paid, and every third is cancelled when it is confirmed; the last
 /// before a kill is on its way when the next thing happens, and sometimes that is that it is cancelled.
 async fn place_and_cancel(staff: &Client, number: usize) {
-    let (first, second) = if number % 2 == 0 {
+    let (first, second) = if number.is_multiple_of(2) {
         ("mug", "tea")
     } else {
         ("sake", "rice")
@@ -130,7 +130,7 @@ async fn place_and_cancel(staff: &Client, number: usize) {
         );
         let _: Value = staff.get(&settled).await;
     }
-    if number % 3 == 0 || number % (2 * BETWEEN_KILLS) == BETWEEN_KILLS - 1 {
+    if number.is_multiple_of(3) || number % (2 * BETWEEN_KILLS) == BETWEEN_KILLS - 1 {
         let cancel = json!({"type": "CancelOrder", "stream": stream, "data": {"reason": "changed my mind"}});
         staff.command(&format!("cancel-{number}"), &cancel).await;
     }

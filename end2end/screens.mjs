@@ -15,10 +15,13 @@ import { takeScreens } from "./support/screens.mjs";
 import { startServer } from "./support/server.mjs";
 import * as shop from "./support/shop.mjs";
 
+/** The chapter of those who are in no workspace. */
+const WAY_IN = "The way in";
+
 /** The pages in the order in which they are shown: a heading, and the name, path and title of each under it. */
 function chapters(order) {
   return {
-    "The way in": [
+    [WAY_IN]: [
       ["landing", "/", "The start page"],
       ["join", "/join/ABCDEFG", "Joining with a code"],
       ["register", "/register", "Making an account"],
@@ -61,19 +64,30 @@ const run = { name: "screens", passed: true, diagnostic: console.error, after: (
 
 try {
   const server = await startServer(run);
-  const opened = await office.openShop(server);
+  const opened = await office.openFullShop(server);
+  const stranger = await (await browse(run, server)).open("/");
+  const guest = await browse(run, server);
+  await office.letIn(opened, guest, "customer", { name: "Grace" });
+  const joined = await guest.open("/shop");
   const ada = await browse(run, server);
-  await office.letIn(opened, ada, "educator", { name: "Ada" });
-  const page = await ada.open("/shop");
+  const actor = crypto.randomUUID();
+  const own = await office.letIn(opened, ada, "educator", { name: "Ada", actor });
+  await office.done(opened, own, "RegisterUser", `user-${actor}`, {
+    email: "ada@example.org",
+    display_name: "Ada",
+    password: "correct horse battery",
+  });
+  const inside = await ada.open("/shop");
   const grace = await office.token(opened, "customer", { name: "Grace" });
   const orders = [];
-  for (const bearer of [opened.token, grace, grace, opened.token]) orders.push(await office.orderToShip(opened, bearer));
+  for (const bearer of [own, grace, grace, own]) orders.push(await office.orderToShip(opened, bearer));
   await office.done(opened, opened.token, "ShipOrder", `order-${orders[0]}`, {});
   await office.done(opened, opened.token, "DeliverOrder", `order-${orders[0]}`, {});
   await office.done(opened, opened.token, "ShipOrder", `order-${orders[1]}`, {});
-  await shop.isLive(page);
+  for (const page of [stranger, joined, inside]) await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
+  await shop.isLive(inside);
   for (const name of ["Star map", "Enamel mug"]) {
-    await find.button(shop.product(page, name), /Add to basket/).click();
+    await find.button(shop.product(inside, name), /Add to basket/).click();
   }
 
   await mkdir(folder, { recursive: true });
@@ -82,6 +96,8 @@ try {
   for (const [chapter, pages] of Object.entries(chapters(orders[0]))) {
     lines.push(`## ${chapter}`, "");
     for (const [name, address, title] of pages) {
+      // Who has come in as a guest may make an account.
+      const page = name === "register" ? joined : chapter === WAY_IN ? stranger : inside;
       const answer = await page.goto(address);
       if (!answer.ok()) throw new Error(`${address} answered ${answer.status()}`);
       await check.hasTitle(page);

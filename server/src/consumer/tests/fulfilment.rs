@@ -98,7 +98,9 @@ async fn a_payment_that_is_late_is_given_up_then_given_back_and_holds_nobody_up(
     let quick = shop.order("quick", &["mug"], "tok_ok").await;
     shop.settled(Some(quick.correlation_id)).await.unwrap();
     assert_eq!(shop.document("orders", "quick").await["status"], "confirmed");
-    // Nobody has put the clock forward: the charge is made, and not answered.
+    // Nobody has put the clock forward: the charge is made, and not answered. How long it may take is counted from when that
+    // was noted.
+    shop.waits_for_the_payment(late.correlation_id).await;
     let shop = shop.crash().await;
     shop.put_forward(20_000).await;
     shop.settled(Some(late.correlation_id)).await.unwrap();

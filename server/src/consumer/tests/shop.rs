@@ -16,8 +16,9 @@ use domain::{
     aggregate::payment::{ProviderAnswer, ProviderRequest},
     event::StoredEvent,
     id::WorkspaceId,
-    policy, view,
-    wire::{CommandAnswer, CommandRequest, Template},
+    policy::{self, Policy as _, TIMERS, fulfilment::Fulfilment},
+    view,
+    wire::{CommandAnswer, CommandRequest, Order, Template},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,7 +35,7 @@ use crate::{
         test_mode::{Charge, TestMode},
     },
     query::{QueryError, settled::Settle},
-    read_model,
+    read_model::{self, PageRequest},
     read_side::{ReadSide, ReadSideBuilder},
     settings::StoreUrl,
     testing_postgres::Database,
@@ -348,6 +349,30 @@ impl Shop {
             .settled(self.workspace.id, &settle)
             .await
             .map(|_| ())
+    }
+
+    /// Waits until the payment of an order is waited for: it was asked for, and had no answer.
+    pub(super) async fn waits_for_the_payment(&self, correlation: Uuid) {
+        let request = PageRequest {
+            listing: TIMERS,
+            group: "",
+            order: Order::Asc,
+            limit: 1,
+            behind: None,
+        };
+        let processes = &self.consumers.processes;
+        for _ in 0..1_000 {
+            let waiting = processes
+                .page(self.workspace.id, Fulfilment::NAME, &request)
+                .await
+                .unwrap();
+            if !waiting.value.is_empty() {
+                return;
+            }
+            let is_settled = self.settled_within(Some(correlation), Duration::from_millis(50)).await;
+            assert!(is_settled.is_err(), "it is done, and nobody has waited");
+        }
+        panic!("the payment was not asked for");
     }
 
     pub(super) async fn document(&self, view: &str, key: &str) -> Value {

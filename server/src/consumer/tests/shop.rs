@@ -369,7 +369,9 @@ impl Shop {
             if !waiting.value.is_empty() {
                 return;
             }
-            let is_settled = self.settled_within(Some(correlation), Duration::from_millis(50)).await;
+            let is_settled = self
+                .settled_within(Some(correlation), Duration::from_millis(50))
+                .await;
             assert!(is_settled.is_err(), "it is done, and nobody has waited");
         }
         panic!("the payment was not asked for");

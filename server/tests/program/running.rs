@@ -25,6 +25,7 @@ pub(crate) struct Server {
     folder: TempDir,
     stores: Vec<String>,
     disk: Option<&'static str>,
+    variables: Vec<(&'static str, String)>,
     process: Mutex<Option<Child>>,
     life: watch::Sender<Life>,
 }
@@ -41,9 +42,17 @@ impl Server {
             folder: tempfile::tempdir().unwrap(),
             stores,
             disk,
+            variables: Vec::new(),
             process: Mutex::new(None),
             life: watch::Sender::default(),
         }
+    }
+
+    /// One that is told more by variables.
+    pub(crate) fn with_variables(stores: Vec<String>, variables: Vec<(&'static str, String)>) -> Self {
+        let mut server = Self::with(stores, None);
+        server.variables = variables;
+        server
     }
 
     /// One whose data folder is a disk of this size, as `mount` says it, that only the process sees and that goes with it.
@@ -78,6 +87,7 @@ impl Server {
             .arg("--data-dir")
             .arg(self.folder.path())
             .args(&self.stores)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

@@ -1,11 +1,14 @@
 //! The warehouse as others read it: `DuckDB` opens its Parquet files, and finds what the view `sales` says, day by day and product
 //! by product, to the last cent. Meanwhile the server is killed again and again (`kill -9`), also while it puts files together.
 
+mod bucket;
 mod days;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use bucket::Bucket;
 use domain::{
+    id::WorkspaceId,
     money::{Money, Sums},
     view::sales::SalesDocument,
     wire::{CommandAnswer, ListingAnswer},
@@ -58,8 +61,34 @@ struct Read {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn duckdb_finds_in_the_warehouse_what_the_view_of_sales_says_however_often_the_server_is_killed() {
     let server = Arc::new(Server::new(Vec::new()));
+    let opened = sell_and_be_killed(&server).await;
+    let warehouse = server.folder().join("warehouse");
+    compare(&opened, &warehouse).await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_warehouse_in_an_object_store_is_the_same() {
+    let mut bucket = Bucket::open();
+    let server = Arc::new(Server::with_variables(Bucket::setting(), bucket.variables()));
+    let opened = sell_and_be_killed(&server).await;
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = bucket.copy(folder.path());
+    compare(&opened, &warehouse).await;
+    server.stop().await;
+}
+
+/// What was sold, and where.
+struct Sold {
+    staff: Client,
+    workspace: WorkspaceId,
+    /// How many orders of days that are over.
+    then: usize,
+}
+
+async fn sell_and_be_killed(server: &Arc<Server>) -> Sold {
     server.start();
-    let (staff, opened) = Client::open(&server, SHARDS).await;
+    let (staff, opened) = Client::open(server, SHARDS).await;
     list_products(&staff).await;
     server.kill();
     let (mug, price, currency) = PRODUCTS[0];
@@ -77,16 +106,21 @@ async fn duckdb_finds_in_the_warehouse_what_the_view_of_sales_says_however_often
         }
     }
     staff.settled().await;
+    Sold {
+        staff,
+        workspace: opened.workspace,
+        then,
+    }
+}
 
-    let sales = sales(&staff).await;
-    let folder = server.folder().join("warehouse");
-    let folder = folder.join(format!("workspace={}", opened.workspace));
+async fn compare(sold: &Sold, warehouse: &Path) {
+    let sales = sales(&sold.staff).await;
+    let folder = warehouse.join(format!("workspace={}", sold.workspace));
     for way in ["manifest", "pattern"] {
         let read = read(&folder, way);
         assert_eq!(read.totals, sales, "{way}");
-        check_rows(&read, then);
+        check_rows(&read, sold.then);
     }
-    server.stop().await;
 }
 
 async fn list_products(staff: &Client) {

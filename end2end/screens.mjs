@@ -34,6 +34,7 @@ function chapters(order) {
       ["orders", "/orders", "The orders"],
       ["order", `/orders/${order}`, "An order and its time line"],
       ["inbox", "/inbox", "The inbox"],
+      ["mailbox", "/mailbox", "Mails, where no server takes them"],
       ["account", "/account", "The account"],
     ],
     "The back office": [

@@ -27,7 +27,9 @@ mod server {
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use domain::wire::{DocumentAnswer, EventPage, ListingAnswer, Page, Problem, SessionInfo, StreamInfo};
+    use domain::wire::{
+        DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, SessionInfo, StreamInfo,
+    };
     use serde_json::Value;
 
     use super::ListingQuery;
@@ -46,6 +48,9 @@ mod server {
 
         /// The products that a search finds, the best first.
         async fn search(&self, typed: &str, tag: Option<&str>) -> Result<Value, Problem>;
+
+        /// A page of the mails that no mail server took, the newest first.
+        async fn mails(&self, cursor: Option<&str>) -> Result<Page<MailboxMessage>, Problem>;
 
         /// A page of the workspace's streams whose names begin with `prefix`.
         async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem>;

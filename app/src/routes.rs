@@ -12,10 +12,10 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, NotFoundPage, OfficeActivityPage,
-        OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage, OfficeProductsPage,
-        OfficeSalesPage, OfficeStockPage, OrderPage, OrdersPage, ProductPage, RegisterPage, ShopPage,
-        SignInPage, StreamPage, StreamsPage,
+        AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, MailboxPage, NotFoundPage,
+        OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage,
+        OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OrderPage, OrdersPage, ProductPage,
+        RegisterPage, ShopPage, SignInPage, StreamPage, StreamsPage,
     },
 };
 
@@ -37,6 +37,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/shop/:sku") view=ProductPage />
                     <Route path=path!("/basket") view=BasketPage />
                     <Route path=path!("/inbox") view=InboxPage />
+                    <Route path=path!("/mailbox") view=MailboxPage />
                     <Route path=path!("/orders") view=OrdersPage />
                     <Route path=path!("/orders/:id") view=OrderPage />
                     <Route path=path!("/office") view=OfficeOrdersPage />

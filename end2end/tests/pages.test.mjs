@@ -20,6 +20,7 @@ function pages(id) {
     product: "/shop/mug-01",
     basket: "/basket",
     inbox: "/inbox",
+    mailbox: "/mailbox",
     register: "/register",
     "sign-in": "/sign-in",
     account: "/account",

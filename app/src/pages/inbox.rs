@@ -21,7 +21,12 @@ pub(crate) fn InboxPage() -> impl IntoView {
         let listed = api::listing(inbox_of(person, PAGE_ROWS));
         later(async move {
             match listed.await {
-                Ok(listed) => view! { <Title text=title />{Inbox { listed }.island()} }.erase(),
+                Ok(listed) => view! {
+                    <Title text=title />
+                    {Inbox { listed }.island()}
+                    <p><a href="/mailbox">{td_string!(language(), mailbox.place)}</a></p>
+                }
+                .erase(),
                 Err(problem) => problem_view(title, &problem),
             }
         })

@@ -6,6 +6,7 @@ mod basket;
 mod inbox;
 mod join;
 mod landing;
+mod mailbox;
 mod not_found;
 mod office;
 mod order;
@@ -22,6 +23,7 @@ pub(crate) use basket::BasketPage;
 pub(crate) use inbox::InboxPage;
 pub(crate) use join::JoinPage;
 pub(crate) use landing::LandingPage;
+pub(crate) use mailbox::MailboxPage;
 pub(crate) use not_found::NotFoundPage;
 pub(crate) use office::{
     OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage,

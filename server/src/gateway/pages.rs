@@ -31,14 +31,16 @@ use axum::{
 use axum_extra::extract::cookie::CookieJar;
 use domain::{
     token::ConsistencyToken,
-    wire::{DocumentAnswer, EventPage, ListingAnswer, Page, Problem, SessionInfo, StreamInfo},
+    wire::{
+        DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, SessionInfo, StreamInfo,
+    },
 };
 use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce, reactive::owner::Sandboxed};
 use serde_json::Value;
 
 use super::{
     SharedGateway,
-    api::{found_products, session_info, stream_page, streams_page},
+    api::{found_products, mailbox_page, session_info, stream_page, streams_page},
     assets,
     auth::{Caller, Identity},
     form_notes, headers, limits, observe,
@@ -262,6 +264,12 @@ impl Backend for SessionBackend {
             answer = ask(None).await;
         }
         parsed(&answer.map_err(ApiProblem::into_problem)?)
+    }
+
+    async fn mails(&self, cursor: Option<&str>) -> Result<Page<MailboxMessage>, Problem> {
+        mailbox_page(&self.gateway, self.caller()?, cursor)
+            .await
+            .map_err(ApiProblem::into_problem)
     }
 
     async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem> {

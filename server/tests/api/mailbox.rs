@@ -148,3 +148,28 @@ async fn who_is_unknown_has_no_mails_and_what_is_wrong_is_named() {
     let visitor = app.get("/api/v1/mailbox").send().await.unwrap();
     assert_eq!(visitor.status(), StatusCode::UNAUTHORIZED);
 }
+
+#[tokio::test]
+async fn the_page_shows_what_the_mails_say_and_nobody_elses() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (ada, _) = registered(&app, &educator, "ada@example.org").await;
+    let (bob, _) = registered(&app, &educator, "bob@example.org").await;
+    for (person, own, others) in [
+        (&ada, "ada@example.org", "bob@example.org"),
+        (&bob, "bob@example.org", "ada@example.org"),
+    ] {
+        let subject = subjects(&app, person, "").await.remove(0);
+        let page = app
+            .get("/mailbox")
+            .header("cookie", format!("foldline_session={}", person.token));
+        let page = page.send().await.unwrap().text().await.unwrap();
+        assert!(page.contains(&subject) && page.contains(own), "{page}");
+        assert!(!page.contains(others), "{page}");
+    }
+    let wrong = app
+        .get("/mailbox?cursor=nonsense")
+        .header("cookie", format!("foldline_session={}", ada.token));
+    let page = wrong.send().await.unwrap().text().await.unwrap();
+    assert!(page.contains("cursor"), "{page}");
+}

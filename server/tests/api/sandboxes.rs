@@ -9,7 +9,10 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use crate::app::{Person, TestApp, list_product, problem};
+use crate::{
+    app::{Person, TestApp, list_product, problem},
+    mailbox::registered,
+};
 
 async fn list(app: &TestApp, person: &Person, sku: &str) -> Response {
     app.post("/api/v1/commands", &list_product(sku))
@@ -76,6 +79,17 @@ async fn concurrent_commands_fill_a_sandbox_exactly() {
         let again = list(&app, &educator, sku).await.status();
         assert_eq!(again, answer.status(), "{sku}");
     }
+}
+
+#[tokio::test]
+async fn whoever_is_in_a_full_sandbox_can_be_erased() {
+    let app = TestApp::start_with(&["--sandbox-events", "2"]).await;
+    let educator = app.educator().await;
+    let (ada, user) = registered(&app, &educator, "ada@example.org").await;
+    let full = problem(list(&app, &educator, "mug").await).await;
+    assert_eq!(full.kind, "/problems/quota-exceeded");
+    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {}});
+    app.command(&ada, &erase).await;
 }
 
 #[tokio::test]

@@ -46,6 +46,17 @@ pub(super) async fn list(
     let before = params.parsed::<Uuid>("cursor")?;
     let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)? as usize;
     params.finish()?;
+    page(&gateway, &caller, user, before, limit).await.map(Json)
+}
+
+/// Mails from the one before `before` on, where the caller may read them.
+async fn page(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    user: Option<Uuid>,
+    before: Option<Uuid>,
+    limit: usize,
+) -> Result<Page<MailboxMessage>, ApiProblem> {
     let me = caller.actor();
     let user = match user {
         asked if me.role == Role::Educator => asked,
@@ -60,5 +71,18 @@ pub(super) async fn list(
         .await
         .map_err(ApiProblem::internal)?;
     let next = data.last().filter(|_| more).map(|mail| mail.id.to_string());
-    Ok(Json(Page { data, next }))
+    Ok(Page { data, next })
+}
+
+/// What the application shows of it.
+pub(in crate::gateway) async fn mailbox_page(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    cursor: Option<&str>,
+) -> Result<Page<MailboxMessage>, ApiProblem> {
+    let before = cursor
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| ApiProblem::field("cursor", "is the `next` of a page"))?;
+    page(gateway, caller, None, before, DEFAULT_LIMIT as usize).await
 }

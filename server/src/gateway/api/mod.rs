@@ -44,6 +44,7 @@ use super::{
 };
 
 pub(super) use log::{stream_page, streams_page};
+pub(super) use mailbox::mailbox_page;
 pub(super) use search::found_products;
 pub(super) use session::session_info;
 pub(super) use sessions::{end as end_session, try_change_password, try_sign_in};

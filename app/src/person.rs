@@ -20,6 +20,13 @@ pub(crate) fn use_person() -> Option<Actor> {
     use_context::<Person>()?.0
 }
 
+/// Whom the page was rendered for. A browser whose session is another one's by now still shows it.
+#[cfg(not(feature = "ssr"))]
+pub(crate) fn of_page() -> Option<Actor> {
+    let person = leptos::prelude::document().body()?.get_attribute(ATTRIBUTE)?;
+    crate::live::store::typed(&serde_json::from_str(&person).ok()?)
+}
+
 /// The person of a session.
 #[cfg(feature = "ssr")]
 pub(crate) fn of_session(session: domain::wire::SessionInfo) -> Actor {

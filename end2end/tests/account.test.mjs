@@ -156,3 +156,20 @@ test("mails stop by the link in each of them, without anybody signed in", async 
   await office.settled(opened);
   assert.deepEqual(await office.mails(opened), [welcome], "an order that was confirmed sends none");
 });
+
+test("what is done on a page of somebody who has left is not done by who came after", async (t) => {
+  const server = await startServer(t);
+  const opened = await office.openShop(server);
+  const browser = await browse(t, server);
+  browser.expectTrouble(/401/);
+  await office.letIn(opened, browser, "customer", { name: "Ada", actor: crypto.randomUUID() });
+  const page = await browser.open("/shop");
+  await shop.fillBasket(page);
+  await office.letIn(opened, browser, "customer", { name: "Bob", actor: crypto.randomUUID() });
+  await action.press(page, "Place order");
+  await check.isVisible(find.text(page, /waits until you have signed in again/));
+  const orders = await server.fetch("/api/v1/events?type=OrderCreated", {
+    headers: { authorization: `Bearer ${opened.token}` },
+  });
+  assert.deepEqual((await orders.json()).data, []);
+});

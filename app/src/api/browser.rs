@@ -15,7 +15,7 @@ use wasm_bindgen::JsCast;
 use web_sys::HtmlDocument;
 
 use super::{Written, unreachable_server};
-use crate::{backend::ListingQuery, live::store::typed};
+use crate::{backend::ListingQuery, live::store::typed, person};
 
 /// How long a query waits for the view to have what this tab has written.
 const PATIENCE_MS: u32 = 2_000;
@@ -60,10 +60,13 @@ pub(crate) async fn session_is_over() -> bool {
     answer.is_ok_and(|response| matches!(response.status(), 401 | 410))
 }
 
-/// Sends a command. The same `key` again is the same command: nothing happens twice.
+/// Sends a command of the person whom the page was rendered for, whoever has signed in in another tab since. The same `key`
+/// again is the same command: nothing happens twice.
 pub(crate) async fn send(command: CommandRequest, key: Uuid) -> Result<CommandAnswer, Problem> {
+    let person = person::of_page().map(|person| person.id).unwrap_or_default();
     let request = Request::post("/api/v1/commands")
         .header("idempotency-key", &key.to_string())
+        .header("foldline-actor", &person.to_string())
         .json(&command)
         .map_err(|error| unreachable_server(error.to_string()))?;
     answer(request.send().await).await

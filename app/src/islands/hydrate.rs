@@ -1,6 +1,6 @@
 //! Brings a page to life: the context that its islands share, and then each island.
 
-use domain::{access::Actor, id::WorkspaceId};
+use domain::id::WorkspaceId;
 use leptos::{
     mount::hydrate_islands,
     prelude::*,
@@ -48,7 +48,7 @@ pub(super) fn hydrate_live(known: &[Known]) {
     live::store::provide_live(workspace.is_some());
     basket::provide_basket(workspace);
     let written = Written::provide(workspace);
-    let person = person();
+    let person = person::of_page();
     let commands = commands::provide_commands(workspace, person.as_ref());
     provide_context(Person(person));
     hydrate_each(known);
@@ -83,12 +83,6 @@ fn workspace() -> Option<WorkspaceId> {
         .parse()
         .ok()
         .map(WorkspaceId)
-}
-
-/// Who is looking at it.
-fn person() -> Option<Actor> {
-    let person = document().body()?.get_attribute(person::ATTRIBUTE)?;
-    typed(&serde_json::from_str(&person).ok()?)
 }
 
 /// What is the same for all islands is not here: this is compiled for each of them.

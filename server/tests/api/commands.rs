@@ -209,3 +209,25 @@ async fn a_trace_is_kept_with_the_events() {
         .unwrap();
     assert_eq!(page["data"][0]["metadata"]["traceparent"], trace);
 }
+
+#[tokio::test]
+async fn a_command_is_refused_where_somebody_else_is_signed_in_by_now() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let session = app.get("/api/v1/session").bearer_auth(&educator.token);
+    let session: Value = session.send().await.unwrap().json().await.unwrap();
+    let me: Uuid = session["actor_id"].as_str().unwrap().parse().unwrap();
+    let send = |actor: String| {
+        app.post("/api/v1/commands", &list_product("mug-01"))
+            .bearer_auth(&educator.token)
+            .header("Foldline-Actor", actor)
+            .header("Idempotency-Key", "list")
+            .send()
+    };
+    let of_another = problem(send(Uuid::from_u128(7).to_string()).await.unwrap()).await;
+    assert_eq!(of_another.kind, "/problems/unauthenticated");
+    let nobodys = problem(send("Ada".to_owned()).await.unwrap()).await;
+    assert_eq!((nobodys.status, fields(&nobodys)), (400, vec!["Foldline-Actor"]));
+    let own: Value = send(me.to_string()).await.unwrap().json().await.unwrap();
+    assert_eq!(own["version"], 1, "nothing was done before");
+}

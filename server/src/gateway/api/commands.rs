@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderName},
 };
 use domain::wire::{CommandAnswer, CommandRequest, Problem};
+use uuid::Uuid;
 
 use crate::{
     command::CommandFailure,
@@ -19,6 +20,7 @@ use crate::{
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const ACTOR: HeaderName = HeaderName::from_static("foldline-actor");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Send a command
@@ -28,12 +30,13 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 #[utoipa::path(post, path = "/commands", tag = "commands", request_body = CommandRequest,
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters; your own"),
+        ("Foldline-Actor" = Option<Uuid>, Header, description = "Whose command it is; 401 where the session is somebody else's by now, as in a browser with two tabs"),
         ("traceparent" = Option<String>, Header, description = "W3C trace context; kept with the events"),
     ),
     responses(
         (status = 200, description = "Accepted; `events` is empty where it changed nothing", body = CommandAnswer),
         (status = 400, description = "It cannot be read", body = Problem),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Nobody is signed in, or somebody other than `Foldline-Actor`", body = Problem),
         (status = 403, description = "The role does not allow it", body = Problem),
         (status = 404, description = "There is no such command", body = Problem),
         (status = 409, description = "The stream moved on: `current_version`; or the Idempotency-Key was used for another command", body = Problem),
@@ -59,6 +62,7 @@ pub(super) async fn send(
             ));
         }
     };
+    must_be(&caller, &headers)?;
     let traceparent = headers
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())
@@ -68,6 +72,25 @@ pub(super) async fn send(
         .handle(caller.workspace(), caller.actor(), &request, key, traceparent)
         .await?;
     Ok(Json(answer))
+}
+
+/// Refuses a command of somebody else than the one who is signed in now.
+fn must_be(caller: &Caller, headers: &HeaderMap) -> Result<(), ApiProblem> {
+    let Some(actor) = headers.get(ACTOR) else {
+        return Ok(());
+    };
+    let actor: Uuid = actor
+        .to_str()
+        .ok()
+        .and_then(|actor| actor.parse().ok())
+        .ok_or_else(|| ApiProblem::field("Foldline-Actor", "is the UUID of a person"))?;
+    if actor != caller.actor().id {
+        return Err(ApiProblem::new(
+            Kind::Unauthenticated,
+            "somebody else has signed in here meanwhile; load the page again",
+        ));
+    }
+    Ok(())
 }
 
 /// `00-<32 hex>-<16 hex>-<2 hex>`. What is not is left out, as W3C Trace Context wants it: a trace must not fail a

@@ -3,7 +3,6 @@
 
 use domain::view::customers::CustomerDocument;
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::{
     inside,
@@ -14,7 +13,7 @@ use super::{
 use crate::{
     FormNotes, api,
     api::use_session,
-    components::{Field, FormField, FormSummary, PageHead, field_problem},
+    components::{Field, FormField, FormSummary, PageHead, WindowTitle, field_problem},
     erase::{Erase, View},
     language::language,
     translations::i18n::td_string,
@@ -74,7 +73,7 @@ pub(crate) fn AccountPage() -> impl IntoView {
                 None => none_yet(),
             };
             view! {
-                <Title text=td_string!(locale, account.title) />
+                <WindowTitle text=td_string!(locale, account.title) />
                 <PageHead title=td_string!(locale, account.title) />
                 {forms}
                 {erase_me(&name, erasing)}

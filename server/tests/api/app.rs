@@ -414,7 +414,7 @@ fn settings_in(folder: &TempDir, further: &[String]) -> Settings {
     }
 }
 
-async fn person(response: Response) -> Person {
+pub(crate) async fn person(response: Response) -> Person {
     let status = response.status();
     let text = response.text().await.unwrap();
     assert_eq!(status, StatusCode::OK, "{text}");

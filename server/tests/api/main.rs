@@ -23,6 +23,7 @@ mod limits;
 mod live;
 mod log;
 mod mailbox;
+mod markup;
 mod operations;
 mod pages;
 mod payments;

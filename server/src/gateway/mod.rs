@@ -170,7 +170,7 @@ impl Gateway {
             limits: limits.clone(),
             rate,
             opening: OpeningLimit::new(opening),
-            sign_ins: SignInLimit::default(),
+            sign_ins: SignInLimit::new(limits.sign_ins()),
             https,
             metrics,
             verifying: tokio::sync::Mutex::default(),

@@ -32,7 +32,7 @@ use uuid::Uuid;
 
 pub use adapter::{PostgresPeople, SqlitePeople};
 use addresses::Addresses;
-use passwords::Passwords;
+use passwords::{HashCost, Passwords};
 pub use seals::Seals;
 pub use store::{PeopleError, PeopleStore, PersonId};
 
@@ -101,6 +101,7 @@ impl People {
         store: Arc<dyn PeopleStore>,
         events: Arc<dyn EventStore>,
         keys_folder: &Path,
+        hash_cost: HashCost,
         clock: SharedClock,
     ) -> Result<Self, PeopleError> {
         Ok(Self {
@@ -108,7 +109,7 @@ impl People {
             store,
             events,
             addresses: Addresses::open(keys_folder)?,
-            passwords: Passwords::default(),
+            passwords: Passwords::new(hash_cost),
             clock,
         })
     }

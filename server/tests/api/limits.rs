@@ -45,6 +45,17 @@ async fn guessing_join_codes_is_dearer_than_asking() {
 }
 
 #[tokio::test]
+async fn a_server_for_tests_limits_no_rate() {
+    let app = TestApp::start_with(&["--for-tests"]).await;
+    // One account, one address: more than any limit of a minute, and each worth several requests.
+    let sign_in = serde_json::json!({"email": "ada@example.org", "password": "not the password"});
+    for _ in 0..400 {
+        let response = app.post("/api/v1/sessions", &sign_in).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
 async fn a_small_limit_on_bodies_is_kept() {
     let app = TestApp::start_with(&["--max-body-bytes", "1024"]).await;
     let educator = app.educator().await;

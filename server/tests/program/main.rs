@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod for_tests;
 mod fulfilled;
 mod full_disk;
 mod history;

@@ -46,9 +46,6 @@ static LANES: Lanes = Lanes(NAME);
 /// What happened longer ago than this is nothing to write to anybody about: a day.
 const TOO_OLD_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Mails that one address gets from us in an hour: whoever opens a sandbox may register any address.
-const PER_HOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
-
 /// Domains that nobody gets mails at (RFC 2606): samples use them.
 const SAMPLES: [&str; 3] = ["example.com", "example.net", "example.org"];
 
@@ -86,6 +83,8 @@ pub struct Parts {
     pub processes: Arc<dyn ReadModel>,
     /// No other server writes to these processes.
     pub alone: bool,
+    /// Mails that one address gets in an hour: a stranger may register any address; `None` is no limit.
+    pub per_hour: Option<NonZeroU32>,
     /// The machine's clock.
     pub clock: SharedClock,
 }
@@ -95,7 +94,7 @@ pub struct Parts {
 pub struct Notification {
     parts: Parts,
     claims: Claims,
-    per_address: DefaultKeyedRateLimiter<String>,
+    per_address: Option<DefaultKeyedRateLimiter<String>>,
 }
 
 impl Notification {
@@ -103,9 +102,17 @@ impl Notification {
     pub fn new(parts: Parts) -> Self {
         Self {
             claims: Claims::new(parts.processes.clone(), NAME, parts.clock.clone()),
-            per_address: DefaultKeyedRateLimiter::keyed(Quota::per_hour(PER_HOUR)),
+            per_address: parts
+                .per_hour
+                .map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_hour(count))),
             parts,
         }
+    }
+
+    /// Counts a mail to an address, and says whether it is one too many.
+    fn gets_too_many(&self, email: &String) -> bool {
+        let limiter = self.per_address.as_ref();
+        limiter.is_some_and(|limiter| limiter.check_key(email).is_err())
     }
 
     async fn handle(&self, event: &TypedEvent) -> Result<(), EffectError> {
@@ -187,7 +194,7 @@ impl Notification {
                             "another server is sending it".to_owned(),
                         ));
                     }
-                    Claim::First if self.per_address.check_key(&address.email).is_err() => {
+                    Claim::First if self.gets_too_many(&address.email) => {
                         tracing::warn!(%workspace, "an address has got too many mails in an hour; this one is not sent");
                         self.claims.sent(workspace, id).await?;
                         return {
@@ -199,7 +206,9 @@ impl Notification {
                 }
                 smtp.send(event.position, mail).await?;
                 self.claims.sent(workspace, id).await?;
-                self.per_address.retain_recent();
+                if let Some(limiter) = &self.per_address {
+                    limiter.retain_recent();
+                }
             }
         }
         metrics::counter!("foldline_mails_total", "outcome" => "sent").increment(1);

@@ -50,6 +50,7 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
         links: Arc::new(NoPage),
         processes: Arc::new(processes),
         alone: true,
+        per_hour: None,
         clock: Arc::new(SystemClock),
     });
     crate::consumer::tests::consumers_with(shop, "consumers.db", vec![Arc::new(notification)]).await

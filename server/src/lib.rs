@@ -275,7 +275,7 @@ impl Foldline {
 
         // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read request.
         let address = settings.listen;
-        let listener = Listener::open(address, tls, gateway::router(&gateway))
+        let listener = Listener::open(address, tls, gateway::router(&gateway), &settings.limits)
             .map_err(|source| StartError::Listen { address, source })?;
         let shutdown_timeout = settings.limits.shutdown_timeout();
         let foldline = Self {

@@ -345,6 +345,25 @@ pub struct Limits {
         value_name = "COUNT"
     )]
     pub sign_ins_per_minute: u32,
+    /// Connections at a time, in all; 0 is as many as the process has descriptors for
+    #[arg(
+        long,
+        env = "FOLDLINE_MAX_CONNECTIONS",
+        default_value = "0",
+        value_name = "COUNT"
+    )]
+    pub max_connections: u32,
+    /// Connections at a time from one address; 0 is no limit [default: 2048, and no limit for this machine's own addresses]
+    #[arg(long, env = "FOLDLINE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
+    pub max_connections_per_address: Option<u32>,
+    /// How long a connection may take to bring its first request, and a request its head
+    #[arg(long, env = "FOLDLINE_FIRST_REQUEST_TIMEOUT_MS", default_value = "15000", value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub first_request_timeout_ms: u64,
+    /// How long a connection may lie idle after its last answer; live sockets, which are pinged every 20 s, end with less than that
+    #[arg(long, env = "FOLDLINE_IDLE_TIMEOUT_MS", default_value = "75000", value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub idle_timeout_ms: u64,
     /// How long an answer may take, besides what the request itself asks to wait
     #[arg(long, env = "FOLDLINE_REQUEST_TIMEOUT_MS", default_value = "10000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(100..=600_000))]
@@ -364,6 +383,16 @@ impl Limits {
     /// Tries to sign in to one account in a minute; `None` is no limit.
     pub fn sign_ins(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.sign_ins_per_minute)
+    }
+
+    /// How long a connection may take to bring its first request.
+    pub fn first_request_timeout(&self) -> Duration {
+        Duration::from_millis(self.first_request_timeout_ms)
+    }
+
+    /// How long a connection may lie idle.
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
     }
 
     /// How long an answer may take.

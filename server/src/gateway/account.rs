@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use super::{
     SharedGateway,
-    api::{end_session, try_change_password, try_sign_in},
+    api::{charge_for_signing_in, end_session, try_change_password, try_sign_in},
     auth::{self, Caller, Identity},
     entry::{form, refusal, see_other},
     form_notes,
@@ -158,6 +158,10 @@ async fn sign_in(
             &form_notes::about("sign-in", &typed, problems),
         )
     };
+    // Before the code is looked up: it must not be found by trying.
+    if let Err(problem) = charge_for_signing_in(&gateway, address) {
+        return again(&said(&problem.into_problem()));
+    }
     let workspace = match form.code.trim() {
         "" => None,
         code => match gateway.workspaces.find_by_code(code).await {
@@ -171,7 +175,7 @@ async fn sign_in(
         password: form.password.clone(),
         workspace,
     };
-    let signed_in = match try_sign_in(&gateway, &identity, address, &wanted).await {
+    let signed_in = match try_sign_in(&gateway, &identity, &wanted).await {
         Ok(signed_in) => signed_in,
         Err(problem) => return again(&said(&problem.into_problem())),
     };

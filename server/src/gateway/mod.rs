@@ -9,6 +9,7 @@ mod account;
 pub mod api;
 pub mod assets;
 mod auth;
+mod connections;
 mod entry;
 mod form_notes;
 mod headers;

@@ -53,15 +53,23 @@ pub(super) async fn sign_in(
     JsonBody(wanted): JsonBody<SignIn>,
 ) -> Result<Response, ApiProblem> {
     must_come_from_here(&gateway, &headers, &uri)?;
-    let signed_in = try_sign_in(&gateway, &identity, address, &wanted).await?;
+    charge_for_signing_in(&gateway, address)?;
+    let signed_in = try_sign_in(&gateway, &identity, &wanted).await?;
     answer(&gateway, &signed_in).await
+}
+
+/// Counts a try to sign in from an address, before anything is looked up for it.
+pub(in crate::gateway) fn charge_for_signing_in(
+    gateway: &SharedGateway,
+    Address(client): Address,
+) -> Result<(), ApiProblem> {
+    gateway.rate.charge(client, COST_OF_SIGNING_IN)
 }
 
 /// What the form and the interface have in common.
 pub(in crate::gateway) async fn try_sign_in(
     gateway: &SharedGateway,
     identity: &Identity,
-    Address(client): Address,
     wanted: &SignIn,
 ) -> Result<SignedIn, ApiProblem> {
     let (email, password) = (wanted.email.trim(), wanted.password.expose());
@@ -75,7 +83,6 @@ pub(in crate::gateway) async fn try_sign_in(
         let message = format!("has 1 to {MAX_PASSWORD} characters");
         return Err(ApiProblem::field("password", message));
     }
-    gateway.rate.charge(client, COST_OF_SIGNING_IN)?;
     gateway.sign_ins.charge(&gateway.people.login(email)?)?;
     let workspace = wanted.workspace.or(match identity {
         Identity::Known(caller) => Some(caller.workspace()),

@@ -33,10 +33,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
-use uuid::Uuid;
 
 use crate::{
     clock::SharedClock,
@@ -56,9 +54,6 @@ pub use listener::Listener;
 pub use observe::recorder;
 use tokens::Tokens;
 use unsubscribe::UnsubscribeLinks;
-
-/// How many sign-outs a socket may be behind, before it asks whether it was one of them.
-const SIGNED_OUT: usize = 64;
 
 /// What the gateway needs of the other boxes, and its own state.
 #[derive(Debug)]
@@ -86,8 +81,6 @@ pub struct Gateway {
     metrics: PrometheusHandle,
     /// Held by whoever has a log verified.
     verifying: tokio::sync::Mutex<()>,
-    /// The sign-ins that end here, for the sockets that were opened with them.
-    signed_out: broadcast::Sender<Uuid>,
     stopping: CancellationToken,
     sockets: TaskTracker,
 }
@@ -175,7 +168,6 @@ impl Gateway {
             https,
             metrics,
             verifying: tokio::sync::Mutex::default(),
-            signed_out: broadcast::Sender::new(SIGNED_OUT),
             stopping: CancellationToken::new(),
             sockets: TaskTracker::new(),
         });

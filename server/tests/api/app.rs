@@ -234,6 +234,29 @@ impl TestApp {
             .unwrap()
     }
 
+    /// A further token of a guest, made by the server's own key.
+    pub(crate) fn another_token(&self, person: &Person, id: Uuid) -> String {
+        self.token_of(person, id, 600, self.clock.clone())
+    }
+
+    /// A further token of a guest that was made long ago, and ends soon.
+    pub(crate) fn ageing_token(&self, person: &Person, id: Uuid) -> String {
+        let age = SystemClock.now().millis_since(LongAgo.now()) / 1_000;
+        self.token_of(person, id, age + 600, Arc::new(LongAgo))
+    }
+
+    fn token_of(&self, person: &Person, id: Uuid, ttl: u64, clock: server::clock::SharedClock) -> String {
+        let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
+        let actor = Actor {
+            id,
+            role: Role::Student,
+            name: "Ada".to_owned(),
+        };
+        Tokens::new(Arc::new(keys), clock)
+            .issue(person.workspace, &actor, ttl)
+            .unwrap()
+    }
+
     fn with_token(&self, person: &Person, role: Role, ttl: u64, clock: server::clock::SharedClock) -> Person {
         let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
         let actor = Actor {

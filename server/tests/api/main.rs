@@ -19,6 +19,7 @@ mod dead_letters;
 mod entry;
 mod erasure;
 mod expiry;
+mod guests;
 mod lab;
 mod limits;
 mod live;

@@ -1,5 +1,6 @@
 //! People with an account: registered, signed in, and that one email has one account.
 
+mod asked;
 mod erased;
 mod sessions;
 
@@ -271,7 +272,7 @@ async fn another_email_is_signed_in_with_and_the_old_one_is_free() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, user) = registered(&app, &educator, "ada@example.org").await;
-    let changed = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "countess@example.org"}});
+    let changed = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "countess@example.org", "password": PASSWORD}});
     app.command(&person, &changed).await;
     for (email, status) in [
         ("ada@example.org", StatusCode::UNAUTHORIZED),
@@ -284,11 +285,11 @@ async fn another_email_is_signed_in_with_and_the_old_one_is_free() {
     }
     registered(&app, &educator, "ada@example.org").await;
     // back to one that is somebody else's now
-    let back = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "ada@example.org"}});
+    let back = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "ada@example.org", "password": PASSWORD}});
     let refused = problem(send(&app, &person, &back).await).await;
     assert_eq!((refused.status, fields(&refused)), (422, vec!["data.email"]));
     // and the same one, spelled in another way, stays one's own
-    let same = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "Countess@example.org"}});
+    let same = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "Countess@example.org", "password": PASSWORD}});
     app.command(&person, &same).await;
     let still = sign_in(&app, &credentials("countess@example.org", PASSWORD, &person)).await;
     assert_eq!(still.status(), StatusCode::OK);

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Two servers on one database, for events and for views.
-async fn two(database: &Database) -> (TestApp, TestApp) {
+pub(crate) async fn two(database: &Database) -> (TestApp, TestApp) {
     let arguments = ["--event-store", &database.url, "--read-model", &database.url];
     let one = TestApp::start_with(&arguments).await;
     let two = one.beside(&arguments).await;
@@ -59,7 +59,7 @@ async fn settled(app: &TestApp, person: &Person) -> Value {
 }
 
 /// Ends every connection on which a server of this database hears of the others.
-async fn cut(database: &Database) {
+pub(crate) async fn cut(database: &Database) {
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     let ended: Vec<bool> = sqlx::query_scalar(
         "select pg_terminate_backend(pid, 5000) from pg_stat_activity

@@ -1,5 +1,8 @@
 //! Notification: tells people by mail what became of their orders.
 //!
+//! Where the email of an account is changed, the old address is told, once, also where no other mails are wanted: it is the
+//! one place where a change that its owner did not make is noticed.
+//!
 //! An effect consumer. Mails go to a mail server ([`smtp`]), or into a folder ([`mailbox`]) where there is none; each once,
 //! whatever is delivered. Guests have no address and get none. Nobody gets one about what happened before yesterday: whoever
 //! switches mails on for a shop that is years old, or brings one in from elsewhere, does not write to everybody about it.
@@ -24,7 +27,7 @@ use uuid::Uuid;
 
 pub use addresses::{Address, Addresses, OfStreams};
 use claims::{Claim, Claims};
-use letter::{Envelope, Letter, letter, welcome};
+use letter::{Envelope, Letter, letter, moved, welcome};
 use mailbox::Mailbox;
 use smtp::Smtp;
 
@@ -139,6 +142,7 @@ impl Notification {
             return Ok(());
         };
         match event.event_type.as_str() {
+            "EmailChanged" => self.tell_old_address(user, event).await,
             "UserRegistered" => self.tell(user, &welcome(), event).await,
             "UserErased" => Ok(self.parts.mailbox.erase(event.workspace, user).await?),
             _ => Ok(()),
@@ -147,9 +151,8 @@ impl Notification {
 
     /// Writes to somebody, unless there is a reason not to.
     async fn tell(&self, user: Uuid, letter: &Letter, event: &TypedEvent) -> Result<(), EffectError> {
-        let (workspace, id) = (event.workspace, event.event_id);
-        let age_ms = self.parts.clock.now().millis_since(event.recorded_at);
-        if age_ms > TOO_OLD_MS && !self.claims.has_begun(workspace, id).await? {
+        let workspace = event.workspace;
+        if self.is_too_old(event).await? {
             return {
                 skipped("old");
                 Ok(())
@@ -168,10 +171,47 @@ impl Notification {
             };
         };
         let link = self.parts.links.unsubscribe(workspace, user).await;
+        self.write(user, letter, &address, link.as_deref(), event).await
+    }
+
+    /// Writes to the address that a person had before. It has no link by which mails end: they are another address's by now.
+    async fn tell_old_address(&self, user: Uuid, event: &TypedEvent) -> Result<(), EffectError> {
+        if self.is_too_old(event).await? {
+            return {
+                skipped("old");
+                Ok(())
+            };
+        }
+        let addresses = &self.parts.addresses;
+        match addresses.before(event.workspace, user, event.version).await? {
+            Some(address) => self.write(user, &moved(), &address, None, event).await,
+            None => {
+                skipped("no_address");
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether nobody is written to about an event any more, and no mail about it was begun.
+    async fn is_too_old(&self, event: &TypedEvent) -> Result<bool, EffectError> {
+        let age_ms = self.parts.clock.now().millis_since(event.recorded_at);
+        let has_begun = self.claims.has_begun(event.workspace, event.event_id);
+        Ok(age_ms > TOO_OLD_MS && !has_begun.await?)
+    }
+
+    async fn write(
+        &self,
+        user: Uuid,
+        letter: &Letter,
+        address: &Address,
+        link: Option<&str>,
+        event: &TypedEvent,
+    ) -> Result<(), EffectError> {
+        let (workspace, id) = (event.workspace, event.event_id);
         let envelope = Envelope {
             from: &self.parts.from,
-            to: &address,
-            unsubscribe: link.as_deref(),
+            to: address,
+            unsubscribe: link,
             event,
         };
         let mail = letter.written(&envelope).map_err(|error| FoldFault {
@@ -181,7 +221,7 @@ impl Notification {
         match &self.parts.post {
             Post::Mailbox(mailbox) => mailbox.put(workspace, id, user, mail.formatted()).await?,
             Post::Smtp(smtp) => {
-                if is_sample(&address) {
+                if is_sample(address) {
                     return {
                         skipped("sample");
                         Ok(())

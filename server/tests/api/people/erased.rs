@@ -48,7 +48,8 @@ async fn erased_everywhere(app: TestApp, files: bool) {
     );
 
     // staff does not erase anybody, and the person does
-    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {}});
+    let erase =
+        json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {"password": PASSWORD}});
     let staff = app.with_role(&educator, Role::Staff);
     assert_eq!(problem(send(&app, &staff, &erase).await).await.status, 422);
     let erased = app.command(&person, &erase).await;

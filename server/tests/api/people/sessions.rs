@@ -152,9 +152,9 @@ async fn a_browsers_socket_outlives_its_token_as_long_as_somebody_is_signed_in()
         .await
         .unwrap();
     assert_eq!(out.status(), StatusCode::NO_CONTENT);
-    let mut live = app.try_live(&headers).await.unwrap();
     let goodbye = live.closed().await;
-    assert_eq!(goodbye.reason.as_str(), "the access token has expired");
+    assert_eq!(goodbye.reason.as_str(), "this session has ended; sign in again");
+    assert_eq!(app.try_live(&headers).await.err(), Some(401));
 }
 
 fn change_password(app: &TestApp, person: &Person, current: &str, new: &str) -> reqwest::RequestBuilder {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use domain::{
     event::StoredEvent,
-    wire::{Page, WorkspaceAccess},
+    id::WorkspaceId,
+    wire::{Page, SessionAccess, WorkspaceAccess},
 };
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
@@ -27,11 +28,7 @@ pub(crate) struct Client {
 impl Client {
     /// Opens a workspace with nothing in it: its educator, and the code by which others join.
     pub(crate) async fn open(server: &Arc<Server>, shards: u32) -> (Self, WorkspaceAccess) {
-        let nobody = Self {
-            server: Arc::clone(server),
-            http: reqwest::Client::new(),
-            token: String::new(),
-        };
+        let nobody = Self::without_token(server);
         let wanted = json!({"template": "empty", "shards": shards});
         let (_, opened) = nobody.post("/api/v1/workspaces", &wanted, "open").await;
         let opened: WorkspaceAccess = serde_json::from_value(opened.unwrap()).unwrap();
@@ -45,6 +42,31 @@ impl Client {
         let (_, joined) = nobody.post("/api/v1/workspaces/join", &wanted, "join").await;
         let joined: WorkspaceAccess = serde_json::from_value(joined.unwrap()).unwrap();
         self.with_token(&joined.token)
+    }
+
+    /// A person who signs in to their account in a workspace; the status of the refusal where they may not.
+    pub(crate) async fn sign_in(
+        server: &Arc<Server>,
+        workspace: WorkspaceId,
+        email: &str,
+        password: &str,
+    ) -> Result<Self, StatusCode> {
+        let visitor = Self::without_token(server);
+        let credentials = json!({"workspace": workspace, "email": email, "password": password});
+        let (status, answer) = visitor.post("/api/v1/sessions", &credentials, "sign-in").await;
+        if status != StatusCode::OK {
+            return Err(status);
+        }
+        let access: SessionAccess = serde_json::from_value(answer.unwrap()).unwrap();
+        Ok(visitor.with_token(&access.token))
+    }
+
+    fn without_token(server: &Arc<Server>) -> Self {
+        Self {
+            server: Arc::clone(server),
+            http: reqwest::Client::new(),
+            token: String::new(),
+        }
     }
 
     fn with_token(&self, token: &str) -> Self {

@@ -20,4 +20,5 @@ mod python;
 mod refused;
 mod running;
 mod traces;
+mod upgrade;
 mod warehouse;

@@ -23,7 +23,7 @@ struct Life {
 
 pub(crate) struct Server {
     folder: TempDir,
-    stores: Vec<String>,
+    stores: Mutex<Vec<String>>,
     disk: Option<&'static str>,
     variables: Vec<(&'static str, String)>,
     process: Mutex<Option<Child>>,
@@ -40,7 +40,7 @@ impl Server {
         server::cryptography::use_ring();
         Self {
             folder: tempfile::tempdir().unwrap(),
-            stores,
+            stores: Mutex::new(stores),
             disk,
             variables: Vec::new(),
             process: Mutex::new(None),
@@ -58,6 +58,11 @@ impl Server {
     /// One whose data folder is a disk of this size, as `mount` says it, that only the process sees and that goes with it.
     pub(crate) fn on_a_disk_of(size: &'static str) -> Self {
         Self::with(Vec::new(), Some(size))
+    }
+
+    /// Further arguments of `foldline serve`, in place of those of before, for the lives that come.
+    pub(crate) fn serve_with(&self, arguments: Vec<String>) {
+        *self.stores.lock().unwrap_or_else(PoisonError::into_inner) = arguments;
     }
 
     /// The data folder of a server that was stopped.
@@ -86,7 +91,7 @@ impl Server {
             .args(["--requests-per-minute", "0", "--log-filter", "warn"])
             .arg("--data-dir")
             .arg(self.folder.path())
-            .args(&self.stores)
+            .args(&*self.stores.lock().unwrap_or_else(PoisonError::into_inner))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .spawn()

@@ -122,7 +122,7 @@ async fn a_join_code_is_charged_to_the_address_before_it_is_looked_up() {
                             "code={code}&display_name=Ada&email=ada%40example.org&password=a+password"
                         ))
                 };
-                outcome(response.send().await.unwrap()).await
+                outcome(request.send().await.unwrap()).await
             }
         };
         let mut outcomes = Vec::new();

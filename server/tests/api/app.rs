@@ -327,8 +327,8 @@ impl TestApp {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A client of the live socket. It takes what comes and answers pings beside the test, as a browser does: the server does not
-/// end the connection because the test is busy elsewhere.
+/// A client of the live socket. It takes what comes and answers pings beside the test, as a browser does: the server
+/// does not end the connection because the test is busy elsewhere.
 pub(crate) struct Live {
     sender: Arc<Mutex<SplitSink<Socket, Message>>>,
     received: mpsc::UnboundedReceiver<tungstenite::Result<Message>>,

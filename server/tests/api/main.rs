@@ -1,6 +1,7 @@
 //! The interface, tried from outside: a real server on a loopback port, a real client, real databases.
 //!
-//! The modules mirror the routes. Nothing here sleeps: what takes time is waited for by a frame or a consistency token.
+//! The modules mirror the routes. Nothing here sleeps: what takes time is waited for by a frame or a consistency token,
+//! until the one deadline in `app`, which only ends a test that hangs.
 
 #![expect(
     clippy::unwrap_used,

@@ -12,6 +12,7 @@ use domain::{
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::running::{PATIENCE, Server};
 
@@ -146,7 +147,17 @@ impl Client {
 
     /// Waits until everything is done, for so long at most; what is left to do then.
     pub(crate) async fn is_settled(&self, timeout_ms: u32) -> Result<(), String> {
-        let path = format!("/api/v1/settled?timeout_ms={timeout_ms}");
+        self.is_done("", timeout_ms).await
+    }
+
+    /// Waits until everything is done that one intention has caused.
+    pub(crate) async fn settled_of(&self, correlation: Uuid) {
+        self.done(&format!("&correlation={correlation}")).await;
+    }
+
+    /// `of`: what is asked for besides, as a part of the query.
+    async fn is_done(&self, of: &str, timeout_ms: u32) -> Result<(), String> {
+        let path = format!("/api/v1/settled?timeout_ms={timeout_ms}{of}");
         match self.ask(|http, url| http.get(format!("{url}{path}"))).await {
             (StatusCode::OK, _) => Ok(()),
             (StatusCode::GATEWAY_TIMEOUT, left) => Err(left),
@@ -156,9 +167,13 @@ impl Client {
 
     /// Waits until everything is done.
     pub(crate) async fn settled(&self) {
+        self.done("").await;
+    }
+
+    async fn done(&self, of: &str) {
         let mut left = String::new();
         for _ in 0..SETTLING {
-            match self.is_settled(30_000).await {
+            match self.is_done(of, 30_000).await {
                 Ok(()) => return,
                 Err(still) => left = still,
             }

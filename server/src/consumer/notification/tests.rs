@@ -1,6 +1,6 @@
 //! Mails over a real log and a real folder: each once, to those who have an address and want them, and gone with them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use domain::{
     access::{Actor, Role},
@@ -18,7 +18,7 @@ use crate::{
     consumer::{Consumers, seals::Unsealed},
     query::settled::Settle,
     read_model::sqlite::SqliteReadModel,
-    read_side::testing::{Shop, cancelled, confirmed, created, customer},
+    read_side::testing::{PATIENCE, Shop, cancelled, confirmed, created, customer},
 };
 
 #[derive(Debug)]
@@ -58,7 +58,7 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
 
 async fn settled(shop: &Shop) {
     let settle = Settle {
-        timeout: Duration::from_secs(20),
+        timeout: PATIENCE,
         ..Settle::default()
     };
     shop.read.settling.settled(shop.workspace, &settle).await.unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::{
@@ -144,6 +145,11 @@ async fn a_join_code_is_charged_to_the_address_before_it_is_looked_up() {
 
 /// What an answer says, wherever it says it: a problem's body, or what a form's answer leaves for the page.
 async fn outcome(response: reqwest::Response) -> String {
-    let headers = format!("{:?}", response.headers());
-    headers + &response.text().await.unwrap()
+    let headers = response.headers();
+    let cookie = headers.get("set-cookie").map(|value| value.to_str().unwrap());
+    let left = cookie
+        .and_then(|cookie| cookie.strip_prefix("foldline_form=")?.split(';').next())
+        .map(|left| String::from_utf8(BASE64_URL_SAFE_NO_PAD.decode(left).unwrap()).unwrap());
+    let location = format!("{:?}", headers.get("location"));
+    location + &left.unwrap_or_default() + &response.text().await.unwrap()
 }

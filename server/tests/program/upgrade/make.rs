@@ -175,7 +175,8 @@ impl Shop {
         let rename =
             json!({"type": "ChangeDisplayName", "stream": own, "data": {"display_name": "Ada Lovelace"}});
         assert!(ada.command("rename", &rename).await);
-        let move_away = json!({"type": "ChangeEmail", "stream": own, "data": {"email": ADA}});
+        let move_away =
+            json!({"type": "ChangeEmail", "stream": own, "data": {"email": ADA, "password": PASSWORD}});
         assert!(ada.command("move", &move_away).await);
         self.wants_mails(&self.customer, false).await;
         self.wants_mails(&self.customer, true).await;
@@ -202,8 +203,7 @@ impl Shop {
         self.does("deliver", &deliver).await;
         let cancel = json!({"type": "CancelOrder", "stream": "order-cancelled", "data": {"reason": "changed my mind"}});
         assert!(ada.command("cancel", &cancel).await);
-        let erase =
-            json!({"type": "EraseUser", "stream": format!("user-{}", self.erased.account.user), "data": {}});
+        let erase = json!({"type": "EraseUser", "stream": format!("user-{}", self.erased.account.user), "data": {"password": PASSWORD}});
         assert!(self.erased.client.command("erase", &erase).await);
         self.educator.settled().await;
 

@@ -11,6 +11,7 @@ use crate::erase::Erase;
 /// What the window and its tab are called while this page is shown.
 #[component]
 pub(crate) fn WindowTitle(#[prop(into)] text: String) -> impl IntoView {
-    let escaped = html_escape::encode_text(&text).into_owned();
+    let mut escaped = String::new();
+    html_escape::encode_text_to_string(text, &mut escaped);
     view! { <Title text=escaped /> }.erase()
 }

@@ -183,12 +183,11 @@ impl Notification {
             };
         }
         let addresses = &self.parts.addresses;
-        match addresses.before(event.workspace, user, event.version).await? {
-            Some(address) => self.write(user, &moved(), &address, None, event).await,
-            None => {
-                skipped("no_address");
-                Ok(())
-            }
+        if let Some(address) = addresses.before(event.workspace, user, event.version).await? {
+            self.write(user, &moved(), &address, None, event).await
+        } else {
+            skipped("no_address");
+            Ok(())
         }
     }
 

@@ -170,8 +170,8 @@ async fn carry_on(stores: Stores, version: &Path) {
     let after = mails(server.folder());
     check_mails(&before, &after, &sent);
     foldline(&stores, server.folder(), &["verify"]);
-    let stored = fs::read_to_string(fixture::export(&fixture)).unwrap();
-    check_export(&stored, &foldline(&stores, server.folder(), &["export"]));
+    let original = fs::read_to_string(fixture::export(&fixture)).unwrap();
+    check_export(&original, &foldline(&stores, server.folder(), &["export"]));
     for shop in &facts.workspaces {
         // The customer's new order, and that of the one who wants no mails.
         assert_eq!(

@@ -354,7 +354,7 @@ type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 /// does not end the connection because the test is busy elsewhere.
 pub(crate) struct Live {
     sender: Arc<Mutex<SplitSink<Socket, Message>>>,
-    received: mpsc::UnboundedReceiver<tungstenite::Result<Message>>,
+    frames: mpsc::UnboundedReceiver<tungstenite::Result<Message>>,
     receiving: JoinHandle<()>,
     pub(crate) protocol: Option<HeaderValue>,
 }
@@ -369,7 +369,7 @@ impl Live {
     fn new(socket: Socket, protocol: Option<HeaderValue>) -> Self {
         let (sender, mut receiver) = socket.split();
         let sender = Arc::new(Mutex::new(sender));
-        let (forward, received) = mpsc::unbounded_channel();
+        let (forward, frames) = mpsc::unbounded_channel();
         let answering = Arc::clone(&sender);
         let receiving = tokio::spawn(async move {
             while let Some(message) = receiver.next().await {
@@ -387,7 +387,7 @@ impl Live {
         });
         Self {
             sender,
-            received,
+            frames,
             receiving,
             protocol,
         }
@@ -415,7 +415,7 @@ impl Live {
     pub(crate) async fn next_where(&mut self, op: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let next = async {
             loop {
-                match self.received.recv().await.expect("the socket is open").unwrap() {
+                match self.frames.recv().await.expect("the socket is open").unwrap() {
                     Message::Text(text) => {
                         let frame: Value = serde_json::from_str(&text).unwrap();
                         if wanted(&frame) {
@@ -436,7 +436,7 @@ impl Live {
     pub(crate) async fn closed(&mut self) -> CloseFrame {
         let next = async {
             loop {
-                match self.received.recv().await {
+                match self.frames.recv().await {
                     Some(Ok(Message::Close(Some(frame)))) => return frame,
                     Some(Ok(_)) => {}
                     other => panic!("no goodbye: {other:?}"),

@@ -36,7 +36,7 @@ use crate::settings::Limits;
 const PER_ADDRESS: usize = 2_048;
 /// Descriptors that are kept for databases, files and peers.
 const RESERVED_DESCRIPTORS: u64 = 128;
-/// Connections that there are whatever the machine allows.
+/// Connections that there may be also where the machine allows fewer.
 const FEWEST: usize = 16;
 /// Where a machine does not say how many descriptors a process may have.
 const WITHOUT_DESCRIPTORS: usize = 8_192;
@@ -88,7 +88,7 @@ impl Admission {
 
 impl Held {
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
-        // A count is changed in one step: whoever panicked has left it whole.
+        // A count is changed in one step: a panic leaves it whole.
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -27,7 +27,7 @@ use super::{
 
 /// What opening a workspace counts as: its template is dozens of commands.
 pub(super) const COST_OF_OPENING: u32 = 60;
-/// What joining counts as for the address that it comes from, whoever has signed in there: a join code is short, and must not be
+/// What joining counts as for the address that it comes from, also of a client with a session: a join code is short, and must not be
 /// found by trying.
 pub(super) const COST_OF_JOINING: u32 = 20;
 /// What a try to sign in counts as: a password must not be found by trying, and its hash is dear.

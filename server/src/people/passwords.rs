@@ -27,7 +27,7 @@ pub enum HashCost {
     /// What Argon2's authors recommend.
     #[default]
     Recommended,
-    /// As little as Argon2 knows: protects nobody, for tests.
+    /// As little as Argon2 knows: protects no password, for tests.
     Least,
 }
 

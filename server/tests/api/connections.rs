@@ -143,7 +143,7 @@ async fn a_join_code_is_charged_to_the_address_before_it_is_looked_up() {
     }
 }
 
-/// What an answer says, wherever it says it: a problem's body, or what a form's answer leaves for the page.
+/// What an answer says: a problem's body, or what a form's answer leaves for the page.
 async fn outcome(response: reqwest::Response) -> String {
     let headers = response.headers();
     let cookie = headers.get("set-cookie").map(|value| value.to_str().unwrap());

@@ -1,4 +1,4 @@
-//! What people type is text wherever it is shown: markup in it ends no title, begins no element and adds no attribute, on any
+//! What people type is text on every page that shows it: markup in it ends no title, begins no element and adds no attribute, on any
 //! page, in any mail, and in no answer to a crooked link.
 
 use reqwest::StatusCode;

@@ -104,7 +104,7 @@ pub(super) fn welcome() -> Letter {
     }
 }
 
-/// The mail to the address that an account had until now: whoever reads it must be able to notice what they did not do. The
+/// The mail to the address that an account had until now: its owner must be able to notice what they did not do. The
 /// new address is not theirs to know.
 pub(super) fn moved() -> Letter {
     Letter {

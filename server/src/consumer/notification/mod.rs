@@ -191,7 +191,7 @@ impl Notification {
         }
     }
 
-    /// Whether nobody is written to about an event any more, and no mail about it was begun.
+    /// Whether an event is too old for a mail, and no mail about it was begun.
     async fn is_too_old(&self, event: &TypedEvent) -> Result<bool, EffectError> {
         let age_ms = self.parts.clock.now().millis_since(event.recorded_at);
         let has_begun = self.claims.has_begun(event.workspace, event.event_id);

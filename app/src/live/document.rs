@@ -52,8 +52,14 @@ impl DocumentFold {
                 self.progress = Progress::at(as_of, generation, behind);
                 self.progress.follow();
             }
-            ServerFrame::Change { as_of, key, data, .. } => {
-                if !self.progress.advance(&as_of, &key) {
+            ServerFrame::Change {
+                as_of,
+                key,
+                data,
+                event,
+                ..
+            } => {
+                if !self.progress.advance(&as_of, &event, &key) {
                     return false;
                 }
                 self.data = data;
@@ -79,14 +85,16 @@ mod tests {
     use super::*;
 
     fn change(as_of: &str, data: Option<Value>) -> ServerFrame {
+        let as_of: ConsistencyToken = as_of.parse().unwrap();
         let event = ChangeCause {
-            id: uuid::Uuid::nil(),
+            id: uuid::Uuid::from_u128(as_of.position(0).into()),
             event_type: "OrderConfirmed".into(),
-            position: 1,
+            partition: 0,
+            position: as_of.position(0),
         };
         ServerFrame::Change {
             id: 1,
-            as_of: as_of.parse().unwrap(),
+            as_of,
             key: "a".into(),
             data,
             sort: None,

@@ -121,9 +121,10 @@ impl ListingFold {
                 key,
                 data,
                 sort,
+                event,
                 ..
             } => {
-                let new = self.progress.advance(&as_of, &key);
+                let new = self.progress.advance(&as_of, &event, &key);
                 if new {
                     self.change(key, data, sort);
                 }
@@ -231,17 +232,20 @@ mod tests {
     }
 
     fn change(as_of: &str, key: &str, data: Option<Value>, sort: Option<&str>) -> ServerFrame {
+        let as_of: ConsistencyToken = as_of.parse().unwrap();
+        let event = ChangeCause {
+            id: uuid::Uuid::from_u128(as_of.position(0).into()),
+            event_type: "OrderCreated".into(),
+            partition: 0,
+            position: as_of.position(0),
+        };
         ServerFrame::Change {
             id: 1,
-            as_of: as_of.parse().unwrap(),
+            as_of,
             key: key.into(),
             data,
             sort: sort.map(str::to_owned),
-            event: ChangeCause {
-                id: uuid::Uuid::nil(),
-                event_type: "OrderCreated".into(),
-                position: 1,
-            },
+            event,
         }
     }
 

@@ -1,9 +1,11 @@
 //! How far a subscription has come, and how true what it shows is.
 //!
-//! One event may change several documents of a listing, and then several changes carry the same token. So a change at
-//! the newest token is new unless its key was seen there already, and everything before the newest token is old.
+//! One event may change several documents of a listing. Until the last of them its position is not complete, so that all but
+//! the last change carry the token of the moment before it, which a subscription may know already. So it is the event of a
+//! change that says whether the change is new, and not its token.
 
-use domain::token::ConsistencyToken;
+use domain::{token::ConsistencyToken, wire::ChangeCause};
+use uuid::Uuid;
 
 use super::Millis;
 
@@ -11,8 +13,8 @@ use super::Millis;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     as_of: ConsistencyToken,
-    /// The keys changed at exactly `as_of`; `None` where everything up to it has been seen.
-    partial: Option<Vec<String>>,
+    /// The event that was told of last, and the keys that it has changed so far; `None` where it is complete for certain.
+    partial: Option<(Uuid, Vec<String>)>,
     generation: u64,
     behind: u64,
     behind_since: Option<Millis>,
@@ -68,22 +70,23 @@ impl Progress {
         self.behind_since
     }
 
-    /// Notes a change of `key`; false where it has been seen before.
-    pub fn advance(&mut self, as_of: &ConsistencyToken, key: &str) -> bool {
-        if *as_of == self.as_of {
-            return match &mut self.partial {
-                Some(keys) if !keys.iter().any(|seen| seen == key) => {
-                    keys.push(key.to_owned());
-                    true
-                }
-                _ => false,
-            };
-        }
-        if self.as_of.covers(as_of) {
+    /// Notes that `event` has changed `key`; false where that was seen before.
+    pub fn advance(&mut self, as_of: &ConsistencyToken, event: &ChangeCause, key: &str) -> bool {
+        if event.position <= self.as_of.position(event.partition) {
             return false;
         }
-        self.as_of = as_of.clone();
-        self.partial = Some(vec![key.to_owned()]);
+        match &mut self.partial {
+            Some((id, keys)) if *id == event.id => {
+                if keys.iter().any(|seen| seen == key) {
+                    return false;
+                }
+                keys.push(key.to_owned());
+            }
+            _ => self.partial = Some((event.id, vec![key.to_owned()])),
+        }
+        for (partition, position) in as_of.iter() {
+            self.as_of.advance(partition, position);
+        }
         true
     }
 
@@ -118,28 +121,55 @@ mod tests {
         text.parse().unwrap()
     }
 
+    /// The event at a position of a partition.
+    fn event(partition: u32, position: u64) -> ChangeCause {
+        ChangeCause {
+            id: Uuid::from_u64_pair(partition.into(), position),
+            event_type: "OrderConfirmed".into(),
+            partition,
+            position,
+        }
+    }
+
     #[test]
     fn a_change_that_the_snapshot_holds_is_old() {
         let mut progress = Progress::at(token("0:5"), 1, 0);
-        assert!(!progress.advance(&token("0:5"), "a"));
-        assert!(!progress.advance(&token("0:4"), "a"));
-        assert!(progress.advance(&token("0:6"), "a"));
+        assert!(!progress.advance(&token("0:5"), &event(0, 5), "a"));
+        assert!(!progress.advance(&token("0:4"), &event(0, 4), "a"));
+        assert!(progress.advance(&token("0:6"), &event(0, 6), "a"));
     }
 
     #[test]
     fn one_event_may_change_several_documents_and_each_of_them_once() {
         let mut progress = Progress::at(token("0:5"), 1, 0);
-        assert!(progress.advance(&token("0:6"), "a"));
-        assert!(progress.advance(&token("0:6"), "b"));
-        assert!(!progress.advance(&token("0:6"), "a"));
+        for key in ["a", "b"] {
+            assert!(progress.advance(&token("0:5"), &event(0, 6), key));
+            assert!(!progress.advance(&token("0:5"), &event(0, 6), key));
+        }
+        assert!(progress.advance(&token("0:6"), &event(0, 6), "c"));
+        assert!(
+            !progress.advance(&token("0:5"), &event(0, 6), "a"),
+            "it is complete"
+        );
     }
 
     #[test]
-    fn partitions_move_on_their_own() {
+    fn a_change_before_the_last_of_its_event_is_new_though_its_moment_is_known() {
+        let mut progress = Progress::at(token("0:4"), 1, 0);
+        progress.caught_up(token("0:5"));
+        assert!(progress.advance(&token("0:5"), &event(0, 6), "a"));
+        // The last of it was another subscription's, and the next event begins with the same document.
+        assert!(progress.advance(&token("0:6"), &event(0, 7), "a"));
+    }
+
+    #[test]
+    fn partitions_move_on_their_own_and_never_back() {
         let mut progress = Progress::at(token("0:5,1:3"), 1, 0);
-        assert!(progress.advance(&token("0:5,1:4"), "a"));
-        assert!(progress.advance(&token("0:6,1:4"), "a"));
-        assert!(!progress.advance(&token("0:6,1:3"), "a"));
+        assert!(progress.advance(&token("0:5,1:4"), &event(1, 4), "a"));
+        // The other partition's last event is not told of at that moment, and was in the snapshot.
+        assert!(progress.advance(&token("0:6,1:3"), &event(0, 6), "a"));
+        assert_eq!(progress.as_of(), &token("0:6,1:4"));
+        assert!(!progress.advance(&token("0:6,1:4"), &event(1, 4), "a"));
     }
 
     #[test]

@@ -68,6 +68,8 @@ pub struct ChangeCause {
     /// Its type.
     #[serde(rename = "type")]
     pub event_type: String,
+    /// The partition that it lies in.
+    pub partition: u32,
     /// Its position in the partition.
     pub position: u64,
 }

@@ -147,8 +147,9 @@ impl World {
             data: Some(serde_json::to_value(stock(self.on_hand(self.told))).unwrap()),
             sort: None,
             event: ChangeCause {
-                id: Uuid::nil(),
+                id: Uuid::from_u128(self.told as u128),
                 event_type: "StockReceived".into(),
+                partition: 0,
                 position: self.told as u64,
             },
         };

@@ -41,7 +41,8 @@ fn change(id: u64, as_of: &str, key: &str) -> ServerFrame {
     let event = ChangeCause {
         id: uuid::Uuid::nil(),
         event_type: "OrderCreated".into(),
-        position: 1,
+        partition: 0,
+        position: token(as_of).position(0),
     };
     ServerFrame::Change {
         id,

@@ -53,6 +53,7 @@ impl ChangeFrame {
             event: ChangeCause {
                 id: change.event.event_id,
                 event_type: change.event.event_type.clone(),
+                partition,
                 position: change.event.position,
             },
         };

@@ -49,7 +49,7 @@ fn the_documented_server_frames_are_read_and_written_back() {
         json!({"op":"snapshot","id":1,"as_of":"3:127","generation":1,"behind":0,"data":{"id":"0198"}}),
         json!({"op":"snapshot","id":1,"as_of":"3:127","generation":1,"behind":2,"data":[{"key":"a","sort":"b","data":{}}]}),
         json!({"op":"change","id":2,"as_of":"3:129","key":"0198","data":null,
-               "event":{"id":"00000000-0000-0000-0000-000000000000","type":"OrderCreated","position":129}}),
+               "event":{"id":"00000000-0000-0000-0000-000000000000","type":"OrderCreated","partition":3,"position":129}}),
         json!({"op":"caught_up","id":2,"as_of":"3:129"}),
         json!({"op":"behind","id":2,"as_of":"3:129","behind":3,"behind_ms":740}),
         json!({"op":"ping"}),

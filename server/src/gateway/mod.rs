@@ -9,6 +9,7 @@ mod account;
 pub mod api;
 pub mod assets;
 mod auth;
+mod control_characters;
 mod entry;
 mod form_notes;
 mod headers;
@@ -30,7 +31,12 @@ pub mod unsubscribe;
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    routing::get,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -210,6 +216,7 @@ pub fn router(gateway: &SharedGateway) -> Router {
         .merge(limited)
         .method_not_allowed_fallback(observe::method_not_allowed)
         .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(from_fn(control_characters::refuse))
         .layer(DefaultBodyLimit::max(gateway.limits.max_body_bytes))
         .layer(from_fn_with_state(with(), headers::secure))
         .layer(from_fn_with_state(with(), observe::request))

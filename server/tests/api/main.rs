@@ -12,6 +12,7 @@ mod account;
 mod app;
 mod backup;
 mod commands;
+mod control_characters;
 mod credentials;
 mod database;
 mod dead_letters;

@@ -9,6 +9,7 @@ import path from "node:path";
 import process from "node:process";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
+import { FILE_MS } from "./support/patience.mjs";
 
 const folder = path.join(import.meta.dirname, "tests");
 const words = process.argv.slice(2);
@@ -25,7 +26,7 @@ const isTest = (data) => data.details?.type !== "suite" && !files.includes(data.
 
 // Without files `run` would look for some itself.
 if (files.length > 0) {
-  const results = run({ files, concurrency, timeout: 300_000 });
+  const results = run({ files, concurrency, timeout: FILE_MS });
   results.on("test:pass", (data) => {
     if (isTest(data) && !data.skip && !data.todo) counts.passed += 1;
   });

@@ -11,8 +11,8 @@ import path from "node:path";
 import process from "node:process";
 import { once } from "node:events";
 import { launch } from "./support/chromium.mjs";
+import { PATIENCE_MS } from "./support/patience.mjs";
 
-const TIMEOUT_MS = 120_000;
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm" };
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -76,7 +76,7 @@ async function runFolder(browser, folder) {
   page.on("pageerror", (error) => console.error(`exception: ${error.stack ?? error.message}`));
   try {
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
-    await page.waitForFunction(() => window.result !== undefined, null, { timeout: TIMEOUT_MS });
+    await page.waitForFunction(() => window.result !== undefined, null, { timeout: PATIENCE_MS });
     return await page.evaluate(() => window.result);
   } finally {
     console.log(await page.locator("#output").textContent());

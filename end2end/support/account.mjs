@@ -56,17 +56,19 @@ export async function rename(page, name) {
 }
 
 /** Takes another email. */
-export async function changeEmail(page, email) {
+export async function changeEmail(page, email, password = PASSWORD) {
   await page.goto("/account");
   await write(page, "Email", email);
+  await write(page, "Password, to change the email", password);
   await action.press(page, "Change the email");
   await check.isVisible(find.text(page, "Changed."));
 }
 
-/** Types what has to be typed to be erased, and presses the button. */
-export async function sendErasure(page, name) {
+/** Types what has to be typed for an account to be erased, and presses the button. */
+export async function sendErasure(page, name, password = PASSWORD) {
   await page.goto("/account");
   await write(page, "Your name", name);
+  await write(page, "Password, to be erased", password);
   await action.press(page, "Erase me for ever");
 }
 

@@ -80,8 +80,21 @@ export async function done(shop, bearer, type, stream, data) {
 /** Waits until everything is done that was caused in the shop, or by one intention. */
 export async function settled(shop, correlation) {
   const of = correlation ? `correlation=${correlation}&` : "";
-  const answer = await get(shop, `settled?${of}timeout_ms=30000`);
-  assert.equal(answer.status, 200, `it does not settle: ${await answer.text()}`);
+  await check.eventually(async () => {
+    const answer = await get(shop, `settled?${of}timeout_ms=60000`);
+    assert.equal(answer.status, 200, `it does not settle: ${await answer.text()}`);
+  });
+}
+
+/** How many events of a type each day has. */
+export async function daysOf(shop, type) {
+  const events = (await (await get(shop, `events?type=${type}`)).json()).data;
+  const days = new Map();
+  for (const { recorded_at } of events) {
+    const day = recorded_at.slice(0, 10);
+    days.set(day, (days.get(day) ?? 0) + 1);
+  }
+  return days;
 }
 
 /** Every mail of the shop, the newest first. */

@@ -9,10 +9,15 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PATIENCE_MS, REQUEST_TIMEOUT } from "./patience.mjs";
 
 export const BINARY = process.env.FOLDLINE_BINARY ?? path.join(import.meta.dirname, "../../target/debug/foldline");
-const START_MS = 30_000;
-const STOP_MS = 15_000;
+
+/**
+ * Where the ports of the servers lie: below those that the system hands out by itself. So nothing else is given a port while
+ * its server is away, and no browser that tries again and again to reach it connects to itself.
+ */
+const PORTS = { from: 10_000, count: 20_000 };
 
 /**
  * Starts a server for the test `t`. `options.args` are further arguments of `foldline serve`, `options.env` further
@@ -56,7 +61,7 @@ class Server {
     const { args = [], env = {} } = this.options;
     const child = spawn(
       BINARY,
-      ["serve", "--listen", `127.0.0.1:${this.port}`, "--data-dir", this.dataDir, ...args],
+      ["serve", "--listen", `127.0.0.1:${this.port}`, "--data-dir", this.dataDir, ...REQUEST_TIMEOUT, ...args],
       { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] },
     );
     const keep = (text) => {
@@ -66,13 +71,13 @@ class Server {
     child.stderr.setEncoding("utf8").on("data", keep);
     child.on("error", (error) => keep(`${error}\n`));
     this.#child = child;
-    const deadline = Date.now() + START_MS;
+    const deadline = Date.now() + PATIENCE_MS;
     while (!(await this.#isReady())) {
       if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
         this.#child = null;
         throw new Error(`the server ended before it was ready:\n${this.log}`);
       }
-      if (Date.now() > deadline) throw new Error(`the server was not ready in ${START_MS} ms:\n${this.log}`);
+      if (Date.now() > deadline) throw new Error(`the server was not ready in ${PATIENCE_MS} ms:\n${this.log}`);
       await sleep(50);
     }
   }
@@ -108,25 +113,32 @@ class Server {
       const exited = once(child, "exit");
       child.kill(signal);
       const giveUp = new AbortController();
-      const late = sleep(STOP_MS, "late", { signal: giveUp.signal }).catch(() => "in time");
+      const late = sleep(PATIENCE_MS, "late", { signal: giveUp.signal }).catch(() => "in time");
       const first = await Promise.race([exited, late]);
       giveUp.abort();
       if (first === "late") {
         child.kill("SIGKILL");
-        throw new Error(`the server did not end within ${STOP_MS} ms of ${signal}:\n${this.log}`);
+        throw new Error(`the server did not end within ${PATIENCE_MS} ms of ${signal}:\n${this.log}`);
       }
     }
     return child.exitCode;
   }
 }
 
-/** A port that nobody listens on; the system does not hand it out again soon. */
+/** A port that nobody listens on. */
 async function freePort() {
-  const probe = createServer();
-  probe.listen(0, "127.0.0.1");
-  await once(probe, "listening");
-  const { port } = probe.address();
-  probe.close();
-  await once(probe, "close");
-  return port;
+  for (;;) {
+    const port = PORTS.from + Math.floor(Math.random() * PORTS.count);
+    const probe = createServer();
+    try {
+      probe.listen(port, "127.0.0.1");
+      await once(probe, "listening");
+    } catch (error) {
+      if (error.code === "EADDRINUSE") continue;
+      throw error;
+    }
+    probe.close();
+    await once(probe, "close");
+    return port;
+  }
 }

@@ -68,6 +68,15 @@ export async function tell(server, context, type, stream, data) {
   return answer.json();
 }
 
+/** Waits until everything is done that was caused in the workspace of a browser. */
+export async function settled(server, context) {
+  const headers = await bearer(context);
+  await check.eventually(async () => {
+    const answer = await server.fetch("/api/v1/settled?timeout_ms=60000", { headers });
+    assert.equal(answer.status, 200, `it does not settle: ${await answer.text()}`);
+  });
+}
+
 /** What proves to the API who a browser is signed in as. */
 async function bearer(context) {
   const session = (await context.cookies()).find((cookie) => cookie.name === "foldline_session");
@@ -82,7 +91,7 @@ export async function putClockForwardUntil(server, context, id, status) {
     await server.fetch("/api/v1/settled?timeout_ms=2000", { headers });
     const answer = await server.fetch(`/api/v1/views/orders/${id}`, { headers });
     assert.equal((await answer.json()).data.status, status);
-  }, 30_000);
+  });
 }
 
 /** Where the order of the page stands. */
@@ -112,6 +121,7 @@ export function row(page, id) {
 
 /** Cancels the order of the page, with a reason. */
 export async function cancel(page, reason) {
+  await isLive(page);
   await action.press(page, "Cancel this order");
   await action.fill(page, "Reason", reason);
   await action.press(page, "Cancel the order");

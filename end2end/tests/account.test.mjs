@@ -42,9 +42,11 @@ test("who has themselves erased is erased in every tab and for the staff, and si
   await check.containsText(shop.row(orders, id), "Ada Lovelace");
   assert.equal(await found(opened, bearer, "lovelace"), 1);
 
-  // It asks once, by name.
+  // It asks once, by name, and for the password.
   await account.sendErasure(page, "ada lovelace");
   await check.isVisible(find.text(page, "Type your name exactly as it is written.").first());
+  await account.sendErasure(page, "Ada Lovelace", "battery staple");
+  await check.containsText(page.locator("#account-erase-password-error"), "This is not your password.");
   await check.containsText(customers.locator("tbody"), "Ada Lovelace");
   await account.sendErasure(page, "Ada Lovelace");
   await check.hasPath(page, "/sign-in");

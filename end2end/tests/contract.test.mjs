@@ -27,7 +27,8 @@ test("no request that the description allows or forbids is answered otherwise th
       ...["--exclude-path", "/api/v1/live"],
       ...["--exclude-checks", REFUSALS_ARE_FINE, "--phases", "examples,coverage,fuzzing"],
       ...["--max-examples", "20", "--generation-deterministic", "--continue-on-failure", "--no-color"],
-      ...["--request-timeout", "70"],
+      // as long as the server may take, and the longest that a request may ask to wait besides
+      ...["--request-timeout", "200"],
     ],
     { stdio: ["ignore", "pipe", "pipe"] },
   );

@@ -13,11 +13,11 @@ test("an order appears in every open tab and in another browser, and so does its
   const ada = await browse(t, server);
   const first = await ada.open("/");
   const code = await shop.openSandbox(first);
-  assert.equal(await first.locator(".products > li").count(), 24);
+  await check.isCount(first.locator(".products > li"), 24);
 
   const second = await ada.open("/orders");
-  const before = await second.locator("tr[data-order]").count();
   await shop.isLive(second);
+  const before = await second.locator("tr[data-order]").count();
   const grace = await ada.person();
   const third = await shop.join(grace, code, "Grace");
   await action.follow(third, "Orders");
@@ -25,7 +25,7 @@ test("an order appears in every open tab and in another browser, and so does its
 
   const id = await shop.order(first);
   // What the template has ordered is there as well.
-  await check.eventually(async () => assert.equal(await second.locator("tr[data-order]").count(), before + 1));
+  await check.isCount(second.locator("tr[data-order]"), before + 1);
   for (const page of [second, third]) {
     await check.containsText(shop.row(page, id), /created|reserved|confirmed/);
     await check.containsText(shop.row(page, id), "Ada");
@@ -61,7 +61,8 @@ test("the freshness mark is true: it stands at the position of the newest event"
   const page = await ada.open("/");
   await shop.openSandbox(page);
   await page.goto("/orders");
-  // nothing follows from it, and so its event stays the newest
+  // What the template's orders lead to is over, and nothing follows from this: its event stays the newest.
+  await shop.settled(server, ada.context);
   const { token } = await shop.tell(server, ada.context, "ReceiveStock", "inventory-mug-01", { quantity: 1 });
   await check.containsText(page.locator(".freshness__token"), token);
   await check.containsText(page.locator(".freshness__word"), "live");

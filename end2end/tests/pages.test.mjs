@@ -39,6 +39,7 @@ test("no page has an accessibility violation, in either theme, or sticks out of 
   const id = await shop.order(page, "Emerald ink");
   await shop.order(page, "Desk lamp");
   await page.goto("/shop");
+  await shop.isLive(page);
   await find.button(shop.product(page, "Star map"), /Add to basket/).click();
 
   for (const colorScheme of ["dark", "light"]) {
@@ -62,13 +63,17 @@ test("without JavaScript the catalogue, the orders, the log and the way in still
   const ada = await browse(t, server, { javaScriptEnabled: false });
   const page = await ada.open("/");
   const code = await shop.openSandbox(page);
-  assert.equal(await page.locator(".products > li").count(), 24);
+  // A page without a script waits for nothing: ask until the views have folded what the sandbox began with.
+  await check.eventually(async () => {
+    await page.reload();
+    assert.equal(await page.locator(".products > li").count(), 24);
+  });
   await check.isVisible(find.text(page, "Enamel mug").first());
 
   const id = "0198c1f0-0000-7000-8000-000000000004";
   const program = await shop.program(server, code);
   await program.order(id);
-  // A page without a script waits for nothing: ask until the view has folded the order.
+  // The same for the order.
   await check.eventually(async () => {
     await page.goto("/orders");
     assert.equal(await shop.row(page, id).count(), 1);
@@ -106,6 +111,7 @@ test("the keyboard alone opens a sandbox and fills the basket, orders and cancel
   await tabTo(page, find.link(page, /^Basket/));
   await page.keyboard.press("Enter");
   await check.hasPath(page, "/basket");
+  await shop.isLive(page);
   const cards = page.getByRole("radio");
   await tabTo(page, cards.first());
   await page.keyboard.press("ArrowDown");

@@ -53,7 +53,7 @@ test("a card that fails twice is charged in the end, once", async (t) => {
   const page = await ada.open("/");
   await shop.openSandbox(page);
   await shop.order(page, "Enamel mug", "Card that fails twice, then works");
-  await check.containsText(shop.status(page), "confirmed", { timeout: 30_000 });
+  await check.containsText(shop.status(page), "confirmed");
   await check.isVisible(shop.entry(page, "PaymentProcessed"));
   assert.equal(await shop.entries(page, "PaymentProcessed").count(), 1);
 });
@@ -105,7 +105,7 @@ test("the last one is bought by two: one gets it, the other is told why not", as
   await shop.order(first, "Only one");
   await check.containsText(shop.status(first), "confirmed");
   await grace.context.setOffline(false);
-  await second.waitForURL(/\/orders\/[0-9a-f-]{36}$/, { timeout: 45_000 });
+  await second.waitForURL(/\/orders\/[0-9a-f-]{36}$/);
   await check.containsText(shop.status(second), "rejected");
   await check.containsText(shop.entry(second, "StockReservationFailed"), "1 wanted, 0 available");
 

@@ -34,6 +34,7 @@ pub mod read_side;
 mod schema;
 pub mod settings;
 mod sqlite;
+mod test_stores;
 #[cfg(test)]
 #[path = "../tests/postgres/mod.rs"]
 mod testing_postgres;
@@ -59,11 +60,13 @@ use gateway::{
 use lab::Lab;
 use lifecycle::{Presence, Purger, Sweeper};
 use payment::test_mode::TestMode;
-use people::{People, PeopleError};
+use people::{People, PeopleError, passwords::HashCost};
 pub use program::program;
 use read_model::ReadModelError;
 use read_side::{ReadSide, ReadSideBuilder};
 use settings::Settings;
+use test_stores::TestStores;
+pub use test_stores::TestStoresError;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// A running server.
@@ -87,6 +90,9 @@ pub enum StartError {
     /// The keys that sign tokens.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Stores of tests for a real server, or the other way round.
+    #[error(transparent)]
+    TestStores(#[from] TestStoresError),
     /// The certificate of HTTPS.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -144,6 +150,7 @@ impl Foldline {
     #[expect(clippy::too_many_lines, reason = "it is the diagram, read from top to bottom")]
     pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
         cryptography::use_ring();
+        let mut test_stores = TestStores::open(settings)?;
         let metrics = gateway::recorder().map_err(StartError::Metrics)?;
         let tls = tls::server_config(settings)?;
         let https = tls.is_some();
@@ -154,12 +161,29 @@ impl Foldline {
         let read_side = ReadSideBuilder::default().with_quota(quotas.subscriptions());
         let url = settings.storage.event_store();
         let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
+        if let Some(test_stores) = &mut test_stores {
+            test_stores.admit(&url, &*events).await?;
+            tracing::warn!(
+                "this server is for tests only: it has no rate limits, and its passwords are cheap to guess"
+            );
+        }
         event_types_fit(&*events).await?;
 
         // Apart from the log: what seals and opens what is personal in it, and how people sign in.
         let people = people::open_store(&settings.storage.people()).await?;
         let keys_folder = settings.storage.keys_folder();
-        let people = People::new(people, Arc::clone(&events), &keys_folder, clock.clone())?;
+        let hash_cost = if settings.for_tests {
+            HashCost::Least
+        } else {
+            HashCost::Recommended
+        };
+        let people = People::new(
+            people,
+            Arc::clone(&events),
+            &keys_folder,
+            hash_cost,
+            clock.clone(),
+        )?;
         let people = Arc::new(people);
         // Before anybody is answered: what a crash has interrupted.
         if let Err(error) = people.look_after().await {
@@ -251,7 +275,7 @@ impl Foldline {
 
         // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read request.
         let address = settings.listen;
-        let listener = Listener::open(address, tls, gateway::router(&gateway))
+        let listener = Listener::open(address, tls, gateway::router(&gateway), &settings.limits)
             .map_err(|source| StartError::Listen { address, source })?;
         let shutdown_timeout = settings.limits.shutdown_timeout();
         let foldline = Self {

@@ -12,7 +12,7 @@ mod warehouse_place;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
 pub use load::{SettingsError, load};
 pub use smtp_url::{SmtpSecurity, SmtpServer, SmtpUrl, SmtpUrlError};
 pub use store_url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
@@ -213,6 +213,11 @@ pub struct Settings {
     /// What a workspace may hold.
     #[command(flatten)]
     pub sandboxes: Sandboxes,
+    /// Serve test suites, and nothing else: no rate limits, and password hashes that cost nothing. Listens on loopback only, and
+    /// only on stores that were made so
+    #[arg(long, env = "FOLDLINE_FOR_TESTS", num_args = 0..=1, require_equals = true, default_value_t = false,
+        default_missing_value = "true", action = ArgAction::Set, value_name = "true|false")]
+    pub for_tests: bool,
 }
 
 impl Settings {
@@ -250,6 +255,14 @@ pub struct MailSettings {
         value_name = "ADDRESS"
     )]
     pub mail_from: lettre::message::Mailbox,
+    /// Mails to one address in an hour; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_MAILS_PER_HOUR",
+        default_value = "60",
+        value_name = "COUNT"
+    )]
+    pub mails_per_hour: u32,
     /// Where people reach this server, for the links in mails [default: where it listens]
     #[arg(long, env = "FOLDLINE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<url::Url>,
@@ -324,6 +337,33 @@ pub struct Limits {
         value_name = "COUNT"
     )]
     pub requests_per_minute: u32,
+    /// Tries to sign in to one account in a minute, and to change its password; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SIGN_INS_PER_MINUTE",
+        default_value = "10",
+        value_name = "COUNT"
+    )]
+    pub sign_ins_per_minute: u32,
+    /// Connections at a time, in all; 0 is as many as the process has descriptors for
+    #[arg(
+        long,
+        env = "FOLDLINE_MAX_CONNECTIONS",
+        default_value = "0",
+        value_name = "COUNT"
+    )]
+    pub max_connections: u32,
+    /// Connections at a time from one address; 0 is no limit [default: 2048, and no limit for this machine's own addresses]
+    #[arg(long, env = "FOLDLINE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
+    pub max_connections_per_address: Option<u32>,
+    /// How long a connection may take to bring its first request, and a request its head
+    #[arg(long, env = "FOLDLINE_FIRST_REQUEST_TIMEOUT_MS", default_value = "15000", value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(100..=600_000))]
+    pub first_request_timeout_ms: u64,
+    /// How long a connection may lie idle after its last answer; live sockets, which are pinged every 20 s, end with less than that
+    #[arg(long, env = "FOLDLINE_IDLE_TIMEOUT_MS", default_value = "75000", value_name = "MS",
+        value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
+    pub idle_timeout_ms: u64,
     /// How long an answer may take, besides what the request itself asks to wait
     #[arg(long, env = "FOLDLINE_REQUEST_TIMEOUT_MS", default_value = "10000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(100..=600_000))]
@@ -338,6 +378,21 @@ impl Limits {
     /// Requests a minute; `None` is no limit.
     pub fn rate(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.requests_per_minute)
+    }
+
+    /// Tries to sign in to one account in a minute; `None` is no limit.
+    pub fn sign_ins(&self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.sign_ins_per_minute)
+    }
+
+    /// How long a connection may take to bring its first request.
+    pub fn first_request_timeout(&self) -> Duration {
+        Duration::from_millis(self.first_request_timeout_ms)
+    }
+
+    /// How long a connection may lie idle.
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
     }
 
     /// How long an answer may take.

@@ -61,6 +61,11 @@ enum Task {
         #[arg(long)]
         database: Option<Database>,
     },
+    /// Keeps what this version leaves behind in its stores, for later versions to be tested on
+    Fixture {
+        /// Its folder in server/tests/fixtures, as in 2026-11-28
+        name: String,
+    },
     /// Builds the client alone, into the site folder that the server embeds
     Client {
         /// Optimised, and held to its budget
@@ -89,6 +94,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Serve { release, arguments } => server::serve(&workspace, effort(release), &arguments),
         Task::Test { suite, arguments } => Ok(suites::run(&workspace, suite, &arguments)),
         Task::History { kills, database } => suites::history(&workspace, kills, database),
+        Task::Fixture { name } => suites::make_fixture(&workspace, &name),
         Task::Client { release } => {
             let client = client::Client::build(&workspace, effort(release))?;
             client.print_sizes();

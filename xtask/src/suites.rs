@@ -5,6 +5,7 @@
 
 mod browser;
 mod count;
+mod fixture;
 mod history;
 mod python;
 mod unit;
@@ -22,6 +23,7 @@ use clap::ValueEnum;
 pub(crate) use self::{
     browser::take_screens,
     count::Counts,
+    fixture::make as make_fixture,
     history::{Database, run as history},
     unit::prepare_postgres,
 };

@@ -17,6 +17,8 @@ mod page_head;
 mod problem;
 mod stock;
 mod value;
+#[cfg(feature = "ssr")]
+mod window_title;
 
 pub(crate) use badge::StatusBadge;
 pub(crate) use chart::{Bar, bar_chart};
@@ -35,3 +37,5 @@ pub(crate) use page_head::PageHead;
 pub(crate) use problem::{ProblemSummary, explain};
 pub(crate) use stock::{ProductOffer, Stock};
 pub(crate) use value::{Id, Price, When, flash};
+#[cfg(feature = "ssr")]
+pub(crate) use window_title::WindowTitle;

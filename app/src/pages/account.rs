@@ -3,7 +3,6 @@
 
 use domain::view::customers::CustomerDocument;
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::{
     inside,
@@ -14,7 +13,7 @@ use super::{
 use crate::{
     FormNotes, api,
     api::use_session,
-    components::{Field, FormField, FormSummary, PageHead, field_problem},
+    components::{Field, FormField, FormSummary, PageHead, WindowTitle, field_problem},
     erase::{Erase, View},
     language::language,
     translations::i18n::td_string,
@@ -24,10 +23,16 @@ const NAME: &[FormField] = &[FormField {
     name: "display_name",
     id: "account-name",
 }];
-const EMAIL: &[FormField] = &[FormField {
-    name: "email",
-    id: "account-email",
-}];
+const EMAIL: &[FormField] = &[
+    FormField {
+        name: "email",
+        id: "account-email",
+    },
+    FormField {
+        name: "password",
+        id: "account-email-password",
+    },
+];
 const PASSWORD: &[FormField] = &[
     FormField {
         name: "current",
@@ -38,10 +43,16 @@ const PASSWORD: &[FormField] = &[
         id: "account-new-password",
     },
 ];
-const ERASE: &[FormField] = &[FormField {
-    name: "confirm",
-    id: "account-confirm",
-}];
+const ERASE: &[FormField] = &[
+    FormField {
+        name: "confirm",
+        id: "account-confirm",
+    },
+    FormField {
+        name: "password",
+        id: "account-erase-password",
+    },
+];
 
 /// The page.
 #[component]
@@ -64,6 +75,7 @@ pub(crate) fn AccountPage() -> impl IntoView {
             let name = account
                 .as_ref()
                 .map_or(name, |account| account.display_name.clone());
+            let has_account = account.is_some();
             let forms = match account {
                 Some(account) => view! {
                     {changes(&account, renamed, moved)}
@@ -74,10 +86,10 @@ pub(crate) fn AccountPage() -> impl IntoView {
                 None => none_yet(),
             };
             view! {
-                <Title text=td_string!(locale, account.title) />
+                <WindowTitle text=td_string!(locale, account.title) />
                 <PageHead title=td_string!(locale, account.title) />
                 {forms}
-                {erase_me(&name, erasing)}
+                {erase_me(&name, has_account, erasing)}
             }
             .erase()
         })
@@ -144,9 +156,33 @@ fn changes(account: &CustomerDocument, renamed: Option<FormNotes>, moved: Option
                     autocomplete="email"
                     kind="email"
                 />
+                {current(
+                    "account-email-password",
+                    td_string!(locale, account.email_password),
+                    moved.as_ref(),
+                )}
                 <button class="button">{td_string!(locale, account.save_email)}</button>
             </form>
         </section>
+    }
+    .erase()
+}
+
+/// The password as it is now, for what would take an account over or away.
+fn current(id: &'static str, label: &'static str, notes: Option<&FormNotes>) -> View {
+    let locale = language();
+    view! {
+        <Field
+            id=id
+            name="password"
+            label=label
+            help=td_string!(locale, account.password_current_help)
+            error=error(notes, "password")
+            required=true
+            max=MAX_PASSWORD
+            autocomplete="current-password"
+            kind="password"
+        />
     }
     .erase()
 }
@@ -209,7 +245,7 @@ fn way_out() -> View {
     clippy::needless_pass_by_value,
     reason = "what a form has noted is used up by its page"
 )]
-fn erase_me(name: &str, notes: Option<FormNotes>) -> View {
+fn erase_me(name: &str, has_account: bool, notes: Option<FormNotes>) -> View {
     let locale = language();
     let name = name.to_owned();
     view! {
@@ -228,6 +264,14 @@ fn erase_me(name: &str, notes: Option<FormNotes>) -> View {
                     required=true
                     max=MAX_NAME
                 />
+                {has_account
+                    .then(|| {
+                        current(
+                            "account-erase-password",
+                            td_string!(locale, account.erase_password),
+                            notes.as_ref(),
+                        )
+                    })}
                 <button class="button button--danger">{td_string!(locale, account.erase)}</button>
             </form>
         </section>

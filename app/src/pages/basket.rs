@@ -1,11 +1,11 @@
 //! The basket.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::{inside, later, problem_view, shop::products};
 use crate::{
     api,
+    components::WindowTitle,
     erase::Erase,
     islands::{BasketContents, Island},
     language::language,
@@ -20,7 +20,9 @@ pub(crate) fn BasketPage() -> impl IntoView {
         let listed = api::listing(products(None, 200));
         later(async move {
             match listed.await {
-                Ok(listed) => view! { <Title text=title />{BasketContents { listed }.island()} }.erase(),
+                Ok(listed) => {
+                    view! { <WindowTitle text=title />{BasketContents { listed }.island()} }.erase()
+                }
                 Err(problem) => problem_view(title, &problem),
             }
         })

@@ -1,11 +1,11 @@
 //! The inbox: what the person was told.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::{PAGE_ROWS, inside, later, problem_view};
 use crate::{
     api::{self, use_session},
+    components::WindowTitle,
     erase::Erase,
     islands::{Inbox, Island, inbox_of},
     language::language,
@@ -22,7 +22,7 @@ pub(crate) fn InboxPage() -> impl IntoView {
         later(async move {
             match listed.await {
                 Ok(listed) => view! {
-                    <Title text=title />
+                    <WindowTitle text=title />
                     {Inbox { listed }.island()}
                     <p><a href="/mailbox">{td_string!(language(), mailbox.place)}</a></p>
                 }

@@ -2,10 +2,14 @@
 //! passed around. It is a plain form and needs no script.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use crate::{components::Field, erase::Erase, language::language, translations::i18n::td_string};
+use crate::{
+    components::{Field, WindowTitle},
+    erase::Erase,
+    language::language,
+    translations::i18n::td_string,
+};
 
 /// The longest display name.
 pub(super) const MAX_NAME: u16 = 40;
@@ -58,7 +62,7 @@ pub(crate) fn JoinPage() -> impl IntoView {
         .with_untracked(|params| params.get("code"))
         .unwrap_or_default();
     view! {
-        <Title text=td_string!(locale, join.title) />
+        <WindowTitle text=td_string!(locale, join.title) />
         <section class="panel panel--narrow">
             <h1>{td_string!(locale, join.title)}</h1>
             <p>{td_string!(locale, join.lead)}</p>

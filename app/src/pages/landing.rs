@@ -1,13 +1,12 @@
 //! The landing page: what this is, a sandbox without an account, and the way in with a code.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::join::{JoinForm, MAX_NAME};
 use crate::{
     api::use_session,
-    components::{Field, Icon, Picture, ProblemSummary},
+    components::{Field, Icon, Picture, ProblemSummary, WindowTitle},
     erase::Erase,
     language::language,
     translations::i18n::td_string,
@@ -43,7 +42,7 @@ pub(crate) fn LandingPage() -> impl IntoView {
         }
     });
     view! {
-        <Title text=td_string!(locale, landing.window) />
+        <WindowTitle text=td_string!(locale, landing.window) />
         <div class="landing">
             <section class="hero">
                 <h1>{td_string!(locale, landing.title)}</h1>

@@ -3,13 +3,12 @@
 
 use domain::wire::{MailboxMessage, Page};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::{BackLink, inside, later, problem_view};
 use crate::{
     api,
-    components::{EmptyState, PageHead, When},
+    components::{EmptyState, PageHead, When, WindowTitle},
     erase::{Erase, View},
     language::language,
     translations::i18n::td_string,
@@ -29,7 +28,7 @@ pub(crate) fn MailboxPage() -> impl IntoView {
             };
             match page {
                 Ok(page) => view! {
-                    <Title text=title />
+                    <WindowTitle text=title />
                     <BackLink href="/inbox" text=td_string!(language(), inbox.title) />
                     <PageHead title />
                     {mails(page)}

@@ -40,11 +40,10 @@ pub(crate) use streams::StreamsPage;
 
 use domain::wire::Problem;
 use leptos::{prelude::*, tachys::reactive_graph::OwnedView};
-use leptos_meta::Title;
 
 use crate::{
     api::use_session,
-    components::{Icon, PageHead, Picture, explain},
+    components::{Icon, PageHead, Picture, WindowTitle, explain},
     erase::{Erase, View},
     language::language,
     translations::i18n::td_string,
@@ -60,7 +59,7 @@ fn inside(page: impl FnOnce() -> View) -> View {
     }
     let locale = language();
     view! {
-        <Title text=td_string!(locale, outside.title) />
+        <WindowTitle text=td_string!(locale, outside.title) />
         <div class="empty">
             <h1>{td_string!(locale, outside.title)}</h1>
             <p>{td_string!(locale, outside.text)}</p>
@@ -86,7 +85,7 @@ fn problem_view(title: &'static str, problem: &Problem) -> View {
         set_status(problem.status);
     }
     view! {
-        <Title text=title />
+        <WindowTitle text=title />
         <PageHead title />
         <div class="notice notice--danger" role="alert">
             <Icon picture=Picture::Alert />

@@ -1,9 +1,10 @@
 //! The page for what is not there.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
-use crate::{StatusSetter, erase::Erase, language::language, translations::i18n::td_string};
+use crate::{
+    StatusSetter, components::WindowTitle, erase::Erase, language::language, translations::i18n::td_string,
+};
 
 /// Says that there is no such page, to people and in the HTTP status.
 #[component]
@@ -13,7 +14,7 @@ pub(crate) fn NotFoundPage() -> impl IntoView {
         set_status(404);
     }
     view! {
-        <Title text=td_string!(locale, not_found.title) />
+        <WindowTitle text=td_string!(locale, not_found.title) />
         <div class="empty">
             <h1>{td_string!(locale, not_found.title)}</h1>
             <p>{td_string!(locale, not_found.text)}</p>

@@ -21,13 +21,13 @@ pub(crate) use stock::OfficeStockPage;
 
 use domain::access::Role;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_location;
 
 use super::inside;
 use crate::{
     StatusSetter,
     api::use_session,
+    components::WindowTitle,
     erase::{Erase, View},
     language::language,
     translations::i18n::td_string,
@@ -59,7 +59,7 @@ fn refused() -> View {
         set_status(403);
     }
     view! {
-        <Title text=td_string!(locale, office.refused_title) />
+        <WindowTitle text=td_string!(locale, office.refused_title) />
         <div class="empty">
             <h1>{td_string!(locale, office.refused_title)}</h1>
             <p>{td_string!(locale, office.refused)}</p>

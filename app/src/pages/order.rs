@@ -1,13 +1,13 @@
 //! One order.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 
 use super::{BackLink, NotFoundPage, inside, later, problem_view};
 use crate::{
     api,
     backend::HasWritten,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, OrderStory},
     language::language,
@@ -28,7 +28,7 @@ pub(crate) fn OrderPage() -> impl IntoView {
             match found.await {
                 Ok(found) if found.answer.is_none() && !coming => view! { <NotFoundPage /> }.erase(),
                 Ok(found) => view! {
-                    <Title text=title />
+                    <WindowTitle text=title />
                     <BackLink href="/orders" text=td_string!(locale, orders.title) />
                     {OrderStory { found }.island()}
                 }

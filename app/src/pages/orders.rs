@@ -2,12 +2,12 @@
 
 use domain::{access::Role, wire::Order};
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::{PAGE_ROWS, inside, later, problem_view};
 use crate::{
     api::{self, use_session},
     backend::ListingQuery,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, OrderList},
     language::language,
@@ -22,7 +22,7 @@ pub(crate) fn OrdersPage() -> impl IntoView {
         let listed = api::listing(query());
         later(async move {
             match listed.await {
-                Ok(listed) => view! { <Title text=title />{OrderList { listed }.island()} }.erase(),
+                Ok(listed) => view! { <WindowTitle text=title />{OrderList { listed }.island()} }.erase(),
                 Err(problem) => problem_view(title, &problem),
             }
         })

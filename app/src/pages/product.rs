@@ -2,12 +2,12 @@
 
 use domain::view::products::ProductDocument;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_params_map;
 
 use super::{BackLink, NotFoundPage, inside, later, problem_view};
 use crate::{
     api,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, ProductFacts},
     language::language,
@@ -33,7 +33,7 @@ pub(crate) fn ProductPage() -> impl IntoView {
             // A product that has only got stock so far has no name yet, and is nothing to show.
             match product.filter(|product| !product.name.is_empty()) {
                 Some(product) => view! {
-                    <Title text=product.name />
+                    <WindowTitle text=product.name />
                     <BackLink href="/shop" text=title />
                     {ProductFacts { found }.island()}
                 }

@@ -2,13 +2,12 @@
 //! has the id that they have already.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::{inside, join::MAX_NAME};
 use crate::{
     FormNotes,
     api::use_session,
-    components::{Field, FormField, FormSummary, field_problem},
+    components::{Field, FormField, FormSummary, WindowTitle, field_problem},
     erase::Erase,
     language::language,
     translations::i18n::td_string,
@@ -48,7 +47,7 @@ pub(crate) fn RegisterPage() -> impl IntoView {
             .map(|session| session.display_name)
             .unwrap_or_default();
         view! {
-            <Title text=td_string!(locale, account.register_title) />
+            <WindowTitle text=td_string!(locale, account.register_title) />
             <section class="panel panel--narrow">
                 <h1>{td_string!(locale, account.register_title)}</h1>
                 <p>{td_string!(locale, account.register_lead)}</p>

@@ -2,13 +2,13 @@
 
 use domain::{view::products::ProductDocument, wire::Order};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::{inside, later, problem_view};
 use crate::{
     api,
     backend::ListingQuery,
+    components::WindowTitle,
     erase::Erase,
     islands::{Catalogue, Island},
     language::language,
@@ -53,7 +53,7 @@ pub(crate) fn ShopPage() -> impl IntoView {
                         Some(searched) => Some(searched.await),
                         None => None,
                     };
-                    view! { <Title text=title />{Catalogue::new(listed, tags, query, found).island()} }
+                    view! { <WindowTitle text=title />{Catalogue::new(listed, tags, query, found).island()} }
                         .erase()
                 }
                 Err(problem) => problem_view(title, &problem),

@@ -1,12 +1,11 @@
 //! `/sign-in`: the way in for people with an account, also from outside of any workspace.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::register::{MAX_EMAIL, MAX_PASSWORD};
 use crate::{
     FormNotes,
-    components::{Field, FormField, FormSummary, field_problem},
+    components::{Field, FormField, FormSummary, WindowTitle, field_problem},
     erase::Erase,
     language::language,
     translations::i18n::td_string,
@@ -38,7 +37,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
     };
     let typed = |field| FormNotes::typed(notes.as_ref(), field).unwrap_or_default();
     view! {
-        <Title text=td_string!(locale, account.sign_in_title) />
+        <WindowTitle text=td_string!(locale, account.sign_in_title) />
         <section class="panel panel--narrow">
             <h1>{td_string!(locale, account.sign_in_title)}</h1>
             <FormSummary notes=FormNotes::about("erased") fields=FIELDS done=td_string!(locale, account.erased) />

@@ -2,13 +2,12 @@
 
 use domain::{event::StoredEvent, wire::EventPage};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 use super::{BackLink, NotFoundPage, inside, later, problem_view};
 use crate::{
     api,
-    components::{Icon, Id, PageHead, Picture, When},
+    components::{Icon, Id, PageHead, Picture, When, WindowTitle},
     erase::Erase,
     language::language,
     translations::i18n::td_string,
@@ -49,7 +48,7 @@ fn Stream(events: EventPage, name: String) -> impl IntoView {
     }
     .erase();
     view! {
-        <Title text=name.clone() />
+        <WindowTitle text=name.clone() />
         <BackLink href="/streams" text=td_string!(locale, streams.title) />
         <PageHead title=name.clone() mark=again />
         <Events events name />

@@ -3,13 +3,12 @@
 
 use domain::wire::{Page, StreamInfo};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::{inside, later, problem_view};
 use crate::{
     api,
-    components::{EmptyState, PageHead},
+    components::{EmptyState, PageHead, WindowTitle},
     erase::Erase,
     islands::{Island, Verify},
     language::language,
@@ -30,7 +29,7 @@ pub(crate) fn StreamsPage() -> impl IntoView {
                 Err(problem) => Err(problem),
             };
             match page {
-                Ok(page) => view! { <Title text=title /><Streams page prefix /> }.erase(),
+                Ok(page) => view! { <WindowTitle text=title /><Streams page prefix /> }.erase(),
                 Err(problem) => problem_view(title, &problem),
             }
         })

@@ -26,7 +26,11 @@ use product::{Product, ProductCommand};
 use user::{User, UserCommand};
 
 /// Fields of commands that nobody keeps, also not as a digest: the command, and the field in its data.
-pub const SECRETS: &[(&str, &str)] = &[("RegisterUser", "password")];
+pub const SECRETS: &[(&str, &str)] = &[
+    ("RegisterUser", "password"),
+    ("ChangeEmail", "password"),
+    ("EraseUser", "password"),
+];
 
 /// Why a command could not even be read. The rules come later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,8 @@
 //!
 //! Email and name are personal: on the server they are sealed before they are stored, and what is folded here are sealed
 //! texts. So no rule may look into the email or the name of a state. That an email is nobody else's is the rule of its own
-//! stream, [`Email`](super::email::Email). A password is checked here for its length, and goes no further.
+//! stream, [`Email`](super::email::Email). A password is checked here for its length, or for being there at all, and goes no
+//! further: whether it is the person's is found out where its hash is kept.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::{
     command_types,
     decider::{Context, Decider},
     event_types,
-    rejection::{Rejection, Violations},
+    rejection::{Rejection, Violation, Violations},
 };
 
 /// The longest name, in characters.
@@ -25,6 +26,8 @@ pub const MAX_EMAIL: usize = 254;
 pub const MIN_PASSWORD: usize = 8;
 /// The longest password, in characters.
 pub const MAX_PASSWORD: usize = 200;
+/// Where a command has a password.
+const PASSWORD_FIELD: &str = "data.password";
 
 /// A password as it was typed. It is printed nowhere, and no event has a place for it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,12 +89,20 @@ pub struct ChangeDisplayName {
 pub struct ChangeEmail {
     /// Nobody else's in the workspace.
     pub email: String,
+    /// The person's password as it is now. A session alone does not take an account over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
 }
 
 /// Makes everything personal unreadable, for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EraseUser {}
+pub struct EraseUser {
+    /// The person's password as it is now. Absent where an educator erases another person, and for a person without an
+    /// account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
+}
 
 command_types! {
     /// What a user can be told.
@@ -212,17 +223,23 @@ impl Decider for User {
                 violations.finish()?;
                 Ok(vec![DisplayNameChanged { display_name }.into()])
             }
-            UserCommand::ChangeEmail(ChangeEmail { email }) => {
+            UserCommand::ChangeEmail(ChangeEmail { email, password }) => {
                 let email = normalised(&email);
                 let mut violations = Violations::default();
                 require_email(&mut violations, &email);
+                require_password(&mut violations, password.as_ref());
                 require_own_account(state, own, "change")?;
                 violations.finish()?;
                 Ok(vec![EmailChanged { email }.into()])
             }
-            UserCommand::EraseUser(_) => {
+            UserCommand::EraseUser(EraseUser { password }) => {
                 if !own && !gives_roles(context.actor.role) {
                     return Err(not_yours("erase"));
+                }
+                if own && state.account.is_some() {
+                    let mut violations = Violations::default();
+                    require_password(&mut violations, password.as_ref());
+                    violations.finish()?;
                 }
                 // Who came in by a code and ordered has left a name too, and may have it erased without an account.
                 if state.account.is_none() && !own {
@@ -291,7 +308,7 @@ fn register(
     let usable = password.as_ref().map(Password::fits);
     violations.require(
         usable.unwrap_or(actor.role == Role::System),
-        "data.password",
+        PASSWORD_FIELD,
         format!("has {MIN_PASSWORD} to {MAX_PASSWORD} characters"),
     );
     let allowed = role == Role::Customer || gives_roles(actor.role) || (own && role == actor.role);
@@ -360,6 +377,27 @@ fn require_email(violations: &mut Violations, email: &str) {
         "data.email",
         format!("is an email address, as in ada@example.org, of up to {MAX_EMAIL} characters"),
     );
+}
+
+fn require_password(violations: &mut Violations, password: Option<&Password>) {
+    violations.require(
+        password.is_some(),
+        PASSWORD_FIELD,
+        "is asked for: your password as it is now",
+    );
+}
+
+/// The rejection of a password that is not the person's.
+pub fn wrong_password() -> Rejection {
+    let message = "is not your password".to_owned();
+    Rejection {
+        rule: "wrong-password".to_owned(),
+        detail: format!("{PASSWORD_FIELD}: {message}"),
+        violations: vec![Violation {
+            field: PASSWORD_FIELD.to_owned(),
+            message,
+        }],
+    }
 }
 
 /// A mailbox at a host with a dot in it. Whether somebody reads mail there only a mail can tell; this finds what was

@@ -11,7 +11,7 @@ use domain::{
     aggregate::{
         Command,
         email::{Email, EmailEvent, EmailState},
-        user::{ChangeEmail, RegisterUser, UserCommand},
+        user::{ChangeEmail, EraseUser, RegisterUser, UserCommand, wrong_password},
     },
     decider::{Context, Decider},
     event::{DomainEvent, EventPayload as _},
@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     event_store::{Expected, NewEvent, StoreError, StreamAppend},
-    people::{PeopleError, PersonId},
+    people::{LookUpError, PeopleError, PersonId},
 };
 
 /// A reservation that changes along with a decision.
@@ -108,6 +108,31 @@ impl CommandService {
         Ok(Ok(along))
     }
 
+    /// Refuses what takes an account over or away, where the password that comes with it is not the account's. That there
+    /// is one at all is a rule of the user's; a person without an account has none.
+    pub(super) async fn must_know_password(&self, intent: &Intent) -> Result<(), CommandFailure> {
+        let (
+            Some((
+                of,
+                UserCommand::ChangeEmail(ChangeEmail { password, .. })
+                | UserCommand::EraseUser(EraseUser { password }),
+            )),
+            Some(people),
+        ) = (users_command(intent), &self.people)
+        else {
+            return Ok(());
+        };
+        let Some(password) = password.as_ref().filter(|_| intent.actor.id == of.person) else {
+            return Ok(());
+        };
+        match people.is_password_of(of, password).await {
+            Ok(Some(false)) => Err(wrong_password().into()),
+            Ok(Some(true) | None) => Ok(()),
+            Err(LookUpError::People(error)) => Err(error.into()),
+            Err(LookUpError::Store(error)) => Err(error.into()),
+        }
+    }
+
     /// Before a user's command is appended.
     pub(super) async fn people_before(&self, intent: &Intent) -> Result<(), CommandFailure> {
         let Some((of, command)) = users_command(intent) else {
@@ -116,11 +141,13 @@ impl CommandService {
         let people = self.people.as_ref().ok_or_else(nobody)?;
         match command {
             UserCommand::RegisterUser(RegisterUser { email, password, .. }) => {
+                // An educator who registers another person does not lend them a session.
+                let own = intent.token.as_ref().filter(|_| intent.actor.id == of.person);
                 people
-                    .registering(of, intent.command_id, email, password.as_ref())
+                    .registering(of, intent.command_id, email, password.as_ref(), own)
                     .await?;
             }
-            UserCommand::ChangeEmail(ChangeEmail { email }) => people.changing_email(of, email).await?,
+            UserCommand::ChangeEmail(ChangeEmail { email, .. }) => people.changing_email(of, email).await?,
             UserCommand::EraseUser(_) => people.erasing(of).await?,
             UserCommand::ChangeDisplayName(_) => {}
         }
@@ -141,6 +168,7 @@ impl CommandService {
                 | CommandFailure::UnknownWorkspace(_))
         );
         match command {
+            UserCommand::RegisterUser(_) if answer.is_ok() => people.registered(of).await,
             UserCommand::RegisterUser(_) if is_refused => people.not_registered(of, intent.command_id).await,
             UserCommand::EraseUser(_) if is_refused => people.not_erased(of).await,
             UserCommand::EraseUser(_) if answer.is_ok() => {

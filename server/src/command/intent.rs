@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::CommandFailure;
-use crate::{clock::Clock, event_store::Expected};
+use crate::{clock::Clock, event_store::Expected, people::standing::Presented};
 
 /// The name space of command ids that come from idempotency keys (UUIDv5). Part of the stored format.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x5b1f_8a52_6f0e_5c7b_9a43_0d8e_72c1_94af);
@@ -56,6 +56,8 @@ pub struct Intent {
     pub causation_id: Option<Uuid>,
     /// W3C trace context.
     pub traceparent: Option<String>,
+    /// The token that it came by, which becomes a session where it registers its person.
+    pub token: Option<Presented>,
 }
 
 impl Intent {
@@ -131,6 +133,7 @@ impl Intent {
             traceparent: traceparent
                 .filter(|text| text.len() <= MAX_TRACEPARENT && text.bytes().all(|b| b.is_ascii_graphic()))
                 .map(str::to_owned),
+            token: None,
             stream,
         })
     }

@@ -47,7 +47,7 @@ use crate::{
     event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend},
     monitor::traces,
     payment::PaymentProvider,
-    people::People,
+    people::{People, standing::Presented},
 };
 
 use aggregates::{Aggregates, Freshness, Loaded};
@@ -138,6 +138,20 @@ impl CommandService {
         idempotency_key: Option<&str>,
         traceparent: Option<&str>,
     ) -> Result<CommandAnswer, CommandFailure> {
+        self.handle_by(None, workspace, actor, request, idempotency_key, traceparent)
+            .await
+    }
+
+    /// The same for what came by a token: it goes on as a session where it registers its person.
+    pub async fn handle_by(
+        &self,
+        token: Option<Presented>,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        request: &CommandRequest,
+        idempotency_key: Option<&str>,
+        traceparent: Option<&str>,
+    ) -> Result<CommandAnswer, CommandFailure> {
         let intent = Intent::from_request(
             workspace,
             actor,
@@ -147,7 +161,7 @@ impl CommandService {
             self.clock.as_ref(),
         );
         match intent {
-            Ok(intent) => self.carry_out(intent).await,
+            Ok(intent) => self.carry_out(Intent { token, ..intent }).await,
             Err(failure) => {
                 metrics::counter!("foldline_commands_total", "command" => "unread", "outcome" => failure.outcome())
                     .increment(1);
@@ -177,6 +191,7 @@ impl CommandService {
         if let Some(answer) = self.earlier_answer(&intent).await? {
             return Ok(answer);
         }
+        self.must_know_password(&intent).await?;
         let appended = match intent.command.clone() {
             Command::Email(command) => self.decide_and_append::<Email>(&intent, command).await,
             Command::Inbox(command) => self.decide_and_append::<Inbox>(&intent, command).await,

@@ -1,7 +1,7 @@
 //! The registry of effect consumers: who they are, and what each is made of. A new one is a file beside this one, and a line
 //! here.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use super::{
     analytics::{Analytics, WarehouseError},
@@ -86,6 +86,7 @@ pub async fn open(settings: &Settings, parts: Parts) -> Result<Opened, ConsumerE
         links,
         processes,
         alone: matches!(storage.processes(), StoreUrl::Sqlite(_)),
+        per_hour: NonZeroU32::new(settings.mail.mails_per_hour),
         clock: clock.clone(),
     });
     let analytics = Analytics::open(

@@ -9,7 +9,9 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     aggregate::inventory::InventoryEvent,
     event::{DomainEvent, TypedEvent},
-    policy::{AnyPolicy, Erased, Policy, Reaction, command_id},
+    id::WorkspaceId,
+    policy::{AnyPolicy, Erased, Policy, Reaction, TIMERS, command_id},
+    wire::Order,
 };
 use serde_json::json;
 
@@ -19,8 +21,8 @@ use crate::{
     command::CommandService,
     projection::dead_letters::Remedy,
     query::{QueryError, settled::Settle},
-    read_model::{ReadModel, sqlite::SqliteReadModel},
-    read_side::testing::{Shop, received, reserved},
+    read_model::{PageRequest, ReadModel, sqlite::SqliteReadModel},
+    read_side::testing::{PATIENCE, Shop, received, reserved},
 };
 
 /// A quantity that the policy cannot stand.
@@ -131,8 +133,6 @@ async fn settled(shop: &Shop, timeout: Duration) -> Result<(), QueryError> {
         .map(|_| ())
 }
 
-const PATIENCE: Duration = Duration::from_secs(20);
-
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_is_handled_once_and_its_command_follows_from_it() {
     let shop = Shop::open(3).await;
@@ -201,6 +201,18 @@ async fn nothing_is_sent_twice_by_a_restart_a_lost_memory_or_a_rebuild() {
     running.stop().await;
 }
 
+async fn has_a_timer(running: &Consumers, workspace: WorkspaceId) -> bool {
+    let request = PageRequest {
+        listing: TIMERS,
+        group: "",
+        order: Order::Asc,
+        limit: 1,
+        behind: None,
+    };
+    let timers = running.processes.page(workspace, Mirror::NAME, &request);
+    !timers.await.unwrap().value.is_empty()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timer_is_kept_over_a_restart_and_runs_on_the_workspaces_clock() {
     let shop = Shop::open(1).await;
@@ -213,6 +225,10 @@ async fn a_timer_is_kept_over_a_restart_and_runs_on_the_workspaces_clock() {
         other => panic!("{other:?}"),
     };
     assert!(not_yet(&shop).await);
+    // The timer runs from when it was set.
+    while !has_a_timer(&running, shop.workspace).await {
+        tokio::task::yield_now().await;
+    }
     let other = shop.another_workspace().await;
     running.clocks.put_forward(other, 3_600_000).await.unwrap();
     assert_eq!(

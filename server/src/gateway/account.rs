@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use super::{
     SharedGateway,
-    api::{end_session, try_change_password, try_sign_in},
+    api::{carry_out, charge_for_signing_in, end_session, try_change_password, try_sign_in},
     auth::{self, Caller, Identity},
     entry::{form, refusal, see_other},
     form_notes,
@@ -85,12 +85,29 @@ struct NameForm {
 struct EmailForm {
     #[serde(default)]
     email: String,
+    #[serde(default = "nothing")]
+    password: Password,
 }
 
 #[derive(Debug, Deserialize)]
 struct EraseForm {
     #[serde(default)]
     confirm: String,
+    #[serde(default = "nothing")]
+    password: Password,
+}
+
+/// Nothing was typed.
+fn nothing() -> Password {
+    String::new().into()
+}
+
+/// A command's data with the password that was typed, if one was.
+fn with_password(mut data: Value, password: &Password) -> Value {
+    if !password.expose().is_empty() {
+        data["password"] = json!(password);
+    }
+    data
 }
 
 async fn register(
@@ -129,16 +146,8 @@ async fn register(
         Ok(answer) => answer,
         Err(problem) => return again(&problem),
     };
-    match begin(&gateway, &caller).await {
-        Ok(cookies) => {
-            let mut response = written(&gateway, &caller, &headers, &answer.token);
-            for cookie in cookies {
-                response.headers_mut().append(SET_COOKIE, cookie);
-            }
-            response
-        }
-        Err(problem) => again(&problem),
-    }
+    // Its token is a session from here on; the gateway adds the cookies that renew it.
+    written(&gateway, &caller, &headers, &answer.token)
 }
 
 async fn sign_in(
@@ -158,6 +167,10 @@ async fn sign_in(
             &form_notes::about("sign-in", &typed, problems),
         )
     };
+    // Before the code is looked up: it must not be found by trying.
+    if let Err(problem) = charge_for_signing_in(&gateway, address) {
+        return again(&said(&problem.into_problem()));
+    }
     let workspace = match form.code.trim() {
         "" => None,
         code => match gateway.workspaces.find_by_code(code).await {
@@ -171,7 +184,7 @@ async fn sign_in(
         password: form.password.clone(),
         workspace,
     };
-    let signed_in = match try_sign_in(&gateway, &identity, address, &wanted).await {
+    let signed_in = match try_sign_in(&gateway, &identity, &wanted).await {
         Ok(signed_in) => signed_in,
         Err(problem) => return again(&said(&problem.into_problem())),
     };
@@ -231,7 +244,8 @@ async fn change_email(
     let (Some(form), Some(caller)) = (form::<EmailForm>(&gateway, request).await, known(identity)) else {
         return refusal("invalid", None);
     };
-    match send(&gateway, &caller, "ChangeEmail", json!({"email": form.email})).await {
+    let data = with_password(json!({"email": form.email}), &form.password);
+    match send(&gateway, &caller, "ChangeEmail", data).await {
         Ok(answer) => {
             let mut response = written(&gateway, &caller, &headers, &answer.token);
             form_notes::send(
@@ -246,7 +260,7 @@ async fn change_email(
             back(
                 &gateway,
                 ACCOUNT,
-                &form_notes::about("email", &typed, &said(&problem)),
+                &form_notes::about("email", &typed, &said_of_current(&problem)),
             )
         }
     }
@@ -292,8 +306,9 @@ async fn erase(
     if form.confirm.trim() != name.trim() {
         return again(&[about("confirm", "confirm")]);
     }
-    if let Err(problem) = send(&gateway, &caller, "EraseUser", json!({})).await {
-        return again(&said(&problem));
+    let data = with_password(json!({}), &form.password);
+    if let Err(problem) = send(&gateway, &caller, "EraseUser", data).await {
+        return again(&said_of_current(&problem));
     }
     let mut response = see_other("/sign-in");
     if let Err(problem) = end_session(&gateway, &identity, &headers, response.headers_mut()).await {
@@ -310,10 +325,7 @@ async fn erase(
 }
 
 fn known(identity: Identity) -> Option<Caller> {
-    match identity {
-        Identity::Known(caller) => Some(caller),
-        Identity::Nobody | Identity::Gone | Identity::Refused(_) => None,
-    }
+    identity.caller()
 }
 
 fn person(caller: &Caller) -> PersonId {
@@ -337,26 +349,9 @@ async fn send(
         expected_version: ExpectedVersion::Any,
         correlation_id: None,
     };
-    gateway
-        .commands
-        .handle(caller.workspace(), caller.actor(), &request, None, None)
+    carry_out(gateway, caller, &request, None, None)
         .await
-        .map_err(|failure| ApiProblem::from(failure).into_problem())
-}
-
-/// A session for who has just registered.
-async fn begin(gateway: &SharedGateway, caller: &Caller) -> Result<[HeaderValue; 2], Problem> {
-    let internal = |error: &dyn std::fmt::Display| ApiProblem::internal(error).into_problem();
-    let account = gateway.people.account(person(caller)).await;
-    let account = account
-        .map_err(|error| internal(&error))?
-        .ok_or_else(|| internal(&"an account that was just made is not there"))?;
-    let signed_in = gateway
-        .people
-        .begin(account)
-        .await
-        .map_err(|error| internal(&error))?;
-    cookies(gateway, &signed_in).await
+        .map_err(ApiProblem::into_problem)
 }
 
 async fn cookies(gateway: &SharedGateway, signed_in: &SignedIn) -> Result<[HeaderValue; 2], Problem> {
@@ -412,6 +407,15 @@ fn back(gateway: &SharedGateway, path: &str, notes: &FormNotes) -> Response {
 
 fn about(field: &str, code: &str) -> (String, String) {
     (field.to_owned(), code.to_owned())
+}
+
+/// The same where the password that is asked for is the one that the account has.
+fn said_of_current(problem: &Problem) -> Vec<(String, String)> {
+    let current = |(field, code): (String, String)| match field.as_str() {
+        "password" => about("password", "current"),
+        _ => (field, code),
+    };
+    said(problem).into_iter().map(current).collect()
 }
 
 /// What a problem says about the fields of a form, as codes that the page puts into words.

@@ -1,7 +1,8 @@
 //! Who is asking: a program with `Authorization: Bearer …`, a browser with the session cookie, or nobody.
 //!
 //! Somebody with an account has a short token and a cookie that renews it: where the token has ended, or soon will, the
-//! request itself renews it, so that nobody is signed out who is still there.
+//! request itself renews it, so that nobody is signed out who is still there. A guest's token becomes a session when it
+//! registers its guest; every other one of theirs is refused from then on.
 //!
 //! [`identify`] finds out once a request; handlers take a [`Caller`] and so cannot forget to ask. What a cookie
 //! authenticates must come from our own pages wherever it changes something.
@@ -28,8 +29,9 @@ use super::{
     tokens::{Bearer, TokenRefusal},
 };
 use crate::people::{
-    PeopleError, Registered,
-    sessions::{ACCESS_SECONDS, SignInError},
+    LookUpError, PeopleError, Registered,
+    sessions::{ACCESS_SECONDS, SignInError, SignedIn},
+    standing::Standing,
 };
 use uuid::Uuid;
 
@@ -53,8 +55,20 @@ pub(super) enum Identity {
     Gone,
     /// Something that is worth nothing.
     Refused(TokenRefusal),
+    /// Whether their session has ended cannot be found out now.
+    Unknown(ApiProblem),
     /// Who it is.
     Known(Caller),
+}
+
+impl Identity {
+    /// Who it is, where that is known.
+    pub(super) fn caller(self) -> Option<Caller> {
+        match self {
+            Self::Known(caller) => Some(caller),
+            Self::Nobody | Self::Gone | Self::Refused(_) | Self::Unknown(_) => None,
+        }
+    }
 }
 
 impl Caller {
@@ -71,6 +85,17 @@ impl Caller {
     /// The sign-in of a browser; none where nobody signed in, and for a program, which renews its token itself.
     pub(super) fn session(&self) -> Option<Uuid> {
         self.bearer.session.filter(|_| self.by_cookie)
+    }
+
+    /// Whether it is a browser, which renews its token without being asked.
+    pub(super) fn is_browser(&self) -> bool {
+        self.by_cookie
+    }
+
+    /// What their token is good for by now.
+    pub(super) async fn standing(&self, gateway: &SharedGateway) -> Result<Standing, LookUpError> {
+        let token = self.bearer.presented();
+        gateway.people.standing(self.bearer.of(), &token).await
     }
 
     /// The token's contents.
@@ -168,6 +193,7 @@ impl<S: Sync> FromRequestParts<S> for Caller {
             }
             Some(Identity::Gone) => Err(ApiProblem::workspace_gone()),
             Some(Identity::Refused(refusal)) => Err((*refusal).into()),
+            Some(Identity::Unknown(problem)) => Err(problem.clone()),
             Some(Identity::Nobody) | None => Err(ApiProblem::new(
                 Kind::Unauthenticated,
                 "send an access token as Authorization: Bearer, or open or join a workspace",
@@ -190,7 +216,9 @@ pub(super) async fn identify(
         .map(|ConnectInfo(address)| address.ip());
     let client = match &identity {
         Identity::Known(caller) => Client::Person(caller.actor().id),
-        Identity::Nobody | Identity::Gone | Identity::Refused(_) => Client::of_address(peer),
+        Identity::Nobody | Identity::Gone | Identity::Refused(_) | Identity::Unknown(_) => {
+            Client::of_address(peer)
+        }
     };
     request.extensions_mut().insert(client);
     request.extensions_mut().insert(Address(Client::of_address(peer)));
@@ -200,11 +228,38 @@ pub(super) async fn identify(
     if let Identity::Known(caller) = identity
         && caller.by_cookie
         && caller.bearer.session.is_none()
-        && gateway.tokens.is_ageing(&caller.bearer)
     {
-        session_cookie::renew(&gateway, &caller.bearer, response.headers_mut());
+        carry_on(&gateway, &caller, response.headers_mut()).await;
     }
     response
+}
+
+/// A browser by a token without a sign-in: while its guest has no account, the token is renewed in time. Once it has
+/// registered them, the browser gets the cookies of its session.
+async fn carry_on(gateway: &SharedGateway, caller: &Caller, answer: &mut HeaderMap) {
+    // The handler may have made or ended an account, or a session.
+    match caller.standing(gateway).await {
+        Ok(Standing::Guest) if gateway.tokens.is_ageing(&caller.bearer) => {
+            session_cookie::renew(gateway, &caller.bearer, answer);
+        }
+        Ok(Standing::Guest | Standing::Over) => {}
+        Ok(Standing::Session) => match renewable(gateway, caller).await {
+            Ok(cookies) => session_cookie::add_renewed(cookies, answer),
+            Err(SignInError::Over) => {}
+            Err(error) => tracing::warn!(%error, "a session goes on without what would renew it"),
+        },
+        Err(error) => tracing::warn!(%error, "it could not be found out whether a session has ended"),
+    }
+}
+
+/// The cookies of the session of a token that has registered its person.
+async fn renewable(gateway: &SharedGateway, caller: &Caller) -> Result<Vec<HeaderValue>, SignInError> {
+    let bearer = &caller.bearer;
+    let signed_in = gateway
+        .people
+        .go_on(bearer.of(), bearer.presented().session)
+        .await?;
+    Ok(tokens_of(gateway, &signed_in).await?.1)
 }
 
 /// Renews the session of somebody with an account where it is time, and says with which cookies.
@@ -217,7 +272,7 @@ async fn renewed(
     let is_time = match &identity {
         Identity::Known(caller) => caller.session().is_some() && gateway.tokens.is_ageing(&caller.bearer),
         Identity::Nobody | Identity::Refused(_) => true,
-        Identity::Gone => false,
+        Identity::Gone | Identity::Unknown(_) => false,
     };
     // Whoever asks for the session itself uses the token there.
     let is_about_it = uri.path().starts_with(SESSIONS_PATH);
@@ -248,11 +303,19 @@ async fn renewed(
 
 async fn renew(gateway: &SharedGateway, token: &str) -> Result<(Bearer, Vec<HeaderValue>), SignInError> {
     let signed_in = gateway.people.renew(token).await?;
+    Ok(tokens_of(gateway, &signed_in).await?)
+}
+
+/// A new access token of a session, and the cookies with it and with what renews it.
+async fn tokens_of(
+    gateway: &SharedGateway,
+    signed_in: &SignedIn,
+) -> Result<(Bearer, Vec<HeaderValue>), PeopleError> {
     let defect = |error: &dyn std::fmt::Display| PeopleError::Corrupt(error.to_string());
     let (token, bearer) = access(gateway, &signed_in.who, signed_in.family)
         .await
         .map_err(|error| defect(&error))?;
-    let cookies = session_cookie::signed_in(gateway, token, &signed_in).map_err(|error| defect(&error))?;
+    let cookies = session_cookie::signed_in(gateway, token, signed_in).map_err(|error| defect(&error))?;
     Ok((bearer, cookies.into()))
 }
 
@@ -290,11 +353,16 @@ async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::h
         Ok(bearer) if is_erased(gateway, &bearer).await => Identity::Refused(TokenRefusal::Erased),
         Ok(bearer) => {
             let origin = Origin::of(headers, uri, gateway.https);
-            Identity::Known(Caller {
+            let caller = Caller {
                 bearer,
                 by_cookie,
                 origin,
-            })
+            };
+            match caller.standing(gateway).await {
+                Ok(Standing::Guest | Standing::Session) => Identity::Known(caller),
+                Ok(Standing::Over) => Identity::Refused(TokenRefusal::Over),
+                Err(error) => Identity::Unknown(error.into()),
+            }
         }
         Err(refusal) => Identity::Refused(refusal),
     }

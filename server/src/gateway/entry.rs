@@ -98,13 +98,13 @@ async fn open(
 
 async fn join(
     State(gateway): State<SharedGateway>,
-    Extension(client): Extension<Client>,
+    Extension(Address(address)): Extension<Address>,
     request: Request,
 ) -> Response {
     let Some(form) = form::<JoinForm>(&gateway, request).await else {
         return refusal("invalid", None);
     };
-    if gateway.rate.charge(client, COST_OF_JOINING).is_err() {
+    if gateway.rate.charge(address, COST_OF_JOINING).is_err() {
         return refusal("rate-limited", Some(&form.code));
     }
     match gateway.workspaces.join(&form.code, &form.display_name).await {

@@ -40,10 +40,12 @@ const ALWAYS: [(HeaderName, &str); 5] = [
 
 /// The policy of a page whose inline scripts carry `nonce`.
 ///
-/// `'wasm-unsafe-eval'` lets the client be compiled, and nothing else be evaluated. There is no inline style.
+/// A script runs for its nonce alone, or because a script with the nonce imports it: a file of this server, such as a script
+/// of the API's documentation, is of no use to markup that was smuggled into a page. `'wasm-unsafe-eval'` lets the client be
+/// compiled, and nothing else be evaluated. There is no inline style.
 pub(super) fn page_policy(nonce: &str) -> String {
     format!(
-        "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
+        "default-src 'none'; script-src 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
          img-src 'self' data:; font-src 'self'; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
          form-action 'self'; frame-ancestors 'none'"
     )

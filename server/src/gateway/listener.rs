@@ -1,18 +1,21 @@
 //! The listening socket: HTTP or HTTPS on one address, until it is told to stop.
 //!
-//! Stopping takes no new connections, lets requests finish, and gives up on those that do not in time. Sockets of
+//! Which connections are taken, and when a silent one is closed, is [`connections`](super::connections)' business. Stopping takes no new connections, lets requests finish, and gives up on those that do not in time. Sockets of
 //! `/live` are not its business: they close themselves when the gateway stops.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
-use axum_server::{Handle, Server, tls_rustls::RustlsConfig};
+use axum_server::{
+    Handle, Server,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
 use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
-/// How long a client may take to send the head of a request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
+use super::connections::Admission;
+use crate::settings::Limits;
 
 /// A socket that is being served.
 #[derive(Debug)]
@@ -25,22 +28,30 @@ pub struct Listener {
 
 impl Listener {
     /// Begins to serve `router`.
-    pub fn open(listen: SocketAddr, tls: Option<ServerConfig>, router: Router) -> io::Result<Self> {
+    pub fn open(
+        listen: SocketAddr,
+        tls: Option<ServerConfig>,
+        router: Router,
+        limits: &Limits,
+    ) -> io::Result<Self> {
         let socket = std::net::TcpListener::bind(listen)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let handle = Handle::new();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let admission = Admission::new(limits);
+        let server = axum_server::from_tcp(socket)?.handle(handle.clone());
         let task = match tls {
             None => {
-                let mut server = axum_server::from_tcp(socket)?.handle(handle.clone());
-                patient(&mut server);
+                let mut server = server.acceptor(admission);
+                wait_for_heads(&mut server, limits);
                 tokio::spawn(server.serve(service))
             }
             Some(config) => {
-                let config = RustlsConfig::from_config(std::sync::Arc::new(config));
-                let mut server = axum_server::from_tcp_rustls(socket, config)?.handle(handle.clone());
-                patient(&mut server);
+                let config = RustlsConfig::from_config(Arc::new(config));
+                let handshake = RustlsAcceptor::new(config).handshake_timeout(limits.first_request_timeout());
+                let mut server = server.acceptor(handshake.acceptor(admission));
+                wait_for_heads(&mut server, limits);
                 tokio::spawn(server.serve(service))
             }
         };
@@ -62,10 +73,11 @@ impl Listener {
     }
 }
 
-fn patient<A>(server: &mut Server<SocketAddr, A>) {
+/// A head of HTTP/1 comes in time, also a later one.
+fn wait_for_heads<A>(server: &mut Server<SocketAddr, A>, limits: &Limits) {
     server
         .http_builder()
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT);
+        .header_read_timeout(limits.first_request_timeout());
 }

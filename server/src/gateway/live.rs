@@ -1,6 +1,6 @@
 //! The live socket: one task a connection, which sends what the query API has to tell, and carries commands the other way.
 //!
-//! The connection ends when the token or the workspace ends, when somebody signs out, when the server stops, when nobody
+//! The connection ends when the token, its session or the workspace ends, when the server stops, when nobody
 //! answers a ping, or when the other side takes nothing any more; each time it says why. Commands of one connection are
 //! carried out in the order in which they were sent, beside what is being followed and never in its way.
 
@@ -18,17 +18,21 @@ use tokio::{
     time::{Instant, MissedTickBehavior},
 };
 use tokio_tungstenite::tungstenite;
-use uuid::Uuid;
 
 use super::{
     SharedGateway,
+    api::carry_out as carry_out_one,
     auth::{Caller, is_erased},
     json_body,
     limits::Client,
     problem::{ApiProblem, Kind},
+    tokens::{OVER, TokenRefusal},
 };
 use crate::{
-    people::sessions::ACCESS_SECONDS,
+    people::{
+        sessions::ACCESS_SECONDS,
+        standing::{Change, Standing},
+    },
     query::live::{LiveItem, LiveSession, Subscribe},
 };
 
@@ -41,8 +45,6 @@ const PING_EVERY: Duration = Duration::from_secs(20);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
 /// How long the other side may take to take what it is sent.
 const SEND_WITHIN: Duration = Duration::from_secs(10);
-/// Why a connection ends whose person has left.
-const SIGNED_OUT: &str = "this session has ended: somebody signed out of it";
 /// Commands that may wait for their turn.
 const WAITING_COMMANDS: usize = 64;
 
@@ -104,17 +106,15 @@ async fn carry_out(
         idempotency_key,
     }) = waiting.recv().await
     {
-        let outcome = gateway
-            .commands
-            .handle(
-                caller.workspace(),
-                caller.actor(),
-                &command,
-                Some(&idempotency_key),
-                None,
-            )
-            .await
-            .map_err(|failure| ApiProblem::from(failure).into_problem());
+        // The session may have ended while it waited.
+        let outcome = match caller.standing(&gateway).await {
+            Ok(Standing::Over) => Err(TokenRefusal::Over.into()),
+            Ok(Standing::Guest | Standing::Session) => {
+                carry_out_one(&gateway, &caller, &command, Some(&idempotency_key), None).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        let outcome = outcome.map_err(ApiProblem::into_problem);
         let (result, problem) = match outcome {
             Ok(answer) => (Some(answer), None),
             Err(problem) => (None, Some(problem)),
@@ -147,7 +147,11 @@ impl Connection {
         let mut unanswered_since = None;
         let stopping = self.gateway.stopping.clone();
         let gone = self.gateway.presence.gone(self.caller.workspace());
-        let mut signed_out = self.gateway.signed_out.subscribe();
+        let mut changes = self.gateway.people.changes();
+        // What has changed before it could be heard here.
+        if let Err(end) = self.must_be_let_in().await {
+            return end;
+        }
         loop {
             let silence = unanswered_since.map_or_else(far_future, |since: Instant| since + PONG_WITHIN);
             let done = tokio::select! {
@@ -160,7 +164,7 @@ impl Connection {
                     }
                     None => Err(End::Close(close_code::POLICY, "the access token has expired")),
                 },
-                session = signed_out.recv() => self.after_sign_out(session).await,
+                change = changes.recv() => self.after_change(change).await,
                 () = tokio::time::sleep_until(silence) => Err(End::Close(close_code::POLICY, "a ping was not answered")),
                 item = self.session.next() => self.pass_on(item).await,
                 Some(result) = results.recv() => self.send(&result).await,
@@ -168,12 +172,9 @@ impl Connection {
                     // Whoever listens is in the workspace, and hears here if another server has purged it.
                     self.gateway.presence.is_there(self.caller.workspace()).await;
                     unanswered_since.get_or_insert_with(Instant::now);
-                    if is_erased(&self.gateway, self.caller.bearer()).await {
-                        Err(End::Close(close_code::POLICY, "whom this session was for was erased"))
-                    } else if self.has_signed_out().await {
-                        Err(End::Close(close_code::POLICY, SIGNED_OUT))
-                    } else {
-                        self.send(&ServerFrame::<()>::Ping).await
+                    match self.must_be_let_in().await {
+                        Ok(()) => self.send(&ServerFrame::<()>::Ping).await,
+                        Err(end) => Err(end),
                     }
                 }
                 message = receiver.next() => {
@@ -191,39 +192,45 @@ impl Connection {
         }
     }
 
-    /// How much longer somebody with an account may follow whose token has ended: as long as a new one would be good, if
-    /// they have not signed out.
+    /// How much longer a browser may follow whose token has ended: as long as a new one would be good, if its session has
+    /// not ended.
     async fn stays_signed_in(&self) -> Option<Duration> {
-        let session = self.caller.session()?;
-        match self.gateway.people.is_signed_in(session).await {
-            Ok(true) => Some(Duration::from_secs(ACCESS_SECONDS)),
-            Ok(false) => None,
+        if !self.caller.is_browser() {
+            return None;
+        }
+        match self.caller.standing(&self.gateway).await {
+            Ok(Standing::Session) => Some(Duration::from_secs(ACCESS_SECONDS)),
+            Ok(Standing::Guest | Standing::Over) => None,
             Err(error) => {
-                tracing::warn!(%error, "it could not be found out whether somebody is still signed in");
+                tracing::warn!(%error, "it could not be found out whether a session has ended");
                 None
             }
         }
     }
 
-    /// Somebody has signed out here, or more have than can be told apart.
-    async fn after_sign_out(&self, session: Result<Uuid, RecvError>) -> Result<(), End> {
-        let is_this = match session {
-            Ok(session) => self.caller.session() == Some(session),
-            Err(_) => self.has_signed_out().await,
-        };
-        if is_this {
-            return Err(End::Close(close_code::POLICY, SIGNED_OUT));
+    /// Sessions of a person have changed, or more have than can be told apart.
+    async fn after_change(&self, change: Result<Change, RecvError>) -> Result<(), End> {
+        match change {
+            Ok(Change::Of(person)) if person != self.caller.bearer().of() => Ok(()),
+            _ => self.must_be_let_in().await,
         }
-        Ok(())
     }
 
-    /// Whether the sign-in of this connection has ended, here or on another server. Where that cannot be found out, it has
-    /// not; and a guest has none.
-    async fn has_signed_out(&self) -> bool {
-        let Some(session) = self.caller.session() else {
-            return false;
-        };
-        matches!(self.gateway.people.is_signed_in(session).await, Ok(false))
+    /// Ends the connection of a person who was erased, or whose session has ended, here or on another server. Where that
+    /// cannot be found out, it has not.
+    async fn must_be_let_in(&self) -> Result<(), End> {
+        if is_erased(&self.gateway, self.caller.bearer()).await {
+            let reason = "whom this session was for was erased";
+            return Err(End::Close(close_code::POLICY, reason));
+        }
+        match self.caller.standing(&self.gateway).await {
+            Ok(Standing::Guest | Standing::Session) => Ok(()),
+            Ok(Standing::Over) => Err(End::Close(close_code::POLICY, OVER)),
+            Err(error) => {
+                tracing::warn!(%error, "it could not be found out whether a session has ended");
+                Ok(())
+            }
+        }
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), End> {

@@ -9,6 +9,7 @@ mod account;
 pub mod api;
 pub mod assets;
 mod auth;
+mod connections;
 mod control_characters;
 mod entry;
 mod form_notes;
@@ -38,10 +39,8 @@ use axum::{
     routing::get,
 };
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
-use uuid::Uuid;
 
 use crate::{
     clock::SharedClock,
@@ -61,9 +60,6 @@ pub use listener::Listener;
 pub use observe::recorder;
 use tokens::Tokens;
 use unsubscribe::UnsubscribeLinks;
-
-/// How many sign-outs a socket may be behind, before it asks whether it was one of them.
-const SIGNED_OUT: usize = 64;
 
 /// What the gateway needs of the other boxes, and its own state.
 #[derive(Debug)]
@@ -91,8 +87,6 @@ pub struct Gateway {
     metrics: PrometheusHandle,
     /// Held by whoever has a log verified.
     verifying: tokio::sync::Mutex<()>,
-    /// The sign-ins that end here, for the sockets that were opened with them.
-    signed_out: broadcast::Sender<Uuid>,
     stopping: CancellationToken,
     sockets: TaskTracker,
 }
@@ -176,11 +170,10 @@ impl Gateway {
             limits: limits.clone(),
             rate,
             opening: OpeningLimit::new(opening),
-            sign_ins: SignInLimit::default(),
+            sign_ins: SignInLimit::new(limits.sign_ins()),
             https,
             metrics,
             verifying: tokio::sync::Mutex::default(),
-            signed_out: broadcast::Sender::new(SIGNED_OUT),
             stopping: CancellationToken::new(),
             sockets: TaskTracker::new(),
         });

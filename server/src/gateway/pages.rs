@@ -105,10 +105,7 @@ async fn render(
     status: StatusCode,
 ) -> Response {
     // Whose session is over sees what somebody sees who has none.
-    let caller = match identity {
-        Identity::Known(caller) => Some(caller),
-        Identity::Refused(_) | Identity::Gone | Identity::Nobody => None,
-    };
+    let caller = identity.caller();
     let session = match &caller {
         Some(caller) => session_info(&gateway, caller).await.ok(),
         None => None,

@@ -17,7 +17,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::keys::KeyRing;
-use crate::clock::SharedClock;
+use crate::{
+    clock::SharedClock,
+    people::{PersonId, standing::Presented},
+};
 
 /// How long a token of a sandbox is good for, in seconds.
 pub const TTL_SECONDS: u64 = 12 * 60 * 60;
@@ -25,6 +28,8 @@ pub const TTL_SECONDS: u64 = 12 * 60 * 60;
 const LEEWAY_SECONDS: u64 = 5;
 const ISSUER: &str = "foldline";
 const AUDIENCE: &str = "foldline-api";
+/// What a person hears whose session has ended.
+pub const OVER: &str = "this session has ended; sign in again";
 /// Longer is no token of ours.
 const MAX_TOKEN_BYTES: usize = 4_096;
 const REMEMBERED_TOKENS: u64 = 20_000;
@@ -59,6 +64,28 @@ pub struct Bearer {
     pub expires_at: u64,
     /// The sign-in that it is for; absent where somebody came in without an account.
     pub session: Option<Uuid>,
+    /// The token's own id, by which it goes on as a session where it registers its person.
+    pub token_id: Uuid,
+}
+
+impl Bearer {
+    /// Whose token it is.
+    pub fn of(&self) -> PersonId {
+        PersonId {
+            workspace: self.workspace,
+            person: self.actor.id,
+        }
+    }
+
+    /// What decides whether it is let in.
+    pub fn presented(&self) -> Presented {
+        let until = i64::try_from(self.expires_at.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
+        Presented {
+            session: self.session.unwrap_or(self.token_id),
+            is_sign_in: self.session.is_some(),
+            until: Timestamp::from_micros(until),
+        }
+    }
 }
 
 /// Why a token is worth nothing. The reasons are few on purpose: a forger learns nothing.
@@ -70,6 +97,9 @@ pub enum TokenRefusal {
     /// Its person was erased.
     #[error("whom this access token spoke for was erased")]
     Erased,
+    /// Its session has ended, or its person has made an account by another token.
+    #[error("{OVER}")]
+    Over,
     /// Everything else.
     #[error("the access token is not one of this server")]
     Invalid,
@@ -206,6 +236,7 @@ impl Tokens {
             issued_at: claims.iat,
             expires_at: claims.exp,
             session: claims.sid,
+            token_id: claims.jti,
         })
     }
 }

@@ -8,18 +8,33 @@ use async_trait::async_trait;
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 use sqlx::{
     PgPool, SqlitePool,
+    postgres::PgListener,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
+use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
 
-use super::store::{KeyBytes, PeopleError, PeopleStore, PersonId, StoredKey, StoredToken};
-use crate::{postgres::Database, schema::SchemaError, sqlite::out_of_transaction};
+use super::{
+    standing::Change,
+    store::{KeyBytes, PeopleError, PeopleStore, PersonId, StoredKey, StoredToken},
+};
+use crate::{
+    postgres::{Database, PATIENCE},
+    schema::SchemaError,
+    sqlite::out_of_transaction,
+};
 
 /// Where the tables lie in a PostgreSQL database.
 const SCHEMA: &str = "foldline_people";
 
 /// How many connections there are.
 const CONNECTIONS: u32 = 4;
+
+/// On which servers tell each other of sessions; of one database, like its tables.
+const CHANNEL: &str = "foldline_people";
+
+/// After so much silence the connection is asked whether it still is one: a machine that has gone says no goodbye.
+const SILENCE: Duration = Duration::from_secs(10);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite/people");
 
@@ -87,13 +102,32 @@ const KEEP_TOKEN: &str = "
     insert into refresh_tokens (hash, family, workspace, person, expires_at) values ($1, $2, $3, $4, $5)
 ";
 
+/// What has ended in between stays ended.
+const KEEP_NEXT: &str = "
+    insert into refresh_tokens (hash, family, workspace, person, expires_at)
+    select $1, $2, $3, $4, $5
+    where exists (select 1 from refresh_tokens where family = $2)
+";
+
+/// Its command, sent again while it was not known whether it was stored, may come by another token.
+const KEEP_REGISTERING: &str = "
+    insert into refresh_tokens (hash, family, workspace, person, expires_at) values ($1, $2, $3, $4, $5)
+    on conflict (hash) do update set family = excluded.family, expires_at = excluded.expires_at
+";
+
+const FORGET_TOKEN: &str = "delete from refresh_tokens where hash = $1";
+
 const TOKEN: &str =
     "select family, workspace, person, expires_at, used_at from refresh_tokens where hash = $1";
 
 /// Of two that come with the same token, one changes the row.
 const USE_TOKEN: &str = "update refresh_tokens set used_at = $2 where hash = $1 and used_at is null";
 
-const OPEN_FAMILY: &str = "select count(*) from refresh_tokens where family = $1 and expires_at > $2";
+const OPEN_UNTIL: &str = "
+    select expires_at from refresh_tokens where family = $1 and expires_at > $2 order by expires_at desc limit 1
+";
+
+const TELL: &str = "select pg_notify($1, $2)";
 
 const END_FAMILY: &str = "delete from refresh_tokens where family = $1";
 
@@ -148,9 +182,19 @@ pub struct SqlitePeople {
 }
 
 /// In the database of the events, in a schema of its own.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct PostgresPeople {
     pool: PgPool,
+    database: Database,
+}
+
+impl std::fmt::Debug for PostgresPeople {
+    /// Not how it connects.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PostgresPeople")
+            .field("pool", &self.pool)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SqlitePeople {
@@ -186,6 +230,17 @@ impl SqlitePeople {
             .await?;
         Ok(())
     }
+
+    /// There are no other servers.
+    #[expect(clippy::unused_async, reason = "the other adapter has something to do here")]
+    async fn tell_others(&self, _: PersonId) -> Result<(), PeopleError> {
+        Ok(())
+    }
+
+    /// There are no other servers.
+    async fn hear_others(&self, _: &mpsc::Sender<Change>) -> Result<(), PeopleError> {
+        std::future::pending().await
+    }
 }
 
 impl PostgresPeople {
@@ -197,6 +252,7 @@ impl PostgresPeople {
             .await?;
         Ok(Self {
             pool: database.writers(CONNECTIONS).await?,
+            database,
         })
     }
 
@@ -205,6 +261,58 @@ impl PostgresPeople {
     async fn leave_no_copy(&self) -> Result<(), PeopleError> {
         Ok(())
     }
+
+    async fn tell_others(&self, of: PersonId) -> Result<(), PeopleError> {
+        sqlx::query(TELL)
+            .bind(CHANNEL)
+            .bind(format!("{}/{}", of.workspace.0.simple(), of.person.simple()))
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    async fn hear_others(&self, heard: &mpsc::Sender<Change>) -> Result<(), PeopleError> {
+        let silent = || PeopleError::Unavailable("the connection does not answer".to_owned());
+        // Its pool is its own: a connection that hangs stands in the way of no other.
+        let pool = self.database.listener();
+        let connect = async {
+            let mut listener = PgListener::connect_with(&pool).await?;
+            // One that is lost is replaced by the caller, who knows then that something may have been missed.
+            listener.eager_reconnect(false);
+            listener.listen(CHANNEL).await?;
+            Ok::<_, sqlx::Error>(listener)
+        };
+        let mut listener = timeout(PATIENCE, connect).await.map_err(|_| silent())??;
+        let mut change = Change::Unheard;
+        loop {
+            if heard.send(change).await.is_err() {
+                return Ok(());
+            }
+            change = loop {
+                let Ok(notification) = timeout(SILENCE, listener.try_recv()).await else {
+                    let alive = sqlx::query("select 1").execute(&mut listener);
+                    timeout(PATIENCE, alive).await.map_err(|_| silent())??;
+                    continue;
+                };
+                let notification = notification?.ok_or_else(silent)?;
+                // What a newer program says in words of its own may be about each of them.
+                break told(notification.payload()).map_or(Change::Unheard, Change::Of);
+            };
+        }
+    }
+}
+
+/// The person that a server tells of.
+fn told(text: &str) -> Option<PersonId> {
+    let (workspace, person) = text.split_once('/')?;
+    Some(person_id(workspace.parse().ok()?, person.parse().ok()?))
+}
+
+/// What is kept in the place of a token's hash for a token that renews nothing. No text is known that has such a hash.
+fn of_command(command: Uuid) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash[..16].copy_from_slice(command.as_bytes());
+    hash
 }
 
 macro_rules! people_store {
@@ -339,14 +447,39 @@ macro_rules! people_store {
             }
 
             async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError> {
+                let mut transaction = self.pool.begin_with($begin).await?;
                 // none where the person was erased meanwhile
                 sqlx::query(FORGET_CREDENTIALS)
                     .bind(of.workspace.0)
                     .bind(of.person)
                     .bind(command)
+                    .execute(&mut *transaction)
+                    .await?;
+                // none where it was refused before it was kept
+                sqlx::query(FORGET_TOKEN)
+                    .bind(&of_command(command)[..])
+                    .execute(&mut *transaction)
+                    .await?;
+                transaction.commit().await?;
+                Ok(())
+            }
+
+            async fn keep_registering(
+                &self,
+                of: PersonId,
+                command: Uuid,
+                session: Uuid,
+                until: Timestamp,
+            ) -> Result<(), PeopleError> {
+                let kept = sqlx::query(KEEP_REGISTERING)
+                    .bind(&of_command(command)[..])
+                    .bind(session)
+                    .bind(of.workspace.0)
+                    .bind(of.person)
+                    .bind(until.as_micros())
                     .execute(&self.pool)
                     .await?;
-                Ok(())
+                one(kept.rows_affected())
             }
 
             async fn keep_login(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError> {
@@ -384,6 +517,18 @@ macro_rules! people_store {
                 one(kept.rows_affected())
             }
 
+            async fn keep_next(&self, token: &StoredToken) -> Result<bool, PeopleError> {
+                let kept = sqlx::query(KEEP_NEXT)
+                    .bind(&token.hash[..])
+                    .bind(token.family)
+                    .bind(token.of.workspace.0)
+                    .bind(token.of.person)
+                    .bind(token.expires_at.as_micros())
+                    .execute(&self.pool)
+                    .await?;
+                Ok(kept.rows_affected() == 1)
+            }
+
             async fn token(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, PeopleError> {
                 let row: Option<(Uuid, Uuid, Uuid, i64, Option<i64>)> = sqlx::query_as(TOKEN)
                     .bind(&hash[..])
@@ -409,13 +554,25 @@ macro_rules! people_store {
                 Ok(used.rows_affected() == 1)
             }
 
-            async fn is_family_open(&self, family: Uuid, at: Timestamp) -> Result<bool, PeopleError> {
-                let open: i64 = sqlx::query_scalar(OPEN_FAMILY)
+            async fn open_until(
+                &self,
+                family: Uuid,
+                at: Timestamp,
+            ) -> Result<Option<Timestamp>, PeopleError> {
+                let until: Option<i64> = sqlx::query_scalar(OPEN_UNTIL)
                     .bind(family)
                     .bind(at.as_micros())
-                    .fetch_one(&self.pool)
+                    .fetch_optional(&self.pool)
                     .await?;
-                Ok(open > 0)
+                Ok(until.map(Timestamp::from_micros))
+            }
+
+            async fn tell(&self, of: PersonId) -> Result<(), PeopleError> {
+                self.tell_others(of).await
+            }
+
+            async fn hear(&self, heard: &mpsc::Sender<Change>) -> Result<(), PeopleError> {
+                self.hear_others(heard).await
             }
 
             async fn end_family(&self, family: Uuid) -> Result<bool, PeopleError> {

@@ -6,6 +6,7 @@
 //! | [`addresses`] | what stands for an email where the email must not be |
 //! | [`passwords`] | Argon2id |
 //! | [`sessions`] | sign-in, and tokens that renew a session |
+//! | [`standing`] | whether a token is let in: an account has sessions, and they end |
 //! | [`store`], `adapter` | rows in SQLite or PostgreSQL, apart from the events |
 //!
 //! The command service asks for what goes along with a user's commands ([`People::registering`] and its siblings), the query
@@ -16,6 +17,7 @@ pub mod addresses;
 pub mod passwords;
 pub mod seals;
 pub mod sessions;
+pub mod standing;
 pub mod store;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -32,8 +34,9 @@ use uuid::Uuid;
 
 pub use adapter::{PostgresPeople, SqlitePeople};
 use addresses::Addresses;
-use passwords::Passwords;
+use passwords::{HashCost, Passwords};
 pub use seals::Seals;
+use standing::{Presented, Standings};
 pub use store::{PeopleError, PeopleStore, PersonId};
 
 use crate::{
@@ -60,6 +63,7 @@ pub struct People {
     events: Arc<dyn EventStore>,
     addresses: Addresses,
     passwords: Passwords,
+    standings: Standings,
     clock: SharedClock,
 }
 
@@ -101,14 +105,16 @@ impl People {
         store: Arc<dyn PeopleStore>,
         events: Arc<dyn EventStore>,
         keys_folder: &Path,
+        hash_cost: HashCost,
         clock: SharedClock,
     ) -> Result<Self, PeopleError> {
         Ok(Self {
             seals: Seals::new(Arc::clone(&store)),
+            standings: Standings::new(store.is_shared()),
             store,
             events,
             addresses: Addresses::open(keys_folder)?,
-            passwords: Passwords::default(),
+            passwords: Passwords::new(hash_cost),
             clock,
         })
     }
@@ -131,25 +137,49 @@ impl People {
             .transpose()
     }
 
-    /// Before a registration is appended: its password is hashed and kept under its command. Whether it counts, the log
-    /// says.
+    /// Before a registration is appended: its password is hashed and kept under its command, and so is the session of the
+    /// token by which a person registers themself. Whether they count, the log says.
     pub async fn registering(
         &self,
         of: PersonId,
         command: Uuid,
         email: &str,
         password: Option<&Password>,
+        own: Option<&Presented>,
     ) -> Result<(), PeopleError> {
         let Some(password) = password else { return Ok(()) };
         let hash = self.passwords.hash(password).await?;
         self.store.keep_credentials(of, command, &hash).await?;
+        if let Some(token) = own {
+            self.store
+                .keep_registering(of, command, token.session, token.until)
+                .await?;
+        }
         self.changing_email(of, email).await
+    }
+
+    /// A registration is stored: from here on tokens of the person without a session are refused.
+    pub async fn registered(&self, of: PersonId) {
+        self.sessions_changed(of).await;
+    }
+
+    /// Whether a password is the one of a person's account; `None`: they have no account.
+    pub async fn is_password_of(
+        &self,
+        of: PersonId,
+        password: &Password,
+    ) -> Result<Option<bool>, LookUpError> {
+        let Some(account) = self.account(of).await? else {
+            return Ok(None);
+        };
+        let hash = self.store.credentials(of, account.command).await?;
+        Ok(Some(self.passwords.fits(password, hash.as_deref()).await?))
     }
 
     /// A registration was refused.
     pub async fn not_registered(&self, of: PersonId, command: Uuid) {
         if let Err(error) = self.store.forget_credentials(of, command).await {
-            tracing::warn!(%error, "the hash of a refused registration stays; it opens nothing");
+            tracing::warn!(%error, "what was kept for a refused registration stays; it opens nothing");
         }
     }
 
@@ -176,6 +206,7 @@ impl People {
         self.store.erase(of, self.clock.now()).await?;
         // somebody may have looked it up in between
         self.seals.forget(of).await;
+        self.sessions_changed(of).await;
         metrics::counter!("foldline_people_erased_total").increment(1);
         tracing::info!(workspace = %of.workspace, "a person was erased");
         Ok(())
@@ -240,8 +271,13 @@ impl People {
         Ok(())
     }
 
-    /// Looks after people until it is stopped.
+    /// Looks after people, and hears what other servers do to their sessions, until it is stopped.
     pub async fn run(self: Arc<Self>, stopping: CancellationToken) {
+        let hearing = stopping.run_until_cancelled(self.hear_others());
+        tokio::join!(self.look_after_always(&stopping), hearing);
+    }
+
+    async fn look_after_always(&self, stopping: &CancellationToken) {
         loop {
             let pause = tokio::time::sleep(LOOK_AFTER);
             if stopping.run_until_cancelled(pause).await.is_none() {
@@ -256,5 +292,6 @@ impl People {
     /// A workspace is there no more: nothing of it stays in memory.
     pub fn end(&self, workspace: WorkspaceId) {
         self.seals.end(workspace);
+        self.standings.end(workspace);
     }
 }

@@ -132,7 +132,7 @@ impl People {
         of: PersonId,
         current: &Password,
         new: &Password,
-        session: Option<Uuid>,
+        session: Uuid,
     ) -> Result<(), SignInError> {
         let Some(account) = self.account(of).await? else {
             return Err(SignInError::Wrong);
@@ -144,15 +144,23 @@ impl People {
         let hash = self.passwords.hash(new).await?;
         let replaced = self
             .store
-            .replace_credentials(of, account.command, &hash, session);
+            .replace_credentials(of, account.command, &hash, Some(session));
         // gone in between: the person was erased
-        replaced.await?.then_some(()).ok_or(SignInError::Wrong)
+        replaced.await?.then_some(()).ok_or(SignInError::Wrong)?;
+        self.sessions_changed(of).await;
+        Ok(())
     }
 
-    /// A session for somebody who is known: who has just registered.
-    pub async fn begin(&self, who: Registered) -> Result<SignedIn, PeopleError> {
-        let family = self.clock.new_id();
-        self.next(who, family).await
+    async fn begin(&self, who: Registered) -> Result<SignedIn, PeopleError> {
+        let signed_in = Self::made(who, self.clock.new_id())?;
+        self.store.keep_token(&self.stored(&signed_in)).await?;
+        Ok(signed_in)
+    }
+
+    /// Lets the session of the token that registered a person be renewed, as a browser does.
+    pub async fn go_on(&self, of: PersonId, session: Uuid) -> Result<SignedIn, SignInError> {
+        let who = self.account(of).await?.ok_or(SignInError::Over)?;
+        self.next(who, session).await
     }
 
     /// Renews a session: the token is used, and the next one of its family takes its place.
@@ -171,52 +179,58 @@ impl People {
             };
             let is_other_tab = used_at.is_some_and(|used_at| now.millis_since(used_at) <= millis(GRACE));
             if !is_other_tab {
-                self.store.end_family(stored.family).await?;
+                self.end_session(stored.of, stored.family).await?;
                 metrics::counter!("foldline_refresh_tokens_reused_total").increment(1);
                 tracing::warn!(workspace = %stored.of.workspace, "a refresh token came twice; its session is ended");
                 return Err(SignInError::Over);
             }
         }
         let Some(who) = self.account(stored.of).await? else {
-            self.store.end_family(stored.family).await?;
+            self.end_session(stored.of, stored.family).await?;
             return Err(SignInError::Over);
         };
-        Ok(self.next(who, stored.family).await?)
+        self.next(who, stored.family).await
     }
 
     /// Signs out wherever this token's sign-in is used; a token that is not good has nothing to end.
     pub async fn sign_out(&self, token: &str) -> Result<(), PeopleError> {
         if let Some(stored) = self.store.token(&digest(token)).await? {
-            self.store.end_family(stored.family).await?;
+            self.end_session(stored.of, stored.family).await?;
         }
         Ok(())
     }
 
-    /// Signs out of one sign-in.
-    pub async fn end_session(&self, family: Uuid) -> Result<(), PeopleError> {
-        self.store.end_family(family).await.map(|_| ())
+    /// Signs a person out of one session; one that has ended has ended.
+    pub async fn end_session(&self, of: PersonId, session: Uuid) -> Result<(), PeopleError> {
+        if self.store.end_family(session).await? {
+            self.sessions_changed(of).await;
+        }
+        Ok(())
     }
 
-    /// Whether a sign-in is still good.
-    pub async fn is_signed_in(&self, family: Uuid) -> Result<bool, PeopleError> {
-        self.store.is_family_open(family, self.clock.now()).await
+    /// A session goes on, unless it has ended in between.
+    async fn next(&self, who: Registered, family: Uuid) -> Result<SignedIn, SignInError> {
+        let signed_in = Self::made(who, family)?;
+        let kept = self.store.keep_next(&self.stored(&signed_in)).await?;
+        kept.then_some(signed_in).ok_or(SignInError::Over)
     }
 
-    async fn next(&self, who: Registered, family: Uuid) -> Result<SignedIn, PeopleError> {
-        let text = URL_SAFE_NO_PAD.encode(random::<32>()?);
-        let token = StoredToken {
-            hash: digest(&text),
-            family,
-            of: who.of,
-            expires_at: later(self.clock.now(), SIGNED_IN),
-            used_at: None,
-        };
-        self.store.keep_token(&token).await?;
+    fn made(who: Registered, family: Uuid) -> Result<SignedIn, PeopleError> {
         Ok(SignedIn {
             who,
             family,
-            refresh_token: RefreshToken(text),
+            refresh_token: RefreshToken(URL_SAFE_NO_PAD.encode(random::<32>()?)),
         })
+    }
+
+    fn stored(&self, signed_in: &SignedIn) -> StoredToken {
+        StoredToken {
+            hash: digest(signed_in.refresh_token.expose()),
+            family: signed_in.family,
+            of: signed_in.who.of,
+            expires_at: later(self.clock.now(), SIGNED_IN),
+            used_at: None,
+        }
     }
 
     /// Who holds an email in a workspace.

@@ -5,8 +5,10 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, timestamp::Timestamp};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::standing::Change;
 use crate::{
     postgres::{OpenError, refuses_for_good},
     schema::SchemaError,
@@ -134,7 +136,17 @@ pub trait PeopleStore: Send + Sync + Debug {
         kept: Option<Uuid>,
     ) -> Result<bool, PeopleError>;
 
-    /// The command was refused.
+    /// Keeps the session of the token by which a command registers its person, until the token ends. Nothing renews it: it
+    /// is kept where tokens that do are, and in the place of a token's hash it has the command's id.
+    async fn keep_registering(
+        &self,
+        of: PersonId,
+        command: Uuid,
+        session: Uuid,
+        until: Timestamp,
+    ) -> Result<(), PeopleError>;
+
+    /// The command was refused: what was kept for it goes, the hash and the session.
     async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError>;
 
     /// A person may sign in with this email.
@@ -146,17 +158,27 @@ pub trait PeopleStore: Send + Sync + Debug {
     /// Keeps a new token.
     async fn keep_token(&self, token: &StoredToken) -> Result<(), PeopleError>;
 
+    /// Keeps the next token of a family; `false`: the family has ended, and a new token does not begin it again.
+    async fn keep_next(&self, token: &StoredToken) -> Result<bool, PeopleError>;
+
     /// A token.
     async fn token(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, PeopleError>;
 
     /// Uses a token; `false`: it was used already, or is gone.
     async fn use_token(&self, hash: &[u8; 32], at: Timestamp) -> Result<bool, PeopleError>;
 
-    /// Whether a family has a token that is still good.
-    async fn is_family_open(&self, family: Uuid, at: Timestamp) -> Result<bool, PeopleError>;
+    /// Until when a family is good; `None`: it is not, or not any more.
+    async fn open_until(&self, family: Uuid, at: Timestamp) -> Result<Option<Timestamp>, PeopleError>;
 
     /// Signs out: no token of the family is good any more. `false`: none was.
     async fn end_family(&self, family: Uuid) -> Result<bool, PeopleError>;
+
+    /// Tells the other servers that sessions of a person have ended or begun to count.
+    async fn tell(&self, of: PersonId) -> Result<(), PeopleError>;
+
+    /// Passes on what servers tell, until that cannot be heard any more. Whenever it begins to listen, it says that it is
+    /// not known what was told before. Where there are no other servers, nothing is ever heard.
+    async fn hear(&self, heard: &mpsc::Sender<Change>) -> Result<(), PeopleError>;
 
     /// Deletes tokens that ended before; how many.
     async fn forget_ended(&self, before: Timestamp) -> Result<u64, PeopleError>;

@@ -12,13 +12,15 @@ use serde_json::value::RawValue;
 use super::{ListingRequest, QueryError, Wait};
 use crate::{
     cache::{Cache as _, CacheKey, CachedAnswer, Topic, in_process::InProcessCache},
-    read_side::testing::{Shop, cancelled, created, customer, educator, listed, received, reserved},
+    read_side::testing::{
+        PATIENCE, Shop, cancelled, created, customer, educator, listed, received, reserved,
+    },
 };
 
 fn after(token: &ConsistencyToken) -> Wait {
     Wait {
         after: token.clone(),
-        timeout: Duration::from_secs(10),
+        timeout: PATIENCE,
     }
 }
 
@@ -94,7 +96,7 @@ async fn a_token_of_a_partition_that_cannot_exist_is_refused() {
     let shop = Shop::open(1).await;
     let wait = Some(Wait {
         after: ConsistencyToken::at(64, 1),
-        timeout: Duration::from_secs(5),
+        timeout: PATIENCE,
     });
     let answer = shop
         .read

@@ -1,6 +1,6 @@
 //! A shop for tests: the real stores in a folder of its own, and the read side over them.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use domain::{
     access::{Actor, Role},
@@ -41,6 +41,9 @@ pub(crate) struct Shop {
     shards: u32,
     views: &'static [&'static dyn AnyView],
 }
+
+/// The one deadline of these tests: the longest that somebody may wait for a fold. It ends a test that hangs.
+pub(crate) const PATIENCE: Duration = crate::query::LONGEST_TIMEOUT;
 
 /// The boxes around a lane, with nothing running: lanes are driven by hand.
 pub(crate) struct Parts {

@@ -3,11 +3,11 @@
 //! A value of the file becomes a flag, unless a flag or a variable says something already; so it is checked, and refused,
 //! exactly as if it had been typed.
 
-use std::{collections::BTreeSet, ffi::OsString, path::PathBuf};
+use std::{collections::BTreeSet, ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 
-use super::{Cli, Command, SmtpUrlError, StoreUrl, UrlError};
+use super::{Cli, Command, Settings, SmtpUrlError, StoreUrl, UrlError};
 
 /// Variables with our prefix that the build and the tests use; they may be set while a server is started by them.
 const VARIABLES_OF_BUILD_AND_TESTS: [&str; 3] = ["FOLDLINE_BINARY", "FOLDLINE_CHROMIUM", "FOLDLINE_SITE"];
@@ -56,8 +56,14 @@ pub enum SettingsError {
     /// A mail server's URL that is none. It is not repeated here either.
     #[error("--smtp-url is not the URL of a mail server; {0}")]
     SmtpUrl(SmtpUrlError),
+    /// The tests' server for other machines.
+    #[error("--for-tests listens on loopback only, as at 127.0.0.1:3000; --listen says {0}")]
+    ForTestsBeyondLoopback(SocketAddr),
+    /// A rate for the tests' server, which has none.
+    #[error("--for-tests has no rate limits; leave {0} out")]
+    RateForTests(&'static str),
     /// A value of the file that cannot be a setting.
-    #[error("{key} in {file} must be a text or a number")]
+    #[error("{key} in {file} must be a text, a number, true or false")]
     ValueType {
         /// The key.
         key: String,
@@ -78,7 +84,7 @@ pub fn load(
     let matches = command.clone().try_get_matches_from(&arguments)?;
     let cli = Cli::from_arg_matches(&matches)?;
     let Some(file) = cli.config else {
-        return checked(cli);
+        return checked(cli, &matches);
     };
     let from_file = flags_of_file(&command, &matches, file)?;
     // Behind a `--` they would not be flags any more.
@@ -87,11 +93,12 @@ pub fn load(
         .position(|argument| argument == "--")
         .unwrap_or(arguments.len());
     arguments.splice(end..end, from_file);
-    checked(Cli::from_arg_matches(&command.try_get_matches_from(arguments)?)?)
+    let matches = command.try_get_matches_from(arguments)?;
+    checked(Cli::from_arg_matches(&matches)?, &matches)
 }
 
 /// Refuses what may not be shown when it is refused.
-fn checked(cli: Cli) -> Result<Cli, SettingsError> {
+fn checked(mut cli: Cli, matches: &ArgMatches) -> Result<Cli, SettingsError> {
     let storage = cli.command.storage();
     for (flag, url) in [
         ("--event-store", &storage.event_store),
@@ -102,12 +109,55 @@ fn checked(cli: Cli) -> Result<Cli, SettingsError> {
                 .map_err(|reason| SettingsError::Url { flag, reason })?;
         }
     }
-    if let Command::Serve(settings) = &cli.command
-        && let Some(url) = &settings.mail.smtp_url
-    {
-        url.server().map_err(SettingsError::SmtpUrl)?;
+    if let Command::Serve(settings) = &mut cli.command {
+        if let Some(url) = &settings.mail.smtp_url {
+            url.server().map_err(SettingsError::SmtpUrl)?;
+        }
+        if settings.for_tests {
+            no_limits_for_tests(settings, matches)?;
+        }
     }
     Ok(cli)
+}
+
+/// A server for tests is reached from this machine alone, and has no rate limits; one that was asked for is refused rather than
+/// passed over.
+fn no_limits_for_tests(settings: &mut Settings, matches: &ArgMatches) -> Result<(), SettingsError> {
+    if !settings.listen.ip().is_loopback() {
+        return Err(SettingsError::ForTestsBeyondLoopback(settings.listen));
+    }
+    let limits = &mut settings.limits;
+    for (flag, argument, rate) in [
+        (
+            "--requests-per-minute",
+            "requests_per_minute",
+            &mut limits.requests_per_minute,
+        ),
+        (
+            "--sign-ins-per-minute",
+            "sign_ins_per_minute",
+            &mut limits.sign_ins_per_minute,
+        ),
+        (
+            "--sandboxes-per-hour",
+            "sandboxes_per_hour",
+            &mut settings.sandboxes.sandboxes_per_hour,
+        ),
+        (
+            "--mails-per-hour",
+            "mails_per_hour",
+            &mut settings.mail.mails_per_hour,
+        ),
+    ] {
+        let source = matches
+            .subcommand_matches("serve")
+            .and_then(|chosen| chosen.value_source(argument));
+        if *rate > 0 && source.is_some_and(|source| source != ValueSource::DefaultValue) {
+            return Err(SettingsError::RateForTests(flag));
+        }
+        *rate = 0;
+    }
+    Ok(())
 }
 
 /// The file's values as flags of the subcommand that was asked for, but those that a stronger source has set.
@@ -137,6 +187,7 @@ fn flags_of_file(
         let value = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Boolean(says) => says.to_string(),
             _ => return Err(SettingsError::ValueType { key, file }),
         };
         let Some((name, chosen)) = matches.subcommand() else {
@@ -207,7 +258,6 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::settings::Settings;
 
     fn loaded(arguments: &[&str]) -> Result<Settings, SettingsError> {
         let arguments = ["foldline", "serve"].iter().chain(arguments).map(OsString::from);
@@ -256,7 +306,7 @@ mod tests {
             ("lisen = \"127.0.0.1:4000\"", ["lisen", "data-dir"]),
             ("listen = \"everywhere\"", ["--listen", "everywhere"]),
             ("log-format = \"xml\"", ["--log-format", "json"]),
-            ("listen = [1]", ["listen", "a text or a number"]),
+            ("listen = [1]", ["listen", "a text, a number"]),
             ("max-body-bytes = 1", ["--max-body-bytes", "1024"]),
             ("sandbox-idle-days = -1", ["--sandbox-idle-days", "36500"]),
             ("sandbox-people = \"many\"", ["--sandbox-people", "many"]),
@@ -287,6 +337,48 @@ mod tests {
         assert!(refusal(&["--mail-from", "nobody"]).contains("--mail-from"));
         assert!(refusal(&["--tls-cert", "a.pem"]).contains("--tls-key"));
         assert!(refusal(&["--tls", "magic"]).contains("self-signed"));
+    }
+
+    #[test]
+    fn a_server_for_tests_has_no_rate_limits_and_stays_on_loopback() {
+        let settings = loaded(&["--for-tests", "--listen", "[::1]:0"]).unwrap();
+        assert!(settings.for_tests);
+        assert_eq!(
+            (
+                settings.limits.rate(),
+                settings.limits.sign_ins(),
+                settings.sandboxes.per_hour()
+            ),
+            (None, None, None)
+        );
+        assert_eq!(settings.mail.mails_per_hour, 0);
+        for beyond in ["0.0.0.0:0", "[::]:3000", "192.0.2.1:3000"] {
+            let refused = refusal(&["--for-tests", "--listen", beyond]);
+            assert!(
+                refused.contains("--for-tests") && refused.contains(beyond),
+                "{refused}"
+            );
+        }
+        for flag in [
+            "--requests-per-minute",
+            "--sign-ins-per-minute",
+            "--sandboxes-per-hour",
+            "--mails-per-hour",
+        ] {
+            assert!(refusal(&["--for-tests", flag, "5"]).contains(flag));
+            loaded(&["--for-tests", flag, "0"]).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_server_for_tests_can_be_asked_for_in_the_file() {
+        for (text, says) in [("for-tests = true", true), ("for-tests = false", false)] {
+            let file = file(text);
+            let settings = loaded(&["--config", file.path().to_str().unwrap()]).unwrap();
+            assert_eq!(settings.for_tests, says, "{text}");
+        }
+        let file = file("for-tests = true\nrequests-per-minute = 5");
+        assert!(refusal(&["--config", file.path().to_str().unwrap()]).contains("--requests-per-minute"));
     }
 
     #[test]

@@ -105,16 +105,16 @@ async fn a_visitor_makes_an_account_changes_it_and_is_erased() {
     assert!(page.contains("value=\"Countess\"") && page.contains("Changed."));
     let page = browser.page("/account").await;
     assert!(!page.contains("Changed."), "it is said once");
-    assert_eq!(browser.send("/session/email", "email=nonsense").await, "/account");
+    let nonsense = "email=nonsense&password=correct+horse+battery";
+    assert_eq!(browser.send("/session/email", nonsense).await, "/account");
     let page = browser.page("/account").await;
     assert!(page.contains("value=\"nonsense\"") && page.contains("aria-invalid=\"true\""));
-    assert_eq!(browser.send("/session/erase", "confirm=Grace").await, "/account");
+    let body = "confirm=Grace&password=correct+horse+battery";
+    assert_eq!(browser.send("/session/erase", body).await, "/account");
     let page = browser.page("/account").await;
     assert!(page.contains("Type your name exactly as it is written."));
-    assert_eq!(
-        browser.send("/session/erase", "confirm=Countess").await,
-        "/sign-in"
-    );
+    let body = "confirm=Countess&password=correct+horse+battery";
+    assert_eq!(browser.send("/session/erase", body).await, "/sign-in");
     assert!(!browser.cookies.contains_key("foldline_session"));
     let page = browser.page("/sign-in").await;
     assert!(page.contains("You were erased."));
@@ -161,6 +161,44 @@ async fn somebody_signs_out_and_in_again() {
     assert_eq!(browser.send("/session/sign-in", &right).await, "/shop");
     let page = browser.page("/account").await;
     assert!(page.contains("value=\"Ada Lovelace\""));
+}
+
+#[tokio::test]
+async fn a_form_that_takes_an_account_over_or_away_asks_for_the_password() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut browser = Browser::of(&app, &app.student(&educator.join_code).await);
+    browser.send("/session/register", FORM).await;
+    let page = browser.page("/account").await;
+    for field in ["account-email-password", "account-erase-password"] {
+        assert!(page.contains(&format!("id=\"{field}\"")), "{field}");
+    }
+    for (path, typed, field) in [
+        (
+            "/session/email",
+            "email=countess%40example.org",
+            "account-email-password",
+        ),
+        ("/session/erase", "confirm=Ada+Lovelace", "account-erase-password"),
+    ] {
+        for password in ["", "&password=", "&password=battery+staple"] {
+            let leads_to = browser.send(path, &format!("{typed}{password}")).await;
+            assert_eq!(leads_to, "/account");
+            let page = browser.page("/account").await;
+            assert!(page.contains("This is not your password."), "{path} {password}");
+            assert!(page.contains(&format!("href=\"#{field}\"")), "{path} {password}");
+        }
+    }
+    // what was typed is there again, and nothing else has happened
+    let moved = "email=countess%40example.org&password=correct+horse+battery";
+    assert_eq!(browser.send("/session/email", moved).await, "/account");
+    let page = browser.page("/account").await;
+    assert!(page.contains("value=\"countess@example.org\"") && page.contains("Changed."));
+    // a guest has no password to give
+    let guest = app.student(&educator.join_code).await;
+    let mut browser = Browser::of(&app, &guest);
+    assert!(!browser.page("/account").await.contains("account-erase-password"));
+    assert_eq!(browser.send("/session/erase", "confirm=Ada").await, "/sign-in");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use domain::{
     timestamp::Timestamp,
     wire::{Problem, WorkspaceAccess},
 };
-use futures::{SinkExt as _, StreamExt as _};
+use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use server::{
@@ -25,14 +25,25 @@ use server::{
     settings::{self, Settings},
 };
 use tempfile::TempDir;
+use tokio::{
+    net::TcpStream,
+    sync::{Mutex, mpsc},
+    task::JoinHandle,
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream, connect_async,
     tungstenite::{self, Message, client::IntoClientRequest, http::HeaderValue, protocol::CloseFrame},
 };
 use uuid::Uuid;
 
-/// Longer than anything here may take; a test that waits so long has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The one deadline of these tests: it ends a test that hangs, and no machine is too slow for it.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The longest that the interface lets a client wait, and so what a test waits where it does not say otherwise.
+const LONGEST_WAIT_MS: u32 = 60_000;
+
+/// How long the server may take over an answer in tests, unless a test says so itself.
+const REQUEST_TIMEOUT: [&str; 2] = ["--request-timeout-ms", "120000"];
 
 /// A running server with its own data.
 pub(crate) struct TestApp {
@@ -143,7 +154,15 @@ impl TestApp {
 
     /// Lets days pass on the server's clock.
     pub(crate) fn pass_days(&self, days: i64) {
-        self.clock.0.fetch_add(days * 86_400_000_000, Ordering::Relaxed);
+        self.clock
+            .ahead
+            .fetch_add(days * 86_400_000_000, Ordering::Relaxed);
+    }
+
+    /// From now on time passes on the server's clock only where the test lets it: nothing ends because the machine is busy.
+    pub(crate) fn stop_clock(&self) {
+        let now = SystemClock.now().as_micros();
+        self.clock.stopped_at.store(now, Ordering::Relaxed);
     }
 
     /// Waits until what is expired or is being purged is gone.
@@ -167,7 +186,9 @@ impl TestApp {
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client.request(method, self.url(path)).timeout(PATIENCE)
+        self.client
+            .request(method, self.url(&patient(path)))
+            .timeout(PATIENCE)
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -234,6 +255,29 @@ impl TestApp {
             .unwrap()
     }
 
+    /// A further token of a guest, made by the server's own key.
+    pub(crate) fn another_token(&self, person: &Person, id: Uuid) -> String {
+        self.token_of(person, id, 600, self.clock.clone())
+    }
+
+    /// A further token of a guest that was made long ago, and ends soon.
+    pub(crate) fn ageing_token(&self, person: &Person, id: Uuid) -> String {
+        let age = SystemClock.now().millis_since(LongAgo.now()) / 1_000;
+        self.token_of(person, id, age + 600, Arc::new(LongAgo))
+    }
+
+    fn token_of(&self, person: &Person, id: Uuid, ttl: u64, clock: server::clock::SharedClock) -> String {
+        let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
+        let actor = Actor {
+            id,
+            role: Role::Student,
+            name: "Ada".to_owned(),
+        };
+        Tokens::new(Arc::new(keys), clock)
+            .issue(person.workspace, &actor, ttl)
+            .unwrap()
+    }
+
     fn with_token(&self, person: &Person, role: Role, ttl: u64, clock: server::clock::SharedClock) -> Person {
         let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
         let actor = Actor {
@@ -266,16 +310,11 @@ impl TestApp {
 
     /// Waits until nothing in the person's workspace is under way.
     pub(crate) async fn settled(&self, person: &Person) {
-        let mut waiting = String::new();
-        for _ in 0..12 {
-            let request = self.get("/api/v1/settled?timeout_ms=5000");
-            let answer = request.bearer_auth(&person.token).send().await.unwrap();
-            if answer.status() == StatusCode::OK {
-                return;
-            }
-            waiting = answer.text().await.unwrap();
-        }
-        panic!("it does not settle: {waiting}");
+        let request = self.get("/api/v1/settled").bearer_auth(&person.token);
+        let answer = request.send().await.unwrap();
+        let status = answer.status();
+        let waiting = answer.text().await.unwrap();
+        assert_eq!(status, StatusCode::OK, "it does not settle: {waiting}");
     }
 
     /// Connects to the live socket.
@@ -301,7 +340,7 @@ impl TestApp {
         match connect_async(request).await {
             Ok((socket, response)) => {
                 let protocol = response.headers().get("sec-websocket-protocol").cloned();
-                Ok(Live { socket, protocol })
+                Ok(Live::new(socket, protocol))
             }
             Err(tungstenite::Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("{error}"),
@@ -309,13 +348,51 @@ impl TestApp {
     }
 }
 
-/// A client of the live socket.
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A client of the live socket. It takes what comes and answers pings beside the test, as a browser does: the server
+/// does not end the connection because the test is busy elsewhere.
 pub(crate) struct Live {
-    socket: WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>,
+    sender: Arc<Mutex<SplitSink<Socket, Message>>>,
+    received: mpsc::UnboundedReceiver<tungstenite::Result<Message>>,
+    receiving: JoinHandle<()>,
     pub(crate) protocol: Option<HeaderValue>,
 }
 
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.receiving.abort();
+    }
+}
+
 impl Live {
+    fn new(socket: Socket, protocol: Option<HeaderValue>) -> Self {
+        let (sender, mut receiver) = socket.split();
+        let sender = Arc::new(Mutex::new(sender));
+        let (forward, received) = mpsc::unbounded_channel();
+        let answering = Arc::clone(&sender);
+        let receiving = tokio::spawn(async move {
+            while let Some(message) = receiver.next().await {
+                let is_ping = |text: &str| text.starts_with(r#"{"op":"ping""#);
+                if matches!(&message, Ok(Message::Text(text)) if is_ping(text)) {
+                    let answering = Arc::clone(&answering);
+                    // beside the reading: the test may be sending, which ends only while this side reads
+                    tokio::spawn(async move {
+                        let pong = Message::text(r#"{"op":"pong"}"#);
+                        let _ = answering.lock().await.send(pong).await;
+                    });
+                }
+                let _ = forward.send(message);
+            }
+        });
+        Self {
+            sender,
+            received,
+            receiving,
+            protocol,
+        }
+    }
+
     pub(crate) async fn send(&mut self, frame: &Value) {
         self.send_text(&frame.to_string()).await;
     }
@@ -326,7 +403,7 @@ impl Live {
 
     pub(crate) async fn send_message(&mut self, message: Message) {
         // A server that has closed takes nothing more; the test sees that in what it receives.
-        let _ = self.socket.send(message).await;
+        let _ = self.sender.lock().await.send(message).await;
     }
 
     /// The next frame of this kind; others are passed over.
@@ -338,7 +415,7 @@ impl Live {
     pub(crate) async fn next_where(&mut self, op: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let next = async {
             loop {
-                match self.socket.next().await.expect("the socket is open").unwrap() {
+                match self.received.recv().await.expect("the socket is open").unwrap() {
                     Message::Text(text) => {
                         let frame: Value = serde_json::from_str(&text).unwrap();
                         if wanted(&frame) {
@@ -359,7 +436,7 @@ impl Live {
     pub(crate) async fn closed(&mut self) -> CloseFrame {
         let next = async {
             loop {
-                match self.socket.next().await {
+                match self.received.recv().await {
                     Some(Ok(Message::Close(Some(frame)))) => return frame,
                     Some(Ok(_)) => {}
                     other => panic!("no goodbye: {other:?}"),
@@ -370,14 +447,35 @@ impl Live {
     }
 }
 
-/// The machine's clock, and what a test lets pass besides, in microseconds.
+/// The machine's clock until a test stops it, and what the test lets pass besides, in microseconds.
 #[derive(Debug, Default)]
-struct HandClock(AtomicI64);
+struct HandClock {
+    ahead: AtomicI64,
+    /// Where it was stopped; zero while it goes.
+    stopped_at: AtomicI64,
+}
 
 impl Clock for HandClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(SystemClock.now().as_micros() + self.0.load(Ordering::Relaxed))
+        let now = match self.stopped_at.load(Ordering::Relaxed) {
+            0 => SystemClock.now().as_micros(),
+            stopped_at => stopped_at,
+        };
+        Timestamp::from_micros(now + self.ahead.load(Ordering::Relaxed))
     }
+}
+
+/// A path by which a client waits for a fold, with the longest wait where the path names none: a client would be told after
+/// five seconds that the view is behind, and a test asks whether it gets there.
+fn patient(path: &str) -> std::borrow::Cow<'_, str> {
+    let reads = ["/api/v1/views/", "/api/v1/search?"];
+    let waits = path.starts_with("/api/v1/settled")
+        || path.contains("after=") && reads.iter().any(|prefix| path.starts_with(prefix));
+    if !waits || path.contains("timeout_ms=") {
+        return path.into();
+    }
+    let joint = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{joint}timeout_ms={LONGEST_WAIT_MS}").into()
 }
 
 fn owned(arguments: &[&str]) -> Vec<String> {
@@ -404,8 +502,11 @@ fn settings_in(folder: &TempDir, further: &[String]) -> Settings {
         "--data-dir",
         folder,
     ];
+    let says_how_long = further.iter().any(|argument| argument == REQUEST_TIMEOUT[0]);
+    let patient = REQUEST_TIMEOUT.iter().filter(|_| !says_how_long);
     let arguments = arguments
         .iter()
+        .chain(patient)
         .map(OsString::from)
         .chain(further.iter().map(OsString::from));
     match settings::load(arguments, []).unwrap().command {
@@ -414,7 +515,7 @@ fn settings_in(folder: &TempDir, further: &[String]) -> Settings {
     }
 }
 
-async fn person(response: Response) -> Person {
+pub(crate) async fn person(response: Response) -> Person {
     let status = response.status();
     let text = response.text().await.unwrap();
     assert_eq!(status, StatusCode::OK, "{text}");

@@ -16,7 +16,7 @@ use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
 use crate::{
-    app::{Person, TestApp, fields, problem},
+    app::{PATIENCE, Person, TestApp, fields, problem},
     transfer::foldline,
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn set_document(app: &TestApp, sku: &str, data: &Value) {
 async fn set_document_in(folder: &std::path::Path, sku: &str, data: &Value) {
     let options = SqliteConnectOptions::new()
         .filename(folder.join("views.db"))
-        .busy_timeout(std::time::Duration::from_secs(10));
+        .busy_timeout(PATIENCE);
     let mut views = SqliteConnection::connect_with(&options).await.unwrap();
     let changed = sqlx::query("update documents set data = ?1 where view = 'inventory' and key = ?2")
         .bind(data.to_string())
@@ -75,7 +75,7 @@ pub(crate) async fn damaged(app: &TestApp) -> (Person, Value, Value) {
     receive(app, &educator, "mug", 2).await;
     let last = receive(app, &educator, "mug", 4).await;
     let path = format!(
-        "/api/v1/views/inventory?after={}&timeout_ms=20000",
+        "/api/v1/views/inventory?after={}",
         last["token"].as_str().unwrap()
     );
     get(app, &educator, &path).await;

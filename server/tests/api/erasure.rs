@@ -35,7 +35,7 @@ async fn erased(app: &TestApp) -> Erased {
     named.is_shown_as(app, "Ada Lovelace", "Ada").await;
     assert_eq!(named.found(app, "lovelace").await, 1);
     assert_eq!(subjects(app, &named.educator, "").await.len(), 2);
-    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {}});
+    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {"password": "correct horse battery"}});
     app.command(&ada, &erase).await;
     app.settled(&named.educator).await;
     named

@@ -192,6 +192,8 @@ async fn nobody_follows_another_workspace() {
 async fn the_connection_ends_with_the_token() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
+    // The token is good until the socket is there, however long that takes.
+    app.stop_clock();
     let short = app.ageing(&educator, 2);
     let mut live = app.live(&short).await;
     let goodbye = live.closed().await;

@@ -1,6 +1,7 @@
 //! The interface, tried from outside: a real server on a loopback port, a real client, real databases.
 //!
-//! The modules mirror the routes. Nothing here sleeps: what takes time is waited for by a frame or a consistency token.
+//! The modules mirror the routes. Nothing here sleeps: what takes time is waited for by a frame or a consistency token,
+//! until the one deadline in `app`, which only ends a test that hangs.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +13,7 @@ mod account;
 mod app;
 mod backup;
 mod commands;
+mod connections;
 mod control_characters;
 mod credentials;
 mod database;
@@ -19,11 +21,13 @@ mod dead_letters;
 mod entry;
 mod erasure;
 mod expiry;
+mod guests;
 mod lab;
 mod limits;
 mod live;
 mod log;
 mod mailbox;
+mod markup;
 mod operations;
 mod pages;
 mod payments;

@@ -192,7 +192,7 @@ async fn the_back_office_is_shown_to_those_who_see_it_and_customers_are_told_who
 /// Pages are made of pieces that wait, and go on where a thread is free; none may meet another's pieces.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn pages_that_are_rendered_at_once_do_not_meet() {
-    let app = TestApp::start_with(&["--request-timeout-ms", "60000"]).await;
+    let app = TestApp::start().await;
     let (one, two) = (app.educator_of("shop").await, app.educator().await);
     let fetch = |path: &'static str, token: &str| {
         let cookie = format!("foldline_session={token}");

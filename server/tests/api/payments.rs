@@ -26,7 +26,7 @@ fn refund(order: Uuid) -> Value {
 }
 
 async fn settled(app: &TestApp, person: &Person) {
-    let settled = app.get("/api/v1/settled?timeout_ms=60000");
+    let settled = app.get("/api/v1/settled");
     let settled = settled.bearer_auth(&person.token).send().await.unwrap();
     assert_eq!(settled.status(), StatusCode::OK);
 }

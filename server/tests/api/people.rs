@@ -1,5 +1,6 @@
 //! People with an account: registered, signed in, and that one email has one account.
 
+mod asked;
 mod erased;
 mod sessions;
 
@@ -87,10 +88,7 @@ async fn refresh(app: &TestApp, token: &str) -> Response {
 }
 
 async fn document(app: &TestApp, person: &Person, path: &str, after: &Value) -> Value {
-    let path = format!(
-        "/api/v1/views/{path}?after={}&timeout_ms=9000",
-        after.as_str().unwrap()
-    );
+    let path = format!("/api/v1/views/{path}?after={}", after.as_str().unwrap());
     let response = app.get(&path).bearer_auth(&person.token).send().await.unwrap();
     assert_eq!(response.status(), StatusCode::OK, "{path}");
     response.json().await.unwrap()
@@ -198,7 +196,8 @@ async fn an_email_is_not_tried_for_ever() {
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
     let mut refused = None;
-    for _ in 0..12 {
+    // Ten at once, and another every six seconds, which a slow machine may need for one.
+    for _ in 0..100 {
         let response = sign_in(&app, &credentials("ada@example.org", "wrong password", &person)).await;
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             refused = Some(response);
@@ -252,17 +251,14 @@ async fn one_email_has_one_account(app: TestApp) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_register_one_email_at_once_one_does() {
-    let patient = ["--request-timeout-ms", "60000"];
-    one_email_has_one_account(TestApp::start_with(&patient).await).await;
+    one_email_has_one_account(TestApp::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_who_register_one_email_at_once_one_does_on_postgresql() {
     let database = Database::new().await;
     let stores = ["--event-store", &database.url, "--read-model", &database.url];
-    // 32 hashes of passwords on whatever machine this is
-    let patient = ["--request-timeout-ms", "60000"];
-    let app = TestApp::start_with(&[&stores[..], &patient[..]].concat()).await;
+    let app = TestApp::start_with(&stores).await;
     one_email_has_one_account(app).await;
 }
 
@@ -271,7 +267,7 @@ async fn another_email_is_signed_in_with_and_the_old_one_is_free() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, user) = registered(&app, &educator, "ada@example.org").await;
-    let changed = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "countess@example.org"}});
+    let changed = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "countess@example.org", "password": PASSWORD}});
     app.command(&person, &changed).await;
     for (email, status) in [
         ("ada@example.org", StatusCode::UNAUTHORIZED),
@@ -284,11 +280,11 @@ async fn another_email_is_signed_in_with_and_the_old_one_is_free() {
     }
     registered(&app, &educator, "ada@example.org").await;
     // back to one that is somebody else's now
-    let back = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "ada@example.org"}});
+    let back = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "ada@example.org", "password": PASSWORD}});
     let refused = problem(send(&app, &person, &back).await).await;
     assert_eq!((refused.status, fields(&refused)), (422, vec!["data.email"]));
     // and the same one, spelled in another way, stays one's own
-    let same = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "Countess@example.org"}});
+    let same = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "Countess@example.org", "password": PASSWORD}});
     app.command(&person, &same).await;
     let still = sign_in(&app, &credentials("countess@example.org", PASSWORD, &person)).await;
     assert_eq!(still.status(), StatusCode::OK);

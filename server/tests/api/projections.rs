@@ -109,7 +109,7 @@ async fn a_rebuild_of_another_workspace_is_not_seen_here() {
     live.next_of("snapshot").await;
     assert_eq!(call(&app, &there, Method::POST, "inventory").await.status(), 202);
     live.next_of("snapshot").await;
-    let settled = "/api/v1/settled?timeout_ms=20000";
+    let settled = "/api/v1/settled";
     get(&app, &here, settled).await;
     assert_eq!(
         get(&app, &here, "/api/v1/views/inventory/mug").await["generation"],

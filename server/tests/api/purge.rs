@@ -40,6 +40,8 @@ async fn used(app: &TestApp) -> Person {
         let path = format!("/api/v1/views/{view}?after={}", token.as_str().unwrap());
         get(app, &educator, &path).await;
     }
+    // consumers write rows as well
+    app.settled(&educator).await;
     educator
 }
 

@@ -88,7 +88,7 @@ async fn whoever_is_in_a_full_sandbox_can_be_erased() {
     let (ada, user) = registered(&app, &educator, "ada@example.org").await;
     let full = problem(list(&app, &educator, "mug").await).await;
     assert_eq!(full.kind, "/problems/quota-exceeded");
-    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {}});
+    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {"password": "correct horse battery"}});
     app.command(&ada, &erase).await;
 }
 

@@ -85,7 +85,7 @@ async fn an_old_log_is_read(further: &[&str]) {
     assert_eq!(received["version"], 3);
     // and so are the views, without a dead letter
     let path = format!(
-        "/api/v1/views/inventory/mug?after={}&timeout_ms=20000",
+        "/api/v1/views/inventory/mug?after={}",
         received["token"].as_str().unwrap()
     );
     assert_eq!(get(&app, &educator, &path).await["data"]["available"], 7);

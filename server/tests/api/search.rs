@@ -25,6 +25,8 @@ fn keys(found: &Value) -> Vec<&str> {
 async fn a_product_is_found_by_its_words_also_mistyped_and_while_they_are_typed() {
     let app = TestApp::start().await;
     let educator = app.educator_of("shop").await;
+    // what the template's orders lead to is over: nothing comes behind the token
+    app.settled(&educator).await;
     let answer = app.command(&educator, &list_product("zeppelin-01")).await;
     let token = &answer["token"];
     let exact = found(&app, &educator, "q=folding%20knife&kinds=products", token).await;

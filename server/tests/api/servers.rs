@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::{
-    app::{Live, Person, TestApp, list_product},
+    app::{Live, PATIENCE, Person, TestApp, list_product},
     postgres::Database,
 };
 
 /// Two servers on one database, for events and for views.
-async fn two(database: &Database) -> (TestApp, TestApp) {
+pub(crate) async fn two(database: &Database) -> (TestApp, TestApp) {
     let arguments = ["--event-store", &database.url, "--read-model", &database.url];
     let one = TestApp::start_with(&arguments).await;
     let two = one.beside(&arguments).await;
@@ -38,7 +38,7 @@ async fn shows(live: &mut Live, sku: &str) {
 
 async fn read(app: &TestApp, person: &Person, sku: &str, listed: &Value) {
     let token = listed["token"].as_str().unwrap();
-    let path = format!("/api/v1/views/products/{sku}?after={token}&timeout_ms=9000");
+    let path = format!("/api/v1/views/products/{sku}?after={token}");
     let response = app.get(&path).bearer_auth(&person.token).send().await.unwrap();
     let status = response.status();
     let product: Value = response.json().await.unwrap();
@@ -50,7 +50,7 @@ async fn read(app: &TestApp, person: &Person, sku: &str, listed: &Value) {
 }
 
 async fn settled(app: &TestApp, person: &Person) -> Value {
-    let path = "/api/v1/settled?timeout_ms=15000";
+    let path = "/api/v1/settled";
     let response = app.get(path).bearer_auth(&person.token).send().await.unwrap();
     let status = response.status();
     let answer: Value = response.json().await.unwrap();
@@ -59,16 +59,26 @@ async fn settled(app: &TestApp, person: &Person) -> Value {
 }
 
 /// Ends every connection on which a server of this database hears of the others.
-async fn cut(database: &Database) {
+pub(crate) async fn cut(database: &Database) {
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
-    let ended: Vec<bool> = sqlx::query_scalar(
-        "select pg_terminate_backend(pid, 5000) from pg_stat_activity
-         where application_name = 'foldline listener' and datname = current_database()",
-    )
-    .fetch_all(&mut connection)
-    .await
-    .unwrap();
-    assert!(!ended.is_empty(), "somebody listens");
+    let cut = async {
+        // Whoever was cut off before may not listen again yet.
+        loop {
+            let ended: Vec<bool> = sqlx::query_scalar(
+                "select pg_terminate_backend(pid, 60000) from pg_stat_activity
+                 where application_name = 'foldline listener' and datname = current_database()",
+            )
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+            if !ended.is_empty() {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, cut)
+        .await
+        .expect("a server listens");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

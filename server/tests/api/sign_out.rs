@@ -64,10 +64,7 @@ async fn whoever_signs_out_is_out_of_every_tab_at_once_and_nobody_else_is() {
     }
     for tab in &mut tabs {
         let goodbye = tab.closed().await;
-        assert_eq!(
-            goodbye.reason.as_str(),
-            "this session has ended: somebody signed out of it"
-        );
+        assert_eq!(goodbye.reason.as_str(), "this session has ended; sign in again");
     }
     for tab in &mut others {
         is_served(tab, 2).await;

@@ -3,6 +3,8 @@
 # the server, if any.
 # Says `ready <folder of the socket>`, and then `done` behind each line that it is told: `crash`, `stop` or `start`.
 set -u
+# How many seconds a start or a stop may take on a machine that is busy; pg_ctl gives up after one minute otherwise.
+export PGCTLTIMEOUT=600
 bin=$1 flush=$2 more=${3-}
 # Ctrl-C is for whoever holds us; this script has a server and a folder to remove, and does so when that one is gone.
 trap '' INT

@@ -104,7 +104,7 @@ fn command() -> Command {
 }
 
 /// Where `initdb` is: of the newest version, where there are several.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

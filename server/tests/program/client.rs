@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use domain::{
     event::StoredEvent,
-    wire::{Page, WorkspaceAccess},
+    id::WorkspaceId,
+    wire::{Page, SessionAccess, WorkspaceAccess},
 };
 use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::running::{PATIENCE, Server};
 
@@ -27,11 +29,7 @@ pub(crate) struct Client {
 impl Client {
     /// Opens a workspace with nothing in it: its educator, and the code by which others join.
     pub(crate) async fn open(server: &Arc<Server>, shards: u32) -> (Self, WorkspaceAccess) {
-        let nobody = Self {
-            server: Arc::clone(server),
-            http: reqwest::Client::new(),
-            token: String::new(),
-        };
+        let nobody = Self::without_token(server);
         let wanted = json!({"template": "empty", "shards": shards});
         let (_, opened) = nobody.post("/api/v1/workspaces", &wanted, "open").await;
         let opened: WorkspaceAccess = serde_json::from_value(opened.unwrap()).unwrap();
@@ -45,6 +43,31 @@ impl Client {
         let (_, joined) = nobody.post("/api/v1/workspaces/join", &wanted, "join").await;
         let joined: WorkspaceAccess = serde_json::from_value(joined.unwrap()).unwrap();
         self.with_token(&joined.token)
+    }
+
+    /// A person who signs in to their account in a workspace; the status of the refusal where they may not.
+    pub(crate) async fn sign_in(
+        server: &Arc<Server>,
+        workspace: WorkspaceId,
+        email: &str,
+        password: &str,
+    ) -> Result<Self, StatusCode> {
+        let visitor = Self::without_token(server);
+        let credentials = json!({"workspace": workspace, "email": email, "password": password});
+        let (status, answer) = visitor.post("/api/v1/sessions", &credentials, "sign-in").await;
+        if status != StatusCode::OK {
+            return Err(status);
+        }
+        let access: SessionAccess = serde_json::from_value(answer.unwrap()).unwrap();
+        Ok(visitor.with_token(&access.token))
+    }
+
+    fn without_token(server: &Arc<Server>) -> Self {
+        Self {
+            server: Arc::clone(server),
+            http: reqwest::Client::new(),
+            token: String::new(),
+        }
     }
 
     fn with_token(&self, token: &str) -> Self {
@@ -124,7 +147,17 @@ impl Client {
 
     /// Waits until everything is done, for so long at most; what is left to do then.
     pub(crate) async fn is_settled(&self, timeout_ms: u32) -> Result<(), String> {
-        let path = format!("/api/v1/settled?timeout_ms={timeout_ms}");
+        self.is_done("", timeout_ms).await
+    }
+
+    /// Waits until everything is done that one intention has caused.
+    pub(crate) async fn settled_of(&self, correlation: Uuid) {
+        self.done(&format!("&correlation={correlation}")).await;
+    }
+
+    /// `of`: what is asked for besides, as a part of the query.
+    async fn is_done(&self, of: &str, timeout_ms: u32) -> Result<(), String> {
+        let path = format!("/api/v1/settled?timeout_ms={timeout_ms}{of}");
         match self.ask(|http, url| http.get(format!("{url}{path}"))).await {
             (StatusCode::OK, _) => Ok(()),
             (StatusCode::GATEWAY_TIMEOUT, left) => Err(left),
@@ -134,9 +167,13 @@ impl Client {
 
     /// Waits until everything is done.
     pub(crate) async fn settled(&self) {
+        self.done("").await;
+    }
+
+    async fn done(&self, of: &str) {
         let mut left = String::new();
         for _ in 0..SETTLING {
-            match self.is_settled(30_000).await {
+            match self.is_done(of, 30_000).await {
                 Ok(()) => return,
                 Err(still) => left = still,
             }

@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod for_tests;
 mod fulfilled;
 mod full_disk;
 mod history;
@@ -19,4 +20,5 @@ mod python;
 mod refused;
 mod running;
 mod traces;
+mod upgrade;
 mod warehouse;

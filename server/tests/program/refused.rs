@@ -4,7 +4,7 @@ use std::process::Output;
 
 use crate::running::{Server, clean};
 
-fn foldline(arguments: &[&str], data: &std::path::Path) -> Output {
+pub(crate) fn foldline(arguments: &[&str], data: &std::path::Path) -> Output {
     clean(env!("CARGO_BIN_EXE_foldline"))
         .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
         .arg(data)
@@ -13,14 +13,14 @@ fn foldline(arguments: &[&str], data: &std::path::Path) -> Output {
         .unwrap()
 }
 
-fn refused(output: &Output, code: i32, sentence: &str) {
+pub(crate) fn refused(output: &Output, code: i32, sentence: &str) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{said}");
     assert!(said.contains(sentence), "{said}");
 }
 
 /// A data folder that a server has used.
-async fn used() -> tempfile::TempDir {
+pub(crate) async fn used() -> tempfile::TempDir {
     let server = Server::new(Vec::new());
     server.start();
     server.url(0).await;

@@ -11,8 +11,12 @@ use std::{
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-/// Longer than a start or an answer may take on a busy machine; whoever waits so long has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+/// The one deadline of these tests: it ends a test that hangs, and no machine is too slow for it. It is longer than the
+/// minute that the interface lets a client wait for an answer.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+
+/// How long the server may take over an answer: as long as it is waited for.
+const REQUEST_TIMEOUT_MS: &str = "180000";
 
 /// Which life of the server this is, and where it listens as soon as it does.
 #[derive(Debug, Clone, Default)]
@@ -23,7 +27,7 @@ struct Life {
 
 pub(crate) struct Server {
     folder: TempDir,
-    stores: Vec<String>,
+    stores: Mutex<Vec<String>>,
     disk: Option<&'static str>,
     variables: Vec<(&'static str, String)>,
     process: Mutex<Option<Child>>,
@@ -40,7 +44,7 @@ impl Server {
         server::cryptography::use_ring();
         Self {
             folder: tempfile::tempdir().unwrap(),
-            stores,
+            stores: Mutex::new(stores),
             disk,
             variables: Vec::new(),
             process: Mutex::new(None),
@@ -58,6 +62,11 @@ impl Server {
     /// One whose data folder is a disk of this size, as `mount` says it, that only the process sees and that goes with it.
     pub(crate) fn on_a_disk_of(size: &'static str) -> Self {
         Self::with(Vec::new(), Some(size))
+    }
+
+    /// Further arguments of `foldline serve`, in place of those of before, for the lives that come.
+    pub(crate) fn serve_with(&self, arguments: Vec<String>) {
+        *self.stores.lock().unwrap_or_else(PoisonError::into_inner) = arguments;
     }
 
     /// The data folder of a server that was stopped.
@@ -84,9 +93,10 @@ impl Server {
             .program()
             .args(["serve", "--listen", "127.0.0.1:0"])
             .args(["--requests-per-minute", "0", "--log-filter", "warn"])
+            .args(["--request-timeout-ms", REQUEST_TIMEOUT_MS])
             .arg("--data-dir")
             .arg(self.folder.path())
-            .args(&self.stores)
+            .args(&*self.stores.lock().unwrap_or_else(PoisonError::into_inner))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .spawn()

@@ -1,6 +1,6 @@
 //! A command's trace, as a collector gets it over OTLP: from the request through every box to the read model.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
 use domain::wire::{CommandAnswer, WorkspaceAccess};
@@ -48,10 +48,7 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
     let server = Server::new(vec!["--otlp-endpoint".to_owned(), collector]);
     server.start();
     let url = server.url(0).await.1;
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(20))
-        .build()
-        .unwrap();
+    let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
     let opened: WorkspaceAccess = client
         .post(format!("{url}/api/v1/workspaces"))
         .json(&json!({"template": "empty"}))
@@ -74,7 +71,7 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
         .unwrap();
     let stock: Value = client
         .get(format!(
-            "{url}/api/v1/views/inventory/mug?after={}&timeout_ms=10000",
+            "{url}/api/v1/views/inventory/mug?after={}&timeout_ms=60000",
             answer.token
         ))
         .bearer_auth(&opened.token)
@@ -85,6 +82,14 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
         .await
         .unwrap();
     assert_eq!(stock["data"]["on_hand"], 3, "{stock}");
+    // the other views and the consumers are waited for too: a lane that is stopped before it got there has nothing to tell
+    let settled = client
+        .get(format!("{url}/api/v1/settled?timeout_ms=60000"))
+        .bearer_auth(&opened.token)
+        .send()
+        .await
+        .unwrap();
+    assert!(settled.status().is_success(), "{}", settled.text().await.unwrap());
     // what is left is exported before the server ends
     server.stop().await;
 

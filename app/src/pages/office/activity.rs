@@ -2,12 +2,12 @@
 
 use domain::wire::Order;
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::office;
 use crate::{
     api::{self, use_session},
     backend::ListingQuery,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, OfficeActivity},
     language::language,
@@ -32,7 +32,8 @@ pub(crate) fn OfficeActivityPage() -> impl IntoView {
         later(async move {
             match listed.await {
                 Ok(listed) => {
-                    view! { <Title text=title />{OfficeActivity { listed, reads_streams }.island()} }.erase()
+                    view! { <WindowTitle text=title />{OfficeActivity { listed, reads_streams }.island()} }
+                        .erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

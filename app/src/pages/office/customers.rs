@@ -2,13 +2,13 @@
 
 use domain::wire::Order;
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::{choices, office};
 use crate::{
     api,
     backend::ListingQuery,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, OfficeCustomers},
     language::language,
@@ -49,7 +49,7 @@ pub(crate) fn OfficeCustomersPage() -> impl IntoView {
         later(async move {
             match listed.await {
                 Ok(listed) => {
-                    view! { <Title text=title />{order}{OfficeCustomers { listed }.island()} }.erase()
+                    view! { <WindowTitle text=title />{order}{OfficeCustomers { listed }.island()} }.erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

@@ -2,13 +2,13 @@
 
 use domain::{aggregate::order::OrderStatus, wire::Order};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::{choices, office};
 use crate::{
     api,
     backend::ListingQuery,
+    components::WindowTitle,
     erase::{Erase, View},
     islands::{Island, OfficeOrders},
     language::language,
@@ -46,7 +46,7 @@ pub(crate) fn OfficeOrdersPage() -> impl IntoView {
         later(async move {
             match listed.await {
                 Ok(listed) => view! {
-                    <Title text=title />
+                    <WindowTitle text=title />
                     {statuses(status)}
                     {OfficeOrders { listed, acts }.island()}
                 }

@@ -2,13 +2,13 @@
 
 use domain::{view::payments::PaymentStatus, wire::Order};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::{choices, office};
 use crate::{
     api,
     backend::ListingQuery,
+    components::WindowTitle,
     erase::{Erase, View},
     islands::{Island, OfficePayments},
     language::language,
@@ -44,7 +44,7 @@ pub(crate) fn OfficePaymentsPage() -> impl IntoView {
         later(async move {
             match listed.await {
                 Ok(listed) => view! {
-                    <Title text=title />
+                    <WindowTitle text=title />
                     {statuses(status)}
                     {OfficePayments { listed, acts }.island()}
                 }

@@ -2,11 +2,11 @@
 
 use domain::access::Role;
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::office;
 use crate::{
     api::use_session,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, OfficePeople},
     language::language,
@@ -21,10 +21,10 @@ pub(crate) fn OfficePeoplePage() -> impl IntoView {
         let title = td_string!(locale, office.people);
         let gives_roles = use_session().is_some_and(|session| session.role == Role::Educator);
         if gives_roles {
-            return view! { <Title text=title />{OfficePeople {}.island()} }.erase();
+            return view! { <WindowTitle text=title />{OfficePeople {}.island()} }.erase();
         }
         view! {
-            <Title text=title />
+            <WindowTitle text=title />
             <div class="empty">
                 <h1>{title}</h1>
                 <p>{td_string!(locale, office.people_refused)}</p>

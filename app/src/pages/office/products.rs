@@ -1,11 +1,11 @@
 //! What the shop sells.
 
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::office;
 use crate::{
     api,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, OfficeProducts},
     language::language,
@@ -22,7 +22,7 @@ pub(crate) fn OfficeProductsPage() -> impl IntoView {
         later(async move {
             match listed.await {
                 Ok(listed) => {
-                    view! { <Title text=title />{OfficeProducts { listed, acts }.island()} }.erase()
+                    view! { <WindowTitle text=title />{OfficeProducts { listed, acts }.island()} }.erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

@@ -2,12 +2,12 @@
 
 use domain::wire::Order;
 use leptos::prelude::*;
-use leptos_meta::Title;
 
 use super::office;
 use crate::{
     api,
     backend::ListingQuery,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, OfficeSales},
     language::language,
@@ -29,7 +29,7 @@ pub(crate) fn OfficeSalesPage() -> impl IntoView {
             };
             match answers {
                 Ok((days, products)) => {
-                    view! { <Title text=title />{OfficeSales { days, products }.island()} }.erase()
+                    view! { <WindowTitle text=title />{OfficeSales { days, products }.island()} }.erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

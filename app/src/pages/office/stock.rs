@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use domain::{view::products::ProductDocument, wire::Order};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::hooks::use_query_map;
 
 use super::{choices, office};
 use crate::{
     api,
     backend::ListingQuery,
+    components::WindowTitle,
     erase::Erase,
     islands::{Island, OfficeStock},
     language::language,
@@ -54,7 +54,7 @@ pub(crate) fn OfficeStockPage() -> impl IntoView {
             match listed.await {
                 Ok(listed) => {
                     let names = names.await;
-                    view! { <Title text=title />{filter}{OfficeStock { listed, names, acts }.island()} }
+                    view! { <WindowTitle text=title />{filter}{OfficeStock { listed, names, acts }.island()} }
                         .erase()
                 }
                 Err(problem) => problem_view(title, &problem),

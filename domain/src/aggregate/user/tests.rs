@@ -31,8 +31,18 @@ fn form() -> RegisterUser {
     RegisterUser {
         email: " Ada@Example.ORG ".into(),
         display_name: " Ada ".into(),
-        password: Some(Password("correct horse".into())),
+        password: Some(password()),
         role: None,
+    }
+}
+
+fn password() -> Password {
+    Password("correct horse".into())
+}
+
+fn erase() -> EraseUser {
+    EraseUser {
+        password: Some(password()),
     }
 }
 
@@ -189,6 +199,7 @@ fn a_person_changes_their_own_name_and_email_and_nobody_elses() {
     };
     let email = ChangeEmail {
         email: "Countess@Example.org".into(),
+        password: Some(password()),
     };
     assert_eq!(
         when(&given, name.clone()).unwrap(),
@@ -219,6 +230,7 @@ fn who_has_no_account_has_nothing_to_change() {
         &[],
         ChangeEmail {
             email: "ada@example.org".into(),
+            password: Some(password()),
         },
     )
     .unwrap_err();
@@ -230,32 +242,74 @@ fn a_person_is_erased_by_themself_or_an_educator_and_not_by_staff() {
     let given = [registered(Role::Customer)];
     let stream = stream_of(&ada());
     let erased: UserEvent = UserErased {}.into();
-    assert_eq!(when(&given, EraseUser {}).unwrap(), std::slice::from_ref(&erased));
+    assert_eq!(when(&given, erase()).unwrap(), std::slice::from_ref(&erased));
     assert_eq!(
-        when_as(actor(Role::Educator, 9), &stream, &given, EraseUser {}).unwrap(),
+        when_as(
+            actor(Role::Educator, 9),
+            &stream,
+            &given,
+            EraseUser { password: None }
+        )
+        .unwrap(),
         [erased]
     );
     for role in [Role::Customer, Role::Student, Role::Staff] {
-        let refused = when_as(actor(role, 2), &stream, &given, EraseUser {}).unwrap_err();
+        let refused = when_as(actor(role, 2), &stream, &given, erase()).unwrap_err();
         assert_eq!(refused.rule, "not-your-account", "{role:?}");
     }
 }
 
 #[test]
+fn taking_an_account_over_or_away_asks_for_the_password_and_an_educator_for_none() {
+    let given = [registered(Role::Customer)];
+    let email = ChangeEmail {
+        email: "countess@example.org".into(),
+        password: None,
+    };
+    for command in [UserCommand::from(email), EraseUser { password: None }.into()] {
+        let refused = when(&given, command).unwrap_err();
+        assert_eq!(refused.rule, "invalid-data");
+        assert_eq!(refused.violations[0].field, "data.password");
+    }
+    // an educator's own account is an account too
+    let given = [registered(Role::Educator)];
+    let own = when_as(
+        Actor {
+            role: Role::Educator,
+            ..ada()
+        },
+        &stream_of(&ada()),
+        &given,
+        EraseUser { password: None },
+    );
+    assert_eq!(own.unwrap_err().violations[0].field, "data.password");
+}
+
+#[test]
 fn who_never_registered_can_have_their_name_erased_too() {
-    assert_eq!(when(&[], EraseUser {}).unwrap(), [UserErased {}.into()]);
-    let refused = when_as(actor(Role::Educator, 9), &stream_of(&ada()), &[], EraseUser {}).unwrap_err();
+    assert_eq!(
+        when(&[], EraseUser { password: None }).unwrap(),
+        [UserErased {}.into()]
+    );
+    let refused = when_as(
+        actor(Role::Educator, 9),
+        &stream_of(&ada()),
+        &[],
+        EraseUser { password: None },
+    )
+    .unwrap_err();
     assert_eq!(refused.rule, "user-not-found");
 }
 
 #[test]
 fn who_is_erased_stays_erased() {
     let given = [registered(Role::Customer), UserErased {}.into()];
-    assert_eq!(when(&given, EraseUser {}).unwrap(), []);
+    assert_eq!(when(&given, EraseUser { password: None }).unwrap(), []);
     for command in [
         UserCommand::from(form()),
         ChangeEmail {
             email: "ada@example.org".into(),
+            password: Some(password()),
         }
         .into(),
     ] {

@@ -1,7 +1,7 @@
 //! The warehouse over a real log, read back from its files: each line once, wherever it was stopped, also when files are put
 //! together.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use super::{
     table::{Value, read},
@@ -11,7 +11,7 @@ use crate::{
     clock::SystemClock,
     consumer::Consumers,
     query::settled::Settle,
-    read_side::testing::{Shop, confirmed, created, customer, listed},
+    read_side::testing::{PATIENCE, Shop, confirmed, created, customer, listed},
 };
 
 async fn running(shop: &Shop) -> Arc<Consumers> {
@@ -22,7 +22,7 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
 
 async fn settled(shop: &Shop) {
     let settle = Settle {
-        timeout: Duration::from_secs(20),
+        timeout: PATIENCE,
         ..Settle::default()
     };
     shop.read.settling.settled(shop.workspace, &settle).await.unwrap();

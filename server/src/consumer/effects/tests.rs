@@ -11,10 +11,8 @@ use super::*;
 use crate::{
     projection::dead_letters::Remedy,
     query::settled::Settle,
-    read_side::testing::{Shop, received},
+    read_side::testing::{PATIENCE, Shop, received},
 };
-
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// A quantity that it cannot stand, unless it is mended.
 const POISON: u32 = 13;

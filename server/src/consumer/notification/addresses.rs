@@ -38,6 +38,15 @@ impl Debug for Address {
 pub trait Addresses: Send + Sync + Debug {
     /// The address of a person; `None`: they have none, as guests, or were erased.
     async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError>;
+
+    /// The address that a person had before an event of theirs changed it; `None`: they had none, it is the same one, or
+    /// they were erased.
+    async fn before(
+        &self,
+        workspace: WorkspaceId,
+        user: Uuid,
+        version: u64,
+    ) -> Result<Option<Address>, EffectError>;
 }
 
 /// From the people's own streams.
@@ -56,13 +65,28 @@ struct Personal {
     display_name: Option<String>,
 }
 
-#[async_trait]
-impl Addresses for OfStreams {
-    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError> {
+/// What a person's stream says of where to write to; sealed.
+#[derive(Default)]
+struct Told {
+    /// Before a version.
+    before: Option<String>,
+    /// With that version.
+    since: Option<String>,
+    name: Option<String>,
+}
+
+impl OfStreams {
+    /// `None`: the person was erased.
+    async fn told(
+        &self,
+        workspace: WorkspaceId,
+        user: Uuid,
+        version: u64,
+    ) -> Result<Option<Told>, EffectError> {
         let Ok(stream) = format!("user-{user}").parse::<StreamName>() else {
             return Ok(None);
         };
-        let (mut email, mut name, mut from) = (None, None, 1);
+        let (mut told, mut from) = (Told::default(), 1);
         loop {
             let page = self
                 .store
@@ -73,22 +97,59 @@ impl Addresses for OfStreams {
                     return Ok(None);
                 }
                 let personal = personal(event);
-                email = personal.email.or(email);
-                name = personal.display_name.or(name);
+                told.name = personal.display_name.or(told.name);
+                if event.version < version {
+                    told.before = personal.email.or(told.before);
+                } else if event.version == version {
+                    told.since = personal.email;
+                }
             }
             let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else {
-                break;
+                return Ok(Some(told));
             };
             from = last.version + 1;
         }
+    }
+
+    /// What cannot be opened any more is no address.
+    async fn opened(
+        &self,
+        workspace: WorkspaceId,
+        email: Option<String>,
+        name: Option<String>,
+    ) -> Result<Option<Address>, EffectError> {
         let Some(email) = email else { return Ok(None) };
         let email = self.opener.open_text(workspace, &email).await?;
         let name = self
             .opener
             .open_text(workspace, &name.unwrap_or_default())
             .await?;
-        // What cannot be opened any more is no address.
         Ok(email.contains('@').then_some(Address { email, name }))
+    }
+}
+
+#[async_trait]
+impl Addresses for OfStreams {
+    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError> {
+        let Some(told) = self.told(workspace, user, u64::MAX).await? else {
+            return Ok(None);
+        };
+        self.opened(workspace, told.before, told.name).await
+    }
+
+    async fn before(
+        &self,
+        workspace: WorkspaceId,
+        user: Uuid,
+        version: u64,
+    ) -> Result<Option<Address>, EffectError> {
+        let Some(told) = self.told(workspace, user, version).await? else {
+            return Ok(None);
+        };
+        let since = self.opened(workspace, told.since, None).await?;
+        let before = self.opened(workspace, told.before, told.name).await?;
+        let is_another = |before: &Address| since.is_none_or(|since| since.email != before.email);
+        Ok(before.filter(is_another))
     }
 }
 

@@ -104,6 +104,21 @@ pub(super) fn welcome() -> Letter {
     }
 }
 
+/// The mail to the address that an account had until now: whoever reads it must be able to notice what they did not do. The
+/// new address is not theirs to know.
+pub(super) fn moved() -> Letter {
+    Letter {
+        subject: "The email of your account was changed".to_owned(),
+        says: vec![
+            "Your account has another email from now on. You sign in with that one, and we write to it and no longer \
+             to this address."
+                .to_owned(),
+            "If it was not you who changed it, tell the people of the shop at once.".to_owned(),
+        ],
+        lines: Vec::new(),
+    }
+}
+
 /// What a mail needs besides what it says.
 #[derive(Debug)]
 pub(super) struct Envelope<'a> {

@@ -1,5 +1,8 @@
 //! Notification: tells people by mail what became of their orders.
 //!
+//! Where the email of an account is changed, the old address is told, once, also where no other mails are wanted: it is the
+//! one place where a change that its owner did not make is noticed.
+//!
 //! An effect consumer. Mails go to a mail server ([`smtp`]), or into a folder ([`mailbox`]) where there is none; each once,
 //! whatever is delivered. Guests have no address and get none. Nobody gets one about what happened before yesterday: whoever
 //! switches mails on for a shop that is years old, or brings one in from elsewhere, does not write to everybody about it.
@@ -24,7 +27,7 @@ use uuid::Uuid;
 
 pub use addresses::{Address, Addresses, OfStreams};
 use claims::{Claim, Claims};
-use letter::{Envelope, Letter, letter, welcome};
+use letter::{Envelope, Letter, letter, moved, welcome};
 use mailbox::Mailbox;
 use smtp::Smtp;
 
@@ -45,9 +48,6 @@ static LANES: Lanes = Lanes(NAME);
 
 /// What happened longer ago than this is nothing to write to anybody about: a day.
 const TOO_OLD_MS: u64 = 24 * 60 * 60 * 1_000;
-
-/// Mails that one address gets from us in an hour: whoever opens a sandbox may register any address.
-const PER_HOUR: NonZeroU32 = NonZeroU32::MIN.saturating_add(59);
 
 /// Domains that nobody gets mails at (RFC 2606): samples use them.
 const SAMPLES: [&str; 3] = ["example.com", "example.net", "example.org"];
@@ -86,6 +86,8 @@ pub struct Parts {
     pub processes: Arc<dyn ReadModel>,
     /// No other server writes to these processes.
     pub alone: bool,
+    /// Mails that one address gets in an hour: a stranger may register any address; `None` is no limit.
+    pub per_hour: Option<NonZeroU32>,
     /// The machine's clock.
     pub clock: SharedClock,
 }
@@ -95,7 +97,7 @@ pub struct Parts {
 pub struct Notification {
     parts: Parts,
     claims: Claims,
-    per_address: DefaultKeyedRateLimiter<String>,
+    per_address: Option<DefaultKeyedRateLimiter<String>>,
 }
 
 impl Notification {
@@ -103,9 +105,17 @@ impl Notification {
     pub fn new(parts: Parts) -> Self {
         Self {
             claims: Claims::new(parts.processes.clone(), NAME, parts.clock.clone()),
-            per_address: DefaultKeyedRateLimiter::keyed(Quota::per_hour(PER_HOUR)),
+            per_address: parts
+                .per_hour
+                .map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_hour(count))),
             parts,
         }
+    }
+
+    /// Counts a mail to an address, and says whether it is one too many.
+    fn gets_too_many(&self, email: &String) -> bool {
+        let limiter = self.per_address.as_ref();
+        limiter.is_some_and(|limiter| limiter.check_key(email).is_err())
     }
 
     async fn handle(&self, event: &TypedEvent) -> Result<(), EffectError> {
@@ -132,6 +142,7 @@ impl Notification {
             return Ok(());
         };
         match event.event_type.as_str() {
+            "EmailChanged" => self.tell_old_address(user, event).await,
             "UserRegistered" => self.tell(user, &welcome(), event).await,
             "UserErased" => Ok(self.parts.mailbox.erase(event.workspace, user).await?),
             _ => Ok(()),
@@ -140,9 +151,8 @@ impl Notification {
 
     /// Writes to somebody, unless there is a reason not to.
     async fn tell(&self, user: Uuid, letter: &Letter, event: &TypedEvent) -> Result<(), EffectError> {
-        let (workspace, id) = (event.workspace, event.event_id);
-        let age_ms = self.parts.clock.now().millis_since(event.recorded_at);
-        if age_ms > TOO_OLD_MS && !self.claims.has_begun(workspace, id).await? {
+        let workspace = event.workspace;
+        if self.is_too_old(event).await? {
             return {
                 skipped("old");
                 Ok(())
@@ -161,10 +171,47 @@ impl Notification {
             };
         };
         let link = self.parts.links.unsubscribe(workspace, user).await;
+        self.write(user, letter, &address, link.as_deref(), event).await
+    }
+
+    /// Writes to the address that a person had before. It has no link by which mails end: they are another address's by now.
+    async fn tell_old_address(&self, user: Uuid, event: &TypedEvent) -> Result<(), EffectError> {
+        if self.is_too_old(event).await? {
+            return {
+                skipped("old");
+                Ok(())
+            };
+        }
+        let addresses = &self.parts.addresses;
+        match addresses.before(event.workspace, user, event.version).await? {
+            Some(address) => self.write(user, &moved(), &address, None, event).await,
+            None => {
+                skipped("no_address");
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether nobody is written to about an event any more, and no mail about it was begun.
+    async fn is_too_old(&self, event: &TypedEvent) -> Result<bool, EffectError> {
+        let age_ms = self.parts.clock.now().millis_since(event.recorded_at);
+        let has_begun = self.claims.has_begun(event.workspace, event.event_id);
+        Ok(age_ms > TOO_OLD_MS && !has_begun.await?)
+    }
+
+    async fn write(
+        &self,
+        user: Uuid,
+        letter: &Letter,
+        address: &Address,
+        link: Option<&str>,
+        event: &TypedEvent,
+    ) -> Result<(), EffectError> {
+        let (workspace, id) = (event.workspace, event.event_id);
         let envelope = Envelope {
             from: &self.parts.from,
-            to: &address,
-            unsubscribe: link.as_deref(),
+            to: address,
+            unsubscribe: link,
             event,
         };
         let mail = letter.written(&envelope).map_err(|error| FoldFault {
@@ -174,7 +221,7 @@ impl Notification {
         match &self.parts.post {
             Post::Mailbox(mailbox) => mailbox.put(workspace, id, user, mail.formatted()).await?,
             Post::Smtp(smtp) => {
-                if is_sample(&address) {
+                if is_sample(address) {
                     return {
                         skipped("sample");
                         Ok(())
@@ -187,7 +234,7 @@ impl Notification {
                             "another server is sending it".to_owned(),
                         ));
                     }
-                    Claim::First if self.per_address.check_key(&address.email).is_err() => {
+                    Claim::First if self.gets_too_many(&address.email) => {
                         tracing::warn!(%workspace, "an address has got too many mails in an hour; this one is not sent");
                         self.claims.sent(workspace, id).await?;
                         return {
@@ -199,7 +246,9 @@ impl Notification {
                 }
                 smtp.send(event.position, mail).await?;
                 self.claims.sent(workspace, id).await?;
-                self.per_address.retain_recent();
+                if let Some(limiter) = &self.per_address {
+                    limiter.retain_recent();
+                }
             }
         }
         metrics::counter!("foldline_mails_total", "outcome" => "sent").increment(1);

@@ -1,12 +1,12 @@
 //! Mails over a real log and a real folder: each once, to those who have an address and want them, and gone with them.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc};
 
 use domain::{
     access::{Actor, Role},
     aggregate::{
         inbox::{InboxEvent, MailsStopped},
-        user::{UserErased, UserEvent, UserRegistered},
+        user::{EmailChanged, UserErased, UserEvent, UserRegistered},
     },
     event::EventPayload as _,
     wire::MailboxMessage,
@@ -18,7 +18,7 @@ use crate::{
     consumer::{Consumers, seals::Unsealed},
     query::settled::Settle,
     read_model::sqlite::SqliteReadModel,
-    read_side::testing::{Shop, cancelled, confirmed, created, customer},
+    read_side::testing::{PATIENCE, Shop, cancelled, confirmed, created, customer},
 };
 
 #[derive(Debug)]
@@ -50,6 +50,7 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
         links: Arc::new(NoPage),
         processes: Arc::new(processes),
         alone: true,
+        per_hour: None,
         clock: Arc::new(SystemClock),
     });
     crate::consumer::tests::consumers_with(shop, "consumers.db", vec![Arc::new(notification)]).await
@@ -57,7 +58,7 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
 
 async fn settled(shop: &Shop) {
     let settle = Settle {
-        timeout: Duration::from_secs(20),
+        timeout: PATIENCE,
         ..Settle::default()
     };
     shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
@@ -184,6 +185,56 @@ async fn guests_and_whoever_wants_none_get_none_and_the_erased_keep_none() {
         &[UserEvent::from(UserErased {}).into_domain()],
     )
     .await;
+    settled(&shop).await;
+    assert!(files(&shop).is_empty());
+    consumers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_address_is_told_once_that_the_email_was_changed() {
+    let shop = Shop::open(1).await;
+    let ada = customer(1);
+    let stream = format!("user-{}", ada.id);
+    let consumers = running(&shop).await;
+    register(&shop, &ada).await;
+    let wants_none = InboxEvent::from(MailsStopped {}).into_domain();
+    shop.append(&format!("inbox-{}", ada.id), &[wants_none]).await;
+    let old = format!("{}@post.test", ada.id);
+    for email in ["countess@post.test", "countess@post.test", "lovelace@post.test"] {
+        let changed = EmailChanged {
+            email: email.to_owned(),
+        };
+        shop.append(&stream, &[UserEvent::from(changed).into_domain()])
+            .await;
+    }
+    settled(&shop).await;
+    let told: Vec<_> = mails(&shop, Some(ada.id))
+        .await
+        .into_iter()
+        .filter(|mail| mail.subject != "Welcome")
+        .collect();
+    // the newest first; taking the email that one has is no change
+    let [second, first] = told.as_slice() else {
+        panic!("two mails: {told:?}");
+    };
+    assert!(first.to.contains(&old), "{first:?}");
+    assert!(second.to.contains("countess@post.test"), "{second:?}");
+    for mail in [first, second] {
+        assert_eq!(mail.subject, "The email of your account was changed");
+        assert!(
+            !mail.text.contains('@') && !mail.text.contains("No more mails"),
+            "{}",
+            mail.text
+        );
+    }
+    // delivered again to a server that has forgotten everything, and after the person was erased
+    let erased = UserEvent::from(UserErased {}).into_domain();
+    shop.append(&stream, &[erased]).await;
+    settled(&shop).await;
+    consumers.stop().await;
+    std::fs::remove_file(shop.folder.path().join("consumers.db")).unwrap();
+    let shop = shop.restart().await;
+    let consumers = running(&shop).await;
     settled(&shop).await;
     assert!(files(&shop).is_empty());
     consumers.stop().await;

@@ -1,6 +1,6 @@
 //! The index over a real log: what is found, by whom, and that it is gone where it has to go.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use domain::{
     access::Actor,
@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock as _, SystemClock},
     consumer::{Consumers, seals::Unsealed},
     query::settled::Settle,
-    read_side::testing::{Shop, created, customer, educator, listed, price, retired},
+    read_side::testing::{PATIENCE, Shop, created, customer, educator, listed, price, retired},
 };
 
 async fn index(shop: &Shop) -> (Arc<Search>, Arc<Consumers>) {
@@ -25,7 +25,7 @@ async fn index(shop: &Shop) -> (Arc<Search>, Arc<Consumers>) {
 
 async fn settled(shop: &Shop) {
     let settle = Settle {
-        timeout: Duration::from_secs(20),
+        timeout: PATIENCE,
         ..Settle::default()
     };
     shop.read.settling.settled(shop.workspace, &settle).await.unwrap();

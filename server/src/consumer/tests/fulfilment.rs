@@ -10,13 +10,13 @@ use domain::{
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
 
-use super::shop::{Chance, Place, Shop};
-use crate::testing_postgres::Database;
+use super::shop::{Chance, Place, Shop, StoppedClock};
+use crate::{clock::SystemClock, testing_postgres::Database};
 
 async fn calm_shop(shards: u32) -> Shop {
     let chance = Chance::new(1);
     chance.calm();
-    Shop::open(Place::folder(), shards, chance).await
+    Shop::open(Place::folder(), shards, chance, StoppedClock::at_now()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -351,7 +351,7 @@ async fn every_order_is_confirmed_or_undone(shop: &Shop, orders: u8) {
 
 async fn live(place: Place, seed: u64, steps: &[Step]) {
     let chance = Chance::new(seed);
-    let mut shop = Shop::open(place, 3, Arc::clone(&chance)).await;
+    let mut shop = Shop::open(place, 3, Arc::clone(&chance), Arc::new(SystemClock)).await;
     for (n, sku) in SKUS.iter().enumerate() {
         shop.list(sku, u32::try_from(n).unwrap() + 1).await;
     }

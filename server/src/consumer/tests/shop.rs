@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -17,6 +17,7 @@ use domain::{
     event::StoredEvent,
     id::WorkspaceId,
     policy::{self, Policy as _, TIMERS, fulfilment::Fulfilment},
+    timestamp::Timestamp,
     view,
     wire::{CommandAnswer, CommandRequest, Order, Template},
 };
@@ -26,7 +27,7 @@ use uuid::Uuid;
 
 use crate::{
     broker::{Broker, Delivery, Events, PartitionId, Subscriber},
-    clock::{Clock as _, SystemClock},
+    clock::{Clock, SharedClock, SystemClock},
     command::{CommandFailure, CommandService},
     consumer::{Boxes, Consumers, clocks::Clocks},
     event_store::{self, EventFilter, EventStore, Workspace},
@@ -36,13 +37,10 @@ use crate::{
     },
     query::{QueryError, settled::Settle},
     read_model::{self, PageRequest},
-    read_side::{ReadSide, ReadSideBuilder},
+    read_side::{ReadSide, ReadSideBuilder, testing::PATIENCE},
     settings::StoreUrl,
     testing_postgres::Database,
 };
-
-/// Longer than anything takes on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Where everything is kept.
 pub(super) enum Place {
@@ -157,6 +155,24 @@ impl Subscriber for Dropping {
     }
 }
 
+/// A clock that goes on by a microsecond where it is asked, so that events have an order, and not otherwise:
+/// deadlines end where the test puts the workspace's clock forward, and not because the machine is busy.
+#[derive(Debug)]
+pub(super) struct StoppedClock(AtomicI64);
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl StoppedClock {
+    /// It stands at this moment.
+    pub(super) fn at_now() -> SharedClock {
+        Arc::new(Self(AtomicI64::new(SystemClock.now().as_micros())))
+    }
+}
+
 /// The boxes, running.
 pub(super) struct Shop {
     pub(super) store: Arc<dyn EventStore>,
@@ -166,13 +182,15 @@ pub(super) struct Shop {
     pub(super) workspace: Workspace,
     pub(super) place: Place,
     pub(super) chance: Arc<Chance>,
+    clock: SharedClock,
 }
 
 async fn start(
     place: &Place,
     chance: &Arc<Chance>,
+    clock: &SharedClock,
 ) -> (Arc<dyn EventStore>, ReadSide, Arc<CommandService>, Arc<Consumers>) {
-    let clock = Arc::new(SystemClock);
+    let clock = Arc::clone(clock);
     let builder = ReadSideBuilder::with_views(view::all());
     let store = event_store::open(&place.url("events.db"), clock.clone(), Some(builder.observer()))
         .await
@@ -213,8 +231,8 @@ async fn start(
 }
 
 impl Shop {
-    pub(super) async fn open(place: Place, shards: u32, chance: Arc<Chance>) -> Self {
-        let (store, read, commands, consumers) = start(&place, &chance).await;
+    pub(super) async fn open(place: Place, shards: u32, chance: Arc<Chance>, clock: SharedClock) -> Self {
+        let (store, read, commands, consumers) = start(&place, &chance, &clock).await;
         let id = WorkspaceId(SystemClock.new_id());
         let workspace = Workspace {
             id,
@@ -222,7 +240,7 @@ impl Shop {
             template: Template::Empty,
             shards,
             join_code: id.to_string(),
-            created_at: SystemClock.now(),
+            created_at: clock.now(),
         };
         assert!(store.create_workspace(&workspace).await.unwrap());
         Self {
@@ -233,6 +251,7 @@ impl Shop {
             workspace,
             place,
             chance,
+            clock,
         }
     }
 
@@ -246,12 +265,13 @@ impl Shop {
             workspace,
             place,
             chance,
+            clock,
         } = self;
         consumers.stop().await;
         read.shutdown().await;
         store.close().await;
         drop((store, read, commands, consumers));
-        let (store, read, commands, consumers) = start(&place, &chance).await;
+        let (store, read, commands, consumers) = start(&place, &chance, &clock).await;
         Self {
             store,
             read,
@@ -260,6 +280,7 @@ impl Shop {
             workspace,
             place,
             chance,
+            clock,
         }
     }
 
@@ -361,7 +382,7 @@ impl Shop {
             behind: None,
         };
         let processes = &self.consumers.processes;
-        for _ in 0..1_000 {
+        loop {
             let waiting = processes
                 .page(self.workspace.id, Fulfilment::NAME, &request)
                 .await
@@ -374,7 +395,6 @@ impl Shop {
                 .await;
             assert!(is_settled.is_err(), "it is done, and nobody has waited");
         }
-        panic!("the payment was not asked for");
     }
 
     pub(super) async fn document(&self, view: &str, key: &str) -> Value {

@@ -12,8 +12,10 @@ use crate::{
     command::CommandFailure,
     gateway::{
         SharedGateway,
+        api::must_not_guess,
         auth::Caller,
         json_body::JsonBody,
+        limits::Client,
         problem::{ApiProblem, Kind},
     },
     payment::NoAnswer,
@@ -27,6 +29,10 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 ///
 /// Sent again with the same `Idempotency-Key`, it is not carried out again, and the first answer is given. The answer's
 /// `token`, sent as `after` to a view, reads what was written.
+///
+/// `RegisterUser` makes the access token that it comes by a session, and other tokens of that person are refused from then on;
+/// a browser gets the cookies of a session. `ChangeEmail` and `EraseUser` of one's own account have the `password` in
+/// their data: where it is missing or wrong, the answer is 422 and names `data.password`.
 #[utoipa::path(post, path = "/commands", tag = "commands", request_body = CommandRequest,
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters; your own"),
@@ -67,11 +73,37 @@ pub(super) async fn send(
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())
         .filter(|text| is_traceparent(text));
-    let answer = gateway
-        .commands
-        .handle(caller.workspace(), caller.actor(), &request, key, traceparent)
-        .await?;
+    let answer = carry_out(&gateway, &caller, &request, key, traceparent).await?;
     Ok(Json(answer))
+}
+
+/// What a request, a frame of a socket and a form have in common.
+pub(in crate::gateway) async fn carry_out(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    request: &CommandRequest,
+    idempotency_key: Option<&str>,
+    traceparent: Option<&str>,
+) -> Result<CommandAnswer, ApiProblem> {
+    if is_try(request) {
+        must_not_guess(gateway, caller, Client::Person(caller.actor().id))?;
+    }
+    let token = caller.bearer().presented();
+    let handled = gateway.commands.handle_by(
+        Some(token),
+        caller.workspace(),
+        caller.actor(),
+        request,
+        idempotency_key,
+        traceparent,
+    );
+    Ok(handled.await?)
+}
+
+/// Whether a command brings a password that is compared with that of an account.
+fn is_try(request: &CommandRequest) -> bool {
+    matches!(request.command_type.as_str(), "ChangeEmail" | "EraseUser")
+        && request.data.get("password").is_some()
 }
 
 /// Refuses a command of somebody else than the one who is signed in now.

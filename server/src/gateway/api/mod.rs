@@ -43,11 +43,14 @@ use super::{
     session_cookie,
 };
 
+pub(super) use commands::carry_out;
 pub(super) use log::{stream_page, streams_page};
 pub(super) use mailbox::mailbox_page;
 pub(super) use search::found_products;
 pub(super) use session::session_info;
-pub(super) use sessions::{end as end_session, try_change_password, try_sign_in};
+pub(super) use sessions::{
+    charge_for_signing_in, end as end_session, must_not_guess, try_change_password, try_sign_in,
+};
 
 /// Where the description is.
 const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";

@@ -22,13 +22,13 @@ use crate::{
         SharedGateway,
         auth::{self, Caller, Identity},
         json_body::JsonBody,
-        limits::{Address, COST_OF_SIGNING_IN},
+        limits::{Address, COST_OF_SIGNING_IN, Client},
         origin::Origin,
         problem::{ApiProblem, Kind},
         session_cookie,
     },
     people::{
-        LookUpError, PersonId,
+        LookUpError,
         sessions::{ACCESS_SECONDS, SignInError, SignedIn},
     },
 };
@@ -53,15 +53,23 @@ pub(super) async fn sign_in(
     JsonBody(wanted): JsonBody<SignIn>,
 ) -> Result<Response, ApiProblem> {
     must_come_from_here(&gateway, &headers, &uri)?;
-    let signed_in = try_sign_in(&gateway, &identity, address, &wanted).await?;
+    charge_for_signing_in(&gateway, address)?;
+    let signed_in = try_sign_in(&gateway, &identity, &wanted).await?;
     answer(&gateway, &signed_in).await
+}
+
+/// Counts a try to sign in from an address, before anything is looked up for it.
+pub(in crate::gateway) fn charge_for_signing_in(
+    gateway: &SharedGateway,
+    Address(client): Address,
+) -> Result<(), ApiProblem> {
+    gateway.rate.charge(client, COST_OF_SIGNING_IN)
 }
 
 /// What the form and the interface have in common.
 pub(in crate::gateway) async fn try_sign_in(
     gateway: &SharedGateway,
     identity: &Identity,
-    Address(client): Address,
     wanted: &SignIn,
 ) -> Result<SignedIn, ApiProblem> {
     let (email, password) = (wanted.email.trim(), wanted.password.expose());
@@ -75,12 +83,9 @@ pub(in crate::gateway) async fn try_sign_in(
         let message = format!("has 1 to {MAX_PASSWORD} characters");
         return Err(ApiProblem::field("password", message));
     }
-    gateway.rate.charge(client, COST_OF_SIGNING_IN)?;
     gateway.sign_ins.charge(&gateway.people.login(email)?)?;
-    let workspace = wanted.workspace.or(match identity {
-        Identity::Known(caller) => Some(caller.workspace()),
-        Identity::Nobody | Identity::Gone | Identity::Refused(_) => None,
-    });
+    let sender = identity.clone().caller();
+    let workspace = wanted.workspace.or(sender.map(|caller| caller.workspace()));
     let signed_in = gateway.people.sign_in(email, &wanted.password, workspace).await;
     let outcome = if signed_in.is_ok() { "signed_in" } else { "refused" };
     metrics::counter!("foldline_sign_ins_total", "outcome" => outcome).increment(1);
@@ -152,27 +157,35 @@ pub(in crate::gateway) async fn try_change_password(
     if wanted.current.expose().chars().count() > MAX_PASSWORD {
         return Err(is_not_theirs());
     }
-    let of = PersonId {
-        workspace: caller.workspace(),
-        person: caller.actor().id,
-    };
-    gateway.rate.charge(client, COST_OF_SIGNING_IN)?;
-    // Whoever has taken over somebody's session must not guess for long.
-    let mut tries = [0; 32];
-    tries[..16].copy_from_slice(of.person.as_bytes());
-    gateway.sign_ins.charge(&tries)?;
+    must_not_guess(gateway, caller, client)?;
+    let bearer = caller.bearer();
+    let session = bearer.presented().session;
     let changed = gateway
         .people
-        .change_password(of, &wanted.current, &wanted.new, caller.bearer().session);
+        .change_password(bearer.of(), &wanted.current, &wanted.new, session);
     match changed.await {
         Err(SignInError::Wrong) => Err(is_not_theirs()),
         other => Ok(other?),
     }
 }
 
+/// Counts a try at the password of the caller's own account: whoever has taken over somebody's session must not guess for
+/// long.
+pub(in crate::gateway) fn must_not_guess(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    client: Client,
+) -> Result<(), ApiProblem> {
+    gateway.rate.charge(client, COST_OF_SIGNING_IN)?;
+    let mut tries = [0; 32];
+    tries[..16].copy_from_slice(caller.actor().id.as_bytes());
+    gateway.sign_ins.charge(&tries)
+}
+
 /// Sign out
 ///
-/// Ends the session of the cookie wherever it is used, and takes the cookies back. Signed out already is signed out.
+/// Ends the session of the token or of the cookies wherever it is used, and takes the cookies back: its tokens are refused from
+/// here on, and its sockets closed. Signed out already is signed out.
 #[utoipa::path(delete, path = "/sessions", tag = "sessions", security(()), responses(
     (status = 204, description = "Signed out"),
     (status = 403, description = "From another site's page", body = Problem),
@@ -199,12 +212,13 @@ pub(in crate::gateway) async fn end(
     if let Some(token) = session_cookie::refresh_token(headers) {
         gateway.people.sign_out(&token).await?;
     }
-    if let Identity::Known(caller) = identity
-        && let Some(session) = caller.bearer().session
-    {
-        gateway.people.end_session(session).await?;
-        // Where no socket is open, nobody listens.
-        let _ = gateway.signed_out.send(session);
+    if let Identity::Known(caller) = identity {
+        let bearer = caller.bearer();
+        // A guest without an account has none to end.
+        gateway
+            .people
+            .end_session(bearer.of(), bearer.presented().session)
+            .await?;
     }
     session_cookie::end_all(gateway, answer);
     Ok(())
@@ -244,8 +258,16 @@ impl From<SignInError> for ApiProblem {
             SignInError::Wrong => Self::new(Kind::WrongCredentials, error.to_string()),
             SignInError::SeveralWorkspaces => Self::field("workspace", error.to_string()),
             SignInError::Over => Self::new(Kind::Unauthenticated, error.to_string()),
-            SignInError::LookUp(LookUpError::People(error)) => error.into(),
-            SignInError::LookUp(LookUpError::Store(error)) => error.into(),
+            SignInError::LookUp(error) => error.into(),
+        }
+    }
+}
+
+impl From<LookUpError> for ApiProblem {
+    fn from(error: LookUpError) -> Self {
+        match error {
+            LookUpError::People(error) => error.into(),
+            LookUpError::Store(error) => error.into(),
         }
     }
 }

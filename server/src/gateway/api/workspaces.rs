@@ -49,10 +49,10 @@ pub(super) async fn open(
 ))]
 pub(super) async fn join(
     State(gateway): State<SharedGateway>,
-    Extension(client): Extension<Client>,
+    Extension(Address(address)): Extension<Address>,
     JsonBody(wanted): JsonBody<JoinWorkspace>,
 ) -> Result<Json<WorkspaceAccess>, ApiProblem> {
-    gateway.rate.charge(client, COST_OF_JOINING)?;
+    gateway.rate.charge(address, COST_OF_JOINING)?;
     let admission = gateway
         .workspaces
         .join(&wanted.code, &wanted.display_name)

@@ -129,7 +129,7 @@ async fn who_follows_gets_a_snapshot_of_the_new_generation_and_goes_on() {
         match session.next().await {
             LiveItem::Frame(bytes) => {
                 let frame: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
-                if frame["op"] != "caught_up" {
+                if frame["op"] != "caught_up" && frame["op"] != "behind" {
                     return frame;
                 }
             }

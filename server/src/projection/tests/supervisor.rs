@@ -82,8 +82,11 @@ async fn a_lane_that_panics_is_restarted_and_has_its_effect_once() {
     let (context, followers) = with_panics(&parts, 3);
     // Three views catch up, and the first three commits panic.
     let projections = Projections::start(context.clone()).await.unwrap();
-    let inventory = context.progress.of(parts.workspace, "inventory").unwrap();
-    inventory.reaches(&"0:2".parse().unwrap()).await;
+    for view in context.progress.views() {
+        let progress = context.progress.of(parts.workspace, view.name()).unwrap();
+        progress.reaches(&"0:2".parse().unwrap()).await;
+    }
+    assert_eq!(*followers.panics.borrow(), 3);
     assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 7);
     // Live deliveries panic as well, and are made again.
     followers.left.store(2, Ordering::Release);

@@ -17,10 +17,16 @@ use crate::read_side::testing::{
 
 type Frame = ServerFrame<Value>;
 
+/// The next frame, but for those that say that a lane is slow at the moment: that depends on the machine.
 async fn next(session: &mut LiveSession) -> Frame {
-    match session.next().await {
-        LiveItem::Frame(bytes) => serde_json::from_slice(&bytes).unwrap(),
-        LiveItem::Closed => panic!("the session was closed"),
+    loop {
+        let frame = match session.next().await {
+            LiveItem::Frame(bytes) => serde_json::from_slice(&bytes).unwrap(),
+            LiveItem::Closed => panic!("the session was closed"),
+        };
+        if !matches!(frame, Frame::Behind { .. }) {
+            return frame;
+        }
     }
 }
 
@@ -99,7 +105,6 @@ impl Client {
                 assert!(as_of.covers(&self.as_of), "{as_of} after {}", self.as_of);
                 self.as_of = as_of;
             }
-            Frame::Behind { as_of, .. } => assert!(as_of.covers(&self.as_of)),
             other => panic!("{other:?}"),
         }
     }

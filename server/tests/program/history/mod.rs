@@ -71,9 +71,18 @@ async fn run(stores: Vec<String>) {
         .map(|_| tokio::spawn(Writer::new(&access, &history).write()))
         .collect();
     let readers: Vec<_> = (0..READERS)
-        .map(|reader| tokio::spawn(Reader::new(&access, &history, reader).read()))
+        .map(|reader| Reader::new(&access, &history, reader))
         .collect();
-    let watchers: Vec<_> = Watcher::all(&access, &history)
+    let watchers = Watcher::all(&access, &history);
+    let names = readers.iter().map(|reader| reader.name.clone());
+    let witnesses: Vec<_> = names
+        .chain(watchers.iter().map(|watcher| watcher.name.clone()))
+        .collect();
+    let readers: Vec<_> = readers
+        .into_iter()
+        .map(|reader| tokio::spawn(reader.read()))
+        .collect();
+    let watchers: Vec<_> = watchers
         .into_iter()
         .map(|watcher| tokio::spawn(watcher.watch()))
         .collect();
@@ -112,7 +121,7 @@ async fn run(stores: Vec<String>) {
     }
     let verified = access.verify().await;
     assert_eq!(verified.findings, Vec::<String>::new());
-    let report = check(&access, &history).await;
+    let report = check(&access, &history, &witnesses).await;
     println!("{kills} kills: {report}");
     server.stop().await;
 }

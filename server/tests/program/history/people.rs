@@ -16,6 +16,9 @@ use tokio::sync::Mutex;
 use super::record::{History, Seen, Shown, unique};
 use crate::running::{PATIENCE, Server};
 
+/// How often a fold may be late, each time by the minute that the interface lets a client wait.
+const LATE: u32 = 5;
+
 /// Products that everybody fights for.
 const PRODUCTS: usize = 8;
 const SHARDS: u32 = 4;
@@ -146,6 +149,7 @@ impl Access {
 
     /// Asks until there is an answer that is one: not a broken connection, and not "come back later".
     async fn ask(&self, request: impl Fn(&reqwest::Client, &str) -> RequestBuilder) -> (StatusCode, String) {
+        let mut late = 0;
         loop {
             let (life, url) = self.reached.lock().await.clone();
             let request = request(&self.client, &url).timeout(PATIENCE);
@@ -161,6 +165,8 @@ impl Access {
             match answer.await {
                 // a server that has just started may not have its views yet
                 Ok((StatusCode::SERVICE_UNAVAILABLE, _)) => {}
+                // and one that has much to do may not be done yet
+                Ok((StatusCode::GATEWAY_TIMEOUT, _)) if late < LATE => late += 1,
                 Ok(answer) => return answer,
                 Err(error) if error.is_timeout() => panic!("no answer: {error}"),
                 Err(_) => self.reach_again(life).await,
@@ -330,7 +336,7 @@ fn any_sku() -> String {
 pub(crate) struct Reader {
     access: Access,
     history: Arc<History>,
-    name: String,
+    pub(crate) name: String,
     /// What each view has shown.
     shown: HashMap<&'static str, ConsistencyToken>,
 }

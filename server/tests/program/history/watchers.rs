@@ -60,7 +60,7 @@ type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 pub(crate) struct Watcher {
     access: Access,
     history: Arc<History>,
-    name: String,
+    pub(crate) name: String,
     view: &'static str,
     followed: Followed,
     /// What is shown now: the rows of the listing, or the document under its key.

@@ -6,7 +6,7 @@
 //! mail server's; and none comes again but those. `check` holds every single mail to that.
 
 mod check;
-mod peer;
+pub(crate) mod peer;
 mod shop;
 
 use check::check;

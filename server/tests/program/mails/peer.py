@@ -2,8 +2,8 @@
 
 Arguments: the port; the certificate and its key, PEM; the user who may send, and what the password begins with.
 
-It obeys words on its standard input, and says so: `take` mails; `refuse` them for now; `hold` them, that is, take them and
-never answer. It ends when its standard input ends.
+It obeys words on its standard input, and says so: `take` mails; `refuse` them for now; `reject` them for good; `hold` them,
+that is, take them and never answer. It ends when its standard input ends.
 """
 
 import asyncio
@@ -37,6 +37,8 @@ class Hooks:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.mode == "refuse" and self.refused % 2 == 0:
             return self.refuse("450 4.2.0 come back later")
+        if self.mode == "reject":
+            return self.refuse("550 5.1.1 there is no such mailbox")
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 

@@ -14,7 +14,7 @@ use domain::{
     wire::{CommandAnswer, ListingAnswer},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{client::Client, python, running::Server};
 
@@ -158,11 +158,7 @@ async fn place_and_cancel(staff: &Client, number: usize) {
     let placed: CommandAnswer = serde_json::from_value(answer.unwrap()).unwrap();
     if !is_last_of_a_life(number) {
         // So that each is filed by itself, and files become many.
-        let settled = format!(
-            "/api/v1/settled?correlation={}&timeout_ms=60000",
-            placed.correlation_id
-        );
-        let _: Value = staff.get(&settled).await;
+        staff.settled_of(placed.correlation_id).await;
     }
     if number.is_multiple_of(3) || number % (2 * BETWEEN_KILLS) == BETWEEN_KILLS - 1 {
         let cancel = json!({"type": "CancelOrder", "stream": stream, "data": {"reason": "changed my mind"}});

@@ -55,17 +55,22 @@ async fn append(store: &dyn EventStore, workspace: WorkspaceId, times: usize) {
     }
 }
 
-/// Ends the connections that listen, and says how many there were.
+/// Ends the connections that listen, as soon as there are some, and says how many there were.
 async fn cut(connection: &mut PgConnection, database: &str) -> usize {
-    let ended: Vec<bool> = sqlx::query_scalar(
-        "select pg_terminate_backend(pid, 5000) from pg_stat_activity
-         where application_name = 'foldline listener' and datname = $1",
-    )
-    .bind(database)
-    .fetch_all(connection)
-    .await
-    .unwrap();
-    ended.into_iter().filter(|ended| *ended).count()
+    loop {
+        let ended: Vec<bool> = sqlx::query_scalar(
+            "select pg_terminate_backend(pid, 60000) from pg_stat_activity
+             where application_name = 'foldline listener' and datname = $1",
+        )
+        .bind(database)
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+        // whoever was cut off before may not listen again yet
+        if !ended.is_empty() {
+            return ended.into_iter().filter(|ended| *ended).count();
+        }
+    }
 }
 
 fn name(database: &Database) -> String {

@@ -1,0 +1,306 @@
+//! Guests who make an account: the token that registered goes on as a session, every other one of theirs is refused, and
+//! a session that has ended is refused at once, by requests and by sockets, at this server and at another.
+
+use reqwest::{Method, Response, StatusCode, header::SET_COOKIE};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    app::{Live, Person, TestApp, problem},
+    dead_letters::get,
+    postgres::Database,
+    servers::{cut, two},
+};
+
+const PASSWORD: &str = "correct horse battery";
+const OVER: &str = "this session has ended; sign in again";
+
+/// A guest, and their id.
+async fn guest(app: &TestApp, educator: &Person) -> (Person, Uuid) {
+    let guest = app.student(&educator.join_code).await;
+    let session = get(app, &guest, "/api/v1/session").await;
+    let id = session["actor_id"].as_str().unwrap().parse().unwrap();
+    (guest, id)
+}
+
+/// The same person, by another token without an account.
+fn another(app: &TestApp, person: &Person, id: Uuid) -> Person {
+    by(person, app.another_token(person, id))
+}
+
+fn by(person: &Person, token: String) -> Person {
+    Person {
+        token,
+        ..person.clone()
+    }
+}
+
+fn register(user: Uuid) -> Value {
+    json!({"type": "RegisterUser", "stream": format!("user-{user}"), "data": {
+        "email": "ada@example.org", "display_name": "Ada Lovelace", "password": PASSWORD,
+    }})
+}
+
+async fn status(app: &TestApp, person: &Person) -> StatusCode {
+    let asked = app.get("/api/v1/session").bearer_auth(&person.token);
+    asked.send().await.unwrap().status()
+}
+
+async fn is_refused(app: &TestApp, person: &Person) {
+    let asked = app.get("/api/v1/session").bearer_auth(&person.token);
+    let refused = problem(asked.send().await.unwrap()).await;
+    assert_eq!(
+        (refused.status, refused.kind.as_str()),
+        (401, "/problems/unauthenticated")
+    );
+    let bearer = format!("Bearer {}", person.token);
+    let socket = app.try_live(&[("authorization", &bearer)]).await;
+    assert_eq!(socket.err(), Some(401));
+}
+
+async fn is_served(live: &mut Live, id: u64) {
+    live.send(&json!({"op": "subscribe", "id": id, "view": "products"}))
+        .await;
+    live.next_of("snapshot").await;
+}
+
+async fn is_over(live: &mut Live) {
+    assert_eq!(live.closed().await.reason.as_str(), OVER);
+}
+
+/// Somebody signed in with the password; what renews it as well.
+async fn signed_in(app: &TestApp, person: &Person) -> (Person, String) {
+    let body = json!({"email": "ada@example.org", "password": PASSWORD, "workspace": person.workspace});
+    let response = app.post("/api/v1/sessions", &body).send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let renews = cookie(&response, "foldline_refresh").unwrap();
+    let access: Value = response.json().await.unwrap();
+    (by(person, access["token"].as_str().unwrap().to_owned()), renews)
+}
+
+/// The value of a cookie that an answer sets.
+fn cookie(response: &Response, name: &str) -> Option<String> {
+    response.headers().get_all(SET_COOKIE).iter().find_map(|cookie| {
+        let (found, value) = cookie.to_str().ok()?.split(';').next()?.split_once('=')?;
+        (found == name).then(|| value.to_owned())
+    })
+}
+
+async fn sign_out(app: &TestApp, person: &Person) {
+    let out = app
+        .request(Method::DELETE, "/api/v1/sessions")
+        .bearer_auth(&person.token);
+    assert_eq!(out.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+}
+
+async fn change_password(app: &TestApp, person: &Person) {
+    let changed = app
+        .request(Method::PUT, "/api/v1/sessions/password")
+        .bearer_auth(&person.token)
+        .json(&json!({"current": PASSWORD, "new": "another horse"}));
+    assert_eq!(changed.send().await.unwrap().status(), StatusCode::NO_CONTENT);
+}
+
+/// Registered by one of two tokens, signed in elsewhere, and signed out everywhere, one after the other.
+async fn one_token_becomes_a_session(app: TestApp) {
+    let educator = app.educator().await;
+    let (first, user) = guest(&app, &educator).await;
+    let second = another(&app, &first, user);
+    let (mut socket, mut others) = (app.live(&first).await, app.live(&second).await);
+    is_served(&mut socket, 1).await;
+    is_served(&mut others, 1).await;
+
+    app.command(&first, &register(user)).await;
+    is_over(&mut others).await;
+    is_refused(&app, &second).await;
+    assert_eq!(status(&app, &first).await, StatusCode::OK);
+    is_served(&mut socket, 2).await;
+    // also of tokens that are made later, and of one that has never been sent before
+    is_refused(&app, &another(&app, &first, user)).await;
+
+    // a new password leaves the session in which it was changed, and no other
+    let (elsewhere, renews) = signed_in(&app, &first).await;
+    let mut there = app.live(&elsewhere).await;
+    is_served(&mut there, 1).await;
+    change_password(&app, &first).await;
+    is_over(&mut there).await;
+    is_refused(&app, &elsewhere).await;
+    let renewed = app
+        .request(Method::POST, "/api/v1/sessions/refresh")
+        .header("cookie", format!("foldline_refresh={renews}"));
+    assert_eq!(renewed.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(status(&app, &first).await, StatusCode::OK);
+
+    sign_out(&app, &first).await;
+    is_over(&mut socket).await;
+    is_refused(&app, &first).await;
+    // a guest who has no account is told nothing of this
+    let (guest, _) = guest(&app, &educator).await;
+    assert_eq!(status(&app, &guest).await, StatusCode::OK);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_that_registered_is_a_session_and_every_other_is_refused() {
+    one_token_becomes_a_session(TestApp::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_token_that_registered_is_a_session_on_postgresql_too() {
+    let database = Database::new().await;
+    let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
+    one_token_becomes_a_session(app).await;
+}
+
+#[tokio::test]
+async fn a_guest_changes_the_password_elsewhere_and_the_token_that_registered_is_refused() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (guest, user) = guest(&app, &educator).await;
+    app.command(&guest, &register(user)).await;
+    let (elsewhere, _) = signed_in(&app, &guest).await;
+    let mut socket = app.live(&guest).await;
+    is_served(&mut socket, 1).await;
+    change_password(&app, &elsewhere).await;
+    is_over(&mut socket).await;
+    is_refused(&app, &guest).await;
+    assert_eq!(status(&app, &elsewhere).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_refused_registration_makes_no_session_and_ends_none() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (ada, user) = guest(&app, &educator).await;
+    app.command(&ada, &register(user)).await;
+    // again, by the token that is a session by now
+    let send = |person: &Person, user: Uuid| {
+        let command = app.post("/api/v1/commands", &register(user));
+        command.bearer_auth(&person.token).send()
+    };
+    assert_eq!(problem(send(&ada, user).await.unwrap()).await.status, 422);
+    assert_eq!(status(&app, &ada).await, StatusCode::OK);
+    // the email is taken: this guest stays one, with all of their tokens
+    let (bob, other) = guest(&app, &educator).await;
+    assert_eq!(problem(send(&bob, other).await.unwrap()).await.status, 422);
+    for token in [&bob, &another(&app, &bob, other)] {
+        assert_eq!(status(&app, token).await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn who_is_registered_by_an_educator_signs_in() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (guest, user) = guest(&app, &educator).await;
+    app.command(&educator, &register(user)).await;
+    is_refused(&app, &guest).await;
+    assert_eq!(status(&app, &educator).await, StatusCode::OK);
+    let (signed_in, _) = signed_in(&app, &guest).await;
+    assert_eq!(status(&app, &signed_in).await, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_browser_that_registers_gets_the_cookies_of_a_session() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (guest, user) = guest(&app, &educator).await;
+    let cookies = format!("foldline_session={}", guest.token);
+    let response = app
+        .post("/api/v1/commands", &register(user))
+        .header("cookie", &cookies)
+        .header("origin", app.origin())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let session = cookie(&response, "foldline_session").unwrap();
+    let renews = cookie(&response, "foldline_refresh").unwrap();
+    let session = by(&guest, session);
+    assert_eq!(status(&app, &session).await, StatusCode::OK);
+    // another tab, which has sent the old cookie
+    assert_eq!(status(&app, &guest).await, StatusCode::OK);
+    let renewed = app
+        .request(Method::POST, "/api/v1/sessions/refresh")
+        .header("cookie", format!("foldline_refresh={renews}"));
+    assert_eq!(renewed.send().await.unwrap().status(), StatusCode::OK);
+    // it is one session, however many tokens it has
+    sign_out(&app, &session).await;
+    is_refused(&app, &session).await;
+    is_refused(&app, &guest).await;
+}
+
+#[tokio::test]
+async fn what_registers_over_the_socket_is_a_session_as_well() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (guest, user) = guest(&app, &educator).await;
+    let mut socket = app.live(&guest).await;
+    socket
+        .send(&json!({"op": "command", "id": 1, "command": register(user), "idempotency_key": "register"}))
+        .await;
+    let result = socket.next_of("result").await;
+    assert_eq!(result["result"]["version"], 1, "{result}");
+    is_served(&mut socket, 2).await;
+    assert_eq!(status(&app, &guest).await, StatusCode::OK);
+    is_refused(&app, &another(&app, &guest, user)).await;
+    // the next request of a browser makes its cookies those of a session
+    let asked = app
+        .get("/api/v1/session")
+        .header("cookie", format!("foldline_session={}", guest.token));
+    let answer = asked.send().await.unwrap();
+    assert!(cookie(&answer, "foldline_refresh").is_some());
+}
+
+#[tokio::test]
+async fn a_guests_token_renews_itself_until_there_is_an_account() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (guest, user) = guest(&app, &educator).await;
+    let ageing = app.ageing_token(&guest, user);
+    let ask = || {
+        app.get("/api/v1/session")
+            .header("cookie", format!("foldline_session={ageing}"))
+            .send()
+    };
+    let before = ask().await.unwrap();
+    assert_eq!(before.status(), StatusCode::OK);
+    assert!(cookie(&before, "foldline_session").is_some());
+    app.command(&guest, &register(user)).await;
+    let after = ask().await.unwrap();
+    assert_eq!(after.status(), StatusCode::UNAUTHORIZED);
+    assert!(after.headers().get(SET_COOKIE).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ends_at_one_server_is_refused_at_the_other() {
+    let database = Database::new().await;
+    let (one, two) = two(&database).await;
+    let educator = one.educator().await;
+    let (first, user) = guest(&one, &educator).await;
+    let second = another(&one, &first, user);
+    let mut sockets = [two.live(&first).await, two.live(&second).await];
+    for socket in &mut sockets {
+        is_served(socket, 1).await;
+    }
+    one.command(&first, &register(user)).await;
+    let [socket, others] = &mut sockets;
+    is_over(others).await;
+    is_refused(&two, &second).await;
+    is_served(socket, 2).await;
+    assert_eq!(status(&two, &first).await, StatusCode::OK);
+    // begun at one server, good at the other at once
+    let (elsewhere, _) = signed_in(&one, &first).await;
+    let mut there = two.live(&elsewhere).await;
+    is_served(&mut there, 1).await;
+    change_password(&two, &elsewhere).await;
+    is_over(socket).await;
+    is_refused(&two, &first).await;
+    // also where the other server did not hear of it
+    cut(&database).await;
+    sign_out(&one, &elsewhere).await;
+    is_over(&mut there).await;
+    is_refused(&two, &elsewhere).await;
+    one.stop().await;
+    two.stop().await;
+}

@@ -1,0 +1,425 @@
+//! Makes a fixture: two shops, of one partition and of four, in which everything has happened that can, and something is
+//! about to happen.
+//!
+//! Nothing is written but by the program, with one exception: events of the versions that it reads and does not write any more
+//! are appended through its event store.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use domain::{
+    access::Role,
+    event::{ActorRef, Metadata, StoredEvent},
+    wire::{CommandAnswer, DeadLetterInfo, EventSchema, ListingAnswer, Page, SessionInfo, WorkspaceAccess},
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json, value::to_raw_value};
+use server::{
+    clock::{Clock as _, SystemClock},
+    event_store::{self, Append, EventStore, Expected, NewEvent, StreamAppend},
+    payment::test_mode::TestMode,
+    read_model,
+};
+use uuid::Uuid;
+
+use super::{
+    arguments,
+    fixture::{Account, Answered, DeadLetter, Facts, Rebuilt, Stores, WorkspaceFacts},
+};
+use crate::{client::Client, mails::peer::Peer, running::Server};
+
+const SHARDS: [u32; 2] = [1, 4];
+const PASSWORD: &str = "correct horse battery";
+/// More events in one stream than there are between two snapshots.
+const DELIVERIES: u32 = 60;
+const WAITING: &str = "waiting";
+const REBUILT: &str = "orders";
+
+/// A server that was stopped, with all that it has left behind, and what is known of it.
+pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
+    let server = Arc::new(Server::new(arguments(stores)));
+    server.start();
+    let mut shops = Vec::new();
+    for shards in SHARDS {
+        let shop = Shop::open(&server, shards).await;
+        shop.trade().await;
+        shops.push(shop);
+    }
+    server.stop().await;
+    let store = event_store::open(&stores.events(server.folder()), Arc::new(SystemClock), None)
+        .await
+        .unwrap();
+    for shop in &shops {
+        shop.append_older_versions(&*store).await;
+        shop.check_snapshot(&*store).await;
+    }
+    store.close().await;
+    server.start();
+    for shop in &shops {
+        shop.educator.settled().await;
+        shop.rebuild().await;
+    }
+    server.stop().await;
+
+    // From now on mails go to a mail server.
+    let peer = Peer::new();
+    peer.start().await;
+    peer.expect(1);
+    server.serve_with([arguments(stores), peer.settings()].concat());
+    server.start();
+    for shop in &shops {
+        shop.join_and_register("Carl", "carl@post.test").await;
+        shop.educator.settled().await;
+    }
+    assert_eq!(peer.count(), SHARDS.len());
+    peer.order("reject").await;
+    let dead_letter = shops[0].be_rejected().await;
+    let mut facts = Facts {
+        password: PASSWORD.to_owned(),
+        workspaces: Vec::new(),
+    };
+    for (shop, dead_letter) in shops.iter().zip([Some(dead_letter), None]) {
+        facts.workspaces.push(shop.facts(dead_letter).await);
+    }
+    // Last of all, because its deadline comes soon.
+    for shop in &shops {
+        shop.order(&shop.customer.client, WAITING, "mug", "tok_timeout")
+            .await;
+    }
+    for shop in &shops {
+        shop.until_a_timer_runs().await;
+    }
+    server.stop().await;
+    for facts in &mut facts.workspaces {
+        facts.charges = charges(stores, server.folder(), facts).await;
+    }
+    (server, facts)
+}
+
+/// How many charges there are in the payment provider's books.
+pub(super) async fn charges(stores: &Stores, folder: &Path, workspace: &WorkspaceFacts) -> usize {
+    let books = read_model::open_processes(&stores.processes(folder))
+        .await
+        .unwrap();
+    let charges = TestMode::charges(&*books, workspace.id).await.unwrap();
+    books.close().await;
+    let keys: BTreeSet<_> = charges.iter().map(|charge| &charge.key).collect();
+    assert_eq!(
+        keys.len(),
+        charges.len(),
+        "an order was charged twice: {charges:?}"
+    );
+    charges.len()
+}
+
+struct Person {
+    client: Client,
+    account: Account,
+}
+
+struct Shop {
+    opened: WorkspaceAccess,
+    shards: u32,
+    educator: Client,
+    educators_account: Account,
+    customer: Person,
+    without_mails: Person,
+    guest: Person,
+    erased: Person,
+}
+
+impl Shop {
+    async fn open(server: &Arc<Server>, shards: u32) -> Self {
+        let (educator, opened) = Client::open(server, shards).await;
+        let educators_account = register(&educator, "Grace", "grace@school.test", "educator").await;
+        let join = async |name: &str, email: &str| {
+            let client = educator.join(&opened.join_code, name).await;
+            let account = register(&client, name, email, "customer").await;
+            Person { client, account }
+        };
+        let guest = educator.join(&opened.join_code, "Guest").await;
+        Self {
+            shards,
+            educators_account,
+            customer: join("Ada", "ada@old.test").await,
+            without_mails: join("Bob", "bob@post.test").await,
+            erased: join("Eve", "eve@post.test").await,
+            guest: Person {
+                account: Account {
+                    user: user(&guest).await,
+                    email: String::new(),
+                },
+                client: guest,
+            },
+            educator,
+            opened,
+        }
+    }
+
+    /// Every type of event, but for what `be_rejected` and the older versions add.
+    async fn trade(&self) {
+        for (sku, stock) in [("mug", DELIVERIES), ("tea", 1), ("lamp", 1)] {
+            let command = list(sku);
+            self.does(&format!("list-{sku}"), &command).await;
+            for delivery in 0..stock {
+                let receive = json!({"type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": 1}});
+                self.does(&format!("receive-{sku}-{delivery}"), &receive).await;
+            }
+        }
+        let dearer = json!({"type": "ChangePrice", "stream": "product-lamp", "data": {"price": {"amount": 4_500, "currency": "EUR"}}});
+        self.does("dearer", &dearer).await;
+        let retire = json!({"type": "RetireProduct", "stream": "product-lamp", "data": {}});
+        self.does("retire", &retire).await;
+
+        let Person { client: ada, account } = &self.customer;
+        let own = format!("user-{}", account.user);
+        let rename =
+            json!({"type": "ChangeDisplayName", "stream": own, "data": {"display_name": "Ada Lovelace"}});
+        assert!(ada.command("rename", &rename).await);
+        let move_away = json!({"type": "ChangeEmail", "stream": own, "data": {"email": ADA}});
+        assert!(ada.command("move", &move_away).await);
+        self.wants_mails(&self.customer, false).await;
+        self.wants_mails(&self.customer, true).await;
+        self.wants_mails(&self.without_mails, false).await;
+        // Who wants no mails is known before there is one to write.
+        self.educator.settled().await;
+
+        self.order(ada, "delivered", "mug", "tok_ok").await;
+        self.order(ada, "cancelled", "mug", "tok_ok").await;
+        self.order(ada, "flaky", "mug", "tok_flaky").await;
+        self.order(ada, "declined", "mug", "tok_declined").await;
+        self.order(&self.without_mails.client, "unmentioned", "mug", "tok_ok")
+            .await;
+        self.order(&self.guest.client, "guests", "mug", "tok_ok").await;
+        self.order(&self.erased.client, "forgotten", "mug", "tok_ok")
+            .await;
+        self.order(ada, "tea", "tea", "tok_ok").await;
+        self.educator.settled().await;
+        // The last of it is sold.
+        self.order(ada, "sold-out", "tea", "tok_ok").await;
+        let ship = json!({"type": "ShipOrder", "stream": "order-delivered", "data": {}});
+        self.does("ship", &ship).await;
+        let deliver = json!({"type": "DeliverOrder", "stream": "order-delivered", "data": {}});
+        self.does("deliver", &deliver).await;
+        let cancel = json!({"type": "CancelOrder", "stream": "order-cancelled", "data": {"reason": "changed my mind"}});
+        assert!(ada.command("cancel", &cancel).await);
+        let erase =
+            json!({"type": "EraseUser", "stream": format!("user-{}", self.erased.account.user), "data": {}});
+        assert!(self.erased.client.command("erase", &erase).await);
+        self.educator.settled().await;
+
+        let log = self.educator.log().await;
+        let told = log.iter().find(|event| event.event_type == "OrderConfirmed");
+        let inbox = format!("inbox-{}", account.user);
+        let read = json!({"type": "ReadNotifications", "stream": inbox, "data": {"events": [told.unwrap().event_id]}});
+        assert!(ada.command("read", &read).await);
+        self.educator.settled().await;
+    }
+
+    async fn does(&self, key: &str, command: &Value) {
+        assert!(self.educator.command(key, command).await, "{command}");
+    }
+
+    async fn wants_mails(&self, person: &Person, wanted: bool) {
+        let kind = if wanted { "ResumeMails" } else { "StopMails" };
+        let stream = format!("inbox-{}", person.account.user);
+        let command = json!({"type": kind, "stream": stream, "data": {}});
+        assert!(person.client.command(kind, &command).await);
+    }
+
+    async fn order(&self, client: &Client, order: &str, sku: &str, method: &str) {
+        let place = json!({"type": "PlaceOrder", "stream": format!("order-{order}"), "data": {
+            "lines": [{"sku": sku, "quantity": 1}], "payment_method": method}});
+        assert!(client.command(&format!("place-{order}"), &place).await);
+    }
+
+    async fn join_and_register(&self, name: &str, email: &str) -> Account {
+        let client = self.educator.join(&self.opened.join_code, name).await;
+        register(&client, name, email, "customer").await
+    }
+
+    /// Orders and goods as programs wrote them that this one replaced.
+    async fn append_older_versions(&self, store: &dyn EventStore) {
+        let created = json!({
+            "customer": {"id": self.customer.account.user, "name": "Ada"},
+            "lines": [{"sku": "mug", "name": "mug", "price": {"amount": 500, "currency": "EUR"}, "quantity": 1}],
+            "total": {"amount": 500, "currency": "EUR"}, "payment_method": "tok_ok"});
+        let placed = || ("OrderCreated", created.clone());
+        let reason = || json!({"reason": "it was so"});
+        let streams = [
+            (
+                "order-old-delivered",
+                vec![
+                    placed(),
+                    ("OrderConfirmed", json!({})),
+                    ("OrderShipped", json!({})),
+                    ("OrderDelivered", json!({})),
+                ],
+            ),
+            ("order-old-rejected", vec![placed(), ("OrderRejected", reason())]),
+            (
+                "order-old-cancelled",
+                vec![placed(), ("OrderCancelled", reason())],
+            ),
+            (
+                "inventory-tea",
+                vec![(
+                    "StockReservationFailed",
+                    json!({"order": "old-rejected", "quantity": 3, "available": 1}),
+                )],
+            ),
+        ];
+        for (stream, events) in streams {
+            let events = events.into_iter().map(|(event_type, payload)| NewEvent {
+                event_id: SystemClock.new_id(),
+                event_type: event_type.to_owned(),
+                schema_version: 1,
+                payload: to_raw_value(&payload).unwrap(),
+            });
+            let append = Append {
+                workspace: self.opened.workspace,
+                body_digest: [0; 32],
+                streams: vec![StreamAppend {
+                    stream: stream.parse().unwrap(),
+                    expected: Expected::Any,
+                    events: events.collect(),
+                }],
+                max_events: None,
+                metadata: Metadata {
+                    correlation_id: SystemClock.new_id(),
+                    causation_id: None,
+                    command_id: SystemClock.new_id(),
+                    actor: ActorRef {
+                        id: Uuid::nil(),
+                        role: Role::System,
+                    },
+                    traceparent: None,
+                },
+            };
+            store.append(append).await.unwrap();
+        }
+    }
+
+    async fn check_snapshot(&self, store: &dyn EventStore) {
+        let stream = "inventory-mug".parse().unwrap();
+        let snapshot = store.snapshot(self.opened.workspace, &stream).await.unwrap();
+        assert!(snapshot.is_some(), "the longest stream has a snapshot");
+    }
+
+    async fn rebuild(&self) {
+        let path = format!("/api/v1/lab/projections/{REBUILT}/rebuild");
+        let begun = self
+            .educator
+            .ask(|http, url| http.post(format!("{url}{path}")))
+            .await;
+        assert_eq!(begun.0, StatusCode::ACCEPTED, "{}", begun.1);
+        while self.generation().await == 1 {
+            self.educator.settled().await;
+        }
+    }
+
+    async fn generation(&self) -> u64 {
+        let orders: ListingAnswer = self
+            .educator
+            .get(&format!("/api/v1/views/{REBUILT}?listing=all"))
+            .await;
+        orders.generation
+    }
+
+    /// Somebody registers whose mail the mail server will not have.
+    async fn be_rejected(&self) -> DeadLetter {
+        let account = self.join_and_register("Dora", "dora@post.test").await;
+        loop {
+            let letters: Page<DeadLetterInfo> = self.educator.get("/api/v1/dead-letters").await;
+            if let [letter] = letters.data.as_slice() {
+                assert_eq!(letter.event_type, "UserRegistered");
+                return DeadLetter {
+                    id: letter.id,
+                    user: account.user,
+                };
+            }
+            let _ = self.educator.is_settled(500).await;
+        }
+    }
+
+    async fn until_a_timer_runs(&self) {
+        while let Err(left) = self.educator.is_settled(100).await {
+            if left.contains("1 timers") {
+                return;
+            }
+        }
+        panic!("no timer has run");
+    }
+
+    async fn facts(&self, dead_letter: Option<DeadLetter>) -> WorkspaceFacts {
+        let log = self.educator.log().await;
+        self.check_types(&log).await;
+        let (_, again) = self
+            .educator
+            .post("/api/v1/commands", &list("mug"), "list-mug")
+            .await;
+        let again: CommandAnswer = serde_json::from_value(again.unwrap()).unwrap();
+        WorkspaceFacts {
+            id: self.opened.workspace,
+            shards: self.shards,
+            educator: self.educators_account.clone(),
+            customer: Account {
+                email: ADA.to_owned(),
+                ..self.customer.account.clone()
+            },
+            without_mails: self.without_mails.account.clone(),
+            erased: self.erased.account.clone(),
+            guest: self.guest.account.user,
+            waiting_order: WAITING.to_owned(),
+            dead_letter,
+            rebuilt: Rebuilt {
+                view: REBUILT.to_owned(),
+                generation: self.generation().await,
+            },
+            answered: Answered {
+                key: "list-mug".to_owned(),
+                command: list("mug"),
+                events: again.events.iter().map(|event| event.event_id).collect(),
+            },
+            charges: 0,
+        }
+    }
+
+    /// Every version of every type of event is there.
+    async fn check_types(&self, log: &[StoredEvent]) {
+        let schemas: Page<EventSchema> = self.educator.get("/api/v1/schemas").await;
+        let known = schemas.data.into_iter();
+        let known: BTreeSet<_> = known.map(|schema| (schema.event_type, schema.version)).collect();
+        let stored = log.iter();
+        let stored: BTreeSet<_> = stored
+            .map(|event| (event.event_type.clone(), event.schema_version))
+            .collect();
+        assert_eq!(
+            stored, known,
+            "a fixture has every version of every type of event"
+        );
+    }
+}
+
+/// The customer's email, after they have moved.
+const ADA: &str = "ada@post.test";
+
+fn list(sku: &str) -> Value {
+    json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
+        "sku": sku, "name": sku, "description": "Of a kind", "price": {"amount": 500, "currency": "EUR"}, "tags": ["kitchen"]}})
+}
+
+async fn user(client: &Client) -> Uuid {
+    let session: SessionInfo = client.get("/api/v1/session").await;
+    session.actor_id
+}
+
+async fn register(client: &Client, name: &str, email: &str, role: &str) -> Account {
+    let user = user(client).await;
+    let register = json!({"type": "RegisterUser", "stream": format!("user-{user}"), "data": {
+        "email": email, "display_name": name, "password": PASSWORD, "role": role}});
+    assert!(client.command("register", &register).await);
+    Account {
+        user,
+        email: email.to_owned(),
+    }
+}

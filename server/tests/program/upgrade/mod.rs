@@ -1,0 +1,411 @@
+//! What earlier versions have left behind is carried on: each fixture in `server/tests/fixtures` is put where a server finds it,
+//! and opened by the program of today. Nothing that was stored changes, what was under way goes on once, what was done is not
+//! done again, and people come in and go on.
+//!
+//! `cargo xtask fixture <name>` keeps what today's program leaves behind. Making one and carrying it on is a test as well, so
+//! that the next one can be made whenever it is wanted.
+
+mod fixture;
+mod make;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use domain::{
+    event::StoredEvent,
+    id::WorkspaceId,
+    wire::{
+        CommandAnswer, DeadLetterInfo, DeadLetterOutcome, DocumentAnswer, ListingAnswer, Page, VerifyReport,
+    },
+};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    client::Client,
+    running::{Server, clean},
+};
+use fixture::{Facts, Mails, Stores, WorkspaceFacts, mails};
+
+/// Under which name to keep what is made.
+const KEEP: &str = "FOLDLINE_TEST_FIXTURE";
+
+/// What becomes of the order whose deadline has passed: it is given up, and a charge that comes too late is given back.
+const GIVEN_UP: [&str; 6] = [
+    "OrderCreated",
+    "OrderRejected",
+    "PaymentProcessed",
+    "PaymentRefunded",
+    "StockReleased",
+    "StockReserved",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_of_every_earlier_version_are_carried_on() {
+    for version in versions() {
+        carry_on(Stores::files(), &version).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_databases_of_every_earlier_version_are_carried_on() {
+    for version in versions() {
+        carry_on(Stores::postgresql().await, &version).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn files_that_this_version_leaves_behind_are_carried_on() {
+    make_and_carry_on(Stores::files()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgresql_database_that_this_version_leaves_behind_is_carried_on() {
+    make_and_carry_on(Stores::postgresql().await).await;
+}
+
+/// The folders of the fixtures.
+fn versions() -> Vec<PathBuf> {
+    let entries = fs::read_dir(fixtures())
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut versions: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    versions.sort();
+    assert!(!versions.is_empty(), "there are fixtures");
+    versions
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// Arguments of `foldline serve`. Links in mails do not depend on the port, and no workspace is purged because the fixture is old.
+fn arguments(stores: &Stores) -> Vec<String> {
+    let mut arguments = stores.arguments();
+    arguments.extend(
+        [
+            "--sandbox-idle-days",
+            "0",
+            "--public-url",
+            "https://shop.test/",
+            "--mail-from",
+            "The shop <shop@shop.test>",
+        ]
+        .map(str::to_owned),
+    );
+    arguments
+}
+
+async fn make_and_carry_on(stores: Stores) {
+    let (server, facts) = make::make(&stores).await;
+    let exported = foldline(&stores, server.folder(), &["export"]);
+    for shop in &facts.workspaces {
+        let order = format!("order-{}", shop.waiting_order);
+        let lines = exported
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let waiting: Vec<_> = lines.filter(|line| line["subject"] == order).collect();
+        assert_eq!(
+            waiting.len(),
+            facts.workspaces.len(),
+            "it waits, in each: {waiting:?}"
+        );
+    }
+    // Goes when the test ends, unless it is to be kept.
+    let passing = tempfile::tempdir().unwrap();
+    let version = match std::env::var(KEEP) {
+        Ok(name) => fixtures().join(name),
+        Err(_) => passing.path().to_owned(),
+    };
+    let fixture = version.join(stores.name());
+    assert!(
+        !fixture.exists(),
+        "a fixture never changes; give the new one another name than {}",
+        version.display()
+    );
+    stores.keep(server.folder(), &exported, &facts, &fixture);
+    carry_on(stores.others().await, &version).await;
+}
+
+/// Runs a subcommand on stores of which no server runs; what it says.
+fn foldline(stores: &Stores, folder: &Path, command: &[&str]) -> String {
+    let output = clean(env!("CARGO_BIN_EXE_foldline"))
+        .args(command)
+        .arg("--data-dir")
+        .arg(folder)
+        .args(stores.arguments())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {said}{complaints}");
+    said
+}
+
+async fn carry_on(stores: Stores, version: &Path) {
+    let fixture = version.join(stores.name());
+    let facts = fixture::facts(&fixture);
+    let server = Arc::new(Server::new(arguments(&stores)));
+    stores.restore(&fixture, server.folder()).await;
+    let before = mails(server.folder());
+
+    server.start();
+    let mut sent = Sent::new();
+    for shop in &facts.workspaces {
+        sent.extend(Shop::enter(&server, &facts, shop).await.goes_on().await);
+    }
+    let metrics = metrics(&server, &facts).await;
+    assert_eq!(metrics.get("sent"), Some(&sent.len()), "{metrics:?}");
+    assert_eq!(
+        metrics.get("old"),
+        None,
+        "what was handled is not handled again: {metrics:?}"
+    );
+    server.stop().await;
+    let after = mails(server.folder());
+    check_mails(&before, &after, &sent);
+    foldline(&stores, server.folder(), &["verify"]);
+    let stored = fs::read_to_string(fixture::export(&fixture)).unwrap();
+    check_export(&stored, &foldline(&stores, server.folder(), &["export"]));
+    for shop in &facts.workspaces {
+        // The customer's new order, and that of the one who wants no mails.
+        assert_eq!(
+            make::charges(&stores, server.folder(), shop).await,
+            shop.charges + 2
+        );
+        check_made_again(server.folder(), shop.id);
+    }
+
+    // Once it is done, it is done.
+    server.start();
+    for shop in &facts.workspaces {
+        let shop = Shop::enter(&server, &facts, shop).await;
+        shop.educator.settled().await;
+        shop.check_order_was_given_up(&shop.educator.log().await);
+    }
+    server.stop().await;
+    assert!(mails(server.folder()) == after, "no mail comes with a restart");
+
+    import(&stores.others().await, &fixture);
+}
+
+/// The event and the person of each mail that is to come.
+type Sent = BTreeSet<(Uuid, Uuid)>;
+
+struct Shop<'a> {
+    server: &'a Arc<Server>,
+    password: &'a str,
+    facts: &'a WorkspaceFacts,
+    educator: Client,
+}
+
+impl<'a> Shop<'a> {
+    async fn enter(server: &'a Arc<Server>, facts: &'a Facts, shop: &'a WorkspaceFacts) -> Self {
+        let educator = Client::sign_in(server, shop.id, &shop.educator.email, &facts.password).await;
+        Self {
+            server,
+            password: &facts.password,
+            facts: shop,
+            educator: educator.expect("the educator has an account"),
+        }
+    }
+
+    /// What was under way is done, and people go on. Which mails come of it.
+    async fn goes_on(&self) -> Sent {
+        let facts = self.facts;
+        self.check_people().await;
+        self.retry_dead_letter().await;
+        self.educator.settled().await;
+        let log = self.educator.log().await;
+        self.check_order_was_given_up(&log);
+        self.check_is_answered_again().await;
+        let orders: ListingAnswer = self
+            .educator
+            .get(&format!("/api/v1/views/{}?listing=all", facts.rebuilt.view))
+            .await;
+        assert_eq!(orders.generation, facts.rebuilt.generation);
+
+        let customer = self.sign_in(&facts.customer.email).await.unwrap();
+        let without_mails = self.sign_in(&facts.without_mails.email).await.unwrap();
+        for (client, order) in [
+            (&customer, "carried-on"),
+            (&without_mails, "carried-on-in-silence"),
+        ] {
+            let place = json!({"type": "PlaceOrder", "stream": format!("order-{order}"), "data": {
+                "lines": [{"sku": "mug", "quantity": 1}], "payment_method": "tok_ok"}});
+            assert!(client.command(order, &place).await);
+            self.educator.settled().await;
+            let placed: DocumentAnswer = client.get(&format!("/api/v1/views/orders/{order}")).await;
+            assert_eq!(placed.data["status"], "confirmed");
+        }
+        let verified: VerifyReport = self.educator.get("/api/v1/verify").await;
+        assert_eq!(verified.findings, Vec::<String>::new());
+        let found: Value = self.educator.get("/api/v1/search?q=mug&kinds=products").await;
+        assert_eq!(found["hits"][0]["key"], "mug", "the index is made again: {found}");
+
+        let log = self.educator.log().await;
+        let event = |event_type: &str, stream: &str| {
+            let event = log
+                .iter()
+                .find(|event| event.event_type == event_type && event.stream.as_str() == stream);
+            event
+                .unwrap_or_else(|| panic!("no {event_type} of {stream}"))
+                .event_id
+        };
+        let waiting = &facts.waiting_order;
+        let mut sent: Sent = [
+            event("OrderRejected", &format!("order-{waiting}")),
+            event("PaymentRefunded", &format!("payment-{waiting}")),
+            event("OrderConfirmed", "order-carried-on"),
+        ]
+        .map(|event| (event, facts.customer.user))
+        .into();
+        if let Some(letter) = &facts.dead_letter {
+            let registered = event("UserRegistered", &format!("user-{}", letter.user));
+            sent.insert((registered, letter.user));
+        }
+        sent
+    }
+
+    async fn sign_in(&self, email: &str) -> Result<Client, StatusCode> {
+        Client::sign_in(self.server, self.facts.id, email, self.password).await
+    }
+
+    /// Who was erased stays so, and others go by the names that they had.
+    async fn check_people(&self) {
+        let facts = self.facts;
+        let refused = self.sign_in(&facts.erased.email).await.err();
+        assert_eq!(refused, Some(StatusCode::UNAUTHORIZED));
+        for (user, name) in [
+            (facts.erased.user, "erased"),
+            (facts.customer.user, "Ada Lovelace"),
+        ] {
+            let customer: DocumentAnswer = self
+                .educator
+                .get(&format!("/api/v1/views/customers/{user}"))
+                .await;
+            assert_eq!(customer.data["display_name"], name);
+        }
+        let path = format!("/api/v1/views/orders?listing=by_customer&group={}", facts.guest);
+        let orders: ListingAnswer = self.educator.get(&path).await;
+        assert_eq!(orders.data[0].data["customer"]["name"], "Guest");
+    }
+
+    /// A mail that could not be sent is still known, and is sent now that it can be.
+    async fn retry_dead_letter(&self) {
+        let path = "/api/v1/dead-letters";
+        let letters: Page<DeadLetterInfo> = self.educator.get(path).await;
+        let letters: Vec<_> = letters.data.iter().map(|letter| letter.id).collect();
+        let known = self.facts.dead_letter.iter();
+        let known: Vec<_> = known.map(|letter| letter.id).collect();
+        assert_eq!(letters, known);
+        for id in known {
+            let (status, text) = self
+                .educator
+                .ask(|http, url| http.post(format!("{url}{path}/{id}/retry")))
+                .await;
+            assert_eq!(status, StatusCode::OK, "{text}");
+            let outcome: DeadLetterOutcome = serde_json::from_str(&text).unwrap();
+            assert_eq!((outcome.applied, outcome.dead_letter), (1, None));
+        }
+    }
+
+    fn check_order_was_given_up(&self, log: &[StoredEvent]) {
+        let order = self.facts.waiting_order.as_str();
+        let concerns = |event: &&StoredEvent| {
+            let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
+            event.stream.as_str() == format!("order-{order}") || payload["order"] == order
+        };
+        let events = log.iter().filter(concerns);
+        let mut events: Vec<_> = events.map(|event| event.event_type.as_str()).collect();
+        events.sort_unstable();
+        assert_eq!(events, GIVEN_UP, "each once");
+    }
+
+    /// A command that was answered is answered the same.
+    async fn check_is_answered_again(&self) {
+        let answered = &self.facts.answered;
+        let (status, answer) = self
+            .educator
+            .post("/api/v1/commands", &answered.command, &answered.key)
+            .await;
+        assert_eq!(status, StatusCode::OK, "{answer:?}");
+        let answer: CommandAnswer = serde_json::from_value(answer.unwrap()).unwrap();
+        let events: Vec<_> = answer.events.iter().map(|event| event.event_id).collect();
+        assert_eq!(events, answered.events);
+    }
+}
+
+/// Mails that this life of the server has handled, by what became of them.
+async fn metrics(server: &Arc<Server>, facts: &Facts) -> BTreeMap<String, usize> {
+    let shop = Shop::enter(server, facts, &facts.workspaces[0]).await;
+    let (_, metrics) = shop
+        .educator
+        .ask(|http, url| http.get(format!("{url}/metrics")))
+        .await;
+    let of_mails = metrics.lines().filter_map(|line| {
+        let (outcome, count) = line
+            .strip_prefix("foldline_mails_total{outcome=\"")?
+            .split_once("\"} ")?;
+        Some((outcome.to_owned(), count.parse().unwrap()))
+    });
+    of_mails.collect()
+}
+
+/// Nothing that was sent is sent again or changed, and what is new is what is expected.
+fn check_mails(before: &Mails, after: &Mails, sent: &Sent) {
+    let mut new = Sent::new();
+    for (name, content) in after {
+        if let Some(before) = before.get(name) {
+            assert!(before == content, "{} has changed", name.display());
+            continue;
+        }
+        let mut parts = name.file_name().unwrap().to_str().unwrap().split('.');
+        let mut id = || parts.next().unwrap().parse().unwrap();
+        new.insert((id(), id()));
+    }
+    assert_eq!(new, *sent);
+    assert_eq!(after.len(), before.len() + sent.len(), "no mail is gone");
+}
+
+/// Every event and every answered command is exported as it was, in the order in which it was.
+fn check_export(stored: &str, now: &str) {
+    let is_of_the_log = |line: &&str| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let kind = line["type"].as_str().unwrap().to_owned();
+        !kind.starts_with("foldline.workspace.") && !kind.starts_with("foldline.end.")
+    };
+    let stored: Vec<_> = stored.lines().filter(is_of_the_log).collect();
+    let known: BTreeSet<_> = stored.iter().copied().collect();
+    let now: Vec<_> = now.lines().filter(|line| known.contains(line)).collect();
+    assert!(
+        now == stored,
+        "{} of {} lines are as they were",
+        now.len(),
+        stored.len()
+    );
+}
+
+/// The warehouse was not in the fixture.
+fn check_made_again(folder: &Path, workspace: WorkspaceId) {
+    let manifests = folder.join(format!("warehouse/workspace={workspace}/_manifest"));
+    assert!(fs::read_dir(manifests).is_ok_and(|manifests| manifests.count() > 0));
+}
+
+/// What was exported then is imported now, and exported as it was to the byte.
+fn import(stores: &Stores, fixture: &Path) {
+    let folder = tempfile::tempdir().unwrap();
+    let export = fixture::export(fixture);
+    foldline(stores, folder.path(), &["import", export.to_str().unwrap()]);
+    foldline(stores, folder.path(), &["verify"]);
+    let again = foldline(stores, folder.path(), &["export"]);
+    assert!(
+        again == fs::read_to_string(export).unwrap(),
+        "the export has changed"
+    );
+}

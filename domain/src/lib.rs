@@ -18,6 +18,7 @@
 
 pub mod access;
 pub mod aggregate;
+pub mod control_character;
 pub mod decider;
 pub mod event;
 pub mod id;

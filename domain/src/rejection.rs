@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::control_character::{self, ControlCharacter};
+
 /// One field that broke a rule, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -71,6 +73,13 @@ impl Violations {
             field,
             format!("has 1 to {max} characters"),
         );
+    }
+
+    /// Notes a field whose text has a control character.
+    pub fn require_line(&mut self, text: &str, field: &str) {
+        if let Some(character) = control_character::in_line(text) {
+            self.require(false, field, ControlCharacter::message(character));
+        }
     }
 
     /// `Ok` where nothing was noted.

@@ -4,6 +4,7 @@ use std::{fmt::Display, str::FromStr as _, time::Duration};
 
 use sqlx::{
     ConnectOptions as _, Connection as _, PgConnection, PgPool,
+    error::DatabaseError,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -34,6 +35,21 @@ const WRITER: [(&str, &str); 3] = [
 
 /// How the connection that listens is named, for whoever looks at the database's connections.
 const LISTENER: &str = "foldline listener";
+
+/// Whether a database refuses a value of a statement, and will refuse it whenever it is sent: data exceptions (class 22),
+/// among them U+0000 in a text, violated constraints (class 23), and keys that are too long for an index (54000); on SQLite,
+/// constraints and what is too large or of another type.
+pub(crate) fn refuses_for_good(error: &sqlx::Error) -> bool {
+    let Some(code) = error.as_database_error().and_then(DatabaseError::code) else {
+        return false;
+    };
+    if code.len() == 5 {
+        return code.starts_with("22") || code.starts_with("23") || code == "54000";
+    }
+    // The low byte of SQLite's extended code: SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH.
+    code.parse::<u32>()
+        .is_ok_and(|code| matches!(code & 0xff, 18..=20))
+}
 
 /// Why there is no connection to begin with.
 #[derive(Debug, thiserror::Error)]

@@ -174,7 +174,8 @@ impl ReadSide {
         let mut complaints = self.health.complaints();
         complaints.extend(self.settling.complaints());
         if let Err(error) = self.read_model.ping().await {
-            complaints.push(error.to_string());
+            tracing::warn!(%error, "the read model does not answer");
+            complaints.push("the read model does not answer".to_owned());
         }
         complaints
     }

@@ -4,6 +4,7 @@
 use domain::{
     access::{Actor, Role},
     aggregate::{Command, SECRETS},
+    control_character::{self, ControlCharacter},
     event::personal,
     id::{StreamName, WorkspaceId},
     policy::PendingCommand,
@@ -60,8 +61,35 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// Reads a request; every field that is wrong is named.
+    /// Reads a request from outside; every field that is wrong is named.
     pub fn from_request(
+        workspace: WorkspaceId,
+        actor: &Actor,
+        request: &CommandRequest,
+        idempotency_key: Option<&str>,
+        traceparent: Option<&str>,
+        clock: &dyn Clock,
+    ) -> Result<Self, CommandFailure> {
+        if let Some(character) = control_character::in_line(&request.command_type) {
+            return Err(CommandFailure::malformed(
+                "type",
+                ControlCharacter::message(character),
+            ));
+        }
+        if let Some(found) = control_character::in_value(&request.data) {
+            let field = match found.path.as_str() {
+                "" => "data".to_owned(),
+                path => format!("data.{path}"),
+            };
+            return Err(CommandFailure::malformed(
+                &field,
+                ControlCharacter::message(found.character),
+            ));
+        }
+        Self::read(workspace, actor, request, idempotency_key, traceparent, clock)
+    }
+
+    fn read(
         workspace: WorkspaceId,
         actor: &Actor,
         request: &CommandRequest,
@@ -110,7 +138,8 @@ impl Intent {
         })
     }
 
-    /// What a policy wants done: under the id that follows from what caused it, whoever sends it.
+    /// What a policy wants done: under the id that follows from what caused it, whoever sends it. Its texts come from events
+    /// that are stored, of which the oldest may have control characters, and what they began has to be ended all the same.
     pub fn of_policy(
         workspace: WorkspaceId,
         policy: &str,
@@ -133,7 +162,7 @@ impl Intent {
             command_id: pending.command_id,
             may_be_repeated: true,
             causation_id: Some(pending.causation_id),
-            ..Self::from_request(workspace, &actor, &request, None, None, clock)?
+            ..Self::read(workspace, &actor, &request, None, None, clock)?
         })
     }
 }

@@ -108,6 +108,8 @@ impl Workspaces {
         );
         violations.require_text(name, MAX_WORKSPACE_NAME, "name");
         violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
+        violations.require_line(name, "name");
+        violations.require_line(display_name, "display_name");
         violations.finish()?;
 
         let mut workspace = Workspace {
@@ -135,6 +137,8 @@ impl Workspaces {
         let mut violations = Violations::default();
         violations.require_text(code, 40, "code");
         violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
+        violations.require_line(code, "code");
+        violations.require_line(display_name, "display_name");
         violations.finish()?;
         let workspace = self.find_by_code(code).await?;
         let workspace = workspace.ok_or(AdmissionError::UnknownCode)?;

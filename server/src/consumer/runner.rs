@@ -33,6 +33,7 @@ use super::{
 use crate::{
     clock::SharedClock,
     command::{CommandFailure, CommandService, Intent},
+    event_store::StoreError,
     payment::NoAnswer,
     projection::{Commit, Followers, progress::Progress},
     read_model::{FIRST_GENERATION, PageRequest, Place, ReadModel, ReadModelError, Scope, StoredRow},
@@ -389,7 +390,9 @@ impl Runner {
         };
         let (outcome, sent) = match sent {
             Ok(_) => ("accepted", Sent::Accepted),
-            Err(failure @ (CommandFailure::Unavailable(_) | CommandFailure::Conflict { .. })) => {
+            Err(failure @ (CommandFailure::Unavailable(_) | CommandFailure::Conflict { .. }))
+                if !matches!(failure, CommandFailure::Unavailable(StoreError::Refused(_))) =>
+            {
                 return Err(failure);
             }
             Err(CommandFailure::Unanswered(NoAnswer::NotYet | NoAnswer::Unavailable(_))) => {

@@ -47,7 +47,7 @@ pub use open::{open, open_to_import, open_to_read};
 pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;
 
-use crate::schema::SchemaError;
+use crate::{postgres::refuses_for_good, schema::SchemaError};
 
 /// What a stream's version must be for an append to go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +185,9 @@ pub enum StoreError {
     /// Its disk is full; worth a retry when there is room.
     #[error("the event store has no room left: {0}")]
     Full(String),
+    /// It refuses a value, and will refuse it again: no retry helps.
+    #[error("the event store refuses a value: {0}")]
+    Refused(String),
     /// What it holds cannot be read.
     #[error("the event store holds something unreadable: {0}")]
     Corrupt(String),
@@ -195,7 +198,12 @@ const NO_ROOM: [&str; 2] = ["13", "53100"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
+        // Two writers that add the same row: the appender tries again.
+        let is_race = error
+            .as_database_error()
+            .is_some_and(|error| error.is_unique_violation());
         match error {
+            _ if refuses_for_good(&error) && !is_race => Self::Refused(error.to_string()),
             sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
                 Self::Corrupt(error.to_string())
             }

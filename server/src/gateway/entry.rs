@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use axum::{
     Extension, Form, Router,
+    body::Bytes,
     extract::{FromRequest, Request, State},
     http::{
         HeaderValue, StatusCode,
@@ -17,7 +18,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use domain::wire::{OpenWorkspace, Template};
+use domain::{
+    control_character,
+    wire::{OpenWorkspace, Template},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
@@ -126,12 +130,20 @@ async fn leave(
     response
 }
 
-/// The form of a request from our own pages.
+/// The form of a request from our own pages; no field of it has a control character.
 pub(super) async fn form<T: DeserializeOwned>(gateway: &SharedGateway, request: Request) -> Option<T> {
     if !comes_from_here(gateway, &request) {
         return None;
     }
-    Form::<T>::from_request(request, gateway)
+    let (parts, body) = request.into_parts();
+    let request = Request::from_parts(parts.clone(), body);
+    let bytes = Bytes::from_request(request, gateway).await.ok()?;
+    let has_control_character =
+        url::form_urlencoded::parse(&bytes).any(|(_, text)| control_character::in_line(&text).is_some());
+    if has_control_character {
+        return None;
+    }
+    Form::<T>::from_request(Request::from_parts(parts, bytes.into()), gateway)
         .await
         .ok()
         .map(|Form(form)| form)

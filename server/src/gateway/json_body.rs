@@ -8,6 +8,7 @@ use axum::{
     },
     http::{HeaderMap, header::CONTENT_TYPE},
 };
+use domain::control_character;
 use serde::de::DeserializeOwned;
 
 use super::problem::{ApiProblem, Kind};
@@ -32,7 +33,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
                 }
                 _ => ApiProblem::new(Kind::Malformed, "the body could not be read to its end"),
             })?;
-        parse(&bytes).map(Self)
+        let body = parse(&bytes)?;
+        refuse_control_characters(&bytes)?;
+        Ok(Self(body))
     }
 }
 
@@ -51,6 +54,15 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> 
     })?;
     deserializer.end().map_err(|error| whole(&error))?;
     Ok(value)
+}
+
+/// No text of a body has a control character; prose has lines and tabs.
+fn refuse_control_characters(json: &[u8]) -> Result<(), ApiProblem> {
+    match control_character::in_json(json) {
+        None => Ok(()),
+        Some(found) if found.path.is_empty() => Err(ApiProblem::control_character("body", found.character)),
+        Some(found) => Err(ApiProblem::control_character(found.path, found.character)),
+    }
 }
 
 /// The cause names a field in back quotes where one is missing.

@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
-use domain::wire::{ClientFrame, CommandRequest, Problem, ServerFrame};
+use domain::{
+    control_character,
+    wire::{ClientFrame, CommandRequest, Problem, ServerFrame},
+};
 use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use serde::Serialize;
 use tokio::{
@@ -246,6 +249,16 @@ impl Connection {
             Ok(frame) => frame,
             Err(problem) => return self.refuse(None, problem).await,
         };
+        if let Some(found) = control_character::in_json(text.as_bytes()) {
+            // As it is named where the command comes as a request of its own.
+            let field = found.path.strip_prefix("command.").unwrap_or(&found.path);
+            let problem = ApiProblem::control_character(field, found.character);
+            return match frame {
+                ClientFrame::Command { id, .. } => self.answer(id, problem.into_problem()).await,
+                ClientFrame::Subscribe { id, .. } => self.refuse(Some(id), problem).await,
+                ClientFrame::Unsubscribe { .. } | ClientFrame::Pong => self.refuse(None, problem).await,
+            };
+        }
         if let Err(problem) = self.gateway.rate.charge(self.client, 1) {
             return match frame {
                 ClientFrame::Command { id, .. } => self.answer(id, problem.into_problem()).await,

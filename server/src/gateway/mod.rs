@@ -10,6 +10,7 @@ pub mod api;
 pub mod assets;
 mod auth;
 mod connections;
+mod control_characters;
 mod entry;
 mod form_notes;
 mod headers;
@@ -31,7 +32,12 @@ pub mod unsubscribe;
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::{from_fn, from_fn_with_state},
+    routing::get,
+};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -203,6 +209,7 @@ pub fn router(gateway: &SharedGateway) -> Router {
         .merge(limited)
         .method_not_allowed_fallback(observe::method_not_allowed)
         .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(from_fn(control_characters::refuse))
         .layer(DefaultBodyLimit::max(gateway.limits.max_body_bytes))
         .layer(from_fn_with_state(with(), headers::secure))
         .layer(from_fn_with_state(with(), observe::request))

@@ -23,14 +23,17 @@ pub(super) struct Readiness {
     waiting_for: Vec<String>,
 }
 
-/// `GET /readyz`: 200, or 503 with what is not ready.
+/// `GET /readyz`: 200, or 503 with what is not ready. It says nothing of what a database said and of whom it is: anyone may
+/// ask.
 pub(super) async fn ready(State(gateway): State<SharedGateway>) -> (StatusCode, Json<Readiness>) {
     let mut waiting_for = gateway.read_side.complaints().await;
     if let Err(error) = gateway.events.ping().await {
-        waiting_for.push(error.to_string());
+        tracing::warn!(%error, "the event store does not answer");
+        waiting_for.push("the event store does not answer".to_owned());
     }
     if let Err(error) = gateway.people.store().ping().await {
-        waiting_for.push(error.to_string());
+        tracing::warn!(%error, "what is kept of people does not answer");
+        waiting_for.push("what is kept of people does not answer".to_owned());
     }
     if gateway.stopping.is_cancelled() {
         waiting_for.push("the server is stopping".to_owned());

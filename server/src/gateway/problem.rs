@@ -10,7 +10,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use domain::{rejection::Violation, wire::Problem};
+use domain::{control_character::ControlCharacter, rejection::Violation, wire::Problem};
 
 use super::tokens::TokenRefusal;
 use crate::{event_store::StoreError, monitor::verify::VerifyError, people::PeopleError};
@@ -187,6 +187,20 @@ impl ApiProblem {
         }
     }
 
+    /// A field has a control character.
+    pub(super) fn control_character(field: impl Into<String>, character: char) -> Self {
+        Self::field(field, ControlCharacter::message(character))
+    }
+
+    /// A value that a database refuses for good, though no check of ours did: logged here with its cause.
+    pub(super) fn refused_value(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a database refused a value of a request");
+        Self::new(
+            Kind::Malformed,
+            "a value of this request cannot be stored; sent again, it is refused again",
+        )
+    }
+
     /// A defect, which is logged here with its cause; the caller learns only that it happened.
     pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a request failed on a defect");
@@ -273,6 +287,7 @@ impl From<StoreError> for ApiProblem {
                     )
                 }
             }
+            StoreError::Refused(_) => Self::refused_value(error),
             StoreError::Corrupt(_) => Self::internal(error),
         }
     }
@@ -288,6 +303,7 @@ impl From<PeopleError> for ApiProblem {
                     ..Self::new(Kind::Unavailable, "accounts are busy")
                 }
             }
+            PeopleError::Refused(_) => Self::refused_value(error),
             PeopleError::Corrupt(_) => Self::internal(error),
         }
     }

@@ -7,7 +7,7 @@
 
 mod files;
 
-use domain::event::StoredEvent;
+use domain::{control_character, event::StoredEvent};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
@@ -143,6 +143,9 @@ impl Reading<'_> {
             self.line += 1;
             if text.trim().is_empty() {
                 continue;
+            }
+            if let Some(found) = control_character::in_json(text.as_bytes()) {
+                return Err(self.fault(found.to_string()));
             }
             let line = Line::parse(&text).map_err(|reason| {
                 if text.ends_with('\n') {

@@ -191,7 +191,10 @@ impl PaymentProvider for TestMode {
         key: &str,
         request: &ProviderRequest,
     ) -> Result<ProviderAnswer, NoAnswer> {
-        let unavailable = |error: ReadModelError| NoAnswer::Unavailable(error.to_string());
+        let unavailable = |error: ReadModelError| {
+            tracing::warn!(%error, "the books of the payment provider's test mode cannot be used");
+            NoAnswer::Unavailable("its books cannot be used now".to_owned())
+        };
         let now = self.clocks.now(workspace).await.map_err(unavailable)?;
         let entered = self
             .enter(workspace, key, request, now)

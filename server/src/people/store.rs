@@ -9,7 +9,10 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::standing::Change;
-use crate::{postgres::OpenError, schema::SchemaError};
+use crate::{
+    postgres::{OpenError, refuses_for_good},
+    schema::SchemaError,
+};
 
 /// What is kept of people cannot be read or changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -17,6 +20,9 @@ pub enum PeopleError {
     /// The database is gone, full or shutting down; worth a retry.
     #[error("what is kept of people is unavailable: {0}")]
     Unavailable(String),
+    /// The database refuses a value, and will refuse it again: no retry helps.
+    #[error("what is kept of people cannot hold a value: {0}")]
+    Refused(String),
     /// What it holds cannot be used.
     #[error("what is kept of people cannot be used: {0}")]
     Corrupt(String),
@@ -24,6 +30,9 @@ pub enum PeopleError {
 
 impl From<sqlx::Error> for PeopleError {
     fn from(error: sqlx::Error) -> Self {
+        if refuses_for_good(&error) {
+            return Self::Refused(error.to_string());
+        }
         Self::Unavailable(error.to_string())
     }
 }

@@ -10,17 +10,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context,
-    ahead::ReadAhead,
-    fold::Condemned,
-    lane::{LaneError, before},
-    rebuild::switched,
-    retry::Retry,
-    step::Step,
+    Context, ahead::ReadAhead, fold::Condemned, lane::LaneError, rebuild::switched, retry::Retry, step::Step,
 };
 use crate::{
     broker::{PartitionId, PublishedEvent},
-    read_model::{LaneId, ReadModelError, Scope, Switched, Updated},
+    read_model::{LaneId, Scope, Switched, Updated},
 };
 
 /// With fewer events to go, the live lanes of the view are asked to wait for the switch.
@@ -146,7 +140,7 @@ impl Build {
                 projection.view = self.scope.view, workspace = %self.scope.workspace, failures = retry.failures(),
                 %error, "a rebuild tries again"
             );
-            *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+            *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.public_reason());
             tokio::select! {
                 () = self.stopping.cancelled() => return self.stopped().await,
                 () = tokio::time::sleep(retry.pause()) => {}
@@ -265,19 +259,11 @@ impl Build {
             condemned,
             closely: false,
         };
-        let mut events = events;
-        loop {
-            return match step.apply(from, events).await {
-                Ok((Updated::Committed, _)) => Ok(Some(from + events.len() as u64)),
-                // Another process builds it too.
-                Ok((Updated::Elsewhere { checkpoint }, _)) => Ok(Some(checkpoint)),
-                Ok((Updated::Retired { .. }, _)) => Ok(None),
-                Err(ReadModelError::Fault(fault)) => {
-                    events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
-                    continue;
-                }
-                Err(error) => Err(error.into()),
-            };
+        match step.apply_most(from, events).await? {
+            (Updated::Committed, _, applied) => Ok(Some(from + applied as u64)),
+            // Another process builds it too.
+            (Updated::Elsewhere { checkpoint }, ..) => Ok(Some(checkpoint)),
+            (Updated::Retired { .. }, ..) => Ok(None),
         }
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{
     Changes, Commit, Context,
     effect::{self, EffectError},
-    fold::{Batch, Condemned, Folded},
+    fold::{Batch, Condemned, Folded, REFUSED},
     step::Step,
 };
 use crate::{
@@ -215,7 +215,9 @@ impl DeadLetters {
                         condemned.push(condemn(fault, held));
                         continue;
                     }
-                    Err(EffectError::Unavailable(reason)) => return Err(DeadLetterError::Effect(reason)),
+                    Err(EffectError::Unavailable(reason) | EffectError::Refused(reason)) => {
+                        return Err(DeadLetterError::Effect(reason));
+                    }
                 }
             }
             let step = Step {
@@ -234,13 +236,30 @@ impl DeadLetters {
             let released = self
                 .context
                 .read_model
-                .release(lane, &first.stream, &believed, &batch.keys(), &mut fold)
+                .release(lane, &first.stream, &believed, &batch.keys(&condemned), &mut fold)
                 .await;
             match released {
                 Ok(true) => return Ok(Some(folded)),
                 Ok(false) => return Ok(None),
                 // The stream waits behind this one from here on. There are finitely many events.
                 Err(ReadModelError::Fault(fault)) => condemned.push(condemn(fault, held)),
+                // One of those that were applied, and the last of them is passed next: so it is found from behind.
+                Err(ReadModelError::Refused(error)) => {
+                    let first_condemned = condemned.iter().map(|it| it.position).min();
+                    let mut applied = held.iter().filter(|event| {
+                        first_condemned.is_none_or(|condemned| event.position < condemned)
+                            && (discarded.is_none() || event.position != first.position)
+                    });
+                    let Some(last) = applied.next_back() else {
+                        return Err(ReadModelError::Refused(error).into());
+                    };
+                    tracing::warn!(error, "the read model refuses what becomes of a parked event");
+                    let fault = FoldFault {
+                        position: last.position,
+                        reason: REFUSED.to_owned(),
+                    };
+                    condemned = vec![condemn(fault, held)];
+                }
                 Err(error) => return Err(error.into()),
             }
         }

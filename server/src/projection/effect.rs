@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    fold::{Condemned, message_of},
+    fold::{Condemned, REFUSED, message_of},
     lane::LaneError,
 };
 use crate::{
@@ -45,6 +45,10 @@ pub enum EffectError {
     /// It may be possible later: tried again for ever, slowly.
     #[error("{0}")]
     Unavailable(String),
+    /// A database refuses what becomes of one of the events, and will refuse it again: that event's fault, once it is
+    /// known which it is.
+    #[error("{0}")]
+    Refused(String),
     /// It is this event's fault: after some attempts it is a dead letter.
     #[error(transparent)]
     Event(#[from] FoldFault),
@@ -94,7 +98,7 @@ impl Inbox {
 impl From<EffectError> for LaneError {
     fn from(error: EffectError) -> Self {
         match error {
-            EffectError::Unavailable(reason) => Self::Effect(reason),
+            EffectError::Unavailable(reason) | EffectError::Refused(reason) => Self::Effect(reason),
             EffectError::Event(fault) => Self::ReadModel(ReadModelError::Fault(fault)),
         }
     }
@@ -167,10 +171,21 @@ async fn perform(effect: &dyn Effect, work: Work) -> Result<(), EffectError> {
         }
     }
     match guarded(effect, &work).await {
-        Ok(done) => done,
         // Which of them it was is found out one by one; what they did before is theirs to know.
-        Err(_) if work.events.len() > 1 => one_by_one(effect, &work).await,
-        Err(panic) => Err(panicked(&work, &panic)),
+        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => one_by_one(effect, &work).await,
+        done => blamed(&work, done),
+    }
+}
+
+/// What came of the work, where at most one event can be to blame.
+fn blamed(work: &Work, done: Result<Result<(), EffectError>, String>) -> Result<(), EffectError> {
+    match done {
+        Ok(Err(EffectError::Refused(error))) => {
+            tracing::warn!(error, "a database refuses what becomes of an event");
+            Err(fault_of(work, REFUSED.to_owned()))
+        }
+        Ok(done) => done,
+        Err(panic) => Err(fault_of(work, format!("the consumer panicked: {panic}"))),
     }
 }
 
@@ -183,18 +198,14 @@ async fn one_by_one(effect: &dyn Effect, work: &Work) -> Result<(), EffectError>
             events: vec![event.clone()],
         };
         from = from.map(|_| event.position);
-        guarded(effect, &single)
-            .await
-            .unwrap_or_else(|panic| Err(panicked(&single, &panic)))?;
+        blamed(&single, guarded(effect, &single).await)?;
     }
     let rest = Work {
         partition: work.partition,
         passed: from.zip(work.passed.map(|(_, to)| to)),
         events: Events::new(),
     };
-    guarded(effect, &rest)
-        .await
-        .unwrap_or_else(|panic| Err(panicked(&rest, &panic)))
+    blamed(&rest, guarded(effect, &rest).await)
 }
 
 /// What it did, or what its panic said.
@@ -205,14 +216,14 @@ async fn guarded(effect: &dyn Effect, work: &Work) -> Result<Result<(), EffectEr
         .map_err(|panic| message_of(&*panic).to_owned())
 }
 
-fn panicked(work: &Work, message: &str) -> EffectError {
-    let Some(event) = work.events.first() else {
-        return EffectError::Unavailable(format!("the consumer panicked: {message}"));
-    };
-    EffectError::Event(FoldFault {
-        position: event.position,
-        reason: format!("the consumer panicked: {message}"),
-    })
+fn fault_of(work: &Work, reason: String) -> EffectError {
+    match work.events.first() {
+        Some(event) => EffectError::Event(FoldFault {
+            position: event.position,
+            reason,
+        }),
+        None => EffectError::Unavailable(reason),
+    }
 }
 
 /// The streams that are held back on a lane; none, as a rule, and then one count says so.

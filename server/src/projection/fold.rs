@@ -26,6 +26,10 @@ use crate::{
     read_model::{DocumentWrite, Effect, FoldFault, Loaded, ParkedEvent, ParkedState, Scope, StoredDocument},
 };
 
+/// Why an event is a dead letter whose documents a database refuses. What the database said is in the log: a dead letter is
+/// shown to people.
+pub(super) const REFUSED: &str = "the database refuses for good what the view makes of it";
+
 /// What one event did to one document.
 #[derive(Debug, Clone)]
 pub struct DocumentChange {
@@ -140,14 +144,22 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The keys of the documents to read, each once.
-    pub fn keys(&self) -> Vec<String> {
-        let keys: HashSet<&String> = self
-            .events
-            .iter()
-            .filter_map(|entry| entry.readable.as_ref().ok())
-            .flat_map(|(_, keys)| keys)
-            .collect();
+    /// The keys of the documents to read, each once; none of what is condemned and what waits behind it, as a key may be what
+    /// the database refuses.
+    pub fn keys(&self, condemned: &[Condemned]) -> Vec<String> {
+        let mut held: HashSet<&str> = HashSet::new();
+        let mut keys: HashSet<&String> = HashSet::new();
+        for entry in &self.events {
+            let stream = entry.event.stream.as_str();
+            if condemned.iter().any(|it| it.position == entry.event.position) {
+                held.insert(stream);
+            }
+            if !held.contains(stream)
+                && let Ok((_, touched)) = &entry.readable
+            {
+                keys.extend(touched);
+            }
+        }
         keys.into_iter().cloned().collect()
     }
 

@@ -48,6 +48,25 @@ pub enum LaneError {
     Missing(u64),
 }
 
+impl LaneError {
+    /// What is said of it in the interface: nothing of what a database or a mail server said, which is in the log.
+    pub(super) fn public_reason(&self) -> String {
+        match self {
+            Self::ReadModel(ReadModelError::Unavailable(_)) => "the read model is not available".to_owned(),
+            Self::ReadModel(ReadModelError::Refused(_)) => "the read model refuses a value".to_owned(),
+            Self::ReadModel(ReadModelError::Corrupt(_)) => {
+                "the read model holds something unreadable; a rebuild mends it".to_owned()
+            }
+            Self::Store(StoreError::Corrupt(_)) => "the event store holds something unreadable".to_owned(),
+            Self::Store(_) => "the event store is not available".to_owned(),
+            Self::Effect(_) => "it could not be done".to_owned(),
+            Self::ReadModel(ReadModelError::Fault(_)) | Self::Gone | Self::Paused | Self::Missing(_) => {
+                self.to_string()
+            }
+        }
+    }
+}
+
 /// See the module. Lives as long as there is something to apply; what it must remember lies in the read model, and in
 /// [`Progress`](super::progress::Progress) for speed.
 #[derive(Debug)]
@@ -175,6 +194,7 @@ impl Lane {
         let mut events = events;
         loop {
             match self.transact(from, events, condemned).await {
+                // Of an effect: what the read model does not take, the step has gone before.
                 Err(LaneError::ReadModel(ReadModelError::Fault(fault))) => {
                     events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
                 }
@@ -223,8 +243,8 @@ impl Lane {
             condemned,
             closely,
         };
-        let (updated, folded) = step
-            .apply(from, events)
+        let (updated, folded, applied) = step
+            .apply_most(from, events)
             .instrument(tracing::debug_span!("Read Model Database"))
             .await?;
         let (to, changes) = match updated {
@@ -234,8 +254,8 @@ impl Lane {
                     .invalidate(&folded.topics)
                     .instrument(tracing::debug_span!("Cache"))
                     .await;
-                self.measure(events);
-                let to = from + events.len() as u64;
+                self.measure(&events[..applied]);
+                let to = from + applied as u64;
                 (
                     to,
                     if closely {

@@ -7,11 +7,12 @@ use domain::view::AnyView;
 
 use super::{
     Context,
-    fold::{Batch, Condemned, FoldContext, Folded},
+    fold::{Batch, Condemned, FoldContext, Folded, REFUSED},
+    lane::before,
 };
 use crate::{
     broker::PublishedEvent,
-    read_model::{LaneId, ParkedState, ReadModelError, Updated},
+    read_model::{FoldFault, LaneId, ParkedState, ReadModelError, Updated},
 };
 
 /// See the module.
@@ -27,9 +28,44 @@ pub(super) struct Step<'a> {
 }
 
 impl Step<'_> {
+    /// Applies as many of `events` as can be applied, the first of them next to `from`: an event that fails does not hold back
+    /// those before it. How many; a fault names the first event, and nothing was changed then.
+    pub(super) async fn apply_most(
+        &self,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+    ) -> Result<(Updated, Folded, usize), ReadModelError> {
+        let mut events = events;
+        loop {
+            match self.apply(from, events).await {
+                Ok((updated, folded)) => return Ok((updated, folded, events.len())),
+                Err(ReadModelError::Fault(fault)) => {
+                    events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
+                }
+                Err(ReadModelError::Refused(error)) => match events {
+                    [only] => {
+                        tracing::warn!(
+                            projection.view = self.view.name(), workspace = %self.lane.scope.workspace,
+                            event.id = %only.event_id, error, "the read model refuses what becomes of an event"
+                        );
+                        return Err(FoldFault {
+                            position: only.position,
+                            reason: REFUSED.to_owned(),
+                        }
+                        .into());
+                    }
+                    [] => return Err(ReadModelError::Refused(error)),
+                    // One of many: the half before it goes through, and the caller comes again with the rest.
+                    _ => events = &events[..events.len() / 2],
+                },
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Applies `events`, the first of them next to `from`. A fault names the event that stands in the way; nothing was
     /// changed then.
-    pub(super) async fn apply(
+    async fn apply(
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
@@ -44,7 +80,7 @@ impl Step<'_> {
         let updated = self
             .context
             .read_model
-            .update(&self.lane, from, to, &batch.keys(), &mut fold)
+            .update(&self.lane, from, to, &batch.keys(self.condemned), &mut fold)
             .await?;
         if updated == Updated::Committed {
             self.count(&folded);

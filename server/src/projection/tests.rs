@@ -5,6 +5,7 @@ mod ended;
 mod faulty;
 mod model;
 mod rebuild;
+mod refused;
 mod supervisor;
 
 use std::{collections::BTreeMap, sync::Arc};

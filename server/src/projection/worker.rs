@@ -15,6 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Context,
     fold::message_of,
+    health::Starting,
     lane::{Lane, LaneError},
     retry::{Retry, STOPPED_AFTER},
 };
@@ -33,7 +34,8 @@ pub struct Lanes {
 impl Lanes {
     /// Starts the lane of a partition, supervised like any, to fold what there is up to `head`.
     pub(super) fn start(&self, partition: PartitionId, head: u64) {
-        self.tasks.spawn(self.shared.clone().catch_up(partition, head));
+        self.tasks
+            .spawn(self.shared.clone().catch_up(partition, head, None));
     }
 }
 
@@ -97,8 +99,8 @@ impl Worker {
             let shared = self.shared.clone();
             self.tasks.spawn(async move {
                 let context = shared.context.clone();
-                let _starting = context.health.starting();
-                shared.catch_up(partition, head).await;
+                let starting = context.health.starting();
+                shared.catch_up(partition, head, Some(starting)).await;
             });
         }
     }
@@ -160,7 +162,12 @@ impl Shared {
         }
     }
 
-    async fn catch_up(self: Arc<Self>, partition: PartitionId, head: u64) {
+    async fn catch_up(
+        self: Arc<Self>,
+        partition: PartitionId,
+        head: u64,
+        mut starting: Option<Starting<'_>>,
+    ) {
         let lane = Lane::new(self.context.clone(), self.view, partition);
         let mut retry = Retry::default();
         loop {
@@ -172,6 +179,10 @@ impl Shared {
             let goes_on = if failure.is_no_fault() {
                 self.let_go(&lane, failure).await
             } else {
+                if retry.failures() + 1 >= STOPPED_AFTER {
+                    // It goes on trying, and nothing else waits for it.
+                    drop(starting.take());
+                }
                 self.pause(&lane, &mut retry, failure).await
             };
             if !goes_on {
@@ -210,10 +221,10 @@ impl Shared {
     /// Waits before the next attempt; `false`: there will be none, the server stops.
     async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
         let (view, partition) = (self.view.name(), lane.partition());
-        let error = match failure {
+        let (error, reason) = match failure {
             Failure::Error(error) => {
                 retry.failed(&error);
-                error.to_string()
+                (error.to_string(), error.public_reason())
             }
             Failure::Panic(message) => {
                 retry.panicked();
@@ -221,7 +232,8 @@ impl Shared {
                     progress.held().note_panic(partition.partition);
                 }
                 metrics::counter!("foldline_projection_panics_total", "view" => view).increment(1);
-                format!("the lane panicked: {message}")
+                let error = format!("the lane panicked: {message}");
+                (error.clone(), error)
             }
         };
         metrics::counter!("foldline_projection_failures_total", "view" => view).increment(1);
@@ -232,7 +244,7 @@ impl Shared {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(projection.view = view, %partition, failures, pause_ms, error, "the lane tries again");
         }
-        self.context.health.failed(view, partition, failures, error);
+        self.context.health.failed(view, partition, failures, reason);
         tokio::select! {
             () = self.cancelled.cancelled() => false,
             () = tokio::time::sleep(pause) => true,

@@ -59,6 +59,9 @@ pub enum QueryError {
         "a sandbox may have {0} live subscriptions at a time; close pages that nobody looks at, or open a new workspace"
     )]
     Full(u32),
+    /// A database refuses a value of the request, whenever it is sent.
+    #[error("a value of this request cannot be looked up; sent again, it is refused again")]
+    Refused,
     /// The read model or the event store does not answer; the log says why.
     #[error("the read side does not answer at the moment")]
     Unavailable,
@@ -67,21 +70,30 @@ pub enum QueryError {
 impl From<Arc<ReadModelError>> for QueryError {
     fn from(error: Arc<ReadModelError>) -> Self {
         tracing::error!(%error, "a query failed");
-        Self::Unavailable
+        match *error {
+            ReadModelError::Refused(_) => Self::Refused,
+            _ => Self::Unavailable,
+        }
     }
 }
 
 impl From<PeopleError> for QueryError {
     fn from(error: PeopleError) -> Self {
         tracing::error!(%error, "a query failed on what is kept of people");
-        Self::Unavailable
+        match error {
+            PeopleError::Refused(_) => Self::Refused,
+            _ => Self::Unavailable,
+        }
     }
 }
 
 impl From<StoreError> for QueryError {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "a query failed on the event store");
-        Self::Unavailable
+        match error {
+            StoreError::Refused(_) => Self::Refused,
+            _ => Self::Unavailable,
+        }
     }
 }
 
@@ -93,7 +105,7 @@ impl QueryError {
             Self::UnknownListing { .. } => ("unknown-listing", "There is no such listing", 404),
             Self::NotFound => ("not-found", "Not found", 404),
             Self::Forbidden => ("forbidden", "Forbidden", 403),
-            Self::BadCursor | Self::BadToken => ("malformed", "A field is not valid", 400),
+            Self::BadCursor | Self::BadToken | Self::Refused => ("malformed", "A field is not valid", 400),
             Self::TooManySubscriptions(_) => ("too-many-subscriptions", "Too many subscriptions", 429),
             Self::Full(_) => ("quota-exceeded", "The sandbox is full", 429),
             Self::TimedOut { .. } => ("timed-out", "The view lags behind", 503),

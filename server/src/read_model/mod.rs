@@ -29,7 +29,7 @@ pub use open::{open, open_processes, open_to_read};
 pub use parking::{DeadLetter, DeadLetterPlace, ParkedCount, ParkedEvent, ParkedState, Parking};
 pub use purging::Purging;
 
-use crate::schema::SchemaError;
+use crate::{postgres::refuses_for_good, schema::SchemaError};
 
 /// The generation of a view that was never rebuilt.
 pub const FIRST_GENERATION: u64 = 1;
@@ -211,6 +211,9 @@ pub enum ReadModelError {
     /// The database did not do it; worth a retry.
     #[error("the read model is unavailable: {0}")]
     Unavailable(String),
+    /// It refuses a value, and will refuse it again: no retry helps.
+    #[error("the read model refuses a value: {0}")]
+    Refused(String),
     /// What it holds cannot be read; a rebuild mends it.
     #[error("the read model holds something unreadable: {0}")]
     Corrupt(String),
@@ -222,6 +225,7 @@ pub enum ReadModelError {
 impl From<sqlx::Error> for ReadModelError {
     fn from(error: sqlx::Error) -> Self {
         match error {
+            _ if refuses_for_good(&error) => Self::Refused(error.to_string()),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
             other => Self::Unavailable(other.to_string()),
         }

@@ -393,8 +393,13 @@ pub(crate) fn received(quantity: u32) -> DomainEvent {
 
 /// Stock is promised.
 pub(crate) fn reserved(quantity: u32) -> DomainEvent {
+    reserved_for("1", quantity)
+}
+
+/// Stock is promised to an order.
+pub(crate) fn reserved_for(order: &str, quantity: u32) -> DomainEvent {
     InventoryEvent::from(StockReserved {
-        order: "1".into(),
+        order: order.into(),
         quantity,
     })
     .into_domain()

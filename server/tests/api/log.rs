@@ -176,13 +176,7 @@ async fn another_workspaces_streams_are_not_there() {
 async fn what_is_not_a_stream_is_not_found() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
-    for name in [
-        "product-no-such",
-        "nonsense",
-        "ORDER-1",
-        "order-%00",
-        &"a-".repeat(500),
-    ] {
+    for name in ["product-no-such", "nonsense", "ORDER-1", &"a-".repeat(500)] {
         let path = format!("/api/v1/streams/{name}");
         assert_eq!(
             problem(app.get(&path).bearer_auth(&educator.token).send().await.unwrap())

@@ -14,6 +14,7 @@ mod app;
 mod backup;
 mod commands;
 mod connections;
+mod control_characters;
 mod credentials;
 mod database;
 mod dead_letters;

@@ -304,6 +304,9 @@ impl From<io::Error> for EffectError {
 
 impl From<ReadModelError> for EffectError {
     fn from(error: ReadModelError) -> Self {
+        if matches!(error, ReadModelError::Refused(_)) {
+            return Self::Refused(error.to_string());
+        }
         Self::Unavailable(error.to_string())
     }
 }
@@ -316,6 +319,9 @@ impl From<SealError> for EffectError {
 
 impl From<StoreError> for EffectError {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Refused(_)) {
+            return Self::Refused(error.to_string());
+        }
         Self::Unavailable(error.to_string())
     }
 }

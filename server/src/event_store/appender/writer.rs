@@ -35,8 +35,8 @@ pub(in crate::event_store) enum Cause {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let cause = match error {
-            // what cannot be read may be what one append asked for
-            StoreError::Corrupt(_) => Cause::OneAppend,
+            // what cannot be read, or is refused, may be what one append asked for
+            StoreError::Corrupt(_) | StoreError::Refused(_) => Cause::OneAppend,
             StoreError::Unavailable(_) | StoreError::Full(_) => Cause::Database,
         };
         Self { error, cause }

@@ -184,6 +184,7 @@ impl From<ReadModelError> for ApiProblem {
                 tracing::warn!(error = reason, "the read model was not available to a request");
                 Self::new(Kind::Unavailable, "the read model is busy")
             }
+            ReadModelError::Refused(_) => Self::refused_value(error),
             ReadModelError::Corrupt(_) | ReadModelError::Fault(_) => Self::internal(error),
         }
     }

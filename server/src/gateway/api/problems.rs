@@ -10,7 +10,11 @@ use utoipa::openapi::{
 const PROBLEM: &str = "application/problem+json";
 
 /// Errors of every operation.
-const ALWAYS: [(&str, &str); 5] = [
+const ALWAYS: [(&str, &str); 6] = [
+    (
+        "400",
+        "A part of the path, a parameter or a field is not valid; the problem names it",
+    ),
     ("401", "Nobody is signed in, or the token is not valid"),
     ("410", "The workspace of the token was purged"),
     ("429", "Too many requests; Retry-After says when to come back"),

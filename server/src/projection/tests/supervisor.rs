@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use crate::{
     broker::PartitionId,
-    projection::{Commit, Context, Followers, Projections},
+    projection::{Commit, Context, Followers, Projections, retry::STOPPED_AFTER},
     read_model::Scope,
     read_side::testing::{Parts, received},
 };
@@ -140,4 +140,23 @@ async fn health_says_which_lane_fails_and_when_it_goes_on() {
     assert_eq!(context.health.complaints(), Vec::<String>::new());
     let failing = context.health.failing("inventory", parts.workspace);
     assert!(failing.is_empty(), "{failing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_is_ready_though_lanes_have_stopped() {
+    let parts = Parts::new(1).await;
+    parts.append("inventory-mug-1", &[received(3)]).await;
+    let (context, followers) = with_panics(&parts, u32::MAX);
+    let projections = Projections::start(context.clone()).await.unwrap();
+    // Looked at whenever a lane panics again, which is after its failure before was noted.
+    let have_stopped = |_: &u32| {
+        let views = context.progress.views();
+        views.iter().all(|view| {
+            let failing = context.health.failing(view.name(), parts.workspace);
+            failing.iter().any(|lane| lane.failures >= STOPPED_AFTER)
+        })
+    };
+    followers.panics.subscribe().wait_for(have_stopped).await.unwrap();
+    assert_eq!(context.health.complaints(), Vec::<String>::new());
+    projections.stop().await;
 }

@@ -99,6 +99,16 @@ fn spoiled(taken: &str) -> Vec<(String, usize, &'static str)> {
         ),
         (no_heads, 1, "behind the head"),
         (replaced(0, "\"shards\":3", "\"shards\":65"), 0, "1 to 64 shards"),
+        (
+            replaced(0, "Class 7b", "Class\\u00007b"),
+            0,
+            "data.name has the control character U+0000",
+        ),
+        (
+            replaced(listed, "\"name\":\"", "\"name\":\"\\u0000"),
+            listed,
+            "data.name has the control character U+0000",
+        ),
         (replaced(0, "Class 7b", ""), 0, "its name has 1 to 80 characters"),
         (without_line(taken, 0), 0, "before the first line of a workspace"),
         (without_line(taken, second), second, "was expected"),

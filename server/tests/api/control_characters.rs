@@ -1,0 +1,201 @@
+//! Control characters are refused wherever a text comes in, by the name of its field, on both databases; and nothing stands
+//! still because of one.
+
+use domain::access::Role;
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{
+    app::{Person, TestApp, fields, list_product, problem},
+    postgres::Database,
+};
+
+async fn is_refused(request: RequestBuilder, field: &str) {
+    let refused = problem(request.send().await.unwrap()).await;
+    assert_eq!(
+        (refused.status, fields(&refused)),
+        (400, vec![field]),
+        "{refused:?}"
+    );
+    assert!(refused.detail.contains("U+00"), "{refused:?}");
+}
+
+/// One command of every family, with a control character somewhere in it, and the field.
+fn commands() -> Vec<(Value, &'static str)> {
+    let command =
+        |name: &str, stream: &str, data: Value| json!({"type": name, "stream": stream, "data": data});
+    let product = |field: &str, text: &str| {
+        let mut command = list_product("mug-1");
+        command["data"][field] = json!(text);
+        command
+    };
+    let mut tagged = list_product("mug-1");
+    tagged["data"]["tags"] = json!(["kitchen", "a\u{85}"]);
+    vec![
+        (product("name", "Mu\0g"), "data.name"),
+        (product("name", "Mu\ng"), "data.name"),
+        (product("description", "For\u{1b}tea"), "data.description"),
+        (product("sku", "mug\u{7f}"), "data.sku"),
+        (product("a\0", "b"), "data"),
+        (tagged, "data.tags[1]"),
+        (
+            command(
+                "ReserveStock",
+                "inventory-mug-1",
+                json!({"order": "a\0", "quantity": 1}),
+            ),
+            "data.order",
+        ),
+        (
+            command(
+                "PlaceOrder",
+                "order-1",
+                json!({"lines": [{"sku": "a\0", "quantity": 1}], "payment_method": "tok_ok"}),
+            ),
+            "data.lines[0].sku",
+        ),
+        (
+            command("CancelOrder", "order-1", json!({"reason": "a\0"})),
+            "data.reason",
+        ),
+        (
+            command("ProcessPayment", "payment-1", json!({"order": "a\0"})),
+            "data.order",
+        ),
+        (
+            command(
+                "RegisterUser",
+                "user-1",
+                json!({"email": "a\0@b.co", "password": "correct horse"}),
+            ),
+            "data.email",
+        ),
+        (
+            command("ChangeDisplayName", "user-1", json!({"display_name": "A\0"})),
+            "data.display_name",
+        ),
+        (
+            command("ReadNotifications", "inbox-1", json!({"events": ["a\0"]})),
+            "data.events[0]",
+        ),
+        (
+            command("ReserveEmail", "email-1", json!({"user": "a\0"})),
+            "data.user",
+        ),
+        (command("List\0Product", "product-1", json!({})), "type"),
+        (command("ListProduct", "product-\0", json!({})), "stream"),
+    ]
+}
+
+const URLS: [(&str, &str); 17] = [
+    ("/api/v1/views/orders/a%00b", "key"),
+    ("/api/v1/views/o%00/a", "view"),
+    ("/api/v1/views/products?group=a%00", "group"),
+    ("/api/v1/views/products?listing=%00", "listing"),
+    ("/api/v1/views/products?cursor=%00", "cursor"),
+    ("/api/v1/views/products?after=%00", "after"),
+    ("/api/v1/streams?prefix=order-%00", "prefix"),
+    ("/api/v1/streams?cursor=a%C2%80", "cursor"),
+    ("/api/v1/streams/order-%00", "stream"),
+    ("/api/v1/events?type=%00", "type"),
+    ("/api/v1/events?category=a%1F", "category"),
+    ("/api/v1/events?correlation=%00", "correlation"),
+    ("/api/v1/search?q=a%00", "q"),
+    ("/api/v1/search?q=a&tag=%7f", "tag"),
+    ("/api/v1/dead-letters?cursor=%00", "cursor"),
+    ("/api/v1/schemas/A%00/1", "type"),
+    ("/api/v1/lab/projections?%00=1", "query"),
+];
+
+async fn refuses_them_all(app: &TestApp) {
+    let educator = app.educator().await;
+    let staff = app.with_role(&educator, Role::Staff);
+    let send =
+        |person: &Person, command: &Value| app.post("/api/v1/commands", command).bearer_auth(&person.token);
+    for (command, field) in &commands() {
+        is_refused(send(&staff, command), field).await;
+    }
+    for (url, field) in URLS {
+        is_refused(app.get(url).bearer_auth(&educator.token), field).await;
+    }
+    let code = &educator.join_code;
+    for (path, body, field) in [
+        ("workspaces", json!({"template": "empty", "name": "A\0"}), "name"),
+        (
+            "workspaces/join",
+            json!({"code": "\0", "display_name": "Ada"}),
+            "code",
+        ),
+        (
+            "workspaces/join",
+            json!({"code": code, "display_name": "A\0"}),
+            "display_name",
+        ),
+    ] {
+        is_refused(app.post(&format!("/api/v1/{path}"), &body), field).await;
+    }
+    // A form goes back to its page, and nobody is let in.
+    for (path, form) in [
+        (
+            "/session/join",
+            [("code", code.as_str()), ("display_name", "A\0")],
+        ),
+        ("/session/open", [("name", "A\0"), ("display_name", "Ada")]),
+        (
+            "/session/sign-in",
+            [("email", "a\0@b.co"), ("password", "correct horse")],
+        ),
+    ] {
+        let form: Vec<_> = form
+            .iter()
+            .map(|(name, text)| format!("{name}={}", text.replace('\0', "%00")))
+            .collect();
+        let request = app.request(reqwest::Method::POST, path).body(form.join("&"));
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "{path}");
+        let to = answer.headers()["location"].to_str().unwrap();
+        assert!(to.contains("problem=invalid"), "{path}: {to}");
+        assert!(!answer.headers().contains_key("set-cookie"), "{path}");
+    }
+    let mut live = app.live(&staff).await;
+    live.send(&json!({"op": "command", "id": 7, "idempotency_key": "a",
+        "command": {"type": "ListProduct", "stream": "product-a", "data": {"sku": "a\0"}}}))
+        .await;
+    let answer = live.next_of("result").await;
+    assert_eq!(
+        (&answer["id"], &answer["problem"]["violations"][0]["field"]),
+        (&json!(7), &json!("data.sku"))
+    );
+    live.send(&json!({"op": "subscribe", "id": 8, "view": "products", "key": "a\0"}))
+        .await;
+    let answer = live.next_of("error").await;
+    assert_eq!(
+        (&answer["id"], &answer["problem"]["violations"][0]["field"]),
+        (&json!(8), &json!("key"))
+    );
+
+    // Names in any script and prose of several lines are texts.
+    let mut command = list_product("mug-1");
+    command["data"]["name"] = json!("\u{200f}كوب");
+    command["data"]["description"] = json!("For tea.\n\tAnd coffee.");
+    app.command(&staff, &command).await;
+    app.settled(&educator).await;
+    let ready: Value = app.get("/readyz").send().await.unwrap().json().await.unwrap();
+    assert_eq!(ready, json!({"ready": true, "waiting_for": []}));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_character_is_refused_by_its_field_on_files() {
+    let app = TestApp::start().await;
+    refuses_them_all(&app).await;
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_character_is_refused_by_its_field_on_postgresql() {
+    let database = Database::new().await;
+    let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
+    refuses_them_all(&app).await;
+    app.stop().await;
+}

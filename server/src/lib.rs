@@ -12,32 +12,16 @@
 //!
 //! [`Foldline::start`] is that picture in code; every box is a module, and knows only the boxes that its arrows lead to.
 
-pub mod broker;
-pub mod cache;
-pub mod clock;
 pub mod command;
 pub mod consumer;
-pub mod cryptography;
-pub mod event_store;
 pub mod gateway;
 pub mod lab;
 pub mod lifecycle;
 pub mod monitor;
-pub mod payment;
-pub mod people;
-mod postgres;
 mod program;
-pub mod projection;
-pub mod query;
-pub mod read_model;
 pub mod read_side;
-mod schema;
 pub mod settings;
-mod sqlite;
 mod test_stores;
-#[cfg(test)]
-#[path = "../tests/postgres/mod.rs"]
-mod testing_postgres;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -45,9 +29,9 @@ use clock::SharedClock;
 use command::{CommandService, Workspaces};
 use consumer::{
     Consumers,
-    clocks::Clocks,
     registry::{self, ConsumerError},
 };
+use documents::ReadModelError;
 use domain::policy;
 use event_store::{EventStore, Registered, StoreError};
 use gateway::{
@@ -60,14 +44,14 @@ use gateway::{
 use lab::Lab;
 use lifecycle::{Presence, Purger, Sweeper};
 use payment::test_mode::TestMode;
-use people::{People, PeopleError, passwords::HashCost};
+use identity::{People, PeopleError, passwords::HashCost};
 pub use program::program;
-use read_model::ReadModelError;
 use read_side::{ReadSide, ReadSideBuilder};
 use settings::Settings;
 use test_stores::TestStores;
 pub use test_stores::TestStoresError;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use workspace_clock::Clocks;
 
 /// A running server.
 #[derive(Debug)]
@@ -170,7 +154,7 @@ impl Foldline {
         event_types_fit(&*events).await?;
 
         // Apart from the log: what seals and opens what is personal in it, and how people sign in.
-        let people = people::open_store(&settings.storage.people()).await?;
+        let people = identity::open_store(&settings.storage.people()).await?;
         let keys_folder = settings.storage.keys_folder();
         let hash_cost = if settings.for_tests {
             HashCost::Least
@@ -201,7 +185,7 @@ impl Foldline {
         );
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
-        let processes = read_model::open_processes(&settings.storage.processes()).await?;
+        let processes = crate::consumer::process::open(&settings.storage.processes()).await?;
         let clocks = Arc::new(Clocks::new(clock.clone(), Arc::clone(&processes)));
         let payments = TestMode::new(Arc::clone(&processes), Arc::clone(&clocks));
         let commands = CommandService::new(Arc::clone(&events), clock.clone())

@@ -4,7 +4,10 @@ mod transfer;
 
 use std::{ffi::OsString, io::Write as _, process::ExitCode, sync::Arc};
 
+use clock::{SharedClock, SystemClock};
 use domain::{access::Actor, view::AnyView};
+use projection::dead_letters::Remedy;
+use telemetry::Exporter;
 use tokio::signal;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
@@ -16,8 +19,6 @@ use url::Url;
 
 use crate::{
     Foldline,
-    clock::{SharedClock, SystemClock},
-    event_store,
     gateway::{keys::KeyRing, tokens::Tokens},
     monitor::{
         dead_letters::{self, InFiles, Wish},
@@ -25,15 +26,22 @@ use crate::{
         replay::{self, Source, Wanted},
         tail::{self, Remote},
         terminal,
-        traces::Exporter,
     },
-    projection::dead_letters::Remedy,
-    read_model,
     settings::{
         self, Command, DeadLetterAction, DeadLetterSettings, LogFormat, RebuildSettings, ReplaySettings,
         Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,
     },
 };
+
+/// The crates whose spans are exported: what libraries say of themselves is not a box of the diagram.
+const CRATES: [&str; 6] = [
+    "broker",
+    "cache",
+    "event_store",
+    "projection",
+    "read_model",
+    "server",
+];
 
 /// Why a subcommand failed; its text is for whoever typed the command.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -43,7 +51,7 @@ pub async fn program(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = OsString>,
 ) -> ExitCode {
-    crate::cryptography::use_ring();
+    cryptography::use_ring();
     let command = match settings::load(arguments, variables) {
         Ok(cli) => cli.command,
         // Also `--help` and `--version`, which are not failures.
@@ -79,7 +87,11 @@ fn failed(code: u8, error: &(dyn std::error::Error + 'static)) -> ExitCode {
 }
 
 async fn serve(settings: Settings) -> Result<(), Failure> {
-    let exporter = Exporter::new(&settings.traces)?;
+    let traces = &settings.traces;
+    let exporter = traces.otlp_endpoint.as_ref();
+    let exporter = exporter
+        .map(|endpoint| Exporter::new(endpoint, traces.otlp_sample_percent))
+        .transpose()?;
     begin_log(&settings, exporter.as_ref())?;
     let stop = stop_signal()?;
     let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await?;
@@ -193,7 +205,7 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
         let letters = InFiles::open(
             event_store::open_to_read(&storage.event_store()).await?,
             read_model::open(&storage.read_model()).await?,
-            read_model::open_processes(&storage.processes()).await?,
+            crate::consumer::process::open(&storage.processes()).await?,
             Arc::new(SystemClock),
             workspace,
         )
@@ -222,8 +234,7 @@ fn token(settings: &TokenSettings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The log goes to standard error; standard output is for answers.
-/// The log goes to standard error, and the spans to the exporter, where there is one. Each takes what it is set to take.
+/// The log goes to standard error, and the spans to the exporter, where there is one. Standard output is for answers.
 fn begin_log(settings: &Settings, exporter: Option<&Exporter>) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log_filter).map_err(|error| {
         format!("--log-filter cannot be read: {error}; allowed are levels and directives")
@@ -233,11 +244,10 @@ fn begin_log(settings: &Settings, exporter: Option<&Exporter>) -> Result<(), Fai
         LogFormat::Text => log.boxed(),
         LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
-    // only our own spans: what libraries say of themselves is not a box of the diagram
     let traces = exporter.map(|exporter| {
         tracing_opentelemetry::layer()
             .with_tracer(exporter.tracer())
-            .with_filter(Targets::new().with_target("server", LevelFilter::DEBUG))
+            .with_filter(Targets::new().with_targets(CRATES.map(|name| (name, LevelFilter::DEBUG))))
     });
     tracing_subscriber::registry()
         .with(log.with_filter(filter))

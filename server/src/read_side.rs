@@ -5,25 +5,25 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use broker::{
+    in_process::InProcessBroker,
+    relay::{Relay, RelayInbox},
+};
+use bytes::Bytes;
+use cache::{Cache, in_process::InProcessCache};
+use clock::SharedClock;
+use documents::ReadModel;
 use domain::{
     id::WorkspaceId,
     view::{self, AnyView},
 };
+use event_store::{CommitObserver, EventStore};
+use identity::{PeopleError, Seals};
+use projection::{Context, Projections, StartError, heads, health::Health, progress::Progress};
+use query::{Opener, QueryApi, QueryError, live::hub::Hub, settled::Settling};
+use serde_json::value::RawValue;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-
-use crate::{
-    broker::{
-        in_process::InProcessBroker,
-        relay::{Relay, RelayInbox},
-    },
-    cache::{Cache, in_process::InProcessCache},
-    clock::SharedClock,
-    event_store::{CommitObserver, EventStore},
-    people::Seals,
-    projection::{Context, Projections, StartError, heads, health::Health, progress::Progress},
-    query::{QueryApi, live::hub::Hub, settled::Settling},
-    read_model::ReadModel,
-};
 
 /// The read side before there is an event store.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct ReadSideBuilder {
     progress: Arc<Progress>,
     relay: Relay,
     max_subscriptions: Option<u32>,
-    seals: Option<Seals>,
+    opener: Option<Arc<dyn Opener>>,
 }
 
 impl Default for ReadSideBuilder {
@@ -48,7 +48,7 @@ impl ReadSideBuilder {
             relay: Relay::new(progress.clone()),
             progress,
             max_subscriptions: None,
-            seals: None,
+            opener: None,
         }
     }
 
@@ -65,7 +65,7 @@ impl ReadSideBuilder {
     #[must_use]
     pub fn with_seals(self, seals: Seals) -> Self {
         Self {
-            seals: Some(seals),
+            opener: Some(Arc::new(PersonalTexts(seals))),
             ..self
         }
     }
@@ -91,7 +91,7 @@ impl ReadSideBuilder {
             progress,
             relay,
             max_subscriptions,
-            seals,
+            opener,
         } = self;
         let hub = Arc::new(Hub::new(progress.clone()).with_quota(max_subscriptions));
         let relay_inbox = relay.inbox();
@@ -117,7 +117,7 @@ impl ReadSideBuilder {
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
         let query = QueryApi::new(read_model.clone(), cache, progress.clone(), hub.clone());
-        let query = Arc::new(query.with_seals(seals));
+        let query = Arc::new(query.with_opener(opener));
         Ok(ReadSide {
             query,
             settling,
@@ -192,5 +192,34 @@ impl ReadSide {
     }
 }
 
+/// The query API's way to what is personal in answers.
+#[derive(Debug)]
+struct PersonalTexts(Seals);
+
+#[async_trait]
+impl Opener for PersonalTexts {
+    async fn open_json(
+        &self,
+        workspace: WorkspaceId,
+        data: Box<RawValue>,
+    ) -> Result<Box<RawValue>, QueryError> {
+        self.0.open_json(workspace, data).await.map_err(failed)
+    }
+
+    async fn open_bytes(&self, workspace: WorkspaceId, frame: Bytes) -> Result<Bytes, QueryError> {
+        self.0.open_bytes(workspace, frame).await.map_err(failed)
+    }
+}
+
+fn failed(error: PeopleError) -> QueryError {
+    tracing::error!(%error, "a query failed on what is kept of people");
+    match error {
+        PeopleError::Refused(_) => QueryError::Refused,
+        PeopleError::Unavailable(_) | PeopleError::Corrupt(_) => QueryError::Unavailable,
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

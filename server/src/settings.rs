@@ -6,16 +6,15 @@
 
 mod load;
 mod smtp_url;
-mod store_url;
 mod subcommands;
 mod warehouse_place;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+pub use database::url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
 pub use load::{SettingsError, load};
 pub use smtp_url::{SmtpSecurity, SmtpServer, SmtpUrl, SmtpUrlError};
-pub use store_url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
 pub use subcommands::{
     BackupSettings, DeadLetterAction, DeadLetterSettings, ExportSettings, ImportSettings, RebuildSettings,
     ReplaySettings, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,

@@ -5,16 +5,14 @@
 //! A file in the data folder says that it was made for tests, and names the event stores that were empty when a server for tests
 //! first opened them. It protects against a mistake in a command line, not against a person who edits it.
 
+use event_store::{EventStore, StoreError};
 use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::{
-    event_store::{EventStore, StoreError},
-    settings::{Settings, StoreUrl},
-};
+use crate::settings::{Settings, StoreUrl};
 
 /// The file that says so, in the data folder.
 const MARK: &str = "made-for-tests";

@@ -10,9 +10,8 @@ use domain::{
     event::{DomainEvent, EventPayload, StoredEvent},
     id::{StreamName, WorkspaceId},
 };
+use event_store::{Direction, EventStore, Snapshot, StoreError};
 use moka::future::Cache;
-
-use crate::event_store::{Direction, EventStore, Snapshot, StoreError};
 
 /// A snapshot is saved when so many events have come since the last.
 const SNAPSHOT_EVERY: u64 = 50;

@@ -25,10 +25,8 @@ use super::{
     aggregates::{Aggregates, Freshness, Loaded},
     intent::Intent,
 };
-use crate::{
-    event_store::{Expected, NewEvent, StoreError, StreamAppend},
-    people::{LookUpError, PeopleError, PersonId},
-};
+use event_store::{Expected, NewEvent, StoreError, StreamAppend};
+use identity::{LookUpError, PeopleError, PersonId};
 
 /// A reservation that changes along with a decision.
 pub(super) struct Along {
@@ -154,7 +152,7 @@ impl CommandService {
         Ok(())
     }
 
-    /// After a user's command was appended or refused. What fails here is finished by [`People::run`](crate::people::People::run).
+    /// After a user's command was appended or refused. What fails here is finished by [`People::run`](identity::People::run).
     pub(super) async fn people_after(&self, intent: &Intent, answer: &Result<CommandAnswer, CommandFailure>) {
         let (Some((of, command)), Some(people)) = (users_command(intent), &self.people) else {
             return;

@@ -6,10 +6,8 @@
 use domain::{aggregate::payment::NOT_ASKED, decider::Decider};
 
 use super::{CommandFailure, CommandService, Intent, aggregates::Freshness};
-use crate::{
-    event_store::Appended,
-    payment::{self, NoAnswer},
-};
+use event_store::Appended;
+use payment::NoAnswer;
 
 /// How often somebody else may change the payment while the provider is being asked.
 const MAX_ATTEMPTS: u32 = 8;

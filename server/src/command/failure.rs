@@ -6,8 +6,9 @@ use domain::{
     id::{StreamName, WorkspaceId},
     rejection::{Rejection, Violation},
 };
-
-use crate::{event_store::StoreError, payment::NoAnswer, people::PeopleError};
+use event_store::StoreError;
+use identity::PeopleError;
+use payment::NoAnswer;
 
 /// Why a command was not carried out. In every case nothing was changed.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::CommandFailure;
-use crate::{clock::Clock, event_store::Expected, people::standing::Presented};
+use clock::Clock;
+use event_store::Expected;
+use identity::standing::Presented;
 
 /// The name space of command ids that come from idempotency keys (UUIDv5). Part of the stored format.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x5b1f_8a52_6f0e_5c7b_9a43_0d8e_72c1_94af);

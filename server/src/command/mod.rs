@@ -22,6 +22,7 @@ mod workspaces;
 
 use std::{collections::BTreeMap, hash::BuildHasher, hash::RandomState, sync::Arc, time::Duration};
 
+use clock::SharedClock;
 use domain::{
     access::{Actor, Role},
     aggregate::{
@@ -39,16 +40,11 @@ use domain::{
     id::{StreamName, WorkspaceId},
     wire::{CommandAnswer, CommandRequest},
 };
+use event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend};
+use identity::{People, standing::Presented};
+use payment::PaymentProvider;
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::Instrument as _;
-
-use crate::{
-    clock::SharedClock,
-    event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend},
-    monitor::traces,
-    payment::PaymentProvider,
-    people::{People, standing::Presented},
-};
 
 use aggregates::{Aggregates, Freshness, Loaded};
 use along::Along;
@@ -350,7 +346,7 @@ impl CommandService {
                 causation_id: intent.causation_id,
                 command_id: intent.command_id,
                 actor: intent.actor.reference(),
-                traceparent: traces::current_traceparent().or_else(|| intent.traceparent.clone()),
+                traceparent: telemetry::current_traceparent().or_else(|| intent.traceparent.clone()),
             },
         };
         match self

@@ -14,10 +14,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{CommandFailure, CommandService};
-use crate::{
-    clock::{Clock as _, SharedClock, SystemClock},
-    event_store::{Direction, EventStore, SqliteEventStore, Workspace},
-};
+use clock::{Clock as _, SharedClock, SystemClock};
+use event_store::{Direction, EventStore, SqliteEventStore, Workspace};
 
 /// A shop with a store of its own.
 struct Shop {

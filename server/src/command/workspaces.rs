@@ -14,10 +14,8 @@ use domain::{
 use rand::Rng as _;
 
 use super::{CommandFailure, CommandService, template};
-use crate::{
-    clock::SharedClock,
-    event_store::{Admitted, EventStore, StoreError, Workspace},
-};
+use clock::SharedClock;
+use event_store::{Admitted, EventStore, StoreError, Workspace};
 
 /// The most partitions of a workspace.
 pub(crate) const MAX_SHARDS: u32 = 64;

@@ -21,19 +21,17 @@ use serde_json::value::RawValue;
 use tokio::sync::futures::Notified;
 use uuid::Uuid;
 
-pub use crate::projection::effect::{Effect, EffectError, Inbox, Work};
-use crate::{
-    broker::Broker,
-    cache::in_process::InProcessCache,
-    clock::SharedClock,
-    event_store::EventStore,
-    projection::{
-        Commit, Context, Followers, Projections, StartError,
-        dead_letters::DeadLetters,
-        health::Health,
-        progress::{Progress, ProgressOf},
-    },
-    read_model::{ReadModel, ReadModelError, Scope, sqlite::SqliteReadModel},
+use broker::Broker;
+use cache::in_process::InProcessCache;
+use clock::SharedClock;
+use documents::{ReadModel, ReadModelError, Scope, sqlite::SqliteReadModel};
+use event_store::EventStore;
+pub use projection::effect::{Effect, EffectError, Inbox, Work};
+use projection::{
+    Commit, Context, Followers, Projections, StartError,
+    dead_letters::DeadLetters,
+    health::Health,
+    progress::{Progress, ProgressOf},
 };
 
 /// An effect consumer, as the registry names it.

@@ -9,10 +9,9 @@
 //! [`registry`] for who they are.
 
 pub mod analytics;
-pub mod clocks;
 pub mod effects;
 pub mod notification;
-mod process;
+pub mod process;
 pub mod registry;
 pub mod runner;
 pub mod seals;
@@ -21,26 +20,24 @@ mod sending;
 
 use std::{path::PathBuf, sync::Arc};
 
+use broker::Broker;
+use cache::in_process::InProcessCache;
+use clock::SharedClock;
+use documents::{ParkedCount, ReadModel, ReadModelError};
 use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken, view::AnyView};
+use event_store::EventStore;
+use projection::{
+    Context, Projections, StartError, dead_letters::DeadLetters, health::Health, progress::Progress,
+};
+use query::settled::Unfinished;
 use tokio::sync::futures::Notified;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use crate::{
-    broker::Broker,
-    cache::in_process::InProcessCache,
-    clock::SharedClock,
-    command::CommandService,
-    event_store::EventStore,
-    projection::{
-        Context, Projections, StartError, dead_letters::DeadLetters, health::Health, progress::Progress,
-    },
-    query::settled::Unfinished,
-    read_model::{ParkedCount, ReadModel, ReadModelError},
-};
-use clocks::Clocks;
+use crate::command::CommandService;
 use effects::{Consumer, EffectError, Parts, Running};
 use runner::{Needs, Runner, Waker};
+use workspace_clock::Clocks;
 
 /// What consumers need of the other boxes.
 #[derive(Debug)]

@@ -1,9 +1,19 @@
 //! A process's document, read and amended: commands that were sent, timers that were scheduled or have run out.
 
+use std::sync::Arc;
+
+use database::url::StoreUrl;
+use documents::{DocumentWrite, Effect, FoldFault, Loaded, ReadModel, ReadModelError, Scope};
 use domain::policy::Process;
 use serde_json::value::RawValue;
 
-use crate::read_model::{DocumentWrite, Effect, FoldFault, Loaded, ReadModel, ReadModelError, Scope};
+/// The schema of the processes' tables in a PostgreSQL.
+const SCHEMA: &str = "foldline_processes";
+
+/// Opens the store of processes that a URL names.
+pub async fn open(url: &StoreUrl) -> Result<Arc<dyn ReadModel>, ReadModelError> {
+    documents::open(url, SCHEMA).await
+}
 
 /// Reads a document.
 pub(super) fn parsed(json: &RawValue) -> Result<Process, ReadModelError> {

@@ -14,12 +14,11 @@ use super::{
     seals::Opener,
     search::{Search, SearchError},
 };
-use crate::{
-    clock::SharedClock,
-    event_store::EventStore,
-    read_model::ReadModel,
-    settings::{Settings, StoreUrl},
-};
+use clock::SharedClock;
+use documents::ReadModel;
+use event_store::EventStore;
+
+use crate::settings::{Settings, StoreUrl};
 
 /// What they are made of, besides settings.
 #[derive(Debug)]

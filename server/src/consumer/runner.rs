@@ -24,20 +24,19 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
+use workspace_clock::Clocks;
 
 use super::{
-    clocks::Clocks,
     process::{amend, parsed},
     sending::{Queue, Sending},
 };
-use crate::{
-    clock::SharedClock,
-    command::{CommandFailure, CommandService, Intent},
-    event_store::StoreError,
-    payment::NoAnswer,
-    projection::{Commit, Followers, progress::Progress},
-    read_model::{FIRST_GENERATION, PageRequest, Place, ReadModel, ReadModelError, Scope, StoredRow},
-};
+use clock::SharedClock;
+use documents::{FIRST_GENERATION, PageRequest, Place, ReadModel, ReadModelError, Scope, StoredRow};
+use event_store::StoreError;
+use payment::NoAnswer;
+use projection::{Commit, Followers, progress::Progress};
+
+use crate::command::{CommandFailure, CommandService, Intent};
 
 /// How many processes are read at a time.
 const PAGE: u32 = 64;

@@ -6,9 +6,8 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use domain::id::WorkspaceId;
+use identity::Seals;
 use serde_json::value::RawValue;
-
-use crate::people::Seals;
 
 /// The keys cannot be read now.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::runner::Waker;
-use crate::read_model::Scope;
+use documents::Scope;
 
 /// How long a command rests that had no answer, at first and at most.
 const FIRST_REST: Duration = Duration::from_millis(100);

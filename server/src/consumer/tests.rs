@@ -15,13 +15,16 @@ use domain::{
 };
 use serde_json::json;
 
-use super::{Boxes, Consumers, clocks::Clocks, effects::Consumer};
+use workspace_clock::Clocks;
+
+use super::{Boxes, Consumers, effects::Consumer};
+use clock::SystemClock;
+use documents::{PageRequest, ReadModel, sqlite::SqliteReadModel};
+use projection::dead_letters::Remedy;
+use query::{QueryError, settled::Settle};
+
 use crate::{
-    clock::SystemClock,
     command::CommandService,
-    projection::dead_letters::Remedy,
-    query::{QueryError, settled::Settle},
-    read_model::{PageRequest, ReadModel, sqlite::SqliteReadModel},
     read_side::testing::{PATIENCE, Shop, received, reserved},
 };
 

@@ -34,7 +34,7 @@ use super::{
     problem::ApiProblem,
     session_cookie,
 };
-use crate::people::{PersonId, Registered, sessions::SignedIn};
+use identity::{PersonId, Registered, sessions::SignedIn};
 
 /// Where somebody's account is.
 const ACCOUNT: &str = "/account";

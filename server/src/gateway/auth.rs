@@ -28,7 +28,7 @@ use super::{
     session_cookie,
     tokens::{Bearer, TokenRefusal},
 };
-use crate::people::{
+use identity::{
     LookUpError, PeopleError, Registered,
     sessions::{ACCESS_SECONDS, SignInError, SignedIn},
     standing::Standing,

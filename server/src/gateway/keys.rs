@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use clock::Clock;
 use ed25519_dalek::{
     SigningKey,
     pkcs8::{DecodePrivateKey, EncodePrivateKey, spki::der::pem::LineEnding},
@@ -19,8 +20,6 @@ use jsonwebtoken::{
     jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash},
 };
 use rand::TryRngCore as _;
-
-use crate::clock::Clock;
 
 /// Why there are no keys to work with.
 #[derive(Debug, thiserror::Error)]
@@ -216,7 +215,7 @@ fn make_key(file: &Path) -> Result<(), KeyError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SystemClock;
+    use clock::SystemClock;
 
     fn open(folder: &Path) -> Result<KeyRing, KeyError> {
         KeyRing::open(&folder.join("keys"), &SystemClock)

@@ -28,13 +28,11 @@ use super::{
     problem::{ApiProblem, Kind},
     tokens::{OVER, TokenRefusal},
 };
-use crate::{
-    people::{
-        sessions::ACCESS_SECONDS,
-        standing::{Change, Standing},
-    },
-    query::live::{LiveItem, LiveSession, Subscribe},
+use identity::{
+    sessions::ACCESS_SECONDS,
+    standing::{Change, Standing},
 };
+use query::live::{LiveItem, LiveSession, Subscribe};
 
 /// The name of what is spoken.
 pub(super) const SUBPROTOCOL: &str = "foldline.v1";

@@ -38,19 +38,19 @@ use axum::{
     middleware::{from_fn, from_fn_with_state},
     routing::get,
 };
+use clock::SharedClock;
+use event_store::EventStore;
+use identity::People;
 use metrics_exporter_prometheus::PrometheusHandle;
+use query::QueryApi;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    clock::SharedClock,
     command::{CommandService, Workspaces},
     consumer::{Consumers, notification::mailbox::Mailbox, search::Search},
-    event_store::EventStore,
     lab::Lab,
     lifecycle::{Presence, Sweeper},
-    people::People,
-    query::QueryApi,
     read_side::ReadSide,
     settings::Limits,
 };

@@ -15,8 +15,6 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::monitor::traces;
-
 use super::{
     SharedGateway,
     problem::{ApiProblem, Kind},
@@ -75,11 +73,11 @@ pub(super) async fn request(State(gateway): State<SharedGateway>, request: Reque
         .to_owned();
     let span =
         tracing::info_span!("API Gateway", request.id = %id_text, http.method = method, http.route = %route);
-    traces::continue_from(
+    telemetry::continue_from(
         &span,
         request
             .headers()
-            .get(traces::TRACEPARENT)
+            .get(telemetry::TRACEPARENT)
             .and_then(|value| value.to_str().ok()),
     );
     let mut response = next.run(request).instrument(span.clone()).await;

@@ -46,10 +46,8 @@ use super::{
     form_notes, headers, limits, observe,
     problem::{ApiProblem, Kind},
 };
-use crate::{
-    event_store::Direction,
-    query::{ListingRequest, QueryError, Wait},
-};
+use event_store::Direction;
+use query::{ListingRequest, QueryError, Wait};
 
 /// How long a page waits for the views to have what its browser has just written.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -13,7 +13,10 @@ use axum::{
 use domain::{control_character::ControlCharacter, rejection::Violation, wire::Problem};
 
 use super::tokens::TokenRefusal;
-use crate::{event_store::StoreError, monitor::verify::VerifyError, people::PeopleError};
+use event_store::StoreError;
+use identity::PeopleError;
+
+use crate::monitor::verify::VerifyError;
 
 /// The kinds of problems, each with its stable name, title and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

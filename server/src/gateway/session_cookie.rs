@@ -7,8 +7,7 @@ use axum::http::{
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use domain::{access::Actor, id::WorkspaceId};
-
-use crate::people::sessions::{ACCESS_SECONDS, SIGNED_IN, SignedIn};
+use identity::sessions::{ACCESS_SECONDS, SIGNED_IN, SignedIn};
 
 use super::{
     SharedGateway,

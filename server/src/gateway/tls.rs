@@ -49,7 +49,7 @@ pub fn server_config(settings: &Settings) -> Result<Option<ServerConfig>, TlsErr
         return Err(unusable(&certificate, "it has no certificate"));
     }
     let key = PrivateKeyDer::from_pem_file(&key).map_err(|error| unusable(&key, error))?;
-    let mut config = ServerConfig::builder_with_provider(crate::cryptography::provider())
+    let mut config = ServerConfig::builder_with_provider(cryptography::provider())
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;

@@ -1,7 +1,7 @@
 //! Access tokens: JWTs that say who acts, in which workspace, in which role, and until when.
 //!
 //! The algorithm is pinned to EdDSA; whatever else a token's header asks for is refused. Expiry is judged by the
-//! [`Clock`](crate::clock::Clock). A token that was verified once is remembered by its digest until it expires, because
+//! [`Clock`](clock::Clock). A token that was verified once is remembered by its digest until it expires, because
 //! a signature costs more than all else that the gateway does with a request.
 
 use std::sync::Arc;
@@ -17,10 +17,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::keys::KeyRing;
-use crate::{
-    clock::SharedClock,
-    people::{PersonId, standing::Presented},
-};
+use clock::SharedClock;
+use identity::{PersonId, standing::Presented};
 
 /// How long a token of a sandbox is good for, in seconds.
 pub const TTL_SECONDS: u64 = 12 * 60 * 60;
@@ -250,7 +248,7 @@ mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
     use super::*;
-    use crate::clock::Clock;
+    use clock::Clock;
 
     #[derive(Debug, Default)]
     struct HandClock(AtomicI64);

@@ -210,7 +210,7 @@ mod tests {
     use futures::poll;
 
     use super::*;
-    use crate::clock::SystemClock;
+    use clock::SystemClock;
 
     fn links(folder: &tempfile::TempDir, base: Option<&str>) -> UnsubscribeLinks {
         let keys = KeyRing::open(&folder.path().join("keys"), &SystemClock).unwrap();

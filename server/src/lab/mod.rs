@@ -6,16 +6,16 @@
 
 use std::sync::Arc;
 
+use clock::SharedClock;
+use documents::ReadModelError;
 use domain::{
     id::WorkspaceId,
     timestamp::Timestamp,
     wire::{LabClock, ProjectionStatus},
 };
+use projection::rebuild::RebuildError;
 
-use crate::{
-    clock::SharedClock, consumer::Consumers, projection::rebuild::RebuildError, read_model::ReadModelError,
-    read_side::ReadSide,
-};
+use crate::{consumer::Consumers, read_side::ReadSide};
 
 /// The furthest that a clock can be ahead of the machine's, in milliseconds: 100 years.
 const FURTHEST_MS: u64 = 100 * 365 * 24 * 3_600_000;

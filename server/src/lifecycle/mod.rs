@@ -2,7 +2,7 @@
 //! expires ([`sweep`]), and that it goes as a whole ([`purge`]).
 //!
 //! No box of the diagram. What is kept of a workspace, and that nothing of it is deleted in part, is the event store's
-//! ([`Lifecycle`](crate::event_store::Lifecycle)); each box forgets its own. Every workspace is a sandbox: opened by
+//! ([`Lifecycle`](event_store::Lifecycle)); each box forgets its own. Every workspace is a sandbox: opened by
 //! anybody, limited, and gone when nobody uses it.
 
 pub mod presence;

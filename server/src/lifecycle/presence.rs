@@ -13,14 +13,11 @@ use std::{
     time::Duration,
 };
 
+use clock::SharedClock;
 use domain::{id::WorkspaceId, timestamp::Timestamp};
+use event_store::{EventStore, StoreError};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    clock::SharedClock,
-    event_store::{EventStore, StoreError},
-};
 
 /// How long what was read is believed.
 const BELIEVED: Duration = Duration::from_secs(5);
@@ -152,10 +149,8 @@ mod tests {
     use domain::wire::Template;
 
     use super::*;
-    use crate::{
-        clock::Clock,
-        event_store::{SqliteEventStore, Workspace},
-    };
+    use clock::Clock;
+    use event_store::{SqliteEventStore, Workspace};
 
     /// Stands still until a test moves it.
     #[derive(Debug)]
@@ -191,7 +186,7 @@ mod tests {
             created_at: clock.now(),
         };
         assert!(
-            crate::event_store::EventStore::create_workspace(&store, &workspace)
+            event_store::EventStore::create_workspace(&store, &workspace)
                 .await
                 .unwrap()
         );

@@ -10,12 +10,13 @@ use domain::{id::WorkspaceId, timestamp::Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Presence;
+use documents::{ReadModel, ReadModelError};
+use event_store::{EventStore, Purged, StoreError};
+use identity::{People, PeopleError};
+
 use crate::{
     command::CommandService,
     consumer::{Consumers, effects::EffectError},
-    event_store::{EventStore, Purged, StoreError},
-    people::{People, PeopleError},
-    read_model::{ReadModel, ReadModelError},
     read_side::ReadSide,
 };
 

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Purger, purge::PurgeError};
-use crate::event_store::StoreError;
+use event_store::StoreError;
 
 /// How long it rests.
 const EVERY: Duration = Duration::from_mins(1);

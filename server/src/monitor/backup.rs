@@ -13,11 +13,10 @@ use std::{
 };
 
 use super::chain::{ChainCheck, replay};
-use crate::{
-    event_store::{EventStore as _, SqliteEventStore, StoreError},
-    settings::{StorageSettings, StoreUrl},
-    sqlite,
-};
+use database::sqlite;
+use event_store::{EventStore as _, SqliteEventStore, StoreError};
+
+use crate::settings::{StorageSettings, StoreUrl};
 
 /// Workspaces that are read at a time.
 const PAGE: u32 = 500;

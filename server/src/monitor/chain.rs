@@ -4,8 +4,7 @@
 use std::collections::HashMap;
 
 use domain::{event::StoredEvent, id::StreamName};
-
-use crate::event_store::{EventStore, Link, StoreError, Workspace};
+use event_store::{EventStore, Link, StoreError, Workspace};
 
 /// Events that are read at a time.
 const PAGE: u32 = 500;

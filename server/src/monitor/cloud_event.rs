@@ -13,14 +13,12 @@ use domain::{
     token::ConsistencyToken,
     wire::Template,
 };
+use event_store::{AnsweredCommand, Link, Workspace};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{
-    command::{MAX_SHARDS, MAX_WORKSPACE_NAME},
-    event_store::{AnsweredCommand, Link, Workspace},
-};
+use crate::command::{MAX_SHARDS, MAX_WORKSPACE_NAME};
 
 /// The longest join code, in characters: what people may type.
 const MAX_JOIN_CODE: usize = 40;

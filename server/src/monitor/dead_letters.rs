@@ -21,12 +21,10 @@ use super::{
     tail::Remote,
     terminal::{Format, MonitorError, find},
 };
-use crate::{
-    clock::SharedClock,
-    event_store::EventStore,
-    projection::dead_letters::{DeadLetterError, DeadLetters, Remedy},
-    read_model::ReadModel,
-};
+use clock::SharedClock;
+use documents::ReadModel;
+use event_store::EventStore;
+use projection::dead_letters::{DeadLetterError, DeadLetters, Remedy};
 
 /// Dead letters that are read at a time.
 const PAGE: u32 = 200;

@@ -18,7 +18,7 @@ use super::{
     tail::Remote,
     terminal::MonitorError,
 };
-use crate::event_store::{EventStore, Link, StoreError, Workspace};
+use event_store::{EventStore, Link, StoreError, Workspace};
 
 /// Entries that are read at a time.
 const PAGE: u32 = 500;

@@ -15,12 +15,10 @@ use super::{
     cloud_event::{Ending, Line, Opening},
     export::link,
 };
-use crate::{
-    StartError,
-    command::new_join_code,
-    event_store::{AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace},
-    read_model::ReadModelError,
-};
+use documents::ReadModelError;
+use event_store::{AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace};
+
+use crate::{StartError, command::new_join_code};
 pub use files::import_files;
 
 /// The longest line, in bytes: far above what a command may send.
@@ -66,7 +64,7 @@ pub enum ImportError {
     ReadModel(#[from] ReadModelError),
     /// The views cannot be folded.
     #[error("the views cannot be folded: {0}")]
-    Projections(#[from] crate::projection::StartError),
+    Projections(#[from] projection::StartError),
 }
 
 /// A workspace of the file.

@@ -12,7 +12,6 @@
 //! | [`dead_letters`] | `foldline dead-letters`: what could not be applied |
 //! | [`cloud_event`], [`export`], [`import`] | `foldline export` and `import`: whole workspaces as CloudEvents |
 //! | [`backup`] | `foldline backup`: copies of the files, while a server has them open |
-//! | [`traces`] | what the boxes did, exported by OTLP |
 
 pub mod backup;
 pub mod chain;
@@ -27,5 +26,4 @@ pub mod tail;
 pub mod terminal;
 #[cfg(test)]
 mod tests;
-pub mod traces;
 pub mod verify;

@@ -18,15 +18,13 @@ use super::{
     tail::Remote,
     terminal::{MonitorError, find},
 };
-use crate::{
-    broker::{PartitionId, in_process::InProcessBroker},
-    cache::in_process::InProcessCache,
-    clock::SharedClock,
-    event_store::EventStore,
-    projection::{Context, health::Health, progress::Progress, rebuild::Rebuilds},
-    query::live::hub::Hub,
-    read_model::ReadModel,
-};
+use broker::{PartitionId, in_process::InProcessBroker};
+use cache::in_process::InProcessCache;
+use clock::SharedClock;
+use documents::ReadModel;
+use event_store::EventStore;
+use projection::{Context, health::Health, progress::Progress, rebuild::Rebuilds};
+use query::live::hub::Hub;
 
 /// How often the progress is written.
 const LOOK: Duration = Duration::from_millis(500);

@@ -19,7 +19,7 @@ use super::{
     terminal::{Format, MonitorError, find, write_event},
     verify::VerifyError,
 };
-use crate::event_store::{Direction, EventStore, StoreError, Workspace};
+use event_store::{Direction, EventStore, StoreError, Workspace};
 
 /// Events that are read at a time.
 const PAGE: u32 = 500;

@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest as _, http:
 use url::Url;
 
 use super::terminal::{Format, MonitorError, find, write_event};
-use crate::event_store::{EventFilter, EventStore};
+use event_store::{EventFilter, EventStore};
 
 /// Events that are read at a time.
 const PAGE: u32 = 200;

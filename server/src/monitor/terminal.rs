@@ -9,11 +9,9 @@ use domain::{
 };
 
 use super::verify::{VerifyError, verify};
-use crate::{
-    event_store::{Direction, EventStore, StoreError, Workspace},
-    projection::{dead_letters::DeadLetterError, rebuild::RebuildError},
-    read_model::{ReadModel, ReadModelError},
-};
+use documents::{ReadModel, ReadModelError};
+use event_store::{Direction, EventStore, StoreError, Workspace};
+use projection::{dead_letters::DeadLetterError, rebuild::RebuildError};
 
 /// Rows that are read at a time.
 const PAGE: u32 = 500;

@@ -14,12 +14,11 @@ use super::{
     terminal::{self, Format, MonitorError},
     verify::verify,
 };
-use crate::{
-    clock::SystemClock,
-    event_store::SqliteEventStore,
-    read_model::sqlite::SqliteReadModel,
-    read_side::testing::{Shop, cancelled, created, customer, listed, received},
-};
+use clock::SystemClock;
+use documents::sqlite::SqliteReadModel;
+use event_store::SqliteEventStore;
+
+use crate::read_side::testing::{Shop, cancelled, created, customer, listed, received};
 
 /// A shop over three partitions with a few events, all folded.
 async fn shop() -> Shop {

@@ -11,10 +11,8 @@ use domain::{
 use serde_json::Value;
 
 use super::chain::{ChainCheck, replay};
-use crate::{
-    event_store::{EventStore, StoreError, Workspace},
-    read_model::{Everything, ListedDocument, Moment, ReadModel, ReadModelError},
-};
+use documents::{Everything, ListedDocument, Moment, ReadModel, ReadModelError};
+use event_store::{EventStore, StoreError, Workspace};
 
 /// The most findings of a report: whoever has so many needs no more.
 const MAX_FINDINGS: usize = 100;

@@ -11,9 +11,10 @@ use std::{
 use tokio::io::BufReader;
 
 use super::{Failure, remote};
+use clock::SystemClock;
+use event_store::{EventStore, Workspace};
+
 use crate::{
-    clock::SystemClock,
-    event_store::{self, EventStore, Workspace},
     monitor::{
         backup,
         export::{export_server, export_store},

@@ -2,35 +2,22 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
+use clock::SystemClock;
+use documents::sqlite::SqliteReadModel;
 use domain::{
-    access::{Actor, Role},
-    aggregate::{
-        inventory::{InventoryEvent, StockReceived, StockReserved},
-        order::{Customer, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, OrderLine},
-        product::{PriceChanged, ProductEvent, ProductListed, ProductRetired},
-    },
-    event::{DomainEvent, EventPayload, Metadata, StoredEvent},
+    event::{DomainEvent, StoredEvent},
     id::WorkspaceId,
-    money::Money,
     token::ConsistencyToken,
     view::{AnyView, Folding, ListingEntry},
-    wire::Template,
 };
+use event_store::{Appended, EventStore, SqliteEventStore};
 use tempfile::TempDir;
-use uuid::Uuid;
+pub(crate) use test_support::{
+    append, cancelled, confirmed, created, customer, educator, listed, open_workspace, price, received,
+    reserved, retired,
+};
 
 use super::{ReadSide, ReadSideBuilder};
-use crate::{
-    broker::{Events, decode, in_process::InProcessBroker},
-    cache::in_process::InProcessCache,
-    clock::{Clock as _, SystemClock},
-    event_store::{
-        Append, Appended, EventStore, Expected, NewEvent, SqliteEventStore, StreamAppend, Workspace,
-    },
-    projection::{Context, progress::Progress},
-    query::live::hub::Hub,
-    read_model::{ReadModel, sqlite::SqliteReadModel},
-};
 
 /// A running shop with one workspace.
 pub(crate) struct Shop {
@@ -43,89 +30,7 @@ pub(crate) struct Shop {
 }
 
 /// The one deadline of these tests: the longest that somebody may wait for a fold. It ends a test that hangs.
-pub(crate) const PATIENCE: Duration = crate::query::LONGEST_TIMEOUT;
-
-/// The boxes around a lane, with nothing running: lanes are driven by hand.
-pub(crate) struct Parts {
-    pub(crate) context: Arc<Context>,
-    pub(crate) workspace: WorkspaceId,
-    _folder: TempDir,
-}
-
-impl Parts {
-    /// Both stores, and a workspace with this many partitions.
-    pub(crate) async fn new(shards: u32) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SystemClock);
-        let store = SqliteEventStore::open(&folder.path().join("events.db"), clock, None)
-            .await
-            .unwrap();
-        let read_model = SqliteReadModel::open(&folder.path().join("views.db"))
-            .await
-            .unwrap();
-        let workspace = open_workspace(&store, shards).await;
-        Self {
-            context: context(Arc::new(store), Arc::new(read_model)),
-            workspace,
-            _folder: folder,
-        }
-    }
-
-    /// A second owner: the same stores, with a memory of its own.
-    pub(crate) fn another_owner(&self) -> Arc<Context> {
-        context(self.context.store.clone(), self.context.read_model.clone())
-    }
-
-    /// The same, which sees the read model through another.
-    pub(crate) fn owner_with(&self, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
-        context(self.context.store.clone(), read_model)
-    }
-
-    /// Appends events to a stream.
-    pub(crate) async fn append(&self, stream: &str, events: &[DomainEvent]) {
-        append(&*self.context.store, self.workspace, stream, events).await;
-    }
-
-    /// The events of partition 0, as they are published.
-    pub(crate) async fn published(&self) -> Events {
-        decode(
-            &self
-                .context
-                .store
-                .read_partition(self.workspace, 0, 0, 10_000)
-                .await
-                .unwrap(),
-        )
-    }
-
-    /// The JSON of a document.
-    pub(crate) async fn document(&self, view: &str, key: &str) -> serde_json::Value {
-        let read = self
-            .context
-            .read_model
-            .document(self.workspace, view, key)
-            .await
-            .unwrap();
-        read.value.map_or(serde_json::Value::Null, |document| {
-            serde_json::from_str(document.data.get()).unwrap()
-        })
-    }
-}
-
-fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
-    let progress = Arc::new(Progress::default());
-    Arc::new(Context {
-        broker: Arc::new(InProcessBroker::new(store.clone())),
-        store,
-        read_model,
-        cache: Arc::new(InProcessCache::new()),
-        effect: None,
-        followers: Arc::new(Hub::new(progress.clone())),
-        progress,
-        health: Arc::default(),
-        clock: Arc::new(SystemClock),
-    })
-}
+pub(crate) const PATIENCE: Duration = query::LONGEST_TIMEOUT;
 
 /// Both stores in a folder, and the read side started.
 async fn start(folder: &Path, views: &'static [&'static dyn AnyView]) -> (Arc<dyn EventStore>, ReadSide) {
@@ -290,160 +195,4 @@ impl Shop {
             })
             .collect()
     }
-}
-
-async fn open_workspace(store: &dyn EventStore, shards: u32) -> WorkspaceId {
-    let id = WorkspaceId(SystemClock.new_id());
-    let workspace = Workspace {
-        id,
-        name: "Test".into(),
-        template: Template::Empty,
-        shards,
-        join_code: id.to_string(),
-        created_at: SystemClock.now(),
-    };
-    assert!(store.create_workspace(&workspace).await.unwrap());
-    id
-}
-
-/// Appends events to a stream of a workspace.
-pub(crate) async fn append(
-    store: &dyn EventStore,
-    workspace: WorkspaceId,
-    stream: &str,
-    events: &[DomainEvent],
-) -> Appended {
-    let new = |event: &DomainEvent| NewEvent {
-        event_id: SystemClock.new_id(),
-        event_type: event.event_type().name.to_owned(),
-        schema_version: event.event_type().schema_version,
-        payload: payload(event),
-    };
-    let append = Append {
-        workspace,
-        body_digest: [0; 32],
-        streams: vec![StreamAppend {
-            stream: stream.parse().unwrap(),
-            expected: Expected::Any,
-            events: events.iter().map(new).collect(),
-        }],
-        max_events: None,
-        metadata: Metadata {
-            correlation_id: SystemClock.new_id(),
-            causation_id: None,
-            command_id: SystemClock.new_id(),
-            actor: educator().reference(),
-            traceparent: None,
-        },
-    };
-    store.append(append).await.unwrap()
-}
-
-fn payload(event: &DomainEvent) -> Box<serde_json::value::RawValue> {
-    event.encode().unwrap()
-}
-
-/// Somebody who may read everything.
-pub(crate) fn educator() -> Actor {
-    Actor {
-        id: Uuid::from_u128(1),
-        role: Role::Educator,
-        name: "Grace".into(),
-    }
-}
-
-/// A customer.
-pub(crate) fn customer(n: u128) -> Actor {
-    Actor {
-        id: Uuid::from_u128(100 + n),
-        role: Role::Customer,
-        name: "Ada".into(),
-    }
-}
-
-/// A product comes into the catalogue.
-pub(crate) fn listed(sku: &str, name: &str) -> DomainEvent {
-    let listed = ProductListed {
-        sku: sku.into(),
-        name: name.into(),
-        description: "Holds coffee.".into(),
-        price: Money::new(900, "EUR"),
-        tags: vec!["kitchen".into(), "kitchen".into()],
-    };
-    ProductEvent::from(listed).into_domain()
-}
-
-/// Its price changes.
-pub(crate) fn price(amount: i64) -> DomainEvent {
-    ProductEvent::from(PriceChanged {
-        price: Money::new(amount, "EUR"),
-    })
-    .into_domain()
-}
-
-/// It leaves the catalogue.
-pub(crate) fn retired() -> DomainEvent {
-    ProductEvent::from(ProductRetired {}).into_domain()
-}
-
-/// Stock comes in.
-pub(crate) fn received(quantity: u32) -> DomainEvent {
-    InventoryEvent::from(StockReceived { quantity }).into_domain()
-}
-
-/// Stock is promised.
-pub(crate) fn reserved(quantity: u32) -> DomainEvent {
-    reserved_for("1", quantity)
-}
-
-/// Stock is promised to an order.
-pub(crate) fn reserved_for(order: &str, quantity: u32) -> DomainEvent {
-    InventoryEvent::from(StockReserved {
-        order: order.into(),
-        quantity,
-    })
-    .into_domain()
-}
-
-/// A customer orders.
-pub(crate) fn created(customer: &Actor) -> DomainEvent {
-    let created = OrderCreated {
-        customer: Customer {
-            id: customer.id,
-            name: customer.name.clone(),
-        },
-        lines: vec![a_mug()],
-        total: Money::new(900, "EUR"),
-        payment_method: "tok_ok".into(),
-    };
-    OrderEvent::from(created).into_domain()
-}
-
-fn a_mug() -> OrderLine {
-    OrderLine {
-        sku: "mug-1".into(),
-        name: "Mug".into(),
-        price: Money::new(900, "EUR"),
-        quantity: 1,
-    }
-}
-
-/// The order is confirmed.
-pub(crate) fn confirmed() -> DomainEvent {
-    let confirmed = OrderConfirmed {
-        customer: customer(1).id,
-        lines: vec![a_mug()],
-        total: Money::new(900, "EUR"),
-    };
-    OrderEvent::from(confirmed).into_domain()
-}
-
-/// The order is cancelled.
-pub(crate) fn cancelled() -> DomainEvent {
-    OrderEvent::from(OrderCancelled {
-        customer: customer(1).id,
-        reason: "changed my mind".into(),
-        sold: None,
-    })
-    .into_domain()
 }

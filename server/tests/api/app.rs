@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use clock::{Clock, SystemClock};
 use domain::{
     access::{Actor, Role},
     id::WorkspaceId,
@@ -18,9 +19,9 @@ use domain::{
 use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
+
 use server::{
     Foldline, StartError,
-    clock::{Clock, SystemClock},
     gateway::{keys::KeyRing, tokens::Tokens},
     settings::{self, Settings},
 };
@@ -266,7 +267,7 @@ impl TestApp {
         self.token_of(person, id, age + 600, Arc::new(LongAgo))
     }
 
-    fn token_of(&self, person: &Person, id: Uuid, ttl: u64, clock: server::clock::SharedClock) -> String {
+    fn token_of(&self, person: &Person, id: Uuid, ttl: u64, clock: clock::SharedClock) -> String {
         let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
         let actor = Actor {
             id,
@@ -278,7 +279,7 @@ impl TestApp {
             .unwrap()
     }
 
-    fn with_token(&self, person: &Person, role: Role, ttl: u64, clock: server::clock::SharedClock) -> Person {
+    fn with_token(&self, person: &Person, role: Role, ttl: u64, clock: clock::SharedClock) -> Person {
         let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
         let actor = Actor {
             id: SystemClock.new_id(),

@@ -9,18 +9,19 @@ use std::{
 };
 
 use domain::token::ConsistencyToken;
+use event_store::EventFilter;
 use futures::future::join_all;
 use serde_json::{Value, json};
+
 use server::{
-    event_store::{self, EventFilter},
     monitor::backup::{BackupError, backup},
     settings::StorageSettings,
 };
+use testing_postgres::Database;
 
 use crate::{
     app::TestApp,
     dead_letters::{get, receive},
-    postgres::Database,
     transfer::foldline,
 };
 

@@ -4,11 +4,9 @@
 use domain::access::Role;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
+use testing_postgres::Database;
 
-use crate::{
-    app::{Person, TestApp, fields, list_product, problem},
-    postgres::Database,
-};
+use crate::app::{Person, TestApp, fields, list_product, problem};
 
 async fn is_refused(request: RequestBuilder, field: &str) {
     let refused = problem(request.send().await.unwrap()).await;

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use domain::access::Role;
 use reqwest::{StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
+use testing_postgres::{Cluster, Database};
 
-use crate::{
-    app::{PATIENCE, TestApp, list_product, problem},
-    postgres::{Cluster, Database},
-};
+use crate::app::{PATIENCE, TestApp, list_product, problem};
 
 async fn readiness(app: &TestApp) -> (StatusCode, Value) {
     let response = app.get("/readyz").send().await.unwrap();

@@ -1,15 +1,16 @@
 //! `GET /dead-letters`, `POST /dead-letters/{id}/{retry|discard}`, and `foldline dead-letters`.
 
 use domain::access::Role;
+use projection::dead_letters::Remedy;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+
 use server::{
     monitor::{
         dead_letters::{Wish, on_server},
         tail::Remote,
         terminal::{Format, MonitorError},
     },
-    projection::dead_letters::Remedy,
     settings::Settings,
 };
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};

@@ -5,13 +5,13 @@ use domain::access::Role;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::monitor::{rebuild::rebuild_server, tail::Remote};
+use testing_postgres::Database;
 use uuid::Uuid;
 
 use crate::{
     app::{Person, TestApp},
     dead_letters::get,
     mailbox::{order, registered, stock, subjects},
-    postgres::Database,
     transfer::foldline,
 };
 

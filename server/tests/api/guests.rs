@@ -3,12 +3,12 @@
 
 use reqwest::{Method, Response, StatusCode, header::SET_COOKIE};
 use serde_json::{Value, json};
+use testing_postgres::Database;
 use uuid::Uuid;
 
 use crate::{
     app::{Live, Person, TestApp, problem},
     dead_letters::get,
-    postgres::Database,
     servers::{cut, two},
 };
 

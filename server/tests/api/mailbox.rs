@@ -1,9 +1,9 @@
 //! `GET /mailbox`: mails that went into the data folder, readable by whom they were written to.
 
+use clock::{Clock as _, SystemClock};
 use domain::access::Role;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use server::clock::{Clock as _, SystemClock};
 use uuid::Uuid;
 
 use crate::{

@@ -32,8 +32,6 @@ mod operations;
 mod pages;
 mod payments;
 mod people;
-#[path = "../postgres/mod.rs"]
-mod postgres;
 mod projections;
 mod purge;
 mod sandboxes;

@@ -1,9 +1,9 @@
 //! What people type is text on every page that shows it: markup in it ends no title, begins no element and adds no attribute, on any
 //! page, in any mail, and in no answer to a crooked link.
 
+use clock::{Clock as _, SystemClock};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use server::clock::{Clock as _, SystemClock};
 
 use crate::{
     app::{Person, TestApp, place_order},

@@ -7,21 +7,20 @@ mod sessions;
 use std::collections::BTreeSet;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use clock::{Clock as _, SystemClock};
 use domain::access::Role;
+use identity::PersonId;
 use reqwest::{
     Method, Response, StatusCode,
     header::{RETRY_AFTER, SET_COOKIE},
 };
 use serde_json::{Value, json};
-use server::{
-    clock::{Clock as _, SystemClock},
-    people::{self, PersonId},
-};
+
+use testing_postgres::Database;
 use uuid::Uuid;
 
 use crate::{
     app::{Person, TestApp, fields, list_product, place_order, problem},
-    postgres::Database,
     schemas::append_as_of,
 };
 

@@ -6,11 +6,11 @@ use domain::access::Role;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
+use testing_postgres::Database;
 
 use crate::{
     app::{Person, TestApp, fields, list_product, problem},
     dead_letters::{get, receive},
-    postgres::Database,
 };
 
 async fn purge(app: &TestApp, person: &Person, query: &str) -> Response {

@@ -1,22 +1,21 @@
 //! `GET /schemas`, `GET /schemas/{type}/{version}`, and a log that older versions of the program have written.
 
+use clock::{Clock as _, SystemClock};
 use domain::{
     access::Role,
     event::{ActorRef, Metadata},
     id::WorkspaceId,
 };
+use event_store::{Append, Expected, NewEvent, StreamAppend};
 use serde_json::{Value, json, value::to_raw_value};
-use server::{
-    clock::{Clock as _, SystemClock},
-    event_store::{self, Append, Expected, NewEvent, StreamAppend},
-    settings::Settings,
-};
+
+use server::settings::Settings;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use testing_postgres::Database;
 
 use crate::{
     app::{TestApp, fields, problem},
     dead_letters::{get, receive},
-    postgres::Database,
 };
 
 /// Appends an event as another version of the program would have.

@@ -1,8 +1,8 @@
 //! `GET /search`.
 
+use clock::{Clock as _, SystemClock};
 use domain::access::Role;
 use serde_json::Value;
-use server::clock::{Clock as _, SystemClock};
 
 use crate::app::{Person, TestApp, fields, list_product, place_order, problem};
 

@@ -4,11 +4,9 @@ use domain::access::Role;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
+use testing_postgres::Database;
 
-use crate::{
-    app::{Live, PATIENCE, Person, TestApp, list_product},
-    postgres::Database,
-};
+use crate::app::{Live, PATIENCE, Person, TestApp, list_product};
 
 /// Two servers on one database, for events and for views.
 pub(crate) async fn two(database: &Database) -> (TestApp, TestApp) {

@@ -11,27 +11,27 @@ use std::{
     },
 };
 
+use clock::{Clock as _, SystemClock};
 use domain::{access::Role, id::WorkspaceId, wire::Template};
+use event_store::{EventStore, Workspace};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
+
 use server::{
-    clock::{Clock as _, SystemClock},
-    event_store::{self, EventStore, Workspace},
     monitor::{
         export::{export_server, export_store},
         import::{ImportError, Imported, import_files},
         tail::Remote,
         terminal::{MonitorError, verify_all},
     },
-    read_model,
     settings::{Settings, StorageSettings},
 };
 use tempfile::TempDir;
+use testing_postgres::Database;
 
 use crate::{
     app::{Person, TestApp, fields, list_product, place_order, problem},
     dead_letters::{get, receive},
-    postgres::Database,
     schemas::append_as_of,
 };
 

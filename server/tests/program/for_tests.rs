@@ -1,10 +1,10 @@
 //! `foldline serve --for-tests`: only where no real data is, and only for this machine.
 
 use std::sync::Arc;
+use testing_postgres::Database;
 
 use crate::{
     client::Client,
-    postgres::Database,
     refused::{foldline, refused, used},
     running::{Server, clean},
 };

@@ -8,10 +8,13 @@ use domain::{
     id::WorkspaceId,
     wire::{DocumentAnswer, ListingAnswer},
 };
+use payment::test_mode::TestMode;
 use serde_json::{Value, json};
-use server::{payment::test_mode::TestMode, read_model, settings::StoreUrl};
 
-use crate::{client::Client, postgres::Database, running::Server};
+use server::settings::StoreUrl;
+use testing_postgres::Database;
+
+use crate::{client::Client, running::Server};
 
 /// How often the program is killed, and how many orders are placed between two kills.
 const KILLS: usize = 8;
@@ -112,7 +115,7 @@ async fn hold_against_the_views(client: &Client) -> BTreeMap<String, String> {
 
 /// Holds the provider's own books against what became of the orders.
 async fn check(books: &StoreUrl, outcome: Outcome) {
-    let books = read_model::open_processes(books).await.unwrap();
+    let books = server::consumer::process::open(books).await.unwrap();
     let charges = TestMode::charges(&*books, outcome.workspace).await.unwrap();
     for (order, status) in outcome.statuses {
         let charges: Vec<_> = charges

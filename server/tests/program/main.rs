@@ -13,9 +13,6 @@ mod fulfilled;
 mod full_disk;
 mod history;
 mod mails;
-#[path = "../postgres/mod.rs"]
-#[expect(dead_code, reason = "shared with tests that crash the database")]
-mod postgres;
 mod python;
 mod refused;
 mod running;

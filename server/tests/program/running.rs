@@ -41,7 +41,7 @@ impl Server {
     }
 
     fn with(stores: Vec<String>, disk: Option<&'static str>) -> Self {
-        server::cryptography::use_ring();
+        cryptography::use_ring();
         Self {
             folder: tempfile::tempdir().unwrap(),
             stores: Mutex::new(stores),

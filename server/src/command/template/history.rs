@@ -14,11 +14,10 @@ use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;
 
 use super::{customers::CUSTOMERS, first};
-use crate::{
-    clock::Clock,
-    command::{CommandFailure, CommandService, Intent},
-    event_store::{Direction, EventStore, StoreError, Workspace},
-};
+use clock::Clock;
+use event_store::{Direction, EventStore, StoreError, Workspace};
+
+use crate::command::{CommandFailure, CommandService, Intent};
 
 const FULFILMENT: Erased<Fulfilment> = Erased::new();
 

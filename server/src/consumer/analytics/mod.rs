@@ -17,7 +17,9 @@ use time::Date;
 use tokio::sync::Mutex;
 
 use super::effects::{Consumer, Effect, EffectError, Lanes, Memory, Work};
-use crate::{clock::SharedClock, settings::WarehouseAt};
+use clock::SharedClock;
+
+use crate::settings::WarehouseAt;
 use model::{CUSTOMER, DATE, Dimensions, FACT, Facts, PRODUCT, add};
 use table::{Row, read, written};
 pub use warehouse::WarehouseError;

@@ -7,10 +7,11 @@ use super::{
     table::{Value, read},
     *,
 };
+use clock::SystemClock;
+use query::settled::Settle;
+
 use crate::{
-    clock::SystemClock,
     consumer::Consumers,
-    query::settled::Settle,
     read_side::testing::{PATIENCE, Shop, confirmed, created, customer, listed},
 };
 

@@ -17,11 +17,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::places;
-use crate::{
-    clock::SharedClock,
-    projection::effect::Inbox,
-    settings::{WarehouseAt, WarehousePlaceError},
-};
+use clock::SharedClock;
+use projection::effect::Inbox;
+
+use crate::settings::{WarehouseAt, WarehousePlaceError};
 
 /// The folder, in a workspace's, of files that do not count yet.
 const STAGING: &str = "_staging";

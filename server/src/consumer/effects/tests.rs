@@ -8,11 +8,10 @@ use std::sync::{
 use domain::{aggregate::inventory::InventoryEvent, event::DomainEvent};
 
 use super::*;
-use crate::{
-    projection::dead_letters::Remedy,
-    query::settled::Settle,
-    read_side::testing::{PATIENCE, Shop, received},
-};
+use projection::dead_letters::Remedy;
+use query::settled::Settle;
+
+use crate::read_side::testing::{PATIENCE, Shop, received};
 
 /// A quantity that it cannot stand, unless it is mended.
 const POISON: u32 = 13;

@@ -7,13 +7,11 @@ use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
 };
+use event_store::{Direction, EventStore};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::{
-    consumer::{effects::EffectError, seals::Opener},
-    event_store::{Direction, EventStore},
-};
+use crate::consumer::{effects::EffectError, seals::Opener};
 
 /// Events of a person that are read at a time.
 const PAGE: u32 = 100;

@@ -3,16 +3,13 @@
 
 use std::sync::Arc;
 
+use clock::SharedClock;
+use documents::{
+    DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded, ReadModel, ReadModelError, Scope,
+};
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
-
-use crate::{
-    clock::SharedClock,
-    read_model::{
-        DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded, ReadModel, ReadModelError, Scope,
-    },
-};
 
 /// How long somebody's note "I am sending it" keeps others from it: longer than a mail may take.
 const LEASE_MS: u64 = 40_000;

@@ -13,7 +13,7 @@ mod letter;
 pub mod mailbox;
 pub mod smtp;
 
-use std::{fmt::Debug, io, num::NonZeroU32, sync::Arc};
+use std::{fmt::Debug, num::NonZeroU32, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{
@@ -35,11 +35,8 @@ use super::{
     effects::{Consumer, Effect, EffectError, Lanes, Memory, Work},
     seals::SealError,
 };
-use crate::{
-    clock::SharedClock,
-    event_store::StoreError,
-    read_model::{FoldFault, ReadModel, ReadModelError},
-};
+use clock::SharedClock;
+use documents::{FoldFault, ReadModel};
 
 /// The name of its lanes, and of its notes.
 pub const NAME: &str = "notification";
@@ -296,32 +293,8 @@ impl Consumer for Notification {
     }
 }
 
-impl From<io::Error> for EffectError {
-    fn from(error: io::Error) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
-impl From<ReadModelError> for EffectError {
-    fn from(error: ReadModelError) -> Self {
-        if matches!(error, ReadModelError::Refused(_)) {
-            return Self::Refused(error.to_string());
-        }
-        Self::Unavailable(error.to_string())
-    }
-}
-
 impl From<SealError> for EffectError {
     fn from(error: SealError) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
-impl From<StoreError> for EffectError {
-    fn from(error: StoreError) -> Self {
-        if matches!(error, StoreError::Refused(_)) {
-            return Self::Refused(error.to_string());
-        }
         Self::Unavailable(error.to_string())
     }
 }

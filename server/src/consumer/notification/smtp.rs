@@ -15,10 +15,9 @@ use lettre::{
 };
 
 use super::super::effects::EffectError;
-use crate::{
-    read_model::FoldFault,
-    settings::{MailSettings, SmtpSecurity},
-};
+use documents::FoldFault;
+
+use crate::settings::{MailSettings, SmtpSecurity};
 
 /// How long one step of the conversation may take.
 const STEP: Duration = Duration::from_secs(10);

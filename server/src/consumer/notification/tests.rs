@@ -13,11 +13,12 @@ use domain::{
 };
 
 use super::*;
+use clock::SystemClock;
+use documents::sqlite::SqliteReadModel;
+use query::settled::Settle;
+
 use crate::{
-    clock::SystemClock,
     consumer::{Consumers, seals::Unsealed},
-    query::settled::Settle,
-    read_model::sqlite::SqliteReadModel,
     read_side::testing::{PATIENCE, Shop, cancelled, confirmed, created, customer},
 };
 

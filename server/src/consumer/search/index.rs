@@ -22,7 +22,9 @@ use super::{
     entry::{Kept, place},
     words::analyzer,
 };
-use crate::{consumer::seals::SealError, projection::effect::Inbox};
+use projection::effect::Inbox;
+
+use crate::consumer::seals::SealError;
 
 /// Raised whenever fields, or what is kept, change: an index of another format is made anew.
 const FORMAT: u32 = 1;

@@ -9,10 +9,11 @@ use domain::{
 };
 
 use super::*;
+use clock::{Clock as _, SystemClock};
+use query::settled::Settle;
+
 use crate::{
-    clock::{Clock as _, SystemClock},
     consumer::{Consumers, seals::Unsealed},
-    query::settled::Settle,
     read_side::testing::{PATIENCE, Shop, created, customer, educator, listed, price, retired},
 };
 

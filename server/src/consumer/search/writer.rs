@@ -22,11 +22,10 @@ use super::{
     entry::{Kept, Piece, joined, place, views},
     index::{Fields, Files, SearchError, clear_away, inbox_place, owner_term},
 };
-use crate::{
-    consumer::seals::Opener,
-    projection::effect::{EffectError, Inbox, Work},
-    read_model::FoldFault,
-};
+use documents::FoldFault;
+use projection::effect::{EffectError, Inbox, Work};
+
+use crate::consumer::seals::Opener;
 
 /// How many pieces of work share a commit.
 const TOGETHER: usize = 64;

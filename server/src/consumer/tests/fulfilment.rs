@@ -11,7 +11,8 @@ use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
 
 use super::shop::{Chance, Place, Shop, StoppedClock};
-use crate::{clock::SystemClock, testing_postgres::Database};
+use clock::SystemClock;
+use testing_postgres::Database;
 
 async fn calm_shop(shards: u32) -> Shop {
     let chance = Chance::new(1);

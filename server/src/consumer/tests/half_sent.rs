@@ -14,13 +14,9 @@ use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::sync::Notify;
 
 use super::*;
-use crate::{
-    payment::{NoAnswer, PaymentProvider},
-    read_model::{
-        ReadModelError, Scope,
-        testing::{Watch, Watched, Write},
-    },
-};
+use documents::{ReadModelError, Scope};
+use payment::{NoAnswer, PaymentProvider};
+use test_support::watched::{Watch, Watched, Write};
 
 /// Whatever comes in is paid for twice: two commands of one process, for two streams.
 #[derive(Debug)]

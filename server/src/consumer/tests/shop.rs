@@ -11,6 +11,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use broker::{Broker, Delivery, Events, PartitionId, Subscriber};
+use clock::{Clock, SharedClock, SystemClock};
+use documents::PageRequest;
 use domain::{
     access::{Actor, Role},
     aggregate::payment::{ProviderAnswer, ProviderRequest},
@@ -21,25 +24,23 @@ use domain::{
     view,
     wire::{CommandAnswer, CommandRequest, Order, Template},
 };
+use event_store::{EventFilter, EventStore, Workspace};
+use payment::{
+    NoAnswer, PaymentProvider,
+    test_mode::{Charge, TestMode},
+};
+use query::{QueryError, settled::Settle};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testing_postgres::Database;
 use uuid::Uuid;
+use workspace_clock::Clocks;
 
 use crate::{
-    broker::{Broker, Delivery, Events, PartitionId, Subscriber},
-    clock::{Clock, SharedClock, SystemClock},
     command::{CommandFailure, CommandService},
-    consumer::{Boxes, Consumers, clocks::Clocks},
-    event_store::{self, EventFilter, EventStore, Workspace},
-    payment::{
-        NoAnswer, PaymentProvider,
-        test_mode::{Charge, TestMode},
-    },
-    query::{QueryError, settled::Settle},
-    read_model::{self, PageRequest},
+    consumer::{Boxes, Consumers},
     read_side::{ReadSide, ReadSideBuilder, testing::PATIENCE},
     settings::StoreUrl,
-    testing_postgres::Database,
 };
 
 /// Where everything is kept.
@@ -201,7 +202,7 @@ async fn start(
         .start(store.clone(), read_model, clock.clone())
         .await
         .unwrap();
-    let processes = read_model::open_processes(&place.url("consumers.db"))
+    let processes = crate::consumer::process::open(&place.url("consumers.db"))
         .await
         .unwrap();
     let clocks = Arc::new(Clocks::new(clock.clone(), processes.clone()));

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderName},
 };
 use domain::wire::{CommandAnswer, CommandRequest, Problem};
+use payment::NoAnswer;
 use uuid::Uuid;
 
 use crate::{
@@ -18,7 +19,6 @@ use crate::{
         limits::Client,
         problem::{ApiProblem, Kind},
     },
-    payment::NoAnswer,
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

@@ -4,18 +4,16 @@ use axum::{
     Json,
     extract::{Path, State},
 };
+use documents::{DeadLetter, DeadLetterPlace, ReadModelError};
 use domain::wire::{DeadLetterInfo, DeadLetterOutcome, Page, Problem};
+use projection::dead_letters::{DeadLetterError, DeadLetters, Remedy};
 use uuid::Uuid;
 
-use crate::{
-    gateway::{
-        SharedGateway,
-        auth::Caller,
-        params::Params,
-        problem::{ApiProblem, Kind},
-    },
-    projection::dead_letters::{DeadLetterError, DeadLetters, Remedy},
-    read_model::{DeadLetter, DeadLetterPlace, ReadModelError},
+use crate::gateway::{
+    SharedGateway,
+    auth::Caller,
+    params::Params,
+    problem::{ApiProblem, Kind},
 };
 
 /// The most entries of a page.

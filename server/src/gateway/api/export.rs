@@ -51,7 +51,7 @@ pub(super) async fn export(
         let lines = export.next().await.inspect_err(|error| {
             tracing::warn!(workspace = %id, %error, "an export was cut off");
         })?;
-        Ok::<_, crate::event_store::StoreError>(lines.map(|lines| (Bytes::from(lines), export)))
+        Ok::<_, event_store::StoreError>(lines.map(|lines| (Bytes::from(lines), export)))
     });
     let mut response = Body::from_stream(lines).into_response();
     let headers = response.headers_mut();

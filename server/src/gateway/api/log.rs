@@ -12,12 +12,10 @@ use domain::{
     token::ConsistencyToken,
     wire::{EventPage, Page, Problem, StreamInfo},
 };
+use event_store::{Direction, EventFilter};
 use serde_json::Value;
 
-use crate::{
-    event_store::{Direction, EventFilter},
-    gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem},
-};
+use crate::gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem};
 
 /// The most entries of a page.
 const MAX_LIMIT: u32 = 200;

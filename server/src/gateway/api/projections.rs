@@ -8,14 +8,13 @@ use axum::{
 use domain::wire::{Problem, ProjectionStatus, RebuildProgress};
 
 use super::vocabulary::ViewName;
-use crate::{
-    gateway::{
-        SharedGateway,
-        auth::Caller,
-        params::Params,
-        problem::{ApiProblem, Kind},
-    },
-    projection::rebuild::RebuildError,
+use projection::rebuild::RebuildError;
+
+use crate::gateway::{
+    SharedGateway,
+    auth::Caller,
+    params::Params,
+    problem::{ApiProblem, Kind},
 };
 
 /// How projections stand

@@ -8,6 +8,8 @@ use domain::{
 use serde_json::{Value, value::RawValue};
 
 use super::views::wait;
+use query::{QueryError, Wait};
+
 use crate::{
     consumer::search::{NAME, SearchError, Wanted},
     gateway::{
@@ -16,7 +18,6 @@ use crate::{
         params::Params,
         problem::{ApiProblem, Kind},
     },
-    query::{QueryError, Wait},
 };
 
 /// The longest that may be typed, in characters.

@@ -16,21 +16,19 @@ use domain::{
     aggregate::user::{MAX_EMAIL, MAX_PASSWORD, MIN_PASSWORD},
     wire::{ChangePassword, Problem, SessionAccess, SignIn},
 };
+use identity::{
+    LookUpError,
+    sessions::{ACCESS_SECONDS, SignInError, SignedIn},
+};
 
-use crate::{
-    gateway::{
-        SharedGateway,
-        auth::{self, Caller, Identity},
-        json_body::JsonBody,
-        limits::{Address, COST_OF_SIGNING_IN, Client},
-        origin::Origin,
-        problem::{ApiProblem, Kind},
-        session_cookie,
-    },
-    people::{
-        LookUpError,
-        sessions::{ACCESS_SECONDS, SignInError, SignedIn},
-    },
+use crate::gateway::{
+    SharedGateway,
+    auth::{self, Caller, Identity},
+    json_body::JsonBody,
+    limits::{Address, COST_OF_SIGNING_IN, Client},
+    origin::Origin,
+    problem::{ApiProblem, Kind},
+    session_cookie,
 };
 
 /// Sign in

@@ -6,10 +6,9 @@ use axum::{Json, extract::State};
 use domain::wire::{Problem, SettledAnswer};
 
 use super::MAX_WAIT_MS;
-use crate::{
-    gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem},
-    query::{DEFAULT_TIMEOUT, settled::Settle},
-};
+use query::{DEFAULT_TIMEOUT, settled::Settle};
+
+use crate::gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem};
 
 /// Wait until all is done
 ///

@@ -13,10 +13,9 @@ use domain::{
 use serde_json::{Value, value::RawValue};
 
 use super::{MAX_WAIT_MS, vocabulary::ViewName};
-use crate::{
-    gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem},
-    query::{DEFAULT_LIMIT, DEFAULT_TIMEOUT, ListingRequest, MAX_LIMIT, QueryError, Wait},
-};
+use query::{DEFAULT_LIMIT, DEFAULT_TIMEOUT, ListingRequest, MAX_LIMIT, QueryError, Wait};
+
+use crate::gateway::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem};
 
 /// Read a document
 #[utoipa::path(get, path = "/views/{view}/{key}", tag = "views",

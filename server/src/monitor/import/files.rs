@@ -6,9 +6,9 @@ use domain::{id::WorkspaceId, token::ConsistencyToken};
 use tokio::io::AsyncBufRead;
 
 use super::{ImportError, Imported, import_lines};
-use crate::{
-    clock::SharedClock, event_store, read_model, read_side::ReadSideBuilder, settings::StorageSettings,
-};
+use clock::SharedClock;
+
+use crate::{read_side::ReadSideBuilder, settings::StorageSettings};
 
 /// Imports every workspace of a file into the stores, and folds their views.
 pub async fn import_files(

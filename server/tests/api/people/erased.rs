@@ -131,7 +131,7 @@ async fn an_erasure_that_a_crash_interrupted_is_finished_at_the_next_start() {
     let app = app
         .restart_after(async |settings| {
             // Both were about to be erased; of one it was stored.
-            let store = people::open_store(&settings.storage.people()).await.unwrap();
+            let store = identity::open_store(&settings.storage.people()).await.unwrap();
             for person in [user, other_user] {
                 let of = PersonId {
                     workspace: educator.workspace,

@@ -21,9 +21,10 @@ use futures::future::join_all;
 use check::check;
 use people::{Access, Reader, Writer};
 use record::History;
+use testing_postgres::Database;
 use watchers::Watcher;
 
-use crate::{postgres::Database, running::Server};
+use crate::running::Server;
 
 /// How often the server is killed.
 const KILLS: &str = "FOLDLINE_TEST_KILLS";

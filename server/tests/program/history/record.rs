@@ -9,9 +9,9 @@ use std::{
     },
 };
 
+use clock::{Clock as _, SystemClock};
 use domain::{token::ConsistencyToken, wire::CommandAnswer};
 use serde_json::Value;
-use server::clock::{Clock as _, SystemClock};
 use tokio::sync::watch;
 use uuid::Uuid;
 

@@ -11,8 +11,7 @@ mod shop;
 
 use check::check;
 use shop::Shop;
-
-use crate::postgres::Database;
+use testing_postgres::Database;
 
 /// What goes wrong while mails are on their way.
 #[derive(Debug, Clone, Copy)]

@@ -13,12 +13,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use server::settings::StoreUrl;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use testing_postgres::{Database, programs};
 use uuid::Uuid;
 
-use crate::{
-    postgres::{Database, programs},
-    running::clean,
-};
+use crate::running::clean;
 
 /// What is known of a fixture; `facts.json`.
 #[derive(Debug, Serialize, Deserialize)]

@@ -6,19 +6,17 @@
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
+use clock::{Clock as _, SystemClock};
 use domain::{
     access::Role,
     event::{ActorRef, Metadata, StoredEvent},
     wire::{CommandAnswer, DeadLetterInfo, EventSchema, ListingAnswer, Page, SessionInfo, WorkspaceAccess},
 };
+use event_store::{Append, EventStore, Expected, NewEvent, StreamAppend};
+use payment::test_mode::TestMode;
 use reqwest::StatusCode;
 use serde_json::{Value, json, value::to_raw_value};
-use server::{
-    clock::{Clock as _, SystemClock},
-    event_store::{self, Append, EventStore, Expected, NewEvent, StreamAppend},
-    payment::test_mode::TestMode,
-    read_model,
-};
+
 use uuid::Uuid;
 
 use super::{
@@ -97,7 +95,7 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
 
 /// How many charges there are in the payment provider's books.
 pub(super) async fn charges(stores: &Stores, folder: &Path, workspace: &WorkspaceFacts) -> usize {
-    let books = read_model::open_processes(&stores.processes(folder))
+    let books = server::consumer::process::open(&stores.processes(folder))
         .await
         .unwrap();
     let charges = TestMode::charges(&*books, workspace.id).await.unwrap();

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use clock::{Clock, SystemClock};
 use domain::{
     access::Role,
     aggregate::order::{Customer, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, OrderLine, Sold},
@@ -16,10 +17,7 @@ use domain::{
     money::Money,
     timestamp::Timestamp,
 };
-use server::{
-    clock::{Clock, SystemClock},
-    event_store::{self, Append, EventStore, Expected, NewEvent, StreamAppend},
-};
+use event_store::{Append, EventStore, Expected, NewEvent, StreamAppend};
 use uuid::Uuid;
 
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;

@@ -1,0 +1,195 @@
+//! The broker and the relay: at least once, in order per partition, nothing committed stays unpublished.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
+
+use domain::{event::DomainEvent, id::WorkspaceId};
+use event_store::{CommitObserver as _, EventStore, SqliteEventStore};
+use tempfile::TempDir;
+use test_support::{open_workspace, received};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Broker as _, Events, PartitionId, Subscriber, decode,
+    in_process::InProcessBroker,
+    relay::{Heads, Relay},
+};
+
+/// A store in a folder, with one workspace of one partition.
+struct Parts {
+    store: Arc<dyn EventStore>,
+    workspace: WorkspaceId,
+    _folder: TempDir,
+}
+
+impl Parts {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(clock::SystemClock);
+        let store = SqliteEventStore::open(&folder.path().join("events.db"), clock, None)
+            .await
+            .unwrap();
+        let workspace = open_workspace(&store, 1).await;
+        Self {
+            store: Arc::new(store),
+            workspace,
+            _folder: folder,
+        }
+    }
+
+    async fn append(&self, stream: &str, events: &[DomainEvent]) {
+        test_support::append(&*self.store, self.workspace, stream, events).await;
+    }
+
+    async fn published(&self) -> Events {
+        decode(
+            &self
+                .store
+                .read_partition(self.workspace, 0, 0, 10_000)
+                .await
+                .unwrap(),
+        )
+    }
+}
+
+/// Heads as they are told.
+#[derive(Debug, Default)]
+struct Told(Mutex<HashMap<PartitionId, u64>>);
+
+impl Heads for Told {
+    fn stored(&self, partition: PartitionId, position: u64) {
+        let mut heads = self.0.lock().unwrap();
+        let head = heads.entry(partition).or_default();
+        *head = position.max(*head);
+    }
+
+    fn head(&self, partition: PartitionId) -> u64 {
+        self.0.lock().unwrap().get(&partition).copied().unwrap_or(0)
+    }
+}
+
+fn partition(parts: &Parts) -> PartitionId {
+    PartitionId {
+        workspace: parts.workspace,
+        partition: 0,
+    }
+}
+
+/// The positions of the next deliveries, acknowledged, until `last` was among them.
+async fn positions(subscriber: &mut dyn Subscriber, last: u64) -> Vec<u64> {
+    let mut positions = Vec::new();
+    while positions.last() != Some(&last) {
+        let delivery = subscriber.next().await.unwrap();
+        positions.extend(delivery.events().iter().map(|event| event.position));
+        delivery.acknowledge();
+    }
+    positions
+}
+
+#[tokio::test]
+async fn every_group_gets_every_event_in_order() {
+    let parts = Parts::new().await;
+    let broker = InProcessBroker::new(parts.store.clone());
+    let (mut a, mut b) = (broker.subscribe("a").await, broker.subscribe("b").await);
+    parts.append("inventory-mug-1", &vec![received(1); 10]).await;
+    let events = parts.published().await;
+    for event in &events {
+        broker.publish(partition(&parts), vec![event.clone()]).await;
+    }
+    for subscriber in [&mut a, &mut b] {
+        assert_eq!(
+            positions(&mut **subscriber, 10).await,
+            (1..=10).collect::<Vec<_>>()
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_partition_is_with_one_subscriber_of_a_group_at_a_time() {
+    let parts = Parts::new().await;
+    let broker = InProcessBroker::new(parts.store.clone());
+    let (mut one, mut other) = (broker.subscribe("a").await, broker.subscribe("a").await);
+    parts.append("inventory-mug-1", &[received(1), received(1)]).await;
+    let events = parts.published().await;
+    broker.publish(partition(&parts), vec![events[0].clone()]).await;
+    let first = one.next().await.unwrap();
+    broker.publish(partition(&parts), vec![events[1].clone()]).await;
+    let mut waiting = Box::pin(other.next());
+    assert!(futures::poll!(&mut waiting).is_pending());
+    first.acknowledge();
+    assert_eq!(waiting.await.unwrap().events()[0].position, 2);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_memory_is_read_from_the_store() {
+    let parts = Parts::new().await;
+    let broker = InProcessBroker::new(parts.store.clone());
+    let mut subscriber = broker.subscribe("a").await;
+    for _ in 0..50 {
+        parts.append("inventory-mug-1", &vec![received(1); 100]).await;
+    }
+    let events = parts.published().await;
+    for chunk in events.chunks(100) {
+        broker.publish(partition(&parts), chunk.to_vec()).await;
+    }
+    assert_eq!(
+        positions(&mut *subscriber, 5_000).await,
+        (1..=5_000).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn a_relay_that_was_told_too_much_at_once_publishes_everything_all_the_same() {
+    let parts = Parts::new().await;
+    let broker = Arc::new(InProcessBroker::new(parts.store.clone()));
+    let mut subscriber = broker.subscribe("a").await;
+    let relay = Relay::with_queue(Arc::new(Told::default()), 2);
+    let inbox = relay.inbox();
+    for n in 0..20 {
+        parts.append("inventory-mug-1", &[received(1), received(1)]).await;
+        let commit = parts
+            .store
+            .read_partition(parts.workspace, 0, n * 2, 2)
+            .await
+            .unwrap();
+        inbox.committed(commit.into());
+    }
+    let cancelled = CancellationToken::new();
+    let running = tokio::spawn(relay.run(parts.store.clone(), broker, HashMap::new(), cancelled.clone()));
+    assert_eq!(
+        positions(&mut *subscriber, 40).await,
+        (1..=40).collect::<Vec<_>>()
+    );
+    cancelled.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_another_server_has_committed_is_published_in_order_with_ones_own_and_once() {
+    let parts = Parts::new().await;
+    let broker = Arc::new(InProcessBroker::new(parts.store.clone()));
+    let mut subscriber = broker.subscribe("a").await;
+    let relay = Relay::new(Arc::new(Told::default()));
+    let inbox = relay.inbox();
+    let cancelled = CancellationToken::new();
+    let store = parts.store.clone();
+    let running = tokio::spawn(relay.run(store.clone(), broker, HashMap::new(), cancelled.clone()));
+    for own in [3, 6, 9] {
+        // two of another server, heard of late, twice and in the wrong order, and one of this server
+        parts.append("inventory-mug-1", &vec![received(1); 3]).await;
+        let commit = store
+            .read_partition(parts.workspace, 0, own - 1, 1)
+            .await
+            .unwrap();
+        for head in [own - 1, own - 2, own - 1] {
+            inbox.moved(parts.workspace, 0, head);
+        }
+        inbox.committed(commit.into());
+        inbox.moved(parts.workspace, 0, own);
+    }
+    assert_eq!(positions(&mut *subscriber, 9).await, (1..=9).collect::<Vec<_>>());
+    cancelled.cancel();
+    running.await.unwrap();
+}

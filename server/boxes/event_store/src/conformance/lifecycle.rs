@@ -1,0 +1,372 @@
+//! The life of a workspace: what it may hold, who came in, when it is idle, and that it goes as a whole or not at all.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    process::{Command, Stdio},
+    sync::Arc,
+};
+
+use domain::{id::WorkspaceId, timestamp::Timestamp, token::ConsistencyToken};
+use futures::future::join_all;
+use serde_json::value::RawValue;
+
+use super::{
+    super::{Admitted, Append, AppendError, Direction, EventFilter, EventStore, Expected, Purged, Snapshot},
+    Bench, append, checked_partition, event, id, name, one, open_workspace, part, whole_stream,
+};
+use clock::{Clock as _, SystemClock};
+
+fn limited(append: Append, most: u64) -> Append {
+    Append {
+        max_events: Some(most),
+        ..append
+    }
+}
+
+pub(crate) async fn a_full_workspace_takes_no_more_and_repeats_its_answers(store: Arc<dyn EventStore>) {
+    const MOST: u64 = 20;
+    let workspace = open_workspace(&*store, 3).await;
+    let appends: Vec<_> = (0..64)
+        .map(|n| limited(one(workspace, &format!("order-{n}"), Expected::Any), MOST))
+        .collect();
+    let results = join_all(appends.iter().map(|append| store.append(append.clone()))).await;
+    let mut accepted = 0;
+    for (append, result) in appends.iter().zip(results) {
+        match result {
+            Ok(answer) => {
+                accepted += 1;
+                // a repetition has its answer, however full it is by now
+                assert_eq!(store.append(append.clone()).await.unwrap(), answer);
+            }
+            Err(AppendError::Full { stored, most }) => assert_eq!((stored, most), (MOST, MOST)),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(accepted, MOST);
+    let head = store.head(workspace).await.unwrap();
+    assert_eq!(ConsistencyToken::default().behind(&head), MOST);
+    // another workspace has its own count, and whoever has no limit goes on
+    let elsewhere = open_workspace(&*store, 1).await;
+    store
+        .append(limited(one(elsewhere, "order-1", Expected::Any), 1))
+        .await
+        .unwrap();
+    store
+        .append(one(workspace, "order-x", Expected::Any))
+        .await
+        .unwrap();
+}
+
+pub(crate) async fn what_does_not_fit_is_refused_whole(store: Arc<dyn EventStore>) {
+    let workspace = open_workspace(&*store, 4).await;
+    let three = |stream: &str| {
+        append(
+            workspace,
+            vec![
+                part(stream, Expected::NoStream, vec![event(1), event(2)]),
+                part(&format!("{stream}-b"), Expected::NoStream, vec![event(3)]),
+            ],
+        )
+    };
+    store.append(limited(three("order-1"), 5)).await.unwrap();
+    let refused = store.append(limited(three("order-2"), 5)).await;
+    assert!(
+        matches!(refused, Err(AppendError::Full { stored: 3, most: 5 })),
+        "{refused:?}"
+    );
+    for stream in ["order-2", "order-2-b"] {
+        assert!(whole_stream(&*store, workspace, stream).await.is_empty());
+    }
+    let two = append(
+        workspace,
+        vec![part("order-3", Expected::NoStream, vec![event(1), event(2)])],
+    );
+    store.append(limited(two, 5)).await.unwrap();
+    // what stores nothing takes no room
+    let nothing = append(workspace, vec![part("order-3", Expected::Exact(2), Vec::new())]);
+    store.append(limited(nothing, 5)).await.unwrap();
+}
+
+pub(crate) async fn people_are_let_in_until_it_is_full(store: Arc<dyn EventStore>) {
+    let workspace = open_workspace(&*store, 1).await;
+    // whoever opened it is in it
+    let let_in = join_all((0..8).map(|_| store.admit(workspace, Some(5)))).await;
+    let count = |wanted| {
+        let_in
+            .iter()
+            .filter(|admitted| *admitted.as_ref().unwrap() == wanted)
+            .count()
+    };
+    assert_eq!((count(Admitted::Yes), count(Admitted::Full)), (4, 4));
+    assert_eq!(store.admit(workspace, None).await.unwrap(), Admitted::Yes);
+    assert_eq!(
+        store.admit(WorkspaceId(id()), Some(5)).await.unwrap(),
+        Admitted::Unknown
+    );
+}
+
+fn after(hours: i64) -> Timestamp {
+    Timestamp::from_micros(SystemClock.now().as_micros() + hours * 3_600_000_000)
+}
+
+pub(crate) async fn a_workspace_is_idle_when_nobody_was_there(store: Arc<dyn EventStore>) {
+    let (used, left) = (open_workspace(&*store, 1).await, open_workspace(&*store, 1).await);
+    assert!(store.idle_since(after(-1), 10).await.unwrap().is_empty());
+    assert!(store.note_activity(used, after(9)).await.unwrap());
+    assert!(
+        store.note_activity(used, after(2)).await.unwrap(),
+        "what is older changes nothing"
+    );
+    assert!(!store.note_activity(WorkspaceId(id()), after(9)).await.unwrap());
+    assert_eq!(store.idle_since(after(8), 10).await.unwrap(), [left]);
+    assert_eq!(store.idle_since(after(10), 1).await.unwrap().len(), 1);
+    assert!(!store.begin_purge(used, Some(after(8))).await.unwrap());
+    assert!(store.begin_purge(left, Some(after(8))).await.unwrap());
+    assert!(store.idle_since(after(8), 10).await.unwrap().is_empty());
+    assert!(!store.note_activity(left, after(9)).await.unwrap());
+}
+
+/// A workspace with something of everything.
+async fn full_workspace(store: &dyn EventStore) -> (WorkspaceId, Append) {
+    let workspace = open_workspace(store, 3).await;
+    for n in 0..40 {
+        store
+            .append(one(workspace, &format!("order-{}", n % 7), Expected::Any))
+            .await
+            .unwrap();
+    }
+    let last = one(workspace, "order-1", Expected::Any);
+    store.append(last.clone()).await.unwrap();
+    let snapshot = Snapshot {
+        version: 2,
+        schema_version: 1,
+        state: RawValue::from_string("{}".to_owned()).unwrap(),
+    };
+    store
+        .save_snapshot(workspace, &name("order-1"), &snapshot)
+        .await
+        .unwrap();
+    (workspace, last)
+}
+
+/// Nobody knows the workspace.
+async fn is_unknown(store: &dyn EventStore, workspace: WorkspaceId, last: &Append) {
+    assert!(store.workspace(workspace).await.unwrap().is_none());
+    let listed = store.workspaces(None, 1_000).await.unwrap();
+    assert!(listed.iter().all(|listed| listed.id != workspace));
+    for again in [last.clone(), one(workspace, "order-new", Expected::Any)] {
+        let refused = store.append(again).await;
+        assert!(
+            matches!(refused, Err(AppendError::UnknownWorkspace(named)) if named == workspace),
+            "{refused:?}"
+        );
+    }
+    let stream = name("order-1");
+    let read = store
+        .read_stream(workspace, &stream, 1, Direction::Forwards, 10)
+        .await
+        .unwrap();
+    assert!(read.is_empty());
+    for partition in 0..3 {
+        let read = store.read_partition(workspace, partition, 0, 10).await.unwrap();
+        assert!(read.is_empty());
+    }
+    let filter = EventFilter::default();
+    let (read, _) = store
+        .read_events(workspace, &filter, &ConsistencyToken::default(), 10)
+        .await
+        .unwrap();
+    assert!(read.is_empty());
+    assert!(
+        store
+            .streams(workspace, "", None, 10)
+            .await
+            .unwrap()
+            .data
+            .is_empty()
+    );
+    assert_eq!(store.head(workspace).await.unwrap(), ConsistencyToken::default());
+    let heads = store.heads().await.unwrap();
+    assert!(heads.iter().all(|(of, ..)| *of != workspace));
+    assert!(store.snapshot(workspace, &stream).await.unwrap().is_none());
+    let command = last.metadata.command_id;
+    assert!(
+        store
+            .recorded_command(workspace, command)
+            .await
+            .unwrap()
+            .is_none()
+    );
+    assert_eq!(store.admit(workspace, None).await.unwrap(), Admitted::Unknown);
+}
+
+/// The rows of every table that belong to a workspace, together: of the only workspace that is left, or of none.
+async fn rows<B: Bench>(bench: &B) -> [i64; 6] {
+    [
+        bench.number("select count(*) from workspaces").await,
+        bench.number("select count(*) from partitions").await,
+        bench.number("select count(*) from streams").await,
+        bench.number("select count(*) from events").await,
+        bench.number("select count(*) from commands").await,
+        bench.number("select count(*) from snapshots").await,
+    ]
+}
+
+pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_another<B: Bench>(bench: B) {
+    let store = bench.open().await;
+    let (stays, _) = full_workspace(&*store).await;
+    let before = rows(&bench).await;
+    let (goes, last) = full_workspace(&*store).await;
+    assert_eq!(
+        store.purge(goes, 10).await.unwrap(),
+        Purged::Whole,
+        "it is not marked"
+    );
+    assert_eq!(store.head(goes).await.unwrap().iter().count(), 3);
+
+    assert!(store.begin_purge(goes, None).await.unwrap());
+    assert!(
+        !store.begin_purge(goes, None).await.unwrap(),
+        "it is unknown by now"
+    );
+    is_unknown(&*store, goes, &last).await;
+    assert_eq!(store.purging().await.unwrap(), [goes]);
+    let mut pieces = 0;
+    while store.purge(goes, 10).await.unwrap() == Purged::Piece {
+        pieces += 1;
+        // between two pieces there is room for others
+        let elsewhere = limited(one(stays, "order-1", Expected::Any), 1_000);
+        store.append(elsewhere).await.unwrap();
+        is_unknown(&*store, goes, &last).await;
+    }
+    assert!(pieces > 8, "{pieces} pieces");
+    assert_eq!(store.purging().await.unwrap(), []);
+    is_unknown(&*store, goes, &last).await;
+
+    let after = rows(&bench).await;
+    let more = [0, 0, 0, pieces, pieces, 0];
+    let expected: Vec<_> = before.iter().zip(more).map(|(rows, more)| rows + more).collect();
+    assert_eq!(after.to_vec(), expected);
+    let mut events = 0;
+    for partition in 0..3 {
+        events += checked_partition(&*store, stays, partition).await.len();
+    }
+    assert_eq!(i64::try_from(events).unwrap(), after[3]);
+    assert!(store.snapshot(stays, &name("order-1")).await.unwrap().is_some());
+}
+
+/// What everybody may try who has a connection to the database.
+const IN_PART: [&str; 8] = [
+    "delete from events",
+    "delete from events where version = 2",
+    "delete from events where version > 1000 or version = 1",
+    "delete from partitions",
+    "delete from workspaces where purging_since is null",
+    "update partitions set workspace_no = (select max(no) from workspaces) where partition = 0",
+    "update workspaces set no = no + 1000 where no = (select min(no) from workspaces)",
+    "update workspaces set purging_since = null where purging_since is not null",
+];
+
+pub(crate) async fn nothing_is_deleted_in_part<B: Bench>(bench: B) {
+    let store = bench.open().await;
+    let (stays, _) = full_workspace(&*store).await;
+    let (goes, last) = full_workspace(&*store).await;
+    let refused = |error: sqlx::Error| {
+        let error = error.to_string();
+        let said = [
+            "immutable",
+            "stays so",
+            "keeps its",
+            "as a whole",
+            "its whole workspace",
+            "to DEFAULT",
+        ];
+        assert!(said.iter().any(|said| error.contains(said)), "{error}");
+    };
+    let before = rows(&bench).await;
+    // nobody is marked: the last of them is about marks
+    for statement in &IN_PART[..7] {
+        refused(bench.run(statement).await.unwrap_err());
+    }
+    assert!(store.begin_purge(goes, None).await.unwrap());
+    for statement in IN_PART {
+        refused(bench.run(statement).await.unwrap_err());
+    }
+    assert_eq!(
+        rows(&bench).await,
+        before,
+        "a statement that was refused deletes nothing"
+    );
+    is_unknown(&*store, goes, &last).await;
+    while store.purge(goes, 1_000).await.unwrap() == Purged::Piece {}
+    for statement in &IN_PART[..5] {
+        refused(bench.run(statement).await.unwrap_err());
+    }
+    for partition in 0..3 {
+        assert!(!checked_partition(&*store, stays, partition).await.is_empty());
+    }
+}
+
+const PLACE: &str = "FOLDLINE_TEST_PURGE_PLACE";
+const WORKSPACE: &str = "FOLDLINE_TEST_PURGE_WORKSPACE";
+
+/// Purges a workspace piece by piece and says so, where a process was started for it.
+pub(crate) async fn purge_until_killed<B: Bench>() {
+    let (Ok(place), Ok(workspace)) = (std::env::var(PLACE), std::env::var(WORKSPACE)) else {
+        return;
+    };
+    let workspace: WorkspaceId = workspace.parse().unwrap();
+    let store = B::open_at(&place, None).await.unwrap();
+    store.begin_purge(workspace, None).await.unwrap();
+    std::io::stdout().write_all(b"\npiece\n").unwrap();
+    while store.purge(workspace, 3).await.unwrap() == Purged::Piece {
+        std::io::stdout().write_all(b"\npiece\n").unwrap();
+    }
+}
+
+pub(crate) async fn a_purge_that_is_killed_goes_on<B: Bench>(bench: &B, module: &str) {
+    let store = bench.open().await;
+    let (stays, _) = full_workspace(&*store).await;
+    let before = rows(bench).await;
+    let (goes, last) = full_workspace(&*store).await;
+    store.close().await;
+    for until in [1, 2, 7, 12] {
+        let (module, place) = (module.to_owned(), bench.place());
+        tokio::task::spawn_blocking(move || kill_after(&module, &place, goes, until))
+            .await
+            .unwrap();
+        let store = bench.open().await;
+        // it is not there, and it is not gone
+        is_unknown(&*store, goes, &last).await;
+        assert_eq!(store.purging().await.unwrap(), [goes]);
+        for partition in 0..3 {
+            checked_partition(&*store, stays, partition).await;
+        }
+        store.close().await;
+    }
+    let store = bench.open().await;
+    while store.purge(goes, 1_000).await.unwrap() == Purged::Piece {}
+    assert_eq!(store.purging().await.unwrap(), []);
+    assert_eq!(rows(bench).await, before);
+    store
+        .append(one(stays, "order-1", Expected::StreamExists))
+        .await
+        .unwrap();
+}
+
+/// Runs the process until it has deleted so many pieces, and kills it.
+fn kill_after(module: &str, place: &str, workspace: WorkspaceId, until: usize) {
+    let name = format!("{}::the_purge_that_is_killed", module.split_once("::").unwrap().1);
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args([name.as_str(), "--exact", "--nocapture"])
+        .env(PLACE, place)
+        .env(WORKSPACE, workspace.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let pieces = lines.map_while(Result::ok).filter(|line| line == "piece");
+    assert_eq!(pieces.take(until).count(), until, "the process ended by itself");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

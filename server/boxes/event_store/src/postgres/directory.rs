@@ -1,0 +1,281 @@
+//! What lies beside the events: workspaces, snapshots, event types, and the commands that were answered.
+
+use domain::{
+    id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
+    wire::EventSchema,
+};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    AnsweredCommand, RecordedCommand, Snapshot, StoreError, Workspace,
+    answer::{CommandColumns, StoredAnswer},
+    columns::{self, SchemaColumns, integer},
+};
+
+/// Opens a workspace with its partitions; `false` where the join code is taken.
+pub(super) async fn create_workspace(
+    connection: &mut PgConnection,
+    workspace: &Workspace,
+    template: &str,
+    now: Timestamp,
+) -> Result<bool, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    if insert_workspace(&mut transaction, workspace, template, now)
+        .await?
+        .is_none()
+    {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// The same in a transaction that has begun; the workspace's number.
+pub(super) async fn insert_workspace(
+    connection: &mut PgConnection,
+    workspace: &Workspace,
+    template: &str,
+    now: Timestamp,
+) -> Result<Option<i64>, sqlx::Error> {
+    let workspace_no: Option<i64> = sqlx::query_scalar(
+        "insert into workspaces (id, name, template, shards, join_code, created_at, active_at)
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (join_code) do nothing returning no",
+    )
+    .bind(workspace.id.0)
+    .bind(&workspace.name)
+    .bind(template)
+    .bind(i64::from(workspace.shards))
+    .bind(&workspace.join_code)
+    .bind(workspace.created_at.as_micros())
+    .bind(now.as_micros())
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(workspace_no) = workspace_no else {
+        return Ok(None);
+    };
+    // before the first event: position 0, and a hash of zeros
+    let opened = sqlx::query(
+        "insert into partitions (workspace_no, partition, head, head_hash)
+         select $1, partition, 0, decode(repeat('00', 32), 'hex') from generate_series(0, $2 - 1) partition",
+    )
+    .bind(workspace_no)
+    .bind(i64::from(workspace.shards))
+    .execute(&mut *connection)
+    .await?;
+    if opened.rows_affected() != u64::from(workspace.shards) {
+        return Err(sqlx::Error::Protocol("a partition was not opened".to_owned()));
+    }
+    Ok(Some(workspace_no))
+}
+
+pub(super) async fn workspace(readers: &PgPool, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+    let row = sqlx::query_as(
+        "select id, name, template, shards, join_code, created_at from open_workspaces where id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(readers)
+    .await?;
+    row.map(columns::workspace).transpose()
+}
+
+pub(super) async fn workspace_by_code(
+    readers: &PgPool,
+    join_code: &str,
+) -> Result<Option<Workspace>, StoreError> {
+    let row = sqlx::query_as(
+        "select id, name, template, shards, join_code, created_at from open_workspaces where join_code = $1",
+    )
+    .bind(join_code)
+    .fetch_optional(readers)
+    .await?;
+    row.map(columns::workspace).transpose()
+}
+
+pub(super) async fn workspaces(
+    readers: &PgPool,
+    after: Option<WorkspaceId>,
+    limit: u32,
+) -> Result<Vec<Workspace>, StoreError> {
+    let rows = sqlx::query_as(
+        "select id, name, template, shards, join_code, created_at from open_workspaces
+         where id > $1 order by id limit $2",
+    )
+    // no workspace has the first of all ids
+    .bind(after.map_or_else(Uuid::nil, |id| id.0))
+    .bind(i64::from(limit))
+    .fetch_all(readers)
+    .await?;
+    rows.into_iter().map(columns::workspace).collect()
+}
+
+/// What a command answered when it was appended.
+pub(super) async fn recorded_command(
+    readers: &PgPool,
+    workspace: WorkspaceId,
+    command_id: Uuid,
+) -> Result<Option<RecordedCommand>, StoreError> {
+    let mut connection = readers.acquire().await?;
+    let row: Option<(i64, Vec<u8>, Uuid, String)> = sqlx::query_as(
+        "select workspace_no, body_digest, correlation_id, answer from commands
+         where workspace_no = (select no from open_workspaces where id = $1) and command_id = $2",
+    )
+    .bind(workspace.0)
+    .bind(command_id)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some((workspace_no, digest, correlation_id, answer)) = row else {
+        return Ok(None);
+    };
+    Ok(Some(
+        recorded(&mut connection, workspace_no, (digest, correlation_id, answer)).await?,
+    ))
+}
+
+/// See [`EventStore::commands`](crate::EventStore::commands).
+pub(super) async fn commands(
+    readers: &PgPool,
+    workspace: WorkspaceId,
+    after: Option<Uuid>,
+    limit: u32,
+) -> Result<Vec<AnsweredCommand>, StoreError> {
+    // the first of all ids is one that a command may have
+    let sql = if after.is_some() {
+        "select command_id, body_digest, correlation_id, answer from commands
+         where workspace_no = (select no from workspaces where id = $1) and command_id > $2
+         order by command_id limit $3"
+    } else {
+        "select command_id, body_digest, correlation_id, answer from commands
+         where workspace_no = (select no from workspaces where id = $1) and command_id >= $2
+         order by command_id limit $3"
+    };
+    let rows = sqlx::query_as(sql)
+        .bind(workspace.0)
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit))
+        .fetch_all(readers)
+        .await?;
+    rows.into_iter().map(columns::command).collect()
+}
+
+/// A command with its answer. Ids and types come from the events, which never change.
+pub(super) async fn recorded(
+    connection: &mut PgConnection,
+    workspace_no: i64,
+    command: CommandColumns,
+) -> Result<RecordedCommand, sqlx::Error> {
+    let unreadable = |error: StoreError| sqlx::Error::Decode(error.into());
+    let answer = StoredAnswer::from_json(&command.2).map_err(unreadable)?;
+    let mut events = Vec::with_capacity(answer.streams.len());
+    for (_, _, partition, position, count) in &answer.streams {
+        let rows = sqlx::query_as(
+            "select e.event_id, t.name, e.version, e.position
+             from events e join event_types t on t.no = e.type_no
+             where e.partition_no = (select no from partitions where workspace_no = $1 and partition = $2)
+               and e.position >= $3 and e.position < $4
+             order by e.position",
+        )
+        .bind(workspace_no)
+        .bind(i64::from(*partition))
+        .bind(integer(*position))
+        .bind(integer(position + count))
+        .fetch_all(&mut *connection)
+        .await?;
+        events.push(rows);
+    }
+    answer.whole(&command, events).map_err(unreadable)
+}
+
+pub(super) async fn snapshot(
+    readers: &PgPool,
+    workspace: WorkspaceId,
+    stream: &StreamName,
+) -> Result<Option<Snapshot>, StoreError> {
+    let row = sqlx::query_as(
+        "select version, schema_version, state from snapshots
+         where stream_no = (
+            select no from streams where workspace_no = (select no from open_workspaces where id = $1) and name = $2
+         )",
+    )
+    .bind(workspace.0)
+    .bind(stream.as_str())
+    .fetch_optional(readers)
+    .await?;
+    row.map(columns::snapshot).transpose()
+}
+
+/// Keeps a snapshot, unless there is a newer one of the same schema, or no such stream.
+pub(super) async fn save_snapshot(
+    connection: &mut PgConnection,
+    workspace: WorkspaceId,
+    stream: &StreamName,
+    snapshot: &Snapshot,
+) -> Result<(), sqlx::Error> {
+    let written = sqlx::query(
+        "insert into snapshots as kept (stream_no, version, schema_version, state)
+         select no, $3, $4, $5 from streams
+         where workspace_no = (select no from open_workspaces where id = $1) and name = $2
+         on conflict (stream_no) do update
+         set version = excluded.version, schema_version = excluded.schema_version, state = excluded.state
+         where excluded.version > kept.version or excluded.schema_version > kept.schema_version",
+    )
+    .bind(workspace.0)
+    .bind(stream.as_str())
+    .bind(integer(snapshot.version))
+    .bind(i64::from(snapshot.schema_version))
+    .bind(snapshot.state.get())
+    .execute(connection)
+    .await?;
+    if written.rows_affected() == 0 {
+        tracing::debug!(%stream, snapshot.version, "a snapshot was not newer than the one that is kept");
+    }
+    Ok(())
+}
+
+/// The number of an event type, which it gets if it has none, and its schema, which is kept if there was none.
+pub(super) async fn register_type(
+    connection: &mut PgConnection,
+    name: &str,
+    schema_version: u32,
+    schema: Option<&str>,
+) -> Result<(i64, Option<String>), sqlx::Error> {
+    sqlx::query(
+        "insert into event_types as kept (name, schema_version, schema) values ($1, $2, $3)
+         on conflict (name, schema_version) do update set schema = excluded.schema where kept.schema is null",
+    )
+    .bind(name)
+    .bind(i64::from(schema_version))
+    .bind(schema)
+    .execute(&mut *connection)
+    .await?;
+    let registered =
+        sqlx::query_as("select no, schema from event_types where name = $1 and schema_version = $2")
+            .bind(name)
+            .bind(i64::from(schema_version))
+            .fetch_one(connection)
+            .await?;
+    Ok(registered)
+}
+
+/// See [`EventStore::schemas`](crate::EventStore::schemas).
+pub(super) async fn schemas(readers: &PgPool) -> Result<Vec<EventSchema>, StoreError> {
+    let rows: Vec<SchemaColumns> = sqlx::query_as(
+        "select name, schema_version, schema from event_types where schema is not null
+         order by name, schema_version",
+    )
+    .fetch_all(readers)
+    .await?;
+    rows.into_iter().map(columns::schema).collect()
+}
+
+/// The types and versions that some event has.
+pub(super) async fn stored_types(connection: &mut PgConnection) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    sqlx::query_as(
+        "select name, schema_version from event_types t
+         where exists (select 1 from events where type_no = t.no) order by name, schema_version",
+    )
+    .fetch_all(connection)
+    .await
+}

@@ -1,0 +1,46 @@
+//! The database of the store: its connections and its migrations.
+
+use database::postgres::{Connector, Database, OpenError};
+use sqlx::PgPool;
+
+use crate::StoreError;
+
+/// Where the tables lie.
+const SCHEMA: &str = "foldline_events";
+
+/// Reading connections.
+const READERS: u32 = 8;
+
+/// An open database.
+pub(super) struct Opened {
+    pub(super) writer: Connector,
+    pub(super) readers: PgPool,
+    pub(super) database: Database,
+}
+
+impl From<OpenError> for StoreError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Schema(error) => error.into(),
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Opens a database for good.
+pub(super) async fn open(url: &str) -> Result<Opened, StoreError> {
+    let database = Database::new(url, SCHEMA)?;
+    database
+        .migrate(sqlx::migrate!("../../../migrations/postgres/events"))
+        .await?;
+    Ok(Opened {
+        writer: database.writer(),
+        readers: database.readers(READERS).await?,
+        database,
+    })
+}
+
+/// Connections that read a database of this program's own schema.
+pub(super) async fn open_to_read(url: &str) -> Result<PgPool, StoreError> {
+    Ok(Database::new(url, SCHEMA)?.readers(READERS).await?)
+}

@@ -1,0 +1,67 @@
+//! The suite that every store passes, on a PostgreSQL, and what only this one can show: several servers on one database,
+//! commits that are delayed, and a database that goes away.
+
+mod gone;
+mod heard;
+mod interleaved;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use sqlx::{Connection as _, Executor as _, PgConnection};
+
+use super::PostgresEventStore;
+use clock::SystemClock;
+use testing_postgres::Database;
+
+use crate::{
+    CommitObserver, EventStore, StoreError,
+    conformance::{Bench, conformance_suite},
+};
+
+/// A connection past the store, as anybody could have one.
+async fn raw(database: &Database) -> PgConnection {
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    connection
+        .execute("set search_path to foldline_events")
+        .await
+        .unwrap();
+    connection
+}
+
+#[async_trait(?Send)]
+impl Bench for Database {
+    const UNLOCK: &str = "drop trigger events_are_never_changed on events";
+    const REFUSE: &str = "alter table events add constraint no_room check (payload <> '{\"quantity\":666}')";
+    const RELENT: &str = "alter table events drop constraint no_room";
+
+    async fn new() -> Self {
+        Self::new().await
+    }
+
+    fn place(&self) -> String {
+        self.url.clone()
+    }
+
+    async fn open_at(
+        place: &str,
+        observer: Option<Arc<dyn CommitObserver>>,
+    ) -> Result<Arc<dyn EventStore>, StoreError> {
+        let store = PostgresEventStore::open(place, Arc::new(SystemClock), observer).await?;
+        Ok(Arc::new(store))
+    }
+
+    async fn run(&self, statement: &'static str) -> Result<(), sqlx::Error> {
+        raw(self).await.execute(statement).await?;
+        Ok(())
+    }
+
+    async fn number(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query)
+            .fetch_one(&mut raw(self).await)
+            .await
+            .unwrap()
+    }
+}
+
+conformance_suite!(Database);

@@ -1,0 +1,172 @@
+//! What a group has to know, read from the file: once, because nobody else writes to it while the appender runs (see the
+//! lock in `open`).
+//!
+//! Mostly there is nothing to read. That a command was answered before, or that a stream is there already, the write finds
+//! out, whose constraints refuse it; the group is then judged again with everything read. Only who may be refused is looked
+//! up beforehand: a repetition is answered, not refused.
+
+use std::collections::HashMap;
+
+use domain::id::{StreamName, WorkspaceId};
+use sqlx::{Row as _, SqliteConnection};
+use uuid::Uuid;
+
+use super::{
+    directory,
+    write::{Script, placeholders},
+};
+use crate::{
+    Append, StoreError, StreamAppend,
+    answer::CommandColumns,
+    appender::{Knowledge, Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream},
+    columns::natural,
+};
+
+/// Looks up what the appends of a group need.
+pub(super) async fn look_up(
+    connection: &mut SqliteConnection,
+    known: &mut Known,
+    appends: &[&Append],
+    knowledge: Knowledge,
+) -> Result<(), StoreError> {
+    if known.stream_nos.is_empty() {
+        let highest: Option<i64> = sqlx::query_scalar("select max(no) from streams")
+            .fetch_one(&mut *connection)
+            .await?;
+        known.stream_nos = highest.unwrap_or(0) + 1..i64::MAX;
+    }
+    for id in known.missing_workspaces(appends) {
+        if let Some(workspace) = load_workspace(connection, id).await? {
+            known.workspaces.insert(id, workspace);
+        }
+    }
+    match knowledge {
+        Knowledge::Certain => {
+            let streams = known.missing_streams(appends, |_| true);
+            load_streams(connection, known, &streams).await?;
+            load_commands(connection, known, appends).await
+        }
+        Knowledge::Remembered => {
+            let streams = known.missing_streams(appends, StreamAppend::must_be_known);
+            load_streams(connection, known, &streams).await?;
+            load_commands(connection, known, &known.doubtful(appends)).await
+        }
+    }
+}
+
+async fn load_streams(
+    connection: &mut SqliteConnection,
+    known: &mut Known,
+    streams: &[MissingStream],
+) -> Result<(), StoreError> {
+    let mut script = Script::new(streams.len());
+    wanted_rows(
+        &mut script,
+        streams,
+        "select s.workspace_no, s.name, s.no, s.version
+         from wanted cross join streams s on s.workspace_no = wanted.a and s.name = wanted.b",
+        |script, stream| {
+            script.bind(stream.workspace_no)?;
+            script.bind(stream.name.as_str())
+        },
+    )?;
+    let workspaces: HashMap<_, _> = streams
+        .iter()
+        .map(|stream| (stream.workspace_no, stream.workspace))
+        .collect();
+    for row in script.run(connection).await?.into_iter().flatten() {
+        let name: StreamName = row
+            .try_get::<&str, _>(1)?
+            .parse()
+            .map_err(|error| StoreError::Corrupt(format!("the name of a stream: {error}")))?;
+        let stream = KnownStream {
+            no: row.try_get(2)?,
+            version: natural(row.try_get(3)?)?,
+        };
+        if let Some(workspace) = workspaces.get(&row.try_get(0)?) {
+            known.note_stream(*workspace, &name, stream);
+        }
+    }
+    Ok(())
+}
+
+async fn load_commands(
+    connection: &mut SqliteConnection,
+    known: &mut Known,
+    appends: &[&Append],
+) -> Result<(), StoreError> {
+    let commands = known.wanted_commands(appends);
+    let mut script = Script::new(commands.len());
+    wanted_rows(
+        &mut script,
+        &commands,
+        "select c.workspace_no, c.command_id, c.body_digest, c.correlation_id, c.answer
+         from wanted cross join commands c on c.workspace_no = wanted.a and c.command_id = wanted.b",
+        |script, (workspace_no, command_id)| {
+            script.bind(*workspace_no)?;
+            script.bind(*command_id)
+        },
+    )?;
+    for row in script.run(connection).await?.into_iter().flatten() {
+        let (workspace_no, command_id): (i64, Uuid) = (row.try_get(0)?, row.try_get(1)?);
+        if known.commands.contains_key(&(workspace_no, command_id)) {
+            continue;
+        }
+        let columns: CommandColumns = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        let recorded = directory::recorded(connection, workspace_no, columns).await?;
+        known.commands.insert((workspace_no, command_id), recorded);
+    }
+    Ok(())
+}
+
+/// Asks for rows by their two-part keys. The number of keys is rounded up to a power of two by asking for the last one
+/// again, so that few statements serve every group.
+fn wanted_rows<K>(
+    script: &mut Script,
+    keys: &[K],
+    select: &str,
+    mut bind: impl FnMut(&mut Script, &K) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for chunk in keys.chunks(256) {
+        let size = chunk.len().next_power_of_two();
+        let sql = format!(
+            "with wanted (a, b) as (values {}) {select}",
+            placeholders(size, 2)
+        );
+        script.statement(&sql, None);
+        for n in 0..size {
+            bind(script, &chunk[n.min(chunk.len() - 1)])?;
+        }
+    }
+    Ok(())
+}
+
+async fn load_workspace(
+    connection: &mut SqliteConnection,
+    id: WorkspaceId,
+) -> Result<Option<KnownWorkspace>, StoreError> {
+    let rows: Vec<(i64, i64, i64, i64, Vec<u8>)> = sqlx::query_as(
+        "select w.no, p.no, p.partition, p.head, p.head_hash
+         from open_workspaces w join partitions p on p.workspace_no = w.no
+         where w.id = ? order by p.partition",
+    )
+    .bind(id.0)
+    .fetch_all(connection)
+    .await?;
+    let Some(&(workspace_no, ..)) = rows.first() else {
+        return Ok(None);
+    };
+    let mut partitions = Vec::with_capacity(rows.len());
+    for (_, no, _, head, head_hash) in rows {
+        partitions.push(KnownPartition {
+            no,
+            head: natural(head)?,
+            head_hash: hex::encode(head_hash),
+            streams: HashMap::new(),
+        });
+    }
+    Ok(Some(KnownWorkspace {
+        no: workspace_no,
+        partitions,
+    }))
+}

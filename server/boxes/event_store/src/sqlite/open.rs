@@ -1,0 +1,147 @@
+//! The file of the store: its folder, its lock, its settings and its migrations.
+
+use std::{
+    ffi::OsString,
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use database::schema::SchemaError;
+use sqlx::{
+    ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool,
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use crate::StoreError;
+
+/// The migrations, inside the program.
+static MIGRATIONS: Migrator = sqlx::migrate!("../../../migrations/sqlite/events");
+
+/// How long a statement waits for another process that holds SQLite's lock: a backup, or somebody looking at the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a start waits for the process before it to let go.
+const LOCK_ATTEMPTS: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Reading connections. More than a few only compete for the processor: SQLite reads from memory.
+const READERS: u32 = 4;
+
+/// Statements that the writer keeps prepared: every size of every multi-row statement, and the small combinations.
+const WRITER_STATEMENTS: usize = 256;
+
+/// How the writer gets a new connection when one has broken.
+#[derive(Debug, Clone)]
+pub(super) struct Connector(SqliteConnectOptions);
+
+impl Connector {
+    /// Opens a connection that writes.
+    pub(super) async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.0.connect().await
+    }
+}
+
+/// Held as long as the store is open, so that no second process appends to it: the appender keeps heads and versions in
+/// memory. A file of its own, because closing any handle on the database file would drop SQLite's locks on it.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// An open file.
+pub(super) struct Opened {
+    pub(super) writer: Connector,
+    pub(super) readers: SqlitePool,
+    pub(super) lock: Lock,
+}
+
+/// Opens the file for good.
+pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            StoreError::Unavailable(format!("the folder {} cannot be made: {error}", folder.display()))
+        })?;
+    }
+    let lock = lock(path).await?;
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        // without it, `insert or replace` would delete an event and not wake the trigger that refuses it
+        .pragma("recursive_triggers", "on")
+        .disable_statement_logging();
+    let writer = Connector(
+        options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .statement_cache_capacity(WRITER_STATEMENTS)
+            .pragma("wal_autocheckpoint", "4000")
+            .pragma("journal_size_limit", "67108864")
+            .pragma("cache_size", "-65536"),
+    );
+    let mut connection = writer.connect().await?;
+    migrate(path, &mut connection).await?;
+    connection.close().await?;
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        // a connection to a file does not go away, and asking costs as much as reading
+        .test_before_acquire(false)
+        .connect_with(options.read_only(true).pragma("cache_size", "-32768"))
+        .await?;
+    Ok(Opened {
+        writer,
+        readers,
+        lock,
+    })
+}
+
+/// Connections that read a file of this program's own schema.
+pub(super) async fn open_to_read(path: &Path) -> Result<SqlitePool, StoreError> {
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .read_only(true);
+    let readers = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .connect_with(options)
+        .await
+        .map_err(|error| StoreError::Unavailable(format!("{} cannot be opened: {error}", path.display())))?;
+    Ok(readers)
+}
+
+async fn lock(path: &Path) -> Result<Lock, StoreError> {
+    let mut name = OsString::from(path);
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let cannot = |error: std::io::Error| {
+        StoreError::Unavailable(format!("the lock {} cannot be taken: {error}", name.display()))
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(cannot)?;
+    for _ in 0..LOCK_ATTEMPTS {
+        match file.try_lock() {
+            Ok(()) => return Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+            Err(TryLockError::Error(error)) => return Err(cannot(error)),
+        }
+    }
+    Err(StoreError::Unavailable(format!(
+        "another process has {} open",
+        path.display()
+    )))
+}
+
+async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    MIGRATIONS
+        .run(connection)
+        .await
+        .map_err(|error| SchemaError::new(path.display(), &MIGRATIONS, error).into())
+}

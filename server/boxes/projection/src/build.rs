@@ -1,0 +1,267 @@
+//! One generation while it is being built: all history from the log, batch by batch, until it can be switched in.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+
+use domain::{token::ConsistencyToken, view::AnyView, wire::RebuildProgress};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Context, ahead::ReadAhead, fold::Condemned, lane::LaneError, rebuild::switched, retry::Retry, step::Step,
+};
+use broker::{PartitionId, PublishedEvent};
+use documents::{LaneId, Scope, Switched, Updated};
+
+/// With fewer events to go, the live lanes of the view are asked to wait for the switch.
+const TAIL: u64 = 1_000;
+
+/// How a build has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It is the live generation.
+    Switched,
+    /// It was given up.
+    Cancelled,
+    /// The server stops.
+    Interrupted,
+}
+
+impl Ended {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Switched => "switched",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Build {
+    context: Arc<Context>,
+    view: &'static dyn AnyView,
+    scope: Scope,
+    stopping: CancellationToken,
+    ended: CancellationToken,
+    done: AtomicU64,
+    total: AtomicU64,
+    /// When this process began to fold, and how many events were folded by then.
+    begun: Mutex<Option<(Instant, u64)>>,
+    /// What stands in the way.
+    failing: Mutex<Option<String>>,
+}
+
+impl Build {
+    pub(super) fn new(
+        context: Arc<Context>,
+        view: &'static dyn AnyView,
+        scope: Scope,
+        stopping: CancellationToken,
+    ) -> Self {
+        let total = context.progress.head(scope.workspace);
+        Self {
+            context,
+            view,
+            scope,
+            stopping,
+            ended: CancellationToken::new(),
+            done: AtomicU64::new(0),
+            total: AtomicU64::new(ConsistencyToken::default().behind(&total)),
+            begun: Mutex::default(),
+            failing: Mutex::default(),
+        }
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    pub(super) fn cancel(&self) {
+        self.stopping.cancel();
+    }
+
+    pub(super) fn note_ended(&self) {
+        self.ended.cancel();
+    }
+
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self) -> RebuildProgress {
+        let (done, total) = (
+            self.done.load(Ordering::Relaxed),
+            self.total.load(Ordering::Relaxed),
+        );
+        let begun = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+        let rate = begun.map_or(0, |(begun, before)| {
+            let millis = begun.elapsed().as_millis().max(1);
+            u64::try_from(u128::from(done.saturating_sub(before)) * 1_000 / millis).unwrap_or(u64::MAX)
+        });
+        RebuildProgress {
+            generation: self.scope.generation,
+            events_done: done,
+            events_total: total.max(done),
+            events_per_second: rate,
+            remaining_ms: (rate > 0).then(|| total.saturating_sub(done).saturating_mul(1_000) / rate),
+            failing: self
+                .failing
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone(),
+        }
+    }
+
+    /// Folds until it is switched in, cancelled or interrupted; what fails is tried again, with a pause.
+    pub(super) async fn run(&self) -> Ended {
+        let mut retry = Retry::default();
+        loop {
+            let condemned: Vec<_> = retry.condemned().into_iter().collect();
+            let error = tokio::select! {
+                () = self.stopping.cancelled() => return self.stopped().await,
+                ended = self.fold(&condemned) => match ended {
+                    Ok(ended) => return ended,
+                    Err(error) => error,
+                },
+            };
+            if matches!(error, LaneError::Gone) {
+                return Ended::Interrupted;
+            }
+            retry.failed(&error);
+            metrics::counter!("foldline_projection_failures_total", "view" => self.scope.view).increment(1);
+            tracing::warn!(
+                projection.view = self.scope.view, workspace = %self.scope.workspace, failures = retry.failures(),
+                %error, "a rebuild tries again"
+            );
+            *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.public_reason());
+            tokio::select! {
+                () = self.stopping.cancelled() => return self.stopped().await,
+                () = tokio::time::sleep(retry.pause()) => {}
+            }
+        }
+    }
+
+    /// A cancelled build is known as such to the read model; an interrupted one goes on another time.
+    async fn stopped(&self) -> Ended {
+        match self.context.read_model.builds().await {
+            Ok(builds)
+                if !builds.iter().any(|build| {
+                    build.workspace == self.scope.workspace
+                        && build.view == self.scope.view
+                        && build.generation == self.scope.generation
+                }) =>
+            {
+                Ended::Cancelled
+            }
+            _ => Ended::Interrupted,
+        }
+    }
+
+    async fn fold(&self, condemned: &[Condemned]) -> Result<Ended, LaneError> {
+        let Scope { workspace, view, .. } = self.scope;
+        let Some(progress) = self.context.progress.of(workspace, view) else {
+            return Ok(Ended::Cancelled);
+        };
+        let mut folded = self.context.read_model.folded(&self.scope).await?;
+        self.note(&folded);
+        self.begun
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert((Instant::now(), self.done.load(Ordering::Relaxed)));
+        loop {
+            let head = self.context.store.head(workspace).await?;
+            self.total
+                .store(ConsistencyToken::default().behind(&head), Ordering::Relaxed);
+            if folded.behind(&head) > TAIL {
+                if !self.fold_up_to(&head, &mut folded, condemned).await? {
+                    return Ok(Ended::Cancelled);
+                }
+                continue;
+            }
+            // The rest is folded while the live lanes of this view wait, so that nothing lies between it and the switch.
+            let _turn = progress.turn().await;
+            let mut goal = progress.folded();
+            for (partition, position) in head.iter() {
+                goal.advance(partition, position);
+            }
+            if folded.behind(&goal) > 2 * TAIL {
+                continue;
+            }
+            if !self.fold_up_to(&goal, &mut folded, condemned).await? {
+                return Ok(Ended::Cancelled);
+            }
+            match self.context.read_model.switch(&self.scope).await? {
+                Switched::Done(as_of) => {
+                    switched(&self.context, self.scope, &as_of).await;
+                    return Ok(Ended::Switched);
+                }
+                Switched::NotBuilding => return Ok(Ended::Cancelled),
+                // Another process folds the live generation, and is further.
+                Switched::Behind => {}
+            }
+        }
+    }
+
+    fn note(&self, folded: &ConsistencyToken) {
+        let done = ConsistencyToken::default().behind(folded);
+        self.done.store(done, Ordering::Relaxed);
+    }
+
+    /// `false`: the generation is not being built any more.
+    async fn fold_up_to(
+        &self,
+        goal: &ConsistencyToken,
+        folded: &mut ConsistencyToken,
+        condemned: &[Condemned],
+    ) -> Result<bool, LaneError> {
+        for (partition, position) in goal.iter() {
+            let place = PartitionId {
+                workspace: self.scope.workspace,
+                partition,
+            };
+            let mut ahead = ReadAhead::new(self.context.clone(), place);
+            while folded.position(partition) < position {
+                let from = folded.position(partition);
+                let events = ahead.behind(from, position).await?;
+                let Some(to) = self.step(partition, from, &events, condemned).await? else {
+                    return Ok(false);
+                };
+                folded.advance(partition, to);
+                self.note(folded);
+                *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            }
+        }
+        Ok(true)
+    }
+
+    /// One batch; how far the partition is then. `None`: the generation is not being built any more.
+    async fn step(
+        &self,
+        partition: u32,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+        condemned: &[Condemned],
+    ) -> Result<Option<u64>, LaneError> {
+        let step = Step {
+            context: &self.context,
+            view: self.view,
+            lane: LaneId {
+                scope: self.scope,
+                partition,
+            },
+            condemned,
+            closely: false,
+        };
+        match step.apply_most(from, events).await? {
+            (Updated::Committed, _, applied) => Ok(Some(from + applied as u64)),
+            // Another process builds it too.
+            (Updated::Elsewhere { checkpoint }, ..) => Ok(Some(checkpoint)),
+            (Updated::Retired { .. }, ..) => Ok(None),
+        }
+    }
+}

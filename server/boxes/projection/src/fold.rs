@@ -1,0 +1,282 @@
+//! Folding a batch: each document is read once, folded as often as events touch it, and written once.
+//!
+//! Where somebody follows the view, what each event did is kept as well. Pure: from documents and events to writes and
+//! changes; the transaction around it is the read model's.
+
+use std::{
+    any::Any,
+    cell::Cell,
+    collections::{BTreeMap, HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use domain::{
+    event::TypedEvent,
+    timestamp::Timestamp,
+    view::{AnyView, ListingEntry},
+};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::working::Working;
+use broker::PublishedEvent;
+use cache::Topic;
+use documents::{DocumentWrite, Effect, FoldFault, Loaded, ParkedEvent, ParkedState, Scope, StoredDocument};
+
+/// Why an event is a dead letter whose documents a database refuses. What the database said is in the log: a dead letter is
+/// shown to people.
+pub(super) const REFUSED: &str = "the database refuses for good what the view makes of it";
+
+/// What one event did to one document.
+#[derive(Debug, Clone)]
+pub struct DocumentChange {
+    /// The document's key.
+    pub key: Arc<str>,
+    /// The event.
+    pub event: Arc<PublishedEvent>,
+    /// Whether the event changes no further document of the view after this one.
+    pub last_of_event: bool,
+    /// The document before; absent where there was none.
+    pub before: Option<Arc<DocumentState>>,
+    /// The document after; absent where there is none.
+    pub after: Option<Arc<DocumentState>>,
+}
+
+/// A document at one moment.
+#[derive(Debug)]
+pub struct DocumentState {
+    /// Its JSON.
+    pub data: Arc<RawValue>,
+    /// Whose it is.
+    pub owner: Option<Uuid>,
+    /// Where it is listed.
+    pub listings: Vec<ListingEntry>,
+}
+
+impl DocumentState {
+    /// Its sort key in a group of a listing, if it is there.
+    pub fn sort_in(&self, listing: &str, group: &str) -> Option<&str> {
+        let entry = self
+            .listings
+            .iter()
+            .find(|entry| entry.listing == listing && entry.group == group);
+        entry.map(|entry| entry.sort.as_str())
+    }
+}
+
+/// Events of one batch, each with the keys that it touches.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    view: &'static dyn AnyView,
+    events: Vec<Entry<'a>>,
+}
+
+#[derive(Debug)]
+struct Entry<'a> {
+    event: &'a Arc<PublishedEvent>,
+    /// The event and its keys; or why it cannot be applied.
+    readable: Result<(&'a TypedEvent, Vec<String>), String>,
+}
+
+/// An event that had its attempts: it is passed as a dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condemned {
+    /// Its position.
+    pub position: u64,
+    /// Why it cannot be applied.
+    pub reason: String,
+    /// How often that was tried.
+    pub attempts: u32,
+}
+
+/// Where, when and how a batch is folded.
+#[derive(Debug, Clone, Copy)]
+pub struct FoldContext<'a> {
+    /// Where the documents lie.
+    pub scope: &'a Scope,
+    /// The time, for what is parked.
+    pub now: Timestamp,
+    /// Events to be passed.
+    pub condemned: &'a [Condemned],
+    /// What each event did is wanted.
+    pub closely: bool,
+}
+
+/// What a batch comes to.
+#[derive(Debug, Default)]
+pub struct Folded {
+    /// To be written.
+    pub writes: Vec<DocumentWrite>,
+    /// Events that are passed without being applied.
+    pub parked: Vec<ParkedEvent>,
+    /// What each event did; empty where that was not asked for.
+    pub changes: Vec<DocumentChange>,
+    /// What answers are no longer true.
+    pub topics: Vec<Topic>,
+}
+
+impl Folded {
+    /// What the transaction writes. What is parked stays here as well, to be counted.
+    pub(super) fn effect(&mut self) -> Effect {
+        Effect {
+            writes: std::mem::take(&mut self.writes),
+            parked: self.parked.clone(),
+        }
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// A batch of events of one partition, in order.
+    pub fn new(view: &'static dyn AnyView, events: &'a [Arc<PublishedEvent>]) -> Self {
+        let entry = |event: &'a Arc<PublishedEvent>| Entry {
+            event,
+            readable: match &event.decoded {
+                Ok(typed) => keys(view, typed).map(|keys| (typed, keys)),
+                Err(error) => Err(error.to_string()),
+            },
+        };
+        Self {
+            view,
+            events: events.iter().map(entry).collect(),
+        }
+    }
+
+    /// The keys of the documents to read, each once; none of what is condemned and what waits behind it, as a key may be what
+    /// the database refuses.
+    pub fn keys(&self, condemned: &[Condemned]) -> Vec<String> {
+        let mut held: HashSet<&str> = HashSet::new();
+        let mut keys: HashSet<&String> = HashSet::new();
+        for entry in &self.events {
+            let stream = entry.event.stream.as_str();
+            if condemned.iter().any(|it| it.position == entry.event.position) {
+                held.insert(stream);
+            }
+            if !held.contains(stream)
+                && let Ok((_, touched)) = &entry.readable
+            {
+                keys.extend(touched);
+            }
+        }
+        keys.into_iter().cloned().collect()
+    }
+
+    /// Folds into the documents that exist, and parks what is condemned or held back. A view that panics is a view that
+    /// cannot apply the event.
+    pub fn fold(&self, how: FoldContext<'_>, loaded: Loaded) -> Result<Folded, FoldFault> {
+        let at = Cell::new(0);
+        // What was half folded is thrown away with its documents.
+        let folded = catch_unwind(AssertUnwindSafe(|| self.fold_each(how, loaded, &at)));
+        let fault = |reason| FoldFault {
+            position: at.get(),
+            reason,
+        };
+        match folded {
+            Ok(Ok(folded)) => Ok(folded),
+            Ok(Err(reason)) => Err(fault(reason)),
+            Err(panic) => Err(fault(format!("the view panicked: {}", message_of(&*panic)))),
+        }
+    }
+
+    fn fold_each(&self, how: FoldContext<'_>, loaded: Loaded, at: &Cell<u64>) -> Result<Folded, String> {
+        let mut stored: HashMap<String, StoredDocument> = loaded
+            .documents
+            .into_iter()
+            .map(|document| (document.key.clone(), document))
+            .collect();
+        let mut working: BTreeMap<&str, Working> = BTreeMap::new();
+        let mut held: HashSet<String> = loaded.held.into_iter().collect();
+        let mut folded = Folded::default();
+        for Entry { event, readable } in &self.events {
+            at.set(event.position);
+            let condemned = how.condemned.iter().find(|it| it.position == event.position);
+            if held.contains(event.stream.as_str()) || condemned.is_some() {
+                held.insert(event.stream.to_string());
+                folded.parked.push(parked(event, condemned, how));
+                continue;
+            }
+            let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;
+            for key in keys {
+                if !working.contains_key(key.as_str()) {
+                    let document = Working::load(self.view, key, stored.remove(key));
+                    working.insert(key, document.map_err(|error| error.to_string())?);
+                }
+                let Some(document) = working.get_mut(key.as_str()) else {
+                    continue;
+                };
+                let change = document.fold(event, typed, how.closely);
+                folded
+                    .changes
+                    .extend(change.map_err(|error| error.to_string())?.map(|(before, after)| {
+                        DocumentChange {
+                            key: key.as_str().into(),
+                            event: (*event).clone(),
+                            last_of_event: true,
+                            before,
+                            after,
+                        }
+                    }));
+            }
+        }
+        mark_last_of_events(&mut folded.changes);
+        for (key, mut document) in working {
+            at.set(document.position());
+            document.refresh().map_err(|error| error.to_string())?;
+            document.finish(how.scope, key, &mut folded);
+        }
+        Ok(folded)
+    }
+}
+
+/// The keys of an event, each once; or why the view has none to give.
+fn keys(view: &'static dyn AnyView, event: &TypedEvent) -> Result<Vec<String>, String> {
+    let mut keys = catch_unwind(AssertUnwindSafe(|| view.keys(event)))
+        .map_err(|panic| format!("the view panicked: {}", message_of(&*panic)))?;
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
+    Ok(keys)
+}
+
+fn parked(event: &PublishedEvent, condemned: Option<&Condemned>, how: FoldContext<'_>) -> ParkedEvent {
+    ParkedEvent {
+        position: event.position,
+        id: letter_id(how.scope, event.event_id),
+        stream: event.stream.clone(),
+        version: event.version,
+        event_id: event.event_id,
+        event_type: event.event_type.clone(),
+        correlation_id: event.correlation_id,
+        state: condemned.map_or(ParkedState::Waiting, |condemned| ParkedState::Dead {
+            reason: condemned.reason.clone(),
+            attempts: condemned.attempts,
+        }),
+        parked_at: how.now,
+    }
+}
+
+/// The name of a parked event: the same wherever it is computed.
+fn letter_id(scope: &Scope, event_id: Uuid) -> Uuid {
+    let name = format!(
+        "{}/{}/{}/{event_id}",
+        scope.workspace, scope.view, scope.generation
+    );
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
+}
+
+/// What a panic said.
+pub(super) fn message_of(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}
+
+/// Only the last change of an event completes the event's position.
+fn mark_last_of_events(changes: &mut [DocumentChange]) {
+    let mut later = None;
+    for change in changes.iter_mut().rev() {
+        change.last_of_event = later != Some(change.event.position);
+        later = Some(change.event.position);
+    }
+}

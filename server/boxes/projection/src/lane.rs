@@ -1,0 +1,335 @@
+//! A lane: one view on one partition.
+//!
+//! An event is applied when it is the next position, skipped when it is older, and when it is newer the lane first reads
+//! the missing historical events from the store. Documents, listings and checkpoint change in one transaction that
+//! compares the checkpoint, so the effect of an event is exactly once, whatever is delivered, and by however many owners.
+//! An event that cannot be applied is the caller's to try again; when it has had its attempts the caller condemns it, and
+//! the lane passes it as a dead letter.
+
+use std::sync::Arc;
+
+use domain::view::AnyView;
+use tracing::{Instrument as _, Span};
+
+use super::{Changes, Commit, Context, ahead::ReadAhead, effect, fold::Condemned, step::Step};
+use broker::{Events, PartitionId, PublishedEvent, decode};
+use documents::{LaneId, ReadModelError, Scope, Updated};
+use event_store::StoreError;
+
+/// How many historical events are read, and applied in one transaction.
+const HISTORY: u32 = 1_000;
+
+/// More events than this in one transaction are not told one by one to those who follow.
+const TOLD_ONE_BY_ONE: usize = 512;
+
+/// Why a lane cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// The read model did not take it, or an event cannot be applied.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
+    /// Historical events could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The workspace is there no more.
+    #[error("the workspace was purged")]
+    Gone,
+    /// Somebody in the lab holds the view's lanes.
+    #[error("the lanes of this view are paused")]
+    Paused,
+    /// An effect consumer could not do what it does.
+    #[error("it could not be done: {0}")]
+    Effect(String),
+    /// An event is missing in the store, though later ones are known.
+    #[error("the event at position {0} is not in the event store")]
+    Missing(u64),
+}
+
+impl LaneError {
+    /// What is said of it in the interface: nothing of what a database or a mail server said, which is in the log.
+    pub(super) fn public_reason(&self) -> String {
+        match self {
+            Self::ReadModel(ReadModelError::Unavailable(_)) => "the read model is not available".to_owned(),
+            Self::ReadModel(ReadModelError::Refused(_)) => "the read model refuses a value".to_owned(),
+            Self::ReadModel(ReadModelError::Corrupt(_)) => {
+                "the read model holds something unreadable; a rebuild mends it".to_owned()
+            }
+            Self::Store(StoreError::Corrupt(_)) => "the event store holds something unreadable".to_owned(),
+            Self::Store(_) => "the event store is not available".to_owned(),
+            Self::Effect(_) => "it could not be done".to_owned(),
+            Self::ReadModel(ReadModelError::Fault(_)) | Self::Gone | Self::Paused | Self::Missing(_) => {
+                self.to_string()
+            }
+        }
+    }
+}
+
+/// See the module. Lives as long as there is something to apply; what it must remember lies in the read model, and in
+/// [`Progress`](super::progress::Progress) for speed.
+#[derive(Debug)]
+pub struct Lane {
+    context: Arc<Context>,
+    view: &'static dyn AnyView,
+    partition: PartitionId,
+}
+
+impl Lane {
+    /// The lane of a view on a partition.
+    pub fn new(context: Arc<Context>, view: &'static dyn AnyView, partition: PartitionId) -> Self {
+        Self {
+            context,
+            view,
+            partition,
+        }
+    }
+
+    /// The view.
+    pub fn view(&self) -> &'static dyn AnyView {
+        self.view
+    }
+
+    /// The partition.
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    /// The position of the last event that is known to be applied.
+    fn checkpoint(&self) -> u64 {
+        let progress = self
+            .context
+            .progress
+            .of(self.partition.workspace, self.view.name());
+        progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
+    }
+
+    /// Whether there is nothing left to do, for ever. Panics where the lab wants it to.
+    fn has_ended(&self) -> bool {
+        let progress = &self.context.progress;
+        if let Some(view) = progress.of(self.partition.workspace, self.view.name()) {
+            view.held().crash_if_asked(self.partition.partition);
+        }
+        progress.has_ended(self.partition.workspace)
+    }
+
+    /// Applies a delivery: when it returns, every event of it has had its effect, once; or it is parked, if it is
+    /// `condemned` or its stream is held back.
+    pub async fn apply(
+        &self,
+        delivered: &[Arc<PublishedEvent>],
+        condemned: &[Condemned],
+    ) -> Result<(), LaneError> {
+        // One for each event: below the command that caused it, in whose trace somebody looks for it.
+        let applied = telemetry::spans_of(delivered, |event| {
+            tracing::debug_span!(
+                parent: None,
+                "Projection Worker",
+                projection.view = self.view.name(),
+                partition = %self.partition,
+                event.r#type = %event.event_type,
+                event.position = event.position
+            )
+        });
+        let first = applied.first().cloned().unwrap_or_else(Span::none);
+        self.apply_next(delivered, condemned).instrument(first).await
+    }
+
+    async fn apply_next(
+        &self,
+        delivered: &[Arc<PublishedEvent>],
+        condemned: &[Condemned],
+    ) -> Result<(), LaneError> {
+        while !self.has_ended() {
+            let checkpoint = self.checkpoint();
+            let new: Vec<_> = delivered
+                .iter()
+                .filter(|event| event.position > checkpoint)
+                .cloned()
+                .collect();
+            let Some(first) = new.first() else { return Ok(()) };
+            if first.position > checkpoint + 1 {
+                self.read_history(checkpoint, condemned).await?;
+                continue;
+            }
+            let next = new
+                .iter()
+                .zip(checkpoint + 1..)
+                .take_while(|(event, next)| event.position == *next)
+                .count();
+            self.commit(checkpoint, &new[..next], condemned).await?;
+        }
+        Ok(())
+    }
+
+    /// Applies historical events up to a position.
+    pub async fn catch_up(&self, to: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
+        let mut ahead = ReadAhead::new(self.context.clone(), self.partition);
+        while !self.has_ended() {
+            let checkpoint = self.checkpoint();
+            if checkpoint >= to {
+                return Ok(());
+            }
+            let events = ahead.behind(checkpoint, to).await?;
+            self.commit(checkpoint, &events, condemned).await?;
+        }
+        Ok(())
+    }
+
+    #[tracing::instrument(name = "Historical events", level = "debug", skip_all, fields(partition = %self.partition, after))]
+    async fn read_history(&self, after: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
+        let events = history(&self.context, self.partition, after).await?;
+        self.commit(after, &events, condemned).await
+    }
+
+    /// Commits consecutive events, the first of them next to `from`. An event that fails does not hold back those before
+    /// it.
+    async fn commit(
+        &self,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+        condemned: &[Condemned],
+    ) -> Result<(), LaneError> {
+        let mut events = events;
+        loop {
+            match self.transact(from, events, condemned).await {
+                // Of an effect: what the read model does not take, the step has gone before.
+                Err(LaneError::ReadModel(ReadModelError::Fault(fault))) => {
+                    events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// One transaction, then in this order: invalidate the cache, tell the followers, note the progress.
+    async fn transact(
+        &self,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+        condemned: &[Condemned],
+    ) -> Result<(), LaneError> {
+        let context = &*self.context;
+        let PartitionId { workspace, partition } = self.partition;
+        let Some(progress) = context.progress.of(workspace, self.view.name()) else {
+            return Ok(());
+        };
+        let _turn = progress.turn().await;
+        if progress.held().is_paused() {
+            return Err(LaneError::Paused);
+        }
+        if context.progress.has_ended(workspace) {
+            return Ok(());
+        }
+        if progress.folded().position(partition) != from {
+            // Another task of this lane had its turn first; the caller looks again.
+            return Ok(());
+        }
+        let scope = Scope {
+            workspace,
+            view: self.view.name(),
+            generation: progress.generation(),
+        };
+        let lane = LaneId { scope, partition };
+        if let Some(effect) = &context.effect {
+            effect::pass(context, &**effect, &lane, from, events, condemned).await?;
+        }
+        let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
+        let step = Step {
+            context,
+            view: self.view,
+            lane,
+            condemned,
+            closely,
+        };
+        let (updated, folded, applied) = step
+            .apply_most(from, events)
+            .instrument(tracing::debug_span!("Read Model Database"))
+            .await?;
+        let (to, changes) = match updated {
+            Updated::Committed => {
+                context
+                    .cache
+                    .invalidate(&folded.topics)
+                    .instrument(tracing::debug_span!("Cache"))
+                    .await;
+                self.measure(&events[..applied]);
+                let to = from + applied as u64;
+                (
+                    to,
+                    if closely {
+                        Changes::Each(folded.changes)
+                    } else {
+                        Changes::Unknown
+                    },
+                )
+            }
+            Updated::Elsewhere { checkpoint } if checkpoint > from => {
+                // Another owner was faster: what it changed is not known here.
+                tracing::debug!(from, checkpoint, "the checkpoint was moved by another owner");
+                context.cache.clear().await;
+                (checkpoint, Changes::Unknown)
+            }
+            Updated::Elsewhere { checkpoint } => {
+                return Err(ReadModelError::Corrupt(format!(
+                    "the checkpoint fell from {from} to {checkpoint}"
+                ))
+                .into());
+            }
+            Updated::Retired { live } => {
+                // Another owner has switched the view to another generation.
+                return super::rebuild::follow_switch(context, self.view, workspace, live)
+                    .await
+                    .map_err(LaneError::from);
+            }
+        };
+        context.followers.committed(Commit {
+            scope,
+            partition,
+            to,
+            changes,
+        });
+        context.progress.folded(self.view.name(), self.partition, to);
+        Ok(())
+    }
+
+    fn measure(&self, events: &[Arc<PublishedEvent>]) {
+        let view = self.view.name();
+        metrics::counter!("foldline_projection_events_total", "view" => view).increment(events.len() as u64);
+        if let Some(last) = events.last() {
+            let lag_ms = self.context.clock.now().millis_since(last.recorded_at);
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a histogram is of floats; a lag has far less than 2^53 ms"
+            )]
+            metrics::histogram!("foldline_projection_lag_ms", "view" => view).record(lag_ms as f64);
+        }
+    }
+}
+
+/// The next historical events of a partition.
+pub(super) async fn history(
+    context: &Context,
+    partition: PartitionId,
+    after: u64,
+) -> Result<Events, LaneError> {
+    let PartitionId { workspace, partition } = partition;
+    let read = context
+        .store
+        .read_partition(workspace, partition, after, HISTORY)
+        .await?;
+    let events = decode(&read);
+    match events.first() {
+        Some(first) if first.position == after + 1 => Ok(events),
+        // another server may have purged it
+        None if context.store.workspace(workspace).await?.is_none() => Err(LaneError::Gone),
+        _ => Err(LaneError::Missing(after + 1)),
+    }
+}
+
+/// The events before a position; `None` where there are none.
+pub(super) fn before(position: u64, events: &[Arc<PublishedEvent>]) -> Option<&[Arc<PublishedEvent>]> {
+    let count = events
+        .iter()
+        .take_while(|event| event.position < position)
+        .count();
+    (count > 0).then(|| &events[..count])
+}

@@ -1,0 +1,269 @@
+//! Box 7, Projection Worker: builds read models from ordered events.
+//!
+//! A **lane** is one view on one partition, with its own checkpoint; see [`lane`]. A [`worker`] per view starts lanes as
+//! events arrive and lets them end when nothing is left to do, so a workspace that nobody uses costs no task. Effects of
+//! events are the views' own (`domain::view`); serving what was folded is left to the query API.
+
+mod ahead;
+mod build;
+pub mod dead_letters;
+pub mod effect;
+pub mod fold;
+pub mod health;
+pub mod held;
+pub mod lane;
+pub mod progress;
+pub mod rebuild;
+pub mod retry;
+mod step;
+pub mod worker;
+mod working;
+
+use std::{collections::HashMap, fmt::Debug, sync::Arc};
+
+use broker::{Broker, PartitionId};
+use cache::Cache;
+use clock::SharedClock;
+use documents::{ReadModel, ReadModelError, Scope, StoredCheckpoint};
+use domain::{id::WorkspaceId, view::AnyView, wire::ProjectionStatus};
+use event_store::{EventStore, StoreError};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use dead_letters::DeadLetters;
+use effect::Effect;
+use fold::DocumentChange;
+use health::Health;
+use progress::Progress;
+use rebuild::{RebuildError, Rebuilds};
+use worker::{Lanes, Worker};
+
+/// What a lane has committed.
+#[derive(Debug)]
+pub struct Commit {
+    /// Where.
+    pub scope: Scope,
+    /// In which partition.
+    pub partition: u32,
+    /// The position of the last event.
+    pub to: u64,
+    /// What changed.
+    pub changes: Changes,
+}
+
+/// What a commit has changed, as far as it is known.
+#[derive(Debug)]
+pub enum Changes {
+    /// Event by event.
+    Each(Vec<DocumentChange>),
+    /// The lane did not look closely, because nobody followed the view, or because there was too much.
+    Unknown,
+    /// Perhaps everything, though the checkpoint may not have moved: parked events were applied, or another generation is
+    /// live from now on. Who follows needs a snapshot, whatever it has seen.
+    Everything,
+}
+
+/// Those who follow views live.
+pub trait Followers: Send + Sync + Debug {
+    /// Whether anybody follows this view of the workspace, so that changes must be told one by one.
+    fn follow(&self, scope: &Scope) -> bool;
+
+    /// Tells of a commit; in the order of commits of a view, after the cache was invalidated. Must not block.
+    fn committed(&self, commit: Commit);
+}
+
+/// What every lane needs.
+#[derive(Debug)]
+pub struct Context {
+    /// Box 5, for historical events.
+    pub store: Arc<dyn EventStore>,
+    /// Box 6.
+    pub broker: Arc<dyn Broker>,
+    /// Box 8.
+    pub read_model: Arc<dyn ReadModel>,
+    /// Box 9.
+    pub cache: Arc<dyn Cache>,
+    /// The live subscriptions of box 10.
+    pub followers: Arc<dyn Followers>,
+    /// What is stored and what is folded.
+    pub progress: Arc<Progress>,
+    /// Lanes that are catching up or have stopped.
+    pub health: Arc<Health>,
+    /// For the lag in milliseconds.
+    pub clock: SharedClock,
+    /// What is done about events besides folding them; views have none.
+    pub effect: Option<Arc<dyn Effect>>,
+}
+
+/// Why projections could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The heads could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The checkpoints could not be read.
+    #[error(transparent)]
+    ReadModel(#[from] ReadModelError),
+}
+
+/// The workers of all views, and what can be done about them.
+#[derive(Debug)]
+pub struct Projections {
+    /// What could not be applied.
+    pub dead_letters: DeadLetters,
+    /// New generations.
+    pub rebuilds: Rebuilds,
+    context: Arc<Context>,
+    /// In the order of the views.
+    lanes: Vec<Lanes>,
+    tasks: TaskTracker,
+    cancelled: CancellationToken,
+}
+
+impl Projections {
+    /// Starts a worker per view of the context's progress. Lanes whose checkpoint lies before the head catch up from the
+    /// event store: also those of a view that was added since, which has none and folds all history.
+    pub async fn start(context: Arc<Context>) -> Result<Self, StartError> {
+        let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
+        // Subscribe first, look at the heads second: what is appended in between arrives twice rather than not at all.
+        let mut workers = Vec::new();
+        for view in context.progress.views() {
+            let subscriber = context.broker.subscribe(view.name()).await;
+            let worker = Worker::new(context.clone(), *view, tasks.clone(), cancelled.clone());
+            workers.push((worker, subscriber));
+        }
+        for checkpoint in context.read_model.checkpoints().await? {
+            let StoredCheckpoint {
+                workspace,
+                view,
+                generation,
+                partition,
+                position,
+                released_at,
+            } = checkpoint;
+            if let Some(progress) = context.progress.of(workspace, &view) {
+                if progress.generation() != generation {
+                    progress.set_generation(generation);
+                }
+                if released_at > 0 {
+                    progress.note_release(partition, released_at);
+                }
+                context
+                    .progress
+                    .folded(&view, PartitionId { workspace, partition }, position);
+            }
+        }
+        let heads = heads(&*context.store).await?;
+        for (partition, head) in &heads {
+            context.progress.stored(*partition, *head);
+        }
+        let lanes = workers.iter().map(|(worker, _)| worker.lanes()).collect();
+        for (worker, subscriber) in workers {
+            worker.catch_up(&heads);
+            tasks.spawn(worker.run(subscriber));
+        }
+        dead_letters::report(&context).await;
+        let rebuilds = Rebuilds::start(context.clone(), tasks.clone(), cancelled.clone()).await?;
+        Ok(Self {
+            dead_letters: DeadLetters::new(context.clone()),
+            rebuilds,
+            context,
+            lanes,
+            tasks,
+            cancelled,
+        })
+    }
+
+    /// Holds the lanes of a view in a workspace, until they are resumed or the server stops. What they have committed stays
+    /// what is read, and says how far it is behind.
+    pub async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
+        self.rebuilds.pause(workspace, view).await
+    }
+
+    /// Lets the lanes of a view go on; `false`: there is no such view.
+    pub fn resume(&self, workspace: WorkspaceId, view: &str) -> bool {
+        let progress = self.context.progress.of(workspace, view);
+        progress.is_some_and(|progress| {
+            progress.held().resume();
+            true
+        })
+    }
+
+    /// Makes every lane of a view in a workspace panic, and waits until each has: the supervisor starts it again at its
+    /// checkpoint. `false`: there is no such view.
+    pub async fn crash(&self, workspace: WorkspaceId, view: &str) -> bool {
+        let Some((progress, lanes)) = self.context.progress.of(workspace, view).zip(
+            self.context
+                .progress
+                .index(view)
+                .and_then(|index| self.lanes.get(index)),
+        ) else {
+            return false;
+        };
+        let head = progress.head();
+        progress
+            .held()
+            .ask_to_crash(head.iter().map(|(partition, _)| partition));
+        // A lane that has something to do crashes by itself; one that has nothing is not there, and is started for it.
+        for (partition, position) in head.iter() {
+            lanes.start(PartitionId { workspace, partition }, position);
+        }
+        progress.held().crashed().await;
+        true
+    }
+
+    /// A workspace is there no more. When this returns, its lanes and rebuilds write nothing, and nothing of it is in memory.
+    pub async fn end(&self, workspace: WorkspaceId) {
+        self.context.progress.end(workspace).await;
+        self.rebuilds.end(workspace).await;
+        self.context.health.end(workspace);
+        self.context.cache.clear().await;
+    }
+
+    /// How every view of a workspace stands.
+    pub async fn status(&self, workspace: WorkspaceId) -> Result<Vec<ProjectionStatus>, ReadModelError> {
+        let counts = self
+            .context
+            .read_model
+            .parked_counts(Some(workspace), None)
+            .await?;
+        let status = |view: &&'static dyn AnyView| {
+            let progress = self.context.progress.of(workspace, view.name())?;
+            let count = counts.iter().find(|count| count.view == view.name());
+            let as_of = progress.folded();
+            Some(ProjectionStatus {
+                view: view.name().to_owned(),
+                generation: progress.generation(),
+                behind: as_of.behind(&progress.head()),
+                as_of,
+                dead_letters: count.map_or(0, |count| count.dead),
+                waiting: count.map_or(0, |count| count.waiting),
+                failing: self.context.health.failing(view.name(), workspace),
+                paused: progress.held().is_paused(),
+                panics: progress.held().panics(),
+                rebuild: self.rebuilds.progress(workspace, view.name()),
+            })
+        };
+        Ok(self.context.progress.views().iter().filter_map(status).collect())
+    }
+
+    /// Lets every lane finish its transaction, and stops.
+    pub async fn stop(&self) {
+        self.cancelled.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// The newest position of every partition that has events.
+pub async fn heads(store: &dyn EventStore) -> Result<HashMap<PartitionId, u64>, StoreError> {
+    let heads = store.heads().await?;
+    Ok(heads
+        .into_iter()
+        .map(|(workspace, partition, head)| (PartitionId { workspace, partition }, head))
+        .collect())
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,353 @@
+//! What is stored and what is folded, and a way to wait for it: kept in memory, told by the relay (heads) and by the
+//! lanes (checkpoints). `behind`, read-your-writes and the figures of lag come from here; nothing is polled.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::{
+    id::WorkspaceId,
+    token::ConsistencyToken,
+    view::{self, AnyView},
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+
+use super::held::Held;
+use broker::{PartitionId, relay::Heads};
+use documents::FIRST_GENERATION;
+
+/// How far one view of a workspace is.
+#[derive(Debug)]
+pub struct ViewProgress {
+    folded: watch::Sender<ConsistencyToken>,
+    /// Since when something is stored that the view has not folded.
+    behind_since: Mutex<Option<Instant>>,
+    /// Held by a lane from before its commit until the commit is published, so that commits of a view are published in
+    /// their order also where several partitions feed it.
+    order: tokio::sync::Mutex<()>,
+    generation: AtomicU64,
+    held: Held,
+    /// Where partitions stood when parked events of theirs were last applied.
+    released: Mutex<ConsistencyToken>,
+}
+
+impl ViewProgress {
+    /// The generation that is read, and that live lanes fold.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Notes the generation that is read from now on.
+    pub fn set_generation(&self, generation: u64) {
+        *self.released.lock().unwrap_or_else(PoisonError::into_inner) = ConsistencyToken::default();
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    /// Where partitions stood when parked events of theirs were last applied: documents have changed there without the
+    /// token moving, so whoever has seen no more than this may have missed something.
+    pub fn released(&self) -> ConsistencyToken {
+        self.released
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Parked events were applied while the partition stood at `position`.
+    pub fn note_release(&self, partition: u32, position: u64) {
+        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
+        released.advance(partition, position);
+    }
+
+    /// How far the view has folded and published.
+    pub fn folded(&self) -> ConsistencyToken {
+        self.folded.borrow().clone()
+    }
+
+    /// Waits until the view has folded as far as `token`.
+    pub async fn reaches(&self, token: &ConsistencyToken) {
+        // The sender lives as long as this progress: it cannot be closed while it is borrowed.
+        let _ = self
+            .folded
+            .subscribe()
+            .wait_for(|folded| folded.covers(token))
+            .await;
+    }
+
+    /// For how long something has been waiting to be folded; `None` where the view is caught up.
+    pub fn behind_for(&self) -> Option<Duration> {
+        let since = *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed())
+    }
+
+    /// What the lab does to its lanes.
+    pub fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// The turn of a lane: see `order`.
+    pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.order.lock().await
+    }
+}
+
+/// One workspace: what is stored in it, and how far each view is.
+#[derive(Debug)]
+pub struct WorkspaceProgress {
+    head: Mutex<ConsistencyToken>,
+    views: Box<[ViewProgress]>,
+}
+
+impl WorkspaceProgress {
+    fn new(views: usize) -> Self {
+        let view = || ViewProgress {
+            folded: watch::Sender::new(ConsistencyToken::default()),
+            behind_since: Mutex::new(None),
+            order: tokio::sync::Mutex::default(),
+            generation: AtomicU64::new(FIRST_GENERATION),
+            held: Held::default(),
+            released: Mutex::default(),
+        };
+        Self {
+            head: Mutex::default(),
+            views: (0..views).map(|_| view()).collect(),
+        }
+    }
+
+    /// The newest position of each partition.
+    pub fn head(&self) -> ConsistencyToken {
+        self.head.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// What is stored and what is folded, everywhere.
+#[derive(Debug)]
+pub struct Progress {
+    /// `None`: the workspace was purged, and stays so whatever is still told of it.
+    workspaces: RwLock<HashMap<WorkspaceId, Option<Arc<WorkspaceProgress>>>>,
+    views: Box<[&'static dyn AnyView]>,
+    /// Events that each view has not folded, over all workspaces.
+    lag: Box<[AtomicU64]>,
+    changed: Notify,
+}
+
+impl Progress {
+    /// Of these views, with nothing stored.
+    pub fn new(views: impl Into<Box<[&'static dyn AnyView]>>) -> Self {
+        let views = views.into();
+        Self {
+            workspaces: RwLock::default(),
+            lag: views.iter().map(|_| AtomicU64::new(0)).collect(),
+            views,
+            changed: Notify::new(),
+        }
+    }
+
+    /// The views.
+    pub fn views(&self) -> &[&'static dyn AnyView] {
+        &self.views
+    }
+
+    /// The workspace of this id; empty where nothing was stored yet.
+    pub fn workspace(&self, id: WorkspaceId) -> Arc<WorkspaceProgress> {
+        let known = self
+            .workspaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&id)
+            .cloned();
+        let nothing = || Arc::new(WorkspaceProgress::new(self.views.len()));
+        let known = known.unwrap_or_else(|| {
+            let mut workspaces = self.workspaces.write().unwrap_or_else(PoisonError::into_inner);
+            workspaces.entry(id).or_insert_with(|| Some(nothing())).clone()
+        });
+        known.unwrap_or_else(nothing)
+    }
+
+    /// The workspaces of which anything was told.
+    pub fn workspaces(&self) -> Vec<WorkspaceId> {
+        let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
+        let known = workspaces.iter().filter(|(_, progress)| progress.is_some());
+        known.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether the workspace was purged.
+    pub fn has_ended(&self, id: WorkspaceId) -> bool {
+        let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
+        matches!(workspaces.get(&id), Some(None))
+    }
+
+    /// The workspace is purged: nothing that is told of it from now on counts. When this returns, no lane is in the middle
+    /// of a transaction there, and none begins one.
+    pub async fn end(&self, id: WorkspaceId) {
+        let ended = self
+            .workspaces
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, None)
+            .flatten();
+        let Some(ended) = ended else { return };
+        {
+            let head = ended.head.lock().unwrap_or_else(PoisonError::into_inner);
+            for (view, lag) in ended.views.iter().zip(&self.lag) {
+                lag.fetch_sub(view.folded.borrow().behind(&head), Ordering::Relaxed);
+                view.held.resume();
+            }
+        }
+        for view in &ended.views {
+            drop(view.turn().await);
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// The newest position of each partition of a workspace.
+    pub fn head(&self, workspace: WorkspaceId) -> ConsistencyToken {
+        self.workspace(workspace).head()
+    }
+
+    /// Events up to `position` are stored.
+    pub fn stored(&self, partition: PartitionId, position: u64) {
+        let workspace = self.workspace(partition.workspace);
+        let mut head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = head.position(partition.partition);
+        if position <= before || self.has_ended(partition.workspace) {
+            return;
+        }
+        head.advance(partition.partition, position);
+        for (view, lag) in workspace.views.iter().zip(&self.lag) {
+            let folded = view.folded.borrow().position(partition.partition);
+            let new = position.saturating_sub(before.max(folded));
+            if new > 0 {
+                lag.fetch_add(new, Ordering::Relaxed);
+                let mut since = view.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
+                since.get_or_insert_with(Instant::now);
+            }
+        }
+        drop(head);
+        self.changed.notify_waiters();
+    }
+
+    /// A view has folded a partition up to `position`, and everybody who caches or follows it knows.
+    pub fn folded(&self, view: &str, partition: PartitionId, position: u64) {
+        let Some(index) = self.index(view) else { return };
+        let workspace = self.workspace(partition.workspace);
+        let progress = &workspace.views[index];
+        let head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let stored = head.position(partition.partition);
+        let before = progress.folded.borrow().position(partition.partition);
+        if position <= before || self.has_ended(partition.workspace) {
+            return;
+        }
+        let less = position.min(stored).saturating_sub(before);
+        self.lag[index].fetch_sub(less, Ordering::Relaxed);
+        progress
+            .folded
+            .send_modify(|folded| folded.advance(partition.partition, position));
+        if progress.folded.borrow().covers(&head) {
+            *progress
+                .behind_since
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        drop(head);
+        self.changed.notify_waiters();
+    }
+
+    /// Parked events of this workspace were applied or given up: whoever waits for that looks again.
+    pub fn released(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// The view of this name.
+    pub fn view(&self, name: &str) -> Option<&'static dyn AnyView> {
+        self.views.iter().copied().find(|view| view.name() == name)
+    }
+
+    /// The place of a view in the registry.
+    pub fn index(&self, view: &str) -> Option<usize> {
+        self.views.iter().position(|known| known.name() == view)
+    }
+
+    /// One view of a workspace; `None`: there is no such view.
+    pub fn of(&self, workspace: WorkspaceId, view: &str) -> Option<ProgressOf> {
+        let index = self.index(view)?;
+        Some(ProgressOf {
+            workspace: self.workspace(workspace),
+            index,
+        })
+    }
+
+    /// Events that a view has not folded, over all workspaces.
+    pub fn lag(&self, view: &str) -> u64 {
+        self.index(view)
+            .map_or(0, |index| self.lag[index].load(Ordering::Relaxed))
+    }
+
+    /// Wakes when anything was stored or folded after the call.
+    pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Publishes the figures of lag.
+    pub fn report(&self) {
+        for (view, lag) in self.views.iter().zip(&self.lag) {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a gauge is a float; a lag has far less than 2^53 events"
+            )]
+            metrics::gauge!("foldline_projection_lag_events", "view" => view.name())
+                .set(lag.load(Ordering::Relaxed) as f64);
+        }
+    }
+}
+
+impl Heads for Progress {
+    fn stored(&self, partition: PartitionId, position: u64) {
+        Progress::stored(self, partition, position);
+    }
+
+    fn head(&self, partition: PartitionId) -> u64 {
+        Progress::head(self, partition.workspace).position(partition.partition)
+    }
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self::new(view::all())
+    }
+}
+
+/// One view of one workspace: its progress, with what is stored.
+#[derive(Debug, Clone)]
+pub struct ProgressOf {
+    workspace: Arc<WorkspaceProgress>,
+    index: usize,
+}
+
+impl ProgressOf {
+    /// The newest position of each partition.
+    pub fn head(&self) -> ConsistencyToken {
+        self.workspace.head()
+    }
+
+    /// Whether everything stored is folded.
+    pub fn is_caught_up(&self) -> bool {
+        let head = self.workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
+        self.folded.borrow().covers(&head)
+    }
+}
+
+impl std::ops::Deref for ProgressOf {
+    type Target = ViewProgress;
+
+    fn deref(&self) -> &ViewProgress {
+        &self.workspace.views[self.index]
+    }
+}

@@ -1,0 +1,119 @@
+//! When to try again, and when an event has had its attempts.
+//!
+//! A failure is answered with a pause that doubles each time. An event that cannot be applied is tried a few times, since
+//! the next deployment or the next moment may do what this one could not; then it is condemned, and the lane passes it as
+//! a dead letter. A store that does not answer condemns nothing: it is asked for ever, slowly.
+
+use std::time::Duration;
+
+use super::{fold::Condemned, lane::LaneError};
+use documents::{FoldFault, ReadModelError};
+
+/// How often an event is tried before it is a dead letter.
+pub const EVENT_ATTEMPTS: u32 = 5;
+
+/// A lane that has failed this often in a row is reported as stopped.
+pub const STOPPED_AFTER: u32 = 8;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// The failures of one piece of work, in a row.
+#[derive(Debug, Default)]
+pub struct Retry {
+    failures: u32,
+    fault: Option<(FoldFault, u32)>,
+}
+
+impl Retry {
+    /// Of work that has failed before.
+    pub fn after(failures: u32) -> Self {
+        Self {
+            failures,
+            fault: None,
+        }
+    }
+
+    /// Notes a failure.
+    pub fn failed(&mut self, error: &LaneError) {
+        let LaneError::ReadModel(ReadModelError::Fault(fault)) = error else {
+            self.failures = self.failures.saturating_add(1);
+            return;
+        };
+        let attempts = match self.fault.take() {
+            Some((before, attempts)) if before.position == fault.position => attempts + 1,
+            // The lane came further since the last one.
+            _ => 1,
+        };
+        self.failures = attempts;
+        self.fault = Some((fault.clone(), attempts));
+    }
+
+    /// Notes a panic.
+    pub fn panicked(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+    }
+
+    /// The failures so far.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// The event that has had its attempts.
+    pub fn condemned(&self) -> Option<Condemned> {
+        let (fault, attempts) = self.fault.as_ref()?;
+        (*attempts >= EVENT_ATTEMPTS).then(|| Condemned {
+            position: fault.position,
+            reason: fault.reason.clone(),
+            attempts: *attempts,
+        })
+    }
+
+    /// How long to wait: exponential backoff with full-width jitter: 20 ms, doubled each time, up to 30 s, times 0.5 to
+    /// 1.5. Nothing, where the next attempt does something else: it passes the event.
+    pub fn pause(&self) -> Duration {
+        if self.condemned().is_some() {
+            return Duration::ZERO;
+        }
+        let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
+        doubled.min(LONGEST_PAUSE).mul_f64(0.5 + rand::random::<f64>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(position: u64) -> LaneError {
+        ReadModelError::Fault(FoldFault {
+            position,
+            reason: "no".to_owned(),
+        })
+        .into()
+    }
+
+    #[test]
+    fn an_event_is_condemned_after_its_attempts_and_no_other() {
+        let mut retry = Retry::default();
+        for _ in 0..EVENT_ATTEMPTS - 1 {
+            retry.failed(&fault(3));
+            assert_eq!(retry.condemned(), None);
+        }
+        retry.failed(&fault(3));
+        assert_eq!(retry.condemned().map(|it| it.position), Some(3));
+        retry.failed(&fault(4));
+        assert_eq!(retry.condemned(), None);
+    }
+
+    #[test]
+    fn a_store_that_does_not_answer_condemns_nothing() {
+        let mut retry = Retry::default();
+        for _ in 0..100 {
+            retry.failed(&LaneError::ReadModel(ReadModelError::Unavailable(
+                "gone".to_owned(),
+            )));
+        }
+        assert_eq!((retry.condemned(), retry.failures()), (None, 100));
+        assert!(retry.pause() <= LONGEST_PAUSE * 2);
+    }
+}

@@ -1,0 +1,111 @@
+//! One step of a lane: consecutive events, folded and committed in one transaction of the read model. Which lane it is,
+//! live or of a generation that is being built, makes no difference here; what is told about it is left to the lane.
+
+use std::sync::Arc;
+
+use domain::view::AnyView;
+
+use super::{
+    Context,
+    fold::{Batch, Condemned, FoldContext, Folded, REFUSED},
+    lane::before,
+};
+use broker::PublishedEvent;
+use documents::{FoldFault, LaneId, ParkedState, ReadModelError, Updated};
+
+/// See the module.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step<'a> {
+    pub(super) context: &'a Context,
+    pub(super) view: &'static dyn AnyView,
+    pub(super) lane: LaneId,
+    /// Events to be passed.
+    pub(super) condemned: &'a [Condemned],
+    /// What each event did is wanted.
+    pub(super) closely: bool,
+}
+
+impl Step<'_> {
+    /// Applies as many of `events` as can be applied, the first of them next to `from`: an event that fails does not hold back
+    /// those before it. How many; a fault names the first event, and nothing was changed then.
+    pub(super) async fn apply_most(
+        &self,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+    ) -> Result<(Updated, Folded, usize), ReadModelError> {
+        let mut events = events;
+        loop {
+            match self.apply(from, events).await {
+                Ok((updated, folded)) => return Ok((updated, folded, events.len())),
+                Err(ReadModelError::Fault(fault)) => {
+                    events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
+                }
+                Err(ReadModelError::Refused(error)) => match events {
+                    [only] => {
+                        tracing::warn!(
+                            projection.view = self.view.name(), workspace = %self.lane.scope.workspace,
+                            event.id = %only.event_id, error, "the read model refuses what becomes of an event"
+                        );
+                        return Err(FoldFault {
+                            position: only.position,
+                            reason: REFUSED.to_owned(),
+                        }
+                        .into());
+                    }
+                    [] => return Err(ReadModelError::Refused(error)),
+                    // One of many: the half before it goes through, and the caller comes again with the rest.
+                    _ => events = &events[..events.len() / 2],
+                },
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Applies `events`, the first of them next to `from`. A fault names the event that stands in the way; nothing was
+    /// changed then.
+    async fn apply(
+        &self,
+        from: u64,
+        events: &[Arc<PublishedEvent>],
+    ) -> Result<(Updated, Folded), ReadModelError> {
+        let batch = Batch::new(self.view, events);
+        let mut folded = Folded::default();
+        let mut fold = |loaded| {
+            folded = batch.fold(self.folding(), loaded)?;
+            Ok(folded.effect())
+        };
+        let to = from + events.len() as u64;
+        let updated = self
+            .context
+            .read_model
+            .update(&self.lane, from, to, &batch.keys(self.condemned), &mut fold)
+            .await?;
+        if updated == Updated::Committed {
+            self.count(&folded);
+        }
+        Ok((updated, folded))
+    }
+
+    pub(super) fn folding(&self) -> FoldContext<'_> {
+        FoldContext {
+            scope: &self.lane.scope,
+            now: self.context.clock.now(),
+            condemned: self.condemned,
+            closely: self.closely,
+        }
+    }
+
+    fn count(&self, folded: &Folded) {
+        let view = self.view.name();
+        for event in &folded.parked {
+            if let ParkedState::Dead { reason, attempts } = &event.state {
+                metrics::counter!("foldline_dead_letters_total", "view" => view).increment(1);
+                tracing::error!(
+                    projection.view = view, workspace = %self.lane.scope.workspace, stream = %event.stream,
+                    event.id = %event.event_id, event.kind = event.event_type, attempts, reason,
+                    "an event is parked as a dead letter; its stream waits behind it"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The boxes around a lane for tests: real stores in a folder, with nothing running.
+
+use std::sync::Arc;
+
+use broker::{Events, decode, in_process::InProcessBroker};
+use cache::in_process::InProcessCache;
+use clock::SystemClock;
+use documents::{ReadModel, Scope, sqlite::SqliteReadModel};
+use domain::{event::DomainEvent, id::WorkspaceId};
+use event_store::{EventStore, SqliteEventStore};
+use tempfile::TempDir;
+use test_support::open_workspace;
+
+use crate::{Commit, Context, Followers, progress::Progress};
+
+/// A server on which no client follows a view.
+#[derive(Debug)]
+struct NoFollowers;
+
+impl Followers for NoFollowers {
+    fn follow(&self, _: &Scope) -> bool {
+        false
+    }
+
+    fn committed(&self, _: Commit) {}
+}
+
+/// The boxes around a lane, with nothing running: lanes are driven by hand.
+pub(crate) struct Parts {
+    pub(crate) context: Arc<Context>,
+    pub(crate) workspace: WorkspaceId,
+    _folder: TempDir,
+}
+
+impl Parts {
+    /// Both stores, and a workspace with this many partitions.
+    pub(crate) async fn new(shards: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SystemClock);
+        let store = SqliteEventStore::open(&folder.path().join("events.db"), clock, None)
+            .await
+            .unwrap();
+        let read_model = SqliteReadModel::open(&folder.path().join("views.db"))
+            .await
+            .unwrap();
+        let workspace = open_workspace(&store, shards).await;
+        Self {
+            context: context(Arc::new(store), Arc::new(read_model)),
+            workspace,
+            _folder: folder,
+        }
+    }
+
+    /// A second owner: the same stores, with a memory of its own.
+    pub(crate) fn another_owner(&self) -> Arc<Context> {
+        context(self.context.store.clone(), self.context.read_model.clone())
+    }
+
+    /// The same, which sees the read model through another.
+    pub(crate) fn owner_with(&self, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
+        context(self.context.store.clone(), read_model)
+    }
+
+    /// Appends events to a stream.
+    pub(crate) async fn append(&self, stream: &str, events: &[DomainEvent]) {
+        test_support::append(&*self.context.store, self.workspace, stream, events).await;
+    }
+
+    /// The events of partition 0, as they are published.
+    pub(crate) async fn published(&self) -> Events {
+        decode(
+            &self
+                .context
+                .store
+                .read_partition(self.workspace, 0, 0, 10_000)
+                .await
+                .unwrap(),
+        )
+    }
+
+    /// The JSON of a document.
+    pub(crate) async fn document(&self, view: &str, key: &str) -> serde_json::Value {
+        let read = self
+            .context
+            .read_model
+            .document(self.workspace, view, key)
+            .await
+            .unwrap();
+        read.value.map_or(serde_json::Value::Null, |document| {
+            serde_json::from_str(document.data.get()).unwrap()
+        })
+    }
+}
+
+fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
+    let progress = Arc::new(Progress::default());
+    Arc::new(Context {
+        broker: Arc::new(InProcessBroker::new(store.clone())),
+        store,
+        read_model,
+        cache: Arc::new(InProcessCache::new()),
+        effect: None,
+        followers: Arc::new(NoFollowers),
+        progress,
+        health: Arc::default(),
+        clock: Arc::new(SystemClock),
+    })
+}

@@ -1,0 +1,253 @@
+//! The worker of a view: takes deliveries from the broker and runs a lane for each, as a task that ends when its delivery
+//! is applied.
+//!
+//! It is also the lanes' supervisor: an error is tried again with backoff and jitter, a panic is caught and the delivery
+//! made again, and a lane that keeps failing is reported as stopped and goes on trying slowly. An event that cannot be
+//! applied is parked when it had its attempts; no event is ever skipped silently.
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
+
+use domain::view::AnyView;
+use futures::FutureExt as _;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Context,
+    fold::message_of,
+    health::Starting,
+    lane::{Lane, LaneError},
+    retry::{Retry, STOPPED_AFTER},
+};
+use broker::{Delivery, PartitionId, Subscriber};
+
+/// How many lanes of a view work at the same time.
+const AT_ONCE: usize = 8;
+
+/// The lanes of a view, for the lab.
+#[derive(Debug, Clone)]
+pub struct Lanes {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+impl Lanes {
+    /// Starts the lane of a partition, supervised like any, to fold what there is up to `head`.
+    pub(super) fn start(&self, partition: PartitionId, head: u64) {
+        self.tasks
+            .spawn(self.shared.clone().catch_up(partition, head, None));
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Worker {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug)]
+struct Shared {
+    context: Arc<Context>,
+    view: &'static dyn AnyView,
+    at_once: Semaphore,
+    cancelled: CancellationToken,
+}
+
+impl Worker {
+    /// The worker of a view; its lanes are tasks of `tasks`.
+    pub fn new(
+        context: Arc<Context>,
+        view: &'static dyn AnyView,
+        tasks: TaskTracker,
+        cancelled: CancellationToken,
+    ) -> Self {
+        let shared = Shared {
+            context,
+            view,
+            at_once: Semaphore::new(AT_ONCE),
+            cancelled,
+        };
+        Self {
+            shared: Arc::new(shared),
+            tasks,
+        }
+    }
+
+    /// Its lanes.
+    pub fn lanes(&self) -> Lanes {
+        Lanes {
+            shared: self.shared.clone(),
+            tasks: self.tasks.clone(),
+        }
+    }
+
+    /// Starts a lane for every partition whose checkpoint lies before its head.
+    pub fn catch_up(&self, heads: &HashMap<PartitionId, u64>) {
+        let context = &self.shared.context;
+        let folded = |partition: PartitionId| {
+            let progress = context.progress.of(partition.workspace, self.shared.view.name());
+            progress.map_or(0, |progress| progress.folded().position(partition.partition))
+        };
+        let behind: Vec<_> = heads
+            .iter()
+            .filter(|(partition, head)| folded(**partition) < **head)
+            .map(|(p, h)| (*p, *h))
+            .collect();
+        context.health.expect(behind.len());
+        for (partition, head) in behind {
+            let shared = self.shared.clone();
+            self.tasks.spawn(async move {
+                let context = shared.context.clone();
+                let starting = context.health.starting();
+                shared.catch_up(partition, head, Some(starting)).await;
+            });
+        }
+    }
+
+    /// Hands deliveries to lanes until it is cancelled or the broker is closed.
+    pub async fn run(self, mut subscriber: Box<dyn Subscriber>) {
+        loop {
+            let delivery = tokio::select! {
+                () = self.shared.cancelled.cancelled() => return,
+                delivery = subscriber.next() => delivery,
+            };
+            let Some(delivery) = delivery else { return };
+            self.tasks.spawn(self.shared.clone().deliver(delivery));
+        }
+    }
+}
+
+/// Why an attempt failed.
+enum Failure {
+    Error(LaneError),
+    Panic(String),
+}
+
+impl Failure {
+    /// The lane is held, or its workspace is there no more: nothing to try again after a while.
+    fn is_no_fault(&self) -> bool {
+        matches!(self, Self::Error(LaneError::Paused | LaneError::Gone))
+    }
+}
+
+impl Shared {
+    async fn deliver(self: Arc<Self>, delivery: Delivery) {
+        let lane = Lane::new(self.context.clone(), self.view, delivery.partition());
+        // A repetition follows a panic or a lost acknowledgement: it has had its failures before this task.
+        let mut retry = Retry::after(delivery.attempt() - 1);
+        loop {
+            let condemned: Vec<_> = retry.condemned().into_iter().collect();
+            match self.attempt(lane.apply(delivery.events(), &condemned)).await {
+                Ok(()) => {
+                    self.context.health.running(self.view.name(), lane.partition());
+                    delivery.acknowledge();
+                    return;
+                }
+                Err(failure) => {
+                    if failure.is_no_fault() {
+                        if self.let_go(&lane, failure).await {
+                            continue;
+                        }
+                        return;
+                    }
+                    let panicked = matches!(failure, Failure::Panic(_));
+                    let goes_on = self.pause(&lane, &mut retry, failure).await;
+                    // After a panic it is not acknowledged: the broker makes it again, and a new lane takes it.
+                    if panicked || !goes_on {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn catch_up(
+        self: Arc<Self>,
+        partition: PartitionId,
+        head: u64,
+        mut starting: Option<Starting<'_>>,
+    ) {
+        let lane = Lane::new(self.context.clone(), self.view, partition);
+        let mut retry = Retry::default();
+        loop {
+            let condemned: Vec<_> = retry.condemned().into_iter().collect();
+            let Err(failure) = self.attempt(lane.catch_up(head, &condemned)).await else {
+                self.context.health.running(self.view.name(), partition);
+                return;
+            };
+            let goes_on = if failure.is_no_fault() {
+                self.let_go(&lane, failure).await
+            } else {
+                if retry.failures() + 1 >= STOPPED_AFTER {
+                    // It goes on trying, and nothing else waits for it.
+                    drop(starting.take());
+                }
+                self.pause(&lane, &mut retry, failure).await
+            };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    async fn attempt(&self, work: impl Future<Output = Result<(), LaneError>>) -> Result<(), Failure> {
+        // The semaphore is never closed; without a permit the lane would work all the same.
+        let _permit = self.at_once.acquire().await;
+        match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(result) => result.map_err(Failure::Error),
+            Err(panic) => Err(Failure::Panic(message_of(&*panic).to_owned())),
+        }
+    }
+
+    /// Waits, without a place among those that work, until the lane may go on; `false`: the server stops.
+    async fn let_go(&self, lane: &Lane, failure: Failure) -> bool {
+        let (view, partition) = (self.view.name(), lane.partition());
+        self.context.health.running(view, partition);
+        if matches!(failure, Failure::Error(LaneError::Gone)) {
+            // what is left to do of it is nothing
+            self.context.progress.end(partition.workspace).await;
+            return true;
+        }
+        let Some(progress) = self.context.progress.of(partition.workspace, view) else {
+            return true;
+        };
+        tokio::select! {
+            () = self.cancelled.cancelled() => false,
+            () = progress.held().resumed() => true,
+        }
+    }
+
+    /// Waits before the next attempt; `false`: there will be none, the server stops.
+    async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
+        let (view, partition) = (self.view.name(), lane.partition());
+        let (error, reason) = match failure {
+            Failure::Error(error) => {
+                retry.failed(&error);
+                (error.to_string(), error.public_reason())
+            }
+            Failure::Panic(message) => {
+                retry.panicked();
+                if let Some(progress) = self.context.progress.of(partition.workspace, view) {
+                    progress.held().note_panic(partition.partition);
+                }
+                metrics::counter!("foldline_projection_panics_total", "view" => view).increment(1);
+                let error = format!("the lane panicked: {message}");
+                (error.clone(), error)
+            }
+        };
+        metrics::counter!("foldline_projection_failures_total", "view" => view).increment(1);
+        let (failures, pause) = (retry.failures(), retry.pause());
+        if failures >= STOPPED_AFTER {
+            tracing::error!(projection.view = view, %partition, failures, error, "the lane has stopped");
+        } else {
+            let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(projection.view = view, %partition, failures, pause_ms, error, "the lane tries again");
+        }
+        self.context.health.failed(view, partition, failures, reason);
+        tokio::select! {
+            () = self.cancelled.cancelled() => false,
+            () = tokio::time::sleep(pause) => true,
+        }
+    }
+}

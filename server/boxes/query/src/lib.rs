@@ -1,0 +1,444 @@
+//! Box 10, Query API: serves queries from projections and cache.
+//!
+//! Every answer says how far it is folded (`as_of`) and what is not folded yet (`behind`). A query that names a token
+//! waits until its view has come so far: read your own writes. Rights are checked here, on what is answered. Following a
+//! view instead of asking again is [`live`].
+
+pub mod cursor;
+pub mod error;
+pub mod live;
+pub mod settled;
+
+use std::{fmt::Debug, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use cache::{Cache, CacheKey, CachedAnswer, CachedRow, PageKey, Topic};
+use documents::{PageRequest, Place, ReadModel, ReadModelError};
+use domain::{
+    access::Actor,
+    id::WorkspaceId,
+    token::{ConsistencyToken, MAX_PARTITIONS},
+    view::AnyView,
+    wire::{DocumentAnswer, ListingAnswer, Order, Row},
+};
+use projection::progress::{Progress, ProgressOf};
+use serde_json::value::RawValue;
+
+use cursor::{Cursor, Way};
+pub use error::QueryError;
+use live::{LiveSession, hub::Hub};
+
+/// How long a query waits for its token, unless it says.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest that a query can wait.
+pub const LONGEST_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The rows of a page, unless the query says.
+pub const DEFAULT_LIMIT: u32 = 50;
+
+/// The most rows of a page; a larger limit means this.
+pub const MAX_LIMIT: u32 = 200;
+
+/// A query that waits until the view has folded as far as a token.
+#[derive(Debug, Clone)]
+pub struct Wait {
+    /// The token.
+    pub after: ConsistencyToken,
+    /// How long at most; capped at [`LONGEST_TIMEOUT`].
+    pub timeout: Duration,
+}
+
+/// Which page of which listing.
+#[derive(Debug, Clone, Default)]
+pub struct ListingRequest {
+    /// The view.
+    pub view: String,
+    /// The listing; `all` where absent.
+    pub listing: Option<String>,
+    /// The group; empty where absent.
+    pub group: Option<String>,
+    /// Which way.
+    pub order: Order,
+    /// The most rows: [`DEFAULT_LIMIT`] where absent, [`MAX_LIMIT`] at most.
+    pub limit: Option<u32>,
+    /// What another page gave as `next` or `previous`.
+    pub cursor: Option<String>,
+}
+
+/// Opens what is sealed in answers. In caches and documents it stays sealed.
+#[async_trait]
+pub trait Opener: Send + Sync + Debug {
+    /// The JSON of a document as its reader may see it.
+    async fn open_json(
+        &self,
+        workspace: WorkspaceId,
+        data: Box<RawValue>,
+    ) -> Result<Box<RawValue>, QueryError>;
+
+    /// A frame of a live session as its client may read it.
+    async fn open_bytes(
+        &self,
+        workspace: WorkspaceId,
+        frame: bytes::Bytes,
+    ) -> Result<bytes::Bytes, QueryError>;
+}
+
+/// Queries, and live subscriptions.
+#[derive(Debug)]
+pub struct QueryApi {
+    read_model: Arc<dyn ReadModel>,
+    cache: Arc<dyn Cache>,
+    progress: Arc<Progress>,
+    hub: Arc<Hub>,
+    opener: Option<Arc<dyn Opener>>,
+}
+
+impl QueryApi {
+    /// Over these boxes.
+    pub fn new(
+        read_model: Arc<dyn ReadModel>,
+        cache: Arc<dyn Cache>,
+        progress: Arc<Progress>,
+        hub: Arc<Hub>,
+    ) -> Self {
+        Self {
+            read_model,
+            cache,
+            progress,
+            hub,
+            opener: None,
+        }
+    }
+
+    /// Opens what is sealed in documents before they are answered; without an opener, they are answered as they are kept.
+    #[must_use]
+    pub fn with_opener(self, opener: Option<Arc<dyn Opener>>) -> Self {
+        Self { opener, ..self }
+    }
+
+    /// A frame of a live session as its client may read it.
+    pub async fn open_frame(
+        &self,
+        workspace: WorkspaceId,
+        frame: bytes::Bytes,
+    ) -> Result<bytes::Bytes, QueryError> {
+        match &self.opener {
+            Some(opener) => opener.open_bytes(workspace, frame).await,
+            None => Ok(frame),
+        }
+    }
+
+    async fn open(&self, workspace: WorkspaceId, data: Box<RawValue>) -> Result<Box<RawValue>, QueryError> {
+        match &self.opener {
+            Some(opener) => opener.open_json(workspace, data).await,
+            None => Ok(data),
+        }
+    }
+
+    /// One document. A document that the actor may not see is not found.
+    #[tracing::instrument(name = "Query API", level = "debug", skip_all, fields(view, key))]
+    pub async fn document(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        view: &str,
+        key: &str,
+        wait: Option<Wait>,
+    ) -> Result<DocumentAnswer<Box<RawValue>>, QueryError> {
+        let view = self.find(view)?;
+        self.wait(workspace, view, wait).await?;
+        let found = self.find_document(workspace, actor, view, key).await?;
+        let Some(row) = found.row() else {
+            return Err(QueryError::NotFound);
+        };
+        Ok(DocumentAnswer {
+            data: self.open(workspace, row.data.clone()).await?,
+            behind: found.behind(),
+            generation: found.answer.generation,
+            as_of: found.as_of,
+        })
+    }
+
+    /// A page of a listing.
+    #[tracing::instrument(name = "Query API", level = "debug", skip_all, fields(view = request.view))]
+    pub async fn listing(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        request: ListingRequest,
+        wait: Option<Wait>,
+    ) -> Result<ListingAnswer<Box<RawValue>>, QueryError> {
+        let view = self.find(&request.view)?;
+        let listed = Listed::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
+        let cursor = request
+            .cursor
+            .as_deref()
+            .map(|text| Cursor::parse(text, &listed, request.order))
+            .transpose()?;
+        self.wait(workspace, view, wait).await?;
+        let limit = request.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let (place, way) = cursor.map_or((None, None), |(place, way)| (Some(place), Some(way)));
+        let reads = way.unwrap_or_default().reads(request.order);
+        let found = self
+            .find_page(workspace, actor, &listed, reads, limit, place)
+            .await?;
+        let mut data = Vec::new();
+        for row in found.rows() {
+            data.push(Row {
+                key: row.key.clone(),
+                sort: row.sort.clone(),
+                data: self.open(workspace, row.data.clone()).await?,
+            });
+        }
+        if way == Some(Way::Previous) {
+            data.reverse();
+        }
+        let (previous, next) = found.cursors(&listed, request.order, way);
+        Ok(ListingAnswer {
+            data,
+            previous,
+            next,
+            behind: found.behind(),
+            generation: found.answer.generation,
+            as_of: found.as_of,
+        })
+    }
+
+    /// Opens a session of live subscriptions for somebody.
+    pub fn live(self: &Arc<Self>, workspace: WorkspaceId, actor: Actor) -> LiveSession {
+        LiveSession::new(self.clone(), self.hub.clone(), workspace, actor)
+    }
+
+    fn find(&self, view: &str) -> Result<&'static dyn AnyView, QueryError> {
+        let known = self.progress.view(view);
+        known.ok_or_else(|| QueryError::UnknownView(view.to_owned()))
+    }
+
+    async fn wait(
+        &self,
+        workspace: WorkspaceId,
+        view: &'static dyn AnyView,
+        wait: Option<Wait>,
+    ) -> Result<(), QueryError> {
+        let Some(Wait { after, timeout }) = wait else {
+            return Ok(());
+        };
+        if after
+            .iter()
+            .any(|(partition, _)| partition as usize >= MAX_PARTITIONS)
+        {
+            return Err(QueryError::BadToken);
+        }
+        let progress = self.progress_of(workspace, view)?;
+        if tokio::time::timeout(timeout.min(LONGEST_TIMEOUT), progress.reaches(&after))
+            .await
+            .is_ok()
+        {
+            return Ok(());
+        }
+        Err(QueryError::TimedOut {
+            waiting_for: lagging(view.name(), &progress, &after),
+            paused: progress.held().is_paused(),
+        })
+    }
+
+    fn progress_of(
+        &self,
+        workspace: WorkspaceId,
+        view: &'static dyn AnyView,
+    ) -> Result<ProgressOf, QueryError> {
+        self.progress
+            .of(workspace, view.name())
+            .ok_or_else(|| QueryError::UnknownView(view.name().to_owned()))
+    }
+
+    /// A document as the actor sees it: without a row where there is none for them.
+    async fn find_document<'a>(
+        &self,
+        workspace: WorkspaceId,
+        actor: &'a Actor,
+        view: &'static dyn AnyView,
+        key: &str,
+    ) -> Result<Found<'a>, QueryError> {
+        let topic = Topic::Document {
+            workspace,
+            view: view.name(),
+            key: key.to_owned(),
+        };
+        let load = async {
+            let read = self.read_model.document(workspace, view.name(), key).await?;
+            let row = |document: documents::StoredDocument| CachedRow {
+                key: document.key,
+                sort: String::new(),
+                owner: document.owner,
+                data: document.data,
+            };
+            Ok(CachedAnswer {
+                rows: read.value.map(row).into_iter().collect(),
+                more: false,
+                as_of: read.as_of,
+                generation: read.generation,
+            })
+        };
+        self.get(workspace, actor, view, CacheKey { topic, page: None }, load)
+            .await
+    }
+
+    /// A page as the actor sees it.
+    async fn find_page<'a>(
+        &self,
+        workspace: WorkspaceId,
+        actor: &'a Actor,
+        listed: &Listed,
+        order: Order,
+        limit: u32,
+        behind: Option<Place>,
+    ) -> Result<Found<'a>, QueryError> {
+        let view = listed.view;
+        let topic = Topic::Group {
+            workspace,
+            view: view.name(),
+            listing: listed.listing,
+            group: listed.group.clone(),
+        };
+        let page = Some(PageKey::new(order, limit, behind.as_ref()));
+        let load = async {
+            let request = PageRequest {
+                listing: listed.listing,
+                group: &listed.group,
+                order,
+                // One more than is shown, to know whether there is a next page.
+                limit: limit + 1,
+                behind: behind.as_ref(),
+            };
+            let read = self.read_model.page(workspace, view.name(), &request).await?;
+            let more = read.value.len() > limit as usize;
+            let rows = read.value.into_iter().take(limit as usize).map(|row| CachedRow {
+                key: row.document.key,
+                sort: row.sort,
+                owner: row.document.owner,
+                data: row.document.data,
+            });
+            Ok(CachedAnswer {
+                rows: rows.collect(),
+                more,
+                as_of: read.as_of,
+                generation: read.generation,
+            })
+        };
+        self.get(workspace, actor, view, CacheKey { topic, page }, load)
+            .await
+    }
+
+    async fn get<'a>(
+        &self,
+        workspace: WorkspaceId,
+        actor: &'a Actor,
+        view: &'static dyn AnyView,
+        key: CacheKey,
+        load: impl Future<Output = Result<CachedAnswer, ReadModelError>> + Send,
+    ) -> Result<Found<'a>, QueryError> {
+        let progress = self.progress_of(workspace, view)?;
+        // Read before the lookup: every commit up to here was invalidated before it was noted, so that an answer that
+        // is still kept has not been touched by any of them, and is true at this later moment too.
+        let folded = progress.folded();
+        let answer = self.cache.get(key, Box::pin(load)).await?;
+        let mut as_of = answer.as_of.clone();
+        for (partition, position) in folded.iter() {
+            as_of.advance(partition, position);
+        }
+        Ok(Found {
+            answer,
+            as_of,
+            progress,
+            actor,
+            view: view.name(),
+        })
+    }
+}
+
+/// Where a view has not come as far as `goal`, as in `orders 0:12 of 0:15`, and whether it is held there.
+fn lagging(view: &str, progress: &ProgressOf, goal: &ConsistencyToken) -> Vec<String> {
+    let folded = progress.folded();
+    let held = if progress.held().is_paused() {
+        " (paused)"
+    } else {
+        ""
+    };
+    goal.iter()
+        .map(|(partition, position)| (partition, folded.position(partition), position))
+        .filter(|(_, at, position)| at < position)
+        .map(|(partition, at, position)| format!("{view} {partition}:{at} of {partition}:{position}{held}"))
+        .collect()
+}
+
+/// A group of a listing that exists and that the actor may read.
+#[derive(Debug, Clone)]
+struct Listed {
+    view: &'static dyn AnyView,
+    listing: &'static str,
+    group: String,
+}
+
+impl Listed {
+    fn new(
+        view: &'static dyn AnyView,
+        actor: &Actor,
+        listing: Option<&str>,
+        group: Option<&str>,
+    ) -> Result<Self, QueryError> {
+        let name = listing.unwrap_or("all");
+        let group = group.unwrap_or("").to_owned();
+        let listing = view.listing_names().iter().copied().find(|known| *known == name);
+        let listing = listing.ok_or_else(|| QueryError::UnknownListing {
+            view: view.name(),
+            listing: name.to_owned(),
+            known: view.listing_names().join(", "),
+        })?;
+        if !actor.may_read_listing(view.name(), listing, &group) {
+            return Err(QueryError::Forbidden);
+        }
+        Ok(Self { view, listing, group })
+    }
+}
+
+/// An answer, seen by an actor, at a moment.
+struct Found<'a> {
+    answer: Arc<CachedAnswer>,
+    as_of: ConsistencyToken,
+    progress: ProgressOf,
+    actor: &'a Actor,
+    view: &'static str,
+}
+
+impl Found<'_> {
+    fn rows(&self) -> impl Iterator<Item = &CachedRow> {
+        self.answer
+            .rows
+            .iter()
+            .filter(|row| self.actor.may_read_document(self.view, row.owner))
+    }
+
+    fn row(&self) -> Option<&CachedRow> {
+        self.rows().next()
+    }
+
+    fn behind(&self) -> u64 {
+        self.as_of.behind(&self.progress.head())
+    }
+
+    /// The cursors of the page before and of the next page, for a page that was reached this way. Made from the rows that
+    /// were read, seen by the actor or not.
+    fn cursors(&self, listed: &Listed, order: Order, way: Option<Way>) -> (Option<String>, Option<String>) {
+        let (first, last) = (self.answer.rows.first(), self.answer.rows.last());
+        let cursor = |way, row: Option<&CachedRow>| Some(Cursor::text(listed, order, way, row?));
+        let further = last.filter(|_| self.answer.more);
+        match way {
+            None => (None, cursor(Way::Next, further)),
+            // There are rows where somebody came from.
+            Some(Way::Next) => (cursor(Way::Previous, first), cursor(Way::Next, further)),
+            Some(Way::Previous) => (cursor(Way::Previous, further), cursor(Way::Next, first)),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! The hub: one a process. It knows the channels, takes the lanes' commits, and tells those who follow whether their
+//! view is caught up or behind, from one timer that rests while nothing happens.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use domain::id::WorkspaceId;
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::channel::{Channel, Joined, Subscription};
+use documents::Scope;
+use projection::{
+    Commit, Followers,
+    progress::{Progress, ProgressOf},
+};
+
+use crate::QueryError;
+
+/// How long news of progress are gathered before they are told.
+const TICK: Duration = Duration::from_millis(50);
+
+/// A view that is behind for less than this is not worth a word.
+const BEHIND: Duration = Duration::from_millis(100);
+
+/// How often a view that stays behind says so.
+const BEHIND_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long a channel without subscriptions keeps its ring for those who come back.
+const KEPT: Duration = Duration::from_mins(2);
+
+type ChannelId = (WorkspaceId, &'static str);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Hub {
+    channels: RwLock<HashMap<ChannelId, Arc<Channel>>>,
+    /// One at a time may open a channel.
+    opening: tokio::sync::Mutex<()>,
+    progress: Arc<Progress>,
+    numbers: AtomicU64,
+    followed: Notify,
+    closed: CancellationToken,
+    sessions: AtomicUsize,
+    /// Subscriptions by workspace, and how many there may be.
+    taken: Mutex<HashMap<WorkspaceId, u32>>,
+    most: Option<u32>,
+}
+
+/// One of the subscriptions that a sandbox may have; free again when it is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    hub: Arc<Hub>,
+    workspace: WorkspaceId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.hub.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = taken.entry(self.workspace) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+impl Hub {
+    /// A hub without channels.
+    pub fn new(progress: Arc<Progress>) -> Self {
+        Self {
+            channels: RwLock::default(),
+            opening: tokio::sync::Mutex::default(),
+            progress,
+            numbers: AtomicU64::new(0),
+            followed: Notify::new(),
+            closed: CancellationToken::new(),
+            sessions: AtomicUsize::new(0),
+            taken: Mutex::default(),
+            most: None,
+        }
+    }
+
+    /// Lets a sandbox have so many subscriptions at a time.
+    #[must_use]
+    pub fn with_quota(self, most: Option<u32>) -> Self {
+        Self { most, ..self }
+    }
+
+    /// A place for a subscription, if there is one left.
+    pub(super) fn place(self: &Arc<Self>, workspace: WorkspaceId) -> Result<Place, QueryError> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = taken.entry(workspace).or_insert(0);
+        if let Some(most) = self.most.filter(|most| *count >= *most) {
+            return Err(QueryError::Full(most));
+        }
+        *count += 1;
+        Ok(Place {
+            hub: self.clone(),
+            workspace,
+        })
+    }
+
+    /// A workspace is there no more.
+    pub fn end(&self, workspace: WorkspaceId) {
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        channels.retain(|(of, _), _| *of != workspace);
+    }
+
+    /// A number for a subscription, never used before.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Cancelled when the server stops.
+    pub(super) fn closed(&self) -> &CancellationToken {
+        &self.closed
+    }
+
+    /// A session begins.
+    pub(super) fn enter(&self) {
+        report_sessions(self.sessions.fetch_add(1, Ordering::Relaxed) + 1);
+    }
+
+    /// A session ends.
+    pub(super) fn leave(&self) {
+        report_sessions(self.sessions.fetch_sub(1, Ordering::Relaxed) - 1);
+    }
+
+    /// Registers a subscription with its channel; `true`: it continues where the client left off.
+    pub(super) async fn join(
+        &self,
+        workspace: WorkspaceId,
+        subscription: &Arc<Subscription>,
+        progress: &ProgressOf,
+        resume: Option<(&domain::token::ConsistencyToken, Option<u64>)>,
+    ) -> (Arc<Channel>, bool) {
+        loop {
+            let channel = self.channel((workspace, subscription.view), progress).await;
+            let resumed = match channel.join(subscription, resume) {
+                Joined::Retired => continue,
+                Joined::Fresh => false,
+                Joined::Resumed => true,
+            };
+            self.followed.notify_one();
+            return (channel, resumed);
+        }
+    }
+
+    async fn channel(&self, id: ChannelId, progress: &ProgressOf) -> Arc<Channel> {
+        if let Some(channel) = self.find(&id) {
+            return channel;
+        }
+        let _opening = self.opening.lock().await;
+        if let Some(channel) = self.find(&id) {
+            return channel;
+        }
+        // In the turn of the view's lanes, so that no commit lies between what is published and what will be told.
+        let _turn = progress.turn().await;
+        let channel = Arc::new(Channel::new(
+            progress.folded(),
+            progress.generation(),
+            progress.released(),
+        ));
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        channels.insert(id, channel.clone());
+        channel
+    }
+
+    fn find(&self, id: &ChannelId) -> Option<Arc<Channel>> {
+        self.channels
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned()
+    }
+
+    fn all(&self) -> Vec<(ChannelId, Arc<Channel>)> {
+        let channels = self.channels.read().unwrap_or_else(PoisonError::into_inner);
+        channels
+            .iter()
+            .map(|(id, channel)| (*id, channel.clone()))
+            .collect()
+    }
+
+    /// Tells of progress until it is cancelled.
+    pub async fn run(self: Arc<Self>, cancelled: CancellationToken) {
+        tokio::select! {
+            () = cancelled.cancelled() => {}
+            () = self.tick_forever() => {}
+        }
+        self.closed.cancel();
+    }
+
+    async fn tick_forever(&self) {
+        loop {
+            let changed = self.progress.changed();
+            let (busy, expiry) = self.tick();
+            if busy {
+                tokio::time::sleep(TICK).await;
+                continue;
+            }
+            tokio::select! {
+                () = changed => tokio::time::sleep(TICK).await,
+                () = self.followed.notified() => {}
+                () = sleep_until(expiry) => {}
+            }
+        }
+    }
+
+    /// Tells each channel how its view stands. Whether one of them is behind and the timer must go on; and when the
+    /// next channel may be retired.
+    fn tick(&self) -> (bool, Option<Instant>) {
+        let now = Instant::now();
+        let mut busy = false;
+        let mut expiry: Option<Instant> = None;
+        for (id, channel) in self.all() {
+            if let Some(idle_since) = channel.idle_since() {
+                if now.duration_since(idle_since) >= KEPT {
+                    self.retire(&id, now);
+                } else {
+                    let expires = idle_since + KEPT;
+                    expiry = Some(expiry.map_or(expires, |earlier| earlier.min(expires)));
+                }
+                continue;
+            }
+            let Some(progress) = self.progress.of(id.0, id.1) else {
+                continue;
+            };
+            busy |= !tell(&channel, &progress);
+        }
+        self.progress.report();
+        (busy, expiry)
+    }
+
+    fn retire(&self, id: &ChannelId, now: Instant) {
+        let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
+        let idle = |channel: &Arc<Channel>| {
+            now.checked_sub(KEPT)
+                .is_some_and(|then| channel.retire_if_idle_since(then))
+        };
+        if channels.get(id).is_some_and(idle) {
+            channels.remove(id);
+        }
+    }
+}
+
+/// Tells a channel how its view stands; whether it is caught up.
+fn tell(channel: &Channel, progress: &ProgressOf) -> bool {
+    let head = progress.head();
+    let as_of = channel.as_of();
+    if as_of.covers(&head) {
+        channel.tell_caught_up();
+        return true;
+    }
+    if let Some(behind_for) = progress.behind_for().filter(|behind_for| *behind_for > BEHIND) {
+        let behind_ms = u64::try_from(behind_for.as_millis()).unwrap_or(u64::MAX);
+        channel.tell_behind(as_of.behind(&head), behind_ms, BEHIND_AGAIN);
+    }
+    false
+}
+
+fn report_sessions(sessions: usize) {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a gauge is a float; there are far fewer than 2^53 sessions"
+    )]
+    metrics::gauge!("foldline_live_sessions").set(sessions as f64);
+}
+
+async fn sleep_until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Followers for Hub {
+    fn follow(&self, scope: &Scope) -> bool {
+        self.find(&(scope.workspace, scope.view)).is_some()
+    }
+
+    fn committed(&self, commit: Commit) {
+        if let Some(channel) = self.find(&(commit.scope.workspace, commit.scope.view)) {
+            channel.committed(commit);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Box 8, Read Model Database: stores denormalized views for queries.
+//!
+//! It is a document store of its own, in a file of its own or in a schema of its own: what a document store promises, the
+//! crate `documents` says. What the documents mean, and when they are folded, is left to the projections.
+
+use std::sync::Arc;
+
+use database::url::StoreUrl;
+use documents::{ReadModel, ReadModelError};
+
+/// The schema of its tables in a PostgreSQL.
+const SCHEMA: &str = "foldline_views";
+
+/// Opens the read model that a URL names.
+pub async fn open(url: &StoreUrl) -> Result<Arc<dyn ReadModel>, ReadModelError> {
+    documents::open(url, SCHEMA).await
+}
+
+/// Opens the read model that a URL names, to read from it and no more.
+pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn ReadModel>, ReadModelError> {
+    documents::open_to_read(url, SCHEMA).await
+}

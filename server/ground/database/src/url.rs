@@ -1,0 +1,164 @@
+//! The URLs of the boxes that have adapters. What no adapter serves is refused here, with what is served.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+/// Where a store lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A file.
+    Sqlite(SqliteUrl),
+    /// A database on a server.
+    Postgres(PostgresUrl),
+}
+
+/// `sqlite:<file>`, as in `sqlite:./data/events.db` or `sqlite:///var/lib/foldline/events.db`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteUrl(PathBuf);
+
+/// `postgres://…`, as in `postgres://user:password@host/database`. It may hold a password, so it is never shown, and
+/// whether it is well formed is said without it: see [`PostgresUrl::check`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct PostgresUrl(String);
+
+/// `memory:`, in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryUrl;
+
+/// A URL that no adapter serves.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("allowed is {0}")]
+pub struct UrlError(&'static str);
+
+impl SqliteUrl {
+    /// The database file.
+    pub fn file(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl From<PathBuf> for StoreUrl {
+    fn from(file: PathBuf) -> Self {
+        Self::Sqlite(SqliteUrl(file))
+    }
+}
+
+impl PostgresUrl {
+    /// The URL, with everything that is in it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is a URL at all; what it lets open is found out by the store.
+    pub fn check(&self) -> Result<(), UrlError> {
+        match ::url::Url::parse(&self.0) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(ALLOWED),
+        }
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresUrl(…)")
+    }
+}
+
+/// What a store may be.
+const ALLOWED: UrlError = UrlError(
+    "sqlite:<file>, as in sqlite:./data/events.db, and postgres://<user>:<password>@<host>/<database>",
+);
+
+impl FromStr for StoreUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            // Whatever else it is: a refusal here would show it, with its password.
+            return Ok(Self::Postgres(PostgresUrl(text.to_owned())));
+        }
+        text.parse().map(Self::Sqlite)
+    }
+}
+
+impl FromStr for SqliteUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let file = text.strip_prefix("sqlite:").ok_or(ALLOWED)?;
+        let file = file.strip_prefix("//").unwrap_or(file);
+        // SQLite would read these otherwise than as a file name.
+        if file.is_empty() || file.starts_with(':') || file.contains('?') {
+            return Err(ALLOWED);
+        }
+        Ok(Self(file.into()))
+    }
+}
+
+impl FromStr for MemoryUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "memory:" {
+            Ok(Self)
+        } else {
+            Err(UrlError("memory:"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sqlite_url_names_a_file() {
+        for (url, file) in [
+            ("sqlite:events.db", "events.db"),
+            ("sqlite:./a b/events.db", "./a b/events.db"),
+            ("sqlite:///var/lib/events.db", "/var/lib/events.db"),
+        ] {
+            assert_eq!(
+                url.parse::<StoreUrl>(),
+                Ok(StoreUrl::from(PathBuf::from(file))),
+                "{url}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_postgres_url_keeps_its_password_to_itself() {
+        for url in [
+            "postgres://shop:wonderland@db.example/foldline",
+            "postgresql://shop:wonderland@db.example:70000/foldline",
+        ] {
+            let parsed = url.parse::<StoreUrl>().unwrap();
+            assert!(!format!("{parsed:?}").contains("wonderland"));
+            let StoreUrl::Postgres(parsed) = parsed else {
+                panic!("{url}")
+            };
+            assert_eq!(parsed.expose(), url);
+            // 70000 is no port
+            assert_eq!(parsed.check().is_err(), url.contains("70000"));
+        }
+    }
+
+    #[test]
+    fn what_no_adapter_serves_is_refused_with_what_is_served() {
+        for url in [
+            "mysql://localhost/foldline",
+            "sqlite:",
+            "sqlite::memory:",
+            "sqlite:a?mode=ro",
+            "events.db",
+        ] {
+            let error = url.parse::<StoreUrl>().unwrap_err();
+            assert!(error.to_string().contains("sqlite:<file>"), "{url}");
+            assert!(error.to_string().contains("postgres://"), "{url}");
+        }
+        assert!("redis://localhost".parse::<MemoryUrl>().is_err());
+    }
+}

@@ -1,0 +1,374 @@
+//! Documents, listings and checkpoints.
+
+use std::sync::Arc;
+
+use domain::{token::ConsistencyToken, wire::Order};
+use futures::future::join_all;
+use uuid::Uuid;
+
+use super::{
+    super::{
+        DocumentWrite, Effect, FoldFault, Loaded, PageRequest, Place, ReadModel, ReadModelError, Updated,
+    },
+    Bench, VIEW, entry, fold, lane, number, workspace, write,
+};
+use clock::{Clock as _, SystemClock};
+
+pub(crate) async fn an_update_changes_documents_listings_and_checkpoint_together<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let (workspace, elsewhere) = (workspace(), workspace());
+    let nothing = model.document(workspace, VIEW, "a").await.unwrap();
+    assert!(nothing.value.is_none());
+    assert_eq!(
+        (nothing.as_of, nothing.generation),
+        (ConsistencyToken::default(), 1)
+    );
+
+    let owner = SystemClock.new_id();
+    let written = DocumentWrite {
+        owner: Some(owner),
+        ..write("a", 1, vec![entry("anna", "1")])
+    };
+    let lanes = [lane(workspace, 1, 0), lane(workspace, 1, 3)];
+    assert_eq!(
+        fold(&*model, &lanes[0], 0, 4, vec![written]).await,
+        Updated::Committed
+    );
+    assert_eq!(
+        fold(&*model, &lanes[1], 0, 2, vec![write("b", 2, vec![])]).await,
+        Updated::Committed
+    );
+    assert_eq!(
+        fold(&*model, &lanes[0], 4, 9, Vec::new()).await,
+        Updated::Committed
+    );
+
+    let read = model.document(workspace, VIEW, "a").await.unwrap();
+    assert_eq!(read.as_of, "0:9,3:2".parse().unwrap());
+    let document = read.value.unwrap();
+    assert_eq!(
+        (document.key.as_str(), document.data.get(), document.owner),
+        ("a", "{\"number\":1}", Some(owner))
+    );
+    assert_eq!(model.checkpoint(&lanes[0]).await.unwrap(), 9);
+    assert_eq!(model.checkpoint(&lane(workspace, 1, 1)).await.unwrap(), 0);
+    let mut checkpoints = model.checkpoints().await.unwrap();
+    checkpoints.sort_by_key(|checkpoint| checkpoint.partition);
+    assert_eq!(
+        checkpoints
+            .iter()
+            .map(|c| (
+                c.workspace,
+                c.view.as_str(),
+                c.generation,
+                c.partition,
+                c.position
+            ))
+            .collect::<Vec<_>>(),
+        [(workspace, VIEW, 1, 0, 9), (workspace, VIEW, 1, 3, 2)]
+    );
+    assert!(
+        model
+            .document(elsewhere, VIEW, "a")
+            .await
+            .unwrap()
+            .value
+            .is_none()
+    );
+    assert!(
+        model
+            .document(workspace, "products", "a")
+            .await
+            .unwrap()
+            .value
+            .is_none()
+    );
+    model.ping().await.unwrap();
+    model.close().await;
+    assert!(model.ping().await.is_err());
+}
+
+pub(crate) async fn a_checkpoint_that_was_moved_refuses_and_changes_nothing<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let lane = lane(workspace(), 1, 0);
+    fold(&*model, &lane, 0, 5, vec![write("a", 1, vec![])]).await;
+    for from in [0, 4, 6] {
+        let refused = fold(&*model, &lane, from, 7, vec![write("a", 2, vec![])]).await;
+        assert_eq!(refused, Updated::Elsewhere { checkpoint: 5 });
+    }
+    let read = model.document(lane.scope.workspace, VIEW, "a").await.unwrap();
+    assert_eq!(number(&read.value.unwrap()), 1);
+}
+
+pub(crate) async fn a_fold_that_fails_changes_nothing<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let lane = lane(workspace(), 1, 0);
+    let mut fault = |_: Loaded| {
+        Err(FoldFault {
+            position: 1,
+            reason: "it does not fit".to_owned(),
+        })
+    };
+    let failed = model.update(&lane, 0, 1, &["a".to_owned()], &mut fault).await;
+    assert!(matches!(failed, Err(ReadModelError::Fault(_))), "{failed:?}");
+    assert_eq!(model.checkpoint(&lane).await.unwrap(), 0);
+    // and the lane goes on
+    assert_eq!(
+        fold(&*model, &lane, 0, 1, vec![write("a", 1, vec![])]).await,
+        Updated::Committed
+    );
+}
+
+pub(crate) async fn lanes_that_share_a_document_lose_no_update<B: Bench>(bench: B) {
+    const LANES: u32 = 8;
+    const ROUNDS: u64 = 12;
+    let model = bench.open().await.unwrap();
+    let workspace = workspace();
+    // the document is not there yet when all of them begin
+    let lanes = (0..LANES).map(|partition| {
+        let model = Arc::clone(&model);
+        tokio::spawn(async move {
+            for round in 0..ROUNDS {
+                let mut add_one = |loaded: Loaded| {
+                    let before = loaded.documents.first().map_or(0, number);
+                    Ok(Effect {
+                        writes: vec![write("shared", before + 1, vec![])],
+                        parked: Vec::new(),
+                    })
+                };
+                let updated = model
+                    .update(
+                        &lane(workspace, 1, partition),
+                        round,
+                        round + 1,
+                        &["shared".to_owned()],
+                        &mut add_one,
+                    )
+                    .await
+                    .unwrap();
+                assert_eq!(updated, Updated::Committed);
+            }
+        })
+    });
+    for lane in join_all(lanes).await {
+        lane.unwrap();
+    }
+    let read = model.document(workspace, VIEW, "shared").await.unwrap();
+    assert_eq!(number(&read.value.unwrap()), u64::from(LANES) * ROUNDS);
+}
+
+pub(crate) async fn an_amendment_changes_documents_and_no_checkpoint<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let lane = lane(workspace(), 1, 0);
+    fold(&*model, &lane, 0, 1, vec![write("a", 1, vec![])]).await;
+    let amendments = (0..8).map(|_| {
+        let model = Arc::clone(&model);
+        tokio::spawn(async move {
+            let mut add_one = |loaded: Loaded| {
+                Ok(Effect {
+                    writes: vec![write("a", number(&loaded.documents[0]) + 1, vec![])],
+                    parked: Vec::new(),
+                })
+            };
+            model
+                .amend(&lane.scope, &["a".to_owned()], &mut add_one)
+                .await
+                .unwrap();
+        })
+    });
+    for amendment in join_all(amendments).await {
+        amendment.unwrap();
+    }
+    let read = model.document(lane.scope.workspace, VIEW, "a").await.unwrap();
+    assert_eq!(
+        (number(&read.value.unwrap()), read.as_of),
+        (9, ConsistencyToken::at(0, 1))
+    );
+}
+
+async fn keys(
+    model: &dyn ReadModel,
+    workspace: domain::id::WorkspaceId,
+    order: Order,
+    limit: u32,
+) -> Vec<String> {
+    let (mut keys, mut behind) = (Vec::new(), None::<Place>);
+    loop {
+        let request = PageRequest {
+            listing: "by_customer",
+            group: "anna",
+            order,
+            limit,
+            behind: behind.as_ref(),
+        };
+        let page = model.page(workspace, VIEW, &request).await.unwrap();
+        assert_eq!(page.as_of, ConsistencyToken::at(0, 1));
+        assert!(page.value.len() <= limit as usize);
+        let Some(last) = page.value.last() else {
+            return keys;
+        };
+        behind = Some(Place {
+            sort: last.sort.clone(),
+            key: last.document.key.clone(),
+        });
+        keys.extend(page.value.into_iter().map(|row| row.document.key));
+    }
+}
+
+pub(crate) async fn a_listing_is_read_in_the_order_of_its_bytes_both_ways<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let workspace = workspace();
+    // people would sort these otherwise: capitals, accents, a hyphen, and a tie that the key decides
+    let sorts = ["", "B", "a", "a", "a-b", "ab", "z", "É"];
+    let mut writes: Vec<_> = sorts
+        .iter()
+        .enumerate()
+        .map(|(n, sort)| write(&format!("key-{n}"), n as u64, vec![entry("anna", sort)]))
+        .collect();
+    writes.reverse();
+    writes.push(write("of-berta", 99, vec![entry("berta", "a")]));
+    fold(&*model, &lane(workspace, 1, 0), 0, 1, writes).await;
+    let mut expected: Vec<_> = (0..sorts.len()).map(|n| format!("key-{n}")).collect();
+    for limit in [1, 3, 100] {
+        assert_eq!(keys(&*model, workspace, Order::Asc, limit).await, expected);
+    }
+    expected.reverse();
+    for limit in [1, 3, 100] {
+        assert_eq!(keys(&*model, workspace, Order::Desc, limit).await, expected);
+    }
+}
+
+pub(crate) async fn a_document_leaves_and_enters_listings_and_goes<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let lane = lane(workspace(), 1, 0);
+    let workspace = lane.scope.workspace;
+    let listed = async |group| {
+        let request = PageRequest {
+            listing: "by_customer",
+            group,
+            order: Order::Asc,
+            limit: 10,
+            behind: None,
+        };
+        let page = model.page(workspace, VIEW, &request).await.unwrap();
+        page.value
+            .into_iter()
+            .map(|row| (row.document.key, row.sort))
+            .collect::<Vec<_>>()
+    };
+    let at = |key: &str, sort: &str| (key.to_owned(), sort.to_owned());
+    let entered = vec![entry("anna", "1"), entry("", "1")];
+    fold(
+        &*model,
+        &lane,
+        0,
+        1,
+        vec![write("a", 1, entered), write("b", 1, vec![entry("", "0")])],
+    )
+    .await;
+    assert_eq!(listed("anna").await, [at("a", "1")]);
+    assert_eq!(listed("").await, [at("b", "0"), at("a", "1")]);
+
+    let moved = DocumentWrite {
+        left: vec![entry("anna", "1")],
+        ..write("a", 2, vec![entry("berta", "7")])
+    };
+    fold(&*model, &lane, 1, 2, vec![moved]).await;
+    assert_eq!(
+        (listed("anna").await, listed("berta").await),
+        (vec![], vec![at("a", "7")])
+    );
+
+    let gone = DocumentWrite {
+        data: None,
+        left: vec![entry("berta", "7"), entry("", "1")],
+        ..write("a", 0, vec![])
+    };
+    // one that never was may go too
+    let never = DocumentWrite {
+        data: None,
+        ..write("never", 0, vec![])
+    };
+    fold(&*model, &lane, 2, 3, vec![gone, never]).await;
+    assert_eq!(
+        (listed("berta").await, listed("").await),
+        (vec![], vec![at("b", "0")])
+    );
+    assert!(
+        model
+            .document(workspace, VIEW, "a")
+            .await
+            .unwrap()
+            .value
+            .is_none()
+    );
+}
+
+pub(crate) async fn everything_is_of_one_moment<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let workspace = workspace();
+    let owner = Uuid::from_u128(7);
+    let of_somebody = DocumentWrite {
+        owner: Some(owner),
+        ..write("b", 2, vec![entry("berta", "2"), entry("anna", "1")])
+    };
+    fold(
+        &*model,
+        &lane(workspace, 1, 1),
+        0,
+        3,
+        vec![of_somebody, write("a", 1, vec![])],
+    )
+    .await;
+    let everything = model.everything(workspace, VIEW).await.unwrap();
+    assert_eq!(
+        (everything.as_of, everything.generation),
+        (ConsistencyToken::at(1, 3), 1)
+    );
+    let documents = everything.value.documents;
+    assert_eq!(
+        documents
+            .iter()
+            .map(|listed| listed.document.key.as_str())
+            .collect::<Vec<_>>(),
+        ["a", "b"]
+    );
+    assert_eq!(documents[1].document.owner, Some(owner));
+    let place = |group: &str, sort: &str| ("by_customer".to_owned(), group.to_owned(), sort.to_owned());
+    assert_eq!(documents[1].places, [place("anna", "1"), place("berta", "2")]);
+    assert!(everything.value.passed.is_empty());
+}
+
+pub(crate) async fn what_was_folded_is_there_after_a_restart<B: Bench>(bench: B) {
+    let model = bench.open().await.unwrap();
+    let lane = lane(workspace(), 1, 0);
+    fold(
+        &*model,
+        &lane,
+        0,
+        5,
+        vec![write("a", 1, vec![entry("anna", "1")])],
+    )
+    .await;
+    model.close().await;
+    let model = bench.open().await.unwrap();
+    assert_eq!(model.checkpoint(&lane).await.unwrap(), 5);
+    let read = model.document(lane.scope.workspace, VIEW, "a").await.unwrap();
+    assert_eq!(number(&read.value.unwrap()), 1);
+    assert_eq!(fold(&*model, &lane, 5, 6, Vec::new()).await, Updated::Committed);
+}
+
+pub(crate) async fn a_newer_schema_is_refused_with_a_sentence<B: Bench>(bench: B) {
+    bench.open().await.unwrap().close().await;
+    bench
+        .run(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             select 9000, 'from the future', true, checksum, 0 from _sqlx_migrations limit 1",
+        )
+        .await;
+    let error = bench.open().await.unwrap_err().to_string();
+    assert!(
+        error.contains("schema 9000, from a newer version of this program"),
+        "{error}"
+    );
+}

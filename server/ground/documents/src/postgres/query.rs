@@ -1,0 +1,259 @@
+//! Reading: every query is one statement, so that documents, generation and checkpoints are of one moment.
+
+use std::collections::BTreeMap;
+
+use domain::{id::WorkspaceId, wire::Order};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{
+    Everything, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint,
+    StoredDocument, StoredRow,
+    columns::{self, CheckpointRow, loaded, stored},
+};
+
+/// The live generation of a view, and how far it is folded: the beginning of every query.
+macro_rules! at_one_moment {
+    ($($rest:literal),+) => {
+        concat!(
+            "
+            with
+                -- a view without a row was never rebuilt
+                live as (
+                    select coalesce(
+                        (select live from generations where workspace = $1 and view = $2), 1
+                    ) as generation
+                ),
+                moment as (
+                    select
+                        generation,
+                        (
+                            select string_agg(c.partition || ':' || c.position, ',')
+                            from checkpoints c
+                            where c.workspace = $1 and c.view = $2 and c.generation = live.generation
+                        ) as as_of
+                    from live
+                )",
+            $($rest),+
+        )
+    };
+}
+
+const DOCUMENT: &str = at_one_moment!(
+    "
+    select moment.generation, moment.as_of, d.key, d.data, d.owner
+    from moment
+        left join documents d
+            on d.workspace = $1 and d.view = $2 and d.generation = moment.generation and d.key = $3
+    "
+);
+
+/// A page, as a statement. Its variants differ in the order and in where it begins.
+macro_rules! page {
+    ($behind:literal, $direction:literal) => {
+        at_one_moment!(
+            ",
+                -- one range of the primary key
+                entries as (
+                    select l.sort_key, l.key
+                    from listings l
+                    where l.workspace = $1 and l.view = $2 and l.generation = (select generation from live)
+                        and l.listing = $3 and l.group_key = $4 ",
+            $behind,
+            " order by l.sort_key ",
+            $direction,
+            ", l.key ",
+            $direction,
+            " limit $5
+                )
+            -- a listing without entries is still a moment: one row without a key
+            select moment.generation, moment.as_of, d.key, d.data, d.owner, e.sort_key
+            from moment
+                left join entries e on true
+                left join documents d
+                    on d.workspace = $1 and d.view = $2 and d.generation = moment.generation and d.key = e.key
+            order by e.sort_key ",
+            $direction,
+            ", e.key ",
+            $direction
+        )
+    };
+}
+
+const PAGE_ASC: &str = page!("", "asc");
+const PAGE_DESC: &str = page!("", "desc");
+const NEXT_ASC: &str = page!("and (l.sort_key, l.key) > ($6, $7)", "asc");
+const NEXT_DESC: &str = page!("and (l.sort_key, l.key) < ($6, $7)", "desc");
+
+/// Generation, joined checkpoints, key, JSON, owner.
+type DocumentColumns = (i64, Option<String>, Option<String>, Option<String>, Option<Uuid>);
+
+/// The same, and the sort key.
+type EntryColumns = (
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<Uuid>,
+    Option<String>,
+);
+
+pub(super) async fn checkpoints(readers: &PgPool) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
+    let rows = sqlx::query_as::<_, CheckpointRow>(
+        "
+        select c.workspace, c.view, c.generation, c.partition, c.position, c.released_at
+        from checkpoints c
+            left join generations g on g.workspace = c.workspace and g.view = c.view
+        where c.generation = coalesce(g.live, 1)
+        ",
+    )
+    .fetch_all(readers)
+    .await?;
+    columns::all(rows)
+}
+
+pub(super) async fn checkpoint(readers: &PgPool, lane: &LaneId) -> Result<u64, ReadModelError> {
+    let position: Option<i64> = sqlx::query_scalar(
+        "
+        select position from checkpoints
+        where workspace = $1 and view = $2 and generation = $3 and partition = $4
+        ",
+    )
+    .bind(lane.scope.workspace.0)
+    .bind(lane.scope.view)
+    .bind(stored(lane.scope.generation)?)
+    .bind(i64::from(lane.partition))
+    .fetch_optional(readers)
+    .await?;
+    position.map_or(Ok(0), loaded)
+}
+
+pub(super) async fn document(
+    readers: &PgPool,
+    workspace: WorkspaceId,
+    view: &str,
+    key: &str,
+) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
+    let (generation, as_of, key, data, owner): DocumentColumns = sqlx::query_as(DOCUMENT)
+        .bind(workspace.0)
+        .bind(view)
+        .bind(key)
+        .fetch_one(readers)
+        .await?;
+    columns::moment(generation, as_of.as_deref(), found(key, data, owner)?)
+}
+
+/// A document; `None` where the outer join found none.
+fn found(
+    key: Option<String>,
+    data: Option<String>,
+    owner: Option<Uuid>,
+) -> Result<Option<StoredDocument>, ReadModelError> {
+    let Some((key, data)) = key.zip(data) else {
+        return Ok(None);
+    };
+    columns::document(key, data, owner).map(Some)
+}
+
+pub(super) async fn page(
+    readers: &PgPool,
+    workspace: WorkspaceId,
+    view: &str,
+    page: &PageRequest<'_>,
+) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
+    let statement = match (page.order, page.behind) {
+        (Order::Asc, None) => PAGE_ASC,
+        (Order::Desc, None) => PAGE_DESC,
+        (Order::Asc, Some(_)) => NEXT_ASC,
+        (Order::Desc, Some(_)) => NEXT_DESC,
+    };
+    let mut query = sqlx::query_as(statement)
+        .bind(workspace.0)
+        .bind(view)
+        .bind(page.listing)
+        .bind(page.group)
+        .bind(i64::from(page.limit));
+    if let Some(place) = page.behind {
+        query = query.bind(&place.sort).bind(&place.key);
+    }
+    let rows: Vec<EntryColumns> = query.fetch_all(readers).await?;
+    let (generation, as_of) = rows
+        .first()
+        .map(|(generation, as_of, ..)| (*generation, as_of.clone()))
+        .ok_or_else(|| ReadModelError::Corrupt("a moment without a row".to_owned()))?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for (_, _, key, data, owner, sort) in rows {
+        if let Some((document, sort)) = found(key, data, owner)?.zip(sort) {
+            entries.push(StoredRow { sort, document });
+        }
+    }
+    columns::moment(generation, as_of.as_deref(), entries)
+}
+
+pub(super) async fn everything(
+    readers: &PgPool,
+    workspace: WorkspaceId,
+    view: &str,
+) -> Result<Moment<Everything>, ReadModelError> {
+    // one snapshot, so that its statements see one moment
+    let mut transaction = readers
+        .begin_with("begin isolation level repeatable read read only")
+        .await?;
+    let (generation, as_of, ..): DocumentColumns = sqlx::query_as(DOCUMENT)
+        .bind(workspace.0)
+        .bind(view)
+        .bind("")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let rows: Vec<(String, String, Option<Uuid>)> = sqlx::query_as(
+        "select key, data, owner from documents where workspace = $1 and view = $2 and generation = $3 order by key",
+    )
+    .bind(workspace.0)
+    .bind(view)
+    .bind(generation)
+    .fetch_all(&mut *transaction)
+    .await?;
+    let mut documents = BTreeMap::new();
+    for (key, data, owner) in rows {
+        let listed = ListedDocument {
+            document: columns::document(key.clone(), data, owner)?,
+            places: Vec::new(),
+        };
+        documents.insert(key, listed);
+    }
+    let places: Vec<(String, String, String, String)> = sqlx::query_as(
+        "
+        select key, listing, group_key, sort_key from listings
+        where workspace = $1 and view = $2 and generation = $3
+        order by key, listing, group_key, sort_key
+        ",
+    )
+    .bind(workspace.0)
+    .bind(view)
+    .bind(generation)
+    .fetch_all(&mut *transaction)
+    .await?;
+    for (key, listing, group, sort) in places {
+        let listed = documents.get_mut(&key).ok_or_else(|| {
+            ReadModelError::Corrupt(format!("{view} lists {key}, of which there is no document"))
+        })?;
+        listed.places.push((listing, group, sort));
+    }
+    let passed: Vec<(i64, i64)> = sqlx::query_as(
+        "select partition, position from parked where workspace = $1 and view = $2 and generation = $3",
+    )
+    .bind(workspace.0)
+    .bind(view)
+    .bind(generation)
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    let everything = Everything {
+        documents: documents.into_values().collect(),
+        passed: passed
+            .into_iter()
+            .map(|(partition, position)| Ok((loaded(partition)?, loaded(position)?)))
+            .collect::<Result<_, ReadModelError>>()?,
+    };
+    columns::moment(generation, as_of.as_deref(), everything)
+}

@@ -1,0 +1,264 @@
+//! Parked events: written with the checkpoint that passes them, taken off with the documents that they are folded into.
+
+use async_trait::async_trait;
+use domain::id::{StreamName, WorkspaceId};
+use sqlx::{Sqlite, Transaction};
+use uuid::Uuid;
+
+use super::{SqliteReadModel, write};
+use crate::{
+    DeadLetter, DeadLetterPlace, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent, Parking,
+    ReadModelError,
+    columns::{self, CountRow, DeadLetterRow, ParkedRow, loaded, stored},
+};
+
+const HELD: &str = "
+    select position, id, stream, version, event_id, event_type, correlation_id, state, reason, attempts, parked_at
+    from parked
+    where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4 and stream = ?5
+        and state <> 'discarded'
+    order by position
+";
+
+/// A dead letter with what waits behind it: the columns, to be followed by a condition.
+macro_rules! dead_letters {
+    ($condition:literal) => {
+        concat!(
+            "
+            select p.view, p.generation, p.partition, p.position, p.id, p.stream, p.version, p.event_id, p.event_type,
+                p.correlation_id, p.state, p.reason, p.attempts, p.parked_at,
+                (
+                    select count(*) from parked w
+                    where w.workspace = p.workspace and w.view = p.view and w.generation = p.generation
+                        and w.partition = p.partition and w.stream = p.stream
+                        and w.state <> 'discarded' and w.position > p.position
+                ) as waiting
+            from parked p
+            left join generations g on g.workspace = p.workspace and g.view = p.view
+            where p.workspace = ?1 and p.state = 'dead'
+                -- what is left of other generations is on its way out
+                and (p.generation = coalesce(g.live, 1) or p.generation is g.building)
+                and ",
+            $condition
+        )
+    };
+}
+
+/// The streams that are held back on a lane.
+pub(super) async fn held_streams(
+    transaction: &mut Transaction<'_, Sqlite>,
+    lane: &LaneId,
+) -> Result<Vec<String>, ReadModelError> {
+    let held = sqlx::query_scalar(
+        "
+        select distinct stream from parked
+        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4 and state <> 'discarded'
+        ",
+    )
+    .bind(lane.scope.workspace.0)
+    .bind(lane.scope.view)
+    .bind(stored(lane.scope.generation)?)
+    .bind(lane.partition)
+    .fetch_all(&mut **transaction)
+    .await?;
+    Ok(held)
+}
+
+/// Notes events that a lane passes.
+pub(super) async fn park(
+    transaction: &mut Transaction<'_, Sqlite>,
+    lane: &LaneId,
+    events: &[ParkedEvent],
+) -> Result<(), ReadModelError> {
+    for event in events {
+        let (state, reason, attempts) = columns::state(event);
+        // the primary key refuses an event that is parked already
+        sqlx::query(
+            "
+            insert into parked (
+                workspace, view, generation, partition, position, id, stream, version, event_id, event_type,
+                correlation_id, state, reason, attempts, parked_at
+            )
+            values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+            ",
+        )
+        .bind(lane.scope.workspace.0)
+        .bind(lane.scope.view)
+        .bind(stored(lane.scope.generation)?)
+        .bind(lane.partition)
+        .bind(stored(event.position)?)
+        .bind(event.id)
+        .bind(event.stream.as_str())
+        .bind(stored(event.version)?)
+        .bind(event.event_id)
+        .bind(&event.event_type)
+        .bind(event.correlation_id)
+        .bind(state)
+        .bind(reason)
+        .bind(attempts)
+        .bind(event.parked_at.as_micros())
+        .execute(&mut **transaction)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Takes the held events of a stream off, if they are those that the caller believes.
+async fn take(
+    transaction: &mut Transaction<'_, Sqlite>,
+    lane: &LaneId,
+    stream: &StreamName,
+    believed: &[u64],
+) -> Result<bool, ReadModelError> {
+    let mut positions: Vec<u64> = sqlx::query_scalar::<_, i64>(
+        "
+        delete from parked
+        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4 and stream = ?5
+            and state <> 'discarded'
+        returning position
+        ",
+    )
+    .bind(lane.scope.workspace.0)
+    .bind(lane.scope.view)
+    .bind(stored(lane.scope.generation)?)
+    .bind(lane.partition)
+    .bind(stream.as_str())
+    .fetch_all(&mut **transaction)
+    .await?
+    .into_iter()
+    .map(loaded)
+    .collect::<Result<_, _>>()?;
+    positions.sort_unstable();
+    Ok(positions == believed && !believed.is_empty())
+}
+
+/// From here on, a token that names no more than this partition's checkpoint proves nothing.
+async fn note_release(
+    transaction: &mut Transaction<'_, Sqlite>,
+    lane: &LaneId,
+) -> Result<(), ReadModelError> {
+    let changed = sqlx::query(
+        "
+        update checkpoints set released_at = position
+        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4
+        ",
+    )
+    .bind(lane.scope.workspace.0)
+    .bind(lane.scope.view)
+    .bind(stored(lane.scope.generation)?)
+    .bind(lane.partition)
+    .execute(&mut **transaction)
+    .await?
+    .rows_affected();
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(ReadModelError::Corrupt(
+            "parked events without a checkpoint".to_owned(),
+        ))
+    }
+}
+
+#[async_trait]
+impl Parking for SqliteReadModel {
+    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, ReadModelError> {
+        let rows = sqlx::query_as::<_, ParkedRow>(HELD)
+            .bind(lane.scope.workspace.0)
+            .bind(lane.scope.view)
+            .bind(stored(lane.scope.generation)?)
+            .bind(lane.partition)
+            .bind(stream.as_str())
+            .fetch_all(&self.readers)
+            .await?;
+        columns::all(rows)
+    }
+
+    async fn release(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+        believed: &[u64],
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<bool, ReadModelError> {
+        let mut transaction = self.writer.begin_with("begin immediate").await?;
+        if !take(&mut transaction, lane, stream, believed).await? {
+            transaction.rollback().await?;
+            return Ok(false);
+        }
+        let loaded = Loaded {
+            documents: write::load(&mut transaction, &lane.scope, keys).await?,
+            held: Vec::new(),
+        };
+        let Effect { writes, parked } = fold(loaded)?;
+        write::store(&mut transaction, &lane.scope, &writes).await?;
+        park(&mut transaction, lane, &parked).await?;
+        note_release(&mut transaction, lane).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    async fn dead_letters(
+        &self,
+        workspace: WorkspaceId,
+        view: Option<&str>,
+        after: Option<&DeadLetterPlace>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetter>, ReadModelError> {
+        let rows = sqlx::query_as::<_, DeadLetterRow>(dead_letters!(
+            "
+            (?2 is null or p.view = ?2)
+            and (?3 is null or (p.view, p.generation, p.partition, p.position) > (?3, ?4, ?5, ?6))
+            order by p.view, p.generation, p.partition, p.position
+            limit ?7
+            "
+        ))
+        .bind(workspace.0)
+        .bind(view)
+        .bind(after.map(|place| place.view.as_str()))
+        .bind(after.map(|place| stored(place.generation)).transpose()?)
+        .bind(after.map(|place| place.partition))
+        .bind(after.map(|place| stored(place.position)).transpose()?)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await?;
+        columns::all(rows)
+    }
+
+    async fn dead_letter(
+        &self,
+        workspace: WorkspaceId,
+        id: Uuid,
+    ) -> Result<Option<DeadLetter>, ReadModelError> {
+        sqlx::query_as::<_, DeadLetterRow>(dead_letters!("p.id = ?2"))
+            .bind(workspace.0)
+            .bind(id)
+            .fetch_optional(&self.readers)
+            .await?
+            .map(TryInto::try_into)
+            .transpose()
+    }
+
+    async fn parked_counts(
+        &self,
+        workspace: Option<WorkspaceId>,
+        correlation: Option<Uuid>,
+    ) -> Result<Vec<ParkedCount>, ReadModelError> {
+        let rows = sqlx::query_as::<_, CountRow>(
+            "
+            select p.view, sum(p.state = 'dead') as dead, sum(p.state = 'waiting') as waiting
+            from parked p
+            left join generations g on g.workspace = p.workspace and g.view = p.view
+            where (?1 is null or p.workspace = ?1) and (?2 is null or p.correlation_id = ?2)
+                and p.generation = coalesce(g.live, 1) and p.state <> 'discarded'
+            group by p.view
+            order by p.view
+            ",
+        )
+        .bind(workspace.map(|workspace| workspace.0))
+        .bind(correlation)
+        .fetch_all(&self.readers)
+        .await?;
+        columns::all(rows)
+    }
+}

@@ -1,0 +1,68 @@
+//! The suite that every read model passes, on a file.
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, sqlite::SqliteConnectOptions};
+use tempfile::TempDir;
+
+use super::{SqliteReadModel, write};
+use crate::{
+    ReadModel, ReadModelError,
+    conformance::{Bench, conformance_suite},
+};
+
+/// A file in a folder of its own.
+struct File(TempDir);
+
+impl File {
+    fn path(&self) -> PathBuf {
+        self.0.path().join("views.db")
+    }
+}
+
+#[async_trait(?Send)]
+impl Bench for File {
+    async fn new() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+
+    async fn open(&self) -> Result<Arc<dyn ReadModel>, ReadModelError> {
+        Ok(Arc::new(SqliteReadModel::open(&self.path()).await?))
+    }
+
+    async fn run(&self, statement: &'static str) {
+        let mut raw = SqliteConnectOptions::new()
+            .filename(self.path())
+            .connect()
+            .await
+            .unwrap();
+        sqlx::query(statement).execute(&mut raw).await.unwrap();
+        raw.close().await.unwrap();
+    }
+}
+
+conformance_suite!(File);
+
+/// A lane's transaction costs what its events cost, however many documents the view has.
+#[tokio::test]
+async fn documents_are_loaded_by_their_whole_key() {
+    let file = File::new().await;
+    let read_model = SqliteReadModel::open(&file.path()).await.unwrap();
+    let plan = format!("explain query plan {}", write::LOAD);
+    let steps: Vec<String> = sqlx::query(AssertSqlSafe(plan))
+        .fetch_all(&read_model.readers)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get("detail"))
+        .collect();
+    let by_key = "(workspace=? AND view=? AND generation=? AND key=?)";
+    assert!(
+        steps
+            .iter()
+            .any(|step| step.starts_with("SEARCH d ") && step.ends_with(by_key)),
+        "{steps:?}"
+    );
+    read_model.close().await;
+}

@@ -1,0 +1,385 @@
+//! Sealing what is personal before it is stored, and opening it where it is shown.
+//!
+//! A text is sealed as `sealed:<person>:<base64url of nonce and ciphertext>` with AES-256-GCM under a key of that person's
+//! own; workspace and person are authenticated along, so that a sealed text says nothing elsewhere. Where the key is
+//! destroyed, or was never here, `erased` is shown. What holds no sealed text costs one search through its bytes.
+//!
+//! Keys stay in memory. With several servers on one database an erasure at another one is seen here within
+//! [`SHARED_KEYS_LIVE`].
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use aes_gcm::{
+    Aes256Gcm, KeyInit as _,
+    aead::{Aead as _, Payload},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use domain::{
+    event::personal::{self, ERASED, MARKER},
+    id::WorkspaceId,
+};
+use memchr::memmem;
+use moka::future::Cache;
+use rand::TryRngCore as _;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::store::{PeopleError, PeopleStore, PersonId, StoredKey};
+
+/// How long a key is used without another look, where other servers may destroy it.
+pub const SHARED_KEYS_LIVE: Duration = Duration::from_secs(2);
+
+/// Keys that stay in memory.
+const KEYS: u64 = 50_000;
+
+/// The bytes of a nonce; random, which is sound for far more texts than a person leaves.
+const NONCE: usize = 12;
+
+/// A sealed text as it stands in JSON.
+const IN_JSON: &[u8] = b"\"sealed:";
+
+/// What is known of a person's key.
+#[derive(Clone)]
+enum Key {
+    Cipher(Arc<Aes256Gcm>),
+    Destroyed,
+    /// There is none, and never was.
+    Absent,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Seals {
+    store: Arc<dyn PeopleStore>,
+    keys: Cache<PersonId, Key>,
+}
+
+impl std::fmt::Debug for Seals {
+    /// Never the keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seals")
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Seals {
+    /// Seals with the keys of a store.
+    pub fn new(store: Arc<dyn PeopleStore>) -> Self {
+        let mut keys = Cache::builder()
+            .max_capacity(KEYS)
+            .support_invalidation_closures();
+        if store.is_shared() {
+            keys = keys.time_to_live(SHARED_KEYS_LIVE);
+        }
+        Self {
+            keys: keys.build(),
+            store,
+        }
+    }
+
+    /// Seals texts of a person, each in its place. For somebody who was erased they are lost: there is no key, and none is
+    /// made.
+    pub async fn seal(
+        &self,
+        workspace: WorkspaceId,
+        person: Uuid,
+        texts: Vec<&mut String>,
+    ) -> Result<(), PeopleError> {
+        let of = PersonId { workspace, person };
+        let cipher = self.key_to_seal(of).await?;
+        for text in texts {
+            let sealed = match &cipher {
+                Some(cipher) => sealed(cipher, of, text)?,
+                None => Vec::new(),
+            };
+            *text = format!("{MARKER}{person}:{}", URL_SAFE_NO_PAD.encode(sealed));
+        }
+        Ok(())
+    }
+
+    /// What a text says: itself where it is not sealed, and [`ERASED`] where its key is gone.
+    pub async fn open_text(&self, workspace: WorkspaceId, text: &str) -> Result<String, PeopleError> {
+        if personal::parts(text).is_none() {
+            return Ok(text.to_owned());
+        }
+        Ok(self
+            .opened(workspace, text)
+            .await?
+            .unwrap_or_else(|| ERASED.to_owned()))
+    }
+
+    /// What a sealed text says; `None` where its key is gone. Also a text that is not sealed says what it says.
+    pub async fn opened(&self, workspace: WorkspaceId, text: &str) -> Result<Option<String>, PeopleError> {
+        let Some((person, sealed)) = personal::parts(text) else {
+            return Ok(Some(text.to_owned()));
+        };
+        let of = PersonId { workspace, person };
+        Ok(match self.key(of).await? {
+            Key::Cipher(cipher) => plain(&cipher, of, sealed),
+            Key::Destroyed | Key::Absent => None,
+        })
+    }
+
+    /// JSON with every text in it opened.
+    pub async fn open_json(
+        &self,
+        workspace: WorkspaceId,
+        json: Box<RawValue>,
+    ) -> Result<Box<RawValue>, PeopleError> {
+        match self.open_in(workspace, json.get().as_bytes()).await? {
+            None => Ok(json),
+            Some(opened) => String::from_utf8(opened)
+                .ok()
+                .and_then(|text| RawValue::from_string(text).ok())
+                .ok_or_else(|| PeopleError::Corrupt("a document with sealed texts is not JSON".to_owned())),
+        }
+    }
+
+    /// The bytes of JSON with every text in it opened.
+    pub async fn open_bytes(&self, workspace: WorkspaceId, json: Bytes) -> Result<Bytes, PeopleError> {
+        Ok(self.open_in(workspace, &json).await?.map_or(json, Bytes::from))
+    }
+
+    /// `None`: nothing in it is sealed.
+    async fn open_in(&self, workspace: WorkspaceId, json: &[u8]) -> Result<Option<Vec<u8>>, PeopleError> {
+        let found = sealed_in(json);
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let mut keys = HashMap::new();
+        for Found { person, .. } in &found {
+            if !keys.contains_key(person) {
+                let key = self
+                    .key(PersonId {
+                        workspace,
+                        person: *person,
+                    })
+                    .await?;
+                keys.insert(*person, key);
+            }
+        }
+        let mut opened = Vec::with_capacity(json.len());
+        let mut behind = 0;
+        for Found {
+            begin,
+            end,
+            person,
+            sealed,
+        } in found
+        {
+            let of = PersonId { workspace, person };
+            let text = match keys.get(&person) {
+                Some(Key::Cipher(cipher)) => plain(cipher, of, sealed),
+                _ => None,
+            };
+            opened.extend_from_slice(&json[behind..begin]);
+            let text = serde_json::to_string(text.as_deref().unwrap_or(ERASED))
+                .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
+            opened.extend_from_slice(text.as_bytes());
+            behind = end;
+        }
+        opened.extend_from_slice(&json[behind..]);
+        Ok(Some(opened))
+    }
+
+    /// Whether a person's key was destroyed.
+    pub async fn is_destroyed(&self, workspace: WorkspaceId, person: Uuid) -> Result<bool, PeopleError> {
+        let key = self.key(PersonId { workspace, person }).await?;
+        Ok(matches!(key, Key::Destroyed))
+    }
+
+    /// A person's key is, or is about to be, destroyed.
+    pub(super) async fn forget(&self, of: PersonId) {
+        self.keys.invalidate(&of).await;
+    }
+
+    /// A workspace is there no more.
+    pub(super) fn end(&self, workspace: WorkspaceId) {
+        let is_of_it = move |of: &PersonId, _: &Key| of.workspace == workspace;
+        // The closure is refused only by a cache that was built without support for it.
+        if let Err(error) = self.keys.invalidate_entries_if(is_of_it) {
+            tracing::error!(%error, "keys of a purged workspace stay until they are pushed out");
+        }
+    }
+
+    async fn key(&self, of: PersonId) -> Result<Key, PeopleError> {
+        if let Some(key) = self.keys.get(&of).await {
+            return Ok(key);
+        }
+        let key = match self.store.key(of).await? {
+            None => Key::Absent,
+            Some(stored) => Key::of(&stored),
+        };
+        self.keys.insert(of, key.clone()).await;
+        Ok(key)
+    }
+
+    /// `None`: it was destroyed.
+    async fn key_to_seal(&self, of: PersonId) -> Result<Option<Arc<Aes256Gcm>>, PeopleError> {
+        match self.key(of).await? {
+            Key::Cipher(cipher) => return Ok(Some(cipher)),
+            Key::Destroyed => return Ok(None),
+            Key::Absent => {}
+        }
+        let made = self.store.keep_key(of, &random()?).await?;
+        let key = Key::of(&made);
+        self.keys.insert(of, key.clone()).await;
+        Ok(match key {
+            Key::Cipher(cipher) => Some(cipher),
+            Key::Destroyed | Key::Absent => None,
+        })
+    }
+}
+
+impl Key {
+    fn of(stored: &StoredKey) -> Self {
+        match stored {
+            StoredKey::Key(bytes) => Self::Cipher(Arc::new(Aes256Gcm::new(bytes.into()))),
+            StoredKey::Destroyed => Self::Destroyed,
+        }
+    }
+}
+
+/// Random bytes of the machine's.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], PeopleError> {
+    let mut bytes: [u8; N] = [0; N];
+    rand::rngs::OsRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|error| PeopleError::Unavailable(format!("the machine gave no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+/// Workspace and person, which a sealed text is bound to.
+fn bound_to(of: PersonId) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(of.workspace.0.as_bytes());
+    bytes[16..].copy_from_slice(of.person.as_bytes());
+    bytes
+}
+
+fn sealed(cipher: &Aes256Gcm, of: PersonId, text: &str) -> Result<Vec<u8>, PeopleError> {
+    let nonce: [u8; NONCE] = random()?;
+    let payload = Payload {
+        msg: text.as_bytes(),
+        aad: &bound_to(of),
+    };
+    let encrypted = cipher
+        .encrypt(&nonce.into(), payload)
+        .map_err(|_| PeopleError::Corrupt("a text is too long to be sealed".to_owned()))?;
+    Ok([&nonce[..], &encrypted].concat())
+}
+
+fn plain(cipher: &Aes256Gcm, of: PersonId, sealed: &str) -> Option<String> {
+    let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+    let (nonce, encrypted) = bytes.split_first_chunk::<NONCE>()?;
+    let payload = Payload {
+        msg: encrypted,
+        aad: &bound_to(of),
+    };
+    let text = cipher.decrypt(&(*nonce).into(), payload).ok()?;
+    String::from_utf8(text).ok()
+}
+
+/// A sealed text in JSON, with its quotation marks.
+struct Found<'a> {
+    begin: usize,
+    end: usize,
+    person: Uuid,
+    sealed: &'a str,
+}
+
+/// Every text in JSON that is sealed. A sealed text has no character that JSON escapes, so it ends at the next quotation
+/// mark; one behind a backslash is within another text, and no text of its own.
+fn sealed_in(json: &[u8]) -> Vec<Found<'_>> {
+    memmem::find_iter(json, IN_JSON)
+        .filter(|begin| *begin == 0 || json[begin - 1] != b'\\')
+        .filter_map(|begin| {
+            let inner = &json[begin + 1..];
+            let length = memchr::memchr(b'"', inner)?;
+            let (person, sealed) = personal::parts(std::str::from_utf8(&inner[..length]).ok()?)?;
+            Some(Found {
+                begin,
+                end: begin + length + 2,
+                person,
+                sealed,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::SqlitePeople;
+
+    const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
+    const ADA: Uuid = Uuid::from_u128(7);
+
+    async fn seals() -> (Seals, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqlitePeople::open(&folder.path().join("people.db"))
+            .await
+            .unwrap();
+        (Seals::new(Arc::new(store)), folder)
+    }
+
+    async fn seal(seals: &Seals, text: &str) -> String {
+        let mut sealed = text.to_owned();
+        seals.seal(SHOP, ADA, vec![&mut sealed]).await.unwrap();
+        sealed
+    }
+
+    #[tokio::test]
+    async fn what_is_sealed_says_nothing_and_opens_to_what_it_was() {
+        let (seals, _folder) = seals().await;
+        let text = "Ada \"Countess\" Lovelace\n";
+        let sealed = seal(&seals, text).await;
+        assert!(sealed.starts_with(&format!("sealed:{ADA}:")) && !sealed.contains("Ada"));
+        assert_ne!(sealed, seal(&seals, text).await, "no two are the same");
+        assert_eq!(seals.open_text(SHOP, &sealed).await.unwrap(), text);
+        assert_eq!(seals.open_text(SHOP, "Bob").await.unwrap(), "Bob");
+    }
+
+    #[tokio::test]
+    async fn in_json_every_sealed_text_is_opened_and_all_else_stays_as_it_is() {
+        let (seals, _folder) = seals().await;
+        let name = seal(&seals, "A\"da").await;
+        let json = format!(
+            r#"{{"b": 1.50, "name":"{name}","said":"\"{name}\"","list":["{name}"],"a":"sealed: dry"}}"#
+        );
+        let opened = seals
+            .open_json(SHOP, RawValue::from_string(json.clone()).unwrap())
+            .await
+            .unwrap();
+        let expected = format!(
+            r#"{{"b": 1.50, "name":"A\"da","said":"\"{name}\"","list":["A\"da"],"a":"sealed: dry"}}"#
+        );
+        assert_eq!(opened.get(), expected);
+        let bytes = seals.open_bytes(SHOP, Bytes::from(json)).await.unwrap();
+        assert_eq!(bytes, expected.as_bytes());
+        assert_eq!(seals.open_bytes(SHOP, Bytes::from("[]")).await.unwrap(), "[]");
+    }
+
+    #[tokio::test]
+    async fn a_sealed_text_says_nothing_in_another_workspace_or_of_another_person_or_changed() {
+        let (seals, _folder) = seals().await;
+        let sealed = seal(&seals, "Ada").await;
+        let elsewhere = WorkspaceId(Uuid::from_u128(2));
+        // that person has a key there too
+        let mut other = "Ada".to_owned();
+        seals.seal(elsewhere, ADA, vec![&mut other]).await.unwrap();
+        assert_eq!(seals.open_text(elsewhere, &sealed).await.unwrap(), ERASED);
+        let (head, last) = sealed.split_at(sealed.len() - 6);
+        let changed = format!(
+            "{head}{}",
+            if last.starts_with('A') { "BAAAAA" } else { "AAAAAA" }
+        );
+        assert_eq!(seals.open_text(SHOP, &changed).await.unwrap(), ERASED);
+        assert_eq!(
+            seals.open_text(SHOP, &format!("sealed:{ADA}:")).await.unwrap(),
+            ERASED
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! A read model for tests, over a real one: a watcher is asked to carry out each write, and may look at what
+//! becomes of it, or let it fail. Everything else is passed on.
+
+use std::{fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{
+    id::{StreamName, WorkspaceId},
+    token::ConsistencyToken,
+};
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use documents::{
+    DeadLetter, DeadLetterPlace, Everything, Fold, Generations, LaneId, Moment, PageRequest, ParkedCount,
+    ParkedEvent, Parking, Purging, ReadModel, ReadModelError, Scope, StoredCheckpoint, StoredDocument,
+    StoredGeneration, StoredRow, Switched, Updated,
+};
+
+/// A write that is about to be carried out.
+pub type Write<'a, T> = BoxFuture<'a, Result<T, ReadModelError>>;
+
+/// A watcher of writes.
+#[async_trait]
+pub trait Watch: Send + Sync + Debug {
+    /// A lane's update.
+    async fn update(&self, update: Write<'_, Updated>) -> Result<Updated, ReadModelError> {
+        update.await
+    }
+
+    /// A change that no event makes.
+    async fn amend(&self, _scope: &Scope, amend: Write<'_, ()>) -> Result<(), ReadModelError> {
+        amend.await
+    }
+}
+
+/// A document store whose writes a watcher carries out.
+#[derive(Debug)]
+pub struct Watched<W> {
+    pub inner: Arc<dyn ReadModel>,
+    pub watch: W,
+}
+
+#[async_trait]
+impl<W: Watch> ReadModel for Watched<W> {
+    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
+        self.inner.checkpoints().await
+    }
+
+    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError> {
+        self.inner.checkpoint(lane).await
+    }
+
+    async fn update(
+        &self,
+        lane: &LaneId,
+        from: u64,
+        to: u64,
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<Updated, ReadModelError> {
+        let update = self.inner.update(lane, from, to, keys, fold);
+        self.watch.update(update).await
+    }
+
+    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError> {
+        let amend = self.inner.amend(scope, keys, fold);
+        self.watch.amend(scope, amend).await
+    }
+
+    async fn document(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+        key: &str,
+    ) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
+        self.inner.document(workspace, view, key).await
+    }
+
+    async fn page(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+        page: &PageRequest<'_>,
+    ) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
+        self.inner.page(workspace, view, page).await
+    }
+
+    async fn everything(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> Result<Moment<Everything>, ReadModelError> {
+        self.inner.everything(workspace, view).await
+    }
+
+    async fn ping(&self) -> Result<(), ReadModelError> {
+        self.inner.ping().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[async_trait]
+impl<W: Watch> Generations for Watched<W> {
+    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
+        self.inner.live_generation(workspace, view).await
+    }
+
+    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
+        self.inner.begin_build(workspace, view).await
+    }
+
+    async fn builds(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
+        self.inner.builds().await
+    }
+
+    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, ReadModelError> {
+        self.inner.folded(scope).await
+    }
+
+    async fn switch(&self, scope: &Scope) -> Result<Switched, ReadModelError> {
+        self.inner.switch(scope).await
+    }
+
+    async fn cancel_build(&self, scope: &Scope) -> Result<bool, ReadModelError> {
+        self.inner.cancel_build(scope).await
+    }
+
+    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
+        self.inner.leftovers().await
+    }
+
+    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, ReadModelError> {
+        self.inner.remove(leftover, limit).await
+    }
+}
+
+#[async_trait]
+impl<W: Watch> Purging for Watched<W> {
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, ReadModelError> {
+        self.inner.workspaces().await
+    }
+
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, ReadModelError> {
+        self.inner.purge(workspace, limit).await
+    }
+}
+
+#[async_trait]
+impl<W: Watch> Parking for Watched<W> {
+    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, ReadModelError> {
+        self.inner.held(lane, stream).await
+    }
+
+    async fn release(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+        believed: &[u64],
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<bool, ReadModelError> {
+        self.inner.release(lane, stream, believed, keys, fold).await
+    }
+
+    async fn dead_letters(
+        &self,
+        workspace: WorkspaceId,
+        view: Option<&str>,
+        after: Option<&DeadLetterPlace>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetter>, ReadModelError> {
+        self.inner.dead_letters(workspace, view, after, limit).await
+    }
+
+    async fn dead_letter(
+        &self,
+        workspace: WorkspaceId,
+        id: Uuid,
+    ) -> Result<Option<DeadLetter>, ReadModelError> {
+        self.inner.dead_letter(workspace, id).await
+    }
+
+    async fn parked_counts(
+        &self,
+        workspace: Option<WorkspaceId>,
+        correlation: Option<Uuid>,
+    ) -> Result<Vec<ParkedCount>, ReadModelError> {
+        self.inner.parked_counts(workspace, correlation).await
+    }
+}

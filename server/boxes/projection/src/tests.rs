@@ -9,6 +9,7 @@ mod supervisor;
 use std::sync::Arc;
 
 use domain::view;
+use futures::future::join_all;
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::lane::{Lane, LaneError};

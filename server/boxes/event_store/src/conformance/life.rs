@@ -121,7 +121,7 @@ pub(crate) async fn one_bad_append_does_not_fail_its_neighbours_and_the_store_re
     for (n, result) in join_all(appends).await.into_iter().enumerate() {
         match result {
             Ok(_) => assert_ne!(n % 10, 3),
-            Err(AppendError::Store(StoreError::Unavailable(_))) => assert_eq!(n % 10, 3),
+            Err(AppendError::Store(StoreError::Refused(_))) => assert_eq!(n % 10, 3),
             Err(error) => panic!("append {n}: {error}"),
         }
     }

@@ -20,10 +20,10 @@ pub struct ControlCharacter {
 }
 
 impl ControlCharacter {
-    /// What is said of the field.
+    /// What is said of the field, and what to do about it.
     pub fn message(character: char) -> String {
         format!(
-            "has the control character U+{:04X}, which a text cannot have",
+            "has the control character U+{:04X}, which no text may have; leave it out",
             u32::from(character)
         )
     }
@@ -117,6 +117,15 @@ mod tests {
                 "{code:x}"
             );
         }
+    }
+
+    #[test]
+    fn what_is_said_names_the_character_and_what_to_do() {
+        let found = in_value(&json!({"data": {"name": "a\0"}})).unwrap();
+        assert_eq!(
+            found.to_string(),
+            "data.name has the control character U+0000, which no text may have; leave it out"
+        );
     }
 
     #[test]

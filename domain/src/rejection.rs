@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::control_character::{self, ControlCharacter};
+use crate::{
+    control_character::{self, ControlCharacter},
+    id::{MAX_STREAM_NAME, StreamName},
+};
 
 /// One field that broke a rule, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,13 +68,26 @@ impl Violations {
         }
     }
 
-    /// Notes a violation unless `text`, trimmed, has 1 to `max` characters.
+    /// Notes a violation unless `text` has 1 to `max` characters, and not white space alone. White space counts: it is stored
+    /// with the rest.
     pub fn require_text(&mut self, text: &str, max: usize, field: &str) {
-        let length = text.trim().chars().count();
         self.require(
-            (1..=max).contains(&length),
+            !text.trim().is_empty() && text.chars().count() <= max,
             field,
             format!("has 1 to {max} characters"),
+        );
+    }
+
+    /// Notes a violation unless `id` is what stands after the hyphen in the name of a stream of `category`: such an id is a
+    /// key of documents, and short enough for the index of every database.
+    pub fn require_id(&mut self, id: &str, category: &str, field: &str) {
+        let max = MAX_STREAM_NAME.saturating_sub(category.len() + 1);
+        self.require(
+            StreamName::new(category, id).is_ok(),
+            field,
+            format!(
+                "is the id of a stream {category}-<id>: 1 to {max} lower-case letters, digits, '-', '_' and '.'"
+            ),
         );
     }
 
@@ -88,6 +104,53 @@ impl Violations {
             Ok(())
         } else {
             Err(Rejection::invalid(self.0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(note: impl FnOnce(&mut Violations)) -> Vec<String> {
+        let mut violations = Violations::default();
+        note(&mut violations);
+        violations
+            .0
+            .into_iter()
+            .map(|violation| violation.message)
+            .collect()
+    }
+
+    #[test]
+    fn a_text_has_so_many_characters_and_white_space_counts() {
+        let noted = |text: &str| !messages(|violations| violations.require_text(text, 5, "name")).is_empty();
+        for fine in ["a", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}", " a b "] {
+            assert!(!noted(fine), "{fine:?}");
+        }
+        for wrong in ["", " ", "\u{3000}", "123456", "a     ", "     a"] {
+            assert!(noted(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_one_that_a_stream_can_have() {
+        let noted = |id: &str| messages(|violations| violations.require_id(id, "order", "data.order"));
+        for fine in ["1", "0198c1a2-7b1c", "a_b.c", "-", &"x".repeat(114)] {
+            assert_eq!(noted(fine), [""; 0], "{fine}");
+        }
+        for wrong in [
+            "",
+            " ",
+            "A",
+            "a b",
+            "a/b",
+            "\u{e9}",
+            &"x".repeat(115),
+            &"x".repeat(200_000),
+        ] {
+            let [message] = noted(wrong).try_into().unwrap();
+            assert!(message.contains("order-<id>: 1 to 114 "), "{message}");
         }
     }
 }

@@ -29,6 +29,7 @@ use clock::SharedClock;
 use command::{CommandService, Workspaces};
 use consumer::{
     Consumers,
+    analytics::WarehouseError,
     registry::{self, ConsumerError},
 };
 use documents::ReadModelError;
@@ -41,15 +42,18 @@ use gateway::{
     tokens::Tokens,
     unsubscribe::UnsubscribeLinks,
 };
-use lab::Lab;
-use lifecycle::{Presence, Purger, Sweeper};
-use payment::test_mode::TestMode;
 use identity::{People, PeopleError, passwords::HashCost};
+use lab::Lab;
+use lifecycle::{
+    Presence, Purger, Sweeper,
+    ownership::{OwnershipError, StoresApart},
+};
+use payment::test_mode::TestMode;
 pub use program::program;
 use read_side::{ReadSide, ReadSideBuilder};
 use settings::Settings;
 use test_stores::TestStores;
-pub use test_stores::TestStoresError;
+pub use test_stores::{StoreKind, TestStoresError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use workspace_clock::Clocks;
 
@@ -95,6 +99,9 @@ pub enum StartError {
     /// Keys and credentials of people.
     #[error(transparent)]
     People(#[from] PeopleError),
+    /// Stores that do not belong together.
+    #[error(transparent)]
+    Ownership(#[from] OwnershipError),
     /// The read model.
     #[error("the read model cannot be used: {0}")]
     ReadModel(#[from] ReadModelError),
@@ -145,16 +152,30 @@ impl Foldline {
         let read_side = ReadSideBuilder::default().with_quota(quotas.subscriptions());
         let url = settings.storage.event_store();
         let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
+        // Beside the log: views of it, what process managers remember, and what must not be in it of people.
+        let storage = &settings.storage;
+        let people = identity::open_store(&storage.people()).await?;
+        let read_model = read_model::open(&storage.read_model()).await?;
+        let processes = crate::consumer::process::open(&storage.processes()).await?;
+        let apart = StoresApart {
+            read_model: &*read_model,
+            processes: &*processes,
+            people: &*people,
+        };
         if let Some(test_stores) = &mut test_stores {
-            test_stores.admit(&url, &*events).await?;
+            test_stores.admit(storage, &*events, &apart).await?;
             tracing::warn!(
                 "this server is for tests only: it has no rate limits, and its passwords are cheap to guess"
             );
         }
+        let read_model_setting = storage
+            .read_model
+            .as_ref()
+            .map_or("--data-dir", |_| "--read-model");
+        apart.must_belong_to(&*events, read_model_setting).await?;
         event_types_fit(&*events).await?;
 
-        // Apart from the log: what seals and opens what is personal in it, and how people sign in.
-        let people = identity::open_store(&settings.storage.people()).await?;
+        // What seals and opens what is personal in the log, and how people sign in.
         let keys_folder = settings.storage.keys_folder();
         let hash_cost = if settings.for_tests {
             HashCost::Least
@@ -176,7 +197,6 @@ impl Foldline {
 
         // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
         // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.
-        let read_model = read_model::open(&settings.storage.read_model()).await?;
         let read_side = Arc::new(
             read_side
                 .with_seals(people.seals.clone())
@@ -185,7 +205,6 @@ impl Foldline {
         );
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
-        let processes = crate::consumer::process::open(&settings.storage.processes()).await?;
         let clocks = Arc::new(Clocks::new(clock.clone(), Arc::clone(&processes)));
         let payments = TestMode::new(Arc::clone(&processes), Arc::clone(&clocks));
         let commands = CommandService::new(Arc::clone(&events), clock.clone())
@@ -217,6 +236,13 @@ impl Foldline {
             clock: clock.clone(),
         };
         let effects = registry::open(settings, parts).await?;
+        if let (Some(test_stores), Some(place)) = (&mut test_stores, &settings.warehouse) {
+            let at = place
+                .warehouse()
+                .map_err(WarehouseError::from)
+                .map_err(ConsumerError::from)?;
+            test_stores.admit_warehouse(&at, &*effects.warehouse).await?;
+        }
         let consumers = Consumers::start(boxes, policy::all(), effects.all).await?;
         let consumers = Arc::new(consumers);
         read_side.settling.wait_for(consumers.clone());

@@ -162,6 +162,12 @@ impl StorageSettings {
     }
 }
 
+/// An IP address and a port. A name is none: it may stand for several addresses, and a server listens at one.
+fn address_to_listen_at(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse()
+        .map_err(|_| "an IP address and a port are wanted, as in 127.0.0.1:3000 or [::1]:3000")
+}
+
 /// The settings of `foldline serve`.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
@@ -170,7 +176,8 @@ pub struct Settings {
         long,
         env = "FOLDLINE_LISTEN",
         default_value = "127.0.0.1:3000",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        value_parser = address_to_listen_at
     )]
     pub listen: SocketAddr,
     /// Where the data lies.
@@ -336,7 +343,7 @@ pub struct Limits {
         value_name = "COUNT"
     )]
     pub requests_per_minute: u32,
-    /// Tries to sign in to one account in a minute, and to change its password; 0 is no limit
+    /// Tries to sign in to one account in a minute, and as many to give its password within a session; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_SIGN_INS_PER_MINUTE",
@@ -352,14 +359,17 @@ pub struct Limits {
         value_name = "COUNT"
     )]
     pub max_connections: u32,
-    /// Connections at a time from one address; 0 is no limit [default: 2048, and no limit for this machine's own addresses]
+    /// Connections at a time from one address; 0 is no limit [default: half of those in all, 2048 at most; no limit
+    /// for this machine's own addresses]
     #[arg(long, env = "FOLDLINE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
     pub max_connections_per_address: Option<u32>,
-    /// How long a connection may take to bring its first request, and a request its head
+    /// How long a connection may take to bring the head of its first request, TLS included
     #[arg(long, env = "FOLDLINE_FIRST_REQUEST_TIMEOUT_MS", default_value = "15000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub first_request_timeout_ms: u64,
-    /// How long a connection may lie idle after its last answer; live sockets, which are pinged every 20 s, end with less than that
+    /// How long a connection may make no progress, idle or with a request under way: no further request, nothing
+    /// more of its body, nothing taken of its answer. The server's own work on an answer does not count, and live
+    /// sockets have pings instead
     #[arg(long, env = "FOLDLINE_IDLE_TIMEOUT_MS", default_value = "75000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub idle_timeout_ms: u64,
@@ -389,7 +399,7 @@ impl Limits {
         Duration::from_millis(self.first_request_timeout_ms)
     }
 
-    /// How long a connection may lie idle.
+    /// How long a connection may make no progress.
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
     }

@@ -2,22 +2,27 @@
 //! at no cost and refuses no request for its rate, so it must never meet the data of real people, and a real server must never
 //! serve accounts whose passwords it has made cheap to guess.
 //!
-//! A file in the data folder says that it was made for tests, and names the event stores that were empty when a server for tests
-//! first opened them. It protects against a mistake in a command line, not against a person who edits it.
+//! A file in the data folder says that it was made for tests, and names the stores elsewhere that were empty when a server for
+//! tests first opened them: event stores, read models and warehouses. It protects against a mistake in a command line, not
+//! against a person who edits it.
 
-use event_store::{EventStore, StoreError};
 use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::settings::{Settings, StoreUrl};
+use event_store::{EventStore, StoreError};
+use projection::effect::EffectError;
+
+use crate::{
+    consumer::effects::Consumer,
+    lifecycle::ownership::{OwnershipError, StoresApart},
+    settings::{Settings, StorageSettings, StoreUrl, WarehouseAt},
+};
 
 /// The file that says so, in the data folder.
 const MARK: &str = "made-for-tests";
-/// What a line that names an event store begins with; others are for people.
-const NAMES: &str = "event store: ";
 const EXPLANATION: &str = "\
 This folder was made by `foldline serve --for-tests`: its passwords are cheap to guess. Start it with --for-tests only.
 ";
@@ -31,12 +36,17 @@ pub enum TestStoresError {
          --data-dir"
     )]
     NotMadeForTests(PathBuf),
-    /// A database of real data.
+    /// A store of real data.
     #[error(
-        "--for-tests starts on an event store that it has found empty; {0} holds workspaces already, give another \
-         --event-store"
+        "--for-tests starts on the {} that it has found empty; {name} holds workspaces already, give another {}",
+        .kind.name(), .kind.setting()
     )]
-    HoldsWorkspaces(String),
+    HoldsWorkspaces {
+        /// What kind of store it is.
+        kind: StoreKind,
+        /// Which.
+        name: String,
+    },
     /// A folder of tests.
     #[error(
         "{0} was made by --for-tests, and its passwords are cheap to guess; start with --for-tests, or give another \
@@ -54,12 +64,55 @@ pub enum TestStoresError {
     /// Whether the event store is empty cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Whether another store is empty cannot be read.
+    #[error(transparent)]
+    Apart(#[from] OwnershipError),
+    /// Whether the warehouse is empty cannot be read.
+    #[error("the warehouse cannot be listed: {0}")]
+    Warehouse(#[from] EffectError),
 }
 
-/// The data folder of a server for tests, and the event stores that it has made.
+/// A kind of store that a setting can put elsewhere than into the data folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// Events; in a PostgreSQL also what process managers remember, and what is kept of people.
+    Events,
+    /// Views.
+    Views,
+    /// Parquet files.
+    Warehouse,
+}
+
+impl StoreKind {
+    const ALL: [Self; 3] = [Self::Events, Self::Views, Self::Warehouse];
+
+    /// What a line of the file that names such a store begins with, before a colon.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Events => "event store",
+            Self::Views => "read model",
+            Self::Warehouse => "warehouse",
+        }
+    }
+
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Events => "--event-store",
+            Self::Views => "--read-model",
+            Self::Warehouse => "--warehouse",
+        }
+    }
+
+    fn line(self, name: &str) -> String {
+        format!("{}: {name}", self.name())
+    }
+}
+
+/// The data folder of a server for tests, and the stores elsewhere that it has made.
 #[derive(Debug)]
 pub(crate) struct TestStores {
     mark: PathBuf,
+    /// As lines of the file; others are for people.
     made: BTreeSet<String>,
 }
 
@@ -82,8 +135,9 @@ impl TestStores {
             (false, None) => Ok(None),
             (false, Some(_)) => Err(TestStoresError::MadeForTests(folder.clone())),
             (true, Some(said)) => {
-                let made = said.lines().filter_map(|line| line.strip_prefix(NAMES));
-                let made = made.map(str::to_owned).collect();
+                let names_a_store =
+                    |line: &&str| StoreKind::ALL.iter().any(|kind| line.starts_with(&kind.line("")));
+                let made = said.lines().filter(names_a_store).map(str::to_owned).collect();
                 Ok(Some(Self { mark, made }))
             }
             (true, None) if is_empty(folder).map_err(failed)? => {
@@ -97,25 +151,66 @@ impl TestStores {
         }
     }
 
-    /// Refuses an event store that was there before the server for tests.
+    /// Refuses an event store and a read model that were there before the server for tests. What the data folder holds is
+    /// vouched for by the folder.
     pub(crate) async fn admit(
         &mut self,
-        url: &StoreUrl,
+        storage: &StorageSettings,
         events: &dyn EventStore,
+        apart: &StoresApart<'_>,
     ) -> Result<(), TestStoresError> {
-        let name = name(url);
-        if self.made.contains(&name) {
+        let named = name(&storage.event_store());
+        if !self.has_made(StoreKind::Events, &named) {
+            let is_empty =
+                events.workspaces(None, 1).await?.is_empty() && apart.are_empty_beside_events().await?;
+            self.admit_store(StoreKind::Events, named, is_empty)?;
+        }
+        if let Some(url) = storage
+            .read_model
+            .as_ref()
+            .filter(|url| !lies_in(url, &storage.data_dir))
+        {
+            let named = name(url);
+            if !self.has_made(StoreKind::Views, &named) {
+                let views = apart
+                    .read_model
+                    .workspaces()
+                    .await
+                    .map_err(OwnershipError::from)?;
+                self.admit_store(StoreKind::Views, named, views.is_empty())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a warehouse that was there before the server for tests.
+    pub(crate) async fn admit_warehouse(
+        &mut self,
+        at: &WarehouseAt,
+        consumer: &dyn Consumer,
+    ) -> Result<(), TestStoresError> {
+        let named = name_of_warehouse(at);
+        if self.has_made(StoreKind::Warehouse, &named) {
             return Ok(());
         }
-        if !events.workspaces(None, 1).await?.is_empty() {
-            return Err(TestStoresError::HoldsWorkspaces(name));
+        let is_empty = consumer.workspaces().await?.is_empty();
+        self.admit_store(StoreKind::Warehouse, named, is_empty)
+    }
+
+    fn has_made(&self, kind: StoreKind, name: &str) -> bool {
+        self.made.contains(&kind.line(name))
+    }
+
+    fn admit_store(&mut self, kind: StoreKind, name: String, is_empty: bool) -> Result<(), TestStoresError> {
+        if !is_empty {
+            return Err(TestStoresError::HoldsWorkspaces { kind, name });
         }
-        self.made.insert(name);
+        self.made.insert(kind.line(&name));
         self.write()
     }
 
     fn write(&self) -> Result<(), TestStoresError> {
-        let named = self.made.iter().map(|name| format!("{NAMES}{name}\n"));
+        let named = self.made.iter().map(|line| format!("{line}\n"));
         let said: String = std::iter::once(EXPLANATION.to_owned()).chain(named).collect();
         fs::write(&self.mark, said).map_err(|source| self.failed(source))
     }
@@ -136,17 +231,30 @@ fn is_empty(folder: &Path) -> io::Result<bool> {
     }
 }
 
-/// What tells an event store from others, without what opens it.
+/// Whether a store is a file of a folder.
+fn lies_in(url: &StoreUrl, folder: &Path) -> bool {
+    match url {
+        StoreUrl::Sqlite(url) => canonical(url.file()).starts_with(canonical(folder)),
+        StoreUrl::Postgres(_) => false,
+    }
+}
+
+fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What tells a warehouse from others.
+fn name_of_warehouse(at: &WarehouseAt) -> String {
+    match at {
+        WarehouseAt::Folder(folder) => canonical(folder).display().to_string(),
+        WarehouseAt::Bucket(bucket) => format!("s3://{}/{}", bucket.name, bucket.prefix),
+    }
+}
+
+/// What tells a database from others, without what opens it.
 fn name(url: &StoreUrl) -> String {
     match url {
-        StoreUrl::Sqlite(url) => {
-            let file = url.file();
-            fs::canonicalize(file)
-                .as_deref()
-                .unwrap_or(file)
-                .display()
-                .to_string()
-        }
+        StoreUrl::Sqlite(url) => canonical(url.file()).display().to_string(),
         // `checked` has refused what is no URL
         StoreUrl::Postgres(url) => url::Url::parse(url.expose()).map_or_else(
             |_| "postgres:".to_owned(),

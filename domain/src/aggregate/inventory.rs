@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    aggregate::order::Order,
     command_types,
     decider::{Context, Decider},
     event_types,
@@ -28,7 +29,7 @@ pub struct ReceiveStock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReserveStock {
-    /// The order's id.
+    /// The order's id, as its stream's name has it.
     pub order: String,
     /// 1 to [`MAX_QUANTITY`].
     pub quantity: u32,
@@ -38,7 +39,7 @@ pub struct ReserveStock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseStock {
-    /// The order's id.
+    /// The order's id, as its stream's name has it.
     pub order: String,
 }
 
@@ -46,7 +47,7 @@ pub struct ReleaseStock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShipStock {
-    /// The order's id.
+    /// The order's id, as its stream's name has it.
     pub order: String,
 }
 
@@ -191,24 +192,27 @@ impl Decider for Inventory {
     ) -> Result<Vec<InventoryEvent>, Rejection> {
         match command {
             InventoryCommand::ReceiveStock(ReceiveStock { quantity }) => {
-                require_quantity(quantity)?;
+                let mut violations = Violations::default();
+                require_quantity(&mut violations, quantity);
+                violations.finish()?;
                 if state.on_hand.checked_add(quantity).is_none() {
                     return Err(Rejection::new("stock-overflow", "more stock than can be counted"));
                 }
                 Ok(vec![StockReceived { quantity }.into()])
             }
             InventoryCommand::ReserveStock(ReserveStock { order, quantity }) => {
-                require_quantity(quantity)?;
+                let mut violations = Violations::default();
+                require_order(&mut violations, &order);
+                require_quantity(&mut violations, quantity);
+                violations.finish()?;
                 Ok(reserve(state, order, quantity))
             }
-            InventoryCommand::ReleaseStock(ReleaseStock { order }) => {
-                Ok(match state.reservations.get(&order) {
-                    Some(&quantity) => vec![StockReleased { order, quantity }.into()],
-                    None => Vec::new(),
-                })
-            }
-            InventoryCommand::ShipStock(ShipStock { order }) => Ok(match state.reservations.get(&order) {
-                Some(&quantity) => vec![StockShipped { order, quantity }.into()],
+            InventoryCommand::ReleaseStock(ReleaseStock { order }) => Ok(match reserved(state, &order)? {
+                Some(quantity) => vec![StockReleased { order, quantity }.into()],
+                None => Vec::new(),
+            }),
+            InventoryCommand::ShipStock(ShipStock { order }) => Ok(match reserved(state, &order)? {
+                Some(quantity) => vec![StockShipped { order, quantity }.into()],
                 None => Vec::new(),
             }),
         }
@@ -254,11 +258,25 @@ fn reserve(state: &InventoryState, order: String, quantity: u32) -> Vec<Inventor
     vec![StockReserved { order, quantity }.into()]
 }
 
-fn require_quantity(quantity: u32) -> Result<(), Rejection> {
+/// How much is promised to an order; none where nothing is. What was promised before orders' ids were checked, to a name that is
+/// no id, can still be released and shipped.
+fn reserved(state: &InventoryState, order: &str) -> Result<Option<u32>, Rejection> {
+    if let Some(&quantity) = state.reservations.get(order) {
+        return Ok(Some(quantity));
+    }
     let mut violations = Violations::default();
+    require_order(&mut violations, order);
+    violations.finish()?;
+    Ok(None)
+}
+
+fn require_order(violations: &mut Violations, order: &str) {
+    violations.require_id(order, Order::CATEGORY, "data.order");
+}
+
+fn require_quantity(violations: &mut Violations, quantity: u32) {
     let valid = (1..=MAX_QUANTITY).contains(&quantity);
     violations.require(valid, "data.quantity", format!("is 1 to {MAX_QUANTITY}"));
-    violations.finish()
 }
 
 #[cfg(test)]
@@ -356,6 +374,56 @@ mod tests {
             Ok(vec![])
         );
         assert_eq!(when(&[received(5)], ShipStock { order: "a".into() }), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_order_is_named_as_its_stream_is() {
+        for order in ["", "A", "a b", &"x".repeat(115), &"x".repeat(4_000)] {
+            let order = order.to_owned();
+            let commands: [InventoryCommand; 3] = [
+                ReserveStock {
+                    order: order.clone(),
+                    quantity: 1,
+                }
+                .into(),
+                ReleaseStock { order: order.clone() }.into(),
+                ShipStock { order: order.clone() }.into(),
+            ];
+            for command in commands {
+                let rejection = when(&[received(5)], command).unwrap_err();
+                assert_eq!(rejection.rule, "invalid-data");
+                let [violation] = rejection.violations.try_into().unwrap();
+                assert_eq!(violation.field, "data.order", "{order}");
+            }
+        }
+        let longest = "x".repeat(114);
+        let reserve = ReserveStock {
+            order: longest.clone(),
+            quantity: 1,
+        };
+        assert_eq!(when(&[received(5)], reserve), Ok(vec![reserved(&longest, 1)]));
+    }
+
+    #[test]
+    fn what_was_promised_to_a_name_that_is_no_id_is_still_given_back_or_shipped() {
+        let given = [received(5), reserved("Order 1", 3)];
+        let order = || "Order 1".to_owned();
+        let released = StockReleased {
+            order: order(),
+            quantity: 3,
+        };
+        let shipped = StockShipped {
+            order: order(),
+            quantity: 3,
+        };
+        assert_eq!(
+            when(&given, ReleaseStock { order: order() }),
+            Ok(vec![released.into()])
+        );
+        assert_eq!(
+            when(&given, ShipStock { order: order() }),
+            Ok(vec![shipped.into()])
+        );
     }
 
     #[test]

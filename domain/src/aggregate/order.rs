@@ -7,6 +7,7 @@ use crate::{
     aggregate::payment,
     command_types,
     decider::{Context, Decider},
+    id::{MAX_STREAM_NAME, StreamName},
     money::Money,
     rejection::{Rejection, Violations},
 };
@@ -280,6 +281,15 @@ fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec
         ));
     }
     let mut violations = Violations::default();
+    let category = payment::Payment::CATEGORY;
+    violations.require(
+        StreamName::new(category, context.stream.id()).is_ok(),
+        "stream",
+        format!(
+            "has an id of at most {} characters, so that the stream of its payment has a name too",
+            MAX_STREAM_NAME.saturating_sub(category.len() + 1)
+        ),
+    );
     let count = order.lines.len();
     violations.require(
         (1..=MAX_LINES).contains(&count),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    aggregate::inventory::Inventory,
     command_types,
     decider::{Context, Decider},
     event_types,
@@ -10,22 +11,28 @@ use crate::{
     rejection::{Rejection, Violations},
 };
 
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 120;
+/// The longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 2_000;
 /// The most tags of a product.
 pub const MAX_TAGS: usize = 10;
+/// The longest tag, in characters.
+pub const MAX_TAG: usize = 40;
 
 /// Puts a product into the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListProduct {
-    /// The same as the id of the stream.
+    /// The same as the id of the stream, and short enough to be that of the inventory's stream too.
     pub sku: String,
-    /// 1 to 120 characters.
+    /// 1 to [`MAX_NAME`] characters.
     pub name: String,
-    /// 1 to 2,000 characters.
+    /// 1 to [`MAX_DESCRIPTION`] characters.
     pub description: String,
     /// Positive.
     pub price: Money,
-    /// Up to [`MAX_TAGS`], lower case.
+    /// Up to [`MAX_TAGS`], lower case, each of 1 to [`MAX_TAG`] characters.
     #[serde(default)]
     pub tags: Vec<String>,
 }
@@ -167,8 +174,10 @@ fn list(
         "data.sku",
         "is the id of the stream",
     );
-    violations.require_text(&product.name, 120, "data.name");
-    violations.require_text(&product.description, 2_000, "data.description");
+    // Its stock is a stream of the same id, and the longer name.
+    violations.require_id(context.stream.id(), Inventory::CATEGORY, "data.sku");
+    violations.require_text(&product.name, MAX_NAME, "data.name");
+    violations.require_text(&product.description, MAX_DESCRIPTION, "data.description");
     require_price(&mut violations, &product.price);
     violations.require(
         product.tags.len() <= MAX_TAGS,
@@ -176,7 +185,7 @@ fn list(
         format!("has up to {MAX_TAGS} tags"),
     );
     for (n, tag) in product.tags.iter().enumerate() {
-        violations.require_text(tag, 40, &format!("data.tags[{n}]"));
+        violations.require_text(tag, MAX_TAG, &format!("data.tags[{n}]"));
     }
     violations.finish()?;
     let ListProduct {
@@ -324,6 +333,40 @@ mod tests {
                 "data.price.currency",
                 "data.tags[0]"
             ]
+        );
+    }
+
+    #[test]
+    fn a_name_is_no_longer_for_the_white_space_around_it() {
+        let product = ListProduct {
+            name: format!("Mug{}", " ".repeat(4_000)),
+            description: format!("{}Holds coffee.", " ".repeat(4_000)),
+            tags: vec![format!("a{}", " ".repeat(40))],
+            ..mug()
+        };
+        let rejection = when(&[], product).unwrap_err();
+        let fields: Vec<_> = rejection
+            .violations
+            .iter()
+            .map(|violation| violation.field.as_str())
+            .collect();
+        assert_eq!(fields, ["data.name", "data.description", "data.tags[0]"]);
+    }
+
+    #[test]
+    fn a_sku_is_short_enough_for_the_stream_of_its_stock() {
+        let list = |sku: String| {
+            let stream = format!("product-{sku}");
+            let product = ListProduct { sku, ..mug() };
+            decide::<Product>(&[], product.into(), &context(&stream, actor(Role::Staff, 1)))
+        };
+        list("x".repeat(110)).unwrap();
+        let rejection = list("x".repeat(111)).unwrap_err();
+        let [violation] = rejection.violations.try_into().unwrap();
+        assert_eq!(violation.field, "data.sku");
+        assert!(
+            violation.message.contains("inventory-<id>: 1 to 110 "),
+            "{violation:?}"
         );
     }
 

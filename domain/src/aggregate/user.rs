@@ -385,6 +385,13 @@ fn require_password(violations: &mut Violations, password: Option<&Password>) {
         PASSWORD_FIELD,
         "is asked for: your password as it is now",
     );
+    // It may be shorter than one may be that is chosen now, and never was longer.
+    let length = password.map_or(0, |password| password.expose().chars().count());
+    violations.require(
+        length <= MAX_PASSWORD,
+        PASSWORD_FIELD,
+        format!("has at most {MAX_PASSWORD} characters"),
+    );
 }
 
 /// The rejection of a password that is not the person's.

@@ -397,6 +397,21 @@ fn an_order_is_seen_by_nobody_before_it_is_whole() {
 }
 
 #[test]
+fn what_was_promised_to_a_longer_name_than_an_order_can_have_is_of_no_order() {
+    let keys_of = |order: &str| {
+        let histories = BTreeMap::from([("inventory-mug-0".to_owned(), stock_of_order(order))]);
+        let [stock] = record(histories).try_into().unwrap();
+        let orders = super::find("orders").unwrap();
+        stock
+            .iter()
+            .flat_map(|event| orders.keys(event))
+            .collect::<Vec<_>>()
+    };
+    assert!(keys_of("2").iter().any(|key| key == "2"));
+    assert_eq!(keys_of(&"x".repeat(4_000)), [""; 0]);
+}
+
+#[test]
 fn an_order_is_reserved_once_every_line_is() {
     let first = BTreeMap::from([
         ("inventory-mug-0".to_owned(), stock_of_order("2")),

@@ -105,7 +105,7 @@ impl Workspaces {
             format!("is 1 to {MAX_SHARDS}"),
         );
         violations.require_text(name, MAX_WORKSPACE_NAME, "name");
-        violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
+        violations.require_text(display_name.trim(), MAX_DISPLAY_NAME, "display_name");
         violations.require_line(name, "name");
         violations.require_line(display_name, "display_name");
         violations.finish()?;
@@ -134,7 +134,7 @@ impl Workspaces {
     pub async fn join(&self, code: &str, display_name: &str) -> Result<Admission, AdmissionError> {
         let mut violations = Violations::default();
         violations.require_text(code, 40, "code");
-        violations.require_text(display_name, MAX_DISPLAY_NAME, "display_name");
+        violations.require_text(display_name.trim(), MAX_DISPLAY_NAME, "display_name");
         violations.require_line(code, "code");
         violations.require_line(display_name, "display_name");
         violations.finish()?;

@@ -18,7 +18,7 @@ pub mod seals;
 pub mod search;
 mod sending;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use broker::Broker;
 use cache::in_process::InProcessCache;
@@ -121,7 +121,12 @@ impl Consumers {
             clock,
             waker: waker.clone(),
         }));
+        // What a checkpoint of another event store's workspace stands for cannot be done here.
+        let known: HashSet<WorkspaceId> = store.heads().await?.iter().map(|(of, ..)| *of).collect();
         for checkpoint in processes.checkpoints().await? {
+            if !known.contains(&checkpoint.workspace) {
+                continue;
+            }
             if let Some(policy) = policies.iter().find(|policy| policy.name() == checkpoint.view) {
                 waker.wake(checkpoint.workspace, policy.name());
             }

@@ -40,6 +40,8 @@ pub struct Parts {
 pub struct Opened {
     /// All of them.
     pub all: Vec<Arc<dyn Consumer>>,
+    /// The one that keeps the warehouse.
+    pub warehouse: Arc<dyn Consumer>,
     /// Finds things.
     pub search: Arc<Search>,
     /// Mails that went to no server.
@@ -88,15 +90,13 @@ pub async fn open(settings: &Settings, parts: Parts) -> Result<Opened, ConsumerE
         per_hour: NonZeroU32::new(settings.mail.mails_per_hour),
         clock: clock.clone(),
     });
-    let analytics = Analytics::open(
-        &settings.warehouse().map_err(WarehouseError::from)?,
-        clock.clone(),
-    )
-    .await?;
+    let at = settings.warehouse().map_err(WarehouseError::from)?;
+    let warehouse: Arc<dyn Consumer> = Arc::new(Analytics::open(&at, clock.clone()).await?);
     let search = Arc::new(Search::open(&storage.search_folder(), clock.new_id(), opener)?);
     Ok(Opened {
         // The registry.
-        all: vec![Arc::new(notification), Arc::new(analytics), search.clone()],
+        all: vec![Arc::new(notification), warehouse.clone(), search.clone()],
+        warehouse,
         search,
         mailbox,
     })

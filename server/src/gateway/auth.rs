@@ -235,7 +235,7 @@ pub(super) async fn identify(
 }
 
 /// A browser by a token without a sign-in: while its guest has no account, the token is renewed in time. Once it has
-/// registered them, the browser gets the cookies of its session.
+/// registered them, the browser gets the cookies of its session, once.
 async fn carry_on(gateway: &SharedGateway, caller: &Caller, answer: &mut HeaderMap) {
     // The handler may have made or ended an account, or a session.
     match caller.standing(gateway).await {
@@ -243,6 +243,8 @@ async fn carry_on(gateway: &SharedGateway, caller: &Caller, answer: &mut HeaderM
             session_cookie::renew(gateway, &caller.bearer, answer);
         }
         Ok(Standing::Guest | Standing::Over) => {}
+        // They are given once, so not where the handler has begun another session.
+        Ok(Standing::Session) if session_cookie::is_set(answer) => {}
         Ok(Standing::Session) => match renewable(gateway, caller).await {
             Ok(cookies) => session_cookie::add_renewed(cookies, answer),
             Err(SignInError::Over) => {}
@@ -252,14 +254,17 @@ async fn carry_on(gateway: &SharedGateway, caller: &Caller, answer: &mut HeaderM
     }
 }
 
-/// The cookies of the session of a token that has registered its person.
+/// The cookies of the session of a token that has registered its person; none where they were given before, or are not to be.
 async fn renewable(gateway: &SharedGateway, caller: &Caller) -> Result<Vec<HeaderValue>, SignInError> {
     let bearer = &caller.bearer;
     let signed_in = gateway
         .people
         .go_on(bearer.of(), bearer.presented().session)
         .await?;
-    Ok(tokens_of(gateway, &signed_in).await?.1)
+    match signed_in {
+        Some(signed_in) => Ok(tokens_of(gateway, &signed_in).await?.1),
+        None => Ok(Vec::new()),
+    }
 }
 
 /// Renews the session of somebody with an account where it is time, and says with which cookies.

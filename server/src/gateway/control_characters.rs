@@ -1,7 +1,9 @@
-//! The URL of a request has no control character: neither its path nor a parameter, whichever endpoint or page it is for.
+//! The URL of a request is UTF-8 without a control character: neither its path nor a parameter has another, whichever endpoint
+//! or page it is for.
 //!
-//! Decoded here once more, so that no handler has to think of it. Bodies are looked at where they are read, as JSON and as
-//! forms; frames of the live socket where they are received.
+//! Decoded here once more, so that no handler has to think of it, and none is left to a framework that would answer without
+//! naming the parameter, or put a replacement character in the place of what it cannot read. Forms are looked at in the same way
+//! where they are read. JSON bodies are looked at where they are parsed; frames of the live socket where they are received.
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -9,11 +11,14 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use domain::control_character;
+use domain::control_character::{self, ControlCharacter};
 
 use super::problem::ApiProblem;
 
-/// Refuses a request whose URL has a control character, and names the part.
+/// What is said of a part that is not UTF-8.
+const NO_UTF8: &str = "has bytes that are not UTF-8; percent-encode the text as UTF-8";
+
+/// Refuses a request whose URL is not such a text, and names the part.
 pub(super) async fn refuse(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     match found(request.uri(), route) {
@@ -22,32 +27,68 @@ pub(super) async fn refuse(request: Request, next: Next) -> Response {
     }
 }
 
+/// Whether every name and every text of a form is UTF-8 without a control character.
+pub(super) fn is_text(form: &[u8]) -> bool {
+    form.split(|byte| matches!(byte, b'&' | b'='))
+        .all(|part| text(part).is_ok())
+}
+
 fn found(uri: &Uri, route: Option<&str>) -> Option<ApiProblem> {
-    // A URI is ASCII: without a percent sign there is nothing to decode.
-    let query = uri.query().unwrap_or_default();
-    if uri.path().contains('%') {
-        for (n, segment) in uri.path().split('/').enumerate() {
-            if let Some(character) = in_encoded(segment) {
-                return Some(ApiProblem::control_character(name_of(route, n), character));
+    let (path, query) = (uri.path(), uri.query().unwrap_or_default());
+    // ASCII without a percent sign stands for itself, and a URI has no control character of ASCII.
+    let stands_for_itself = |part: &str| part.is_ascii() && !part.contains('%');
+    if !stands_for_itself(path) {
+        for (n, segment) in path.split('/').enumerate() {
+            if let Err(message) = text(segment.as_bytes()) {
+                return Some(ApiProblem::field(name_of(route, n), message));
             }
         }
     }
-    if !query.contains('%') {
+    if stands_for_itself(query) {
         return None;
     }
-    url::form_urlencoded::parse(query.as_bytes()).find_map(|(name, value)| {
-        if let Some(character) = control_character::in_line(&name) {
-            return Some(ApiProblem::control_character("query", character));
+    query.split('&').find_map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match text(name.as_bytes()) {
+            Ok(name) => text(value.as_bytes())
+                .err()
+                .map(|message| ApiProblem::field(name, message)),
+            Err(message) => Some(ApiProblem::field("query", message)),
         }
-        control_character::in_line(&value).map(|character| ApiProblem::control_character(name, character))
     })
 }
 
-/// The decoder of queries does for paths as well: what it takes for separators are no control characters.
-fn in_encoded(segment: &str) -> Option<char> {
-    url::form_urlencoded::parse(segment.as_bytes()).find_map(|(name, value)| {
-        control_character::in_line(&name).or_else(|| control_character::in_line(&value))
-    })
+/// The text that a percent-encoded part stands for, or what is wrong with it.
+fn text(part: &[u8]) -> Result<String, String> {
+    let text = String::from_utf8(decoded(part)).map_err(|_| NO_UTF8.to_owned())?;
+    match control_character::in_line(&text) {
+        None => Ok(text),
+        Some(character) => Err(ControlCharacter::message(character)),
+    }
+}
+
+/// Percent-decoded, as the handlers' extractors do it: what is no escape stands for itself. A plus sign may stand for a space,
+/// and both are fine.
+fn decoded(part: &[u8]) -> Vec<u8> {
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    let mut bytes = Vec::with_capacity(part.len());
+    let mut rest = part;
+    while let [byte, behind @ ..] = rest {
+        let escape = match rest {
+            [b'%', high, low, behind @ ..] => digit(*high)
+                .zip(digit(*low))
+                .map(|(high, low)| ((high << 4) | low, behind)),
+            _ => None,
+        };
+        let (byte, behind) = escape.unwrap_or((*byte, behind));
+        bytes.push(byte);
+        rest = behind;
+    }
+    bytes
 }
 
 /// The parameter that a route has at a segment.
@@ -73,11 +114,47 @@ mod tests {
         assert_eq!(field("/views/a%7f/b?q=%00").as_deref(), Some("view"));
         assert_eq!(field("/views%0a/a/b").as_deref(), Some("path"));
         assert_eq!(field("/views/a/b?limit=1&q=a%0Ab").as_deref(), Some("q"));
+        assert_eq!(field("/views/a/b?q=a=%0A").as_deref(), Some("q"));
         assert_eq!(field("/views/a/b?%00=1").as_deref(), Some("query"));
+        // also where it is not encoded
+        assert_eq!(field("/views/orders/a\u{85}b").as_deref(), Some("key"));
+        assert_eq!(field("/views/a/b?q=\u{85}").as_deref(), Some("q"));
+    }
+
+    #[test]
+    fn the_part_that_is_not_utf8_is_named() {
+        assert_eq!(field("/views/orders/%ff").as_deref(), Some("key"));
+        // a surrogate, an end without its beginning, a beginning without its end, and a character in too many bytes
+        assert_eq!(field("/views/orders/%ED%A0%80").as_deref(), Some("key"));
+        assert_eq!(field("/views/%a9/b").as_deref(), Some("view"));
+        assert_eq!(field("/views/a/b?q=%C3").as_deref(), Some("q"));
+        assert_eq!(field("/views/a/b?q=%C0%AF").as_deref(), Some("q"));
+        assert_eq!(field("/views%ff/a/b").as_deref(), Some("path"));
+        assert_eq!(field("/views/a/b?limit=1&%ff=1").as_deref(), Some("query"));
     }
 
     #[test]
     fn other_characters_pass() {
         assert_eq!(field("/views/a%20b/%E2%80%8F?q=%25+00&r=%2500"), None);
+        assert_eq!(field("/views/\u{e9}/%C3%A9?q=\u{e9}&r=%F0%9F%99%82"), None);
+        // what is no escape stands for itself
+        assert_eq!(field("/views/a%/%zz?q=%0&r=100%"), None);
+    }
+
+    #[test]
+    fn a_form_is_held_to_the_same() {
+        assert!(is_text(b""));
+        assert!(is_text(b"code=ABC&display_name=Ada+%C3%A9%20Lovelace%"));
+        assert!(is_text("display_name=\u{e9}".as_bytes()));
+        for form in [
+            &b"display_name=A%00"[..],
+            b"display_name=A%ff",
+            b"display_name=A\xff",
+            b"code=a&display_name=\0",
+            b"code=a=%0a",
+            b"a%00=1",
+        ] {
+            assert!(!is_text(form), "{form:?}");
+        }
     }
 }

@@ -18,16 +18,14 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use domain::{
-    control_character,
-    wire::{OpenWorkspace, Template},
-};
+use domain::wire::{OpenWorkspace, Template};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
     SharedGateway,
     api::end_session,
     auth::Identity,
+    control_characters,
     limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
     origin::Origin,
     session_cookie,
@@ -130,7 +128,7 @@ async fn leave(
     response
 }
 
-/// The form of a request from our own pages; no field of it has a control character.
+/// The form of a request from our own pages; every field of it is UTF-8 without a control character.
 pub(super) async fn form<T: DeserializeOwned>(gateway: &SharedGateway, request: Request) -> Option<T> {
     if !comes_from_here(gateway, &request) {
         return None;
@@ -138,9 +136,7 @@ pub(super) async fn form<T: DeserializeOwned>(gateway: &SharedGateway, request: 
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts.clone(), body);
     let bytes = Bytes::from_request(request, gateway).await.ok()?;
-    let has_control_character =
-        url::form_urlencoded::parse(&bytes).any(|(_, text)| control_character::in_line(&text).is_some());
-    if has_control_character {
+    if !control_characters::is_text(&bytes) {
         return None;
     }
     Form::<T>::from_request(Request::from_parts(parts, bytes.into()), gateway)

@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 
 use super::problem::{ApiProblem, Kind};
 
+/// What the whole of a body is called where no field of it is to blame.
+const WHOLE: &str = "body";
+
 /// The body of a request, read as a `T`.
 #[derive(Debug)]
 pub(super) struct JsonBody<T>(pub T);
@@ -33,50 +36,65 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
                 }
                 _ => ApiProblem::new(Kind::Malformed, "the body could not be read to its end"),
             })?;
-        let body = parse(&bytes)?;
+        let body = parse(&bytes, WHOLE)?;
         refuse_control_characters(&bytes)?;
         Ok(Self(body))
     }
 }
 
-/// Reads JSON, and names the field that does not fit.
-pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiProblem> {
+/// Reads JSON, and names the field that does not fit; `name` is what the whole is called.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, ApiProblem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let cause = error.into_inner();
+        if is_no_text(&cause) {
+            // In the name of a member the path ends with a question mark: the object is named.
+            let path = path.trim_end_matches('?').trim_end_matches('.');
+            let field = if path.is_empty() { name } else { path };
+            return ApiProblem::field(field, format!("has a text that is not Unicode: {cause}"));
+        }
         // Without a path it is about the whole: not JSON at all, or a field that is missing, which the cause names.
         match path.as_str() {
-            "." => whole(&cause),
-            _ if cause.is_syntax() || cause.is_eof() => whole(&cause),
+            "." => whole(name, &cause),
+            _ if cause.is_syntax() || cause.is_eof() => whole(name, &cause),
             _ => ApiProblem::field(path, cause.to_string()),
         }
     })?;
-    deserializer.end().map_err(|error| whole(&error))?;
+    deserializer.end().map_err(|error| whole(name, &error))?;
     Ok(value)
+}
+
+/// Whether the fault is in a text: its bytes are not UTF-8, or it has half of a surrogate pair. `serde_json` says so in words
+/// alone; the tests of this module hold it to them.
+fn is_no_text(cause: &serde_json::Error) -> bool {
+    const WORDS: [&str; 3] = [
+        "invalid unicode code point",
+        "lone leading surrogate in hex escape",
+        "unexpected end of hex escape",
+    ];
+    let text = cause.to_string();
+    cause.is_syntax() && WORDS.iter().any(|words| text.starts_with(words))
 }
 
 /// No text of a body has a control character; prose has lines and tabs.
 fn refuse_control_characters(json: &[u8]) -> Result<(), ApiProblem> {
     match control_character::in_json(json) {
         None => Ok(()),
-        Some(found) if found.path.is_empty() => Err(ApiProblem::control_character("body", found.character)),
+        Some(found) if found.path.is_empty() => Err(ApiProblem::control_character(WHOLE, found.character)),
         Some(found) => Err(ApiProblem::control_character(found.path, found.character)),
     }
 }
 
 /// The cause names a field in back quotes where one is missing.
-fn whole(cause: &serde_json::Error) -> ApiProblem {
+fn whole(name: &str, cause: &serde_json::Error) -> ApiProblem {
     let text = cause.to_string();
     let missing = text
         .strip_prefix("missing field `")
         .and_then(|rest| rest.split_once('`'));
     match missing {
         Some((field, _)) => ApiProblem::field(field, "is missing"),
-        None => ApiProblem::new(
-            Kind::Malformed,
-            format!("the body is not the JSON that is expected: {text}"),
-        ),
+        None => ApiProblem::field(name, format!("is not the JSON that is expected: {text}")),
     }
 }
 
@@ -98,8 +116,8 @@ mod tests {
 
     use super::*;
 
-    fn refusal(json: &str) -> (Vec<String>, String) {
-        let problem = parse::<CommandRequest>(json.as_bytes())
+    fn refusal(json: impl AsRef<[u8]>) -> (Vec<String>, String) {
+        let problem = parse::<CommandRequest>(json.as_ref(), WHOLE)
             .unwrap_err()
             .into_problem();
         assert_eq!(problem.status, 400);
@@ -131,9 +149,41 @@ mod tests {
     fn what_is_not_json_is_refused_with_its_place() {
         for text in ["", "{", "[]x", "nonsense", "{\"type\":\"A\",}"] {
             let (fields, detail) = refusal(text);
-            assert!(fields.is_empty() && detail.contains("line 1"), "{text}: {detail}");
+            assert!(detail.contains("line 1"), "{text}: {detail}");
+            assert_eq!(fields, ["body"], "{text}");
         }
-        assert!(parse::<OpenWorkspace>(b"{\"template\":\"shop\"} {}").is_err());
+        assert!(parse::<OpenWorkspace>(b"{\"template\":\"shop\"} {}", WHOLE).is_err());
+    }
+
+    #[test]
+    fn a_text_that_is_not_unicode_is_named() {
+        // a first half without its second one, with something else behind it, and a second half without its first one
+        for text in [r"\ud800", r"\ud800a", r"\ud800\n", r"\ud800\u0041", r"\udc00"] {
+            let of = |json: &str| refusal(json.replace('!', text)).0;
+            assert_eq!(
+                of(r#"{"type":"!","stream":"order-1","data":{}}"#),
+                ["type"],
+                "{text}"
+            );
+            assert_eq!(
+                of(r#"{"type":"A","stream":"order-1","data":{"lines":[{"sku":"!"}]}}"#),
+                ["data.lines[0].sku"],
+                "{text}"
+            );
+            assert_eq!(of(r#"{"type":"A","data":{"!":1}}"#), ["data"], "{text}");
+            assert_eq!(of(r#"{"!":1}"#), ["body"], "{text}");
+        }
+        let bytes: &[u8] = b"{\"type\":\"A\",\"stream\":\"order-\xff\",\"data\":{}}";
+        let (fields, detail) = refusal(bytes);
+        assert_eq!(fields, ["stream"]);
+        assert!(detail.contains("not Unicode"), "{detail}");
+        assert_eq!(refusal(b"\xff\xfe").0, ["body"]);
+        // a whole pair is a character
+        let pair = br#"{"type":"\ud83d\ude42","stream":"order-1","data":{}}"#;
+        assert_eq!(
+            parse::<CommandRequest>(pair, WHOLE).unwrap().command_type,
+            "\u{1f642}"
+        );
     }
 
     #[test]

@@ -95,7 +95,11 @@ impl OpeningLimit {
     }
 }
 
-/// Counts the tries to sign in with an email: a limit that many addresses do not get around.
+/// Counts the tries at a password, from all addresses together.
+///
+/// An account has two counts: one for signing in, by its email, and one for what its own session asks the password for. They
+/// are not one, because an email is no secret: a stranger who knows it can use up the first, and would keep the owner from
+/// changing the password just when that is wanted. The price: an attacker who has both the email and a session has both counts.
 #[derive(Debug)]
 pub(super) struct SignInLimit(Option<DefaultKeyedRateLimiter<[u8; 32]>>);
 
@@ -105,12 +109,12 @@ impl SignInLimit {
         Self(per_minute.map(|count| RateLimiter::keyed(Quota::per_minute(count))))
     }
 
-    /// Counts one, for what stands for the email.
-    pub(super) fn charge(&self, login: &[u8; 32]) -> Result<(), ApiProblem> {
+    /// Counts one, for what stands for the email, or for the person.
+    pub(super) fn charge(&self, account: &[u8; 32]) -> Result<(), ApiProblem> {
         let Some(limiter) = &self.0 else {
             return Ok(());
         };
-        limiter.check_key(login).map_err(|until| {
+        limiter.check_key(account).map_err(|until| {
             let wait = until.wait_time_from(DefaultClock::default().now());
             ApiProblem::rate_limited(wait.as_secs().saturating_add(1))
         })

@@ -1,7 +1,9 @@
 //! The listening socket: HTTP or HTTPS on one address, until it is told to stop.
 //!
-//! Which connections are taken, and when a silent one is closed, is [`connections`](super::connections)' business. Stopping takes no new connections, lets requests finish, and gives up on those that do not in time. Sockets of
-//! `/live` are not its business: they close themselves when the gateway stops.
+//! Which connections are taken, and when one is closed that makes no progress, is the business of
+//! [`connections`](super::connections). Stopping takes no new connections, lets requests finish, and gives up
+//! on those that do not in time. Sockets of `/live` are not its business: they close themselves when the
+//! gateway stops.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,12 +12,15 @@ use axum_server::{
     Handle, Server,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
-use hyper_util::rt::TokioTimer;
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
 use super::connections::Admission;
 use crate::settings::Limits;
+
+/// The most of an answer that waits in the process for its client to take it, in bytes; also the largest head
+/// of a request over HTTP/1.
+const BUFFER: usize = 65_536;
 
 /// A socket that is being served.
 #[derive(Debug)]
@@ -44,14 +49,14 @@ impl Listener {
         let task = match tls {
             None => {
                 let mut server = server.acceptor(admission);
-                wait_for_heads(&mut server, limits);
+                keep_answers_back(&mut server);
                 tokio::spawn(server.serve(service))
             }
             Some(config) => {
                 let config = RustlsConfig::from_config(Arc::new(config));
                 let handshake = RustlsAcceptor::new(config).handshake_timeout(limits.first_request_timeout());
                 let mut server = server.acceptor(handshake.acceptor(admission));
-                wait_for_heads(&mut server, limits);
+                keep_answers_back(&mut server);
                 tokio::spawn(server.serve(service))
             }
         };
@@ -73,11 +78,15 @@ impl Listener {
     }
 }
 
-/// A head of HTTP/1 comes in time, also a later one.
-fn wait_for_heads<A>(server: &mut Server<SocketAddr, A>, limits: &Limits) {
-    server
-        .http_builder()
+/// An answer leaves its body as its client takes it, so that this is progress, and little of it waits here.
+///
+/// The timeout for heads is not hyper's: for a later head it begins when the answer before it ends, and not
+/// with the head's first byte, so it would close each connection that is kept for its next request.
+fn keep_answers_back<A>(server: &mut Server<SocketAddr, A>) {
+    let builder = server.http_builder();
+    builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.first_request_timeout());
+        .header_read_timeout(None::<Duration>)
+        .max_buf_size(BUFFER);
+    builder.http2().max_send_buf_size(BUFFER);
 }

@@ -242,7 +242,7 @@ impl Connection {
             Message::Close(_) => return Err(End::Gone),
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
-        let frame = match json_body::parse::<ClientFrame>(text.as_bytes()) {
+        let frame = match json_body::parse::<ClientFrame>(text.as_bytes(), "frame") {
             Ok(ClientFrame::Pong) => return Ok(()),
             Ok(frame) => frame,
             Err(problem) => return self.refuse(None, problem).await,

@@ -74,19 +74,28 @@ pub(super) fn end_refresh(gateway: &SharedGateway, headers: &mut HeaderMap) {
 /// ended a session. The other ones must reach the browser: the token that renewed it is used up.
 pub(super) fn add_renewed(cookies: Vec<HeaderValue>, headers: &mut HeaderMap) {
     for cookie in cookies {
-        let name = |cookie: &HeaderValue| {
-            let text = cookie.to_str().unwrap_or_default();
-            text.split('=').next().unwrap_or_default().to_owned()
-        };
-        let is_set = headers
-            .get_all(SET_COOKIE)
-            .iter()
-            .any(|set| name(set) == name(&cookie));
-        if !is_set {
+        if !sets(headers, name_of(&cookie)) {
             headers.append(SET_COOKIE, cookie);
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
     }
+}
+
+/// Whether an answer sets a cookie of a session, or takes one back.
+pub(super) fn is_set(headers: &HeaderMap) -> bool {
+    [NAME, REFRESH].into_iter().any(|name| sets(headers, name))
+}
+
+fn sets(headers: &HeaderMap, name: &str) -> bool {
+    headers
+        .get_all(SET_COOKIE)
+        .iter()
+        .any(|cookie| name_of(cookie) == name)
+}
+
+fn name_of(cookie: &HeaderValue) -> &str {
+    let text = cookie.to_str().unwrap_or_default();
+    text.split('=').next().unwrap_or_default()
 }
 
 /// Takes all cookies of a session back.

@@ -62,6 +62,8 @@ fn self_signed(folder: &Path, listen: IpAddr) -> Result<(PathBuf, PathBuf), TlsE
     let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
     if !certificate.is_file() || !key.is_file() {
         let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        // An IPv4 address that is written as one of IPv6 is reached as the IPv4 address.
+        let listen = listen.to_canonical();
         if !listen.is_unspecified() && !listen.is_loopback() {
             names.push(listen.to_string());
         }

@@ -75,12 +75,13 @@ impl Bearer {
         }
     }
 
-    /// What decides whether it is let in.
+    /// What decides whether it is let in, as a program sends it.
     pub fn presented(&self) -> Presented {
         let until = i64::try_from(self.expires_at.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
         Presented {
             session: self.session.unwrap_or(self.token_id),
             is_sign_in: self.session.is_some(),
+            is_browser: false,
             until: Timestamp::from_micros(until),
         }
     }

@@ -3,6 +3,8 @@
 //! In this order: it is marked in the event store, for ever, and nobody appends or reads there any more; each box of this
 //! server lets go of it, and its sockets are closed; what views and process managers keep of it is deleted; its log is
 //! deleted, and its row last. Each step can be repeated. A crash anywhere leaves the mark, and the next sweep goes on.
+//! Nothing is deleted of a workspace that has no mark and never had one: that the event store does not know it may mean that
+//! it is the wrong event store.
 
 use std::sync::Arc;
 
@@ -127,9 +129,13 @@ impl Purger {
         Ok(true)
     }
 
-    /// Deletes what is kept of workspaces that the event store does not know: what another server has written about one
-    /// while it was being purged, and what this server did not hear of.
-    pub async fn forget_strangers(&self, stopping: &CancellationToken) -> Result<(), PurgeError> {
+    /// Deletes what is kept of workspaces that the event store has marked or purged: what another server has written about
+    /// one while it was being purged, and what this server did not hear of. What is kept of a workspace that the event store
+    /// has never had is of another event store, and stays as it is; these workspaces are returned.
+    pub async fn forget_strangers(
+        &self,
+        stopping: &CancellationToken,
+    ) -> Result<Vec<WorkspaceId>, PurgeError> {
         let mut strangers = self.read_side.progress.workspaces();
         for read_model in self.read_models() {
             strangers.extend(read_model.workspaces().await?);
@@ -146,14 +152,19 @@ impl Purger {
             behind = Some(last.id);
             strangers.retain(|stranger| known.binary_search_by_key(stranger, |known| known.id).is_err());
         }
+        let mut foreign = Vec::new();
         for stranger in strangers {
+            if !self.store.was_purged(stranger).await? {
+                foreign.push(stranger);
+                continue;
+            }
             tracing::info!(workspace = %stranger, "what is kept of a purged workspace is deleted");
             self.end(stranger).await;
             if !self.forget(stranger, stopping).await? {
                 break;
             }
         }
-        Ok(())
+        Ok(foreign)
     }
 
     fn read_models(&self) -> impl Iterator<Item = &Arc<dyn ReadModel>> {

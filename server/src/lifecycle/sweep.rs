@@ -4,7 +4,13 @@
 //! somebody purges a workspace. Several servers may sweep one database: a workspace is marked once, and one server at a
 //! time deletes.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use domain::id::WorkspaceId;
 use tokio::sync::{Notify, watch};
@@ -33,6 +39,8 @@ pub struct Sweeper {
     /// How many sweeps somebody waits for, and the number of the last that is done.
     asked: watch::Sender<u64>,
     done: watch::Sender<u64>,
+    /// Whether it was said that stores do not belong together.
+    has_warned: AtomicBool,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
@@ -45,6 +53,7 @@ impl Sweeper {
             woken: Notify::new(),
             asked: watch::Sender::new(0),
             done: watch::Sender::new(0),
+            has_warned: AtomicBool::new(false),
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         });
@@ -130,8 +139,21 @@ impl Sweeper {
             is_done &= self.purger.finish(workspace, &self.stopping).await?;
         }
         if look_for_strangers {
-            self.purger.forget_strangers(&self.stopping).await?;
+            let foreign = self.purger.forget_strangers(&self.stopping).await?;
+            self.warn_of(&foreign);
         }
         Ok(is_done && !self.stopping.is_cancelled())
+    }
+
+    /// Says once that stores do not belong together.
+    fn warn_of(&self, foreign: &[WorkspaceId]) {
+        let Some(first) = foreign.first() else { return };
+        if !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                workspaces = foreign.len(), %first,
+                "something is kept of workspaces that the event store has never had; it is left alone: --event-store, \
+                 --read-model, --warehouse and --data-dir should name stores of one server"
+            );
+        }
     }
 }

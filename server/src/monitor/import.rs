@@ -15,7 +15,7 @@ use super::{
     cloud_event::{Ending, Line, Opening},
     export::link,
 };
-use documents::ReadModelError;
+use documents::{ParkedCount, ReadModelError};
 use event_store::{AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace};
 
 use crate::{StartError, command::new_join_code};
@@ -80,6 +80,8 @@ pub struct Imported {
     pub was_there: bool,
     /// Its own join code belongs to another workspace here, so it has a new one.
     pub new_code: bool,
+    /// What its views could not apply, by view; none where they have applied everything.
+    pub parked: Vec<ParkedCount>,
 }
 
 /// Reads a file into an import.
@@ -337,6 +339,8 @@ impl Reading<'_> {
             commands: commands_total,
             was_there,
             new_code,
+            // Known when the views are folded, behind the whole file.
+            parked: Vec::new(),
         });
         Ok(())
     }

@@ -51,6 +51,15 @@ pub enum MonitorError {
     Remote(String),
 }
 
+impl From<projection::StartError> for MonitorError {
+    fn from(error: projection::StartError) -> Self {
+        match error {
+            projection::StartError::Store(error) => Self::Store(error),
+            projection::StartError::ReadModel(error) => Self::ReadModel(error),
+        }
+    }
+}
+
 /// How events are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {

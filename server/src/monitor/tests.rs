@@ -12,7 +12,7 @@ use super::{
     rebuild,
     replay::{Source, Wanted, replay},
     terminal::{self, Format, MonitorError},
-    verify::verify,
+    verify::{verify, verify_running},
 };
 use clock::SystemClock;
 use documents::sqlite::SqliteReadModel;
@@ -107,6 +107,60 @@ async fn a_view_that_differs_from_its_fold_is_named() {
             "products: mug-1 is not listed where it belongs"
         ]
     );
+}
+
+/// As a server does that takes the views for those of purged workspaces.
+const LOSE_THE_VIEWS: &str = "
+    delete from documents;
+    delete from listings;
+    delete from checkpoints;
+    delete from generations;
+";
+
+#[tokio::test]
+async fn views_that_are_gone_with_their_checkpoints_are_named() {
+    let shop = shop().await;
+    tamper(&shop, "views.db", LOSE_THE_VIEWS).await;
+    let findings = findings(&shop).await;
+    // of three partitions, those that have events
+    let behind = findings
+        .iter()
+        .filter(|finding| finding.contains("does not move"));
+    let with_events = shop.head().await.iter().count();
+    assert_eq!(behind.count(), view::all().len() * with_events, "{findings:?}");
+    assert_eq!(findings.len(), view::all().len() * with_events);
+}
+
+#[tokio::test]
+async fn views_that_a_running_server_has_lost_are_named_at_once() {
+    let shop = shop().await;
+    assert_eq!(shop.findings().await, Vec::<String>::new());
+    tamper(&shop, "views.db", LOSE_THE_VIEWS).await;
+    let findings = shop.findings().await;
+    assert_eq!(findings.len(), view::all().len(), "{findings:?}");
+    let folded = shop.head().await;
+    let said = format!("orders: it was folded as far as {folded}, and is as of 0:0 now");
+    assert!(findings.contains(&said), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_view_that_is_held_is_behind_and_no_finding() {
+    let shop = shop().await;
+    let projections = &shop.read.projections;
+    projections.pause(shop.workspace, "inventory").await.unwrap();
+    shop.append("inventory-mug-1", &[received(1)]).await;
+    let workspace = shop.store.workspace(shop.workspace).await.unwrap().unwrap();
+    let report = verify_running(&*shop.store, &**shop.read.read_model(), projections, &workspace)
+        .await
+        .unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    // in the files it is seen to stand still, when the other views have come as far as they can
+    let head = shop.head().await;
+    for view in view::all().iter().filter(|view| view.name() != "inventory") {
+        let progress = shop.read.progress.of(shop.workspace, view.name()).unwrap();
+        progress.reaches(&head).await;
+    }
+    assert_eq!(findings(&shop).await.len(), 1);
 }
 
 #[tokio::test]

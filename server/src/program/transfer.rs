@@ -12,6 +12,7 @@ use tokio::io::BufReader;
 
 use super::{Failure, remote};
 use clock::SystemClock;
+use documents::ParkedCount;
 use event_store::{EventStore, Workspace};
 
 use crate::{
@@ -105,6 +106,7 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
             commands,
             was_there,
             new_code,
+            parked,
         } = one;
         let Workspace {
             id, name, join_code, ..
@@ -119,6 +121,17 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
         said(&format!(
             "{id}  {events} events, {commands} commands  {name}  {what}"
         ));
+        for ParkedCount { view, dead, waiting } in &parked {
+            said(&format!(
+                "    {view} could not apply {dead} events, and {waiting} wait behind them"
+            ));
+        }
+        if !parked.is_empty() {
+            said(&format!(
+                "    the log is whole, and these views are not: `foldline dead-letters list --workspace {id}` says why; retry \
+                 or discard each"
+            ));
+        }
     }
     Ok(())
 }

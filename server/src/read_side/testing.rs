@@ -141,7 +141,7 @@ impl Shop {
     pub(crate) async fn findings(&self) -> Vec<String> {
         let workspace = self.store.workspace(self.workspace).await.unwrap().unwrap();
         let read_model = &**self.read.read_model();
-        crate::monitor::verify::verify(&*self.store, read_model, &workspace)
+        crate::monitor::verify::verify_running(&*self.store, read_model, &self.read.projections, &workspace)
             .await
             .unwrap()
             .findings

@@ -123,7 +123,8 @@ fn checked(mut cli: Cli, matches: &ArgMatches) -> Result<Cli, SettingsError> {
 /// A server for tests is reached from this machine alone, and has no rate limits; one that was asked for is refused rather than
 /// passed over.
 fn no_limits_for_tests(settings: &mut Settings, matches: &ArgMatches) -> Result<(), SettingsError> {
-    if !settings.listen.ip().is_loopback() {
+    // Also as an IPv4 address that is written as one of IPv6.
+    if !settings.listen.ip().to_canonical().is_loopback() {
         return Err(SettingsError::ForTestsBeyondLoopback(settings.listen));
     }
     let limits = &mut settings.limits;
@@ -305,6 +306,14 @@ mod tests {
         for (text, said) in [
             ("lisen = \"127.0.0.1:4000\"", ["lisen", "data-dir"]),
             ("listen = \"everywhere\"", ["--listen", "everywhere"]),
+            (
+                "listen = \"localhost:4000\"",
+                ["--listen", "127.0.0.1:3000 or [::1]:3000"],
+            ),
+            (
+                "listen = \"127.0.0.1\"",
+                ["--listen", "127.0.0.1:3000 or [::1]:3000"],
+            ),
             ("log-format = \"xml\"", ["--log-format", "json"]),
             ("listen = [1]", ["listen", "a text, a number"]),
             ("max-body-bytes = 1", ["--max-body-bytes", "1024"]),
@@ -352,7 +361,15 @@ mod tests {
             (None, None, None)
         );
         assert_eq!(settings.mail.mails_per_hour, 0);
-        for beyond in ["0.0.0.0:0", "[::]:3000", "192.0.2.1:3000"] {
+        for loopback in ["127.0.0.2:3000", "[::ffff:127.0.0.1]:4000"] {
+            loaded(&["--for-tests", "--listen", loopback]).unwrap();
+        }
+        for beyond in [
+            "0.0.0.0:0",
+            "[::]:3000",
+            "192.0.2.1:3000",
+            "[::ffff:192.0.2.1]:3000",
+        ] {
             let refused = refusal(&["--for-tests", "--listen", beyond]);
             assert!(
                 refused.contains("--for-tests") && refused.contains(beyond),

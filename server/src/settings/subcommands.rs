@@ -246,7 +246,8 @@ pub struct TokenSettings {
     /// What its bearer may do: customer, staff, student, educator
     #[arg(long, value_parser = role)]
     pub role: Role,
-    /// Who its bearer is; a new person where absent
+    /// The person that it speaks for; a new one where absent. One who has an account signs in instead: a token without a
+    /// session of theirs is refused
     #[arg(long, value_name = "ID")]
     pub actor: Option<Uuid>,
     /// The name that others see

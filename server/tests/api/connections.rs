@@ -1,4 +1,4 @@
-//! Connections that bring nothing, and more connections than there may be.
+//! Connections that make no progress, and more connections than there may be.
 
 use std::time::Duration;
 
@@ -7,13 +7,29 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 
 use crate::app::TestApp;
 
 /// Longer than a server may take on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// A request, after which the connection is kept.
+const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+/// A request, after whose answer the server closes the connection.
+const LAST_REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+/// What begins a connection of HTTP/2.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Kinds of frames of HTTP/2.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+/// Flags of [`HEADERS`].
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
 
 /// A connection that has sent `bytes`.
 async fn connect(app: &TestApp, bytes: &[u8]) -> TcpStream {
@@ -38,14 +54,13 @@ async fn closed(mut stream: TcpStream) -> Vec<u8> {
 #[tokio::test]
 async fn a_connection_that_brings_no_request_is_closed() {
     let app = TestApp::start_with(&["--first-request-timeout-ms", "300"]).await;
-    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-    let settings = [preface.as_slice(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+    let settings = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
     for bytes in [
         b"".as_slice(),
         b"G",
         b"GET /healthz HTTP/1.1\r\nHost: ",
         b"PRI * HT",
-        preface,
+        PREFACE,
         &settings,
     ] {
         closed(connect(&app, bytes).await).await;
@@ -64,13 +79,136 @@ async fn a_handshake_that_does_not_end_is_closed() {
 #[tokio::test]
 async fn a_connection_that_lies_idle_after_an_answer_is_closed() {
     let app = TestApp::start_with(&["--idle-timeout-ms", "300"]).await;
-    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let said = closed(connect(&app, request).await).await;
+    let said = closed(connect(&app, REQUEST).await).await;
     assert!(
         said.starts_with(b"HTTP/1.1 200"),
         "{}",
         String::from_utf8_lossy(&said)
     );
+}
+
+#[tokio::test]
+async fn a_connection_may_lie_idle_for_longer_than_a_first_request_may_take() {
+    let app = TestApp::start_with(&["--first-request-timeout-ms", "300"]).await;
+    let mut kept = connect(&app, REQUEST).await;
+    assert_ne!(kept.read(&mut [0; 1_024]).await.unwrap(), 0);
+    // This one is closed when as much time has passed as a first request may take.
+    closed(connect(&app, b"").await).await;
+    kept.write_all(LAST_REQUEST).await.unwrap();
+    let said = String::from_utf8(closed(kept).await).unwrap();
+    assert!(said.contains("HTTP/1.1 200"), "{said}");
+}
+
+#[tokio::test]
+async fn a_live_socket_may_be_idle_for_longer() {
+    let app = TestApp::start_with(&["--idle-timeout-ms", "300"]).await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    // A connection that became idle after the socket did is closed.
+    closed(connect(&app, REQUEST).await).await;
+    live.send(&json!({"op": "subscribe", "id": 1, "view": "products", "listing": "all"}))
+        .await;
+    live.next_of("snapshot").await;
+}
+
+#[tokio::test]
+async fn a_connection_whose_answers_are_never_read_is_closed() {
+    let app = TestApp::start_with(&["--idle-timeout-ms", "300", "--requests-per-minute", "0"]).await;
+    let url = app.url("");
+    let (_, address) = url.split_once("://").unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
+    let request = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // Nothing more is taken of a client that takes nothing, until the server closes the connection.
+    let refused = async { while stream.write_all(request).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, refused)
+        .await
+        .expect("the server closes it");
+    assert_eq!(app.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn pings_after_an_answer_do_not_keep_a_connection() {
+    let app = TestApp::start_with(&["--idle-timeout-ms", "300"]).await;
+    let answered = pinged_until_closed(&app, &[], END_STREAM, &get()).await;
+    assert!(answered.contains(&HEADERS), "{answered:?}");
+    assert!(answered.contains(&PING), "{answered:?}");
+}
+
+#[tokio::test]
+async fn pings_do_not_keep_a_connection_whose_answer_has_no_room() {
+    let app = TestApp::start_with(&["--idle-timeout-ms", "300"]).await;
+    // The initial size of a stream's window is 0.
+    let settings = [0, 4, 0, 0, 0, 0];
+    let answered = pinged_until_closed(&app, &settings, END_STREAM, &get()).await;
+    assert!(answered.contains(&HEADERS), "{answered:?}");
+    assert!(!answered.contains(&DATA), "{answered:?}");
+}
+
+#[tokio::test]
+async fn pings_do_not_keep_a_connection_whose_request_never_ends() {
+    let app = TestApp::start_with(&["--idle-timeout-ms", "300"]).await;
+    let post = [
+        [0x83_u8, 0x86].as_slice(),
+        &literal(&[0x04], "/api/v1/workspaces"),
+        &literal(&[0x01], "localhost"),
+        &literal(&[0x0f, 0x10], "application/json"),
+    ]
+    .concat();
+    let answered = pinged_until_closed(&app, &[], 0, &post).await;
+    assert!(!answered.contains(&HEADERS), "{answered:?}");
+}
+
+/// The headers of a `GET` that is answered with a body.
+fn get() -> Vec<u8> {
+    let path = literal(&[0x04], "/healthz");
+    [[0x82_u8, 0x86].as_slice(), &path, &literal(&[0x01], "localhost")].concat()
+}
+
+/// A header of HPACK, its name by its index in the static table, its value as it is.
+fn literal(index: &[u8], value: &str) -> Vec<u8> {
+    [index, &[u8::try_from(value.len()).unwrap()], value.as_bytes()].concat()
+}
+
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(payload.len()).unwrap();
+    [[0, 0, length, kind, flags, 0, 0, 0, stream].as_slice(), payload].concat()
+}
+
+/// Begins a request over HTTP/2, then sends PINGs, each when something came after the one before, until the
+/// server closes the connection. The kinds of the frames that came.
+async fn pinged_until_closed(app: &TestApp, settings: &[u8], flags: u8, headers: &[u8]) -> Vec<u8> {
+    let settings = frame(SETTINGS, 0, 0, settings);
+    let headers = frame(HEADERS, END_HEADERS | flags, 1, headers);
+    let mut stream = connect(app, &[PREFACE, &settings, &headers].concat()).await;
+    let ping = frame(PING, 0, 0, &[0; 8]);
+    let mut said: Vec<u8> = Vec::new();
+    let pinged = async {
+        loop {
+            // A server that has closed already takes nothing, which the read finds out.
+            let _ = stream.write_all(&ping).await;
+            if !matches!(stream.read_buf(&mut said).await, Ok(1..)) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, pinged)
+        .await
+        .expect("the server closes it");
+    kinds(&said)
+}
+
+/// The kinds of frames.
+fn kinds(mut frames: &[u8]) -> Vec<u8> {
+    let mut kinds = Vec::new();
+    while let [high, middle, low, kind, _, _, _, _, _, rest @ ..] = frames {
+        kinds.push(*kind);
+        let length = usize::from(*high) * 65_536 + usize::from(u16::from_be_bytes([*middle, *low]));
+        frames = rest.get(length..).unwrap_or_default();
+    }
+    kinds
 }
 
 #[tokio::test]
@@ -87,14 +225,13 @@ async fn one_connection_too_many_is_closed_and_there_is_room_when_others_are_gon
     for limit in ["--max-connections", "--max-connections-per-address"] {
         let app = TestApp::start_with(&[limit, "3"]).await;
         // One that is answered is one that is held.
-        let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
         let mut held = Vec::new();
         for _ in 0..3 {
-            let mut stream = connect(&app, request).await;
+            let mut stream = connect(&app, REQUEST).await;
             assert_ne!(stream.read(&mut [0; 12]).await.unwrap(), 0, "{limit}");
             held.push(stream);
         }
-        assert_eq!(closed(connect(&app, request).await).await, b"", "{limit}");
+        assert_eq!(closed(connect(&app, REQUEST).await).await, b"", "{limit}");
         held.pop();
         while closed_or_answered(&app).await.is_empty() {}
     }
@@ -102,8 +239,7 @@ async fn one_connection_too_many_is_closed_and_there_is_room_when_others_are_gon
 
 /// What a connection gets, which may come before the server has seen that another one is gone.
 async fn closed_or_answered(app: &TestApp) -> Vec<u8> {
-    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    closed(connect(app, request).await).await
+    closed(connect(app, LAST_REQUEST).await).await
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Control characters are refused wherever a text comes in, by the name of its field, on both databases; and nothing stands
-//! still because of one.
+//! Control characters, and what is not UTF-8, are refused wherever a text comes in, by the name of its field, on both databases;
+//! and nothing stands still because of one. Neither does it because of a text that is too long for a database's index.
 
 use domain::access::Role;
 use reqwest::{RequestBuilder, StatusCode};
@@ -9,13 +9,22 @@ use testing_postgres::Database;
 use crate::app::{Person, TestApp, fields, list_product, problem};
 
 async fn is_refused(request: RequestBuilder, field: &str) {
+    let detail = is_malformed(request, field).await;
+    assert!(
+        detail.contains("U+00") && detail.contains("leave it out"),
+        "{detail}"
+    );
+}
+
+/// A problem of status 400 that names this field; what it says.
+async fn is_malformed(request: RequestBuilder, field: &str) -> String {
     let refused = problem(request.send().await.unwrap()).await;
     assert_eq!(
         (refused.status, fields(&refused)),
         (400, vec![field]),
         "{refused:?}"
     );
-    assert!(refused.detail.contains("U+00"), "{refused:?}");
+    refused.detail
 }
 
 /// One command of every family, with a control character somewhere in it, and the field.
@@ -105,6 +114,113 @@ const URLS: [(&str, &str); 17] = [
     ("/api/v1/lab/projections?%00=1", "query"),
 ];
 
+/// What is not UTF-8 where it is decoded: a byte that no text has, half of a surrogate pair, half a character.
+const NOT_UTF8: [(&str, &str); 10] = [
+    ("/api/v1/streams/%ff", "stream"),
+    ("/api/v1/views/orders/%ED%A0%80", "key"),
+    ("/api/v1/views/%ff", "view"),
+    ("/api/v1/views/products?group=%C3", "group"),
+    ("/api/v1/views/products?cursor=%ff", "cursor"),
+    ("/api/v1/streams?prefix=order-%ff", "prefix"),
+    ("/api/v1/events?category=%ff", "category"),
+    ("/api/v1/search?q=%ED%A0%80", "q"),
+    ("/api/v1/schemas/%ff/1", "type"),
+    ("/api/v1/lab/projections?%ff=1", "query"),
+];
+
+/// Texts of a JSON body that are not Unicode; as bytes, since no `Value` has them.
+const NOT_UNICODE: [(&[u8], &str); 4] = [
+    (br#"{"type":"A","stream":"order-\ud800","data":{}}"#, "stream"),
+    (
+        br#"{"type":"A","stream":"order-1","data":{"reason":"\ud800"}}"#,
+        "data.reason",
+    ),
+    (
+        b"{\"type\":\"A\",\"stream\":\"order-1\",\"data\":{\"reason\":\"\xff\"}}",
+        "data.reason",
+    ),
+    (b"\xff", "body"),
+];
+
+async fn refuses_what_is_not_unicode(app: &TestApp) {
+    let educator = app.educator().await;
+    for (url, field) in NOT_UTF8 {
+        let detail = is_malformed(app.get(url).bearer_auth(&educator.token), field).await;
+        assert!(detail.contains("not UTF-8"), "{url}: {detail}");
+    }
+    for (body, field) in NOT_UNICODE {
+        let request = app.request(reqwest::Method::POST, "/api/v1/commands").body(body);
+        let request = request.header("content-type", "application/json");
+        is_malformed(request.bearer_auth(&educator.token), field).await;
+    }
+    let form = "code=A&display_name=A%ff";
+    let request = app.request(reqwest::Method::POST, "/session/join").body(form);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let answer = request.send().await.unwrap();
+    let to = answer.headers()["location"].to_str().unwrap();
+    assert!(to.contains("problem=invalid"), "{to}");
+}
+
+/// A cursor whose place no listing has.
+async fn refuses_a_cursor_that_was_made_up(app: &TestApp) {
+    let educator = app.educator().await;
+    for (sort, key) in [("a\0", "b"), ("a", "b\0")] {
+        let cursor = json!({"v": "products", "l": "all", "g": "", "o": "asc", "w": "n", "s": sort, "k": key});
+        let url = format!(
+            "/api/v1/views/products?cursor={}",
+            hex::encode(cursor.to_string())
+        );
+        let detail = is_malformed(app.get(&url).bearer_auth(&educator.token), "cursor").await;
+        assert!(detail.contains("is not one that this listing gave"), "{detail}");
+    }
+}
+
+/// What would be a key of a view, and too long for the index of one.
+async fn refuses_a_key_that_is_too_long(app: &TestApp) {
+    let educator = app.educator().await;
+    let staff = app.with_role(&educator, Role::Staff);
+    let random = |length: usize| -> String {
+        (0..length)
+            .map(|_| char::from(rand::random_range(b'a'..=b'z')))
+            .collect()
+    };
+    for command_type in ["ReserveStock", "ReleaseStock", "ShipStock"] {
+        for length in [115, 4_000, 200_000] {
+            let mut data = json!({"order": random(length)});
+            if command_type == "ReserveStock" {
+                data["quantity"] = json!(1);
+            }
+            let command = json!({"type": command_type, "stream": "inventory-mug-1", "data": data});
+            let request = app.post("/api/v1/commands", &command);
+            let refused = problem(request.bearer_auth(&educator.token).send().await.unwrap()).await;
+            assert_eq!(
+                (refused.status, fields(&refused)),
+                (422, vec!["data.order"]),
+                "{refused:?}"
+            );
+        }
+    }
+    let mut padded = list_product("mug-1");
+    // Spaces of several widths, so that a database cannot make them short.
+    let space = |_| char::from_u32(rand::random_range(0x2000..=0x200a_u32)).unwrap();
+    padded["data"]["name"] = json!(format!("Mug{}", (0..4_000).map(space).collect::<String>()));
+    let request = app.post("/api/v1/commands", &padded);
+    let refused = problem(request.bearer_auth(&staff.token).send().await.unwrap()).await;
+    assert_eq!((refused.status, fields(&refused)), (422, vec!["data.name"]));
+    // The longest that there is, and everything goes on.
+    let order = random(114);
+    app.command(&staff, &list_product("mug-1")).await;
+    let received = json!({"type": "ReceiveStock", "stream": "inventory-mug-1", "data": {"quantity": 5}});
+    app.command(&staff, &received).await;
+    let reserved = json!({"type": "ReserveStock", "stream": "inventory-mug-1",
+        "data": {"order": order, "quantity": 1}});
+    app.command(&educator, &reserved).await;
+    app.settled(&educator).await;
+    let letters = app.get("/api/v1/dead-letters").bearer_auth(&staff.token);
+    let letters: Value = letters.send().await.unwrap().json().await.unwrap();
+    assert_eq!(letters["data"], json!([]));
+}
+
 async fn refuses_them_all(app: &TestApp) {
     let educator = app.educator().await;
     let staff = app.with_role(&educator, Role::Staff);
@@ -187,6 +303,9 @@ async fn refuses_them_all(app: &TestApp) {
 async fn a_control_character_is_refused_by_its_field_on_files() {
     let app = TestApp::start().await;
     refuses_them_all(&app).await;
+    refuses_what_is_not_unicode(&app).await;
+    refuses_a_cursor_that_was_made_up(&app).await;
+    refuses_a_key_that_is_too_long(&app).await;
     app.stop().await;
 }
 
@@ -195,5 +314,7 @@ async fn a_control_character_is_refused_by_its_field_on_postgresql() {
     let database = Database::new().await;
     let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
     refuses_them_all(&app).await;
+    refuses_a_cursor_that_was_made_up(&app).await;
+    refuses_a_key_that_is_too_long(&app).await;
     app.stop().await;
 }

@@ -1,7 +1,11 @@
 //! Guests who make an account: the token that registered goes on as a session, every other one of theirs is refused, and
 //! a session that has ended is refused at once, by requests and by sockets, at this server and at another.
 
-use reqwest::{Method, Response, StatusCode, header::SET_COOKIE};
+use futures::future::join_all;
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{CONTENT_TYPE, LOCATION, SET_COOKIE},
+};
 use serde_json::{Value, json};
 use testing_postgres::Database;
 use uuid::Uuid;
@@ -13,6 +17,7 @@ use crate::{
 };
 
 const PASSWORD: &str = "correct horse battery";
+const NONE: [&str; 0] = [];
 const OVER: &str = "this session has ended; sign in again";
 
 /// A guest, and their id.
@@ -84,6 +89,54 @@ fn cookie(response: &Response, name: &str) -> Option<String> {
         let (found, value) = cookie.to_str().ok()?.split(';').next()?.split_once('=')?;
         (found == name).then(|| value.to_owned())
     })
+}
+
+/// A page of a browser that holds a token in its cookie.
+async fn page(app: &TestApp, person: &Person) -> Response {
+    let asked = app
+        .get("/shop")
+        .header("cookie", format!("foldline_session={}", person.token));
+    asked.send().await.unwrap()
+}
+
+/// The names of the session's cookies that an answer sets.
+fn session_cookies(response: &Response) -> Vec<&'static str> {
+    ["foldline_session", "foldline_refresh"]
+        .into_iter()
+        .filter(|name| cookie(response, name).is_some())
+        .collect()
+}
+
+/// Registers as a browser's form does.
+async fn register_by_form(app: &TestApp, person: &Person) -> Response {
+    let form = "display_name=Ada+Lovelace&email=ada%40example.org&password=correct+horse+battery";
+    let response = app
+        .request(Method::POST, "/session/register")
+        .header("origin", app.origin())
+        .header("cookie", format!("foldline_session={}", person.token))
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(form)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::SEE_OTHER);
+    assert_eq!(response.headers()[LOCATION], "/account");
+    response
+}
+
+/// Registers over a socket that a browser has opened.
+async fn register_by_socket(app: &TestApp, person: &Person, user: Uuid) -> Live {
+    let (cookie, origin) = (format!("foldline_session={}", person.token), app.origin());
+    let mut socket = app
+        .try_live(&[("cookie", &cookie), ("origin", &origin)])
+        .await
+        .unwrap();
+    socket
+        .send(&json!({"op": "command", "id": 1, "command": register(user), "idempotency_key": "register"}))
+        .await;
+    let result = socket.next_of("result").await;
+    assert_eq!(result["result"]["version"], 1, "{result}");
+    socket
 }
 
 async fn sign_out(app: &TestApp, person: &Person) {
@@ -235,21 +288,98 @@ async fn what_registers_over_the_socket_is_a_session_as_well() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (guest, user) = guest(&app, &educator).await;
-    let mut socket = app.live(&guest).await;
-    socket
-        .send(&json!({"op": "command", "id": 1, "command": register(user), "idempotency_key": "register"}))
-        .await;
-    let result = socket.next_of("result").await;
-    assert_eq!(result["result"]["version"], 1, "{result}");
+    let mut socket = register_by_socket(&app, &guest, user).await;
     is_served(&mut socket, 2).await;
     assert_eq!(status(&app, &guest).await, StatusCode::OK);
     is_refused(&app, &another(&app, &guest, user)).await;
-    // the next request of a browser makes its cookies those of a session
+    // the next request of a browser makes its cookies those of a session, and no request after it
     let asked = app
         .get("/api/v1/session")
         .header("cookie", format!("foldline_session={}", guest.token));
     let answer = asked.send().await.unwrap();
-    assert!(cookie(&answer, "foldline_refresh").is_some());
+    assert_eq!(session_cookies(&answer), ["foldline_session", "foldline_refresh"]);
+    assert_eq!(session_cookies(&page(&app, &guest).await), NONE);
+}
+
+/// The cookies are given with the answer to the form; a copy of the guest's cookie gets none, and ends with the session.
+async fn a_copy_gets_no_session(app: TestApp) {
+    let educator = app.educator().await;
+    let (guest, _) = guest(&app, &educator).await;
+    let answer = register_by_form(&app, &guest).await;
+    assert_eq!(session_cookies(&answer), ["foldline_session", "foldline_refresh"]);
+    for _ in 0..3 {
+        let copy = page(&app, &guest).await;
+        assert_eq!(copy.status(), StatusCode::OK);
+        assert_eq!(session_cookies(&copy), NONE);
+    }
+    // the owner's own cookies go on, and signing out with them ends the copy
+    let session = by(&guest, cookie(&answer, "foldline_session").unwrap());
+    let renews = cookie(&answer, "foldline_refresh").unwrap();
+    let renewed = app
+        .request(Method::POST, "/api/v1/sessions/refresh")
+        .header("cookie", format!("foldline_refresh={renews}"));
+    assert_eq!(renewed.send().await.unwrap().status(), StatusCode::OK);
+    sign_out(&app, &session).await;
+    is_refused(&app, &guest).await;
+    assert_eq!(session_cookies(&page(&app, &guest).await), NONE);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_copy_of_the_cookie_that_registered_gets_no_session() {
+    a_copy_gets_no_session(TestApp::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_the_cookie_that_registered_gets_no_session_on_postgresql_either() {
+    let database = Database::new().await;
+    let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
+    a_copy_gets_no_session(app).await;
+}
+
+/// Of requests that come at once after a registration over the socket, one gets the cookies.
+async fn one_of_many_gets_the_session(app: TestApp) {
+    let educator = app.educator().await;
+    let (guest, user) = guest(&app, &educator).await;
+    let _socket = register_by_socket(&app, &guest, user).await;
+    let answers = join_all((0..8).map(|_| page(&app, &guest))).await;
+    let given: Vec<_> = answers.iter().flat_map(session_cookies).collect();
+    assert_eq!(given, ["foldline_session", "foldline_refresh"]);
+    app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_requests_at_the_same_time_one_gets_the_session() {
+    one_of_many_gets_the_session(TestApp::start().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_requests_at_the_same_time_one_gets_the_session_on_postgresql_too() {
+    let database = Database::new().await;
+    let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
+    one_of_many_gets_the_session(app).await;
+}
+
+#[tokio::test]
+async fn a_program_that_registers_gets_nothing_that_renews() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (guest, user) = guest(&app, &educator).await;
+    let registered = app
+        .post("/api/v1/commands", &register(user))
+        .bearer_auth(&guest.token);
+    let registered = registered.send().await.unwrap();
+    assert_eq!(
+        (registered.status(), session_cookies(&registered)),
+        (StatusCode::OK, Vec::new())
+    );
+    // nor where its token comes as a cookie later
+    let later = page(&app, &guest).await;
+    assert_eq!(later.status(), StatusCode::OK);
+    assert_eq!(session_cookies(&later), NONE);
+    assert_eq!(status(&app, &guest).await, StatusCode::OK);
+    sign_out(&app, &guest).await;
+    is_refused(&app, &guest).await;
 }
 
 #[tokio::test]

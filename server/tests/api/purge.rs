@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use domain::access::Role;
+use domain::{access::Role, id::WorkspaceId};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
 use testing_postgres::Database;
+use uuid::Uuid;
 
 use crate::{
     app::{Person, TestApp, fields, list_product, problem},
@@ -45,14 +46,15 @@ async fn used(app: &TestApp) -> Person {
     educator
 }
 
-/// The rows of every table that may hold something of a workspace.
+/// The rows of every table that may hold something of a workspace, but that of the ids by which purged ones are known.
 async fn rows(app: &TestApp) -> BTreeMap<String, i64> {
     let mut rows = BTreeMap::new();
     for file in ["events.db", "views.db", "consumers.db", "people.db"] {
         let options = SqliteConnectOptions::new().filename(app.folder().join(file));
         let mut database = SqliteConnection::connect_with(&options).await.unwrap();
         let tables: Vec<String> = sqlx::query_scalar(
-            "select name from sqlite_master where type = 'table' and name not in ('_sqlx_migrations', 'event_types')",
+            "select name from sqlite_master where type = 'table'
+                and name not in ('_sqlx_migrations', 'event_types', 'purged_workspaces')",
         )
         .fetch_all(&mut database)
         .await
@@ -166,6 +168,65 @@ async fn a_purge_that_was_stopped_goes_on_after_the_start() {
     app.swept().await;
     assert_eq!(rows(&app).await, before);
     get(&app, &stays, "/api/v1/views/products").await;
+}
+
+/// The stores that keep documents.
+const DOCUMENTS: [&str; 2] = ["views.db", "consumers.db"];
+
+async fn documents(app: &TestApp, file: &str) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(app.folder().join(file));
+    SqliteConnection::connect_with(&options).await.unwrap()
+}
+
+/// Writes a document of a workspace past the server, as another server could that has not heard of a purge.
+async fn leave_a_document(app: &TestApp, workspace: WorkspaceId) {
+    for file in DOCUMENTS {
+        let mut documents = documents(app, file).await;
+        sqlx::query(
+            "insert into documents (workspace, view, generation, key, data) values (?, 'products', 1, 'left', '{}')",
+        )
+        .bind(workspace.0)
+        .execute(&mut documents)
+        .await
+        .unwrap();
+        documents.close().await.unwrap();
+    }
+}
+
+/// The workspaces of such documents, by store.
+async fn left(app: &TestApp) -> [Vec<Uuid>; 2] {
+    let mut left = [const { Vec::new() }; 2];
+    for (file, left) in DOCUMENTS.into_iter().zip(&mut left) {
+        let mut documents = documents(app, file).await;
+        *left = sqlx::query_scalar("select workspace from documents where key = 'left'")
+            .fetch_all(&mut documents)
+            .await
+            .unwrap();
+        documents.close().await.unwrap();
+    }
+    left
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_purged_workspace_goes_and_what_another_event_store_has_stays() {
+    let app = TestApp::start().await;
+    let (stays, goes) = (app.educator().await, app.educator().await);
+    receive(&app, &stays, "mug", 1).await;
+    app.settled(&stays).await;
+    assert_eq!(confirmed(&app, &goes).await.status(), StatusCode::ACCEPTED);
+    app.swept().await;
+    let foreign = Uuid::from_u128(7);
+    for workspace in [goes.workspace, WorkspaceId(foreign)] {
+        leave_a_document(&app, workspace).await;
+    }
+    app.swept().await;
+    assert_eq!(left(&app).await, [[foreign], [foreign]]);
+    // that a workspace was purged is known after a start as well
+    leave_a_document(&app, goes.workspace).await;
+    let app = app.restart().await;
+    app.swept().await;
+    assert_eq!(left(&app).await, [[foreign], [foreign]]);
+    assert_eq!(get(&app, &stays, "/api/v1/verify").await["findings"], json!([]));
 }
 
 #[tokio::test]

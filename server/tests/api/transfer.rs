@@ -472,3 +472,60 @@ async fn the_program_exports_and_imports() {
     assert!(ok && said.contains("was there already"), "{said}");
     assert!(Path::new(to).join("views.db").is_file());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_says_what_views_could_not_apply() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    app.command(&educator, &list_product("export-mug")).await;
+    // An older version of the program took such a name. An index of SQLite has room for it, and one of PostgreSQL has not.
+    let name: String = (0..4_000)
+        .map(|_| char::from(rand::random_range(b'a'..=b'z')))
+        .collect();
+    let app = app
+        .restart_after(async |settings: &Settings| {
+            let listed = json!({"sku": "export-mug", "name": name, "description": "For tea.",
+                "price": {"amount": 1200, "currency": "EUR"}, "tags": []});
+            let stream = "product-export-mug";
+            append_as_of(
+                settings,
+                educator.workspace,
+                stream,
+                ("ProductListed", 1),
+                &listed,
+            )
+            .await;
+        })
+        .await
+        .unwrap();
+    let taken = taken_away(&app, &educator).await;
+    app.stop().await;
+    let place = Place::postgres().await;
+    let file = place.folder.path().join("class.ndjson");
+    std::fs::write(&file, taken).unwrap();
+    let (data, file) = (place.folder.path().join("data"), file.to_str().unwrap());
+    let (data, url) = (
+        data.to_str().unwrap(),
+        place.database.as_ref().unwrap().url.as_str(),
+    );
+    for what in ["imported", "was there already"] {
+        let (ok, _, said) = foldline(&[
+            "import",
+            "--data-dir",
+            data,
+            "--event-store",
+            url,
+            "--read-model",
+            url,
+            file,
+        ])
+        .await;
+        assert!(ok && said.contains(what), "{said}");
+        assert!(
+            said.contains("    products could not apply 1 events, and 0 wait behind them"),
+            "{said}"
+        );
+        let advice = format!("`foldline dead-letters list --workspace {}`", educator.workspace);
+        assert!(said.contains(&advice), "{said}");
+    }
+}

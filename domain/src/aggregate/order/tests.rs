@@ -121,6 +121,19 @@ fn an_order_keeps_name_and_price_of_its_moment() {
 }
 
 #[test]
+fn an_orders_id_is_short_enough_for_the_stream_of_its_payment() {
+    let place = |id: &str| {
+        let mut context = context(&format!("order-{id}"), customer());
+        context.products.insert("mug-01".into(), mug());
+        decide::<Order>(&[], two_mugs().into(), &context)
+    };
+    assert_eq!(place(&"x".repeat(112)), Ok(vec![created()]));
+    let rejection = place(&"x".repeat(113)).unwrap_err();
+    let [violation] = rejection.violations.try_into().unwrap();
+    assert_eq!(violation.field, "stream");
+}
+
+#[test]
 fn an_order_is_placed_once() {
     assert_eq!(
         when(&[created()], two_mugs()).unwrap_err().rule,
@@ -247,6 +260,11 @@ fn cancelling_twice_changes_nothing_more() {
 #[test]
 fn a_reason_is_given() {
     let rejection = when(&[created()], CancelOrder { reason: " ".into() }).unwrap_err();
+    assert_eq!(rejection.violations[0].field, "data.reason");
+    let long = CancelOrder {
+        reason: format!("no{}", " ".repeat(MAX_REASON)),
+    };
+    let rejection = when(&[created()], long).unwrap_err();
     assert_eq!(rejection.violations[0].field, "data.reason");
 }
 

@@ -225,6 +225,20 @@ fn a_person_changes_their_own_name_and_email_and_nobody_elses() {
 }
 
 #[test]
+fn a_password_that_is_asked_for_is_no_longer_than_one_can_be() {
+    let given = [registered(Role::Customer)];
+    let long = Some(Password("x".repeat(MAX_PASSWORD + 1)));
+    let email = ChangeEmail {
+        email: "countess@example.org".into(),
+        password: long.clone(),
+    };
+    for command in [UserCommand::from(email), EraseUser { password: long }.into()] {
+        let refused = when(&given, command).unwrap_err();
+        assert_eq!(fields(&refused), ["data.password"]);
+    }
+}
+
+#[test]
 fn who_has_no_account_has_nothing_to_change() {
     let refused = when(
         &[],

@@ -2,7 +2,8 @@
 //!
 //! A workspace ends as a whole or not at all. It is marked first, for ever: from then on nobody knows it, appends to it
 //! are refused, and only what is in it can be deleted, a piece at a time. Its own row goes last, so a purge that was
-//! interrupted is known and can go on. When to do so is left to others.
+//! interrupted is known and can go on. Its id is remembered, so that what is left of it elsewhere can be told from what belongs
+//! to another event store. When to do so is left to others.
 
 use std::fmt::Debug;
 
@@ -56,6 +57,9 @@ pub trait Lifecycle: Send + Sync + Debug {
 
     /// Workspaces that are marked, of which something is left.
     async fn purging(&self) -> Result<Vec<WorkspaceId>, StoreError>;
+
+    /// Whether a workspace is marked, or was purged and is not there again. `false`: it is in use, or this store never had it.
+    async fn was_purged(&self, workspace: WorkspaceId) -> Result<bool, StoreError>;
 
     /// Deletes up to `limit` rows of a workspace that is marked, in one transaction.
     async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError>;

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Changes, Commit, Context,
+    Changes, Commit, Context, StartError,
     build::{Build, Ended},
     dead_letters,
 };
@@ -67,12 +67,14 @@ struct Shared {
 }
 
 impl Rebuilds {
-    /// Goes on with the rebuilds that a stop has interrupted, and removes what earlier ones left.
+    /// Goes on with the rebuilds that a stop has interrupted, and removes what earlier ones left. What is not of a workspace of
+    /// the event store is left alone: of a purged one it is deleted, and any other is another server's, whose view would be
+    /// folded from no events.
     pub async fn start(
         context: Arc<Context>,
         tasks: TaskTracker,
         stopping: CancellationToken,
-    ) -> Result<Self, ReadModelError> {
+    ) -> Result<Self, StartError> {
         let rebuilds = Self {
             shared: Arc::new(Shared {
                 context,
@@ -85,12 +87,30 @@ impl Rebuilds {
         };
         let shared = &rebuilds.shared;
         for interrupted in shared.context.read_model.builds().await? {
+            if shared
+                .context
+                .store
+                .workspace(interrupted.workspace)
+                .await?
+                .is_none()
+            {
+                continue;
+            }
             if let Some(view) = shared.context.progress.view(&interrupted.view) {
                 tracing::info!(projection.view = view.name(), workspace = %interrupted.workspace, "a rebuild goes on");
                 shared.begin(view, interrupted.workspace, interrupted.generation);
             }
         }
         for leftover in shared.context.read_model.leftovers().await? {
+            if shared
+                .context
+                .store
+                .workspace(leftover.workspace)
+                .await?
+                .is_none()
+            {
+                continue;
+            }
             shared.tasks.spawn(shared.clone().remove(leftover));
         }
         Ok(rebuilds)

@@ -86,10 +86,65 @@ impl Cursor<'_> {
         if !same {
             return Err(QueryError::BadCursor);
         }
+        // No text that comes in has it, and PostgreSQL takes none that does: no listing has given such a place.
+        if [&cursor.sort, &cursor.key].iter().any(|text| text.contains('\0')) {
+            return Err(QueryError::BadCursor);
+        }
         let place = Place {
             sort: cursor.sort.into_owned(),
             key: cursor.key.into_owned(),
         };
         Ok((place, cursor.way))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed() -> Listed {
+        Listed {
+            view: domain::view::find("products").unwrap(),
+            listing: "all",
+            group: String::new(),
+        }
+    }
+
+    fn cursor(sort: &str, key: &str) -> String {
+        let row = CachedRow {
+            key: key.to_owned(),
+            sort: sort.to_owned(),
+            owner: None,
+            data: serde_json::value::to_raw_value(&1).unwrap(),
+        };
+        Cursor::text(&listed(), Order::Asc, Way::Next, &row)
+    }
+
+    #[test]
+    fn a_cursor_leads_back_to_its_row() {
+        let (place, way) = Cursor::parse(&cursor("mug", "mug-1"), &listed(), Order::Asc).unwrap();
+        assert_eq!(
+            (place.sort.as_str(), place.key.as_str(), way),
+            ("mug", "mug-1", Way::Next)
+        );
+    }
+
+    #[test]
+    fn what_no_listing_has_given_is_no_cursor() {
+        for made_up in [
+            cursor("mu\0g", "mug-1"),
+            cursor("mug", "mug-\0"),
+            cursor(&"x".repeat(LONGEST), "mug-1"),
+            hex::encode("{}"),
+            // a key that is not UTF-8
+            cursor("mug", "mug-1").replace(&hex::encode("mug-1"), "ff"),
+            "mug".to_owned(),
+        ] {
+            let parsed = Cursor::parse(&made_up, &listed(), Order::Asc);
+            assert!(
+                matches!(parsed, Err(QueryError::BadCursor)),
+                "{made_up}: {parsed:?}"
+            );
+        }
     }
 }

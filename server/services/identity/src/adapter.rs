@@ -109,10 +109,16 @@ const KEEP_NEXT: &str = "
     where exists (select 1 from refresh_tokens where family = $2)
 ";
 
-/// Its command, sent again while it was not known whether it was stored, may come by another token.
+/// Its command, sent again while it was not known whether it was stored, may come by another token. Used once is used.
 const KEEP_REGISTERING: &str = "
-    insert into refresh_tokens (hash, family, workspace, person, expires_at) values ($1, $2, $3, $4, $5)
-    on conflict (hash) do update set family = excluded.family, expires_at = excluded.expires_at
+    insert into refresh_tokens (hash, family, workspace, person, expires_at, used_at) values ($1, $2, $3, $4, $5, $6)
+    on conflict (hash) do update set family = excluded.family, expires_at = excluded.expires_at,
+        used_at = coalesce(refresh_tokens.used_at, excluded.used_at)
+";
+
+/// Of two requests with the same registering token, one changes the row.
+const USE_REGISTERING: &str = "
+    update refresh_tokens set used_at = $3 where hash = $1 and family = $2 and used_at is null
 ";
 
 const FORGET_TOKEN: &str = "delete from refresh_tokens where hash = $1";
@@ -470,6 +476,7 @@ macro_rules! people_store {
                 command: Uuid,
                 session: Uuid,
                 until: Timestamp,
+                given: Option<Timestamp>,
             ) -> Result<(), PeopleError> {
                 let kept = sqlx::query(KEEP_REGISTERING)
                     .bind(&of_command(command)[..])
@@ -477,9 +484,39 @@ macro_rules! people_store {
                     .bind(of.workspace.0)
                     .bind(of.person)
                     .bind(until.as_micros())
+                    .bind(given.map(Timestamp::as_micros))
                     .execute(&self.pool)
                     .await?;
                 one(kept.rows_affected())
+            }
+
+            async fn keep_first(
+                &self,
+                command: Uuid,
+                token: &StoredToken,
+                at: Timestamp,
+            ) -> Result<bool, PeopleError> {
+                let mut transaction = self.pool.begin_with($begin).await?;
+                let used = sqlx::query(USE_REGISTERING)
+                    .bind(&of_command(command)[..])
+                    .bind(token.family)
+                    .bind(at.as_micros())
+                    .execute(&mut *transaction)
+                    .await?;
+                if used.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                let kept = sqlx::query(KEEP_TOKEN)
+                    .bind(&token.hash[..])
+                    .bind(token.family)
+                    .bind(token.of.workspace.0)
+                    .bind(token.of.person)
+                    .bind(token.expires_at.as_micros())
+                    .execute(&mut *transaction)
+                    .await?;
+                one(kept.rows_affected())?;
+                transaction.commit().await?;
+                Ok(true)
             }
 
             async fn keep_login(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError> {

@@ -148,8 +148,10 @@ impl People {
         let hash = self.passwords.hash(password).await?;
         self.store.keep_credentials(of, command, &hash).await?;
         if let Some(token) = own {
+            // A program has no cookies: what would renew its session is never given.
+            let given = (!token.is_browser).then(|| self.clock.now());
             self.store
-                .keep_registering(of, command, token.session, token.until)
+                .keep_registering(of, command, token.session, token.until, given)
                 .await?;
         }
         self.changing_email(of, email).await
@@ -260,7 +262,7 @@ impl People {
             let age = Duration::from_millis(now.millis_since(noted_at));
             if self.is_erased(of).await? {
                 self.erased(of).await?;
-            } else if age > ON_ITS_WAY {
+            } else if age > ON_ITS_WAY && self.events.workspace(of.workspace).await?.is_some() {
                 self.store.forget_erasure(of).await?;
             }
         }

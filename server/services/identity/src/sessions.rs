@@ -157,10 +157,17 @@ impl People {
         Ok(signed_in)
     }
 
-    /// Lets the session of the token that registered a person be renewed, as a browser does.
-    pub async fn go_on(&self, of: PersonId, session: Uuid) -> Result<SignedIn, SignInError> {
+    /// Lets the session of the token that registered a person be renewed, as a browser does. `None`: it was let before, as the
+    /// token that registers is worth one token that renews and no second; or a program has registered by it.
+    pub async fn go_on(&self, of: PersonId, session: Uuid) -> Result<Option<SignedIn>, SignInError> {
         let who = self.account(of).await?.ok_or(SignInError::Over)?;
-        self.next(who, session).await
+        let command = who.command;
+        let signed_in = Self::made(who, session)?;
+        let kept = self
+            .store
+            .keep_first(command, &self.stored(&signed_in), self.clock.now())
+            .await?;
+        Ok(kept.then_some(signed_in))
     }
 
     /// Renews a session: the token is used, and the next one of its family takes its place.

@@ -45,6 +45,8 @@ pub struct Presented {
     pub session: Uuid,
     /// Whether it was made for a sign-in.
     pub is_sign_in: bool,
+    /// Whether a browser sent it in its cookie: the session that it becomes where it registers its person can be renewed.
+    pub is_browser: bool,
     /// When the token ends.
     pub until: Timestamp,
 }

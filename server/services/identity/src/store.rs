@@ -137,14 +137,25 @@ pub trait PeopleStore: Send + Sync + Debug {
     ) -> Result<bool, PeopleError>;
 
     /// Keeps the session of the token by which a command registers its person, until the token ends. Nothing renews it: it
-    /// is kept where tokens that do are, and in the place of a token's hash it has the command's id.
+    /// is kept where tokens that do are, and in the place of a token's hash it has the command's id. With `given` it counts as
+    /// used at that time, so that [`keep_first`](Self::keep_first) keeps nothing.
     async fn keep_registering(
         &self,
         of: PersonId,
         command: Uuid,
         session: Uuid,
         until: Timestamp,
+        given: Option<Timestamp>,
     ) -> Result<(), PeopleError>;
+
+    /// Keeps the first token that renews the session of a registering token, and notes in the same transaction that it was
+    /// given. `false`: one was given before, or that session has ended, and nothing was kept.
+    async fn keep_first(
+        &self,
+        command: Uuid,
+        token: &StoredToken,
+        at: Timestamp,
+    ) -> Result<bool, PeopleError>;
 
     /// The command was refused: what was kept for it goes, the hash and the session.
     async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError>;

@@ -452,10 +452,15 @@ impl Shop {
     /// What the verifier finds.
     pub(super) async fn findings(&self) -> Vec<String> {
         let read_model = &**self.read.read_model();
-        crate::monitor::verify::verify(&*self.store, read_model, &self.workspace)
-            .await
-            .unwrap()
-            .findings
+        crate::monitor::verify::verify_running(
+            &*self.store,
+            read_model,
+            &self.read.projections,
+            &self.workspace,
+        )
+        .await
+        .unwrap()
+        .findings
     }
 
     pub(super) async fn stop(self) {

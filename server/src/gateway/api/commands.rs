@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderName},
 };
 use domain::wire::{CommandAnswer, CommandRequest, Problem};
+use identity::standing::Presented;
 use payment::NoAnswer;
 use uuid::Uuid;
 
@@ -88,7 +89,10 @@ pub(in crate::gateway) async fn carry_out(
     if is_try(request) {
         must_not_guess(gateway, caller, Client::Person(caller.actor().id))?;
     }
-    let token = caller.bearer().presented();
+    let token = Presented {
+        is_browser: caller.is_browser(),
+        ..caller.bearer().presented()
+    };
     let handled = gateway.commands.handle_by(
         Some(token),
         caller.workspace(),

@@ -167,8 +167,8 @@ pub(in crate::gateway) async fn try_change_password(
     }
 }
 
-/// Counts a try at the password of the caller's own account: whoever has taken over somebody's session must not guess for
-/// long.
+/// Counts a try at the password of the caller's own account: a stranger who has taken over its session must not guess for
+/// long. It is not the count of signing in, which others can use up: see [`SignInLimit`](crate::gateway::limits::SignInLimit).
 pub(in crate::gateway) fn must_not_guess(
     gateway: &SharedGateway,
     caller: &Caller,

@@ -10,7 +10,8 @@ use crate::{
 
 /// Verify the workspace
 ///
-/// Reads the whole log: the hash of every event is computed again, and every view is folded again and compared.
+/// Reads the whole log: the hash of every event is computed again, and every view is folded again and compared. A view that is
+/// being folded is compared as of where it is; one that has lost what was folded, or whose lane has stopped, is a finding.
 #[utoipa::path(get, path = "/verify", tag = "log",
     responses(
         (status = 200, description = "What was looked at, and what is not as it should be", body = VerifyReport),
@@ -29,8 +30,9 @@ pub(super) async fn verify(
         .ok_or_else(unknown)?;
     // One at a time: each reads a whole log.
     let _turn = gateway.verifying.lock().await;
-    let read_model = gateway.read_side.read_model();
+    let read_side = &gateway.read_side;
+    let read_model = &**read_side.read_model();
     Ok(Json(
-        verify::verify(&*gateway.events, &**read_model, &workspace).await?,
+        verify::verify_running(&*gateway.events, read_model, &read_side.projections, &workspace).await?,
     ))
 }

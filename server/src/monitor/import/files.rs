@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{id::WorkspaceId, token::ConsistencyToken};
+use domain::token::ConsistencyToken;
 use tokio::io::AsyncBufRead;
 
 use super::{ImportError, Imported, import_lines};
@@ -10,7 +10,8 @@ use clock::SharedClock;
 
 use crate::{read_side::ReadSideBuilder, settings::StorageSettings};
 
-/// Imports every workspace of a file into the stores, and folds their views.
+/// Imports every workspace of a file into the stores, and folds their views. An event that a view cannot apply is in the log all
+/// the same, and counted.
 pub async fn import_files(
     storage: &StorageSettings,
     clock: SharedClock,
@@ -28,29 +29,33 @@ pub async fn import_files(
     let imported = import_lines(lines, &*reader, &mut import).await;
     reader.close().await;
     let closed = import.close().await;
-    let imported = imported?;
+    let mut imported = imported?;
     closed?;
-    fold_views(storage, clock, imported.iter().map(|one| one.workspace.id)).await?;
+    fold_views(storage, clock, &mut imported).await?;
     Ok(imported)
 }
 
-/// Folds what is stored into the views, as the server does.
+/// Folds what is stored into the views, as the server does, and counts what they could not apply.
 async fn fold_views(
     storage: &StorageSettings,
     clock: SharedClock,
-    workspaces: impl Iterator<Item = WorkspaceId>,
+    imported: &mut [Imported],
 ) -> Result<(), ImportError> {
     let builder = ReadSideBuilder::default();
     let store = event_store::open(&storage.event_store(), clock.clone(), Some(builder.observer())).await?;
     let read_model = read_model::open(&storage.read_model()).await?;
-    let read_side = builder.start(Arc::clone(&store), read_model, clock).await?;
-    for workspace in workspaces {
+    let read_side = builder
+        .start(Arc::clone(&store), Arc::clone(&read_model), clock)
+        .await?;
+    for one in imported {
+        let workspace = one.workspace.id;
         let head: ConsistencyToken = store.head(workspace).await?;
         for view in read_side.progress.views() {
             if let Some(progress) = read_side.progress.of(workspace, view.name()) {
                 progress.reaches(&head).await;
             }
         }
+        one.parked = read_model.parked_counts(Some(workspace), None).await?;
     }
     read_side.shutdown().await;
     store.close().await;

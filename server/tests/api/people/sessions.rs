@@ -231,3 +231,23 @@ async fn a_password_is_changed_by_whoever_knows_it_and_into_one_that_is_long_eno
     let same = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
     assert_eq!(same.status(), StatusCode::OK);
 }
+
+/// An email is no secret: what strangers try with it is counted apart from what its owner does in a session.
+#[tokio::test]
+async fn who_tries_to_sign_in_as_another_does_not_keep_them_from_changing_their_password() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, _) = registered(&app, &educator, "ada@example.org").await;
+    let wrong = credentials("ada@example.org", "wrong password", &person);
+    // Ten at once, and another every six seconds, which a slow machine may need for one.
+    let mut tries = 0;
+    while sign_in(&app, &wrong).await.status() != StatusCode::TOO_MANY_REQUESTS {
+        tries += 1;
+        assert!(tries < 100, "nothing was refused");
+    }
+    let changed = change_password(&app, &person, PASSWORD, "another horse")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(changed.status(), StatusCode::NO_CONTENT);
+}

@@ -223,8 +223,10 @@ pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_ano
         "it is not marked"
     );
     assert_eq!(store.head(goes).await.unwrap().iter().count(), 3);
+    assert!(!store.was_purged(goes).await.unwrap());
 
     assert!(store.begin_purge(goes, None).await.unwrap());
+    assert!(store.was_purged(goes).await.unwrap(), "from the mark on");
     assert!(
         !store.begin_purge(goes, None).await.unwrap(),
         "it is unknown by now"
@@ -242,6 +244,11 @@ pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_ano
     assert!(pieces > 8, "{pieces} pieces");
     assert_eq!(store.purging().await.unwrap(), []);
     is_unknown(&*store, goes, &last).await;
+    // that it was there once stays known, and of one that never was, nothing
+    assert!(store.was_purged(goes).await.unwrap());
+    for other in [stays, WorkspaceId(id())] {
+        assert!(!store.was_purged(other).await.unwrap());
+    }
 
     let after = rows(&bench).await;
     let more = [0, 0, 0, pieces, pieces, 0];

@@ -105,6 +105,18 @@ pub(super) async fn purging(readers: &PgPool) -> Result<Vec<WorkspaceId>, sqlx::
     Ok(ids.into_iter().map(WorkspaceId).collect())
 }
 
+pub(super) async fn was_purged(readers: &PgPool, workspace: WorkspaceId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select exists (select 1 from workspaces where id = $1 and purging_since is not null)
+             -- one that was imported again is in use
+             or exists (select 1 from purged_workspaces where id = $1)
+                 and not exists (select 1 from workspaces where id = $1)",
+    )
+    .bind(workspace.0)
+    .fetch_one(readers)
+    .await
+}
+
 /// In this order: nothing is left that refers to what is gone. Snapshots and streams are taken by name, so that one batch
 /// takes the snapshots of the streams that it takes.
 const PIECES: [&[&str]; 3] = [

@@ -138,6 +138,10 @@ impl Lifecycle for PostgresEventStore {
         Ok(lifecycle::purging(&self.readers).await?)
     }
 
+    async fn was_purged(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        Ok(lifecycle::was_purged(&self.readers, workspace).await?)
+    }
+
     async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
         self.queue.purge(workspace, limit).await
     }

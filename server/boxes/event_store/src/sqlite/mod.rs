@@ -122,6 +122,10 @@ impl Lifecycle for SqliteEventStore {
         lifecycle::purging(&self.readers).await
     }
 
+    async fn was_purged(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        lifecycle::was_purged(&self.readers, workspace).await
+    }
+
     async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
         self.queue.purge(workspace, limit).await
     }

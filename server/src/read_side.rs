@@ -43,7 +43,7 @@ impl Default for ReadSideBuilder {
 impl ReadSideBuilder {
     /// With these views.
     pub fn with_views(views: &'static [&'static dyn AnyView]) -> Self {
-        let progress = Arc::new(Progress::new(views));
+        let progress = Arc::new(Progress::of_views(views));
         Self {
             relay: Relay::new(progress.clone()),
             progress,
@@ -109,7 +109,6 @@ impl ReadSideBuilder {
             progress: progress.clone(),
             health: health.clone(),
             clock,
-            effect: None,
         });
         let projections = Projections::start(context).await?;
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());

@@ -5,12 +5,12 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use domain::{token::ConsistencyToken, view::AnyView, wire::RebuildProgress};
+use domain::{token::ConsistencyToken, wire::RebuildProgress};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, ahead::ReadAhead, fold::Condemned, lane::LaneError, rebuild::switched, retry::Retry, step::Step,
+    Context, ahead::ReadAhead, fold::Condemned, handler::EventHandler, lane::LaneError, rebuild::switched, retry::Retry, step::Step,
 };
 use broker::{PartitionId, PublishedEvent};
 use documents::{LaneId, Scope, Switched, Updated};
@@ -43,7 +43,7 @@ impl Ended {
 #[derive(Debug)]
 pub(super) struct Build {
     context: Arc<Context>,
-    view: &'static dyn AnyView,
+    handler: Arc<dyn EventHandler>,
     scope: Scope,
     stopping: CancellationToken,
     ended: CancellationToken,
@@ -58,14 +58,14 @@ pub(super) struct Build {
 impl Build {
     pub(super) fn new(
         context: Arc<Context>,
-        view: &'static dyn AnyView,
+        handler: Arc<dyn EventHandler>,
         scope: Scope,
         stopping: CancellationToken,
     ) -> Self {
         let total = context.progress.head(scope.workspace);
         Self {
             context,
-            view,
+            handler,
             scope,
             stopping,
             ended: CancellationToken::new(),
@@ -249,7 +249,7 @@ impl Build {
     ) -> Result<Option<u64>, LaneError> {
         let step = Step {
             context: &self.context,
-            view: self.view,
+            handler: &*self.handler,
             lane: LaneId {
                 scope: self.scope,
                 partition,

@@ -6,13 +6,14 @@
 
 use std::sync::Arc;
 
-use domain::{id::WorkspaceId, view::AnyView, wire::DeadLetterOutcome};
+use domain::{id::WorkspaceId, wire::DeadLetterOutcome};
 use uuid::Uuid;
 
 use super::{
     Changes, Commit, Context,
     effect::{self, EffectError},
     fold::{Batch, Condemned, Folded, REFUSED},
+    handler::EventHandler,
     step::Step,
 };
 use broker::{Events, decode};
@@ -107,10 +108,10 @@ impl DeadLetters {
         let letter = letter.ok_or(DeadLetterError::Unknown)?;
         // A view that this program does not have cannot be folded.
         let progress = self.context.progress.of(workspace, &letter.view);
-        let (view, progress) = self
+        let (handler, progress) = self
             .context
             .progress
-            .view(&letter.view)
+            .handler(&letter.view)
             .zip(progress)
             .ok_or(DeadLetterError::Unknown)?;
         // In the turn of the view's lanes: nothing of this stream is parked meanwhile.
@@ -118,7 +119,7 @@ impl DeadLetters {
         let lane = LaneId {
             scope: Scope {
                 workspace,
-                view: view.name(),
+                view: handler.name(),
                 generation: letter.generation,
             },
             partition: letter.partition,
@@ -129,7 +130,7 @@ impl DeadLetters {
             if held.first().is_none_or(|first| first.id != id) {
                 return Err(DeadLetterError::Unknown);
             }
-            let Some(folded) = self.release(view, &lane, &held, remedy).await? else {
+            let Some(folded) = self.release(&**handler, &lane, &held, remedy).await? else {
                 continue;
             };
             let passed = folded
@@ -137,7 +138,7 @@ impl DeadLetters {
                 .iter()
                 .filter(|event| event.id != id || remedy == Remedy::Retry);
             let applied = (held.len() - passed.count()) as u64 - u64::from(remedy == Remedy::Discard);
-            self.publish(view, &lane, &folded, progress.generation()).await;
+            self.publish(&lane, &folded, progress.generation()).await;
             let now = folded
                 .parked
                 .iter()
@@ -147,7 +148,7 @@ impl DeadLetters {
                 None => None,
             };
             tracing::info!(
-                projection.view = view.name(), %workspace, stream = %letter.event.stream, ?remedy, applied,
+                projection.view = handler.name(), %workspace, stream = %letter.event.stream, ?remedy, applied,
                 held = dead_letter.is_some(), "a dead letter was dealt with"
             );
             return Ok(Released { applied, dead_letter });
@@ -157,7 +158,7 @@ impl DeadLetters {
     /// One transaction; `None`: the held events are not those any more.
     async fn release(
         &self,
-        view: &'static dyn AnyView,
+        handler: &dyn EventHandler,
         lane: &LaneId,
         held: &[ParkedEvent],
         remedy: Remedy,
@@ -171,11 +172,11 @@ impl DeadLetters {
             Remedy::Discard => (Some(given_up(first)), behind),
         };
         let events = self.events(lane.scope.workspace, replayed).await?;
-        let batch = Batch::new(view, &events);
+        let batch = Batch::new(handler.documents(), &events);
         let mut condemned = Vec::new();
         loop {
-            if let Some(effect) = &self.context.effect {
-                match effect::release(&**effect, lane, &events, &condemned).await {
+            if handler.documents().is_none() {
+                match effect::release(handler, lane, &events, &condemned).await {
                     Ok(()) => {}
                     Err(EffectError::Event(fault)) => {
                         condemned.push(condemn(fault, held));
@@ -188,7 +189,7 @@ impl DeadLetters {
             }
             let step = Step {
                 context: &self.context,
-                view,
+                handler,
                 lane: *lane,
                 condemned: &condemned,
                 closely: false,
@@ -257,11 +258,11 @@ impl DeadLetters {
     }
 
     /// In this order: invalidate the cache, tell the followers, note it.
-    async fn publish(&self, view: &'static dyn AnyView, lane: &LaneId, folded: &Folded, live: u64) {
+    async fn publish(&self, lane: &LaneId, folded: &Folded, live: u64) {
         let context = &self.context;
         let workspace = lane.scope.workspace;
         report(context).await;
-        let Some(progress) = context.progress.of(workspace, view.name()) else {
+        let Some(progress) = context.progress.of(workspace, lane.scope.view) else {
             return;
         };
         if lane.scope.generation == live {
@@ -317,7 +318,7 @@ pub(super) async fn report(context: &Context) {
             return;
         }
     };
-    for view in context.progress.views() {
+    for view in context.progress.handlers() {
         let count = counts.iter().find(|count| count.view == view.name());
         #[expect(
             clippy::cast_precision_loss,

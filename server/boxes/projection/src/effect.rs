@@ -6,18 +6,17 @@
 
 use std::{
     collections::{BTreeSet, HashSet},
-    fmt::Debug,
     panic::AssertUnwindSafe,
     sync::Arc,
 };
 
-use async_trait::async_trait;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
     fold::{Condemned, REFUSED, message_of},
+    handler::EventHandler,
     lane::LaneError,
 };
 use broker::{Events, PartitionId, PublishedEvent};
@@ -51,13 +50,6 @@ pub enum EffectError {
     /// It is this event's fault: after some attempts it is a dead letter.
     #[error(transparent)]
     Event(#[from] FoldFault),
-}
-
-/// Does something about events.
-#[async_trait]
-pub trait Effect: Send + Sync + Debug {
-    /// Does what is to be done about these events, durably. Some of them, or all, may have come before.
-    async fn perform(&self, work: &Work) -> Result<(), EffectError>;
 }
 
 /// What of a partition had its effect. Written together with the effect, it makes "at least once" exactly once.
@@ -131,7 +123,7 @@ impl From<EffectError> for LaneError {
 /// lane's view, so that nothing is released meanwhile.
 pub(super) async fn pass(
     context: &Context,
-    effect: &dyn Effect,
+    handler: &dyn EventHandler,
     lane: &LaneId,
     from: u64,
     events: &[Arc<PublishedEvent>],
@@ -152,12 +144,12 @@ pub(super) async fn pass(
         passed: Some((from, from + events.len() as u64)),
         events: due,
     };
-    Ok(perform(effect, work).await?)
+    Ok(perform(handler, work).await?)
 }
 
 /// Has the effect of parked events come, up to the first that is condemned.
 pub(super) async fn release(
-    effect: &dyn Effect,
+    handler: &dyn EventHandler,
     lane: &LaneId,
     events: &Events,
     condemned: &[Condemned],
@@ -172,7 +164,7 @@ pub(super) async fn release(
     if work.events.is_empty() {
         return Ok(());
     }
-    perform(effect, work).await
+    perform(handler, work).await
 }
 
 fn partition_of(lane: &LaneId) -> PartitionId {
@@ -183,7 +175,7 @@ fn partition_of(lane: &LaneId) -> PartitionId {
 }
 
 /// An event that cannot be read, or at which the effect panics, is that event's fault.
-async fn perform(effect: &dyn Effect, work: Work) -> Result<(), EffectError> {
+async fn perform(handler: &dyn EventHandler, work: Work) -> Result<(), EffectError> {
     for event in &work.events {
         if let Err(error) = &event.decoded {
             return Err(FoldFault {
@@ -193,9 +185,9 @@ async fn perform(effect: &dyn Effect, work: Work) -> Result<(), EffectError> {
             .into());
         }
     }
-    match guarded(effect, &work).await {
+    match guarded(handler, &work).await {
         // Which of them it was is found out one by one; what they did before is theirs to know.
-        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => one_by_one(effect, &work).await,
+        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => one_by_one(handler, &work).await,
         done => blamed(&work, done),
     }
 }
@@ -212,7 +204,7 @@ fn blamed(work: &Work, done: Result<Result<(), EffectError>, String>) -> Result<
     }
 }
 
-async fn one_by_one(effect: &dyn Effect, work: &Work) -> Result<(), EffectError> {
+async fn one_by_one(handler: &dyn EventHandler, work: &Work) -> Result<(), EffectError> {
     let mut from = work.passed.map(|(from, _)| from);
     for event in &work.events {
         let single = Work {
@@ -221,19 +213,19 @@ async fn one_by_one(effect: &dyn Effect, work: &Work) -> Result<(), EffectError>
             events: vec![event.clone()],
         };
         from = from.map(|_| event.position);
-        blamed(&single, guarded(effect, &single).await)?;
+        blamed(&single, guarded(handler, &single).await)?;
     }
     let rest = Work {
         partition: work.partition,
         passed: from.zip(work.passed.map(|(_, to)| to)),
         events: Events::new(),
     };
-    blamed(&rest, guarded(effect, &rest).await)
+    blamed(&rest, guarded(handler, &rest).await)
 }
 
 /// What it did, or what its panic said.
-async fn guarded(effect: &dyn Effect, work: &Work) -> Result<Result<(), EffectError>, String> {
-    AssertUnwindSafe(effect.perform(work))
+async fn guarded(handler: &dyn EventHandler, work: &Work) -> Result<Result<(), EffectError>, String> {
+    AssertUnwindSafe(handler.perform(work))
         .catch_unwind()
         .await
         .map_err(|panic| message_of(&*panic).to_owned())

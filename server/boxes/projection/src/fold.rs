@@ -68,7 +68,8 @@ impl DocumentState {
 /// Events of one batch, each with the keys that it touches.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    view: &'static dyn AnyView,
+    /// Absent for a handler without documents, which folds nothing.
+    view: Option<&'static dyn AnyView>,
     events: Vec<Entry<'a>>,
 }
 
@@ -128,7 +129,7 @@ impl Folded {
 
 impl<'a> Batch<'a> {
     /// A batch of events of one partition, in order.
-    pub fn new(view: &'static dyn AnyView, events: &'a [Arc<PublishedEvent>]) -> Self {
+    pub fn new(view: Option<&'static dyn AnyView>, events: &'a [Arc<PublishedEvent>]) -> Self {
         let entry = |event: &'a Arc<PublishedEvent>| Entry {
             event,
             readable: match &event.decoded {
@@ -196,9 +197,10 @@ impl<'a> Batch<'a> {
                 continue;
             }
             let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;
+            let Some(view) = self.view else { continue };
             for key in keys {
                 if !working.contains_key(key.as_str()) {
-                    let document = Working::load(self.view, key, stored.remove(key));
+                    let document = Working::load(view, key, stored.remove(key));
                     working.insert(key, document.map_err(|error| error.to_string())?);
                 }
                 let Some(document) = working.get_mut(key.as_str()) else {
@@ -229,7 +231,8 @@ impl<'a> Batch<'a> {
 }
 
 /// The keys of an event, each once; or why the view has none to give.
-fn keys(view: &'static dyn AnyView, event: &TypedEvent) -> Result<Vec<String>, String> {
+fn keys(view: Option<&'static dyn AnyView>, event: &TypedEvent) -> Result<Vec<String>, String> {
+    let Some(view) = view else { return Ok(Vec::new()) };
     let mut keys = catch_unwind(AssertUnwindSafe(|| view.keys(event)))
         .map_err(|panic| format!("the view panicked: {}", message_of(&*panic)))?;
     let mut seen = HashSet::new();

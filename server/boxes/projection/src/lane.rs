@@ -8,10 +8,9 @@
 
 use std::sync::Arc;
 
-use domain::view::AnyView;
 use tracing::{Instrument as _, Span};
 
-use super::{Changes, Commit, Context, ahead::ReadAhead, effect, fold::Condemned, step::Step};
+use super::{Changes, Commit, Context, ahead::ReadAhead, effect, fold::Condemned, handler::EventHandler, step::Step};
 use broker::{Events, PartitionId, PublishedEvent, decode};
 use documents::{LaneId, ReadModelError, Scope, Updated};
 use event_store::StoreError;
@@ -69,23 +68,23 @@ impl LaneError {
 #[derive(Debug)]
 pub struct Lane {
     context: Arc<Context>,
-    view: &'static dyn AnyView,
+    handler: Arc<dyn EventHandler>,
     partition: PartitionId,
 }
 
 impl Lane {
     /// The lane of a view on a partition.
-    pub fn new(context: Arc<Context>, view: &'static dyn AnyView, partition: PartitionId) -> Self {
+    pub fn new(context: Arc<Context>, handler: Arc<dyn EventHandler>, partition: PartitionId) -> Self {
         Self {
             context,
-            view,
+            handler,
             partition,
         }
     }
 
-    /// The view.
-    pub fn view(&self) -> &'static dyn AnyView {
-        self.view
+    /// What handles its events.
+    pub fn handler(&self) -> &Arc<dyn EventHandler> {
+        &self.handler
     }
 
     /// The partition.
@@ -98,14 +97,14 @@ impl Lane {
         let progress = self
             .context
             .progress
-            .of(self.partition.workspace, self.view.name());
+            .of(self.partition.workspace, self.handler.name());
         progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
     }
 
     /// Whether there is nothing left to do, for ever. Panics where the lab wants it to.
     fn has_ended(&self) -> bool {
         let progress = &self.context.progress;
-        if let Some(view) = progress.of(self.partition.workspace, self.view.name()) {
+        if let Some(view) = progress.of(self.partition.workspace, self.handler.name()) {
             view.held().crash_if_asked(self.partition.partition);
         }
         progress.has_ended(self.partition.workspace)
@@ -123,7 +122,7 @@ impl Lane {
             tracing::debug_span!(
                 parent: None,
                 "Projection Worker",
-                projection.view = self.view.name(),
+                projection.view = self.handler.name(),
                 partition = %self.partition,
                 event.r#type = %event.event_type,
                 event.position = event.position
@@ -209,7 +208,7 @@ impl Lane {
     ) -> Result<(), LaneError> {
         let context = &*self.context;
         let PartitionId { workspace, partition } = self.partition;
-        let Some(progress) = context.progress.of(workspace, self.view.name()) else {
+        let Some(progress) = context.progress.of(workspace, self.handler.name()) else {
             return Ok(());
         };
         let _turn = progress.turn().await;
@@ -225,17 +224,17 @@ impl Lane {
         }
         let scope = Scope {
             workspace,
-            view: self.view.name(),
+            view: self.handler.name(),
             generation: progress.generation(),
         };
         let lane = LaneId { scope, partition };
-        if let Some(effect) = &context.effect {
-            effect::pass(context, &**effect, &lane, from, events, condemned).await?;
+        if self.handler.documents().is_none() {
+            effect::pass(context, &*self.handler, &lane, from, events, condemned).await?;
         }
         let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
         let step = Step {
             context,
-            view: self.view,
+            handler: &*self.handler,
             lane,
             condemned,
             closely,
@@ -276,7 +275,7 @@ impl Lane {
             }
             Updated::Retired { live } => {
                 // Another owner has switched the view to another generation.
-                return super::rebuild::follow_switch(context, self.view, workspace, live)
+                return super::rebuild::follow_switch(context, self.handler.name(), workspace, live)
                     .await
                     .map_err(LaneError::from);
             }
@@ -287,12 +286,12 @@ impl Lane {
             to,
             changes,
         });
-        context.progress.folded(self.view.name(), self.partition, to);
+        context.progress.folded(self.handler.name(), self.partition, to);
         Ok(())
     }
 
     fn measure(&self, events: &[Arc<PublishedEvent>]) {
-        let view = self.view.name();
+        let view = self.handler.name();
         metrics::counter!("foldline_projection_events_total", "view" => view).increment(events.len() as u64);
         if let Some(last) = events.last() {
             let lag_ms = self.context.clock.now().millis_since(last.recorded_at);

@@ -9,6 +9,7 @@ mod build;
 pub mod dead_letters;
 pub mod effect;
 pub mod fold;
+pub mod handler;
 pub mod health;
 pub mod held;
 pub mod lane;
@@ -25,13 +26,13 @@ use broker::{Broker, PartitionId};
 use cache::Cache;
 use clock::SharedClock;
 use documents::{ReadModel, ReadModelError, Scope, StoredCheckpoint};
-use domain::{id::WorkspaceId, view::AnyView, wire::ProjectionStatus};
+use domain::{id::WorkspaceId, wire::ProjectionStatus};
 use event_store::{EventStore, StoreError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use dead_letters::DeadLetters;
-use effect::Effect;
 use fold::DocumentChange;
+use handler::EventHandler;
 use health::Health;
 use progress::Progress;
 use rebuild::{RebuildError, Rebuilds};
@@ -71,6 +72,18 @@ pub trait Followers: Send + Sync + Debug {
     fn committed(&self, commit: Commit);
 }
 
+/// No client follows these lanes, and nothing is told of their commits.
+#[derive(Debug)]
+pub struct Unfollowed;
+
+impl Followers for Unfollowed {
+    fn follow(&self, _: &Scope) -> bool {
+        false
+    }
+
+    fn committed(&self, _: Commit) {}
+}
+
 /// What every lane needs.
 #[derive(Debug)]
 pub struct Context {
@@ -90,8 +103,6 @@ pub struct Context {
     pub health: Arc<Health>,
     /// For the lag in milliseconds.
     pub clock: SharedClock,
-    /// What is done about events besides folding them; views have none.
-    pub effect: Option<Arc<dyn Effect>>,
 }
 
 /// Why projections could not start.
@@ -126,9 +137,9 @@ impl Projections {
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         // Subscribe first, look at the heads second: what is appended in between arrives twice rather than not at all.
         let mut workers = Vec::new();
-        for view in context.progress.views() {
-            let subscriber = context.broker.subscribe(view.name()).await;
-            let worker = Worker::new(context.clone(), *view, tasks.clone(), cancelled.clone());
+        for handler in context.progress.handlers() {
+            let subscriber = context.broker.subscribe(handler.name()).await;
+            let worker = Worker::new(context.clone(), handler.clone(), tasks.clone(), cancelled.clone());
             workers.push((worker, subscriber));
         }
         for checkpoint in context.read_model.checkpoints().await? {
@@ -226,7 +237,7 @@ impl Projections {
             .read_model
             .parked_counts(Some(workspace), None)
             .await?;
-        let status = |view: &&'static dyn AnyView| {
+        let status = |view: &Arc<dyn EventHandler>| {
             let progress = self.context.progress.of(workspace, view.name())?;
             let count = counts.iter().find(|count| count.view == view.name());
             let as_of = progress.folded();
@@ -243,7 +254,7 @@ impl Projections {
                 rebuild: self.rebuilds.progress(workspace, view.name()),
             })
         };
-        Ok(self.context.progress.views().iter().filter_map(status).collect())
+        Ok(self.context.progress.handlers().iter().filter_map(status).collect())
     }
 
     /// Lets every lane finish its transaction, and stops.

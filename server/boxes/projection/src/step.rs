@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use domain::view::AnyView;
 
 use super::{
     Context,
     fold::{Batch, Condemned, FoldContext, Folded, REFUSED},
+    handler::EventHandler,
     lane::before,
 };
 use broker::PublishedEvent;
@@ -17,7 +17,7 @@ use documents::{FoldFault, LaneId, ParkedState, ReadModelError, Updated};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step<'a> {
     pub(super) context: &'a Context,
-    pub(super) view: &'static dyn AnyView,
+    pub(super) handler: &'a dyn EventHandler,
     pub(super) lane: LaneId,
     /// Events to be passed.
     pub(super) condemned: &'a [Condemned],
@@ -43,7 +43,7 @@ impl Step<'_> {
                 Err(ReadModelError::Refused(error)) => match events {
                     [only] => {
                         tracing::warn!(
-                            projection.view = self.view.name(), workspace = %self.lane.scope.workspace,
+                            projection.view = self.handler.name(), workspace = %self.lane.scope.workspace,
                             event.id = %only.event_id, error, "the read model refuses what becomes of an event"
                         );
                         return Err(FoldFault {
@@ -68,7 +68,7 @@ impl Step<'_> {
         from: u64,
         events: &[Arc<PublishedEvent>],
     ) -> Result<(Updated, Folded), ReadModelError> {
-        let batch = Batch::new(self.view, events);
+        let batch = Batch::new(self.handler.documents(), events);
         let mut folded = Folded::default();
         let mut fold = |loaded| {
             folded = batch.fold(self.folding(), loaded)?;
@@ -96,7 +96,7 @@ impl Step<'_> {
     }
 
     fn count(&self, folded: &Folded) {
-        let view = self.view.name();
+        let view = self.handler.name();
         for event in &folded.parked {
             if let ParkedState::Dead { reason, attempts } = &event.state {
                 metrics::counter!("foldline_dead_letters_total", "view" => view).increment(1);

@@ -5,25 +5,13 @@ use std::sync::Arc;
 use broker::{Events, decode, in_process::InProcessBroker};
 use cache::in_process::InProcessCache;
 use clock::SystemClock;
-use documents::{ReadModel, Scope, sqlite::SqliteReadModel};
+use documents::{ReadModel, sqlite::SqliteReadModel};
 use domain::{event::DomainEvent, id::WorkspaceId};
 use event_store::{EventStore, SqliteEventStore};
 use tempfile::TempDir;
 use test_support::open_workspace;
 
-use crate::{Commit, Context, Followers, progress::Progress};
-
-/// A server on which no client follows a view.
-#[derive(Debug)]
-struct NoFollowers;
-
-impl Followers for NoFollowers {
-    fn follow(&self, _: &Scope) -> bool {
-        false
-    }
-
-    fn committed(&self, _: Commit) {}
-}
+use crate::{Context, Unfollowed, progress::Progress};
 
 /// The boxes around a lane, with nothing running: lanes are driven by hand.
 pub(crate) struct Parts {
@@ -99,8 +87,7 @@ fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Co
         store,
         read_model,
         cache: Arc::new(InProcessCache::new()),
-        effect: None,
-        followers: Arc::new(NoFollowers),
+        followers: Arc::new(Unfollowed),
         progress,
         health: Arc::default(),
         clock: Arc::new(SystemClock),

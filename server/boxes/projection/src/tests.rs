@@ -24,7 +24,7 @@ fn lane(parts: &Parts, context: &Arc<super::Context>) -> Lane {
         workspace: parts.workspace,
         partition: 0,
     };
-    Lane::new(context.clone(), view::find("inventory").unwrap(), partition)
+    Lane::new(context.clone(), context.progress.handler("inventory").unwrap().clone(), partition)
 }
 
 #[test]

@@ -7,7 +7,6 @@
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
-use domain::view::AnyView;
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -15,6 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Context,
     fold::message_of,
+    handler::EventHandler,
     health::Starting,
     lane::{Lane, LaneError},
     retry::{Retry, STOPPED_AFTER},
@@ -49,22 +49,22 @@ pub struct Worker {
 #[derive(Debug)]
 struct Shared {
     context: Arc<Context>,
-    view: &'static dyn AnyView,
+    handler: Arc<dyn EventHandler>,
     at_once: Semaphore,
     cancelled: CancellationToken,
 }
 
 impl Worker {
-    /// The worker of a view; its lanes are tasks of `tasks`.
+    /// The worker of a handler; its lanes are tasks of `tasks`.
     pub fn new(
         context: Arc<Context>,
-        view: &'static dyn AnyView,
+        handler: Arc<dyn EventHandler>,
         tasks: TaskTracker,
         cancelled: CancellationToken,
     ) -> Self {
         let shared = Shared {
             context,
-            view,
+            handler,
             at_once: Semaphore::new(AT_ONCE),
             cancelled,
         };
@@ -86,7 +86,7 @@ impl Worker {
     pub fn catch_up(&self, heads: &HashMap<PartitionId, u64>) {
         let context = &self.shared.context;
         let folded = |partition: PartitionId| {
-            let progress = context.progress.of(partition.workspace, self.shared.view.name());
+            let progress = context.progress.of(partition.workspace, self.shared.handler.name());
             progress.map_or(0, |progress| progress.folded().position(partition.partition))
         };
         let behind: Vec<_> = heads
@@ -133,14 +133,14 @@ impl Failure {
 
 impl Shared {
     async fn deliver(self: Arc<Self>, delivery: Delivery) {
-        let lane = Lane::new(self.context.clone(), self.view, delivery.partition());
+        let lane = Lane::new(self.context.clone(), self.handler.clone(), delivery.partition());
         // A repetition follows a panic or a lost acknowledgement: it has had its failures before this task.
         let mut retry = Retry::after(delivery.attempt() - 1);
         loop {
             let condemned: Vec<_> = retry.condemned().into_iter().collect();
             match self.attempt(lane.apply(delivery.events(), &condemned)).await {
                 Ok(()) => {
-                    self.context.health.running(self.view.name(), lane.partition());
+                    self.context.health.running(self.handler.name(), lane.partition());
                     delivery.acknowledge();
                     return;
                 }
@@ -168,12 +168,12 @@ impl Shared {
         head: u64,
         mut starting: Option<Starting<'_>>,
     ) {
-        let lane = Lane::new(self.context.clone(), self.view, partition);
+        let lane = Lane::new(self.context.clone(), self.handler.clone(), partition);
         let mut retry = Retry::default();
         loop {
             let condemned: Vec<_> = retry.condemned().into_iter().collect();
             let Err(failure) = self.attempt(lane.catch_up(head, &condemned)).await else {
-                self.context.health.running(self.view.name(), partition);
+                self.context.health.running(self.handler.name(), partition);
                 return;
             };
             let goes_on = if failure.is_no_fault() {
@@ -202,7 +202,7 @@ impl Shared {
 
     /// Waits, without a place among those that work, until the lane may go on; `false`: the server stops.
     async fn let_go(&self, lane: &Lane, failure: Failure) -> bool {
-        let (view, partition) = (self.view.name(), lane.partition());
+        let (view, partition) = (self.handler.name(), lane.partition());
         self.context.health.running(view, partition);
         if matches!(failure, Failure::Error(LaneError::Gone)) {
             // what is left to do of it is nothing
@@ -220,7 +220,7 @@ impl Shared {
 
     /// Waits before the next attempt; `false`: there will be none, the server stops.
     async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
-        let (view, partition) = (self.view.name(), lane.partition());
+        let (view, partition) = (self.handler.name(), lane.partition());
         let (error, reason) = match failure {
             Failure::Error(error) => {
                 retry.failed(&error);

@@ -46,7 +46,7 @@ async fn fold_views(
     let read_side = builder.start(Arc::clone(&store), read_model, clock).await?;
     for workspace in workspaces {
         let head: ConsistencyToken = store.head(workspace).await?;
-        for view in read_side.progress.views() {
+        for view in read_side.progress.handlers() {
             if let Some(progress) = read_side.progress.of(workspace, view.name()) {
                 progress.reaches(&head).await;
             }

@@ -17,7 +17,8 @@ use test_support::{
     watched::{Watch, Watched, Write},
 };
 
-use crate::{Context, lane::Lane, testing::Parts};
+use crate::{Context, handler::Projection,
+    lane::Lane, testing::Parts};
 
 const VIEW: &str = "inventory";
 
@@ -133,7 +134,7 @@ impl Model {
             workspace: self.parts.workspace,
             partition: 0,
         };
-        Lane::new(self.owners[owner].0.clone(), view::find(VIEW).unwrap(), partition)
+        Lane::new(self.owners[owner].0.clone(), Arc::new(Projection(view::find(VIEW).unwrap())), partition)
     }
 
     async fn take(&mut self, step: Step) {

@@ -173,7 +173,7 @@ impl Model {
             Step::Restart(owner) => self.owners[usize::from(owner)] = Self::owner(&self.parts),
             Step::Rebuild(owner) => {
                 let context = &self.owners[usize::from(owner)].0;
-                let rebuilds = super::rebuild::rebuilds(context).await;
+                let rebuilds = super::generations::rebuilds(context).await;
                 rebuilds.rebuild(self.parts.workspace, VIEW).await.unwrap();
                 rebuilds.finished(self.parts.workspace, VIEW).await;
             }

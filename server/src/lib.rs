@@ -41,10 +41,10 @@ use gateway::{
     tokens::Tokens,
     unsubscribe::UnsubscribeLinks,
 };
+use identity::{People, PeopleError, passwords::HashCost};
 use lab::Lab;
 use lifecycle::{Presence, Purger, Sweeper};
 use payment::test_mode::TestMode;
-use identity::{People, PeopleError, passwords::HashCost};
 pub use program::program;
 use read_side::{ReadSide, ReadSideBuilder};
 use settings::Settings;

@@ -20,7 +20,9 @@ use domain::{
 };
 use event_store::{CommitObserver, EventStore};
 use identity::{PeopleError, Seals};
-use projection::{Context, Projections, StartError, heads, health::Health, progress::Progress};
+use projection::{
+    Context, Projections, StartError, heads, health::Health, ownership::EveryServer, progress::Progress,
+};
 use query::{Opener, QueryApi, QueryError, live::hub::Hub, settled::Settling};
 use serde_json::value::RawValue;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -109,6 +111,7 @@ impl ReadSideBuilder {
             progress: progress.clone(),
             health: health.clone(),
             clock,
+            ownership: Arc::new(EveryServer),
         });
         let projections = Projections::start(context).await?;
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());

@@ -2,7 +2,7 @@
 //! with a checkpoint per partition, retries, dead letters and restarts; it has no documents, and no rebuild ever runs it.
 //!
 //! An effect comes before the checkpoint moves: at least once, in order. What makes it exactly once is the consumer's: it
-//! knows what of it is done already, by the ids of events or by an [`Inbox`] that is written with the effect.
+//! knows what of it is done already, by the ids of events or by an [`ProcessedPositions`] that is written with the effect.
 
 use std::{
     fmt::Debug,
@@ -20,22 +20,23 @@ use cache::in_process::InProcessCache;
 use clock::SharedClock;
 use documents::{ReadModel, ReadModelError, sqlite::SqliteReadModel};
 use event_store::EventStore;
-pub use projection::{
-    effect::{EffectError, Inbox, Work},
-    handler::EventHandler,
-};
 use projection::{
     Context, Projections, StartError, Unfollowed,
     dead_letters::DeadLetters,
     health::Health,
+    ownership::EveryServer,
     progress::{Progress, ProgressOf},
+};
+pub use projection::{
+    effect::{EffectError, ProcessedPositions, Work},
+    handler::EventHandler,
 };
 
 /// An effect consumer, as the registry names it.
 #[async_trait]
 pub trait Consumer: EventHandler {
     /// What its checkpoints stand and fall with.
-    fn memory(&self) -> Memory;
+    fn memory(&self) -> CheckpointStorage;
 
     /// The workspaces of which it holds anything.
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError>;
@@ -49,7 +50,7 @@ pub trait Consumer: EventHandler {
 
 /// What the checkpoints of a consumer stand and fall with.
 #[derive(Debug, Clone)]
-pub enum Memory {
+pub enum CheckpointStorage {
     /// The memory of process managers, which is backed up with the events: what was done in the world stays done.
     Processes,
     /// What it made, by this id. Where that is lost, or made anew, every event is handled again from the first.
@@ -86,8 +87,8 @@ impl Running {
     /// Starts its lanes. What a stop has interrupted goes on.
     pub async fn start(consumer: Arc<dyn Consumer>, parts: &Parts) -> Result<Self, StartError> {
         let (checkpoints, own): (Arc<dyn ReadModel>, _) = match consumer.memory() {
-            Memory::Processes => (parts.processes.clone(), false),
-            Memory::Made(id) => (Arc::new(open(&parts.folder, consumer.name(), id).await?), true),
+            CheckpointStorage::Processes => (parts.processes.clone(), false),
+            CheckpointStorage::Made(id) => (Arc::new(open(&parts.folder, consumer.name(), id).await?), true),
         };
         let handler: Arc<dyn EventHandler> = consumer.clone();
         let progress = Arc::new(Progress::new([handler]));
@@ -100,6 +101,7 @@ impl Running {
             progress: progress.clone(),
             health: Arc::new(Health::default()),
             clock: parts.clock.clone(),
+            ownership: Arc::new(EveryServer),
         };
         Ok(Self {
             projections: Projections::start(Arc::new(context)).await?,

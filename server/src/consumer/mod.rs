@@ -27,7 +27,8 @@ use documents::{ParkedCount, ReadModel, ReadModelError};
 use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
 use event_store::EventStore;
 use projection::{
-    Context, Projections, StartError, dead_letters::DeadLetters, health::Health, progress::Progress,
+    Context, Projections, StartError, dead_letters::DeadLetters, health::Health, ownership::EveryServer,
+    progress::Progress,
 };
 use query::settled::Unfinished;
 use tokio::sync::futures::Notified;
@@ -108,6 +109,7 @@ impl Consumers {
             progress: progress.clone(),
             health: health.clone(),
             clock: clock.clone(),
+            ownership: Arc::new(EveryServer),
         };
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         let runner = Arc::new(Runner::new(Needs {

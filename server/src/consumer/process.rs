@@ -30,7 +30,8 @@ impl EventHandler for ProcessManager {
 
 /// The process managers of these policies.
 pub fn managers(policies: &'static [&'static dyn AnyPolicy]) -> Vec<Arc<dyn EventHandler>> {
-    let manager = |policy: &&'static dyn AnyPolicy| Arc::new(ProcessManager(*policy)) as Arc<dyn EventHandler>;
+    let manager =
+        |policy: &&'static dyn AnyPolicy| Arc::new(ProcessManager(*policy)) as Arc<dyn EventHandler>;
     policies.iter().map(manager).collect()
 }
 

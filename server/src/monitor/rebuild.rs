@@ -22,7 +22,9 @@ use cache::in_process::InProcessCache;
 use clock::SharedClock;
 use documents::ReadModel;
 use event_store::EventStore;
-use projection::{Context, Unfollowed, health::Health, progress::Progress, rebuild::Rebuilds};
+use projection::{
+    Context, Unfollowed, health::Health, ownership::EveryServer, progress::Progress, rebuild::Rebuilds,
+};
 
 /// How often the progress is written.
 const LOOK: Duration = Duration::from_millis(500);
@@ -82,6 +84,7 @@ pub(super) fn context(
         progress: Arc::new(progress),
         health: Arc::new(Health::default()),
         clock,
+        ownership: Arc::new(EveryServer),
     }
 }
 

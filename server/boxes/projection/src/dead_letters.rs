@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::{
     Changes, Commit, Context,
+    batch_commit::BatchCommit,
     effect::{self, EffectError},
-    fold::{Batch, Condemned, Folded, REFUSED},
+    fold::{Batch, Folded, PoisonEvent, REFUSED},
     handler::EventHandler,
-    step::Step,
 };
 use broker::{Events, decode};
 use documents::{
@@ -173,13 +173,13 @@ impl DeadLetters {
         };
         let events = self.events(lane.scope.workspace, replayed).await?;
         let batch = Batch::new(handler.documents(), &events);
-        let mut condemned = Vec::new();
+        let mut poison = Vec::new();
         loop {
             if handler.documents().is_none() {
-                match effect::release(handler, lane, &events, &condemned).await {
+                match effect::release(handler, lane, &events, &poison).await {
                     Ok(()) => {}
                     Err(EffectError::Event(fault)) => {
-                        condemned.push(condemn(fault, held));
+                        poison.push(poison_event(fault, held));
                         continue;
                     }
                     Err(EffectError::Unavailable(reason) | EffectError::Refused(reason)) => {
@@ -187,11 +187,11 @@ impl DeadLetters {
                     }
                 }
             }
-            let step = Step {
+            let step = BatchCommit {
                 context: &self.context,
                 handler,
                 lane: *lane,
-                condemned: &condemned,
+                poison: &poison,
                 closely: false,
             };
             let mut folded = Folded::default();
@@ -203,18 +203,18 @@ impl DeadLetters {
             let released = self
                 .context
                 .read_model
-                .release(lane, &first.stream, &believed, &batch.keys(&condemned), &mut fold)
+                .release(lane, &first.stream, &believed, &batch.keys(&poison), &mut fold)
                 .await;
             match released {
                 Ok(true) => return Ok(Some(folded)),
                 Ok(false) => return Ok(None),
                 // The stream waits behind this one from here on. There are finitely many events.
-                Err(ReadModelError::Fault(fault)) => condemned.push(condemn(fault, held)),
+                Err(ReadModelError::Fault(fault)) => poison.push(poison_event(fault, held)),
                 // One of those that were applied, and the last of them is passed next: so it is found from behind.
                 Err(ReadModelError::Refused(error)) => {
-                    let first_condemned = condemned.iter().map(|it| it.position).min();
+                    let first_poison = poison.iter().map(|it| it.position).min();
                     let mut applied = held.iter().filter(|event| {
-                        first_condemned.is_none_or(|condemned| event.position < condemned)
+                        first_poison.is_none_or(|poison| event.position < poison)
                             && (discarded.is_none() || event.position != first.position)
                     });
                     let Some(last) = applied.next_back() else {
@@ -225,7 +225,7 @@ impl DeadLetters {
                         position: last.position,
                         reason: REFUSED.to_owned(),
                     };
-                    condemned = vec![condemn(fault, held)];
+                    poison = vec![poison_event(fault, held)];
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -293,9 +293,9 @@ fn given_up(event: &ParkedEvent) -> ParkedEvent {
     }
 }
 
-fn condemn(fault: FoldFault, held: &[ParkedEvent]) -> Condemned {
+fn poison_event(fault: FoldFault, held: &[ParkedEvent]) -> PoisonEvent {
     let failed = held.iter().find(|event| event.position == fault.position);
-    Condemned {
+    PoisonEvent {
         attempts: failed.map_or(1, |event| attempts_of(event) + 1),
         position: fault.position,
         reason: fault.reason,

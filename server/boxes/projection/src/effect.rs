@@ -1,7 +1,7 @@
 //! What a lane does about events besides folding them: nothing for a view, everything for an effect consumer.
 //!
 //! An effect comes before the transaction that moves the lane's checkpoint over its events, so a crash in between has it
-//! come again: at least once, in order. Who must not do it twice keeps an [`Inbox`] with its effect. What the lane parks is
+//! come again: at least once, in order. Who must not do it twice keeps an [`ProcessedPositions`] with its effect. What the lane parks is
 //! held back from the effect as well; a lane that builds a generation has no effect at all.
 
 use std::{
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    fold::{Condemned, REFUSED, message_of},
+    fold::{PoisonEvent, REFUSED, message_of},
     handler::EventHandler,
     lane::LaneError,
 };
@@ -54,7 +54,7 @@ pub enum EffectError {
 
 /// What of a partition had its effect. Written together with the effect, it makes "at least once" exactly once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inbox {
+pub struct ProcessedPositions {
     /// Up to here everything had its effect, but for `missing`.
     pub checkpoint: u64,
     /// What was parked, and may come later.
@@ -62,7 +62,7 @@ pub struct Inbox {
     pub missing: BTreeSet<u64>,
 }
 
-impl Inbox {
+impl ProcessedPositions {
     /// Whether an event at this position has not had its effect.
     pub fn wants(&self, position: u64) -> bool {
         position > self.checkpoint || self.missing.contains(&position)
@@ -119,7 +119,7 @@ impl From<EffectError> for LaneError {
     }
 }
 
-/// Has the effect of a lane's next events come, but of those that are condemned or held back. Called in the turn of the
+/// Has the effect of a lane's next events come, but of those that are poison or held back. Called in the turn of the
 /// lane's view, so that nothing is released meanwhile.
 pub(super) async fn pass(
     context: &Context,
@@ -127,13 +127,13 @@ pub(super) async fn pass(
     lane: &LaneId,
     from: u64,
     events: &[Arc<PublishedEvent>],
-    condemned: &[Condemned],
+    poison: &[PoisonEvent],
 ) -> Result<(), LaneError> {
     let mut held = held_streams(context, lane).await?;
     let mut due = Events::with_capacity(events.len());
     for event in events {
-        let is_condemned = condemned.iter().any(|it| it.position == event.position);
-        if is_condemned || held.contains(event.stream.as_str()) {
+        let is_poison = poison.iter().any(|it| it.position == event.position);
+        if is_poison || held.contains(event.stream.as_str()) {
             held.insert(event.stream.to_string());
         } else {
             due.push(event.clone());
@@ -147,15 +147,15 @@ pub(super) async fn pass(
     Ok(perform(handler, work).await?)
 }
 
-/// Has the effect of parked events come, up to the first that is condemned.
+/// Has the effect of parked events come, up to the first that is poison.
 pub(super) async fn release(
     handler: &dyn EventHandler,
     lane: &LaneId,
     events: &Events,
-    condemned: &[Condemned],
+    poison: &[PoisonEvent],
 ) -> Result<(), EffectError> {
-    let is_condemned = |position| condemned.iter().any(|it| it.position == position);
-    let due = events.iter().take_while(|event| !is_condemned(event.position));
+    let is_poison = |position| poison.iter().any(|it| it.position == position);
+    let due = events.iter().take_while(|event| !is_poison(event.position));
     let work = Work {
         partition: partition_of(lane),
         passed: None,
@@ -187,7 +187,9 @@ async fn perform(handler: &dyn EventHandler, work: Work) -> Result<(), EffectErr
     }
     match guarded(handler, &work).await {
         // Which of them it was is found out one by one; what they did before is theirs to know.
-        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => one_by_one(handler, &work).await,
+        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => {
+            one_by_one(handler, &work).await
+        }
         done => blamed(&work, done),
     }
 }
@@ -284,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_was_not_given_is_wanted_later_and_nothing_else_twice() {
-        let mut inbox = Inbox::default();
+        let mut inbox = ProcessedPositions::default();
         // Nothing of 1 to 3 was given: all of it was parked.
         assert!(inbox.note(&work(Some((0, 3)))));
         assert!(inbox.wants(2) && inbox.wants(4));

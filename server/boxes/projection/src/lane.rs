@@ -10,7 +10,10 @@ use std::sync::Arc;
 
 use tracing::{Instrument as _, Span};
 
-use super::{Changes, Commit, Context, ahead::ReadAhead, effect, fold::Condemned, handler::EventHandler, step::Step};
+use super::{
+    Changes, Commit, Context, batch_commit::BatchCommit, effect, fold::PoisonEvent, handler::EventHandler,
+    read_ahead::ReadAhead,
+};
 use broker::{Events, PartitionId, PublishedEvent, decode};
 use documents::{LaneId, ReadModelError, Scope, Updated};
 use event_store::StoreError;
@@ -105,17 +108,17 @@ impl Lane {
     fn has_ended(&self) -> bool {
         let progress = &self.context.progress;
         if let Some(view) = progress.of(self.partition.workspace, self.handler.name()) {
-            view.held().crash_if_asked(self.partition.partition);
+            view.controls().crash_if_asked(self.partition.partition);
         }
         progress.has_ended(self.partition.workspace)
     }
 
     /// Applies a delivery: when it returns, every event of it has had its effect, once; or it is parked, if it is
-    /// `condemned` or its stream is held back.
+    /// `poison` or its stream is held back.
     pub async fn apply(
         &self,
         delivered: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         // One for each event: below the command that caused it, in whose trace somebody looks for it.
         let applied = telemetry::spans_of(delivered, |event| {
@@ -129,13 +132,13 @@ impl Lane {
             )
         });
         let first = applied.first().cloned().unwrap_or_else(Span::none);
-        self.apply_next(delivered, condemned).instrument(first).await
+        self.apply_next(delivered, poison).instrument(first).await
     }
 
     async fn apply_next(
         &self,
         delivered: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         while !self.has_ended() {
             let checkpoint = self.checkpoint();
@@ -146,7 +149,7 @@ impl Lane {
                 .collect();
             let Some(first) = new.first() else { return Ok(()) };
             if first.position > checkpoint + 1 {
-                self.read_history(checkpoint, condemned).await?;
+                self.read_history(checkpoint, poison).await?;
                 continue;
             }
             let next = new
@@ -154,13 +157,13 @@ impl Lane {
                 .zip(checkpoint + 1..)
                 .take_while(|(event, next)| event.position == *next)
                 .count();
-            self.commit(checkpoint, &new[..next], condemned).await?;
+            self.commit(checkpoint, &new[..next], poison).await?;
         }
         Ok(())
     }
 
     /// Applies historical events up to a position.
-    pub async fn catch_up(&self, to: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
+    pub async fn catch_up(&self, to: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
         let mut ahead = ReadAhead::new(self.context.clone(), self.partition);
         while !self.has_ended() {
             let checkpoint = self.checkpoint();
@@ -168,15 +171,15 @@ impl Lane {
                 return Ok(());
             }
             let events = ahead.behind(checkpoint, to).await?;
-            self.commit(checkpoint, &events, condemned).await?;
+            self.commit(checkpoint, &events, poison).await?;
         }
         Ok(())
     }
 
     #[tracing::instrument(name = "Historical events", level = "debug", skip_all, fields(partition = %self.partition, after))]
-    async fn read_history(&self, after: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
+    async fn read_history(&self, after: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
         let events = history(&self.context, self.partition, after).await?;
-        self.commit(after, &events, condemned).await
+        self.commit(after, &events, poison).await
     }
 
     /// Commits consecutive events, the first of them next to `from`. An event that fails does not hold back those before
@@ -185,11 +188,11 @@ impl Lane {
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         let mut events = events;
         loop {
-            match self.transact(from, events, condemned).await {
+            match self.transact(from, events, poison).await {
                 // Of an effect: what the read model does not take, the step has gone before.
                 Err(LaneError::ReadModel(ReadModelError::Fault(fault))) => {
                     events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
@@ -204,7 +207,7 @@ impl Lane {
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         let context = &*self.context;
         let PartitionId { workspace, partition } = self.partition;
@@ -212,7 +215,7 @@ impl Lane {
             return Ok(());
         };
         let _turn = progress.turn().await;
-        if progress.held().is_paused() {
+        if progress.controls().is_paused() {
             return Err(LaneError::Paused);
         }
         if context.progress.has_ended(workspace) {
@@ -229,14 +232,14 @@ impl Lane {
         };
         let lane = LaneId { scope, partition };
         if self.handler.documents().is_none() {
-            effect::pass(context, &*self.handler, &lane, from, events, condemned).await?;
+            effect::pass(context, &*self.handler, &lane, from, events, poison).await?;
         }
         let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
-        let step = Step {
+        let step = BatchCommit {
             context,
             handler: &*self.handler,
             lane,
-            condemned,
+            poison,
             closely,
         };
         let (updated, folded, applied) = step

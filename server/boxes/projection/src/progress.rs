@@ -22,7 +22,7 @@ use tokio::{
 
 use super::{
     handler::{EventHandler, Projection},
-    held::Held,
+    lane_controls::LaneControls,
 };
 use broker::{PartitionId, relay::Heads};
 use documents::FIRST_GENERATION;
@@ -33,11 +33,11 @@ pub struct ViewProgress {
     folded: watch::Sender<ConsistencyToken>,
     /// Since when something is stored that the view has not folded.
     behind_since: Mutex<Option<Instant>>,
-    /// Held by a lane from before its commit until the commit is published, so that commits of a view are published in
+    /// LaneControls by a lane from before its commit until the commit is published, so that commits of a view are published in
     /// their order also where several partitions feed it.
     order: tokio::sync::Mutex<()>,
     generation: AtomicU64,
-    held: Held,
+    controls: LaneControls,
     /// Where partitions stood when parked events of theirs were last applied.
     released: Mutex<ConsistencyToken>,
 }
@@ -91,8 +91,8 @@ impl ViewProgress {
     }
 
     /// What the lab does to its lanes.
-    pub fn held(&self) -> &Held {
-        &self.held
+    pub fn controls(&self) -> &LaneControls {
+        &self.controls
     }
 
     /// The turn of a lane: see `order`.
@@ -115,7 +115,7 @@ impl WorkspaceProgress {
             behind_since: Mutex::new(None),
             order: tokio::sync::Mutex::default(),
             generation: AtomicU64::new(FIRST_GENERATION),
-            held: Held::default(),
+            controls: LaneControls::default(),
             released: Mutex::default(),
         };
         Self {
@@ -207,7 +207,7 @@ impl Progress {
             let head = ended.head.lock().unwrap_or_else(PoisonError::into_inner);
             for (view, lag) in ended.views.iter().zip(&self.lag) {
                 lag.fetch_sub(view.folded.borrow().behind(&head), Ordering::Relaxed);
-                view.held.resume();
+                view.controls.resume();
             }
         }
         for view in &ended.views {

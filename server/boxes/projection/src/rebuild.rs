@@ -106,7 +106,7 @@ impl Rebuilds {
             return Ok(running.progress());
         }
         let progress = shared.context.progress.of(workspace, view.name());
-        if progress.is_some_and(|progress| progress.held().is_paused()) {
+        if progress.is_some_and(|progress| progress.controls().is_paused()) {
             return Err(RebuildError::Paused(view.name()));
         }
         let generation = shared
@@ -126,7 +126,7 @@ impl Rebuilds {
             return Err(RebuildError::Running(view.name()));
         }
         if let Some(progress) = shared.context.progress.of(workspace, view.name()) {
-            progress.held().pause();
+            progress.controls().pause();
             drop(progress.turn().await);
         }
         Ok(())

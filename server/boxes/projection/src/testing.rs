@@ -11,7 +11,7 @@ use event_store::{EventStore, SqliteEventStore};
 use tempfile::TempDir;
 use test_support::open_workspace;
 
-use crate::{Context, Unfollowed, progress::Progress};
+use crate::{Context, Unfollowed, ownership::EveryServer, progress::Progress};
 
 /// The boxes around a lane, with nothing running: lanes are driven by hand.
 pub(crate) struct Parts {
@@ -49,6 +49,11 @@ impl Parts {
         context(self.context.store.clone(), read_model)
     }
 
+    /// The same stores, for a context that is made otherwise.
+    pub(crate) fn parts_of_context(&self) -> Context {
+        unshared(self.context.store.clone(), self.context.read_model.clone())
+    }
+
     /// Appends events to a stream.
     pub(crate) async fn append(&self, stream: &str, events: &[DomainEvent]) {
         test_support::append(&*self.context.store, self.workspace, stream, events).await;
@@ -81,8 +86,12 @@ impl Parts {
 }
 
 fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
+    Arc::new(unshared(store, read_model))
+}
+
+fn unshared(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Context {
     let progress = Arc::new(Progress::default());
-    Arc::new(Context {
+    Context {
         broker: Arc::new(InProcessBroker::new(store.clone())),
         store,
         read_model,
@@ -91,5 +100,6 @@ fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Co
         progress,
         health: Arc::default(),
         clock: Arc::new(SystemClock),
-    })
+        ownership: Arc::new(EveryServer),
+    }
 }

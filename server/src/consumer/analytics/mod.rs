@@ -16,7 +16,7 @@ use domain::id::WorkspaceId;
 use time::Date;
 use tokio::sync::Mutex;
 
-use super::effects::{Consumer, EffectError, EventHandler, Memory, Work};
+use super::effects::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
 use clock::SharedClock;
 
 use crate::settings::WarehouseAt;
@@ -208,8 +208,8 @@ impl EventHandler for Analytics {
 
 #[async_trait]
 impl Consumer for Analytics {
-    fn memory(&self) -> Memory {
-        Memory::Made(self.warehouse.id)
+    fn memory(&self) -> CheckpointStorage {
+        CheckpointStorage::Made(self.warehouse.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

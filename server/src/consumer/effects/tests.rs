@@ -20,7 +20,7 @@ const POISON: u32 = 13;
 #[derive(Debug)]
 struct Ledger {
     id: Uuid,
-    kept: Mutex<std::collections::HashMap<PartitionKey, (Inbox, u64)>>,
+    kept: Mutex<std::collections::HashMap<PartitionKey, (ProcessedPositions, u64)>>,
     mended: AtomicBool,
     /// Every second time it does its work and then says that it has not.
     forgets: bool,
@@ -84,8 +84,8 @@ impl EventHandler for Ledger {
 
 #[async_trait]
 impl Consumer for Ledger {
-    fn memory(&self) -> Memory {
-        Memory::Made(self.id)
+    fn memory(&self) -> CheckpointStorage {
+        CheckpointStorage::Made(self.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

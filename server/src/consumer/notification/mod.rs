@@ -32,7 +32,7 @@ use mailbox::Mailbox;
 use smtp::Smtp;
 
 use super::{
-    effects::{Consumer, EffectError, EventHandler, Memory, Work},
+    effects::{CheckpointStorage, Consumer, EffectError, EventHandler, Work},
     seals::SealError,
 };
 use clock::SharedClock;
@@ -115,7 +115,7 @@ impl Notification {
 
     async fn handle(&self, event: &TypedEvent) -> Result<(), EffectError> {
         let workspace = event.workspace;
-        if let DomainEvent::Inbox(change) = &event.payload {
+        if let DomainEvent::ProcessedPositions(change) = &event.payload {
             let stopped = match change {
                 InboxEvent::MailsStopped(_) => true,
                 InboxEvent::MailsResumed(_) => false,
@@ -278,8 +278,8 @@ impl EventHandler for Notification {
 
 #[async_trait]
 impl Consumer for Notification {
-    fn memory(&self) -> Memory {
-        Memory::Processes
+    fn memory(&self) -> CheckpointStorage {
+        CheckpointStorage::Processes
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

@@ -23,7 +23,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    effects::{Consumer, EffectError, EventHandler, Memory, Work},
+    effects::{CheckpointStorage, Consumer, EffectError, EventHandler, Work},
     seals::Opener,
 };
 pub use find::{Found, Wanted};
@@ -130,8 +130,8 @@ impl EventHandler for Search {
 
 #[async_trait]
 impl Consumer for Search {
-    fn memory(&self) -> Memory {
-        Memory::Made(self.files.id)
+    fn memory(&self) -> CheckpointStorage {
+        CheckpointStorage::Made(self.files.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

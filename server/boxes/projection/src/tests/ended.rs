@@ -90,7 +90,10 @@ async fn lanes_that_are_held_let_go_of_a_workspace_that_ends() {
     let events = parts.published().await;
     context.broker.publish(here(&parts), events[1..].to_vec()).await;
     projections.end(parts.workspace).await;
-    assert!(!progress.held().is_paused(), "nothing is held that is not there");
+    assert!(
+        !progress.controls().is_paused(),
+        "nothing is held that is not there"
+    );
     projections.stop().await;
     assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 3);
 }

@@ -46,6 +46,7 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
         progress,
         health,
         clock,
+        ownership,
         ..
     } = &*parts.context;
     let followers = Arc::new(Panicking {
@@ -61,6 +62,7 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
         progress: progress.clone(),
         health: health.clone(),
         clock: clock.clone(),
+        ownership: ownership.clone(),
     };
     (Arc::new(context), followers)
 }

@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 
-
 use super::{
     Context,
-    fold::{Batch, Condemned, FoldContext, Folded, REFUSED},
+    fold::{Batch, FoldContext, Folded, PoisonEvent, REFUSED},
     handler::EventHandler,
     lane::before,
 };
@@ -15,17 +14,17 @@ use documents::{FoldFault, LaneId, ParkedState, ReadModelError, Updated};
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step<'a> {
+pub(super) struct BatchCommit<'a> {
     pub(super) context: &'a Context,
     pub(super) handler: &'a dyn EventHandler,
     pub(super) lane: LaneId,
     /// Events to be passed.
-    pub(super) condemned: &'a [Condemned],
+    pub(super) poison: &'a [PoisonEvent],
     /// What each event did is wanted.
     pub(super) closely: bool,
 }
 
-impl Step<'_> {
+impl BatchCommit<'_> {
     /// Applies as many of `events` as can be applied, the first of them next to `from`: an event that fails does not hold back
     /// those before it. How many; a fault names the first event, and nothing was changed then.
     pub(super) async fn apply_most(
@@ -78,7 +77,7 @@ impl Step<'_> {
         let updated = self
             .context
             .read_model
-            .update(&self.lane, from, to, &batch.keys(self.condemned), &mut fold)
+            .update(&self.lane, from, to, &batch.keys(self.poison), &mut fold)
             .await?;
         if updated == Updated::Committed {
             self.count(&folded);
@@ -90,7 +89,7 @@ impl Step<'_> {
         FoldContext {
             scope: &self.lane.scope,
             now: self.context.clock.now(),
-            condemned: self.condemned,
+            poison: self.poison,
             closely: self.closely,
         }
     }

@@ -1,5 +1,5 @@
-//! The worker of a view: takes deliveries from the broker and runs a lane for each, as a task that ends when its delivery
-//! is applied.
+//! A lane group: the lanes of one handler on every partition that this server owns. It takes deliveries from the broker and
+//! runs a lane for each, as a task that ends when its delivery is applied.
 //!
 //! It is also the lanes' supervisor: an error is tried again with backoff and jitter, a panic is caught and the delivery
 //! made again, and a lane that keeps failing is reported as stopped and goes on trying slowly. An event that cannot be
@@ -21,10 +21,10 @@ use super::{
 };
 use broker::{Delivery, PartitionId, Subscriber};
 
-/// How many lanes of a view work at the same time.
+/// How many lanes of a group work at the same time.
 const AT_ONCE: usize = 8;
 
-/// The lanes of a view, for the lab.
+/// The lanes of a group, for the lab.
 #[derive(Debug, Clone)]
 pub struct Lanes {
     shared: Arc<Shared>,
@@ -39,9 +39,9 @@ impl Lanes {
     }
 }
 
-/// See the module.
+/// Runs the lanes of one handler, and starts those again that fail.
 #[derive(Debug)]
-pub struct Worker {
+pub struct LaneGroup {
     shared: Arc<Shared>,
     tasks: TaskTracker,
 }
@@ -54,8 +54,8 @@ struct Shared {
     cancelled: CancellationToken,
 }
 
-impl Worker {
-    /// The worker of a handler; its lanes are tasks of `tasks`.
+impl LaneGroup {
+    /// The group of a handler; its lanes are tasks of `tasks`.
     pub fn new(
         context: Arc<Context>,
         handler: Arc<dyn EventHandler>,
@@ -86,7 +86,9 @@ impl Worker {
     pub fn catch_up(&self, heads: &HashMap<PartitionId, u64>) {
         let context = &self.shared.context;
         let folded = |partition: PartitionId| {
-            let progress = context.progress.of(partition.workspace, self.shared.handler.name());
+            let progress = context
+                .progress
+                .of(partition.workspace, self.shared.handler.name());
             progress.map_or(0, |progress| progress.folded().position(partition.partition))
         };
         let behind: Vec<_> = heads
@@ -100,6 +102,9 @@ impl Worker {
             self.tasks.spawn(async move {
                 let context = shared.context.clone();
                 let starting = context.health.starting();
+                if !shared.owns(partition).await {
+                    return;
+                }
                 shared.catch_up(partition, head, Some(starting)).await;
             });
         }
@@ -113,7 +118,12 @@ impl Worker {
                 delivery = subscriber.next() => delivery,
             };
             let Some(delivery) = delivery else { return };
-            self.tasks.spawn(self.shared.clone().deliver(delivery));
+            if self.shared.owns(delivery.partition()).await {
+                self.tasks.spawn(self.shared.clone().deliver(delivery));
+            } else {
+                // The owner reads it from its own broker, or from the event store.
+                delivery.acknowledge();
+            }
         }
     }
 }
@@ -132,13 +142,18 @@ impl Failure {
 }
 
 impl Shared {
+    async fn owns(&self, partition: PartitionId) -> bool {
+        let ownership = &self.context.ownership;
+        ownership.owns(self.handler.name(), partition).await
+    }
+
     async fn deliver(self: Arc<Self>, delivery: Delivery) {
         let lane = Lane::new(self.context.clone(), self.handler.clone(), delivery.partition());
         // A repetition follows a panic or a lost acknowledgement: it has had its failures before this task.
         let mut retry = Retry::after(delivery.attempt() - 1);
         loop {
-            let condemned: Vec<_> = retry.condemned().into_iter().collect();
-            match self.attempt(lane.apply(delivery.events(), &condemned)).await {
+            let poison: Vec<_> = retry.poison().into_iter().collect();
+            match self.attempt(lane.apply(delivery.events(), &poison)).await {
                 Ok(()) => {
                     self.context.health.running(self.handler.name(), lane.partition());
                     delivery.acknowledge();
@@ -171,8 +186,8 @@ impl Shared {
         let lane = Lane::new(self.context.clone(), self.handler.clone(), partition);
         let mut retry = Retry::default();
         loop {
-            let condemned: Vec<_> = retry.condemned().into_iter().collect();
-            let Err(failure) = self.attempt(lane.catch_up(head, &condemned)).await else {
+            let poison: Vec<_> = retry.poison().into_iter().collect();
+            let Err(failure) = self.attempt(lane.catch_up(head, &poison)).await else {
                 self.context.health.running(self.handler.name(), partition);
                 return;
             };
@@ -214,7 +229,7 @@ impl Shared {
         };
         tokio::select! {
             () = self.cancelled.cancelled() => false,
-            () = progress.held().resumed() => true,
+            () = progress.controls().resumed() => true,
         }
     }
 
@@ -229,7 +244,7 @@ impl Shared {
             Failure::Panic(message) => {
                 retry.panicked();
                 if let Some(progress) = self.context.progress.of(partition.workspace, view) {
-                    progress.held().note_panic(partition.partition);
+                    progress.controls().note_panic(partition.partition);
                 }
                 metrics::counter!("foldline_projection_panics_total", "view" => view).increment(1);
                 let error = format!("the lane panicked: {message}");

@@ -46,7 +46,7 @@ use identity::{People, PeopleError, passwords::HashCost};
 use lab::Lab;
 use lifecycle::{
     Presence, Purger, Sweeper,
-    ownership::{OwnershipError, StoresApart},
+    foreign_stores::{ForeignStoresError, StoresApart},
 };
 use payment::test_mode::TestMode;
 pub use program::program;
@@ -101,7 +101,7 @@ pub enum StartError {
     People(#[from] PeopleError),
     /// Stores that do not belong together.
     #[error(transparent)]
-    Ownership(#[from] OwnershipError),
+    ForeignStores(#[from] ForeignStoresError),
     /// The read model.
     #[error("the read model cannot be used: {0}")]
     ReadModel(#[from] ReadModelError),

@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::{
     Foldline,
+    consumer::process,
     gateway::{keys::KeyRing, tokens::Tokens},
     monitor::{
         dead_letters::{self, InFiles, Wish},
@@ -205,7 +206,10 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
         let letters = InFiles::open(
             event_store::open_to_read(&storage.event_store()).await?,
             read_model::open(&storage.read_model()).await?,
-            crate::consumer::process::open(&storage.processes()).await?,
+            (
+                process::open(&storage.processes()).await?,
+                process::managers(domain::policy::all()),
+            ),
             Arc::new(SystemClock),
             workspace,
         )

@@ -20,7 +20,9 @@ use domain::{
 };
 use event_store::{CommitObserver, EventStore};
 use identity::{PeopleError, Seals};
-use projection::{Context, Projections, StartError, heads, health::Health, progress::Progress};
+use projection::{
+    Context, Projections, StartError, heads, health::Health, ownership::EveryServer, progress::Progress,
+};
 use query::{Opener, QueryApi, QueryError, live::hub::Hub, settled::Settling};
 use serde_json::value::RawValue;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -43,7 +45,7 @@ impl Default for ReadSideBuilder {
 impl ReadSideBuilder {
     /// With these views.
     pub fn with_views(views: &'static [&'static dyn AnyView]) -> Self {
-        let progress = Arc::new(Progress::new(views));
+        let progress = Arc::new(Progress::of_views(views));
         Self {
             relay: Relay::new(progress.clone()),
             progress,
@@ -109,7 +111,7 @@ impl ReadSideBuilder {
             progress: progress.clone(),
             health: health.clone(),
             clock,
-            effect: None,
+            ownership: Arc::new(EveryServer),
         });
         let projections = Projections::start(context).await?;
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());

@@ -17,7 +17,7 @@ use projection::effect::EffectError;
 
 use crate::{
     consumer::effects::Consumer,
-    lifecycle::ownership::{OwnershipError, StoresApart},
+    lifecycle::foreign_stores::{ForeignStoresError, StoresApart},
     settings::{Settings, StorageSettings, StoreUrl, WarehouseAt},
 };
 
@@ -66,7 +66,7 @@ pub enum TestStoresError {
     Store(#[from] StoreError),
     /// Whether another store is empty cannot be read.
     #[error(transparent)]
-    Apart(#[from] OwnershipError),
+    Apart(#[from] ForeignStoresError),
     /// Whether the warehouse is empty cannot be read.
     #[error("the warehouse cannot be listed: {0}")]
     Warehouse(#[from] EffectError),
@@ -176,7 +176,7 @@ impl TestStores {
                     .read_model
                     .workspaces()
                     .await
-                    .map_err(OwnershipError::from)?;
+                    .map_err(ForeignStoresError::from)?;
                 self.admit_store(StoreKind::Views, named, views.is_empty())?;
             }
         }

@@ -130,7 +130,10 @@ fn an_arrow_that_is_not_allowed_is_named() {
         ("event_store", &["database", "domain"]),
         ("broker", &["event_store", "clock"]),
     ];
-    assert_eq!(violations(&allowed(table), &crates(&as_drawn)), Vec::<String>::new());
+    assert_eq!(
+        violations(&allowed(table), &crates(&as_drawn)),
+        Vec::<String>::new()
+    );
     let against: [(&str, &[&str]); 5] = [
         ("clock", &["database"]),
         ("database", &[]),

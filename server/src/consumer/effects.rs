@@ -2,7 +2,7 @@
 //! with a checkpoint per partition, retries, dead letters and restarts; it has no documents, and no rebuild ever runs it.
 //!
 //! An effect comes before the checkpoint moves: at least once, in order. What makes it exactly once is the consumer's: it
-//! knows what of it is done already, by the ids of events or by an [`Inbox`] that is written with the effect.
+//! knows what of it is done already, by the ids of events or by an [`ProcessedPositions`] that is written with the effect.
 
 use std::{
     fmt::Debug,
@@ -11,37 +11,32 @@ use std::{
 };
 
 use async_trait::async_trait;
-use domain::{
-    event::TypedEvent,
-    id::WorkspaceId,
-    token::ConsistencyToken,
-    view::{AnyView, DocumentError, Folding},
-};
-use serde_json::value::RawValue;
+use domain::{id::WorkspaceId, token::ConsistencyToken};
 use tokio::sync::futures::Notified;
 use uuid::Uuid;
 
 use broker::Broker;
 use cache::in_process::InProcessCache;
 use clock::SharedClock;
-use documents::{ReadModel, ReadModelError, Scope, sqlite::SqliteReadModel};
+use documents::{ReadModel, ReadModelError, sqlite::SqliteReadModel};
 use event_store::EventStore;
-pub use projection::effect::{Effect, EffectError, Inbox, Work};
 use projection::{
-    Commit, Context, Followers, Projections, StartError,
+    Context, Projections, StartError, Unfollowed,
     dead_letters::DeadLetters,
     health::Health,
+    ownership::EveryServer,
     progress::{Progress, ProgressOf},
+};
+pub use projection::{
+    effect::{EffectError, ProcessedPositions, Work},
+    handler::EventHandler,
 };
 
 /// An effect consumer, as the registry names it.
 #[async_trait]
-pub trait Consumer: Effect {
-    /// Its lanes' name, in metrics, dead letters and `/settled`.
-    fn lanes(&self) -> &'static Lanes;
-
+pub trait Consumer: EventHandler {
     /// What its checkpoints stand and fall with.
-    fn memory(&self) -> Memory;
+    fn memory(&self) -> CheckpointStorage;
 
     /// The workspaces of which it holds anything.
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError>;
@@ -55,63 +50,11 @@ pub trait Consumer: Effect {
 
 /// What the checkpoints of a consumer stand and fall with.
 #[derive(Debug, Clone)]
-pub enum Memory {
+pub enum CheckpointStorage {
     /// The memory of process managers, which is backed up with the events: what was done in the world stays done.
     Processes,
     /// What it made, by this id. Where that is lost, or made anew, every event is handled again from the first.
     Made(Uuid),
-}
-
-/// The lanes of an effect consumer: what they are called. To them it is a view without documents.
-#[derive(Debug)]
-pub struct Lanes(pub &'static str);
-
-struct Nothing;
-
-impl AnyView for Lanes {
-    fn name(&self) -> &'static str {
-        self.0
-    }
-
-    fn listing_names(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn keys(&self, _: &TypedEvent) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn load(&self, _: &str, _: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
-        Ok(Box::new(Nothing))
-    }
-}
-
-impl Folding for Nothing {
-    fn fold(&mut self, _: &TypedEvent) {}
-
-    fn document(&self) -> Result<Option<Box<RawValue>>, DocumentError> {
-        Ok(None)
-    }
-
-    fn listings(&self) -> Vec<domain::view::ListingEntry> {
-        Vec::new()
-    }
-
-    fn owner(&self) -> Option<Uuid> {
-        None
-    }
-}
-
-/// Nobody follows what has no documents.
-#[derive(Debug)]
-struct Unfollowed;
-
-impl Followers for Unfollowed {
-    fn follow(&self, _: &Scope) -> bool {
-        false
-    }
-
-    fn committed(&self, _: Commit) {}
 }
 
 /// What effect consumers need of the other boxes.
@@ -143,13 +86,12 @@ pub struct Running {
 impl Running {
     /// Starts its lanes. What a stop has interrupted goes on.
     pub async fn start(consumer: Arc<dyn Consumer>, parts: &Parts) -> Result<Self, StartError> {
-        let lanes = consumer.lanes();
         let (checkpoints, own): (Arc<dyn ReadModel>, _) = match consumer.memory() {
-            Memory::Processes => (parts.processes.clone(), false),
-            Memory::Made(id) => (Arc::new(open(&parts.folder, lanes.0, id).await?), true),
+            CheckpointStorage::Processes => (parts.processes.clone(), false),
+            CheckpointStorage::Made(id) => (Arc::new(open(&parts.folder, consumer.name(), id).await?), true),
         };
-        let views: Vec<&'static dyn AnyView> = vec![lanes];
-        let progress = Arc::new(Progress::new(views));
+        let handler: Arc<dyn EventHandler> = consumer.clone();
+        let progress = Arc::new(Progress::new([handler]));
         let context = Context {
             store: parts.store.clone(),
             broker: parts.broker.clone(),
@@ -159,7 +101,7 @@ impl Running {
             progress: progress.clone(),
             health: Arc::new(Health::default()),
             clock: parts.clock.clone(),
-            effect: Some(consumer.clone()),
+            ownership: Arc::new(EveryServer),
         };
         Ok(Self {
             projections: Projections::start(Arc::new(context)).await?,
@@ -172,7 +114,7 @@ impl Running {
 
     /// Its name.
     pub fn name(&self) -> &'static str {
-        self.consumer.lanes().0
+        self.consumer.name()
     }
 
     /// How far it is in a workspace.

@@ -24,10 +24,11 @@ use broker::Broker;
 use cache::in_process::InProcessCache;
 use clock::SharedClock;
 use documents::{ParkedCount, ReadModel, ReadModelError};
-use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken, view::AnyView};
+use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
 use event_store::EventStore;
 use projection::{
-    Context, Projections, StartError, dead_letters::DeadLetters, health::Health, progress::Progress,
+    Context, Projections, StartError, dead_letters::DeadLetters, health::Health, ownership::EveryServer,
+    progress::Progress,
 };
 use query::settled::Unfinished;
 use tokio::sync::futures::Notified;
@@ -96,8 +97,7 @@ impl Consumers {
             folder,
             clock: clock.clone(),
         };
-        let views: Vec<&'static dyn AnyView> = policies.iter().map(|policy| policy.as_view()).collect();
-        let progress = Arc::new(Progress::new(views));
+        let progress = Arc::new(Progress::new(process::managers(policies)));
         let health = Arc::new(Health::default());
         let waker = Arc::new(Waker::default());
         let context = Context {
@@ -109,7 +109,7 @@ impl Consumers {
             progress: progress.clone(),
             health: health.clone(),
             clock: clock.clone(),
-            effect: None,
+            ownership: Arc::new(EveryServer),
         };
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         let runner = Arc::new(Runner::new(Needs {
@@ -229,7 +229,7 @@ impl Unfinished for Consumers {
         up_to: &ConsistencyToken,
     ) -> Result<Vec<String>, ReadModelError> {
         let mut unfinished = Vec::new();
-        for view in self.progress.views() {
+        for view in self.progress.handlers() {
             if let Some(progress) = self.progress.of(workspace, view.name())
                 && !progress.folded().covers(up_to)
             {

@@ -4,11 +4,36 @@ use std::sync::Arc;
 
 use database::url::StoreUrl;
 use documents::{DocumentWrite, Effect, FoldFault, Loaded, ReadModel, ReadModelError, Scope};
-use domain::policy::Process;
+use domain::{
+    policy::{AnyPolicy, Process},
+    view::AnyView,
+};
+use projection::handler::EventHandler;
 use serde_json::value::RawValue;
 
 /// The schema of the processes' tables in a PostgreSQL.
 const SCHEMA: &str = "foldline_processes";
+
+/// A process manager: a policy, whose processes are documents that events are folded into.
+#[derive(Debug)]
+struct ProcessManager(&'static dyn AnyPolicy);
+
+impl EventHandler for ProcessManager {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn documents(&self) -> Option<&'static dyn AnyView> {
+        Some(self.0.as_view())
+    }
+}
+
+/// The process managers of these policies.
+pub fn managers(policies: &'static [&'static dyn AnyPolicy]) -> Vec<Arc<dyn EventHandler>> {
+    let manager =
+        |policy: &&'static dyn AnyPolicy| Arc::new(ProcessManager(*policy)) as Arc<dyn EventHandler>;
+    policies.iter().map(manager).collect()
+}
 
 /// Opens the store of processes that a URL names.
 pub async fn open(url: &StoreUrl) -> Result<Arc<dyn ReadModel>, ReadModelError> {

@@ -8,8 +8,6 @@ use std::{io::Write, sync::Arc};
 
 use domain::{
     id::WorkspaceId,
-    policy,
-    view::{self, AnyView},
     wire::{DeadLetterInfo, DeadLetterOutcome, Page},
 };
 use reqwest::Method;
@@ -24,7 +22,11 @@ use super::{
 use clock::SharedClock;
 use documents::ReadModel;
 use event_store::EventStore;
-use projection::dead_letters::{DeadLetterError, DeadLetters, Remedy};
+use projection::{
+    dead_letters::{DeadLetterError, DeadLetters, Remedy},
+    handler::EventHandler,
+    progress::Progress,
+};
 
 /// Dead letters that are read at a time.
 const PAGE: u32 = 200;
@@ -46,19 +48,18 @@ pub struct InFiles {
 }
 
 impl InFiles {
-    /// Those of these stores.
+    /// Those of the views, and of these process managers, in these stores.
     pub async fn open(
         store: Arc<dyn EventStore>,
         read_model: Arc<dyn ReadModel>,
-        processes: Arc<dyn ReadModel>,
+        (processes, managers): (Arc<dyn ReadModel>, Vec<Arc<dyn EventHandler>>),
         clock: SharedClock,
         workspace: WorkspaceId,
     ) -> Result<Self, MonitorError> {
         let workspace = find(&*store, workspace).await?.id;
-        let policies: Vec<&'static dyn AnyView> =
-            policy::all().iter().map(|policy| policy.as_view()).collect();
-        let of_views = context(Arc::clone(&store), read_model, view::all(), clock.clone());
-        let of_policies = context(store, processes, policies, clock);
+        let managers = Progress::new(managers);
+        let of_views = context(Arc::clone(&store), read_model, Progress::default(), clock.clone());
+        let of_policies = context(store, processes, managers, clock);
         Ok(Self {
             workspace,
             boxes: [of_views, of_policies].map(|context| DeadLetters::new(Arc::new(context))),

@@ -7,7 +7,6 @@ use std::{io::Write, sync::Arc, time::Duration};
 
 use domain::{
     id::WorkspaceId,
-    view::{self, AnyView},
     wire::{ProjectionStatus, RebuildProgress},
 };
 use reqwest::Method;
@@ -23,8 +22,9 @@ use cache::in_process::InProcessCache;
 use clock::SharedClock;
 use documents::ReadModel;
 use event_store::EventStore;
-use projection::{Context, health::Health, progress::Progress, rebuild::Rebuilds};
-use query::live::hub::Hub;
+use projection::{
+    Context, Unfollowed, health::Health, ownership::EveryServer, progress::Progress, rebuild::Rebuilds,
+};
 
 /// How often the progress is written.
 const LOOK: Duration = Duration::from_millis(500);
@@ -40,7 +40,7 @@ pub async fn rebuild_files(
 ) -> Result<(), MonitorError> {
     let workspace = find(&*store, workspace).await?.id;
     let head = store.head(workspace).await?;
-    let context = context(store, read_model, view::all(), clock);
+    let context = context(store, read_model, Progress::default(), clock);
     for (partition, position) in head.iter() {
         context
             .progress
@@ -68,24 +68,23 @@ pub async fn rebuild_files(
     Ok(())
 }
 
-/// What a worker of these views needs where no server runs: nobody is told, and nothing is cached.
+/// What the lanes of these handlers need where no server runs: no client is told, and nothing is cached.
 pub(super) fn context(
     store: Arc<dyn EventStore>,
     read_model: Arc<dyn ReadModel>,
-    views: impl Into<Box<[&'static dyn AnyView]>>,
+    progress: Progress,
     clock: SharedClock,
 ) -> Context {
-    let progress = Arc::new(Progress::new(views));
     Context {
         broker: Arc::new(InProcessBroker::new(Arc::clone(&store))),
         store,
         read_model,
         cache: Arc::new(InProcessCache::new()),
-        effect: None,
-        followers: Arc::new(Hub::new(Arc::clone(&progress))),
-        progress,
+        followers: Arc::new(Unfollowed),
+        progress: Arc::new(progress),
         health: Arc::new(Health::default()),
         clock,
+        ownership: Arc::new(EveryServer),
     }
 }
 

@@ -5,12 +5,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use domain::{token::ConsistencyToken, view::AnyView, wire::RebuildProgress};
+use domain::{token::ConsistencyToken, wire::RebuildProgress};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, ahead::ReadAhead, fold::Condemned, lane::LaneError, rebuild::switched, retry::Retry, step::Step,
+    Context, batch_commit::BatchCommit, fold::PoisonEvent, handler::EventHandler, lane::LaneError,
+    read_ahead::ReadAhead, rebuild::switched, retry::Retry,
 };
 use broker::{PartitionId, PublishedEvent};
 use documents::{LaneId, Scope, Switched, Updated};
@@ -43,7 +44,7 @@ impl Ended {
 #[derive(Debug)]
 pub(super) struct Build {
     context: Arc<Context>,
-    view: &'static dyn AnyView,
+    handler: Arc<dyn EventHandler>,
     scope: Scope,
     stopping: CancellationToken,
     ended: CancellationToken,
@@ -58,14 +59,14 @@ pub(super) struct Build {
 impl Build {
     pub(super) fn new(
         context: Arc<Context>,
-        view: &'static dyn AnyView,
+        handler: Arc<dyn EventHandler>,
         scope: Scope,
         stopping: CancellationToken,
     ) -> Self {
         let total = context.progress.head(scope.workspace);
         Self {
             context,
-            view,
+            handler,
             scope,
             stopping,
             ended: CancellationToken::new(),
@@ -121,10 +122,10 @@ impl Build {
     pub(super) async fn run(&self) -> Ended {
         let mut retry = Retry::default();
         loop {
-            let condemned: Vec<_> = retry.condemned().into_iter().collect();
+            let poison: Vec<_> = retry.poison().into_iter().collect();
             let error = tokio::select! {
                 () = self.stopping.cancelled() => return self.stopped().await,
-                ended = self.fold(&condemned) => match ended {
+                ended = self.fold(&poison) => match ended {
                     Ok(ended) => return ended,
                     Err(error) => error,
                 },
@@ -162,7 +163,7 @@ impl Build {
         }
     }
 
-    async fn fold(&self, condemned: &[Condemned]) -> Result<Ended, LaneError> {
+    async fn fold(&self, poison: &[PoisonEvent]) -> Result<Ended, LaneError> {
         let Scope { workspace, view, .. } = self.scope;
         let Some(progress) = self.context.progress.of(workspace, view) else {
             return Ok(Ended::Cancelled);
@@ -178,7 +179,7 @@ impl Build {
             self.total
                 .store(ConsistencyToken::default().behind(&head), Ordering::Relaxed);
             if folded.behind(&head) > TAIL {
-                if !self.fold_up_to(&head, &mut folded, condemned).await? {
+                if !self.fold_up_to(&head, &mut folded, poison).await? {
                     return Ok(Ended::Cancelled);
                 }
                 continue;
@@ -192,7 +193,7 @@ impl Build {
             if folded.behind(&goal) > 2 * TAIL {
                 continue;
             }
-            if !self.fold_up_to(&goal, &mut folded, condemned).await? {
+            if !self.fold_up_to(&goal, &mut folded, poison).await? {
                 return Ok(Ended::Cancelled);
             }
             match self.context.read_model.switch(&self.scope).await? {
@@ -217,7 +218,7 @@ impl Build {
         &self,
         goal: &ConsistencyToken,
         folded: &mut ConsistencyToken,
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<bool, LaneError> {
         for (partition, position) in goal.iter() {
             let place = PartitionId {
@@ -228,7 +229,7 @@ impl Build {
             while folded.position(partition) < position {
                 let from = folded.position(partition);
                 let events = ahead.behind(from, position).await?;
-                let Some(to) = self.step(partition, from, &events, condemned).await? else {
+                let Some(to) = self.step(partition, from, &events, poison).await? else {
                     return Ok(false);
                 };
                 folded.advance(partition, to);
@@ -245,16 +246,16 @@ impl Build {
         partition: u32,
         from: u64,
         events: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<Option<u64>, LaneError> {
-        let step = Step {
+        let step = BatchCommit {
             context: &self.context,
-            view: self.view,
+            handler: &*self.handler,
             lane: LaneId {
                 scope: self.scope,
                 partition,
             },
-            condemned,
+            poison,
             closely: false,
         };
         match step.apply_most(from, events).await? {

@@ -6,14 +6,15 @@
 
 use std::sync::Arc;
 
-use domain::{id::WorkspaceId, view::AnyView, wire::DeadLetterOutcome};
+use domain::{id::WorkspaceId, wire::DeadLetterOutcome};
 use uuid::Uuid;
 
 use super::{
     Changes, Commit, Context,
+    batch_commit::BatchCommit,
     effect::{self, EffectError},
-    fold::{Batch, Condemned, Folded, REFUSED},
-    step::Step,
+    fold::{Batch, Folded, PoisonEvent, REFUSED},
+    handler::EventHandler,
 };
 use broker::{Events, decode};
 use documents::{
@@ -107,10 +108,10 @@ impl DeadLetters {
         let letter = letter.ok_or(DeadLetterError::Unknown)?;
         // A view that this program does not have cannot be folded.
         let progress = self.context.progress.of(workspace, &letter.view);
-        let (view, progress) = self
+        let (handler, progress) = self
             .context
             .progress
-            .view(&letter.view)
+            .handler(&letter.view)
             .zip(progress)
             .ok_or(DeadLetterError::Unknown)?;
         // In the turn of the view's lanes: nothing of this stream is parked meanwhile.
@@ -118,7 +119,7 @@ impl DeadLetters {
         let lane = LaneId {
             scope: Scope {
                 workspace,
-                view: view.name(),
+                view: handler.name(),
                 generation: letter.generation,
             },
             partition: letter.partition,
@@ -129,7 +130,7 @@ impl DeadLetters {
             if held.first().is_none_or(|first| first.id != id) {
                 return Err(DeadLetterError::Unknown);
             }
-            let Some(folded) = self.release(view, &lane, &held, remedy).await? else {
+            let Some(folded) = self.release(&**handler, &lane, &held, remedy).await? else {
                 continue;
             };
             let passed = folded
@@ -137,7 +138,7 @@ impl DeadLetters {
                 .iter()
                 .filter(|event| event.id != id || remedy == Remedy::Retry);
             let applied = (held.len() - passed.count()) as u64 - u64::from(remedy == Remedy::Discard);
-            self.publish(view, &lane, &folded, progress.generation()).await;
+            self.publish(&lane, &folded, progress.generation()).await;
             let now = folded
                 .parked
                 .iter()
@@ -147,7 +148,7 @@ impl DeadLetters {
                 None => None,
             };
             tracing::info!(
-                projection.view = view.name(), %workspace, stream = %letter.event.stream, ?remedy, applied,
+                projection.view = handler.name(), %workspace, stream = %letter.event.stream, ?remedy, applied,
                 held = dead_letter.is_some(), "a dead letter was dealt with"
             );
             return Ok(Released { applied, dead_letter });
@@ -157,7 +158,7 @@ impl DeadLetters {
     /// One transaction; `None`: the held events are not those any more.
     async fn release(
         &self,
-        view: &'static dyn AnyView,
+        handler: &dyn EventHandler,
         lane: &LaneId,
         held: &[ParkedEvent],
         remedy: Remedy,
@@ -171,14 +172,14 @@ impl DeadLetters {
             Remedy::Discard => (Some(given_up(first)), behind),
         };
         let events = self.events(lane.scope.workspace, replayed).await?;
-        let batch = Batch::new(view, &events);
-        let mut condemned = Vec::new();
+        let batch = Batch::new(handler.documents(), &events);
+        let mut poison = Vec::new();
         loop {
-            if let Some(effect) = &self.context.effect {
-                match effect::release(&**effect, lane, &events, &condemned).await {
+            if handler.documents().is_none() {
+                match effect::release(handler, lane, &events, &poison).await {
                     Ok(()) => {}
                     Err(EffectError::Event(fault)) => {
-                        condemned.push(condemn(fault, held));
+                        poison.push(poison_event(fault, held));
                         continue;
                     }
                     Err(EffectError::Unavailable(reason) | EffectError::Refused(reason)) => {
@@ -186,11 +187,11 @@ impl DeadLetters {
                     }
                 }
             }
-            let step = Step {
+            let step = BatchCommit {
                 context: &self.context,
-                view,
+                handler,
                 lane: *lane,
-                condemned: &condemned,
+                poison: &poison,
                 closely: false,
             };
             let mut folded = Folded::default();
@@ -202,18 +203,18 @@ impl DeadLetters {
             let released = self
                 .context
                 .read_model
-                .release(lane, &first.stream, &believed, &batch.keys(&condemned), &mut fold)
+                .release(lane, &first.stream, &believed, &batch.keys(&poison), &mut fold)
                 .await;
             match released {
                 Ok(true) => return Ok(Some(folded)),
                 Ok(false) => return Ok(None),
                 // The stream waits behind this one from here on. There are finitely many events.
-                Err(ReadModelError::Fault(fault)) => condemned.push(condemn(fault, held)),
+                Err(ReadModelError::Fault(fault)) => poison.push(poison_event(fault, held)),
                 // One of those that were applied, and the last of them is passed next: so it is found from behind.
                 Err(ReadModelError::Refused(error)) => {
-                    let first_condemned = condemned.iter().map(|it| it.position).min();
+                    let first_poison = poison.iter().map(|it| it.position).min();
                     let mut applied = held.iter().filter(|event| {
-                        first_condemned.is_none_or(|condemned| event.position < condemned)
+                        first_poison.is_none_or(|poison| event.position < poison)
                             && (discarded.is_none() || event.position != first.position)
                     });
                     let Some(last) = applied.next_back() else {
@@ -224,7 +225,7 @@ impl DeadLetters {
                         position: last.position,
                         reason: REFUSED.to_owned(),
                     };
-                    condemned = vec![condemn(fault, held)];
+                    poison = vec![poison_event(fault, held)];
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -257,11 +258,11 @@ impl DeadLetters {
     }
 
     /// In this order: invalidate the cache, tell the followers, note it.
-    async fn publish(&self, view: &'static dyn AnyView, lane: &LaneId, folded: &Folded, live: u64) {
+    async fn publish(&self, lane: &LaneId, folded: &Folded, live: u64) {
         let context = &self.context;
         let workspace = lane.scope.workspace;
         report(context).await;
-        let Some(progress) = context.progress.of(workspace, view.name()) else {
+        let Some(progress) = context.progress.of(workspace, lane.scope.view) else {
             return;
         };
         if lane.scope.generation == live {
@@ -292,9 +293,9 @@ fn given_up(event: &ParkedEvent) -> ParkedEvent {
     }
 }
 
-fn condemn(fault: FoldFault, held: &[ParkedEvent]) -> Condemned {
+fn poison_event(fault: FoldFault, held: &[ParkedEvent]) -> PoisonEvent {
     let failed = held.iter().find(|event| event.position == fault.position);
-    Condemned {
+    PoisonEvent {
         attempts: failed.map_or(1, |event| attempts_of(event) + 1),
         position: fault.position,
         reason: fault.reason,
@@ -317,7 +318,7 @@ pub(super) async fn report(context: &Context) {
             return;
         }
     };
-    for view in context.progress.views() {
+    for view in context.progress.handlers() {
         let count = counts.iter().find(|count| count.view == view.name());
         #[expect(
             clippy::cast_precision_loss,

@@ -1,23 +1,22 @@
 //! What a lane does about events besides folding them: nothing for a view, everything for an effect consumer.
 //!
 //! An effect comes before the transaction that moves the lane's checkpoint over its events, so a crash in between has it
-//! come again: at least once, in order. Who must not do it twice keeps an [`Inbox`] with its effect. What the lane parks is
+//! come again: at least once, in order. Who must not do it twice keeps an [`ProcessedPositions`] with its effect. What the lane parks is
 //! held back from the effect as well; a lane that builds a generation has no effect at all.
 
 use std::{
     collections::{BTreeSet, HashSet},
-    fmt::Debug,
     panic::AssertUnwindSafe,
     sync::Arc,
 };
 
-use async_trait::async_trait;
 use futures::FutureExt as _;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    fold::{Condemned, REFUSED, message_of},
+    fold::{PoisonEvent, REFUSED, message_of},
+    handler::EventHandler,
     lane::LaneError,
 };
 use broker::{Events, PartitionId, PublishedEvent};
@@ -53,16 +52,9 @@ pub enum EffectError {
     Event(#[from] FoldFault),
 }
 
-/// Does something about events.
-#[async_trait]
-pub trait Effect: Send + Sync + Debug {
-    /// Does what is to be done about these events, durably. Some of them, or all, may have come before.
-    async fn perform(&self, work: &Work) -> Result<(), EffectError>;
-}
-
 /// What of a partition had its effect. Written together with the effect, it makes "at least once" exactly once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inbox {
+pub struct ProcessedPositions {
     /// Up to here everything had its effect, but for `missing`.
     pub checkpoint: u64,
     /// What was parked, and may come later.
@@ -70,7 +62,7 @@ pub struct Inbox {
     pub missing: BTreeSet<u64>,
 }
 
-impl Inbox {
+impl ProcessedPositions {
     /// Whether an event at this position has not had its effect.
     pub fn wants(&self, position: u64) -> bool {
         position > self.checkpoint || self.missing.contains(&position)
@@ -127,21 +119,21 @@ impl From<EffectError> for LaneError {
     }
 }
 
-/// Has the effect of a lane's next events come, but of those that are condemned or held back. Called in the turn of the
+/// Has the effect of a lane's next events come, but of those that are poison or held back. Called in the turn of the
 /// lane's view, so that nothing is released meanwhile.
 pub(super) async fn pass(
     context: &Context,
-    effect: &dyn Effect,
+    handler: &dyn EventHandler,
     lane: &LaneId,
     from: u64,
     events: &[Arc<PublishedEvent>],
-    condemned: &[Condemned],
+    poison: &[PoisonEvent],
 ) -> Result<(), LaneError> {
     let mut held = held_streams(context, lane).await?;
     let mut due = Events::with_capacity(events.len());
     for event in events {
-        let is_condemned = condemned.iter().any(|it| it.position == event.position);
-        if is_condemned || held.contains(event.stream.as_str()) {
+        let is_poison = poison.iter().any(|it| it.position == event.position);
+        if is_poison || held.contains(event.stream.as_str()) {
             held.insert(event.stream.to_string());
         } else {
             due.push(event.clone());
@@ -152,18 +144,18 @@ pub(super) async fn pass(
         passed: Some((from, from + events.len() as u64)),
         events: due,
     };
-    Ok(perform(effect, work).await?)
+    Ok(perform(handler, work).await?)
 }
 
-/// Has the effect of parked events come, up to the first that is condemned.
+/// Has the effect of parked events come, up to the first that is poison.
 pub(super) async fn release(
-    effect: &dyn Effect,
+    handler: &dyn EventHandler,
     lane: &LaneId,
     events: &Events,
-    condemned: &[Condemned],
+    poison: &[PoisonEvent],
 ) -> Result<(), EffectError> {
-    let is_condemned = |position| condemned.iter().any(|it| it.position == position);
-    let due = events.iter().take_while(|event| !is_condemned(event.position));
+    let is_poison = |position| poison.iter().any(|it| it.position == position);
+    let due = events.iter().take_while(|event| !is_poison(event.position));
     let work = Work {
         partition: partition_of(lane),
         passed: None,
@@ -172,7 +164,7 @@ pub(super) async fn release(
     if work.events.is_empty() {
         return Ok(());
     }
-    perform(effect, work).await
+    perform(handler, work).await
 }
 
 fn partition_of(lane: &LaneId) -> PartitionId {
@@ -183,7 +175,7 @@ fn partition_of(lane: &LaneId) -> PartitionId {
 }
 
 /// An event that cannot be read, or at which the effect panics, is that event's fault.
-async fn perform(effect: &dyn Effect, work: Work) -> Result<(), EffectError> {
+async fn perform(handler: &dyn EventHandler, work: Work) -> Result<(), EffectError> {
     for event in &work.events {
         if let Err(error) = &event.decoded {
             return Err(FoldFault {
@@ -193,9 +185,11 @@ async fn perform(effect: &dyn Effect, work: Work) -> Result<(), EffectError> {
             .into());
         }
     }
-    match guarded(effect, &work).await {
+    match guarded(handler, &work).await {
         // Which of them it was is found out one by one; what they did before is theirs to know.
-        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => one_by_one(effect, &work).await,
+        Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => {
+            one_by_one(handler, &work).await
+        }
         done => blamed(&work, done),
     }
 }
@@ -212,7 +206,7 @@ fn blamed(work: &Work, done: Result<Result<(), EffectError>, String>) -> Result<
     }
 }
 
-async fn one_by_one(effect: &dyn Effect, work: &Work) -> Result<(), EffectError> {
+async fn one_by_one(handler: &dyn EventHandler, work: &Work) -> Result<(), EffectError> {
     let mut from = work.passed.map(|(from, _)| from);
     for event in &work.events {
         let single = Work {
@@ -221,19 +215,19 @@ async fn one_by_one(effect: &dyn Effect, work: &Work) -> Result<(), EffectError>
             events: vec![event.clone()],
         };
         from = from.map(|_| event.position);
-        blamed(&single, guarded(effect, &single).await)?;
+        blamed(&single, guarded(handler, &single).await)?;
     }
     let rest = Work {
         partition: work.partition,
         passed: from.zip(work.passed.map(|(_, to)| to)),
         events: Events::new(),
     };
-    blamed(&rest, guarded(effect, &rest).await)
+    blamed(&rest, guarded(handler, &rest).await)
 }
 
 /// What it did, or what its panic said.
-async fn guarded(effect: &dyn Effect, work: &Work) -> Result<Result<(), EffectError>, String> {
-    AssertUnwindSafe(effect.perform(work))
+async fn guarded(handler: &dyn EventHandler, work: &Work) -> Result<Result<(), EffectError>, String> {
+    AssertUnwindSafe(handler.perform(work))
         .catch_unwind()
         .await
         .map_err(|panic| message_of(&*panic).to_owned())
@@ -292,7 +286,7 @@ mod tests {
 
     #[test]
     fn what_was_not_given_is_wanted_later_and_nothing_else_twice() {
-        let mut inbox = Inbox::default();
+        let mut inbox = ProcessedPositions::default();
         // Nothing of 1 to 3 was given: all of it was parked.
         assert!(inbox.note(&work(Some((0, 3)))));
         assert!(inbox.wants(2) && inbox.wants(4));

@@ -19,7 +19,7 @@ use domain::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::working::Working;
+use super::document_fold::DocumentFold;
 use broker::PublishedEvent;
 use cache::Topic;
 use documents::{DocumentWrite, Effect, FoldFault, Loaded, ParkedEvent, ParkedState, Scope, StoredDocument};
@@ -68,7 +68,8 @@ impl DocumentState {
 /// Events of one batch, each with the keys that it touches.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    view: &'static dyn AnyView,
+    /// Absent for a handler without documents, which folds nothing.
+    view: Option<&'static dyn AnyView>,
     events: Vec<Entry<'a>>,
 }
 
@@ -81,7 +82,7 @@ struct Entry<'a> {
 
 /// An event that had its attempts: it is passed as a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Condemned {
+pub struct PoisonEvent {
     /// Its position.
     pub position: u64,
     /// Why it cannot be applied.
@@ -98,7 +99,7 @@ pub struct FoldContext<'a> {
     /// The time, for what is parked.
     pub now: Timestamp,
     /// Events to be passed.
-    pub condemned: &'a [Condemned],
+    pub poison: &'a [PoisonEvent],
     /// What each event did is wanted.
     pub closely: bool,
 }
@@ -128,7 +129,7 @@ impl Folded {
 
 impl<'a> Batch<'a> {
     /// A batch of events of one partition, in order.
-    pub fn new(view: &'static dyn AnyView, events: &'a [Arc<PublishedEvent>]) -> Self {
+    pub fn new(view: Option<&'static dyn AnyView>, events: &'a [Arc<PublishedEvent>]) -> Self {
         let entry = |event: &'a Arc<PublishedEvent>| Entry {
             event,
             readable: match &event.decoded {
@@ -142,14 +143,14 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The keys of the documents to read, each once; none of what is condemned and what waits behind it, as a key may be what
+    /// The keys of the documents to read, each once; none of what is poison and what waits behind it, as a key may be what
     /// the database refuses.
-    pub fn keys(&self, condemned: &[Condemned]) -> Vec<String> {
+    pub fn keys(&self, poison: &[PoisonEvent]) -> Vec<String> {
         let mut held: HashSet<&str> = HashSet::new();
         let mut keys: HashSet<&String> = HashSet::new();
         for entry in &self.events {
             let stream = entry.event.stream.as_str();
-            if condemned.iter().any(|it| it.position == entry.event.position) {
+            if poison.iter().any(|it| it.position == entry.event.position) {
                 held.insert(stream);
             }
             if !held.contains(stream)
@@ -161,7 +162,7 @@ impl<'a> Batch<'a> {
         keys.into_iter().cloned().collect()
     }
 
-    /// Folds into the documents that exist, and parks what is condemned or held back. A view that panics is a view that
+    /// Folds into the documents that exist, and parks what is poison or held back. A view that panics is a view that
     /// cannot apply the event.
     pub fn fold(&self, how: FoldContext<'_>, loaded: Loaded) -> Result<Folded, FoldFault> {
         let at = Cell::new(0);
@@ -184,21 +185,22 @@ impl<'a> Batch<'a> {
             .into_iter()
             .map(|document| (document.key.clone(), document))
             .collect();
-        let mut working: BTreeMap<&str, Working> = BTreeMap::new();
+        let mut working: BTreeMap<&str, DocumentFold> = BTreeMap::new();
         let mut held: HashSet<String> = loaded.held.into_iter().collect();
         let mut folded = Folded::default();
         for Entry { event, readable } in &self.events {
             at.set(event.position);
-            let condemned = how.condemned.iter().find(|it| it.position == event.position);
-            if held.contains(event.stream.as_str()) || condemned.is_some() {
+            let poison = how.poison.iter().find(|it| it.position == event.position);
+            if held.contains(event.stream.as_str()) || poison.is_some() {
                 held.insert(event.stream.to_string());
-                folded.parked.push(parked(event, condemned, how));
+                folded.parked.push(parked(event, poison, how));
                 continue;
             }
             let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;
+            let Some(view) = self.view else { continue };
             for key in keys {
                 if !working.contains_key(key.as_str()) {
-                    let document = Working::load(self.view, key, stored.remove(key));
+                    let document = DocumentFold::load(view, key, stored.remove(key));
                     working.insert(key, document.map_err(|error| error.to_string())?);
                 }
                 let Some(document) = working.get_mut(key.as_str()) else {
@@ -229,7 +231,8 @@ impl<'a> Batch<'a> {
 }
 
 /// The keys of an event, each once; or why the view has none to give.
-fn keys(view: &'static dyn AnyView, event: &TypedEvent) -> Result<Vec<String>, String> {
+fn keys(view: Option<&'static dyn AnyView>, event: &TypedEvent) -> Result<Vec<String>, String> {
+    let Some(view) = view else { return Ok(Vec::new()) };
     let mut keys = catch_unwind(AssertUnwindSafe(|| view.keys(event)))
         .map_err(|panic| format!("the view panicked: {}", message_of(&*panic)))?;
     let mut seen = HashSet::new();
@@ -237,7 +240,7 @@ fn keys(view: &'static dyn AnyView, event: &TypedEvent) -> Result<Vec<String>, S
     Ok(keys)
 }
 
-fn parked(event: &PublishedEvent, condemned: Option<&Condemned>, how: FoldContext<'_>) -> ParkedEvent {
+fn parked(event: &PublishedEvent, poison: Option<&PoisonEvent>, how: FoldContext<'_>) -> ParkedEvent {
     ParkedEvent {
         position: event.position,
         id: letter_id(how.scope, event.event_id),
@@ -246,9 +249,9 @@ fn parked(event: &PublishedEvent, condemned: Option<&Condemned>, how: FoldContex
         event_id: event.event_id,
         event_type: event.event_type.clone(),
         correlation_id: event.correlation_id,
-        state: condemned.map_or(ParkedState::Waiting, |condemned| ParkedState::Dead {
-            reason: condemned.reason.clone(),
-            attempts: condemned.attempts,
+        state: poison.map_or(ParkedState::Waiting, |poison| ParkedState::Dead {
+            reason: poison.reason.clone(),
+            attempts: poison.attempts,
         }),
         parked_at: how.now,
     }

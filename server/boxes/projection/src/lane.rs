@@ -8,10 +8,12 @@
 
 use std::sync::Arc;
 
-use domain::view::AnyView;
 use tracing::{Instrument as _, Span};
 
-use super::{Changes, Commit, Context, ahead::ReadAhead, effect, fold::Condemned, step::Step};
+use super::{
+    Changes, Commit, Context, batch_commit::BatchCommit, effect, fold::PoisonEvent, handler::EventHandler,
+    read_ahead::ReadAhead,
+};
 use broker::{Events, PartitionId, PublishedEvent, decode};
 use documents::{LaneId, ReadModelError, Scope, Updated};
 use event_store::StoreError;
@@ -69,23 +71,23 @@ impl LaneError {
 #[derive(Debug)]
 pub struct Lane {
     context: Arc<Context>,
-    view: &'static dyn AnyView,
+    handler: Arc<dyn EventHandler>,
     partition: PartitionId,
 }
 
 impl Lane {
     /// The lane of a view on a partition.
-    pub fn new(context: Arc<Context>, view: &'static dyn AnyView, partition: PartitionId) -> Self {
+    pub fn new(context: Arc<Context>, handler: Arc<dyn EventHandler>, partition: PartitionId) -> Self {
         Self {
             context,
-            view,
+            handler,
             partition,
         }
     }
 
-    /// The view.
-    pub fn view(&self) -> &'static dyn AnyView {
-        self.view
+    /// What handles its events.
+    pub fn handler(&self) -> &Arc<dyn EventHandler> {
+        &self.handler
     }
 
     /// The partition.
@@ -98,45 +100,45 @@ impl Lane {
         let progress = self
             .context
             .progress
-            .of(self.partition.workspace, self.view.name());
+            .of(self.partition.workspace, self.handler.name());
         progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
     }
 
     /// Whether there is nothing left to do, for ever. Panics where the lab wants it to.
     fn has_ended(&self) -> bool {
         let progress = &self.context.progress;
-        if let Some(view) = progress.of(self.partition.workspace, self.view.name()) {
-            view.held().crash_if_asked(self.partition.partition);
+        if let Some(view) = progress.of(self.partition.workspace, self.handler.name()) {
+            view.controls().crash_if_asked(self.partition.partition);
         }
         progress.has_ended(self.partition.workspace)
     }
 
     /// Applies a delivery: when it returns, every event of it has had its effect, once; or it is parked, if it is
-    /// `condemned` or its stream is held back.
+    /// `poison` or its stream is held back.
     pub async fn apply(
         &self,
         delivered: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         // One for each event: below the command that caused it, in whose trace somebody looks for it.
         let applied = telemetry::spans_of(delivered, |event| {
             tracing::debug_span!(
                 parent: None,
                 "Projection Worker",
-                projection.view = self.view.name(),
+                projection.view = self.handler.name(),
                 partition = %self.partition,
                 event.r#type = %event.event_type,
                 event.position = event.position
             )
         });
         let first = applied.first().cloned().unwrap_or_else(Span::none);
-        self.apply_next(delivered, condemned).instrument(first).await
+        self.apply_next(delivered, poison).instrument(first).await
     }
 
     async fn apply_next(
         &self,
         delivered: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         while !self.has_ended() {
             let checkpoint = self.checkpoint();
@@ -147,7 +149,7 @@ impl Lane {
                 .collect();
             let Some(first) = new.first() else { return Ok(()) };
             if first.position > checkpoint + 1 {
-                self.read_history(checkpoint, condemned).await?;
+                self.read_history(checkpoint, poison).await?;
                 continue;
             }
             let next = new
@@ -155,13 +157,13 @@ impl Lane {
                 .zip(checkpoint + 1..)
                 .take_while(|(event, next)| event.position == *next)
                 .count();
-            self.commit(checkpoint, &new[..next], condemned).await?;
+            self.commit(checkpoint, &new[..next], poison).await?;
         }
         Ok(())
     }
 
     /// Applies historical events up to a position.
-    pub async fn catch_up(&self, to: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
+    pub async fn catch_up(&self, to: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
         let mut ahead = ReadAhead::new(self.context.clone(), self.partition);
         while !self.has_ended() {
             let checkpoint = self.checkpoint();
@@ -169,15 +171,15 @@ impl Lane {
                 return Ok(());
             }
             let events = ahead.behind(checkpoint, to).await?;
-            self.commit(checkpoint, &events, condemned).await?;
+            self.commit(checkpoint, &events, poison).await?;
         }
         Ok(())
     }
 
     #[tracing::instrument(name = "Historical events", level = "debug", skip_all, fields(partition = %self.partition, after))]
-    async fn read_history(&self, after: u64, condemned: &[Condemned]) -> Result<(), LaneError> {
+    async fn read_history(&self, after: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
         let events = history(&self.context, self.partition, after).await?;
-        self.commit(after, &events, condemned).await
+        self.commit(after, &events, poison).await
     }
 
     /// Commits consecutive events, the first of them next to `from`. An event that fails does not hold back those before
@@ -186,11 +188,11 @@ impl Lane {
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         let mut events = events;
         loop {
-            match self.transact(from, events, condemned).await {
+            match self.transact(from, events, poison).await {
                 // Of an effect: what the read model does not take, the step has gone before.
                 Err(LaneError::ReadModel(ReadModelError::Fault(fault))) => {
                     events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
@@ -205,15 +207,15 @@ impl Lane {
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-        condemned: &[Condemned],
+        poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         let context = &*self.context;
         let PartitionId { workspace, partition } = self.partition;
-        let Some(progress) = context.progress.of(workspace, self.view.name()) else {
+        let Some(progress) = context.progress.of(workspace, self.handler.name()) else {
             return Ok(());
         };
         let _turn = progress.turn().await;
-        if progress.held().is_paused() {
+        if progress.controls().is_paused() {
             return Err(LaneError::Paused);
         }
         if context.progress.has_ended(workspace) {
@@ -225,19 +227,19 @@ impl Lane {
         }
         let scope = Scope {
             workspace,
-            view: self.view.name(),
+            view: self.handler.name(),
             generation: progress.generation(),
         };
         let lane = LaneId { scope, partition };
-        if let Some(effect) = &context.effect {
-            effect::pass(context, &**effect, &lane, from, events, condemned).await?;
+        if self.handler.documents().is_none() {
+            effect::pass(context, &*self.handler, &lane, from, events, poison).await?;
         }
         let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
-        let step = Step {
+        let step = BatchCommit {
             context,
-            view: self.view,
+            handler: &*self.handler,
             lane,
-            condemned,
+            poison,
             closely,
         };
         let (updated, folded, applied) = step
@@ -276,7 +278,7 @@ impl Lane {
             }
             Updated::Retired { live } => {
                 // Another owner has switched the view to another generation.
-                return super::rebuild::follow_switch(context, self.view, workspace, live)
+                return super::rebuild::follow_switch(context, self.handler.name(), workspace, live)
                     .await
                     .map_err(LaneError::from);
             }
@@ -287,12 +289,12 @@ impl Lane {
             to,
             changes,
         });
-        context.progress.folded(self.view.name(), self.partition, to);
+        context.progress.folded(self.handler.name(), self.partition, to);
         Ok(())
     }
 
     fn measure(&self, events: &[Arc<PublishedEvent>]) {
-        let view = self.view.name();
+        let view = self.handler.name();
         metrics::counter!("foldline_projection_events_total", "view" => view).increment(events.len() as u64);
         if let Some(last) = events.last() {
             let lag_ms = self.context.clock.now().millis_since(last.recorded_at);

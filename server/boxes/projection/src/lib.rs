@@ -1,23 +1,25 @@
 //! Box 7, Projection Worker: builds read models from ordered events.
 //!
-//! A **lane** is one view on one partition, with its own checkpoint; see [`lane`]. A [`worker`] per view starts lanes as
+//! A **lane** is one handler on one partition, with its own checkpoint; see [`lane`]. A [lane group](lane_group) starts lanes as
 //! events arrive and lets them end when nothing is left to do, so a workspace that nobody uses costs no task. Effects of
 //! events are the views' own (`domain::view`); serving what was folded is left to the query API.
 
-mod ahead;
+mod batch_commit;
 mod build;
 pub mod dead_letters;
+mod document_fold;
 pub mod effect;
 pub mod fold;
+pub mod handler;
 pub mod health;
-pub mod held;
 pub mod lane;
+pub mod lane_controls;
+pub mod lane_group;
+pub mod ownership;
 pub mod progress;
+mod read_ahead;
 pub mod rebuild;
 pub mod retry;
-mod step;
-pub mod worker;
-mod working;
 
 use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
@@ -25,17 +27,18 @@ use broker::{Broker, PartitionId};
 use cache::Cache;
 use clock::SharedClock;
 use documents::{ReadModel, ReadModelError, Scope, StoredCheckpoint};
-use domain::{id::WorkspaceId, view::AnyView, wire::ProjectionStatus};
+use domain::{id::WorkspaceId, wire::ProjectionStatus};
 use event_store::{EventStore, StoreError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use dead_letters::DeadLetters;
-use effect::Effect;
 use fold::DocumentChange;
+use handler::EventHandler;
 use health::Health;
+use lane_group::{LaneGroup, Lanes};
+use ownership::Ownership;
 use progress::Progress;
 use rebuild::{RebuildError, Rebuilds};
-use worker::{Lanes, Worker};
 
 /// What a lane has committed.
 #[derive(Debug)]
@@ -71,6 +74,18 @@ pub trait Followers: Send + Sync + Debug {
     fn committed(&self, commit: Commit);
 }
 
+/// No client follows these lanes, and nothing is told of their commits.
+#[derive(Debug)]
+pub struct Unfollowed;
+
+impl Followers for Unfollowed {
+    fn follow(&self, _: &Scope) -> bool {
+        false
+    }
+
+    fn committed(&self, _: Commit) {}
+}
+
 /// What every lane needs.
 #[derive(Debug)]
 pub struct Context {
@@ -90,8 +105,8 @@ pub struct Context {
     pub health: Arc<Health>,
     /// For the lag in milliseconds.
     pub clock: SharedClock,
-    /// What is done about events besides folding them; views have none.
-    pub effect: Option<Arc<dyn Effect>>,
+    /// Which lane groups this server runs.
+    pub ownership: Arc<dyn Ownership>,
 }
 
 /// Why projections could not start.
@@ -105,7 +120,7 @@ pub enum StartError {
     ReadModel(#[from] ReadModelError),
 }
 
-/// The workers of all views, and what can be done about them.
+/// The groups of all views, and what can be done about them.
 #[derive(Debug)]
 pub struct Projections {
     /// What could not be applied.
@@ -120,16 +135,16 @@ pub struct Projections {
 }
 
 impl Projections {
-    /// Starts a worker per view of the context's progress. Lanes whose checkpoint lies before the head catch up from the
+    /// Starts a lane group for each handler of the context's progress. Lanes whose checkpoint lies before the head catch up from the
     /// event store: also those of a view that was added since, which has none and folds all history.
     pub async fn start(context: Arc<Context>) -> Result<Self, StartError> {
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         // Subscribe first, look at the heads second: what is appended in between arrives twice rather than not at all.
-        let mut workers = Vec::new();
-        for view in context.progress.views() {
-            let subscriber = context.broker.subscribe(view.name()).await;
-            let worker = Worker::new(context.clone(), *view, tasks.clone(), cancelled.clone());
-            workers.push((worker, subscriber));
+        let mut groups = Vec::new();
+        for handler in context.progress.handlers() {
+            let subscriber = context.broker.subscribe(handler.name()).await;
+            let group = LaneGroup::new(context.clone(), handler.clone(), tasks.clone(), cancelled.clone());
+            groups.push((group, subscriber));
         }
         for checkpoint in context.read_model.checkpoints().await? {
             let StoredCheckpoint {
@@ -156,10 +171,10 @@ impl Projections {
         for (partition, head) in &heads {
             context.progress.stored(*partition, *head);
         }
-        let lanes = workers.iter().map(|(worker, _)| worker.lanes()).collect();
-        for (worker, subscriber) in workers {
-            worker.catch_up(&heads);
-            tasks.spawn(worker.run(subscriber));
+        let lanes = groups.iter().map(|(group, _)| group.lanes()).collect();
+        for (group, subscriber) in groups {
+            group.catch_up(&heads);
+            tasks.spawn(group.run(subscriber));
         }
         dead_letters::report(&context).await;
         let rebuilds = Rebuilds::start(context.clone(), tasks.clone(), cancelled.clone()).await?;
@@ -183,7 +198,7 @@ impl Projections {
     pub fn resume(&self, workspace: WorkspaceId, view: &str) -> bool {
         let progress = self.context.progress.of(workspace, view);
         progress.is_some_and(|progress| {
-            progress.held().resume();
+            progress.controls().resume();
             true
         })
     }
@@ -201,13 +216,13 @@ impl Projections {
         };
         let head = progress.head();
         progress
-            .held()
+            .controls()
             .ask_to_crash(head.iter().map(|(partition, _)| partition));
         // A lane that has something to do crashes by itself; one that has nothing is not there, and is started for it.
         for (partition, position) in head.iter() {
             lanes.start(PartitionId { workspace, partition }, position);
         }
-        progress.held().crashed().await;
+        progress.controls().crashed().await;
         true
     }
 
@@ -226,7 +241,7 @@ impl Projections {
             .read_model
             .parked_counts(Some(workspace), None)
             .await?;
-        let status = |view: &&'static dyn AnyView| {
+        let status = |view: &Arc<dyn EventHandler>| {
             let progress = self.context.progress.of(workspace, view.name())?;
             let count = counts.iter().find(|count| count.view == view.name());
             let as_of = progress.folded();
@@ -238,12 +253,18 @@ impl Projections {
                 dead_letters: count.map_or(0, |count| count.dead),
                 waiting: count.map_or(0, |count| count.waiting),
                 failing: self.context.health.failing(view.name(), workspace),
-                paused: progress.held().is_paused(),
-                panics: progress.held().panics(),
+                paused: progress.controls().is_paused(),
+                panics: progress.controls().panics(),
                 rebuild: self.rebuilds.progress(workspace, view.name()),
             })
         };
-        Ok(self.context.progress.views().iter().filter_map(status).collect())
+        Ok(self
+            .context
+            .progress
+            .handlers()
+            .iter()
+            .filter_map(status)
+            .collect())
     }
 
     /// Lets every lane finish its transaction, and stops.

@@ -20,7 +20,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::held::Held;
+use super::{
+    handler::{EventHandler, Projection},
+    lane_controls::LaneControls,
+};
 use broker::{PartitionId, relay::Heads};
 use documents::FIRST_GENERATION;
 
@@ -30,11 +33,11 @@ pub struct ViewProgress {
     folded: watch::Sender<ConsistencyToken>,
     /// Since when something is stored that the view has not folded.
     behind_since: Mutex<Option<Instant>>,
-    /// Held by a lane from before its commit until the commit is published, so that commits of a view are published in
+    /// LaneControls by a lane from before its commit until the commit is published, so that commits of a view are published in
     /// their order also where several partitions feed it.
     order: tokio::sync::Mutex<()>,
     generation: AtomicU64,
-    held: Held,
+    controls: LaneControls,
     /// Where partitions stood when parked events of theirs were last applied.
     released: Mutex<ConsistencyToken>,
 }
@@ -88,8 +91,8 @@ impl ViewProgress {
     }
 
     /// What the lab does to its lanes.
-    pub fn held(&self) -> &Held {
-        &self.held
+    pub fn controls(&self) -> &LaneControls {
+        &self.controls
     }
 
     /// The turn of a lane: see `order`.
@@ -112,7 +115,7 @@ impl WorkspaceProgress {
             behind_since: Mutex::new(None),
             order: tokio::sync::Mutex::default(),
             generation: AtomicU64::new(FIRST_GENERATION),
-            held: Held::default(),
+            controls: LaneControls::default(),
             released: Mutex::default(),
         };
         Self {
@@ -132,27 +135,33 @@ impl WorkspaceProgress {
 pub struct Progress {
     /// `None`: the workspace was purged, and stays so whatever is still told of it.
     workspaces: RwLock<HashMap<WorkspaceId, Option<Arc<WorkspaceProgress>>>>,
-    views: Box<[&'static dyn AnyView]>,
+    handlers: Box<[Arc<dyn EventHandler>]>,
     /// Events that each view has not folded, over all workspaces.
     lag: Box<[AtomicU64]>,
     changed: Notify,
 }
 
 impl Progress {
-    /// Of these views, with nothing stored.
-    pub fn new(views: impl Into<Box<[&'static dyn AnyView]>>) -> Self {
-        let views = views.into();
+    /// Of these handlers, with nothing stored.
+    pub fn new(handlers: impl Into<Box<[Arc<dyn EventHandler>]>>) -> Self {
+        let handlers = handlers.into();
         Self {
             workspaces: RwLock::default(),
-            lag: views.iter().map(|_| AtomicU64::new(0)).collect(),
-            views,
+            lag: handlers.iter().map(|_| AtomicU64::new(0)).collect(),
+            handlers,
             changed: Notify::new(),
         }
     }
 
-    /// The views.
-    pub fn views(&self) -> &[&'static dyn AnyView] {
-        &self.views
+    /// Of the projections of these views, with nothing stored.
+    pub fn of_views(views: &[&'static dyn AnyView]) -> Self {
+        let handler = |view: &&'static dyn AnyView| Arc::new(Projection(*view)) as Arc<dyn EventHandler>;
+        Self::new(views.iter().map(handler).collect::<Vec<_>>())
+    }
+
+    /// The handlers.
+    pub fn handlers(&self) -> &[Arc<dyn EventHandler>] {
+        &self.handlers
     }
 
     /// The workspace of this id; empty where nothing was stored yet.
@@ -163,7 +172,7 @@ impl Progress {
             .unwrap_or_else(PoisonError::into_inner)
             .get(&id)
             .cloned();
-        let nothing = || Arc::new(WorkspaceProgress::new(self.views.len()));
+        let nothing = || Arc::new(WorkspaceProgress::new(self.handlers.len()));
         let known = known.unwrap_or_else(|| {
             let mut workspaces = self.workspaces.write().unwrap_or_else(PoisonError::into_inner);
             workspaces.entry(id).or_insert_with(|| Some(nothing())).clone()
@@ -198,7 +207,7 @@ impl Progress {
             let head = ended.head.lock().unwrap_or_else(PoisonError::into_inner);
             for (view, lag) in ended.views.iter().zip(&self.lag) {
                 lag.fetch_sub(view.folded.borrow().behind(&head), Ordering::Relaxed);
-                view.held.resume();
+                view.controls.resume();
             }
         }
         for view in &ended.views {
@@ -265,14 +274,19 @@ impl Progress {
         self.changed.notify_waiters();
     }
 
-    /// The view of this name.
-    pub fn view(&self, name: &str) -> Option<&'static dyn AnyView> {
-        self.views.iter().copied().find(|view| view.name() == name)
+    /// The handler of this name.
+    pub fn handler(&self, name: &str) -> Option<&Arc<dyn EventHandler>> {
+        self.handlers.iter().find(|handler| handler.name() == name)
     }
 
-    /// The place of a view in the registry.
-    pub fn index(&self, view: &str) -> Option<usize> {
-        self.views.iter().position(|known| known.name() == view)
+    /// The view of this name.
+    pub fn view(&self, name: &str) -> Option<&'static dyn AnyView> {
+        self.handler(name)?.documents()
+    }
+
+    /// The index of a handler in the registry.
+    pub fn index(&self, handler: &str) -> Option<usize> {
+        self.handlers.iter().position(|known| known.name() == handler)
     }
 
     /// One view of a workspace; `None`: there is no such view.
@@ -297,12 +311,12 @@ impl Progress {
 
     /// Publishes the figures of lag.
     pub fn report(&self) {
-        for (view, lag) in self.views.iter().zip(&self.lag) {
+        for (handler, lag) in self.handlers.iter().zip(&self.lag) {
             #[expect(
                 clippy::cast_precision_loss,
                 reason = "a gauge is a float; a lag has far less than 2^53 events"
             )]
-            metrics::gauge!("foldline_projection_lag_events", "view" => view.name())
+            metrics::gauge!("foldline_projection_lag_events", "view" => handler.name())
                 .set(lag.load(Ordering::Relaxed) as f64);
         }
     }
@@ -320,7 +334,7 @@ impl Heads for Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self::new(view::all())
+        Self::of_views(view::all())
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use domain::{id::WorkspaceId, token::ConsistencyToken, view::AnyView, wire::RebuildProgress};
+use domain::{id::WorkspaceId, token::ConsistencyToken, wire::RebuildProgress};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -17,6 +17,7 @@ use super::{
     Changes, Commit, Context, StartError,
     build::{Build, Ended},
     dead_letters,
+    handler::EventHandler,
 };
 use broker::PartitionId;
 use documents::{ReadModelError, Scope, StoredGeneration};
@@ -96,9 +97,9 @@ impl Rebuilds {
             {
                 continue;
             }
-            if let Some(view) = shared.context.progress.view(&interrupted.view) {
-                tracing::info!(projection.view = view.name(), workspace = %interrupted.workspace, "a rebuild goes on");
-                shared.begin(view, interrupted.workspace, interrupted.generation);
+            if let Some(handler) = shared.context.progress.handler(&interrupted.view) {
+                tracing::info!(projection.view = handler.name(), workspace = %interrupted.workspace, "a rebuild goes on");
+                shared.begin(handler.clone(), interrupted.workspace, interrupted.generation);
             }
         }
         for leftover in shared.context.read_model.leftovers().await? {
@@ -119,13 +120,13 @@ impl Rebuilds {
     /// Begins to rebuild a view of a workspace; where it is being rebuilt already, that goes on.
     pub async fn rebuild(&self, workspace: WorkspaceId, view: &str) -> Result<RebuildProgress, RebuildError> {
         let shared = &self.shared;
-        let view = shared.view(view)?;
+        let view = shared.handler(view)?;
         let _deciding = shared.deciding.lock().await;
         if let Some(running) = shared.running(workspace, view.name()) {
             return Ok(running.progress());
         }
         let progress = shared.context.progress.of(workspace, view.name());
-        if progress.is_some_and(|progress| progress.held().is_paused()) {
+        if progress.is_some_and(|progress| progress.controls().is_paused()) {
             return Err(RebuildError::Paused(view.name()));
         }
         let generation = shared
@@ -139,13 +140,13 @@ impl Rebuilds {
     /// Holds the lanes of a view that is not being rebuilt. When it returns, none of them is in the middle of anything.
     pub(super) async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
         let shared = &self.shared;
-        let view = shared.view(view)?;
+        let view = shared.handler(view)?;
         let _deciding = shared.deciding.lock().await;
         if shared.running(workspace, view.name()).is_some() {
             return Err(RebuildError::Running(view.name()));
         }
         if let Some(progress) = shared.context.progress.of(workspace, view.name()) {
-            progress.held().pause();
+            progress.controls().pause();
             drop(progress.turn().await);
         }
         Ok(())
@@ -167,13 +168,13 @@ impl Rebuilds {
 
     /// How far the rebuild of a view is; `None` where it is not being rebuilt.
     pub fn progress(&self, workspace: WorkspaceId, view: &str) -> Option<RebuildProgress> {
-        let view = self.shared.context.progress.view(view)?;
+        let view = self.shared.context.progress.handler(view)?;
         Some(self.shared.running(workspace, view.name())?.progress())
     }
 
     /// Waits until no rebuild of a view is running.
     pub async fn finished(&self, workspace: WorkspaceId, view: &str) {
-        let view = self.shared.context.progress.view(view);
+        let view = self.shared.context.progress.handler(view);
         let build = view.and_then(|view| self.shared.running(workspace, view.name()));
         if let Some(build) = build {
             build.ended().await;
@@ -183,7 +184,7 @@ impl Rebuilds {
     /// Gives a rebuild up. The live generation was never touched.
     pub async fn cancel(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
         let shared = &self.shared;
-        let view = shared.view(view)?;
+        let view = shared.handler(view)?;
         let _deciding = shared.deciding.lock().await;
         let not_running = RebuildError::NotRunning(view.name());
         let Some(build) = shared.running(workspace, view.name()) else {
@@ -204,8 +205,8 @@ impl Shared {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn view(&self, view: &str) -> Result<&'static dyn AnyView, RebuildError> {
-        let known = self.context.progress.view(view);
+    fn handler(&self, view: &str) -> Result<Arc<dyn EventHandler>, RebuildError> {
+        let known = self.context.progress.handler(view).cloned();
         known.ok_or_else(|| RebuildError::UnknownView(view.to_owned()))
     }
 
@@ -215,22 +216,22 @@ impl Shared {
 
     fn begin(
         self: &Arc<Self>,
-        view: &'static dyn AnyView,
+        handler: Arc<dyn EventHandler>,
         workspace: WorkspaceId,
         generation: u64,
     ) -> Arc<Build> {
         let scope = Scope {
             workspace,
-            view: view.name(),
+            view: handler.name(),
             generation,
         };
         let build = Arc::new(Build::new(
             self.context.clone(),
-            view,
+            handler,
             scope,
             self.stopping.child_token(),
         ));
-        self.lock().insert((workspace, view.name()), build.clone());
+        self.lock().insert((workspace, scope.view), build.clone());
         self.tasks.spawn(self.clone().run(build.clone()));
         build
     }
@@ -314,13 +315,13 @@ pub(super) async fn switched(context: &Context, scope: Scope, as_of: &Consistenc
 /// A lane has found that somebody else has switched its view. In the turn of the view's lanes.
 pub(super) async fn follow_switch(
     context: &Context,
-    view: &'static dyn AnyView,
+    view: &'static str,
     workspace: WorkspaceId,
     live: u64,
 ) -> Result<(), ReadModelError> {
     let scope = Scope {
         workspace,
-        view: view.name(),
+        view,
         generation: live,
     };
     let as_of = context.read_model.folded(&scope).await?;

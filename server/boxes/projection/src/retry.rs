@@ -1,12 +1,12 @@
 //! When to try again, and when an event has had its attempts.
 //!
 //! A failure is answered with a pause that doubles each time. An event that cannot be applied is tried a few times, since
-//! the next deployment or the next moment may do what this one could not; then it is condemned, and the lane passes it as
+//! the next deployment or the next moment may do what this one could not; then it is poison, and the lane passes it as
 //! a dead letter. A store that does not answer condemns nothing: it is asked for ever, slowly.
 
 use std::time::Duration;
 
-use super::{fold::Condemned, lane::LaneError};
+use super::{fold::PoisonEvent, lane::LaneError};
 use documents::{FoldFault, ReadModelError};
 
 /// How often an event is tried before it is a dead letter.
@@ -60,9 +60,9 @@ impl Retry {
     }
 
     /// The event that has had its attempts.
-    pub fn condemned(&self) -> Option<Condemned> {
+    pub fn poison(&self) -> Option<PoisonEvent> {
         let (fault, attempts) = self.fault.as_ref()?;
-        (*attempts >= EVENT_ATTEMPTS).then(|| Condemned {
+        (*attempts >= EVENT_ATTEMPTS).then(|| PoisonEvent {
             position: fault.position,
             reason: fault.reason.clone(),
             attempts: *attempts,
@@ -72,7 +72,7 @@ impl Retry {
     /// How long to wait: exponential backoff with full-width jitter: 20 ms, doubled each time, up to 30 s, times 0.5 to
     /// 1.5. Nothing, where the next attempt does something else: it passes the event.
     pub fn pause(&self) -> Duration {
-        if self.condemned().is_some() {
+        if self.poison().is_some() {
             return Duration::ZERO;
         }
         let doubled = FIRST_PAUSE.saturating_mul(1 << self.failures.saturating_sub(1).min(16));
@@ -93,16 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_condemned_after_its_attempts_and_no_other() {
+    fn an_event_is_poison_after_its_attempts_and_no_other() {
         let mut retry = Retry::default();
         for _ in 0..EVENT_ATTEMPTS - 1 {
             retry.failed(&fault(3));
-            assert_eq!(retry.condemned(), None);
+            assert_eq!(retry.poison(), None);
         }
         retry.failed(&fault(3));
-        assert_eq!(retry.condemned().map(|it| it.position), Some(3));
+        assert_eq!(retry.poison().map(|it| it.position), Some(3));
         retry.failed(&fault(4));
-        assert_eq!(retry.condemned(), None);
+        assert_eq!(retry.poison(), None);
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
                 "gone".to_owned(),
             )));
         }
-        assert_eq!((retry.condemned(), retry.failures()), (None, 100));
+        assert_eq!((retry.poison(), retry.failures()), (None, 100));
         assert!(retry.pause() <= LONGEST_PAUSE * 2);
     }
 }

@@ -5,25 +5,13 @@ use std::sync::Arc;
 use broker::{Events, decode, in_process::InProcessBroker};
 use cache::in_process::InProcessCache;
 use clock::SystemClock;
-use documents::{ReadModel, Scope, sqlite::SqliteReadModel};
+use documents::{ReadModel, sqlite::SqliteReadModel};
 use domain::{event::DomainEvent, id::WorkspaceId};
 use event_store::{EventStore, SqliteEventStore};
 use tempfile::TempDir;
 use test_support::open_workspace;
 
-use crate::{Commit, Context, Followers, progress::Progress};
-
-/// A server on which no client follows a view.
-#[derive(Debug)]
-struct NoFollowers;
-
-impl Followers for NoFollowers {
-    fn follow(&self, _: &Scope) -> bool {
-        false
-    }
-
-    fn committed(&self, _: Commit) {}
-}
+use crate::{Context, Unfollowed, ownership::EveryServer, progress::Progress};
 
 /// The boxes around a lane, with nothing running: lanes are driven by hand.
 pub(crate) struct Parts {
@@ -61,6 +49,11 @@ impl Parts {
         context(self.context.store.clone(), read_model)
     }
 
+    /// The same stores, for a context that is made otherwise.
+    pub(crate) fn parts_of_context(&self) -> Context {
+        unshared(self.context.store.clone(), self.context.read_model.clone())
+    }
+
     /// Appends events to a stream.
     pub(crate) async fn append(&self, stream: &str, events: &[DomainEvent]) {
         test_support::append(&*self.context.store, self.workspace, stream, events).await;
@@ -93,16 +86,20 @@ impl Parts {
 }
 
 fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
+    Arc::new(unshared(store, read_model))
+}
+
+fn unshared(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Context {
     let progress = Arc::new(Progress::default());
-    Arc::new(Context {
+    Context {
         broker: Arc::new(InProcessBroker::new(store.clone())),
         store,
         read_model,
         cache: Arc::new(InProcessCache::new()),
-        effect: None,
-        followers: Arc::new(NoFollowers),
+        followers: Arc::new(Unfollowed),
         progress,
         health: Arc::default(),
         clock: Arc::new(SystemClock),
-    })
+        ownership: Arc::new(EveryServer),
+    }
 }

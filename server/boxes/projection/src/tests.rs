@@ -3,6 +3,7 @@
 mod ended;
 mod generations;
 mod model;
+mod ownership;
 mod refused;
 mod supervisor;
 
@@ -25,7 +26,11 @@ fn lane(parts: &Parts, context: &Arc<super::Context>) -> Lane {
         workspace: parts.workspace,
         partition: 0,
     };
-    Lane::new(context.clone(), view::find("inventory").unwrap(), partition)
+    Lane::new(
+        context.clone(),
+        context.progress.handler("inventory").unwrap().clone(),
+        partition,
+    )
 }
 
 #[test]

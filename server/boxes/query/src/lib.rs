@@ -239,7 +239,7 @@ impl QueryApi {
         }
         Err(QueryError::TimedOut {
             waiting_for: lagging(view.name(), &progress, &after),
-            paused: progress.held().is_paused(),
+            paused: progress.controls().is_paused(),
         })
     }
 
@@ -361,7 +361,7 @@ impl QueryApi {
 /// Where a view has not come as far as `goal`, as in `orders 0:12 of 0:15`, and whether it is held there.
 fn lagging(view: &str, progress: &ProgressOf, goal: &ConsistencyToken) -> Vec<String> {
     let folded = progress.folded();
-    let held = if progress.held().is_paused() {
+    let held = if progress.controls().is_paused() {
         " (paused)"
     } else {
         ""

@@ -160,7 +160,7 @@ impl Settling {
                 consumer.as_mut().enable();
             }
             self.look(workspace, settle, goal).await?;
-            for view in self.progress.views() {
+            for view in self.progress.handlers() {
                 if let Some(progress) = self.progress.of(workspace, view.name()) {
                     progress.reaches(&goal.token).await;
                 }
@@ -227,7 +227,7 @@ impl Settling {
 
     fn lagging(&self, workspace: WorkspaceId, goal: &ConsistencyToken) -> Vec<String> {
         let mut waiting_for = Vec::new();
-        for view in self.progress.views() {
+        for view in self.progress.handlers() {
             let Some(progress) = self.progress.of(workspace, view.name()) else {
                 continue;
             };

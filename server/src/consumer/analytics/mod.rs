@@ -16,7 +16,7 @@ use domain::id::WorkspaceId;
 use time::Date;
 use tokio::sync::Mutex;
 
-use super::effects::{Consumer, Effect, EffectError, Lanes, Memory, Work};
+use super::effects::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
 use clock::SharedClock;
 
 use crate::settings::WarehouseAt;
@@ -27,8 +27,6 @@ use warehouse::{FactFile, Manifest, Warehouse};
 
 /// The name of its lanes.
 pub const NAME: &str = "analytics";
-
-static LANES: Lanes = Lanes(NAME);
 
 /// A day with so many small files has them put together.
 const MANY: usize = 16;
@@ -193,7 +191,11 @@ async fn computed<T: Send + 'static>(
 }
 
 #[async_trait]
-impl Effect for Analytics {
+impl EventHandler for Analytics {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
         let written = self.write(work).await;
         if written.is_err() {
@@ -206,12 +208,8 @@ impl Effect for Analytics {
 
 #[async_trait]
 impl Consumer for Analytics {
-    fn lanes(&self) -> &'static Lanes {
-        &LANES
-    }
-
-    fn memory(&self) -> Memory {
-        Memory::Made(self.warehouse.id)
+    fn memory(&self) -> CheckpointStorage {
+        CheckpointStorage::Made(self.warehouse.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::places;
 use clock::SharedClock;
-use projection::effect::Inbox;
+use projection::effect::ProcessedPositions;
 
 use crate::settings::{WarehouseAt, WarehousePlaceError};
 
@@ -72,7 +72,7 @@ pub(super) struct Manifest {
     /// 0 before the first.
     pub(super) version: u64,
     /// What of each partition is in it.
-    pub(super) inboxes: BTreeMap<u32, Inbox>,
+    pub(super) inboxes: BTreeMap<u32, ProcessedPositions>,
     /// The fact's files, by day.
     pub(super) facts: BTreeMap<String, Vec<FactFile>>,
     /// The dimensions' files, by name.

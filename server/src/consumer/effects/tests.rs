@@ -16,13 +16,11 @@ use crate::read_side::testing::{PATIENCE, Shop, received};
 /// A quantity that it cannot stand, unless it is mended.
 const POISON: u32 = 13;
 
-static LANES: Lanes = Lanes("ledger");
-
 /// Adds up what comes in, and keeps an inbox with the sum, as a consumer with a store of its own does.
 #[derive(Debug)]
 struct Ledger {
     id: Uuid,
-    kept: Mutex<std::collections::HashMap<PartitionKey, (Inbox, u64)>>,
+    kept: Mutex<std::collections::HashMap<PartitionKey, (ProcessedPositions, u64)>>,
     mended: AtomicBool,
     /// Every second time it does its work and then says that it has not.
     forgets: bool,
@@ -54,7 +52,11 @@ impl Ledger {
 }
 
 #[async_trait]
-impl Effect for Ledger {
+impl EventHandler for Ledger {
+    fn name(&self) -> &'static str {
+        "ledger"
+    }
+
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = kept
@@ -82,12 +84,8 @@ impl Effect for Ledger {
 
 #[async_trait]
 impl Consumer for Ledger {
-    fn lanes(&self) -> &'static Lanes {
-        &LANES
-    }
-
-    fn memory(&self) -> Memory {
-        Memory::Made(self.id)
+    fn memory(&self) -> CheckpointStorage {
+        CheckpointStorage::Made(self.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

@@ -32,7 +32,7 @@ use mailbox::Mailbox;
 use smtp::Smtp;
 
 use super::{
-    effects::{Consumer, Effect, EffectError, Lanes, Memory, Work},
+    effects::{CheckpointStorage, Consumer, EffectError, EventHandler, Work},
     seals::SealError,
 };
 use clock::SharedClock;
@@ -40,8 +40,6 @@ use documents::{FoldFault, ReadModel};
 
 /// The name of its lanes, and of its notes.
 pub const NAME: &str = "notification";
-
-static LANES: Lanes = Lanes(NAME);
 
 /// What happened longer ago than this is nothing to write to anybody about: a day.
 const TOO_OLD_MS: u64 = 24 * 60 * 60 * 1_000;
@@ -117,7 +115,7 @@ impl Notification {
 
     async fn handle(&self, event: &TypedEvent) -> Result<(), EffectError> {
         let workspace = event.workspace;
-        if let DomainEvent::Inbox(change) = &event.payload {
+        if let DomainEvent::ProcessedPositions(change) = &event.payload {
             let stopped = match change {
                 InboxEvent::MailsStopped(_) => true,
                 InboxEvent::MailsResumed(_) => false,
@@ -263,7 +261,11 @@ fn is_sample(address: &Address) -> bool {
 }
 
 #[async_trait]
-impl Effect for Notification {
+impl EventHandler for Notification {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
         for event in &work.events {
             if let Ok(typed) = &event.decoded {
@@ -276,12 +278,8 @@ impl Effect for Notification {
 
 #[async_trait]
 impl Consumer for Notification {
-    fn lanes(&self) -> &'static Lanes {
-        &LANES
-    }
-
-    fn memory(&self) -> Memory {
-        Memory::Processes
+    fn memory(&self) -> CheckpointStorage {
+        CheckpointStorage::Processes
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

@@ -22,7 +22,7 @@ use super::{
     entry::{Kept, place},
     words::analyzer,
 };
-use projection::effect::Inbox;
+use projection::effect::ProcessedPositions;
 
 use crate::consumer::seals::SealError;
 
@@ -177,7 +177,7 @@ impl Files {
     }
 
     /// What of a partition has been handled.
-    pub(super) fn inbox(&self, place: &str) -> Result<Inbox, SearchError> {
+    pub(super) fn inbox(&self, place: &str) -> Result<ProcessedPositions, SearchError> {
         let json = self.json(place)?;
         Ok(json
             .map(|json| serde_json::from_str(&json))

@@ -23,7 +23,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    effects::{Consumer, Effect, EffectError, Lanes, Memory, Work},
+    effects::{CheckpointStorage, Consumer, EffectError, EventHandler, Work},
     seals::Opener,
 };
 pub use find::{Found, Wanted};
@@ -33,8 +33,6 @@ use writer::{Job, Writer};
 
 /// The name of its lanes.
 pub const NAME: &str = "search";
-
-static LANES: Lanes = Lanes(NAME);
 
 /// Work that may wait for the writer.
 const WAITING: usize = 256;
@@ -120,7 +118,11 @@ impl Search {
 }
 
 #[async_trait]
-impl Effect for Search {
+impl EventHandler for Search {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
         self.ask(|answer| Job::Index(work.clone(), answer)).await
     }
@@ -128,12 +130,8 @@ impl Effect for Search {
 
 #[async_trait]
 impl Consumer for Search {
-    fn lanes(&self) -> &'static Lanes {
-        &LANES
-    }
-
-    fn memory(&self) -> Memory {
-        Memory::Made(self.files.id)
+    fn memory(&self) -> CheckpointStorage {
+        CheckpointStorage::Made(self.files.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

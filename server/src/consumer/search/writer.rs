@@ -23,7 +23,7 @@ use super::{
     index::{Fields, Files, SearchError, clear_away, inbox_place, owner_term},
 };
 use documents::FoldFault;
-use projection::effect::{EffectError, Inbox, Work};
+use projection::effect::{EffectError, ProcessedPositions, Work};
 
 use crate::consumer::seals::Opener;
 
@@ -57,7 +57,7 @@ pub(super) struct Writer {
 struct Pending {
     /// By place.
     kept: BTreeMap<String, (WorkspaceId, Kept)>,
-    inboxes: HashMap<String, (WorkspaceId, Inbox)>,
+    inboxes: HashMap<String, (WorkspaceId, ProcessedPositions)>,
     forgotten: BTreeSet<WorkspaceId>,
     /// Somebody was erased: what was deleted must go from the files as well.
     erased: bool,

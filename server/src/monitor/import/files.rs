@@ -50,7 +50,7 @@ async fn fold_views(
     for one in imported {
         let workspace = one.workspace.id;
         let head: ConsistencyToken = store.head(workspace).await?;
-        for view in read_side.progress.views() {
+        for view in read_side.progress.handlers() {
             if let Some(progress) = read_side.progress.of(workspace, view.name()) {
                 progress.reaches(&head).await;
             }

@@ -36,7 +36,7 @@ async fn a_lane_ends_with_its_workspace_and_writes_nothing_more() {
     let context = &parts.context;
     let events = parts.published().await;
     context.progress.stored(here(&parts), 2);
-    let view = context.progress.view("inventory").unwrap();
+    let view = context.progress.handler("inventory").unwrap().clone();
     let lane = Lane::new(context.clone(), view, here(&parts));
     assert_eq!(context.progress.lag("inventory"), 2);
 
@@ -61,7 +61,7 @@ async fn lanes_notice_that_another_server_has_purged_their_workspace() {
     parts.append("inventory-mug-1", &[received(3), received(4)]).await;
     let context = parts.context.clone();
     let projections = Projections::start(context.clone()).await.unwrap();
-    for view in context.progress.views() {
+    for view in context.progress.handlers() {
         let progress = context.progress.of(parts.workspace, view.name()).unwrap();
         progress.reaches(&"0:2".parse().unwrap()).await;
     }
@@ -90,7 +90,10 @@ async fn lanes_that_are_held_let_go_of_a_workspace_that_ends() {
     let events = parts.published().await;
     context.broker.publish(here(&parts), events[1..].to_vec()).await;
     projections.end(parts.workspace).await;
-    assert!(!progress.held().is_paused(), "nothing is held that is not there");
+    assert!(
+        !progress.controls().is_paused(),
+        "nothing is held that is not there"
+    );
     projections.stop().await;
     assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 3);
 }

@@ -17,7 +17,7 @@ use test_support::{
     watched::{Watch, Watched, Write},
 };
 
-use crate::{Context, lane::Lane, testing::Parts};
+use crate::{Context, handler::Projection, lane::Lane, testing::Parts};
 
 const VIEW: &str = "inventory";
 
@@ -35,7 +35,7 @@ enum Fault {
 
 /// What happens next.
 #[derive(Debug, Clone)]
-enum Step {
+enum BatchCommit {
     /// So many events are appended to a stream.
     Append(u8, u8),
     /// An owner gets these events (by their places in the log so far), in this order, as one delivery.
@@ -46,7 +46,7 @@ enum Step {
     Rebuild(bool),
 }
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+fn steps() -> impl Strategy<Value = Vec<BatchCommit>> {
     let fault = prop_oneof![
         6 => Just(Fault::None),
         1 => Just(Fault::BeforeCommit),
@@ -54,11 +54,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Fault::Panic),
     ];
     let step = prop_oneof![
-        3 => (0..3_u8, 1..4_u8).prop_map(|(stream, count)| Step::Append(stream, count)),
+        3 => (0..3_u8, 1..4_u8).prop_map(|(stream, count)| BatchCommit::Append(stream, count)),
         8 => (any::<bool>(), prop::collection::vec(any::<u8>(), 1..8), fault)
-            .prop_map(|(owner, events, fault)| Step::Deliver(owner, events, fault)),
-        1 => any::<bool>().prop_map(Step::Restart),
-        1 => any::<bool>().prop_map(Step::Rebuild),
+            .prop_map(|(owner, events, fault)| BatchCommit::Deliver(owner, events, fault)),
+        1 => any::<bool>().prop_map(BatchCommit::Restart),
+        1 => any::<bool>().prop_map(BatchCommit::Rebuild),
     ];
     prop::collection::vec(step, 1..30)
 }
@@ -133,12 +133,16 @@ impl Model {
             workspace: self.parts.workspace,
             partition: 0,
         };
-        Lane::new(self.owners[owner].0.clone(), view::find(VIEW).unwrap(), partition)
+        Lane::new(
+            self.owners[owner].0.clone(),
+            Arc::new(Projection(view::find(VIEW).unwrap())),
+            partition,
+        )
     }
 
-    async fn take(&mut self, step: Step) {
+    async fn take(&mut self, step: BatchCommit) {
         match step {
-            Step::Append(stream, count) => {
+            BatchCommit::Append(stream, count) => {
                 let events: Vec<_> = (0..u32::from(count))
                     .map(|n| if n % 2 == 0 { received(n + 3) } else { reserved(1) })
                     .collect();
@@ -146,7 +150,7 @@ impl Model {
                     .append(&format!("inventory-mug-{stream}"), &events)
                     .await;
             }
-            Step::Deliver(owner, places, fault) => {
+            BatchCommit::Deliver(owner, places, fault) => {
                 let log = self.parts.published().await;
                 if log.is_empty() {
                     return;
@@ -169,8 +173,8 @@ impl Model {
                     "{fault:?}: {applied:?}"
                 );
             }
-            Step::Restart(owner) => self.owners[usize::from(owner)] = Self::owner(&self.parts),
-            Step::Rebuild(owner) => {
+            BatchCommit::Restart(owner) => self.owners[usize::from(owner)] = Self::owner(&self.parts),
+            BatchCommit::Rebuild(owner) => {
                 let context = &self.owners[usize::from(owner)].0;
                 let rebuilds = super::generations::rebuilds(context).await;
                 rebuilds.rebuild(self.parts.workspace, VIEW).await.unwrap();
@@ -233,7 +237,7 @@ fn whatever_happens_to_its_lanes_a_view_is_the_fold_of_the_log() {
         .build()
         .unwrap();
     let mut runner = TestRunner::new(ProptestConfig::with_cases(48));
-    let property = |steps: Vec<Step>| {
+    let property = |steps: Vec<BatchCommit>| {
         runtime.block_on(async {
             let mut model = Model::new().await;
             for step in steps {

@@ -7,7 +7,7 @@ use testing_postgres::Database;
 use crate::{Context, Projections, dead_letters::Remedy, retry::EVENT_ATTEMPTS, testing::Parts};
 
 async fn reach(parts: &Parts, context: &Context, position: u64) {
-    for view in context.progress.views() {
+    for view in context.progress.handlers() {
         let progress = context.progress.of(parts.workspace, view.name()).unwrap();
         progress.reaches(&format!("0:{position}").parse().unwrap()).await;
     }
@@ -80,7 +80,7 @@ async fn what_the_database_refuses_is_a_dead_letter_and_holds_no_other_stream() 
             .await;
         assert!(read.unwrap().value.is_some(), "{key}");
     }
-    for view in context.progress.views() {
+    for view in context.progress.handlers() {
         let failing = context.health.failing(view.name(), parts.workspace);
         assert!(failing.is_empty(), "{failing:?}");
     }

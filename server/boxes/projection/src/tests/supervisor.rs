@@ -46,6 +46,7 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
         progress,
         health,
         clock,
+        ownership,
         ..
     } = &*parts.context;
     let followers = Arc::new(Panicking {
@@ -57,11 +58,11 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
         broker: broker.clone(),
         read_model: read_model.clone(),
         cache: cache.clone(),
-        effect: None,
         followers: followers.clone(),
         progress: progress.clone(),
         health: health.clone(),
         clock: clock.clone(),
+        ownership: ownership.clone(),
     };
     (Arc::new(context), followers)
 }
@@ -80,7 +81,7 @@ async fn a_lane_that_panics_is_restarted_and_has_its_effect_once() {
     let (context, followers) = with_panics(&parts, 3);
     // Three views catch up, and the first three commits panic.
     let projections = Projections::start(context.clone()).await.unwrap();
-    for view in context.progress.views() {
+    for view in context.progress.handlers() {
         let progress = context.progress.of(parts.workspace, view.name()).unwrap();
         progress.reaches(&"0:2".parse().unwrap()).await;
     }
@@ -92,7 +93,7 @@ async fn a_lane_that_panics_is_restarted_and_has_its_effect_once() {
     let events = parts.published().await;
     context.progress.stored(here(&parts), 3);
     context.broker.publish(here(&parts), events[2..].to_vec()).await;
-    for view in context.progress.views() {
+    for view in context.progress.handlers() {
         let progress = context.progress.of(parts.workspace, view.name()).unwrap();
         progress.reaches(&"0:3".parse().unwrap()).await;
     }
@@ -118,7 +119,7 @@ async fn health_says_which_lane_fails_and_when_it_goes_on() {
         .unwrap();
     let failing: Vec<_> = context
         .progress
-        .views()
+        .handlers()
         .iter()
         .flat_map(|view| context.health.failing(view.name(), parts.workspace))
         .collect();
@@ -130,7 +131,7 @@ async fn health_says_which_lane_fails_and_when_it_goes_on() {
     );
     assert!(!context.health.complaints().is_empty(), "lanes are catching up");
     followers.left.store(0, Ordering::Release);
-    for view in context.progress.views() {
+    for view in context.progress.handlers() {
         let progress = context.progress.of(parts.workspace, view.name()).unwrap();
         progress.reaches(&"0:1".parse().unwrap()).await;
     }
@@ -148,8 +149,8 @@ async fn a_server_is_ready_though_lanes_have_stopped() {
     let projections = Projections::start(context.clone()).await.unwrap();
     // Looked at whenever a lane panics again, which is after its failure before was noted.
     let have_stopped = |_: &u32| {
-        let views = context.progress.views();
-        views.iter().all(|view| {
+        let handlers = context.progress.handlers();
+        handlers.iter().all(|view| {
             let failing = context.health.failing(view.name(), parts.workspace);
             failing.iter().any(|lane| lane.failures >= STOPPED_AFTER)
         })

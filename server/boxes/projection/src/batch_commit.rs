@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use domain::view::AnyView;
-
 use super::{
     Context,
-    fold::{Batch, Condemned, FoldContext, Folded, REFUSED},
+    fold::{Batch, FoldContext, Folded, PoisonEvent, REFUSED},
+    handler::EventHandler,
     lane::before,
 };
 use broker::PublishedEvent;
@@ -15,17 +14,17 @@ use documents::{FoldFault, LaneId, ParkedState, ReadModelError, Updated};
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Step<'a> {
+pub(super) struct BatchCommit<'a> {
     pub(super) context: &'a Context,
-    pub(super) view: &'static dyn AnyView,
+    pub(super) handler: &'a dyn EventHandler,
     pub(super) lane: LaneId,
     /// Events to be passed.
-    pub(super) condemned: &'a [Condemned],
+    pub(super) poison: &'a [PoisonEvent],
     /// What each event did is wanted.
     pub(super) closely: bool,
 }
 
-impl Step<'_> {
+impl BatchCommit<'_> {
     /// Applies as many of `events` as can be applied, the first of them next to `from`: an event that fails does not hold back
     /// those before it. How many; a fault names the first event, and nothing was changed then.
     pub(super) async fn apply_most(
@@ -43,7 +42,7 @@ impl Step<'_> {
                 Err(ReadModelError::Refused(error)) => match events {
                     [only] => {
                         tracing::warn!(
-                            projection.view = self.view.name(), workspace = %self.lane.scope.workspace,
+                            projection.view = self.handler.name(), workspace = %self.lane.scope.workspace,
                             event.id = %only.event_id, error, "the read model refuses what becomes of an event"
                         );
                         return Err(FoldFault {
@@ -68,7 +67,7 @@ impl Step<'_> {
         from: u64,
         events: &[Arc<PublishedEvent>],
     ) -> Result<(Updated, Folded), ReadModelError> {
-        let batch = Batch::new(self.view, events);
+        let batch = Batch::new(self.handler.documents(), events);
         let mut folded = Folded::default();
         let mut fold = |loaded| {
             folded = batch.fold(self.folding(), loaded)?;
@@ -78,7 +77,7 @@ impl Step<'_> {
         let updated = self
             .context
             .read_model
-            .update(&self.lane, from, to, &batch.keys(self.condemned), &mut fold)
+            .update(&self.lane, from, to, &batch.keys(self.poison), &mut fold)
             .await?;
         if updated == Updated::Committed {
             self.count(&folded);
@@ -90,13 +89,13 @@ impl Step<'_> {
         FoldContext {
             scope: &self.lane.scope,
             now: self.context.clock.now(),
-            condemned: self.condemned,
+            poison: self.poison,
             closely: self.closely,
         }
     }
 
     fn count(&self, folded: &Folded) {
-        let view = self.view.name();
+        let view = self.handler.name();
         for event in &folded.parked {
             if let ParkedState::Dead { reason, attempts } = &event.state {
                 metrics::counter!("foldline_dead_letters_total", "view" => view).increment(1);

@@ -16,14 +16,14 @@ use documents::{DocumentWrite, Scope, StoredDocument};
 pub(super) type BeforeAndAfter = (Option<Arc<DocumentState>>, Option<Arc<DocumentState>>);
 
 /// See the module.
-pub(super) struct Working {
+pub(super) struct DocumentFold {
     folding: Box<dyn Folding>,
     stored: Option<Arc<DocumentState>>,
     current: Option<Arc<DocumentState>>,
     position: u64,
 }
 
-impl Working {
+impl DocumentFold {
     /// A document as it was read, or one that does not exist yet.
     pub(super) fn load(
         view: &'static dyn AnyView,

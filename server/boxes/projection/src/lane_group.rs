@@ -1,5 +1,5 @@
-//! The worker of a view: takes deliveries from the broker and runs a lane for each, as a task that ends when its delivery
-//! is applied.
+//! A lane group: the lanes of one handler on every partition that this server owns. It takes deliveries from the broker and
+//! runs a lane for each, as a task that ends when its delivery is applied.
 //!
 //! It is also the lanes' supervisor: an error is tried again with backoff and jitter, a panic is caught and the delivery
 //! made again, and a lane that keeps failing is reported as stopped and goes on trying slowly. An event that cannot be
@@ -7,7 +7,6 @@
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
-use domain::view::AnyView;
 use futures::FutureExt as _;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -15,16 +14,17 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Context,
     fold::message_of,
+    handler::EventHandler,
     health::Starting,
     lane::{Lane, LaneError},
     retry::{Retry, STOPPED_AFTER},
 };
 use broker::{Delivery, PartitionId, Subscriber};
 
-/// How many lanes of a view work at the same time.
+/// How many lanes of a group work at the same time.
 const AT_ONCE: usize = 8;
 
-/// The lanes of a view, for the lab.
+/// The lanes of a group, for the lab.
 #[derive(Debug, Clone)]
 pub struct Lanes {
     shared: Arc<Shared>,
@@ -39,9 +39,9 @@ impl Lanes {
     }
 }
 
-/// See the module.
+/// Runs the lanes of one handler, and starts those again that fail.
 #[derive(Debug)]
-pub struct Worker {
+pub struct LaneGroup {
     shared: Arc<Shared>,
     tasks: TaskTracker,
 }
@@ -49,22 +49,22 @@ pub struct Worker {
 #[derive(Debug)]
 struct Shared {
     context: Arc<Context>,
-    view: &'static dyn AnyView,
+    handler: Arc<dyn EventHandler>,
     at_once: Semaphore,
     cancelled: CancellationToken,
 }
 
-impl Worker {
-    /// The worker of a view; its lanes are tasks of `tasks`.
+impl LaneGroup {
+    /// The group of a handler; its lanes are tasks of `tasks`.
     pub fn new(
         context: Arc<Context>,
-        view: &'static dyn AnyView,
+        handler: Arc<dyn EventHandler>,
         tasks: TaskTracker,
         cancelled: CancellationToken,
     ) -> Self {
         let shared = Shared {
             context,
-            view,
+            handler,
             at_once: Semaphore::new(AT_ONCE),
             cancelled,
         };
@@ -86,7 +86,9 @@ impl Worker {
     pub fn catch_up(&self, heads: &HashMap<PartitionId, u64>) {
         let context = &self.shared.context;
         let folded = |partition: PartitionId| {
-            let progress = context.progress.of(partition.workspace, self.shared.view.name());
+            let progress = context
+                .progress
+                .of(partition.workspace, self.shared.handler.name());
             progress.map_or(0, |progress| progress.folded().position(partition.partition))
         };
         let behind: Vec<_> = heads
@@ -100,6 +102,9 @@ impl Worker {
             self.tasks.spawn(async move {
                 let context = shared.context.clone();
                 let starting = context.health.starting();
+                if !shared.owns(partition).await {
+                    return;
+                }
                 shared.catch_up(partition, head, Some(starting)).await;
             });
         }
@@ -113,7 +118,12 @@ impl Worker {
                 delivery = subscriber.next() => delivery,
             };
             let Some(delivery) = delivery else { return };
-            self.tasks.spawn(self.shared.clone().deliver(delivery));
+            if self.shared.owns(delivery.partition()).await {
+                self.tasks.spawn(self.shared.clone().deliver(delivery));
+            } else {
+                // The owner reads it from its own broker, or from the event store.
+                delivery.acknowledge();
+            }
         }
     }
 }
@@ -132,15 +142,20 @@ impl Failure {
 }
 
 impl Shared {
+    async fn owns(&self, partition: PartitionId) -> bool {
+        let ownership = &self.context.ownership;
+        ownership.owns(self.handler.name(), partition).await
+    }
+
     async fn deliver(self: Arc<Self>, delivery: Delivery) {
-        let lane = Lane::new(self.context.clone(), self.view, delivery.partition());
+        let lane = Lane::new(self.context.clone(), self.handler.clone(), delivery.partition());
         // A repetition follows a panic or a lost acknowledgement: it has had its failures before this task.
         let mut retry = Retry::after(delivery.attempt() - 1);
         loop {
-            let condemned: Vec<_> = retry.condemned().into_iter().collect();
-            match self.attempt(lane.apply(delivery.events(), &condemned)).await {
+            let poison: Vec<_> = retry.poison().into_iter().collect();
+            match self.attempt(lane.apply(delivery.events(), &poison)).await {
                 Ok(()) => {
-                    self.context.health.running(self.view.name(), lane.partition());
+                    self.context.health.running(self.handler.name(), lane.partition());
                     delivery.acknowledge();
                     return;
                 }
@@ -168,12 +183,12 @@ impl Shared {
         head: u64,
         mut starting: Option<Starting<'_>>,
     ) {
-        let lane = Lane::new(self.context.clone(), self.view, partition);
+        let lane = Lane::new(self.context.clone(), self.handler.clone(), partition);
         let mut retry = Retry::default();
         loop {
-            let condemned: Vec<_> = retry.condemned().into_iter().collect();
-            let Err(failure) = self.attempt(lane.catch_up(head, &condemned)).await else {
-                self.context.health.running(self.view.name(), partition);
+            let poison: Vec<_> = retry.poison().into_iter().collect();
+            let Err(failure) = self.attempt(lane.catch_up(head, &poison)).await else {
+                self.context.health.running(self.handler.name(), partition);
                 return;
             };
             let goes_on = if failure.is_no_fault() {
@@ -202,7 +217,7 @@ impl Shared {
 
     /// Waits, without a place among those that work, until the lane may go on; `false`: the server stops.
     async fn let_go(&self, lane: &Lane, failure: Failure) -> bool {
-        let (view, partition) = (self.view.name(), lane.partition());
+        let (view, partition) = (self.handler.name(), lane.partition());
         self.context.health.running(view, partition);
         if matches!(failure, Failure::Error(LaneError::Gone)) {
             // what is left to do of it is nothing
@@ -214,13 +229,13 @@ impl Shared {
         };
         tokio::select! {
             () = self.cancelled.cancelled() => false,
-            () = progress.held().resumed() => true,
+            () = progress.controls().resumed() => true,
         }
     }
 
     /// Waits before the next attempt; `false`: there will be none, the server stops.
     async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
-        let (view, partition) = (self.view.name(), lane.partition());
+        let (view, partition) = (self.handler.name(), lane.partition());
         let (error, reason) = match failure {
             Failure::Error(error) => {
                 retry.failed(&error);
@@ -229,7 +244,7 @@ impl Shared {
             Failure::Panic(message) => {
                 retry.panicked();
                 if let Some(progress) = self.context.progress.of(partition.workspace, view) {
-                    progress.held().note_panic(partition.partition);
+                    progress.controls().note_panic(partition.partition);
                 }
                 metrics::counter!("foldline_projection_panics_total", "view" => view).increment(1);
                 let error = format!("the lane panicked: {message}");

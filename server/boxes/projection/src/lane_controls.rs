@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub struct Held {
+pub struct LaneControls {
     paused: watch::Sender<bool>,
     crashes: watch::Sender<Crashes>,
     panics: AtomicU64,
@@ -23,7 +23,7 @@ struct Crashes {
     under_way: BTreeSet<u32>,
 }
 
-impl Held {
+impl LaneControls {
     /// Lanes begin no transaction from now on.
     pub fn pause(&self) {
         self.paused.send_replace(true);

@@ -1,4 +1,4 @@
-//! Ownership: whether stores that lie apart from the event store are of the same server.
+//! Foreign stores: whether stores that lie apart from the event store are of the same server.
 //!
 //! Views, the memory of process managers and what is kept of people follow from one event store. Given another one, a server
 //! would go on with what it cannot know: it would answer from views without events, and send commands to workspaces that are
@@ -12,7 +12,7 @@ use identity::{PeopleError, PeopleStore};
 
 /// Why a server does not start on these stores.
 #[derive(Debug, thiserror::Error)]
-pub enum OwnershipError {
+pub enum ForeignStoresError {
     /// A store belongs to another event store.
     #[error(
         "{what} {setting} names {hold} workspaces, and the event store that --event-store names, or else --data-dir, has never \
@@ -54,7 +54,7 @@ impl StoresApart<'_> {
         &self,
         events: &dyn EventStore,
         read_model_setting: &'static str,
-    ) -> Result<(), OwnershipError> {
+    ) -> Result<(), ForeignStoresError> {
         for (what, hold, setting, workspaces) in [
             (
                 "the read model that",
@@ -76,14 +76,14 @@ impl StoresApart<'_> {
             ),
         ] {
             if !workspaces.is_empty() && !has_had_any(events, &workspaces).await? {
-                return Err(OwnershipError::Foreign { what, hold, setting });
+                return Err(ForeignStoresError::Foreign { what, hold, setting });
             }
         }
         Ok(())
     }
 
     /// Whether nothing is kept in the stores that follow an event store into its database.
-    pub async fn are_empty_beside_events(&self) -> Result<bool, OwnershipError> {
+    pub async fn are_empty_beside_events(&self) -> Result<bool, ForeignStoresError> {
         Ok(self.processes.workspaces().await?.is_empty() && self.people.workspaces().await?.is_empty())
     }
 }

@@ -1,0 +1,27 @@
+//! Which server runs the lanes of a group on a partition. A group is asked for whenever it has something to do.
+//!
+//! Ownership saves work; it keeps nothing safe. Two servers that both believe that they own a lane are told apart by its
+//! checkpoint, which only one of them can move.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use broker::PartitionId;
+
+/// Decides which server runs a lane group.
+#[async_trait]
+pub trait Ownership: Send + Sync + Debug {
+    /// Whether this server runs the lanes of this group on this partition now.
+    async fn owns(&self, group: &'static str, partition: PartitionId) -> bool;
+}
+
+/// Every server runs every group.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EveryServer;
+
+#[async_trait]
+impl Ownership for EveryServer {
+    async fn owns(&self, _group: &'static str, _partition: PartitionId) -> bool {
+        true
+    }
+}

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::CommandFailure;
+use super::failure::CommandFailure;
 use crate::{clock::Clock, event_store::Expected, people::standing::Presented};
 
 /// The name space of command ids that come from idempotency keys (UUIDv5). Part of the stored format.

@@ -13,7 +13,7 @@ use domain::{
 };
 use rand::Rng as _;
 
-use super::{CommandFailure, CommandService, template};
+use super::{failure::CommandFailure, service::CommandService, template};
 use crate::{
     clock::SharedClock,
     event_store::{Admitted, EventStore, StoreError, Workspace},

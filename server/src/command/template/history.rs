@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{customers::CUSTOMERS, first};
 use crate::{
     clock::Clock,
-    command::{CommandFailure, CommandService, Intent},
+    command::{failure::CommandFailure, intent::Intent, service::CommandService},
     event_store::{Direction, EventStore, StoreError, Workspace},
 };
 

@@ -1,10 +1,8 @@
-//! Roles, and who may command and read what. The gateway authenticates; this decides, on the server and, for hiding
-//! what cannot be done, in the browser.
+//! Actors and their roles. What a role may send and read is [`crate::authorization`], which sees the aggregates' commands;
+//! the aggregates see no more than this.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-
-use crate::{aggregate::Command, event::ActorRef};
 
 /// What a person, or the system itself, is in a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,7 +54,7 @@ impl Role {
     }
 }
 
-/// Who is acting.
+/// A person, or a part of the system, that acts in a workspace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// The subject of the access token.
@@ -75,51 +73,14 @@ impl Actor {
             role: self.role,
         }
     }
-
-    /// Whether this actor may send the command at all. Rules about the state, such as whose order it is, are the
-    /// decider's.
-    pub fn may_command(&self, command: &Command) -> bool {
-        use crate::aggregate::{inventory::InventoryCommand, order::OrderCommand, payment::PaymentCommand};
-        match command {
-            // Whose account it is, is the decider's to see; who holds an email follows from that.
-            Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_))
-            | Command::Inbox(_)
-            | Command::User(_) => true,
-            Command::Order(OrderCommand::ShipOrder(_) | OrderCommand::DeliverOrder(_))
-            | Command::Product(_)
-            | Command::Payment(PaymentCommand::RefundPayment(_))
-            | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
-            Command::Email(_) => false,
-            Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
-            | Command::Payment(PaymentCommand::ProcessPayment(_))
-            | Command::Inventory(_) => matches!(self.role, Role::System | Role::Educator),
-        }
-    }
-
-    /// Whether this actor may read a listing of a view. `group` is the group asked for.
-    pub fn may_read_listing(&self, view: &str, listing: &str, group: &str) -> bool {
-        match view {
-            "products" => true,
-            "orders" if self.role == Role::Customer => {
-                listing == "by_customer" && group == self.id.to_string()
-            }
-            "notifications" if self.role == Role::Customer => {
-                listing == "inbox" && group == self.id.to_string()
-            }
-            _ => self.role != Role::Customer,
-        }
-    }
-
-    /// Whether this actor may read one document of a view. `owner` is the person it belongs to, where it has one.
-    pub fn may_read_document(&self, view: &str, owner: Option<Uuid>) -> bool {
-        match view {
-            "products" => true,
-            // An order is its customer's from its first event on; before that, there are only traces of it.
-            "orders" if owner.is_none() => false,
-            _ => self.role != Role::Customer || owner == Some(self.id),
-        }
-    }
 }
 
-#[cfg(test)]
-mod tests;
+/// The actor that caused an event. No name and no address: the log keeps no personal data of actors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ActorRef {
+    /// The subject of the access token.
+    pub id: Uuid,
+    /// The role in which they acted.
+    pub role: Role,
+}

@@ -1,37 +1,27 @@
-//! The Decider: an aggregate as pure functions (after Jérémie Chassaing's pattern).
-
-use std::collections::BTreeMap;
+//! The Decider: an aggregate as three pure functions (after Jérémie Chassaing's pattern).
+//!
+//! The initial state is `State::default()`, [`Decider::decide`] says what happens, [`Decider::evolve`] what that changes.
+//! This module knows no aggregate. What a decision has to see besides its own stream, of other streams or of a provider,
+//! is its [`Decider::Evidence`]: the command's handler loads it before, and the type says what is to be loaded.
 
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    access::Actor,
-    aggregate::{
-        email::EmailCommand,
-        payment::{ProviderAnswer, ProviderRequest},
-        product::ProductState,
-    },
-    event::EventPayload,
-    id::StreamName,
-    rejection::Rejection,
-    timestamp::Timestamp,
+    access::Actor, event_type::AggregateEvent, id::StreamName, rejection::Rejection, timestamp::Timestamp,
 };
 
-/// What a decision may look at besides the aggregate's own state. The domain asks no clock and no random source: time
-/// and ids come in here.
+/// What a decision sees besides the aggregate's own state. The domain asks no clock and no random source: time and ids
+/// come in here.
 #[derive(Debug, Clone)]
-pub struct Context {
+pub struct Context<Evidence = ()> {
     /// The stream that the command is for.
     pub stream: StreamName,
     /// The time of the decision.
     pub now: Timestamp,
-    /// Who is asking.
+    /// The sender of the command.
     pub actor: Actor,
-    /// The products that [`Decider::products`] asked for, by sku, as their own streams have them; without an entry
-    /// where there is no such product.
-    pub products: BTreeMap<String, ProductState>,
-    /// What the payment provider said to what [`Decider::asks`] wanted of it.
-    pub provider: Option<ProviderAnswer>,
+    /// What the decision has to see of other streams or of a provider; `()` where it sees its own stream only.
+    pub evidence: Evidence,
 }
 
 /// An aggregate: what it knows, what it can be told, and what then happens.
@@ -40,40 +30,20 @@ pub trait Decider: Send + Sync + 'static {
     const CATEGORY: &'static str;
     /// The version of `State`'s JSON; a snapshot of another version is ignored.
     const SNAPSHOT_VERSION: u32;
-    /// Whether any decision of this aggregate wants something of the payment provider.
-    const ASKS: bool = false;
-    /// The state that decisions need, and no more.
+    /// The state that decisions need, and no more; its default is the state before the first event.
     type State: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What it can be told.
     type Command: Clone + Send + Sync + 'static;
     /// What can have happened.
-    type Event: EventPayload + Clone;
-
-    /// The skus whose product streams the decision needs to see.
-    fn products(_command: &Self::Command) -> Vec<String> {
-        Vec::new()
-    }
-
-    /// What has to be asked of the payment provider before `command` can be decided in `state`.
-    fn asks(_state: &Self::State, _command: &Self::Command, _stream: &StreamName) -> Option<ProviderRequest> {
-        None
-    }
-
-    /// What becomes of the reservations of emails along with these events, by email: each is a stream of its own, whose
-    /// commands are decided and appended with the events, or everything is refused.
-    fn emails(
-        _state: &Self::State,
-        _events: &[Self::Event],
-        _context: &Context,
-    ) -> Vec<(String, EmailCommand)> {
-        Vec::new()
-    }
+    type Event: AggregateEvent + Clone;
+    /// What its decisions have to see of other streams or of a provider; `()` for most.
+    type Evidence: Clone + Send + Sync + 'static;
 
     /// What happens if `command` is given in `state`. No events: it is allowed, and nothing changes.
     fn decide(
         state: &Self::State,
         command: Self::Command,
-        context: &Context,
+        context: &Context<Self::Evidence>,
     ) -> Result<Vec<Self::Event>, Rejection>;
 
     /// The state after `event`. Total: what happened cannot be refused.
@@ -102,8 +72,19 @@ pub(crate) mod testing {
             stream: stream.parse().unwrap(),
             now: Timestamp::from_micros(1_763_756_400_000_000),
             actor,
-            products: std::collections::BTreeMap::default(),
-            provider: None,
+            evidence: (),
+        }
+    }
+
+    impl Context {
+        /// The same context, where the decision also sees this.
+        pub(crate) fn seeing<Evidence>(self, evidence: Evidence) -> Context<Evidence> {
+            Context {
+                stream: self.stream,
+                now: self.now,
+                actor: self.actor,
+                evidence,
+            }
         }
     }
 
@@ -111,7 +92,7 @@ pub(crate) mod testing {
     pub(crate) fn decide<D: Decider>(
         given: &[D::Event],
         when: D::Command,
-        context: &Context,
+        context: &Context<D::Evidence>,
     ) -> Result<Vec<D::Event>, Rejection> {
         let state = given.iter().fold(D::State::default(), D::evolve);
         D::decide(&state, when, context)

@@ -2,39 +2,26 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`types`] | the registry: every type of event, the version that the code writes, and decoding |
-//! | [`upcast`] | how a payload of an older version becomes one of the newest |
+//! | `registry` | every type of event, decoding, and any aggregate's state, event by event |
 //! | [`personal`] | which fields are personal, and what they look like where they are sealed |
-//! | `schema` | the JSON Schema of every version; only the server asks for it |
+//!
+//! What one aggregate declares of its events lies below the aggregates, in [`crate::event_type`].
 
 pub mod personal;
-#[cfg(feature = "schema")]
-pub mod schema;
-pub mod types;
-pub mod upcast;
+mod registry;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-pub use types::{DomainEvent, EventPayload, EventType};
+pub use crate::{access::ActorRef, event_type::EventType};
+pub use registry::{AnyAggregate, DomainEvent, EventPayload, before_first_event};
 
 use crate::{
-    access::Role,
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
 };
-
-/// Who caused an event. No name and no address: the log keeps no personal data of actors.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ActorRef {
-    /// The subject of the access token.
-    pub id: Uuid,
-    /// The role in which they acted.
-    pub role: Role,
-}
 
 /// Where an event comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,23 +6,30 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`decider`] | the [`Decider`](decider::Decider) trait: `decide` and `evolve` |
-//! | [`aggregate`] | one file an aggregate: its commands, events, state and rules |
-//! | [`event`] | the recorded event, its hash, and the registry of event types |
+//! | [`access`] | actors and their roles |
+//! | [`command_type`], [`event_type`] | what an aggregate declares of its commands and events |
+//! | [`decider`] | the [`Decider`](decider::Decider) trait: the initial state, `decide` and `evolve` |
+//! | [`aggregate`] | one file an aggregate: its commands, events, state and rules; the registry of commands |
+//! | [`authorization`] | which role may send which command and read which view |
+//! | [`event`] | the recorded event, its hash, and the registry of events |
 //! | [`view`] | the [`View`](view::View) trait and one file a view: keys, fold, listings |
 //! | [`policy`] | the [`Policy`](policy::Policy) trait: process managers as pure functions |
-//! | [`access`] | roles, and who may command and read what |
 //! | [`wire`] | the JSON of the HTTP and WebSocket interfaces |
 //!
-//! Dependencies point inwards: nothing here knows of a server, a browser or a database.
+//! Dependencies point inwards: nothing here knows of a server, a browser or a database. Inside, they point up this table:
+//! a module uses those above it, and no two files use each other but a module and its parts.
 
 pub mod access;
 pub mod aggregate;
+pub mod authorization;
+pub mod command_type;
 pub mod control_character;
 pub mod decider;
 pub mod event;
+pub mod event_type;
 pub mod id;
 pub mod money;
+pub mod payment_method;
 pub mod policy;
 pub mod rejection;
 pub mod timestamp;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+pub use crate::event_type::EventSchema;
 use crate::{
     access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, timestamp::Timestamp,
     token::ConsistencyToken,
@@ -21,8 +22,7 @@ use crate::{
 pub use lab::{LabClock, MoveClock, PurgeStarted};
 pub use mailbox::MailboxMessage;
 pub use operations::{
-    DeadLetterInfo, DeadLetterOutcome, EventSchema, FailingLane, ProjectionStatus, RebuildProgress,
-    SettledAnswer,
+    DeadLetterInfo, DeadLetterOutcome, FailingLane, ProjectionStatus, RebuildProgress, SettledAnswer,
 };
 pub use search::{Facet, Highlight, HighlightPart, SearchAnswer, SearchFacets, SearchHit, SearchKind};
 

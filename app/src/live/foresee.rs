@@ -11,7 +11,7 @@ use domain::{
         inventory::{Inventory, InventoryState, ReceiveStock},
         order::{
             CancelOrder, DeliverOrder, Order, OrderCommand, OrderState, OrderStatus, PlaceOrder, Placed,
-            ShipOrder,
+            ProductCatalogue, ShipOrder,
         },
         product::{Listed, ProductState},
     },
@@ -66,7 +66,7 @@ impl Foreseen for OrderDocument {
                 ),
             }),
         };
-        let events = decide::<Order>(&state, command, pending, actor, BTreeMap::new())?;
+        let events = decide::<Order>(&state, command, pending, actor, ProductCatalogue::default())?;
         let version = self.version;
         Some(events.map(|events| fold::<OrdersView>(self, version, events, pending, actor)))
     }
@@ -90,7 +90,7 @@ impl Foreseen for InventoryDocument {
             on_hand: self.on_hand,
             reservations: BTreeMap::from([(String::new(), self.reserved)]),
         };
-        let events = decide::<Inventory>(&state, command.into(), pending, actor, BTreeMap::new())?;
+        let events = decide::<Inventory>(&state, command.into(), pending, actor, ())?;
         Some(events.map(|events| fold::<InventoryView>(self, 0, events, pending, actor)))
     }
 }
@@ -123,19 +123,18 @@ pub fn placed(
 }
 
 /// `None` where the stream has no name: then nothing can be sent to it either.
-fn decide<D: Decider>(
+fn decide<D: Decider<Event: EventPayload>>(
     state: &D::State,
     command: D::Command,
     pending: &Pending,
     actor: &Actor,
-    products: BTreeMap<String, ProductState>,
+    evidence: D::Evidence,
 ) -> Option<Result<Vec<DomainEvent>, Rejection>> {
     let context = Context {
         stream: pending.stream.parse().ok()?,
         now: pending.made_at,
         actor: actor.clone(),
-        products,
-        provider: None,
+        evidence,
     };
     let events = D::decide(state, command, &context);
     Some(events.map(|events| events.into_iter().map(EventPayload::into_domain).collect()))

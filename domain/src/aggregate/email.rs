@@ -1,8 +1,8 @@
-//! `email-<keyed hash>`: who holds an email address in a workspace. The user's own stream cannot keep two people apart who
+//! `email-<keyed hash>`: which user holds an email address in a workspace. The user's own stream cannot keep two people apart who
 //! register at the same time; a stream for each address can, because its version is checked by the same append.
 //!
-//! Nobody sends these commands: they follow from what a user's decision changes ([`Decider::emails`]). The address itself
-//! is not in here; the command service makes the stream's name from it, with a secret.
+//! No client sends these commands: the command service decides them with the user's command that they follow from. The
+//! address itself is not in here; the command service makes the stream's name from it, with a secret.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -53,16 +53,16 @@ pub struct EmailReleased {
 
 event_types! {
     /// What can have happened to a reservation.
-    pub enum EmailEvent in Email {
+    pub enum EmailEvent {
         EmailReserved: 1,
         EmailReleased: 1,
     }
 }
 
-/// Who holds the address.
+/// The holder of the address.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EmailState {
-    /// Absent where nobody does.
+    /// Absent where no user does.
     pub holder: Option<Uuid>,
 }
 
@@ -76,6 +76,7 @@ impl Decider for Email {
     type State = EmailState;
     type Command = EmailCommand;
     type Event = EmailEvent;
+    type Evidence = ();
 
     fn decide(
         state: &EmailState,
@@ -88,7 +89,7 @@ impl Decider for Email {
                 Some(holder) if holder == user => Ok(Vec::new()),
                 Some(_) => Err(taken()),
             },
-            // Whoever does not hold it has nothing to give back.
+            // A user that does not hold it has nothing to give back.
             EmailCommand::ReleaseEmail(ReleaseEmail { user }) => Ok(state
                 .holder
                 .filter(|holder| *holder == user)
@@ -108,7 +109,7 @@ impl Decider for Email {
     }
 }
 
-/// Names the field of the user's command, which is the one that somebody typed.
+/// Names the field of the user's command, which is the one that was typed.
 fn taken() -> Rejection {
     let violation = Violation {
         field: "data.email".to_owned(),
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_address_is_reserved_and_a_reserved_one_is_not_for_anybody_else() {
+    fn a_free_address_is_reserved_and_a_reserved_one_is_for_its_holder_alone() {
         let reserved: EmailEvent = EmailReserved { user: ADA }.into();
         assert_eq!(
             when(&[], ReserveEmail { user: ADA }).unwrap(),

@@ -64,7 +64,7 @@ pub struct MailsResumed {}
 
 event_types! {
     /// What can have happened to an inbox.
-    pub enum InboxEvent in Inbox {
+    pub enum InboxEvent {
         NotificationsRead: 1,
         MailsStopped: 1,
         MailsResumed: 1,
@@ -90,6 +90,7 @@ impl Decider for Inbox {
     type State = InboxState;
     type Command = InboxCommand;
     type Event = InboxEvent;
+    type Evidence = ();
 
     fn decide(
         state: &InboxState,

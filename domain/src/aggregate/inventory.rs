@@ -131,7 +131,7 @@ pub struct StockShipped {
 
 event_types! {
     /// What can have happened to an inventory.
-    pub enum InventoryEvent in Inventory {
+    pub enum InventoryEvent {
         StockReceived: 1,
         StockReserved: 1,
         StockReservationFailed: 2 from [StockReservationFailedV1: 1 => StockReservationFailed],
@@ -184,6 +184,7 @@ impl Decider for Inventory {
     type State = InventoryState;
     type Command = InventoryCommand;
     type Event = InventoryEvent;
+    type Evidence = ();
 
     fn decide(
         state: &InventoryState,

@@ -1,5 +1,6 @@
 //! The aggregates: one file each, with its commands, its events, its state and its rules. A new aggregate is a new file,
-//! a line in `domain_commands!` below and a line in the event registry of [`crate::event`].
+//! a line in `domain_commands!` below and a line in the event registry of [`crate::event`]. They see what lies below them
+//! (actors, the decider, the declarations of commands and events), and of each other no more than a decision is about.
 
 pub mod email;
 pub mod inbox;
@@ -11,21 +12,16 @@ pub mod user;
 
 use serde_json::Value;
 
-use crate::{
-    decider::Decider,
-    event::{DomainEvent, EventPayload},
-    id::StreamName,
-    rejection::Violation,
-};
-use email::{Email, EmailCommand};
-use inbox::{Inbox, InboxCommand};
-use inventory::{Inventory, InventoryCommand};
-use order::{Order, OrderCommand};
-use payment::{Payment, PaymentCommand};
-use product::{Product, ProductCommand};
-use user::{User, UserCommand};
+use crate::{command_type::CommandPayload, decider::Decider, id::StreamName, rejection::Violation};
+use email::Email;
+use inbox::Inbox;
+use inventory::Inventory;
+use order::Order;
+use payment::Payment;
+use product::Product;
+use user::User;
 
-/// Fields of commands that nobody keeps, also not as a digest: the command, and the field in its data.
+/// Fields of commands that are not stored, not even as a digest: the command, and the field in its data.
 pub const SECRETS: &[(&str, &str)] = &[
     ("RegisterUser", "password"),
     ("ChangeEmail", "password"),
@@ -53,120 +49,28 @@ pub enum CommandError {
     Malformed(Violation),
 }
 
-/// The commands of one aggregate. Implemented by [`command_types!`](crate::command_types).
-pub trait CommandPayload: Sized {
-    /// Every command's name.
-    const NAMES: &'static [&'static str];
-
-    /// A command's data, typed; `None` where the name is not one of these.
-    fn parse(name: &str, data: &Value) -> Option<Result<Self, Violation>>;
-}
-
-/// Reads a command's data and names the field that does not fit.
-#[doc(hidden)]
-pub fn parse_data<T: serde::de::DeserializeOwned>(data: &Value) -> Result<T, Violation> {
-    serde_path_to_error::deserialize(data).map_err(|error| {
-        let path = error.path().to_string();
-        let field = if path == "." {
-            "data".to_owned()
-        } else {
-            format!("data.{path}")
-        };
-        Violation {
-            field,
-            message: error.into_inner().to_string(),
-        }
-    })
-}
-
-/// Declares the enum of an aggregate's commands; each variant wraps the struct of the same name.
-#[macro_export]
-macro_rules! command_types {
-    ($(#[$meta:meta])* pub enum $name:ident { $($command:ident),* $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq)]
-        pub enum $name {
-            $(
-                #[doc = concat!("See [`", stringify!($command), "`].")]
-                $command($command),
-            )*
-        }
-
-        $(
-            impl From<$command> for $name {
-                fn from(command: $command) -> Self {
-                    Self::$command(command)
-                }
-            }
-        )*
-
-        impl $crate::aggregate::CommandPayload for $name {
-            const NAMES: &'static [&'static str] = &[$(stringify!($command)),*];
-
-            fn parse(name: &str, data: &serde_json::Value) -> Option<Result<Self, $crate::rejection::Violation>> {
-                match name {
-                    $(stringify!($command) => Some($crate::aggregate::parse_data(data).map(Self::$command)),)*
-                    _ => None,
-                }
-            }
-        }
-    };
-}
-
-/// An aggregate of any kind, event by event: for those who look at states and decide nothing.
-pub trait Evolving: Send {
-    /// Moves on. An event of another kind of aggregate changes nothing.
-    fn evolve(&mut self, event: &DomainEvent);
-    /// The state by now.
-    fn state(&self) -> serde_json::Result<Value>;
-}
-
-struct Evolved<D: Decider>(D::State);
-
-impl<D: Decider> Evolving for Evolved<D> {
-    fn evolve(&mut self, event: &DomainEvent) {
-        if let Some(event) = D::Event::from_domain(event) {
-            self.0 = D::evolve(std::mem::take(&mut self.0), event);
-        }
-    }
-
-    fn state(&self) -> serde_json::Result<Value> {
-        serde_json::to_value(&self.0)
-    }
-}
-
 /// Declares the registry of aggregates' commands: one line an aggregate.
 macro_rules! domain_commands {
-    ($($family:ident($commands:ident)),* $(,)?) => {
+    ($($family:ident),* $(,)?) => {
         /// Any command of the domain.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Command {
             $(
-                #[doc = concat!("See [`", stringify!($commands), "`].")]
-                $family($commands),
+                #[doc = concat!("A command of the aggregate [`", stringify!($family), "`].")]
+                $family(<$family as Decider>::Command),
             )*
-        }
-
-        /// The aggregate of a category before its first event; `None` where there is no such category.
-        pub fn before_first_event(category: &str) -> Option<Box<dyn Evolving>> {
-            $(
-                if category == <$family as Decider>::CATEGORY {
-                    return Some(Box::new(Evolved::<$family>(Default::default())));
-                }
-            )*
-            None
         }
 
         impl Command {
             /// The name of every command.
             pub fn names() -> impl Iterator<Item = &'static str> {
-                [$(<$commands as CommandPayload>::NAMES),*].into_iter().flatten().copied()
+                [$(<<$family as Decider>::Command as CommandPayload>::NAMES),*].into_iter().flatten().copied()
             }
 
             /// Reads a command for a stream.
             pub fn parse(name: &str, stream: &StreamName, data: &Value) -> Result<Self, CommandError> {
                 $(
-                    if let Some(command) = <$commands as CommandPayload>::parse(name, data) {
+                    if let Some(command) = <<$family as Decider>::Command as CommandPayload>::parse(name, data) {
                         if stream.category() != <$family as Decider>::CATEGORY {
                             return Err(CommandError::WrongStream {
                                 command: name.to_owned(),
@@ -184,13 +88,13 @@ macro_rules! domain_commands {
 }
 
 domain_commands! {
-    Email(EmailCommand),
-    Inbox(InboxCommand),
-    Inventory(InventoryCommand),
-    Order(OrderCommand),
-    Payment(PaymentCommand),
-    Product(ProductCommand),
-    User(UserCommand),
+    Email,
+    Inbox,
+    Inventory,
+    Order,
+    Payment,
+    Product,
+    User,
 }
 
 #[cfg(test)]

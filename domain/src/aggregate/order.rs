@@ -1,19 +1,24 @@
-//! `order-<id>`: what somebody wants to buy, at the names and prices of that moment, and what becomes of it.
+//! `order-<id>`: what a customer wants to buy, at the names and prices of that moment, and what becomes of it.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    aggregate::payment,
+    access::Actor,
     command_types,
     decider::{Context, Decider},
     id::{MAX_STREAM_NAME, StreamName},
     money::Money,
+    payment_method::require_method,
     rejection::{Rejection, Violations},
 };
 
+mod catalogue;
 mod events;
 
+pub use catalogue::ProductCatalogue;
 pub use events::{
     Customer, OrderCancelled, OrderCancelledV1, OrderConfirmed, OrderConfirmedV1, OrderCreated,
     OrderDelivered, OrderDeliveredV1, OrderEvent, OrderLine, OrderRejected, OrderRejectedV1, OrderShipped,
@@ -27,7 +32,7 @@ pub const MAX_LINE_QUANTITY: u32 = 999;
 /// The longest reason, in characters.
 pub const MAX_REASON: usize = 280;
 
-/// One wish of an order.
+/// One line of an order that is being placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineRequest {
@@ -45,6 +50,17 @@ pub struct PlaceOrder {
     pub lines: Vec<LineRequest>,
     /// The payment provider's token for the method: `tok_ok` and its siblings.
     pub payment_method: String,
+}
+
+impl PlaceOrder {
+    /// The skus of its lines, each once: the products that the decision sees.
+    pub fn skus(&self) -> BTreeSet<&str> {
+        self.lines
+            .iter()
+            .take(MAX_LINES)
+            .map(|line| line.sku.as_str())
+            .collect()
+    }
 }
 
 /// Says that goods and money are secured.
@@ -146,7 +162,7 @@ pub struct Placed {
     pub sold: bool,
 }
 
-/// The order aggregate.
+/// The order aggregate. Placing an order sees the products that its lines name.
 #[derive(Debug)]
 pub struct Order;
 
@@ -157,28 +173,12 @@ impl Decider for Order {
     type State = OrderState;
     type Command = OrderCommand;
     type Event = OrderEvent;
-
-    fn products(command: &OrderCommand) -> Vec<String> {
-        match command {
-            OrderCommand::PlaceOrder(order) => {
-                let mut skus: Vec<_> = order
-                    .lines
-                    .iter()
-                    .take(MAX_LINES)
-                    .map(|line| line.sku.clone())
-                    .collect();
-                skus.sort();
-                skus.dedup();
-                skus
-            }
-            _ => Vec::new(),
-        }
-    }
+    type Evidence = ProductCatalogue;
 
     fn decide(
         state: &OrderState,
         command: OrderCommand,
-        context: &Context,
+        context: &Context<ProductCatalogue>,
     ) -> Result<Vec<OrderEvent>, Rejection> {
         if let OrderCommand::PlaceOrder(order) = command {
             return place(state, order, context);
@@ -214,7 +214,7 @@ impl Decider for Order {
                 OrderStatus::Rejected => Ok(Vec::new()),
                 status => Err(out_of_turn("rejected", status)),
             },
-            OrderCommand::CancelOrder(CancelOrder { reason }) => cancel(placed, reason, context),
+            OrderCommand::CancelOrder(CancelOrder { reason }) => cancel(placed, reason, &context.actor),
             OrderCommand::ShipOrder(_) => match placed.status {
                 OrderStatus::Confirmed => Ok(vec![
                     OrderShipped {
@@ -273,7 +273,11 @@ pub const fn status_after(event: &OrderEvent) -> OrderStatus {
     }
 }
 
-fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec<OrderEvent>, Rejection> {
+fn place(
+    state: &OrderState,
+    order: PlaceOrder,
+    context: &Context<ProductCatalogue>,
+) -> Result<Vec<OrderEvent>, Rejection> {
     if state.placed.is_some() {
         return Err(Rejection::new(
             "order-already-placed",
@@ -296,7 +300,7 @@ fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec
         "data.lines",
         format!("has 1 to {MAX_LINES} lines"),
     );
-    payment::require_method(&mut violations, &order.payment_method, "data.payment_method");
+    require_method(&mut violations, &order.payment_method, "data.payment_method");
     let (mut lines, mut total): (Vec<OrderLine>, Option<Money>) = (Vec::new(), None);
     for (n, LineRequest { sku, quantity }) in order.lines.into_iter().take(MAX_LINES).enumerate() {
         let valid = (1..=MAX_LINE_QUANTITY).contains(&quantity);
@@ -311,11 +315,7 @@ fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec
             format!("data.lines[{n}].sku"),
             "is on another line already",
         );
-        let Some(product) = context.products.get(&sku).filter(|product| !product.retired) else {
-            violations.require(false, format!("data.lines[{n}].sku"), "is not a product on sale");
-            continue;
-        };
-        let Some(listed) = &product.listed else {
+        let Some(listed) = context.evidence.on_sale(&sku) else {
             violations.require(false, format!("data.lines[{n}].sku"), "is not a product on sale");
             continue;
         };
@@ -357,8 +357,8 @@ fn place(state: &OrderState, order: PlaceOrder, context: &Context) -> Result<Vec
     ])
 }
 
-fn cancel(placed: &Placed, reason: String, context: &Context) -> Result<Vec<OrderEvent>, Rejection> {
-    if !context.actor.role.runs_shop() && placed.customer != context.actor.id {
+fn cancel(placed: &Placed, reason: String, actor: &Actor) -> Result<Vec<OrderEvent>, Rejection> {
+    if !actor.role.runs_shop() && placed.customer != actor.id {
         return Err(Rejection::new(
             "not-your-order",
             "only the customer or the shop can cancel an order",
@@ -388,11 +388,11 @@ fn require_reason(reason: &str) -> Result<(), Rejection> {
     violations.finish()
 }
 
-fn out_of_turn(wish: &str, status: OrderStatus) -> Rejection {
+fn out_of_turn(wanted: &str, status: OrderStatus) -> Rejection {
     let status = status.as_str();
     Rejection::new(
         "order-out-of-turn",
-        format!("an order that is {status} cannot be {wish}"),
+        format!("an order that is {status} cannot be {wanted}"),
     )
 }
 

@@ -1,7 +1,8 @@
 //! `payment-<order id>`: what is charged for an order, and given back.
 //!
-//! The rules are here and the money is not: what the payment provider said comes in with the context, asked for by
-//! [`Decider::asks`]. One charge an order, whatever is redelivered; a refund needs a charge.
+//! The rules are here and the money is not: a decision sees the payment provider's answer, and
+//! [`PaymentState::provider_request`] says what the provider is asked for before. One charge an order, however often a
+//! command is redelivered; a refund needs a charge.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -13,19 +14,16 @@ use crate::{
     event_types,
     id::StreamName,
     money::Money,
+    payment_method::require_method,
     rejection::{Rejection, Violations},
 };
 
-/// The methods of payment, as a card processor's test mode has them.
-pub const METHODS: [&str; 5] = [
-    "tok_ok",
-    "tok_declined",
-    "tok_insufficient_funds",
-    "tok_timeout",
-    "tok_flaky",
-];
+mod provider;
 
-/// The rule behind a refusal to decide without the provider's answer: whoever decides asks, and decides again.
+pub use crate::payment_method::METHODS;
+pub use provider::{ProviderAnswer, ProviderRequest};
+
+/// The rule behind a refusal to decide without the provider's answer: the command's handler asks, and decides again.
 pub const NOT_ASKED: &str = "payment-not-asked";
 
 /// Charges for an order.
@@ -38,7 +36,7 @@ pub struct ProcessPayment {
     pub amount: Money,
     /// One of [`METHODS`].
     pub method: String,
-    /// Who pays; whoever sends the command where absent.
+    /// The payer; the sender of the command where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<Uuid>,
 }
@@ -104,48 +102,11 @@ pub struct PaymentRefunded {
 
 event_types! {
     /// What can have happened to a payment.
-    pub enum PaymentEvent in Payment {
+    pub enum PaymentEvent {
         PaymentProcessed: 1,
         PaymentFailed: 1,
         PaymentRefunded: 1,
     }
-}
-
-/// What a decision wants of the payment provider. The stream's name makes it one request, however often it is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProviderRequest {
-    /// To charge.
-    Charge {
-        /// How much.
-        amount: Money,
-        /// How.
-        method: String,
-    },
-    /// To give a charge back.
-    Refund {
-        /// The provider's name for the charge.
-        charge: String,
-        /// How much.
-        amount: Money,
-    },
-}
-
-/// What the payment provider said, for ever.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ProviderAnswer {
-    /// It has charged.
-    Charged {
-        /// Its name for the charge.
-        charge: String,
-    },
-    /// It has given the charge back.
-    Refunded,
-    /// It does not do it, and nothing has changed.
-    Refused {
-        /// Why not.
-        reason: String,
-    },
 }
 
 /// What decisions about a payment need to know.
@@ -170,27 +131,18 @@ pub enum PaymentState {
     Refunded,
 }
 
-/// The payment aggregate.
-#[derive(Debug)]
-pub struct Payment;
-
-impl Decider for Payment {
-    const CATEGORY: &'static str = "payment";
-    const SNAPSHOT_VERSION: u32 = 1;
-    const ASKS: bool = true;
-    type State = PaymentState;
-    type Command = PaymentCommand;
-    type Event = PaymentEvent;
-
-    fn asks(state: &PaymentState, command: &PaymentCommand, stream: &StreamName) -> Option<ProviderRequest> {
-        match (command, state) {
-            (PaymentCommand::ProcessPayment(payment), PaymentState::Open) => {
+impl PaymentState {
+    /// What the provider has to be asked for before `command` can be decided in this state. `None`: the command can be
+    /// decided without an answer, also where it breaks a rule.
+    pub fn provider_request(&self, command: &PaymentCommand, stream: &StreamName) -> Option<ProviderRequest> {
+        match (command, self) {
+            (PaymentCommand::ProcessPayment(payment), Self::Open) => {
                 check(payment, stream).is_ok().then(|| ProviderRequest::Charge {
                     amount: payment.amount.clone(),
                     method: payment.method.clone(),
                 })
             }
-            (PaymentCommand::RefundPayment(refund), PaymentState::Processed { amount, charge, .. }) => {
+            (PaymentCommand::RefundPayment(refund), Self::Processed { amount, charge, .. }) => {
                 require_reason(&refund.reason)
                     .is_ok()
                     .then(|| ProviderRequest::Refund {
@@ -201,11 +153,26 @@ impl Decider for Payment {
             _ => None,
         }
     }
+}
+
+/// The payment aggregate. Its decisions see the provider's answer, where one was asked for.
+#[derive(Debug)]
+pub struct Payment;
+
+type PaymentContext = Context<Option<ProviderAnswer>>;
+
+impl Decider for Payment {
+    const CATEGORY: &'static str = "payment";
+    const SNAPSHOT_VERSION: u32 = 1;
+    type State = PaymentState;
+    type Command = PaymentCommand;
+    type Event = PaymentEvent;
+    type Evidence = Option<ProviderAnswer>;
 
     fn decide(
         state: &PaymentState,
         command: PaymentCommand,
-        context: &Context,
+        context: &PaymentContext,
     ) -> Result<Vec<PaymentEvent>, Rejection> {
         match command {
             PaymentCommand::ProcessPayment(payment) => {
@@ -248,7 +215,7 @@ impl Decider for Payment {
     }
 }
 
-fn process(payment: ProcessPayment, context: &Context) -> Result<Vec<PaymentEvent>, Rejection> {
+fn process(payment: ProcessPayment, context: &PaymentContext) -> Result<Vec<PaymentEvent>, Rejection> {
     let ProcessPayment {
         order,
         amount,
@@ -256,7 +223,7 @@ fn process(payment: ProcessPayment, context: &Context) -> Result<Vec<PaymentEven
         customer,
     } = payment;
     let customer = customer.unwrap_or(context.actor.id);
-    match &context.provider {
+    match &context.evidence {
         Some(ProviderAnswer::Charged { charge }) => Ok(vec![
             PaymentProcessed {
                 order,
@@ -285,9 +252,9 @@ fn give_back(
     customer: Uuid,
     amount: &Money,
     reason: String,
-    context: &Context,
+    context: &PaymentContext,
 ) -> Result<Vec<PaymentEvent>, Rejection> {
-    match &context.provider {
+    match &context.evidence {
         Some(ProviderAnswer::Refunded) => Ok(vec![
             PaymentRefunded {
                 order: context.stream.id().to_owned(),
@@ -300,15 +267,6 @@ fn give_back(
         Some(ProviderAnswer::Refused { reason }) => Err(Rejection::new("refund-refused", reason)),
         Some(ProviderAnswer::Charged { .. }) | None => Err(not_asked()),
     }
-}
-
-/// Notes a violation unless `method` is one that the provider knows.
-pub fn require_method(violations: &mut Violations, method: &str, field: &str) {
-    violations.require(
-        METHODS.contains(&method),
-        field,
-        format!("is one of {}", METHODS.join(", ")),
-    );
 }
 
 fn check(payment: &ProcessPayment, stream: &StreamName) -> Result<(), Rejection> {

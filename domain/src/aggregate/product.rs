@@ -86,7 +86,7 @@ pub struct ProductRetired {}
 
 event_types! {
     /// What can have happened to a product.
-    pub enum ProductEvent in Product { ProductListed: 1, PriceChanged: 1, ProductRetired: 1 }
+    pub enum ProductEvent { ProductListed: 1, PriceChanged: 1, ProductRetired: 1 }
 }
 
 /// What decisions about a product, or about an order for it, need to know.
@@ -117,6 +117,7 @@ impl Decider for Product {
     type State = ProductState;
     type Command = ProductCommand;
     type Event = ProductEvent;
+    type Evidence = ();
 
     fn decide(
         state: &ProductState,

@@ -2,14 +2,13 @@
 //! registered stays theirs.
 //!
 //! Email and name are personal: on the server they are sealed before they are stored, and what is folded here are sealed
-//! texts. So no rule may look into the email or the name of a state. That an email is nobody else's is the rule of its own
+//! texts. So no rule may look into the email or the name of a state. That no other user has an email is the rule of its own
 //! stream, [`Email`](super::email::Email). A password is checked here for its length, or for being there at all, and goes no
 //! further: whether it is the person's is found out where its hash is kept.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::email::{EmailCommand, ReleaseEmail, ReserveEmail};
 use crate::{
     access::Role,
     command_types,
@@ -35,7 +34,7 @@ const PASSWORD_FIELD: &str = "data.password";
 pub struct Password(String);
 
 impl Password {
-    /// What was typed, for whoever hashes it.
+    /// What was typed, to be hashed.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -62,11 +61,11 @@ impl std::fmt::Debug for Password {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterUser {
-    /// To sign in with; nobody else's in the workspace.
+    /// To sign in with; no other user's in the workspace.
     pub email: String,
     /// What others see; 1 to [`MAX_DISPLAY_NAME`] characters.
     pub display_name: String,
-    /// [`MIN_PASSWORD`] to [`MAX_PASSWORD`] characters. Absent only where the system registers somebody, who then cannot
+    /// [`MIN_PASSWORD`] to [`MAX_PASSWORD`] characters. Absent only where the system registers a person, who then cannot
     /// sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
@@ -87,7 +86,7 @@ pub struct ChangeDisplayName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeEmail {
-    /// Nobody else's in the workspace.
+    /// No other user's in the workspace.
     pub email: String,
     /// The person's password as it is now. A session alone does not take an account over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +143,7 @@ pub struct UserErased {}
 
 event_types! {
     /// What can have happened to a user.
-    pub enum UserEvent in User {
+    pub enum UserEvent {
         UserRegistered: 1,
         DisplayNameChanged: 1,
         EmailChanged: 1,
@@ -182,24 +181,7 @@ impl Decider for User {
     type State = UserState;
     type Command = UserCommand;
     type Event = UserEvent;
-
-    fn emails(state: &UserState, events: &[UserEvent], context: &Context) -> Vec<(String, EmailCommand)> {
-        let Ok(user) = context.stream.id().parse::<Uuid>() else {
-            return Vec::new();
-        };
-        let held = state.account.as_ref().map(|account| account.email.clone());
-        let release = move || held.map(|email| (email, ReleaseEmail { user }.into()));
-        let reserve = |email: &String| (email.clone(), ReserveEmail { user }.into());
-        match events {
-            [UserEvent::UserRegistered(UserRegistered { email, .. })] => vec![reserve(email)],
-            // Given back first: it may be the same one, spelled in another way.
-            [UserEvent::EmailChanged(EmailChanged { email })] => {
-                release().into_iter().chain([reserve(email)]).collect()
-            }
-            [UserEvent::UserErased(_)] => release().into_iter().collect(),
-            _ => Vec::new(),
-        }
-    }
+    type Evidence = ();
 
     fn decide(
         state: &UserState,
@@ -407,7 +389,7 @@ pub fn wrong_password() -> Rejection {
     }
 }
 
-/// A mailbox at a host with a dot in it. Whether somebody reads mail there only a mail can tell; this finds what was
+/// A mailbox at a host with a dot in it. Whether mail is read there only a mail can tell; this finds what was
 /// mistyped, and lets nothing in that would break a header.
 fn is_email(email: &str) -> bool {
     let Some((local, host)) = email.rsplit_once('@') else {

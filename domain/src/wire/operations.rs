@@ -127,17 +127,3 @@ pub struct SettledAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
 }
-
-/// A version of an event's payload; `GET /api/v1/schemas` lists them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct EventSchema {
-    /// The event's type, as in `OrderCreated`.
-    #[serde(rename = "type")]
-    pub event_type: String,
-    /// The version.
-    pub version: u32,
-    /// JSON Schema 2020-12 of the payload.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    pub schema: serde_json::Value,
-}

@@ -1,7 +1,7 @@
 //! Loads aggregates: a snapshot and a short tail, or a state that is still in memory and only its tail.
 //!
 //! A cached state can be old: another process may write to the store. So nothing here promises the newest state; the
-//! append's version check does, and whoever wants to refuse on the ground of a state asks with [`Freshness::Read`].
+//! append's version check does, and a refusal needs a state that was asked for with [`Freshness::Read`].
 
 use std::{any::Any, sync::Arc, time::Duration, time::Instant};
 
@@ -48,6 +48,11 @@ pub(super) struct Loaded<S> {
 
 type Key = (WorkspaceId, StreamName);
 
+/// An aggregate whose events are in the registry of all events, so that they can be stored.
+pub(super) trait Aggregate: Decider<Event: EventPayload> {}
+
+impl<D: Decider<Event: EventPayload>> Aggregate for D {}
+
 /// The aggregates of every workspace.
 #[derive(Debug)]
 pub(super) struct Aggregates {
@@ -78,7 +83,7 @@ impl Aggregates {
     }
 
     /// The aggregate that a command is for.
-    pub(super) async fn load<D: Decider>(
+    pub(super) async fn load<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
@@ -91,7 +96,7 @@ impl Aggregates {
     }
 
     /// An aggregate that a decision about another one looks at.
-    pub(super) async fn load_foreign<D: Decider>(
+    pub(super) async fn load_foreign<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
@@ -106,7 +111,7 @@ impl Aggregates {
     }
 
     /// Notes that `events` were appended to `loaded`.
-    pub(super) async fn advance<D: Decider>(
+    pub(super) async fn advance<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
@@ -124,7 +129,7 @@ impl Aggregates {
         self.keep::<D>(workspace, stream, next).await;
     }
 
-    async fn cached<D: Decider>(
+    async fn cached<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
@@ -134,7 +139,7 @@ impl Aggregates {
     }
 
     /// Reads what the store has behind `known`.
-    async fn read<D: Decider>(
+    async fn read<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
@@ -191,7 +196,7 @@ impl Aggregates {
     /// The events to begin with, and, where they are not the stream's first ones, the state before them. The snapshot comes
     /// after the events, and so may be newer than they are, but not older: nothing is missing between them. One that cannot
     /// be read is no snapshot: the events are all still there.
-    async fn first_look<D: Decider>(
+    async fn first_look<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
@@ -216,7 +221,7 @@ impl Aggregates {
         self.page(workspace, stream, 0).await
     }
 
-    async fn keep<D: Decider>(
+    async fn keep<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
@@ -241,7 +246,7 @@ impl Aggregates {
     }
 
     /// Beside the command, which does not wait for it: a snapshot that is not saved is only a longer tail.
-    fn save_snapshot<D: Decider>(
+    fn save_snapshot<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
@@ -265,7 +270,7 @@ impl Aggregates {
 }
 
 /// The event as the aggregate knows it.
-fn typed<D: Decider>(event: &StoredEvent) -> Result<D::Event, StoreError> {
+fn typed<D: Aggregate>(event: &StoredEvent) -> Result<D::Event, StoreError> {
     let at = || format!("event {} of stream {}", event.version, event.stream);
     let domain_event = DomainEvent::decode(&event.event_type, event.schema_version, &event.payload)
         .map_err(|error| StoreError::Corrupt(format!("{}: {error}", at())))?;

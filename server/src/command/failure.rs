@@ -88,6 +88,14 @@ impl CommandFailure {
         }
     }
 
+    /// Whether it is certain that nothing was stored, and that the same command is refused again as things are.
+    pub(super) const fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::Rejected(_) | Self::Conflict { .. } | Self::Full { .. } | Self::UnknownWorkspace(_)
+        )
+    }
+
     /// The outcome as a label of a metric.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {

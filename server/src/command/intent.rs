@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::CommandFailure;
+use super::failure::CommandFailure;
 use clock::Clock;
 use event_store::Expected;
 use identity::standing::Presented;

@@ -13,7 +13,7 @@ use domain::{
 };
 use rand::Rng as _;
 
-use super::{CommandFailure, CommandService, template};
+use super::{failure::CommandFailure, service::CommandService, template};
 use clock::SharedClock;
 use event_store::{Admitted, EventStore, StoreError, Workspace};
 

@@ -7,8 +7,7 @@
 use std::{collections::BTreeMap, io::Write};
 
 use domain::{
-    aggregate::{Evolving, before_first_event},
-    event::StoredEvent,
+    event::{AnyAggregate, StoredEvent, before_first_event},
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
     view::{AnyView, Folding},
@@ -124,7 +123,7 @@ type Documents = BTreeMap<String, Box<dyn Folding>>;
 
 /// What the events so far come to.
 struct Folded {
-    states: Option<BTreeMap<StreamName, Box<dyn Evolving>>>,
+    states: Option<BTreeMap<StreamName, Box<dyn AnyAggregate>>>,
     views: Vec<(&'static dyn AnyView, Documents)>,
 }
 

@@ -97,8 +97,7 @@ fn context() -> Result<Context> {
             role: Role::Educator,
             name: "Ada".to_owned(),
         },
-        products: std::collections::BTreeMap::new(),
-        provider: None,
+        evidence: (),
     })
 }
 

@@ -23,6 +23,7 @@ use disintegrate_postgres::{Migrator, PgEventId, PgEventListener, PgEventListene
 use domain::{
     aggregate::order::{OrderConfirmed, OrderCreated, OrderDelivered, OrderEvent, OrderShipped},
     event::{EventPayload as _, Metadata, RecordedEvent, TypedEvent},
+    event_type::AggregateEvent as _,
     id::{StreamName, WorkspaceId},
     view::{
         View as _,

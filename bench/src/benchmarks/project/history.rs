@@ -4,7 +4,7 @@
 use anyhow::Result;
 use domain::{
     aggregate::order::{OrderConfirmed, OrderCreated, OrderDelivered, OrderEvent, OrderShipped},
-    event::{EventPayload as _, EventType},
+    event_type::{AggregateEvent as _, EventType},
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;

@@ -186,7 +186,7 @@ impl From<OrderDeliveredV1> for OrderDelivered {
 
 event_types! {
     /// What can have happened to an order.
-    pub enum OrderEvent in Order {
+    pub enum OrderEvent {
         OrderCreated: 1,
         OrderConfirmed: 2 from [OrderConfirmedV1: 1 => OrderConfirmed],
         OrderRejected: 2 from [OrderRejectedV1: 1 => OrderRejected],

@@ -26,15 +26,12 @@ fn when_as(
     given: &[OrderEvent],
     command: impl Into<OrderCommand>,
 ) -> Result<Vec<OrderEvent>, Rejection> {
-    let mut context = context("order-1", actor);
-    context.products.insert("mug-01".into(), mug());
-    context.products.insert(
-        "old-01".into(),
-        ProductState {
-            retired: true,
-            ..mug()
-        },
-    );
+    let retired = ProductState {
+        retired: true,
+        ..mug()
+    };
+    let catalogue = [("mug-01".into(), mug()), ("old-01".into(), retired)];
+    let context = context("order-1", actor).seeing(catalogue.into_iter().collect());
     decide::<Order>(given, command.into(), &context)
 }
 

@@ -74,14 +74,13 @@ fn when(
     command: impl Into<PaymentCommand>,
     provider: Option<ProviderAnswer>,
 ) -> Result<Vec<PaymentEvent>, Rejection> {
-    let mut context = context("payment-1", actor(Role::System, 1));
-    context.provider = provider;
+    let context = context("payment-1", actor(Role::System, 1)).seeing(provider);
     decide::<Payment>(given, command.into(), &context)
 }
 
 fn asked(given: &[PaymentEvent], command: impl Into<PaymentCommand>) -> Option<ProviderRequest> {
     let state = given.iter().fold(PaymentState::default(), Payment::evolve);
-    Payment::asks(&state, &command.into(), &"payment-1".parse().unwrap())
+    state.provider_request(&command.into(), &"payment-1".parse().unwrap())
 }
 
 #[test]
@@ -91,7 +90,7 @@ fn a_charge_is_what_the_provider_says_it_is() {
 }
 
 #[test]
-fn whoever_sends_it_pays_where_nobody_is_named() {
+fn the_sender_pays_where_the_command_names_no_payer() {
     let payment = ProcessPayment {
         customer: None,
         ..charge_25()

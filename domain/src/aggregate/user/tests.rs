@@ -330,30 +330,3 @@ fn who_is_erased_stays_erased() {
         assert_eq!(when(&given, command).unwrap_err().rule, "user-erased");
     }
 }
-
-#[test]
-fn an_email_is_reserved_and_given_back_with_what_happens_to_its_user() {
-    let user = ada().id;
-    let context = context(&stream_of(&ada()), ada());
-    let before = UserState::default();
-    let registered = registered(Role::Customer);
-    let reserve: EmailCommand = ReserveEmail { user }.into();
-    let release: EmailCommand = ReleaseEmail { user }.into();
-    let (old, new) = ("ada@example.org".to_owned(), "countess@example.org".to_owned());
-    assert_eq!(
-        User::emails(&before, std::slice::from_ref(&registered), &context),
-        [(old.clone(), reserve.clone())]
-    );
-    let state = User::evolve(before.clone(), &registered);
-    let changed = EmailChanged { email: new.clone() }.into();
-    assert_eq!(
-        User::emails(&state, &[changed], &context),
-        [(old.clone(), release.clone()), (new, reserve)]
-    );
-    assert_eq!(
-        User::emails(&state, &[UserErased {}.into()], &context),
-        [(old, release)]
-    );
-    // who has no account holds no email
-    assert_eq!(User::emails(&before, &[UserErased {}.into()], &context), []);
-}

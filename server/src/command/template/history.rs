@@ -17,7 +17,7 @@ use super::{customers::CUSTOMERS, first};
 use clock::Clock;
 use event_store::{Direction, EventStore, StoreError, Workspace};
 
-use crate::command::{CommandFailure, CommandService, Intent};
+use crate::command::{failure::CommandFailure, intent::Intent, service::CommandService};
 
 const FULFILMENT: Erased<Fulfilment> = Erased::new();
 

@@ -13,15 +13,17 @@ use crate::{
     aggregate::{
         Command,
         inventory::{Inventory, InventoryState},
-        order::{Customer, Order, OrderCreated, OrderEvent, OrderLine, OrderState, OrderStatus},
-        payment::{Payment, PaymentState, ProviderAnswer, ProviderRequest},
+        order::{
+            Customer, Order, OrderCreated, OrderEvent, OrderLine, OrderState, OrderStatus, ProductCatalogue,
+        },
+        payment::{Payment, PaymentCommand, PaymentState, ProviderAnswer, ProviderRequest},
     },
     decider::{
         Decider,
         testing::{actor, context},
     },
     event::{ActorRef, DomainEvent, EventPayload, Metadata, TypedEvent},
-    id::WorkspaceId,
+    id::{StreamName, WorkspaceId},
     money::Money,
     policy::{AnyPolicy as _, Erased, Now, Process, Sent, fulfilment::Fulfilment},
     timestamp::Timestamp,
@@ -65,7 +67,7 @@ struct World {
     events: u128,
 }
 
-fn fold<D: Decider>(events: &[TypedEvent]) -> D::State {
+fn fold<D: Decider<Event: EventPayload>>(events: &[TypedEvent]) -> D::State {
     events
         .iter()
         .filter_map(|event| D::Event::from_domain(&event.payload))
@@ -103,19 +105,18 @@ impl World {
         }
     }
 
-    fn state<D: Decider>(&self, stream: &str) -> D::State {
+    fn state<D: Decider<Event: EventPayload>>(&self, stream: &str) -> D::State {
         fold::<D>(self.streams.get(stream).map_or(&[][..], Vec::as_slice))
     }
 
-    fn decide<D: Decider>(&mut self, stream: &str, command: D::Command) -> Result<Sent, String> {
+    fn decide<D: Decider<Event: EventPayload>>(
+        &mut self,
+        stream: &str,
+        command: D::Command,
+        evidence: D::Evidence,
+    ) -> Result<Sent, String> {
         let state = self.state::<D>(stream);
-        let mut context = context(stream, actor(Role::System, 1));
-        if let Some(request) = D::asks(&state, &command, &context.stream) {
-            match self.ask(context.stream.id(), &request) {
-                Some(answer) => context.provider = Some(answer),
-                None => return Ok(Sent::Unanswered),
-            }
-        }
+        let context = context(stream, actor(Role::System, 1)).seeing(evidence);
         match D::decide(&state, command, &context) {
             Ok(events) => {
                 self.append(
@@ -126,6 +127,20 @@ impl World {
             }
             Err(rejection) => Err(rejection.detail),
         }
+    }
+
+    /// Asks the provider for what the decision has to see, as the handler of payments does.
+    fn pay(&mut self, stream: &str, command: PaymentCommand) -> Result<Sent, String> {
+        let state = self.state::<Payment>(stream);
+        let name: StreamName = stream.parse().unwrap();
+        let answer = match state.provider_request(&command, &name) {
+            None => None,
+            Some(request) => match self.ask(name.id(), &request) {
+                None => return Ok(Sent::Unanswered),
+                answer => answer,
+            },
+        };
+        self.decide::<Payment>(stream, command, answer)
     }
 
     fn ask(&mut self, order: &str, request: &ProviderRequest) -> Option<ProviderAnswer> {
@@ -152,9 +167,9 @@ impl World {
     fn command(&mut self, command_type: &str, stream: &str, data: &Value) -> Sent {
         let parsed = Command::parse(command_type, &stream.parse().unwrap(), data).unwrap();
         let sent = match parsed {
-            Command::Inventory(command) => self.decide::<Inventory>(stream, command),
-            Command::Order(command) => self.decide::<Order>(stream, command),
-            Command::Payment(command) => self.decide::<Payment>(stream, command),
+            Command::Inventory(command) => self.decide::<Inventory>(stream, command, ()),
+            Command::Order(command) => self.decide::<Order>(stream, command, ProductCatalogue::default()),
+            Command::Payment(command) => self.pay(stream, command),
             other => panic!("{other:?}"),
         };
         sent.unwrap_or_else(Sent::Refused)

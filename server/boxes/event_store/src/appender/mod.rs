@@ -27,7 +27,8 @@ use std::{
 };
 
 use domain::{
-    event::{DomainEvent, StoredEvent, schema::same_meaning},
+    event::{DomainEvent, StoredEvent},
+    event_type::schema::same_meaning,
     id::{StreamName, WorkspaceId},
 };
 use tokio::sync::{mpsc, oneshot};

@@ -5,7 +5,7 @@
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
-use crate::wire::EventSchema;
+use super::EventSchema;
 
 /// What explains a schema, and changes nothing about what fits it.
 const WORDS: [&str; 4] = ["title", "description", "examples", "$comment"];

@@ -1,4 +1,4 @@
-//! Who may send and read what, as tables: a role a column.
+//! What each role may send and read, as tables: a role a column.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ const SHOP: Row = [false, true, false, true, true];
 const TOP: Row = [false, false, false, true, true];
 const NOT_CUSTOMERS: Row = [false, true, true, true, true];
 
-fn somebody(role: Role) -> Actor {
+fn ada(role: Role) -> Actor {
     Actor {
         id: Uuid::from_u128(1),
         role,
@@ -24,7 +24,7 @@ fn somebody(role: Role) -> Actor {
 }
 
 fn allowed(question: impl Fn(&Actor) -> bool) -> Row {
-    ROLES.map(|role| question(&somebody(role)))
+    ROLES.map(|role| question(&ada(role)))
 }
 
 #[test]

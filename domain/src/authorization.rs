@@ -1,0 +1,60 @@
+//! Which role may send which command and read which view. The gateway authenticates; this decides, on the server and, for
+//! hiding what cannot be done, in the browser.
+//!
+//! It lies above the aggregates, because it names their commands; they know actors and roles ([`crate::access`]), and no
+//! rule of this module.
+
+use uuid::Uuid;
+
+use crate::{
+    access::{Actor, Role},
+    aggregate::{Command, inventory::InventoryCommand, order::OrderCommand, payment::PaymentCommand},
+};
+
+impl Actor {
+    /// Whether this actor may send the command at all. Rules about the state, such as whose order it is, are the
+    /// decider's.
+    pub fn may_command(&self, command: &Command) -> bool {
+        match command {
+            // Whose account it is, is the decider's to see; who holds an email follows from that.
+            Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_))
+            | Command::Inbox(_)
+            | Command::User(_) => true,
+            Command::Order(OrderCommand::ShipOrder(_) | OrderCommand::DeliverOrder(_))
+            | Command::Product(_)
+            | Command::Payment(PaymentCommand::RefundPayment(_))
+            | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
+            Command::Email(_) => false,
+            Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
+            | Command::Payment(PaymentCommand::ProcessPayment(_))
+            | Command::Inventory(_) => matches!(self.role, Role::System | Role::Educator),
+        }
+    }
+
+    /// Whether this actor may read a listing of a view. `group` is the group asked for.
+    pub fn may_read_listing(&self, view: &str, listing: &str, group: &str) -> bool {
+        match view {
+            "products" => true,
+            "orders" if self.role == Role::Customer => {
+                listing == "by_customer" && group == self.id.to_string()
+            }
+            "notifications" if self.role == Role::Customer => {
+                listing == "inbox" && group == self.id.to_string()
+            }
+            _ => self.role != Role::Customer,
+        }
+    }
+
+    /// Whether this actor may read one document of a view. `owner` is the person it belongs to, where it has one.
+    pub fn may_read_document(&self, view: &str, owner: Option<Uuid>) -> bool {
+        match view {
+            "products" => true,
+            // An order is its customer's from its first event on; before that, there are only traces of it.
+            "orders" if owner.is_none() => false,
+            _ => self.role != Role::Customer || owner == Some(self.id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

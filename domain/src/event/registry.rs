@@ -1,0 +1,179 @@
+//! The registry of events: every type of every aggregate, how a stored payload becomes a typed event, and any aggregate's
+//! state, event by event. An aggregate adds its events with a line in `domain_events!`.
+
+use serde_json::{Value, value::RawValue};
+
+use super::DecodeError;
+use crate::{
+    aggregate::{
+        email::Email, inbox::Inbox, inventory::Inventory, order::Order, payment::Payment, product::Product,
+        user::User,
+    },
+    decider::Decider,
+    event_type::{AggregateEvent, EventType, upcast::Upcaster},
+};
+
+/// The events of one aggregate among those of all: what [`DomainEvent`] can hold.
+pub trait EventPayload: AggregateEvent {
+    /// This aggregate's event, if `event` is one.
+    fn from_domain(event: &DomainEvent) -> Option<&Self>;
+
+    /// The event among all events of the domain.
+    fn into_domain(self) -> DomainEvent;
+}
+
+/// An aggregate of any kind, event by event: for readers that look at states and decide nothing.
+pub trait AnyAggregate: Send {
+    /// Moves on. An event of another kind of aggregate changes nothing.
+    fn evolve(&mut self, event: &DomainEvent);
+    /// The state by now.
+    fn state(&self) -> serde_json::Result<Value>;
+}
+
+struct Erased<D: Decider>(D::State);
+
+impl<D: Decider<Event: EventPayload>> AnyAggregate for Erased<D> {
+    fn evolve(&mut self, event: &DomainEvent) {
+        if let Some(event) = D::Event::from_domain(event) {
+            self.0 = D::evolve(std::mem::take(&mut self.0), event);
+        }
+    }
+
+    fn state(&self) -> serde_json::Result<Value> {
+        serde_json::to_value(&self.0)
+    }
+}
+
+/// Declares the registry of aggregates' events: one line an aggregate.
+macro_rules! domain_events {
+    ($($family:ident),* $(,)?) => {
+        /// Any event of the domain.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum DomainEvent {
+            $(
+                #[doc = concat!("An event of the aggregate [`", stringify!($family), "`].")]
+                $family(<$family as Decider>::Event),
+            )*
+        }
+
+        $(
+            impl EventPayload for <$family as Decider>::Event {
+                fn from_domain(event: &DomainEvent) -> Option<&Self> {
+                    match event {
+                        DomainEvent::$family(event) => Some(event),
+                        _ => None,
+                    }
+                }
+
+                fn into_domain(self) -> DomainEvent {
+                    DomainEvent::$family(self)
+                }
+            }
+        )*
+
+        /// The aggregate of a category before its first event; `None` where there is no such category.
+        pub fn before_first_event(category: &str) -> Option<Box<dyn AnyAggregate>> {
+            $(
+                if category == <$family as Decider>::CATEGORY {
+                    return Some(Box::new(Erased::<$family>(Default::default())));
+                }
+            )*
+            None
+        }
+
+        impl DomainEvent {
+            /// Every type of event that the code knows.
+            pub fn types() -> impl Iterator<Item = EventType> {
+                [$(<<$family as Decider>::Event as AggregateEvent>::TYPES),*].into_iter().flatten().copied()
+            }
+
+            /// The type of this event.
+            pub fn event_type(&self) -> EventType {
+                match self {
+                    $(Self::$family(event) => event.event_type(),)*
+                }
+            }
+
+            /// The payload as JSON, in the version that the code writes.
+            pub fn encode(&self) -> serde_json::Result<Box<RawValue>> {
+                match self {
+                    $(Self::$family(event) => event.encode(),)*
+                }
+            }
+
+            /// Every step from an older version of a type to the next.
+            pub fn upcasters() -> impl Iterator<Item = &'static Upcaster> {
+                [$(<<$family as Decider>::Event as AggregateEvent>::UPCASTERS),*].into_iter().flatten()
+            }
+
+            /// The schema of every version of every type, by name and version.
+            #[cfg(feature = "schema")]
+            pub fn schemas() -> Vec<crate::event_type::EventSchema> {
+                let mut schemas = Vec::new();
+                $(schemas.append(&mut <<$family as Decider>::Event as AggregateEvent>::schemas());)*
+                schemas.sort_by(|a, b| (&a.event_type, a.version).cmp(&(&b.event_type, b.version)));
+                schemas
+            }
+
+            /// A payload in the version that the code writes, typed; `None` where no aggregate knows the type.
+            fn decode_newest(name: &str, payload: &RawValue) -> Option<serde_json::Result<Self>> {
+                $(
+                    if let Some(event) = <<$family as Decider>::Event as AggregateEvent>::decode(name, payload) {
+                        return Some(event.map(Self::$family));
+                    }
+                )*
+                None
+            }
+        }
+    };
+}
+
+impl DomainEvent {
+    /// The steps by which a stored version becomes the one that the code writes; none where it is that one.
+    pub fn path(name: &str, schema_version: u32) -> Result<Vec<&'static Upcaster>, DecodeError> {
+        let Some(known) = Self::types().find(|known| known.name == name) else {
+            return Err(DecodeError::UnknownType(name.to_owned()));
+        };
+        if schema_version > known.schema_version {
+            return Err(DecodeError::UnknownVersion {
+                name: name.to_owned(),
+                found: schema_version,
+                known: known.schema_version,
+            });
+        }
+        let step = |from| Self::upcasters().find(|step| step.event == name && step.from == from);
+        let path: Option<Vec<_>> = (schema_version..known.schema_version).map(step).collect();
+        path.ok_or_else(|| DecodeError::NoUpcaster {
+            name: name.to_owned(),
+            found: schema_version,
+            known: known.schema_version,
+        })
+    }
+
+    /// A stored payload of any version, typed.
+    pub fn decode(name: &str, schema_version: u32, payload: &RawValue) -> Result<Self, DecodeError> {
+        let unreadable = |source| DecodeError::Payload {
+            name: name.to_owned(),
+            version: schema_version,
+            source,
+        };
+        let mut upcast: Option<Box<RawValue>> = None;
+        for step in Self::path(name, schema_version)? {
+            let newer = step.upcast(upcast.as_deref().unwrap_or(payload));
+            upcast = Some(newer.map_err(unreadable)?);
+        }
+        Self::decode_newest(name, upcast.as_deref().unwrap_or(payload))
+            .ok_or_else(|| DecodeError::UnknownType(name.to_owned()))?
+            .map_err(unreadable)
+    }
+}
+
+domain_events! {
+    Email,
+    Inbox,
+    Inventory,
+    Order,
+    Payment,
+    Product,
+    User,
+}

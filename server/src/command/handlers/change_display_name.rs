@@ -1,0 +1,35 @@
+//! `ChangeDisplayName`: the name is sealed, so it is stored only where the keys of people are kept.
+
+use domain::{aggregate::user::ChangeDisplayName, wire::CommandAnswer};
+
+use super::user_account::Account;
+use event_store::Appended;
+
+use crate::command::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback};
+
+/// Gives an account another name.
+pub(in crate::command) async fn handle(
+    repository: &Repository,
+    intent: &Intent,
+    change: ChangeDisplayName,
+) -> Result<CommandAnswer, CommandFailure> {
+    let mut account = Account::of(repository, intent);
+    let mut attempts = repository.attempts(intent).await;
+    let appended = loop {
+        let attempt = append(&mut account, &change, attempts.freshness()).await;
+        if let Some(outcome) = attempts.after(attempt).await {
+            break outcome;
+        }
+    };
+    repository.answer(intent, appended).await
+}
+
+async fn append(
+    account: &mut Account<'_>,
+    change: &ChangeDisplayName,
+    freshness: Freshness,
+) -> Result<Appended, Setback> {
+    let decision = account.decide(change.clone().into(), freshness).await?;
+    account.to_keep(&decision)?;
+    account.append(decision).await
+}

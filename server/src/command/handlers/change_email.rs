@@ -1,0 +1,39 @@
+//! `ChangeEmail`: one email is given back and another reserved in the same append; the new one can be signed in with
+//! before it.
+
+use domain::{aggregate::user::ChangeEmail, wire::CommandAnswer};
+
+use super::user_account::Account;
+use event_store::Appended;
+
+use crate::command::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback};
+
+/// Gives an account another email, where the command comes with the account's password.
+pub(in crate::command) async fn handle(
+    repository: &Repository,
+    intent: &Intent,
+    change: ChangeEmail,
+) -> Result<CommandAnswer, CommandFailure> {
+    let mut account = Account::of(repository, intent);
+    account.require_password(change.password.as_ref()).await?;
+    let mut attempts = repository.attempts(intent).await;
+    let appended = loop {
+        let attempt = append(&mut account, &change, attempts.freshness()).await;
+        if let Some(outcome) = attempts.after(attempt).await {
+            break outcome;
+        }
+    };
+    repository.answer(intent, appended).await
+}
+
+async fn append(
+    account: &mut Account<'_>,
+    change: &ChangeEmail,
+    freshness: Freshness,
+) -> Result<Appended, Setback> {
+    let decision = account.decide(change.clone().into(), freshness).await?;
+    if let Some((people, of)) = account.to_keep(&decision)? {
+        people.changing_email(of, &change.email).await?;
+    }
+    account.append(decision).await
+}

@@ -1,0 +1,66 @@
+//! `PlaceOrder`: the decision sees the products that the order's lines name, from their own streams.
+
+use domain::{
+    aggregate::{
+        order::{Order, PlaceOrder, ProductCatalogue},
+        product::Product,
+    },
+    decider::Decider as _,
+    id::{StreamName, WorkspaceId},
+    wire::CommandAnswer,
+};
+use event_store::{Appended, StoreError};
+
+use crate::command::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::{Repository, decide}, retry::Setback};
+
+/// Places an order at the names and prices of the moment. The append does not check the products' versions: a price may be
+/// as old as a state of another stream may be used unread.
+pub(in crate::command) async fn handle(
+    repository: &Repository,
+    intent: &Intent,
+    order: PlaceOrder,
+) -> Result<CommandAnswer, CommandFailure> {
+    let mut attempts = repository.attempts(intent).await;
+    let appended = loop {
+        let attempt = place(repository, intent, &order, attempts.freshness()).await;
+        if let Some(outcome) = attempts.after(attempt).await {
+            break outcome;
+        }
+    };
+    repository.answer(intent, appended).await
+}
+
+async fn place(
+    repository: &Repository,
+    intent: &Intent,
+    order: &PlaceOrder,
+    freshness: Freshness,
+) -> Result<Appended, Setback> {
+    let loaded = repository.load::<Order>(intent, freshness).await?;
+    let catalogue = catalogue(repository, intent.workspace, order, freshness).await?;
+    let context = repository.context(intent, catalogue);
+    let events = decide::<Order>(&loaded, order.clone().into(), &context)?;
+    repository.append::<Order>(intent, &loaded, events, &[]).await
+}
+
+/// The products of an order's lines.
+async fn catalogue(
+    repository: &Repository,
+    workspace: WorkspaceId,
+    order: &PlaceOrder,
+    freshness: Freshness,
+) -> Result<ProductCatalogue, StoreError> {
+    let mut products = Vec::new();
+    for sku in order.skus() {
+        // What cannot be a stream's name cannot be a product.
+        let Ok(stream) = StreamName::new(Product::CATEGORY, sku) else {
+            continue;
+        };
+        let product = repository
+            .aggregates
+            .load_foreign::<Product>(workspace, &stream, freshness)
+            .await?;
+        products.push((sku.to_owned(), product.state.clone()));
+    }
+    Ok(products.into_iter().collect())
+}

@@ -1,0 +1,292 @@
+//! The repository of aggregates: loads the aggregate that a command is for, and appends what was decided on it, by itself for
+//! most commands and step by step for handlers.
+//!
+//! What is personal in an event is sealed before it is appended.
+
+use std::sync::Arc;
+
+use domain::{
+    access::Role,
+    aggregate::email::Email,
+    decider::{Context, Decider},
+    event::{DomainEvent, EventPayload as _, Metadata, personal},
+    id::{StreamName, WorkspaceId},
+    rejection::Rejection,
+    wire::CommandAnswer,
+};
+use tracing::Instrument as _;
+
+use super::{
+    aggregates::{Aggregate, Aggregates, Freshness, Loaded},
+    failure::CommandFailure,
+    intent::Intent,
+    retry::{Attempts, Setback},
+    turns::Turns,
+};
+use clock::SharedClock;
+use event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend};
+use identity::{People, PeopleError};
+
+
+/// Aggregates in an event store.
+#[derive(Debug)]
+pub(super) struct Repository {
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) clock: SharedClock,
+    /// The most events of a sandbox.
+    pub(super) max_events: Option<u64>,
+    /// Seals what is personal; without it, events are stored as they were decided.
+    pub(super) people: Option<Arc<People>>,
+    pub(super) aggregates: Aggregates,
+    turns: Turns,
+}
+
+/// What was decided on a stream besides the command's own, to be appended with it.
+#[derive(Debug)]
+pub(super) struct StreamDecision<D: Decider> {
+    /// The stream.
+    pub(super) stream: StreamName,
+    /// What it was decided on.
+    pub(super) loaded: Arc<Loaded<D::State>>,
+    /// What was decided.
+    pub(super) events: Vec<D::Event>,
+}
+
+impl Repository {
+    pub(super) fn new(store: Arc<dyn EventStore>, clock: SharedClock) -> Self {
+        Self {
+            aggregates: Aggregates::new(Arc::clone(&store)),
+            store,
+            clock,
+            max_events: None,
+            people: None,
+            turns: Turns::new(),
+        }
+    }
+
+    /// Carries out a command whose decision sees no more than its own stream and `evidence`: the way of every command
+    /// without a handler of its own.
+    pub(super) async fn execute<D: Aggregate>(
+        &self,
+        intent: &Intent,
+        command: D::Command,
+        evidence: D::Evidence,
+    ) -> Result<CommandAnswer, CommandFailure> {
+        let appended = self.decide_and_append::<D>(intent, command, evidence).await;
+        self.answer(intent, appended).await
+    }
+
+    /// Loads, decides and appends, again where another append came first.
+    pub(super) async fn decide_and_append<D: Aggregate>(
+        &self,
+        intent: &Intent,
+        command: D::Command,
+        evidence: D::Evidence,
+    ) -> Result<Appended, CommandFailure> {
+        let mut attempts = self.attempts(intent).await;
+        loop {
+            let (command, evidence) = (command.clone(), evidence.clone());
+            let attempt = self
+                .attempt::<D>(intent, command, evidence, attempts.freshness())
+                .await;
+            if let Some(outcome) = attempts.after(attempt).await {
+                return outcome;
+            }
+        }
+    }
+
+    async fn attempt<D: Aggregate>(
+        &self,
+        intent: &Intent,
+        command: D::Command,
+        evidence: D::Evidence,
+        freshness: Freshness,
+    ) -> Result<Appended, Setback> {
+        let loaded = self.load::<D>(intent, freshness).await?;
+        let context = self.context(intent, evidence);
+        let events = decide::<D>(&loaded, command, &context)?;
+        self.append::<D>(intent, &loaded, events, &[]).await
+    }
+
+    /// Waits for the turn of the intent's stream, in which its command is attempted.
+    pub(super) async fn attempts<'a>(&'a self, intent: &'a Intent) -> Attempts<'a> {
+        Attempts::new(intent, self.turns.take(intent.workspace, &intent.stream).await)
+    }
+
+    /// The aggregate of the intent's stream, at a version that the caller expects.
+    pub(super) async fn load<D: Aggregate>(
+        &self,
+        intent: &Intent,
+        freshness: Freshness,
+    ) -> Result<Arc<Loaded<D::State>>, Setback> {
+        let loaded = self
+            .aggregates
+            .load::<D>(intent.workspace, &intent.stream, freshness)
+            .await?;
+        if intent.expected.is_met_by(loaded.version) {
+            Ok(loaded)
+        } else {
+            Err(Setback::OtherVersion {
+                current: loaded.version,
+            })
+        }
+    }
+
+    /// What is kept of people; an error where this command service keeps nothing.
+    pub(super) fn people(&self) -> Result<&People, PeopleError> {
+        let keeps_nothing =
+            || PeopleError::Unavailable("this command service keeps nothing of people".to_owned());
+        self.people.as_deref().ok_or_else(keeps_nothing)
+    }
+
+    /// What a decision sees besides its own stream.
+    pub(super) fn context<Evidence>(&self, intent: &Intent, evidence: Evidence) -> Context<Evidence> {
+        Context {
+            stream: intent.stream.clone(),
+            now: self.clock.now(),
+            actor: intent.actor.clone(),
+            evidence,
+        }
+    }
+
+    /// Appends what was decided, to the intent's stream and to those of emails: everything or nothing.
+    pub(super) async fn append<D: Aggregate>(
+        &self,
+        intent: &Intent,
+        loaded: &Loaded<D::State>,
+        events: Vec<D::Event>,
+        reservations: &[StreamDecision<Email>],
+    ) -> Result<Appended, Setback> {
+        let mut events: Vec<DomainEvent> = events.into_iter().map(D::Event::into_domain).collect();
+        self.seal(intent, &mut events).await?;
+        let own = self.stream_append(&intent.stream, loaded.version, &events)?;
+        let first_id = own.events.first().map(|event| event.event_id);
+        let mut streams = vec![own];
+        for reservation in reservations {
+            let events: Vec<_> = reservation
+                .events
+                .iter()
+                .map(|event| event.clone().into_domain())
+                .collect();
+            streams.push(self.stream_append(&reservation.stream, reservation.loaded.version, &events)?);
+        }
+        let appended = self
+            .store
+            .append(self.whole(intent, streams))
+            .instrument(tracing::info_span!("Event Store"))
+            .await
+            .map_err(setback)?;
+        // The answer to a repetition that overtook us is the first one's: its events are not ours.
+        let ours = appended.streams.first().and_then(|stream| stream.events.first());
+        if ours.map(|event| event.event_id) == first_id {
+            // As they are stored: a state is kept and saved with its personal texts sealed.
+            let events: Vec<_> = events.iter().filter_map(D::Event::from_domain).collect();
+            self.aggregates
+                .advance::<D>(intent.workspace, &intent.stream, loaded, &events)
+                .await;
+            for StreamDecision {
+                stream,
+                loaded,
+                events,
+            } in reservations
+            {
+                let events: Vec<_> = events.iter().collect();
+                self.aggregates
+                    .advance::<Email>(intent.workspace, stream, loaded, &events)
+                    .await;
+            }
+        }
+        Ok(appended)
+    }
+
+    fn whole(&self, intent: &Intent, streams: Vec<StreamAppend>) -> Append {
+        Append {
+            workspace: intent.workspace,
+            body_digest: intent.body_digest,
+            streams,
+            max_events: self.max_events.filter(|_| !is_always_stored(intent)),
+            metadata: Metadata {
+                correlation_id: intent.correlation_id,
+                causation_id: intent.causation_id,
+                command_id: intent.command_id,
+                actor: intent.actor.reference(),
+                traceparent: telemetry::current_traceparent().or_else(|| intent.traceparent.clone()),
+            },
+        }
+    }
+
+    /// One stream's part of an append. It always expects the version that was decided on, also where the caller named
+    /// none: a decision holds for the state that it was made on.
+    fn stream_append(
+        &self,
+        stream: &StreamName,
+        decided_on: u64,
+        events: &[DomainEvent],
+    ) -> Result<StreamAppend, StoreError> {
+        Ok(StreamAppend {
+            stream: stream.clone(),
+            expected: Expected::Exact(decided_on),
+            events: events
+                .iter()
+                .map(|event| self.new_event(event))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn new_event(&self, event: &DomainEvent) -> Result<NewEvent, StoreError> {
+        let event_type = event.event_type();
+        Ok(NewEvent {
+            event_id: self.clock.new_id(),
+            event_type: event_type.name.to_owned(),
+            schema_version: event_type.schema_version,
+            payload: event
+                .encode()
+                .map_err(|error| StoreError::Corrupt(error.to_string()))?,
+        })
+    }
+
+    /// Seals what is personal in events of the intent's stream.
+    async fn seal(&self, intent: &Intent, events: &mut [DomainEvent]) -> Result<(), Setback> {
+        let Some(people) = &self.people else { return Ok(()) };
+        for event in events {
+            if let Some(personal) = personal::of(event, &intent.stream) {
+                people
+                    .seals
+                    .seal(intent.workspace, personal.person, personal.fields)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A workspace is there no more: nothing of it stays in memory.
+    pub(super) fn end(&self, workspace: WorkspaceId) {
+        self.aggregates.end(workspace);
+    }
+}
+
+/// Has the aggregate decide.
+pub(super) fn decide<D: Decider>(
+    loaded: &Loaded<D::State>,
+    command: D::Command,
+    context: &Context<D::Evidence>,
+) -> Result<Vec<D::Event>, Rejection> {
+    tracing::info_span!("Aggregate / Domain Logic", version = loaded.version)
+        .in_scope(|| D::decide(&loaded.state, command, context))
+}
+
+fn setback(error: AppendError) -> Setback {
+    Setback::Failed(match error {
+        AppendError::Conflict { stream, current } => return Setback::Overtaken { stream, current },
+        AppendError::CommandReused(_) => CommandFailure::KeyReused,
+        AppendError::UnknownWorkspace(id) => CommandFailure::UnknownWorkspace(id),
+        AppendError::Full { stored, most } => CommandFailure::Full { stored, most },
+        AppendError::Store(error) => error.into(),
+    })
+}
+
+/// Whether a full sandbox takes it too: what the shop itself has to do, and what is a person's right, to be erased and to be
+/// left in peace.
+fn is_always_stored(intent: &Intent) -> bool {
+    intent.actor.role == Role::System || matches!(intent.command_type, "EraseUser" | "StopMails")
+}

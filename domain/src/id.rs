@@ -118,6 +118,16 @@ impl<'de> Deserialize<'de> for StreamName {
     }
 }
 
+/// The categories of aggregates whose names follow from one another: each aggregate's own, and known to those beside it.
+pub mod category {
+    /// Stock of a product.
+    pub const INVENTORY: &str = "inventory";
+    /// Orders.
+    pub const ORDER: &str = "order";
+    /// Payments of orders.
+    pub const PAYMENT: &str = "payment";
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aggregate::order::Order,
     command_types,
     decider::{Context, Decider},
     event_types,
+    id::category,
     rejection::{Rejection, Violations},
 };
 
@@ -179,7 +179,7 @@ impl InventoryState {
 pub struct Inventory;
 
 impl Decider for Inventory {
-    const CATEGORY: &'static str = "inventory";
+    const CATEGORY: &'static str = category::INVENTORY;
     const SNAPSHOT_VERSION: u32 = 1;
     type State = InventoryState;
     type Command = InventoryCommand;
@@ -272,7 +272,7 @@ fn reserved(state: &InventoryState, order: &str) -> Result<Option<u32>, Rejectio
 }
 
 fn require_order(violations: &mut Violations, order: &str) {
-    violations.require_id(order, Order::CATEGORY, "data.order");
+    violations.require_id(order, category::ORDER, "data.order");
 }
 
 fn require_quantity(violations: &mut Violations, quantity: u32) {

@@ -9,7 +9,7 @@ use crate::{
     access::Actor,
     command_types,
     decider::{Context, Decider},
-    id::{MAX_STREAM_NAME, StreamName},
+    id::{MAX_STREAM_NAME, StreamName, category},
     money::Money,
     payment_method::require_method,
     rejection::{Rejection, Violations},
@@ -167,7 +167,7 @@ pub struct Placed {
 pub struct Order;
 
 impl Decider for Order {
-    const CATEGORY: &'static str = "order";
+    const CATEGORY: &'static str = category::ORDER;
     // 2: what was ordered is remembered, so that later events can carry it.
     const SNAPSHOT_VERSION: u32 = 2;
     type State = OrderState;
@@ -285,7 +285,7 @@ fn place(
         ));
     }
     let mut violations = Violations::default();
-    let category = payment::Payment::CATEGORY;
+    let category = category::PAYMENT;
     violations.require(
         StreamName::new(category, context.stream.id()).is_ok(),
         "stream",

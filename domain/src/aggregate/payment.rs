@@ -12,7 +12,7 @@ use crate::{
     command_types,
     decider::{Context, Decider},
     event_types,
-    id::StreamName,
+    id::{StreamName, category},
     money::Money,
     payment_method::require_method,
     rejection::{Rejection, Violations},
@@ -162,7 +162,7 @@ pub struct Payment;
 type PaymentContext = Context<Option<ProviderAnswer>>;
 
 impl Decider for Payment {
-    const CATEGORY: &'static str = "payment";
+    const CATEGORY: &'static str = category::PAYMENT;
     const SNAPSHOT_VERSION: u32 = 1;
     type State = PaymentState;
     type Command = PaymentCommand;

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    aggregate::inventory::Inventory,
     command_types,
     decider::{Context, Decider},
     event_types,
+    id::category,
     money::Money,
     rejection::{Rejection, Violations},
 };
@@ -176,7 +176,7 @@ fn list(
         "is the id of the stream",
     );
     // Its stock is a stream of the same id, and the longer name.
-    violations.require_id(context.stream.id(), Inventory::CATEGORY, "data.sku");
+    violations.require_id(context.stream.id(), category::INVENTORY, "data.sku");
     violations.require_text(&product.name, MAX_NAME, "data.name");
     violations.require_text(&product.description, MAX_DESCRIPTION, "data.description");
     require_price(&mut violations, &product.price);

@@ -27,7 +27,6 @@ use clock::SharedClock;
 use event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend};
 use identity::{People, PeopleError};
 
-
 /// Aggregates in an event store.
 #[derive(Debug)]
 pub(super) struct Repository {

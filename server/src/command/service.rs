@@ -28,8 +28,8 @@ use super::{
 };
 use clock::SharedClock;
 use event_store::EventStore;
-use payment::PaymentProvider;
 use identity::{People, standing::Presented};
+use payment::PaymentProvider;
 
 /// Accepts commands.
 #[derive(Debug)]

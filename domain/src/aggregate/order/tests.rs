@@ -120,8 +120,8 @@ fn an_order_keeps_name_and_price_of_its_moment() {
 #[test]
 fn an_orders_id_is_short_enough_for_the_stream_of_its_payment() {
     let place = |id: &str| {
-        let mut context = context(&format!("order-{id}"), customer());
-        context.products.insert("mug-01".into(), mug());
+        let catalogue = [("mug-01".into(), mug())].into_iter().collect();
+        let context = context(&format!("order-{id}"), customer()).seeing(catalogue);
         decide::<Order>(&[], two_mugs().into(), &context)
     };
     assert_eq!(place(&"x".repeat(112)), Ok(vec![created()]));

@@ -9,14 +9,13 @@ mod supervisor;
 
 use std::sync::Arc;
 
-use domain::view;
 use futures::future::join_all;
 use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::lane::{Lane, LaneError};
 use broker::{PartitionId, PublishedEvent};
 use documents::ReadModelError;
-use test_support::{received, reserved};
+use test_support::received;
 
 use crate::testing::Parts;
 

@@ -5,7 +5,9 @@ use domain::{aggregate::user::ChangeDisplayName, wire::CommandAnswer};
 use super::user_account::Account;
 use event_store::Appended;
 
-use crate::command::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback};
+use crate::command::{
+    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
+};
 
 /// Gives an account another name.
 pub(in crate::command) async fn handle(

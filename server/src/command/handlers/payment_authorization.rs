@@ -12,7 +12,9 @@ use domain::{
 use event_store::Appended;
 use payment::{NoAnswer, PaymentProvider};
 
-use crate::command::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository};
+use crate::command::{
+    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
+};
 
 /// How often other commands may change the payment while the provider is being asked.
 const MAX_ATTEMPTS: u32 = 8;

@@ -11,7 +11,13 @@ use domain::{
 };
 use event_store::{Appended, StoreError};
 
-use crate::command::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::{Repository, decide}, retry::Setback};
+use crate::command::{
+    aggregates::Freshness,
+    failure::CommandFailure,
+    intent::Intent,
+    repository::{Repository, decide},
+    retry::Setback,
+};
 
 /// Places an order at the names and prices of the moment. The append does not check the products' versions: a price may be
 /// as old as a state of another stream may be used unread.

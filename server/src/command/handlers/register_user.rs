@@ -6,7 +6,9 @@ use domain::{aggregate::user::RegisterUser, wire::CommandAnswer};
 use super::user_account::Account;
 use event_store::Appended;
 
-use crate::command::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback};
+use crate::command::{
+    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
+};
 
 /// Makes an account.
 pub(in crate::command) async fn handle(

@@ -13,7 +13,13 @@ use super::email_reservation::{self, ReservationAppend};
 use event_store::Appended;
 use identity::{LookUpError, People, PeopleError, PersonId};
 
-use crate::command::{aggregates::{Freshness, Loaded}, failure::CommandFailure, intent::Intent, repository::{Repository, decide}, retry::Setback};
+use crate::command::{
+    aggregates::{Freshness, Loaded},
+    failure::CommandFailure,
+    intent::Intent,
+    repository::{Repository, decide},
+    retry::Setback,
+};
 
 /// The account that a user's command is about.
 pub(super) struct Account<'a> {

@@ -115,7 +115,7 @@ impl Notification {
 
     async fn handle(&self, event: &TypedEvent) -> Result<(), EffectError> {
         let workspace = event.workspace;
-        if let DomainEvent::ProcessedPositions(change) = &event.payload {
+        if let DomainEvent::Inbox(change) = &event.payload {
             let stopped = match change {
                 InboxEvent::MailsStopped(_) => true,
                 InboxEvent::MailsResumed(_) => false,

@@ -24,6 +24,7 @@ mod lifecycle;
 mod link;
 mod open;
 mod postgres;
+mod sql;
 mod sqlite;
 
 use std::{fmt::Debug, sync::Arc};
@@ -38,6 +39,7 @@ use domain::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
 use database::{postgres::refuses_for_good, schema::SchemaError};
@@ -200,10 +202,15 @@ impl From<sqlx::Error> for StoreError {
         // Two writers that add the same row: the appender tries again.
         let is_race = error
             .as_database_error()
-            .is_some_and(|error| error.is_unique_violation());
+            .is_some_and(DatabaseError::is_unique_violation);
         match error {
             _ if refuses_for_good(&error) && !is_race => Self::Refused(error.to_string()),
-            sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
+            // what the store said of its own content, on its way through code that fails as the database does
+            sqlx::Error::Decode(source) => source.downcast().map_or_else(
+                |source| Self::Corrupt(sqlx::Error::Decode(source).to_string()),
+                |error: Box<Self>| *error,
+            ),
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
                 Self::Corrupt(error.to_string())
             }
             sqlx::Error::Database(error) if error.code().is_some_and(|code| NO_ROOM.contains(&&*code)) => {

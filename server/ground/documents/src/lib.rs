@@ -13,6 +13,7 @@ mod open;
 mod parking;
 pub mod postgres;
 mod purging;
+mod sql;
 pub mod sqlite;
 
 use std::{fmt::Debug, sync::Arc};

@@ -8,16 +8,15 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use super::{
-    notice::{CHANNEL, Moved, Notice},
-    read,
-};
+use super::notice::{CHANNEL, Moved, Notice};
 use database::postgres::{Database, PATIENCE};
 
-use crate::{CommitObserver, StoreError};
+use crate::{
+    CommitObserver, StoreError,
+    sql::{Listening, read},
+};
 
 /// How often the heads are looked at while nothing can be heard, and a connection is tried.
 const DEAF: Duration = Duration::from_secs(2);
@@ -31,52 +30,20 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// How long notices without names are gathered before the heads are looked at.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// The listener of a server, running.
-pub(super) struct Listening {
-    stopping: CancellationToken,
-    task: TaskTracker,
-}
-
-impl Listening {
-    /// Nobody listens.
-    pub(super) fn none() -> Self {
-        let task = TaskTracker::new();
-        task.close();
-        Self {
-            stopping: CancellationToken::new(),
-            task,
-        }
-    }
-
-    /// Listens to everybody but `origin`, which is this server.
-    pub(super) fn start(
-        database: Database,
-        readers: PgPool,
-        origin: Uuid,
-        observer: Arc<dyn CommitObserver>,
-    ) -> Self {
-        let listening = Self::none();
-        let stopping = listening.stopping.clone();
-        let listener = Listener {
-            database,
-            readers,
-            origin,
-            observer,
-        };
-        listening.task.spawn(async move {
-            tokio::select! {
-                () = stopping.cancelled() => {}
-                () = listener.run() => {}
-            }
-        });
-        listening
-    }
-
-    /// Tells nothing more.
-    pub(super) async fn stop(&self) {
-        self.stopping.cancel();
-        self.task.wait().await;
-    }
+/// Listens to every server but `origin`, which is this one.
+pub(super) fn start(
+    database: Database,
+    readers: PgPool,
+    origin: Uuid,
+    observer: Arc<dyn CommitObserver>,
+) -> Listening {
+    let listener = Listener {
+        database,
+        readers,
+        origin,
+        observer,
+    };
+    Listening::start(async move { listener.run().await })
 }
 
 struct Listener {

@@ -10,13 +10,14 @@ use std::{
 };
 
 use domain::id::WorkspaceId;
-use sqlx::{Executor as _, PgConnection};
+use sqlx::{Executor as _, PgConnection, Postgres};
 use uuid::Uuid;
 
-use super::{directory, lifecycle::TOMBSTONE};
+use super::purge::TOMBSTONE;
 use crate::{
     Append, StreamAppend,
     appender::{Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream},
+    sql::directory::recorded,
 };
 
 /// A number that is no version, no position and no partition.
@@ -91,6 +92,19 @@ async fn number_streams(
         }
     }
     Ok(())
+}
+
+/// Name, number and version of those of these streams that are there.
+pub(super) async fn streams(
+    connection: &mut PgConnection,
+    workspace_no: i64,
+    names: &[&str],
+) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
+    sqlx::query_as("select name, no, version from streams where workspace_no = $1 and name = any ($2)")
+        .bind(workspace_no)
+        .bind(names)
+        .fetch_all(connection)
+        .await
 }
 
 /// A block of numbers that no stream has.
@@ -257,7 +271,7 @@ async fn load_commands(
     .await?;
     for (workspace_no, command_id, digest, correlation_id, answer) in rows {
         let command = (digest, correlation_id, answer);
-        let recorded = directory::recorded(connection, workspace_no, command).await?;
+        let recorded = recorded::<Postgres>(connection, workspace_no, command).await?;
         known.commands.insert((workspace_no, command_id), recorded);
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 /// The columns of an event, as [`EventColumns`](crate::columns::EventColumns) has them, of the rows of `e`.
 macro_rules! select_events {
-    ($rest:literal) => {
+    ($($rest:literal),+) => {
         concat!(
             "select p.partition, e.position, s.name, e.version, e.event_id, t.name, t.schema_version, e.payload,
                 e.correlation_id, e.causation_id, e.command_id, e.actor_id, e.actor_role, e.traceparent,
@@ -11,7 +11,7 @@ macro_rules! select_events {
                 join partitions p on p.no = e.partition_no
                 join streams s on s.no = e.stream_no
                 join event_types t on t.no = e.type_no ",
-            $rest
+            $($rest),+
         )
     };
 }

@@ -5,21 +5,19 @@
 //! out, whose constraints refuse it; the group is then judged again with everything read. Only who may be refused is looked
 //! up beforehand: a repetition is answered, not refused.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
 use domain::id::{StreamName, WorkspaceId};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{Row as _, Sqlite, SqliteConnection};
 use uuid::Uuid;
 
-use super::{
-    directory,
-    write::{Script, placeholders},
-};
+use super::write::{Script, placeholders};
 use crate::{
     Append, StoreError, StreamAppend,
     answer::CommandColumns,
     appender::{Knowledge, Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream},
     columns::natural,
+    sql::directory::recorded,
 };
 
 /// Looks up what the appends of a group need.
@@ -30,10 +28,7 @@ pub(super) async fn look_up(
     knowledge: Knowledge,
 ) -> Result<(), StoreError> {
     if known.stream_nos.is_empty() {
-        let highest: Option<i64> = sqlx::query_scalar("select max(no) from streams")
-            .fetch_one(&mut *connection)
-            .await?;
-        known.stream_nos = highest.unwrap_or(0) + 1..i64::MAX;
+        known.stream_nos = stream_numbers(connection).await?;
     }
     for id in known.missing_workspaces(appends) {
         if let Some(workspace) = load_workspace(connection, id).await? {
@@ -52,6 +47,33 @@ pub(super) async fn look_up(
             load_commands(connection, known, &known.doubtful(appends)).await
         }
     }
+}
+
+/// Numbers that no stream has.
+pub(super) async fn stream_numbers(connection: &mut SqliteConnection) -> Result<Range<i64>, sqlx::Error> {
+    let highest: Option<i64> = sqlx::query_scalar("select max(no) from streams")
+        .fetch_one(connection)
+        .await?;
+    Ok(highest.unwrap_or(0) + 1..i64::MAX)
+}
+
+/// Name, number and version of those of these streams that are there.
+pub(super) async fn streams(
+    connection: &mut SqliteConnection,
+    workspace_no: i64,
+    names: &[&str],
+) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
+    let mut streams = Vec::new();
+    for name in names {
+        let stream: Option<(String, i64, i64)> =
+            sqlx::query_as("select name, no, version from streams where workspace_no = ? and name = ?")
+                .bind(workspace_no)
+                .bind(*name)
+                .fetch_optional(&mut *connection)
+                .await?;
+        streams.extend(stream);
+    }
+    Ok(streams)
 }
 
 async fn load_streams(
@@ -113,8 +135,8 @@ async fn load_commands(
             continue;
         }
         let columns: CommandColumns = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
-        let recorded = directory::recorded(connection, workspace_no, columns).await?;
-        known.commands.insert((workspace_no, command_id), recorded);
+        let command = recorded::<Sqlite>(connection, workspace_no, columns).await?;
+        known.commands.insert((workspace_no, command_id), command);
     }
     Ok(())
 }

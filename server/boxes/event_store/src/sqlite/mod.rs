@@ -1,23 +1,17 @@
 //! The event store in one SQLite file: the embedded default.
 //!
-//! One appender owns the only writing connection and gathers concurrent appends into one transaction; readers have
-//! connections of their own, which cannot write. WAL with `synchronous=FULL`: what is acknowledged is on disk.
+//! WAL with `synchronous=FULL`: what is acknowledged is on disk. A lock keeps every other process from appending, so what
+//! the appender remembers is what is in the file.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `open` | the file, its lock, its settings and its migrations |
-//! | `writer` | the connection that writes, as the appender uses it |
+//! | `writer` | groups on the connection that writes |
 //! | `look_up` | what a group has to know beforehand |
 //! | `write` | what a group writes, as few statements as it can be |
-//! | `read` | reading streams, partitions and the log |
-//! | `lifecycle` | people, activity and the end of workspaces |
-//! | `directory` | workspaces, snapshots, event types and recorded commands |
-//! | `import` | the transaction of an import |
+//! | `read` | the statements that read events |
 //! | `row` | places, and the columns of an event |
 
-mod directory;
-mod import;
-mod lifecycle;
 mod look_up;
 mod open;
 mod read;
@@ -27,33 +21,26 @@ mod tests;
 mod write;
 mod writer;
 
-use std::{fmt, path::Path, sync::Arc};
+use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
-use domain::{
-    event::StoredEvent,
-    id::{StreamName, WorkspaceId},
-    timestamp::Timestamp,
-    token::ConsistencyToken,
-    wire::{EventSchema, Page, StreamInfo},
-};
-use sqlx::SqlitePool;
+use domain::id::WorkspaceId;
+use sqlx::{Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
-    Admitted, AnsweredCommand, Append, AppendError, Appended, CommitObserver, Direction, EventFilter,
-    EventStore, Lifecycle, Purged, RecordedCommand, Registered, Snapshot, StoreError, Workspace,
-    appender::{self, Queue},
+    Append, CommitObserver, EventFilter, StoreError,
+    answer::AnswerColumns,
+    appender::{self, Cause, Failure, Judged, Knowledge, Known},
+    columns::EventColumns,
     import::Import,
+    sql::{Database, Listening, SqlEventStore, import::SqlImport, writer::SqlWriter},
 };
 use clock::SharedClock;
-use writer::SqliteWriter;
+use open::{Connector, Lock};
+use row::place;
 
 /// An event store in one SQLite file.
-pub struct SqliteEventStore {
-    readers: SqlitePool,
-    queue: Queue,
-}
+pub type SqliteEventStore = SqlEventStore<Sqlite>;
 
 impl SqliteEventStore {
     /// Opens the file, and makes it with its folder where it is not there. Refuses a file that a newer version of the
@@ -64,207 +51,127 @@ impl SqliteEventStore {
         observer: Option<Arc<dyn CommitObserver>>,
     ) -> Result<Self, StoreError> {
         let opened = open::open(path).await?;
-        let writer = SqliteWriter::new(opened.writer, opened.lock);
+        let writer = SqlWriter::<Sqlite>::new(opened.writer, opened.lock, Uuid::nil());
         let queue = appender::start(writer, clock, observer);
-        Ok(Self {
-            readers: opened.readers,
-            queue,
-        })
+        Ok(Self::new(opened.readers, queue, Listening::none()))
     }
-}
 
-impl SqliteEventStore {
     /// Opens a file that is there, to look at it and no more, also while a server has it open. Appends are refused.
     pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
-            readers: open::open_to_read(path).await?,
-            queue: Queue::closed(),
-        })
+        Ok(Self::read_only(open::open_to_read(path).await?))
     }
 
-    /// Opens the file to bring workspaces into it, as if for appending: it is made where it is not there, and nobody else
-    /// may have it open.
+    /// Opens the file to bring workspaces into it, as if for appending: it is made where it is not there, and no other
+    /// process may have it open.
     pub async fn open_to_import(path: &Path, clock: SharedClock) -> Result<Import, StoreError> {
-        let database = import::SqliteImport::new(open::open(path).await?).await?;
+        let opened = open::open(path).await?;
+        opened.readers.close().await;
+        let database = SqlImport::<Sqlite>::new(opened.writer.connect().await?, opened.lock);
         Ok(Import::new(Box::new(database), clock))
     }
 }
 
-impl fmt::Debug for SqliteEventStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteEventStore").finish_non_exhaustive()
-    }
-}
+impl Database for Sqlite {
+    type Connector = Connector;
+    type Lock = Lock;
 
-#[async_trait]
-impl Lifecycle for SqliteEventStore {
-    async fn admit(&self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError> {
-        self.queue.admit(workspace, most).await
-    }
+    const SHARED: bool = false;
+    const STEP_LIMIT: Option<Duration> = None;
+    const STREAM_FORWARDS: &'static str = read::STREAM_FORWARDS;
+    const STREAM_BACKWARDS: &'static str = read::STREAM_BACKWARDS;
+    const STREAM_TAIL: &'static str = read::STREAM_TAIL;
+    const CLAIM_PURGE: &'static str = "select no from workspaces where id = $1 and purging_since is not null";
+    // one at a time: SQLite looks through all streams for one that refers to it
+    const PURGE_PARTITIONS: &'static str = "delete from partitions where no in (
+        select no from partitions where workspace_no = $1 limit min(1, $2))";
+    const BEGIN_IMPORT: &'static [&'static str] = &["begin immediate"];
 
-    async fn note_activity(&self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError> {
-        self.queue.note_activity(workspace, at).await
-    }
-
-    async fn idle_since(&self, since: Timestamp, limit: u32) -> Result<Vec<WorkspaceId>, StoreError> {
-        lifecycle::idle_since(&self.readers, since, limit).await
-    }
-
-    async fn begin_purge(
-        &self,
-        workspace: WorkspaceId,
-        idle_since: Option<Timestamp>,
-    ) -> Result<bool, StoreError> {
-        self.queue.begin_purge(workspace, idle_since).await
+    async fn connect(connector: &Connector) -> Result<SqliteConnection, sqlx::Error> {
+        connector.connect().await
     }
 
-    async fn purging(&self) -> Result<Vec<WorkspaceId>, StoreError> {
-        lifecycle::purging(&self.readers).await
+    /// A connection to a file does not go away.
+    async fn is_alive(_: &mut SqliteConnection, _: Duration) -> bool {
+        true
     }
 
-    async fn was_purged(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
-        lifecycle::was_purged(&self.readers, workspace).await
+    fn cause(error: &sqlx::Error) -> Cause {
+        writer::cause(error)
     }
 
-    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
-        self.queue.purge(workspace, limit).await
-    }
-}
-
-#[async_trait]
-impl EventStore for SqliteEventStore {
-    async fn create_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError> {
-        self.queue.create_workspace(workspace.clone()).await
-    }
-
-    async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
-        directory::workspace(&self.readers, id).await
+    async fn look_up(
+        writer: &mut SqlWriter<Self>,
+        known: &mut Known,
+        appends: &[&Append],
+        knowledge: Knowledge,
+    ) -> Result<(), Failure> {
+        let open = writer.connect().await?;
+        Ok(look_up::look_up(&mut open.connection, known, appends, knowledge).await?)
     }
 
-    async fn workspace_by_code(&self, join_code: &str) -> Result<Option<Workspace>, StoreError> {
-        directory::workspace_by_code(&self.readers, join_code).await
+    async fn write(writer: &mut SqlWriter<Self>, judged: &Judged) -> Result<(), Failure> {
+        writer::write(writer, judged).await
     }
 
-    async fn workspaces(&self, after: Option<WorkspaceId>, limit: u32) -> Result<Vec<Workspace>, StoreError> {
-        directory::workspaces(&self.readers, after, limit).await
+    async fn give_up(writer: &mut SqlWriter<Self>) {
+        writer::give_up(writer).await;
     }
 
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.queue.append(append).await
-    }
-
-    async fn recorded_command(
-        &self,
-        workspace: WorkspaceId,
-        command_id: Uuid,
-    ) -> Result<Option<RecordedCommand>, StoreError> {
-        directory::recorded_command(&self.readers, workspace, command_id).await
-    }
-
-    async fn commands(
-        &self,
-        workspace: WorkspaceId,
-        after: Option<Uuid>,
-        limit: u32,
-    ) -> Result<Vec<AnsweredCommand>, StoreError> {
-        directory::commands(&self.readers, workspace, after, limit).await
-    }
-
-    async fn read_stream(
-        &self,
-        workspace: WorkspaceId,
-        stream: &StreamName,
-        from: u64,
-        direction: Direction,
-        limit: u32,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        read::stream(&self.readers, workspace, stream, from, direction, limit).await
-    }
-
-    async fn read_tail(
-        &self,
-        workspace: WorkspaceId,
-        stream: &StreamName,
-        snapshot_schema_version: u32,
-        limit: u32,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        read::tail(&self.readers, workspace, stream, snapshot_schema_version, limit).await
-    }
-
-    async fn read_partition(
-        &self,
+    async fn partition(
+        connection: &mut SqliteConnection,
         workspace: WorkspaceId,
         partition: u32,
         after: u64,
         limit: u32,
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let mut connection = self.readers.acquire().await?;
-        read::partition(&mut connection, workspace, partition, after, limit).await
+    ) -> Result<Vec<EventColumns>, sqlx::Error> {
+        read::partition(connection, workspace, partition, after, limit).await
     }
 
-    async fn read_events(
-        &self,
-        workspace: WorkspaceId,
-        filter: &EventFilter,
-        after: &ConsistencyToken,
-        limit: u32,
-    ) -> Result<(Vec<StoredEvent>, ConsistencyToken), StoreError> {
-        read::events(&self.readers, workspace, filter, after, limit).await
+    fn page(filter: &EventFilter) -> &'static str {
+        read::page(filter)
     }
 
-    async fn streams(
-        &self,
-        workspace: WorkspaceId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: u32,
-    ) -> Result<Page<StreamInfo>, StoreError> {
-        read::streams(&self.readers, workspace, prefix, after, limit).await
+    fn bounds(partition_no: i64, behind: u64, until: u64) -> (i64, i64) {
+        (place(partition_no, behind), place(partition_no, until))
     }
 
-    async fn head(&self, workspace: WorkspaceId) -> Result<ConsistencyToken, StoreError> {
-        read::head(&self.readers, workspace).await
+    async fn answer_events(
+        connection: &mut SqliteConnection,
+        workspace_no: i64,
+        partition: u32,
+        position: u64,
+        count: u64,
+    ) -> Result<Vec<AnswerColumns>, sqlx::Error> {
+        read::answer_events(connection, workspace_no, partition, position, count).await
     }
 
-    async fn heads(&self) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError> {
-        read::heads(&self.readers).await
-    }
-
-    async fn snapshot(
-        &self,
-        workspace: WorkspaceId,
-        stream: &StreamName,
-    ) -> Result<Option<Snapshot>, StoreError> {
-        directory::snapshot(&self.readers, workspace, stream).await
-    }
-
-    async fn save_snapshot(
-        &self,
-        workspace: WorkspaceId,
-        stream: &StreamName,
-        snapshot: &Snapshot,
-    ) -> Result<(), StoreError> {
-        self.queue
-            .save_snapshot(workspace, stream.clone(), snapshot.clone())
-            .await
-    }
-
-    async fn register_types(&self) -> Result<Registered, StoreError> {
-        self.queue.register_types().await
-    }
-
-    async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError> {
-        directory::schemas(&self.readers).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.queue.is_open()?;
-        sqlx::query("select 1").execute(&self.readers).await?;
+    /// No other server remembers one.
+    async fn invalidate_heads(_: &mut SqliteConnection, _: i64) -> Result<(), sqlx::Error> {
         Ok(())
     }
 
-    async fn close(&self) {
-        self.queue.close().await;
-        self.readers.close().await;
+    async fn purge_events(
+        connection: &mut SqliteConnection,
+        workspace_no: i64,
+        limit: u32,
+    ) -> Result<u64, sqlx::Error> {
+        read::purge_events(connection, workspace_no, limit).await
+    }
+
+    async fn streams(
+        connection: &mut SqliteConnection,
+        workspace_no: i64,
+        names: &[&str],
+    ) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
+        look_up::streams(connection, workspace_no, names).await
+    }
+
+    async fn stream_numbers(connection: &mut SqliteConnection) -> Result<Range<i64>, sqlx::Error> {
+        look_up::stream_numbers(connection).await
+    }
+
+    async fn write_rows(connection: &mut SqliteConnection, judged: &Judged) -> Result<(), StoreError> {
+        write::rows(judged)?.run(connection).await?;
+        Ok(())
     }
 }

@@ -34,7 +34,7 @@ const WRITER_STATEMENTS: usize = 256;
 
 /// How the writer gets a new connection when one has broken.
 #[derive(Debug, Clone)]
-pub(super) struct Connector(SqliteConnectOptions);
+pub(crate) struct Connector(SqliteConnectOptions);
 
 impl Connector {
     /// Opens a connection that writes.
@@ -46,7 +46,7 @@ impl Connector {
 /// Held as long as the store is open, so that no second process appends to it: the appender keeps heads and versions in
 /// memory. A file of its own, because closing any handle on the database file would drop SQLite's locks on it.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 

@@ -1,279 +1,145 @@
-//! Reading streams, partitions and the log. Every statement reads one snapshot of the database, so a reader of a
-//! partition never meets a gap: a commit is seen whole or not at all.
+//! The statements that read events, and the one that deletes them: a partition is a range of places, see `row`.
 
-use domain::{
-    event::StoredEvent,
-    id::{StreamName, WorkspaceId},
-    token::ConsistencyToken,
-    wire::{Page, StreamInfo},
-};
-use sqlx::{SqliteConnection, SqlitePool};
+use domain::id::WorkspaceId;
+use sqlx::SqliteConnection;
 
 use super::row::{MAX_POSITION, joined_tables, place, select_events};
 use crate::{
-    Direction, EventFilter, StoreError,
-    columns::{self, BEHIND_ALL_NAMES, EventColumns, integer, natural, small},
+    EventFilter,
+    answer::AnswerColumns,
+    columns::{EventColumns, integer},
 };
 
-/// See [`EventStore::read_stream`](crate::EventStore::read_stream).
-pub(super) async fn stream(
-    readers: &SqlitePool,
-    workspace: WorkspaceId,
-    stream: &StreamName,
-    from: u64,
-    direction: Direction,
-    limit: u32,
-) -> Result<Vec<StoredEvent>, StoreError> {
-    let sql = match direction {
-        Direction::Forwards => concat!(
+/// The events of a stream.
+macro_rules! select_stream {
+    ($rest:literal) => {
+        concat!(
             select_events!("from events e "),
             joined_tables!(),
             "where e.stream_no = (
                 select no from streams
-                where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
-            ) and e.version >= ?3 order by e.version limit ?4"
-        ),
-        Direction::Backwards => concat!(
-            select_events!("from events e "),
-            joined_tables!(),
-            "where e.stream_no = (
-                select no from streams
-                where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
-            ) and e.version <= ?3 order by e.version desc limit ?4"
-        ),
+                where workspace_no = (select no from open_workspaces where id = $1) and name = $2
+            ) and ",
+            $rest
+        )
     };
-    let rows = sqlx::query_as(sql)
-        .bind(workspace.0)
-        .bind(stream.as_str())
-        .bind(integer(from))
-        .bind(limit)
-        .fetch_all(readers)
-        .await?;
-    columns::events(workspace, rows)
 }
 
-/// See [`EventStore::read_tail`](crate::EventStore::read_tail).
-pub(super) async fn tail(
-    readers: &SqlitePool,
-    workspace: WorkspaceId,
-    stream: &StreamName,
-    snapshot_schema_version: u32,
-    limit: u32,
-) -> Result<Vec<StoredEvent>, StoreError> {
-    let rows = sqlx::query_as(concat!(
-        select_events!("from events e "),
-        joined_tables!(),
-        "where e.stream_no = (
+pub(super) const STREAM_FORWARDS: &str = select_stream!("e.version >= $3 order by e.version limit $4");
+
+pub(super) const STREAM_BACKWARDS: &str = select_stream!("e.version <= $3 order by e.version desc limit $4");
+
+pub(super) const STREAM_TAIL: &str = select_stream!(
+    "e.version >= coalesce((
+        select version from snapshots
+        where stream_no = (
             select no from streams
-            where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
-        ) and e.version >= coalesce((
-            select version from snapshots
-            where stream_no = (
-                select no from streams
-                where workspace_no = (select no from open_workspaces where id = ?1) and name = ?2
-            ) and schema_version = ?3
-        ), 1) order by e.version limit ?4"
-    ))
-    .bind(workspace.0)
-    .bind(stream.as_str())
-    .bind(snapshot_schema_version)
-    .bind(limit)
-    .fetch_all(readers)
-    .await?;
-    columns::events(workspace, rows)
-}
+            where workspace_no = (select no from open_workspaces where id = $1) and name = $2
+        ) and schema_version = $3
+    ), 1) order by e.version limit $4"
+);
 
-/// See [`EventStore::read_partition`](crate::EventStore::read_partition).
+/// See [`Database::partition`](crate::sql::Database::partition).
 pub(super) async fn partition(
     connection: &mut SqliteConnection,
     workspace: WorkspaceId,
     partition: u32,
     after: u64,
     limit: u32,
-) -> Result<Vec<StoredEvent>, StoreError> {
+) -> Result<Vec<EventColumns>, sqlx::Error> {
     // the number of the partition first: it never changes, and the planner then sees a plain range of places
-    let Some(no) = partition_no(connection, workspace, partition).await? else {
+    let no: Option<i64> = sqlx::query_scalar(
+        "select no from partitions
+         where workspace_no = (select no from open_workspaces where id = $1) and partition = $2",
+    )
+    .bind(workspace.0)
+    .bind(partition)
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(no) = no else {
         return Ok(Vec::new());
     };
-    let rows = sqlx::query_as(concat!(
+    sqlx::query_as(concat!(
         select_events!("from events e "),
         joined_tables!(),
-        "where e.place > ?1 and e.place <= ?2 order by e.place limit ?3"
+        "where e.place > $1 and e.place <= $2 order by e.place limit $3"
     ))
     .bind(place(no, after))
     .bind(place(no, MAX_POSITION))
     .bind(limit)
     .fetch_all(connection)
-    .await?;
-    columns::events(workspace, rows)
+    .await
 }
 
-async fn partition_no(
-    connection: &mut SqliteConnection,
-    workspace: WorkspaceId,
-    partition: u32,
-) -> Result<Option<i64>, StoreError> {
-    let no = sqlx::query_scalar(
-        "select no from partitions
-         where workspace_no = (select no from open_workspaces where id = ?) and partition = ?",
-    )
-    .bind(workspace.0)
-    .bind(partition)
-    .fetch_optional(connection)
-    .await?;
-    Ok(no)
-}
-
-/// See [`EventStore::read_events`](crate::EventStore::read_events).
-pub(super) async fn events(
-    readers: &SqlitePool,
-    workspace: WorkspaceId,
-    filter: &EventFilter,
-    after: &ConsistencyToken,
-    limit: u32,
-) -> Result<(Vec<StoredEvent>, ConsistencyToken), StoreError> {
-    let mut token = after.clone();
-    let mut events = Vec::new();
-    // The heads first: what lies behind them is another page's, so that a page that is not full has seen everything up
-    // to the head, and the token may say so even where no event was wanted.
-    for (no, partition, head) in partitions(readers, workspace).await? {
-        let wanted = limit as usize - events.len().min(limit as usize);
-        if wanted == 0 {
-            break;
-        }
-        let rows = page(
-            readers,
-            filter,
-            place(no, after.position(partition)),
-            place(no, head),
-            wanted,
-        )
-        .await?;
-        let found = columns::events(workspace, rows)?;
-        let seen = if found.len() < wanted {
-            Some(head)
-        } else {
-            found.last().map(|event| event.position)
-        };
-        token.advance(partition, seen.unwrap_or(0));
-        events.extend(found);
-    }
-    Ok((events, token))
-}
-
-/// The wanted events of a range of places. A correlation has few events and a type has an index that lies in the order
-/// of places; a category is tested event by event, since its streams lie all over the log.
-async fn page(
-    readers: &SqlitePool,
-    filter: &EventFilter,
-    behind: i64,
-    until: i64,
-    limit: usize,
-) -> Result<Vec<EventColumns>, StoreError> {
-    let sql = if filter.correlation_id.is_some() {
+/// See [`Database::page`](crate::sql::Database::page). A place says which partition it is of.
+pub(super) const fn page(filter: &EventFilter) -> &'static str {
+    if filter.correlation_id.is_some() {
         concat!(
             select_events!("from events e indexed by events_by_correlation "),
             joined_tables!(),
-            "where e.correlation_id = ?1 and e.place > ?2 and e.place <= ?3
-               and (?4 is null or t.name = ?4) and (?5 is null or s.name between ?5 and ?6)
-             order by e.place limit ?7"
+            "where e.correlation_id = $4 and e.place > $2 and e.place <= $3
+               and ($5 is null or t.name = $5) and ($6 is null or s.name between $6 and $7)
+             order by e.place limit $8"
         )
     } else if filter.event_type.is_some() {
         concat!(
             select_events!("from events e indexed by events_by_type "),
             joined_tables!(),
-            "where e.type_no in (select no from event_types where name = ?4) and e.place > ?2 and e.place <= ?3
-               and (?5 is null or s.name between ?5 and ?6)
-             order by e.place limit ?7"
+            "where e.type_no in (select no from event_types where name = $5) and e.place > $2 and e.place <= $3
+               and ($6 is null or s.name between $6 and $7)
+             order by e.place limit $8"
         )
     } else {
         concat!(
             select_events!("from events e "),
             joined_tables!(),
-            "where e.place > ?2 and e.place <= ?3 and (?5 is null or s.name between ?5 and ?6)
-             order by e.place limit ?7"
+            "where e.place > $2 and e.place <= $3 and ($6 is null or s.name between $6 and $7)
+             order by e.place limit $8"
         )
-    };
-    let first = filter.category.as_ref().map(|category| format!("{category}-"));
-    let last = first.as_ref().map(|first| format!("{first}{BEHIND_ALL_NAMES}"));
-    let rows = sqlx::query_as(sql)
-        .bind(filter.correlation_id)
-        .bind(behind)
-        .bind(until)
-        .bind(filter.event_type.as_deref())
-        .bind(first)
-        .bind(last)
-        .bind(integer(limit as u64))
-        .fetch_all(readers)
-        .await?;
-    Ok(rows)
+    }
 }
 
-/// The partitions of a workspace: number, partition, head.
-async fn partitions(
-    readers: &SqlitePool,
-    workspace: WorkspaceId,
-) -> Result<Vec<(i64, u32, u64)>, StoreError> {
-    let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "select no, partition, head from partitions
-         where workspace_no = (select no from open_workspaces where id = ?) order by partition",
+/// See [`Database::answer_events`](crate::sql::Database::answer_events).
+pub(super) async fn answer_events(
+    connection: &mut SqliteConnection,
+    workspace_no: i64,
+    partition: u32,
+    position: u64,
+    count: u64,
+) -> Result<Vec<AnswerColumns>, sqlx::Error> {
+    let partition_no: i64 =
+        sqlx::query_scalar("select no from partitions where workspace_no = $1 and partition = $2")
+            .bind(workspace_no)
+            .bind(partition)
+            .fetch_one(&mut *connection)
+            .await?;
+    sqlx::query_as(
+        "select e.event_id, t.name, e.version, e.place & $3
+         from events e cross join event_types t on t.no = e.type_no
+         where e.place >= $1 and e.place < $2 order by e.place",
     )
-    .bind(workspace.0)
-    .fetch_all(readers)
-    .await?;
-    rows.into_iter()
-        .map(|(no, partition, head)| Ok((no, small(partition)?, natural(head)?)))
-        .collect()
+    .bind(place(partition_no, position))
+    .bind(place(partition_no, position + count))
+    .bind(integer(MAX_POSITION))
+    .fetch_all(connection)
+    .await
 }
 
-/// See [`EventStore::streams`](crate::EventStore::streams).
-pub(super) async fn streams(
-    readers: &SqlitePool,
-    workspace: WorkspaceId,
-    prefix: &str,
-    after: Option<&str>,
+/// Deletes events: of each partition, a range of places.
+pub(super) async fn purge_events(
+    connection: &mut SqliteConnection,
+    workspace_no: i64,
     limit: u32,
-) -> Result<Page<StreamInfo>, StoreError> {
-    let rows = sqlx::query_as(
-        "select s.name, s.version, p.partition
-         from streams s join partitions p on p.no = s.partition_no
-         where s.workspace_no = (select no from open_workspaces where id = ?1)
-           and s.name >= ?2 and s.name < ?3 and s.name > ?4
-         order by s.name limit ?5",
+) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query(
+        "delete from events where place in (
+            select e.place from partitions p cross join events e
+                on e.place between p.no << 40 and (p.no << 40) + 1099511627775
+            where p.workspace_no = $1 limit $2)",
     )
-    .bind(workspace.0)
-    .bind(prefix)
-    .bind(format!("{prefix}{BEHIND_ALL_NAMES}"))
-    .bind(after.unwrap_or_default())
-    // one more than asked for tells whether there is another page
-    .bind(i64::from(limit) + 1)
-    .fetch_all(readers)
+    .bind(workspace_no)
+    .bind(limit)
+    .execute(connection)
     .await?;
-    columns::streams(rows, limit)
-}
-
-/// See [`EventStore::head`](crate::EventStore::head).
-pub(super) async fn head(
-    readers: &SqlitePool,
-    workspace: WorkspaceId,
-) -> Result<ConsistencyToken, StoreError> {
-    let partitions = partitions(readers, workspace).await?;
-    Ok(partitions
-        .into_iter()
-        .map(|(_, partition, head)| (partition, head))
-        .collect())
-}
-
-/// See [`EventStore::heads`](crate::EventStore::heads).
-pub(super) async fn heads(readers: &SqlitePool) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError> {
-    let rows: Vec<(uuid::Uuid, i64, i64)> = sqlx::query_as(
-        "select w.id, p.partition, p.head
-         from partitions p join open_workspaces w on w.no = p.workspace_no
-         where p.head > 0 order by w.id, p.partition",
-    )
-    .fetch_all(readers)
-    .await?;
-    rows.into_iter()
-        .map(|(id, partition, head)| Ok((WorkspaceId(id), small(partition)?, natural(head)?)))
-        .collect()
+    Ok(deleted.rows_affected())
 }

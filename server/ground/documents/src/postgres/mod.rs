@@ -2,25 +2,21 @@
 //!
 //! Who writes a view of a workspace holds the view's row in `generations` for the whole transaction, so that lanes of
 //! different partitions never fold into one document at the same time, and none writes a generation that is being
-//! retired. A query is one statement, and so sees one moment.
+//! retired.
 
-mod generations;
-mod parking;
-mod purging;
-mod query;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use async_trait::async_trait;
 use domain::id::WorkspaceId;
-use sqlx::PgPool;
+use sqlx::{PgConnection, Postgres};
 
 use super::{
-    Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,
-    StoredDocument, StoredRow, Updated,
+    DocumentWrite, FIRST_GENERATION, ReadModelError, Scope, StoredDocument,
+    columns::stored,
+    sql::{Database, SqlReadModel, ViewGenerations},
 };
-use database::postgres::{Database, OpenError};
+use database::{engine::statement, postgres, postgres::OpenError};
 
 /// How many connections write: lanes of different views do so at the same time.
 const WRITERS: u32 = 4;
@@ -28,18 +24,14 @@ const WRITERS: u32 = 4;
 /// How many connections read.
 const READERS: u32 = 8;
 
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct PostgresReadModel {
-    writers: PgPool,
-    readers: PgPool,
-}
+/// A read model in a PostgreSQL database.
+pub type PostgresReadModel = SqlReadModel<Postgres>;
 
 impl PostgresReadModel {
     /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and brings the tables of one of
     /// its schemas up to date.
     pub(super) async fn open(url: &str, schema: &'static str) -> Result<Self, ReadModelError> {
-        let database = Database::new(url, schema)?;
+        let database = postgres::Database::new(url, schema)?;
         database
             .migrate(sqlx::migrate!("../../../migrations/postgres/views"))
             .await?;
@@ -51,7 +43,7 @@ impl PostgresReadModel {
 
     /// Opens a database that has the tables in one of its schemas, to read from it and no more.
     pub(super) async fn open_to_read(url: &str, schema: &'static str) -> Result<Self, ReadModelError> {
-        let readers = Database::new(url, schema)?.readers(READERS).await?;
+        let readers = postgres::Database::new(url, schema)?.readers(READERS).await?;
         Ok(Self {
             writers: readers.clone(),
             readers,
@@ -68,64 +60,72 @@ impl From<OpenError> for ReadModelError {
     }
 }
 
-#[async_trait]
-impl ReadModel for PostgresReadModel {
-    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
-        query::checkpoints(&self.readers).await
-    }
+impl Database for Postgres {
+    const REMOVE_DOCUMENTS: &'static str = "
+        delete from documents where (workspace, view, generation, key) in (
+            select workspace, view, generation, key from documents
+            where workspace = $1 and view = $2 and generation = $3 limit $4
+        )
+    ";
+    const PURGE_DOCUMENTS: &'static str = "
+        delete from documents where (workspace, view, generation, key) in (
+            select workspace, view, generation, key from documents where workspace = $1 limit $2
+        )
+    ";
 
-    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError> {
-        query::checkpoint(&self.readers, lane).await
-    }
-
-    async fn update(
-        &self,
-        lane: &LaneId,
-        from: u64,
-        to: u64,
-        keys: &[String],
-        fold: &mut Fold<'_>,
-    ) -> Result<Updated, ReadModelError> {
-        write::update(&self.writers, lane, from, to, keys, fold).await
-    }
-
-    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError> {
-        write::amend(&self.writers, scope, keys, fold).await
-    }
-
-    async fn document(
-        &self,
+    async fn take_turn(
+        transaction: &mut PgConnection,
         workspace: WorkspaceId,
         view: &str,
-        key: &str,
-    ) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
-        query::document(&self.readers, workspace, view, key).await
-    }
-
-    async fn page(
-        &self,
-        workspace: WorkspaceId,
-        view: &str,
-        page: &PageRequest<'_>,
-    ) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
-        query::page(&self.readers, workspace, view, page).await
-    }
-
-    async fn everything(
-        &self,
-        workspace: WorkspaceId,
-        view: &str,
-    ) -> Result<Moment<Everything>, ReadModelError> {
-        query::everything(&self.readers, workspace, view).await
-    }
-
-    async fn ping(&self) -> Result<(), ReadModelError> {
-        sqlx::query("select 1").execute(&self.readers).await?;
+    ) -> Result<(), ReadModelError> {
+        Self::generations(transaction, workspace, view).await?;
         Ok(())
     }
 
-    async fn close(&self) {
-        self.readers.close().await;
-        self.writers.close().await;
+    async fn generations(
+        transaction: &mut PgConnection,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> Result<ViewGenerations, ReadModelError> {
+        loop {
+            let row = statement::<Self>(
+                "
+                select live, newest, building from generations
+                where workspace = $1 and view = $2 for no key update
+                ",
+            )
+            .bind(workspace.0)
+            .bind(view)
+            .optional(transaction)
+            .await?;
+            if let Some(row) = row {
+                return ViewGenerations::from_columns(row);
+            }
+            // the first transaction that writes this view; if two do at once, one of them waits here for the other
+            statement::<Self>(
+                "insert into generations (workspace, view, live, newest) values ($1, $2, $3, $3) on conflict do nothing",
+            )
+            .bind(workspace.0)
+            .bind(view)
+            .bind(stored(FIRST_GENERATION)?)
+            .execute(transaction)
+            .await?;
+        }
+    }
+
+    async fn load(
+        transaction: &mut PgConnection,
+        scope: &Scope,
+        keys: &[String],
+    ) -> Result<Vec<StoredDocument>, ReadModelError> {
+        write::load(transaction, scope, keys).await
+    }
+
+    async fn store(
+        transaction: &mut PgConnection,
+        scope: &Scope,
+        writes: &[DocumentWrite],
+    ) -> Result<(), ReadModelError> {
+        write::store(transaction, scope, writes).await
     }
 }

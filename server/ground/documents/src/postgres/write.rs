@@ -1,18 +1,17 @@
-//! Writing: a lane's update is one transaction of a few statements, however many documents it touches; lists of rows go
-//! in as arrays, one a column.
+//! Documents and their places, in at most five statements of a lane's transaction: lists of rows go in as arrays, one a
+//! column.
 //!
 //! Where a list meets a table, the list is outside and the table is searched by its whole key: `lateral … offset 0` says so.
 //! Left to itself the planner, which takes a generation of a view for one row as long as nobody has counted, goes through
 //! all of them and through the list for each.
 
 use serde_json::value::RawValue;
-use sqlx::{PgConnection, PgPool, Postgres, postgres::PgArguments, query::Query};
+use sqlx::{PgConnection, Postgres};
 use uuid::Uuid;
 
-use super::{generations, parking};
 use crate::{
-    DocumentWrite, Effect, Fold, LaneId, Loaded, ReadModelError, Scope, StoredDocument, Updated,
-    columns::{self, loaded, stored},
+    DocumentWrite, ReadModelError, Scope, StoredDocument, columns,
+    sql::{every, of_scope},
 };
 
 /// The documents of a list of keys.
@@ -53,117 +52,6 @@ pub(super) const LEAVE: &str = "
     ))
 ";
 
-pub(super) async fn update(
-    writers: &PgPool,
-    lane: &LaneId,
-    from: u64,
-    to: u64,
-    keys: &[String],
-    fold: &mut Fold<'_>,
-) -> Result<Updated, ReadModelError> {
-    let mut transaction = writers.begin().await?;
-    let generations = generations::lock(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
-    if !generations.has(lane.scope.generation) {
-        transaction.rollback().await?;
-        return Ok(Updated::Retired {
-            live: generations.live,
-        });
-    }
-    if !advance(&mut transaction, lane, from, to).await? {
-        let checkpoint = checkpoint(&mut transaction, lane).await?;
-        transaction.rollback().await?;
-        return Ok(Updated::Elsewhere { checkpoint });
-    }
-    let loaded = Loaded {
-        documents: load(&mut transaction, &lane.scope, keys).await?,
-        held: parking::held_streams(&mut transaction, lane).await?,
-    };
-    let Effect { writes, parked } = fold(loaded)?;
-    store(&mut transaction, &lane.scope, &writes).await?;
-    parking::park(&mut transaction, lane, &parked).await?;
-    transaction.commit().await?;
-    Ok(Updated::Committed)
-}
-
-pub(super) async fn amend(
-    writers: &PgPool,
-    scope: &Scope,
-    keys: &[String],
-    fold: &mut Fold<'_>,
-) -> Result<(), ReadModelError> {
-    let mut transaction = writers.begin().await?;
-    generations::lock(&mut transaction, scope.workspace, scope.view).await?;
-    let loaded = Loaded {
-        documents: load(&mut transaction, scope, keys).await?,
-        held: Vec::new(),
-    };
-    let effect = fold(loaded)?;
-    store(&mut transaction, scope, &effect.writes).await?;
-    transaction.commit().await?;
-    Ok(())
-}
-
-/// The compare-and-set that makes a second owner of a lane harmless.
-async fn advance(
-    transaction: &mut PgConnection,
-    lane: &LaneId,
-    from: u64,
-    to: u64,
-) -> Result<bool, ReadModelError> {
-    let statement = if from == 0 {
-        "
-        insert into checkpoints (workspace, view, generation, partition, position)
-        values ($1, $2, $3, $4, $5)
-        on conflict do nothing
-        "
-    } else {
-        "
-        update checkpoints set position = $5
-        where workspace = $1 and view = $2 and generation = $3 and partition = $4 and position = $6
-        "
-    };
-    let mut query = of_lane(statement, lane)?.bind(stored(to)?);
-    if from > 0 {
-        query = query.bind(stored(from)?);
-    }
-    Ok(query.execute(transaction).await?.rows_affected() == 1)
-}
-
-async fn checkpoint(transaction: &mut PgConnection, lane: &LaneId) -> Result<u64, ReadModelError> {
-    let position: Option<i64> = sqlx::query_scalar(
-        "
-        select position from checkpoints
-        where workspace = $1 and view = $2 and generation = $3 and partition = $4
-        ",
-    )
-    .bind(lane.scope.workspace.0)
-    .bind(lane.scope.view)
-    .bind(stored(lane.scope.generation)?)
-    .bind(i64::from(lane.partition))
-    .fetch_optional(transaction)
-    .await?;
-    position.map_or(Ok(0), loaded)
-}
-
-/// A statement whose first parameters are a generation of a view.
-fn of_scope<'q>(
-    statement: &'static str,
-    scope: &Scope,
-) -> Result<Query<'q, Postgres, PgArguments>, ReadModelError> {
-    Ok(sqlx::query(statement)
-        .bind(scope.workspace.0)
-        .bind(scope.view)
-        .bind(stored(scope.generation)?))
-}
-
-/// A statement whose first parameters are a lane.
-pub(super) fn of_lane<'q>(
-    statement: &'static str,
-    lane: &LaneId,
-) -> Result<Query<'q, Postgres, PgArguments>, ReadModelError> {
-    Ok(of_scope(statement, &lane.scope)?.bind(i64::from(lane.partition)))
-}
-
 pub(super) async fn load(
     transaction: &mut PgConnection,
     scope: &Scope,
@@ -172,12 +60,9 @@ pub(super) async fn load(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<(String, String, Option<Uuid>)> = sqlx::query_as(LOAD)
-        .bind(scope.workspace.0)
-        .bind(scope.view)
-        .bind(stored(scope.generation)?)
+    let rows: Vec<(String, String, Option<Uuid>)> = of_scope::<Postgres>(LOAD, scope)?
         .bind(keys)
-        .fetch_all(transaction)
+        .all(transaction)
         .await?;
     rows.into_iter()
         .map(|(key, data, owner)| columns::document(key, data, owner))
@@ -222,7 +107,7 @@ async fn write_documents(
         return Ok(());
     }
     let rows = keys.len();
-    let query = of_scope(
+    let query = of_scope::<Postgres>(
         "
         insert into documents (workspace, view, generation, key, data, owner)
         select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::uuid[])
@@ -235,8 +120,7 @@ async fn write_documents(
         .bind(data)
         .bind(owners)
         .execute(transaction)
-        .await?
-        .rows_affected();
+        .await?;
     every(scope, rows, changed)
 }
 
@@ -254,7 +138,10 @@ async fn delete_documents(
         return Ok(());
     }
     // perhaps fewer than there are keys: a document may never have been written
-    of_scope(DELETE, scope)?.bind(keys).execute(transaction).await?;
+    of_scope::<Postgres>(DELETE, scope)?
+        .bind(keys)
+        .execute(transaction)
+        .await?;
     Ok(())
 }
 
@@ -279,23 +166,12 @@ async fn change_places<'a>(
         return Ok(());
     }
     let rows = keys.len();
-    let changed = of_scope(statement, scope)?
+    let changed = of_scope::<Postgres>(statement, scope)?
         .bind(listings)
         .bind(groups)
         .bind(sorts)
         .bind(keys)
         .execute(transaction)
-        .await?
-        .rows_affected();
+        .await?;
     every(scope, rows, changed)
-}
-
-fn every(scope: &Scope, rows: usize, changed: u64) -> Result<(), ReadModelError> {
-    if changed == rows as u64 {
-        return Ok(());
-    }
-    Err(ReadModelError::Corrupt(format!(
-        "view {}: {rows} rows were to change, {changed} did",
-        scope.view
-    )))
 }

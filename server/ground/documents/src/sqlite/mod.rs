@@ -1,31 +1,25 @@
 //! The read model in SQLite: the embedded default, one file beside the event store's.
 //!
 //! WAL with `synchronous = normal`: after a power cut the file is sound and may be a moment old, which costs nothing,
-//! because the lanes fold what is missing again. One writer, since SQLite has one, and a few readers; every query is one
-//! statement, and so sees one moment.
+//! because the lanes fold what is missing again. One connection writes, since SQLite takes one, and a few read.
 
-mod generations;
-mod parking;
-mod purging;
-mod query;
 #[cfg(test)]
 mod tests;
 mod write;
 
 use std::{path::Path, time::Duration};
 
-use async_trait::async_trait;
 use domain::id::WorkspaceId;
 use sqlx::{
-    SqlitePool,
+    Sqlite, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
 use super::{
-    Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,
-    StoredDocument, StoredRow, Updated,
+    DocumentWrite, ReadModelError, Scope, StoredDocument,
+    sql::{Database, SqlReadModel, ViewGenerations},
 };
-use database::{schema::SchemaError, sqlite::out_of_transaction};
+use database::{engine::statement, schema::SchemaError, sqlite::out_of_transaction};
 
 /// How many connections read.
 const READERS: u32 = 4;
@@ -35,12 +29,8 @@ const CACHE_SIZE: &str = "-16384";
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/sqlite/views");
 
-/// See the module.
-#[derive(Debug, Clone)]
-pub struct SqliteReadModel {
-    writer: SqlitePool,
-    readers: SqlitePool,
-}
+/// A read model in one SQLite file.
+pub type SqliteReadModel = SqlReadModel<Sqlite>;
 
 impl SqliteReadModel {
     /// Opens the file, or makes it, and brings its tables up to date.
@@ -53,7 +43,7 @@ impl SqliteReadModel {
             .busy_timeout(Duration::from_secs(10))
             .pragma("cache_size", CACHE_SIZE)
             .pragma("temp_store", "memory");
-        let writer = SqlitePoolOptions::new()
+        let writers = SqlitePoolOptions::new()
             .max_connections(1)
             .idle_timeout(None)
             .max_lifetime(None)
@@ -64,7 +54,7 @@ impl SqliteReadModel {
             .connect_with(options.clone())
             .await?;
         MIGRATIONS
-            .run(&writer)
+            .run(&writers)
             .await
             .map_err(|error| SchemaError::new(path.display(), &MIGRATIONS, error))?;
         let readers = SqlitePoolOptions::new()
@@ -73,11 +63,9 @@ impl SqliteReadModel {
             .test_before_acquire(false)
             .connect_with(options.read_only(true))
             .await?;
-        Ok(Self { writer, readers })
+        Ok(Self { writers, readers })
     }
-}
 
-impl SqliteReadModel {
     /// Opens a file that is there, to look at it and no more, also while a server has it open.
     pub async fn open_to_read(path: &Path) -> Result<Self, ReadModelError> {
         let options = SqliteConnectOptions::new()
@@ -89,70 +77,54 @@ impl SqliteReadModel {
             .connect_with(options)
             .await?;
         Ok(Self {
-            writer: readers.clone(),
+            writers: readers.clone(),
             readers,
         })
     }
 }
 
-#[async_trait]
-impl ReadModel for SqliteReadModel {
-    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
-        query::checkpoints(&self.readers).await
-    }
+impl Database for Sqlite {
+    const REMOVE_DOCUMENTS: &'static str = "
+        delete from documents where rowid in (
+            select rowid from documents where workspace = $1 and view = $2 and generation = $3 limit $4
+        )
+    ";
+    const PURGE_DOCUMENTS: &'static str =
+        "delete from documents where rowid in (select rowid from documents where workspace = $1 limit $2)";
 
-    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError> {
-        query::checkpoint(&self.readers, lane).await
-    }
-
-    async fn update(
-        &self,
-        lane: &LaneId,
-        from: u64,
-        to: u64,
-        keys: &[String],
-        fold: &mut Fold<'_>,
-    ) -> Result<Updated, ReadModelError> {
-        write::update(&self.writer, lane, from, to, keys, fold).await
-    }
-
-    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError> {
-        write::amend(&self.writer, scope, keys, fold).await
-    }
-
-    async fn document(
-        &self,
-        workspace: WorkspaceId,
-        view: &str,
-        key: &str,
-    ) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
-        query::document(&self.readers, workspace, view, key).await
-    }
-
-    async fn page(
-        &self,
-        workspace: WorkspaceId,
-        view: &str,
-        page: &PageRequest<'_>,
-    ) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
-        query::page(&self.readers, workspace, view, page).await
-    }
-
-    async fn everything(
-        &self,
-        workspace: WorkspaceId,
-        view: &str,
-    ) -> Result<Moment<Everything>, ReadModelError> {
-        query::everything(&self.readers, workspace, view).await
-    }
-
-    async fn ping(&self) -> Result<(), ReadModelError> {
-        sqlx::query("select 1").execute(&self.readers).await?;
+    /// It was taken with the file: one transaction writes.
+    async fn take_turn(_: &mut SqliteConnection, _: WorkspaceId, _: &str) -> Result<(), ReadModelError> {
         Ok(())
     }
 
-    async fn close(&self) {
-        self.readers.close().await;
-        self.writer.close().await;
+    async fn generations(
+        transaction: &mut SqliteConnection,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> Result<ViewGenerations, ReadModelError> {
+        let row = statement::<Self>(
+            "select live, newest, building from generations where workspace = $1 and view = $2",
+        )
+        .bind(workspace.0)
+        .bind(view)
+        .optional(transaction)
+        .await?;
+        row.map_or_else(|| Ok(ViewGenerations::default()), ViewGenerations::from_columns)
+    }
+
+    async fn load(
+        transaction: &mut SqliteConnection,
+        scope: &Scope,
+        keys: &[String],
+    ) -> Result<Vec<StoredDocument>, ReadModelError> {
+        write::load(transaction, scope, keys).await
+    }
+
+    async fn store(
+        transaction: &mut SqliteConnection,
+        scope: &Scope,
+        writes: &[DocumentWrite],
+    ) -> Result<(), ReadModelError> {
+        write::store(transaction, scope, writes).await
     }
 }

@@ -1,145 +1,43 @@
-//! Writing: a lane's update is one transaction of at most nine statements, however many documents it touches; lists of
-//! rows go in as one JSON parameter.
+//! Documents and their places, in at most five statements of a lane's transaction: lists of rows go in as one JSON parameter.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use sqlx::{Sqlite, SqlitePool, Transaction};
+use sqlx::{Sqlite, SqliteConnection};
 use uuid::Uuid;
 
-use super::{generations, parking, query::stored_document};
 use crate::{
-    DocumentWrite, Effect, Fold, LaneId, Loaded, ReadModelError, Scope, StoredDocument, Updated,
-    columns::{loaded, stored},
+    DocumentWrite, ReadModelError, Scope, StoredDocument, columns,
+    sql::{every, of_scope},
 };
 
 /// The documents of a list of keys. `cross join` keeps the list outside: the planner, which takes the list for long and the
 /// view for short, would go through every document of the view instead.
 pub(super) const LOAD: &str = "
     select d.key, d.data, d.owner
-    from json_each(?4) wanted
+    from json_each($4) wanted
     cross join documents d
-        on d.workspace = ?1 and d.view = ?2 and d.generation = ?3 and d.key = wanted.value
+        on d.workspace = $1 and d.view = $2 and d.generation = $3 and d.key = wanted.value
 ";
 
-pub(super) async fn update(
-    writer: &SqlitePool,
-    lane: &LaneId,
-    from: u64,
-    to: u64,
-    keys: &[String],
-    fold: &mut Fold<'_>,
-) -> Result<Updated, ReadModelError> {
-    // Immediate: takes the write lock now. A deferred transaction could find at its first write that its snapshot is old.
-    let mut transaction = writer.begin_with("begin immediate").await?;
-    let generations = generations::of(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
-    if !generations.has(lane.scope.generation) {
-        transaction.rollback().await?;
-        return Ok(Updated::Retired {
-            live: generations.live,
-        });
-    }
-    if !advance(&mut transaction, lane, from, to).await? {
-        let checkpoint = checkpoint(&mut transaction, lane).await?;
-        transaction.rollback().await?;
-        return Ok(Updated::Elsewhere { checkpoint });
-    }
-    let loaded = Loaded {
-        documents: load(&mut transaction, &lane.scope, keys).await?,
-        held: parking::held_streams(&mut transaction, lane).await?,
-    };
-    let Effect { writes, parked } = fold(loaded)?;
-    store(&mut transaction, &lane.scope, &writes).await?;
-    parking::park(&mut transaction, lane, &parked).await?;
-    transaction.commit().await?;
-    Ok(Updated::Committed)
-}
-
-pub(super) async fn amend(
-    writer: &SqlitePool,
-    scope: &Scope,
-    keys: &[String],
-    fold: &mut Fold<'_>,
-) -> Result<(), ReadModelError> {
-    let mut transaction = writer.begin_with("begin immediate").await?;
-    let loaded = Loaded {
-        documents: load(&mut transaction, scope, keys).await?,
-        held: Vec::new(),
-    };
-    let effect = fold(loaded)?;
-    store(&mut transaction, scope, &effect.writes).await?;
-    transaction.commit().await?;
-    Ok(())
-}
-
-/// The compare-and-set that makes a second owner of a lane harmless.
-async fn advance(
-    transaction: &mut Transaction<'_, Sqlite>,
-    lane: &LaneId,
-    from: u64,
-    to: u64,
-) -> Result<bool, ReadModelError> {
-    let statement = if from == 0 {
-        "
-        insert into checkpoints (workspace, view, generation, partition, position)
-        values (?1, ?2, ?3, ?4, ?5)
-        on conflict do nothing
-        "
-    } else {
-        "
-        update checkpoints set position = ?5
-        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4 and position = ?6
-        "
-    };
-    let mut query = sqlx::query(statement)
-        .bind(lane.scope.workspace.0)
-        .bind(lane.scope.view)
-        .bind(stored(lane.scope.generation)?)
-        .bind(lane.partition)
-        .bind(stored(to)?);
-    if from > 0 {
-        query = query.bind(stored(from)?);
-    }
-    Ok(query.execute(&mut **transaction).await?.rows_affected() == 1)
-}
-
-async fn checkpoint(transaction: &mut Transaction<'_, Sqlite>, lane: &LaneId) -> Result<u64, ReadModelError> {
-    let position: Option<i64> = sqlx::query_scalar(
-        "
-        select position from checkpoints
-        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4
-        ",
-    )
-    .bind(lane.scope.workspace.0)
-    .bind(lane.scope.view)
-    .bind(stored(lane.scope.generation)?)
-    .bind(lane.partition)
-    .fetch_optional(&mut **transaction)
-    .await?;
-    position.map_or(Ok(0), loaded)
-}
-
 pub(super) async fn load(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut SqliteConnection,
     scope: &Scope,
     keys: &[String],
 ) -> Result<Vec<StoredDocument>, ReadModelError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(LOAD)
-        .bind(scope.workspace.0)
-        .bind(scope.view)
-        .bind(stored(scope.generation)?)
-        .bind(json(&keys)?)
-        .fetch_all(&mut **transaction)
+    let rows: Vec<(String, String, Option<Uuid>)> = of_scope::<Sqlite>(LOAD, scope)?
+        .bind(json(&keys)?.as_str())
+        .all(transaction)
         .await?;
-    rows.iter()
-        .filter_map(|row| stored_document(row).transpose())
+    rows.into_iter()
+        .map(|(key, data, owner)| columns::document(key, data, owner))
         .collect()
 }
 
 pub(super) async fn store(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut SqliteConnection,
     scope: &Scope,
     writes: &[DocumentWrite],
 ) -> Result<(), ReadModelError> {
@@ -166,8 +64,8 @@ pub(super) async fn store(
         &written,
         "
         insert into documents (workspace, view, generation, key, data, owner)
-        select ?1, ?2, ?3, value ->> 0, value ->> 1, unhex(value ->> 2, '-')
-        from json_each(?4)
+        select $1, $2, $3, value ->> 0, value ->> 1, unhex(value ->> 2, '-')
+        from json_each($4)
         where true
         on conflict (workspace, view, generation, key) do update set data = excluded.data, owner = excluded.owner
         ",
@@ -180,7 +78,7 @@ pub(super) async fn store(
         &deleted,
         "
         delete from documents
-        where workspace = ?1 and view = ?2 and generation = ?3 and key in (select value from json_each(?4))
+        where workspace = $1 and view = $2 and generation = $3 and key in (select value from json_each($4))
         ",
         Affects::Some,
     )
@@ -192,7 +90,7 @@ pub(super) async fn store(
         "
         delete from listings
         where (workspace, view, generation, listing, group_key, sort_key, key) in (
-            select ?1, ?2, ?3, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?4)
+            select $1, $2, $3, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each($4)
         )
         ",
         Affects::Every,
@@ -204,7 +102,7 @@ pub(super) async fn store(
         &entered,
         "
         insert into listings (workspace, view, generation, listing, group_key, sort_key, key)
-        select ?1, ?2, ?3, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each(?4)
+        select $1, $2, $3, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each($4)
         ",
         Affects::Every,
     )
@@ -226,7 +124,7 @@ fn places<'a>(
 }
 
 /// How many rows a statement must have changed.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 enum Affects {
     /// As many as it was given.
     Every,
@@ -236,33 +134,25 @@ enum Affects {
 
 /// Runs a statement over a list of rows, unless there are none, and holds it to its effect.
 async fn run<T: Serialize>(
-    transaction: &mut Transaction<'_, Sqlite>,
+    transaction: &mut SqliteConnection,
     scope: &Scope,
     rows: &[T],
-    statement: &'static str,
+    sql: &'static str,
     affects: Affects,
 ) -> Result<(), ReadModelError> {
     if rows.is_empty() {
         return Ok(());
     }
-    let changed = sqlx::query(statement)
-        .bind(scope.workspace.0)
-        .bind(scope.view)
-        .bind(stored(scope.generation)?)
-        .bind(json(&rows)?)
-        .execute(&mut **transaction)
-        .await?
-        .rows_affected();
-    if affects == Affects::Every && changed != rows.len() as u64 {
-        return Err(ReadModelError::Corrupt(format!(
-            "view {}: {} rows were to change, {changed} did",
-            scope.view,
-            rows.len()
-        )));
+    let changed = of_scope::<Sqlite>(sql, scope)?
+        .bind(json(&rows)?.as_str())
+        .execute(transaction)
+        .await?;
+    match affects {
+        Affects::Every => every(scope, rows.len(), changed),
+        Affects::Some => Ok(()),
     }
-    Ok(())
 }
 
-pub(super) fn json<T: Serialize>(rows: &T) -> Result<String, ReadModelError> {
+fn json<T: Serialize>(rows: &T) -> Result<String, ReadModelError> {
     serde_json::to_string(rows).map_err(|error| ReadModelError::Corrupt(error.to_string()))
 }

@@ -5,8 +5,11 @@ use domain::{
     timestamp::Timestamp,
     wire::EventSchema,
 };
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, Pool};
 use uuid::Uuid;
+
+use super::Database;
+use database::engine::statement;
 
 use crate::{
     AnsweredCommand, RecordedCommand, Snapshot, StoreError, Workspace,
@@ -14,15 +17,18 @@ use crate::{
     columns::{self, SchemaColumns, integer},
 };
 
+/// Before the first event: a hash of zeros.
+const NO_HASH: [u8; 32] = [0; 32];
+
 /// Opens a workspace with its partitions; `false` where the join code is taken.
-pub(super) async fn create_workspace(
-    connection: &mut PgConnection,
+pub(super) async fn create_workspace<D: Database>(
+    connection: &mut D::Connection,
     workspace: &Workspace,
     template: &str,
     now: Timestamp,
 ) -> Result<bool, sqlx::Error> {
-    let mut transaction = connection.begin().await?;
-    if insert_workspace(&mut transaction, workspace, template, now)
+    let mut transaction = connection.begin_with(D::BEGIN).await?;
+    if insert_workspace::<D>(&mut transaction, workspace, template, now)
         .await?
         .is_none()
     {
@@ -34,109 +40,116 @@ pub(super) async fn create_workspace(
 }
 
 /// The same in a transaction that has begun; the workspace's number.
-pub(super) async fn insert_workspace(
-    connection: &mut PgConnection,
+pub(super) async fn insert_workspace<D: Database>(
+    connection: &mut D::Connection,
     workspace: &Workspace,
     template: &str,
     now: Timestamp,
 ) -> Result<Option<i64>, sqlx::Error> {
-    let workspace_no: Option<i64> = sqlx::query_scalar(
+    let inserted = statement::<D>(
         "insert into workspaces (id, name, template, shards, join_code, created_at, active_at)
          values ($1, $2, $3, $4, $5, $6, $7) on conflict (join_code) do nothing returning no",
     )
     .bind(workspace.id.0)
-    .bind(&workspace.name)
+    .bind(workspace.name.as_str())
     .bind(template)
     .bind(i64::from(workspace.shards))
-    .bind(&workspace.join_code)
+    .bind(workspace.join_code.as_str())
     .bind(workspace.created_at.as_micros())
     .bind(now.as_micros())
-    .fetch_optional(&mut *connection)
+    .optional(connection)
     .await?;
-    let Some(workspace_no) = workspace_no else {
+    let Some((workspace_no,)) = inserted else {
         return Ok(None);
     };
-    // before the first event: position 0, and a hash of zeros
-    let opened = sqlx::query(
-        "insert into partitions (workspace_no, partition, head, head_hash)
-         select $1, partition, 0, decode(repeat('00', 32), 'hex') from generate_series(0, $2 - 1) partition",
+    let opened = statement::<D>(
+        "with recursive numbered (partition) as (
+             select 0 where $2 > 0
+             union all
+             select partition + 1 from numbered where partition + 1 < $2
+         )
+         insert into partitions (workspace_no, partition, head, head_hash)
+         select $1, partition, 0, $3 from numbered",
     )
     .bind(workspace_no)
     .bind(i64::from(workspace.shards))
-    .execute(&mut *connection)
+    .bind(&NO_HASH[..])
+    .execute(connection)
     .await?;
-    if opened.rows_affected() != u64::from(workspace.shards) {
+    if opened != u64::from(workspace.shards) {
         return Err(sqlx::Error::Protocol("a partition was not opened".to_owned()));
     }
     Ok(Some(workspace_no))
 }
 
-pub(super) async fn workspace(readers: &PgPool, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
-    let row = sqlx::query_as(
+pub(super) async fn workspace<D: Database>(
+    readers: &Pool<D>,
+    id: WorkspaceId,
+) -> Result<Option<Workspace>, StoreError> {
+    let row = statement::<D>(
         "select id, name, template, shards, join_code, created_at from open_workspaces where id = $1",
     )
     .bind(id.0)
-    .fetch_optional(readers)
+    .optional(&mut *readers.acquire().await?)
     .await?;
     row.map(columns::workspace).transpose()
 }
 
-pub(super) async fn workspace_by_code(
-    readers: &PgPool,
+pub(super) async fn workspace_by_code<D: Database>(
+    readers: &Pool<D>,
     join_code: &str,
 ) -> Result<Option<Workspace>, StoreError> {
-    let row = sqlx::query_as(
+    let row = statement::<D>(
         "select id, name, template, shards, join_code, created_at from open_workspaces where join_code = $1",
     )
     .bind(join_code)
-    .fetch_optional(readers)
+    .optional(&mut *readers.acquire().await?)
     .await?;
     row.map(columns::workspace).transpose()
 }
 
-pub(super) async fn workspaces(
-    readers: &PgPool,
+pub(super) async fn workspaces<D: Database>(
+    readers: &Pool<D>,
     after: Option<WorkspaceId>,
     limit: u32,
 ) -> Result<Vec<Workspace>, StoreError> {
-    let rows = sqlx::query_as(
+    let rows = statement::<D>(
         "select id, name, template, shards, join_code, created_at from open_workspaces
          where id > $1 order by id limit $2",
     )
     // no workspace has the first of all ids
     .bind(after.map_or_else(Uuid::nil, |id| id.0))
     .bind(i64::from(limit))
-    .fetch_all(readers)
+    .all(&mut *readers.acquire().await?)
     .await?;
     rows.into_iter().map(columns::workspace).collect()
 }
 
 /// What a command answered when it was appended.
-pub(super) async fn recorded_command(
-    readers: &PgPool,
+pub(super) async fn recorded_command<D: Database>(
+    readers: &Pool<D>,
     workspace: WorkspaceId,
     command_id: Uuid,
 ) -> Result<Option<RecordedCommand>, StoreError> {
     let mut connection = readers.acquire().await?;
-    let row: Option<(i64, Vec<u8>, Uuid, String)> = sqlx::query_as(
+    let row: Option<(i64, Vec<u8>, Uuid, String)> = statement::<D>(
         "select workspace_no, body_digest, correlation_id, answer from commands
          where workspace_no = (select no from open_workspaces where id = $1) and command_id = $2",
     )
     .bind(workspace.0)
     .bind(command_id)
-    .fetch_optional(&mut *connection)
+    .optional(&mut connection)
     .await?;
     let Some((workspace_no, digest, correlation_id, answer)) = row else {
         return Ok(None);
     };
-    Ok(Some(
-        recorded(&mut connection, workspace_no, (digest, correlation_id, answer)).await?,
-    ))
+    let command = (digest, correlation_id, answer);
+    Ok(Some(recorded::<D>(&mut connection, workspace_no, command).await?))
 }
 
 /// See [`EventStore::commands`](crate::EventStore::commands).
-pub(super) async fn commands(
-    readers: &PgPool,
+pub(super) async fn commands<D: Database>(
+    readers: &Pool<D>,
     workspace: WorkspaceId,
     after: Option<Uuid>,
     limit: u32,
@@ -151,18 +164,18 @@ pub(super) async fn commands(
          where workspace_no = (select no from workspaces where id = $1) and command_id >= $2
          order by command_id limit $3"
     };
-    let rows = sqlx::query_as(sql)
+    let rows = statement::<D>(sql)
         .bind(workspace.0)
         .bind(after.unwrap_or_default())
         .bind(i64::from(limit))
-        .fetch_all(readers)
+        .all(&mut *readers.acquire().await?)
         .await?;
     rows.into_iter().map(columns::command).collect()
 }
 
 /// A command with its answer. Ids and types come from the events, which never change.
-pub(super) async fn recorded(
-    connection: &mut PgConnection,
+pub(crate) async fn recorded<D: Database>(
+    connection: &mut D::Connection,
     workspace_no: i64,
     command: CommandColumns,
 ) -> Result<RecordedCommand, sqlx::Error> {
@@ -170,30 +183,17 @@ pub(super) async fn recorded(
     let answer = StoredAnswer::from_json(&command.2).map_err(unreadable)?;
     let mut events = Vec::with_capacity(answer.streams.len());
     for (_, _, partition, position, count) in &answer.streams {
-        let rows = sqlx::query_as(
-            "select e.event_id, t.name, e.version, e.position
-             from events e join event_types t on t.no = e.type_no
-             where e.partition_no = (select no from partitions where workspace_no = $1 and partition = $2)
-               and e.position >= $3 and e.position < $4
-             order by e.position",
-        )
-        .bind(workspace_no)
-        .bind(i64::from(*partition))
-        .bind(integer(*position))
-        .bind(integer(position + count))
-        .fetch_all(&mut *connection)
-        .await?;
-        events.push(rows);
+        events.push(D::answer_events(connection, workspace_no, *partition, *position, *count).await?);
     }
     answer.whole(&command, events).map_err(unreadable)
 }
 
-pub(super) async fn snapshot(
-    readers: &PgPool,
+pub(super) async fn snapshot<D: Database>(
+    readers: &Pool<D>,
     workspace: WorkspaceId,
     stream: &StreamName,
 ) -> Result<Option<Snapshot>, StoreError> {
-    let row = sqlx::query_as(
+    let row = statement::<D>(
         "select version, schema_version, state from snapshots
          where stream_no = (
             select no from streams where workspace_no = (select no from open_workspaces where id = $1) and name = $2
@@ -201,19 +201,19 @@ pub(super) async fn snapshot(
     )
     .bind(workspace.0)
     .bind(stream.as_str())
-    .fetch_optional(readers)
+    .optional(&mut *readers.acquire().await?)
     .await?;
     row.map(columns::snapshot).transpose()
 }
 
 /// Keeps a snapshot, unless there is a newer one of the same schema, or no such stream.
-pub(super) async fn save_snapshot(
-    connection: &mut PgConnection,
+pub(super) async fn save_snapshot<D: Database>(
+    connection: &mut D::Connection,
     workspace: WorkspaceId,
     stream: &StreamName,
     snapshot: &Snapshot,
 ) -> Result<(), sqlx::Error> {
-    let written = sqlx::query(
+    let written = statement::<D>(
         "insert into snapshots as kept (stream_no, version, schema_version, state)
          select no, $3, $4, $5 from streams
          where workspace_no = (select no from open_workspaces where id = $1) and name = $2
@@ -228,54 +228,54 @@ pub(super) async fn save_snapshot(
     .bind(snapshot.state.get())
     .execute(connection)
     .await?;
-    if written.rows_affected() == 0 {
+    if written == 0 {
         tracing::debug!(%stream, snapshot.version, "a snapshot was not newer than the one that is kept");
     }
     Ok(())
 }
 
 /// The number of an event type, which it gets if it has none, and its schema, which is kept if there was none.
-pub(super) async fn register_type(
-    connection: &mut PgConnection,
+pub(super) async fn register_type<D: Database>(
+    connection: &mut D::Connection,
     name: &str,
     schema_version: u32,
     schema: Option<&str>,
 ) -> Result<(i64, Option<String>), sqlx::Error> {
-    sqlx::query(
+    statement::<D>(
         "insert into event_types as kept (name, schema_version, schema) values ($1, $2, $3)
          on conflict (name, schema_version) do update set schema = excluded.schema where kept.schema is null",
     )
     .bind(name)
     .bind(i64::from(schema_version))
     .bind(schema)
-    .execute(&mut *connection)
+    .execute(connection)
     .await?;
-    let registered =
-        sqlx::query_as("select no, schema from event_types where name = $1 and schema_version = $2")
-            .bind(name)
-            .bind(i64::from(schema_version))
-            .fetch_one(connection)
-            .await?;
-    Ok(registered)
+    statement::<D>("select no, schema from event_types where name = $1 and schema_version = $2")
+        .bind(name)
+        .bind(i64::from(schema_version))
+        .one(connection)
+        .await
 }
 
 /// See [`EventStore::schemas`](crate::EventStore::schemas).
-pub(super) async fn schemas(readers: &PgPool) -> Result<Vec<EventSchema>, StoreError> {
-    let rows: Vec<SchemaColumns> = sqlx::query_as(
+pub(super) async fn schemas<D: Database>(readers: &Pool<D>) -> Result<Vec<EventSchema>, StoreError> {
+    let rows: Vec<SchemaColumns> = statement::<D>(
         "select name, schema_version, schema from event_types where schema is not null
          order by name, schema_version",
     )
-    .fetch_all(readers)
+    .all(&mut *readers.acquire().await?)
     .await?;
     rows.into_iter().map(columns::schema).collect()
 }
 
 /// The types and versions that some event has.
-pub(super) async fn stored_types(connection: &mut PgConnection) -> Result<Vec<(String, i64)>, sqlx::Error> {
-    sqlx::query_as(
+pub(super) async fn stored_types<D: Database>(
+    connection: &mut D::Connection,
+) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    statement::<D>(
         "select name, schema_version from event_types t
          where exists (select 1 from events where type_no = t.no) order by name, schema_version",
     )
-    .fetch_all(connection)
+    .all(connection)
     .await
 }

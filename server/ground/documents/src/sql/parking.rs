@@ -2,23 +2,16 @@
 
 use async_trait::async_trait;
 use domain::id::{StreamName, WorkspaceId};
-use sqlx::{Sqlite, Transaction};
 use uuid::Uuid;
 
-use super::{SqliteReadModel, write};
+use super::{Database, SqlReadModel, write::of_lane};
+use database::engine::statement;
+
 use crate::{
     DeadLetter, DeadLetterPlace, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent, Parking,
     ReadModelError,
     columns::{self, CountRow, DeadLetterRow, ParkedRow, loaded, stored},
 };
-
-const HELD: &str = "
-    select position, id, stream, version, event_id, event_type, correlation_id, state, reason, attempts, parked_at
-    from parked
-    where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4 and stream = ?5
-        and state <> 'discarded'
-    order by position
-";
 
 /// A dead letter with what waits behind it: the columns, to be followed by a condition.
 macro_rules! dead_letters {
@@ -34,10 +27,10 @@ macro_rules! dead_letters {
                         and w.state <> 'discarded' and w.position > p.position
                 ) as waiting
             from parked p
-            left join generations g on g.workspace = p.workspace and g.view = p.view
-            where p.workspace = ?1 and p.state = 'dead'
+                left join generations g on g.workspace = p.workspace and g.view = p.view
+            where p.workspace = $1 and p.state = 'dead'
                 -- what is left of other generations is on its way out
-                and (p.generation = coalesce(g.live, 1) or p.generation is g.building)
+                and (p.generation = coalesce(g.live, 1) or p.generation = g.building)
                 and ",
             $condition
         )
@@ -45,111 +38,99 @@ macro_rules! dead_letters {
 }
 
 /// The streams that are held back on a lane.
-pub(super) async fn held_streams(
-    transaction: &mut Transaction<'_, Sqlite>,
+pub(super) async fn held_streams<D: Database>(
+    transaction: &mut D::Connection,
     lane: &LaneId,
 ) -> Result<Vec<String>, ReadModelError> {
-    let held = sqlx::query_scalar(
+    let held = of_lane::<D>(
         "
         select distinct stream from parked
-        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4 and state <> 'discarded'
+        where workspace = $1 and view = $2 and generation = $3 and partition = $4 and state <> 'discarded'
         ",
-    )
-    .bind(lane.scope.workspace.0)
-    .bind(lane.scope.view)
-    .bind(stored(lane.scope.generation)?)
-    .bind(lane.partition)
-    .fetch_all(&mut **transaction)
+        lane,
+    )?
+    .all(transaction)
     .await?;
-    Ok(held)
+    Ok(held.into_iter().map(|(stream,)| stream).collect())
 }
 
 /// Notes events that a lane passes.
-pub(super) async fn park(
-    transaction: &mut Transaction<'_, Sqlite>,
+pub(super) async fn park<D: Database>(
+    transaction: &mut D::Connection,
     lane: &LaneId,
     events: &[ParkedEvent],
 ) -> Result<(), ReadModelError> {
     for event in events {
         let (state, reason, attempts) = columns::state(event);
         // the primary key refuses an event that is parked already
-        sqlx::query(
+        of_lane::<D>(
             "
             insert into parked (
                 workspace, view, generation, partition, position, id, stream, version, event_id, event_type,
                 correlation_id, state, reason, attempts, parked_at
             )
-            values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
             ",
-        )
-        .bind(lane.scope.workspace.0)
-        .bind(lane.scope.view)
-        .bind(stored(lane.scope.generation)?)
-        .bind(lane.partition)
+            lane,
+        )?
         .bind(stored(event.position)?)
         .bind(event.id)
         .bind(event.stream.as_str())
         .bind(stored(event.version)?)
         .bind(event.event_id)
-        .bind(&event.event_type)
+        .bind(event.event_type.as_str())
         .bind(event.correlation_id)
         .bind(state)
         .bind(reason)
-        .bind(attempts)
+        .bind(i64::from(attempts))
         .bind(event.parked_at.as_micros())
-        .execute(&mut **transaction)
+        .execute(transaction)
         .await?;
     }
     Ok(())
 }
 
 /// Takes the held events of a stream off, if they are those that the caller believes.
-async fn take(
-    transaction: &mut Transaction<'_, Sqlite>,
+async fn take<D: Database>(
+    transaction: &mut D::Connection,
     lane: &LaneId,
     stream: &StreamName,
     believed: &[u64],
 ) -> Result<bool, ReadModelError> {
-    let mut positions: Vec<u64> = sqlx::query_scalar::<_, i64>(
+    let taken: Vec<(i64,)> = of_lane::<D>(
         "
         delete from parked
-        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4 and stream = ?5
+        where workspace = $1 and view = $2 and generation = $3 and partition = $4 and stream = $5
             and state <> 'discarded'
         returning position
         ",
-    )
-    .bind(lane.scope.workspace.0)
-    .bind(lane.scope.view)
-    .bind(stored(lane.scope.generation)?)
-    .bind(lane.partition)
+        lane,
+    )?
     .bind(stream.as_str())
-    .fetch_all(&mut **transaction)
-    .await?
-    .into_iter()
-    .map(loaded)
-    .collect::<Result<_, _>>()?;
+    .all(transaction)
+    .await?;
+    let mut positions: Vec<u64> = taken
+        .into_iter()
+        .map(|(position,)| loaded(position))
+        .collect::<Result<_, _>>()?;
     positions.sort_unstable();
     Ok(positions == believed && !believed.is_empty())
 }
 
 /// From here on, a token that names no more than this partition's checkpoint proves nothing.
-async fn note_release(
-    transaction: &mut Transaction<'_, Sqlite>,
+async fn note_release<D: Database>(
+    transaction: &mut D::Connection,
     lane: &LaneId,
 ) -> Result<(), ReadModelError> {
-    let changed = sqlx::query(
+    let changed = of_lane::<D>(
         "
         update checkpoints set released_at = position
-        where workspace = ?1 and view = ?2 and generation = ?3 and partition = ?4
+        where workspace = $1 and view = $2 and generation = $3 and partition = $4
         ",
-    )
-    .bind(lane.scope.workspace.0)
-    .bind(lane.scope.view)
-    .bind(stored(lane.scope.generation)?)
-    .bind(lane.partition)
-    .execute(&mut **transaction)
-    .await?
-    .rows_affected();
+        lane,
+    )?
+    .execute(transaction)
+    .await?;
     if changed == 1 {
         Ok(())
     } else {
@@ -160,16 +141,22 @@ async fn note_release(
 }
 
 #[async_trait]
-impl Parking for SqliteReadModel {
+impl<D: Database> Parking for SqlReadModel<D> {
     async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, ReadModelError> {
-        let rows = sqlx::query_as::<_, ParkedRow>(HELD)
-            .bind(lane.scope.workspace.0)
-            .bind(lane.scope.view)
-            .bind(stored(lane.scope.generation)?)
-            .bind(lane.partition)
-            .bind(stream.as_str())
-            .fetch_all(&self.readers)
-            .await?;
+        let rows: Vec<ParkedRow> = of_lane::<D>(
+            "
+            select position, id, stream, version, event_id, event_type, correlation_id, state, reason, attempts,
+                parked_at
+            from parked
+            where workspace = $1 and view = $2 and generation = $3 and partition = $4 and stream = $5
+                and state <> 'discarded'
+            order by position
+            ",
+            lane,
+        )?
+        .bind(stream.as_str())
+        .all(&mut *self.readers.acquire().await?)
+        .await?;
         columns::all(rows)
     }
 
@@ -181,19 +168,20 @@ impl Parking for SqliteReadModel {
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<bool, ReadModelError> {
-        let mut transaction = self.writer.begin_with("begin immediate").await?;
-        if !take(&mut transaction, lane, stream, believed).await? {
+        let mut transaction = self.writers.begin_with(D::BEGIN).await?;
+        D::take_turn(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
+        if !take::<D>(&mut transaction, lane, stream, believed).await? {
             transaction.rollback().await?;
             return Ok(false);
         }
         let loaded = Loaded {
-            documents: write::load(&mut transaction, &lane.scope, keys).await?,
+            documents: D::load(&mut transaction, &lane.scope, keys).await?,
             held: Vec::new(),
         };
         let Effect { writes, parked } = fold(loaded)?;
-        write::store(&mut transaction, &lane.scope, &writes).await?;
-        park(&mut transaction, lane, &parked).await?;
-        note_release(&mut transaction, lane).await?;
+        D::store(&mut transaction, &lane.scope, &writes).await?;
+        park::<D>(&mut transaction, lane, &parked).await?;
+        note_release::<D>(&mut transaction, lane).await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -205,22 +193,22 @@ impl Parking for SqliteReadModel {
         after: Option<&DeadLetterPlace>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, ReadModelError> {
-        let rows = sqlx::query_as::<_, DeadLetterRow>(dead_letters!(
+        let rows: Vec<DeadLetterRow> = statement::<D>(dead_letters!(
             "
-            (?2 is null or p.view = ?2)
-            and (?3 is null or (p.view, p.generation, p.partition, p.position) > (?3, ?4, ?5, ?6))
+            ($2 is null or p.view = $2)
+            and ($3 is null or (p.view, p.generation, p.partition, p.position) > ($3, $4, $5, $6))
             order by p.view, p.generation, p.partition, p.position
-            limit ?7
+            limit $7
             "
         ))
         .bind(workspace.0)
         .bind(view)
         .bind(after.map(|place| place.view.as_str()))
         .bind(after.map(|place| stored(place.generation)).transpose()?)
-        .bind(after.map(|place| place.partition))
+        .bind(after.map(|place| i64::from(place.partition)))
         .bind(after.map(|place| stored(place.position)).transpose()?)
-        .bind(limit)
-        .fetch_all(&self.readers)
+        .bind(i64::from(limit))
+        .all(&mut *self.readers.acquire().await?)
         .await?;
         columns::all(rows)
     }
@@ -230,13 +218,12 @@ impl Parking for SqliteReadModel {
         workspace: WorkspaceId,
         id: Uuid,
     ) -> Result<Option<DeadLetter>, ReadModelError> {
-        sqlx::query_as::<_, DeadLetterRow>(dead_letters!("p.id = ?2"))
+        let row: Option<DeadLetterRow> = statement::<D>(dead_letters!("p.id = $2"))
             .bind(workspace.0)
             .bind(id)
-            .fetch_optional(&self.readers)
-            .await?
-            .map(TryInto::try_into)
-            .transpose()
+            .optional(&mut *self.readers.acquire().await?)
+            .await?;
+        row.map(TryInto::try_into).transpose()
     }
 
     async fn parked_counts(
@@ -244,12 +231,14 @@ impl Parking for SqliteReadModel {
         workspace: Option<WorkspaceId>,
         correlation: Option<Uuid>,
     ) -> Result<Vec<ParkedCount>, ReadModelError> {
-        let rows = sqlx::query_as::<_, CountRow>(
+        let rows: Vec<CountRow> = statement::<D>(
             "
-            select p.view, sum(p.state = 'dead') as dead, sum(p.state = 'waiting') as waiting
+            select p.view,
+                count(*) filter (where p.state = 'dead') as dead,
+                count(*) filter (where p.state = 'waiting') as waiting
             from parked p
-            left join generations g on g.workspace = p.workspace and g.view = p.view
-            where (?1 is null or p.workspace = ?1) and (?2 is null or p.correlation_id = ?2)
+                left join generations g on g.workspace = p.workspace and g.view = p.view
+            where ($1 is null or p.workspace = $1) and ($2 is null or p.correlation_id = $2)
                 and p.generation = coalesce(g.live, 1) and p.state <> 'discarded'
             group by p.view
             order by p.view
@@ -257,7 +246,7 @@ impl Parking for SqliteReadModel {
         )
         .bind(workspace.map(|workspace| workspace.0))
         .bind(correlation)
-        .fetch_all(&self.readers)
+        .all(&mut *self.readers.acquire().await?)
         .await?;
         columns::all(rows)
     }

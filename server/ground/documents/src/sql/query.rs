@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 
 use domain::{id::WorkspaceId, wire::Order};
-use sqlx::PgPool;
+use sqlx::Pool;
 use uuid::Uuid;
+
+use super::{Database, write::of_lane};
+use database::engine::statement;
 
 use crate::{
     Everything, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint,
     StoredDocument, StoredRow,
-    columns::{self, CheckpointRow, loaded, stored},
+    columns::{self, CheckpointRow, loaded},
 };
 
 /// The live generation of a view, and how far it is folded: the beginning of every query.
@@ -86,10 +89,10 @@ const NEXT_ASC: &str = page!("and (l.sort_key, l.key) > ($6, $7)", "asc");
 const NEXT_DESC: &str = page!("and (l.sort_key, l.key) < ($6, $7)", "desc");
 
 /// Generation, joined checkpoints, key, JSON, owner.
-type DocumentColumns = (i64, Option<String>, Option<String>, Option<String>, Option<Uuid>);
+pub(super) type DocumentColumns = (i64, Option<String>, Option<String>, Option<String>, Option<Uuid>);
 
 /// The same, and the sort key.
-type EntryColumns = (
+pub(super) type EntryColumns = (
     i64,
     Option<String>,
     Option<String>,
@@ -98,8 +101,10 @@ type EntryColumns = (
     Option<String>,
 );
 
-pub(super) async fn checkpoints(readers: &PgPool) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
-    let rows = sqlx::query_as::<_, CheckpointRow>(
+pub(super) async fn checkpoints<D: Database>(
+    readers: &Pool<D>,
+) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
+    let rows: Vec<CheckpointRow> = statement::<D>(
         "
         select c.workspace, c.view, c.generation, c.partition, c.position, c.released_at
         from checkpoints c
@@ -107,38 +112,38 @@ pub(super) async fn checkpoints(readers: &PgPool) -> Result<Vec<StoredCheckpoint
         where c.generation = coalesce(g.live, 1)
         ",
     )
-    .fetch_all(readers)
+    .all(&mut *readers.acquire().await?)
     .await?;
     columns::all(rows)
 }
 
-pub(super) async fn checkpoint(readers: &PgPool, lane: &LaneId) -> Result<u64, ReadModelError> {
-    let position: Option<i64> = sqlx::query_scalar(
+pub(super) async fn checkpoint<D: Database>(
+    connection: &mut D::Connection,
+    lane: &LaneId,
+) -> Result<u64, ReadModelError> {
+    let checkpoint = of_lane::<D>(
         "
         select position from checkpoints
         where workspace = $1 and view = $2 and generation = $3 and partition = $4
         ",
-    )
-    .bind(lane.scope.workspace.0)
-    .bind(lane.scope.view)
-    .bind(stored(lane.scope.generation)?)
-    .bind(i64::from(lane.partition))
-    .fetch_optional(readers)
+        lane,
+    )?
+    .optional(connection)
     .await?;
-    position.map_or(Ok(0), loaded)
+    checkpoint.map_or(Ok(0), |(position,)| loaded(position))
 }
 
-pub(super) async fn document(
-    readers: &PgPool,
+pub(super) async fn document<D: Database>(
+    readers: &Pool<D>,
     workspace: WorkspaceId,
     view: &str,
     key: &str,
 ) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
-    let (generation, as_of, key, data, owner): DocumentColumns = sqlx::query_as(DOCUMENT)
+    let (generation, as_of, key, data, owner): DocumentColumns = statement::<D>(DOCUMENT)
         .bind(workspace.0)
         .bind(view)
         .bind(key)
-        .fetch_one(readers)
+        .one(&mut *readers.acquire().await?)
         .await?;
     columns::moment(generation, as_of.as_deref(), found(key, data, owner)?)
 }
@@ -155,28 +160,28 @@ fn found(
     columns::document(key, data, owner).map(Some)
 }
 
-pub(super) async fn page(
-    readers: &PgPool,
+pub(super) async fn page<D: Database>(
+    readers: &Pool<D>,
     workspace: WorkspaceId,
     view: &str,
     page: &PageRequest<'_>,
 ) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
-    let statement = match (page.order, page.behind) {
+    let sql = match (page.order, page.behind) {
         (Order::Asc, None) => PAGE_ASC,
         (Order::Desc, None) => PAGE_DESC,
         (Order::Asc, Some(_)) => NEXT_ASC,
         (Order::Desc, Some(_)) => NEXT_DESC,
     };
-    let mut query = sqlx::query_as(statement)
+    let mut query = statement::<D>(sql)
         .bind(workspace.0)
         .bind(view)
         .bind(page.listing)
         .bind(page.group)
         .bind(i64::from(page.limit));
     if let Some(place) = page.behind {
-        query = query.bind(&place.sort).bind(&place.key);
+        query = query.bind(place.sort.as_str()).bind(place.key.as_str());
     }
-    let rows: Vec<EntryColumns> = query.fetch_all(readers).await?;
+    let rows: Vec<EntryColumns> = query.all(&mut *readers.acquire().await?).await?;
     let (generation, as_of) = rows
         .first()
         .map(|(generation, as_of, ..)| (*generation, as_of.clone()))
@@ -190,28 +195,26 @@ pub(super) async fn page(
     columns::moment(generation, as_of.as_deref(), entries)
 }
 
-pub(super) async fn everything(
-    readers: &PgPool,
+pub(super) async fn everything<D: Database>(
+    readers: &Pool<D>,
     workspace: WorkspaceId,
     view: &str,
 ) -> Result<Moment<Everything>, ReadModelError> {
     // one snapshot, so that its statements see one moment
-    let mut transaction = readers
-        .begin_with("begin isolation level repeatable read read only")
-        .await?;
-    let (generation, as_of, ..): DocumentColumns = sqlx::query_as(DOCUMENT)
+    let mut transaction = readers.begin_with(D::BEGIN_SNAPSHOT).await?;
+    let (generation, as_of, ..): DocumentColumns = statement::<D>(DOCUMENT)
         .bind(workspace.0)
         .bind(view)
         .bind("")
-        .fetch_one(&mut *transaction)
+        .one(&mut transaction)
         .await?;
-    let rows: Vec<(String, String, Option<Uuid>)> = sqlx::query_as(
+    let rows: Vec<(String, String, Option<Uuid>)> = statement::<D>(
         "select key, data, owner from documents where workspace = $1 and view = $2 and generation = $3 order by key",
     )
     .bind(workspace.0)
     .bind(view)
     .bind(generation)
-    .fetch_all(&mut *transaction)
+    .all(&mut transaction)
     .await?;
     let mut documents = BTreeMap::new();
     for (key, data, owner) in rows {
@@ -221,7 +224,7 @@ pub(super) async fn everything(
         };
         documents.insert(key, listed);
     }
-    let places: Vec<(String, String, String, String)> = sqlx::query_as(
+    let places: Vec<(String, String, String, String)> = statement::<D>(
         "
         select key, listing, group_key, sort_key from listings
         where workspace = $1 and view = $2 and generation = $3
@@ -231,7 +234,7 @@ pub(super) async fn everything(
     .bind(workspace.0)
     .bind(view)
     .bind(generation)
-    .fetch_all(&mut *transaction)
+    .all(&mut transaction)
     .await?;
     for (key, listing, group, sort) in places {
         let listed = documents.get_mut(&key).ok_or_else(|| {
@@ -239,13 +242,13 @@ pub(super) async fn everything(
         })?;
         listed.places.push((listing, group, sort));
     }
-    let passed: Vec<(i64, i64)> = sqlx::query_as(
+    let passed: Vec<(i64, i64)> = statement::<D>(
         "select partition, position from parked where workspace = $1 and view = $2 and generation = $3",
     )
     .bind(workspace.0)
     .bind(view)
     .bind(generation)
-    .fetch_all(&mut *transaction)
+    .all(&mut transaction)
     .await?;
     transaction.commit().await?;
     let everything = Everything {

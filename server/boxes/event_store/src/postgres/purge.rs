@@ -1,0 +1,62 @@
+//! What the end of a workspace needs where several servers append, and where events lie in a table for each of eight groups of
+//! partitions. Of several servers, one at a time deletes: the one that holds the workspace's row.
+
+use sqlx::PgConnection;
+
+/// The hash of a head of a workspace that is being purged; no event has it.
+pub(super) const TOMBSTONE: [u8; 32] = [0xff; 32];
+
+pub(super) const CLAIM_PURGE: &str =
+    "select no from workspaces where id = $1 and purging_since is not null for update skip locked";
+
+pub(super) const PURGE_PARTITIONS: &str = "delete from partitions where no in (
+    select no from partitions where workspace_no = $1 order by no limit $2)";
+
+/// See [`Database::invalidate_heads`](crate::sql::Database::invalidate_heads).
+pub(super) async fn invalidate_heads(
+    transaction: &mut PgConnection,
+    workspace_no: i64,
+) -> Result<(), sqlx::Error> {
+    // in the order in which a group takes them; waits for a group that is under way
+    sqlx::query("select no from partitions where workspace_no = $1 order by no for no key update")
+        .bind(workspace_no)
+        .execute(&mut *transaction)
+        .await?;
+    // what a server remembers of these heads is wrong from now on
+    sqlx::query("update partitions set head_hash = $2 where workspace_no = $1")
+        .bind(workspace_no)
+        .bind(&TOMBSTONE[..])
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+/// Deletes a range of one partition that has events: so only one table of the eight is looked into.
+pub(super) async fn events(
+    transaction: &mut PgConnection,
+    workspace_no: i64,
+    limit: u32,
+) -> Result<u64, sqlx::Error> {
+    let first: Option<(i64, i64)> = sqlx::query_as(
+        "select p.no, e.position
+         from partitions p
+             cross join lateral (
+                 select position from events where partition_no = p.no order by position limit 1
+             ) e
+         where p.workspace_no = $1 order by p.no limit 1",
+    )
+    .bind(workspace_no)
+    .fetch_optional(&mut *transaction)
+    .await?;
+    let Some((partition_no, position)) = first else {
+        return Ok(0);
+    };
+    let deleted =
+        sqlx::query("delete from events where partition_no = $1 and position >= $2 and position < $2 + $3")
+            .bind(partition_no)
+            .bind(position)
+            .bind(i64::from(limit))
+            .execute(transaction)
+            .await?;
+    Ok(deleted.rows_affected())
+}

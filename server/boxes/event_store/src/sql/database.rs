@@ -1,0 +1,149 @@
+//! What differs between the databases: everything that is not here is the same SQL for both.
+
+use std::{ops::Range, time::Duration};
+
+use domain::id::WorkspaceId;
+use uuid::Uuid;
+
+use super::writer::SqlWriter;
+use database::engine::{Engine, Reads};
+
+use crate::{
+    Append, EventFilter, StoreError,
+    answer::AnswerColumns,
+    appender::{Cause, Failure, Judged, Knowledge, Known},
+    columns::{EventColumns, SchemaColumns, SnapshotColumns, StreamColumns, WorkspaceColumns},
+};
+
+/// A database of the event store. Its functions fail as sqlx does where the writer has to know whether the connection was
+/// lost.
+pub(crate) trait Database:
+    Engine
+    + Reads<EventColumns>
+    + Reads<WorkspaceColumns>
+    + Reads<SnapshotColumns>
+    + Reads<StreamColumns>
+    + Reads<SchemaColumns>
+    + Reads<AnswerColumns>
+    + Reads<(i64, i64, i64)>
+    + Reads<(Uuid, i64, i64)>
+    + Reads<(String, i64)>
+    + Reads<(i64, Option<String>)>
+    + Reads<(i64, Vec<u8>, Uuid, String)>
+    + Reads<(Uuid, Vec<u8>, Uuid, String)>
+{
+    /// How a connection that writes is opened, and a new one when it has broken.
+    type Connector: Send + Sync + 'static;
+
+    /// What keeps other processes out as long as it is held; nothing where they may come.
+    type Lock: Send + 'static;
+
+    /// Whether others write to the same log, so that what is remembered may be out of date.
+    const SHARED: bool;
+
+    /// How long one step on the connection that writes may take before the connection counts as lost. A file is not lost.
+    const STEP_LIMIT: Option<Duration>;
+
+    /// Opens a connection that writes.
+    fn connect(
+        connector: &Self::Connector,
+    ) -> impl Future<Output = Result<Self::Connection, sqlx::Error>> + Send;
+
+    /// Whether a connection that was not used for a while still is one.
+    fn is_alive(connection: &mut Self::Connection, rested: Duration) -> impl Future<Output = bool> + Send;
+
+    /// What an error says about another try.
+    fn cause(error: &sqlx::Error) -> Cause;
+
+    /// See [`Writer::look_up`](crate::appender::Writer::look_up).
+    fn look_up(
+        writer: &mut SqlWriter<Self>,
+        known: &mut Known,
+        appends: &[&Append],
+        knowledge: Knowledge,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// See [`Writer::write`](crate::appender::Writer::write).
+    fn write(
+        writer: &mut SqlWriter<Self>,
+        judged: &Judged,
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// See [`Writer::give_up`](crate::appender::Writer::give_up).
+    fn give_up(writer: &mut SqlWriter<Self>) -> impl Future<Output = ()> + Send;
+
+    /// The events of a stream in the order of their versions: of the workspace `$1` and the name `$2`, from version `$3` on,
+    /// at most `$4`.
+    const STREAM_FORWARDS: &'static str;
+
+    /// The same, back from version `$3`.
+    const STREAM_BACKWARDS: &'static str;
+
+    /// The same in the order of their versions, from the one on that the snapshot of schema version `$3` was taken at.
+    const STREAM_TAIL: &'static str;
+
+    /// The rows of [`EventStore::read_partition`](crate::EventStore::read_partition).
+    fn partition(
+        connection: &mut Self::Connection,
+        workspace: WorkspaceId,
+        partition: u32,
+        after: u64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<EventColumns>, sqlx::Error>> + Send;
+
+    /// The wanted events of the partition with the number `$1` behind `$2` and up to `$3`, which are
+    /// [`bounds`](Self::bounds): of the correlation `$4`, of the type `$5`, of the streams from `$6` to `$7`, at most `$8`.
+    fn page(filter: &EventFilter) -> &'static str;
+
+    /// Two positions of a partition, as the events are ordered by them.
+    fn bounds(partition_no: i64, behind: u64, until: u64) -> (i64, i64);
+
+    /// The events of a partition from a position on, so many: what a command's answer says of them.
+    fn answer_events(
+        connection: &mut Self::Connection,
+        workspace_no: i64,
+        partition: u32,
+        position: u64,
+        count: u64,
+    ) -> impl Future<Output = Result<Vec<AnswerColumns>, sqlx::Error>> + Send;
+
+    /// Makes sure that no server goes on from the heads that it remembers of a workspace.
+    fn invalidate_heads(
+        connection: &mut Self::Connection,
+        workspace_no: i64,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// The number of the workspace `$1`, if it is marked and no other server is deleting it at this moment.
+    const CLAIM_PURGE: &'static str;
+
+    /// Deletes partitions of the workspace with the number `$1`, at most `$2`.
+    const PURGE_PARTITIONS: &'static str;
+
+    /// Deletes events of a workspace, at most `limit`; how many.
+    fn purge_events(
+        connection: &mut Self::Connection,
+        workspace_no: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// How the transaction of an import begins.
+    const BEGIN_IMPORT: &'static [&'static str];
+
+    /// Name, number and version of those of these streams that are there.
+    fn streams(
+        connection: &mut Self::Connection,
+        workspace_no: i64,
+        names: &[&str],
+    ) -> impl Future<Output = Result<Vec<(String, i64, i64)>, sqlx::Error>> + Send;
+
+    /// Numbers that no stream has.
+    fn stream_numbers(
+        connection: &mut Self::Connection,
+    ) -> impl Future<Output = Result<Range<i64>, sqlx::Error>> + Send;
+
+    /// Writes rows in the transaction of an import.
+    fn write_rows(
+        connection: &mut Self::Connection,
+        judged: &Judged,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}

@@ -1,0 +1,103 @@
+//! The transaction of an import, on a connection of its own. Where servers go on meanwhile, none of them has the partitions
+//! of the workspace that is brought in; elsewhere no server runs, because the import has the lock.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use domain::timestamp::Timestamp;
+use sqlx::Connection as _;
+
+use super::{Database, directory};
+use database::engine::statement;
+
+use crate::{
+    StoreError, Workspace,
+    appender::{Judged, KnownStream},
+    columns::{self, natural},
+    import::ImportDatabase,
+};
+
+pub(crate) struct SqlImport<D: Database> {
+    connection: D::Connection,
+    _lock: D::Lock,
+}
+
+impl<D: Database> SqlImport<D> {
+    pub(crate) fn new(connection: D::Connection, lock: D::Lock) -> Self {
+        Self {
+            connection,
+            _lock: lock,
+        }
+    }
+
+    async fn run(&mut self, sql: &'static str) -> Result<(), StoreError> {
+        statement::<D>(sql).execute(&mut self.connection).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl<D: Database> ImportDatabase for SqlImport<D> {
+    async fn begin(
+        &mut self,
+        workspace: &Workspace,
+        now: Timestamp,
+    ) -> Result<Option<(i64, Vec<i64>)>, StoreError> {
+        for sql in D::BEGIN_IMPORT {
+            self.run(sql).await?;
+        }
+        let template = columns::template(workspace)?;
+        let inserted =
+            directory::insert_workspace::<D>(&mut self.connection, workspace, &template, now).await?;
+        let Some(no) = inserted else {
+            self.run("rollback").await?;
+            return Ok(None);
+        };
+        let partitions =
+            statement::<D>("select no from partitions where workspace_no = $1 order by partition")
+                .bind(no)
+                .all(&mut self.connection)
+                .await?;
+        Ok(Some((no, partitions.into_iter().map(|(no,)| no).collect())))
+    }
+
+    async fn streams(
+        &mut self,
+        workspace_no: i64,
+        names: &[&str],
+    ) -> Result<Vec<(String, KnownStream)>, StoreError> {
+        let rows = D::streams(&mut self.connection, workspace_no, names).await?;
+        rows.into_iter()
+            .map(|(name, no, version)| {
+                let version = natural(version)?;
+                Ok((name, KnownStream { no, version }))
+            })
+            .collect()
+    }
+
+    async fn stream_numbers(&mut self) -> Result<Range<i64>, StoreError> {
+        Ok(D::stream_numbers(&mut self.connection).await?)
+    }
+
+    async fn type_no(&mut self, name: &str, schema_version: u32) -> Result<i64, StoreError> {
+        let (no, _) = directory::register_type::<D>(&mut self.connection, name, schema_version, None).await?;
+        Ok(no)
+    }
+
+    async fn write(&mut self, judged: &Judged) -> Result<(), StoreError> {
+        D::write_rows(&mut self.connection, judged).await
+    }
+
+    async fn commit(&mut self) -> Result<(), StoreError> {
+        self.run("commit").await
+    }
+
+    async fn roll_back(&mut self) -> Result<(), StoreError> {
+        self.run("rollback").await
+    }
+
+    async fn close(self: Box<Self>) -> Result<(), StoreError> {
+        // the last one to close a file brings what was written from its log into it
+        Ok(self.connection.close().await?)
+    }
+}

@@ -1,0 +1,252 @@
+//! The event store on a database that speaks SQL, whichever of the two: everything but what [`Database`] asks of each.
+//!
+//! One appender owns the only connection that writes and gathers concurrent appends into one transaction; readers have
+//! connections of their own, which cannot write.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `database` | what differs between the databases |
+//! | `writer` | the connection that writes, as the appender uses it |
+//! | `read` | reading streams, partitions and the log |
+//! | `lifecycle` | people, activity and the end of workspaces |
+//! | `directory` | workspaces, snapshots, event types and recorded commands |
+//! | `import` | the transaction of an import |
+//! | `listening` | the task that hears other servers |
+
+mod database;
+pub(super) mod directory;
+pub(super) mod import;
+mod lifecycle;
+mod listening;
+pub(super) mod read;
+pub(super) mod writer;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use domain::{
+    event::StoredEvent,
+    id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
+    token::ConsistencyToken,
+    wire::{EventSchema, Page, StreamInfo},
+};
+use sqlx::Pool;
+use uuid::Uuid;
+
+pub(super) use database::Database;
+pub(super) use listening::Listening;
+
+use super::{
+    Admitted, AnsweredCommand, Append, AppendError, Appended, Direction, EventFilter, EventStore, Lifecycle,
+    Purged, RecordedCommand, Registered, Snapshot, StoreError, Workspace, appender::Queue, columns,
+};
+use database::engine::statement;
+
+/// An event store on a database that speaks SQL.
+pub struct SqlEventStore<D: sqlx::Database> {
+    readers: Pool<D>,
+    queue: Queue,
+    listening: Listening,
+}
+
+impl<D: sqlx::Database> SqlEventStore<D> {
+    /// A store that reads by these connections and appends by this queue.
+    pub(super) fn new(readers: Pool<D>, queue: Queue, listening: Listening) -> Self {
+        Self {
+            readers,
+            queue,
+            listening,
+        }
+    }
+
+    /// A store to look at and no more. Appends are refused.
+    pub(super) fn read_only(readers: Pool<D>) -> Self {
+        Self::new(readers, Queue::closed(), Listening::none())
+    }
+}
+
+impl<D: sqlx::Database> fmt::Debug for SqlEventStore<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqlEventStore")
+            .field("database", &D::NAME)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<D: Database> Lifecycle for SqlEventStore<D> {
+    async fn admit(&self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError> {
+        self.queue.admit(workspace, most).await
+    }
+
+    async fn note_activity(&self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError> {
+        self.queue.note_activity(workspace, at).await
+    }
+
+    async fn idle_since(&self, since: Timestamp, limit: u32) -> Result<Vec<WorkspaceId>, StoreError> {
+        lifecycle::idle_since(&self.readers, since, limit).await
+    }
+
+    async fn begin_purge(
+        &self,
+        workspace: WorkspaceId,
+        idle_since: Option<Timestamp>,
+    ) -> Result<bool, StoreError> {
+        self.queue.begin_purge(workspace, idle_since).await
+    }
+
+    async fn was_purged(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
+        lifecycle::was_purged(&self.readers, workspace).await
+    }
+
+    async fn purging(&self) -> Result<Vec<WorkspaceId>, StoreError> {
+        lifecycle::purging(&self.readers).await
+    }
+
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
+        self.queue.purge(workspace, limit).await
+    }
+}
+
+#[async_trait]
+impl<D: Database> EventStore for SqlEventStore<D> {
+    async fn create_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError> {
+        self.queue.create_workspace(workspace.clone()).await
+    }
+
+    async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError> {
+        directory::workspace(&self.readers, id).await
+    }
+
+    async fn workspace_by_code(&self, join_code: &str) -> Result<Option<Workspace>, StoreError> {
+        directory::workspace_by_code(&self.readers, join_code).await
+    }
+
+    async fn workspaces(&self, after: Option<WorkspaceId>, limit: u32) -> Result<Vec<Workspace>, StoreError> {
+        directory::workspaces(&self.readers, after, limit).await
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.queue.append(append).await
+    }
+
+    async fn recorded_command(
+        &self,
+        workspace: WorkspaceId,
+        command_id: Uuid,
+    ) -> Result<Option<RecordedCommand>, StoreError> {
+        directory::recorded_command(&self.readers, workspace, command_id).await
+    }
+
+    async fn commands(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<Uuid>,
+        limit: u32,
+    ) -> Result<Vec<AnsweredCommand>, StoreError> {
+        directory::commands(&self.readers, workspace, after, limit).await
+    }
+
+    async fn read_stream(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        from: u64,
+        direction: Direction,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        read::stream(&self.readers, workspace, stream, from, direction, limit).await
+    }
+
+    async fn read_tail(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        snapshot_schema_version: u32,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        read::tail(&self.readers, workspace, stream, snapshot_schema_version, limit).await
+    }
+
+    async fn read_partition(
+        &self,
+        workspace: WorkspaceId,
+        partition: u32,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut connection = self.readers.acquire().await?;
+        let rows = D::partition(&mut connection, workspace, partition, after, limit).await?;
+        columns::events(workspace, rows)
+    }
+
+    async fn read_events(
+        &self,
+        workspace: WorkspaceId,
+        filter: &EventFilter,
+        after: &ConsistencyToken,
+        limit: u32,
+    ) -> Result<(Vec<StoredEvent>, ConsistencyToken), StoreError> {
+        read::events(&self.readers, workspace, filter, after, limit).await
+    }
+
+    async fn streams(
+        &self,
+        workspace: WorkspaceId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Page<StreamInfo>, StoreError> {
+        read::streams(&self.readers, workspace, prefix, after, limit).await
+    }
+
+    async fn head(&self, workspace: WorkspaceId) -> Result<ConsistencyToken, StoreError> {
+        read::head(&self.readers, workspace).await
+    }
+
+    async fn heads(&self) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError> {
+        read::heads(&self.readers).await
+    }
+
+    async fn snapshot(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+    ) -> Result<Option<Snapshot>, StoreError> {
+        directory::snapshot(&self.readers, workspace, stream).await
+    }
+
+    async fn save_snapshot(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+        snapshot: &Snapshot,
+    ) -> Result<(), StoreError> {
+        self.queue
+            .save_snapshot(workspace, stream.clone(), snapshot.clone())
+            .await
+    }
+
+    async fn register_types(&self) -> Result<Registered, StoreError> {
+        self.queue.register_types().await
+    }
+
+    async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError> {
+        directory::schemas(&self.readers).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.queue.is_open()?;
+        statement::<D>("select 1")
+            .execute(&mut *self.readers.acquire().await?)
+            .await?;
+        Ok(())
+    }
+
+    async fn close(&self) {
+        self.queue.close().await;
+        self.listening.stop().await;
+        self.readers.close().await;
+    }
+}

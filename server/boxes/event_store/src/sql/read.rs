@@ -1,0 +1,188 @@
+//! Reading streams, partitions and the log. Every statement reads one snapshot of the database, in which a commit is seen
+//! whole or not at all; so a reader of a partition never meets a gap.
+
+use domain::{
+    event::StoredEvent,
+    id::{StreamName, WorkspaceId},
+    token::ConsistencyToken,
+    wire::{Page, StreamInfo},
+};
+use sqlx::Pool;
+use uuid::Uuid;
+
+use super::Database;
+use database::engine::statement;
+
+use crate::{
+    Direction, EventFilter, StoreError,
+    columns::{self, BEHIND_ALL_NAMES, EventColumns, integer, natural, small},
+};
+
+/// See [`EventStore::read_stream`](crate::EventStore::read_stream).
+pub(super) async fn stream<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    stream: &StreamName,
+    from: u64,
+    direction: Direction,
+    limit: u32,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let sql = match direction {
+        Direction::Forwards => D::STREAM_FORWARDS,
+        Direction::Backwards => D::STREAM_BACKWARDS,
+    };
+    let rows = statement::<D>(sql)
+        .bind(workspace.0)
+        .bind(stream.as_str())
+        .bind(integer(from))
+        .bind(i64::from(limit))
+        .all(&mut *readers.acquire().await?)
+        .await?;
+    columns::events(workspace, rows)
+}
+
+/// See [`EventStore::read_tail`](crate::EventStore::read_tail).
+pub(super) async fn tail<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    stream: &StreamName,
+    snapshot_schema_version: u32,
+    limit: u32,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let rows = statement::<D>(D::STREAM_TAIL)
+        .bind(workspace.0)
+        .bind(stream.as_str())
+        .bind(i64::from(snapshot_schema_version))
+        .bind(i64::from(limit))
+        .all(&mut *readers.acquire().await?)
+        .await?;
+    columns::events(workspace, rows)
+}
+
+/// See [`EventStore::read_events`](crate::EventStore::read_events).
+pub(super) async fn events<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    filter: &EventFilter,
+    after: &ConsistencyToken,
+    limit: u32,
+) -> Result<(Vec<StoredEvent>, ConsistencyToken), StoreError> {
+    let mut connection = readers.acquire().await?;
+    let mut token = after.clone();
+    let mut events = Vec::new();
+    // The heads first: what lies behind them is another page's, so that a page that is not full has seen everything up
+    // to the head, and the token may say so even where no event was wanted.
+    for (no, partition, head) in partitions::<D>(&mut connection, workspace).await? {
+        let wanted = limit as usize - events.len().min(limit as usize);
+        if wanted == 0 {
+            break;
+        }
+        let bounds = D::bounds(no, after.position(partition), head);
+        let rows = page::<D>(&mut connection, filter, no, bounds, wanted).await?;
+        let found = columns::events(workspace, rows)?;
+        let seen = if found.len() < wanted {
+            Some(head)
+        } else {
+            found.last().map(|event| event.position)
+        };
+        token.advance(partition, seen.unwrap_or(0));
+        events.extend(found);
+    }
+    Ok((events, token))
+}
+
+/// The wanted events of a range of positions. A correlation has few events and a type has an index that lies in the order
+/// of positions; a category is tested event by event, since its streams lie all over the log.
+async fn page<D: Database>(
+    connection: &mut D::Connection,
+    filter: &EventFilter,
+    partition_no: i64,
+    (behind, until): (i64, i64),
+    limit: usize,
+) -> Result<Vec<EventColumns>, sqlx::Error> {
+    let first = filter.category.as_ref().map(|category| format!("{category}-"));
+    let last = first.as_ref().map(|first| format!("{first}{BEHIND_ALL_NAMES}"));
+    statement::<D>(D::page(filter))
+        .bind(partition_no)
+        .bind(behind)
+        .bind(until)
+        .bind(filter.correlation_id)
+        .bind(filter.event_type.as_deref())
+        .bind(first)
+        .bind(last)
+        .bind(integer(limit as u64))
+        .all(connection)
+        .await
+}
+
+/// The partitions of a workspace: number, partition, head.
+async fn partitions<D: Database>(
+    connection: &mut D::Connection,
+    workspace: WorkspaceId,
+) -> Result<Vec<(i64, u32, u64)>, StoreError> {
+    let rows: Vec<(i64, i64, i64)> = statement::<D>(
+        "select no, partition, head from partitions
+         where workspace_no = (select no from open_workspaces where id = $1) order by partition",
+    )
+    .bind(workspace.0)
+    .all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(no, partition, head)| Ok((no, small(partition)?, natural(head)?)))
+        .collect()
+}
+
+/// See [`EventStore::streams`](crate::EventStore::streams).
+pub(super) async fn streams<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    prefix: &str,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Page<StreamInfo>, StoreError> {
+    let behind = format!("{prefix}{BEHIND_ALL_NAMES}");
+    let rows = statement::<D>(
+        "select s.name, s.version, p.partition
+         from streams s join partitions p on p.no = s.partition_no
+         where s.workspace_no = (select no from open_workspaces where id = $1)
+           and s.name >= $2 and s.name < $3 and s.name > $4
+         order by s.name limit $5",
+    )
+    .bind(workspace.0)
+    .bind(prefix)
+    .bind(behind.as_str())
+    .bind(after.unwrap_or_default())
+    // one more than asked for tells whether there is another page
+    .bind(i64::from(limit) + 1)
+    .all(&mut *readers.acquire().await?)
+    .await?;
+    columns::streams(rows, limit)
+}
+
+/// See [`EventStore::head`](crate::EventStore::head).
+pub(super) async fn head<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+) -> Result<ConsistencyToken, StoreError> {
+    let partitions = partitions::<D>(&mut *readers.acquire().await?, workspace).await?;
+    Ok(partitions
+        .into_iter()
+        .map(|(_, partition, head)| (partition, head))
+        .collect())
+}
+
+/// See [`EventStore::heads`](crate::EventStore::heads).
+pub(crate) async fn heads<D: Database>(
+    readers: &Pool<D>,
+) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError> {
+    let rows: Vec<(Uuid, i64, i64)> = statement::<D>(
+        "select w.id, p.partition, p.head
+         from partitions p join open_workspaces w on w.no = p.workspace_no
+         where p.head > 0 order by w.id, p.partition",
+    )
+    .all(&mut *readers.acquire().await?)
+    .await?;
+    rows.into_iter()
+        .map(|(id, partition, head)| Ok((WorkspaceId(id), small(partition)?, natural(head)?)))
+        .collect()
+}

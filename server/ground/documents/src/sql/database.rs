@@ -1,0 +1,66 @@
+//! What differs between the databases: everything that is not here is the same SQL for both.
+
+use domain::id::WorkspaceId;
+use uuid::Uuid;
+
+use super::{
+    generations::ViewGenerations,
+    query::{DocumentColumns, EntryColumns},
+};
+use database::engine::{Engine, Reads};
+
+use crate::{
+    DocumentWrite, ReadModelError, Scope, StoredDocument,
+    columns::{CheckpointRow, CountRow, DeadLetterRow, GenerationRow, ParkedRow},
+};
+
+/// A database of the read model.
+pub(crate) trait Database:
+    Engine
+    + Reads<GenerationRow>
+    + Reads<CheckpointRow>
+    + Reads<ParkedRow>
+    + Reads<DeadLetterRow>
+    + Reads<CountRow>
+    + Reads<DocumentColumns>
+    + Reads<EntryColumns>
+    + Reads<(Option<String>,)>
+    + Reads<(i64, i64)>
+    + Reads<(i64, i64, Option<i64>)>
+    + Reads<(String, String, Option<Uuid>)>
+    + Reads<(String, String, String, String)>
+{
+    /// Takes the turn of a view until the end of the transaction: no other transaction writes the view meanwhile.
+    fn take_turn(
+        transaction: &mut Self::Connection,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> impl Future<Output = Result<(), ReadModelError>> + Send;
+
+    /// The same, and the generations of the view.
+    fn generations(
+        transaction: &mut Self::Connection,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> impl Future<Output = Result<ViewGenerations, ReadModelError>> + Send;
+
+    /// The documents of these keys, as far as they exist.
+    fn load(
+        transaction: &mut Self::Connection,
+        scope: &Scope,
+        keys: &[String],
+    ) -> impl Future<Output = Result<Vec<StoredDocument>, ReadModelError>> + Send;
+
+    /// Writes documents and their places: in a few statements, however many there are.
+    fn store(
+        transaction: &mut Self::Connection,
+        scope: &Scope,
+        writes: &[DocumentWrite],
+    ) -> impl Future<Output = Result<(), ReadModelError>> + Send;
+
+    /// Deletes documents of the generation `$3` of the view `$2` of the workspace `$1`, at most `$4`.
+    const REMOVE_DOCUMENTS: &'static str;
+
+    /// Deletes documents of the workspace `$1`, at most `$2`.
+    const PURGE_DOCUMENTS: &'static str;
+}

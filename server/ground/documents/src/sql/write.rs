@@ -1,0 +1,111 @@
+//! Writing: a lane's update is one transaction of a few statements, however many documents it touches.
+
+use sqlx::Pool;
+
+use super::{Database, parking, query::checkpoint};
+use database::engine::{Statement, statement};
+
+use crate::{Effect, Fold, LaneId, Loaded, ReadModelError, Scope, Updated, columns::stored};
+
+pub(super) async fn update<D: Database>(
+    writers: &Pool<D>,
+    lane: &LaneId,
+    from: u64,
+    to: u64,
+    keys: &[String],
+    fold: &mut Fold<'_>,
+) -> Result<Updated, ReadModelError> {
+    let mut transaction = writers.begin_with(D::BEGIN).await?;
+    let generations = D::generations(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
+    if !generations.has(lane.scope.generation) {
+        transaction.rollback().await?;
+        return Ok(Updated::Retired {
+            live: generations.live,
+        });
+    }
+    if !advance::<D>(&mut transaction, lane, from, to).await? {
+        let checkpoint = checkpoint::<D>(&mut transaction, lane).await?;
+        transaction.rollback().await?;
+        return Ok(Updated::Elsewhere { checkpoint });
+    }
+    let loaded = Loaded {
+        documents: D::load(&mut transaction, &lane.scope, keys).await?,
+        held: parking::held_streams::<D>(&mut transaction, lane).await?,
+    };
+    let Effect { writes, parked } = fold(loaded)?;
+    D::store(&mut transaction, &lane.scope, &writes).await?;
+    parking::park::<D>(&mut transaction, lane, &parked).await?;
+    transaction.commit().await?;
+    Ok(Updated::Committed)
+}
+
+pub(super) async fn amend<D: Database>(
+    writers: &Pool<D>,
+    scope: &Scope,
+    keys: &[String],
+    fold: &mut Fold<'_>,
+) -> Result<(), ReadModelError> {
+    let mut transaction = writers.begin_with(D::BEGIN).await?;
+    D::take_turn(&mut transaction, scope.workspace, scope.view).await?;
+    let loaded = Loaded {
+        documents: D::load(&mut transaction, scope, keys).await?,
+        held: Vec::new(),
+    };
+    let effect = fold(loaded)?;
+    D::store(&mut transaction, scope, &effect.writes).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// The compare-and-set that makes a second owner of a lane harmless.
+async fn advance<D: Database>(
+    transaction: &mut D::Connection,
+    lane: &LaneId,
+    from: u64,
+    to: u64,
+) -> Result<bool, ReadModelError> {
+    let sql = if from == 0 {
+        "
+        insert into checkpoints (workspace, view, generation, partition, position)
+        values ($1, $2, $3, $4, $5)
+        on conflict do nothing
+        "
+    } else {
+        "
+        update checkpoints set position = $5
+        where workspace = $1 and view = $2 and generation = $3 and partition = $4 and position = $6
+        "
+    };
+    let mut advance = of_lane::<D>(sql, lane)?.bind(stored(to)?);
+    if from > 0 {
+        advance = advance.bind(stored(from)?);
+    }
+    Ok(advance.execute(transaction).await? == 1)
+}
+
+/// A statement whose first parameters are a generation of a view.
+pub(crate) fn of_scope<D: Database>(
+    sql: &'static str,
+    scope: &Scope,
+) -> Result<Statement<D>, ReadModelError> {
+    Ok(statement::<D>(sql)
+        .bind(scope.workspace.0)
+        .bind(scope.view)
+        .bind(stored(scope.generation)?))
+}
+
+/// A statement whose first parameters are a lane.
+pub(super) fn of_lane<D: Database>(sql: &'static str, lane: &LaneId) -> Result<Statement<D>, ReadModelError> {
+    Ok(of_scope::<D>(sql, &lane.scope)?.bind(i64::from(lane.partition)))
+}
+
+/// Holds a statement over a list of rows to its effect.
+pub(crate) fn every(scope: &Scope, rows: usize, changed: u64) -> Result<(), ReadModelError> {
+    if changed == rows as u64 {
+        return Ok(());
+    }
+    Err(ReadModelError::Corrupt(format!(
+        "view {}: {rows} rows were to change, {changed} did",
+        scope.view
+    )))
+}

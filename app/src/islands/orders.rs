@@ -7,10 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Island, placed::PlacedOrders};
 use crate::{
     commands::is_pending,
-    components::{
-        EmptyState, Freshness, Id, MoreRows, PageHead, Price, StatusBadge, When, either, flash, for_each,
-        text,
-    },
+    components::{Column, EmptyState, Id, ListingTable, Price, StatusBadge, When, flash, text},
     erase::{Erase, View},
     language::language,
     live::store::{Listed, LiveListing, Shown},
@@ -30,24 +27,14 @@ impl Island for OrderList {
     fn view(self) -> View {
         let locale = language();
         let listing = LiveListing::<OrderDocument>::new(self.listed);
-        let table = move || {
-            view! {
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">{td_string!(locale, orders.order)}</th>
-                            <th scope="col">{td_string!(locale, orders.placed)}</th>
-                            <th scope="col">{td_string!(locale, orders.customer)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, orders.items)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, orders.total)}</th>
-                            <th scope="col">{td_string!(locale, orders.status)}</th>
-                        </tr>
-                    </thead>
-                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.foreseen(key.clone())))}</tbody>
-                </table>
-            }
-            .erase()
-        };
+        let columns = vec![
+            Column::words(td_string!(locale, orders.order)),
+            Column::words(td_string!(locale, orders.placed)),
+            Column::words(td_string!(locale, orders.customer)),
+            Column::figures(td_string!(locale, orders.items)),
+            Column::figures(td_string!(locale, orders.total)),
+            Column::words(td_string!(locale, orders.status)),
+        ];
         let nothing = move || {
             view! {
                 <EmptyState
@@ -60,16 +47,14 @@ impl Island for OrderList {
             }
             .erase()
         };
-        view! {
-            <PageHead
-                title=td_string!(locale, orders.title)
-                mark=view! { <Freshness view="orders" progress=listing.progress() /> }.erase()
-            />
-            <PlacedOrders accepted=false />
-            {either(move || listing.is_empty(), nothing, table)}
-            <MoreRows listing=listing.untyped() />
+        ListingTable {
+            title: td_string!(locale, orders.title),
+            view: "orders",
+            listing: listing.untyped(),
+            columns,
+            before: Some(view! { <PlacedOrders accepted=false /> }.erase()),
         }
-        .erase()
+        .show(move |key| row(&key, listing.foreseen(key.clone())), nothing)
     }
 }
 

@@ -5,9 +5,7 @@ use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    components::{
-        EmptyState, Freshness, Icon, MoreRows, PageHead, Picture, Price, When, either, flash, for_each, text,
-    },
+    components::{Column, EmptyState, Icon, ListingTable, Picture, Price, When, flash, text},
     erase::{Erase, View},
     islands::Island,
     language::language,
@@ -28,23 +26,13 @@ impl Island for OfficeCustomers {
     fn view(self) -> View {
         let locale = language();
         let listing = LiveListing::<CustomerDocument>::new(self.listed);
-        let table = move || {
-            view! {
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">{td_string!(locale, orders.customer)}</th>
-                            <th scope="col">{td_string!(locale, office.email)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, orders.title)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, office.spent)}</th>
-                            <th scope="col">{td_string!(locale, office.last_order)}</th>
-                        </tr>
-                    </thead>
-                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.row(key.clone())))}</tbody>
-                </table>
-            }
-            .erase()
-        };
+        let columns = vec![
+            Column::words(td_string!(locale, orders.customer)),
+            Column::words(td_string!(locale, office.email)),
+            Column::figures(td_string!(locale, orders.title)),
+            Column::figures(td_string!(locale, office.spent)),
+            Column::words(td_string!(locale, office.last_order)),
+        ];
         let nothing = move || {
             view! {
                 <EmptyState
@@ -55,15 +43,14 @@ impl Island for OfficeCustomers {
             }
             .erase()
         };
-        view! {
-            <PageHead
-                title=td_string!(locale, office.customers)
-                mark=view! { <Freshness view="customers" progress=listing.progress() /> }.erase()
-            />
-            {either(move || listing.is_empty(), nothing, table)}
-            <MoreRows listing=listing.untyped() />
+        ListingTable {
+            title: td_string!(locale, office.customers),
+            view: "customers",
+            listing: listing.untyped(),
+            columns,
+            before: None,
         }
-        .erase()
+        .show(move |key| row(&key, listing.row(key.clone())), nothing)
     }
 }
 

@@ -12,8 +12,7 @@ use super::{
 use crate::{
     commands::{NewCommand, is_pending},
     components::{
-        EmptyState, Freshness, Id, MoreRows, Outgoing, PageHead, Price, StatusBadge, When, either, flash,
-        for_each, only_if, text,
+        Column, EmptyState, Id, ListingTable, Outgoing, Price, StatusBadge, When, flash, only_if, text,
     },
     erase::{Erase, View},
     islands::Island,
@@ -41,25 +40,15 @@ impl Island for OfficeOrders {
         let locale = language();
         let Self { listed, acts } = self;
         let listing = LiveListing::<OrderDocument>::new(listed);
-        let table = move || {
-            view! {
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">{td_string!(locale, orders.order)}</th>
-                            <th scope="col">{td_string!(locale, orders.placed)}</th>
-                            <th scope="col">{td_string!(locale, orders.customer)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, orders.items)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, orders.total)}</th>
-                            <th scope="col">{td_string!(locale, orders.status)}</th>
-                            {acts.then(|| view! { <th scope="col">{td_string!(locale, office.act)}</th> })}
-                        </tr>
-                    </thead>
-                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing, acts))}</tbody>
-                </table>
-            }
-            .erase()
-        };
+        let mut columns = vec![
+            Column::words(td_string!(locale, orders.order)),
+            Column::words(td_string!(locale, orders.placed)),
+            Column::words(td_string!(locale, orders.customer)),
+            Column::figures(td_string!(locale, orders.items)),
+            Column::figures(td_string!(locale, orders.total)),
+            Column::words(td_string!(locale, orders.status)),
+        ];
+        columns.extend(acts.then(|| Column::words(td_string!(locale, office.act))));
         let nothing = move || {
             view! {
                 <EmptyState
@@ -72,15 +61,14 @@ impl Island for OfficeOrders {
             }
             .erase()
         };
-        view! {
-            <PageHead
-                title=td_string!(locale, office.orders)
-                mark=view! { <Freshness view="orders" progress=listing.progress() /> }.erase()
-            />
-            {either(move || listing.is_empty(), nothing, table)}
-            <MoreRows listing=listing.untyped() />
+        ListingTable {
+            title: td_string!(locale, office.orders),
+            view: "orders",
+            listing: listing.untyped(),
+            columns,
+            before: None,
         }
-        .erase()
+        .show(move |key| row(&key, listing, acts), nothing)
     }
 }
 

@@ -10,10 +10,7 @@ use super::{
     sender::Sender,
 };
 use crate::{
-    components::{
-        EmptyState, Freshness, Icon, Id, MoreRows, PageHead, Picture, Price, When, either, flash, for_each,
-        only_if, text,
-    },
+    components::{Column, EmptyState, Icon, Id, ListingTable, Picture, Price, When, flash, only_if, text},
     erase::{Erase, View},
     islands::Island,
     language::language,
@@ -37,24 +34,14 @@ impl Island for OfficePayments {
         let locale = language();
         let Self { listed, acts } = self;
         let listing = LiveListing::<PaymentDocument>::new(listed);
-        let table = move || {
-            view! {
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">{td_string!(locale, orders.order)}</th>
-                            <th scope="col">{td_string!(locale, office.at)}</th>
-                            <th scope="col">{td_string!(locale, office.method)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, office.amount)}</th>
-                            <th scope="col">{td_string!(locale, orders.status)}</th>
-                            {acts.then(|| view! { <th scope="col">{td_string!(locale, office.act)}</th> })}
-                        </tr>
-                    </thead>
-                    <tbody>{for_each(move || listing.keys(), move |key| row(&key, listing.row(key.clone()), acts))}</tbody>
-                </table>
-            }
-            .erase()
-        };
+        let mut columns = vec![
+            Column::words(td_string!(locale, orders.order)),
+            Column::words(td_string!(locale, office.at)),
+            Column::words(td_string!(locale, office.method)),
+            Column::figures(td_string!(locale, office.amount)),
+            Column::words(td_string!(locale, orders.status)),
+        ];
+        columns.extend(acts.then(|| Column::words(td_string!(locale, office.act))));
         let nothing = move || {
             view! {
                 <EmptyState
@@ -67,15 +54,14 @@ impl Island for OfficePayments {
             }
             .erase()
         };
-        view! {
-            <PageHead
-                title=td_string!(locale, office.payments)
-                mark=view! { <Freshness view="payments" progress=listing.progress() /> }.erase()
-            />
-            {either(move || listing.is_empty(), nothing, table)}
-            <MoreRows listing=listing.untyped() />
+        ListingTable {
+            title: td_string!(locale, office.payments),
+            view: "payments",
+            listing: listing.untyped(),
+            columns,
+            before: None,
         }
-        .erase()
+        .show(move |key| row(&key, listing.row(key.clone()), acts), nothing)
     }
 }
 

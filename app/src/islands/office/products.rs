@@ -12,9 +12,7 @@ use super::{
     sender::Sender,
 };
 use crate::{
-    components::{
-        EmptyState, Freshness, MoreRows, PageHead, Price, Stock, either, flash, for_each, only_if, text,
-    },
+    components::{Column, EmptyState, ListingTable, Price, Stock, flash, only_if, text},
     erase::{Erase, View},
     format::{decimal, parse_money},
     islands::Island,
@@ -39,23 +37,13 @@ impl Island for OfficeProducts {
         let locale = language();
         let Self { listed, acts } = self;
         let listing = LiveListing::<ProductDocument>::new(listed);
-        let table = move || {
-            view! {
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">{td_string!(locale, basket.product)}</th>
-                            <th scope="col">{td_string!(locale, office.tags)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, office.available)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, basket.price)}</th>
-                            {acts.then(|| view! { <th scope="col">{td_string!(locale, office.act)}</th> })}
-                        </tr>
-                    </thead>
-                    <tbody>{for_each(move || listing.keys(), move |sku| row(&sku, listing.row(sku.clone()), acts))}</tbody>
-                </table>
-            }
-            .erase()
-        };
+        let mut columns = vec![
+            Column::words(td_string!(locale, basket.product)),
+            Column::words(td_string!(locale, office.tags)),
+            Column::figures(td_string!(locale, office.available)),
+            Column::figures(td_string!(locale, basket.price)),
+        ];
+        columns.extend(acts.then(|| Column::words(td_string!(locale, office.act))));
         let nothing = move || {
             view! {
                 <EmptyState
@@ -66,16 +54,14 @@ impl Island for OfficeProducts {
             }
             .erase()
         };
-        view! {
-            <PageHead
-                title=td_string!(locale, office.products)
-                mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
-            />
-            {acts.then(new_product)}
-            {either(move || listing.is_empty(), nothing, table)}
-            <MoreRows listing=listing.untyped() />
+        ListingTable {
+            title: td_string!(locale, office.products),
+            view: "products",
+            listing: listing.untyped(),
+            columns,
+            before: acts.then(new_product),
         }
-        .erase()
+        .show(move |sku| row(&sku, listing.row(sku.clone()), acts), nothing)
     }
 }
 

@@ -14,10 +14,7 @@ use serde_json::json;
 use super::{act::refusal, sender::Sender};
 use crate::{
     commands::{NewCommand, is_pending},
-    components::{
-        EmptyState, Freshness, Icon, MoreRows, Outgoing, PageHead, Picture, either, flash, for_each, only_if,
-        text,
-    },
+    components::{Column, EmptyState, Icon, ListingTable, Outgoing, Picture, flash, only_if, text},
     erase::{Erase, View},
     islands::Island,
     language::language,
@@ -48,25 +45,13 @@ impl Island for OfficeStock {
         let name_of = move |sku: &str| {
             names.with_value(|names| names.get(sku).cloned().unwrap_or_else(|| sku.to_owned()))
         };
-        let table = move || {
-            view! {
-                <table class="table">
-                    <thead>
-                        <tr>
-                            <th scope="col">{td_string!(locale, basket.product)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, office.on_hand)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, office.reserved)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, office.available)}</th>
-                            {acts.then(|| view! { <th scope="col">{td_string!(locale, office.receive)}</th> })}
-                        </tr>
-                    </thead>
-                    <tbody>
-                        {for_each(move || listing.keys(), move |sku| row(&sku, name_of(&sku), listing, acts))}
-                    </tbody>
-                </table>
-            }
-            .erase()
-        };
+        let mut columns = vec![
+            Column::words(td_string!(locale, basket.product)),
+            Column::figures(td_string!(locale, office.on_hand)),
+            Column::figures(td_string!(locale, office.reserved)),
+            Column::figures(td_string!(locale, office.available)),
+        ];
+        columns.extend(acts.then(|| Column::words(td_string!(locale, office.receive))));
         let nothing = move || {
             view! {
                 <EmptyState
@@ -81,15 +66,14 @@ impl Island for OfficeStock {
             }
             .erase()
         };
-        view! {
-            <PageHead
-                title=td_string!(locale, office.stock)
-                mark=view! { <Freshness view="inventory" progress=listing.progress() /> }.erase()
-            />
-            {either(move || listing.is_empty(), nothing, table)}
-            <MoreRows listing=listing.untyped() />
+        ListingTable {
+            title: td_string!(locale, office.stock),
+            view: "inventory",
+            listing: listing.untyped(),
+            columns,
+            before: None,
         }
-        .erase()
+        .show(move |sku| row(&sku, name_of(&sku), listing, acts), nothing)
     }
 }
 

@@ -1,0 +1,105 @@
+//! A listing as a page shows it: its head with how true it is, a row a document, what stands there while it has none, and the
+//! button for more.
+
+use std::sync::Arc;
+
+use leptos::prelude::*;
+use serde_json::Value;
+
+use super::{Freshness, MoreRows, PageHead, either, for_each};
+use crate::{
+    erase::{Erase, View},
+    live::store::LiveListing,
+};
+
+/// A column, by its heading.
+#[derive(Clone, Copy)]
+pub(crate) struct Column {
+    heading: &'static str,
+    is_figure: bool,
+}
+
+impl Column {
+    /// A column of words.
+    pub(crate) const fn words(heading: &'static str) -> Self {
+        Self {
+            heading,
+            is_figure: false,
+        }
+    }
+
+    /// A column of figures, which stand one below the other.
+    pub(crate) const fn figures(heading: &'static str) -> Self {
+        Self {
+            heading,
+            is_figure: true,
+        }
+    }
+
+    fn head(self) -> View {
+        if self.is_figure {
+            view! { <th scope="col" class="figure">{self.heading}</th> }.erase()
+        } else {
+            view! { <th scope="col">{self.heading}</th> }.erase()
+        }
+    }
+}
+
+/// A listing with its page head.
+pub(crate) struct ListingTable {
+    /// The title of the page.
+    pub(crate) title: &'static str,
+    /// The name of the view that it is a listing of.
+    pub(crate) view: &'static str,
+    /// The listing.
+    pub(crate) listing: LiveListing<Value>,
+    /// What a row says, in order.
+    pub(crate) columns: Vec<Column>,
+    /// What stands between the page's head and the rows.
+    pub(crate) before: Option<View>,
+}
+
+impl ListingTable {
+    /// Shows it: `row` makes the row of a key, `nothing` what stands there while there is no row.
+    pub(crate) fn show(
+        self,
+        row: impl Fn(String) -> View + Send + Sync + 'static,
+        nothing: impl Fn() -> View + Send + Sync + 'static,
+    ) -> View {
+        self.page(Arc::new(row), Box::new(nothing))
+    }
+
+    fn page(
+        self,
+        row: Arc<dyn Fn(String) -> View + Send + Sync>,
+        nothing: Box<dyn Fn() -> View + Send + Sync>,
+    ) -> View {
+        let Self {
+            title,
+            view,
+            listing,
+            columns,
+            before,
+        } = self;
+        let table = move || {
+            let heads: Vec<_> = columns.iter().map(|column| column.head()).collect();
+            let row = Arc::clone(&row);
+            view! {
+                <table class="table">
+                    <thead>
+                        <tr>{heads}</tr>
+                    </thead>
+                    <tbody>{for_each(move || listing.keys(), move |key| row(key))}</tbody>
+                </table>
+            }
+            .erase()
+        };
+        view! {
+            <PageHead title=title mark=view! { <Freshness view=view progress=listing.progress() /> }.erase() />
+            {before}
+            {either(move || listing.is_empty(), nothing, table)}
+            <MoreRows listing=listing />
+        }
+        .erase()
+    }
+}

@@ -41,7 +41,7 @@ use super::{
     Admitted, AnsweredCommand, Append, AppendError, Appended, Direction, EventFilter, EventStore, Lifecycle,
     Purged, RecordedCommand, Registered, Snapshot, StoreError, Workspace, appender::Queue, columns,
 };
-use database::engine::statement;
+use ::database::engine::statement;
 
 /// An event store on a database that speaks SQL.
 pub struct SqlEventStore<D: sqlx::Database> {

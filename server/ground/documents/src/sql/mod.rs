@@ -31,7 +31,7 @@ use super::{
     Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,
     StoredDocument, StoredRow, Updated,
 };
-use database::engine::statement;
+use ::database::engine::statement;
 
 /// A read model on a database that speaks SQL.
 pub struct SqlReadModel<D: sqlx::Database> {

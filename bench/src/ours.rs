@@ -3,18 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
+use clock::{Clock as _, SharedClock, SystemClock};
+use database::url::StoreUrl;
 use domain::{
     access::{Actor, Role},
     event::Metadata,
     id::{StreamName, WorkspaceId},
     wire::Template,
 };
+use event_store::{Append, CommitObserver, EventStore, Expected, NewEvent, StreamAppend, Workspace};
 use serde_json::value::RawValue;
-use server::{
-    clock::{Clock as _, SharedClock, SystemClock},
-    event_store::{self, Append, CommitObserver, EventStore, Expected, NewEvent, StreamAppend, Workspace},
-    settings::StoreUrl,
-};
 use uuid::Uuid;
 
 /// The partitions of the workspace: one, so that nothing is done side by side that a peer does one after the other.

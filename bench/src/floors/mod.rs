@@ -14,8 +14,8 @@ pub(crate) use sqlite::SqliteLog;
 use std::sync::Arc;
 
 use anyhow::Result;
+use clock::{Clock as _, SystemClock};
 use domain::event::Metadata;
-use server::clock::{Clock as _, SystemClock};
 use uuid::Uuid;
 
 use crate::ours::{STREAM, order_created};

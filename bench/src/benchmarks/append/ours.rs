@@ -3,8 +3,8 @@
 use anyhow::Result;
 use async_trait::async_trait;
 use domain::id::StreamName;
+use event_store::Expected;
 use serde_json::value::RawValue;
-use server::event_store::Expected;
 
 use crate::{
     callers::{Caller, Target},

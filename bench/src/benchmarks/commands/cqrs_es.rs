@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, ensure};
 use async_trait::async_trait;
+use clock::{Clock as _, SystemClock};
 use cqrs_es::{Aggregate, CqrsFramework, DomainEvent, EventStore, event_sink::EventSink};
 use domain::{
     access::{Actor, Role},
@@ -18,7 +19,6 @@ use peers_sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use serde::{Deserialize, Serialize};
-use server::clock::{Clock as _, SystemClock};
 
 use crate::{
     callers::{Caller, Crowd, Target},

@@ -8,8 +8,10 @@ use domain::{
     id::StreamName,
     wire::{CommandRequest, ExpectedVersion},
 };
+use event_store::Expected;
 use serde_json::{json, value::RawValue};
-use server::{command::CommandService, event_store::Expected};
+
+use server::command::CommandService;
 
 use crate::{
     callers::{Caller, Target},

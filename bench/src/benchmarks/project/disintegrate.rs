@@ -16,6 +16,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use async_trait::async_trait;
+use clock::{Clock as _, SystemClock};
 use disintegrate::{
     Event, EventListener, EventStore as _, PersistedEvent, StreamQuery, query, serde::json::Json,
 };
@@ -32,7 +33,6 @@ use domain::{
 };
 use peers_sqlx::{Executor as _, PgPool};
 use serde::{Deserialize, Serialize};
-use server::clock::{Clock as _, SystemClock};
 use std::sync::Arc;
 use tokio::sync::Notify;
 use uuid::Uuid;

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use async_trait::async_trait;
+use clock::{Clock as _, SystemClock};
 use domain::{
     event::{DomainEvent, Metadata, RecordedEvent, TypedEvent},
     id::WorkspaceId,
@@ -19,7 +20,6 @@ use domain::{
     },
 };
 use serde_json::value::RawValue;
-use server::clock::{Clock as _, SystemClock};
 use sqlx::{
     AssertSqlSafe, ConnectOptions as _, Connection as _, Executor as _, PgConnection, SqliteConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},

@@ -10,11 +10,9 @@ use domain::{
     token::ConsistencyToken,
     view::{self, AnyView},
 };
-use server::{
-    event_store::{Expected, StreamAppend},
-    read_model,
-    read_side::{ReadSide, ReadSideBuilder},
-};
+use event_store::{Expected, StreamAppend};
+
+use server::read_side::{ReadSide, ReadSideBuilder};
 
 use super::{History, sample};
 use crate::{

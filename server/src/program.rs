@@ -34,13 +34,14 @@ use crate::{
     },
 };
 
-/// The crates whose spans are exported: what libraries say of themselves is not a box of the diagram.
-const CRATES: [&str; 6] = [
+/// The crates whose spans are exported, all that make any: what libraries say of themselves is not a box of the diagram.
+const CRATES: [&str; 7] = [
     "broker",
-    "cache",
     "event_store",
+    "identity",
+    "payment",
     "projection",
-    "read_model",
+    "query",
     "server",
 ];
 

@@ -205,15 +205,15 @@ impl Opener for PersonalTexts {
         workspace: WorkspaceId,
         data: Box<RawValue>,
     ) -> Result<Box<RawValue>, QueryError> {
-        self.0.open_json(workspace, data).await.map_err(failed)
+        self.0.open_json(workspace, data).await.map_err(|error| failed(&error))
     }
 
     async fn open_bytes(&self, workspace: WorkspaceId, frame: Bytes) -> Result<Bytes, QueryError> {
-        self.0.open_bytes(workspace, frame).await.map_err(failed)
+        self.0.open_bytes(workspace, frame).await.map_err(|error| failed(&error))
     }
 }
 
-fn failed(error: PeopleError) -> QueryError {
+fn failed(error: &PeopleError) -> QueryError {
     tracing::error!(%error, "a query failed on what is kept of people");
     match error {
         PeopleError::Refused(_) => QueryError::Refused,

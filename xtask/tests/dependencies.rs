@@ -113,6 +113,28 @@ fn crates_depend_on_what_the_architecture_allows_and_on_nothing_else() {
     assert_eq!(violations(&allowed, &crates), Vec::<String>::new());
 }
 
+/// Traces are kept by the name of a crate: one that is not named in the program would lose its spans without a word.
+#[test]
+fn the_program_exports_the_spans_of_every_crate_that_makes_some() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let program = std::fs::read_to_string(root.join("server/src/program.rs")).unwrap();
+    let list = program.split("const CRATES").nth(1).unwrap().split(';').nth(1).unwrap();
+    let exported: BTreeSet<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    let makes_spans = |folder: &Path| {
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        manifest.contains("\ntracing.workspace = true")
+    };
+    // What only passes spans on has none of its own.
+    let passes_on = ["telemetry"];
+    let expected: BTreeSet<String> = dependencies(root)
+        .into_iter()
+        .filter(|(name, (folder, _))| makes_spans(&root.join(folder)) && !passes_on.contains(&name.as_str()))
+        .map(|(name, _)| name)
+        .chain(["server".to_owned()])
+        .collect();
+    assert_eq!(exported, expected);
+}
+
 #[test]
 fn an_arrow_that_is_not_allowed_is_named() {
     let table = "| crate | may depend on |\n|---|---|\n| ground, from below: `clock`, `database` | |\n\

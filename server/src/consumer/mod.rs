@@ -9,6 +9,7 @@
 //! [`registry`] for who they are.
 
 pub mod analytics;
+mod command_queue;
 pub mod effects;
 pub mod notification;
 pub mod process;
@@ -16,7 +17,7 @@ pub mod registry;
 pub mod runner;
 pub mod seals;
 pub mod search;
-mod sending;
+mod waker;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
@@ -37,7 +38,8 @@ use uuid::Uuid;
 
 use crate::command::CommandService;
 use effects::{Consumer, EffectError, Parts, Running};
-use runner::{Needs, Runner, Waker};
+use runner::{Needs, Runner};
+use waker::Waker;
 use workspace_clock::Clocks;
 
 /// What consumers need of the other boxes.

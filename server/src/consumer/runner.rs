@@ -5,11 +5,7 @@
 //! that are put forward, and sleeps until the next timer is due. A timer that is due comes before whatever is to be sent, so
 //! that an answer which comes too late is too late.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
     id::WorkspaceId,
@@ -18,23 +14,21 @@ use domain::{
     wire::Order,
 };
 use futures::StreamExt as _;
-use tokio::{
-    sync::{Notify, Semaphore},
-    time::Instant,
-};
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 use workspace_clock::Clocks;
 
 use super::{
+    command_queue::{Queue, Sending},
     process::{amend, parsed},
-    sending::{Queue, Sending},
+    waker::Waker,
 };
 use clock::SharedClock;
 use documents::{FIRST_GENERATION, PageRequest, Place, ReadModel, ReadModelError, Scope, StoredRow};
 use event_store::StoreError;
 use payment::NoAnswer;
-use projection::{Commit, Followers, progress::Progress};
+use projection::progress::Progress;
 
 use crate::command::{CommandFailure, CommandService, Intent};
 
@@ -48,42 +42,6 @@ const QUEUES_AT_ONCE: usize = 16;
 
 /// How long to wait before a store that did not answer is asked again.
 const AGAIN: Duration = Duration::from_millis(200);
-
-/// The policies of workspaces in which something may be to do; woken by the lanes.
-#[derive(Debug, Default)]
-pub struct Waker {
-    awake: Mutex<BTreeSet<(WorkspaceId, &'static str)>>,
-    woken: Notify,
-}
-
-impl Waker {
-    pub(super) fn wake(&self, workspace: WorkspaceId, policy: &'static str) {
-        self.awake
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert((workspace, policy));
-        self.woken.notify_one();
-    }
-
-    pub(super) fn end(&self, workspace: WorkspaceId) {
-        let mut awake = self.awake.lock().unwrap_or_else(PoisonError::into_inner);
-        awake.retain(|(of, _)| *of != workspace);
-    }
-
-    fn take(&self) -> BTreeSet<(WorkspaceId, &'static str)> {
-        std::mem::take(&mut *self.awake.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Followers for Waker {
-    fn follow(&self, _: &Scope) -> bool {
-        false
-    }
-
-    fn committed(&self, commit: Commit) {
-        self.wake(commit.scope.workspace, commit.scope.view);
-    }
-}
 
 /// The policies that are looked at again at a time of the machine, if nothing happens before.
 type Alarms = BTreeMap<(WorkspaceId, &'static str), Instant>;
@@ -190,7 +148,7 @@ impl Runner {
                 self.progress.released();
             }
             tokio::select! {
-                () = self.waker.woken.notified() => {}
+                () = self.waker.woken() => {}
                 () = changed => {
                     self.sending.wake_all();
                     for at in alarms.values_mut() {

@@ -10,12 +10,9 @@ use axum::{
     Extension, Form, Router,
     body::Bytes,
     extract::{FromRequest, Request, State},
-    http::{
-        HeaderValue, StatusCode,
-        header::{LOCATION, SET_COOKIE},
-    },
+    http::header::SET_COOKIE,
     middleware::{Next, from_fn},
-    response::{IntoResponse, Response},
+    response::Response,
     routing::post,
 };
 use domain::wire::{OpenWorkspace, Template};
@@ -26,14 +23,13 @@ use super::{
     api::end_session,
     auth::Identity,
     control_characters,
+    form_answer::{refusal, see_other},
     limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
     origin::Origin,
     session_cookie,
 };
 use crate::command::{Admission, AdmissionError};
 
-/// What the paths of this module begin with.
-pub(super) const PREFIX: &str = "/session/";
 /// Where people are sent who are in.
 const INSIDE: &str = "/shop";
 /// Who opens a workspace without giving a name.
@@ -193,40 +189,5 @@ fn code_of(error: &AdmissionError) -> &'static str {
             tracing::error!(%error, "nobody could be let in");
             "unavailable"
         }
-    }
-}
-
-/// Back to the start page, with what was typed as the join code so that it need not be typed again.
-pub(super) fn refusal(problem: &str, typed_code: Option<&str>) -> Response {
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.append_pair("problem", problem);
-    if let Some(code) = typed_code {
-        let short: String = code.chars().take(40).collect();
-        query.append_pair("code", &short);
-    }
-    see_other(&format!("/?{}", query.finish()))
-}
-
-pub(super) fn see_other(path: &str) -> Response {
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    // Paths are ours, and what is typed is encoded: it is always a header value.
-    if let Ok(path) = HeaderValue::from_str(path) {
-        response.headers_mut().insert(LOCATION, path);
-    }
-    response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_typed_cannot_leave_the_query() {
-        let response = refusal("unknown-code", Some("//evil.test\r\nSet-Cookie: a=b&problem=x"));
-        let location = response.headers()[LOCATION].to_str().unwrap();
-        assert_eq!(
-            location,
-            "/?problem=unknown-code&code=%2F%2Fevil.test%0D%0ASet-Cookie%3A+a%3Db%26problem%3Dx"
-        );
     }
 }

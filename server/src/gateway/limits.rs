@@ -21,7 +21,7 @@ use governor::{
 use uuid::Uuid;
 
 use super::{
-    SharedGateway, entry,
+    SharedGateway, form_answer,
     problem::{ApiProblem, Kind},
 };
 
@@ -170,7 +170,9 @@ pub(super) async fn rate(State(gateway): State<SharedGateway>, request: Request,
         .unwrap_or(Client::of_address(None));
     match gateway.rate.charge(client, 1) {
         Ok(()) => next.run(request).await,
-        Err(_) if request.uri().path().starts_with(entry::PREFIX) => entry::refusal("rate-limited", None),
+        Err(_) if request.uri().path().starts_with(form_answer::PREFIX) => {
+            form_answer::refusal("rate-limited", None)
+        }
         Err(problem) => problem.into_response(),
     }
 }

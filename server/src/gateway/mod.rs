@@ -12,6 +12,7 @@ mod auth;
 mod connections;
 mod control_characters;
 mod entry;
+mod form_answer;
 mod form_notes;
 mod headers;
 mod json_body;

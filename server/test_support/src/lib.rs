@@ -1,5 +1,11 @@
 //! What tests of several boxes share: workspaces, events of a shop, people, and a document store that is watched.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "what cannot be prepared fails the test that wants it"
+)]
+
 pub mod watched;
 
 use clock::{Clock as _, SystemClock};

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::{
     Context,
-    fold::{Batch, FoldContext, Folded, PoisonEvent, REFUSED},
+    fold::{Batch, FoldContext, PoisonEvent, REFUSED},
+    folded::Folded,
     handler::EventHandler,
-    lane::before,
+    history::before,
 };
 use broker::PublishedEvent;
 use documents::{FoldFault, LaneId, ParkedState, ReadModelError, Updated};

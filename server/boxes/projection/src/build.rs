@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, batch_commit::BatchCommit, fold::PoisonEvent, handler::EventHandler, lane::LaneError,
-    read_ahead::ReadAhead, rebuild::switched, retry::Retry,
+    Context, batch_commit::BatchCommit, fold::PoisonEvent, generation_switch::switched,
+    handler::EventHandler, lane_error::LaneError, read_ahead::ReadAhead, retry::Retry,
 };
 use broker::{PartitionId, PublishedEvent};
 use documents::{LaneId, Scope, Switched, Updated};

@@ -12,8 +12,11 @@ use uuid::Uuid;
 use super::{
     Changes, Commit, Context,
     batch_commit::BatchCommit,
-    effect::{self, EffectError},
-    fold::{Batch, Folded, PoisonEvent, REFUSED},
+    dead_letter_gauge,
+    effect::EffectError,
+    effect_delivery,
+    fold::{Batch, PoisonEvent, REFUSED},
+    folded::Folded,
     handler::EventHandler,
 };
 use broker::{Events, decode};
@@ -176,7 +179,7 @@ impl DeadLetters {
         let mut poison = Vec::new();
         loop {
             if handler.documents().is_none() {
-                match effect::release(handler, lane, &events, &poison).await {
+                match effect_delivery::release(handler, lane, &events, &poison).await {
                     Ok(()) => {}
                     Err(EffectError::Event(fault)) => {
                         poison.push(poison_event(fault, held));
@@ -261,7 +264,7 @@ impl DeadLetters {
     async fn publish(&self, lane: &LaneId, folded: &Folded, live: u64) {
         let context = &self.context;
         let workspace = lane.scope.workspace;
-        report(context).await;
+        dead_letter_gauge::report(context).await;
         let Some(progress) = context.progress.of(workspace, lane.scope.view) else {
             return;
         };
@@ -306,25 +309,5 @@ fn attempts_of(event: &ParkedEvent) -> u32 {
     match &event.state {
         ParkedState::Dead { attempts, .. } => *attempts,
         ParkedState::Waiting | ParkedState::Discarded { .. } => 0,
-    }
-}
-
-/// Publishes how many dead letters each view has.
-pub(super) async fn report(context: &Context) {
-    let counts = match context.read_model.parked_counts(None, None).await {
-        Ok(counts) => counts,
-        Err(error) => {
-            tracing::warn!(%error, "dead letters cannot be counted");
-            return;
-        }
-    };
-    for view in context.progress.handlers() {
-        let count = counts.iter().find(|count| count.view == view.name());
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a gauge is a float; there are far fewer than 2^53 dead letters"
-        )]
-        metrics::gauge!("foldline_dead_letters", "view" => view.name())
-            .set(count.map_or(0, |count| count.dead) as f64);
     }
 }

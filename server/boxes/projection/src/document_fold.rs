@@ -7,7 +7,7 @@ use domain::{
     view::{AnyView, DocumentError, Folding, ListingEntry},
 };
 
-use super::fold::{DocumentState, Folded};
+use super::folded::{DocumentState, Folded};
 use broker::PublishedEvent;
 use cache::Topic;
 use documents::{DocumentWrite, Scope, StoredDocument};

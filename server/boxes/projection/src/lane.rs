@@ -11,60 +11,21 @@ use std::sync::Arc;
 use tracing::{Instrument as _, Span};
 
 use super::{
-    Changes, Commit, Context, batch_commit::BatchCommit, effect, fold::PoisonEvent, handler::EventHandler,
+    Changes, Commit, Context,
+    batch_commit::BatchCommit,
+    effect_delivery,
+    fold::PoisonEvent,
+    generation_switch::follow_switch,
+    handler::EventHandler,
+    history::{before, history},
+    lane_error::LaneError,
     read_ahead::ReadAhead,
 };
-use broker::{Events, PartitionId, PublishedEvent, decode};
+use broker::{PartitionId, PublishedEvent};
 use documents::{LaneId, ReadModelError, Scope, Updated};
-use event_store::StoreError;
-
-/// How many historical events are read, and applied in one transaction.
-const HISTORY: u32 = 1_000;
 
 /// More events than this in one transaction are not told one by one to those who follow.
 const TOLD_ONE_BY_ONE: usize = 512;
-
-/// Why a lane cannot go on.
-#[derive(Debug, thiserror::Error)]
-pub enum LaneError {
-    /// The read model did not take it, or an event cannot be applied.
-    #[error(transparent)]
-    ReadModel(#[from] ReadModelError),
-    /// Historical events could not be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The workspace is there no more.
-    #[error("the workspace was purged")]
-    Gone,
-    /// Somebody in the lab holds the view's lanes.
-    #[error("the lanes of this view are paused")]
-    Paused,
-    /// An effect consumer could not do what it does.
-    #[error("it could not be done: {0}")]
-    Effect(String),
-    /// An event is missing in the store, though later ones are known.
-    #[error("the event at position {0} is not in the event store")]
-    Missing(u64),
-}
-
-impl LaneError {
-    /// What is said of it in the interface: nothing of what a database or a mail server said, which is in the log.
-    pub(super) fn public_reason(&self) -> String {
-        match self {
-            Self::ReadModel(ReadModelError::Unavailable(_)) => "the read model is not available".to_owned(),
-            Self::ReadModel(ReadModelError::Refused(_)) => "the read model refuses a value".to_owned(),
-            Self::ReadModel(ReadModelError::Corrupt(_)) => {
-                "the read model holds something unreadable; a rebuild mends it".to_owned()
-            }
-            Self::Store(StoreError::Corrupt(_)) => "the event store holds something unreadable".to_owned(),
-            Self::Store(_) => "the event store is not available".to_owned(),
-            Self::Effect(_) => "it could not be done".to_owned(),
-            Self::ReadModel(ReadModelError::Fault(_)) | Self::Gone | Self::Paused | Self::Missing(_) => {
-                self.to_string()
-            }
-        }
-    }
-}
 
 /// See the module. Lives as long as there is something to apply; what it must remember lies in the read model, and in
 /// [`Progress`](super::progress::Progress) for speed.
@@ -232,7 +193,7 @@ impl Lane {
         };
         let lane = LaneId { scope, partition };
         if self.handler.documents().is_none() {
-            effect::pass(context, &*self.handler, &lane, from, events, poison).await?;
+            effect_delivery::pass(context, &*self.handler, &lane, from, events, poison).await?;
         }
         let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
         let step = BatchCommit {
@@ -278,7 +239,7 @@ impl Lane {
             }
             Updated::Retired { live } => {
                 // Another owner has switched the view to another generation.
-                return super::rebuild::follow_switch(context, self.handler.name(), workspace, live)
+                return follow_switch(context, self.handler.name(), workspace, live)
                     .await
                     .map_err(LaneError::from);
             }
@@ -305,33 +266,4 @@ impl Lane {
             metrics::histogram!("foldline_projection_lag_ms", "view" => view).record(lag_ms as f64);
         }
     }
-}
-
-/// The next historical events of a partition.
-pub(super) async fn history(
-    context: &Context,
-    partition: PartitionId,
-    after: u64,
-) -> Result<Events, LaneError> {
-    let PartitionId { workspace, partition } = partition;
-    let read = context
-        .store
-        .read_partition(workspace, partition, after, HISTORY)
-        .await?;
-    let events = decode(&read);
-    match events.first() {
-        Some(first) if first.position == after + 1 => Ok(events),
-        // another server may have purged it
-        None if context.store.workspace(workspace).await?.is_none() => Err(LaneError::Gone),
-        _ => Err(LaneError::Missing(after + 1)),
-    }
-}
-
-/// The events before a position; `None` where there are none.
-pub(super) fn before(position: u64, events: &[Arc<PublishedEvent>]) -> Option<&[Arc<PublishedEvent>]> {
-    let count = events
-        .iter()
-        .take_while(|event| event.position < position)
-        .count();
-    (count > 0).then(|| &events[..count])
 }

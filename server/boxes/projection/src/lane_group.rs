@@ -16,7 +16,8 @@ use super::{
     fold::message_of,
     handler::EventHandler,
     health::Starting,
-    lane::{Lane, LaneError},
+    lane::Lane,
+    lane_error::LaneError,
     retry::{Retry, STOPPED_AFTER},
 };
 use broker::{Delivery, PartitionId, Subscriber};

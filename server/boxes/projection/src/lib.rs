@@ -6,14 +6,20 @@
 
 mod batch_commit;
 mod build;
+mod dead_letter_gauge;
 pub mod dead_letters;
 mod document_fold;
 pub mod effect;
+mod effect_delivery;
 pub mod fold;
+pub mod folded;
+mod generation_switch;
 pub mod handler;
 pub mod health;
+mod history;
 pub mod lane;
 pub mod lane_controls;
+pub mod lane_error;
 pub mod lane_group;
 pub mod ownership;
 pub mod progress;
@@ -32,7 +38,7 @@ use event_store::{EventStore, StoreError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use dead_letters::DeadLetters;
-use fold::DocumentChange;
+use folded::DocumentChange;
 use handler::EventHandler;
 use health::Health;
 use lane_group::{LaneGroup, Lanes};
@@ -176,7 +182,7 @@ impl Projections {
             group.catch_up(&heads);
             tasks.spawn(group.run(subscriber));
         }
-        dead_letters::report(&context).await;
+        dead_letter_gauge::report(&context).await;
         let rebuilds = Rebuilds::start(context.clone(), tasks.clone(), cancelled.clone()).await?;
         Ok(Self {
             dead_letters: DeadLetters::new(context.clone()),

@@ -33,7 +33,7 @@ pub struct ViewProgress {
     folded: watch::Sender<ConsistencyToken>,
     /// Since when something is stored that the view has not folded.
     behind_since: Mutex<Option<Instant>>,
-    /// LaneControls by a lane from before its commit until the commit is published, so that commits of a view are published in
+    /// Held by a lane from before its commit until the commit is published, so that commits of a view are published in
     /// their order also where several partitions feed it.
     order: tokio::sync::Mutex<()>,
     generation: AtomicU64,

@@ -5,10 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
-use super::{
-    Context,
-    lane::{LaneError, history},
-};
+use super::{Context, history::history, lane_error::LaneError};
 use broker::{Events, PartitionId};
 
 /// See the module.

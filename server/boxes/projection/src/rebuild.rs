@@ -9,17 +9,15 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use domain::{id::WorkspaceId, token::ConsistencyToken, wire::RebuildProgress};
+use domain::{id::WorkspaceId, wire::RebuildProgress};
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Changes, Commit, Context, StartError,
+    Context, StartError,
     build::{Build, Ended},
-    dead_letters,
     handler::EventHandler,
 };
-use broker::PartitionId;
 use documents::{ReadModelError, Scope, StoredGeneration};
 
 /// How many generations are folded at the same time; the others wait their turn.
@@ -284,47 +282,4 @@ impl Shared {
             }
         }
     }
-}
-
-/// Another generation of a view is live from now on, and has folded as far as `as_of`. In the turn of the view's lanes.
-pub(super) async fn switched(context: &Context, scope: Scope, as_of: &ConsistencyToken) {
-    let Some(progress) = context.progress.of(scope.workspace, scope.view) else {
-        return;
-    };
-    progress.set_generation(scope.generation);
-    context.cache.clear().await;
-    let first = as_of.iter().next().unwrap_or((0, 0));
-    for (partition, to) in std::iter::once(first).chain(as_of.iter().skip(1)) {
-        context.followers.committed(Commit {
-            scope,
-            partition,
-            to,
-            changes: Changes::Everything,
-        });
-    }
-    for (partition, to) in as_of.iter() {
-        let partition = PartitionId {
-            workspace: scope.workspace,
-            partition,
-        };
-        context.progress.folded(scope.view, partition, to);
-    }
-    dead_letters::report(context).await;
-}
-
-/// A lane has found that somebody else has switched its view. In the turn of the view's lanes.
-pub(super) async fn follow_switch(
-    context: &Context,
-    view: &'static str,
-    workspace: WorkspaceId,
-    live: u64,
-) -> Result<(), ReadModelError> {
-    let scope = Scope {
-        workspace,
-        view,
-        generation: live,
-    };
-    let as_of = context.read_model.folded(&scope).await?;
-    switched(context, scope, &as_of).await;
-    Ok(())
 }

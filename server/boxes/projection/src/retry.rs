@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{fold::PoisonEvent, lane::LaneError};
+use super::{fold::PoisonEvent, lane_error::LaneError};
 use documents::{FoldFault, ReadModelError};
 
 /// How often an event is tried before it is a dead letter.

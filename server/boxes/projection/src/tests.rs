@@ -12,7 +12,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use proptest::{prelude::*, test_runner::TestRunner};
 
-use super::lane::{Lane, LaneError};
+use super::{lane::Lane, lane_error::LaneError};
 use broker::{PartitionId, PublishedEvent};
 use documents::ReadModelError;
 use test_support::received;

@@ -4,6 +4,13 @@
 //! Debian puts them and in `PATH`. `FOLDLINE_TEST_POSTGRES` names a server instead, as in
 //! `postgres://user:password@host/postgres`, whose user may make databases. Unit tests and API tests share this file.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "what cannot be prepared fails the test that wants it"
+)]
+
 use std::{
     io::{BufRead as _, BufReader, Write as _},
     path::{Path, PathBuf},

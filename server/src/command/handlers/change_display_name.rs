@@ -32,6 +32,6 @@ async fn append(
     freshness: Freshness,
 ) -> Result<Appended, Setback> {
     let decision = account.decide(change.clone().into(), freshness).await?;
-    account.to_keep(&decision)?;
+    account.records_to_write(&decision)?;
     account.append(decision).await
 }

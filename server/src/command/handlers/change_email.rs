@@ -34,7 +34,7 @@ async fn append(
     freshness: Freshness,
 ) -> Result<Appended, Setback> {
     let decision = account.decide(change.clone().into(), freshness).await?;
-    if let Some((people, of)) = account.to_keep(&decision)? {
+    if let Some((people, of)) = account.records_to_write(&decision)? {
         people.changing_email(of, &change.email).await?;
     }
     account.append(decision).await

@@ -48,7 +48,7 @@ async fn append(
     freshness: Freshness,
 ) -> Result<Appended, Setback> {
     let decision = account.decide(erase.clone().into(), freshness).await?;
-    if let Some((people, of)) = account.to_keep(&decision)? {
+    if let Some((people, of)) = account.records_to_write(&decision)? {
         people.erasing(of).await?;
     }
     account.append(decision).await

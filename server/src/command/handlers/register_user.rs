@@ -43,7 +43,7 @@ async fn append(
     freshness: Freshness,
 ) -> Result<Appended, Setback> {
     let decision = account.decide(register.clone().into(), freshness).await?;
-    if let Some((people, of)) = account.to_keep(&decision)? {
+    if let Some((people, of)) = account.records_to_write(&decision)? {
         let RegisterUser { email, password, .. } = register;
         // An educator who registers another person does not lend them a session.
         let own = intent.token.as_ref().filter(|_| intent.actor.id == of.person);

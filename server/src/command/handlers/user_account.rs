@@ -27,7 +27,7 @@ pub(super) struct Account<'a> {
     intent: &'a Intent,
     /// `None` where the stream names no person, which the rules refuse.
     person: Option<PersonId>,
-    is_kept: bool,
+    is_written: bool,
 }
 
 /// What was decided about an account and its email, to be appended together.
@@ -47,7 +47,7 @@ impl<'a> Account<'a> {
             repository,
             intent,
             person,
-            is_kept: false,
+            is_written: false,
         }
     }
 
@@ -101,17 +101,17 @@ impl<'a> Account<'a> {
 
     /// Where the person's data outside of the log is to be written before the append: once, and only for a decision that
     /// changes something. An error where this command service keeps nothing.
-    pub(super) fn to_keep(
+    pub(super) fn records_to_write(
         &mut self,
         decision: &AccountDecision,
     ) -> Result<Option<(&'a People, PersonId)>, PeopleError> {
         let Some(person) = self
             .person
-            .filter(|_| !self.is_kept && !decision.events.is_empty())
+            .filter(|_| !self.is_written && !decision.events.is_empty())
         else {
             return Ok(None);
         };
-        self.is_kept = true;
+        self.is_written = true;
         Ok(Some((self.repository.people()?, person)))
     }
 

@@ -4,8 +4,9 @@
 //! each event is in it once, whatever is delivered, also with several servers ([`warehouse`]). Files of a day are put together as
 //! they become many. It follows from the log: one that is lost is made again.
 
+mod error;
 mod model;
-mod places;
+mod storage;
 mod table;
 mod warehouse;
 
@@ -20,9 +21,9 @@ use super::effects::{CheckpointStorage, Consumer, EffectError, EventHandler, Wor
 use clock::SharedClock;
 
 use crate::settings::WarehouseAt;
+pub use error::WarehouseError;
 use model::{CUSTOMER, DATE, Dimensions, FACT, Facts, PRODUCT, add};
 use table::{Row, read, written};
-pub use warehouse::WarehouseError;
 use warehouse::{FactFile, Manifest, Warehouse};
 
 /// The name of its lanes.

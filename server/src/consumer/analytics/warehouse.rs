@@ -16,11 +16,11 @@ use object_store::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::places;
+use super::{error::WarehouseError, storage};
 use clock::SharedClock;
 use projection::effect::ProcessedPositions;
 
-use crate::settings::{WarehouseAt, WarehousePlaceError};
+use crate::settings::WarehouseAt;
 
 /// The folder, in a workspace's, of files that do not count yet.
 const STAGING: &str = "_staging";
@@ -33,29 +33,6 @@ const KEPT: u64 = 3;
 
 /// After this long, in seconds, a file that does not count was left by somebody who has stopped.
 const LEFT_AFTER_S: i64 = 3_600;
-
-/// Why the warehouse does not do something.
-#[derive(Debug, thiserror::Error)]
-pub enum WarehouseError {
-    /// The folder, or the object store.
-    #[error("the warehouse: {0}")]
-    Objects(#[from] ObjectError),
-    /// A table.
-    #[error("a table of the warehouse: {0}")]
-    Table(#[from] parquet::errors::ParquetError),
-    /// A manifest.
-    #[error("a manifest of the warehouse: {0}")]
-    Manifest(#[from] serde_json::Error),
-    /// Another server has written it.
-    #[error("another server has written to the warehouse meanwhile")]
-    Overtaken,
-    /// The setting.
-    #[error("--warehouse: {0}")]
-    Place(#[from] WarehousePlaceError),
-    /// The folder cannot be made.
-    #[error("the warehouse in {0}: {1}")]
-    Folder(String, std::io::Error),
-}
 
 /// A file of the fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,7 +81,7 @@ pub(super) struct Warehouse {
 impl Warehouse {
     /// The one at a place; makes it where there is none.
     pub(super) async fn open(at: &WarehouseAt, clock: SharedClock) -> Result<Self, WarehouseError> {
-        let objects = places::open(at)?;
+        let objects = storage::open(at)?;
         let path = Path::from("_warehouse.json");
         let label = Label {
             format: 1,

@@ -193,7 +193,7 @@ async fn a_line_that_cannot_even_be_asked_for_rejects_the_order() {
     let shop = calm_shop(1).await;
     // "product-" fits into a stream's name before this sku, and "inventory-" does not.
     let sku = "m".repeat(112);
-    shop.list(&sku, 0).await;
+    shop.was_listed(&sku).await;
     let placed = shop.order("1", &[sku.as_str()], "tok_ok").await;
     shop.settled(Some(placed.correlation_id)).await.unwrap();
     let order = shop.document("orders", "1").await;

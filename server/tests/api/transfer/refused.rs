@@ -23,6 +23,7 @@ fn without_line(lines: &str, index: usize) -> String {
 }
 
 /// Files that are not what was exported; the line that is to blame, from 0; and what is said of it.
+#[expect(clippy::too_many_lines, reason = "a table, one entry for each fault")]
 fn spoiled(taken: &str) -> Vec<(String, usize, &'static str)> {
     let parsed = json_lines(taken);
     let at = |event_type: &str| parsed.iter().position(|line| line["type"] == event_type).unwrap();

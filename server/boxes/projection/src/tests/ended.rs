@@ -6,8 +6,8 @@ use test_support::received;
 
 use crate::{
     Context, Projections,
-    lane::{Lane, LaneError},
     testing::Parts,
+    {lane::Lane, lane_error::LaneError},
 };
 
 fn here(parts: &Parts) -> PartitionId {

@@ -29,7 +29,7 @@ async fn letters(parts: &Parts, context: &Context) -> Vec<(String, String, u64, 
             );
             let stream = letter.event.stream.to_string();
             (
-                letter.view.to_owned(),
+                letter.view.clone(),
                 stream,
                 letter.event.version,
                 letter.waiting,

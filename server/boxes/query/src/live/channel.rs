@@ -19,7 +19,7 @@ use super::{
 use documents::FIRST_GENERATION;
 use projection::{
     Changes, Commit,
-    fold::{DocumentChange, DocumentState},
+    folded::{DocumentChange, DocumentState},
 };
 
 /// The most changes of the ring, and the most bytes of documents that they hold on to.

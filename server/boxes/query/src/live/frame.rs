@@ -8,7 +8,7 @@ use domain::{
     token::ConsistencyToken,
     wire::{ChangeCause, ServerFrame},
 };
-use projection::fold::{DocumentChange, DocumentState};
+use projection::folded::{DocumentChange, DocumentState};
 use serde::Serialize;
 use serde_json::value::RawValue;
 

@@ -12,6 +12,7 @@
 
 mod database;
 mod generations;
+mod lane;
 mod parking;
 mod purging;
 mod query;
@@ -25,7 +26,8 @@ use sqlx::Pool;
 
 pub(super) use database::Database;
 pub(super) use generations::ViewGenerations;
-pub(super) use write::{every, of_scope};
+pub(super) use lane::of_scope;
+pub(super) use write::every;
 
 use super::{
     Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use domain::id::{StreamName, WorkspaceId};
 use uuid::Uuid;
 
-use super::{Database, SqlReadModel, write::of_lane};
+use super::{Database, SqlReadModel, lane::of_lane};
 use database::engine::statement;
 
 use crate::{

@@ -6,7 +6,7 @@ use domain::{id::WorkspaceId, wire::Order};
 use sqlx::Pool;
 use uuid::Uuid;
 
-use super::{Database, write::of_lane};
+use super::{Database, lane::of_lane};
 use database::engine::statement;
 
 use crate::{

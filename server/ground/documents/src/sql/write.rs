@@ -2,8 +2,7 @@
 
 use sqlx::Pool;
 
-use super::{Database, parking, query::checkpoint};
-use database::engine::{Statement, statement};
+use super::{Database, lane::of_lane, parking, query::checkpoint};
 
 use crate::{Effect, Fold, LaneId, Loaded, ReadModelError, Scope, Updated, columns::stored};
 
@@ -81,22 +80,6 @@ async fn advance<D: Database>(
         advance = advance.bind(stored(from)?);
     }
     Ok(advance.execute(transaction).await? == 1)
-}
-
-/// A statement whose first parameters are a generation of a view.
-pub(crate) fn of_scope<D: Database>(
-    sql: &'static str,
-    scope: &Scope,
-) -> Result<Statement<D>, ReadModelError> {
-    Ok(statement::<D>(sql)
-        .bind(scope.workspace.0)
-        .bind(scope.view)
-        .bind(stored(scope.generation)?))
-}
-
-/// A statement whose first parameters are a lane.
-pub(super) fn of_lane<D: Database>(sql: &'static str, lane: &LaneId) -> Result<Statement<D>, ReadModelError> {
-    Ok(of_scope::<D>(sql, &lane.scope)?.bind(i64::from(lane.partition)))
 }
 
 /// Holds a statement over a list of rows to its effect.

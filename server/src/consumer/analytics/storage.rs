@@ -7,7 +7,7 @@ use object_store::{
     ObjectStore, RetryConfig, aws::AmazonS3Builder, local::LocalFileSystem, prefix::PrefixStore,
 };
 
-use super::warehouse::WarehouseError;
+use super::error::WarehouseError;
 use crate::settings::{Bucket, WarehouseAt};
 
 /// How often an object store is asked again before the lane is told, which tries again too.

@@ -16,7 +16,7 @@ use domain::{
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::runner::Waker;
+use super::waker::Waker;
 use documents::Scope;
 
 /// How long a command rests that had no answer, at first and at most.

@@ -1,0 +1,39 @@
+//! Historical events of a partition, as lanes read them from the event store.
+
+use std::sync::Arc;
+
+use broker::{Events, PartitionId, PublishedEvent, decode};
+
+use super::{Context, lane_error::LaneError};
+
+/// How many historical events are read, and applied in one transaction.
+const HISTORY: u32 = 1_000;
+
+/// The next historical events of a partition.
+pub(super) async fn history(
+    context: &Context,
+    partition: PartitionId,
+    after: u64,
+) -> Result<Events, LaneError> {
+    let PartitionId { workspace, partition } = partition;
+    let read = context
+        .store
+        .read_partition(workspace, partition, after, HISTORY)
+        .await?;
+    let events = decode(&read);
+    match events.first() {
+        Some(first) if first.position == after + 1 => Ok(events),
+        // another server may have purged it
+        None if context.store.workspace(workspace).await?.is_none() => Err(LaneError::Gone),
+        _ => Err(LaneError::Missing(after + 1)),
+    }
+}
+
+/// The events before a position; `None` where there are none.
+pub(super) fn before(position: u64, events: &[Arc<PublishedEvent>]) -> Option<&[Arc<PublishedEvent>]> {
+    let count = events
+        .iter()
+        .take_while(|event| event.position < position)
+        .count();
+    (count > 0).then(|| &events[..count])
+}

@@ -205,11 +205,17 @@ impl Opener for PersonalTexts {
         workspace: WorkspaceId,
         data: Box<RawValue>,
     ) -> Result<Box<RawValue>, QueryError> {
-        self.0.open_json(workspace, data).await.map_err(|error| failed(&error))
+        self.0
+            .open_json(workspace, data)
+            .await
+            .map_err(|error| failed(&error))
     }
 
     async fn open_bytes(&self, workspace: WorkspaceId, frame: Bytes) -> Result<Bytes, QueryError> {
-        self.0.open_bytes(workspace, frame).await.map_err(|error| failed(&error))
+        self.0
+            .open_bytes(workspace, frame)
+            .await
+            .map_err(|error| failed(&error))
     }
 }
 

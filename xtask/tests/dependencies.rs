@@ -118,7 +118,13 @@ fn crates_depend_on_what_the_architecture_allows_and_on_nothing_else() {
 fn the_program_exports_the_spans_of_every_crate_that_makes_some() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let program = std::fs::read_to_string(root.join("server/src/program.rs")).unwrap();
-    let list = program.split("const CRATES").nth(1).unwrap().split(';').nth(1).unwrap();
+    let list = program
+        .split("const CRATES")
+        .nth(1)
+        .unwrap()
+        .split(';')
+        .nth(1)
+        .unwrap();
     let exported: BTreeSet<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
     let makes_spans = |folder: &Path| {
         let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();

@@ -315,7 +315,13 @@ impl Shop {
     /// A product from before skus had a greatest length.
     pub(super) async fn was_listed(&self, sku: &str) {
         let events = [test_support::listed(sku, "Mug")];
-        test_support::append(&*self.store, self.workspace.id, &format!("product-{sku}"), &events).await;
+        test_support::append(
+            &*self.store,
+            self.workspace.id,
+            &format!("product-{sku}"),
+            &events,
+        )
+        .await;
     }
 
     /// Orders one of each sku.

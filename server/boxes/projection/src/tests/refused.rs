@@ -28,12 +28,7 @@ async fn letters(parts: &Parts, context: &Context) -> Vec<(String, String, u64, 
                 letter.event.state
             );
             let stream = letter.event.stream.to_string();
-            (
-                letter.view.clone(),
-                stream,
-                letter.event.version,
-                letter.waiting,
-            )
+            (letter.view.clone(), stream, letter.event.version, letter.waiting)
         })
         .collect();
     letters.sort();

@@ -3,7 +3,7 @@
 //! **Process managers** send commands. A [policy](domain::policy) is run by the same lanes as a view: what a process remembers
 //! and wants done is its document, changed exactly once by each event, with dead letters, retries and restarts like any view's.
 //! These documents lie in a store of their own, because they cannot be folded again from the log: a rebuild never runs a
-//! policy. The [`runner`] does what the documents say is to be done. Time is the workspace's: see [`clocks`].
+//! policy. The [`runner`] does what the documents say is to be done. Time is the workspace's: see [`Clocks`].
 //!
 //! **Effect consumers** do something outside of the log and the views: see [`effects`] for what they are promised, and
 //! [`registry`] for who they are.

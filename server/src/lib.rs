@@ -12,7 +12,6 @@
 //!
 //! [`Foldline::start`] is that picture in code; every box is a module, and knows only the boxes that its arrows lead to.
 
-pub mod command;
 pub mod consumer;
 pub mod gateway;
 pub mod lab;

@@ -35,8 +35,9 @@ use crate::{
 };
 
 /// The crates whose spans are exported, all that make any: what libraries say of themselves is not a box of the diagram.
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "broker",
+    "command",
     "event_store",
     "identity",
     "payment",

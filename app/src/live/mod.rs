@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod document;
 pub mod foresee;
 pub mod listing;
+mod optimistic;
 pub mod outbox;
 pub mod overlay;
 pub mod progress;

@@ -11,9 +11,7 @@ use leptos::prelude::*;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{
-    document::DocumentFold, foresee::Foreseen, listing::ListingFold, progress::Progress, protocol::Link,
-};
+use super::{document::DocumentFold, listing::ListingFold, progress::Progress, protocol::Link};
 use crate::backend::ListingQuery;
 
 #[cfg(not(feature = "ssr"))]
@@ -109,7 +107,7 @@ pub struct Found {
 
 /// A live listing of documents `D`.
 pub struct LiveListing<D> {
-    fold: RwSignal<ListingFold>,
+    pub(super) fold: RwSignal<ListingFold>,
     #[cfg(not(feature = "ssr"))]
     query: StoredValue<ListingQuery>,
     loading_more: RwSignal<bool>,
@@ -197,20 +195,6 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveListin
         })
     }
 
-    /// The document of a row, as it is with the commands that are on their way.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "whoever shows a row has its key to give away"
-    )]
-    pub fn foreseen(self, key: String) -> Memo<Shown<D>>
-    where
-        D: Foreseen,
-    {
-        let row = self.row(key.clone());
-        let fold = self.fold;
-        foreseen(row, &key, move |look| fold.with(|fold| look(&fold.progress)))
-    }
-
     /// Every document, in order.
     pub fn documents(self) -> Vec<D> {
         self.fold
@@ -220,7 +204,7 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveListin
 
 /// A live document `D`.
 pub struct LiveDocument<D> {
-    fold: RwSignal<DocumentFold>,
+    pub(super) fold: RwSignal<DocumentFold>,
     document: PhantomData<fn() -> D>,
 }
 
@@ -266,50 +250,4 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveDocume
         let fold = self.fold;
         Memo::new(move |_| fold.with(|fold| Some((typed(fold.data.as_ref()?)?, fold.revision))))
     }
-
-    /// The document as it is with the commands that are on their way. `key` is its key.
-    pub fn foreseen(self, key: &str) -> Memo<Shown<D>>
-    where
-        D: Foreseen,
-    {
-        let fold = self.fold;
-        foreseen(self.shown(), key, move |look| {
-            fold.with(|fold| look(&fold.progress));
-        })
-    }
-}
-
-/// Shows pending commands over a document. On the server there are none.
-fn foreseen<D>(
-    server: Memo<Shown<D>>,
-    key: &str,
-    progress: impl Fn(&mut dyn FnMut(&Progress)) + Send + Sync + 'static,
-) -> Memo<Shown<D>>
-where
-    D: Foreseen + DeserializeOwned + PartialEq + Send + Sync + 'static,
-{
-    use super::overlay::Overlay;
-
-    let Some(commands) = crate::commands::use_commands() else {
-        return server;
-    };
-    let person = crate::person::use_person();
-    let stream = D::stream(key);
-    let overlay = StoredValue::new(Overlay::<D>::default());
-    let preview = |pending: &super::outbox::Pending| typed(pending.preview.as_ref()?);
-    Memo::new(move |_| {
-        let mut as_of = domain::token::ConsistencyToken::default();
-        progress(&mut |progress| as_of = progress.as_of().clone());
-        server.with(|server| {
-            let revision = server.as_ref().map_or(0, |(_, revision)| *revision);
-            let document = server.as_ref().map(|(document, _)| document);
-            let shown = commands.with(|outbox| {
-                let pending = outbox.of(&stream);
-                overlay.try_update_value(|overlay| {
-                    overlay.show(document, &as_of, pending, person.as_ref(), preview)
-                })
-            });
-            Some((shown??, revision))
-        })
-    })
 }

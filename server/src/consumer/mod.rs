@@ -24,6 +24,7 @@ use std::{collections::HashSet, path::PathBuf, sync::Arc};
 use broker::Broker;
 use cache::in_process::InProcessCache;
 use clock::SharedClock;
+use command::CommandService;
 use documents::{ParkedCount, ReadModel, ReadModelError};
 use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
 use event_store::EventStore;
@@ -36,7 +37,6 @@ use tokio::sync::futures::Notified;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
-use crate::command::CommandService;
 use effects::{Consumer, EffectError, Parts, Running};
 use runner::{Needs, Runner};
 use waker::Waker;

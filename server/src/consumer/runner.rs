@@ -25,12 +25,11 @@ use super::{
     waker::Waker,
 };
 use clock::SharedClock;
+use command::{CommandFailure, CommandService, Intent};
 use documents::{FIRST_GENERATION, PageRequest, Place, ReadModel, ReadModelError, Scope, StoredRow};
 use event_store::StoreError;
 use payment::NoAnswer;
 use projection::progress::Progress;
-
-use crate::command::{CommandFailure, CommandService, Intent};
 
 /// How many processes are read at a time.
 const PAGE: u32 = 64;

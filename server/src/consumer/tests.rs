@@ -19,14 +19,12 @@ use workspace_clock::Clocks;
 
 use super::{Boxes, Consumers, effects::Consumer};
 use clock::SystemClock;
+use command::CommandService;
 use documents::{PageRequest, ReadModel, sqlite::SqliteReadModel};
 use projection::dead_letters::Remedy;
 use query::{QueryError, settled::Settle};
 
-use crate::{
-    command::CommandService,
-    read_side::testing::{PATIENCE, Shop, received, reserved},
-};
+use crate::read_side::testing::{PATIENCE, Shop, received, reserved};
 
 /// A quantity that the policy cannot stand.
 const POISON: u32 = 13;

@@ -28,7 +28,7 @@ use super::{
     origin::Origin,
     session_cookie,
 };
-use crate::command::{Admission, AdmissionError};
+use command::{Admission, AdmissionError};
 
 /// Where people are sent who are in.
 const INSIDE: &str = "/shop";

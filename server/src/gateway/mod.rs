@@ -40,6 +40,7 @@ use axum::{
     routing::get,
 };
 use clock::SharedClock;
+use command::{CommandService, Workspaces};
 use event_store::EventStore;
 use identity::People;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -48,7 +49,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    command::{CommandService, Workspaces},
     consumer::{Consumers, notification::mailbox::Mailbox, search::Search},
     lab::Lab,
     lifecycle::{Presence, Sweeper},

@@ -26,10 +26,9 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{SharedGateway, keys::KeyRing, params::Params};
-use crate::{
-    command::{CommandFailure, Intent},
-    consumer::notification::Links,
-};
+use command::{CommandFailure, Intent};
+
+use crate::consumer::notification::Links;
 
 const PATH: &str = "/unsubscribe";
 const ISSUER: &str = "foldline";

@@ -12,12 +12,12 @@ use domain::{id::WorkspaceId, timestamp::Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::Presence;
+use command::CommandService;
 use documents::{ReadModel, ReadModelError};
 use event_store::{EventStore, Purged, StoreError};
 use identity::{People, PeopleError};
 
 use crate::{
-    command::CommandService,
     consumer::{Consumers, effects::EffectError},
     read_side::ReadSide,
 };

@@ -5,6 +5,7 @@
 //! out the types that begin with `foldline.`. The payload stands in `data` byte for byte as it is stored, because its bytes are
 //! hashed.
 
+use command::{MAX_SHARDS, MAX_WORKSPACE_NAME};
 use domain::{
     access::Role,
     event::{ActorRef, Metadata, RecordedEvent, StoredEvent},
@@ -17,8 +18,6 @@ use event_store::{AnsweredCommand, Link, Workspace};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
-
-use crate::command::{MAX_SHARDS, MAX_WORKSPACE_NAME};
 
 /// The longest join code, in characters: what people may type.
 const MAX_JOIN_CODE: usize = 40;

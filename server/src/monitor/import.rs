@@ -15,10 +15,11 @@ use super::{
     cloud_event::{Ending, Line, Opening},
     export::link,
 };
+use command::new_join_code;
 use documents::{ParkedCount, ReadModelError};
 use event_store::{AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace};
 
-use crate::{StartError, command::new_join_code};
+use crate::StartError;
 pub use files::import_files;
 
 /// The longest line, in bytes: far above what a command may send.

@@ -11,7 +11,7 @@ use domain::{
 use event_store::Expected;
 use serde_json::{json, value::RawValue};
 
-use server::command::CommandService;
+use command::CommandService;
 
 use crate::{
     callers::{Caller, Target},

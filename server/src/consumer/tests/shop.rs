@@ -13,6 +13,7 @@ use std::{
 use async_trait::async_trait;
 use broker::{Broker, Delivery, Events, PartitionId, Subscriber};
 use clock::{Clock, SharedClock, SystemClock};
+use command::{CommandFailure, CommandService};
 use documents::PageRequest;
 use domain::{
     access::{Actor, Role},
@@ -37,7 +38,6 @@ use uuid::Uuid;
 use workspace_clock::Clocks;
 
 use crate::{
-    command::{CommandFailure, CommandService},
     consumer::{Boxes, Consumers},
     read_side::{ReadSide, ReadSideBuilder, testing::PATIENCE},
     settings::StoreUrl,

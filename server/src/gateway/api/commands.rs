@@ -5,21 +5,19 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderName},
 };
+use command::CommandFailure;
 use domain::wire::{CommandAnswer, CommandRequest, Problem};
 use identity::standing::Presented;
 use payment::NoAnswer;
 use uuid::Uuid;
 
-use crate::{
-    command::CommandFailure,
-    gateway::{
-        SharedGateway,
-        api::must_not_guess,
-        auth::Caller,
-        json_body::JsonBody,
-        limits::Client,
-        problem::{ApiProblem, Kind},
-    },
+use crate::gateway::{
+    SharedGateway,
+    api::must_not_guess,
+    auth::Caller,
+    json_body::JsonBody,
+    limits::Client,
+    problem::{ApiProblem, Kind},
 };
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");

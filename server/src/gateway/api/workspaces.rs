@@ -1,17 +1,15 @@
 //! Opening and joining a workspace: the one way in for programs that have no token yet.
 
 use axum::{Extension, Json, extract::State};
+use command::{Admission, AdmissionError};
 use domain::wire::{JoinWorkspace, OpenWorkspace, Problem, WorkspaceAccess};
 
-use crate::{
-    command::{Admission, AdmissionError},
-    gateway::{
-        SharedGateway,
-        json_body::JsonBody,
-        limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
-        problem::{ApiProblem, Kind},
-        tokens::TTL_SECONDS,
-    },
+use crate::gateway::{
+    SharedGateway,
+    json_body::JsonBody,
+    limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
+    problem::{ApiProblem, Kind},
+    tokens::TTL_SECONDS,
 };
 
 /// How a program that opens a workspace is named; it gives no name.

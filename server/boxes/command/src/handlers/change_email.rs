@@ -6,12 +6,12 @@ use domain::{aggregate::user::ChangeEmail, wire::CommandAnswer};
 use super::user_account::Account;
 use event_store::Appended;
 
-use crate::command::{
+use crate::{
     aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
 };
 
 /// Gives an account another email, where the command comes with the account's password.
-pub(in crate::command) async fn handle(
+pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
     change: ChangeEmail,

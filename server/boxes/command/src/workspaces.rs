@@ -18,9 +18,9 @@ use clock::SharedClock;
 use event_store::{Admitted, EventStore, StoreError, Workspace};
 
 /// The most partitions of a workspace.
-pub(crate) const MAX_SHARDS: u32 = 64;
+pub const MAX_SHARDS: u32 = 64;
 /// The longest name of a workspace, in characters.
-pub(crate) const MAX_WORKSPACE_NAME: usize = 80;
+pub const MAX_WORKSPACE_NAME: usize = 80;
 /// The longest name of a person, in characters.
 pub(super) const MAX_DISPLAY_NAME: usize = 40;
 
@@ -202,7 +202,7 @@ impl Workspaces {
 }
 
 /// A code that nobody has, most probably: the store finds out.
-pub(crate) fn new_join_code() -> String {
+pub fn new_join_code() -> String {
     let mut random = rand::rng();
     (0..CODE_LENGTH)
         .map(|_| char::from(CODE_ALPHABET[random.random_range(0..CODE_ALPHABET.len())]))

@@ -11,7 +11,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::command::{
+use crate::{
     aggregates::Freshness,
     repository::{Repository, StreamDecision},
     retry::Setback,

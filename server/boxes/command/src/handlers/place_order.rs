@@ -11,7 +11,7 @@ use domain::{
 };
 use event_store::{Appended, StoreError};
 
-use crate::command::{
+use crate::{
     aggregates::Freshness,
     failure::CommandFailure,
     intent::Intent,
@@ -21,7 +21,7 @@ use crate::command::{
 
 /// Places an order at the names and prices of the moment. The append does not check the products' versions: a price may be
 /// as old as a state of another stream may be used unread.
-pub(in crate::command) async fn handle(
+pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
     order: PlaceOrder,

@@ -6,12 +6,12 @@ use domain::{aggregate::user::RegisterUser, wire::CommandAnswer};
 use super::user_account::Account;
 use event_store::Appended;
 
-use crate::command::{
+use crate::{
     aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
 };
 
 /// Makes an account.
-pub(in crate::command) async fn handle(
+pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
     register: RegisterUser,

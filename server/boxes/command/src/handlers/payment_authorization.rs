@@ -12,15 +12,13 @@ use domain::{
 use event_store::Appended;
 use payment::{NoAnswer, PaymentProvider};
 
-use crate::command::{
-    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
-};
+use crate::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository};
 
 /// How often other commands may change the payment while the provider is being asked.
 const MAX_ATTEMPTS: u32 = 8;
 
 /// Asks the provider for what the payment's state calls for, and decides on its answer.
-pub(in crate::command) async fn handle(
+pub(crate) async fn handle(
     repository: &Repository,
     provider: Option<&Arc<dyn PaymentProvider>>,
     intent: &Intent,

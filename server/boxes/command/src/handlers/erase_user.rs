@@ -6,13 +6,13 @@ use domain::{aggregate::user::EraseUser, wire::CommandAnswer};
 use super::user_account::Account;
 use event_store::Appended;
 
-use crate::command::{
+use crate::{
     aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
 };
 
 /// Erases a person, where the command comes with their password or from an educator. What fails after the append is
 /// finished by [`People::run`](identity::People::run).
-pub(in crate::command) async fn handle(
+pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
     erase: EraseUser,

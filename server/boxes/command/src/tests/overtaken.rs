@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::{Shop, list_product, place_order, read, receive, with};
-use crate::command::CommandFailure;
+use crate::CommandFailure;
 
 #[tokio::test]
 async fn commands_repeated_concurrently_happen_once() {

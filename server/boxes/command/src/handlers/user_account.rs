@@ -13,7 +13,7 @@ use super::email_reservation::{self, ReservationAppend};
 use event_store::Appended;
 use identity::{LookUpError, People, PeopleError, PersonId};
 
-use crate::command::{
+use crate::{
     aggregates::{Freshness, Loaded},
     failure::CommandFailure,
     intent::Intent,

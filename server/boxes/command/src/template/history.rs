@@ -17,7 +17,7 @@ use super::{customers::CUSTOMERS, first};
 use clock::Clock;
 use event_store::{Direction, EventStore, StoreError, Workspace};
 
-use crate::command::{failure::CommandFailure, intent::Intent, service::CommandService};
+use crate::{failure::CommandFailure, intent::Intent, service::CommandService};
 
 const FULFILMENT: Erased<Fulfilment> = Erased::new();
 
@@ -77,16 +77,16 @@ static STORIES: [Story; 6] = [
 ];
 
 /// What the history is written with.
-pub(in crate::command) struct Writer<'a> {
-    pub(in crate::command) commands: &'a CommandService,
-    pub(in crate::command) store: &'a dyn EventStore,
-    pub(in crate::command) clock: &'a dyn Clock,
-    pub(in crate::command) workspace: &'a Workspace,
+pub(crate) struct Writer<'a> {
+    pub(crate) commands: &'a CommandService,
+    pub(crate) store: &'a dyn EventStore,
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) workspace: &'a Workspace,
 }
 
 impl Writer<'_> {
     /// Every order side by side, so that the store's group commit takes their steps together.
-    pub(in crate::command) async fn write(&self) -> Result<(), CommandFailure> {
+    pub(crate) async fn write(&self) -> Result<(), CommandFailure> {
         let stories = STORIES
             .iter()
             .zip(FIRST_ORDER..)

@@ -6,6 +6,8 @@ mod assets;
 mod bench;
 mod client;
 mod css;
+#[cfg(test)]
+mod dependencies;
 mod dist;
 mod machine;
 mod process;

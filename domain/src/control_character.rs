@@ -7,7 +7,7 @@
 use serde_json::Value;
 use std::fmt;
 
-/// The members that hold prose, wherever they stand: people write them over several lines.
+/// The members that hold prose, at any depth: people write them over several lines.
 const PROSE: [&str; 2] = ["description", "reason"];
 
 /// The first control character of a value.

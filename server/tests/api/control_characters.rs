@@ -1,4 +1,4 @@
-//! Control characters, and what is not UTF-8, are refused wherever a text comes in, by the name of its field, on both databases;
+//! Control characters, and what is not UTF-8, are refused at every door, by the name of the field, on both databases;
 //! and nothing stands still because of one. Neither does it because of a text that is too long for a database's index.
 
 use domain::access::Role;
@@ -248,7 +248,7 @@ async fn refuses_them_all(app: &TestApp) {
     ] {
         is_refused(app.post(&format!("/api/v1/{path}"), &body), field).await;
     }
-    // A form goes back to its page, and nobody is let in.
+    // A form goes back to its page, and begins no session.
     for (path, form) in [
         (
             "/session/join",

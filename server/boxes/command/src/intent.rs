@@ -140,7 +140,7 @@ impl Intent {
         })
     }
 
-    /// What a policy wants done: under the id that follows from what caused it, whoever sends it. Its texts come from events
+    /// What a policy wants done: under the id that follows from what caused it, whichever server sends it. Its texts come from events
     /// that are stored, of which the oldest may have control characters, and what they began has to be ended all the same.
     pub fn of_policy(
         workspace: WorkspaceId,

@@ -32,7 +32,7 @@ pub(super) async fn switched(context: &Context, scope: Scope, as_of: &Consistenc
     dead_letter_gauge::report(context).await;
 }
 
-/// A lane has found that somebody else has switched its view. In the turn of the view's lanes.
+/// A lane has found that another server has switched its view. In the turn of the view's lanes.
 pub(super) async fn follow_switch(
     context: &Context,
     view: &'static str,

@@ -40,7 +40,7 @@ impl Drop for Starting<'_> {
 
 impl Health {
     /// Notes that lanes are about to catch up, so that readiness does not come before they have begun.
-    pub(crate) fn expect(&self, lanes: usize) {
+    pub(crate) fn awaits(&self, lanes: usize) {
         self.starting.fetch_add(lanes, Ordering::AcqRel);
     }
 

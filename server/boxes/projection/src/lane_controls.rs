@@ -56,8 +56,8 @@ impl LaneControls {
         let asked = self.crashes.send_if_modified(|crashes| {
             crashes.asked.remove(&partition) && crashes.under_way.insert(partition)
         });
-        // That is what somebody wants to see; the supervisor catches it, as it would any other.
-        assert!(!asked, "somebody in the lab had this lane crash");
+        // That is what the educator wants to see; the supervisor catches it, as it would any other.
+        assert!(!asked, "an educator had this lane crash");
     }
 
     /// Waits until every lane that was asked to crash has done so, and the supervisor has caught it.

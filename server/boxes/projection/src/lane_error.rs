@@ -15,7 +15,7 @@ pub enum LaneError {
     /// The workspace is there no more.
     #[error("the workspace was purged")]
     Gone,
-    /// Somebody in the lab holds the view's lanes.
+    /// An educator has paused the lanes of the view.
     #[error("the lanes of this view are paused")]
     Paused,
     /// An effect consumer could not do what it does.

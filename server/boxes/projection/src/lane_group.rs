@@ -97,7 +97,7 @@ impl LaneGroup {
             .filter(|(partition, head)| folded(**partition) < **head)
             .map(|(p, h)| (*p, *h))
             .collect();
-        context.health.expect(behind.len());
+        context.health.awaits(behind.len());
         for (partition, head) in behind {
             let shared = self.shared.clone();
             self.tasks.spawn(async move {

@@ -1,4 +1,4 @@
-//! Lanes over real databases: whatever is delivered, and however often, the effect of an event is exactly once.
+//! Lanes over real databases: in any order and however often an event is delivered, its effect is exactly once.
 
 mod ended;
 mod generations;

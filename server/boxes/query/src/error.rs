@@ -42,7 +42,7 @@ pub enum QueryError {
     TimedOut {
         /// What lags, as in `orders 0:12 of 0:15`.
         waiting_for: Vec<String>,
-        /// Somebody in the lab holds its lanes.
+        /// An educator has paused its lanes.
         paused: bool,
     },
     /// Something is left to do.

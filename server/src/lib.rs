@@ -10,15 +10,14 @@
 //! Monitoring / Replay Tool → Event Store
 //! ```
 //!
-//! [`Foldline::start`] is that picture in code; every box is a module, and knows only the boxes that its arrows lead to.
+//! [`Foldline::start`] is that picture in code; every box is a crate, and depends only on the boxes that
+//! ARCHITECTURE.md allows it.
 
-pub mod consumer;
-pub mod gateway;
-pub mod lab;
-pub mod lifecycle;
-pub mod monitor;
+mod consumers;
+pub mod import_files;
 mod program;
 pub mod read_side;
+mod readiness;
 pub mod settings;
 mod test_stores;
 
@@ -26,16 +25,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
-use consumer::{
-    Consumers,
-    analytics::WarehouseError,
-    registry::{self, ConsumerError},
-};
-use documents::ReadModelError;
+pub use consumers::registry::ConsumerError;
+use consumers::{Consumers, registry};
+use documents::DocumentStoreError;
 use domain::policy;
 use event_store::{EventStore, Registered, StoreError};
 use gateway::{
-    Boxes, Gateway, Listener, SharedGateway,
+    Gateway, Listener, SharedGateway,
     keys::{KeyError, KeyRing},
     tls::{self, TlsError},
     tokens::Tokens,
@@ -47,13 +43,16 @@ use lifecycle::{
     Presence, Purger, Sweeper,
     foreign_stores::{ForeignStoresError, StoresApart},
 };
+use monitor::inspection::Inspection;
 use payment::test_mode::TestMode;
 pub use program::program;
 use read_side::{ReadSide, ReadSideBuilder};
+use readiness::BoxesReadiness;
 use settings::Settings;
 use test_stores::TestStores;
 pub use test_stores::{StoreKind, TestStoresError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use warehouse::WarehouseError;
 use workspace_clock::Clocks;
 
 /// A running server.
@@ -103,7 +102,7 @@ pub enum StartError {
     ForeignStores(#[from] ForeignStoresError),
     /// The read model.
     #[error("the read model cannot be used: {0}")]
-    ReadModel(#[from] ReadModelError),
+    ReadModel(#[from] DocumentStoreError),
     /// The projections.
     #[error("the projections cannot start: {0}")]
     Projections(#[from] projection::StartError),
@@ -142,7 +141,8 @@ impl Foldline {
         cryptography::use_ring();
         let mut test_stores = TestStores::open(settings)?;
         let metrics = gateway::recorder().map_err(StartError::Metrics)?;
-        let tls = tls::server_config(settings)?;
+        let tls_folder = settings.storage.data_dir.join("tls");
+        let tls = tls::server_config(&settings.tls, &tls_folder, settings.listen.ip())?;
         let https = tls.is_some();
         let keys = KeyRing::open(&settings.storage.keys_folder(), &*clock)?;
 
@@ -155,7 +155,7 @@ impl Foldline {
         let storage = &settings.storage;
         let people = identity::open_store(&storage.people()).await?;
         let read_model = read_model::open(&storage.read_model()).await?;
-        let processes = crate::consumer::process::open(&storage.processes()).await?;
+        let processes = process_manager::process::open(&storage.processes()).await?;
         let apart = StoresApart {
             read_model: &*read_model,
             processes: &*processes,
@@ -198,7 +198,7 @@ impl Foldline {
         // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.
         let read_side = Arc::new(
             read_side
-                .with_seals(people.seals.clone())
+                .with_opener(Arc::new(people.seals.clone()))
                 .start(Arc::clone(&events), read_model, clock.clone())
                 .await?,
         );
@@ -215,12 +215,12 @@ impl Foldline {
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
         // Message Broker → consumers → Command Service: process managers. Message Broker → consumers: mails, warehouse, index.
-        let boxes = consumer::Boxes {
+        let dependencies = consumers::Dependencies {
             store: Arc::clone(&events),
             broker: read_side.broker.clone(),
             commands: Arc::clone(&commands),
             processes: Arc::clone(&processes),
-            clocks,
+            clocks: Arc::clone(&clocks),
             folder: settings.storage.checkpoints_folder(),
             clock: clock.clone(),
         };
@@ -234,17 +234,19 @@ impl Foldline {
             links: Arc::clone(&links) as _,
             clock: clock.clone(),
         };
-        let effects = registry::open(settings, parts).await?;
+        let opened = registry::open(settings, parts).await?;
         if let (Some(test_stores), Some(place)) = (&mut test_stores, &settings.warehouse) {
             let at = place
                 .warehouse()
                 .map_err(WarehouseError::from)
                 .map_err(ConsumerError::from)?;
-            test_stores.admit_warehouse(&at, &*effects.warehouse).await?;
+            test_stores.admit_warehouse(&at, &*opened.warehouse).await?;
         }
-        let consumers = Consumers::start(boxes, policy::all(), effects.all).await?;
+        let consumers = Consumers::start(dependencies, policy::all(), opened.all).await?;
         let consumers = Arc::new(consumers);
         read_side.settling.wait_for(consumers.clone());
+        let search_index = consumers.consumer(search::NAME).map(Arc::clone);
+        let search_index = search_index.ok_or(ConsumerError::Missing(search::NAME))?;
 
         // Across the boxes: who is in which workspace, and that what nobody uses goes as a whole.
         let presence = Arc::new(Presence::new(Arc::clone(&events), clock.clone(), quotas.idle()));
@@ -252,18 +254,30 @@ impl Foldline {
             store: Arc::clone(&events),
             presence: Arc::clone(&presence),
             commands: Arc::clone(&commands),
-            read_side: Arc::clone(&read_side),
-            consumers: Arc::clone(&consumers),
+            keepers: vec![Arc::clone(&read_side) as _, Arc::clone(&consumers) as _],
             people: Arc::clone(&people),
         });
         let looking_after = (TaskTracker::new(), CancellationToken::new());
         looking_after
             .0
             .spawn(Arc::clone(&people).run(looking_after.1.clone()));
-        let lab = Lab::new(Arc::clone(&read_side), Arc::clone(&consumers), clock.clone());
+        let lab = Lab::new(Arc::clone(&read_side.projections), clocks, clock.clone());
 
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay stream.
-        let boxes = Boxes {
+        let projections = &read_side.projections;
+        let dead_letters = std::iter::once(&projections.dead_letters).chain(consumers.dead_letters());
+        let inspection = Inspection::new(
+            Arc::clone(&events),
+            Arc::clone(read_side.read_model()),
+            Arc::clone(projections),
+            dead_letters.cloned().collect(),
+        );
+        let readiness = BoxesReadiness {
+            read_side: Arc::clone(&read_side),
+            events: Arc::clone(&events),
+            people: Arc::clone(&people),
+        };
+        let dependencies = gateway::Dependencies {
             tokens: Tokens::new(keys, clock.clone()),
             clock,
             commands,
@@ -271,16 +285,18 @@ impl Foldline {
             presence,
             sweeper: Arc::clone(&sweeper),
             lab,
-            read_side: Arc::clone(&read_side),
-            consumers: Arc::clone(&consumers),
+            queries: Arc::clone(&read_side.query),
+            settling: Arc::clone(&read_side.settling),
+            inspection,
+            readiness: Arc::new(readiness),
             people: Arc::clone(&people),
-            search: effects.search,
-            mailbox: effects.mailbox,
+            search: opened.search,
+            search_index,
+            mailbox: opened.mailbox,
             links: Arc::clone(&links),
-            events: Arc::clone(&events),
             metrics,
         };
-        let gateway = Gateway::new(boxes, &settings.limits, quotas.per_hour(), https);
+        let gateway = Gateway::new(dependencies, &settings.limits, quotas.per_hour(), https);
 
         // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read request.
         let address = settings.listen;

@@ -6,6 +6,15 @@ use std::{ffi::OsString, io::Write as _, process::ExitCode, sync::Arc};
 
 use clock::{SharedClock, SystemClock};
 use domain::{access::Actor, view::AnyView};
+use gateway::{keys::KeyRing, tokens::Tokens};
+use monitor::{
+    dead_letters::{self, DeadLetterRequest, InFiles},
+    rebuild,
+    replay::{self, Source, Wanted},
+    tail::{self, Remote},
+    terminal,
+};
+use process_manager::process;
 use projection::dead_letters::Remedy;
 use telemetry::Exporter;
 use tokio::signal;
@@ -19,15 +28,6 @@ use url::Url;
 
 use crate::{
     Foldline,
-    consumer::process,
-    gateway::{keys::KeyRing, tokens::Tokens},
-    monitor::{
-        dead_letters::{self, InFiles, Wish},
-        rebuild,
-        replay::{self, Source, Wanted},
-        tail::{self, Remote},
-        terminal,
-    },
     settings::{
         self, Command, DeadLetterAction, DeadLetterSettings, LogFormat, RebuildSettings, ReplaySettings,
         Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,
@@ -35,14 +35,21 @@ use crate::{
 };
 
 /// The crates whose spans are exported, all that make any: what libraries say of themselves is not a box of the diagram.
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 15] = [
     "broker",
     "command",
     "event_store",
+    "gateway",
     "identity",
+    "lab",
+    "lifecycle",
+    "mail",
+    "monitor",
     "payment",
+    "process_manager",
     "projection",
     "query",
+    "search",
     "server",
 ];
 
@@ -196,13 +203,13 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
         DeadLetterAction::Retry => Some(Remedy::Retry),
         DeadLetterAction::Discard => Some(Remedy::Discard),
     };
-    let wish = match (remedy, settings.id) {
-        (Some(remedy), Some(id)) => Wish::Remedy(id, remedy),
-        _ => Wish::List(settings.view.as_deref()),
+    let request = match (remedy, settings.id) {
+        (Some(remedy), Some(id)) => DeadLetterRequest::Remedy(id, remedy),
+        _ => DeadLetterRequest::List(settings.view.as_deref()),
     };
     let mut out = std::io::stdout();
     if let Some(remote) = remote(settings.url.as_ref(), settings.token.as_ref()) {
-        dead_letters::on_server(&remote, wish, settings.format, &mut out).await?;
+        dead_letters::on_server(&remote, request, settings.format, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
         let storage = &settings.storage;
         let letters = InFiles::open(
@@ -216,7 +223,7 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
             workspace,
         )
         .await?;
-        letters.run(wish, settings.format, &mut out).await?;
+        letters.run(request, settings.format, &mut out).await?;
     }
     Ok(())
 }

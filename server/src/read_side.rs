@@ -10,21 +10,19 @@ use broker::{
     in_process::InProcessBroker,
     relay::{Relay, RelayInbox},
 };
-use bytes::Bytes;
 use cache::{Cache, in_process::InProcessCache};
 use clock::SharedClock;
-use documents::ReadModel;
+use documents::{DocumentStore, Opener};
 use domain::{
     id::WorkspaceId,
     view::{self, AnyView},
 };
 use event_store::{CommitObserver, EventStore};
-use identity::{PeopleError, Seals};
+use lifecycle::{PurgeError, WorkspaceKeeper};
 use projection::{
     Context, Projections, StartError, heads, health::Health, ownership::EveryServer, progress::Progress,
 };
-use query::{Opener, QueryApi, QueryError, live::hub::Hub, settled::Settling};
-use serde_json::value::RawValue;
+use query::{QueryApi, live::hub::Hub, settled::Settling};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// The read side before there is an event store.
@@ -65,9 +63,9 @@ impl ReadSideBuilder {
 
     /// Answers say what is sealed in documents; without this, documents are answered as they are kept.
     #[must_use]
-    pub fn with_seals(self, seals: Seals) -> Self {
+    pub fn with_opener(self, opener: Arc<dyn Opener>) -> Self {
         Self {
-            opener: Some(Arc::new(PersonalTexts(seals))),
+            opener: Some(opener),
             ..self
         }
     }
@@ -86,7 +84,7 @@ impl ReadSideBuilder {
     pub async fn start(
         self,
         store: Arc<dyn EventStore>,
-        read_model: Arc<dyn ReadModel>,
+        read_model: Arc<dyn DocumentStore>,
         clock: SharedClock,
     ) -> Result<ReadSide, StartError> {
         let Self {
@@ -105,7 +103,7 @@ impl ReadSideBuilder {
         let context = Arc::new(Context {
             store: store.clone(),
             broker: broker.clone(),
-            read_model: read_model.clone(),
+            documents: read_model.clone(),
             cache: cache.clone(),
             followers: hub.clone(),
             progress: progress.clone(),
@@ -113,9 +111,9 @@ impl ReadSideBuilder {
             clock,
             ownership: Arc::new(EveryServer),
         });
-        let projections = Projections::start(context).await?;
+        let projections = Arc::new(Projections::start(context).await?);
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
-        let settling = Settling::new(store.clone(), read_model.clone(), progress.clone());
+        let settling = Arc::new(Settling::new(store.clone(), read_model.clone(), progress.clone()));
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
         let query = QueryApi::new(read_model.clone(), cache, progress.clone(), hub.clone());
@@ -142,14 +140,14 @@ pub struct ReadSide {
     /// Box 10.
     pub query: Arc<QueryApi>,
     /// Whether all is done.
-    pub settling: Settling,
+    pub settling: Arc<Settling>,
     /// What is stored and what is folded.
     pub progress: Arc<Progress>,
     /// Box 6, for further subscribers.
     pub broker: Arc<InProcessBroker>,
     /// Box 7: how its views stand, what they could not apply, and rebuilds.
-    pub projections: Projections,
-    read_model: Arc<dyn ReadModel>,
+    pub projections: Arc<Projections>,
+    read_model: Arc<dyn DocumentStore>,
     hub: Arc<Hub>,
     relay_inbox: Arc<RelayInbox>,
     health: Arc<Health>,
@@ -158,15 +156,8 @@ pub struct ReadSide {
 }
 
 impl ReadSide {
-    /// A workspace is there no more. When this returns, nothing writes to it here, and nothing of it is in memory.
-    pub async fn end(&self, workspace: WorkspaceId) {
-        self.projections.end(workspace).await;
-        self.hub.end(workspace);
-        self.relay_inbox.end(workspace);
-    }
-
     /// Box 8, for the verifier.
-    pub fn read_model(&self) -> &Arc<dyn ReadModel> {
+    pub fn read_model(&self) -> &Arc<dyn DocumentStore> {
         &self.read_model
     }
 
@@ -194,36 +185,24 @@ impl ReadSide {
     }
 }
 
-/// The query API's way to what is personal in answers.
-#[derive(Debug)]
-struct PersonalTexts(Seals);
-
 #[async_trait]
-impl Opener for PersonalTexts {
-    async fn open_json(
-        &self,
-        workspace: WorkspaceId,
-        data: Box<RawValue>,
-    ) -> Result<Box<RawValue>, QueryError> {
-        self.0
-            .open_json(workspace, data)
-            .await
-            .map_err(|error| failed(&error))
+impl WorkspaceKeeper for ReadSide {
+    async fn end(&self, workspace: WorkspaceId) {
+        self.projections.end(workspace).await;
+        self.hub.end(workspace);
+        self.relay_inbox.end(workspace);
     }
 
-    async fn open_bytes(&self, workspace: WorkspaceId, frame: Bytes) -> Result<Bytes, QueryError> {
-        self.0
-            .open_bytes(workspace, frame)
-            .await
-            .map_err(|error| failed(&error))
+    fn stores(&self) -> Vec<Arc<dyn DocumentStore>> {
+        vec![Arc::clone(&self.read_model)]
     }
-}
 
-fn failed(error: &PeopleError) -> QueryError {
-    tracing::error!(%error, "a query failed on what is kept of people");
-    match error {
-        PeopleError::Refused(_) => QueryError::Refused,
-        PeopleError::Unavailable(_) | PeopleError::Corrupt(_) => QueryError::Unavailable,
+    async fn forget(&self, _: WorkspaceId) -> Result<(), PurgeError> {
+        Ok(())
+    }
+
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, PurgeError> {
+        Ok(self.progress.workspaces())
     }
 }
 

@@ -5,21 +5,21 @@
 //! whether a file or an address is really there is found out by the box that needs it.
 
 mod load;
-mod smtp_url;
 mod subcommands;
-mod warehouse_place;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::RangedU64ValueParser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub use database::url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
+use gateway::settings::{Limits, TlsSettings};
 pub use load::{SettingsError, load};
-pub use smtp_url::{SmtpSecurity, SmtpServer, SmtpUrl, SmtpUrlError};
+use mail::MailSettings;
+use monitor::backup::BackupSources;
 pub use subcommands::{
     BackupSettings, DeadLetterAction, DeadLetterSettings, ExportSettings, ImportSettings, RebuildSettings,
     ReplaySettings, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,
 };
-pub use warehouse_place::{Bucket, WarehouseAt, WarehousePlace, WarehousePlaceError};
+use warehouse::place::{WarehouseAt, WarehousePlace, WarehousePlaceError};
 
 /// An event-sourced shop that you can see through.
 #[derive(Debug, Clone, Parser)]
@@ -141,6 +141,16 @@ impl StorageSettings {
         }
     }
 
+    /// What a backup is made of.
+    pub fn to_back_up(&self) -> BackupSources {
+        BackupSources {
+            events: self.event_store(),
+            processes: self.processes(),
+            people: self.people(),
+            keys: self.keys_folder(),
+        }
+    }
+
     /// The folder of mails, where there is no mail server.
     pub fn mailbox_folder(&self) -> PathBuf {
         self.data_dir.join("mailbox")
@@ -236,77 +246,6 @@ impl Settings {
     }
 }
 
-/// Mails to customers; without a mail server they go into a folder.
-#[derive(Debug, Clone, Args)]
-pub struct MailSettings {
-    /// The mail server: `smtp+starttls://USER@HOST`, `smtps://USER@HOST`, or `smtp://HOST` without any encryption
-    #[arg(long, env = "FOLDLINE_SMTP_URL", hide_env_values = true, value_name = "URL")]
-    pub smtp_url: Option<SmtpUrl>,
-    /// A file with the password for the mail server, unless the URL has it
-    #[arg(
-        long,
-        env = "FOLDLINE_SMTP_PASSWORD_FILE",
-        value_name = "FILE",
-        requires = "smtp_url"
-    )]
-    pub smtp_password_file: Option<PathBuf>,
-    /// A certificate authority of the mail server's, PEM, besides those that everybody knows
-    #[arg(long, env = "FOLDLINE_SMTP_CA", value_name = "FILE", requires = "smtp_url")]
-    pub smtp_ca: Option<PathBuf>,
-    /// Who writes, as in `Shop <shop@example.com>`
-    #[arg(
-        long,
-        env = "FOLDLINE_MAIL_FROM",
-        default_value = "Foldline <shop@localhost>",
-        value_name = "ADDRESS"
-    )]
-    pub mail_from: lettre::message::Mailbox,
-    /// Mails to one address in an hour; 0 is no limit
-    #[arg(
-        long,
-        env = "FOLDLINE_MAILS_PER_HOUR",
-        default_value = "60",
-        value_name = "COUNT"
-    )]
-    pub mails_per_hour: u32,
-    /// Where people reach this server, for the links in mails [default: where it listens]
-    #[arg(long, env = "FOLDLINE_PUBLIC_URL", value_name = "URL")]
-    pub public_url: Option<url::Url>,
-}
-
-/// The certificate of HTTPS; without any of these the server speaks plain HTTP.
-#[derive(Debug, Clone, Default, Args)]
-pub struct TlsSettings {
-    /// The certificate chain, PEM
-    #[arg(
-        long,
-        env = "FOLDLINE_TLS_CERT",
-        value_name = "FILE",
-        requires = "tls_key",
-        conflicts_with = "tls"
-    )]
-    pub tls_cert: Option<PathBuf>,
-    /// The private key of the certificate, PEM
-    #[arg(
-        long,
-        env = "FOLDLINE_TLS_KEY",
-        value_name = "FILE",
-        requires = "tls_cert",
-        conflicts_with = "tls"
-    )]
-    pub tls_key: Option<PathBuf>,
-    /// Make a certificate, and keep it in the data folder
-    #[arg(long, env = "FOLDLINE_TLS")]
-    pub tls: Option<TlsMode>,
-}
-
-/// A certificate that is not given as files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum TlsMode {
-    /// Signed by itself: for trying things out.
-    SelfSigned,
-}
-
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -326,93 +265,6 @@ pub struct TraceSettings {
     #[arg(long, env = "FOLDLINE_OTLP_SAMPLE_PERCENT", default_value = "100", value_name = "PERCENT",
         value_parser = clap::value_parser!(u8).range(0..=100))]
     pub otlp_sample_percent: u8,
-}
-
-/// What one client may ask for, and for how long.
-#[derive(Debug, Clone, Args)]
-pub struct Limits {
-    /// The largest request body, and the largest frame of a socket, in bytes
-    #[arg(long, env = "FOLDLINE_MAX_BODY_BYTES", default_value = "262144", value_name = "BYTES",
-        value_parser = RangedU64ValueParser::<usize>::new().range(1_024..=16_777_216))]
-    pub max_body_bytes: usize,
-    /// Requests a minute of one person, or of one address where nobody signed in; 0 is no limit
-    #[arg(
-        long,
-        env = "FOLDLINE_REQUESTS_PER_MINUTE",
-        default_value = "6000",
-        value_name = "COUNT"
-    )]
-    pub requests_per_minute: u32,
-    /// Tries to sign in to one account in a minute, and as many to give its password within a session; 0 is no limit
-    #[arg(
-        long,
-        env = "FOLDLINE_SIGN_INS_PER_MINUTE",
-        default_value = "10",
-        value_name = "COUNT"
-    )]
-    pub sign_ins_per_minute: u32,
-    /// Connections at a time, in all; 0 is as many as the process has descriptors for
-    #[arg(
-        long,
-        env = "FOLDLINE_MAX_CONNECTIONS",
-        default_value = "0",
-        value_name = "COUNT"
-    )]
-    pub max_connections: u32,
-    /// Connections at a time from one address; 0 is no limit [default: half of those in all, 2048 at most; no limit
-    /// for this machine's own addresses]
-    #[arg(long, env = "FOLDLINE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
-    pub max_connections_per_address: Option<u32>,
-    /// How long a connection may take to bring the head of its first request, TLS included
-    #[arg(long, env = "FOLDLINE_FIRST_REQUEST_TIMEOUT_MS", default_value = "15000", value_name = "MS",
-        value_parser = clap::value_parser!(u64).range(100..=600_000))]
-    pub first_request_timeout_ms: u64,
-    /// How long a connection may make no progress, idle or with a request under way: no further request, nothing
-    /// more of its body, nothing taken of its answer. The server's own work on an answer does not count, and live
-    /// sockets have pings instead
-    #[arg(long, env = "FOLDLINE_IDLE_TIMEOUT_MS", default_value = "75000", value_name = "MS",
-        value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
-    pub idle_timeout_ms: u64,
-    /// How long an answer may take, besides what the request itself asks to wait
-    #[arg(long, env = "FOLDLINE_REQUEST_TIMEOUT_MS", default_value = "10000", value_name = "MS",
-        value_parser = clap::value_parser!(u64).range(100..=600_000))]
-    pub request_timeout_ms: u64,
-    /// How long requests may take to finish when the server stops
-    #[arg(long, env = "FOLDLINE_SHUTDOWN_TIMEOUT_MS", default_value = "5000", value_name = "MS",
-        value_parser = clap::value_parser!(u64).range(0..=60_000))]
-    pub shutdown_timeout_ms: u64,
-}
-
-impl Limits {
-    /// Requests a minute; `None` is no limit.
-    pub fn rate(&self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.requests_per_minute)
-    }
-
-    /// Tries to sign in to one account in a minute; `None` is no limit.
-    pub fn sign_ins(&self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.sign_ins_per_minute)
-    }
-
-    /// How long a connection may take to bring its first request.
-    pub fn first_request_timeout(&self) -> Duration {
-        Duration::from_millis(self.first_request_timeout_ms)
-    }
-
-    /// How long a connection may make no progress.
-    pub fn idle_timeout(&self) -> Duration {
-        Duration::from_millis(self.idle_timeout_ms)
-    }
-
-    /// How long an answer may take.
-    pub fn request_timeout(&self) -> Duration {
-        Duration::from_millis(self.request_timeout_ms)
-    }
-
-    /// How long stopping may wait for requests.
-    pub fn shutdown_timeout(&self) -> Duration {
-        Duration::from_millis(self.shutdown_timeout_ms)
-    }
 }
 
 /// What a sandbox may hold, and for how long: every workspace that was opened without an account is one.

@@ -12,14 +12,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use consumer::{Consumer, EffectError};
 use event_store::{EventStore, StoreError};
-use projection::effect::EffectError;
+use lifecycle::foreign_stores::{ForeignStoresError, StoresApart};
+use warehouse::place::WarehouseAt;
 
-use crate::{
-    consumer::effects::Consumer,
-    lifecycle::foreign_stores::{ForeignStoresError, StoresApart},
-    settings::{Settings, StorageSettings, StoreUrl, WarehouseAt},
-};
+use crate::settings::{Settings, StorageSettings, StoreUrl};
 
 /// The file that says so, in the data folder.
 const MARK: &str = "made-for-tests";

@@ -14,14 +14,15 @@ use super::{Failure, remote};
 use clock::SystemClock;
 use documents::ParkedCount;
 use event_store::{EventStore, Workspace};
+use monitor::{
+    backup::backup as back_up,
+    export::{export_server, export_store},
+    import::Imported,
+    terminal::find,
+};
 
 use crate::{
-    monitor::{
-        backup,
-        export::{export_server, export_store},
-        import::{Imported, import_files},
-        terminal::find,
-    },
+    import_files::import_files,
     settings::{BackupSettings, ExportSettings, ImportSettings},
 };
 
@@ -137,7 +138,7 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
 }
 
 pub(super) async fn backup(settings: &BackupSettings) -> Result<(), Failure> {
-    let backed_up = backup::backup(&settings.storage, &settings.folder).await?;
+    let backed_up = back_up(settings.storage.to_back_up(), &settings.folder).await?;
     said(&format!(
         "{}  {} workspaces, {} events, verified; `foldline serve --data-dir` starts it",
         settings.folder.display(),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use clock::SystemClock;
-use documents::sqlite::SqliteReadModel;
+use documents::sqlite::SqliteDocumentStore;
 use domain::{
     event::{DomainEvent, StoredEvent},
     id::WorkspaceId,
@@ -40,7 +40,7 @@ async fn start(folder: &Path, views: &'static [&'static dyn AnyView]) -> (Arc<dy
         .await
         .unwrap();
     let store: Arc<dyn EventStore> = Arc::new(store);
-    let read_model = Arc::new(SqliteReadModel::open(&folder.join("views.db")).await.unwrap());
+    let read_model = Arc::new(SqliteDocumentStore::open(&folder.join("views.db")).await.unwrap());
     let read = builder.start(store.clone(), read_model, clock).await.unwrap();
     (store, read)
 }
@@ -141,7 +141,7 @@ impl Shop {
     pub(crate) async fn findings(&self) -> Vec<String> {
         let workspace = self.store.workspace(self.workspace).await.unwrap().unwrap();
         let read_model = &**self.read.read_model();
-        crate::monitor::verify::verify_running(&*self.store, read_model, &self.read.projections, &workspace)
+        monitor::verify::verify_running(&*self.store, read_model, &self.read.projections, &workspace)
             .await
             .unwrap()
             .findings

@@ -3,6 +3,7 @@
 mod dead_letters;
 mod faulty;
 mod live;
+mod monitor;
 mod queries;
 mod rebuild;
 

@@ -7,7 +7,8 @@ use std::{collections::BTreeSet, ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 
-use super::{Cli, Command, Settings, SmtpUrlError, StoreUrl, UrlError};
+use super::{Cli, Command, Settings, StoreUrl, UrlError};
+use mail::SmtpUrlError;
 
 /// Variables with our prefix that the build and the tests use; they may be set while a server is started by them.
 const VARIABLES_OF_BUILD_AND_TESTS: [&str; 3] = ["FOLDLINE_BINARY", "FOLDLINE_CHROMIUM", "FOLDLINE_SITE"];

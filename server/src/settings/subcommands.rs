@@ -10,11 +10,11 @@ use domain::{
     token::ConsistencyToken,
     view::{self, AnyView},
 };
+use monitor::terminal::Format;
 use url::Url;
 use uuid::Uuid;
 
 use super::StorageSettings;
-use crate::monitor::terminal::Format;
 
 /// The settings of `foldline streams`.
 #[derive(Debug, Clone, Args)]

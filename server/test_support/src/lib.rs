@@ -6,6 +6,7 @@
     reason = "what cannot be prepared fails the test that wants it"
 )]
 
+pub mod unsealed;
 pub mod watched;
 
 use clock::{Clock as _, SystemClock};

@@ -12,24 +12,24 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use documents::{
-    DeadLetter, DeadLetterPlace, Everything, Fold, Generations, LaneId, Moment, PageRequest, ParkedCount,
-    ParkedEvent, Parking, Purging, ReadModel, ReadModelError, Scope, StoredCheckpoint, StoredDocument,
+    DeadLetter, DeadLetterPlace, DocumentStore, DocumentStoreError, Everything, Fold, Generations, LaneId,
+    Moment, PageRequest, ParkedCount, ParkedEvent, Parking, Purging, Scope, StoredCheckpoint, StoredDocument,
     StoredGeneration, StoredRow, Switched, Updated,
 };
 
 /// A write that is about to be carried out.
-pub type Write<'a, T> = BoxFuture<'a, Result<T, ReadModelError>>;
+pub type Write<'a, T> = BoxFuture<'a, Result<T, DocumentStoreError>>;
 
 /// A watcher of writes.
 #[async_trait]
 pub trait Watch: Send + Sync + Debug {
     /// A lane's update.
-    async fn update(&self, update: Write<'_, Updated>) -> Result<Updated, ReadModelError> {
+    async fn update(&self, update: Write<'_, Updated>) -> Result<Updated, DocumentStoreError> {
         update.await
     }
 
     /// A change that no event makes.
-    async fn amend(&self, _scope: &Scope, amend: Write<'_, ()>) -> Result<(), ReadModelError> {
+    async fn amend(&self, _scope: &Scope, amend: Write<'_, ()>) -> Result<(), DocumentStoreError> {
         amend.await
     }
 }
@@ -37,17 +37,17 @@ pub trait Watch: Send + Sync + Debug {
 /// A document store whose writes a watcher carries out.
 #[derive(Debug)]
 pub struct Watched<W> {
-    pub inner: Arc<dyn ReadModel>,
+    pub inner: Arc<dyn DocumentStore>,
     pub watch: W,
 }
 
 #[async_trait]
-impl<W: Watch> ReadModel for Watched<W> {
-    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
+impl<W: Watch> DocumentStore for Watched<W> {
+    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, DocumentStoreError> {
         self.inner.checkpoints().await
     }
 
-    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError> {
+    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, DocumentStoreError> {
         self.inner.checkpoint(lane).await
     }
 
@@ -58,12 +58,17 @@ impl<W: Watch> ReadModel for Watched<W> {
         to: u64,
         keys: &[String],
         fold: &mut Fold<'_>,
-    ) -> Result<Updated, ReadModelError> {
+    ) -> Result<Updated, DocumentStoreError> {
         let update = self.inner.update(lane, from, to, keys, fold);
         self.watch.update(update).await
     }
 
-    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError> {
+    async fn amend(
+        &self,
+        scope: &Scope,
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<(), DocumentStoreError> {
         let amend = self.inner.amend(scope, keys, fold);
         self.watch.amend(scope, amend).await
     }
@@ -73,7 +78,7 @@ impl<W: Watch> ReadModel for Watched<W> {
         workspace: WorkspaceId,
         view: &str,
         key: &str,
-    ) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
+    ) -> Result<Moment<Option<StoredDocument>>, DocumentStoreError> {
         self.inner.document(workspace, view, key).await
     }
 
@@ -82,7 +87,7 @@ impl<W: Watch> ReadModel for Watched<W> {
         workspace: WorkspaceId,
         view: &str,
         page: &PageRequest<'_>,
-    ) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
+    ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError> {
         self.inner.page(workspace, view, page).await
     }
 
@@ -90,11 +95,11 @@ impl<W: Watch> ReadModel for Watched<W> {
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<Everything>, ReadModelError> {
+    ) -> Result<Moment<Everything>, DocumentStoreError> {
         self.inner.everything(workspace, view).await
     }
 
-    async fn ping(&self) -> Result<(), ReadModelError> {
+    async fn ping(&self) -> Result<(), DocumentStoreError> {
         self.inner.ping().await
     }
 
@@ -105,53 +110,53 @@ impl<W: Watch> ReadModel for Watched<W> {
 
 #[async_trait]
 impl<W: Watch> Generations for Watched<W> {
-    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
+    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
         self.inner.live_generation(workspace, view).await
     }
 
-    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
+    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
         self.inner.begin_build(workspace, view).await
     }
 
-    async fn builds(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
+    async fn builds(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError> {
         self.inner.builds().await
     }
 
-    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, ReadModelError> {
+    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, DocumentStoreError> {
         self.inner.folded(scope).await
     }
 
-    async fn switch(&self, scope: &Scope) -> Result<Switched, ReadModelError> {
+    async fn switch(&self, scope: &Scope) -> Result<Switched, DocumentStoreError> {
         self.inner.switch(scope).await
     }
 
-    async fn cancel_build(&self, scope: &Scope) -> Result<bool, ReadModelError> {
+    async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError> {
         self.inner.cancel_build(scope).await
     }
 
-    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
+    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError> {
         self.inner.leftovers().await
     }
 
-    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, ReadModelError> {
+    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, DocumentStoreError> {
         self.inner.remove(leftover, limit).await
     }
 }
 
 #[async_trait]
 impl<W: Watch> Purging for Watched<W> {
-    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, ReadModelError> {
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, DocumentStoreError> {
         self.inner.workspaces().await
     }
 
-    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, ReadModelError> {
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, DocumentStoreError> {
         self.inner.purge(workspace, limit).await
     }
 }
 
 #[async_trait]
 impl<W: Watch> Parking for Watched<W> {
-    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, ReadModelError> {
+    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
         self.inner.held(lane, stream).await
     }
 
@@ -162,7 +167,7 @@ impl<W: Watch> Parking for Watched<W> {
         believed: &[u64],
         keys: &[String],
         fold: &mut Fold<'_>,
-    ) -> Result<bool, ReadModelError> {
+    ) -> Result<bool, DocumentStoreError> {
         self.inner.release(lane, stream, believed, keys, fold).await
     }
 
@@ -172,7 +177,7 @@ impl<W: Watch> Parking for Watched<W> {
         view: Option<&str>,
         after: Option<&DeadLetterPlace>,
         limit: u32,
-    ) -> Result<Vec<DeadLetter>, ReadModelError> {
+    ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
         self.inner.dead_letters(workspace, view, after, limit).await
     }
 
@@ -180,7 +185,7 @@ impl<W: Watch> Parking for Watched<W> {
         &self,
         workspace: WorkspaceId,
         id: Uuid,
-    ) -> Result<Option<DeadLetter>, ReadModelError> {
+    ) -> Result<Option<DeadLetter>, DocumentStoreError> {
         self.inner.dead_letter(workspace, id).await
     }
 
@@ -188,7 +193,7 @@ impl<W: Watch> Parking for Watched<W> {
         &self,
         workspace: Option<WorkspaceId>,
         correlation: Option<Uuid>,
-    ) -> Result<Vec<ParkedCount>, ReadModelError> {
+    ) -> Result<Vec<ParkedCount>, DocumentStoreError> {
         self.inner.parked_counts(workspace, correlation).await
     }
 }

@@ -20,9 +20,9 @@ use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
+use gateway::{keys::KeyRing, tokens::Tokens};
 use server::{
     Foldline, StartError,
-    gateway::{keys::KeyRing, tokens::Tokens},
     settings::{self, Settings},
 };
 use tempfile::TempDir;

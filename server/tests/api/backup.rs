@@ -13,10 +13,8 @@ use event_store::EventFilter;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use server::{
-    monitor::backup::{BackupError, backup},
-    settings::StorageSettings,
-};
+use monitor::backup::{BackupError, backup};
+use server::settings::StorageSettings;
 use testing_postgres::Database;
 
 use crate::{
@@ -79,7 +77,9 @@ async fn a_backup_under_load_holds_what_was_acknowledged_before_and_starts() {
             // a name that nobody has
             let folder = tempfile::tempdir().unwrap();
             std::fs::remove_dir(folder.path()).unwrap();
-            let backed_up = backup(&storage(app.folder()), folder.path()).await.unwrap();
+            let backed_up = backup(storage(app.folder()).to_back_up(), folder.path())
+                .await
+                .unwrap();
             assert!(backed_up.events >= before.len() as u64, "{backed_up:?}");
             backups.push((folder, before));
         }
@@ -143,7 +143,7 @@ async fn a_backup_is_a_new_folder_of_ones_own() {
     let (ok, _, said) = foldline(&["backup", "--data-dir", from, to]).await;
     assert!(!ok && said.contains("is there already"), "{said}");
     let nothing = kept.path().join("nothing");
-    let refused = backup(&storage(&nothing), &kept.path().join("other")).await;
+    let refused = backup(storage(&nothing).to_back_up(), &kept.path().join("other")).await;
     assert!(matches!(refused, Err(BackupError::Missing(_))), "{refused:?}");
     assert!(!kept.path().join("other").exists());
 }
@@ -164,7 +164,7 @@ async fn what_is_not_sound_is_no_backup() {
         .await
         .unwrap();
     let folder = kept.path().join("backup");
-    let refused = backup(&storage(app.folder()), &folder)
+    let refused = backup(storage(app.folder()).to_back_up(), &folder)
         .await
         .unwrap_err()
         .to_string();

@@ -5,14 +5,12 @@ use projection::dead_letters::Remedy;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use server::{
-    monitor::{
-        dead_letters::{Wish, on_server},
-        tail::Remote,
-        terminal::{Format, MonitorError},
-    },
-    settings::Settings,
+use monitor::{
+    dead_letters::{DeadLetterRequest, on_server},
+    tail::Remote,
+    terminal::{Format, MonitorError},
 };
+use server::settings::Settings;
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
@@ -217,9 +215,13 @@ fn remote(app: &TestApp, person: &Person) -> Remote {
     }
 }
 
-async fn at_server(app: &TestApp, person: &Person, wish: Wish<'_>) -> Result<String, MonitorError> {
+async fn at_server(
+    app: &TestApp,
+    person: &Person,
+    request: DeadLetterRequest<'_>,
+) -> Result<String, MonitorError> {
     let mut out = Vec::new();
-    on_server(&remote(app, person), wish, Format::Text, &mut out).await?;
+    on_server(&remote(app, person), request, Format::Text, &mut out).await?;
     Ok(String::from_utf8(out).unwrap())
 }
 
@@ -227,7 +229,7 @@ async fn at_server(app: &TestApp, person: &Person, wish: Wish<'_>) -> Result<Str
 async fn the_terminal_deals_with_dead_letters_of_a_running_server() {
     let app = TestApp::start().await;
     let (educator, sound, _) = damaged(&app).await;
-    let listed = at_server(&app, &educator, Wish::List(Some("inventory")))
+    let listed = at_server(&app, &educator, DeadLetterRequest::List(Some("inventory")))
         .await
         .unwrap();
     assert_eq!(listed.lines().count(), 1, "{listed}");
@@ -236,13 +238,13 @@ async fn the_terminal_deals_with_dead_letters_of_a_running_server() {
         "{listed}"
     );
     assert_eq!(
-        at_server(&app, &educator, Wish::List(Some("orders")))
+        at_server(&app, &educator, DeadLetterRequest::List(Some("orders")))
             .await
             .unwrap(),
         ""
     );
     let id = listed.split_whitespace().next().unwrap().parse().unwrap();
-    let still = at_server(&app, &educator, Wish::Remedy(id, Remedy::Retry))
+    let still = at_server(&app, &educator, DeadLetterRequest::Remedy(id, Remedy::Retry))
         .await
         .unwrap();
     assert!(
@@ -250,14 +252,14 @@ async fn the_terminal_deals_with_dead_letters_of_a_running_server() {
         "{still}"
     );
     let customer = app.with_role(&educator, Role::Customer);
-    let refused = at_server(&app, &customer, Wish::Remedy(id, Remedy::Retry)).await;
+    let refused = at_server(&app, &customer, DeadLetterRequest::Remedy(id, Remedy::Retry)).await;
     assert!(matches!(refused, Err(MonitorError::Remote(_))), "{refused:?}");
     set_document(&app, "mug", &sound).await;
-    let done = at_server(&app, &educator, Wish::Remedy(id, Remedy::Discard))
+    let done = at_server(&app, &educator, DeadLetterRequest::Remedy(id, Remedy::Discard))
         .await
         .unwrap();
     assert_eq!(done, "1 events were applied\n");
-    let again = at_server(&app, &educator, Wish::Remedy(id, Remedy::Discard)).await;
+    let again = at_server(&app, &educator, DeadLetterRequest::Remedy(id, Remedy::Discard)).await;
     assert!(matches!(again, Err(MonitorError::Remote(_))), "{again:?}");
     assert_eq!(
         get(&app, &educator, "/api/v1/views/inventory/mug").await["data"]["on_hand"],

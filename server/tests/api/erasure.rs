@@ -2,9 +2,9 @@
 //! verifies it: "erased", and nothing wrong.
 
 use domain::access::Role;
+use monitor::{rebuild::rebuild_server, tail::Remote};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use server::monitor::{rebuild::rebuild_server, tail::Remote};
 use testing_postgres::Database;
 use uuid::Uuid;
 

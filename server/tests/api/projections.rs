@@ -1,9 +1,9 @@
 //! `GET /lab/projections`, `POST` and `DELETE /lab/projections/{name}/rebuild`.
 
 use domain::access::Role;
+use monitor::{rebuild::rebuild_server, tail::Remote, terminal::MonitorError};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
-use server::monitor::{rebuild::rebuild_server, tail::Remote, terminal::MonitorError};
 
 use crate::{
     app::{Person, TestApp, fields, problem},

@@ -17,13 +17,14 @@ use event_store::{EventStore, Workspace};
 use reqwest::{StatusCode, header};
 use serde_json::{Value, json};
 
+use monitor::{
+    export::{export_server, export_store},
+    import::Imported,
+    tail::Remote,
+    terminal::{MonitorError, verify_all},
+};
 use server::{
-    monitor::{
-        export::{export_server, export_store},
-        import::{ImportError, Imported, import_files},
-        tail::Remote,
-        terminal::{MonitorError, verify_all},
-    },
+    import_files::{FileImportError, import_files},
     settings::{Settings, StorageSettings},
 };
 use tempfile::TempDir;
@@ -68,7 +69,7 @@ impl Place {
         }
     }
 
-    async fn import(&self, lines: &str) -> Result<Vec<Imported>, ImportError> {
+    async fn import(&self, lines: &str) -> Result<Vec<Imported>, FileImportError> {
         import_files(&self.storage(), Arc::new(SystemClock), lines.as_bytes()).await
     }
 

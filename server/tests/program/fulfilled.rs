@@ -115,7 +115,7 @@ async fn hold_against_the_views(client: &Client) -> BTreeMap<String, String> {
 
 /// Holds the provider's own books against what became of the orders.
 async fn check(books: &StoreUrl, outcome: Outcome) {
-    let books = server::consumer::process::open(books).await.unwrap();
+    let books = process_manager::process::open(books).await.unwrap();
     let charges = TestMode::charges(&*books, outcome.workspace).await.unwrap();
     for (order, status) in outcome.statuses {
         let charges: Vec<_> = charges

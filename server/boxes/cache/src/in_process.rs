@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use moka::future::Cache as Moka;
 
 use super::{Cache, CacheKey, CachedAnswer, Load, Topic};
-use documents::ReadModelError;
+use documents::DocumentStoreError;
 
 /// The most bytes that are kept.
 const CAPACITY: u64 = 64 * 1024 * 1024;
@@ -84,7 +84,7 @@ impl fmt::Debug for InProcessCache {
 
 #[async_trait]
 impl Cache for InProcessCache {
-    async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CachedAnswer>, Arc<ReadModelError>> {
+    async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CachedAnswer>, Arc<DocumentStoreError>> {
         // Read before the load begins: a commit that is invalidated from here on leaves this answer unfindable.
         let stamp = self.stamp(&key.topic).load(Ordering::Acquire);
         let loaded = AtomicBool::new(false);

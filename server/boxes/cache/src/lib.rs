@@ -10,7 +10,7 @@ pub mod in_process;
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
-use documents::{Place, ReadModelError};
+use documents::{DocumentStoreError, Place};
 use domain::{id::WorkspaceId, token::ConsistencyToken, wire::Order};
 use futures::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -99,13 +99,13 @@ pub struct CachedAnswer {
 }
 
 /// Reads an answer that the cache does not have.
-pub type Load<'a> = BoxFuture<'a, Result<CachedAnswer, ReadModelError>>;
+pub type Load<'a> = BoxFuture<'a, Result<CachedAnswer, DocumentStoreError>>;
 
 /// Keeps hot answers.
 #[async_trait]
 pub trait Cache: Send + Sync + Debug {
     /// The answer, from the cache or loaded; callers who want the same answer at once share one load.
-    async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CachedAnswer>, Arc<ReadModelError>>;
+    async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CachedAnswer>, Arc<DocumentStoreError>>;
 
     /// What is kept about these topics is no longer true. When it returns, nothing read before the call is found again.
     async fn invalidate(&self, topics: &[Topic]);

@@ -96,6 +96,23 @@ impl CommandFailure {
         )
     }
 
+    /// Whether the command did not get as far as a decision, so that the same one is worth another attempt.
+    pub const fn is_undecided(&self) -> bool {
+        match self {
+            Self::Conflict { .. } => true,
+            Self::Unavailable(error) => !matches!(error, StoreError::Refused(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether a provider has no answer yet, which is heard of by sending the same command again.
+    pub const fn is_unanswered(&self) -> bool {
+        matches!(
+            self,
+            Self::Unanswered(NoAnswer::NotYet | NoAnswer::Unavailable(_))
+        )
+    }
+
     /// The outcome as a label of a metric.
     pub(super) const fn outcome(&self) -> &'static str {
         match self {

@@ -33,4 +33,3 @@ pub use failure::CommandFailure;
 pub use intent::Intent;
 pub use service::CommandService;
 pub use workspaces::{Admission, AdmissionError, Workspaces};
-pub use workspaces::{MAX_SHARDS, MAX_WORKSPACE_NAME, new_join_code};

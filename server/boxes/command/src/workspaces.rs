@@ -11,23 +11,16 @@ use domain::{
     rejection::{Rejection, Violations},
     wire::{OpenWorkspace, Template},
 };
-use rand::Rng as _;
 
 use super::{failure::CommandFailure, service::CommandService, template};
 use clock::SharedClock;
-use event_store::{Admitted, EventStore, StoreError, Workspace};
+use event_store::{
+    Admitted, EventStore, MAX_SHARDS, MAX_WORKSPACE_NAME, StoreError, Workspace, new_join_code,
+};
 
-/// The most partitions of a workspace.
-pub const MAX_SHARDS: u32 = 64;
-/// The longest name of a workspace, in characters.
-pub const MAX_WORKSPACE_NAME: usize = 80;
 /// The longest name of a person, in characters.
 pub(super) const MAX_DISPLAY_NAME: usize = 40;
 
-/// Letters and digits that cannot be mistaken for one another when read aloud or from a projector.
-const CODE_ALPHABET: &[u8] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZ";
-/// 31^7 codes: a guess a second meets one of a thousand workspaces once in ten months.
-const CODE_LENGTH: usize = 7;
 /// How often a taken code is rolled again before something must be wrong.
 const CODE_ATTEMPTS: usize = 8;
 
@@ -199,12 +192,4 @@ impl Workspaces {
             }
         }
     }
-}
-
-/// A code that nobody has, most probably: the store finds out.
-pub fn new_join_code() -> String {
-    let mut random = rand::rng();
-    (0..CODE_LENGTH)
-        .map(|_| char::from(CODE_ALPHABET[random.random_range(0..CODE_ALPHABET.len())]))
-        .collect()
 }

@@ -26,6 +26,7 @@ mod open;
 mod postgres;
 mod sql;
 mod sqlite;
+mod workspace;
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -33,9 +34,8 @@ use async_trait::async_trait;
 use domain::{
     event::{Metadata, StoredEvent},
     id::{StreamName, WorkspaceId},
-    timestamp::Timestamp,
     token::ConsistencyToken,
-    wire::{AppendedEvent, EventSchema, Page, StreamInfo, Template},
+    wire::{AppendedEvent, EventSchema, Page, StreamInfo},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -49,6 +49,7 @@ pub use link::Link;
 pub use open::{open, open_to_import, open_to_read};
 pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;
+pub use workspace::{MAX_SHARDS, MAX_WORKSPACE_NAME, Workspace, new_join_code};
 
 /// What a stream's version must be for an append to go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,23 +229,6 @@ impl From<SchemaError> for StoreError {
             SchemaError::Failed { .. } => Self::Unavailable(error.to_string()),
         }
     }
-}
-
-/// A tenant, as the store keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workspace {
-    /// Its id.
-    pub id: WorkspaceId,
-    /// The name that people see.
-    pub name: String,
-    /// What it was filled with.
-    pub template: Template,
-    /// Its number of partitions, for ever.
-    pub shards: u32,
-    /// What others type to join; unique.
-    pub join_code: String,
-    /// When it was opened.
-    pub created_at: Timestamp,
 }
 
 /// A state of a stream's aggregate, so that loading it need not begin at its first event. May vanish at any time.

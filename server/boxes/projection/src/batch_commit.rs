@@ -11,7 +11,7 @@ use super::{
     history::before,
 };
 use broker::PublishedEvent;
-use documents::{FoldFault, LaneId, ParkedState, ReadModelError, Updated};
+use documents::{DocumentStoreError, FoldFault, LaneId, ParkedState, Updated};
 
 /// See the module.
 #[derive(Debug, Clone, Copy)]
@@ -32,15 +32,15 @@ impl BatchCommit<'_> {
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-    ) -> Result<(Updated, Folded, usize), ReadModelError> {
+    ) -> Result<(Updated, Folded, usize), DocumentStoreError> {
         let mut events = events;
         loop {
             match self.apply(from, events).await {
                 Ok((updated, folded)) => return Ok((updated, folded, events.len())),
-                Err(ReadModelError::Fault(fault)) => {
-                    events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
+                Err(DocumentStoreError::Fault(fault)) => {
+                    events = before(fault.position, events).ok_or(DocumentStoreError::Fault(fault))?;
                 }
-                Err(ReadModelError::Refused(error)) => match events {
+                Err(DocumentStoreError::Refused(error)) => match events {
                     [only] => {
                         tracing::warn!(
                             projection.view = self.handler.name(), workspace = %self.lane.scope.workspace,
@@ -52,7 +52,7 @@ impl BatchCommit<'_> {
                         }
                         .into());
                     }
-                    [] => return Err(ReadModelError::Refused(error)),
+                    [] => return Err(DocumentStoreError::Refused(error)),
                     // One of many: the half before it goes through, and the caller comes again with the rest.
                     _ => events = &events[..events.len() / 2],
                 },
@@ -67,7 +67,7 @@ impl BatchCommit<'_> {
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-    ) -> Result<(Updated, Folded), ReadModelError> {
+    ) -> Result<(Updated, Folded), DocumentStoreError> {
         let batch = Batch::new(self.handler.documents(), events);
         let mut folded = Folded::default();
         let mut fold = |loaded| {
@@ -77,7 +77,7 @@ impl BatchCommit<'_> {
         let to = from + events.len() as u64;
         let updated = self
             .context
-            .read_model
+            .documents
             .update(&self.lane, from, to, &batch.keys(self.poison), &mut fold)
             .await?;
         if updated == Updated::Committed {

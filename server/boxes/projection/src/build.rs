@@ -149,7 +149,7 @@ impl Build {
 
     /// A cancelled build is known as such to the read model; an interrupted one goes on another time.
     async fn stopped(&self) -> Ended {
-        match self.context.read_model.builds().await {
+        match self.context.documents.builds().await {
             Ok(builds)
                 if !builds.iter().any(|build| {
                     build.workspace == self.scope.workspace
@@ -168,7 +168,7 @@ impl Build {
         let Some(progress) = self.context.progress.of(workspace, view) else {
             return Ok(Ended::Cancelled);
         };
-        let mut folded = self.context.read_model.folded(&self.scope).await?;
+        let mut folded = self.context.documents.folded(&self.scope).await?;
         self.note(&folded);
         self.begun
             .lock()
@@ -196,7 +196,7 @@ impl Build {
             if !self.fold_up_to(&goal, &mut folded, poison).await? {
                 return Ok(Ended::Cancelled);
             }
-            match self.context.read_model.switch(&self.scope).await? {
+            match self.context.documents.switch(&self.scope).await? {
                 Switched::Done(as_of) => {
                     switched(&self.context, self.scope, &as_of).await;
                     return Ok(Ended::Switched);

@@ -4,7 +4,7 @@ use super::Context;
 
 /// Publishes how many dead letters each view has.
 pub(super) async fn report(context: &Context) {
-    let counts = match context.read_model.parked_counts(None, None).await {
+    let counts = match context.documents.parked_counts(None, None).await {
         Ok(counts) => counts,
         Err(error) => {
             tracing::warn!(%error, "dead letters cannot be counted");

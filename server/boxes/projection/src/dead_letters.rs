@@ -21,7 +21,7 @@ use super::{
 };
 use broker::{Events, decode};
 use documents::{
-    DeadLetter, DeadLetterPlace, FoldFault, LaneId, ParkedEvent, ParkedState, ReadModelError, Scope,
+    DeadLetter, DeadLetterPlace, DocumentStoreError, FoldFault, LaneId, ParkedEvent, ParkedState, Scope,
 };
 use event_store::{Direction, StoreError};
 
@@ -64,7 +64,7 @@ pub enum DeadLetterError {
     Unknown,
     /// The read model did not do it.
     #[error(transparent)]
-    ReadModel(#[from] ReadModelError),
+    Documents(#[from] DocumentStoreError),
     /// An effect consumer could not do what it does.
     #[error("it could not be done: {0}")]
     Effect(String),
@@ -92,9 +92,9 @@ impl DeadLetters {
         view: Option<&str>,
         after: Option<&DeadLetterPlace>,
         limit: u32,
-    ) -> Result<Vec<DeadLetter>, ReadModelError> {
+    ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
         self.context
-            .read_model
+            .documents
             .dead_letters(workspace, view, after, limit)
             .await
     }
@@ -106,8 +106,8 @@ impl DeadLetters {
         id: Uuid,
         remedy: Remedy,
     ) -> Result<Released, DeadLetterError> {
-        let read_model = &self.context.read_model;
-        let letter = read_model.dead_letter(workspace, id).await?;
+        let documents = &self.context.documents;
+        let letter = documents.dead_letter(workspace, id).await?;
         let letter = letter.ok_or(DeadLetterError::Unknown)?;
         // A view that this program does not have cannot be folded.
         let progress = self.context.progress.of(workspace, &letter.view);
@@ -129,7 +129,7 @@ impl DeadLetters {
         };
         // A lane of a generation that is being built, or another process, may park more of the stream: then look again.
         loop {
-            let held = read_model.held(&lane, &letter.event.stream).await?;
+            let held = documents.held(&lane, &letter.event.stream).await?;
             if held.first().is_none_or(|first| first.id != id) {
                 return Err(DeadLetterError::Unknown);
             }
@@ -147,7 +147,7 @@ impl DeadLetters {
                 .iter()
                 .find(|event| matches!(event.state, ParkedState::Dead { .. }));
             let dead_letter = match now {
-                Some(event) => read_model.dead_letter(workspace, event.id).await?,
+                Some(event) => documents.dead_letter(workspace, event.id).await?,
                 None => None,
             };
             tracing::info!(
@@ -205,23 +205,23 @@ impl DeadLetters {
             };
             let released = self
                 .context
-                .read_model
+                .documents
                 .release(lane, &first.stream, &believed, &batch.keys(&poison), &mut fold)
                 .await;
             match released {
                 Ok(true) => return Ok(Some(folded)),
                 Ok(false) => return Ok(None),
                 // The stream waits behind this one from here on. There are finitely many events.
-                Err(ReadModelError::Fault(fault)) => poison.push(poison_event(fault, held)),
+                Err(DocumentStoreError::Fault(fault)) => poison.push(poison_event(fault, held)),
                 // One of those that were applied, and the last of them is passed next: so it is found from behind.
-                Err(ReadModelError::Refused(error)) => {
+                Err(DocumentStoreError::Refused(error)) => {
                     let first_poison = poison.iter().map(|it| it.position).min();
                     let mut applied = held.iter().filter(|event| {
                         first_poison.is_none_or(|poison| event.position < poison)
                             && (discarded.is_none() || event.position != first.position)
                     });
                     let Some(last) = applied.next_back() else {
-                        return Err(ReadModelError::Refused(error).into());
+                        return Err(DocumentStoreError::Refused(error).into());
                     };
                     tracing::warn!(error, "the read model refuses what becomes of a parked event");
                     let fault = FoldFault {

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use broker::{Events, PartitionId};
-use documents::{FoldFault, ReadModelError};
+use documents::{DocumentStoreError, FoldFault, SealError};
 use event_store::StoreError;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,12 @@ pub enum EffectError {
     /// It is this event's fault: after some attempts it is a dead letter.
     #[error(transparent)]
     Event(#[from] FoldFault),
+}
+
+impl From<SealError> for EffectError {
+    fn from(error: SealError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
 }
 
 /// What of a partition had its effect. Written together with the effect, it makes "at least once" exactly once.
@@ -77,9 +83,9 @@ impl From<std::io::Error> for EffectError {
     }
 }
 
-impl From<ReadModelError> for EffectError {
-    fn from(error: ReadModelError) -> Self {
-        if matches!(error, ReadModelError::Refused(_)) {
+impl From<DocumentStoreError> for EffectError {
+    fn from(error: DocumentStoreError) -> Self {
+        if matches!(error, DocumentStoreError::Refused(_)) {
             return Self::Refused(error.to_string());
         }
         Self::Unavailable(error.to_string())
@@ -99,7 +105,7 @@ impl From<EffectError> for LaneError {
     fn from(error: EffectError) -> Self {
         match error {
             EffectError::Unavailable(reason) | EffectError::Refused(reason) => Self::Effect(reason),
-            EffectError::Event(fault) => Self::ReadModel(ReadModelError::Fault(fault)),
+            EffectError::Event(fault) => Self::Documents(DocumentStoreError::Fault(fault)),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
 use broker::{Events, PartitionId, PublishedEvent};
-use documents::{DeadLetterPlace, FoldFault, LaneId, ReadModelError};
+use documents::{DeadLetterPlace, DocumentStoreError, FoldFault, LaneId};
 use futures::FutureExt as _;
 
 use super::{
@@ -143,9 +143,9 @@ fn fault_of(work: &Work, reason: String) -> EffectError {
 }
 
 /// The streams that are held back on a lane; none, as a rule, and then one count says so.
-async fn held_streams(context: &Context, lane: &LaneId) -> Result<HashSet<String>, ReadModelError> {
+async fn held_streams(context: &Context, lane: &LaneId) -> Result<HashSet<String>, DocumentStoreError> {
     let (workspace, view) = (lane.scope.workspace, lane.scope.view);
-    let counts = context.read_model.parked_counts(Some(workspace), None).await?;
+    let counts = context.documents.parked_counts(Some(workspace), None).await?;
     let mut held = HashSet::new();
     if !counts.iter().any(|count| count.view == view && count.dead > 0) {
         return Ok(held);
@@ -153,7 +153,7 @@ async fn held_streams(context: &Context, lane: &LaneId) -> Result<HashSet<String
     let mut after: Option<DeadLetterPlace> = None;
     loop {
         let letters = context
-            .read_model
+            .documents
             .dead_letters(workspace, Some(view), after.as_ref(), PAGE)
             .await?;
         let Some(last) = letters.last() else {

@@ -4,7 +4,7 @@ use domain::{id::WorkspaceId, token::ConsistencyToken};
 
 use super::{Changes, Commit, Context, dead_letter_gauge};
 use broker::PartitionId;
-use documents::{ReadModelError, Scope};
+use documents::{DocumentStoreError, Scope};
 
 /// Another generation of a view is live from now on, and has folded as far as `as_of`. In the turn of the view's lanes.
 pub(super) async fn switched(context: &Context, scope: Scope, as_of: &ConsistencyToken) {
@@ -38,13 +38,13 @@ pub(super) async fn follow_switch(
     view: &'static str,
     workspace: WorkspaceId,
     live: u64,
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     let scope = Scope {
         workspace,
         view,
         generation: live,
     };
-    let as_of = context.read_model.folded(&scope).await?;
+    let as_of = context.documents.folded(&scope).await?;
     switched(context, scope, &as_of).await;
     Ok(())
 }

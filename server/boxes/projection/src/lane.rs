@@ -22,7 +22,7 @@ use super::{
     read_ahead::ReadAhead,
 };
 use broker::{PartitionId, PublishedEvent};
-use documents::{LaneId, ReadModelError, Scope, Updated};
+use documents::{DocumentStoreError, LaneId, Scope, Updated};
 
 /// More events than this in one transaction are not told one by one to those who follow.
 const TOLD_ONE_BY_ONE: usize = 512;
@@ -155,8 +155,8 @@ impl Lane {
         loop {
             match self.transact(from, events, poison).await {
                 // Of an effect: what the read model does not take, the step has gone before.
-                Err(LaneError::ReadModel(ReadModelError::Fault(fault))) => {
-                    events = before(fault.position, events).ok_or(ReadModelError::Fault(fault))?;
+                Err(LaneError::Documents(DocumentStoreError::Fault(fault))) => {
+                    events = before(fault.position, events).ok_or(DocumentStoreError::Fault(fault))?;
                 }
                 result => return result,
             }
@@ -232,7 +232,7 @@ impl Lane {
                 (checkpoint, Changes::Unknown)
             }
             Updated::Elsewhere { checkpoint } => {
-                return Err(ReadModelError::Corrupt(format!(
+                return Err(DocumentStoreError::Corrupt(format!(
                     "the checkpoint fell from {from} to {checkpoint}"
                 ))
                 .into());

@@ -1,6 +1,6 @@
 //! Why a lane cannot go on.
 
-use documents::ReadModelError;
+use documents::DocumentStoreError;
 use event_store::StoreError;
 
 /// Why a lane cannot go on.
@@ -8,7 +8,7 @@ use event_store::StoreError;
 pub enum LaneError {
     /// The read model did not take it, or an event cannot be applied.
     #[error(transparent)]
-    ReadModel(#[from] ReadModelError),
+    Documents(#[from] DocumentStoreError),
     /// Historical events could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -30,15 +30,17 @@ impl LaneError {
     /// What is said of it in the interface: nothing of what a database or a mail server said, which is in the log.
     pub(super) fn public_reason(&self) -> String {
         match self {
-            Self::ReadModel(ReadModelError::Unavailable(_)) => "the read model is not available".to_owned(),
-            Self::ReadModel(ReadModelError::Refused(_)) => "the read model refuses a value".to_owned(),
-            Self::ReadModel(ReadModelError::Corrupt(_)) => {
+            Self::Documents(DocumentStoreError::Unavailable(_)) => {
+                "the read model is not available".to_owned()
+            }
+            Self::Documents(DocumentStoreError::Refused(_)) => "the read model refuses a value".to_owned(),
+            Self::Documents(DocumentStoreError::Corrupt(_)) => {
                 "the read model holds something unreadable; a rebuild mends it".to_owned()
             }
             Self::Store(StoreError::Corrupt(_)) => "the event store holds something unreadable".to_owned(),
             Self::Store(_) => "the event store is not available".to_owned(),
             Self::Effect(_) => "it could not be done".to_owned(),
-            Self::ReadModel(ReadModelError::Fault(_)) | Self::Gone | Self::Paused | Self::Missing(_) => {
+            Self::Documents(DocumentStoreError::Fault(_)) | Self::Gone | Self::Paused | Self::Missing(_) => {
                 self.to_string()
             }
         }

@@ -29,10 +29,11 @@ pub mod retry;
 
 use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
-use broker::{Broker, PartitionId};
-use cache::Cache;
+pub use broker::PartitionId;
+use broker::{Broker, in_process::InProcessBroker};
+use cache::{Cache, in_process::InProcessCache};
 use clock::SharedClock;
-use documents::{ReadModel, ReadModelError, Scope, StoredCheckpoint};
+use documents::{DocumentStore, DocumentStoreError, Scope, StoredCheckpoint};
 use domain::{id::WorkspaceId, wire::ProjectionStatus};
 use event_store::{EventStore, StoreError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -42,7 +43,7 @@ use folded::DocumentChange;
 use handler::EventHandler;
 use health::Health;
 use lane_group::{LaneGroup, Lanes};
-use ownership::Ownership;
+use ownership::{EveryServer, Ownership};
 use progress::Progress;
 use rebuild::{RebuildError, Rebuilds};
 
@@ -99,8 +100,8 @@ pub struct Context {
     pub store: Arc<dyn EventStore>,
     /// Box 6.
     pub broker: Arc<dyn Broker>,
-    /// Box 8.
-    pub read_model: Arc<dyn ReadModel>,
+    /// Where documents and checkpoints lie: box 8, or what a process manager or a consumer keeps.
+    pub documents: Arc<dyn DocumentStore>,
     /// Box 9.
     pub cache: Arc<dyn Cache>,
     /// The live subscriptions of box 10.
@@ -115,6 +116,40 @@ pub struct Context {
     pub ownership: Arc<dyn Ownership>,
 }
 
+impl Context {
+    /// For handlers whose documents no client reads: nothing of them is cached, and their commits are told to no client.
+    pub fn unread(
+        store: Arc<dyn EventStore>,
+        broker: Arc<dyn Broker>,
+        documents: Arc<dyn DocumentStore>,
+        progress: Arc<Progress>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            store,
+            broker,
+            documents,
+            cache: Arc::new(InProcessCache::new()),
+            followers: Arc::new(Unfollowed),
+            progress,
+            health: Arc::new(Health::default()),
+            clock,
+            ownership: Arc::new(EveryServer),
+        }
+    }
+
+    /// For a command at the terminal, where no server runs: nothing is published.
+    pub fn without_server(
+        store: Arc<dyn EventStore>,
+        documents: Arc<dyn DocumentStore>,
+        progress: Progress,
+        clock: SharedClock,
+    ) -> Self {
+        let broker = Arc::new(InProcessBroker::new(Arc::clone(&store)));
+        Self::unread(store, broker, documents, Arc::new(progress), clock)
+    }
+}
+
 /// Why projections could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -123,7 +158,7 @@ pub enum StartError {
     Store(#[from] StoreError),
     /// The checkpoints could not be read.
     #[error(transparent)]
-    ReadModel(#[from] ReadModelError),
+    Documents(#[from] DocumentStoreError),
 }
 
 /// The groups of all views, and what can be done about them.
@@ -152,7 +187,7 @@ impl Projections {
             let group = LaneGroup::new(context.clone(), handler.clone(), tasks.clone(), cancelled.clone());
             groups.push((group, subscriber));
         }
-        for checkpoint in context.read_model.checkpoints().await? {
+        for checkpoint in context.documents.checkpoints().await? {
             let StoredCheckpoint {
                 workspace,
                 view,
@@ -241,10 +276,10 @@ impl Projections {
     }
 
     /// How every view of a workspace stands.
-    pub async fn status(&self, workspace: WorkspaceId) -> Result<Vec<ProjectionStatus>, ReadModelError> {
+    pub async fn status(&self, workspace: WorkspaceId) -> Result<Vec<ProjectionStatus>, DocumentStoreError> {
         let counts = self
             .context
-            .read_model
+            .documents
             .parked_counts(Some(workspace), None)
             .await?;
         let status = |view: &Arc<dyn EventHandler>| {

@@ -18,7 +18,7 @@ use super::{
     build::{Build, Ended},
     handler::EventHandler,
 };
-use documents::{ReadModelError, Scope, StoredGeneration};
+use documents::{DocumentStoreError, Scope, StoredGeneration};
 
 /// How many generations are folded at the same time; the others wait their turn.
 const AT_ONCE: usize = 2;
@@ -45,7 +45,7 @@ pub enum RebuildError {
     Running(&'static str),
     /// The read model did not do it.
     #[error(transparent)]
-    ReadModel(#[from] ReadModelError),
+    ReadModel(#[from] DocumentStoreError),
 }
 
 /// The rebuilds of a server.
@@ -85,7 +85,7 @@ impl Rebuilds {
             }),
         };
         let shared = &rebuilds.shared;
-        for interrupted in shared.context.read_model.builds().await? {
+        for interrupted in shared.context.documents.builds().await? {
             if shared
                 .context
                 .store
@@ -100,7 +100,7 @@ impl Rebuilds {
                 shared.begin(handler.clone(), interrupted.workspace, interrupted.generation);
             }
         }
-        for leftover in shared.context.read_model.leftovers().await? {
+        for leftover in shared.context.documents.leftovers().await? {
             if shared
                 .context
                 .store
@@ -129,7 +129,7 @@ impl Rebuilds {
         }
         let generation = shared
             .context
-            .read_model
+            .documents
             .begin_build(workspace, view.name())
             .await?;
         Ok(shared.begin(view, workspace, generation).progress())
@@ -189,7 +189,7 @@ impl Rebuilds {
             return Err(not_running);
         };
         // From here on its lanes cannot write, whatever they are about to do. Unless the switch was faster.
-        if !shared.context.read_model.cancel_build(build.scope()).await? {
+        if !shared.context.documents.cancel_build(build.scope()).await? {
             return Err(not_running);
         }
         build.cancel();
@@ -272,7 +272,7 @@ impl Shared {
     /// Removes a generation, a little at a time; what a stop interrupts is removed after the next start.
     async fn remove(self: Arc<Self>, leftover: StoredGeneration) {
         while !self.stopping.is_cancelled() {
-            match self.context.read_model.remove(&leftover, REMOVED_AT_ONCE).await {
+            match self.context.documents.remove(&leftover, REMOVED_AT_ONCE).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {

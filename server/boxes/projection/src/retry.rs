@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::{fold::PoisonEvent, lane_error::LaneError};
-use documents::{FoldFault, ReadModelError};
+use documents::{DocumentStoreError, FoldFault};
 
 /// How often an event is tried before it is a dead letter.
 pub const EVENT_ATTEMPTS: u32 = 5;
@@ -36,7 +36,7 @@ impl Retry {
 
     /// Notes a failure.
     pub fn failed(&mut self, error: &LaneError) {
-        let LaneError::ReadModel(ReadModelError::Fault(fault)) = error else {
+        let LaneError::Documents(DocumentStoreError::Fault(fault)) = error else {
             self.failures = self.failures.saturating_add(1);
             return;
         };
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     fn fault(position: u64) -> LaneError {
-        ReadModelError::Fault(FoldFault {
+        DocumentStoreError::Fault(FoldFault {
             position,
             reason: "no".to_owned(),
         })
@@ -109,7 +109,7 @@ mod tests {
     fn a_store_that_does_not_answer_condemns_nothing() {
         let mut retry = Retry::default();
         for _ in 0..100 {
-            retry.failed(&LaneError::ReadModel(ReadModelError::Unavailable(
+            retry.failed(&LaneError::Documents(DocumentStoreError::Unavailable(
                 "gone".to_owned(),
             )));
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use broker::{Events, decode, in_process::InProcessBroker};
 use cache::in_process::InProcessCache;
 use clock::SystemClock;
-use documents::{ReadModel, sqlite::SqliteReadModel};
+use documents::{DocumentStore, sqlite::SqliteDocumentStore};
 use domain::{event::DomainEvent, id::WorkspaceId};
 use event_store::{EventStore, SqliteEventStore};
 use tempfile::TempDir;
@@ -28,12 +28,12 @@ impl Parts {
         let store = SqliteEventStore::open(&folder.path().join("events.db"), clock, None)
             .await
             .unwrap();
-        let read_model = SqliteReadModel::open(&folder.path().join("views.db"))
+        let documents = SqliteDocumentStore::open(&folder.path().join("views.db"))
             .await
             .unwrap();
         let workspace = open_workspace(&store, shards).await;
         Self {
-            context: context(Arc::new(store), Arc::new(read_model)),
+            context: context(Arc::new(store), Arc::new(documents)),
             workspace,
             _folder: folder,
         }
@@ -41,17 +41,17 @@ impl Parts {
 
     /// A second owner: the same stores, with a memory of its own.
     pub(crate) fn another_owner(&self) -> Arc<Context> {
-        context(self.context.store.clone(), self.context.read_model.clone())
+        context(self.context.store.clone(), self.context.documents.clone())
     }
 
     /// The same, which sees the read model through another.
-    pub(crate) fn owner_with(&self, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
-        context(self.context.store.clone(), read_model)
+    pub(crate) fn owner_with(&self, documents: Arc<dyn DocumentStore>) -> Arc<Context> {
+        context(self.context.store.clone(), documents)
     }
 
     /// The same stores, for a context that is made otherwise.
     pub(crate) fn parts_of_context(&self) -> Context {
-        unshared(self.context.store.clone(), self.context.read_model.clone())
+        unshared(self.context.store.clone(), self.context.documents.clone())
     }
 
     /// Appends events to a stream.
@@ -75,7 +75,7 @@ impl Parts {
     pub(crate) async fn document(&self, view: &str, key: &str) -> serde_json::Value {
         let read = self
             .context
-            .read_model
+            .documents
             .document(self.workspace, view, key)
             .await
             .unwrap();
@@ -85,16 +85,16 @@ impl Parts {
     }
 }
 
-fn context(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Arc<Context> {
-    Arc::new(unshared(store, read_model))
+fn context(store: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Arc<Context> {
+    Arc::new(unshared(store, documents))
 }
 
-fn unshared(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>) -> Context {
+fn unshared(store: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Context {
     let progress = Arc::new(Progress::default());
     Context {
         broker: Arc::new(InProcessBroker::new(store.clone())),
         store,
-        read_model,
+        documents,
         cache: Arc::new(InProcessCache::new()),
         followers: Arc::new(Unfollowed),
         progress,

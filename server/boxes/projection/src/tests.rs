@@ -14,7 +14,7 @@ use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::{lane::Lane, lane_error::LaneError};
 use broker::{PartitionId, PublishedEvent};
-use documents::ReadModelError;
+use documents::DocumentStoreError;
 use test_support::received;
 
 use crate::testing::Parts;
@@ -145,7 +145,7 @@ async fn an_event_that_cannot_be_read_stops_the_lane_behind_those_before_it() {
     let lane = lane(&parts, &parts.context);
     let stopped = lane.apply(&events, &[]).await;
     assert!(
-        matches!(&stopped, Err(LaneError::ReadModel(ReadModelError::Fault(fault))) if fault.position == 2),
+        matches!(&stopped, Err(LaneError::Documents(DocumentStoreError::Fault(fault))) if fault.position == 2),
         "{stopped:?}"
     );
     assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 3);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use documents::ReadModelError;
+use documents::{DocumentStoreError, SealError};
 use domain::{rejection::Violation, wire::Problem};
 use event_store::StoreError;
 
@@ -67,12 +67,22 @@ pub enum QueryError {
     Unavailable,
 }
 
-impl From<Arc<ReadModelError>> for QueryError {
-    fn from(error: Arc<ReadModelError>) -> Self {
+impl From<Arc<DocumentStoreError>> for QueryError {
+    fn from(error: Arc<DocumentStoreError>) -> Self {
         tracing::error!(%error, "a query failed");
         match *error {
-            ReadModelError::Refused(_) => Self::Refused,
+            DocumentStoreError::Refused(_) => Self::Refused,
             _ => Self::Unavailable,
+        }
+    }
+}
+
+impl From<SealError> for QueryError {
+    fn from(error: SealError) -> Self {
+        tracing::error!(%error, "a query failed on what is sealed in its answer");
+        match error {
+            SealError::Refused(_) => Self::Refused,
+            SealError::Unavailable(_) => Self::Unavailable,
         }
     }
 }

@@ -11,9 +11,8 @@ pub mod settled;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use cache::{Cache, CacheKey, CachedAnswer, CachedRow, PageKey, Topic};
-use documents::{PageRequest, Place, ReadModel, ReadModelError};
+use documents::{DocumentStore, DocumentStoreError, Opener, PageRequest, Place};
 use domain::{
     access::Actor,
     id::WorkspaceId,
@@ -66,28 +65,10 @@ pub struct ListingRequest {
     pub cursor: Option<String>,
 }
 
-/// Opens what is sealed in answers. In caches and documents it stays sealed.
-#[async_trait]
-pub trait Opener: Send + Sync + Debug {
-    /// The JSON of a document as its reader may see it.
-    async fn open_json(
-        &self,
-        workspace: WorkspaceId,
-        data: Box<RawValue>,
-    ) -> Result<Box<RawValue>, QueryError>;
-
-    /// A frame of a live session as its client may read it.
-    async fn open_bytes(
-        &self,
-        workspace: WorkspaceId,
-        frame: bytes::Bytes,
-    ) -> Result<bytes::Bytes, QueryError>;
-}
-
 /// Queries, and live subscriptions.
 #[derive(Debug)]
 pub struct QueryApi {
-    read_model: Arc<dyn ReadModel>,
+    read_model: Arc<dyn DocumentStore>,
     cache: Arc<dyn Cache>,
     progress: Arc<Progress>,
     hub: Arc<Hub>,
@@ -97,7 +78,7 @@ pub struct QueryApi {
 impl QueryApi {
     /// Over these boxes.
     pub fn new(
-        read_model: Arc<dyn ReadModel>,
+        read_model: Arc<dyn DocumentStore>,
         cache: Arc<dyn Cache>,
         progress: Arc<Progress>,
         hub: Arc<Hub>,
@@ -117,6 +98,11 @@ impl QueryApi {
         Self { opener, ..self }
     }
 
+    /// The newest positions of a workspace, as far as this server has heard of them.
+    pub fn head(&self, workspace: WorkspaceId) -> ConsistencyToken {
+        self.progress.head(workspace)
+    }
+
     /// A frame of a live session as its client may read it.
     pub async fn open_frame(
         &self,
@@ -124,14 +110,14 @@ impl QueryApi {
         frame: bytes::Bytes,
     ) -> Result<bytes::Bytes, QueryError> {
         match &self.opener {
-            Some(opener) => opener.open_bytes(workspace, frame).await,
+            Some(opener) => Ok(opener.open_bytes(workspace, frame).await?),
             None => Ok(frame),
         }
     }
 
     async fn open(&self, workspace: WorkspaceId, data: Box<RawValue>) -> Result<Box<RawValue>, QueryError> {
         match &self.opener {
-            Some(opener) => opener.open_json(workspace, data).await,
+            Some(opener) => Ok(opener.open_json(workspace, data).await?),
             None => Ok(data),
         }
     }
@@ -337,7 +323,7 @@ impl QueryApi {
         actor: &'a Actor,
         view: &'static dyn AnyView,
         key: CacheKey,
-        load: impl Future<Output = Result<CachedAnswer, ReadModelError>> + Send,
+        load: impl Future<Output = Result<CachedAnswer, DocumentStoreError>> + Send,
     ) -> Result<Found<'a>, QueryError> {
         let progress = self.progress_of(workspace, view)?;
         // Read before the lookup: every commit up to here was invalidated before it was noted, so that an answer that

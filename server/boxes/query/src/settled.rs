@@ -20,7 +20,7 @@ use tokio::sync::futures::Notified;
 use uuid::Uuid;
 
 use super::{LONGEST_TIMEOUT, QueryError};
-use documents::{ReadModel, ReadModelError};
+use documents::{DocumentStore, DocumentStoreError};
 use event_store::{EventFilter, EventStore};
 use projection::progress::Progress;
 
@@ -53,14 +53,14 @@ pub trait Unfinished: Send + Sync + Debug {
         workspace: WorkspaceId,
         correlation: Option<Uuid>,
         up_to: &ConsistencyToken,
-    ) -> Result<Vec<String>, ReadModelError>;
+    ) -> Result<Vec<String>, DocumentStoreError>;
 }
 
 /// See the module.
 #[derive(Debug)]
 pub struct Settling {
     store: Arc<dyn EventStore>,
-    read_model: Arc<dyn ReadModel>,
+    read_model: Arc<dyn DocumentStore>,
     progress: Arc<Progress>,
     consumers: OnceLock<Arc<dyn Unfinished>>,
 }
@@ -74,7 +74,11 @@ struct Goal {
 
 impl Settling {
     /// Over these boxes.
-    pub fn new(store: Arc<dyn EventStore>, read_model: Arc<dyn ReadModel>, progress: Arc<Progress>) -> Self {
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        read_model: Arc<dyn DocumentStore>,
+        progress: Arc<Progress>,
+    ) -> Self {
         Self {
             store,
             read_model,

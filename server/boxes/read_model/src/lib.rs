@@ -6,17 +6,17 @@
 use std::sync::Arc;
 
 use database::url::StoreUrl;
-use documents::{ReadModel, ReadModelError};
+use documents::{DocumentStore, DocumentStoreError};
 
 /// The schema of its tables in a PostgreSQL.
 const SCHEMA: &str = "foldline_views";
 
 /// Opens the read model that a URL names.
-pub async fn open(url: &StoreUrl) -> Result<Arc<dyn ReadModel>, ReadModelError> {
+pub async fn open(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
     documents::open(url, SCHEMA).await
 }
 
 /// Opens the read model that a URL names, to read from it and no more.
-pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn ReadModel>, ReadModelError> {
+pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
     documents::open_to_read(url, SCHEMA).await
 }

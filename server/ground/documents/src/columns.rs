@@ -9,28 +9,32 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
-    DeadLetter, Moment, ParkedCount, ParkedEvent, ParkedState, ReadModelError, StoredCheckpoint,
+    DeadLetter, DocumentStoreError, Moment, ParkedCount, ParkedEvent, ParkedState, StoredCheckpoint,
     StoredDocument, StoredGeneration,
 };
 
 /// A position, generation or partition as it is kept.
-pub(super) fn stored(number: u64) -> Result<i64, ReadModelError> {
-    i64::try_from(number).map_err(|_| ReadModelError::Corrupt(format!("{number} does not fit a column")))
+pub(super) fn stored(number: u64) -> Result<i64, DocumentStoreError> {
+    i64::try_from(number).map_err(|_| DocumentStoreError::Corrupt(format!("{number} does not fit a column")))
 }
 
 /// A column that is never negative.
-pub(super) fn loaded<T: TryFrom<i64>>(column: i64) -> Result<T, ReadModelError> {
-    T::try_from(column).map_err(|_| ReadModelError::Corrupt(format!("{column} is out of range")))
+pub(super) fn loaded<T: TryFrom<i64>>(column: i64) -> Result<T, DocumentStoreError> {
+    T::try_from(column).map_err(|_| DocumentStoreError::Corrupt(format!("{column} is out of range")))
 }
 
 /// The positions that a statement joined with commas; absent where a view has folded nothing.
-pub(super) fn token(text: Option<&str>) -> Result<ConsistencyToken, ReadModelError> {
+pub(super) fn token(text: Option<&str>) -> Result<ConsistencyToken, DocumentStoreError> {
     text.map_or_else(|| Ok(ConsistencyToken::default()), str::parse)
-        .map_err(|_| ReadModelError::Corrupt("the checkpoints of a view are not a token".to_owned()))
+        .map_err(|_| DocumentStoreError::Corrupt("the checkpoints of a view are not a token".to_owned()))
 }
 
 /// Something that was read, with the generation and the joined checkpoints of its moment.
-pub(super) fn moment<T>(generation: i64, as_of: Option<&str>, value: T) -> Result<Moment<T>, ReadModelError> {
+pub(super) fn moment<T>(
+    generation: i64,
+    as_of: Option<&str>,
+    value: T,
+) -> Result<Moment<T>, DocumentStoreError> {
     Ok(Moment {
         value,
         as_of: token(as_of)?,
@@ -43,9 +47,9 @@ pub(super) fn document(
     key: String,
     data: String,
     owner: Option<Uuid>,
-) -> Result<StoredDocument, ReadModelError> {
+) -> Result<StoredDocument, DocumentStoreError> {
     let data = RawValue::from_string(data)
-        .map_err(|error| ReadModelError::Corrupt(format!("document {key} is not JSON: {error}")))?;
+        .map_err(|error| DocumentStoreError::Corrupt(format!("document {key} is not JSON: {error}")))?;
     Ok(StoredDocument { key, data, owner })
 }
 
@@ -58,9 +62,9 @@ pub(super) struct GenerationRow {
 }
 
 impl TryFrom<GenerationRow> for StoredGeneration {
-    type Error = ReadModelError;
+    type Error = DocumentStoreError;
 
-    fn try_from(row: GenerationRow) -> Result<Self, ReadModelError> {
+    fn try_from(row: GenerationRow) -> Result<Self, DocumentStoreError> {
         Ok(Self {
             workspace: WorkspaceId(row.workspace),
             view: row.view,
@@ -81,9 +85,9 @@ pub(super) struct CheckpointRow {
 }
 
 impl TryFrom<CheckpointRow> for StoredCheckpoint {
-    type Error = ReadModelError;
+    type Error = DocumentStoreError;
 
-    fn try_from(row: CheckpointRow) -> Result<Self, ReadModelError> {
+    fn try_from(row: CheckpointRow) -> Result<Self, DocumentStoreError> {
         Ok(Self {
             workspace: WorkspaceId(row.workspace),
             view: row.view,
@@ -112,16 +116,16 @@ pub(super) struct ParkedRow {
 }
 
 impl TryFrom<ParkedRow> for ParkedEvent {
-    type Error = ReadModelError;
+    type Error = DocumentStoreError;
 
-    fn try_from(row: ParkedRow) -> Result<Self, ReadModelError> {
+    fn try_from(row: ParkedRow) -> Result<Self, DocumentStoreError> {
         let (stream, reason, attempts) = (row.stream, row.reason, loaded(row.attempts)?);
         Ok(Self {
             position: loaded(row.position)?,
             id: row.id,
             stream: stream
                 .parse::<StreamName>()
-                .map_err(|error| ReadModelError::Corrupt(format!("{stream} is not a stream: {error}")))?,
+                .map_err(|error| DocumentStoreError::Corrupt(format!("{stream} is not a stream: {error}")))?,
             version: loaded(row.version)?,
             event_id: row.event_id,
             event_type: row.event_type,
@@ -157,9 +161,9 @@ pub(super) struct DeadLetterRow {
 }
 
 impl TryFrom<DeadLetterRow> for DeadLetter {
-    type Error = ReadModelError;
+    type Error = DocumentStoreError;
 
-    fn try_from(row: DeadLetterRow) -> Result<Self, ReadModelError> {
+    fn try_from(row: DeadLetterRow) -> Result<Self, DocumentStoreError> {
         Ok(Self {
             view: row.view,
             generation: loaded(row.generation)?,
@@ -179,9 +183,9 @@ pub(super) struct CountRow {
 }
 
 impl TryFrom<CountRow> for ParkedCount {
-    type Error = ReadModelError;
+    type Error = DocumentStoreError;
 
-    fn try_from(row: CountRow) -> Result<Self, ReadModelError> {
+    fn try_from(row: CountRow) -> Result<Self, DocumentStoreError> {
         Ok(Self {
             view: row.view,
             dead: loaded(row.dead)?,
@@ -191,6 +195,8 @@ impl TryFrom<CountRow> for ParkedCount {
 }
 
 /// Rows as what they mean.
-pub(super) fn all<R, T: TryFrom<R, Error = ReadModelError>>(rows: Vec<R>) -> Result<Vec<T>, ReadModelError> {
+pub(super) fn all<R, T: TryFrom<R, Error = DocumentStoreError>>(
+    rows: Vec<R>,
+) -> Result<Vec<T>, DocumentStoreError> {
     rows.into_iter().map(T::try_from).collect()
 }

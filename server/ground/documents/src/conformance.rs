@@ -1,4 +1,4 @@
-//! What every read model must do, whatever its database: one suite, written against the trait. An adapter runs it with
+//! What every document store must do, whatever its database: one suite, written against the trait. An adapter runs it with
 //! [`conformance_suite!`], so that no adapter can leave a promise out.
 
 mod documents;
@@ -13,7 +13,7 @@ use domain::{id::WorkspaceId, view::ListingEntry};
 use serde_json::value::RawValue;
 
 use super::{
-    DocumentWrite, Effect, LaneId, Loaded, ReadModel, ReadModelError, Scope, StoredDocument, Updated,
+    DocumentStore, DocumentStoreError, DocumentWrite, Effect, LaneId, Loaded, Scope, StoredDocument, Updated,
 };
 use clock::{Clock as _, SystemClock};
 
@@ -22,16 +22,16 @@ pub(super) use purged::*;
 pub(super) use rebuilt::*;
 pub(super) use refused::*;
 
-/// A database of one test. A read model is opened on it, and again.
+/// A database of one test. A document store is opened on it, and again.
 #[async_trait(?Send)]
 pub(super) trait Bench: Sized {
     /// Makes a database.
     async fn new() -> Self;
 
-    /// Opens its read model.
-    async fn open(&self) -> Result<Arc<dyn ReadModel>, ReadModelError>;
+    /// Opens its document store.
+    async fn open(&self) -> Result<Arc<dyn DocumentStore>, DocumentStoreError>;
 
-    /// Runs a statement past the read model, as anybody could.
+    /// Runs a statement past the document store, as anybody could.
     async fn run(&self, statement: &'static str);
 }
 
@@ -126,7 +126,7 @@ fn number(document: &StoredDocument) -> u64 {
 
 /// Moves a lane's checkpoint, and writes these documents.
 async fn fold(
-    model: &dyn ReadModel,
+    model: &dyn DocumentStore,
     lane: &LaneId,
     from: u64,
     to: u64,

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, token::ConsistencyToken};
 
-use super::{ReadModelError, Scope};
+use super::{DocumentStoreError, Scope};
 
 /// A generation as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,31 +32,31 @@ pub enum Switched {
     NotBuilding,
 }
 
-/// The generations of a read model's views. Part of [`ReadModel`](super::ReadModel).
+/// The generations of a document store's views. Part of [`DocumentStore`](super::DocumentStore).
 #[async_trait]
 pub trait Generations: Send + Sync + Debug {
     /// The generation of a view that is read.
-    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError>;
+    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError>;
 
     /// Begins a new generation of a view beside the live one; its number. Where one is being built already, its number.
-    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError>;
+    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError>;
 
     /// Every generation that is being built.
-    async fn builds(&self) -> Result<Vec<StoredGeneration>, ReadModelError>;
+    async fn builds(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError>;
 
     /// How far a generation has folded.
-    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, ReadModelError>;
+    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, DocumentStoreError>;
 
     /// In one transaction: makes the generation that is being built the live one, unless readers would go back.
-    async fn switch(&self, scope: &Scope) -> Result<Switched, ReadModelError>;
+    async fn switch(&self, scope: &Scope) -> Result<Switched, DocumentStoreError>;
 
     /// Gives a build up; whether it was being built. Its lanes cannot write from then on.
-    async fn cancel_build(&self, scope: &Scope) -> Result<bool, ReadModelError>;
+    async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError>;
 
     /// Generations that are neither live nor being built, and of which something is left.
-    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, ReadModelError>;
+    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError>;
 
     /// Removes up to `limit` rows of each kind of a generation that is neither live nor being built; whether anything is
     /// left of it.
-    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, ReadModelError>;
+    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, DocumentStoreError>;
 }

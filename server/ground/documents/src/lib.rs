@@ -1,4 +1,5 @@
-//! Box 8, Read Model Database: stores denormalized views for queries.
+//! A store of documents, with listings and checkpoints: what box 8, the process managers and the payment's test mode keep
+//! what they fold in.
 //!
 //! The trait and its vocabulary; adapters lie beside it. Whatever the database, an adapter promises: the documents, the
 //! listings and the checkpoint of a lane change in one transaction, and only if the checkpoint is what the lane believes
@@ -10,6 +11,7 @@ mod columns;
 mod conformance;
 mod generations;
 mod open;
+mod opener;
 mod parking;
 pub mod postgres;
 mod purging;
@@ -26,6 +28,7 @@ use uuid::Uuid;
 use database::{postgres::refuses_for_good, schema::SchemaError};
 pub use generations::{Generations, StoredGeneration, Switched};
 pub use open::{open, open_to_read};
+pub use opener::{Opener, SealError};
 pub use parking::{DeadLetter, DeadLetterPlace, ParkedCount, ParkedEvent, ParkedState, Parking};
 pub use purging::Purging;
 
@@ -205,22 +208,22 @@ pub enum Updated {
 
 /// Why nothing was read or changed.
 #[derive(Debug, thiserror::Error)]
-pub enum ReadModelError {
+pub enum DocumentStoreError {
     /// The database did not do it; worth a retry.
-    #[error("the read model is unavailable: {0}")]
+    #[error("the document store is unavailable: {0}")]
     Unavailable(String),
     /// It refuses a value, and will refuse it again: no retry helps.
-    #[error("the read model refuses a value: {0}")]
+    #[error("the document store refuses a value: {0}")]
     Refused(String),
     /// What it holds cannot be read; a rebuild mends it.
-    #[error("the read model holds something unreadable: {0}")]
+    #[error("the document store holds something unreadable: {0}")]
     Corrupt(String),
     /// The fold failed at an event, and nothing was changed.
     #[error(transparent)]
     Fault(#[from] FoldFault),
 }
 
-impl From<sqlx::Error> for ReadModelError {
+impl From<sqlx::Error> for DocumentStoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
             _ if refuses_for_good(&error) => Self::Refused(error.to_string()),
@@ -230,7 +233,7 @@ impl From<sqlx::Error> for ReadModelError {
     }
 }
 
-impl From<SchemaError> for ReadModelError {
+impl From<SchemaError> for DocumentStoreError {
     fn from(error: SchemaError) -> Self {
         match error {
             SchemaError::Newer { .. } => Self::Corrupt(error.to_string()),
@@ -245,12 +248,12 @@ pub type Fold<'a> = dyn FnMut(Loaded) -> Result<Effect, FoldFault> + Send + 'a;
 
 /// Documents and listings, and how far they are folded.
 #[async_trait]
-pub trait ReadModel: Parking + Generations + Purging {
+pub trait DocumentStore: Parking + Generations + Purging {
     /// Every checkpoint of every live generation.
-    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError>;
+    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, DocumentStoreError>;
 
     /// The checkpoint of one lane; 0 where it has seen nothing.
-    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError>;
+    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, DocumentStoreError>;
 
     /// In one transaction: moves the lane's checkpoint from `from` to `to`, reads the documents of `keys` and which streams
     /// are held back, folds, and writes and parks what the fold answers. The lanes of other partitions may hold the same
@@ -262,11 +265,16 @@ pub trait ReadModel: Parking + Generations + Purging {
         to: u64,
         keys: &[String],
         fold: &mut Fold<'_>,
-    ) -> Result<Updated, ReadModelError>;
+    ) -> Result<Updated, DocumentStoreError>;
 
     /// In one transaction: reads the documents of `keys` and writes what the fold answers, without moving a checkpoint; for
     /// changes that no event makes. Who shows these documents has to be told.
-    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError>;
+    async fn amend(
+        &self,
+        scope: &Scope,
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<(), DocumentStoreError>;
 
     /// A document of the live generation.
     async fn document(
@@ -274,7 +282,7 @@ pub trait ReadModel: Parking + Generations + Purging {
         workspace: WorkspaceId,
         view: &str,
         key: &str,
-    ) -> Result<Moment<Option<StoredDocument>>, ReadModelError>;
+    ) -> Result<Moment<Option<StoredDocument>>, DocumentStoreError>;
 
     /// A page of a listing of the live generation, in order.
     async fn page(
@@ -282,7 +290,7 @@ pub trait ReadModel: Parking + Generations + Purging {
         workspace: WorkspaceId,
         view: &str,
         page: &PageRequest<'_>,
-    ) -> Result<Moment<Vec<StoredRow>>, ReadModelError>;
+    ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError>;
 
     /// Every document of the live generation with its places, by key, and what was passed, at one moment. Holds them all in
     /// memory: for the verifier, not for queries.
@@ -290,10 +298,10 @@ pub trait ReadModel: Parking + Generations + Purging {
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<Everything>, ReadModelError>;
+    ) -> Result<Moment<Everything>, DocumentStoreError>;
 
     /// Whether the database answers.
-    async fn ping(&self) -> Result<(), ReadModelError>;
+    async fn ping(&self) -> Result<(), DocumentStoreError>;
 
     /// Finishes what is under way and closes the files.
     async fn close(&self);

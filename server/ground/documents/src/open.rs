@@ -2,15 +2,20 @@
 
 use std::sync::Arc;
 
-use super::{ReadModel, ReadModelError, postgres::PostgresReadModel, sqlite::SqliteReadModel};
+use super::{
+    DocumentStore, DocumentStoreError, postgres::PostgresDocumentStore, sqlite::SqliteDocumentStore,
+};
 use database::url::StoreUrl;
 
 /// Opens the store that a URL names. In a PostgreSQL its tables lie in a schema of this name, so that one database holds
 /// several stores.
-pub async fn open(url: &StoreUrl, schema: &'static str) -> Result<Arc<dyn ReadModel>, ReadModelError> {
+pub async fn open(
+    url: &StoreUrl,
+    schema: &'static str,
+) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
     Ok(match url {
-        StoreUrl::Sqlite(url) => Arc::new(SqliteReadModel::open(url.file()).await?),
-        StoreUrl::Postgres(url) => Arc::new(PostgresReadModel::open(url.expose(), schema).await?),
+        StoreUrl::Sqlite(url) => Arc::new(SqliteDocumentStore::open(url.file()).await?),
+        StoreUrl::Postgres(url) => Arc::new(PostgresDocumentStore::open(url.expose(), schema).await?),
     })
 }
 
@@ -18,9 +23,9 @@ pub async fn open(url: &StoreUrl, schema: &'static str) -> Result<Arc<dyn ReadMo
 pub async fn open_to_read(
     url: &StoreUrl,
     schema: &'static str,
-) -> Result<Arc<dyn ReadModel>, ReadModelError> {
+) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
     Ok(match url {
-        StoreUrl::Sqlite(url) => Arc::new(SqliteReadModel::open_to_read(url.file()).await?),
-        StoreUrl::Postgres(url) => Arc::new(PostgresReadModel::open_to_read(url.expose(), schema).await?),
+        StoreUrl::Sqlite(url) => Arc::new(SqliteDocumentStore::open_to_read(url.file()).await?),
+        StoreUrl::Postgres(url) => Arc::new(PostgresDocumentStore::open_to_read(url.expose(), schema).await?),
     })
 }

@@ -2,9 +2,9 @@
 //!
 //! A **dead letter** is an event that could not be applied. It holds back its own stream only: later events of the stream
 //! on that lane wait behind it, in order. Parking happens in the transaction that moves the lane's checkpoint over the
-//! event (see [`ReadModel::update`](super::ReadModel::update)), so an event is folded or parked, and never neither.
+//! event (see [`DocumentStore::update`](super::DocumentStore::update)), so an event is folded or parked, and never neither.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
 use domain::{
@@ -14,7 +14,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{Fold, LaneId, ReadModelError};
+use super::{DocumentStoreError, Fold, LaneId};
 
 /// What a parked event is waiting for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,11 +111,21 @@ pub struct ParkedCount {
     pub waiting: u64,
 }
 
-/// The parked events of a read model. Parts of [`ReadModel`](super::ReadModel).
+impl fmt::Display for ParkedCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}: {} dead letters, {} events wait behind one",
+            self.view, self.dead, self.waiting
+        )
+    }
+}
+
+/// The parked events of a document store. Parts of [`DocumentStore`](super::DocumentStore).
 #[async_trait]
 pub trait Parking: Send + Sync + Debug {
     /// The events of a stream that are held back on a lane, by position: the first is the dead letter.
-    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, ReadModelError>;
+    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, DocumentStoreError>;
 
     /// In one transaction: takes the held events of a stream off the lane, if they are exactly those at the positions
     /// `believed`; reads the documents of `keys`; folds, with nothing held; and writes what the fold answers, which may
@@ -128,7 +138,7 @@ pub trait Parking: Send + Sync + Debug {
         believed: &[u64],
         keys: &[String],
         fold: &mut Fold<'_>,
-    ) -> Result<bool, ReadModelError>;
+    ) -> Result<bool, DocumentStoreError>;
 
     /// The dead letters of a workspace in the order of their places, behind `after`, at most `limit`; of the live
     /// generations and of those being built.
@@ -138,21 +148,21 @@ pub trait Parking: Send + Sync + Debug {
         view: Option<&str>,
         after: Option<&DeadLetterPlace>,
         limit: u32,
-    ) -> Result<Vec<DeadLetter>, ReadModelError>;
+    ) -> Result<Vec<DeadLetter>, DocumentStoreError>;
 
     /// The dead letter of this id.
     async fn dead_letter(
         &self,
         workspace: WorkspaceId,
         id: Uuid,
-    ) -> Result<Option<DeadLetter>, ReadModelError>;
+    ) -> Result<Option<DeadLetter>, DocumentStoreError>;
 
     /// What is held back in the live generations: in one workspace or in all, and of one correlation or of all.
     async fn parked_counts(
         &self,
         workspace: Option<WorkspaceId>,
         correlation: Option<Uuid>,
-    ) -> Result<Vec<ParkedCount>, ReadModelError>;
+    ) -> Result<Vec<ParkedCount>, DocumentStoreError>;
 }
 
 impl From<DeadLetter> for DeadLetterInfo {

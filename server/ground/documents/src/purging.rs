@@ -1,6 +1,6 @@
-//! Purging: everything that a read model holds of a workspace goes with it.
+//! Purging: everything that a document store holds of a workspace goes with it.
 //!
-//! A read model does not know which workspaces there are; the event store does. So it can say of which it holds anything,
+//! A document store does not know which workspaces there are; the event store does. So it can say of which it holds anything,
 //! and whoever finds one among them that is there no more has it purged.
 
 use std::fmt::Debug;
@@ -8,16 +8,16 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use domain::id::WorkspaceId;
 
-use super::ReadModelError;
+use super::DocumentStoreError;
 
-/// Part of [`ReadModel`](super::ReadModel).
+/// Part of [`DocumentStore`](super::DocumentStore).
 #[async_trait]
 pub trait Purging: Send + Sync + Debug {
     /// The workspaces of which it holds anything.
-    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, ReadModelError>;
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, DocumentStoreError>;
 
     /// Removes up to `limit` rows of each kind of a workspace, in one transaction; whether there may be more.
-    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, ReadModelError>;
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, DocumentStoreError>;
 }
 
 /// The workspaces of a table whose primary key begins with the workspace: a jump in its index for each, however many rows

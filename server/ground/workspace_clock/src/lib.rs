@@ -9,7 +9,9 @@ use std::{
 };
 
 use clock::SharedClock;
-use documents::{DocumentWrite, Effect, FIRST_GENERATION, FoldFault, ReadModel, ReadModelError, Scope};
+use documents::{
+    DocumentStore, DocumentStoreError, DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Scope,
+};
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -27,14 +29,14 @@ struct Stored {
 #[derive(Debug)]
 pub struct Clocks {
     machine: SharedClock,
-    processes: Arc<dyn ReadModel>,
+    processes: Arc<dyn DocumentStore>,
     known: RwLock<HashMap<WorkspaceId, u64>>,
     put_forward: Notify,
 }
 
 impl Clocks {
     /// Over the machine's clock; what was put forward is kept in `processes`.
-    pub fn new(machine: SharedClock, processes: Arc<dyn ReadModel>) -> Self {
+    pub fn new(machine: SharedClock, processes: Arc<dyn DocumentStore>) -> Self {
         Self {
             machine,
             processes,
@@ -44,7 +46,7 @@ impl Clocks {
     }
 
     /// How far a workspace's clock is ahead of the machine's, in milliseconds.
-    pub async fn ahead_ms(&self, workspace: WorkspaceId) -> Result<u64, ReadModelError> {
+    pub async fn ahead_ms(&self, workspace: WorkspaceId) -> Result<u64, DocumentStoreError> {
         let known = self
             .known
             .read()
@@ -66,7 +68,7 @@ impl Clocks {
     }
 
     /// What time it is in a workspace.
-    pub async fn now(&self, workspace: WorkspaceId) -> Result<Timestamp, ReadModelError> {
+    pub async fn now(&self, workspace: WorkspaceId) -> Result<Timestamp, DocumentStoreError> {
         let ahead_ms = i64::try_from(self.ahead_ms(workspace).await?).unwrap_or(i64::MAX);
         let micros = self.machine.now().as_micros();
         Ok(Timestamp::from_micros(
@@ -75,14 +77,18 @@ impl Clocks {
     }
 
     /// Puts a workspace's clock forward; what is due by then is done. Answers how far it is ahead now.
-    pub async fn put_forward(&self, workspace: WorkspaceId, by_ms: u64) -> Result<u64, ReadModelError> {
+    pub async fn put_forward(&self, workspace: WorkspaceId, by_ms: u64) -> Result<u64, DocumentStoreError> {
         self.advance(workspace, &|ahead_ms| ahead_ms.saturating_add(by_ms))
             .await
     }
 
     /// Puts a workspace's clock forward to a time, unless it is there already; what is due by then is done. Answers how far
     /// it is ahead now.
-    pub async fn put_forward_to(&self, workspace: WorkspaceId, to: Timestamp) -> Result<u64, ReadModelError> {
+    pub async fn put_forward_to(
+        &self,
+        workspace: WorkspaceId,
+        to: Timestamp,
+    ) -> Result<u64, DocumentStoreError> {
         let micros = to.as_micros().saturating_sub(self.machine.now().as_micros());
         let wanted_ms = u64::try_from(micros).unwrap_or(0).div_ceil(1_000);
         self.advance(workspace, &|ahead_ms| ahead_ms.max(wanted_ms)).await
@@ -98,7 +104,7 @@ impl Clocks {
         &self,
         workspace: WorkspaceId,
         further: &(dyn Fn(u64) -> u64 + Sync),
-    ) -> Result<u64, ReadModelError> {
+    ) -> Result<u64, DocumentStoreError> {
         let scope = Scope {
             workspace,
             view: VIEW,
@@ -143,6 +149,6 @@ impl Clocks {
     }
 }
 
-fn parsed(text: &str) -> Result<Stored, ReadModelError> {
-    serde_json::from_str(text).map_err(|error| ReadModelError::Corrupt(format!("a clock: {error}")))
+fn parsed(text: &str) -> Result<Stored, DocumentStoreError> {
+    serde_json::from_str(text).map_err(|error| DocumentStoreError::Corrupt(format!("a clock: {error}")))
 }

@@ -26,7 +26,7 @@ use domain::{
     access::Role,
     aggregate::user::{Password, User, UserEvent, UserState},
     decider::Decider as _,
-    event::{DomainEvent, EventPayload as _},
+    event::{DomainEvent, EventPayload as _, personal::ERASED},
     id::{StreamName, WorkspaceId},
 };
 use tokio_util::sync::CancellationToken;
@@ -217,9 +217,10 @@ impl People {
         let (Some(account), Some(command), false) = (state.account, command, state.erased) else {
             return Ok(None);
         };
+        let display_name = self.seals.opened(of.workspace, &account.display_name).await?;
         Ok(Some(Registered {
             of,
-            display_name: self.seals.open_text(of.workspace, &account.display_name).await?,
+            display_name: display_name.unwrap_or_else(|| ERASED.to_owned()),
             role: account.role,
             command,
         }))

@@ -13,8 +13,10 @@ use aes_gcm::{
     Aes256Gcm, KeyInit as _,
     aead::{Aead as _, Payload},
 };
+use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use documents::{Opener, SealError};
 use domain::{
     event::personal::{self, ERASED, MARKER},
     id::WorkspaceId,
@@ -99,17 +101,6 @@ impl Seals {
         Ok(())
     }
 
-    /// What a text says: itself where it is not sealed, and [`ERASED`] where its key is gone.
-    pub async fn open_text(&self, workspace: WorkspaceId, text: &str) -> Result<String, PeopleError> {
-        if personal::parts(text).is_none() {
-            return Ok(text.to_owned());
-        }
-        Ok(self
-            .opened(workspace, text)
-            .await?
-            .unwrap_or_else(|| ERASED.to_owned()))
-    }
-
     /// What a sealed text says; `None` where its key is gone. Also a text that is not sealed says what it says.
     pub async fn opened(&self, workspace: WorkspaceId, text: &str) -> Result<Option<String>, PeopleError> {
         let Some((person, sealed)) = personal::parts(text) else {
@@ -120,26 +111,6 @@ impl Seals {
             Key::Cipher(cipher) => plain(&cipher, of, sealed),
             Key::Destroyed | Key::Absent => None,
         })
-    }
-
-    /// JSON with every text in it opened.
-    pub async fn open_json(
-        &self,
-        workspace: WorkspaceId,
-        json: Box<RawValue>,
-    ) -> Result<Box<RawValue>, PeopleError> {
-        match self.open_in(workspace, json.get().as_bytes()).await? {
-            None => Ok(json),
-            Some(opened) => String::from_utf8(opened)
-                .ok()
-                .and_then(|text| RawValue::from_string(text).ok())
-                .ok_or_else(|| PeopleError::Corrupt("a document with sealed texts is not JSON".to_owned())),
-        }
-    }
-
-    /// The bytes of JSON with every text in it opened.
-    pub async fn open_bytes(&self, workspace: WorkspaceId, json: Bytes) -> Result<Bytes, PeopleError> {
-        Ok(self.open_in(workspace, &json).await?.map_or(json, Bytes::from))
     }
 
     /// `None`: nothing in it is sealed.
@@ -230,6 +201,35 @@ impl Seals {
             Key::Cipher(cipher) => Some(cipher),
             Key::Destroyed | Key::Absent => None,
         })
+    }
+}
+
+#[async_trait]
+impl Opener for Seals {
+    async fn open_text(&self, workspace: WorkspaceId, text: &str) -> Result<String, SealError> {
+        let opened = self.opened(workspace, text).await?;
+        Ok(opened.unwrap_or_else(|| ERASED.to_owned()))
+    }
+
+    async fn open_json(
+        &self,
+        workspace: WorkspaceId,
+        json: Box<RawValue>,
+    ) -> Result<Box<RawValue>, SealError> {
+        match self.open_in(workspace, json.get().as_bytes()).await? {
+            None => Ok(json),
+            Some(opened) => {
+                let text = String::from_utf8(opened).ok();
+                let json = text.and_then(|text| RawValue::from_string(text).ok());
+                let is_no_json =
+                    || SealError::Unavailable("a document with sealed texts is not JSON".to_owned());
+                json.ok_or_else(is_no_json)
+            }
+        }
+    }
+
+    async fn open_bytes(&self, workspace: WorkspaceId, json: Bytes) -> Result<Bytes, SealError> {
+        Ok(self.open_in(workspace, &json).await?.map_or(json, Bytes::from))
     }
 }
 

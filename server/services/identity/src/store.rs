@@ -13,6 +13,7 @@ use database::{
     postgres::{OpenError, refuses_for_good},
     schema::SchemaError,
 };
+use documents::SealError;
 
 /// What is kept of people cannot be read or changed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -26,6 +27,15 @@ pub enum PeopleError {
     /// What it holds cannot be used.
     #[error("what is kept of people cannot be used: {0}")]
     Corrupt(String),
+}
+
+impl From<PeopleError> for SealError {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::Refused(_) => Self::Refused(error.to_string()),
+            PeopleError::Unavailable(_) | PeopleError::Corrupt(_) => Self::Unavailable(error.to_string()),
+        }
+    }
 }
 
 impl From<sqlx::Error> for PeopleError {

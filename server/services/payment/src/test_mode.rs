@@ -19,8 +19,8 @@ use uuid::Uuid;
 
 use super::{NoAnswer, PaymentProvider};
 use documents::{
-    DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded, PageRequest, Place, ReadModel,
-    ReadModelError, Scope,
+    DocumentStore, DocumentStoreError, DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded,
+    PageRequest, Place, Scope,
 };
 
 use workspace_clock::Clocks;
@@ -73,7 +73,7 @@ pub struct Charge {
 /// See the module.
 #[derive(Debug)]
 pub struct TestMode {
-    books: Arc<dyn ReadModel>,
+    books: Arc<dyn DocumentStore>,
     clocks: Arc<Clocks>,
 }
 
@@ -85,15 +85,15 @@ struct Entry {
 
 impl TestMode {
     /// A provider with its books in `books`, which lives by the workspaces' clocks.
-    pub fn new(books: Arc<dyn ReadModel>, clocks: Arc<Clocks>) -> Self {
+    pub fn new(books: Arc<dyn DocumentStore>, clocks: Arc<Clocks>) -> Self {
         Self { books, clocks }
     }
 
     /// Every charge in a workspace, by time.
     pub async fn charges(
-        books: &dyn ReadModel,
+        books: &dyn DocumentStore,
         workspace: WorkspaceId,
-    ) -> Result<Vec<Charge>, ReadModelError> {
+    ) -> Result<Vec<Charge>, DocumentStoreError> {
         let mut charges = Vec::new();
         let mut behind: Option<Place> = None;
         loop {
@@ -125,7 +125,7 @@ impl TestMode {
         key: &str,
         request: &ProviderRequest,
         now: Timestamp,
-    ) -> Result<Request, ReadModelError> {
+    ) -> Result<Request, DocumentStoreError> {
         let request_key = format!("request/{key}");
         // A name that nobody can guess; it is used where the request turns out to be new.
         let new_charge = format!("ch_{}", Uuid::from_bytes(rand::random()).simple());
@@ -178,7 +178,7 @@ impl TestMode {
         self.books
             .amend(&scope, &[request_key.clone(), charge_key.clone()], &mut fold)
             .await?;
-        found.ok_or_else(|| ReadModelError::Corrupt("a request was not entered".to_owned()))
+        found.ok_or_else(|| DocumentStoreError::Corrupt("a request was not entered".to_owned()))
     }
 }
 
@@ -190,7 +190,7 @@ impl PaymentProvider for TestMode {
         key: &str,
         request: &ProviderRequest,
     ) -> Result<ProviderAnswer, NoAnswer> {
-        let unavailable = |error: ReadModelError| {
+        let unavailable = |error: DocumentStoreError| {
             tracing::warn!(%error, "the books of the payment provider's test mode cannot be used");
             NoAnswer::Unavailable("its books cannot be used now".to_owned())
         };
@@ -303,7 +303,7 @@ fn write<T: Serialize>(
     entered: Vec<ListingEntry>,
 ) -> Result<DocumentWrite, FoldFault> {
     let data = serde_json::value::to_raw_value(document)
-        .map_err(|error| fault(ReadModelError::Corrupt(error.to_string())))?;
+        .map_err(|error| fault(DocumentStoreError::Corrupt(error.to_string())))?;
     Ok(DocumentWrite {
         key: key.to_owned(),
         data: Some(data.into()),
@@ -314,14 +314,14 @@ fn write<T: Serialize>(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
-fn fault(error: ReadModelError) -> FoldFault {
+fn fault(error: DocumentStoreError) -> FoldFault {
     FoldFault {
         position: 0,
         reason: error.to_string(),
     }
 }
 
-fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, ReadModelError> {
+fn parsed<T: DeserializeOwned>(text: &str) -> Result<T, DocumentStoreError> {
     serde_json::from_str(text)
-        .map_err(|error| ReadModelError::Corrupt(format!("the payment provider's books: {error}")))
+        .map_err(|error| DocumentStoreError::Corrupt(format!("the payment provider's books: {error}")))
 }

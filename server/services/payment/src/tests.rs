@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{NoAnswer, PaymentProvider, test_mode::TestMode};
 use clock::SystemClock;
-use documents::{ReadModel, sqlite::SqliteReadModel};
+use documents::{DocumentStore, sqlite::SqliteDocumentStore};
 
 use workspace_clock::Clocks;
 
@@ -19,15 +19,15 @@ const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
 
 #[expect(clippy::struct_field_names, reason = "the provider is what is tested")]
 struct Provider {
-    books: Arc<dyn ReadModel>,
+    books: Arc<dyn DocumentStore>,
     clocks: Arc<Clocks>,
     provider: TestMode,
 }
 
 impl Provider {
     async fn open(folder: &Path) -> Self {
-        let books: Arc<dyn ReadModel> =
-            Arc::new(SqliteReadModel::open(&folder.join("books.db")).await.unwrap());
+        let books: Arc<dyn DocumentStore> =
+            Arc::new(SqliteDocumentStore::open(&folder.join("books.db")).await.unwrap());
         let clocks = Arc::new(Clocks::new(Arc::new(SystemClock), books.clone()));
         let provider = TestMode::new(books.clone(), clocks.clone());
         Self {

@@ -1,7 +1,8 @@
 //! Files that are not what was exported: each is refused by its line, and leaves nothing.
 
+use monitor::import::ImportError;
 use serde_json::{Value, json};
-use server::monitor::import::ImportError;
+use server::import_files::FileImportError;
 
 use super::{Place, class, json_lines, taken_away};
 
@@ -166,7 +167,7 @@ async fn a_file_that_was_cut_off_anywhere_leaves_nothing() {
     for length in steps.chain(ends.filter(|end| *end < taken.len())) {
         let refused = place.import(&taken[..length]).await.unwrap_err();
         assert!(
-            matches!(refused, ImportError::Truncated { .. }),
+            matches!(refused, FileImportError::Import(ImportError::Truncated { .. })),
             "{length}: {refused}"
         );
         assert_eq!(

@@ -95,7 +95,7 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
 
 /// How many charges there are in the payment provider's books.
 pub(super) async fn charges(stores: &Stores, folder: &Path, workspace: &WorkspaceFacts) -> usize {
-    let books = server::consumer::process::open(&stores.processes(folder))
+    let books = process_manager::process::open(&stores.processes(folder))
         .await
         .unwrap();
     let charges = TestMode::charges(&*books, workspace.id).await.unwrap();

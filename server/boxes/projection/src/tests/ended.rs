@@ -52,7 +52,7 @@ async fn a_lane_ends_with_its_workspace_and_writes_nothing_more() {
     assert_eq!(context.progress.workspaces(), []);
     assert!(context.progress.has_ended(parts.workspace));
     assert_eq!(context.progress.head(parts.workspace).position(0), 0);
-    assert_eq!(context.read_model.workspaces().await.unwrap(), []);
+    assert_eq!(context.documents.workspaces().await.unwrap(), []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

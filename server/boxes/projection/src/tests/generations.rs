@@ -46,24 +46,24 @@ async fn a_generation_that_is_behind_the_live_one_is_not_switched_in() {
         .apply(&parts.published().await, &[])
         .await
         .unwrap();
-    let read_model = &parts.context.read_model;
-    let generation = read_model.begin_build(parts.workspace, VIEW).await.unwrap();
+    let documents = &parts.context.documents;
+    let generation = documents.begin_build(parts.workspace, VIEW).await.unwrap();
     let scope = Scope {
         workspace: parts.workspace,
         view: VIEW,
         generation,
     };
-    assert_eq!(read_model.switch(&scope).await.unwrap(), Switched::Behind);
-    assert!(read_model.cancel_build(&scope).await.unwrap());
-    assert_eq!(read_model.switch(&scope).await.unwrap(), Switched::NotBuilding);
-    assert!(!read_model.cancel_build(&scope).await.unwrap());
+    assert_eq!(documents.switch(&scope).await.unwrap(), Switched::Behind);
+    assert!(documents.cancel_build(&scope).await.unwrap());
+    assert_eq!(documents.switch(&scope).await.unwrap(), Switched::NotBuilding);
+    assert!(!documents.cancel_build(&scope).await.unwrap());
     let live = StoredGeneration {
         workspace: parts.workspace,
         view: VIEW.to_owned(),
         generation: 1,
     };
     assert!(
-        read_model.remove(&live, 10).await.is_err(),
+        documents.remove(&live, 10).await.is_err(),
         "what is read is not removed"
     );
 }

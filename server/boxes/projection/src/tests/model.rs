@@ -8,7 +8,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use broker::{Events, PartitionId};
-use documents::{ReadModelError, Updated};
+use documents::{DocumentStoreError, Updated};
 use domain::view;
 use futures::FutureExt as _;
 use proptest::{prelude::*, test_runner::TestRunner};
@@ -79,13 +79,13 @@ impl Failing {
     }
 }
 
-fn gone() -> ReadModelError {
-    ReadModelError::Unavailable("a fault that the test has made".to_owned())
+fn gone() -> DocumentStoreError {
+    DocumentStoreError::Unavailable("a fault that the test has made".to_owned())
 }
 
 #[async_trait]
 impl Watch for Failing {
-    async fn update(&self, update: Write<'_, Updated>) -> Result<Updated, ReadModelError> {
+    async fn update(&self, update: Write<'_, Updated>) -> Result<Updated, DocumentStoreError> {
         match self.fault() {
             Fault::None => update.await,
             Fault::BeforeCommit => Err(gone()),
@@ -119,7 +119,7 @@ impl Model {
 
     fn owner(parts: &Parts) -> (Arc<Context>, Arc<Watched<Failing>>) {
         let failing = Arc::new(Watched {
-            inner: parts.context.read_model.clone(),
+            inner: parts.context.documents.clone(),
             watch: Failing {
                 next: Mutex::new(Fault::None),
                 injected: AtomicU32::new(0),
@@ -186,8 +186,8 @@ impl Model {
 
     /// A reader: neither the position nor the generation ever goes back, and what it sees is the fold up to there.
     async fn look(&mut self) {
-        let read_model = &self.parts.context.read_model;
-        let read = read_model.everything(self.parts.workspace, VIEW).await.unwrap();
+        let documents = &self.parts.context.documents;
+        let read = documents.everything(self.parts.workspace, VIEW).await.unwrap();
         let now = (read.as_of.position(0), read.generation);
         assert!(
             now.0 >= self.seen.0 && now.1 >= self.seen.1,

@@ -15,7 +15,7 @@ async fn reach(parts: &Parts, context: &Context, position: u64) {
 
 /// View, stream and version of every dead letter, and how many events wait.
 async fn letters(parts: &Parts, context: &Context) -> Vec<(String, String, u64, u64)> {
-    let letters = context.read_model.dead_letters(parts.workspace, None, None, 100);
+    let letters = context.documents.dead_letters(parts.workspace, None, None, 100);
     let mut letters: Vec<_> = letters
         .await
         .unwrap()
@@ -38,9 +38,9 @@ async fn letters(parts: &Parts, context: &Context) -> Vec<(String, String, u64, 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_database_refuses_is_a_dead_letter_and_holds_no_other_stream() {
     let database = Database::new().await;
-    let read_model = read_model::open(&database.url.parse().unwrap()).await.unwrap();
+    let documents = read_model::open(&database.url.parse().unwrap()).await.unwrap();
     let parts = Parts::new(1).await;
-    let context = parts.owner_with(read_model);
+    let context = parts.owner_with(documents);
     for n in 0..20 {
         parts
             .append(
@@ -70,7 +70,7 @@ async fn what_the_database_refuses_is_a_dead_letter_and_holds_no_other_stream() 
     );
     for key in ["before-0", "before-19", "behind"] {
         let read = context
-            .read_model
+            .documents
             .document(parts.workspace, "products", key)
             .await;
         assert!(read.unwrap().value.is_some(), "{key}");
@@ -83,7 +83,7 @@ async fn what_the_database_refuses_is_a_dead_letter_and_holds_no_other_stream() 
 
     // Another attempt ends in the same letter, and a rebuild in the same letters.
     let letter = context
-        .read_model
+        .documents
         .dead_letters(parts.workspace, Some("products"), None, 1)
         .await
         .unwrap()

@@ -41,7 +41,7 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
     let Context {
         store,
         broker,
-        read_model,
+        documents,
         cache,
         progress,
         health,
@@ -56,7 +56,7 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
     let context = Context {
         store: store.clone(),
         broker: broker.clone(),
-        read_model: read_model.clone(),
+        documents: documents.clone(),
         cache: cache.clone(),
         followers: followers.clone(),
         progress: progress.clone(),

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        DocumentWrite, Effect, FoldFault, Loaded, PageRequest, Place, ReadModel, ReadModelError, Updated,
+        DocumentStore, DocumentStoreError, DocumentWrite, Effect, FoldFault, Loaded, PageRequest, Place,
+        Updated,
     },
     Bench, VIEW, entry, fold, lane, number, workspace, write,
 };
@@ -110,7 +111,7 @@ pub(crate) async fn a_fold_that_fails_changes_nothing<B: Bench>(bench: B) {
         })
     };
     let failed = model.update(&lane, 0, 1, &["a".to_owned()], &mut fault).await;
-    assert!(matches!(failed, Err(ReadModelError::Fault(_))), "{failed:?}");
+    assert!(matches!(failed, Err(DocumentStoreError::Fault(_))), "{failed:?}");
     assert_eq!(model.checkpoint(&lane).await.unwrap(), 0);
     // and the lane goes on
     assert_eq!(
@@ -187,7 +188,7 @@ pub(crate) async fn an_amendment_changes_documents_and_no_checkpoint<B: Bench>(b
 }
 
 async fn keys(
-    model: &dyn ReadModel,
+    model: &dyn DocumentStore,
     workspace: domain::id::WorkspaceId,
     order: Order,
     limit: u32,

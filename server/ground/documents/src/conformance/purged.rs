@@ -3,13 +3,13 @@
 use domain::id::WorkspaceId;
 
 use super::{
-    super::{Effect, Loaded, ParkedEvent, ParkedState, ReadModel},
+    super::{DocumentStore, Effect, Loaded, ParkedEvent, ParkedState},
     Bench, VIEW, entry, fold, lane, scope, workspace, write,
 };
 use clock::{Clock as _, SystemClock};
 
 /// Documents, listings, checkpoints, a dead letter, and a generation that is being built.
-async fn filled(model: &dyn ReadModel) -> WorkspaceId {
+async fn filled(model: &dyn DocumentStore) -> WorkspaceId {
     let workspace = workspace();
     for partition in 0..3 {
         let writes = (0..10)
@@ -55,7 +55,7 @@ async fn filled(model: &dyn ReadModel) -> WorkspaceId {
     workspace
 }
 
-async fn holds_everything(model: &dyn ReadModel, workspace: WorkspaceId) {
+async fn holds_everything(model: &dyn DocumentStore, workspace: WorkspaceId) {
     let everything = model.everything(workspace, VIEW).await.unwrap();
     assert_eq!(everything.value.documents.len(), 30);
     assert!(

@@ -4,7 +4,7 @@ use domain::timestamp::Timestamp;
 use uuid::Uuid;
 
 use super::{
-    super::{Effect, LaneId, Loaded, ParkedEvent, ParkedState, ReadModel, Updated},
+    super::{DocumentStore, Effect, LaneId, Loaded, ParkedEvent, ParkedState, Updated},
     Bench, VIEW, lane, number, workspace, write,
 };
 use clock::{Clock as _, SystemClock};
@@ -31,7 +31,7 @@ fn dead() -> ParkedState {
 }
 
 /// Moves a lane over events that it parks.
-async fn park(model: &dyn ReadModel, lane: &LaneId, from: u64, events: Vec<ParkedEvent>) {
+async fn park(model: &dyn DocumentStore, lane: &LaneId, from: u64, events: Vec<ParkedEvent>) {
     let to = events.last().map_or(from + 1, |event| event.position);
     let mut effect = |_: Loaded| {
         Ok(Effect {

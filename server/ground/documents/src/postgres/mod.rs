@@ -1,4 +1,4 @@
-//! The read model in a PostgreSQL database, which may be the event store's: the two have a schema each.
+//! The document store in a PostgreSQL database, which may be the event store's: the two have a schema each.
 //!
 //! Who writes a view of a workspace holds the view's row in `generations` for the whole transaction, so that lanes of
 //! different partitions never fold into one document at the same time, and none writes a generation that is being
@@ -12,9 +12,9 @@ use domain::id::WorkspaceId;
 use sqlx::{PgConnection, Postgres};
 
 use super::{
-    DocumentWrite, FIRST_GENERATION, ReadModelError, Scope, StoredDocument,
+    DocumentStoreError, DocumentWrite, FIRST_GENERATION, Scope, StoredDocument,
     columns::stored,
-    sql::{Database, SqlReadModel, ViewGenerations},
+    sql::{Database, SqlDocumentStore, ViewGenerations},
 };
 use database::{engine::statement, postgres, postgres::OpenError};
 
@@ -24,13 +24,13 @@ const WRITERS: u32 = 4;
 /// How many connections read.
 const READERS: u32 = 8;
 
-/// A read model in a PostgreSQL database.
-pub type PostgresReadModel = SqlReadModel<Postgres>;
+/// A document store in a PostgreSQL database.
+pub type PostgresDocumentStore = SqlDocumentStore<Postgres>;
 
-impl PostgresReadModel {
+impl PostgresDocumentStore {
     /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and brings the tables of one of
     /// its schemas up to date.
-    pub(super) async fn open(url: &str, schema: &'static str) -> Result<Self, ReadModelError> {
+    pub(super) async fn open(url: &str, schema: &'static str) -> Result<Self, DocumentStoreError> {
         let database = postgres::Database::new(url, schema)?;
         database
             .migrate(sqlx::migrate!("../../../migrations/postgres/views"))
@@ -42,7 +42,7 @@ impl PostgresReadModel {
     }
 
     /// Opens a database that has the tables in one of its schemas, to read from it and no more.
-    pub(super) async fn open_to_read(url: &str, schema: &'static str) -> Result<Self, ReadModelError> {
+    pub(super) async fn open_to_read(url: &str, schema: &'static str) -> Result<Self, DocumentStoreError> {
         let readers = postgres::Database::new(url, schema)?.readers(READERS).await?;
         Ok(Self {
             writers: readers.clone(),
@@ -51,7 +51,7 @@ impl PostgresReadModel {
     }
 }
 
-impl From<OpenError> for ReadModelError {
+impl From<OpenError> for DocumentStoreError {
     fn from(error: OpenError) -> Self {
         match error {
             OpenError::Schema(error) => error.into(),
@@ -77,7 +77,7 @@ impl Database for Postgres {
         transaction: &mut PgConnection,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<(), ReadModelError> {
+    ) -> Result<(), DocumentStoreError> {
         Self::generations(transaction, workspace, view).await?;
         Ok(())
     }
@@ -86,7 +86,7 @@ impl Database for Postgres {
         transaction: &mut PgConnection,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<ViewGenerations, ReadModelError> {
+    ) -> Result<ViewGenerations, DocumentStoreError> {
         loop {
             let row = statement::<Self>(
                 "
@@ -117,7 +117,7 @@ impl Database for Postgres {
         transaction: &mut PgConnection,
         scope: &Scope,
         keys: &[String],
-    ) -> Result<Vec<StoredDocument>, ReadModelError> {
+    ) -> Result<Vec<StoredDocument>, DocumentStoreError> {
         write::load(transaction, scope, keys).await
     }
 
@@ -125,7 +125,7 @@ impl Database for Postgres {
         transaction: &mut PgConnection,
         scope: &Scope,
         writes: &[DocumentWrite],
-    ) -> Result<(), ReadModelError> {
+    ) -> Result<(), DocumentStoreError> {
         write::store(transaction, scope, writes).await
     }
 }

@@ -1,15 +1,15 @@
-//! The suite that every read model passes, on a PostgreSQL.
+//! The suite that every document store passes, on a PostgreSQL.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-use super::{PostgresReadModel, write};
+use super::{PostgresDocumentStore, write};
 use testing_postgres::Database;
 
 use crate::{
-    ReadModel, ReadModelError,
+    DocumentStore, DocumentStoreError,
     conformance::{Bench, conformance_suite},
 };
 
@@ -21,8 +21,8 @@ impl Bench for Database {
         Self::new().await
     }
 
-    async fn open(&self) -> Result<Arc<dyn ReadModel>, ReadModelError> {
-        Ok(Arc::new(PostgresReadModel::open(&self.url, SCHEMA).await?))
+    async fn open(&self) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
+        Ok(Arc::new(PostgresDocumentStore::open(&self.url, SCHEMA).await?))
     }
 
     async fn run(&self, statement: &'static str) {
@@ -38,7 +38,7 @@ conformance_suite!(Database);
 #[tokio::test]
 async fn rows_are_found_by_their_whole_key() {
     let database = Database::new().await;
-    let read_model = PostgresReadModel::open(&database.url, SCHEMA).await.unwrap();
+    let read_model = PostgresDocumentStore::open(&database.url, SCHEMA).await.unwrap();
     let mut connection = read_model.writers.acquire().await.unwrap();
     for (name, statement, lists) in [
         ("load", write::LOAD, 1),

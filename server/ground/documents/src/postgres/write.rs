@@ -10,7 +10,7 @@ use sqlx::{PgConnection, Postgres};
 use uuid::Uuid;
 
 use crate::{
-    DocumentWrite, ReadModelError, Scope, StoredDocument, columns,
+    DocumentStoreError, DocumentWrite, Scope, StoredDocument, columns,
     sql::{every, of_scope},
 };
 
@@ -56,7 +56,7 @@ pub(super) async fn load(
     transaction: &mut PgConnection,
     scope: &Scope,
     keys: &[String],
-) -> Result<Vec<StoredDocument>, ReadModelError> {
+) -> Result<Vec<StoredDocument>, DocumentStoreError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -73,7 +73,7 @@ pub(super) async fn store(
     transaction: &mut PgConnection,
     scope: &Scope,
     writes: &[DocumentWrite],
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     write_documents(transaction, scope, writes).await?;
     delete_documents(transaction, scope, writes).await?;
     change_places(transaction, scope, writes, |write| &write.left, LEAVE).await?;
@@ -94,7 +94,7 @@ async fn write_documents(
     transaction: &mut PgConnection,
     scope: &Scope,
     writes: &[DocumentWrite],
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     let (mut keys, mut data, mut owners) = (Vec::new(), Vec::new(), Vec::new());
     for write in writes {
         if let Some(json) = write.data.as_deref().map(RawValue::get) {
@@ -128,7 +128,7 @@ async fn delete_documents(
     transaction: &mut PgConnection,
     scope: &Scope,
     writes: &[DocumentWrite],
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     let keys: Vec<&str> = writes
         .iter()
         .filter(|write| write.data.is_none())
@@ -152,7 +152,7 @@ async fn change_places<'a>(
     writes: &'a [DocumentWrite],
     entries: impl Fn(&'a DocumentWrite) -> &'a Vec<domain::view::ListingEntry>,
     statement: &'static str,
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     let (mut listings, mut groups, mut sorts, mut keys) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for write in writes {
         for entry in entries(write) {

@@ -10,11 +10,11 @@ use super::{
 use database::engine::{Engine, Reads};
 
 use crate::{
-    DocumentWrite, ReadModelError, Scope, StoredDocument,
+    DocumentStoreError, DocumentWrite, Scope, StoredDocument,
     columns::{CheckpointRow, CountRow, DeadLetterRow, GenerationRow, ParkedRow},
 };
 
-/// A database of the read model.
+/// A database of the document store.
 pub(crate) trait Database:
     Engine
     + Reads<GenerationRow>
@@ -35,28 +35,28 @@ pub(crate) trait Database:
         transaction: &mut Self::Connection,
         workspace: WorkspaceId,
         view: &str,
-    ) -> impl Future<Output = Result<(), ReadModelError>> + Send;
+    ) -> impl Future<Output = Result<(), DocumentStoreError>> + Send;
 
     /// The same, and the generations of the view.
     fn generations(
         transaction: &mut Self::Connection,
         workspace: WorkspaceId,
         view: &str,
-    ) -> impl Future<Output = Result<ViewGenerations, ReadModelError>> + Send;
+    ) -> impl Future<Output = Result<ViewGenerations, DocumentStoreError>> + Send;
 
     /// The documents of these keys, as far as they exist.
     fn load(
         transaction: &mut Self::Connection,
         scope: &Scope,
         keys: &[String],
-    ) -> impl Future<Output = Result<Vec<StoredDocument>, ReadModelError>> + Send;
+    ) -> impl Future<Output = Result<Vec<StoredDocument>, DocumentStoreError>> + Send;
 
     /// Writes documents and their places: in a few statements, however many there are.
     fn store(
         transaction: &mut Self::Connection,
         scope: &Scope,
         writes: &[DocumentWrite],
-    ) -> impl Future<Output = Result<(), ReadModelError>> + Send;
+    ) -> impl Future<Output = Result<(), DocumentStoreError>> + Send;
 
     /// Deletes documents of the generation `$3` of the view `$2` of the workspace `$1`, at most `$4`.
     const REMOVE_DOCUMENTS: &'static str;

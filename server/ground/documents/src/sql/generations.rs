@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, token::ConsistencyToken};
 
-use super::{Database, SqlReadModel};
+use super::{Database, SqlDocumentStore};
 use database::engine::statement;
 
 use crate::{
-    FIRST_GENERATION, Generations, ReadModelError, Scope, StoredGeneration, Switched,
+    DocumentStoreError, FIRST_GENERATION, Generations, Scope, StoredGeneration, Switched,
     columns::{self, GenerationRow, loaded, stored, token},
 };
 
@@ -34,7 +34,7 @@ impl ViewGenerations {
     /// The columns `live`, `newest` and `building` of the view's row.
     pub(crate) fn from_columns(
         (live, newest, building): (i64, i64, Option<i64>),
-    ) -> Result<Self, ReadModelError> {
+    ) -> Result<Self, DocumentStoreError> {
         Ok(Self {
             live: loaded(live)?,
             newest: loaded(newest)?,
@@ -53,7 +53,7 @@ async fn folded<D: Database>(
     workspace: WorkspaceId,
     view: &str,
     generation: u64,
-) -> Result<ConsistencyToken, ReadModelError> {
+) -> Result<ConsistencyToken, DocumentStoreError> {
     let (text,): (Option<String>,) = statement::<D>(
         "
         select string_agg(partition || ':' || position, ',') from checkpoints
@@ -74,7 +74,7 @@ async fn note<D: Database>(
     workspace: WorkspaceId,
     view: &str,
     row: ViewGenerations,
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     let changed = statement::<D>(
         "
         insert into generations (workspace, view, live, newest, building) values ($1, $2, $3, $4, $5)
@@ -92,15 +92,15 @@ async fn note<D: Database>(
     if changed == 1 {
         Ok(())
     } else {
-        Err(ReadModelError::Corrupt(format!(
+        Err(DocumentStoreError::Corrupt(format!(
             "the generations of {view} were not noted"
         )))
     }
 }
 
 #[async_trait]
-impl<D: Database> Generations for SqlReadModel<D> {
-    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
+impl<D: Database> Generations for SqlDocumentStore<D> {
+    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
         let live = statement::<D>("select live from generations where workspace = $1 and view = $2")
             .bind(workspace.0)
             .bind(view)
@@ -109,7 +109,7 @@ impl<D: Database> Generations for SqlReadModel<D> {
         live.map_or(Ok(FIRST_GENERATION), |(live,)| loaded(live))
     }
 
-    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, ReadModelError> {
+    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
         let mut transaction = self.writers.begin_with(D::BEGIN).await?;
         let row = D::generations(&mut transaction, workspace, view).await?;
         if let Some(building) = row.building {
@@ -126,7 +126,7 @@ impl<D: Database> Generations for SqlReadModel<D> {
         Ok(newest)
     }
 
-    async fn builds(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
+    async fn builds(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError> {
         let rows: Vec<GenerationRow> = statement::<D>(
             "select workspace, view, building as generation from generations where building is not null",
         )
@@ -135,12 +135,12 @@ impl<D: Database> Generations for SqlReadModel<D> {
         columns::all(rows)
     }
 
-    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, ReadModelError> {
+    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, DocumentStoreError> {
         let mut connection = self.readers.acquire().await?;
         folded::<D>(&mut connection, scope.workspace, scope.view, scope.generation).await
     }
 
-    async fn switch(&self, scope: &Scope) -> Result<Switched, ReadModelError> {
+    async fn switch(&self, scope: &Scope) -> Result<Switched, DocumentStoreError> {
         let Scope {
             workspace,
             view,
@@ -166,7 +166,7 @@ impl<D: Database> Generations for SqlReadModel<D> {
         Ok(Switched::Done(after))
     }
 
-    async fn cancel_build(&self, scope: &Scope) -> Result<bool, ReadModelError> {
+    async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError> {
         let changed = statement::<D>(
             "update generations set building = null where workspace = $1 and view = $2 and building = $3",
         )
@@ -178,7 +178,7 @@ impl<D: Database> Generations for SqlReadModel<D> {
         Ok(changed == 1)
     }
 
-    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, ReadModelError> {
+    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError> {
         // every transaction of a lane writes its checkpoint, and removal takes it last
         let rows: Vec<GenerationRow> = statement::<D>(
             "
@@ -193,11 +193,11 @@ impl<D: Database> Generations for SqlReadModel<D> {
         columns::all(rows)
     }
 
-    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, ReadModelError> {
+    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, DocumentStoreError> {
         let mut transaction = self.writers.begin_with(D::BEGIN).await?;
         let row = D::generations(&mut transaction, leftover.workspace, &leftover.view).await?;
         if row.has(leftover.generation) {
-            return Err(ReadModelError::Corrupt(format!(
+            return Err(DocumentStoreError::Corrupt(format!(
                 "generation {} of {} is in use and cannot be removed",
                 leftover.generation, leftover.view
             )));

@@ -1,4 +1,4 @@
-//! The read model on a database that speaks SQL, whichever of the two: everything but what [`Database`] asks of each. A query
+//! The document store on a database that speaks SQL, whichever of the two: everything but what [`Database`] asks of each. A query
 //! is one statement, and so sees one moment.
 //!
 //! | module | what it holds |
@@ -30,32 +30,32 @@ pub(super) use lane::of_scope;
 pub(super) use write::every;
 
 use super::{
-    Everything, Fold, LaneId, Moment, PageRequest, ReadModel, ReadModelError, Scope, StoredCheckpoint,
-    StoredDocument, StoredRow, Updated,
+    DocumentStore, DocumentStoreError, Everything, Fold, LaneId, Moment, PageRequest, Scope,
+    StoredCheckpoint, StoredDocument, StoredRow, Updated,
 };
 use ::database::engine::statement;
 
-/// A read model on a database that speaks SQL.
-pub struct SqlReadModel<D: sqlx::Database> {
+/// A document store on a database that speaks SQL.
+pub struct SqlDocumentStore<D: sqlx::Database> {
     pub(super) writers: Pool<D>,
     pub(super) readers: Pool<D>,
 }
 
-impl<D: sqlx::Database> fmt::Debug for SqlReadModel<D> {
+impl<D: sqlx::Database> fmt::Debug for SqlDocumentStore<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqlReadModel")
+        f.debug_struct("SqlDocumentStore")
             .field("database", &D::NAME)
             .finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl<D: Database> ReadModel for SqlReadModel<D> {
-    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
+impl<D: Database> DocumentStore for SqlDocumentStore<D> {
+    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, DocumentStoreError> {
         query::checkpoints(&self.readers).await
     }
 
-    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, ReadModelError> {
+    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, DocumentStoreError> {
         query::checkpoint::<D>(&mut *self.readers.acquire().await?, lane).await
     }
 
@@ -66,11 +66,16 @@ impl<D: Database> ReadModel for SqlReadModel<D> {
         to: u64,
         keys: &[String],
         fold: &mut Fold<'_>,
-    ) -> Result<Updated, ReadModelError> {
+    ) -> Result<Updated, DocumentStoreError> {
         write::update(&self.writers, lane, from, to, keys, fold).await
     }
 
-    async fn amend(&self, scope: &Scope, keys: &[String], fold: &mut Fold<'_>) -> Result<(), ReadModelError> {
+    async fn amend(
+        &self,
+        scope: &Scope,
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<(), DocumentStoreError> {
         write::amend(&self.writers, scope, keys, fold).await
     }
 
@@ -79,7 +84,7 @@ impl<D: Database> ReadModel for SqlReadModel<D> {
         workspace: WorkspaceId,
         view: &str,
         key: &str,
-    ) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
+    ) -> Result<Moment<Option<StoredDocument>>, DocumentStoreError> {
         query::document(&self.readers, workspace, view, key).await
     }
 
@@ -88,7 +93,7 @@ impl<D: Database> ReadModel for SqlReadModel<D> {
         workspace: WorkspaceId,
         view: &str,
         page: &PageRequest<'_>,
-    ) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
+    ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError> {
         query::page(&self.readers, workspace, view, page).await
     }
 
@@ -96,11 +101,11 @@ impl<D: Database> ReadModel for SqlReadModel<D> {
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<Everything>, ReadModelError> {
+    ) -> Result<Moment<Everything>, DocumentStoreError> {
         query::everything(&self.readers, workspace, view).await
     }
 
-    async fn ping(&self) -> Result<(), ReadModelError> {
+    async fn ping(&self) -> Result<(), DocumentStoreError> {
         statement::<D>("select 1")
             .execute(&mut *self.readers.acquire().await?)
             .await?;

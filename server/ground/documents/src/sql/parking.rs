@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use domain::id::{StreamName, WorkspaceId};
 use uuid::Uuid;
 
-use super::{Database, SqlReadModel, lane::of_lane};
+use super::{Database, SqlDocumentStore, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    DeadLetter, DeadLetterPlace, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent, Parking,
-    ReadModelError,
+    DeadLetter, DeadLetterPlace, DocumentStoreError, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent,
+    Parking,
     columns::{self, CountRow, DeadLetterRow, ParkedRow, loaded, stored},
 };
 
@@ -41,7 +41,7 @@ macro_rules! dead_letters {
 pub(super) async fn held_streams<D: Database>(
     transaction: &mut D::Connection,
     lane: &LaneId,
-) -> Result<Vec<String>, ReadModelError> {
+) -> Result<Vec<String>, DocumentStoreError> {
     let held = of_lane::<D>(
         "
         select distinct stream from parked
@@ -59,7 +59,7 @@ pub(super) async fn park<D: Database>(
     transaction: &mut D::Connection,
     lane: &LaneId,
     events: &[ParkedEvent],
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     for event in events {
         let (state, reason, attempts) = columns::state(event);
         // the primary key refuses an event that is parked already
@@ -96,7 +96,7 @@ async fn take<D: Database>(
     lane: &LaneId,
     stream: &StreamName,
     believed: &[u64],
-) -> Result<bool, ReadModelError> {
+) -> Result<bool, DocumentStoreError> {
     let taken: Vec<(i64,)> = of_lane::<D>(
         "
         delete from parked
@@ -121,7 +121,7 @@ async fn take<D: Database>(
 async fn note_release<D: Database>(
     transaction: &mut D::Connection,
     lane: &LaneId,
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     let changed = of_lane::<D>(
         "
         update checkpoints set released_at = position
@@ -134,15 +134,15 @@ async fn note_release<D: Database>(
     if changed == 1 {
         Ok(())
     } else {
-        Err(ReadModelError::Corrupt(
+        Err(DocumentStoreError::Corrupt(
             "parked events without a checkpoint".to_owned(),
         ))
     }
 }
 
 #[async_trait]
-impl<D: Database> Parking for SqlReadModel<D> {
-    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, ReadModelError> {
+impl<D: Database> Parking for SqlDocumentStore<D> {
+    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
         let rows: Vec<ParkedRow> = of_lane::<D>(
             "
             select position, id, stream, version, event_id, event_type, correlation_id, state, reason, attempts,
@@ -167,7 +167,7 @@ impl<D: Database> Parking for SqlReadModel<D> {
         believed: &[u64],
         keys: &[String],
         fold: &mut Fold<'_>,
-    ) -> Result<bool, ReadModelError> {
+    ) -> Result<bool, DocumentStoreError> {
         let mut transaction = self.writers.begin_with(D::BEGIN).await?;
         D::take_turn(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
         if !take::<D>(&mut transaction, lane, stream, believed).await? {
@@ -192,7 +192,7 @@ impl<D: Database> Parking for SqlReadModel<D> {
         view: Option<&str>,
         after: Option<&DeadLetterPlace>,
         limit: u32,
-    ) -> Result<Vec<DeadLetter>, ReadModelError> {
+    ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
         let rows: Vec<DeadLetterRow> = statement::<D>(dead_letters!(
             "
             ($2 is null or p.view = $2)
@@ -217,7 +217,7 @@ impl<D: Database> Parking for SqlReadModel<D> {
         &self,
         workspace: WorkspaceId,
         id: Uuid,
-    ) -> Result<Option<DeadLetter>, ReadModelError> {
+    ) -> Result<Option<DeadLetter>, DocumentStoreError> {
         let row: Option<DeadLetterRow> = statement::<D>(dead_letters!("p.id = $2"))
             .bind(workspace.0)
             .bind(id)
@@ -230,7 +230,7 @@ impl<D: Database> Parking for SqlReadModel<D> {
         &self,
         workspace: Option<WorkspaceId>,
         correlation: Option<Uuid>,
-    ) -> Result<Vec<ParkedCount>, ReadModelError> {
+    ) -> Result<Vec<ParkedCount>, DocumentStoreError> {
         let rows: Vec<CountRow> = statement::<D>(
             "
             select p.view,

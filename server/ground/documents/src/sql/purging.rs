@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use domain::id::WorkspaceId;
 use uuid::Uuid;
 
-use super::{Database, SqlReadModel};
+use super::{Database, SqlDocumentStore};
 use database::engine::statement;
 
-use crate::{Purging, ReadModelError, purging::WORKSPACES};
+use crate::{DocumentStoreError, Purging, purging::WORKSPACES};
 
 const LISTINGS: &str = "
     delete from listings where (workspace, view, generation, listing, group_key, sort_key, key) in (
@@ -37,8 +37,8 @@ const GENERATIONS: &str = "
 ";
 
 #[async_trait]
-impl<D: Database> Purging for SqlReadModel<D> {
-    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, ReadModelError> {
+impl<D: Database> Purging for SqlDocumentStore<D> {
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, DocumentStoreError> {
         let mut connection = self.readers.acquire().await?;
         let mut known = BTreeSet::new();
         for sql in WORKSPACES {
@@ -48,7 +48,7 @@ impl<D: Database> Purging for SqlReadModel<D> {
         Ok(known.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
-    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, ReadModelError> {
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, DocumentStoreError> {
         let mut transaction = self.writers.begin_with(D::BEGIN).await?;
         let mut removed = 0;
         for sql in [LISTINGS, D::PURGE_DOCUMENTS, PARKED, CHECKPOINTS, GENERATIONS] {

@@ -10,7 +10,7 @@ use super::{Database, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    Everything, LaneId, ListedDocument, Moment, PageRequest, ReadModelError, StoredCheckpoint,
+    DocumentStoreError, Everything, LaneId, ListedDocument, Moment, PageRequest, StoredCheckpoint,
     StoredDocument, StoredRow,
     columns::{self, CheckpointRow, loaded},
 };
@@ -103,7 +103,7 @@ pub(super) type EntryColumns = (
 
 pub(super) async fn checkpoints<D: Database>(
     readers: &Pool<D>,
-) -> Result<Vec<StoredCheckpoint>, ReadModelError> {
+) -> Result<Vec<StoredCheckpoint>, DocumentStoreError> {
     let rows: Vec<CheckpointRow> = statement::<D>(
         "
         select c.workspace, c.view, c.generation, c.partition, c.position, c.released_at
@@ -120,7 +120,7 @@ pub(super) async fn checkpoints<D: Database>(
 pub(super) async fn checkpoint<D: Database>(
     connection: &mut D::Connection,
     lane: &LaneId,
-) -> Result<u64, ReadModelError> {
+) -> Result<u64, DocumentStoreError> {
     let checkpoint = of_lane::<D>(
         "
         select position from checkpoints
@@ -138,7 +138,7 @@ pub(super) async fn document<D: Database>(
     workspace: WorkspaceId,
     view: &str,
     key: &str,
-) -> Result<Moment<Option<StoredDocument>>, ReadModelError> {
+) -> Result<Moment<Option<StoredDocument>>, DocumentStoreError> {
     let (generation, as_of, key, data, owner): DocumentColumns = statement::<D>(DOCUMENT)
         .bind(workspace.0)
         .bind(view)
@@ -153,7 +153,7 @@ fn found(
     key: Option<String>,
     data: Option<String>,
     owner: Option<Uuid>,
-) -> Result<Option<StoredDocument>, ReadModelError> {
+) -> Result<Option<StoredDocument>, DocumentStoreError> {
     let Some((key, data)) = key.zip(data) else {
         return Ok(None);
     };
@@ -165,7 +165,7 @@ pub(super) async fn page<D: Database>(
     workspace: WorkspaceId,
     view: &str,
     page: &PageRequest<'_>,
-) -> Result<Moment<Vec<StoredRow>>, ReadModelError> {
+) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError> {
     let sql = match (page.order, page.behind) {
         (Order::Asc, None) => PAGE_ASC,
         (Order::Desc, None) => PAGE_DESC,
@@ -185,7 +185,7 @@ pub(super) async fn page<D: Database>(
     let (generation, as_of) = rows
         .first()
         .map(|(generation, as_of, ..)| (*generation, as_of.clone()))
-        .ok_or_else(|| ReadModelError::Corrupt("a moment without a row".to_owned()))?;
+        .ok_or_else(|| DocumentStoreError::Corrupt("a moment without a row".to_owned()))?;
     let mut entries = Vec::with_capacity(rows.len());
     for (_, _, key, data, owner, sort) in rows {
         if let Some((document, sort)) = found(key, data, owner)?.zip(sort) {
@@ -199,7 +199,7 @@ pub(super) async fn everything<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
     view: &str,
-) -> Result<Moment<Everything>, ReadModelError> {
+) -> Result<Moment<Everything>, DocumentStoreError> {
     // one snapshot, so that its statements see one moment
     let mut transaction = readers.begin_with(D::BEGIN_SNAPSHOT).await?;
     let (generation, as_of, ..): DocumentColumns = statement::<D>(DOCUMENT)
@@ -238,7 +238,7 @@ pub(super) async fn everything<D: Database>(
     .await?;
     for (key, listing, group, sort) in places {
         let listed = documents.get_mut(&key).ok_or_else(|| {
-            ReadModelError::Corrupt(format!("{view} lists {key}, of which there is no document"))
+            DocumentStoreError::Corrupt(format!("{view} lists {key}, of which there is no document"))
         })?;
         listed.places.push((listing, group, sort));
     }
@@ -256,7 +256,7 @@ pub(super) async fn everything<D: Database>(
         passed: passed
             .into_iter()
             .map(|(partition, position)| Ok((loaded(partition)?, loaded(position)?)))
-            .collect::<Result<_, ReadModelError>>()?,
+            .collect::<Result<_, DocumentStoreError>>()?,
     };
     columns::moment(generation, as_of.as_deref(), everything)
 }

@@ -4,7 +4,7 @@ use sqlx::Pool;
 
 use super::{Database, lane::of_lane, parking, query::checkpoint};
 
-use crate::{Effect, Fold, LaneId, Loaded, ReadModelError, Scope, Updated, columns::stored};
+use crate::{DocumentStoreError, Effect, Fold, LaneId, Loaded, Scope, Updated, columns::stored};
 
 pub(super) async fn update<D: Database>(
     writers: &Pool<D>,
@@ -13,7 +13,7 @@ pub(super) async fn update<D: Database>(
     to: u64,
     keys: &[String],
     fold: &mut Fold<'_>,
-) -> Result<Updated, ReadModelError> {
+) -> Result<Updated, DocumentStoreError> {
     let mut transaction = writers.begin_with(D::BEGIN).await?;
     let generations = D::generations(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
     if !generations.has(lane.scope.generation) {
@@ -43,7 +43,7 @@ pub(super) async fn amend<D: Database>(
     scope: &Scope,
     keys: &[String],
     fold: &mut Fold<'_>,
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     let mut transaction = writers.begin_with(D::BEGIN).await?;
     D::take_turn(&mut transaction, scope.workspace, scope.view).await?;
     let loaded = Loaded {
@@ -62,7 +62,7 @@ async fn advance<D: Database>(
     lane: &LaneId,
     from: u64,
     to: u64,
-) -> Result<bool, ReadModelError> {
+) -> Result<bool, DocumentStoreError> {
     let sql = if from == 0 {
         "
         insert into checkpoints (workspace, view, generation, partition, position)
@@ -83,11 +83,11 @@ async fn advance<D: Database>(
 }
 
 /// Holds a statement over a list of rows to its effect.
-pub(crate) fn every(scope: &Scope, rows: usize, changed: u64) -> Result<(), ReadModelError> {
+pub(crate) fn every(scope: &Scope, rows: usize, changed: u64) -> Result<(), DocumentStoreError> {
     if changed == rows as u64 {
         return Ok(());
     }
-    Err(ReadModelError::Corrupt(format!(
+    Err(DocumentStoreError::Corrupt(format!(
         "view {}: {rows} rows were to change, {changed} did",
         scope.view
     )))

@@ -1,4 +1,4 @@
-//! The read model in SQLite: the embedded default, one file beside the event store's.
+//! The document store in SQLite: the embedded default, one file beside the event store's.
 //!
 //! WAL with `synchronous = normal`: after a power cut the file is sound and may be a moment old, which costs nothing,
 //! because the lanes fold what is missing again. One connection writes, since SQLite takes one, and a few read.
@@ -16,8 +16,8 @@ use sqlx::{
 };
 
 use super::{
-    DocumentWrite, ReadModelError, Scope, StoredDocument,
-    sql::{Database, SqlReadModel, ViewGenerations},
+    DocumentStoreError, DocumentWrite, Scope, StoredDocument,
+    sql::{Database, SqlDocumentStore, ViewGenerations},
 };
 use database::{engine::statement, schema::SchemaError, sqlite::out_of_transaction};
 
@@ -29,12 +29,12 @@ const CACHE_SIZE: &str = "-16384";
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/sqlite/views");
 
-/// A read model in one SQLite file.
-pub type SqliteReadModel = SqlReadModel<Sqlite>;
+/// A document store in one SQLite file.
+pub type SqliteDocumentStore = SqlDocumentStore<Sqlite>;
 
-impl SqliteReadModel {
+impl SqliteDocumentStore {
     /// Opens the file, or makes it, and brings its tables up to date.
-    pub async fn open(path: &Path) -> Result<Self, ReadModelError> {
+    pub async fn open(path: &Path) -> Result<Self, DocumentStoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -67,7 +67,7 @@ impl SqliteReadModel {
     }
 
     /// Opens a file that is there, to look at it and no more, also while a server has it open.
-    pub async fn open_to_read(path: &Path) -> Result<Self, ReadModelError> {
+    pub async fn open_to_read(path: &Path) -> Result<Self, DocumentStoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .read_only(true)
@@ -93,7 +93,7 @@ impl Database for Sqlite {
         "delete from documents where rowid in (select rowid from documents where workspace = $1 limit $2)";
 
     /// It was taken with the file: one transaction writes.
-    async fn take_turn(_: &mut SqliteConnection, _: WorkspaceId, _: &str) -> Result<(), ReadModelError> {
+    async fn take_turn(_: &mut SqliteConnection, _: WorkspaceId, _: &str) -> Result<(), DocumentStoreError> {
         Ok(())
     }
 
@@ -101,7 +101,7 @@ impl Database for Sqlite {
         transaction: &mut SqliteConnection,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<ViewGenerations, ReadModelError> {
+    ) -> Result<ViewGenerations, DocumentStoreError> {
         let row = statement::<Self>(
             "select live, newest, building from generations where workspace = $1 and view = $2",
         )
@@ -116,7 +116,7 @@ impl Database for Sqlite {
         transaction: &mut SqliteConnection,
         scope: &Scope,
         keys: &[String],
-    ) -> Result<Vec<StoredDocument>, ReadModelError> {
+    ) -> Result<Vec<StoredDocument>, DocumentStoreError> {
         write::load(transaction, scope, keys).await
     }
 
@@ -124,7 +124,7 @@ impl Database for Sqlite {
         transaction: &mut SqliteConnection,
         scope: &Scope,
         writes: &[DocumentWrite],
-    ) -> Result<(), ReadModelError> {
+    ) -> Result<(), DocumentStoreError> {
         write::store(transaction, scope, writes).await
     }
 }

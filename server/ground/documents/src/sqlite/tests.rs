@@ -1,4 +1,4 @@
-//! The suite that every read model passes, on a file.
+//! The suite that every document store passes, on a file.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::{SqliteReadModel, write};
+use super::{SqliteDocumentStore, write};
 use crate::{
-    ReadModel, ReadModelError,
+    DocumentStore, DocumentStoreError,
     conformance::{Bench, conformance_suite},
 };
 
@@ -27,8 +27,8 @@ impl Bench for File {
         Self(TempDir::new().unwrap())
     }
 
-    async fn open(&self) -> Result<Arc<dyn ReadModel>, ReadModelError> {
-        Ok(Arc::new(SqliteReadModel::open(&self.path()).await?))
+    async fn open(&self) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
+        Ok(Arc::new(SqliteDocumentStore::open(&self.path()).await?))
     }
 
     async fn run(&self, statement: &'static str) {
@@ -48,7 +48,7 @@ conformance_suite!(File);
 #[tokio::test]
 async fn documents_are_loaded_by_their_whole_key() {
     let file = File::new().await;
-    let read_model = SqliteReadModel::open(&file.path()).await.unwrap();
+    let read_model = SqliteDocumentStore::open(&file.path()).await.unwrap();
     let plan = format!("explain query plan {}", write::LOAD);
     let steps: Vec<String> = sqlx::query(AssertSqlSafe(plan))
         .fetch_all(&read_model.readers)

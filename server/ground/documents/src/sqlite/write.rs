@@ -6,7 +6,7 @@ use sqlx::{Sqlite, SqliteConnection};
 use uuid::Uuid;
 
 use crate::{
-    DocumentWrite, ReadModelError, Scope, StoredDocument, columns,
+    DocumentStoreError, DocumentWrite, Scope, StoredDocument, columns,
     sql::{every, of_scope},
 };
 
@@ -23,7 +23,7 @@ pub(super) async fn load(
     transaction: &mut SqliteConnection,
     scope: &Scope,
     keys: &[String],
-) -> Result<Vec<StoredDocument>, ReadModelError> {
+) -> Result<Vec<StoredDocument>, DocumentStoreError> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
@@ -40,7 +40,7 @@ pub(super) async fn store(
     transaction: &mut SqliteConnection,
     scope: &Scope,
     writes: &[DocumentWrite],
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     let written: Vec<(&str, &str, Option<Uuid>)> = writes
         .iter()
         .filter_map(|write| {
@@ -139,7 +139,7 @@ async fn run<T: Serialize>(
     rows: &[T],
     sql: &'static str,
     affects: Affects,
-) -> Result<(), ReadModelError> {
+) -> Result<(), DocumentStoreError> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -153,6 +153,6 @@ async fn run<T: Serialize>(
     }
 }
 
-fn json<T: Serialize>(rows: &T) -> Result<String, ReadModelError> {
-    serde_json::to_string(rows).map_err(|error| ReadModelError::Corrupt(error.to_string()))
+fn json<T: Serialize>(rows: &T) -> Result<String, DocumentStoreError> {
+    serde_json::to_string(rows).map_err(|error| DocumentStoreError::Corrupt(error.to_string()))
 }

@@ -1,0 +1,51 @@
+//! The way into the live socket; what is said on it is in [`crate::live`].
+
+use axum::{
+    extract::{
+        State,
+        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    response::Response,
+};
+use domain::wire::Problem;
+
+use crate::{
+    SharedGateway,
+    auth::Caller,
+    live::{self, SUBPROTOCOL},
+    problem::{ApiProblem, Kind},
+};
+
+/// Follow views live
+///
+/// A WebSocket with the subprotocol `foldline.v1`. The client sends `subscribe`, `unsubscribe`, `command` and `pong`; the
+/// server sends `snapshot`, `change`, `caught_up`, `result`, `error` and `ping`. A program sends its token as
+/// `Authorization: Bearer`; a browser has the session cookie, and must connect from our own pages.
+#[utoipa::path(get, path = "/live", tag = "views", responses(
+    (status = 101, description = "The socket is open"),
+    (status = 400, description = "Not a WebSocket, or another subprotocol", body = Problem),
+    (status = 401, description = "Nobody is signed in", body = Problem),
+    (status = 403, description = "From another site's page", body = Problem),
+))]
+pub(super) async fn live(
+    State(gateway): State<SharedGateway>,
+    caller: Caller,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiProblem> {
+    caller.must_come_from_here()?;
+    let upgrade =
+        upgrade.map_err(|_| ApiProblem::new(Kind::Malformed, "connect to this path with a WebSocket"))?;
+    let most = gateway.limits.max_body_bytes;
+    let upgrade = upgrade
+        .max_message_size(most)
+        .max_frame_size(most)
+        .protocols([SUBPROTOCOL]);
+    let speaks_another =
+        upgrade.requested_protocols().next().is_some() && upgrade.selected_protocol().is_none();
+    if speaks_another {
+        let detail = format!("the subprotocol of this socket is {SUBPROTOCOL}");
+        return Err(ApiProblem::new(Kind::Malformed, detail));
+    }
+    let sockets = gateway.sockets.clone();
+    Ok(upgrade.on_upgrade(move |socket| sockets.track_future(live::serve(gateway, caller, socket))))
+}

@@ -1,0 +1,40 @@
+//! Who is asking, as the server sees it.
+
+use axum::{Json, extract::State};
+use domain::wire::{Problem, SessionInfo};
+
+use crate::{SharedGateway, auth::Caller, problem::ApiProblem};
+
+/// Who am I?
+#[utoipa::path(get, path = "/session", tag = "workspaces", responses(
+    (status = 200, description = "The bearer of the token or cookie", body = SessionInfo),
+    (status = 401, description = "Nobody is signed in", body = Problem),
+))]
+pub(super) async fn session(
+    State(gateway): State<SharedGateway>,
+    caller: Caller,
+) -> Result<Json<SessionInfo>, ApiProblem> {
+    session_info(&gateway, &caller).await.map(Json)
+}
+
+/// What a browser needs to know of a session.
+pub(crate) async fn session_info(
+    gateway: &SharedGateway,
+    caller: &Caller,
+) -> Result<SessionInfo, ApiProblem> {
+    let workspace = gateway
+        .workspaces
+        .find(caller.workspace())
+        .await?
+        .ok_or_else(ApiProblem::workspace_gone)?;
+    let actor = caller.actor();
+    Ok(SessionInfo {
+        workspace: workspace.id,
+        workspace_name: workspace.name,
+        join_code: workspace.join_code,
+        actor_id: actor.id,
+        display_name: actor.name.clone(),
+        role: actor.role,
+        expires_if_idle_at: gateway.presence.expires_at(),
+    })
+}

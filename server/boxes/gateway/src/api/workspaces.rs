@@ -1,0 +1,86 @@
+//! Opening and joining a workspace: the one way in for programs that have no token yet.
+
+use axum::{Extension, Json, extract::State};
+use command::{Admission, AdmissionError};
+use domain::wire::{JoinWorkspace, OpenWorkspace, Problem, WorkspaceAccess};
+
+use crate::{
+    SharedGateway,
+    json_body::JsonBody,
+    limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
+    problem::{ApiProblem, Kind},
+    tokens::TTL_SECONDS,
+};
+
+/// How a program that opens a workspace is named; it gives no name.
+const OPENER: &str = "Educator";
+
+/// Open a workspace
+///
+/// It is filled with the template, and the token is an educator's. No account is needed. It is a sandbox: so many events,
+/// people and live subscriptions, and it is purged when nobody has been in it for some days.
+#[utoipa::path(post, path = "/workspaces", tag = "workspaces", security(()), request_body = OpenWorkspace, responses(
+    (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),
+    (status = 400, description = "A field is not valid", body = Problem),
+    (status = 429, description = "Too many requests, or too many workspaces from this address", body = Problem),
+))]
+pub(super) async fn open(
+    State(gateway): State<SharedGateway>,
+    Extension(client): Extension<Client>,
+    Extension(address): Extension<Address>,
+    JsonBody(wanted): JsonBody<OpenWorkspace>,
+) -> Result<Json<WorkspaceAccess>, ApiProblem> {
+    gateway.rate.charge(client, COST_OF_OPENING)?;
+    gateway.opening.charge(address)?;
+    let admission = gateway.workspaces.open(&wanted, OPENER).await?;
+    access(&gateway, &admission)
+}
+
+/// Join a workspace
+///
+/// The token is a student's: a customer who may also inspect the log.
+#[utoipa::path(post, path = "/workspaces/join", tag = "workspaces", security(()), request_body = JoinWorkspace, responses(
+    (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),
+    (status = 400, description = "A field is not valid", body = Problem),
+    (status = 404, description = "No workspace has this code", body = Problem),
+    (status = 429, description = "Too many requests, or as many people as may come in", body = Problem),
+))]
+pub(super) async fn join(
+    State(gateway): State<SharedGateway>,
+    Extension(Address(address)): Extension<Address>,
+    JsonBody(wanted): JsonBody<JoinWorkspace>,
+) -> Result<Json<WorkspaceAccess>, ApiProblem> {
+    gateway.rate.charge(address, COST_OF_JOINING)?;
+    let admission = gateway
+        .workspaces
+        .join(&wanted.code, &wanted.display_name)
+        .await?;
+    access(&gateway, &admission)
+}
+
+fn access(gateway: &SharedGateway, admission: &Admission) -> Result<Json<WorkspaceAccess>, ApiProblem> {
+    let workspace = &admission.workspace;
+    let token = gateway
+        .tokens
+        .issue(workspace.id, &admission.actor, TTL_SECONDS)
+        .map_err(ApiProblem::internal)?;
+    Ok(Json(WorkspaceAccess {
+        workspace: workspace.id,
+        join_code: workspace.join_code.clone(),
+        token,
+        expires_in: TTL_SECONDS,
+    }))
+}
+
+impl From<AdmissionError> for ApiProblem {
+    fn from(error: AdmissionError) -> Self {
+        match error {
+            AdmissionError::Invalid(rejection) => Self::new(Kind::Malformed, rejection.detail.clone())
+                .with(|problem| problem.violations = rejection.violations),
+            AdmissionError::UnknownCode => Self::new(Kind::NotFound, error.to_string()),
+            AdmissionError::Full(_) => Self::new(Kind::QuotaExceeded, error.to_string()),
+            AdmissionError::Template(failure) => failure.into(),
+            AdmissionError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! The one place where a failure becomes an answer: `application/problem+json` (RFC 9457).
+//!
+//! A problem says what happened and what to do, and never what the inside looks like: what only operators should know
+//! is logged where it happens. Every box's error enum has its one `From` here.
+
+use axum::{
+    http::{
+        HeaderValue, StatusCode,
+        header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+    },
+    response::{IntoResponse, Response},
+};
+use domain::{control_character::ControlCharacter, rejection::Violation, wire::Problem};
+
+use super::tokens::TokenRefusal;
+use identity::PeopleError;
+use monitor::{StoreError, verify::VerifyError};
+
+/// The kinds of problems, each with its stable name, title and status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The request is not well formed.
+    Malformed,
+    /// There is no token, or not a good one.
+    Unauthenticated,
+    /// No account has this email and password.
+    WrongCredentials,
+    /// The role may not do this.
+    Forbidden,
+    /// A browser's request that comes from another site.
+    ForeignOrigin,
+    /// There is no such thing, or none that this person may see.
+    NotFound,
+    /// The path knows other methods.
+    MethodNotAllowed,
+    /// The stream moved on.
+    Conflict,
+    /// It does not go with what is under way.
+    Busy,
+    /// The body is too large.
+    TooLarge,
+    /// The body is not JSON.
+    UnsupportedMediaType,
+    /// A rule of the domain says no.
+    Rejected,
+    /// Too much in too little time.
+    RateLimited,
+    /// A sandbox has no room for more.
+    QuotaExceeded,
+    /// The workspace was purged.
+    Gone,
+    /// A defect of ours.
+    Internal,
+    /// Worth a retry.
+    Unavailable,
+    /// The answer took too long.
+    TimedOut,
+}
+
+impl Kind {
+    /// The last part of the problem's type.
+    pub(super) const fn slug(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Unauthenticated => "unauthenticated",
+            Self::WrongCredentials => "wrong-credentials",
+            Self::Forbidden => "forbidden",
+            Self::ForeignOrigin => "foreign-origin",
+            Self::NotFound => "not-found",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::Conflict => "conflict",
+            Self::Busy => "busy",
+            Self::TooLarge => "too-large",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::Rejected => "rejected",
+            Self::RateLimited => "rate-limited",
+            Self::QuotaExceeded => "quota-exceeded",
+            Self::Gone => "workspace-gone",
+            Self::Internal => "internal",
+            Self::Unavailable => "unavailable",
+            Self::TimedOut => "timed-out",
+        }
+    }
+
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Malformed => "The request is not well formed",
+            Self::Unauthenticated => "Not signed in",
+            Self::WrongCredentials => "Wrong email or password",
+            Self::Forbidden => "Not allowed",
+            Self::ForeignOrigin => "Another site asked",
+            Self::NotFound => "Not found",
+            Self::MethodNotAllowed => "Method not allowed",
+            Self::Conflict => "The stream has moved on",
+            Self::Busy => "Not while something else is under way",
+            Self::TooLarge => "Too large",
+            Self::UnsupportedMediaType => "Not JSON",
+            Self::Rejected => "Rejected by a rule",
+            Self::RateLimited => "Too many requests",
+            Self::QuotaExceeded => "The sandbox is full",
+            Self::Gone => "The workspace is gone",
+            Self::Internal => "Something went wrong here",
+            Self::Unavailable => "Not available now",
+            Self::TimedOut => "It took too long",
+        }
+    }
+
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Unauthenticated | Self::WrongCredentials => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict | Self::Busy => StatusCode::CONFLICT,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Rejected => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::RateLimited | Self::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Gone => StatusCode::GONE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unavailable | Self::TimedOut => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// A problem on its way out.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ApiProblem {
+    problem: Box<Problem>,
+    retry_after_seconds: Option<u64>,
+}
+
+impl ApiProblem {
+    /// A problem with a sentence about this time.
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            problem: Box::new(Problem {
+                kind: format!("/problems/{}", kind.slug()),
+                title: kind.title().to_owned(),
+                status: kind.status().as_u16(),
+                detail: detail.into(),
+                violations: Vec::new(),
+                current_version: None,
+                rule: None,
+                waiting_for: Vec::new(),
+            }),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// One field of the request is not as it must be.
+    pub(super) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        let (field, message) = (field.into(), message.into());
+        let mut problem = Self::new(Kind::Malformed, format!("{field}: {message}"));
+        problem.problem.violations.push(Violation { field, message });
+        problem
+    }
+
+    /// A page, view, stream or document that is not there for this person.
+    pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
+        Self::new(Kind::NotFound, format!("there is no {what}"))
+    }
+
+    /// Whoever holds a token of a workspace that was purged.
+    pub(super) fn workspace_gone() -> Self {
+        Self::new(
+            Kind::Gone,
+            "this workspace is gone: it was purged by an educator, or because nobody had been in it for long; open or \
+             join another",
+        )
+    }
+
+    /// Too much in too little time.
+    pub(super) fn rate_limited(retry_after_seconds: u64) -> Self {
+        let detail = format!("please wait {retry_after_seconds} s before the next request");
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(Kind::RateLimited, detail)
+        }
+    }
+
+    /// Somebody else's service has no answer yet.
+    pub(super) fn unanswered(detail: String) -> Self {
+        Self {
+            retry_after_seconds: Some(1),
+            ..Self::new(Kind::Unavailable, detail)
+        }
+    }
+
+    /// A field has a control character.
+    pub(super) fn control_character(field: impl Into<String>, character: char) -> Self {
+        Self::field(field, ControlCharacter::message(character))
+    }
+
+    /// A value that a database refuses for good, though no check of ours did: logged here with its cause.
+    pub(super) fn refused_value(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a database refused a value of a request");
+        Self::new(
+            Kind::Malformed,
+            "a value of this request cannot be stored; sent again, it is refused again",
+        )
+    }
+
+    /// A defect, which is logged here with its cause; the caller learns only that it happened.
+    pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(error = %cause, "a request failed on a defect");
+        Self::new(Kind::Internal, "this is a defect of the server; it was logged")
+    }
+
+    /// Changes the problem's own fields.
+    pub(super) fn with(mut self, change: impl FnOnce(&mut Problem)) -> Self {
+        change(&mut self.problem);
+        self
+    }
+
+    /// The problem itself, as frames of a socket and pages carry it.
+    pub(super) fn into_problem(self) -> Problem {
+        *self.problem
+    }
+}
+
+impl IntoResponse for ApiProblem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        // A problem is texts and numbers: it always has a JSON form.
+        let body = serde_json::to_vec(&self.problem).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                WWW_AUTHENTICATE,
+                HeaderValue::from_static("Bearer realm=\"foldline\""),
+            );
+        }
+        if let Some(seconds) = self.retry_after_seconds {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<Problem> for ApiProblem {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problem: Box::new(problem),
+            retry_after_seconds: None,
+        }
+    }
+}
+
+impl From<TokenRefusal> for ApiProblem {
+    fn from(refusal: TokenRefusal) -> Self {
+        Self::new(Kind::Unauthenticated, refusal.to_string())
+    }
+}
+
+impl From<VerifyError> for ApiProblem {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Store(error) => error.into(),
+            VerifyError::ReadModel(_) | VerifyError::Document(_) => Self::internal(error),
+        }
+    }
+}
+
+/// Nobody makes room on a disk in a second.
+const FULL_RETRY_SECONDS: u64 = 10;
+
+impl From<StoreError> for ApiProblem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(reason) => {
+                tracing::warn!(error = %reason, "the event store was not available to a request");
+                Self {
+                    retry_after_seconds: Some(1),
+                    ..Self::new(Kind::Unavailable, "the event store is busy")
+                }
+            }
+            StoreError::Full(reason) => {
+                tracing::error!(error = %reason, "the event store's disk is full");
+                Self {
+                    retry_after_seconds: Some(FULL_RETRY_SECONDS),
+                    ..Self::new(
+                        Kind::Unavailable,
+                        "the event store's disk is full, so nothing was stored; send it again when there is room",
+                    )
+                }
+            }
+            StoreError::Refused(_) => Self::refused_value(error),
+            StoreError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+impl From<PeopleError> for ApiProblem {
+    fn from(error: PeopleError) -> Self {
+        match error {
+            PeopleError::Unavailable(reason) => {
+                tracing::warn!(error = %reason, "what is kept of people was not available to a request");
+                Self {
+                    retry_after_seconds: Some(1),
+                    ..Self::new(Kind::Unavailable, "accounts are busy")
+                }
+            }
+            PeopleError::Refused(_) => Self::refused_value(error),
+            PeopleError::Corrupt(_) => Self::internal(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_rfc_9457() {
+        let response = ApiProblem::field("limit", "is 1 to 200").into_response();
+        assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
+    }
+
+    #[test]
+    fn who_is_not_signed_in_is_told_how() {
+        let response = ApiProblem::from(TokenRefusal::Expired).into_response();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        assert!(response.headers().contains_key(WWW_AUTHENTICATE));
+    }
+
+    #[test]
+    fn a_defect_keeps_its_cause_to_itself() {
+        let problem = ApiProblem::from(StoreError::Corrupt("table events, row 7".to_owned())).into_problem();
+        assert_eq!(problem.status, 500);
+        assert!(!problem.detail.contains("events"));
+    }
+}

@@ -1,0 +1,215 @@
+//! `foldline backup`: copies everything that cannot be folded again into a folder, also while a server has it open.
+//!
+//! That is what process managers remember, then the events, then what is kept of people, then the keys, in this order: a copy that remembers less than the
+//! events say handles the rest again, and one that remembered more would have lost it; and whatever is sealed in the events
+//! has its key in the copy, unless it was destroyed since. Views are folded anew where the copy is
+//! started. The folder gets its name when everything in it is written, flushed and verified, so a backup that was interrupted
+//! is never taken for one.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::chain::{ChainCheck, replay};
+use database::{sqlite, url::StoreUrl};
+use event_store::{EventStore as _, SqliteEventStore, StoreError};
+
+/// Workspaces that are read at a time.
+const PAGE: u32 = 500;
+
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The events are not in a file.
+    #[error(
+        "the events lie in a PostgreSQL database, whose own tools take a backup while it is in use: \
+         `pg_dump --format=custom --schema=foldline_events --schema=foldline_processes \
+         --schema=foldline_people`; copy the folder {keys} besides"
+    )]
+    Postgres {
+        /// Where the keys are.
+        keys: PathBuf,
+    },
+    /// Something is where the backup is to be.
+    #[error("{0} is there already; a backup is a folder of its own")]
+    Exists(PathBuf),
+    /// There is nothing to back up.
+    #[error("there is no file {0}")]
+    Missing(PathBuf),
+    /// A folder or a file.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file could not be copied or checked.
+    #[error("{path} cannot be copied: {source}")]
+    Copy {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// What was copied cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What was copied is not as it should be: neither is the original, or the disk is not sound.
+    #[error("the copy is not well: {}", .0.join("; "))]
+    NotWell(Vec<String>),
+}
+
+/// What is backed up.
+#[derive(Debug, Clone)]
+pub struct BackupSources {
+    /// The events.
+    pub events: StoreUrl,
+    /// What process managers remember.
+    pub processes: StoreUrl,
+    /// What is kept of people.
+    pub people: StoreUrl,
+    /// The folder of the keys.
+    pub keys: PathBuf,
+}
+
+/// What a backup holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackedUp {
+    /// Workspaces.
+    pub workspaces: u64,
+    /// Events in them, each verified.
+    pub events: u64,
+}
+
+/// Backs these up into a new folder. `foldline serve --data-dir <folder>` starts what was restored.
+pub async fn backup(sources: BackupSources, folder: &Path) -> Result<BackedUp, BackupError> {
+    let BackupSources {
+        events,
+        processes,
+        people,
+        keys,
+    } = sources;
+    let StoreUrl::Sqlite(events) = events else {
+        return Err(BackupError::Postgres { keys });
+    };
+    if folder.exists() {
+        return Err(BackupError::Exists(folder.to_owned()));
+    }
+    if !events.file().is_file() {
+        return Err(BackupError::Missing(events.file().to_owned()));
+    }
+    let mut name = folder.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| BackupError::File { path, source }
+    };
+    if partial.exists() {
+        // of a backup that was interrupted
+        fs::remove_dir_all(&partial).map_err(at(&partial))?;
+    }
+    private_folder(&partial).map_err(at(&partial))?;
+    if let StoreUrl::Sqlite(processes) = processes
+        && processes.file().is_file()
+    {
+        copy(processes.file(), &partial.join("consumers.db")).await?;
+    }
+    let copied = partial.join("events.db");
+    copy(events.file(), &copied).await?;
+    if let StoreUrl::Sqlite(people) = people
+        && people.file().is_file()
+    {
+        copy(people.file(), &partial.join("people.db")).await?;
+    }
+    if keys.is_dir() {
+        copy_keys(&keys, &partial.join("keys")).map_err(at(&keys))?;
+    }
+    let backed_up = verified(&copied).await?;
+    flush(&partial).map_err(at(&partial))?;
+    fs::rename(&partial, folder).map_err(at(folder))?;
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+    flush(parent.unwrap_or(Path::new("."))).map_err(at(folder))?;
+    Ok(backed_up)
+}
+
+/// Copies a database, and looks whether the copy is sound.
+async fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
+    let failed = |source| BackupError::Copy {
+        path: from.to_owned(),
+        source,
+    };
+    sqlite::copy(from, to).await.map_err(failed)?;
+    let complaints = sqlite::complaints(to).await.map_err(failed)?;
+    if !complaints.is_empty() {
+        return Err(BackupError::NotWell(complaints));
+    }
+    // SQLite does not flush such a copy
+    flush(to).map_err(|source| BackupError::File {
+        path: to.to_owned(),
+        source,
+    })
+}
+
+/// The keys with their permissions: they sign tokens.
+fn copy_keys(from: &Path, to: &Path) -> io::Result<()> {
+    private_folder(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            let copied = to.join(entry.file_name());
+            fs::copy(entry.path(), &copied)?;
+            flush(&copied)?;
+        }
+    }
+    flush(to)
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+fn flush(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Computes every hash of the copy again.
+async fn verified(events: &Path) -> Result<BackedUp, BackupError> {
+    let store = SqliteEventStore::open_to_read(events).await?;
+    let mut backed_up = BackedUp {
+        workspaces: 0,
+        events: 0,
+    };
+    let (mut findings, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.workspaces(after, PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for workspace in &page {
+            backed_up.workspaces += 1;
+            for partition in 0..workspace.shards {
+                let mut chain = ChainCheck::new(workspace.shards, partition);
+                replay(&store, workspace, partition, |events| {
+                    for event in events {
+                        chain.check(event);
+                    }
+                })
+                .await?;
+                backed_up.events += chain.events;
+                findings.append(&mut chain.findings);
+            }
+        }
+    }
+    store.close().await;
+    if findings.is_empty() {
+        Ok(backed_up)
+    } else {
+        Err(BackupError::NotWell(findings))
+    }
+}

@@ -1,0 +1,35 @@
+//! Box 11, Monitoring / Replay Tool: inspects streams and replays events.
+//!
+//! It reads the event store as it is and changes nothing in it; only [`import`] brings whole workspaces into one. The gateway
+//! serves it to the lab's pages; at the terminal it is every subcommand of `foldline` but `serve` and `token`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`terminal`], [`tail`] | `foldline streams` and `tail`: the log as it is |
+//! | [`chain`], [`verify`] | `foldline verify`: proof that the log is whole and that the views follow from it |
+//! | [`replay`] | `foldline replay`: state and documents after each event |
+//! | [`rebuild`] | `foldline rebuild`: a view folded again |
+//! | [`dead_letters`] | `foldline dead-letters`: what could not be applied |
+//! | [`cloud_event`], [`export`], [`import`] | `foldline export` and `import`: whole workspaces as CloudEvents |
+//! | [`inspection`] | what the gateway shows of a running server |
+//! | [`backup`] | `foldline backup`: copies of the files, while a server has them open |
+
+pub mod backup;
+pub mod chain;
+pub mod cloud_event;
+pub mod dead_letters;
+pub mod export;
+pub mod import;
+pub mod inspection;
+pub mod rebuild;
+mod remote;
+pub mod replay;
+pub mod tail;
+pub mod terminal;
+pub mod verify;
+
+pub use event_store::{Direction, EventFilter, StoreError};
+pub use projection::{
+    dead_letters::{DeadLetterError, Remedy},
+    rebuild::RebuildError,
+};

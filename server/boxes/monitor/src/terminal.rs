@@ -1,0 +1,222 @@
+//! The monitor at the terminal: `foldline streams` and `foldline verify`, on the files of a data folder, also while a
+//! server has them open.
+
+use std::io::{self, Write};
+
+use domain::{
+    event::StoredEvent,
+    id::{StreamName, WorkspaceId},
+};
+
+use super::verify::{VerifyError, verify};
+use documents::{DocumentStore, DocumentStoreError};
+use event_store::{Direction, EventStore, StoreError, Workspace};
+use projection::{dead_letters::DeadLetterError, rebuild::RebuildError};
+
+/// Rows that are read at a time.
+const PAGE: u32 = 500;
+
+/// Why a subcommand of the monitor failed.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    /// There is no such workspace.
+    #[error("there is no workspace {0}; `foldline streams` without one lists them")]
+    UnknownWorkspace(WorkspaceId),
+    /// The log could not be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something could not be verified.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
+    /// The read model could not be read.
+    #[error(transparent)]
+    ReadModel(#[from] DocumentStoreError),
+    /// A view could not be rebuilt.
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+    /// The terminal is gone.
+    #[error("the output cannot be written: {0}")]
+    Output(#[from] io::Error),
+    /// What was verified is not as it should be; the findings have been written.
+    #[error("not all is well: {0} findings")]
+    NotWell(usize),
+    /// A dead letter could not be dealt with.
+    #[error(transparent)]
+    DeadLetter(#[from] DeadLetterError),
+    /// What was asked for is not there, or cannot be read.
+    #[error("{0}")]
+    Nothing(String),
+    /// The server that was asked did not answer as it should.
+    #[error("{0}")]
+    Remote(String),
+}
+
+impl From<projection::StartError> for MonitorError {
+    fn from(error: projection::StartError) -> Self {
+        match error {
+            projection::StartError::Store(error) => Self::Store(error),
+            projection::StartError::Documents(error) => Self::ReadModel(error),
+        }
+    }
+}
+
+/// How events are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// One short line an event.
+    Text,
+    /// One JSON object a line: the whole event.
+    Json,
+}
+
+/// Lists the workspaces of a store.
+pub async fn workspaces(store: &dyn EventStore, out: &mut dyn Write) -> Result<(), MonitorError> {
+    let mut after = None;
+    loop {
+        let page = store.workspaces(after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.id);
+        for Workspace {
+            id,
+            name,
+            shards,
+            join_code,
+            created_at,
+            ..
+        } in &page
+        {
+            let head = store.head(*id).await?;
+            writeln!(
+                out,
+                "{id}  {join_code}  {created_at}  {shards:>2} shards  as of {head}  {name}"
+            )?;
+        }
+    }
+}
+
+/// Lists the streams of a workspace whose names begin with `prefix`.
+pub async fn streams(
+    store: &dyn EventStore,
+    workspace: WorkspaceId,
+    prefix: &str,
+    out: &mut dyn Write,
+) -> Result<(), MonitorError> {
+    let workspace = find(store, workspace).await?;
+    let mut after: Option<String> = None;
+    loop {
+        let page = store
+            .streams(workspace.id, prefix, after.as_deref(), PAGE)
+            .await?;
+        for stream in &page.data {
+            writeln!(
+                out,
+                "{:>8}  {:>3}  {}",
+                stream.version, stream.partition, stream.stream
+            )?;
+        }
+        after = page.data.last().map(|stream| stream.stream.clone());
+        if after.is_none() || page.next.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Writes the events of one stream, oldest first.
+pub async fn stream(
+    store: &dyn EventStore,
+    workspace: WorkspaceId,
+    stream: &StreamName,
+    format: Format,
+    out: &mut dyn Write,
+) -> Result<(), MonitorError> {
+    let workspace = find(store, workspace).await?;
+    let mut from = 1;
+    loop {
+        let page = store
+            .read_stream(workspace.id, stream, from, Direction::Forwards, PAGE)
+            .await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        from = last.version + 1;
+        for event in &page {
+            write_event(event, format, out)?;
+        }
+    }
+}
+
+/// Verifies one workspace, or all.
+pub async fn verify_all(
+    store: &dyn EventStore,
+    read_model: &dyn DocumentStore,
+    workspace: Option<WorkspaceId>,
+    out: &mut dyn Write,
+) -> Result<(), MonitorError> {
+    let mut findings = 0;
+    let mut after = None;
+    loop {
+        let page = match workspace {
+            Some(id) if after.is_none() => vec![find(store, id).await?],
+            Some(_) => Vec::new(),
+            None => store.workspaces(after, PAGE).await?,
+        };
+        let Some(last) = page.last() else { break };
+        after = Some(last.id);
+        for workspace in &page {
+            let report = verify(store, read_model, workspace).await?;
+            let verdict = if report.findings.is_empty() {
+                "ok"
+            } else {
+                "NOT WELL"
+            };
+            writeln!(
+                out,
+                "{}  {verdict}  {} events, {} documents",
+                workspace.id, report.events, report.documents
+            )?;
+            for finding in &report.findings {
+                writeln!(out, "    {finding}")?;
+            }
+            findings += report.findings.len();
+        }
+    }
+    if findings == 0 {
+        Ok(())
+    } else {
+        Err(MonitorError::NotWell(findings))
+    }
+}
+
+/// Writes one event.
+pub fn write_event(event: &StoredEvent, format: Format, out: &mut dyn Write) -> Result<(), MonitorError> {
+    match format {
+        Format::Text => {
+            let StoredEvent {
+                partition,
+                position,
+                recorded_at,
+                event_type,
+                stream,
+                version,
+                ..
+            } = event;
+            let place = format!("{partition}:{position}");
+            writeln!(
+                out,
+                "{place:>10}  {recorded_at}  {event_type:<22}  {stream} v{version}"
+            )?;
+        }
+        Format::Json => {
+            let line =
+                serde_json::to_string(event).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+            writeln!(out, "{line}")?;
+        }
+    }
+    Ok(())
+}
+
+/// The workspace of an id, or an error that says how to find one.
+pub async fn find(store: &dyn EventStore, id: WorkspaceId) -> Result<Workspace, MonitorError> {
+    store
+        .workspace(id)
+        .await?
+        .ok_or(MonitorError::UnknownWorkspace(id))
+}

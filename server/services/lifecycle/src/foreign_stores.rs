@@ -1,0 +1,99 @@
+//! Foreign stores: whether stores that lie apart from the event store are of the same server.
+//!
+//! Views, the memory of process managers and what is kept of people follow from one event store. Given another one, a server
+//! would go on with what it cannot know: it would answer from views without events, and send commands to workspaces that are
+//! not there. So it does not start where the event store has never had any of the workspaces of such a store. Where it has
+//! had some of them, it starts, and leaves the others alone: see [`Purger`](super::Purger).
+
+use documents::{DocumentStore, DocumentStoreError};
+use domain::id::WorkspaceId;
+use event_store::{EventStore, StoreError};
+use identity::{PeopleError, PeopleStore};
+
+/// Why a server does not start on these stores.
+#[derive(Debug, thiserror::Error)]
+pub enum ForeignStoresError {
+    /// A store belongs to another event store.
+    #[error(
+        "{what} {setting} names {hold} workspaces, and the event store that --event-store names, or else --data-dir, has never \
+         had one of them; let {setting} and --event-store name stores of one server"
+    )]
+    Foreign {
+        /// The store.
+        what: &'static str,
+        /// Its verb.
+        hold: &'static str,
+        /// The setting that names it.
+        setting: &'static str,
+    },
+    /// The event store cannot be read.
+    #[error(transparent)]
+    Events(#[from] StoreError),
+    /// A document store cannot be read.
+    #[error(transparent)]
+    Documents(#[from] DocumentStoreError),
+    /// What is kept of people cannot be read.
+    #[error(transparent)]
+    People(#[from] PeopleError),
+}
+
+/// The stores that lie apart from an event store.
+#[derive(Debug, Clone, Copy)]
+pub struct StoresApart<'a> {
+    /// Box 8.
+    pub read_model: &'a dyn DocumentStore,
+    /// The memory of process managers.
+    pub processes: &'a dyn DocumentStore,
+    /// Keys and credentials.
+    pub people: &'a dyn PeopleStore,
+}
+
+impl StoresApart<'_> {
+    /// Refuses stores of another event store. `read_model_setting`: which setting names the read model.
+    pub async fn must_belong_to(
+        &self,
+        events: &dyn EventStore,
+        read_model_setting: &'static str,
+    ) -> Result<(), ForeignStoresError> {
+        for (what, hold, setting, workspaces) in [
+            (
+                "the read model that",
+                "holds",
+                read_model_setting,
+                self.read_model.workspaces().await?,
+            ),
+            (
+                "the process managers' memory that",
+                "holds",
+                "--data-dir",
+                self.processes.workspaces().await?,
+            ),
+            (
+                "the keys and credentials that",
+                "are of",
+                "--data-dir",
+                self.people.workspaces().await?,
+            ),
+        ] {
+            if !workspaces.is_empty() && !has_had_any(events, &workspaces).await? {
+                return Err(ForeignStoresError::Foreign { what, hold, setting });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether nothing is kept in the stores that follow an event store into its database.
+    pub async fn are_empty_beside_events(&self) -> Result<bool, ForeignStoresError> {
+        Ok(self.processes.workspaces().await?.is_empty() && self.people.workspaces().await?.is_empty())
+    }
+}
+
+/// Whether one of these workspaces is there, is being purged, or was purged.
+async fn has_had_any(events: &dyn EventStore, workspaces: &[WorkspaceId]) -> Result<bool, StoreError> {
+    for workspace in workspaces {
+        if events.workspace(*workspace).await?.is_some() || events.was_purged(*workspace).await? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}

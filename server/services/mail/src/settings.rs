@@ -1,0 +1,45 @@
+//! The settings of mails.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::SmtpUrl;
+
+/// Mails to customers; without a mail server they go into a folder.
+#[derive(Debug, Clone, Args)]
+pub struct MailSettings {
+    /// The mail server: `smtp+starttls://USER@HOST`, `smtps://USER@HOST`, or `smtp://HOST` without any encryption
+    #[arg(long, env = "FOLDLINE_SMTP_URL", hide_env_values = true, value_name = "URL")]
+    pub smtp_url: Option<SmtpUrl>,
+    /// A file with the password for the mail server, unless the URL has it
+    #[arg(
+        long,
+        env = "FOLDLINE_SMTP_PASSWORD_FILE",
+        value_name = "FILE",
+        requires = "smtp_url"
+    )]
+    pub smtp_password_file: Option<PathBuf>,
+    /// A certificate authority of the mail server's, PEM, besides those that everybody knows
+    #[arg(long, env = "FOLDLINE_SMTP_CA", value_name = "FILE", requires = "smtp_url")]
+    pub smtp_ca: Option<PathBuf>,
+    /// Who writes, as in `Shop <shop@example.com>`
+    #[arg(
+        long,
+        env = "FOLDLINE_MAIL_FROM",
+        default_value = "Foldline <shop@localhost>",
+        value_name = "ADDRESS"
+    )]
+    pub mail_from: lettre::message::Mailbox,
+    /// Mails to one address in an hour; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_MAILS_PER_HOUR",
+        default_value = "60",
+        value_name = "COUNT"
+    )]
+    pub mails_per_hour: u32,
+    /// Where people reach this server, for the links in mails [default: where it listens]
+    #[arg(long, env = "FOLDLINE_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<url::Url>,
+}

@@ -1,0 +1,185 @@
+//! Process managers: what policies want done about events is done, once, also after a crash.
+//!
+//! A [policy](domain::policy) is run by the same lanes as a view: what a process remembers and wants done is its document,
+//! changed exactly once by each event, with dead letters, retries and restarts like any view's. These documents lie in a store
+//! of their own, because they cannot be folded again from the log: a rebuild never runs a policy. The [`runner`] does what the
+//! documents say is to be done. Time is the workspace's: see [`Clocks`].
+
+mod command_queue;
+pub mod process;
+mod runner;
+mod waker;
+
+use std::{collections::HashSet, sync::Arc};
+
+use broker::Broker;
+use clock::SharedClock;
+use command::CommandService;
+use documents::{DocumentStore, DocumentStoreError};
+use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
+use event_store::EventStore;
+use projection::{
+    Context, Projections, StartError, dead_letters::DeadLetters, health::Health, progress::Progress,
+};
+use tokio::sync::futures::Notified;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+use workspace_clock::Clocks;
+
+use runner::{Dependencies as RunnerDependencies, Runner};
+use waker::Waker;
+
+/// What process managers need of the other boxes.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// Box 5, for historical events.
+    pub store: Arc<dyn EventStore>,
+    /// Box 6.
+    pub broker: Arc<dyn Broker>,
+    /// Box 3, which takes the policies' commands.
+    pub commands: Arc<CommandService>,
+    /// Where processes lie: never the views' own read model.
+    pub processes: Arc<dyn DocumentStore>,
+    /// Time, as each workspace has it.
+    pub clocks: Arc<Clocks>,
+    /// The machine's clock.
+    pub clock: SharedClock,
+}
+
+/// The process managers, running.
+#[derive(Debug)]
+pub struct ProcessManagers {
+    projections: Projections,
+    progress: Arc<Progress>,
+    processes: Arc<dyn DocumentStore>,
+    health: Arc<Health>,
+    runner: Arc<Runner>,
+    clocks: Arc<Clocks>,
+    tasks: TaskTracker,
+    cancelled: CancellationToken,
+}
+
+impl ProcessManagers {
+    /// Starts lanes and the runner. What a stop has interrupted goes on.
+    pub async fn start(
+        dependencies: Dependencies,
+        policies: &'static [&'static dyn AnyPolicy],
+    ) -> Result<Self, StartError> {
+        let Dependencies {
+            store,
+            broker,
+            commands,
+            processes,
+            clocks,
+            clock,
+        } = dependencies;
+        let progress = Arc::new(Progress::new(process::managers(policies)));
+        let waker = Arc::new(Waker::default());
+        let context = Context {
+            followers: waker.clone(),
+            ..Context::unread(
+                store.clone(),
+                broker,
+                processes.clone(),
+                progress.clone(),
+                clock.clone(),
+            )
+        };
+        let health = context.health.clone();
+        let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
+        let runner = Arc::new(Runner::new(RunnerDependencies {
+            policies,
+            processes: processes.clone(),
+            commands,
+            progress: progress.clone(),
+            clocks: clocks.clone(),
+            clock,
+            waker: waker.clone(),
+        }));
+        // What a checkpoint of another event store's workspace stands for cannot be done here.
+        let known: HashSet<WorkspaceId> = store.heads().await?.iter().map(|(of, ..)| *of).collect();
+        for checkpoint in processes.checkpoints().await? {
+            if !known.contains(&checkpoint.workspace) {
+                continue;
+            }
+            if let Some(policy) = policies.iter().find(|policy| policy.name() == checkpoint.view) {
+                waker.wake(checkpoint.workspace, policy.name());
+            }
+        }
+        let projections = Projections::start(Arc::new(context)).await?;
+        tasks.spawn(runner.clone().run(cancelled.clone()));
+        Ok(Self {
+            projections,
+            progress,
+            processes,
+            health,
+            runner,
+            clocks,
+            tasks,
+            cancelled,
+        })
+    }
+
+    /// Events that policies could not handle.
+    pub fn dead_letters(&self) -> &DeadLetters {
+        &self.projections.dead_letters
+    }
+
+    /// What processes remember, with checkpoints.
+    pub fn processes(&self) -> &Arc<dyn DocumentStore> {
+        &self.processes
+    }
+
+    /// Time, as each workspace has it.
+    pub fn clocks(&self) -> &Arc<Clocks> {
+        &self.clocks
+    }
+
+    /// Wakes when an event is handled, or a command has its answer, after the call.
+    pub fn changed(&self) -> Notified<'_> {
+        self.progress.changed()
+    }
+
+    /// What keeps them from being ready, one sentence each.
+    pub fn complaints(&self) -> Vec<String> {
+        self.health.complaints()
+    }
+
+    /// What they still have to do about events up to a token, one sentence each: events to handle, commands, timers, and
+    /// events that are parked in the store of processes, also those of consumers that keep their checkpoints there.
+    pub async fn unfinished(
+        &self,
+        workspace: WorkspaceId,
+        correlation: Option<Uuid>,
+        up_to: &ConsistencyToken,
+    ) -> Result<Vec<String>, DocumentStoreError> {
+        let mut unfinished = Vec::new();
+        for handler in self.progress.handlers() {
+            if let Some(progress) = self.progress.of(workspace, handler.name())
+                && !progress.folded().covers(up_to)
+            {
+                unfinished.push(format!("{}: events to handle", handler.name()));
+            }
+        }
+        unfinished.extend(self.runner.unfinished(workspace, correlation).await?);
+        let counts = self.processes.parked_counts(Some(workspace), correlation).await?;
+        unfinished.extend(counts.iter().map(ToString::to_string));
+        Ok(unfinished)
+    }
+
+    /// A workspace is there no more. When this returns, no lane writes to it here, and nothing of it is in memory.
+    pub async fn end(&self, workspace: WorkspaceId) {
+        self.projections.end(workspace).await;
+        self.clocks.end(workspace);
+        self.runner.end(workspace);
+    }
+
+    /// Sends nothing more, and lets lanes finish their transaction. Returns when they have stopped; the store of processes
+    /// stays open for the consumers beside them.
+    pub async fn stop(&self) {
+        self.cancelled.cancel();
+        self.projections.stop().await;
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}

@@ -1,0 +1,82 @@
+//! A process's document, read and amended: commands that were sent, timers that were scheduled or have run out.
+
+use std::sync::Arc;
+
+use database::url::StoreUrl;
+use documents::{DocumentStore, DocumentStoreError, DocumentWrite, Effect, FoldFault, Loaded, Scope};
+use domain::{
+    policy::{AnyPolicy, Process},
+    view::AnyView,
+};
+use projection::handler::EventHandler;
+use serde_json::value::RawValue;
+
+/// The schema of the processes' tables in a PostgreSQL.
+const SCHEMA: &str = "foldline_processes";
+
+/// A process manager: a policy, whose processes are documents that events are folded into.
+#[derive(Debug)]
+struct ProcessManager(&'static dyn AnyPolicy);
+
+impl EventHandler for ProcessManager {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn documents(&self) -> Option<&'static dyn AnyView> {
+        Some(self.0.as_view())
+    }
+}
+
+/// The process managers of these policies.
+pub fn managers(policies: &'static [&'static dyn AnyPolicy]) -> Vec<Arc<dyn EventHandler>> {
+    let manager =
+        |policy: &&'static dyn AnyPolicy| Arc::new(ProcessManager(*policy)) as Arc<dyn EventHandler>;
+    policies.iter().map(manager).collect()
+}
+
+/// Opens the store of processes that a URL names.
+pub async fn open(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
+    documents::open(url, SCHEMA).await
+}
+
+/// Reads a document.
+pub fn parsed(json: &RawValue) -> Result<Process, DocumentStoreError> {
+    serde_json::from_str(json.get())
+        .map_err(|error| DocumentStoreError::Corrupt(format!("a process: {error}")))
+}
+
+/// Changes a process in one transaction; one that is gone is left alone. `change` may be called again.
+pub(crate) async fn amend(
+    processes: &dyn DocumentStore,
+    scope: &Scope,
+    key: &str,
+    change: &(dyn Fn(&RawValue, Process) -> Result<Process, DocumentStoreError> + Sync),
+) -> Result<(), DocumentStoreError> {
+    let mut fold = |loaded: Loaded| {
+        let Some(document) = loaded.documents.first() else {
+            return Ok(Effect::default());
+        };
+        let fault = |error: DocumentStoreError| FoldFault {
+            position: 0,
+            reason: error.to_string(),
+        };
+        let before = parsed(&document.data).map_err(fault)?;
+        let was = before.listings();
+        let after = change(&document.data, before).map_err(fault)?;
+        let is = after.listings();
+        let data = serde_json::value::to_raw_value(&after)
+            .map_err(|error| fault(DocumentStoreError::Corrupt(error.to_string())))?;
+        Ok(Effect {
+            writes: vec![DocumentWrite {
+                key: key.to_owned(),
+                data: Some(data.into()),
+                owner: None,
+                left: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
+                entered: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
+            }],
+            parked: Vec::new(),
+        })
+    };
+    processes.amend(scope, &[key.to_owned()], &mut fold).await
+}

@@ -1,0 +1,292 @@
+//! The index's files: its fields, how it is opened, and what lies in it. Whatever cannot be opened is made anew, because
+//! everything in it follows from the log.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use domain::id::WorkspaceId;
+use serde::{Deserialize, Serialize};
+use tantivy::{
+    DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
+    collector::{DocSetCollector, TopDocs},
+    query::TermQuery,
+    schema::{
+        FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value as _,
+    },
+};
+use uuid::Uuid;
+
+use super::{
+    entry::{Kept, place},
+    words::analyzer,
+};
+use documents::SealError;
+use projection::effect::ProcessedPositions;
+
+/// Raised whenever fields, or what is kept, change: an index of another format is made anew.
+const FORMAT: u32 = 1;
+
+/// How texts are cut into words.
+const WORDS: &str = "words";
+
+/// The columns that hits are counted by.
+pub(super) const KIND: &str = "kind";
+pub(super) const TAG: &str = "tag";
+pub(super) const STATUS: &str = "status";
+
+/// What the writer may hold in memory, in bytes.
+const WRITER_MEMORY: usize = 20_000_000;
+
+/// Why the index cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// A file.
+    #[error("the search index in {path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The index itself.
+    #[error("the search index: {0}")]
+    Index(#[from] tantivy::TantivyError),
+    /// What is kept in it.
+    #[error("the search index holds something unreadable: {0}")]
+    Kept(#[from] serde_json::Error),
+    /// A personal field.
+    #[error(transparent)]
+    Sealed(#[from] SealError),
+    /// It does no work any more.
+    #[error("the search index has stopped")]
+    Stopped,
+}
+
+/// The fields.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields {
+    /// Where the document lies: unique.
+    pub(super) place: Field,
+    pub(super) workspace: Field,
+    pub(super) kind: Field,
+    pub(super) owner: Field,
+    pub(super) title: Field,
+    pub(super) text: Field,
+    pub(super) tag: Field,
+    pub(super) status: Field,
+    /// What is kept, as JSON.
+    pub(super) kept: Field,
+}
+
+/// Which index this is.
+#[derive(Debug, Serialize, Deserialize)]
+struct Label {
+    format: u32,
+    id: Uuid,
+}
+
+/// See the module.
+pub(super) struct Files {
+    pub(super) index: Index,
+    pub(super) reader: IndexReader,
+    pub(super) fields: Fields,
+    pub(super) id: Uuid,
+}
+
+impl Files {
+    /// Opens the index in a folder, or makes it.
+    pub(super) fn open(folder: &Path, new_id: Uuid) -> Result<(Self, IndexWriter), SearchError> {
+        match Self::open_existing(folder) {
+            Ok(Some(opened)) => return Ok(opened),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "the search index cannot be opened, and is made anew");
+            }
+        }
+        Self::make(folder, new_id)
+    }
+
+    fn open_existing(folder: &Path) -> Result<Option<(Self, IndexWriter)>, SearchError> {
+        let label = match fs::read(folder.join("label.json")) {
+            Ok(label) => label,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(at(folder)(source)),
+        };
+        let Label { format, id } = serde_json::from_slice(&label)?;
+        if format != FORMAT {
+            return Ok(None);
+        }
+        Self::over(Index::open_in_dir(folder.join("index"))?, id).map(Some)
+    }
+
+    fn make(folder: &Path, id: Uuid) -> Result<(Self, IndexWriter), SearchError> {
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(at(folder))?;
+        }
+        let index = folder.join("index");
+        fs::create_dir_all(&index).map_err(at(folder))?;
+        let opened = Self::over(Index::create_in_dir(&index, schema())?, id)?;
+        // Last: an index without a label is none.
+        let label = serde_json::to_vec(&Label { format: FORMAT, id })?;
+        fs::write(folder.join("label.json"), label).map_err(at(folder))?;
+        Ok(opened)
+    }
+
+    fn over(index: Index, id: Uuid) -> Result<(Self, IndexWriter), SearchError> {
+        index.tokenizers().register(WORDS, analyzer());
+        let schema = index.schema();
+        let field = |name| schema.get_field(name);
+        let fields = Fields {
+            place: field("place")?,
+            workspace: field("workspace")?,
+            kind: field(KIND)?,
+            owner: field("owner")?,
+            title: field("title")?,
+            text: field("text")?,
+            tag: field(TAG)?,
+            status: field(STATUS)?,
+            kept: field("kept")?,
+        };
+        let writer = index.writer_with_num_threads(1, WRITER_MEMORY)?;
+        clear_away(&writer)?;
+        let reader = index
+            .reader_builder()
+            .reload_policy(ReloadPolicy::Manual)
+            .try_into()?;
+        let files = Self {
+            index,
+            reader,
+            fields,
+            id,
+        };
+        Ok((files, writer))
+    }
+
+    /// What is committed, now.
+    pub(super) fn searcher(&self) -> Searcher {
+        self.reader.searcher()
+    }
+
+    /// What is kept at a place.
+    pub(super) fn kept(&self, place: &str) -> Result<Option<Kept>, SearchError> {
+        let json = self.json(place)?;
+        Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
+    }
+
+    /// What of a partition has been handled.
+    pub(super) fn inbox(&self, place: &str) -> Result<ProcessedPositions, SearchError> {
+        let json = self.json(place)?;
+        Ok(json
+            .map(|json| serde_json::from_str(&json))
+            .transpose()?
+            .unwrap_or_default())
+    }
+
+    fn json(&self, place: &str) -> Result<Option<String>, SearchError> {
+        let searcher = self.searcher();
+        let query = TermQuery::new(
+            Term::from_field_text(self.fields.place, place),
+            IndexRecordOption::Basic,
+        );
+        let found = searcher.search(&query, &TopDocs::with_limit(1).order_by_score())?;
+        let Some((_, address)) = found.first() else {
+            return Ok(None);
+        };
+        self.stored(&searcher, *address)
+    }
+
+    /// What is kept of everything that belongs to somebody.
+    pub(super) fn kept_of(&self, workspace: WorkspaceId, owner: Uuid) -> Result<Vec<Kept>, SearchError> {
+        let searcher = self.searcher();
+        let query = TermQuery::new(
+            Term::from_field_text(self.fields.owner, &owner_term(workspace, owner)),
+            IndexRecordOption::Basic,
+        );
+        let mut kept = Vec::new();
+        for address in searcher.search(&query, &DocSetCollector)? {
+            if let Some(json) = self.stored(&searcher, address)? {
+                kept.push(serde_json::from_str(&json)?);
+            }
+        }
+        Ok(kept)
+    }
+
+    fn stored(&self, searcher: &Searcher, address: DocAddress) -> Result<Option<String>, SearchError> {
+        let document: TantivyDocument = searcher.doc(address)?;
+        let kept = document.get_first(self.fields.kept);
+        Ok(kept.and_then(|kept| kept.as_str()).map(str::to_owned))
+    }
+
+    /// The workspaces of which it holds anything.
+    pub(super) fn workspaces(&self) -> Result<Vec<WorkspaceId>, SearchError> {
+        let mut workspaces = Vec::new();
+        for segment in self.searcher().segment_readers() {
+            let inverted = segment.inverted_index(self.fields.workspace)?;
+            let mut terms = inverted.terms().stream().map_err(tantivy::TantivyError::from)?;
+            while terms.advance() {
+                let id: Option<WorkspaceId> = std::str::from_utf8(terms.key())
+                    .ok()
+                    .and_then(|text| text.parse().ok());
+                workspaces.extend(id);
+            }
+        }
+        workspaces.sort_unstable();
+        workspaces.dedup();
+        Ok(workspaces)
+    }
+}
+
+/// Removes the files of a commit that was cut short. The same commit, made again, would write some of them by the same names,
+/// and is refused where they are there already.
+pub(super) fn clear_away(writer: &IndexWriter) -> tantivy::Result<()> {
+    writer.garbage_collect_files().wait()?;
+    Ok(())
+}
+
+/// Where the inbox of a partition lies.
+pub(super) fn inbox_place(workspace: WorkspaceId, partition: u32) -> String {
+    format!("{workspace}/inbox/{partition}")
+}
+
+/// Whose a document is: a person is somebody in one workspace only.
+pub(super) fn owner_term(workspace: WorkspaceId, owner: Uuid) -> String {
+    format!("{workspace}/{owner}")
+}
+
+impl Kept {
+    /// Where it lies.
+    pub(super) fn place(&self, workspace: WorkspaceId) -> String {
+        place(workspace, self.kind, &self.key)
+    }
+}
+
+fn schema() -> Schema {
+    let words = TextOptions::default()
+        .set_indexing_options(
+            TextFieldIndexing::default()
+                .set_tokenizer(WORDS)
+                .set_index_option(IndexRecordOption::WithFreqs),
+        )
+        .set_stored();
+    let mut schema = Schema::builder();
+    schema.add_text_field("place", STRING);
+    schema.add_text_field("workspace", STRING);
+    schema.add_text_field(KIND, STRING | FAST);
+    schema.add_text_field("owner", STRING);
+    schema.add_text_field("title", words.clone());
+    schema.add_text_field("text", words);
+    schema.add_text_field(TAG, STRING | FAST);
+    schema.add_text_field(STATUS, STRING | FAST);
+    schema.add_text_field("kept", STORED);
+    schema.build()
+}
+
+fn at(folder: &Path) -> impl Fn(std::io::Error) -> SearchError {
+    let path = folder.to_owned();
+    move |source| SearchError::File {
+        path: path.clone(),
+        source,
+    }
+}

@@ -1,0 +1,155 @@
+//! The search indexer: products, orders and people, found by words, also by words that are nearly right.
+//!
+//! An effect consumer whose effect is an index of this server's own, in its data folder. It folds the documents of the views
+//! by the views' own folds ([`entry`]), and writes them with what it has handled in one commit ([`writer`]). The
+//! index follows from the log: one that is lost is made again. Whoever asks waits for a token as they do for a view, and
+//! rights are part of the query ([`find`]).
+
+mod entry;
+mod facets;
+pub mod find;
+mod index;
+mod words;
+mod writer;
+
+use std::{fmt, path::Path, sync::Arc, sync::Mutex, sync::PoisonError, thread::JoinHandle};
+
+use async_trait::async_trait;
+use domain::{access::Actor, id::WorkspaceId};
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc, oneshot},
+};
+use uuid::Uuid;
+
+use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
+use documents::Opener;
+pub use find::{Found, Wanted};
+use index::Files;
+pub use index::SearchError;
+use writer::{Job, Writer};
+
+/// The name of its lanes.
+pub const NAME: &str = "search";
+
+/// Work that may wait for the writer.
+const WAITING: usize = 256;
+
+/// Searches at the same time: they compute, and there are not many cores.
+const AT_ONCE: usize = 4;
+
+/// See the module.
+pub struct Search {
+    files: Arc<Files>,
+    /// Taken away when it closes.
+    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    opener: Arc<dyn Opener>,
+    at_once: Semaphore,
+}
+
+impl fmt::Debug for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Search")
+            .field("id", &self.files.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Search {
+    /// Opens the index in a folder, or makes it: `id` is what a new one is known by. Must be called in a runtime.
+    pub fn open(folder: &Path, id: Uuid, opener: Arc<dyn Opener>) -> Result<Self, SearchError> {
+        let (files, writer) = Files::open(folder, id)?;
+        let files = Arc::new(files);
+        let (jobs, waiting) = mpsc::channel(WAITING);
+        let writer = Writer {
+            files: files.clone(),
+            index: writer,
+            opener: opener.clone(),
+            runtime: Handle::current(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("search-index".to_owned())
+            .spawn(move || writer.run(waiting))
+            .map_err(|source| SearchError::File {
+                path: folder.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            files,
+            jobs: Mutex::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+            opener,
+            at_once: Semaphore::new(AT_ONCE),
+        })
+    }
+
+    /// Finds what somebody may see, with personal fields opened.
+    pub async fn find(
+        &self,
+        workspace: WorkspaceId,
+        actor: &Actor,
+        wanted: Wanted,
+    ) -> Result<Found, SearchError> {
+        // It is never closed.
+        let _permit = self.at_once.acquire().await;
+        let (files, actor) = (self.files.clone(), actor.clone());
+        let found = tokio::task::spawn_blocking(move || find::find(&files, workspace, &actor, &wanted));
+        let mut found = found.await.map_err(|_| SearchError::Stopped)??;
+        for hit in &mut found.hits {
+            hit.data = self.opener.open_json(workspace, hit.data.clone()).await?;
+        }
+        Ok(found)
+    }
+
+    async fn ask(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<(), EffectError>>) -> Job,
+    ) -> Result<(), EffectError> {
+        let stopped = || EffectError::Unavailable(SearchError::Stopped.to_string());
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (answer, answered) = oneshot::channel();
+        let jobs = jobs.ok_or_else(stopped)?;
+        jobs.send(job(answer)).await.map_err(|_| stopped())?;
+        answered.await.map_err(|_| stopped())?
+    }
+}
+
+#[async_trait]
+impl EventHandler for Search {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn perform(&self, work: &Work) -> Result<(), EffectError> {
+        self.ask(|answer| Job::Index(work.clone(), answer)).await
+    }
+}
+
+#[async_trait]
+impl Consumer for Search {
+    fn checkpoint_storage(&self) -> CheckpointStorage {
+        CheckpointStorage::Made(self.files.id)
+    }
+
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {
+        self.files
+            .workspaces()
+            .map_err(|error| EffectError::Unavailable(error.to_string()))
+    }
+
+    async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
+        self.ask(|answer| Job::Forget(workspace, answer)).await
+    }
+
+    async fn close(&self) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                tracing::error!("the writer of the search index has panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Document 2's consumers, wired: what is done about events, besides showing them.
+//!
+//! **Process managers** send commands: see [`process_manager`]. **Consumers** do something outside of the log and the views: see
+//! [`consumer`] for what they are promised, and [`registry`] for which there are.
+
+pub(crate) mod registry;
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use broker::Broker;
+use clock::SharedClock;
+use command::CommandService;
+use consumer::{Consumer, RunningConsumer};
+use documents::{DocumentStore, DocumentStoreError};
+use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
+use event_store::EventStore;
+use lifecycle::{PurgeError, WorkspaceKeeper};
+use process_manager::ProcessManagers;
+use projection::{StartError, dead_letters::DeadLetters};
+use query::settled::Unfinished;
+use tokio::sync::futures::Notified;
+use uuid::Uuid;
+use workspace_clock::Clocks;
+
+/// What consumers need of the other boxes.
+#[derive(Debug)]
+pub(crate) struct Dependencies {
+    /// Box 5, for historical events.
+    pub(crate) store: Arc<dyn EventStore>,
+    /// Box 6.
+    pub(crate) broker: Arc<dyn Broker>,
+    /// Box 3, which takes the policies' commands.
+    pub(crate) commands: Arc<CommandService>,
+    /// Where processes lie: never the views' own read model.
+    pub(crate) processes: Arc<dyn DocumentStore>,
+    /// Time, as each workspace has it.
+    pub(crate) clocks: Arc<Clocks>,
+    /// The folder of checkpoints that stand and fall with what a consumer makes.
+    pub(crate) folder: PathBuf,
+    /// The machine's clock.
+    pub(crate) clock: SharedClock,
+}
+
+/// Process managers and consumers, running.
+#[derive(Debug)]
+pub(crate) struct Consumers {
+    process_managers: ProcessManagers,
+    consumers: Vec<Arc<RunningConsumer>>,
+}
+
+impl Consumers {
+    /// Starts all of them. What a stop has interrupted goes on.
+    pub(crate) async fn start(
+        dependencies: Dependencies,
+        policies: &'static [&'static dyn AnyPolicy],
+        consumers: Vec<Arc<dyn Consumer>>,
+    ) -> Result<Self, StartError> {
+        let Dependencies {
+            store,
+            broker,
+            commands,
+            processes,
+            clocks,
+            folder,
+            clock,
+        } = dependencies;
+        let of_consumers = consumer::Dependencies {
+            store: store.clone(),
+            broker: broker.clone(),
+            processes: processes.clone(),
+            folder,
+            clock: clock.clone(),
+        };
+        let of_process_managers = process_manager::Dependencies {
+            store,
+            broker,
+            commands,
+            processes,
+            clocks,
+            clock,
+        };
+        let process_managers = ProcessManagers::start(of_process_managers, policies).await?;
+        let mut running = Vec::with_capacity(consumers.len());
+        for consumer in consumers {
+            running.push(Arc::new(RunningConsumer::start(consumer, &of_consumers).await?));
+        }
+        Ok(Self {
+            process_managers,
+            consumers: running,
+        })
+    }
+
+    /// Events that policies and consumers could not handle. Two that keep them in one store list the same; one of them does what
+    /// is to be done about each.
+    pub(crate) fn dead_letters(&self) -> impl Iterator<Item = &DeadLetters> {
+        let of_consumers = self.consumers.iter().map(|running| running.dead_letters());
+        std::iter::once(self.process_managers.dead_letters()).chain(of_consumers)
+    }
+
+    /// The consumer of this name.
+    pub(crate) fn consumer(&self, name: &str) -> Option<&Arc<RunningConsumer>> {
+        self.consumers.iter().find(|running| running.name() == name)
+    }
+
+    /// Lets lanes finish their transaction, stops, and closes the store of processes.
+    pub(crate) async fn stop(&self) {
+        self.process_managers.stop().await;
+        for consumer in &self.consumers {
+            consumer.stop().await;
+        }
+        self.process_managers.processes().close().await;
+    }
+}
+
+#[async_trait]
+impl WorkspaceKeeper for Consumers {
+    async fn end(&self, workspace: WorkspaceId) {
+        self.process_managers.end(workspace).await;
+        for consumer in &self.consumers {
+            consumer.end(workspace).await;
+        }
+    }
+
+    fn stores(&self) -> Vec<Arc<dyn DocumentStore>> {
+        let own = self
+            .consumers
+            .iter()
+            .filter_map(|running| running.own_checkpoints());
+        std::iter::once(self.process_managers.processes())
+            .chain(own)
+            .cloned()
+            .collect()
+    }
+
+    async fn forget(&self, workspace: WorkspaceId) -> Result<(), PurgeError> {
+        for running in &self.consumers {
+            let forgotten = running.consumer().forget(workspace).await;
+            forgotten.map_err(|error| PurgeError::Consumer(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, PurgeError> {
+        let mut held = Vec::new();
+        for running in &self.consumers {
+            let workspaces = running.consumer().workspaces().await;
+            held.extend(workspaces.map_err(|error| PurgeError::Consumer(error.to_string()))?);
+        }
+        Ok(held)
+    }
+}
+
+#[async_trait]
+impl Unfinished for Consumers {
+    fn changed(&self) -> Vec<Notified<'_>> {
+        let consumers = self.consumers.iter().map(|running| running.changed());
+        std::iter::once(self.process_managers.changed())
+            .chain(consumers)
+            .collect()
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        self.process_managers.complaints()
+    }
+
+    async fn unfinished(
+        &self,
+        workspace: WorkspaceId,
+        correlation: Option<Uuid>,
+        up_to: &ConsistencyToken,
+    ) -> Result<Vec<String>, DocumentStoreError> {
+        let mut unfinished = self
+            .process_managers
+            .unfinished(workspace, correlation, up_to)
+            .await?;
+        for consumer in &self.consumers {
+            unfinished.extend(consumer.unfinished(workspace, correlation, up_to).await?);
+        }
+        Ok(unfinished)
+    }
+}
+
+#[cfg(test)]
+mod tests;

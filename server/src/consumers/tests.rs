@@ -1,0 +1,341 @@
+//! Process managers and consumers over real databases: each event is handled once, each command sent once in effect, each
+//! timer kept.
+
+mod consumer;
+mod fulfilment;
+mod half_sent;
+mod mail;
+mod search;
+mod shop;
+mod warehouse;
+
+use std::{sync::Arc, time::Duration};
+
+use domain::{
+    aggregate::inventory::InventoryEvent,
+    event::{DomainEvent, TypedEvent},
+    id::WorkspaceId,
+    policy::{AnyPolicy, Erased, Policy, Reaction, TIMERS, command_id},
+    wire::Order,
+};
+use serde_json::json;
+
+use workspace_clock::Clocks;
+
+use super::{Consumers, Dependencies};
+use ::consumer::Consumer;
+use clock::SystemClock;
+use command::CommandService;
+use documents::{DocumentStore, PageRequest, sqlite::SqliteDocumentStore};
+use projection::dead_letters::Remedy;
+use query::{QueryError, settled::Settle};
+
+use crate::read_side::testing::{PATIENCE, Shop, received, reserved};
+
+/// A quantity that the policy cannot stand.
+const POISON: u32 = 13;
+
+/// What comes in is received a second time under another sku; what is reserved is released after a minute.
+#[derive(Debug)]
+struct Mirror;
+
+impl Policy for Mirror {
+    const NAME: &'static str = "mirror";
+    type State = u64;
+
+    fn key(event: &TypedEvent) -> Option<String> {
+        let sku = event.stream.id();
+        (event.stream.category() == "inventory" && !sku.starts_with("copy-")).then(|| sku.to_owned())
+    }
+
+    fn evolve(handled: u64, _: &TypedEvent) -> u64 {
+        handled + 1
+    }
+
+    fn react(_: &u64, event: &TypedEvent) -> Vec<Reaction> {
+        let sku = event.stream.id();
+        match &event.payload {
+            DomainEvent::Inventory(InventoryEvent::StockReceived(stock)) if stock.quantity == POISON => {
+                panic!("a real panic")
+            }
+            DomainEvent::Inventory(InventoryEvent::StockReceived(stock)) => vec![Reaction::Send {
+                step: "copy".into(),
+                command_type: "ReceiveStock",
+                stream: format!("inventory-copy-{sku}"),
+                data: json!({"quantity": stock.quantity}),
+            }],
+            DomainEvent::Inventory(InventoryEvent::StockReserved(_)) => vec![Reaction::StartTimer {
+                name: "patience",
+                after_ms: 60_000,
+            }],
+            _ => vec![Reaction::StopTimer { name: "patience" }],
+        }
+    }
+
+    fn expire(_: &u64, timer: &str) -> Vec<Reaction> {
+        assert_eq!(timer, "patience");
+        vec![Reaction::Send {
+            step: "release".into(),
+            command_type: "ReleaseStock",
+            stream: "inventory-mug".to_owned(),
+            data: json!({"order": "1"}),
+        }]
+    }
+}
+
+const POLICIES: &[&dyn AnyPolicy] = &[&Erased::<Mirror>::new()];
+
+async fn consumers_in(shop: &Shop, file: &str) -> Arc<Consumers> {
+    started(shop, file, POLICIES, Vec::new()).await
+}
+
+/// Effect consumers, and no policy that does something about the same events.
+pub(super) async fn consumers_with(
+    shop: &Shop,
+    file: &str,
+    effects: Vec<Arc<dyn Consumer>>,
+) -> Arc<Consumers> {
+    started(shop, file, &[], effects).await
+}
+
+async fn started(
+    shop: &Shop,
+    file: &str,
+    policies: &'static [&'static dyn AnyPolicy],
+    effects: Vec<Arc<dyn Consumer>>,
+) -> Arc<Consumers> {
+    let clock = Arc::new(SystemClock);
+    let processes: Arc<dyn DocumentStore> = Arc::new(
+        SqliteDocumentStore::open(&shop.folder.path().join(file))
+            .await
+            .unwrap(),
+    );
+    let dependencies = Dependencies {
+        store: shop.store.clone(),
+        broker: shop.read.broker.clone(),
+        commands: Arc::new(CommandService::new(shop.store.clone(), clock.clone())),
+        clocks: Arc::new(Clocks::new(clock.clone(), processes.clone())),
+        processes,
+        folder: shop.folder.path().join("checkpoints"),
+        clock,
+    };
+    let consumers = Arc::new(Consumers::start(dependencies, policies, effects).await.unwrap());
+    shop.read.settling.wait_for(consumers.clone());
+    consumers
+}
+
+async fn consumers(shop: &Shop) -> Arc<Consumers> {
+    consumers_in(shop, "consumers.db").await
+}
+
+async fn settled(shop: &Shop, timeout: Duration) -> Result<(), QueryError> {
+    let settle = Settle {
+        timeout,
+        ..Settle::default()
+    };
+    shop.read
+        .settling
+        .settled(shop.workspace, &settle)
+        .await
+        .map(|_| ())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_event_is_handled_once_and_its_command_follows_from_it() {
+    let shop = Shop::open(3).await;
+    // History and what comes later are the same to a policy.
+    shop.append("inventory-mug", &[received(1), received(2)]).await;
+    let consumers = consumers(&shop).await;
+    shop.append("inventory-mug", &[received(4)]).await;
+    shop.append("inventory-cup", &[received(8)]).await;
+    settled(&shop, PATIENCE).await.unwrap();
+    assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 7);
+    assert_eq!(shop.document("inventory", "copy-cup").await["on_hand"], 8);
+    let events = shop.events().await;
+    let (copies, originals): (Vec<_>, Vec<_>) = events
+        .iter()
+        .partition(|event| event.stream.id().starts_with("copy-"));
+    assert_eq!((copies.len(), originals.len()), (4, 4));
+    for copy in copies {
+        let cause = originals
+            .iter()
+            .find(|event| Some(event.event_id) == copy.metadata.causation_id);
+        let cause = cause.unwrap();
+        assert_eq!(copy.metadata.correlation_id, cause.metadata.correlation_id);
+        assert_eq!(
+            copy.metadata.command_id,
+            command_id("mirror", cause.event_id, "", "copy")
+        );
+    }
+    consumers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_twice_by_a_restart_a_lost_memory_or_a_rebuild() {
+    let shop = Shop::open(2).await;
+    let running = consumers(&shop).await;
+    for n in 0..20 {
+        shop.append(&format!("inventory-mug-{}", n % 3), &[received(1)])
+            .await;
+    }
+    // In the middle of it.
+    running.stop().await;
+    let shop = shop.restart().await;
+    let running = consumers(&shop).await;
+    settled(&shop, PATIENCE).await.unwrap();
+    let events = shop.events().await.len();
+    assert_eq!(events, 40);
+    shop.read
+        .projections
+        .rebuilds
+        .rebuild(shop.workspace, "inventory")
+        .await
+        .unwrap();
+    shop.read
+        .projections
+        .rebuilds
+        .finished(shop.workspace, "inventory")
+        .await;
+    running.stop().await;
+    let shop = shop.restart().await;
+    // Processes that were lost send every command again, under the same ids.
+    let running = consumers_in(&shop, "another.db").await;
+    settled(&shop, PATIENCE).await.unwrap();
+    assert_eq!(
+        (shop.events().await.len(), shop.findings().await),
+        (events, Vec::new())
+    );
+    running.stop().await;
+}
+
+async fn has_a_timer(running: &Consumers, workspace: WorkspaceId) -> bool {
+    let request = PageRequest {
+        listing: TIMERS,
+        group: "",
+        order: Order::Asc,
+        limit: 1,
+        behind: None,
+    };
+    let timers = running
+        .process_managers
+        .processes()
+        .page(workspace, Mirror::NAME, &request);
+    !timers.await.unwrap().value.is_empty()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_is_kept_over_a_restart_and_runs_on_the_workspaces_clock() {
+    let shop = Shop::open(1).await;
+    let running = consumers(&shop).await;
+    shop.append("inventory-mug", &[received(5), reserved(1)]).await;
+    let not_yet = async |shop: &Shop| match settled(shop, Duration::from_millis(1)).await {
+        Err(QueryError::NotSettled { waiting_for }) => {
+            waiting_for.iter().any(|what| what.starts_with("mirror"))
+        }
+        other => panic!("{other:?}"),
+    };
+    assert!(not_yet(&shop).await);
+    // The timer runs from when it was set.
+    while !has_a_timer(&running, shop.workspace).await {
+        tokio::task::yield_now().await;
+    }
+    let other = shop.another_workspace().await;
+    running
+        .process_managers
+        .clocks()
+        .put_forward(other, 3_600_000)
+        .await
+        .unwrap();
+    assert_eq!(
+        running
+            .process_managers
+            .clocks()
+            .put_forward(shop.workspace, 20_000)
+            .await
+            .unwrap(),
+        20_000
+    );
+    assert!(not_yet(&shop).await);
+    running.stop().await;
+    let shop = shop.restart().await;
+    let running = consumers(&shop).await;
+    assert_eq!(
+        running
+            .process_managers
+            .clocks()
+            .ahead_ms(shop.workspace)
+            .await
+            .unwrap(),
+        20_000
+    );
+    assert!(not_yet(&shop).await);
+    running
+        .process_managers
+        .clocks()
+        .put_forward(shop.workspace, 60_000)
+        .await
+        .unwrap();
+    settled(&shop, PATIENCE).await.unwrap();
+    let stock = shop.document("inventory", "mug").await;
+    assert_eq!((&stock["reserved"], &stock["available"]), (&json!(0), &json!(5)));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_command_is_remembered_and_holds_nothing_up() {
+    let shop = Shop::open(1).await;
+    let running = consumers(&shop).await;
+    // No stream can be named after this sku with the copy's prefix: its name would be too long.
+    let sku = "m".repeat(108);
+    shop.append(&format!("inventory-{sku}"), &[received(1)]).await;
+    shop.append("inventory-mug", &[received(1)]).await;
+    settled(&shop, PATIENCE).await.unwrap();
+    assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 1);
+    let process = running
+        .process_managers
+        .processes()
+        .document(shop.workspace, "mirror", &sku)
+        .await
+        .unwrap()
+        .value
+        .unwrap();
+    let process = process_manager::process::parsed(&process.data).unwrap();
+    assert_eq!(
+        (process.pending.len(), process.refused.len()),
+        (0, 1),
+        "{process:?}"
+    );
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_policy_cannot_stand_holds_back_that_stream_only() {
+    let shop = Shop::open(1).await;
+    let running = consumers(&shop).await;
+    shop.append("inventory-bad", &[received(1), received(POISON), received(2)])
+        .await;
+    let good = shop.append("inventory-mug", &[received(4)]).await;
+    let settle = Settle {
+        correlation: Some(good.correlation_id),
+        timeout: PATIENCE,
+        ..Settle::default()
+    };
+    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+    assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 4);
+    let policies = running.dead_letters().next().unwrap();
+    let letters = policies.list(shop.workspace, None, None, 9).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert!(
+        settled(&shop, Duration::from_millis(1)).await.is_err(),
+        "it is held back, and said so"
+    );
+    let letter = letters[0].event.id;
+    let discarded = policies
+        .remedy(shop.workspace, letter, Remedy::Discard)
+        .await
+        .unwrap();
+    assert_eq!((discarded.applied, discarded.dead_letter), (1, None));
+    settled(&shop, PATIENCE).await.unwrap();
+    assert_eq!(shop.document("inventory", "copy-bad").await["on_hand"], 3);
+    running.stop().await;
+}

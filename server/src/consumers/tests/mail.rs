@@ -1,0 +1,250 @@
+//! Mails over a real log and a real folder: each once, to those who have an address and want them, and gone with them.
+
+use std::{path::PathBuf, sync::Arc};
+
+use domain::{
+    access::{Actor, Role},
+    aggregate::{
+        inbox::{InboxEvent, MailsStopped},
+        user::{EmailChanged, UserErased, UserEvent, UserRegistered},
+    },
+    event::EventPayload as _,
+    wire::MailboxMessage,
+};
+
+use super::consumers_with;
+use ::mail::{
+    Links, Notification, OfStreams, Parts, Post,
+    mailbox::{self, Mailbox},
+};
+use async_trait::async_trait;
+use clock::SystemClock;
+use documents::sqlite::SqliteDocumentStore;
+use domain::id::WorkspaceId;
+use query::settled::Settle;
+use test_support::unsealed::Unsealed;
+use uuid::Uuid;
+
+use crate::{
+    consumers::Consumers,
+    read_side::testing::{PATIENCE, Shop, cancelled, confirmed, created, customer},
+};
+
+#[derive(Debug)]
+struct NoPage;
+
+#[async_trait]
+impl Links for NoPage {
+    async fn unsubscribe(&self, _: WorkspaceId, user: Uuid) -> Option<String> {
+        Some(format!("https://shop.test/unsubscribe?token={user}"))
+    }
+}
+
+fn mailbox(shop: &Shop) -> Mailbox {
+    Mailbox::new(shop.folder.path().join("mailbox"))
+}
+
+async fn running(shop: &Shop) -> Arc<Consumers> {
+    let processes = SqliteDocumentStore::open(&shop.folder.path().join("consumers.db"))
+        .await
+        .unwrap();
+    let notification = Notification::new(Parts {
+        post: Post::Mailbox(mailbox(shop)),
+        mailbox: mailbox(shop),
+        from: "Shop <shop@shop.test>".parse().unwrap(),
+        addresses: Arc::new(OfStreams {
+            store: shop.store.clone(),
+            opener: Arc::new(Unsealed),
+        }),
+        links: Arc::new(NoPage),
+        processes: Arc::new(processes),
+        alone: true,
+        per_hour: None,
+        clock: Arc::new(SystemClock),
+    });
+    consumers_with(shop, "consumers.db", vec![Arc::new(notification)]).await
+}
+
+async fn settled(shop: &Shop) {
+    let settle = Settle {
+        timeout: PATIENCE,
+        ..Settle::default()
+    };
+    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+}
+
+async fn register(shop: &Shop, person: &Actor) {
+    let registered = UserRegistered {
+        email: format!("{}@post.test", person.id),
+        display_name: "Ada <b>".to_owned(),
+        role: Role::Customer,
+    };
+    shop.append(
+        &format!("user-{}", person.id),
+        &[UserEvent::from(registered).into_domain()],
+    )
+    .await;
+    // An order of theirs may lie on another partition; whoever has no address yet gets no mail.
+    settled(shop).await;
+}
+
+async fn mails(shop: &Shop, user: Option<Uuid>) -> Vec<MailboxMessage> {
+    let page = mailbox::Page {
+        user,
+        before: None,
+        limit: 100,
+    };
+    mailbox(shop).list(shop.workspace, page).await.unwrap().0
+}
+
+fn files(shop: &Shop) -> Vec<PathBuf> {
+    let folder = shop
+        .folder
+        .path()
+        .join("mailbox")
+        .join(shop.workspace.to_string());
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .collect();
+    files.sort();
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mail_is_written_once_to_whom_it_concerns() {
+    let shop = Shop::open(2).await;
+    let ada = customer(1);
+    let consumers = running(&shop).await;
+    register(&shop, &ada).await;
+    shop.append("order-7", &[created(&ada), confirmed(), cancelled()])
+        .await;
+    settled(&shop).await;
+    let mails_of_ada = mails(&shop, Some(ada.id)).await;
+    let about = |subject: &str| {
+        let found: Vec<_> = mails_of_ada
+            .iter()
+            .filter(|mail| mail.subject == subject)
+            .collect();
+        assert_eq!(found.len(), 1, "{subject}");
+        found[0]
+    };
+    assert_eq!(mails_of_ada.len(), 3);
+    about("Welcome");
+    assert!(about("Your order is cancelled").text.contains("changed my mind"));
+    let confirmation = about("Your order is confirmed");
+    assert!(
+        confirmation.text.contains("1 × Mug: 9.00 EUR"),
+        "{}",
+        confirmation.text
+    );
+    assert!(
+        confirmation.html.contains("Ada &lt;b&gt;"),
+        "{}",
+        confirmation.html
+    );
+    assert!(mails(&shop, Some(customer(2).id)).await.is_empty());
+    let before: Vec<_> = files(&shop)
+        .into_iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    let text = String::from_utf8(before[0].clone()).unwrap();
+    assert!(
+        text.contains("List-Unsubscribe: <https://shop.test/unsubscribe?token="),
+        "{text}"
+    );
+    // All of it is delivered again to somebody who has forgotten everything.
+    consumers.stop().await;
+    std::fs::remove_file(shop.folder.path().join("consumers.db")).unwrap();
+    let shop = shop.restart().await;
+    let consumers = running(&shop).await;
+    settled(&shop).await;
+    let after: Vec<_> = files(&shop)
+        .into_iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    assert_eq!(after, before, "the same mails, to the byte");
+    consumers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_and_whoever_wants_none_get_none_and_the_erased_keep_none() {
+    let shop = Shop::open(1).await;
+    let ada = customer(1);
+    let consumers = running(&shop).await;
+    shop.append("order-1", &[created(&ada), confirmed()]).await;
+    settled(&shop).await;
+    assert!(mails(&shop, None).await.is_empty(), "a guest has no address");
+    register(&shop, &ada).await;
+    shop.append(
+        &format!("inbox-{}", ada.id),
+        &[InboxEvent::from(MailsStopped {}).into_domain()],
+    )
+    .await;
+    shop.append("order-2", &[created(&ada), confirmed()]).await;
+    settled(&shop).await;
+    let subjects: Vec<_> = mails(&shop, None)
+        .await
+        .into_iter()
+        .map(|mail| mail.subject)
+        .collect();
+    assert_eq!(subjects, ["Welcome"]);
+    shop.append(
+        &format!("user-{}", ada.id),
+        &[UserEvent::from(UserErased {}).into_domain()],
+    )
+    .await;
+    settled(&shop).await;
+    assert!(files(&shop).is_empty());
+    consumers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_old_address_is_told_once_that_the_email_was_changed() {
+    let shop = Shop::open(1).await;
+    let ada = customer(1);
+    let stream = format!("user-{}", ada.id);
+    let consumers = running(&shop).await;
+    register(&shop, &ada).await;
+    let wants_none = InboxEvent::from(MailsStopped {}).into_domain();
+    shop.append(&format!("inbox-{}", ada.id), &[wants_none]).await;
+    let old = format!("{}@post.test", ada.id);
+    for email in ["countess@post.test", "countess@post.test", "lovelace@post.test"] {
+        let changed = EmailChanged {
+            email: email.to_owned(),
+        };
+        shop.append(&stream, &[UserEvent::from(changed).into_domain()])
+            .await;
+    }
+    settled(&shop).await;
+    let told: Vec<_> = mails(&shop, Some(ada.id))
+        .await
+        .into_iter()
+        .filter(|mail| mail.subject != "Welcome")
+        .collect();
+    // the newest first; taking the email that one has is no change
+    let [second, first] = told.as_slice() else {
+        panic!("two mails: {told:?}");
+    };
+    assert!(first.to.contains(&old), "{first:?}");
+    assert!(second.to.contains("countess@post.test"), "{second:?}");
+    for mail in [first, second] {
+        assert_eq!(mail.subject, "The email of your account was changed");
+        assert!(
+            !mail.text.contains('@') && !mail.text.contains("No more mails"),
+            "{}",
+            mail.text
+        );
+    }
+    // delivered again to a server that has forgotten everything, and after the person was erased
+    let erased = UserEvent::from(UserErased {}).into_domain();
+    shop.append(&stream, &[erased]).await;
+    settled(&shop).await;
+    consumers.stop().await;
+    std::fs::remove_file(shop.folder.path().join("consumers.db")).unwrap();
+    let shop = shop.restart().await;
+    let consumers = running(&shop).await;
+    settled(&shop).await;
+    assert!(files(&shop).is_empty());
+    consumers.stop().await;
+}

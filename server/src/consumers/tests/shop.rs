@@ -1,0 +1,479 @@
+//! A shop that takes orders, for tests: every box behind the gateway over real stores, with a payment provider and
+//! deliveries that fail now and then, and that can be stopped in the middle of anything.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use broker::{Broker, Delivery, Events, PartitionId, Subscriber};
+use clock::{Clock, SharedClock, SystemClock};
+use command::{CommandFailure, CommandService};
+use documents::PageRequest;
+use domain::{
+    access::{Actor, Role},
+    aggregate::payment::{ProviderAnswer, ProviderRequest},
+    event::StoredEvent,
+    id::WorkspaceId,
+    policy::{self, Policy as _, TIMERS, fulfilment::Fulfilment},
+    timestamp::Timestamp,
+    view,
+    wire::{CommandAnswer, CommandRequest, Order, Template},
+};
+use event_store::{EventFilter, EventStore, Workspace};
+use payment::{
+    NoAnswer, PaymentProvider,
+    test_mode::{Charge, TestMode},
+};
+use query::{QueryError, settled::Settle};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use testing_postgres::Database;
+use uuid::Uuid;
+use workspace_clock::Clocks;
+
+use crate::{
+    consumers::{Consumers, Dependencies},
+    read_side::{ReadSide, ReadSideBuilder, testing::PATIENCE},
+    settings::StoreUrl,
+};
+
+/// Where everything is kept.
+pub(super) enum Place {
+    Folder(TempDir),
+    Database(Database),
+}
+
+impl Place {
+    pub(super) fn folder() -> Self {
+        Self::Folder(tempfile::tempdir().unwrap())
+    }
+
+    fn url(&self, file: &str) -> StoreUrl {
+        match self {
+            Self::Folder(folder) => PathBuf::from(folder.path()).join(file).into(),
+            Self::Database(database) => database.url.parse().unwrap(),
+        }
+    }
+}
+
+/// Chance that follows from a seed, so that a failing case fails again.
+#[derive(Debug, Default)]
+pub(super) struct Chance {
+    seed: AtomicU64,
+    is_calm: AtomicBool,
+}
+
+impl Chance {
+    pub(super) fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self {
+            seed: AtomicU64::new(seed | 1),
+            is_calm: AtomicBool::new(false),
+        })
+    }
+
+    /// From now on nothing goes wrong.
+    pub(super) fn calm(&self) {
+        self.is_calm.store(true, Ordering::Relaxed);
+    }
+
+    /// Once in `n` times.
+    fn strikes(&self, n: u64) -> bool {
+        let next = self
+            .seed
+            .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
+            .wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        !self.is_calm.load(Ordering::Relaxed) && (next >> 32).is_multiple_of(n)
+    }
+}
+
+/// A provider that is not heard now and then, before or after it did what it was asked for.
+#[derive(Debug)]
+struct Moody {
+    inner: TestMode,
+    chance: Arc<Chance>,
+}
+
+#[async_trait]
+impl PaymentProvider for Moody {
+    async fn ask(
+        &self,
+        workspace: WorkspaceId,
+        key: &str,
+        request: &ProviderRequest,
+    ) -> Result<ProviderAnswer, NoAnswer> {
+        if self.chance.strikes(4) {
+            return Err(NoAnswer::Unavailable("it was not reached".to_owned()));
+        }
+        let answer = self.inner.ask(workspace, key, request).await;
+        if self.chance.strikes(4) {
+            return Err(NoAnswer::NotYet);
+        }
+        answer
+    }
+}
+
+/// A broker whose subscribers drop a delivery now and then, which is then made again.
+#[derive(Debug)]
+struct Forgetful {
+    inner: Arc<dyn Broker>,
+    chance: Arc<Chance>,
+}
+
+struct Dropping {
+    inner: Box<dyn Subscriber>,
+    chance: Arc<Chance>,
+}
+
+#[async_trait]
+impl Broker for Forgetful {
+    async fn publish(&self, partition: PartitionId, events: Events) {
+        self.inner.publish(partition, events).await;
+    }
+
+    async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber> {
+        Box::new(Dropping {
+            inner: self.inner.subscribe(group).await,
+            chance: self.chance.clone(),
+        })
+    }
+}
+
+#[async_trait]
+impl Subscriber for Dropping {
+    async fn next(&mut self) -> Option<Delivery> {
+        loop {
+            let delivery = self.inner.next().await?;
+            if !self.chance.strikes(3) {
+                return Some(delivery);
+            }
+        }
+    }
+}
+
+/// A clock that goes on by a microsecond where it is asked, so that events have an order, and not otherwise:
+/// deadlines end where the test puts the workspace's clock forward, and not because the machine is busy.
+#[derive(Debug)]
+pub(super) struct StoppedClock(AtomicI64);
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl StoppedClock {
+    /// It stands at this moment.
+    pub(super) fn at_now() -> SharedClock {
+        Arc::new(Self(AtomicI64::new(SystemClock.now().as_micros())))
+    }
+}
+
+/// The boxes, running.
+pub(super) struct Shop {
+    pub(super) store: Arc<dyn EventStore>,
+    pub(super) read: ReadSide,
+    pub(super) commands: Arc<CommandService>,
+    pub(super) consumers: Arc<Consumers>,
+    pub(super) workspace: Workspace,
+    pub(super) place: Place,
+    pub(super) chance: Arc<Chance>,
+    clock: SharedClock,
+}
+
+async fn start(
+    place: &Place,
+    chance: &Arc<Chance>,
+    clock: &SharedClock,
+) -> (Arc<dyn EventStore>, ReadSide, Arc<CommandService>, Arc<Consumers>) {
+    let clock = Arc::clone(clock);
+    let builder = ReadSideBuilder::with_views(view::all());
+    let store = event_store::open(&place.url("events.db"), clock.clone(), Some(builder.observer()))
+        .await
+        .unwrap();
+    store.register_types().await.unwrap();
+    let read_model = read_model::open(&place.url("views.db")).await.unwrap();
+    let read = builder
+        .start(store.clone(), read_model, clock.clone())
+        .await
+        .unwrap();
+    let processes = process_manager::process::open(&place.url("consumers.db"))
+        .await
+        .unwrap();
+    let clocks = Arc::new(Clocks::new(clock.clone(), processes.clone()));
+    let provider = Moody {
+        inner: TestMode::new(processes.clone(), clocks.clone()),
+        chance: chance.clone(),
+    };
+    let commands = CommandService::new(store.clone(), clock.clone()).with_payments(Arc::new(provider));
+    let commands = Arc::new(commands);
+    let dependencies = Dependencies {
+        store: store.clone(),
+        broker: Arc::new(Forgetful {
+            inner: read.broker.clone(),
+            chance: chance.clone(),
+        }),
+        commands: commands.clone(),
+        processes,
+        clocks,
+        // no effect consumer runs here, and so nobody writes to it
+        folder: std::path::PathBuf::new(),
+        clock,
+    };
+    let consumers = Consumers::start(dependencies, policy::all(), Vec::new()).await;
+    let consumers = Arc::new(consumers.unwrap());
+    read.settling.wait_for(consumers.clone());
+    (store, read, commands, consumers)
+}
+
+impl Shop {
+    pub(super) async fn open(place: Place, shards: u32, chance: Arc<Chance>, clock: SharedClock) -> Self {
+        let (store, read, commands, consumers) = start(&place, &chance, &clock).await;
+        let id = WorkspaceId(SystemClock.new_id());
+        let workspace = Workspace {
+            id,
+            name: "Test".into(),
+            template: Template::Empty,
+            shards,
+            join_code: id.to_string(),
+            created_at: clock.now(),
+        };
+        assert!(store.create_workspace(&workspace).await.unwrap());
+        Self {
+            store,
+            read,
+            commands,
+            consumers,
+            workspace,
+            place,
+            chance,
+            clock,
+        }
+    }
+
+    /// Stops whatever is under way wherever it is, and starts everything again over the same stores.
+    pub(super) async fn crash(self) -> Self {
+        let Self {
+            store,
+            read,
+            commands,
+            consumers,
+            workspace,
+            place,
+            chance,
+            clock,
+        } = self;
+        consumers.stop().await;
+        read.shutdown().await;
+        store.close().await;
+        drop((store, read, commands, consumers));
+        let (store, read, commands, consumers) = start(&place, &chance, &clock).await;
+        Self {
+            store,
+            read,
+            commands,
+            consumers,
+            workspace,
+            place,
+            chance,
+            clock,
+        }
+    }
+
+    pub(super) async fn send(&self, command: Value) -> Result<CommandAnswer, CommandFailure> {
+        let actor = Actor {
+            id: Uuid::from_u128(7),
+            role: Role::Educator,
+            name: "Grace".into(),
+        };
+        let request: CommandRequest = serde_json::from_value(command).unwrap();
+        self.commands
+            .handle(self.workspace.id, &actor, &request, None, None)
+            .await
+    }
+
+    /// A product with so much stock.
+    pub(super) async fn list(&self, sku: &str, stock: u32) {
+        self.send(
+            json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
+            "sku": sku, "name": sku, "description": "Of a kind", "price": {"amount": 500, "currency": "EUR"}, "tags": []}}),
+        )
+        .await
+        .unwrap();
+        if stock > 0 {
+            self.send(json!({"type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": stock}}))
+                .await
+                .unwrap();
+        }
+    }
+
+    /// A product from before skus had a greatest length.
+    pub(super) async fn was_listed(&self, sku: &str) {
+        let events = [test_support::listed(sku, "Mug")];
+        test_support::append(
+            &*self.store,
+            self.workspace.id,
+            &format!("product-{sku}"),
+            &events,
+        )
+        .await;
+    }
+
+    /// Orders one of each sku.
+    pub(super) async fn order(&self, id: &str, skus: &[&str], method: &str) -> CommandAnswer {
+        let lines: Vec<_> = skus
+            .iter()
+            .map(|sku| json!({"sku": sku, "quantity": 1}))
+            .collect();
+        self.send(
+            json!({"type": "PlaceOrder", "stream": format!("order-{id}"), "data": {
+            "lines": lines, "payment_method": method}}),
+        )
+        .await
+        .unwrap()
+    }
+
+    /// What the shop tells an order; whether it was allowed.
+    pub(super) async fn tell(&self, id: &str, command_type: &str) -> bool {
+        let data = match command_type {
+            "CancelOrder" => json!({"reason": "changed my mind"}),
+            _ => json!({}),
+        };
+        let told = self
+            .send(json!({"type": command_type, "stream": format!("order-{id}"), "data": data}))
+            .await;
+        match told {
+            Ok(_) => true,
+            Err(CommandFailure::Rejected(_)) => false,
+            Err(failure) => panic!("{command_type} of {id}: {failure}"),
+        }
+    }
+
+    pub(super) async fn put_forward(&self, by_ms: u64) {
+        self.consumers
+            .process_managers
+            .clocks()
+            .put_forward(self.workspace.id, by_ms)
+            .await
+            .unwrap();
+    }
+
+    /// Waits until everything is done that was caused: all of it, or one intention's.
+    pub(super) async fn settled(&self, correlation: Option<Uuid>) -> Result<(), QueryError> {
+        self.settled_within(correlation, PATIENCE).await
+    }
+
+    /// The same, for those who do something where it takes longer.
+    pub(super) async fn settled_within(
+        &self,
+        correlation: Option<Uuid>,
+        timeout: Duration,
+    ) -> Result<(), QueryError> {
+        let settle = Settle {
+            correlation,
+            timeout,
+            ..Settle::default()
+        };
+        self.read
+            .settling
+            .settled(self.workspace.id, &settle)
+            .await
+            .map(|_| ())
+    }
+
+    /// Waits until the payment of an order is waited for: it was asked for, and had no answer.
+    pub(super) async fn waits_for_the_payment(&self, correlation: Uuid) {
+        let request = PageRequest {
+            listing: TIMERS,
+            group: "",
+            order: Order::Asc,
+            limit: 1,
+            behind: None,
+        };
+        let processes = self.consumers.process_managers.processes();
+        loop {
+            let waiting = processes
+                .page(self.workspace.id, Fulfilment::NAME, &request)
+                .await
+                .unwrap();
+            if !waiting.value.is_empty() {
+                return;
+            }
+            let is_settled = self
+                .settled_within(Some(correlation), Duration::from_millis(50))
+                .await;
+            assert!(is_settled.is_err(), "it is done, and nobody has waited");
+        }
+    }
+
+    pub(super) async fn document(&self, view: &str, key: &str) -> Value {
+        let actor = crate::read_side::testing::educator();
+        let read = self
+            .read
+            .query
+            .document(self.workspace.id, &actor, view, key, None)
+            .await;
+        read.map_or(Value::Null, |read| serde_json::from_str(read.data.get()).unwrap())
+    }
+
+    /// The payment provider's own books.
+    pub(super) async fn charges(&self) -> Vec<Charge> {
+        TestMode::charges(&**self.consumers.process_managers.processes(), self.workspace.id)
+            .await
+            .unwrap()
+    }
+
+    /// What happened to a stream, by type.
+    pub(super) async fn happened(&self, stream: &str) -> Vec<String> {
+        let stream = stream.parse().unwrap();
+        let events = self
+            .store
+            .read_stream(
+                self.workspace.id,
+                &stream,
+                1,
+                event_store::Direction::Forwards,
+                1_000,
+            )
+            .await
+            .unwrap();
+        events.into_iter().map(|event| event.event_type).collect()
+    }
+
+    pub(super) async fn log(&self) -> Vec<StoredEvent> {
+        let (mut log, mut after) = (Vec::new(), domain::token::ConsistencyToken::default());
+        loop {
+            let (page, behind) = self
+                .store
+                .read_events(self.workspace.id, &EventFilter::default(), &after, 500)
+                .await
+                .unwrap();
+            let is_last = page.len() < 500;
+            log.extend(page);
+            if is_last {
+                return log;
+            }
+            after = behind;
+        }
+    }
+
+    /// What the verifier finds.
+    pub(super) async fn findings(&self) -> Vec<String> {
+        let read_model = &**self.read.read_model();
+        monitor::verify::verify_running(&*self.store, read_model, &self.read.projections, &self.workspace)
+            .await
+            .unwrap()
+            .findings
+    }
+
+    pub(super) async fn stop(self) {
+        self.consumers.stop().await;
+        self.read.shutdown().await;
+        self.store.close().await;
+    }
+}

@@ -1,0 +1,85 @@
+//! An import into the stores that a command line names: checks that the program fits them, reads the file, folds the views.
+
+use std::sync::Arc;
+
+use domain::token::ConsistencyToken;
+use tokio::io::AsyncBufRead;
+
+use clock::SharedClock;
+use documents::DocumentStoreError;
+use event_store::StoreError;
+use monitor::import::{ImportError, Imported, import_lines};
+
+use crate::{StartError, read_side::ReadSideBuilder, settings::StorageSettings};
+
+/// Why a file was not imported, or its views are not folded.
+#[derive(Debug, thiserror::Error)]
+pub enum FileImportError {
+    /// The file, or what is in it.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The event store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The event types of the store are not those of this program.
+    #[error(transparent)]
+    Types(Box<StartError>),
+    /// The read model.
+    #[error("the views cannot be folded: {0}")]
+    ReadModel(#[from] DocumentStoreError),
+    /// The lanes.
+    #[error("the views cannot be folded: {0}")]
+    Projections(#[from] projection::StartError),
+}
+
+/// Imports every workspace of a file into the stores, and folds their views. An event that a view cannot apply is in the log all
+/// the same, and counted.
+pub async fn import_files(
+    storage: &StorageSettings,
+    clock: SharedClock,
+    lines: impl AsyncBufRead + Unpin,
+) -> Result<Vec<Imported>, FileImportError> {
+    // As a start of the server would: the tables are made, and the program's event types must fit.
+    let url = storage.event_store();
+    let store = event_store::open(&url, clock.clone(), None).await?;
+    let fit = crate::event_types_fit(&*store).await;
+    store.close().await;
+    fit.map_err(|error| FileImportError::Types(Box::new(error)))?;
+
+    let mut import = event_store::open_to_import(&url, clock.clone()).await?;
+    let reader = event_store::open_to_read(&url).await?;
+    let imported = import_lines(lines, &*reader, &mut import).await;
+    reader.close().await;
+    let closed = import.close().await;
+    let mut imported = imported?;
+    closed?;
+    fold_views(storage, clock, &mut imported).await?;
+    Ok(imported)
+}
+
+/// Folds what is stored into the views, as the server does, and counts what they could not apply.
+async fn fold_views(
+    storage: &StorageSettings,
+    clock: SharedClock,
+    imported: &mut [Imported],
+) -> Result<(), FileImportError> {
+    let builder = ReadSideBuilder::default();
+    let store = event_store::open(&storage.event_store(), clock.clone(), Some(builder.observer())).await?;
+    let read_model = read_model::open(&storage.read_model()).await?;
+    let read_side = builder
+        .start(Arc::clone(&store), Arc::clone(&read_model), clock)
+        .await?;
+    for one in imported {
+        let workspace = one.workspace.id;
+        let head: ConsistencyToken = store.head(workspace).await?;
+        for view in read_side.progress.handlers() {
+            if let Some(progress) = read_side.progress.of(workspace, view.name()) {
+                progress.reaches(&head).await;
+            }
+        }
+        one.parked = read_model.parked_counts(Some(workspace), None).await?;
+    }
+    read_side.shutdown().await;
+    store.close().await;
+    Ok(())
+}

@@ -10,7 +10,11 @@ use documents::DocumentStoreError;
 use event_store::StoreError;
 use monitor::import::{ImportError, Imported, import_lines};
 
-use crate::{StartError, read_side::ReadSideBuilder, settings::StorageSettings};
+use crate::{
+    StartError,
+    read_side::{Dependencies, ReadSideBuilder},
+    settings::StorageSettings,
+};
 
 /// Why a file was not imported, or its views are not folded.
 #[derive(Debug, thiserror::Error)]
@@ -67,7 +71,11 @@ async fn fold_views(
     let store = event_store::open(&storage.event_store(), clock.clone(), Some(builder.observer())).await?;
     let read_model = read_model::open(&storage.read_model()).await?;
     let read_side = builder
-        .start(Arc::clone(&store), Arc::clone(&read_model), clock)
+        .start(Dependencies::in_process(
+            Arc::clone(&store),
+            Arc::clone(&read_model),
+            clock,
+        ))
         .await?;
     for one in imported {
         let workspace = one.workspace.id;

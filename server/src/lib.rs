@@ -199,7 +199,11 @@ impl Foldline {
         let read_side = Arc::new(
             read_side
                 .with_opener(Arc::new(people.seals.clone()))
-                .start(Arc::clone(&events), read_model, clock.clone())
+                .start(read_side::Dependencies::in_process(
+                    Arc::clone(&events),
+                    read_model,
+                    clock.clone(),
+                ))
                 .await?,
         );
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use broker::{
+    Broker,
     in_process::InProcessBroker,
     relay::{Relay, RelayInbox},
 };
@@ -20,10 +21,48 @@ use domain::{
 use event_store::{CommitObserver, EventStore};
 use lifecycle::{PurgeError, WorkspaceKeeper};
 use projection::{
-    Context, Projections, StartError, heads, health::Health, ownership::EveryServer, progress::Progress,
+    Context, Projections, StartError, heads,
+    health::Health,
+    ownership::{EveryServer, Ownership},
+    progress::Progress,
 };
 use query::{QueryApi, live::hub::Hub, settled::Settling};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What the read side runs on. Each is a trait: what bends a broker, a cache or a clock wraps it, and is put here.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// Box 5.
+    pub store: Arc<dyn EventStore>,
+    /// Box 6.
+    pub broker: Arc<dyn Broker>,
+    /// Box 9.
+    pub cache: Arc<dyn Cache>,
+    /// Box 8.
+    pub read_model: Arc<dyn DocumentStore>,
+    /// Which lane groups this server runs.
+    pub ownership: Arc<dyn Ownership>,
+    /// The machine's clock.
+    pub clock: SharedClock,
+}
+
+impl Dependencies {
+    /// A broker and a cache in this process, on a server that runs all lane groups: the embedded defaults.
+    pub fn in_process(
+        store: Arc<dyn EventStore>,
+        read_model: Arc<dyn DocumentStore>,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            broker: Arc::new(InProcessBroker::new(Arc::clone(&store))),
+            cache: Arc::new(InProcessCache::new()),
+            ownership: Arc::new(EveryServer),
+            store,
+            read_model,
+            clock,
+        }
+    }
+}
 
 /// The read side before there is an event store.
 #[derive(Debug)]
@@ -81,12 +120,15 @@ impl ReadSideBuilder {
 
     /// Starts relay, lanes and live subscriptions. Returns when the lanes are running, which may be before they have
     /// caught up: see [`ReadSide::complaints`].
-    pub async fn start(
-        self,
-        store: Arc<dyn EventStore>,
-        read_model: Arc<dyn DocumentStore>,
-        clock: SharedClock,
-    ) -> Result<ReadSide, StartError> {
+    pub async fn start(self, dependencies: Dependencies) -> Result<ReadSide, StartError> {
+        let Dependencies {
+            store,
+            broker,
+            cache,
+            read_model,
+            ownership,
+            clock,
+        } = dependencies;
         let Self {
             progress,
             relay,
@@ -95,8 +137,6 @@ impl ReadSideBuilder {
         } = self;
         let hub = Arc::new(Hub::new(progress.clone()).with_quota(max_subscriptions));
         let relay_inbox = relay.inbox();
-        let cache: Arc<dyn Cache> = Arc::new(InProcessCache::new());
-        let broker = Arc::new(InProcessBroker::new(store.clone()));
         let health = Arc::new(Health::default());
         // What is stored by now is history; the relay publishes what comes behind it.
         let published = heads(&*store).await?;
@@ -109,7 +149,7 @@ impl ReadSideBuilder {
             progress: progress.clone(),
             health: health.clone(),
             clock,
-            ownership: Arc::new(EveryServer),
+            ownership,
         });
         let projections = Arc::new(Projections::start(context).await?);
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
@@ -144,7 +184,7 @@ pub struct ReadSide {
     /// What is stored and what is folded.
     pub progress: Arc<Progress>,
     /// Box 6, for further subscribers.
-    pub broker: Arc<InProcessBroker>,
+    pub broker: Arc<dyn Broker>,
     /// Box 7: how its views stand, what they could not apply, and rebuilds.
     pub projections: Arc<Projections>,
     read_model: Arc<dyn DocumentStore>,

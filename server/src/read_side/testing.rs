@@ -17,7 +17,7 @@ pub(crate) use test_support::{
     reserved, retired,
 };
 
-use super::{ReadSide, ReadSideBuilder};
+use super::{Dependencies, ReadSide, ReadSideBuilder};
 
 /// A running shop with one workspace.
 pub(crate) struct Shop {
@@ -41,7 +41,10 @@ async fn start(folder: &Path, views: &'static [&'static dyn AnyView]) -> (Arc<dy
         .unwrap();
     let store: Arc<dyn EventStore> = Arc::new(store);
     let read_model = Arc::new(SqliteDocumentStore::open(&folder.join("views.db")).await.unwrap());
-    let read = builder.start(store.clone(), read_model, clock).await.unwrap();
+    let read = builder
+        .start(Dependencies::in_process(store.clone(), read_model, clock))
+        .await
+        .unwrap();
     (store, read)
 }
 

@@ -12,7 +12,7 @@ use domain::{
 };
 use event_store::{Expected, StreamAppend};
 
-use server::read_side::{ReadSide, ReadSideBuilder};
+use server::read_side::{Dependencies, ReadSide, ReadSideBuilder};
 
 use super::{History, sample};
 use crate::{
@@ -87,7 +87,11 @@ impl<'a> Ours<'a> {
         let read_model = read_model::open(&place).await?;
         let begun = Instant::now();
         let read_side = builder
-            .start(self.shop.store.clone(), read_model, clock())
+            .start(Dependencies::in_process(
+                self.shop.store.clone(),
+                read_model,
+                clock(),
+            ))
             .await?;
         Ok((read_side, begun))
     }

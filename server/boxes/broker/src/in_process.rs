@@ -36,14 +36,6 @@ impl InProcessBroker {
             groups: Mutex::default(),
         }
     }
-
-    /// Ends every subscription.
-    pub fn close(&self) {
-        for group in lock(&self.groups).values() {
-            lock(&group.state).closed = true;
-            group.arrived.notify_waiters();
-        }
-    }
 }
 
 impl fmt::Debug for InProcessBroker {
@@ -70,6 +62,13 @@ impl Broker for InProcessBroker {
             group,
             store: self.store.clone(),
         })
+    }
+
+    fn close(&self) {
+        for group in lock(&self.groups).values() {
+            lock(&group.state).closed = true;
+            group.arrived.notify_waiters();
+        }
     }
 }
 

@@ -97,6 +97,9 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// Joins a group: each partition's events go to one of its subscribers. The first subscriber of a group gets what
     /// is published from then on; what lies before is history, and is read from the event store.
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber>;
+
+    /// Ends every subscription.
+    fn close(&self);
 }
 
 /// A member of a group.

@@ -350,12 +350,6 @@ impl ProgressOf {
     pub fn head(&self) -> ConsistencyToken {
         self.workspace.head()
     }
-
-    /// Whether everything stored is folded.
-    pub fn is_caught_up(&self) -> bool {
-        let head = self.workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
-        self.folded.borrow().covers(&head)
-    }
 }
 
 impl std::ops::Deref for ProgressOf {

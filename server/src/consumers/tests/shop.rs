@@ -39,7 +39,7 @@ use workspace_clock::Clocks;
 
 use crate::{
     consumers::{Consumers, Dependencies},
-    read_side::{ReadSide, ReadSideBuilder, testing::PATIENCE},
+    read_side::{self, ReadSide, ReadSideBuilder, testing::PATIENCE},
     settings::StoreUrl,
 };
 
@@ -142,6 +142,10 @@ impl Broker for Forgetful {
             chance: self.chance.clone(),
         })
     }
+
+    fn close(&self) {
+        self.inner.close();
+    }
 }
 
 #[async_trait]
@@ -199,7 +203,11 @@ async fn start(
     store.register_types().await.unwrap();
     let read_model = read_model::open(&place.url("views.db")).await.unwrap();
     let read = builder
-        .start(store.clone(), read_model, clock.clone())
+        .start(read_side::Dependencies::in_process(
+            store.clone(),
+            read_model,
+            clock.clone(),
+        ))
         .await
         .unwrap();
     let processes = process_manager::process::open(&place.url("consumers.db"))

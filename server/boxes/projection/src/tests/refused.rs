@@ -69,10 +69,7 @@ async fn what_the_database_refuses_is_a_dead_letter_and_holds_no_other_stream() 
         "{dead:?}"
     );
     for key in ["before-0", "before-19", "behind"] {
-        let read = context
-            .documents
-            .document(parts.workspace, "products", key)
-            .await;
+        let read = context.documents.document(parts.workspace, "products", key).await;
         assert!(read.unwrap().value.is_some(), "{key}");
     }
     for view in context.progress.handlers() {

@@ -13,9 +13,9 @@
 //! [`Foldline::start`] is that picture in code; every box is a crate, and depends only on the boxes that
 //! ARCHITECTURE.md allows it.
 
+mod cli;
 mod consumers;
 pub mod import_files;
-mod program;
 pub mod read_side;
 mod readiness;
 pub mod settings;
@@ -23,6 +23,7 @@ mod test_stores;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+pub use cli::run;
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
 pub use consumers::registry::ConsumerError;
@@ -45,7 +46,6 @@ use lifecycle::{
 };
 use monitor::inspection::Inspection;
 use payment::test_mode::TestMode;
-pub use program::program;
 use read_side::{ReadSide, ReadSideBuilder};
 use readiness::BoxesReadiness;
 use settings::Settings;
@@ -231,7 +231,7 @@ impl Foldline {
         let keys = Arc::new(keys);
         let links = UnsubscribeLinks::new(Arc::clone(&keys), settings.mail.public_url.clone());
         let links = Arc::new(links);
-        let parts = registry::Parts {
+        let parts = registry::Dependencies {
             store: Arc::clone(&events),
             processes,
             opener: Arc::new(people.seals.clone()),

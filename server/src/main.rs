@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    server::program(std::env::args_os(), std::env::vars_os().map(|(name, _)| name)).await
+    server::run(std::env::args_os(), std::env::vars_os().map(|(name, _)| name)).await
 }

@@ -117,7 +117,7 @@ fn crates_depend_on_what_the_architecture_allows_and_on_nothing_else() {
 #[test]
 fn the_program_exports_the_spans_of_every_crate_that_makes_some() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let program = std::fs::read_to_string(root.join("server/src/program.rs")).unwrap();
+    let program = std::fs::read_to_string(root.join("server/src/cli.rs")).unwrap();
     let list = program
         .split("const CRATES")
         .nth(1)

@@ -8,7 +8,7 @@ use consumer::Consumer;
 use documents::{DocumentStore, Opener};
 use event_store::EventStore;
 use mail::{
-    Links, Notification, OfStreams, Post,
+    Links, Notification, Post, StreamAddresses,
     mailbox::Mailbox,
     smtp::{Smtp, SmtpError},
 };
@@ -19,7 +19,7 @@ use crate::settings::{Settings, StoreUrl};
 
 /// What they are made of, besides settings.
 #[derive(Debug)]
-pub(crate) struct Parts {
+pub(crate) struct Dependencies {
     /// Box 5.
     pub(crate) store: Arc<dyn EventStore>,
     /// Where process managers remember.
@@ -63,8 +63,8 @@ pub enum ConsumerError {
 }
 
 /// Opens what each of them keeps.
-pub(crate) async fn open(settings: &Settings, parts: Parts) -> Result<Opened, ConsumerError> {
-    let Parts {
+pub(crate) async fn open(settings: &Settings, parts: Dependencies) -> Result<Opened, ConsumerError> {
+    let Dependencies {
         store,
         processes,
         opener,
@@ -73,14 +73,14 @@ pub(crate) async fn open(settings: &Settings, parts: Parts) -> Result<Opened, Co
     } = parts;
     let storage = &settings.storage;
     let mailbox = Mailbox::new(storage.mailbox_folder());
-    let notification = Notification::new(mail::Parts {
+    let notification = Notification::new(mail::Dependencies {
         post: match Smtp::of(&settings.mail)? {
             Some(server) => Post::Smtp(server),
             None => Post::Mailbox(mailbox.clone()),
         },
         mailbox: mailbox.clone(),
         from: settings.mail.mail_from.clone(),
-        addresses: Arc::new(OfStreams {
+        addresses: Arc::new(StreamAddresses {
             store,
             opener: opener.clone(),
         }),

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use documents::{
-    DeadLetter, DeadLetterPlace, DocumentStore, DocumentStoreError, Everything, Fold, Generations, LaneId,
+    DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError, Everything, Fold, Generations, LaneId,
     Moment, PageRequest, ParkedCount, ParkedEvent, Parking, Purging, Scope, StoredCheckpoint, StoredDocument,
     StoredGeneration, StoredRow, Switched, Updated,
 };
@@ -175,7 +175,7 @@ impl<W: Watch> Parking for Watched<W> {
         &self,
         workspace: WorkspaceId,
         view: Option<&str>,
-        after: Option<&DeadLetterPlace>,
+        after: Option<&DeadLetterKey>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
         self.inner.dead_letters(workspace, view, after, limit).await

@@ -10,7 +10,7 @@ pub mod in_process;
 use std::{fmt::Debug, sync::Arc};
 
 use async_trait::async_trait;
-use documents::{DocumentStoreError, Place};
+use documents::{DocumentStoreError, SeekKey};
 use domain::{id::WorkspaceId, token::ConsistencyToken, wire::Order};
 use futures::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -63,7 +63,7 @@ pub struct PageKey {
 
 impl PageKey {
     /// The key of a page that begins behind `place`.
-    pub fn new(order: Order, limit: u32, place: Option<&Place>) -> Self {
+    pub fn new(order: Order, limit: u32, place: Option<&SeekKey>) -> Self {
         Self {
             order,
             limit,

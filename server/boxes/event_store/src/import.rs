@@ -17,8 +17,8 @@ use uuid::Uuid;
 use super::{
     StoreError, Workspace,
     answer::StoredAnswer,
-    appender::{AcceptedCommand, Judged, KnownStream, MovedPartition, MovedStream, Placed},
-    link::Link,
+    appender::{AcceptedCommand, CachedStream, MovedPartition, MovedStream, Placed, ValidatedGroup},
+    chain_head::ChainHead,
 };
 use clock::SharedClock;
 
@@ -74,7 +74,7 @@ pub(super) trait ImportDatabase: Send {
         &mut self,
         workspace_no: i64,
         names: &[&str],
-    ) -> Result<Vec<(String, KnownStream)>, StoreError>;
+    ) -> Result<Vec<(String, CachedStream)>, StoreError>;
 
     /// Numbers that no stream has.
     async fn stream_numbers(&mut self) -> Result<Range<i64>, StoreError>;
@@ -83,7 +83,7 @@ pub(super) trait ImportDatabase: Send {
     async fn type_no(&mut self, name: &str, schema_version: u32) -> Result<i64, StoreError>;
 
     /// Writes rows.
-    async fn write(&mut self, judged: &Judged) -> Result<(), StoreError>;
+    async fn write(&mut self, judged: &ValidatedGroup) -> Result<(), StoreError>;
 
     /// Ends the transaction; when it returns, the workspace is durable.
     async fn commit(&mut self) -> Result<(), StoreError>;
@@ -99,7 +99,7 @@ pub(super) trait ImportDatabase: Send {
 struct Begun {
     workspace: Workspace,
     no: i64,
-    partitions: Vec<(i64, Link)>,
+    partitions: Vec<(i64, ChainHead)>,
 }
 
 /// See the module.
@@ -136,7 +136,10 @@ impl Import {
         self.begun = Some(Begun {
             workspace: workspace.clone(),
             no,
-            partitions: partitions.into_iter().map(|no| (no, Link::default())).collect(),
+            partitions: partitions
+                .into_iter()
+                .map(|no| (no, ChainHead::default()))
+                .collect(),
         });
         Ok(true)
     }
@@ -165,7 +168,7 @@ impl Import {
             known: known.into_iter().collect(),
             moved: HashMap::new(),
         };
-        let mut judged = Judged::default();
+        let mut judged = ValidatedGroup::default();
         let mut partitions: HashMap<u32, MovedPartition> = HashMap::new();
         for (index, (event, type_no)) in events.into_iter().zip(types).enumerate() {
             if numbers.is_empty() {
@@ -197,7 +200,7 @@ impl Import {
     /// Takes commands of the workspace.
     pub async fn commands(&mut self, commands: Vec<AnsweredCommand>) -> Result<(), ImportFault> {
         let begun = self.begun.as_ref().ok_or_else(nothing_begun)?;
-        let mut judged = Judged::default();
+        let mut judged = ValidatedGroup::default();
         for (index, command) in commands.into_iter().enumerate() {
             if let Err(error) = command.token() {
                 let reason = error.to_string();
@@ -215,7 +218,7 @@ impl Import {
     }
 
     /// Where the partitions of the workspace stand by now.
-    pub fn links(&self) -> impl Iterator<Item = &Link> {
+    pub fn links(&self) -> impl Iterator<Item = &ChainHead> {
         self.begun
             .iter()
             .flat_map(|begun| &begun.partitions)
@@ -288,7 +291,7 @@ impl Begun {
 
 /// The streams of a batch.
 struct Streams {
-    known: HashMap<String, KnownStream>,
+    known: HashMap<String, CachedStream>,
     moved: HashMap<StreamName, MovedStream>,
 }
 

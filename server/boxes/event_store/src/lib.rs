@@ -16,12 +16,12 @@
 
 mod answer;
 mod appender;
+mod chain_head;
 mod columns;
 #[cfg(test)]
 mod conformance;
 mod import;
 mod lifecycle;
-mod link;
 mod open;
 mod postgres;
 mod sql;
@@ -42,10 +42,10 @@ use serde_json::value::RawValue;
 use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
+pub use chain_head::ChainHead;
 use database::{postgres::refuses_for_good, schema::SchemaError};
 pub use import::{AnsweredCommand, Import, ImportFault};
 pub use lifecycle::{Admitted, Lifecycle, Purged};
-pub use link::Link;
 pub use open::{open, open_to_import, open_to_read};
 pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;

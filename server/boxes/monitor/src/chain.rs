@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use domain::{event::StoredEvent, id::StreamName};
-use event_store::{EventStore, Link, StoreError, Workspace};
+use event_store::{ChainHead, EventStore, StoreError, Workspace};
 
 /// Events that are read at a time.
 const PAGE: u32 = 500;
@@ -14,7 +14,7 @@ const PAGE: u32 = 500;
 pub struct ChainCheck {
     shards: u32,
     partition: u32,
-    link: Link,
+    link: ChainHead,
     versions: HashMap<StreamName, u64>,
     /// Events seen so far.
     pub events: u64,
@@ -29,7 +29,7 @@ impl ChainCheck {
         Self {
             shards,
             partition,
-            link: Link::default(),
+            link: ChainHead::default(),
             versions: HashMap::new(),
             events: 0,
             findings: Vec::new(),

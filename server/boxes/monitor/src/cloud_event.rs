@@ -13,7 +13,7 @@ use domain::{
     token::ConsistencyToken,
     wire::Template,
 };
-use event_store::{AnsweredCommand, Link, MAX_SHARDS, MAX_WORKSPACE_NAME, Workspace};
+use event_store::{AnsweredCommand, ChainHead, MAX_SHARDS, MAX_WORKSPACE_NAME, Workspace};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -51,7 +51,7 @@ pub struct Opening {
     /// The workspace.
     pub workspace: Workspace,
     /// Where each of its partitions stands, in their order.
-    pub heads: Vec<Link>,
+    pub heads: Vec<ChainHead>,
 }
 
 /// What a workspace was, for whoever has read all of it.
@@ -302,7 +302,7 @@ fn opening(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
         },
         heads: heads
             .into_iter()
-            .map(|HeadData { position, hash }| Link { position, hash })
+            .map(|HeadData { position, hash }| ChainHead { position, hash })
             .collect(),
     }))
 }

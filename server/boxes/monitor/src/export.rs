@@ -18,7 +18,7 @@ use super::{
     tail::Remote,
     terminal::MonitorError,
 };
-use event_store::{EventStore, Link, StoreError, Workspace};
+use event_store::{ChainHead, EventStore, StoreError, Workspace};
 
 /// Entries that are read at a time.
 const PAGE: u32 = 500;
@@ -172,9 +172,9 @@ pub(super) async fn link(
     workspace: &Workspace,
     partition: u32,
     position: u64,
-) -> Result<Link, StoreError> {
+) -> Result<ChainHead, StoreError> {
     let Some(before) = position.checked_sub(1) else {
-        return Ok(Link::default());
+        return Ok(ChainHead::default());
     };
     let events = store.read_partition(workspace.id, partition, before, 1).await?;
     let [StoredEvent { hash, .. }] = events.as_slice() else {
@@ -183,7 +183,7 @@ pub(super) async fn link(
             workspace.id
         )));
     };
-    Ok(Link {
+    Ok(ChainHead {
         position,
         hash: hash.clone(),
     })

@@ -17,7 +17,7 @@ use super::{
     export::Export,
     verify::{VerifyError, verify_running},
 };
-use documents::{DeadLetter, DeadLetterPlace, DocumentStore, DocumentStoreError};
+use documents::{DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError};
 use event_store::{Direction, EventFilter, EventStore, StoreError, Workspace};
 use projection::{
     Projections,
@@ -143,7 +143,7 @@ impl Inspection {
         &self,
         workspace: WorkspaceId,
         view: Option<&str>,
-        after: Option<&DeadLetterPlace>,
+        after: Option<&DeadLetterKey>,
         limit: u32,
     ) -> Result<(Vec<DeadLetter>, bool), DocumentStoreError> {
         let mut letters = Vec::new();

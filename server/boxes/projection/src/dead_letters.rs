@@ -21,7 +21,7 @@ use super::{
 };
 use broker::{Events, decode};
 use documents::{
-    DeadLetter, DeadLetterPlace, DocumentStoreError, FoldFault, LaneId, ParkedEvent, ParkedState, Scope,
+    DeadLetter, DeadLetterKey, DocumentStoreError, FoldFault, LaneId, ParkedEvent, ParkedState, Scope,
 };
 use event_store::{Direction, StoreError};
 
@@ -90,7 +90,7 @@ impl DeadLetters {
         &self,
         workspace: WorkspaceId,
         view: Option<&str>,
-        after: Option<&DeadLetterPlace>,
+        after: Option<&DeadLetterKey>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
         self.context

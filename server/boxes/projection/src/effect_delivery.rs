@@ -4,7 +4,7 @@
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
 use broker::{Events, PartitionId, PublishedEvent};
-use documents::{DeadLetterPlace, DocumentStoreError, FoldFault, LaneId};
+use documents::{DeadLetterKey, DocumentStoreError, FoldFault, LaneId};
 use futures::FutureExt as _;
 
 use super::{
@@ -150,7 +150,7 @@ async fn held_streams(context: &Context, lane: &LaneId) -> Result<HashSet<String
     if !counts.iter().any(|count| count.view == view && count.dead > 0) {
         return Ok(held);
     }
-    let mut after: Option<DeadLetterPlace> = None;
+    let mut after: Option<DeadLetterKey> = None;
     loop {
         let letters = context
             .documents

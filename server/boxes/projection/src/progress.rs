@@ -290,9 +290,9 @@ impl Progress {
     }
 
     /// One view of a workspace; `None`: there is no such view.
-    pub fn of(&self, workspace: WorkspaceId, view: &str) -> Option<ProgressOf> {
+    pub fn of(&self, workspace: WorkspaceId, view: &str) -> Option<HandlerProgress> {
         let index = self.index(view)?;
-        Some(ProgressOf {
+        Some(HandlerProgress {
             workspace: self.workspace(workspace),
             index,
         })
@@ -340,19 +340,19 @@ impl Default for Progress {
 
 /// One view of one workspace: its progress, with what is stored.
 #[derive(Debug, Clone)]
-pub struct ProgressOf {
+pub struct HandlerProgress {
     workspace: Arc<WorkspaceProgress>,
     index: usize,
 }
 
-impl ProgressOf {
+impl HandlerProgress {
     /// The newest position of each partition.
     pub fn head(&self) -> ConsistencyToken {
         self.workspace.head()
     }
 }
 
-impl std::ops::Deref for ProgressOf {
+impl std::ops::Deref for HandlerProgress {
     type Target = ViewProgress;
 
     fn deref(&self) -> &ViewProgress {

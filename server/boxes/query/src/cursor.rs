@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Listed, QueryError};
 use cache::CachedRow;
-use documents::Place;
+use documents::SeekKey;
 
 /// The longest cursor that is read; sort keys come from documents, whose fields are bounded.
 const LONGEST: usize = 8_192;
@@ -73,7 +73,7 @@ impl Cursor<'_> {
     }
 
     /// The place that a cursor names, and which way to go from there.
-    pub(super) fn parse(text: &str, listed: &Listed, order: Order) -> Result<(Place, Way), QueryError> {
+    pub(super) fn parse(text: &str, listed: &Listed, order: Order) -> Result<(SeekKey, Way), QueryError> {
         if text.len() > LONGEST {
             return Err(QueryError::BadCursor);
         }
@@ -90,7 +90,7 @@ impl Cursor<'_> {
         if [&cursor.sort, &cursor.key].iter().any(|text| text.contains('\0')) {
             return Err(QueryError::BadCursor);
         }
-        let place = Place {
+        let place = SeekKey {
             sort: cursor.sort.into_owned(),
             key: cursor.key.into_owned(),
         };

@@ -12,7 +12,7 @@ pub mod settled;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use cache::{Cache, CacheKey, CachedAnswer, CachedRow, PageKey, Topic};
-use documents::{DocumentStore, DocumentStoreError, Opener, PageRequest, Place};
+use documents::{DocumentStore, DocumentStoreError, Opener, PageRequest, SeekKey};
 use domain::{
     access::Actor,
     id::WorkspaceId,
@@ -20,7 +20,7 @@ use domain::{
     view::AnyView,
     wire::{DocumentAnswer, ListingAnswer, Order, Row},
 };
-use projection::progress::{Progress, ProgressOf};
+use projection::progress::{HandlerProgress, Progress};
 use serde_json::value::RawValue;
 
 use cursor::{Cursor, Way};
@@ -233,7 +233,7 @@ impl QueryApi {
         &self,
         workspace: WorkspaceId,
         view: &'static dyn AnyView,
-    ) -> Result<ProgressOf, QueryError> {
+    ) -> Result<HandlerProgress, QueryError> {
         self.progress
             .of(workspace, view.name())
             .ok_or_else(|| QueryError::UnknownView(view.name().to_owned()))
@@ -279,7 +279,7 @@ impl QueryApi {
         listed: &Listed,
         order: Order,
         limit: u32,
-        behind: Option<Place>,
+        behind: Option<SeekKey>,
     ) -> Result<Found<'a>, QueryError> {
         let view = listed.view;
         let topic = Topic::Group {
@@ -345,7 +345,7 @@ impl QueryApi {
 }
 
 /// Where a view has not come as far as `goal`, as in `orders 0:12 of 0:15`, and whether it is held there.
-fn lagging(view: &str, progress: &ProgressOf, goal: &ConsistencyToken) -> Vec<String> {
+fn lagging(view: &str, progress: &HandlerProgress, goal: &ConsistencyToken) -> Vec<String> {
     let folded = progress.folded();
     let held = if progress.controls().is_paused() {
         " (paused)"
@@ -393,7 +393,7 @@ impl Listed {
 struct Found<'a> {
     answer: Arc<CachedAnswer>,
     as_of: ConsistencyToken,
-    progress: ProgressOf,
+    progress: HandlerProgress,
     actor: &'a Actor,
     view: &'static str,
 }

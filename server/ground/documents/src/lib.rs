@@ -29,7 +29,7 @@ use database::{postgres::refuses_for_good, schema::SchemaError};
 pub use generations::{Generations, StoredGeneration, Switched};
 pub use open::{open, open_to_read};
 pub use opener::{Opener, SealError};
-pub use parking::{DeadLetter, DeadLetterPlace, ParkedCount, ParkedEvent, ParkedState, Parking};
+pub use parking::{DeadLetter, DeadLetterKey, ParkedCount, ParkedEvent, ParkedState, Parking};
 pub use purging::Purging;
 
 /// The generation of a view that was never rebuilt.
@@ -167,7 +167,7 @@ pub struct Moment<T> {
 
 /// Where a page of a listing begins: behind this place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct SeekKey {
     /// The sort key.
     pub sort: String,
     /// The document's key.
@@ -186,7 +186,7 @@ pub struct PageRequest<'a> {
     /// The most rows.
     pub limit: u32,
     /// Behind which row; from the first where absent.
-    pub behind: Option<&'a Place>,
+    pub behind: Option<&'a SeekKey>,
 }
 
 /// What became of an update.

@@ -77,8 +77,8 @@ pub struct DeadLetter {
 
 impl DeadLetter {
     /// Where it stands in the order in which dead letters are listed.
-    pub fn place(&self) -> DeadLetterPlace {
-        DeadLetterPlace {
+    pub fn place(&self) -> DeadLetterKey {
+        DeadLetterKey {
             view: self.view.clone(),
             generation: self.generation,
             partition: self.partition,
@@ -89,7 +89,7 @@ impl DeadLetter {
 
 /// The place of a dead letter in the order in which they are listed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeadLetterPlace {
+pub struct DeadLetterKey {
     /// The view.
     pub view: String,
     /// The generation.
@@ -146,7 +146,7 @@ pub trait Parking: Send + Sync + Debug {
         &self,
         workspace: WorkspaceId,
         view: Option<&str>,
-        after: Option<&DeadLetterPlace>,
+        after: Option<&DeadLetterKey>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, DocumentStoreError>;
 

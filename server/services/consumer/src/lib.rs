@@ -22,7 +22,7 @@ use event_store::EventStore;
 use projection::{
     Context, Projections, StartError,
     dead_letters::DeadLetters,
-    progress::{Progress, ProgressOf},
+    progress::{HandlerProgress, Progress},
 };
 pub use projection::{
     effect::{EffectError, ProcessedPositions, Work},
@@ -114,7 +114,7 @@ impl RunningConsumer {
     }
 
     /// How far it is in a workspace.
-    pub fn progress_of(&self, workspace: WorkspaceId) -> Option<ProgressOf> {
+    pub fn progress_of(&self, workspace: WorkspaceId) -> Option<HandlerProgress> {
         self.progress.of(workspace, self.name())
     }
 

@@ -7,16 +7,16 @@
 //! | [`passwords`] | Argon2id |
 //! | [`sessions`] | sign-in, and tokens that renew a session |
 //! | [`standing`] | whether a token is let in: an account has sessions, and they end |
-//! | [`store`], `adapter` | rows in SQLite or PostgreSQL, apart from the events |
+//! | [`store`], `sql` | rows in SQLite or PostgreSQL, apart from the events |
 //!
 //! The command service asks for what goes along with a user's commands ([`People::registering`] and its siblings), the query
 //! API and whoever sends mails ask [`Seals`] to open texts. What an account is, is the log's to say.
 
-mod adapter;
 pub mod addresses;
 pub mod passwords;
 pub mod seals;
 pub mod sessions;
+mod sql;
 pub mod standing;
 pub mod store;
 
@@ -32,13 +32,13 @@ use domain::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub use adapter::{PostgresPeople, SqlitePeople};
 use addresses::Addresses;
 use clock::SharedClock;
 use database::url::StoreUrl;
 use event_store::{Direction, EventStore, StoreError};
 use passwords::{HashCost, Passwords};
 pub use seals::Seals;
+pub use sql::{PostgresPeople, SqlitePeople};
 use standing::{Presented, Standings};
 pub use store::{PeopleError, PeopleStore, PersonId};
 

@@ -312,7 +312,7 @@ fn sealed_in(json: &[u8]) -> Vec<Found<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapter::SqlitePeople;
+    use crate::sql::SqlitePeople;
 
     const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
     const ADA: Uuid = Uuid::from_u128(7);

@@ -50,7 +50,7 @@ pub trait Addresses: Send + Sync + Debug {
 
 /// From the people's own streams.
 #[derive(Debug)]
-pub struct OfStreams {
+pub struct StreamAddresses {
     /// Box 5.
     pub store: Arc<dyn EventStore>,
     /// Opens what is sealed in it.
@@ -74,7 +74,7 @@ struct Told {
     name: Option<String>,
 }
 
-impl OfStreams {
+impl StreamAddresses {
     /// `None`: the person was erased.
     async fn told(
         &self,
@@ -128,7 +128,7 @@ impl OfStreams {
 }
 
 #[async_trait]
-impl Addresses for OfStreams {
+impl Addresses for StreamAddresses {
     async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError> {
         let Some(told) = self.told(workspace, user, u64::MAX).await? else {
             return Ok(None);

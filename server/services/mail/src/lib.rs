@@ -27,7 +27,7 @@ use domain::{
 use governor::{DefaultKeyedRateLimiter, Quota};
 use uuid::Uuid;
 
-pub use addresses::{Address, Addresses, OfStreams};
+pub use addresses::{Address, Addresses, StreamAddresses};
 use claims::{Claim, Claims};
 use letter::{Envelope, Letter, letter, moved, welcome};
 use mailbox::Mailbox;
@@ -67,7 +67,7 @@ pub enum Post {
 
 /// What it needs of the other boxes.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Dependencies {
     /// Where mails go.
     pub post: Post,
     /// The folder of mails; emptied of whoever is erased, also where mails go to a server by now.
@@ -91,14 +91,14 @@ pub struct Parts {
 /// See the module.
 #[derive(Debug)]
 pub struct Notification {
-    parts: Parts,
+    parts: Dependencies,
     claims: Claims,
     per_address: Option<DefaultKeyedRateLimiter<String>>,
 }
 
 impl Notification {
     /// With these parts.
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: Dependencies) -> Self {
         Self {
             claims: Claims::new(parts.processes.clone(), NAME, parts.clock.clone()),
             per_address: parts

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{NoAnswer, PaymentProvider};
 use documents::{
     DocumentStore, DocumentStoreError, DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded,
-    PageRequest, Place, Scope,
+    PageRequest, Scope, SeekKey,
 };
 
 use workspace_clock::Clocks;
@@ -95,7 +95,7 @@ impl TestMode {
         workspace: WorkspaceId,
     ) -> Result<Vec<Charge>, DocumentStoreError> {
         let mut charges = Vec::new();
-        let mut behind: Option<Place> = None;
+        let mut behind: Option<SeekKey> = None;
         loop {
             let request = PageRequest {
                 listing: CHARGES,
@@ -108,7 +108,7 @@ impl TestMode {
             let Some(last) = page.last() else {
                 return Ok(charges);
             };
-            behind = Some(Place {
+            behind = Some(SeekKey {
                 sort: last.sort.clone(),
                 key: last.document.key.clone(),
             });

@@ -26,7 +26,9 @@ use super::{
 };
 use clock::SharedClock;
 use command::{CommandFailure, CommandService, Intent};
-use documents::{DocumentStore, DocumentStoreError, FIRST_GENERATION, PageRequest, Place, Scope, StoredRow};
+use documents::{
+    DocumentStore, DocumentStoreError, FIRST_GENERATION, PageRequest, Scope, SeekKey, StoredRow,
+};
 use projection::progress::Progress;
 
 /// How many processes are read at a time.
@@ -365,7 +367,7 @@ impl Runner {
         &self,
         scope: &Scope,
         listing: &str,
-        behind: Option<&Place>,
+        behind: Option<&SeekKey>,
     ) -> Result<Vec<StoredRow>, DocumentStoreError> {
         let request = PageRequest {
             listing,
@@ -393,7 +395,7 @@ impl Runner {
                 generation: FIRST_GENERATION,
             };
             let (mut commands, mut timers) = (0, 0);
-            let mut behind: Option<Place> = None;
+            let mut behind: Option<SeekKey> = None;
             loop {
                 let page = self.page(&scope, OPEN, behind.as_ref()).await?;
                 let Some(last) = page.last() else { break };
@@ -420,8 +422,8 @@ impl Runner {
     }
 }
 
-fn place(row: &StoredRow) -> Place {
-    Place {
+fn place(row: &StoredRow) -> SeekKey {
+    SeekKey {
         sort: row.sort.clone(),
         key: row.document.key.clone(),
     }

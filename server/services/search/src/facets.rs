@@ -14,17 +14,17 @@ use tantivy::{
 pub(super) struct Facets(pub(super) &'static str);
 
 /// The values of one segment, by their number in it.
-pub(super) struct OfSegment {
+pub(super) struct SegmentColumns {
     column: Option<StrColumn>,
     counts: HashMap<u64, u64>,
 }
 
 impl Collector for Facets {
     type Fruit = HashMap<String, u64>;
-    type Child = OfSegment;
+    type Child = SegmentColumns;
 
-    fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<OfSegment> {
-        Ok(OfSegment {
+    fn for_segment(&self, _: SegmentOrdinal, segment: &SegmentReader) -> tantivy::Result<SegmentColumns> {
+        Ok(SegmentColumns {
             column: segment.fast_fields().str(self.0)?,
             counts: HashMap::new(),
         })
@@ -43,7 +43,7 @@ impl Collector for Facets {
     }
 }
 
-impl SegmentCollector for OfSegment {
+impl SegmentCollector for SegmentColumns {
     type Fruit = HashMap<String, u64>;
 
     fn collect(&mut self, doc: DocId, _: Score) {

@@ -14,7 +14,7 @@ use domain::{
 
 use super::consumers_with;
 use ::mail::{
-    Links, Notification, OfStreams, Parts, Post,
+    Dependencies, Links, Notification, Post, StreamAddresses,
     mailbox::{self, Mailbox},
 };
 use async_trait::async_trait;
@@ -48,11 +48,11 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
     let processes = SqliteDocumentStore::open(&shop.folder.path().join("consumers.db"))
         .await
         .unwrap();
-    let notification = Notification::new(Parts {
+    let notification = Notification::new(Dependencies {
         post: Post::Mailbox(mailbox(shop)),
         mailbox: mailbox(shop),
         from: "Shop <shop@shop.test>".parse().unwrap(),
-        addresses: Arc::new(OfStreams {
+        addresses: Arc::new(StreamAddresses {
             store: shop.store.clone(),
             opener: Arc::new(Unsealed),
         }),

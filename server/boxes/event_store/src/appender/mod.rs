@@ -14,8 +14,8 @@
 //! judged again with the partitions locked. No caller is ever left waiting: if this task ends, for whatever reason, the
 //! answers that are still out fail.
 
-mod judge;
-mod known;
+mod append_cache;
+mod group_validator;
 mod lifecycle;
 mod writer;
 
@@ -38,10 +38,10 @@ use super::{
     Append, AppendError, Appended, CommitObserver, Registered, Snapshot, StoreError, Workspace,
     columns::{schema, unreadable},
 };
+pub(super) use append_cache::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, MissingStream};
 use clock::SharedClock;
-use judge::Judge;
-pub(super) use judge::{AcceptedCommand, Judged, MovedPartition, MovedStream, Placed};
-pub(super) use known::{Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream};
+use group_validator::GroupValidator;
+pub(super) use group_validator::{AcceptedCommand, MovedPartition, MovedStream, Placed, ValidatedGroup};
 pub(super) use lifecycle::LifecycleWriter;
 pub(super) use writer::{Cause, Failure, Knowledge, Writer};
 
@@ -93,7 +93,7 @@ pub(super) fn start<W: Writer>(
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
     let appender = Appender {
         writer,
-        known: Known::default(),
+        known: AppendCache::default(),
         unsure: HashMap::new(),
         clock,
         observer,
@@ -188,7 +188,7 @@ impl Queue {
 
 struct Appender<W> {
     writer: W,
-    known: Known,
+    known: AppendCache,
     /// Partitions that somebody moved without the observer being told, or may have, and the head up to which it was: of a
     /// commit whose answer was lost, or of another server.
     unsure: HashMap<(WorkspaceId, u32), u64>,
@@ -288,7 +288,7 @@ impl<W: Writer> Appender<W> {
         &mut self,
         appends: &[&Append],
         knowledge: Knowledge,
-    ) -> Result<(Vec<Result<Appended, AppendError>>, Judged), Failure> {
+    ) -> Result<(Vec<Result<Appended, AppendError>>, ValidatedGroup), Failure> {
         self.known.begin();
         for event in appends
             .iter()
@@ -299,7 +299,7 @@ impl<W: Writer> Appender<W> {
                 .await?;
         }
         self.writer.look_up(&mut self.known, appends, knowledge).await?;
-        let mut judge = Judge::new(&mut self.known, self.clock.now(), W::SHARED);
+        let mut judge = GroupValidator::new(&mut self.known, self.clock.now(), W::SHARED);
         let mut results = Vec::with_capacity(appends.len());
         let mut refused = false;
         for append in appends {
@@ -362,7 +362,7 @@ impl<W: Writer> Appender<W> {
     }
 
     /// Tells the observer what has been committed, partition by partition.
-    fn tell(&self, judged: Judged) {
+    fn tell(&self, judged: ValidatedGroup) {
         let mut events: Vec<StoredEvent> = Vec::new();
         let same_partition =
             |a: &StoredEvent, b: &StoredEvent| (a.workspace, a.partition) == (b.workspace, b.partition);

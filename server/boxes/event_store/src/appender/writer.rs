@@ -8,7 +8,7 @@ use domain::{
     timestamp::Timestamp,
 };
 
-use super::{judge::Judged, known::Known, lifecycle::LifecycleWriter};
+use super::{append_cache::AppendCache, group_validator::ValidatedGroup, lifecycle::LifecycleWriter};
 use crate::{Append, Snapshot, StoreError, Workspace};
 
 /// Why a group was not stored, and what that says about another try.
@@ -67,13 +67,13 @@ pub(crate) trait Writer: LifecycleWriter + Send + 'static {
     /// Looks up what is not known of what these appends need.
     async fn look_up(
         &mut self,
-        known: &mut Known,
+        known: &mut AppendCache,
         appends: &[&Append],
         knowledge: Knowledge,
     ) -> Result<(), Failure>;
 
     /// Stores a group, whole or not at all; when it returns, the group is durable.
-    async fn write(&mut self, judged: &Judged) -> Result<(), Failure>;
+    async fn write(&mut self, judged: &ValidatedGroup) -> Result<(), Failure>;
 
     /// Ends what `look_up` or `write` began and nobody finishes.
     async fn give_up(&mut self);

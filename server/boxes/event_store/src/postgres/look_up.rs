@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::purge::TOMBSTONE;
 use crate::{
     Append, StreamAppend,
-    appender::{Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream},
+    appender::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, MissingStream},
     sql::directory::recorded,
 };
 
@@ -34,13 +34,13 @@ fn new_streams(appends: &[&Append]) -> usize {
     appends.iter().map(|append| append.streams.len()).sum()
 }
 
-fn has_numbers(known: &Known, appends: &[&Append]) -> bool {
+fn has_numbers(known: &AppendCache, appends: &[&Append]) -> bool {
     let left = known.stream_nos.end - known.stream_nos.start;
     usize::try_from(left).is_ok_and(|left| left >= new_streams(appends))
 }
 
 /// Whether something has to be asked before a group can be judged by what is remembered.
-pub(super) fn is_needed(known: &Known, appends: &[&Append]) -> bool {
+pub(super) fn is_needed(known: &AppendCache, appends: &[&Append]) -> bool {
     !has_numbers(known, appends)
         || !known.missing_workspaces(appends).is_empty()
         || !known
@@ -51,7 +51,7 @@ pub(super) fn is_needed(known: &Known, appends: &[&Append]) -> bool {
 /// Looks up what is not remembered. `false`: what was remembered is no longer so.
 pub(super) async fn remembered(
     connection: &mut PgConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<bool, sqlx::Error> {
     number_streams(connection, known, appends).await?;
@@ -63,7 +63,7 @@ pub(super) async fn remembered(
 /// Begins a transaction, and looks up everything with the partitions locked. Always `true`.
 pub(super) async fn certain(
     connection: &mut PgConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<bool, sqlx::Error> {
     number_streams(connection, known, appends).await?;
@@ -80,7 +80,7 @@ pub(super) async fn certain(
 /// Takes blocks of numbers until there are enough for the group.
 async fn number_streams(
     connection: &mut PgConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
     while !has_numbers(known, appends) {
@@ -120,7 +120,7 @@ pub(super) async fn stream_numbers(connection: &mut PgConnection) -> Result<Rang
 
 async fn load_workspaces(
     connection: &mut PgConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
     let ids: Vec<Uuid> = known
@@ -143,11 +143,11 @@ async fn load_workspaces(
         let workspace = known
             .workspaces
             .entry(WorkspaceId(id))
-            .or_insert_with(|| KnownWorkspace {
+            .or_insert_with(|| CachedWorkspace {
                 no: workspace_no,
                 partitions: Vec::new(),
             });
-        workspace.partitions.push(KnownPartition {
+        workspace.partitions.push(CachedPartition {
             no,
             head: natural(head)?,
             head_hash: hex::encode(head_hash),
@@ -160,7 +160,7 @@ async fn load_workspaces(
 /// Locks the partitions of a group in the order of their numbers, and learns their heads.
 async fn lock_partitions(
     connection: &mut PgConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
     let mut wanted = BTreeSet::new();
@@ -218,7 +218,7 @@ async fn lock_partitions(
 /// Looks up streams. `false`: one of their partitions is no longer at the head that is remembered.
 async fn load_streams(
     connection: &mut PgConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     missing: &[MissingStream],
 ) -> Result<bool, sqlx::Error> {
     if missing.is_empty() {
@@ -249,14 +249,14 @@ async fn load_streams(
             return Ok(false);
         }
         let version = natural(version)?;
-        known.note_stream(stream.workspace, &stream.name, KnownStream { no, version });
+        known.note_stream(stream.workspace, &stream.name, CachedStream { no, version });
     }
     Ok(true)
 }
 
 async fn load_commands(
     connection: &mut PgConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
     let (workspace_nos, ids): (Vec<i64>, Vec<Uuid>) = known.wanted_commands(appends).into_iter().unzip();

@@ -37,7 +37,7 @@ use uuid::Uuid;
 use super::{
     Append, CommitObserver, EventFilter, StoreError,
     answer::AnswerColumns,
-    appender::{self, Cause, Failure, Judged, Knowledge, Known},
+    appender::{self, AppendCache, Cause, Failure, Knowledge, ValidatedGroup},
     columns::{EventColumns, integer},
     import::Import,
     sql::{Database, Listening, SqlEventStore, import::SqlImport, writer::SqlWriter},
@@ -114,14 +114,14 @@ impl Database for Postgres {
 
     async fn look_up(
         writer: &mut SqlWriter<Self>,
-        known: &mut Known,
+        known: &mut AppendCache,
         appends: &[&Append],
         knowledge: Knowledge,
     ) -> Result<(), Failure> {
         writer::look_up(writer, known, appends, knowledge).await
     }
 
-    async fn write(writer: &mut SqlWriter<Self>, judged: &Judged) -> Result<(), Failure> {
+    async fn write(writer: &mut SqlWriter<Self>, judged: &ValidatedGroup) -> Result<(), Failure> {
         writer::write(writer, judged).await
     }
 
@@ -181,7 +181,7 @@ impl Database for Postgres {
         look_up::stream_numbers(connection).await
     }
 
-    async fn write_rows(connection: &mut PgConnection, judged: &Judged) -> Result<(), StoreError> {
+    async fn write_rows(connection: &mut PgConnection, judged: &ValidatedGroup) -> Result<(), StoreError> {
         // heard by every server when the import is committed: none of them is called nil
         let notice = Notice::of(Uuid::nil(), judged);
         Ok(write::Group::new(judged)?.run(connection, &notice).await?)

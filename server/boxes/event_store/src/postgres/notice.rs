@@ -8,7 +8,7 @@ use std::fmt;
 use domain::id::WorkspaceId;
 use uuid::Uuid;
 
-use crate::appender::Judged;
+use crate::appender::ValidatedGroup;
 
 /// The channel; of one database, like its tables.
 pub(super) const CHANNEL: &str = "foldline_events";
@@ -33,7 +33,7 @@ pub(super) struct Notice {
 
 impl Notice {
     /// What there is to tell of a group.
-    pub(super) fn of(origin: Uuid, group: &Judged) -> Self {
+    pub(super) fn of(origin: Uuid, group: &ValidatedGroup) -> Self {
         let moved = group.partitions.iter().filter(|it| it.head > it.before);
         Self {
             origin,

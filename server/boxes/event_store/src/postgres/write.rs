@@ -6,13 +6,13 @@ use sqlx::PgConnection;
 use super::notice::{CHANNEL, Notice};
 use crate::{
     StoreError,
-    appender::Judged,
+    appender::ValidatedGroup,
     columns::{bytes_of_hash, integer},
 };
 
 /// A group as the call has it.
 pub(super) struct Group<'a> {
-    judged: &'a Judged,
+    judged: &'a ValidatedGroup,
     /// Of partitions: before and after; of events.
     hashes_before: Vec<Vec<u8>>,
     head_hashes: Vec<Vec<u8>>,
@@ -20,7 +20,7 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(judged: &'a Judged) -> Result<Self, StoreError> {
+    pub(super) fn new(judged: &'a ValidatedGroup) -> Result<Self, StoreError> {
         let of_partitions = judged.partitions.iter();
         let of_events = judged.events.iter();
         Ok(Self {
@@ -40,7 +40,7 @@ impl<'a> Group<'a> {
 
     /// Calls; a transaction by itself, unless there is one.
     pub(super) async fn run(self, connection: &mut PgConnection, notice: &Notice) -> Result<(), sqlx::Error> {
-        let Judged {
+        let ValidatedGroup {
             events,
             streams,
             partitions,

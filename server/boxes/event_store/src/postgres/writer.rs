@@ -12,7 +12,7 @@ use database::postgres::PATIENCE;
 
 use crate::{
     Append, StoreError,
-    appender::{Cause, Failure, Judged, Knowledge, Known},
+    appender::{AppendCache, Cause, Failure, Knowledge, ValidatedGroup},
     sql::writer::{SqlWriter, limited},
 };
 
@@ -58,7 +58,7 @@ pub(super) fn cause(error: &sqlx::Error) -> Cause {
 
 pub(super) async fn look_up(
     writer: &mut SqlWriter<Postgres>,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
     knowledge: Knowledge,
 ) -> Result<(), Failure> {
@@ -86,7 +86,7 @@ pub(super) async fn look_up(
     }
 }
 
-pub(super) async fn write(writer: &mut SqlWriter<Postgres>, judged: &Judged) -> Result<(), Failure> {
+pub(super) async fn write(writer: &mut SqlWriter<Postgres>, judged: &ValidatedGroup) -> Result<(), Failure> {
     let call = write::Group::new(judged)?;
     let notice = Notice::of(writer.origin, judged);
     let open = writer.connect().await?;

@@ -11,7 +11,7 @@ use database::engine::{Engine, Reads};
 use crate::{
     Append, EventFilter, StoreError,
     answer::AnswerColumns,
-    appender::{Cause, Failure, Judged, Knowledge, Known},
+    appender::{AppendCache, Cause, Failure, Knowledge, ValidatedGroup},
     columns::{EventColumns, SchemaColumns, SnapshotColumns, StreamColumns, WorkspaceColumns},
 };
 
@@ -58,7 +58,7 @@ pub(crate) trait Database:
     /// See [`Writer::look_up`](crate::appender::Writer::look_up).
     fn look_up(
         writer: &mut SqlWriter<Self>,
-        known: &mut Known,
+        known: &mut AppendCache,
         appends: &[&Append],
         knowledge: Knowledge,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -66,7 +66,7 @@ pub(crate) trait Database:
     /// See [`Writer::write`](crate::appender::Writer::write).
     fn write(
         writer: &mut SqlWriter<Self>,
-        judged: &Judged,
+        judged: &ValidatedGroup,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
     /// See [`Writer::give_up`](crate::appender::Writer::give_up).
@@ -144,6 +144,6 @@ pub(crate) trait Database:
     /// Writes rows in the transaction of an import.
     fn write_rows(
         connection: &mut Self::Connection,
-        judged: &Judged,
+        judged: &ValidatedGroup,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

@@ -12,7 +12,7 @@ use database::engine::statement;
 
 use crate::{
     StoreError, Workspace,
-    appender::{Judged, KnownStream},
+    appender::{CachedStream, ValidatedGroup},
     columns::{self, natural},
     import::ImportDatabase,
 };
@@ -65,12 +65,12 @@ impl<D: Database> ImportDatabase for SqlImport<D> {
         &mut self,
         workspace_no: i64,
         names: &[&str],
-    ) -> Result<Vec<(String, KnownStream)>, StoreError> {
+    ) -> Result<Vec<(String, CachedStream)>, StoreError> {
         let rows = D::streams(&mut self.connection, workspace_no, names).await?;
         rows.into_iter()
             .map(|(name, no, version)| {
                 let version = natural(version)?;
-                Ok((name, KnownStream { no, version }))
+                Ok((name, CachedStream { no, version }))
             })
             .collect()
     }
@@ -84,7 +84,7 @@ impl<D: Database> ImportDatabase for SqlImport<D> {
         Ok(no)
     }
 
-    async fn write(&mut self, judged: &Judged) -> Result<(), StoreError> {
+    async fn write(&mut self, judged: &ValidatedGroup) -> Result<(), StoreError> {
         D::write_rows(&mut self.connection, judged).await
     }
 

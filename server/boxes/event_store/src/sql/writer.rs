@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Database, directory, lifecycle};
 use crate::{
     Admitted, Append, Purged, Snapshot, StoreError, Workspace,
-    appender::{Cause, Failure, Judged, Knowledge, Known, LifecycleWriter, Writer},
+    appender::{AppendCache, Cause, Failure, Knowledge, LifecycleWriter, ValidatedGroup, Writer},
     columns,
 };
 
@@ -139,14 +139,14 @@ impl<D: Database> Writer for SqlWriter<D> {
 
     async fn look_up(
         &mut self,
-        known: &mut Known,
+        known: &mut AppendCache,
         appends: &[&Append],
         knowledge: Knowledge,
     ) -> Result<(), Failure> {
         D::look_up(self, known, appends, knowledge).await
     }
 
-    async fn write(&mut self, judged: &Judged) -> Result<(), Failure> {
+    async fn write(&mut self, judged: &ValidatedGroup) -> Result<(), Failure> {
         D::write(self, judged).await
     }
 

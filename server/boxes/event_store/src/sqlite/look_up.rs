@@ -15,7 +15,7 @@ use super::write::{Script, placeholders};
 use crate::{
     Append, StoreError, StreamAppend,
     answer::CommandColumns,
-    appender::{Knowledge, Known, KnownPartition, KnownStream, KnownWorkspace, MissingStream},
+    appender::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, Knowledge, MissingStream},
     columns::natural,
     sql::directory::recorded,
 };
@@ -23,7 +23,7 @@ use crate::{
 /// Looks up what the appends of a group need.
 pub(super) async fn look_up(
     connection: &mut SqliteConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
     knowledge: Knowledge,
 ) -> Result<(), StoreError> {
@@ -78,7 +78,7 @@ pub(super) async fn streams(
 
 async fn load_streams(
     connection: &mut SqliteConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     streams: &[MissingStream],
 ) -> Result<(), StoreError> {
     let mut script = Script::new(streams.len());
@@ -101,7 +101,7 @@ async fn load_streams(
             .try_get::<&str, _>(1)?
             .parse()
             .map_err(|error| StoreError::Corrupt(format!("the name of a stream: {error}")))?;
-        let stream = KnownStream {
+        let stream = CachedStream {
             no: row.try_get(2)?,
             version: natural(row.try_get(3)?)?,
         };
@@ -114,7 +114,7 @@ async fn load_streams(
 
 async fn load_commands(
     connection: &mut SqliteConnection,
-    known: &mut Known,
+    known: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), StoreError> {
     let commands = known.wanted_commands(appends);
@@ -166,7 +166,7 @@ fn wanted_rows<K>(
 async fn load_workspace(
     connection: &mut SqliteConnection,
     id: WorkspaceId,
-) -> Result<Option<KnownWorkspace>, StoreError> {
+) -> Result<Option<CachedWorkspace>, StoreError> {
     let rows: Vec<(i64, i64, i64, i64, Vec<u8>)> = sqlx::query_as(
         "select w.no, p.no, p.partition, p.head, p.head_hash
          from open_workspaces w join partitions p on p.workspace_no = w.no
@@ -180,14 +180,14 @@ async fn load_workspace(
     };
     let mut partitions = Vec::with_capacity(rows.len());
     for (_, no, _, head, head_hash) in rows {
-        partitions.push(KnownPartition {
+        partitions.push(CachedPartition {
             no,
             head: natural(head)?,
             head_hash: hex::encode(head_hash),
             streams: HashMap::new(),
         });
     }
-    Ok(Some(KnownWorkspace {
+    Ok(Some(CachedWorkspace {
         no: workspace_no,
         partitions,
     }))

@@ -30,7 +30,7 @@ use uuid::Uuid;
 use super::{
     Append, CommitObserver, EventFilter, StoreError,
     answer::AnswerColumns,
-    appender::{self, Cause, Failure, Judged, Knowledge, Known},
+    appender::{self, AppendCache, Cause, Failure, Knowledge, ValidatedGroup},
     columns::EventColumns,
     import::Import,
     sql::{Database, Listening, SqlEventStore, import::SqlImport, writer::SqlWriter},
@@ -101,7 +101,7 @@ impl Database for Sqlite {
 
     async fn look_up(
         writer: &mut SqlWriter<Self>,
-        known: &mut Known,
+        known: &mut AppendCache,
         appends: &[&Append],
         knowledge: Knowledge,
     ) -> Result<(), Failure> {
@@ -109,7 +109,7 @@ impl Database for Sqlite {
         Ok(look_up::look_up(&mut open.connection, known, appends, knowledge).await?)
     }
 
-    async fn write(writer: &mut SqlWriter<Self>, judged: &Judged) -> Result<(), Failure> {
+    async fn write(writer: &mut SqlWriter<Self>, judged: &ValidatedGroup) -> Result<(), Failure> {
         writer::write(writer, judged).await
     }
 
@@ -170,7 +170,10 @@ impl Database for Sqlite {
         look_up::stream_numbers(connection).await
     }
 
-    async fn write_rows(connection: &mut SqliteConnection, judged: &Judged) -> Result<(), StoreError> {
+    async fn write_rows(
+        connection: &mut SqliteConnection,
+        judged: &ValidatedGroup,
+    ) -> Result<(), StoreError> {
         write::rows(judged)?.run(connection).await?;
         Ok(())
     }

@@ -14,7 +14,7 @@ use sqlx::{
 use super::row::place;
 use crate::{
     StoreError,
-    appender::Judged,
+    appender::ValidatedGroup,
     columns::{bytes_of_hash, integer},
 };
 
@@ -139,7 +139,7 @@ pub(super) fn placeholders(rows: usize, columns: usize) -> String {
 }
 
 /// The whole transaction of a group.
-pub(super) fn transaction(judged: &Judged) -> Result<Script, StoreError> {
+pub(super) fn transaction(judged: &ValidatedGroup) -> Result<Script, StoreError> {
     let mut script = Script::new(most_rows(judged));
     // the write lock at once: nothing read here may be overtaken
     script.statement("begin immediate", None);
@@ -149,19 +149,19 @@ pub(super) fn transaction(judged: &Judged) -> Result<Script, StoreError> {
 }
 
 /// The rows of a group, for a transaction that has begun.
-pub(super) fn rows(judged: &Judged) -> Result<Script, StoreError> {
+pub(super) fn rows(judged: &ValidatedGroup) -> Result<Script, StoreError> {
     let mut script = Script::new(most_rows(judged));
     add(&mut script, judged)?;
     Ok(script)
 }
 
 /// The rows of the table that gets the most.
-fn most_rows(judged: &Judged) -> usize {
+fn most_rows(judged: &ValidatedGroup) -> usize {
     let of_log = judged.events.len().max(judged.commands.len());
     of_log.max(judged.streams.len()).max(judged.partitions.len())
 }
 
-fn add(script: &mut Script, judged: &Judged) -> Result<(), StoreError> {
+fn add(script: &mut Script, judged: &ValidatedGroup) -> Result<(), StoreError> {
     script.rows(
         "streams (no, workspace_no, name, partition_no, version)",
         5,

@@ -4,7 +4,7 @@ use sqlx::Sqlite;
 
 use super::write;
 use crate::{
-    appender::{Cause, Failure, Judged},
+    appender::{Cause, Failure, ValidatedGroup},
     sql::writer::{SqlWriter, failure},
 };
 
@@ -31,7 +31,7 @@ pub(super) fn cause(error: &sqlx::Error) -> Cause {
     }
 }
 
-pub(super) async fn write(writer: &mut SqlWriter<Sqlite>, judged: &Judged) -> Result<(), Failure> {
+pub(super) async fn write(writer: &mut SqlWriter<Sqlite>, judged: &ValidatedGroup) -> Result<(), Failure> {
     let open = writer.connect().await?;
     write::transaction(judged)?
         .run(&mut open.connection)

@@ -4,7 +4,7 @@ use axum::{
     Json,
     extract::{Path, State},
 };
-use documents::{DeadLetterPlace, DocumentStoreError};
+use documents::{DeadLetterKey, DocumentStoreError};
 use domain::wire::{DeadLetterInfo, DeadLetterOutcome, Page, Problem};
 use monitor::{DeadLetterError, Remedy};
 use uuid::Uuid;
@@ -112,8 +112,8 @@ async fn remedy(
     Ok(Json(released.into()))
 }
 
-fn cursor(place: &DeadLetterPlace) -> String {
-    let DeadLetterPlace {
+fn cursor(place: &DeadLetterKey) -> String {
+    let DeadLetterKey {
         view,
         generation,
         partition,
@@ -122,10 +122,10 @@ fn cursor(place: &DeadLetterPlace) -> String {
     format!("{view}:{generation}:{partition}:{position}")
 }
 
-fn place(cursor: &str) -> Result<DeadLetterPlace, ApiProblem> {
+fn place(cursor: &str) -> Result<DeadLetterKey, ApiProblem> {
     let parse = || {
         let mut parts = cursor.split(':');
-        let place = DeadLetterPlace {
+        let place = DeadLetterKey {
             view: parts.next()?.to_owned(),
             // As far as every database counts.
             generation: parts.next()?.parse::<u32>().ok()?.into(),

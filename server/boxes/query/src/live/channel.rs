@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::{
     frame::ChangeFrame,
-    outbox::{CAPACITY, Outbox, Status},
+    session_queue::{CAPACITY, SessionQueue, Status},
 };
 use documents::FIRST_GENERATION;
 use projection::{
@@ -42,7 +42,7 @@ pub(super) struct Subscription {
     pub(super) view: &'static str,
     pub(super) shown: Shown,
     pub(super) actor: Arc<Actor>,
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) session_queue: Arc<SessionQueue>,
 }
 
 /// A change in the ring.
@@ -124,7 +124,7 @@ impl Channel {
     }
 
     /// Registers a subscription; where the ring proves that the client can continue from `resume`, what it missed is put
-    /// into its outbox.
+    /// into its session_queue.
     pub(super) fn join(
         &self,
         subscription: &Arc<Subscription>,
@@ -156,10 +156,10 @@ impl Channel {
             return Joined::Fresh;
         }
         subscription
-            .outbox
+            .session_queue
             .resume(subscription.number, &Arc::new(token.clone()));
         for change in missed {
-            subscription.outbox.offer(subscription.number, &change);
+            subscription.session_queue.offer(subscription.number, &change);
         }
         Joined::Resumed
     }
@@ -296,7 +296,7 @@ impl State {
             };
             for subscription in subscriptions {
                 if let Some(frame) = frames.seen_by(subscription) {
-                    subscription.outbox.offer(subscription.number, &frame);
+                    subscription.session_queue.offer(subscription.number, &frame);
                 }
             }
         }
@@ -319,7 +319,9 @@ impl State {
     fn lose(&mut self, partition: u32, to: u64) {
         self.empty_ring(partition, to);
         for subscription in self.subscriptions.values().flatten() {
-            subscription.outbox.lose(subscription.number, partition, to);
+            subscription
+                .session_queue
+                .lose(subscription.number, partition, to);
         }
     }
 
@@ -333,7 +335,7 @@ impl State {
             self.released = ConsistencyToken::default();
         }
         for subscription in self.subscriptions.values().flatten() {
-            subscription.outbox.begin_again(subscription.number);
+            subscription.session_queue.begin_again(subscription.number);
         }
     }
 
@@ -348,7 +350,7 @@ impl State {
 
     fn tell(&self, status: &Status) {
         for subscription in self.subscriptions.values().flatten() {
-            subscription.outbox.tell(subscription.number, status);
+            subscription.session_queue.tell(subscription.number, status);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::channel::{Channel, Joined, Subscription};
 use documents::Scope;
 use projection::{
     Commit, Followers,
-    progress::{Progress, ProgressOf},
+    progress::{HandlerProgress, Progress},
 };
 
 use crate::QueryError;
@@ -55,12 +55,12 @@ pub struct Hub {
 
 /// One of the subscriptions that a sandbox may have; free again when it is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct SubscriptionPermit {
     hub: Arc<Hub>,
     workspace: WorkspaceId,
 }
 
-impl Drop for Place {
+impl Drop for SubscriptionPermit {
     fn drop(&mut self) {
         let mut taken = self.hub.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if let Entry::Occupied(mut count) = taken.entry(self.workspace) {
@@ -95,14 +95,14 @@ impl Hub {
     }
 
     /// A place for a subscription, if there is one left.
-    pub(super) fn place(self: &Arc<Self>, workspace: WorkspaceId) -> Result<Place, QueryError> {
+    pub(super) fn place(self: &Arc<Self>, workspace: WorkspaceId) -> Result<SubscriptionPermit, QueryError> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(workspace).or_insert(0);
         if let Some(most) = self.most.filter(|most| *count >= *most) {
             return Err(QueryError::Full(most));
         }
         *count += 1;
-        Ok(Place {
+        Ok(SubscriptionPermit {
             hub: self.clone(),
             workspace,
         })
@@ -139,7 +139,7 @@ impl Hub {
         &self,
         workspace: WorkspaceId,
         subscription: &Arc<Subscription>,
-        progress: &ProgressOf,
+        progress: &HandlerProgress,
         resume: Option<(&domain::token::ConsistencyToken, Option<u64>)>,
     ) -> (Arc<Channel>, bool) {
         loop {
@@ -154,7 +154,7 @@ impl Hub {
         }
     }
 
-    async fn channel(&self, id: ChannelId, progress: &ProgressOf) -> Arc<Channel> {
+    async fn channel(&self, id: ChannelId, progress: &HandlerProgress) -> Arc<Channel> {
         if let Some(channel) = self.find(&id) {
             return channel;
         }
@@ -253,7 +253,7 @@ impl Hub {
 }
 
 /// Tells a channel how its view stands; whether it is caught up.
-fn tell(channel: &Channel, progress: &ProgressOf) -> bool {
+fn tell(channel: &Channel, progress: &HandlerProgress) -> bool {
     let head = progress.head();
     let as_of = channel.as_of();
     if as_of.covers(&head) {

@@ -2,14 +2,14 @@
 //! nothing twice.
 //!
 //! A session is one client's connection. It registers with the view's [`channel`] first and reads its snapshot second;
-//! changes that arrive meanwhile wait in its [`outbox`], and those that the snapshot already has are dropped. A client
+//! changes that arrive meanwhile wait in its [`session_queue`], and those that the snapshot already has are dropped. A client
 //! that comes back with its token gets only what it missed, if the channel's ring still has all of that, and otherwise a
 //! new snapshot. A slow client loses its changes for a snapshot; it never slows the others.
 
 mod channel;
 mod frame;
 pub mod hub;
-mod outbox;
+mod session_queue;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,13 +26,13 @@ use domain::{
 };
 use serde_json::value::RawValue;
 
-pub use outbox::CAPACITY;
+pub use session_queue::CAPACITY;
 
 use self::{
     channel::{Channel, Shown, Subscription},
     frame::{frame, plain},
-    hub::{Hub, Place},
-    outbox::{Next, Outbox, Status},
+    hub::{Hub, SubscriptionPermit},
+    session_queue::{Next, SessionQueue, Status},
 };
 use super::{DEFAULT_LIMIT, Listed, MAX_LIMIT, QueryApi, QueryError};
 
@@ -79,7 +79,7 @@ struct Following {
     channel: Arc<Channel>,
     order: Order,
     limit: u32,
-    _place: Place,
+    _place: SubscriptionPermit,
 }
 
 /// One client's subscriptions; see the module.
@@ -89,8 +89,8 @@ pub struct LiveSession {
     hub: Arc<Hub>,
     workspace: WorkspaceId,
     actor: Arc<Actor>,
-    outbox: Arc<Outbox>,
-    /// By the number that the subscription has in the outbox.
+    session_queue: Arc<SessionQueue>,
+    /// By the number that the subscription has in the session_queue.
     following: HashMap<u64, Following>,
     ready: VecDeque<Bytes>,
 }
@@ -103,7 +103,7 @@ impl LiveSession {
             hub,
             workspace,
             actor: Arc::new(actor),
-            outbox: Arc::default(),
+            session_queue: Arc::default(),
             following: HashMap::new(),
             ready: VecDeque::new(),
         }
@@ -133,11 +133,11 @@ impl LiveSession {
             view: view.name(),
             shown,
             actor: self.actor.clone(),
-            outbox: self.outbox.clone(),
+            session_queue: self.session_queue.clone(),
         });
         let number = subscription.number;
         let progress = self.api.progress_of(self.workspace, view)?;
-        self.outbox.add(number, request.id);
+        self.session_queue.add(number, request.id);
         let resume = request.resume.as_ref().map(|token| (token, request.generation));
         let (channel, resumed) = self
             .hub
@@ -184,7 +184,7 @@ impl LiveSession {
         else {
             return;
         };
-        self.outbox.remove(number);
+        self.session_queue.remove(number);
         if let Some(following) = self.following.remove(&number) {
             following.channel.leave(&following.subscription);
         }
@@ -199,29 +199,29 @@ impl LiveSession {
             if self.hub.closed().is_cancelled() {
                 return LiveItem::Closed;
             }
-            match self.outbox.next() {
+            match self.session_queue.next() {
                 Next::Frame(frame) => return LiveItem::Frame(frame),
                 Next::Snapshot(number) => self.snapshot(number).await,
                 Next::Nothing => tokio::select! {
-                    () = self.outbox.arrived() => {}
+                    () = self.session_queue.arrived() => {}
                     () = self.hub.closed().cancelled() => {}
                 },
             }
         }
     }
 
-    /// Gives a subscription a fresh snapshot. Where this is cancelled, the outbox still says that one is wanted.
+    /// Gives a subscription a fresh snapshot. Where this is cancelled, the session_queue still says that one is wanted.
     async fn snapshot(&mut self, number: u64) {
         let Some(following) = self.following.get(&number) else {
-            self.outbox.remove(number);
+            self.session_queue.remove(number);
             return;
         };
-        if !self.outbox.begin_snapshot(number) {
+        if !self.session_queue.begin_snapshot(number) {
             return;
         }
         match self.read_snapshot(following).await {
             Ok((frame, as_of)) => {
-                if self.outbox.end_snapshot(number, &as_of) {
+                if self.session_queue.end_snapshot(number, &as_of) {
                     self.ready.push_back(frame);
                     self.tell_if_caught_up(number, &as_of);
                 }
@@ -304,13 +304,14 @@ impl LiveSession {
         let Some(progress) = self.api.progress.of(self.workspace, following.subscription.view) else {
             return;
         };
-        // Everything that the channel was told of is in what is shown, or waits in the outbox.
+        // Everything that the channel was told of is in what is shown, or waits in the session_queue.
         let mut as_of = (*following.channel.as_of()).clone();
         for (partition, position) in shown.iter() {
             as_of.advance(partition, position);
         }
         if as_of.covers(&progress.head()) {
-            self.outbox.tell(number, &Status::CaughtUp(Arc::new(as_of)));
+            self.session_queue
+                .tell(number, &Status::CaughtUp(Arc::new(as_of)));
         }
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        DocumentStore, DocumentStoreError, DocumentWrite, Effect, FoldFault, Loaded, PageRequest, Place,
+        DocumentStore, DocumentStoreError, DocumentWrite, Effect, FoldFault, Loaded, PageRequest, SeekKey,
         Updated,
     },
     Bench, VIEW, entry, fold, lane, number, workspace, write,
@@ -193,7 +193,7 @@ async fn keys(
     order: Order,
     limit: u32,
 ) -> Vec<String> {
-    let (mut keys, mut behind) = (Vec::new(), None::<Place>);
+    let (mut keys, mut behind) = (Vec::new(), None::<SeekKey>);
     loop {
         let request = PageRequest {
             listing: "by_customer",
@@ -208,7 +208,7 @@ async fn keys(
         let Some(last) = page.value.last() else {
             return keys;
         };
-        behind = Some(Place {
+        behind = Some(SeekKey {
             sort: last.sort.clone(),
             key: last.document.key.clone(),
         });

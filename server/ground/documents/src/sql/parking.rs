@@ -8,7 +8,7 @@ use super::{Database, SqlDocumentStore, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    DeadLetter, DeadLetterPlace, DocumentStoreError, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent,
+    DeadLetter, DeadLetterKey, DocumentStoreError, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent,
     Parking,
     columns::{self, CountRow, DeadLetterRow, ParkedRow, loaded, stored},
 };
@@ -190,7 +190,7 @@ impl<D: Database> Parking for SqlDocumentStore<D> {
         &self,
         workspace: WorkspaceId,
         view: Option<&str>,
-        after: Option<&DeadLetterPlace>,
+        after: Option<&DeadLetterKey>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
         let rows: Vec<DeadLetterRow> = statement::<D>(dead_letters!(

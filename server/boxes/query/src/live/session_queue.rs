@@ -1,4 +1,4 @@
-//! The outbox of a session: a bounded queue of changes that wait for a client, and what else it is to be told.
+//! The session_queue of a session: a bounded queue of changes that wait for a client, and what else it is to be told.
 //!
 //! A client that does not take its changes is not waited for: they are dropped, and the subscriptions concerned get a
 //! fresh snapshot when the client comes back to read.
@@ -67,7 +67,7 @@ struct State {
 
 /// See the module. Subscriptions have numbers here, since a client may use an id again.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub(super) struct SessionQueue {
     state: Mutex<State>,
     arrived: Notify,
 }
@@ -81,7 +81,7 @@ pub(super) enum Next {
     Nothing,
 }
 
-impl Outbox {
+impl SessionQueue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -14,7 +14,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::known::{Known, KnownPartition, KnownStream};
+use super::append_cache::{AppendCache, CachedPartition, CachedStream};
 use crate::{
     Append, AppendError, Appended, NewEvent, RecordedCommand, StoreError, StreamAppend, StreamAppended,
     answer::StoredAnswer,
@@ -54,7 +54,7 @@ pub(crate) struct MovedPartition {
 impl MovedPartition {
     /// As it is before the group.
     fn untouched(
-        partition: &KnownPartition,
+        partition: &CachedPartition,
         (workspace, workspace_no): (WorkspaceId, i64),
         index: u32,
     ) -> Self {
@@ -82,7 +82,7 @@ pub(crate) struct AcceptedCommand {
 
 /// What a group writes.
 #[derive(Default)]
-pub(crate) struct Judged {
+pub(crate) struct ValidatedGroup {
     /// In the order of partitions and positions: of a partition all together, without a gap.
     pub(crate) events: Vec<Placed>,
     pub(crate) streams: Vec<MovedStream>,
@@ -92,8 +92,8 @@ pub(crate) struct Judged {
 }
 
 /// The judge of a group.
-pub(super) struct Judge<'a> {
-    known: &'a mut Known,
+pub(super) struct GroupValidator<'a> {
+    known: &'a mut AppendCache,
     now: Timestamp,
     /// Others append to the same log.
     shared: bool,
@@ -103,8 +103,8 @@ pub(super) struct Judge<'a> {
     commands: Vec<AcceptedCommand>,
 }
 
-impl<'a> Judge<'a> {
-    pub(super) fn new(known: &'a mut Known, now: Timestamp, shared: bool) -> Self {
+impl<'a> GroupValidator<'a> {
+    pub(super) fn new(known: &'a mut AppendCache, now: Timestamp, shared: bool) -> Self {
         let (events, commands) = (Vec::new(), Vec::new());
         Self {
             known,
@@ -208,12 +208,12 @@ impl<'a> Judge<'a> {
     }
 
     /// What is to be written.
-    pub(super) fn finish(mut self) -> Judged {
+    pub(super) fn finish(mut self) -> ValidatedGroup {
         self.events
             .sort_by_key(|placed| (placed.partition_no, placed.event.position));
         let mut partitions: Vec<_> = self.partitions.into_values().collect();
         partitions.sort_by_key(|partition| partition.no);
-        Judged {
+        ValidatedGroup {
             partitions,
             events: self.events,
             streams: self.streams.into_values().collect(),
@@ -245,12 +245,12 @@ impl<'a> Judge<'a> {
             .or_insert_with(|| MovedPartition::untouched(partition, (append.workspace, workspace_no), index));
         let (mut stream, is_new) = match partition.streams.get(&part.stream) {
             Some(known) => (*known, false),
-            None if part.events.is_empty() => (KnownStream { no: 0, version: 0 }, true),
+            None if part.events.is_empty() => (CachedStream { no: 0, version: 0 }, true),
             None => {
                 let no = self.known.stream_nos.next().ok_or_else(|| {
                     StoreError::Unavailable("there is no number for a new stream".to_owned())
                 })?;
-                (KnownStream { no, version: 0 }, true)
+                (CachedStream { no, version: 0 }, true)
             }
         };
         let mut events = Vec::with_capacity(part.events.len());
@@ -322,7 +322,7 @@ fn recorded(
     append: &Append,
     part: &StreamAppend,
     event: &NewEvent,
-    (index, partition): (u32, &KnownPartition),
+    (index, partition): (u32, &CachedPartition),
     version: u64,
     now: Timestamp,
 ) -> StoredEvent {

@@ -5,14 +5,14 @@ use domain::event::{GENESIS_HASH, StoredEvent};
 
 /// Where a partition stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
+pub struct ChainHead {
     /// The position of its newest event; 0 before the first.
     pub position: u64,
     /// That event's hash.
     pub hash: String,
 }
 
-impl Default for Link {
+impl Default for ChainHead {
     fn default() -> Self {
         Self {
             position: 0,
@@ -21,7 +21,7 @@ impl Default for Link {
     }
 }
 
-impl Link {
+impl ChainHead {
     /// Why `event` cannot be the next in `partition` of `shards`, its stream being at `version`.
     pub fn fault(
         &self,

@@ -57,7 +57,7 @@ const CRATES: [&str; 15] = [
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the program for a command line and the names of the variables around it.
-pub async fn program(
+pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = OsString>,
 ) -> ExitCode {

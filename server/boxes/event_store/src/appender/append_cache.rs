@@ -20,28 +20,28 @@ const MAX_WORKSPACES: usize = 20_000;
 
 /// A stream that has an event.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KnownStream {
+pub(crate) struct CachedStream {
     pub(crate) no: i64,
     pub(crate) version: u64,
 }
 
 /// A partition, its head, and those of its streams that were met.
 #[derive(Debug)]
-pub(crate) struct KnownPartition {
+pub(crate) struct CachedPartition {
     pub(crate) no: i64,
     pub(crate) head: u64,
     pub(crate) head_hash: String,
-    pub(crate) streams: HashMap<StreamName, KnownStream>,
+    pub(crate) streams: HashMap<StreamName, CachedStream>,
 }
 
 /// A workspace with its partitions, in their order.
 #[derive(Debug)]
-pub(crate) struct KnownWorkspace {
+pub(crate) struct CachedWorkspace {
     pub(crate) no: i64,
-    pub(crate) partitions: Vec<KnownPartition>,
+    pub(crate) partitions: Vec<CachedPartition>,
 }
 
-impl KnownWorkspace {
+impl CachedWorkspace {
     /// The partition of a stream, as an index.
     pub(crate) fn index(&self, stream: &StreamName) -> u32 {
         stream.partition(u32::try_from(self.partitions.len()).unwrap_or(u32::MAX))
@@ -53,7 +53,7 @@ impl KnownWorkspace {
     }
 
     /// The partition of a stream.
-    pub(crate) fn partition(&self, stream: &StreamName) -> Option<&KnownPartition> {
+    pub(crate) fn partition(&self, stream: &StreamName) -> Option<&CachedPartition> {
         self.partitions.get(self.index(stream) as usize)
     }
 }
@@ -76,8 +76,8 @@ impl StreamAppend {
 
 /// What is known at the moment.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    pub(crate) workspaces: HashMap<WorkspaceId, KnownWorkspace>,
+pub(crate) struct AppendCache {
+    pub(crate) workspaces: HashMap<WorkspaceId, CachedWorkspace>,
     /// Only of the group under way, by the number of the workspace.
     pub(crate) commands: HashMap<(i64, Uuid), RecordedCommand>,
     /// Numbers for streams that have their first event. One that is not written leaves a hole, which nobody minds.
@@ -87,7 +87,7 @@ pub(crate) struct Known {
     streams: usize,
 }
 
-impl Known {
+impl AppendCache {
     /// Begins a group: forgets the commands of the last one, and everything where it has become too much.
     pub(super) fn begin(&mut self) {
         self.commands.clear();
@@ -169,7 +169,7 @@ impl Known {
                 .iter()
                 .map(|part| part.events.len() as u64)
                 .sum::<u64>();
-            let events = workspace.map_or(0, KnownWorkspace::events) + *coming;
+            let events = workspace.map_or(0, CachedWorkspace::events) + *coming;
             let mut doubtful = append.max_events.is_some_and(|most| events > most);
             for part in &append.streams {
                 let version = workspace
@@ -192,14 +192,14 @@ impl Known {
         &mut self,
         workspace: WorkspaceId,
         stream: &StreamName,
-    ) -> Option<&mut KnownPartition> {
+    ) -> Option<&mut CachedPartition> {
         let workspace = self.workspaces.get_mut(&workspace)?;
         let index = workspace.index(stream);
         workspace.partitions.get_mut(index as usize)
     }
 
     /// Notes where a stream is.
-    pub(crate) fn note_stream(&mut self, workspace: WorkspaceId, name: &StreamName, stream: KnownStream) {
+    pub(crate) fn note_stream(&mut self, workspace: WorkspaceId, name: &StreamName, stream: CachedStream) {
         if let Some(partition) = self.partition_mut(workspace, name)
             && partition.streams.insert(name.clone(), stream).is_none()
         {

@@ -1,4 +1,5 @@
-//! Turns `locales/*.json` into the module `i18n`: every visible string of the interface, checked when it is compiled.
+//! Turns `locales/*.json` into the module `i18n`: every visible string of the interface, checked when it is
+//! compiled.
 
 use std::{error::Error, path::PathBuf};
 

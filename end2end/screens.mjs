@@ -1,30 +1,23 @@
-// Takes a picture of every page, on a desk and in a hand, and writes the page that shows them.
-//
-//     node screens.mjs <folder of docs>
-//
-// `cargo xtask screens` does this with a fresh client and server; by hand, FOLDLINE_BINARY names the server. The pictures
-// go into `screens/` of that folder, and what shows them into `screens.md`.
+// Takes a picture of every page, on a desktop and on a phone, and writes the page that shows them. The
+// pictures go into `docs/screens/`, and the page is `docs/screens.md`. See `screens.config.mjs`.
 import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
-import process from "node:process";
-import { browse } from "./support/browser.mjs";
-import * as check from "./support/check.mjs";
-import * as find from "./support/find.mjs";
 import * as office from "./support/office.mjs";
-import { takeScreens } from "./support/screens.mjs";
-import { startServer } from "./support/server.mjs";
+import { mainHeading, openTab } from "./support/page.mjs";
+import { takePictures } from "./support/pictures.mjs";
 import * as shop from "./support/shop.mjs";
+import { expect, test } from "./support/test.mjs";
 
-/** The chapter of those who are in no workspace. */
-const WAY_IN = "The way in";
+/** The chapter of the pages outside a workspace. */
+const OUTSIDE = "Outside a workspace";
 
-/** The pages in the order in which they are shown: a heading, and the name, path and title of each under it. */
+/** The chapters in their order. Each page has a name, a path and a title. */
 function chapters(order) {
   return {
-    [WAY_IN]: [
+    [OUTSIDE]: [
       ["landing", "/", "The start page"],
       ["join", "/join/ABCDEFG", "Joining with a code"],
-      ["register", "/register", "Making an account"],
+      ["register", "/register", "Registering an account"],
       ["sign-in", "/sign-in", "Signing in"],
     ],
     "The shop": [
@@ -34,7 +27,7 @@ function chapters(order) {
       ["orders", "/orders", "The orders"],
       ["order", `/orders/${order}`, "An order and its time line"],
       ["inbox", "/inbox", "The inbox"],
-      ["mailbox", "/mailbox", "Mails, where no server takes them"],
+      ["mailbox", "/mailbox", "Mails without a mail server"],
       ["account", "/account", "The account"],
     ],
     "The back office": [
@@ -48,29 +41,27 @@ function chapters(order) {
       ["office-people", "/office/people", "People"],
     ],
     "The log": [
-      ["streams", "/streams", "The streams, and the proof"],
+      ["streams", "/streams", "The streams and their verification"],
       ["stream", `/streams/order-${order}`, "The events of a stream"],
     ],
   };
 }
 
-/** Those that are taken in the light theme as well. */
+/** The pages that are taken in the light theme as well. */
 const LIGHT = ["catalogue", "order", "office-sales"];
 
-const docs = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, "../docs"));
+const docs = path.join(import.meta.dirname, "../docs");
 const folder = path.join(docs, "screens");
-// What `startServer` and `browse` want of a test.
-const leavings = [];
-const run = { name: "screens", passed: true, diagnostic: console.error, after: (leave) => leavings.push(leave) };
 
-try {
-  const server = await startServer(run);
+test.use({ colorScheme: "dark" });
+
+test("a picture of every page", async ({ page: outside, newPerson, server }) => {
   const opened = await office.openFullShop(server);
-  const stranger = await (await browse(run, server)).open("/");
-  const guest = await browse(run, server);
+  await outside.goto("/");
+  const guest = await newPerson();
   await office.letIn(opened, guest, "customer", { name: "Grace" });
-  const joined = await guest.open("/shop");
-  const ada = await browse(run, server);
+  const joined = await openTab(guest, "/shop");
+  const ada = await newPerson();
   const actor = crypto.randomUUID();
   const own = await office.letIn(opened, ada, "educator", { name: "Ada", actor });
   await office.done(opened, own, "RegisterUser", `user-${actor}`, {
@@ -78,52 +69,54 @@ try {
     display_name: "Ada",
     password: "correct horse battery",
   });
-  const inside = await ada.open("/shop");
+  const inside = await openTab(ada, "/shop");
   const grace = await office.token(opened, "customer", { name: "Grace" });
   const orders = [];
   for (const bearer of [own, grace, grace, own]) orders.push(await office.orderToShip(opened, bearer));
   await office.done(opened, opened.token, "ShipOrder", `order-${orders[0]}`, {});
   await office.done(opened, opened.token, "DeliverOrder", `order-${orders[0]}`, {});
   await office.done(opened, opened.token, "ShipOrder", `order-${orders[1]}`, {});
-  for (const page of [stranger, joined, inside]) await page.emulateMedia({ colorScheme: "dark", reducedMotion: "reduce" });
   await shop.isLive(inside);
   for (const name of ["Star map", "Enamel mug"]) {
-    await find.button(shop.product(inside, name), /Add to basket/).click();
+    await shop
+      .product(inside, name)
+      .getByRole("button", { name: /Add to basket/ })
+      .click();
   }
 
   await mkdir(folder, { recursive: true });
   for (const file of await readdir(folder)) await rm(path.join(folder, file));
-  const lines = ["# Every page", "", "As `cargo xtask screens` took them: on a desk, and in a hand.", ""];
+  const lines = ["# Every page", ""];
+  lines.push("Written by `cargo xtask screens`: every page on a desktop and on a phone.", "");
   for (const [chapter, pages] of Object.entries(chapters(orders[0]))) {
     lines.push(`## ${chapter}`, "");
     for (const [name, address, title] of pages) {
-      // Who has come in as a guest may make an account.
-      const page = name === "register" ? joined : chapter === WAY_IN ? stranger : inside;
+      // A guest may make an account.
+      const page = name === "register" ? joined : chapter === OUTSIDE ? outside : inside;
       const answer = await page.goto(address);
-      if (!answer.ok()) throw new Error(`${address} answered ${answer.status()}`);
-      await check.hasTitle(page);
+      expect(answer.ok(), `${address} answered ${answer.status()}`).toBe(true);
+      await expect(mainHeading(page)).toBeVisible();
       if (await shop.connection(page).count()) await shop.isLive(page);
       const themes = LIGHT.includes(name) ? ["dark", "light"] : ["dark"];
       for (const theme of themes) {
         await page.emulateMedia({ colorScheme: theme });
-        const files = await takeScreens(page, folder, theme === "dark" ? name : `${name}-light`);
-        const shown = files.map((file) => {
-          const width = file.match(/-(\d+)\.\w+$/)[1];
-          const words = `${title}, ${theme}, ${width} pixels wide`;
-          return `<img src="screens/${path.basename(file)}" alt="${words}" width="${width === "360" ? 200 : 620}">`;
-        });
-        lines.push(`### ${title}${theme === "light" ? ", light" : ""}`, "", shown.join("\n"), "");
+        const files = await takePictures(page, folder, theme === "dark" ? name : `${name}-light`);
+        lines.push(`### ${title}${theme === "light" ? ", light" : ""}`, "");
+        lines.push(files.map((file) => picture(file, `${title}, ${theme}`)).join("\n"), "");
       }
       await page.emulateMedia({ colorScheme: "dark" });
     }
   }
   await writeFile(path.join(docs, "screens.md"), `${lines.join("\n").trimEnd()}\n`);
-  const sizes = await Promise.all((await readdir(folder)).map(async (file) => (await stat(path.join(folder, file))).size));
+  const files = await readdir(folder);
+  const sizes = await Promise.all(files.map(async (file) => (await stat(path.join(folder, file))).size));
   const total = sizes.reduce((sum, size) => sum + size, 0);
   console.log(`${sizes.length} pictures, ${Math.round(total / 1000)} KB, in ${folder}`);
-} catch (error) {
-  run.passed = false;
-  throw error;
-} finally {
-  for (const leave of leavings) await leave();
+});
+
+/** The element that shows a file of `takePictures`. */
+function picture(file, title) {
+  const width = file.match(/-(\d+)\.\w+$/)[1];
+  const alt = `${title}, ${width} pixels wide`;
+  return `<img src="screens/${path.basename(file)}" alt="${alt}" width="${width === "360" ? 200 : 620}">`;
 }

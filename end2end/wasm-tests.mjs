@@ -2,15 +2,16 @@
 //
 //     node wasm-tests.mjs <folder> …
 //
-// Each folder holds `tests.js` and `tests_bg.wasm`, as `cargo xtask test wasm` writes them. The page does what
-// wasm-bindgen's own runner does: it hands every export named `__wbgt_…` to a `WasmBindgenTestContext`, which prints
-// into the element `output`.
+// Each folder holds `tests.js` and `tests_bg.wasm`, as `cargo xtask test wasm` writes them. The page does
+// what wasm-bindgen's own runner does: it hands every export named `__wbgt_…` to a `WasmBindgenTestContext`,
+// which prints into the element `output`.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import path from "node:path";
 import process from "node:process";
 import { once } from "node:events";
-import { launch } from "./support/chromium.mjs";
+import { chromium } from "@playwright/test";
+import { launchOptions } from "./support/chromium.mjs";
 import { PATIENCE_MS } from "./support/patience.mjs";
 
 const TYPES = { ".js": "text/javascript", ".wasm": "application/wasm" };
@@ -60,7 +61,8 @@ async function serve(folder) {
     try {
       const file = path.join(folder, path.normalize(decodeURI(request.url)));
       const content = await readFile(file);
-      response.setHeader("content-type", TYPES[path.extname(file)] ?? "application/octet-stream").end(content);
+      const type = TYPES[path.extname(file)] ?? "application/octet-stream";
+      response.setHeader("content-type", type).end(content);
     } catch {
       response.writeHead(404).end();
     }
@@ -85,7 +87,7 @@ async function runFolder(browser, folder) {
   }
 }
 
-const browser = await launch();
+const browser = await chromium.launch(await launchOptions());
 try {
   for (const folder of process.argv.slice(2)) {
     console.log(`${path.basename(folder)}, in ${browser.browserType().name()} ${browser.version()}`);

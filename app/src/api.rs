@@ -1,5 +1,5 @@
-//! What pages and islands ask and tell the server. While a page is rendered the questions go to the request's
-//! [`Backend`](crate::backend::Backend), and islands in the browser go to the HTTP API with the session's cookie.
+//! The queries and commands of pages and islands. While a page is rendered, they go to the request's
+//! [`Backend`](crate::backend::Backend); in the browser, islands use the HTTP API with the session's cookie.
 
 #[cfg(feature = "ssr")]
 use domain::wire::SessionInfo;
@@ -9,26 +9,26 @@ use leptos::prelude::*;
 #[cfg(not(feature = "ssr"))]
 mod browser;
 #[cfg(not(feature = "ssr"))]
-pub(crate) use browser::{listing, search, send, session_is_over, set_cookie, verify};
+pub(crate) use browser::{listing, search, send, session_is_over, verify};
 #[cfg(feature = "ssr")]
 mod server;
 #[cfg(feature = "ssr")]
 pub(crate) use server::{backend, document, listing, search, session};
 
-/// The cookie in which a tab tells the server what it has written, so that the next page shows it.
-pub const WRITTEN_COOKIE: &str = "foldline_written";
+/// The cookie that carries the consistency token of a tab's last write, so that the next page shows it.
+pub const LAST_WRITE_COOKIE: &str = "foldline_written";
 
-/// Reads the cookie [`WRITTEN_COOKIE`], where it speaks of this workspace.
-pub fn written_in(workspace: WorkspaceId, cookie: &str) -> Option<ConsistencyToken> {
+/// Reads the cookie [`LAST_WRITE_COOKIE`]; `None` if it belongs to another workspace.
+pub fn last_write_of(workspace: WorkspaceId, cookie: &str) -> Option<ConsistencyToken> {
     let (of, token) = cookie.split_once('.')?;
     let token = token.parse().ok()?;
     (of == workspace.to_string()).then_some(token)
 }
 
-/// The newest token that this tab has written: later queries wait for it, so that people read what they wrote. Empty
-/// on the server, whose pages have waited already.
+/// The consistency token of this tab's last write. Later queries wait for it, so that people read their own
+/// writes. Empty on the server, where the pages have already waited.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Written {
+pub(crate) struct LastWrite {
     /// The token.
     pub(crate) token: RwSignal<Option<ConsistencyToken>>,
     #[cfg(not(feature = "ssr"))]
@@ -36,11 +36,11 @@ pub(crate) struct Written {
 }
 
 #[cfg(not(feature = "ssr"))]
-impl Written {
-    /// For so many seconds the server is told: no page waits longer than a few.
-    const KEPT: u32 = 60;
+impl LastWrite {
+    /// The cookie's lifetime in seconds; no page waits longer than a few.
+    const MAX_AGE: u32 = 60;
 
-    /// Gives the islands what this tab has written.
+    /// Provides the islands with the token.
     pub(crate) fn provide(workspace: Option<WorkspaceId>) -> Self {
         let token = RwSignal::new(None);
         let written = Self { token, workspace };
@@ -48,17 +48,17 @@ impl Written {
         written
     }
 
-    /// Remembers what the page before has written.
+    /// Loads the token of the previous page.
     pub(crate) fn load(self) {
         let before = self
             .workspace
-            .and_then(|workspace| written_in(workspace, &browser::cookie(WRITTEN_COOKIE)?));
+            .and_then(|workspace| last_write_of(workspace, &browser::cookie(LAST_WRITE_COOKIE)?));
         if before.is_some() {
             self.token.set(before);
         }
     }
 
-    /// Notes what a command has written.
+    /// Records the token of a stored command.
     pub(crate) fn note(self, token: &ConsistencyToken) {
         self.token.update(|written| {
             let written = written.get_or_insert_default();
@@ -66,24 +66,28 @@ impl Written {
                 written.advance(partition, position);
             }
             if let Some(workspace) = self.workspace {
-                browser::set_cookie(WRITTEN_COOKIE, &format!("{workspace}.{written}"), Self::KEPT);
+                browser::set_cookie(
+                    LAST_WRITE_COOKIE,
+                    &format!("{workspace}.{written}"),
+                    Self::MAX_AGE,
+                );
             }
         });
     }
 }
 
-/// Who is looking at the page; `None` where nobody has opened or joined a workspace.
+/// The session of the page; `None` outside of a workspace.
 #[cfg(feature = "ssr")]
 #[derive(Debug, Clone)]
 pub(crate) struct Session(pub(crate) Option<SessionInfo>);
 
-/// The session of this page.
+/// Returns the session of the page.
 #[cfg(feature = "ssr")]
 pub(crate) fn use_session() -> Option<SessionInfo> {
     use_context::<Session>().and_then(|session| session.0)
 }
 
-/// A problem that is not the server's: it could not be asked.
+/// The problem that stands for an unreachable server.
 pub(crate) fn unreachable_server(detail: String) -> Problem {
     Problem {
         kind: "/problems/unreachable".to_owned(),
@@ -105,12 +109,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_in_another_workspace_is_not_waited_for() {
+    fn a_write_to_another_workspace_is_ignored() {
         let here = WorkspaceId(uuid::Uuid::from_u128(1));
         let there = WorkspaceId(uuid::Uuid::from_u128(2));
         let cookie = format!("{here}.0:49,3:7");
-        assert_eq!(written_in(here, &cookie), "0:49,3:7".parse().ok());
-        assert_eq!(written_in(there, &cookie), None);
-        assert_eq!(written_in(here, "nonsense"), None);
+        assert_eq!(last_write_of(here, &cookie), "0:49,3:7".parse().ok());
+        assert_eq!(last_write_of(there, &cookie), None);
+        assert_eq!(last_write_of(here, "nonsense"), None);
     }
 }

@@ -1,6 +1,6 @@
-//! What the pages need from the server while it renders them. The server provides a [`Backend`] through Leptos's
-//! context for each request, already bound to the session of that request; in the browser the same questions go over
-//! HTTP.
+//! The port through which pages query the server while they are rendered. The server provides a [`Backend`]
+//! in Leptos's context for each request, bound to the session of that request; in the browser, the same
+//! queries go over HTTP.
 
 use domain::wire::Order;
 use serde::{Deserialize, Serialize};
@@ -12,13 +12,13 @@ pub struct ListingQuery {
     pub view: String,
     /// The listing, as in `by_status`.
     pub listing: String,
-    /// The group within it; empty where there is one.
+    /// The group within it; empty for a listing without groups.
     pub group: String,
-    /// Which way.
+    /// The sort order.
     pub order: Order,
-    /// The most rows, 1 to 200.
+    /// The maximum number of rows, 1 to 200.
     pub limit: u32,
-    /// Where the page begins: the `next` of the page before.
+    /// The start of the page: the previous page's `next`.
     pub cursor: Option<String>,
 }
 
@@ -34,10 +34,11 @@ mod server {
 
     use super::ListingQuery;
 
-    /// The questions that a page may ask while it is rendered on the server, each answered with the rights of the session.
+    /// The queries that a page may make while it is rendered. Each is answered with the rights of the
+    /// session.
     #[async_trait]
     pub trait Backend: Send + Sync + 'static {
-        /// Who is asking; `None` where nobody has opened or joined a workspace.
+        /// The session; `None` outside of a workspace.
         fn session(&self) -> Option<SessionInfo>;
 
         /// One document.
@@ -46,27 +47,27 @@ mod server {
         /// A page of a listing.
         async fn listing(&self, query: &ListingQuery) -> Result<ListingAnswer<Value>, Problem>;
 
-        /// The products that a search finds, the best first.
+        /// The products that match a search, best match first.
         async fn search(&self, typed: &str, tag: Option<&str>) -> Result<Value, Problem>;
 
-        /// A page of the mails that no mail server took, the newest first.
+        /// A page of the emails in the development mailbox, newest first.
         async fn mails(&self, cursor: Option<&str>) -> Result<Page<MailboxMessage>, Problem>;
 
-        /// A page of the workspace's streams whose names begin with `prefix`.
+        /// A page of the workspace's streams whose names start with `prefix`.
         async fn streams(&self, prefix: &str, cursor: Option<&str>) -> Result<Page<StreamInfo>, Problem>;
 
         /// A page of one stream's events, from a version on.
         async fn stream(&self, stream: &str, from: u64) -> Result<EventPage, Problem>;
     }
 
-    /// How the backend is found in Leptos's context.
+    /// The type under which the backend is in Leptos's context.
     pub type SharedBackend = Arc<dyn Backend>;
 }
 
 #[cfg(feature = "ssr")]
 pub use server::{Backend, SharedBackend};
 
-/// Given by context where the browser has just written something that views may not show yet.
+/// Provided by context if the browser has written a moment ago, so that views may not have folded it yet.
 #[cfg(feature = "ssr")]
 #[derive(Debug, Clone, Copy)]
-pub struct HasWritten;
+pub struct RecentWrite;

@@ -1,5 +1,5 @@
-//! The basket: what somebody means to order, kept in the browser until it is ordered. The rules are those of
-//! `PlaceOrder`, so a basket is always an order that could be placed.
+//! The basket, kept in the browser until it is ordered. Its limits are those of `PlaceOrder`, so that every
+//! basket can be ordered.
 
 use domain::aggregate::order::{LineRequest, MAX_LINE_QUANTITY, MAX_LINES};
 #[cfg(not(feature = "ssr"))]
@@ -19,7 +19,7 @@ impl Basket {
         &self.lines
     }
 
-    /// How many of a product.
+    /// The quantity of a product.
     pub fn quantity(&self, sku: &str) -> u32 {
         self.lines
             .iter()
@@ -27,12 +27,12 @@ impl Basket {
             .map_or(0, |line| line.quantity)
     }
 
-    /// How many things.
+    /// The sum of all quantities.
     pub fn count(&self) -> u32 {
         self.lines.iter().map(|line| line.quantity).sum()
     }
 
-    /// Adds one more. False where no more fits.
+    /// Adds one unit of a product. False if the basket's limits forbid it.
     pub fn add(&mut self, sku: &str) -> bool {
         let quantity = self.quantity(sku);
         let fits = quantity < MAX_LINE_QUANTITY && (quantity > 0 || self.lines.len() < MAX_LINES);
@@ -42,7 +42,7 @@ impl Basket {
         fits
     }
 
-    /// Wants so many of a product; 0 takes it out.
+    /// Sets the quantity of a product; 0 removes it.
     pub fn set(&mut self, sku: &str, quantity: u32) {
         let quantity = quantity.min(MAX_LINE_QUANTITY);
         if quantity == 0 {
@@ -57,104 +57,104 @@ impl Basket {
         }
     }
 
-    /// Forgets everything.
+    /// Removes all lines.
     pub fn clear(&mut self) {
         self.lines.clear();
     }
 }
 
-/// The basket of this page, by context. Empty on the server: only the browser knows it.
+/// The basket of this page, provided by context. Empty on the server, because only the browser has it.
 #[derive(Debug, Clone, Copy)]
 pub struct SharedBasket(RwSignal<Basket>);
 
-/// The basket of this page.
+/// Returns the basket of this page.
 pub fn use_basket() -> SharedBasket {
     use_context::<SharedBasket>().unwrap_or_else(|| SharedBasket(RwSignal::new(Basket::default())))
 }
 
 impl SharedBasket {
-    /// What is in it.
+    /// The contents, tracked.
     pub fn read(self) -> Basket {
         self.0.get()
     }
 
-    /// What is in it at this moment.
+    /// The contents, untracked.
     pub fn read_untracked(self) -> Basket {
         self.0.get_untracked()
     }
 
-    /// Changes it, here and in every other tab.
+    /// Changes the basket, here and in every other tab.
     pub fn change<T>(self, change: impl FnOnce(&mut Basket) -> T) -> Option<T> {
         self.0.try_update(change)
     }
 }
 
-/// Gives the islands their basket: read when the page has hydrated, written at every change, and read again when another
-/// tab has changed it. Each workspace has its own.
+/// Provides the islands with the basket: loaded after hydration, stored on every change, and loaded again
+/// when another tab has changed it. Each workspace has its own.
 #[cfg(not(feature = "ssr"))]
 pub fn provide_basket(workspace: Option<WorkspaceId>) {
     let basket = RwSignal::new(Basket::default());
     provide_context(SharedBasket(basket));
     if let Some(workspace) = workspace {
-        kept::keep(kept::key(workspace), basket);
+        storage::bind(storage::key(workspace), basket);
     }
 }
 
 #[cfg(not(feature = "ssr"))]
-pub mod kept {
-    //! Where the browser keeps it: the local storage, which the tabs of a browser share.
+pub mod storage {
+    //! Stores the basket in local storage, which the tabs of a browser share.
 
     use domain::id::WorkspaceId;
     use gloo_storage::{LocalStorage, Storage};
     use leptos::{ev, prelude::*};
 
     use super::Basket;
-    use crate::boxed::effect;
+    use crate::erased_effects::effect;
 
     /// The storage key of a workspace's basket.
     pub fn key(workspace: WorkspaceId) -> String {
         format!("foldline.basket.{workspace}")
     }
 
-    /// What is kept; empty where nothing is, or nothing that can be read.
+    /// Loads the basket; empty if none is stored, or if it cannot be read.
     pub fn load(key: &str) -> Basket {
         LocalStorage::get(key).unwrap_or_default()
     }
 
-    /// Keeps it. A browser that refuses to store anything has a basket for as long as the page is open.
+    /// Stores the basket. In a browser that refuses to store anything, it lasts as long as the page.
     pub fn store(key: &str, basket: &Basket) {
         if basket.lines().is_empty() {
             LocalStorage::delete(key);
         } else if let Err(error) = LocalStorage::set(key, basket) {
-            leptos::logging::warn!("the basket cannot be kept: {error}");
+            leptos::logging::warn!("the basket cannot be stored: {error}");
         }
     }
 
-    /// Ties a signal to what is kept.
-    pub(super) fn keep(key: String, basket: RwSignal<Basket>) {
-        let stored = key.clone();
+    /// Synchronises a signal with the stored basket.
+    pub(super) fn bind(key: String, basket: RwSignal<Basket>) {
+        let own_key = key.clone();
         let mut is_loaded = false;
         effect(move || {
-            // The first run reads: the server has rendered an empty basket, and hydration must find the same.
+            // The first run loads: hydration must find the empty basket that the server has rendered.
             if is_loaded {
                 let now = basket.get();
-                if now != load(&stored) {
-                    store(&stored, &now);
+                if now != load(&own_key) {
+                    store(&own_key, &now);
                 }
             } else {
                 is_loaded = true;
-                let kept = load(&stored);
+                let stored = load(&own_key);
                 basket.track();
-                if kept != basket.get_untracked() {
-                    basket.set(kept);
+                if stored != basket.get_untracked() {
+                    basket.set(stored);
                 }
             }
         });
         let handle = window_event_listener(ev::storage, move |event| {
             if event.key().as_deref() == Some(&key) {
-                let kept = load(&key);
-                if kept != basket.get_untracked() {
-                    basket.set(kept);
+                let stored = load(&key);
+                if stored != basket.get_untracked() {
+                    basket.set(stored);
                 }
             }
         });
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn none_of_a_product_takes_it_out() {
+    fn a_quantity_of_zero_removes_the_line() {
         let mut basket = Basket::default();
         basket.set("mug-01", 3);
         basket.set("mug-01", 0);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_holds_more_than_an_order_may() {
+    fn a_basket_has_the_limits_of_an_order() {
         let mut basket = Basket::default();
         basket.set("mug-01", MAX_LINE_QUANTITY + 1);
         assert_eq!(basket.quantity("mug-01"), MAX_LINE_QUANTITY);

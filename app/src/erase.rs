@@ -1,8 +1,9 @@
-//! Erases the type of a view, so that pages have a bounded depth and views of different shapes can stand in one place.
+//! Erases the type of a view, so that the types of pages have a bounded depth and one position can hold views
+//! of different types.
 //!
-//! The server uses Leptos's own `AnyView`. In the browser that would compile, for every view, how it is rebuilt in place
-//! and how it is hydrated asynchronously, which nothing here needs: an erased view is built or hydrated once, and
-//! replaced when another one takes its place.
+//! The server uses Leptos's own `AnyView`. In the browser, that would compile in-place rebuilding and
+//! asynchronous hydration for every view, which no island needs: an erased view is built or hydrated once,
+//! and replaced as a whole.
 
 #[cfg(not(feature = "ssr"))]
 mod browser;
@@ -13,7 +14,7 @@ use leptos::tachys::view::RenderHtml;
 #[cfg(feature = "ssr")]
 pub(crate) use leptos::tachys::view::any_view::AnyView as View;
 
-/// Erasing, for every view.
+/// Type erasure for every view.
 pub(crate) trait Erase {
     /// The same view without its type.
     fn erase(self) -> View;

@@ -1,35 +1,35 @@
-//! Money and time as people read them. The server writes a fixed form, which hydration finds again; once the page is
-//! alive the browser's own `Intl` rewrites it for the reader's locale. So no locale data travels to the browser.
+//! Formats money and time. The server renders a fixed form, which hydration expects; after hydration, the
+//! browser's `Intl` formats the value for the reader's locale. So no locale data is sent to the browser.
 
 use domain::{money::Money, timestamp::Timestamp};
 use leptos::prelude::*;
 
-/// Whether the page is alive: false on the server and while it hydrates.
+/// Whether hydration is complete: false on the server and during hydration.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Alive(RwSignal<bool>);
+pub(crate) struct Hydration(RwSignal<bool>);
 
-/// Gives the islands word of it.
+/// Provides the islands with the state of hydration.
 #[cfg(not(feature = "ssr"))]
-pub(crate) fn provide_alive() -> Alive {
-    let alive = Alive(RwSignal::new(false));
-    provide_context(alive);
-    alive
+pub(crate) fn provide_hydration() -> Hydration {
+    let hydration = Hydration(RwSignal::new(false));
+    provide_context(hydration);
+    hydration
 }
 
 #[cfg(not(feature = "ssr"))]
-impl Alive {
-    /// Every island has hydrated.
-    pub(crate) fn begin(self) {
+impl Hydration {
+    /// Records that every island has hydrated.
+    pub(crate) fn complete(self) {
         self.0.set(true);
     }
 }
 
-/// Whether the page is alive.
-pub(crate) fn use_alive() -> Signal<bool> {
-    use_context::<Alive>().map_or_else(|| Signal::stored(false), |alive| alive.0.into())
+/// Whether hydration is complete.
+pub(crate) fn use_hydrated() -> Signal<bool> {
+    use_context::<Hydration>().map_or_else(|| Signal::stored(false), |hydration| hydration.0.into())
 }
 
-/// How many digits a currency's minor unit has, by ISO 4217.
+/// The number of digits of a currency's minor unit, by ISO 4217.
 pub(crate) fn minor_digits(currency: &str) -> u32 {
     match currency {
         "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
@@ -57,7 +57,8 @@ pub(crate) fn decimal(money: &Money) -> String {
     }
 }
 
-/// An amount as people write it, `12.50` or `12,5`; `None` where it is no number, or finer than the currency.
+/// Parses an amount as people write it, `12.50` or `12,5`; `None` if it is not a number, or has too many
+/// digits for the currency.
 pub(crate) fn parse_money(text: &str, currency: &str) -> Option<Money> {
     let digits = minor_digits(currency) as usize;
     let text = text.trim();
@@ -84,13 +85,13 @@ pub(crate) fn fixed_time(at: Timestamp) -> String {
     }
 }
 
-/// The form for the reader, where the page is alive.
+/// The form after hydration; on the server, the fixed one.
 #[cfg(feature = "ssr")]
 pub(crate) fn local_money(money: &Money) -> String {
     fixed_money(money)
 }
 
-/// The form for the reader, where the page is alive.
+/// The form after hydration; on the server, the fixed one.
 #[cfg(feature = "ssr")]
 pub(crate) fn local_time(at: Timestamp) -> String {
     fixed_time(at)
@@ -101,7 +102,7 @@ pub(crate) use intl::{local_money, local_time};
 
 #[cfg(not(feature = "ssr"))]
 mod intl {
-    //! The browser's own formatters, made once.
+    //! The browser's own formatters, cached.
 
     use std::{cell::RefCell, collections::BTreeMap};
 
@@ -132,7 +133,7 @@ mod intl {
         formatter.call1(&JsValue::UNDEFINED, value).ok()?.as_string()
     }
 
-    /// An amount, as the reader's locale writes it.
+    /// An amount in the reader's locale.
     pub(crate) fn local_money(money: &Money) -> String {
         let text = money.has_currency().then(|| {
             CURRENCIES.with_borrow_mut(|currencies| {
@@ -140,14 +141,14 @@ mod intl {
                     let options = options(&[("style", "currency"), ("currency", &money.currency)]);
                     Intl::NumberFormat::new(&Array::new(), &options).format()
                 });
-                // As text: Intl reads a decimal number exactly, and a floating-point one is not exact.
+                // As text, because `Intl` reads decimal text exactly.
                 call(formatter, &JsValue::from_str(&decimal(money)))
             })
         });
         text.flatten().unwrap_or_else(|| super::fixed_money(money))
     }
 
-    /// An instant, as the reader's locale and time zone write it.
+    /// An instant in the reader's locale and time zone.
     #[expect(
         clippy::cast_precision_loss,
         reason = "milliseconds since 1970 are exact up to the year 287396"

@@ -1,4 +1,5 @@
-//! New ids, made in the browser: an order has its id before the server has seen it, so sending it twice is one order.
+//! Generates ids in the browser: an order has its id before the server receives it, so that a retry is the
+//! same order.
 
 use uuid::{Builder, Uuid};
 
@@ -10,7 +11,7 @@ use uuid::{Builder, Uuid};
 )]
 pub(crate) fn new_id() -> Uuid {
     let mut random = [0; 10];
-    // Without the browser's random source the time alone has to do; the server refuses a repeated id.
+    // Without the browser's random source, the id is the time alone; the server refuses a repeated id.
     if let Ok(crypto) = leptos::prelude::window().crypto() {
         let _ = crypto.get_random_values_with_u8_array(&mut random);
     }

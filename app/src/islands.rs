@@ -1,13 +1,15 @@
-//! The parts of a page that live in the browser. The server renders every page whole; what changes by itself or answers
-//! to a hand is an island in it: an element `leptos-island` that names the island and carries what it begins with, as
-//! JSON. The browser hydrates the islands and nothing else, so what is never alive (frame, log, forms) costs it nothing.
-//! Which program of the client knows which island says `programs.rs`.
+//! The interactive parts of a page. The server renders every page as a whole; a live or interactive part is
+//! an island: an element `leptos-island` with the island's name and its props as JSON. The browser hydrates
+//! the islands and nothing else, so that static parts (frame, log, forms) cost it nothing. `bundle.rs` lists
+//! the islands that are in the bundle.
 //!
-//! An island does not contain another one. What islands share (the socket, the basket, what this tab has written) is in
-//! the root's context: see `hydrate.rs`.
+//! Islands are never nested. The root's context has what they share (the socket, the basket, the tab's last
+//! write): see `hydrate.rs`.
 
 mod basket;
 mod basket_count;
+#[cfg(not(feature = "ssr"))]
+mod bundle;
 mod catalogue;
 mod connection;
 mod copy;
@@ -15,15 +17,12 @@ mod copy;
 mod hydrate;
 mod inbox;
 mod inbox_count;
+mod notification;
 mod office;
 mod order;
 mod orders;
-mod placed;
+mod pending_orders;
 mod product;
-#[cfg(not(feature = "ssr"))]
-mod programs;
-mod theme_switch;
-mod told;
 mod verify;
 
 pub(crate) use basket::BasketContents;
@@ -33,38 +32,37 @@ pub(crate) use connection::ConnectionBadge;
 pub(crate) use copy::CopyButton;
 pub(crate) use inbox::Inbox;
 pub(crate) use inbox_count::InboxCount;
+#[cfg(feature = "ssr")]
+pub(crate) use notification::inbox_of;
 pub(crate) use office::{
     OfficeActivity, OfficeCustomers, OfficeOrders, OfficePayments, OfficePeople, OfficeProducts, OfficeSales,
     OfficeStock,
 };
-pub(crate) use order::OrderStory;
+pub(crate) use order::OrderDetails;
 pub(crate) use orders::OrderList;
-pub(crate) use product::ProductFacts;
-pub(crate) use theme_switch::ThemeSwitch;
-#[cfg(feature = "ssr")]
-pub(crate) use told::inbox_of;
+pub(crate) use product::ProductDetails;
 pub(crate) use verify::Verify;
 
 #[cfg(not(feature = "ssr"))]
-pub use programs::{hydrate_entry, hydrate_workspace};
+pub use bundle::hydrate_workspace;
 
 use crate::erase::View;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// A part of a page that lives in the browser: what it begins with, and how that is shown. Server and browser must show
-/// the same for the same beginning.
+/// An interactive part of a page: its props and its view. Server and browser must render the same view for
+/// the same props.
 pub(crate) trait Island: Serialize + DeserializeOwned {
-    /// What the browser finds it by.
+    /// The name by which the browser finds its elements.
     const NAME: &'static str;
 
-    /// How it is shown.
+    /// Renders the props.
     fn view(self) -> View;
 
-    /// The island as a part of a page.
+    /// The island as a view for a page.
     #[cfg(feature = "ssr")]
     fn island(self) -> impl leptos::IntoView {
-        // What is written here are strings, numbers and lists of them, which are always JSON.
-        let beginning = serde_json::to_string(&self).unwrap_or_default();
-        leptos::tachys::html::islands::Island::new(Self::NAME, self.view()).with_props(beginning)
+        // Props are strings, numbers and collections of them, whose serialisation cannot fail.
+        let props = serde_json::to_string(&self).unwrap_or_default();
+        leptos::tachys::html::islands::Island::new(Self::NAME, self.view()).with_props(props)
     }
 }

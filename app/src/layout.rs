@@ -1,6 +1,7 @@
-//! The frame around every page: the top bar, the rail, and the place where the page stands.
+//! The frame around every page: the top bar, the navigation rail, and the area for the page.
 
 mod rail;
+mod theme_switch;
 mod top_bar;
 
 use leptos::prelude::*;
@@ -9,16 +10,16 @@ use crate::{api::use_session, erase::Erase, language::language, translations::i1
 use rail::Rail;
 use top_bar::TopBar;
 
-/// The frame. Its children are the page.
+/// The frame; its children are the page.
 #[component]
 pub fn Frame(children: Children) -> impl IntoView {
     let locale = language();
-    let inside = use_session().is_some();
+    let has_session = use_session().is_some();
     view! {
         <a class="skip" href="#content">{td_string!(locale, layout.skip)}</a>
         <TopBar />
-        <div class="frame" class:frame--inside=inside>
-            {inside.then(|| view! { <Rail /> })}
+        <div class="frame" class:frame--inside=has_session>
+            {has_session.then(|| view! { <Rail /> })}
             <main id="content" class="content" tabindex="-1">{children()}</main>
         </div>
     }

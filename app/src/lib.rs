@@ -1,8 +1,8 @@
 //! Box 1, Web Client: the pages, components and live stores of the user interface.
 //!
-//! The server (feature `ssr`) renders whole pages, and gives each request a [`backend::SharedBackend`], a [`Theme`], a [`Program`]
-//! and a [`StatusSetter`] by context. The browser (feature `hydrate`) hydrates the islands of a page, and the live socket
-//! continues what the server rendered.
+//! The server (feature `ssr`) renders whole pages, and gives each request a [`backend::SharedBackend`], a
+//! [`Theme`] and a [`StatusSetter`] by context. The browser (feature `hydrate`) hydrates the islands of a
+//! workspace's page, and the live socket continues from the rendered state.
 
 // A page is one type, and the optimised build walks deeper into it than the compiler allows by itself.
 #![recursion_limit = "256"]
@@ -10,13 +10,13 @@
 mod api;
 pub mod backend;
 pub mod basket;
-mod boxed;
 mod commands;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod components;
 mod erase;
+mod erased_effects;
 #[cfg(feature = "ssr")]
-mod form_notes;
+mod flash;
 mod format;
 #[cfg(not(feature = "ssr"))]
 mod id;
@@ -31,7 +31,6 @@ pub mod live;
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod pages;
 mod person;
-mod program;
 #[cfg(feature = "ssr")]
 #[expect(unreachable_pub, reason = "what the component macro writes is public")]
 mod routes;
@@ -55,18 +54,17 @@ mod translations {
 #[cfg(all(test, target_arch = "wasm32"))]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
-pub use api::{WRITTEN_COOKIE, written_in};
+pub use api::{LAST_WRITE_COOKIE, last_write_of};
 #[cfg(feature = "ssr")]
-pub use form_notes::FormNotes;
+pub use flash::Flash;
 #[cfg(not(feature = "ssr"))]
-pub use islands::{hydrate_entry, hydrate_workspace};
-pub use program::Program;
+pub use islands::hydrate_workspace;
 #[cfg(feature = "ssr")]
 pub use routes::App;
 #[cfg(feature = "ssr")]
 pub use shell::shell;
-pub use shell::{AssetNames, ProgramFiles, StatusSetter};
+pub use shell::{AssetNames, BundleFiles, StatusSetter};
 pub use theme::{COOKIE as THEME_COOKIE, Theme};
 
-/// Where the page's body names its workspace, for the islands.
+/// The attribute of the page's body that carries its workspace, for the islands.
 const WORKSPACE_ATTRIBUTE: &str = "data-workspace";

@@ -1,17 +1,17 @@
-//! Who is looking, as the islands need to know it to foresee what a command will do. The server decides by the session;
-//! this is only told.
+//! The person for whom the page was rendered, which islands need to predict the effect of a command. The
+//! server always decides by the session.
 
 use domain::access::Actor;
 use leptos::prelude::use_context;
 
-/// Where the page's body names the person, for the islands.
+/// The attribute of the page's body that carries the person, for the islands.
 pub(crate) const ATTRIBUTE: &str = "data-person";
 
-/// The person, by context.
+/// The person, provided by context.
 #[derive(Debug, Clone)]
 pub(crate) struct Person(pub(crate) Option<Actor>);
 
-/// Who is looking; `None` where nobody has opened or joined a workspace.
+/// The person; `None` outside of a workspace.
 pub(crate) fn use_person() -> Option<Actor> {
     #[cfg(feature = "ssr")]
     if let Some(session) = crate::api::use_session() {
@@ -20,7 +20,7 @@ pub(crate) fn use_person() -> Option<Actor> {
     use_context::<Person>()?.0
 }
 
-/// Whom the page was rendered for. A browser whose session is another one's by now still shows it.
+/// The person for whom the page was rendered, even if the browser's session is another person's by now.
 #[cfg(not(feature = "ssr"))]
 pub(crate) fn of_page() -> Option<Actor> {
     let person = leptos::prelude::document().body()?.get_attribute(ATTRIBUTE)?;

@@ -1,30 +1,31 @@
-//! The document around the application: head, stylesheet and the script that starts the client. Only the server
-//! writes it; everything inline carries the request's nonce, and there is no inline style at all.
+//! The document around the application: head, style sheet and scripts. Only the server renders it; every
+//! script carries the request's nonce, and there is no inline style.
 
 use std::sync::Arc;
 
-/// What pages load from `/pkg/`: hashed file names, so that they can be cached for ever.
+/// The files that pages load from `/pkg/`. Their names have a hash of the content, so that they can be cached
+/// for ever.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssetNames {
-    /// The programs of the client. A page whose program was not built loads none.
-    pub programs: Vec<ProgramFiles>,
-    /// The stylesheet; empty where none was built.
+    /// The bundle, for pages of a workspace; `None` if no client was built.
+    pub bundle: Option<BundleFiles>,
+    /// The script of the theme switch, for every page; empty if no client was built.
+    pub theme_script: String,
+    /// The style sheet; empty if no client was built.
     pub css: String,
 }
 
-/// The two halves of a program.
+/// The two files of the WebAssembly bundle.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ProgramFiles {
-    /// Which, by its [`Program::name`](crate::Program::name).
-    pub name: String,
-    /// Its JavaScript glue.
+pub struct BundleFiles {
+    /// The JavaScript glue.
     pub js: String,
-    /// The program itself.
+    /// The WebAssembly module.
     pub wasm: String,
 }
 
-/// How a page tells the server its HTTP status. The server may provide one by context; without it a page that is not
-/// there still says so to people, and answers 200.
+/// Sets the HTTP status of a page. The server may provide it by context; without it, every page has status
+/// 200.
 #[derive(Clone)]
 pub struct StatusSetter(pub Arc<dyn Fn(u16) + Send + Sync>);
 
@@ -39,40 +40,36 @@ mod document {
     use leptos::prelude::*;
     use leptos_meta::MetaTags;
 
-    use super::{AssetNames, ProgramFiles};
-    use crate::{App, Program, Theme, WORKSPACE_ATTRIBUTE, api, person};
+    use super::{AssetNames, BundleFiles};
+    use crate::{App, Theme, WORKSPACE_ATTRIBUTE, api, person};
 
     /// The brand's prompt, `>_`, in the address bar: inline, so that it costs no request.
     const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
         %3Crect width='32' height='32' rx='6' fill='%230c1110'/%3E\
         %3Cpath d='m7 9 8 7-8 7M17 24h8' fill='none' stroke='%233dff8f' stroke-width='3'/%3E%3C/svg%3E";
 
-    /// The whole document for one request. Render it in order or asynchronously: a page must be complete without
-    /// JavaScript.
+    /// The whole document for one request. Render it in order or asynchronously: a page must be complete
+    /// without JavaScript. A page outside of a workspace loads no WebAssembly.
     pub fn shell(options: LeptosOptions, assets: AssetNames) -> impl IntoView {
-        // Every Leptos shell has them; the names of the files come from `assets`.
+        // Every Leptos shell has options; this one takes the names of the files from `assets`.
         drop(options);
         let theme = use_context::<Theme>().unwrap_or_default();
-        let AssetNames { programs, css } = assets;
+        let AssetNames {
+            bundle,
+            theme_script,
+            css,
+        } = assets;
         let style = (!css.is_empty()).then(|| view! { <link rel="stylesheet" href=format!("/pkg/{css}") /> });
+        let theme_script = (!theme_script.is_empty()).then(|| view! { <ThemeScript file=theme_script /> });
         let session = api::session();
+        let bundle = bundle
+            .filter(|_| session.is_some())
+            .map(|files| view! { <Bundle files /> });
         let workspace = session.as_ref().map(|session| session.workspace.to_string());
         let person = session.and_then(|session| serde_json::to_string(&person::of_session(session)).ok());
         let body = view! { <body><App /></body> }
             .attr(WORKSPACE_ATTRIBUTE, workspace)
             .attr(person::ATTRIBUTE, person);
-        let program = use_context::<Program>().unwrap_or_default();
-        let files = |wanted: Program| {
-            programs
-                .iter()
-                .find(|program| program.name == wanted.name())
-                .cloned()
-        };
-        let client = files(program).map(|program| view! { <Client program /> });
-        let next = program
-            .next()
-            .and_then(files)
-            .map(|program| view! { <FetchedAhead program /> });
         view! {
             <!DOCTYPE html>
             <html lang="en" dir="ltr" data-theme=theme.as_str()>
@@ -82,8 +79,8 @@ mod document {
                     <meta name="color-scheme" content="dark light" />
                     <link rel="icon" href=ICON />
                     {style}
-                    {client}
-                    {next}
+                    {theme_script}
+                    {bundle}
                     <MetaTags />
                 </head>
                 {body}
@@ -91,28 +88,25 @@ mod document {
         }
     }
 
-    /// Loads a program, which hydrates as soon as it is there. The file names come from the build and hold no character
-    /// that JavaScript or HTML would read otherwise.
+    /// Loads the script of the theme switch. A module runs once the page is parsed.
     #[component]
-    fn Client(program: ProgramFiles) -> impl IntoView {
+    fn ThemeScript(file: String) -> impl IntoView {
         let nonce = leptos::nonce::use_nonce();
-        let ProgramFiles { js, wasm, .. } = program;
+        view! { <script type="module" src=format!("/pkg/{file}") nonce=nonce></script> }
+    }
+
+    /// Loads the bundle, which hydrates the islands. The file names come from the build and need no escaping
+    /// in JavaScript or HTML.
+    #[component]
+    fn Bundle(files: BundleFiles) -> impl IntoView {
+        let nonce = leptos::nonce::use_nonce();
+        let BundleFiles { js, wasm } = files;
         let script =
             format!("import init from \"/pkg/{js}\"; await init({{ module_or_path: \"/pkg/{wasm}\" }});");
         view! {
             <link rel="modulepreload" href=format!("/pkg/{js}") nonce=nonce.clone() />
             <link rel="preload" href=format!("/pkg/{wasm}") r#as="fetch" r#type="application/wasm" crossorigin="" />
             <script type="module" nonce=nonce inner_html=script></script>
-        }
-    }
-
-    /// Has the browser fetch a program when it has nothing else to do.
-    #[component]
-    fn FetchedAhead(program: ProgramFiles) -> impl IntoView {
-        let ProgramFiles { js, wasm, .. } = program;
-        view! {
-            <link rel="prefetch" href=format!("/pkg/{js}") r#as="script" crossorigin="" />
-            <link rel="prefetch" href=format!("/pkg/{wasm}") r#as="fetch" crossorigin="" />
         }
     }
 }

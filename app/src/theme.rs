@@ -1,21 +1,18 @@
-//! The colour theme: the browser's own wish, or the reader's choice, which is remembered in the cookie `theme` so
-//! that the server's first paint has it already.
+//! The colour theme: the browser's preference, or the reader's choice in the cookie `theme`, so that the
+//! server's first paint has the theme already. The script `frontend/theme_switch.js` sets the cookie.
 
-use serde::{Deserialize, Serialize};
-
-/// The cookie that remembers the choice.
+/// The cookie with the choice.
 pub const COOKIE: &str = "theme";
 
-/// Which colours the page has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// The colour theme of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Theme {
-    /// As `prefers-color-scheme` says.
+    /// The browser's `prefers-color-scheme`.
     #[default]
     Auto,
-    /// The identity: a terminal that a designer cared for.
+    /// The dark theme, styled like a terminal.
     Dark,
-    /// For projectors and daylight.
+    /// The light theme, for projectors and daylight.
     Light,
 }
 
@@ -29,27 +26,12 @@ impl Theme {
         }
     }
 
-    /// The theme of a cookie's value; what is unknown is [`Theme::Auto`].
+    /// The theme of a cookie's value; [`Theme::Auto`] for an unknown value.
     pub fn from_cookie(value: &str) -> Self {
         match value {
             "dark" => Self::Dark,
             "light" => Self::Light,
             _ => Self::Auto,
         }
-    }
-}
-
-#[cfg(not(feature = "ssr"))]
-impl Theme {
-    /// Paints the page in it, and remembers it for a year.
-    pub fn remember(self) {
-        const YEAR: u32 = 31_536_000;
-
-        let name = self.as_str();
-        if let Some(root) = leptos::prelude::document().document_element() {
-            // A page without its theme is still a page.
-            let _ = root.set_attribute("data-theme", name);
-        }
-        crate::api::set_cookie(COOKIE, name, YEAR);
     }
 }

@@ -2,7 +2,7 @@
 
 #![cfg(target_arch = "wasm32")]
 
-use app::basket::{Basket, kept};
+use app::basket::{Basket, storage};
 use domain::id::WorkspaceId;
 use leptos::prelude::*;
 use uuid::Uuid;
@@ -15,11 +15,11 @@ wasm_bindgen_test_configure!(run_in_browser);
 #[expect(dead_code, unreachable_pub, reason = "only its tests are used here")]
 mod live {
     mod backoff;
+    mod command_queue;
     mod document;
-    mod foresee;
     mod listing;
-    mod outbox;
     mod overlay;
+    mod prediction;
     mod progress;
     mod protocol;
 
@@ -28,13 +28,13 @@ mod live {
 
 #[wasm_bindgen_test]
 fn the_basket_survives_a_reload() {
-    let key = kept::key(WorkspaceId(Uuid::nil()));
+    let key = storage::key(WorkspaceId(Uuid::nil()));
     let mut basket = Basket::default();
     basket.set("mug-01", 2);
-    kept::store(&key, &basket);
-    assert_eq!(kept::load(&key), basket);
-    kept::store(&key, &Basket::default());
-    assert_eq!(kept::load(&key), Basket::default());
+    storage::store(&key, &basket);
+    assert_eq!(storage::load(&key), basket);
+    storage::store(&key, &Basket::default());
+    assert_eq!(storage::load(&key), Basket::default());
 }
 
 #[wasm_bindgen_test]

@@ -1,5 +1,5 @@
-//! Many callers who do one thing again and again: each waits for its answer before it asks again, as a person does, so
-//! how much is done in a second follows from how long one takes and how many there are.
+//! Concurrent callers that repeat one call: each waits for its answer before the next call, so the rate
+//! follows from the latency and the number of callers.
 
 use std::{
     sync::Arc,
@@ -11,50 +11,50 @@ use async_trait::async_trait;
 use tokio::{sync::Barrier, task::JoinSet};
 
 use crate::{
-    contest::Contender,
+    case::Contender,
     durability::Disk,
     figures::{Latencies, Sample},
 };
 
-/// Calls that are made one after the other, to count the disk's flushes.
+/// Consecutive calls by one caller, to count the disk's flushes.
 const PROBES: u32 = 25;
 
-/// What is called.
+/// The called program.
 #[async_trait]
 pub(crate) trait Target: Send + Sync {
-    /// Who it is.
+    /// Its name in results.
     fn name(&self) -> String;
 
-    /// Somebody new who calls it.
+    /// A new caller.
     async fn caller(&self, number: usize) -> Result<Box<dyn Caller>>;
 
-    /// Ends what runs by itself.
+    /// Stops its background tasks.
     async fn close(&self) -> Result<()> {
         Ok(())
     }
 }
 
-/// Somebody who calls.
+/// A caller.
 #[async_trait]
 pub(crate) trait Caller: Send {
-    /// Asks once, and has the answer when this returns: what was to be stored is on disk then.
+    /// Makes one call. When this returns, its data is on disk.
     async fn call(&mut self) -> Result<()>;
 
-    /// What has to be there before the next call, and is not timed. `false`: nothing had to be done.
+    /// Prepares the next call, untimed. `false`: there was nothing to prepare.
     async fn prepare(&mut self) -> Result<bool> {
         Ok(false)
     }
 }
 
-/// A target and so many callers.
-pub(crate) struct Crowd {
+/// A target with its callers.
+pub(crate) struct ConcurrentCallers {
     target: Box<dyn Target>,
     callers: Vec<Box<dyn Caller>>,
     flushes: Option<f64>,
 }
 
-impl Crowd {
-    /// Lets so many callers come, and sees whether their calls reach the disk.
+impl ConcurrentCallers {
+    /// Creates the callers, and checks that their calls reach the disk.
     pub(crate) async fn gather(
         target: impl Target + 'static,
         size: usize,
@@ -84,7 +84,7 @@ impl Crowd {
 }
 
 #[async_trait(?Send)]
-impl Contender for Crowd {
+impl Contender for ConcurrentCallers {
     fn name(&self) -> String {
         self.target.name()
     }
@@ -126,7 +126,7 @@ impl Contender for Crowd {
     }
 }
 
-/// One caller's part: the time is that of its calls, without what had to be prepared in between.
+/// One caller's sample: the time of its calls, without preparations.
 async fn call_for(caller: &mut dyn Caller, time: Duration) -> Result<Sample> {
     let mut latencies = Latencies::new()?;
     let (mut done, mut spent) = (0, Duration::ZERO);

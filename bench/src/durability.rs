@@ -1,12 +1,12 @@
-//! Whether an acknowledged commit is on disk. Settings say what is meant; the disk's own count of flushes says what is
-//! done. Neither side of a comparison gets away with less than the other.
+//! Whether an acknowledged commit is on disk. Settings show the intention; the disk's count of flushes shows
+//! the fact. Both sides of a comparison must be equally durable.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path};
 
 use anyhow::{Context as _, Result, ensure};
 use sqlx::{Connection as _, PgConnection};
 
-/// The disk below a folder, as far as the kernel tells of it.
+/// The disk of a folder, as the kernel describes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Disk {
     /// The kernel's statistics of the device.
@@ -16,7 +16,7 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Refuses a folder that lies in memory: nothing there is ever on disk.
+    /// Refuses a folder in memory, where no commit is durable.
     pub(crate) fn below(folder: &Path) -> Result<Self> {
         let file_system = file_system(folder)?;
         ensure!(
@@ -30,7 +30,7 @@ impl Disk {
             (device & 0xff) | ((device >> 12) & 0xf_ff00),
         );
         let device = format!("/sys/dev/block/{major}:{minor}");
-        // flushes are counted for the whole disk, not for its partitions
+        // Flushes are counted for the whole disk, not for its partitions.
         let whole = if Path::new(&device).join("partition").exists() {
             format!("{device}/..")
         } else {
@@ -42,16 +42,16 @@ impl Disk {
         })
     }
 
-    /// How often the disk was flushed since it was switched on; `None` where nobody counts.
+    /// The flushes of the disk since boot; `None` if the kernel does not count them.
     pub(crate) fn flushes(&self) -> Option<u64> {
         let text = fs::read_to_string(self.statistics.as_ref()?).ok()?;
-        // the sixteenth of the fields that Documentation/block/stat.rst names
+        // The sixteenth of the fields in Documentation/block/stat.rst.
         text.split_whitespace().nth(15)?.parse().ok()
     }
 
-    /// How often it was flushed for each of so many commits that followed each other. Others may flush it as well, so this
-    /// can be too much but never too little; less than one a commit is no durability. A disk without a volatile cache
-    /// needs no flush, and counts none at all.
+    /// The flushes for each of these consecutive commits. Other programs may flush the disk too, so this can
+    /// be too high but never too low; less than one per commit means no durability. A disk without a volatile
+    /// cache needs no flush, and counts none.
     pub(crate) fn flushes_since(&self, before: Option<u64>, commits: u32) -> Result<Option<f64>> {
         let (Some(before), Some(now)) = (before, self.flushes()) else {
             return Ok(None);
@@ -83,7 +83,7 @@ fn file_system(folder: &Path) -> Result<String> {
     Ok(kind.to_owned())
 }
 
-/// What PostgreSQL promises of a commit; refused where it is not everything.
+/// PostgreSQL's durability settings; an error unless they are full.
 pub(crate) async fn of_postgres(url: &str) -> Result<String> {
     const SETTINGS: &str = "select name || '=' || setting from pg_settings
          where name in ('fsync', 'synchronous_commit', 'full_page_writes') order by name";
@@ -100,7 +100,7 @@ pub(crate) async fn of_postgres(url: &str) -> Result<String> {
 /// What SQLite's `pragma synchronous` answers for FULL.
 pub(crate) const FULL: i64 = 2;
 
-/// Holds what a connection of ours or of a peer answered to WAL and `synchronous=FULL`.
+/// Checks a connection's settings for WAL and `synchronous=FULL`.
 pub(crate) fn of_sqlite(name: &str, journal_mode: &str, synchronous: i64) -> Result<()> {
     ensure!(
         journal_mode == "wal" && synchronous == FULL,

@@ -1,5 +1,5 @@
-//! What is computed from measurements. A figure is the median of the runs, with the least and the most beside it; a ratio
-//! is taken run by run, between contenders that were measured one after the other, and then its median.
+//! Statistics. A figure is the median of the runs, with its minimum and maximum; a ratio is computed run by
+//! run, between contenders that were measured one after the other, and then its median is taken.
 
 use std::time::Duration;
 
@@ -7,52 +7,52 @@ use anyhow::{Result, ensure};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-/// The shortest and the longest time that is told apart, in nanoseconds; what lies outside counts as one of them.
+/// The shortest and the longest recorded latency, in nanoseconds; values outside are clamped.
 const SHORTEST: u64 = 1_000;
 const LONGEST: u64 = 100_000_000_000;
 
-/// How long things took: an HDR histogram, exact to a hundredth.
+/// Latencies: an HDR histogram, exact to a hundredth.
 #[derive(Debug, Clone)]
 pub(crate) struct Latencies(Histogram<u64>);
 
 impl Latencies {
-    /// Nothing yet.
+    /// An empty histogram.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self(Histogram::new_with_bounds(SHORTEST, LONGEST, 2)?))
     }
 
-    /// Notes one time.
+    /// Records one latency.
     pub(crate) fn note(&mut self, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(LONGEST);
         self.0.saturating_record(nanoseconds.clamp(SHORTEST, LONGEST));
     }
 
-    /// Takes in what others noted.
+    /// Adds another histogram.
     pub(crate) fn join(&mut self, others: &Self) -> Result<()> {
         self.0.add(&others.0)?;
         Ok(())
     }
 
-    /// How many were noted.
+    /// The number of recorded latencies.
     pub(crate) fn count(&self) -> u64 {
         self.0.len()
     }
 
-    /// The time within which this share of them lies, in milliseconds; `None` where nothing was noted.
+    /// A quantile in milliseconds; `None` if none was recorded.
     pub(crate) fn milliseconds(&self, quantile: f64) -> Option<f64> {
         let nanoseconds = self.0.value_at_quantile(quantile);
         (self.count() > 0).then(|| Duration::from_nanos(nanoseconds).as_secs_f64() * 1e3)
     }
 }
 
-/// What one contender did in one run.
+/// The sample of one contender in one run.
 #[derive(Debug, Clone)]
 pub(crate) struct Sample {
-    /// How many: commands, events.
+    /// The number of commands or events.
     pub(crate) done: u64,
-    /// In which time.
+    /// The time that they took.
     pub(crate) time: Duration,
-    /// How long each took, where each was timed.
+    /// The latency of each, if it was timed.
     pub(crate) latencies: Latencies,
 }
 
@@ -65,18 +65,18 @@ impl Sample {
     }
 }
 
-/// The middle of several figures, with the ends.
+/// The median, minimum and maximum of several figures.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
     pub(crate) min: f64,
     pub(crate) max: f64,
-    /// In the order of the runs.
+    /// The figures in the order of the runs.
     pub(crate) runs: Vec<f64>,
 }
 
 impl Spread {
-    /// Of at least one figure, each of them a number.
+    /// The spread of at least one figure, none of them NaN.
     pub(crate) fn of(runs: Vec<f64>) -> Result<Self> {
         ensure!(
             !runs.is_empty() && runs.iter().all(|figure| figure.is_finite()),
@@ -98,7 +98,7 @@ impl Spread {
         })
     }
 
-    /// Run by run, what this is of the other.
+    /// The ratio to another spread, run by run.
     pub(crate) fn over(&self, other: &Self) -> Result<Self> {
         ensure!(
             self.runs.len() == other.runs.len(),
@@ -115,14 +115,14 @@ impl Spread {
 pub(crate) struct Figures {
     /// How many in a second.
     pub(crate) per_second: Spread,
-    /// The median latency of each run, in milliseconds; absent where nothing was timed one by one.
+    /// The median latency of each run, in milliseconds; absent if calls were not timed.
     pub(crate) p50_ms: Option<Spread>,
-    /// Over all runs together: a percentile that few reach is not to be taken from one run alone.
+    /// The 99th percentile over all runs together: one run alone has too few samples.
     pub(crate) p99_ms: Option<f64>,
 }
 
 impl Figures {
-    /// Of at least one sample.
+    /// The figures of at least one sample.
     pub(crate) fn of(samples: &[Sample]) -> Result<Self> {
         let mut all = Latencies::new()?;
         for sample in samples {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_median_of_nothing_or_of_what_is_no_number() {
+    fn there_is_no_median_of_an_empty_list_or_of_nan() {
         assert!(Spread::of(Vec::new()).is_err());
         assert!(Spread::of(vec![1.0, f64::NAN]).is_err());
         assert!(Spread::of(vec![f64::INFINITY]).is_err());
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_timed_one_by_one_has_no_percentiles() {
+    fn samples_without_latencies_have_no_percentiles() {
         let sample = Sample {
             done: 10,
             time: Duration::from_millis(100),

@@ -1,30 +1,30 @@
-//! Benchmarks: Foldline against its peers, and against the floor, which is what the same database does for whoever asks
-//! it for nothing but the rows. Everything is measured in one run of this program, in turns, because figures that were
-//! taken an hour apart on a machine that others use compare the hours. `cargo xtask bench` builds and runs it.
+//! Benchmarks: Foldline against its peers, and against the floor, which is what the same database does if it
+//! stores only the rows. Everything is measured in one run of this program, in turns, because figures that
+//! were taken an hour apart on a shared machine compare the hours. `cargo xtask bench` builds and runs it.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | `benchmarks` | one folder a benchmark, in it one file a contender |
+//! | `benchmarks` | one folder for each benchmark, with one file for each contender |
 //! | `floors` | the least that a database has to do for the same rows |
 //! | `ours` | our boxes, opened as the server opens them |
-//! | `contest` | contenders that take turns, and what is compared with what |
-//! | `callers` | many callers who do one thing again and again, and how long each time takes |
+//! | `case` | contenders that take turns, and comparisons between them |
+//! | `callers` | concurrent callers that repeat one call, and its latencies |
 //! | `figures` | medians, percentiles, ratios |
-//! | `grounds` | where the databases of a contender lie; the PostgreSQL that belongs to this run |
+//! | `databases` | the databases of the contenders, with this run's own PostgreSQL |
 //! | `durability` | whether a commit is on disk, asked of the databases and counted at the disk |
-//! | `surroundings` | machine and versions |
-//! | `report` | what was found, for a person, as JSON, and as Markdown |
+//! | `environment` | machine and versions |
+//! | `report` | the results as text, JSON and Markdown |
 
 mod benchmarks;
 mod callers;
-mod contest;
+mod case;
+mod databases;
 mod durability;
+mod environment;
 mod figures;
 mod floors;
-mod grounds;
 mod ours;
 mod report;
-mod surroundings;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -33,8 +33,8 @@ use clap::{Parser, ValueEnum as _};
 use tokio::signal::unix::{SignalKind, signal};
 
 use benchmarks::Benchmark;
-use contest::Rules;
-use grounds::{Database, Grounds};
+use case::RunSettings;
+use databases::{BenchDatabases, Database};
 use report::{Format, Report};
 
 #[derive(Parser)]
@@ -43,28 +43,28 @@ use report::{Format, Report};
     about = "Foldline, its peers and the floor, in turns"
 )]
 struct Cli {
-    /// Which benchmarks; all of them where none is named
+    /// The benchmarks to run [default: all]
     #[arg(value_name = "NAME")]
     names: Vec<Benchmark>,
-    /// How long each contender is measured in each run; what is counted in events takes as many as fit
+    /// How long each contender is measured in each run; benchmarks that count events use as many as fit
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
     seconds: u32,
     /// How often each contender is measured
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
     runs: u32,
-    /// On one database only
+    /// Run on this database only
     #[arg(long, value_name = "DATABASE")]
     on: Option<Database>,
     /// Only the cases whose titles contain this, as in `64 callers`
     #[arg(long, value_name = "TEXT", default_value = "")]
     case: String,
-    /// Only the contenders whose names contain this; there is nothing to compare then, but a profile shows one alone
+    /// Only the contenders whose names contain this; without a comparison, but useful for a profile
     #[arg(long, value_name = "TEXT", default_value = "")]
     contender: String,
-    /// The findings as JSON on standard output
+    /// Write the results as JSON to standard output
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
-    /// The findings as Markdown on standard output
+    /// Write the results as Markdown to standard output
     #[arg(long)]
     markdown: bool,
 }
@@ -72,10 +72,10 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
-    // Dropping the run stops what it started: PostgreSQL goes, and so do the files.
+    // Dropping the run stops PostgreSQL and removes the files.
     let outcome = tokio::select! {
         outcome = run(&cli) => outcome,
-        () = asked_to_stop() => {
+        () = stop_signal() => {
             report::progress("stopped; nothing was compared");
             return ExitCode::from(130);
         }
@@ -89,8 +89,8 @@ async fn main() -> ExitCode {
     )
 }
 
-/// Ctrl-C, or whoever ends processes politely. Where the second cannot be heard, the first still is.
-async fn asked_to_stop() {
+/// Resolves on Ctrl-C or a request to terminate. If the second cannot be received, the first still can.
+async fn stop_signal() {
     let terminated = async {
         match signal(SignalKind::terminate()) {
             Ok(mut signal) => signal.recv().await,
@@ -104,7 +104,7 @@ async fn asked_to_stop() {
 }
 
 async fn run(cli: &Cli) -> Result<()> {
-    let rules = Rules {
+    let settings = RunSettings {
         runs: cli.runs,
         time: Duration::from_secs(cli.seconds.into()),
         case: cli.case.clone(),
@@ -120,11 +120,11 @@ async fn run(cli: &Cli) -> Result<()> {
     } else {
         &cli.names
     };
-    let grounds = Grounds::prepare(&databases).await?;
-    let mut report = Report::new(&rules, &grounds, &databases).await?;
+    let bench_databases = BenchDatabases::prepare(&databases).await?;
+    let mut report = Report::new(&settings, &bench_databases, &databases).await?;
     for benchmark in names {
         for database in &databases {
-            for found in benchmark.run(*database, &grounds, &rules).await? {
+            for found in benchmark.run(*database, &bench_databases, &settings).await? {
                 report.add(benchmark.name(), found);
             }
         }

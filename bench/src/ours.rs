@@ -1,4 +1,4 @@
-//! Our boxes, opened as the server opens them, and a workspace in them.
+//! Our boxes, opened as the server opens them, with a workspace.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use event_store::{Append, CommitObserver, EventStore, Expected, NewEvent, Stream
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// The partitions of the workspace: one, so that nothing is done side by side that a peer does one after the other.
+/// The partitions of the workspace: one, so that ours does not run in parallel what a peer runs serially.
 const SHARDS: u32 = 1;
 
 /// An event store with a workspace.
@@ -32,7 +32,7 @@ pub(crate) fn clock() -> SharedClock {
 }
 
 impl Shop {
-    /// Opens the store, and the workspace in it.
+    /// Opens the store and creates a workspace in it.
     pub(crate) async fn open(url: &StoreUrl, observer: Option<Arc<dyn CommitObserver>>) -> Result<Self> {
         let store = event_store::open(url, clock(), observer).await?;
         let unreadable = store.register_types().await?.unreadable;
@@ -83,7 +83,7 @@ impl Shop {
     }
 }
 
-/// An event of a type whose first schema it has.
+/// An event in the first schema version of its type.
 pub(crate) fn event(event_type: &str, payload: Box<RawValue>) -> NewEvent {
     NewEvent {
         event_id: SystemClock.new_id(),
@@ -93,17 +93,17 @@ pub(crate) fn event(event_type: &str, payload: Box<RawValue>) -> NewEvent {
     }
 }
 
-/// An order of two lines, as JSON: with what else an event has, it comes to about 430 bytes.
+/// An order of two lines as JSON; with the other fields of an event it has about 430 bytes.
 pub(crate) fn order_created(customer: Uuid) -> String {
     format!(
         r#"{{"customer":{{"id":"{customer}","name":"Ada"}},"lines":[{{"sku":"mug-01","name":"Mug","price":{{"amount":1290,"currency":"EUR"}},"quantity":2}},{{"sku":"tea-07","name":"Darjeeling, 100 g","price":{{"amount":890,"currency":"EUR"}},"quantity":1}}],"total":{{"amount":3470,"currency":"EUR"}},"payment_method":"tok_ok"}}"#
     )
 }
 
-/// How long a stream gets before its caller begins another: of the streams of a shop, most are short.
+/// The length at which a caller begins another stream: most streams of a shop are short.
 pub(crate) const STREAM: u64 = 10;
 
-/// A moment, for something that another task brings about.
-pub(crate) async fn moment() {
+/// Waits briefly for another task.
+pub(crate) async fn short_pause() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }

@@ -1,5 +1,5 @@
-//! What was found: as a table for a person, as JSON for a program, and as Markdown for `docs/performance.md`. Standard
-//! output has the findings and nothing else; how far the run is goes to standard error.
+//! The results: as a table, as JSON, and as Markdown for `docs/performance.md`. Standard output has only the
+//! results; progress goes to standard error.
 
 mod text;
 
@@ -9,12 +9,12 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::{
-    contest::{Found, Rules},
-    grounds::{Database, Grounds},
-    surroundings::Surroundings,
+    case::{CaseResult, RunSettings},
+    databases::{BenchDatabases, Database},
+    environment::Environment,
 };
 
-/// For whom.
+/// The format of the results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
     Text,
@@ -22,39 +22,44 @@ pub(crate) enum Format {
     Markdown,
 }
 
-/// Everything that was found.
+/// All results of a run.
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
-    surroundings: Surroundings,
+    #[serde(rename = "surroundings")]
+    environment: Environment,
     seconds: f64,
     runs: u32,
-    cases: Vec<CaseOf>,
+    cases: Vec<ReportedCase>,
 }
 
 #[derive(Debug, Serialize)]
-struct CaseOf {
+struct ReportedCase {
     benchmark: &'static str,
     #[serde(flatten)]
-    found: Found,
+    found: CaseResult,
 }
 
 impl Report {
-    /// Nothing yet; where and how it will be found.
-    pub(crate) async fn new(rules: &Rules, grounds: &Grounds, databases: &[Database]) -> Result<Self> {
+    /// An empty report with the environment of the run.
+    pub(crate) async fn new(
+        settings: &RunSettings,
+        bench_databases: &BenchDatabases,
+        databases: &[Database],
+    ) -> Result<Self> {
         Ok(Self {
-            surroundings: Surroundings::look(grounds, databases).await?,
-            seconds: rules.time.as_secs_f64(),
-            runs: rules.runs,
+            environment: Environment::detect(bench_databases, databases).await?,
+            seconds: settings.time.as_secs_f64(),
+            runs: settings.runs,
             cases: Vec::new(),
         })
     }
 
-    /// One case more.
-    pub(crate) fn add(&mut self, benchmark: &'static str, found: Found) {
-        self.cases.push(CaseOf { benchmark, found });
+    /// Adds a case.
+    pub(crate) fn add(&mut self, benchmark: &'static str, found: CaseResult) {
+        self.cases.push(ReportedCase { benchmark, found });
     }
 
-    /// All of it.
+    /// Renders the report.
     pub(crate) fn show(&self, format: Format) -> Result<String> {
         Ok(match format {
             Format::Json => serde_json::to_string_pretty(self)? + "\n",
@@ -64,18 +69,18 @@ impl Report {
     }
 }
 
-/// A line that stays.
+/// Writes a line of progress.
 pub(crate) fn progress(line: &str) {
     clear();
     eprintln!("{line}");
 }
 
-/// A line that the next one replaces, where somebody is watching.
+/// Writes a line that the next one replaces, if standard error is a terminal.
 pub(crate) fn step(line: &str) {
     if std::io::stderr().is_terminal() {
         clear();
         eprint!("{line} …");
-        // a line that is not shown is no loss
+        // A failed write of progress is ignored.
         let _ = std::io::stderr().flush();
     }
 }
@@ -86,7 +91,7 @@ fn clear() {
     }
 }
 
-/// A figure as people write it: three digits that mean something, and thousands apart.
+/// Formats a figure with three significant digits and thousands separators.
 pub(crate) fn number(figure: f64) -> String {
     if figure < 10.0 {
         return format!("{figure:.2}");

@@ -1,29 +1,29 @@
-//! Actors and their roles. What a role may send and read is [`crate::authorization`], which sees the aggregates' commands;
-//! the aggregates see no more than this.
+//! Actors and their roles. The rights of a role are in [`crate::authorization`], which knows the aggregates'
+//! commands; the aggregates know only this module.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// What a person, or the system itself, is in a workspace.
+/// The role of a person, or of the system itself, in a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Role {
-    /// Buys, and sees only what is theirs.
+    /// Buys, and sees only their own data.
     Customer,
     /// Runs the shop.
     Staff,
     /// A customer who may also read the lab: every stream and view of the workspace.
     Student,
-    /// Everything in the workspace.
+    /// Full access to the workspace.
     Educator,
     /// Process managers and templates; never the role of a token.
     System,
 }
 
 impl Role {
-    /// Every role.
+    /// All roles.
     pub const ALL: [Self; 5] = [
         Self::Customer,
         Self::Staff,
@@ -61,12 +61,12 @@ pub struct Actor {
     pub id: Uuid,
     /// The role in this workspace.
     pub role: Role,
-    /// The name that others see.
+    /// The name shown to others.
     pub name: String,
 }
 
 impl Actor {
-    /// What the log keeps of an actor.
+    /// The part of an actor that the log stores.
     pub fn reference(&self) -> ActorRef {
         ActorRef {
             id: self.id,
@@ -75,12 +75,12 @@ impl Actor {
     }
 }
 
-/// The actor that caused an event. No name and no address: the log keeps no personal data of actors.
+/// The actor that caused an event, without name and address: the log stores no personal data of actors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ActorRef {
     /// The subject of the access token.
     pub id: Uuid,
-    /// The role in which they acted.
+    /// The role in which the actor acted.
     pub role: Role,
 }

@@ -1,8 +1,8 @@
-//! Which role may send which command and read which view. The gateway authenticates; this decides, on the server and, for
-//! hiding what cannot be done, in the browser.
+//! Which role may send which command and read which view. The gateway authenticates; this module authorises,
+//! on the server and, to hide forbidden actions, in the browser.
 //!
-//! It lies above the aggregates, because it names their commands; they know actors and roles ([`crate::access`]), and no
-//! rule of this module.
+//! It is above the aggregates, because it names their commands; they use actors and roles
+//! ([`crate::access`]), but no rule of this module.
 
 use uuid::Uuid;
 
@@ -12,11 +12,11 @@ use crate::{
 };
 
 impl Actor {
-    /// Whether this actor may send the command at all. Rules about the state, such as whose order it is, are the
-    /// decider's.
+    /// Whether this actor may send the command at all. Rules about the state, such as the owner of an order,
+    /// belong to the decider.
     pub fn may_command(&self, command: &Command) -> bool {
         match command {
-            // Whose account it is, is the decider's to see; who holds an email follows from that.
+            // The decider checks the owner of an account or an inbox.
             Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_))
             | Command::Inbox(_)
             | Command::User(_) => true,
@@ -31,7 +31,7 @@ impl Actor {
         }
     }
 
-    /// Whether this actor may read a listing of a view. `group` is the group asked for.
+    /// Whether this actor may read a listing of a view, in this group.
     pub fn may_read_listing(&self, view: &str, listing: &str, group: &str) -> bool {
         match view {
             "products" => true,
@@ -45,11 +45,11 @@ impl Actor {
         }
     }
 
-    /// Whether this actor may read one document of a view. `owner` is the person it belongs to, where it has one.
+    /// Whether this actor may read one document of a view. `owner` is the person to whom it belongs, if any.
     pub fn may_read_document(&self, view: &str, owner: Option<Uuid>) -> bool {
         match view {
             "products" => true,
-            // An order is its customer's from its first event on; before that, there are only traces of it.
+            // An order without an owner is one whose first event is not folded yet.
             "orders" if owner.is_none() => false,
             _ => self.role != Role::Customer || owner == Some(self.id),
         }

@@ -1,5 +1,5 @@
-//! What an aggregate declares of its commands: their names, and how their data is read. It lies below the aggregates and
-//! knows none of them; the registry of all their commands is [`Command`](crate::aggregate::Command).
+//! The declaration of an aggregate's commands: their names, and the parsing of their data. It is below the
+//! aggregates and knows none of them; the registry of all commands is [`Command`](crate::aggregate::Command).
 
 use serde_json::Value;
 
@@ -7,14 +7,14 @@ use crate::rejection::Violation;
 
 /// The commands of one aggregate. Implemented by [`command_types!`](crate::command_types).
 pub trait CommandPayload: Sized {
-    /// Every command's name.
+    /// The names of all commands.
     const NAMES: &'static [&'static str];
 
-    /// A command's data, typed; `None` where the name is not one of these.
+    /// Parses a command's data; `None` if the aggregate has no command with this name.
     fn parse(name: &str, data: &Value) -> Option<Result<Self, Violation>>;
 }
 
-/// Reads a command's data and names the field that does not fit.
+/// Parses a command's data; an error names the invalid field.
 #[doc(hidden)]
 pub fn parse_data<T: serde::de::DeserializeOwned>(data: &Value) -> Result<T, Violation> {
     serde_path_to_error::deserialize(data).map_err(|error| {

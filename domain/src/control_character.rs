@@ -1,26 +1,27 @@
-//! Control characters: what no text from outside may have, and where it stands in a JSON value.
+//! Control characters, which are refused in every text from outside, and their location in a JSON value.
 //!
-//! The Unicode category Cc, U+0000 to U+001F and U+007F to U+009F. A database may refuse U+0000 for good, and the others
-//! cannot be seen where they are shown. Prose keeps its line feeds and tabs. Format characters (category Cf) are allowed:
+//! They are the Unicode category Cc, U+0000 to U+001F and U+007F to U+009F. A database may refuse U+0000, and
+//! the others are invisible. Prose may have line feeds and tabs. Format characters (category Cf) are allowed:
 //! names in Arabic, Hebrew and Persian need them.
 
 use serde_json::Value;
 use std::fmt;
 
-/// The members that hold prose, at any depth: people write them over several lines.
+/// The members with prose of several lines, at any depth.
 const PROSE: [&str; 2] = ["description", "reason"];
 
 /// The first control character of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlCharacter {
-    /// The path to the text, as in `data.tags[1]`; to the object where it stands in a member's name; empty for the whole.
+    /// The path to the text, as in `data.tags[1]`; for a character in a member's name, the path to the
+    /// object; empty for the whole value.
     pub path: String,
     /// The character.
     pub character: char,
 }
 
 impl ControlCharacter {
-    /// What is said of the field, and what to do about it.
+    /// The message for the field, with what to do about it.
     pub fn message(character: char) -> String {
         format!(
             "has the control character U+{:04X}, which no text may have; leave it out",
@@ -38,12 +39,12 @@ impl fmt::Display for ControlCharacter {
     }
 }
 
-/// The first control character of a text that is one line.
+/// The first control character of a single-line text.
 pub fn in_line(text: &str) -> Option<char> {
     text.chars().find(|character| character.is_control())
 }
 
-/// The first control character of a text of several lines.
+/// The first control character of a multi-line text.
 pub fn in_prose(text: &str) -> Option<char> {
     text.chars()
         .find(|character| character.is_control() && !matches!(character, '\n' | '\t'))
@@ -54,9 +55,10 @@ pub fn in_value(value: &Value) -> Option<ControlCharacter> {
     find(value, "", false)
 }
 
-/// The first control character in the texts and names of a JSON document; none where it is no JSON.
+/// The first control character in the texts and names of a JSON document; `None` if it is not JSON.
 pub fn in_json(json: &[u8]) -> Option<ControlCharacter> {
-    // A text has one as an escape, as U+007F, or as the second byte behind 0xC2; most documents have none of these bytes.
+    // A control character is an escape, U+007F, or a byte after 0xC2; most documents have none of these
+    // bytes.
     if !json.iter().any(|byte| matches!(byte, b'\\' | 0x7f | 0xc2)) {
         return None;
     }
@@ -120,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_names_the_character_and_what_to_do() {
+    fn the_message_names_the_character_and_what_to_do() {
         let found = in_value(&json!({"data": {"name": "a\0"}})).unwrap();
         assert_eq!(
             found.to_string(),

@@ -1,8 +1,8 @@
 //! The Decider: an aggregate as three pure functions (after Jérémie Chassaing's pattern).
 //!
-//! The initial state is `State::default()`, [`Decider::decide`] says what happens, [`Decider::evolve`] what that changes.
-//! This module knows no aggregate. What a decision has to see besides its own stream, of other streams or of a provider,
-//! is its [`Decider::Evidence`]: the command's handler loads it before, and the type says what is to be loaded.
+//! The initial state is `State::default()`, [`Decider::decide`] returns the events of a command, and
+//! [`Decider::evolve`] applies them. This module knows no aggregate. Facts from other streams or from a
+//! provider are a decision's [`Decider::Evidence`], which the command's handler loads first.
 
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -10,43 +10,43 @@ use crate::{
     access::Actor, event_type::AggregateEvent, id::StreamName, rejection::Rejection, timestamp::Timestamp,
 };
 
-/// What a decision sees besides the aggregate's own state. The domain asks no clock and no random source: time and ids
-/// come in here.
+/// The inputs of a decision besides the aggregate's state. The domain reads no clock and no random source:
+/// time and ids come from the context.
 #[derive(Debug, Clone)]
 pub struct Context<Evidence = ()> {
-    /// The stream that the command is for.
+    /// The stream of the command.
     pub stream: StreamName,
     /// The time of the decision.
     pub now: Timestamp,
     /// The sender of the command.
     pub actor: Actor,
-    /// What the decision has to see of other streams or of a provider; `()` where it sees its own stream only.
+    /// Facts from other streams or from a provider; `()` if the decision needs none.
     pub evidence: Evidence,
 }
 
-/// An aggregate: what it knows, what it can be told, and what then happens.
+/// An aggregate: its state, its commands and its events.
 pub trait Decider: Send + Sync + 'static {
-    /// The first part of its streams' names.
+    /// The category: the first part of its streams' names.
     const CATEGORY: &'static str;
-    /// The version of `State`'s JSON; a snapshot of another version is ignored.
+    /// The version of the state's JSON; a snapshot of another version is ignored.
     const SNAPSHOT_VERSION: u32;
-    /// The state that decisions need, and no more; its default is the state before the first event.
+    /// The state that decisions need; its default is the state before the first event.
     type State: Clone + Default + Serialize + DeserializeOwned + Send + Sync + 'static;
-    /// What it can be told.
+    /// Its commands.
     type Command: Clone + Send + Sync + 'static;
-    /// What can have happened.
+    /// Its events.
     type Event: AggregateEvent + Clone;
-    /// What its decisions have to see of other streams or of a provider; `()` for most.
+    /// Facts from other streams or from a provider; `()` for most aggregates.
     type Evidence: Clone + Send + Sync + 'static;
 
-    /// What happens if `command` is given in `state`. No events: it is allowed, and nothing changes.
+    /// The events of `command` in `state`. Without events, the command is accepted and changes nothing.
     fn decide(
         state: &Self::State,
         command: Self::Command,
         context: &Context<Self::Evidence>,
     ) -> Result<Vec<Self::Event>, Rejection>;
 
-    /// The state after `event`. Total: what happened cannot be refused.
+    /// The state after `event`. Total: a recorded event cannot be refused.
     fn evolve(state: Self::State, event: &Self::Event) -> Self::State;
 }
 
@@ -57,7 +57,7 @@ pub(crate) mod testing {
     use crate::{access::Actor, access::Role, rejection::Rejection, timestamp::Timestamp};
     use uuid::Uuid;
 
-    /// An actor of a role, always the same one for the same number.
+    /// An actor with a role; the same number is the same actor.
     pub(crate) fn actor(role: Role, number: u128) -> Actor {
         Actor {
             id: Uuid::from_u128(number),
@@ -66,7 +66,7 @@ pub(crate) mod testing {
         }
     }
 
-    /// A context on a stream, at an instant that never changes.
+    /// A context for a stream, at a fixed instant.
     pub(crate) fn context(stream: &str, actor: Actor) -> Context {
         Context {
             stream: stream.parse().unwrap(),
@@ -77,8 +77,8 @@ pub(crate) mod testing {
     }
 
     impl Context {
-        /// The same context, where the decision also sees this.
-        pub(crate) fn seeing<Evidence>(self, evidence: Evidence) -> Context<Evidence> {
+        /// The same context with this evidence.
+        pub(crate) fn with_evidence<Evidence>(self, evidence: Evidence) -> Context<Evidence> {
             Context {
                 stream: self.stream,
                 now: self.now,
@@ -88,7 +88,7 @@ pub(crate) mod testing {
         }
     }
 
-    /// Given these events, when this command comes, then what?
+    /// Decides a command on the state after the given events.
     pub(crate) fn decide<D: Decider>(
         given: &[D::Event],
         when: D::Command,

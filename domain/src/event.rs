@@ -1,11 +1,11 @@
-//! The recorded event: what the event store keeps for ever, and how its payload becomes a typed domain event.
+//! The recorded event, and the decoding of its payload to a typed domain event.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | `registry` | every type of event, decoding, and any aggregate's state, event by event |
-//! | [`personal`] | which fields are personal, and what they look like where they are sealed |
+//! | `registry` | all event types, decoding, and the state of any aggregate, event by event |
+//! | [`personal`] | the personal fields of events, and the form of sealed texts |
 //!
-//! What one aggregate declares of its events lies below the aggregates, in [`crate::event_type`].
+//! The declaration of one aggregate's events is below the aggregates, in [`crate::event_type`].
 
 pub mod personal;
 mod registry;
@@ -23,39 +23,40 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Where an event comes from.
+/// The origin of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Metadata {
-    /// Shared by everything that one intention caused.
+    /// Shared by all events of one intention.
     pub correlation_id: Uuid,
-    /// The event that caused this one; absent where a person did.
+    /// The event that caused this one; absent if a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub causation_id: Option<Uuid>,
     /// The command that was decided.
     pub command_id: Uuid,
-    /// Who sent the command.
+    /// The sender of the command.
     pub actor: ActorRef,
-    /// W3C trace context of the request, where it had one.
+    /// W3C trace context of the request, if it had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }
 
-/// An event in the store. `P` is its payload: raw JSON as stored ([`StoredEvent`]), or typed ([`TypedEvent`]).
+/// An event in the store. `P` is its payload: raw JSON as stored ([`StoredEvent`]), or typed
+/// ([`TypedEvent`]).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RecordedEvent<P> {
-    /// The workspace it happened in.
+    /// The workspace of its stream.
     #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
     pub workspace: WorkspaceId,
     /// The partition of its stream.
     pub partition: u32,
-    /// Its place in the partition: dense, from 1, in the order of commits.
+    /// Its position in the partition: dense, from 1, in commit order.
     pub position: u64,
-    /// The stream it belongs to.
+    /// Its stream.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "order-0198c1a2"))]
     pub stream: StreamName,
-    /// Its place in the stream: dense, from 1.
+    /// Its version in the stream: dense, from 1.
     pub version: u64,
     /// UUIDv7.
     pub event_id: Uuid,
@@ -64,30 +65,30 @@ pub struct RecordedEvent<P> {
     pub event_type: String,
     /// The version of its type's schema, as it was written.
     pub schema_version: u32,
-    /// What happened.
+    /// The payload.
     pub payload: P,
-    /// Who, why and from where.
+    /// Actor, cause and origin.
     pub metadata: Metadata,
-    /// When it was appended.
+    /// The time of the append.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub recorded_at: Timestamp,
     /// SHA-256, in hexadecimal, over this event and its predecessor's hash in the partition.
     pub hash: String,
 }
 
-/// An event as the store keeps it: the payload's bytes are exactly those that were hashed.
+/// An event as it is stored: the payload's bytes are exactly those that were hashed.
 pub type StoredEvent = RecordedEvent<Box<RawValue>>;
 
-/// An event with its payload decoded; what deciders and views fold.
+/// An event with a decoded payload, for deciders and views.
 pub type TypedEvent = RecordedEvent<DomainEvent>;
 
 /// The hash before the first event of a partition.
 pub const GENESIS_HASH: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Why a stored event cannot be folded.
+/// The reason why a stored event cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// The code does not know the type.
+    /// The code has no such type.
     #[error("event type {0} is unknown")]
     UnknownType(String),
     /// A newer version of the code wrote it.
@@ -100,7 +101,7 @@ pub enum DecodeError {
         /// The code's version.
         known: u32,
     },
-    /// The code has forgotten an older version.
+    /// The code has no upcaster from the stored version.
     #[error("event type {name} has schema version {found}, from which no upcaster leads to version {known}")]
     NoUpcaster {
         /// The event's type.
@@ -117,7 +118,7 @@ pub enum DecodeError {
         name: String,
         /// The stored version.
         version: u32,
-        /// What is wrong with it.
+        /// The error of the JSON parser.
         source: serde_json::Error,
     },
 }
@@ -143,17 +144,17 @@ impl<P> RecordedEvent<P> {
 }
 
 impl StoredEvent {
-    /// The event with its payload typed: of an older version, as the newest would have it. Everything else stays as it is
-    /// stored, the schema version too.
+    /// Decodes the payload, upcast to the newest version. All other fields stay as they are stored, including
+    /// the schema version.
     pub fn decode(&self) -> Result<TypedEvent, DecodeError> {
         let payload = DomainEvent::decode(&self.event_type, self.schema_version, &self.payload)?;
         Ok(self.clone().with_payload(payload))
     }
 
-    /// The hash that this event must carry behind `previous`, in hexadecimal.
+    /// The hash that this event must have after the hash `previous`, in hexadecimal.
     ///
-    /// SHA-256 over every field in the order of the type, each preceded by its length in bytes (64 bits, big endian), so
-    /// that no two different events have the same input. Part of the stored format.
+    /// SHA-256 over every field in the order of the type, each preceded by its length in bytes (64 bits, big
+    /// endian), so that no two different events have the same input. Part of the stored format.
     pub fn chain_hash(&self, previous: &str) -> String {
         let mut hasher = Sha256::new();
         let mut field = |bytes: &[u8]| {

@@ -1,11 +1,11 @@
-//! What an aggregate declares of its events: their types, the versions of their schemas, and their JSON.
+//! The declaration of an aggregate's events: their types, schema versions and JSON.
 //!
-//! It lies below the aggregates and knows none of them; the registry of all their events is [`crate::event`].
+//! It is below the aggregates and knows none of them; the registry of all events is [`crate::event`].
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | [`upcast`] | how a payload of an older version becomes one of the newest |
-//! | `schema` | the JSON Schema of every version; only the server asks for it |
+//! | [`upcast`] | upcasters from an older version of a payload to the newest |
+//! | `schema` | the JSON Schemas of all versions; only the server uses it |
 
 #[cfg(feature = "schema")]
 pub mod schema;
@@ -21,11 +21,11 @@ use upcast::Upcaster;
 pub struct EventType {
     /// The name, as in `OrderCreated`.
     pub name: &'static str,
-    /// The version that the code writes.
+    /// The newest version, which the code writes.
     pub schema_version: u32,
 }
 
-/// A version of an event's payload; `GET /api/v1/schemas` lists them.
+/// The schema of one version of an event's payload; `GET /api/v1/schemas` lists them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct EventSchema {
@@ -39,15 +39,16 @@ pub struct EventSchema {
     pub schema: serde_json::Value,
 }
 
-/// The events of one aggregate: named, versioned, and JSON inside. Implemented by [`event_types!`](crate::event_types).
+/// The events of one aggregate, with their types, versions and JSON. Implemented by
+/// [`event_types!`](crate::event_types).
 pub trait AggregateEvent: Sized + Send + Sync + 'static {
-    /// Every type of this aggregate.
+    /// All types of this aggregate.
     const TYPES: &'static [EventType];
 
-    /// Every step from an older version to the next.
+    /// All upcasters, each from one version to the next.
     const UPCASTERS: &'static [Upcaster];
 
-    /// The schema of every version of every type.
+    /// The schemas of all versions of all types.
     #[cfg(feature = "schema")]
     fn schemas() -> Vec<EventSchema>;
 
@@ -57,15 +58,16 @@ pub trait AggregateEvent: Sized + Send + Sync + 'static {
     /// The payload as JSON.
     fn encode(&self) -> serde_json::Result<Box<RawValue>>;
 
-    /// The payload of a known type, in the version that the code writes.
+    /// Decodes a payload of the newest version; `None` if the aggregate has no such type.
     fn decode(name: &str, payload: &RawValue) -> Option<serde_json::Result<Self>>;
 }
 
-/// Declares the enum of an aggregate's events: `event_types! { /// … pub enum OrderEvent { OrderCreated: 1 } }`.
-/// Each variant wraps the struct of the same name; the number is the version of its schema.
+/// Declares the enum of an aggregate's events: `event_types! { /// … pub enum OrderEvent { OrderCreated: 1 }
+/// }`. Each variant wraps the struct of the same name; the number is the version of its schema.
 ///
-/// A version that is no longer written stays readable: `StockReservationFailed: 2 from [StockReservationFailedV1: 1 =>
-/// StockReservationFailed]` names the struct of every older version and the next one that it becomes, by `From`.
+/// A version that is no longer written stays readable: `StockReservationFailed: 2 from
+/// [StockReservationFailedV1: 1 => StockReservationFailed]` names the struct of every older version and the
+/// next one that it becomes, by `From`.
 #[macro_export]
 macro_rules! event_types {
     ($(#[$meta:meta])* pub enum $name:ident {

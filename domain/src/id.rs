@@ -1,17 +1,17 @@
-//! Names and ids: workspaces, streams, and the hash that puts a stream into its partition.
+//! Names and ids: workspaces, streams, and the hash that assigns a stream to its partition.
 //!
-//! Ids are UUIDv7 in lower case; stream names are `category-id`. Parsing is the only way in, so a value of these
-//! types is always well formed.
+//! Ids are UUIDv7 in lower case; stream names are `category-id`. Parsing is the only constructor, so that a
+//! value of these types is always well formed.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The longest stream name that is accepted, in bytes.
+/// The maximum length of a stream name, in bytes.
 pub const MAX_STREAM_NAME: usize = 120;
 
-/// A tenant: one class, one test or one business. Nothing crosses from one workspace into another.
+/// A tenant: one class, one test or one business. Workspaces are isolated from each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct WorkspaceId(pub Uuid);
@@ -35,7 +35,7 @@ impl FromStr for WorkspaceId {
 #[serde(transparent)]
 pub struct StreamName(Arc<str>);
 
-/// Why a text is not a stream name.
+/// The reason why a text is not a stream name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StreamNameError {
     /// There is no `-`, or nothing before or after it.
@@ -60,20 +60,20 @@ impl StreamName {
         &self.0
     }
 
-    /// What stands before the first `-`: the aggregate's kind.
+    /// The part before the first `-`: the category of the aggregate.
     pub fn category(&self) -> &str {
         self.0.split_once('-').map_or(&self.0, |(category, _)| category)
     }
 
-    /// What stands after the first `-`: the aggregate's id.
+    /// The part after the first `-`: the id of the aggregate.
     pub fn id(&self) -> &str {
         self.0.split_once('-').map_or("", |(_, id)| id)
     }
 
     /// The partition of this stream in a workspace of `shards` partitions: `hash(stream) mod shards`.
     ///
-    /// The hash is FNV-1a with 64 bits (Fowler, Noll and Vo), finished with a multiply and shift so that its low bits
-    /// are well mixed. It is part of the stored format: changing it would strand every stream.
+    /// The hash is FNV-1a with 64 bits (Fowler, Noll and Vo), finished with a multiply and shift so that its
+    /// low bits are well mixed. It is part of the stored format: changing it would strand every stream.
     pub fn partition(&self, shards: u32) -> u32 {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
         for byte in self.0.bytes() {
@@ -118,7 +118,7 @@ impl<'de> Deserialize<'de> for StreamName {
     }
 }
 
-/// The categories of aggregates whose names follow from one another: each aggregate's own, and known to those beside it.
+/// The categories of aggregates whose stream names are derived from one another.
 pub mod category {
     /// Stock of a product.
     pub const INVENTORY: &str = "inventory";
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_stream_name_is_refused() {
+    fn an_invalid_stream_name_is_refused() {
         for (text, error) in [
             ("order", StreamNameError::Shape),
             ("-1", StreamNameError::Shape),

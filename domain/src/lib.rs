@@ -1,23 +1,23 @@
-//! Box 4, Aggregate / Domain Logic, and the vocabulary that every other box shares.
+//! Box 4, Aggregate / Domain Logic, and the vocabulary that all boxes share.
 //!
-//! Everything here is pure: no clock, no random source, no I/O. The same code runs in the server's command service
-//! and projection workers, in the browser (as WebAssembly: optimistic updates, time travel) and in the verifier (a
-//! rebuilt view must equal the live one).
+//! Everything here is pure: no clock, no random source, no I/O. The same code runs in the server's command
+//! service and projection workers, in the browser (as WebAssembly: optimistic updates, time travel) and in
+//! the verifier (a rebuilt view must equal the live one).
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`access`] | actors and their roles |
-//! | [`command_type`], [`event_type`] | what an aggregate declares of its commands and events |
+//! | [`command_type`], [`event_type`] | the declaration of an aggregate's commands and events |
 //! | [`decider`] | the [`Decider`](decider::Decider) trait: the initial state, `decide` and `evolve` |
-//! | [`aggregate`] | one file an aggregate: its commands, events, state and rules; the registry of commands |
+//! | [`aggregate`] | one file for each aggregate: commands, events, state and rules; the registry of commands |
 //! | [`authorization`] | which role may send which command and read which view |
 //! | [`event`] | the recorded event, its hash, and the registry of events |
-//! | [`view`] | the [`View`](view::View) trait and one file a view: keys, fold, listings |
+//! | [`view`] | the [`View`](view::View) trait and one file for each view: keys, fold, listings |
 //! | [`policy`] | the [`Policy`](policy::Policy) trait: process managers as pure functions |
 //! | [`wire`] | the JSON of the HTTP and WebSocket interfaces |
 //!
-//! Dependencies point inwards: nothing here knows of a server, a browser or a database. Inside, they point up this table:
-//! a module uses those above it, and no two files use each other but a module and its parts.
+//! Dependencies point inwards: this crate knows no server, browser or database. Within it, they point up this
+//! table: a module uses those above it, and no two files use each other except a module and its parts.
 
 pub mod access;
 pub mod aggregate;

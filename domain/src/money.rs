@@ -28,7 +28,7 @@ impl Money {
         self.currency.len() == 3 && self.currency.bytes().all(|b| b.is_ascii_uppercase())
     }
 
-    /// This amount, `quantity` times; `None` where that does not fit into 64 bits.
+    /// This amount times `quantity`; `None` if it exceeds 64 bits.
     pub fn times(&self, quantity: u32) -> Option<Self> {
         let amount = self.amount.checked_mul(i64::from(quantity))?;
         Some(Self {
@@ -37,7 +37,7 @@ impl Money {
         })
     }
 
-    /// The sum of two amounts; `None` where the currencies differ or it does not fit.
+    /// The sum of two amounts; `None` if the currencies differ or it exceeds 64 bits.
     pub fn plus(&self, other: &Self) -> Option<Self> {
         let same = self.currency == other.currency;
         let amount = self.amount.checked_add(other.amount).filter(|_| same)?;
@@ -48,13 +48,13 @@ impl Money {
     }
 }
 
-/// Sums by currency, in the order of the codes: a sum does not depend on the order in which amounts were added.
+/// Sums by currency, sorted by code, so that they do not depend on the order in which amounts were added.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sums(Vec<Money>);
 
 impl Sums {
-    /// Adds an amount; one of no currency is none. A sum stays at the end of 64 bits when it gets there.
+    /// Adds an amount; an amount without a currency is ignored. Sums saturate at 64 bits.
     pub fn add(&mut self, amount: &Money) {
         if amount.currency.is_empty() {
             return;
@@ -69,7 +69,7 @@ impl Sums {
         }
     }
 
-    /// The sums, one a currency.
+    /// The sums, one for each currency.
     pub fn as_slice(&self) -> &[Money] {
         &self.0
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sums_are_kept_by_currency_whatever_comes_first() {
+    fn sums_by_currency_do_not_depend_on_the_order() {
         let amounts = [
             Money::new(5, "USD"),
             Money::new(3, "EUR"),

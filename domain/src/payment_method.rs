@@ -1,8 +1,8 @@
-//! The methods of payment that the payment provider knows, for orders, which name one, and for payments, which use it.
+//! The payment methods of the payment provider, for orders and payments.
 
 use crate::rejection::Violations;
 
-/// The methods of payment, as a card processor's test mode has them.
+/// The payment methods, modelled on the test mode of a card processor.
 pub const METHODS: [&str; 5] = [
     "tok_ok",
     "tok_declined",
@@ -11,7 +11,7 @@ pub const METHODS: [&str; 5] = [
     "tok_flaky",
 ];
 
-/// Notes a violation unless `method` is one that the provider knows.
+/// Records a violation unless `method` is a payment method of the provider.
 pub fn require_method(violations: &mut Violations, method: &str, field: &str) {
     violations.require(
         METHODS.contains(&method),

@@ -1,4 +1,4 @@
-//! Why a command was not accepted by the rules: a sentence, and the fields it concerns.
+//! The rejection of a command by the rules: a sentence, and the fields that it concerns.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use crate::{
     id::{MAX_STREAM_NAME, StreamName},
 };
 
-/// One field that broke a rule, and what is allowed.
+/// A field that violates a rule, and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Violation {
@@ -17,7 +17,7 @@ pub struct Violation {
     pub message: String,
 }
 
-/// The answer of `decide` to a command that the rules do not allow. Nothing was changed.
+/// The answer of `decide` to a command that the rules forbid. It has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{detail}")]
 pub struct Rejection {
@@ -25,7 +25,7 @@ pub struct Rejection {
     pub rule: String,
     /// One sentence for a person.
     pub detail: String,
-    /// The fields it concerns; empty where it is about the state and not the input.
+    /// The fields that it concerns; empty if it is about the state and not the input.
     pub violations: Vec<Violation>,
 }
 
@@ -58,7 +58,7 @@ impl Rejection {
 pub struct Violations(Vec<Violation>);
 
 impl Violations {
-    /// Notes a violation of `field` unless `valid`.
+    /// Records a violation of `field` unless `valid`.
     pub fn require(&mut self, valid: bool, field: impl Into<String>, message: impl Into<String>) {
         if !valid {
             self.0.push(Violation {
@@ -68,8 +68,8 @@ impl Violations {
         }
     }
 
-    /// Notes a violation unless `text` has 1 to `max` characters, and not white space alone. White space counts: it is stored
-    /// with the rest.
+    /// Records a violation unless `text` has 1 to `max` characters that are not white space alone.
+    /// Surrounding white space counts, because it is stored.
     pub fn require_text(&mut self, text: &str, max: usize, field: &str) {
         self.require(
             !text.trim().is_empty() && text.chars().count() <= max,
@@ -78,8 +78,8 @@ impl Violations {
         );
     }
 
-    /// Notes a violation unless `id` is what stands after the hyphen in the name of a stream of `category`: such an id is a
-    /// key of documents, and short enough for the index of every database.
+    /// Records a violation unless `id` is a valid id for a stream of `category`. Such an id is also a key of
+    /// documents, and short enough for the index of every database.
     pub fn require_id(&mut self, id: &str, category: &str, field: &str) {
         let max = MAX_STREAM_NAME.saturating_sub(category.len() + 1);
         self.require(
@@ -91,14 +91,14 @@ impl Violations {
         );
     }
 
-    /// Notes a field whose text has a control character.
+    /// Records a violation if the text has a control character.
     pub fn require_line(&mut self, text: &str, field: &str) {
         if let Some(character) = control_character::in_line(text) {
             self.require(false, field, ControlCharacter::message(character));
         }
     }
 
-    /// `Ok` where nothing was noted.
+    /// `Ok` without violations.
     pub fn finish(self) -> Result<(), Rejection> {
         if self.0.is_empty() {
             Ok(())
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_so_many_characters_and_white_space_counts() {
+    fn a_text_has_a_maximum_length_and_white_space_counts() {
         let noted = |text: &str| !messages(|violations| violations.require_text(text, 5, "name")).is_empty();
         for fine in ["a", "\u{e9}\u{e9}\u{e9}\u{e9}\u{e9}", " a b "] {
             assert!(!noted(fine), "{fine:?}");

@@ -27,7 +27,7 @@ impl Timestamp {
         self.0.div_euclid(1_000)
     }
 
-    /// Milliseconds from `earlier` to this instant; 0 where `earlier` is later.
+    /// Milliseconds from `earlier` to this instant; 0 if `earlier` is later.
     pub fn millis_since(self, earlier: Self) -> u64 {
         u64::try_from((self.0 - earlier.0).max(0) / 1_000).unwrap_or(0)
     }
@@ -56,7 +56,7 @@ impl FromStr for Timestamp {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let nanos = OffsetDateTime::parse(text, &Rfc3339)?.unix_timestamp_nanos();
-        // An RFC 3339 year has four digits: microseconds since the epoch fit into 64 bits by far.
+        // An RFC 3339 year has four digits, so the microseconds since the epoch fit into 64 bits.
         Ok(Self(i64::try_from(nanos.div_euclid(1_000)).unwrap_or(i64::MAX)))
     }
 }

@@ -1,20 +1,20 @@
-//! The consistency token: how far a reader has seen, as a position in each partition.
+//! The consistency token: a position in each partition.
 //!
-//! Written `partition:position`, joined by commas where a workspace has several partitions: `0:12,3:128`. A command's
-//! answer carries the token of what it wrote; a query with that token waits until its view has folded as far.
+//! Its text is `partition:position`, joined by commas for several partitions: `0:12,3:128`. A command's
+//! answer carries the token of its events; a query with that token waits until its view has folded them.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-/// The most partitions that a workspace, and so a token, can have.
+/// The maximum number of partitions of a workspace, and so of a token.
 pub const MAX_PARTITIONS: usize = 64;
 
-/// A vector of positions, one a partition. Partitions that are not named stand at 0.
+/// A vector of positions, one for each partition. Partitions that are not named are at 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConsistencyToken(BTreeMap<u32, u64>);
 
-/// Why a text is not a token.
+/// The error for a text that is not a token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a consistency token is partition:position, joined by commas, as in 0:12,3:128")]
 pub struct TokenError;
@@ -25,18 +25,18 @@ impl ConsistencyToken {
         Self(BTreeMap::from([(partition, position)]))
     }
 
-    /// The position in a partition; 0 where nothing has been seen of it.
+    /// The position in a partition; 0 for a partition that is not named.
     pub fn position(&self, partition: u32) -> u64 {
         self.0.get(&partition).copied().unwrap_or(0)
     }
 
-    /// Moves a partition forward; a position that is not newer changes nothing.
+    /// Advances a partition; an older position has no effect.
     pub fn advance(&mut self, partition: u32, position: u64) {
-        let seen = self.0.entry(partition).or_insert(0);
-        *seen = (*seen).max(position);
+        let current = self.0.entry(partition).or_insert(0);
+        *current = (*current).max(position);
     }
 
-    /// Whether everything that `other` has seen has been seen here too.
+    /// Whether this token is at or after `other` in every partition.
     pub fn covers(&self, other: &Self) -> bool {
         other
             .0
@@ -44,7 +44,7 @@ impl ConsistencyToken {
             .all(|(partition, position)| self.position(*partition) >= *position)
     }
 
-    /// How many events lie between this token and `head`.
+    /// The number of events between this token and `head`.
     pub fn behind(&self, head: &Self) -> u64 {
         head.0
             .iter()

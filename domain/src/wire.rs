@@ -1,8 +1,8 @@
-//! The JSON of the HTTP interface, and of the live one ([`ServerFrame`], [`ClientFrame`]): the one source for server, app
-//! and tests.
+//! The JSON of the HTTP interface, and of the live one ([`ServerFrame`], [`ClientFrame`]): the single source
+//! for server, app and tests.
 //!
-//! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which never parses what it only
-//! passes on, and [`serde_json::Value`] or a view's own type in clients.
+//! Field names are the contract. Documents are generic (`D`): raw JSON on the server, which passes them on
+//! unparsed, and [`serde_json::Value`] or a view's own type in clients.
 
 mod lab;
 mod mailbox;
@@ -32,7 +32,7 @@ pub use sessions::{ChangePassword, SessionAccess, SignIn};
 
 pub use live::{ChangeCause, ClientFrame, ServerFrame, SnapshotData};
 
-/// Which version a stream must have for a command to be appended.
+/// The version that a stream must have for a command to be appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -41,7 +41,8 @@ pub enum ExpectedVersion {
     Exact(u64),
     /// A condition by name.
     Named(NamedExpectation),
-    /// No condition: the server decides again on the newest state where somebody was faster. In JSON: absent or null.
+    /// No condition: after a concurrent append, the server decides again on the newest state. In JSON: absent
+    /// or null.
     #[default]
     Any,
 }
@@ -70,14 +71,14 @@ pub struct CommandRequest {
     /// The command's name, as in `PlaceOrder`.
     #[serde(rename = "type")]
     pub command_type: String,
-    /// The stream it is for, as in `order-0198c1…`.
+    /// The stream that it is sent to, as in `order-0198c1…`.
     pub stream: String,
     /// The command's own fields.
     pub data: Value,
-    /// What the sender believes the stream's version to be.
+    /// The expected version of the stream.
     #[serde(default, skip_serializing_if = "is_any")]
     pub expected_version: ExpectedVersion,
-    /// Joins this command to others of one intention; made by the server where absent.
+    /// Links this command to others of one intention; by default, a new id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub correlation_id: Option<Uuid>,
 }
@@ -86,7 +87,7 @@ fn is_any(expected: &ExpectedVersion) -> bool {
     *expected == ExpectedVersion::Any
 }
 
-/// What was appended for one event of a command.
+/// An appended event of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AppendedEvent {
@@ -103,21 +104,21 @@ pub struct AppendedEvent {
     pub partition: u32,
 }
 
-/// The answer to an accepted command. No events: it was allowed and changed nothing.
+/// The answer to an accepted command. Without events, the command changed nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CommandAnswer {
     /// The command's id, the same for a repeated Idempotency-Key.
     pub command_id: Uuid,
-    /// What joins everything this command causes.
+    /// The id shared by everything that this command causes.
     pub correlation_id: Uuid,
     /// The stream.
     pub stream: String,
     /// The stream's version after the command.
     pub version: u64,
-    /// What happened.
+    /// The appended events.
     pub events: Vec<AppendedEvent>,
-    /// What to send as `after` to read this command's effects.
+    /// The consistency token for the parameter `after`, to read this command's effects.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "3:128"))]
     pub token: ConsistencyToken,
 }
@@ -133,18 +134,18 @@ pub struct Problem {
     pub title: String,
     /// The HTTP status.
     pub status: u16,
-    /// What happened this time, and what to do.
+    /// The occurrence, and what to do about it.
     pub detail: String,
-    /// The fields that are wrong.
+    /// The invalid fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub violations: Vec<Violation>,
-    /// At a conflict: the version that the stream really has.
+    /// For a conflict: the actual version of the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_version: Option<u64>,
-    /// At a rejection: the rule's name.
+    /// For a rejection: the rule's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// At a timeout: what is lagging, as in `orders 0:12 of 0:15`.
+    /// For a timeout: the lagging views, as in `orders 0:12 of 0:15`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting_for: Vec<String>,
 }
@@ -155,17 +156,17 @@ pub struct Problem {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "openapi", schema(example = json!({"template": "shop", "name": "A class"})))]
 pub struct OpenWorkspace {
-    /// What it starts with.
+    /// The initial content.
     pub template: Template,
-    /// Partitions, 1 to 64; 1 where absent.
+    /// The number of partitions, 1 to 64; by default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shards: Option<u32>,
-    /// The name that people see, up to 80 characters.
+    /// The display name, up to 80 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 
-/// What a workspace starts with.
+/// The initial content of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -183,7 +184,7 @@ pub struct WorkspaceAccess {
     /// The workspace.
     #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
     pub workspace: WorkspaceId,
-    /// What others type to join.
+    /// The code for joining.
     pub join_code: String,
     /// The access token: `Authorization: Bearer …`.
     pub token: String,
@@ -198,11 +199,11 @@ pub struct WorkspaceAccess {
 pub struct JoinWorkspace {
     /// The workspace's join code.
     pub code: String,
-    /// The name that others will see, 1 to 40 characters.
+    /// The name shown to others, 1 to 40 characters.
     pub display_name: String,
 }
 
-/// Who is asking, as the browser needs to know it. Never the token itself.
+/// The session of the request, for the browser; without the token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionInfo {
@@ -211,15 +212,15 @@ pub struct SessionInfo {
     pub workspace: WorkspaceId,
     /// Its name.
     pub workspace_name: String,
-    /// What others type to join.
+    /// The code for joining.
     pub join_code: String,
     /// The person.
     pub actor_id: Uuid,
-    /// The name that others see.
+    /// The name shown to others.
     pub display_name: String,
-    /// What they may do.
+    /// The role.
     pub role: Role,
-    /// When the workspace is purged if nobody comes to it from now on; absent where it never is.
+    /// The time at which the workspace is purged unless it is used before; absent if it is never purged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub expires_if_idle_at: Option<Timestamp>,
@@ -231,10 +232,10 @@ pub struct SessionInfo {
 pub struct DocumentAnswer<D = Value> {
     /// The document.
     pub data: D,
-    /// How far the view has folded.
+    /// The folded position of the view.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
     pub as_of: ConsistencyToken,
-    /// Events of the workspace that the view has not folded yet.
+    /// The number of events that the view has not folded yet.
     pub behind: u64,
     /// The generation of the view.
     pub generation: u64,
@@ -246,7 +247,7 @@ pub struct DocumentAnswer<D = Value> {
 pub struct Row<D = Value> {
     /// The document's key.
     pub key: String,
-    /// What it is sorted by in this listing; ties go by key.
+    /// The sort key in this listing; ties are sorted by key.
     pub sort: String,
     /// The document.
     pub data: D,
@@ -264,16 +265,16 @@ pub struct ListingAnswer<D = Value> {
     /// The `cursor` of the page before; absent on the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<String>,
-    /// How far the view has folded.
+    /// The folded position of the view.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
     pub as_of: ConsistencyToken,
-    /// Events of the workspace that the view has not folded yet.
+    /// The number of events that the view has not folded yet.
     pub behind: u64,
     /// The generation of the view.
     pub generation: u64,
 }
 
-/// Which way a listing is read.
+/// The sort order of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -281,7 +282,7 @@ pub enum Order {
     /// Smallest sort key first.
     #[default]
     Asc,
-    /// Largest sort key first: the newest, where the sort key is a time.
+    /// Largest sort key first: newest first, if the sort key is a time.
     Desc,
 }
 
@@ -293,7 +294,7 @@ pub struct StreamInfo {
     pub stream: String,
     /// The version of its newest event.
     pub version: u64,
-    /// The partition it lies on.
+    /// Its partition.
     pub partition: u32,
 }
 
@@ -303,7 +304,7 @@ pub struct StreamInfo {
 pub struct Page<T> {
     /// The entries.
     pub data: Vec<T>,
-    /// What to send to get the next page; absent on the last.
+    /// The `cursor` of the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
@@ -311,15 +312,15 @@ pub struct Page<T> {
 /// A page of events, as `GET /api/v1/streams/{stream}` and `GET /api/v1/events` answer it.
 pub type EventPage = Page<StoredEvent>;
 
-/// What `GET /api/v1/verify` found.
+/// The report of `GET /api/v1/verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct VerifyReport {
-    /// Events whose hash was computed again.
+    /// The number of events whose hash was recomputed.
     pub events: u64,
-    /// Documents that were folded again.
+    /// The number of documents that were folded again.
     pub documents: u64,
-    /// What is not as it should be, one sentence each; empty where all is well.
+    /// The differences, one sentence each; empty if there are none.
     pub findings: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
-//! The domain in a browser: the same rules, compiled to WebAssembly. `cargo xtask test wasm` runs this on a page.
+//! The domain in a browser: the same rules, compiled to WebAssembly. `cargo xtask test wasm` runs this on a
+//! page.
 
 #![cfg(target_arch = "wasm32")]
 
@@ -20,7 +21,7 @@ fn amounts_beyond_32_bits_are_exact() {
     assert_eq!(Money::new(i64::MAX, "EUR").times(2), None);
 }
 
-/// What was stored long ago is folded in the browser as on the server.
+/// Old events are folded in the browser as on the server.
 #[wasm_bindgen_test]
 fn an_event_of_an_older_version_is_read() {
     let payload = RawValue::from_string(r#"{"order":"1","quantity":3,"available":2}"#.to_owned());

@@ -1,23 +1,21 @@
 // Accounts, as their owners make, change and leave them: plain forms, each of which leads to a page.
-import * as action from "./action.mjs";
-import * as check from "./check.mjs";
-import * as find from "./find.mjs";
+import { expect } from "./expect.mjs";
 
 const PASSWORD = "correct horse battery";
 
-/** Sends the form for a new account, as whoever the page belongs to. */
+/** Sends the form for a new account, as the person of the page. */
 export async function sendRegistration(page, { name, email, password = PASSWORD }) {
   await page.goto("/register");
   await write(page, "Name", name);
   await write(page, "Email", email);
   await write(page, "Password", password);
-  await action.press(page, "Make an account");
+  await page.getByRole("button", { name: "Create account" }).click();
 }
 
-/** Makes an account, and is on its page then. */
-export async function register(page, who) {
-  await sendRegistration(page, who);
-  await check.hasPath(page, "/account");
+/** Makes an account, which leads to its page. */
+export async function register(page, account) {
+  await sendRegistration(page, account);
+  await expect(page).toHavePath("/account");
 }
 
 /** Sends the form for signing in. */
@@ -25,54 +23,54 @@ export async function sendSignIn(page, { email, password = PASSWORD }) {
   await page.goto("/sign-in");
   await write(page, "Email", email);
   await write(page, "Password", password);
-  await action.press(page, "Sign in");
+  await page.getByRole("button", { name: "Sign in" }).click();
 }
 
-/** Signs in, and is in the shop then. */
-export async function signIn(page, who) {
-  await sendSignIn(page, who);
-  await check.hasPath(page, "/shop");
+/** Signs in, which leads to the shop. */
+export async function signIn(page, account) {
+  await sendSignIn(page, account);
+  await expect(page).toHavePath("/shop");
 }
 
-/** Signs in with what is no good any more. */
-export async function isTurnedAway(page, who) {
-  await sendSignIn(page, who);
-  await check.isVisible(find.text(page, "No account has this email and this password.").first());
+/** Signs in with an email or a password that no account has. */
+export async function isTurnedAway(page, account) {
+  await sendSignIn(page, account);
+  await expect(page.getByText("The email or the password is incorrect.").first()).toBeVisible();
 }
 
 /** Signs out on the account's page. */
 export async function signOut(page) {
   await page.goto("/account");
-  await action.press(page, "Sign out");
-  await check.hasPath(page, "/");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await expect(page).toHavePath("/");
 }
 
-/** Gives oneself another name. */
+/** Changes the name of the account. */
 export async function rename(page, name) {
   await page.goto("/account");
   await write(page, "Name", name);
-  await action.press(page, "Change the name");
-  await check.isVisible(find.text(page, "Changed."));
+  await page.getByRole("button", { name: "Save name" }).click();
+  await expect(page.getByText("Saved.")).toBeVisible();
 }
 
-/** Takes another email. */
+/** Changes the email of the account. */
 export async function changeEmail(page, email, password = PASSWORD) {
   await page.goto("/account");
   await write(page, "Email", email);
-  await write(page, "Password, to change the email", password);
-  await action.press(page, "Change the email");
-  await check.isVisible(find.text(page, "Changed."));
+  await write(page, "Password to confirm the new email", password);
+  await page.getByRole("button", { name: "Save email" }).click();
+  await expect(page.getByText("Saved.")).toBeVisible();
 }
 
-/** Types what has to be typed for an account to be erased, and presses the button. */
+/** Sends the form that erases the account. */
 export async function sendErasure(page, name, password = PASSWORD) {
   await page.goto("/account");
   await write(page, "Your name", name);
-  await write(page, "Password, to be erased", password);
-  await action.press(page, "Erase me for ever");
+  await write(page, "Password to confirm the erasure", password);
+  await page.getByRole("button", { name: "Erase permanently" }).click();
 }
 
-/** Who the bar at the top says one is. */
+/** The person whom the bar at the top names. */
 export function person(page) {
   return page.getByRole("banner").locator("summary");
 }

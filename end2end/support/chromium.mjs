@@ -1,15 +1,14 @@
-// The Chromium of this machine, started the same way by every runner. Playwright's own download is never used: what
-// the system's packages bring is what people use.
+// The Chromium of this machine, started the same way by every runner. Playwright's own download is never
+// used: the browser under test is the one that the system's packages install.
 import { access } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
-import { chromium } from "playwright-core";
 
 const NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
-/** Starts the browser; the caller closes it. */
-export async function launch() {
-  return chromium.launch({
+/** What Playwright's `launch` is given. */
+export async function launchOptions() {
+  return {
     executablePath: await executable(),
     headless: true,
     args: [
@@ -21,7 +20,7 @@ export async function launch() {
       "--disable-component-update",
       "--disable-sync",
     ],
-  });
+  };
 }
 
 async function executable() {

@@ -1,5 +1,4 @@
 // What a person does without a pointer.
-import assert from "node:assert/strict";
 
 /** Presses Tab until the focus is on this element. */
 export async function tabTo(page, target) {
@@ -7,5 +6,5 @@ export async function tabTo(page, target) {
     if (await target.evaluate((element) => element === document.activeElement)) return;
     await page.keyboard.press("Tab");
   }
-  assert.fail(`no Tab reaches ${target}`);
+  throw new Error(`no Tab reaches ${target}`);
 }

@@ -1,8 +1,7 @@
-// Who comes to the back office, and as what: sessions for every role, and the rows that they act on.
-import assert from "node:assert/strict";
+// The back office and its people: sessions for every role, and the rows that they act on.
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import * as check from "./check.mjs";
+import { expect } from "./expect.mjs";
 import { BINARY } from "./server.mjs";
 
 const run = promisify(execFile);
@@ -14,7 +13,7 @@ async function open(server, template) {
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ template }),
   });
-  assert.equal(answer.ok, true, `the workspace was not opened: ${answer.status}`);
+  expect(answer.ok, `the workspace was not opened: ${answer.status}`).toBe(true);
   return { ...(await answer.json()), server };
 }
 
@@ -49,10 +48,10 @@ export async function token(shop, role, { name = role, actor } = {}) {
   return stdout.trim();
 }
 
-/** Lets a person of the browser in, in a role. */
+/** Signs a person in with a role, in their browser. */
 export async function letIn(shop, person, role, options) {
   const value = await token(shop, role, options);
-  await person.context.addCookies([{ name: "foldline_session", value, url: shop.server.url }]);
+  await person.addCookies([{ name: "foldline_session", value, url: shop.server.url }]);
   return value;
 }
 
@@ -72,7 +71,7 @@ export async function command(shop, bearer, type, stream, data) {
 /** Sends a command that must be accepted, and waits until everything that it caused is done. */
 export async function done(shop, bearer, type, stream, data) {
   const answer = await command(shop, bearer, type, stream, data);
-  assert.equal(answer.ok, true, `${type} answered ${answer.status}: ${await answer.clone().text()}`);
+  expect(answer.ok, `${type} answered ${answer.status}: ${await answer.clone().text()}`).toBe(true);
   const { correlation_id } = await answer.json();
   await settled(shop, correlation_id);
 }
@@ -80,10 +79,10 @@ export async function done(shop, bearer, type, stream, data) {
 /** Waits until everything is done that was caused in the shop, or by one intention. */
 export async function settled(shop, correlation) {
   const of = correlation ? `correlation=${correlation}&` : "";
-  await check.eventually(async () => {
+  await expect(async () => {
     const answer = await get(shop, `settled?${of}timeout_ms=60000`);
-    assert.equal(answer.status, 200, `it does not settle: ${await answer.text()}`);
-  });
+    expect(answer.status, `it does not settle: ${await answer.text()}`).toBe(200);
+  }).toPass();
 }
 
 /** How many events of a type each day has. */
@@ -102,18 +101,20 @@ export async function mails(shop) {
   return (await (await get(shop, "mailbox")).json()).data;
 }
 
-/** The path of the link by which whoever got this mail gets no more of them. */
+/** The path of the link in a mail by which its recipient unsubscribes. */
 export function linkIn(mail) {
   const link = new URL(mail.text.match(/https?:\S+\/unsubscribe\?\S+/)[0]);
   return link.pathname + link.search;
 }
 
-/** What the educator is answered. */
+/** The answer to a request of the educator. */
 function get(shop, path) {
   return shop.server.fetch(`/api/v1/${path}`, { headers: { authorization: `Bearer ${shop.token}` } });
 }
 
-/** An order of one mug, placed by whoever bears the token, confirmed and ready to be shipped. Gives its id. */
+/**
+ * Places an order of one mug with the token of a customer, and gives its id once it is ready to be shipped.
+ */
 export async function orderToShip(shop, bearer, id = crypto.randomUUID()) {
   await done(shop, bearer, "PlaceOrder", `order-${id}`, {
     lines: [{ sku: "mug-01", quantity: 1 }],
@@ -127,7 +128,7 @@ export function productRow(page, sku) {
   return page.locator(`tr[data-sku="${sku}"]`);
 }
 
-/** What a row says under a heading. */
+/** A row says this under a heading. */
 export async function rowSays(row, label, text) {
-  await check.containsText(row.locator(`[data-label="${label}"]`), text);
+  await expect(row.locator(`[data-label="${label}"]`)).toHaveText(text);
 }

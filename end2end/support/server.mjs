@@ -1,5 +1,6 @@
-// A foldline server for one test: its own port, its own data, gone when the test ends. It can be stopped the way a
-// deployment stops it, killed the way a power cut does, and started again on the same port and the same data.
+// A foldline server for one test: its own port, its own data, gone when the test ends. It can be stopped the
+// way a deployment stops it, killed the way a power cut does, and started again on the same port and the same
+// data.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,44 +12,28 @@ import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { PATIENCE_MS, REQUEST_TIMEOUT } from "./patience.mjs";
 
-export const BINARY = process.env.FOLDLINE_BINARY ?? path.join(import.meta.dirname, "../../target/debug/foldline");
+export const BINARY =
+  process.env.FOLDLINE_BINARY ?? path.join(import.meta.dirname, "../../target/debug/foldline");
 
 /**
- * Where the ports of the servers lie: below those that the system hands out by itself. So nothing else is given a port while
- * its server is away, and no browser that tries again and again to reach it connects to itself.
+ * The ports of the servers: below those that the system hands out by itself. So no other program is given the
+ * port of a server that is away, and no browser that keeps trying to reach it connects to itself.
  */
 const PORTS = { from: 10_000, count: 20_000 };
 
-/**
- * Starts a server for the test `t`. `options.args` are further arguments of `foldline serve`, `options.env` further
- * variables. Its log is printed when the test fails.
- */
-export async function startServer(t, options = {}) {
-  const server = new Server(await freePort(), await mkdtemp(path.join(tmpdir(), "foldline-")), options);
-  t.after(async () => {
-    try {
-      // Whoever uses the server goes first: a browser that is still open would notice that it is gone.
-      for (const leave of server.beforeEnd) await leave();
-    } finally {
-      await server.kill();
-      await rm(server.dataDir, { recursive: true, force: true });
-      if (!t.passed && server.log) t.diagnostic(`log of the server:\n${server.log}`);
-    }
-  });
-  await server.start();
-  return server;
+/** A server that is not started yet. `args` are further arguments of `foldline serve`. */
+export async function newServer(args) {
+  return new Server(await freePort(), await mkdtemp(path.join(tmpdir(), "foldline-")), args);
 }
 
 class Server {
   #child = null;
 
-  constructor(port, dataDir, options) {
+  constructor(port, dataDir, args) {
     this.port = port;
     this.dataDir = dataDir;
-    this.options = options;
+    this.args = args;
     this.log = "";
-    /** What to do before the server ends with its test. */
-    this.beforeEnd = [];
   }
 
   get url() {
@@ -58,11 +43,14 @@ class Server {
   /** Starts the program and waits until `/readyz` says so. */
   async start() {
     assert.equal(this.#child, null, "the server runs already");
-    const { args = [], env = {} } = this.options;
     const child = spawn(
       BINARY,
-      ["serve", "--listen", `127.0.0.1:${this.port}`, "--data-dir", this.dataDir, ...REQUEST_TIMEOUT, ...args],
-      { env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] },
+      [
+        ...["serve", "--listen", `127.0.0.1:${this.port}`, "--data-dir", this.dataDir],
+        ...REQUEST_TIMEOUT,
+        ...this.args,
+      ],
+      { stdio: ["ignore", "pipe", "pipe"] },
     );
     const keep = (text) => {
       this.log += text;
@@ -77,7 +65,9 @@ class Server {
         this.#child = null;
         throw new Error(`the server ended before it was ready:\n${this.log}`);
       }
-      if (Date.now() > deadline) throw new Error(`the server was not ready in ${PATIENCE_MS} ms:\n${this.log}`);
+      if (Date.now() > deadline) {
+        throw new Error(`the server was not ready in ${PATIENCE_MS} ms:\n${this.log}`);
+      }
       await sleep(50);
     }
   }
@@ -90,6 +80,12 @@ class Server {
   /** Stops as a power cut does. */
   async kill() {
     return this.#end("SIGKILL");
+  }
+
+  /** Ends the program, and removes its data. */
+  async remove() {
+    await this.kill();
+    await rm(this.dataDir, { recursive: true, force: true });
   }
 
   /** A path of the server, fetched by this process and not by the browser. */
@@ -125,7 +121,7 @@ class Server {
   }
 }
 
-/** A port that nobody listens on. */
+/** A port that no process listens on. */
 async function freePort() {
   for (;;) {
     const port = PORTS.from + Math.floor(Math.random() * PORTS.count);

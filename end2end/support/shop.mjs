@@ -1,14 +1,12 @@
 // What people do in the shop, in their words: come in, put something into the basket, order it, cancel it.
-import assert from "node:assert/strict";
-import * as action from "./action.mjs";
-import * as check from "./check.mjs";
-import * as find from "./find.mjs";
+import { expect } from "./expect.mjs";
+import { openTab } from "./page.mjs";
 
 /** Opens a sandbox from the landing page, and gives its join code. */
 export async function openSandbox(page, { name = "Ada" } = {}) {
-  await action.fill(page, "Your name (optional)", name);
-  await action.press(page, "Open a sandbox");
-  await check.hasPath(page, "/shop");
+  await page.getByLabel("Your name (optional)").fill(name);
+  await page.getByRole("button", { name: "Open a sandbox" }).click();
+  await expect(page).toHavePath("/shop");
   return joinCode(page);
 }
 
@@ -19,21 +17,24 @@ export async function joinCode(page) {
 
 /** Joins with a code, through the link that people pass around. */
 export async function join(person, code, name) {
-  const page = await person.open(`/join/${code}`);
-  await action.fill(page, "Your name", name);
-  await action.press(page, "Join the workspace");
-  await check.hasPath(page, "/shop");
+  const page = await openTab(person, `/join/${code}`);
+  await page.getByLabel("Your name").fill(name);
+  await page.getByRole("button", { name: "Join workspace" }).click();
+  await expect(page).toHavePath("/shop");
   return page;
 }
 
 /** The badge of the live connection. */
 export function connection(page) {
-  return page.getByRole("banner").getByRole("status").filter({ hasText: /live|connect|offline|ended/ });
+  return page
+    .getByRole("banner")
+    .getByRole("status")
+    .filter({ hasText: /live|connect|offline|ended/ });
 }
 
 /** Waits until the page is connected and everything that is stored has been folded into it. */
 export async function isLive(page) {
-  await check.containsText(connection(page), /^live$/);
+  await expect(connection(page)).toHaveText("live");
 }
 
 /** The card of a product in the catalogue. */
@@ -45,56 +46,58 @@ export function product(page, name) {
 export async function fillBasket(page, name = "Enamel mug") {
   await page.goto("/shop");
   await isLive(page);
-  await find.button(product(page, name), /Add to basket/).click();
-  await find.link(page, /^Basket/).click();
-  await check.hasPath(page, "/basket");
+  await product(page, name)
+    .getByRole("button", { name: /Add to basket/ })
+    .click();
+  await page.getByRole("link", { name: /^Basket/ }).click();
+  await expect(page).toHavePath("/basket");
   await isLive(page);
 }
 
 /** Puts a product into the basket, orders it, and gives the order's id once its page shows it. */
-export async function order(page, name = "Enamel mug", card = "Card that works") {
+export async function order(page, name = "Enamel mug", card = "Valid card") {
   await fillBasket(page, name);
   await page.getByLabel(card, { exact: false }).check();
-  await action.press(page, "Place order");
+  await page.getByRole("button", { name: "Place order" }).click();
   await page.waitForURL(/\/orders\/[0-9a-f-]{36}$/);
   const id = new URL(page.url()).pathname.split("/").pop();
-  await check.isVisible(status(page));
+  await expect(status(page)).toBeVisible();
   return id;
 }
 
-/** Sends a command with the session of a browser, whoever that is, and gives the answer. */
-export async function tell(server, context, type, stream, data) {
-  const answer = await post(server, "/api/v1/commands", { type, stream, data }, await bearer(context));
+/** Sends a command with the session of a person, and gives the answer. */
+export async function tell(server, person, type, stream, data) {
+  const answer = await post(server, "/api/v1/commands", { type, stream, data }, await bearer(person));
   return answer.json();
 }
 
-/** Waits until everything is done that was caused in the workspace of a browser. */
-export async function settled(server, context) {
-  const headers = await bearer(context);
-  await check.eventually(async () => {
+/** Waits until everything is done that was caused in the workspace of a person. */
+export async function settled(server, person) {
+  const headers = await bearer(person);
+  await expect(async () => {
     const answer = await server.fetch("/api/v1/settled?timeout_ms=60000", { headers });
-    assert.equal(answer.status, 200, `it does not settle: ${await answer.text()}`);
-  });
+    expect(answer.status, `it does not settle: ${await answer.text()}`).toBe(200);
+  }).toPass();
 }
 
-/** What proves to the API who a browser is signed in as. */
-async function bearer(context) {
-  const session = (await context.cookies()).find((cookie) => cookie.name === "foldline_session");
+/** The header that carries the session of a person. */
+async function bearer(person) {
+  const session = (await person.cookies()).find((cookie) => cookie.name === "foldline_session");
   return { authorization: `Bearer ${session.value}` };
 }
 
-/** Puts the workspace's clock forward until the order stands there: deadlines and attempts come when they are due. */
-export async function putClockForwardUntil(server, context, id, status) {
-  const headers = await bearer(context);
-  await check.eventually(async () => {
+/** Puts the workspace's clock forward, past deadlines and attempts, until the order has this status. */
+export async function putClockForwardUntil(server, person, id, status) {
+  const headers = await bearer(person);
+  await expect(async () => {
     await post(server, "/api/v1/lab/clock", { advance_ms: 30_000 }, headers);
     await server.fetch("/api/v1/settled?timeout_ms=2000", { headers });
     const answer = await server.fetch(`/api/v1/views/orders/${id}`, { headers });
-    assert.equal((await answer.json()).data.status, status);
-  });
+    expect((await answer.json()).data.status).toBe(status);
+  }).toPass();
 }
 
-/** Where the order of the page stands. */
+/** The status of the order of the page. */
 export function status(page) {
   return page.locator(".badge").first();
 }
@@ -109,7 +112,7 @@ export function entries(page, event) {
   return page.locator(`.time-line li[data-event="${event}"]`);
 }
 
-/** The way to the inbox, with the number of what is not read. */
+/** The link to the inbox, with the number of unread messages. */
 export function bell(page) {
   return page.getByRole("banner").getByRole("link", { name: /Inbox/ });
 }
@@ -122,13 +125,13 @@ export function row(page, id) {
 /** Cancels the order of the page, with a reason. */
 export async function cancel(page, reason) {
   await isLive(page);
-  await action.press(page, "Cancel this order");
-  await action.fill(page, "Reason", reason);
-  await action.press(page, "Cancel the order");
-  await check.containsText(status(page), "cancelled");
+  await page.getByRole("button", { name: "Cancel this order" }).click();
+  await page.getByLabel("Reason").fill(reason);
+  await page.getByRole("button", { name: "Cancel order" }).click();
+  await expect(status(page)).toContainText("cancelled");
 }
 
-/** A program's way to the same shop: a student's token for a join code, and a function that sends commands with it. */
+/** An API client of the same shop: a student's token for a join code, and a function that orders with it. */
 export async function program(server, code) {
   const answer = await post(server, "/api/v1/workspaces/join", { code, display_name: "Program" });
   const { token } = await answer.json();
@@ -157,6 +160,6 @@ async function post(server, path, body, headers = {}) {
     headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify(body),
   });
-  assert.equal(answer.ok, true, `${path} answered ${answer.status}: ${await answer.clone().text()}`);
+  expect(answer.ok, `${path} answered ${answer.status}: ${await answer.clone().text()}`).toBe(true);
   return answer;
 }

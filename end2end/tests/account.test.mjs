@@ -1,19 +1,14 @@
-// Accounts: what is wrong is said where it is, and who is erased is erased for everybody.
-import assert from "node:assert/strict";
-import { test } from "node:test";
+// Accounts: a form shows each error at its field, and an erased person is erased for every reader.
 import * as account from "../support/account.mjs";
-import * as action from "../support/action.mjs";
-import { browse } from "../support/browser.mjs";
-import * as check from "../support/check.mjs";
-import * as find from "../support/find.mjs";
 import { tabTo } from "../support/keyboard.mjs";
 import * as office from "../support/office.mjs";
-import { startServer } from "../support/server.mjs";
+import { mainHeading, openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
+import { expect, test } from "../support/test.mjs";
 
 const EMAIL = "ada@post.example";
 
-/** What staff find for what they type. */
+/** How many customers a search by the staff finds. */
 async function found(opened, bearer, typed) {
   const answer = await opened.server.fetch(`/api/v1/search?q=${encodeURIComponent(typed)}&kinds=customers`, {
     headers: { authorization: `Bearer ${bearer}` },
@@ -21,45 +16,51 @@ async function found(opened, bearer, typed) {
   return (await answer.json()).hits.length;
 }
 
-test("who has themselves erased is erased in every tab and for the staff, and signs in no more", async (t) => {
-  const server = await startServer(t);
+test("an erased account is gone from every tab and from the back office, and signs in no more", async ({
+  context: grace,
+  page: customers,
+  newPerson,
+  pageErrors,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
-  grace.expectTrouble(/WebSocket connection|401/);
+  pageErrors.allow(/WebSocket connection|401/);
   const bearer = await office.letIn(opened, grace, "staff", { name: "Grace" });
-  const ada = await grace.person();
+  const ada = await newPerson();
   const page = await shop.join(ada, opened.join_code, "Ada");
   await account.register(page, { name: "Ada Lovelace", email: EMAIL });
   const id = await shop.order(page);
   await office.settled(opened);
-  const other = await ada.open("/orders");
+  const other = await openTab(ada, "/orders");
   await shop.isLive(other);
-  const customers = await grace.open("/office/customers");
+  await customers.goto("/office/customers");
   await shop.isLive(customers);
-  await check.containsText(customers.locator("tbody"), "Ada Lovelace");
-  await check.containsText(customers.locator("tbody"), EMAIL);
-  const orders = await grace.open("/office/orders?status=all");
-  await check.containsText(shop.row(orders, id), "Ada Lovelace");
-  assert.equal(await found(opened, bearer, "lovelace"), 1);
+  await expect(customers.locator("tbody")).toContainText("Ada Lovelace");
+  await expect(customers.locator("tbody")).toContainText(EMAIL);
+  const orders = await openTab(grace, "/office/orders?status=all");
+  await expect(shop.row(orders, id)).toContainText("Ada Lovelace");
+  expect(await found(opened, bearer, "lovelace")).toBe(1);
 
-  // It asks once, by name, and for the password.
+  // The form wants the exact name and the password.
   await account.sendErasure(page, "ada lovelace");
-  await check.isVisible(find.text(page, "Type your name exactly as it is written.").first());
+  await expect(page.getByText("Type your name exactly as shown.").first()).toBeVisible();
   await account.sendErasure(page, "Ada Lovelace", "battery staple");
-  await check.containsText(page.locator("#account-erase-password-error"), "This is not your password.");
-  await check.containsText(customers.locator("tbody"), "Ada Lovelace");
+  await expect(page.locator("#account-erase-password-error")).toContainText("The password is incorrect.");
+  await expect(customers.locator("tbody")).toContainText("Ada Lovelace");
   await account.sendErasure(page, "Ada Lovelace");
-  await check.hasPath(page, "/sign-in");
-  await check.isVisible(find.text(page, "You were erased. Your name and your email cannot be read any more."));
-  await check.containsText(shop.connection(other), "session ended");
+  await expect(page).toHavePath("/sign-in");
+  await expect(
+    page.getByText("You have been erased. Your name and your email can no longer be read."),
+  ).toBeVisible();
+  await expect(shop.connection(other)).toContainText("session ended");
 
   const row = customers.getByRole("row").filter({ hasText: "erased" });
-  await office.rowSays(row, "Orders", /^1$/);
-  await office.rowSays(row, "Email", /^–$/);
+  await office.rowSays(row, "Orders", "1");
+  await office.rowSays(row, "Email", "–");
   await office.settled(opened);
-  const educator = await grace.person();
+  const educator = await newPerson();
   await office.letIn(opened, educator, "educator", { name: "Lin" });
-  const lin = await educator.open();
+  const lin = await openTab(educator, "/");
   for (const path of [
     "/office/customers",
     "/office/orders?status=all",
@@ -70,53 +71,53 @@ test("who has themselves erased is erased in every tab and for the staff, and si
     await lin.goto(path);
     await shop.isLive(lin);
     const content = await lin.getByRole("main").textContent();
-    assert.ok(!/Lovelace|ada@post/.test(content), `${path} still says who it was: ${content}`);
+    expect(content, `${path} names the erased person`).not.toMatch(/Lovelace|ada@post/);
   }
   await orders.goto("/office/orders?status=all");
-  await check.containsText(shop.row(orders, id), "erased");
-  for (const typed of ["lovelace", EMAIL]) assert.equal(await found(opened, bearer, typed), 0, typed);
+  await expect(shop.row(orders, id)).toContainText("erased");
+  for (const typed of ["lovelace", EMAIL]) expect(await found(opened, bearer, typed), typed).toBe(0);
 
   await account.isTurnedAway(page, { email: EMAIL });
   await page.goto("/orders");
-  await check.hasTitle(page, "You are not in a workspace");
-  // The email is free again, for somebody else.
-  const next = await shop.join(await grace.person(), opened.join_code, "Eve");
+  await expect(mainHeading(page)).toContainText("You are not in a workspace");
+  // The email is free again, for another person.
+  const next = await shop.join(await newPerson(), opened.join_code, "Eve");
   await account.register(next, { name: "Eve", email: EMAIL });
 });
 
-test("what is wrong with a new account stands beside its field, and what was typed stays", async (t) => {
-  const server = await startServer(t);
+test("an error in a new account is shown beside its field, and the typed text stays", async ({
+  context: ada,
+  newPerson,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const ada = await browse(t, server);
   const page = await shop.join(ada, opened.join_code, "Ada");
   await account.register(page, { name: "Ada", email: EMAIL });
-  const eve = await shop.join(await ada.person(), opened.join_code, "Eve");
+  const eve = await shop.join(await newPerson(), opened.join_code, "Eve");
   await account.sendRegistration(eve, { name: "Eve", email: EMAIL });
-  await check.hasPath(eve, "/register");
-  await check.containsText(eve.locator("#register-email-error"), "belongs to another account");
+  await expect(eve).toHavePath("/register");
+  await expect(eve.locator("#register-email-error")).toContainText("Another account in this workspace");
   const summary = eve.getByRole("alert").filter({ hasText: "That did not work" });
-  await check.eventually(async () => assert.ok(await summary.evaluate((it) => it === document.activeElement)));
+  await expect(summary).toBeFocused();
   await summary.getByRole("link").click();
   const email = eve.getByLabel("Email", { exact: true });
-  assert.ok(await email.evaluate((it) => it === document.activeElement), "its link leads to the field");
-  assert.equal(await email.inputValue(), EMAIL);
-  assert.equal(await eve.getByLabel("Name", { exact: true }).inputValue(), "Eve");
-  assert.equal(await eve.getByLabel("Password", { exact: true }).inputValue(), "", "a password is never sent back");
+  await expect(email, "the link in the summary leads to the field").toBeFocused();
+  await expect(email).toHaveValue(EMAIL);
+  await expect(eve.getByLabel("Name", { exact: true })).toHaveValue("Eve");
+  await expect(eve.getByLabel("Password", { exact: true }), "a password is never sent back").toHaveValue("");
 });
 
-test("the keyboard alone makes an account, signs out and in again", async (t) => {
-  const server = await startServer(t);
+test("the keyboard alone makes an account, signs out and in again", async ({ context: ada, server }) => {
   const opened = await office.openShop(server);
-  const ada = await browse(t, server);
   const page = await shop.join(ada, opened.join_code, "Ada");
   await tabTo(page, account.person(page));
   await page.keyboard.press("Enter");
-  await tabTo(page, find.link(page, "Account"));
+  await tabTo(page, page.getByRole("link", { name: "Account" }));
   await page.keyboard.press("Enter");
-  await check.hasPath(page, "/account");
-  await tabTo(page, find.link(page, "Make an account"));
+  await expect(page).toHavePath("/account");
+  await tabTo(page, page.getByRole("link", { name: "Create account" }));
   await page.keyboard.press("Enter");
-  await check.hasPath(page, "/register");
+  await expect(page).toHavePath("/register");
   for (const [label, text] of [
     ["Email", EMAIL],
     ["Password", "correct horse battery"],
@@ -125,53 +126,58 @@ test("the keyboard alone makes an account, signs out and in again", async (t) =>
     await page.keyboard.type(text);
   }
   await page.keyboard.press("Enter");
-  await check.hasPath(page, "/account");
-  await tabTo(page, find.button(page, "Sign out"));
+  await expect(page).toHavePath("/account");
+  await tabTo(page, page.getByRole("button", { name: "Sign out" }));
   await page.keyboard.press("Enter");
-  await check.hasPath(page, "/");
+  await expect(page).toHavePath("/");
   await tabTo(page, page.getByRole("banner").getByRole("link", { name: "Sign in" }));
   await page.keyboard.press("Enter");
-  await check.hasPath(page, "/sign-in");
+  await expect(page).toHavePath("/sign-in");
   await tabTo(page, page.getByLabel("Email", { exact: true }));
   await page.keyboard.type(EMAIL);
   await page.keyboard.press("Tab");
   await page.keyboard.type("correct horse battery");
   await page.keyboard.press("Enter");
-  await check.hasPath(page, "/shop");
-  await check.containsText(account.person(page), "Ada");
+  await expect(page).toHavePath("/shop");
+  await expect(account.person(page)).toContainText("Ada");
 });
 
-test("mails stop by the link in each of them, without anybody signed in", async (t) => {
-  const server = await startServer(t);
+test("the link in a mail stops further mails, without a session", async ({
+  context: ada,
+  newPerson,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const ada = await browse(t, server);
   const page = await shop.join(ada, opened.join_code, "Ada");
   await account.register(page, { name: "Ada", email: EMAIL });
   await office.settled(opened);
   const [welcome] = await office.mails(opened);
-  const reader = await (await ada.person()).open(office.linkIn(welcome));
-  await check.hasTitle(reader, "No more mails?");
-  await action.press(reader, "No more mails");
-  await check.isVisible(find.text(reader, "You get no more mails of this shop."));
+  const reader = await openTab(await newPerson(), office.linkIn(welcome));
+  await expect(mainHeading(reader)).toContainText("No more mails?");
+  await reader.getByRole("button", { name: "No more mails" }).click();
+  await expect(reader.getByText("You get no more mails of this shop.")).toBeVisible();
   await shop.order(page);
-  await check.isVisible(shop.entry(page, "OrderConfirmed"));
+  await expect(shop.entry(page, "OrderConfirmed")).toBeVisible();
   await office.settled(opened);
-  assert.deepEqual(await office.mails(opened), [welcome], "an order that was confirmed sends none");
+  expect(await office.mails(opened), "an order that was confirmed sends none").toEqual([welcome]);
 });
 
-test("what is done on a page of somebody who has left is not done by who came after", async (t) => {
-  const server = await startServer(t);
+test("a command of one person is not sent in the session of the next", async ({
+  context,
+  page,
+  pageErrors,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const browser = await browse(t, server);
-  browser.expectTrouble(/401/);
-  await office.letIn(opened, browser, "customer", { name: "Ada", actor: crypto.randomUUID() });
-  const page = await browser.open("/shop");
+  pageErrors.allow(/401/);
+  await office.letIn(opened, context, "customer", { name: "Ada", actor: crypto.randomUUID() });
+  await page.goto("/shop");
   await shop.fillBasket(page);
-  await office.letIn(opened, browser, "customer", { name: "Bob", actor: crypto.randomUUID() });
-  await action.press(page, "Place order");
-  await check.isVisible(find.text(page, /waits until you have signed in again/));
+  await office.letIn(opened, context, "customer", { name: "Bob", actor: crypto.randomUUID() });
+  await page.getByRole("button", { name: "Place order" }).click();
+  await expect(page.getByText(/waiting until you sign in again/)).toBeVisible();
   const orders = await server.fetch("/api/v1/events?type=OrderCreated", {
     headers: { authorization: `Bearer ${opened.token}` },
   });
-  assert.deepEqual((await orders.json()).data, []);
+  expect((await orders.json()).data).toEqual([]);
 });

@@ -1,49 +1,48 @@
-// What people are told: in every open tab, counted until it is read, and by the browser itself where they asked for it.
-import assert from "node:assert/strict";
-import { test } from "node:test";
+// Notifications: in every open tab, counted until they are read, and by the browser itself where a person
+// asked for it.
 import { checkAccessibility } from "../support/axe.mjs";
-import { browse } from "../support/browser.mjs";
-import * as action from "../support/action.mjs";
-import * as check from "../support/check.mjs";
-import * as find from "../support/find.mjs";
-import { startServer } from "../support/server.mjs";
+import { openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
+import { expect, test } from "../support/test.mjs";
 
-test("a confirmed order is told in every tab, and read in all of them at once", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/");
+test("a confirmed order is announced in every tab, and read in all of them at once", async ({
+  context: ada,
+  page,
+  server,
+}) => {
+  await page.goto("/");
   await shop.openSandbox(page);
   await page.goto("/inbox");
-  await check.isVisible(find.text(page, "Nothing to tell"));
+  await expect(page.getByText("No notifications")).toBeVisible();
   await checkAccessibility(page);
   await shop.isLive(page);
 
-  const second = await ada.open("/shop");
+  const second = await openTab(ada, "/shop");
   const id = await shop.order(second);
-  await check.isVisible(find.link(page, /The order is confirmed/));
-  for (const tab of [page, second]) await check.containsText(shop.bell(tab), "1");
+  await expect(page.getByRole("link", { name: /Order confirmed/ })).toBeVisible();
+  for (const tab of [page, second]) await expect(shop.bell(tab)).toContainText("1");
   await checkAccessibility(page);
-  await action.press(page, "Mark as read");
-  for (const tab of [page, second]) await check.containsText(shop.bell(tab), /^\D*$/);
-  await check.isHidden(find.button(page, "Mark all as read"));
+  await page.getByRole("button", { name: "Mark as read" }).click();
+  for (const tab of [page, second]) await expect(shop.bell(tab)).toHaveText(/^\D*$/);
+  await expect(page.getByRole("button", { name: "Mark all as read" })).toBeHidden();
 
-  await shop.tell(server, ada.context, "ShipOrder", `order-${id}`, {});
-  await check.isVisible(find.link(page, /The goods are on their way/));
-  await shop.tell(server, ada.context, "DeliverOrder", `order-${id}`, {});
-  await check.containsText(shop.bell(page), "2");
-  await action.press(page, "Mark all as read");
-  await check.containsText(shop.bell(page), /^\D*$/);
-  await find.link(page, /The goods have arrived/).click();
-  await check.hasPath(page, `/orders/${id}`);
+  await shop.tell(server, ada, "ShipOrder", `order-${id}`, {});
+  await expect(page.getByRole("link", { name: /Order shipped/ })).toBeVisible();
+  await shop.tell(server, ada, "DeliverOrder", `order-${id}`, {});
+  await expect(shop.bell(page)).toContainText("2");
+  await page.getByRole("button", { name: "Mark all as read" }).click();
+  await expect(shop.bell(page)).toHaveText(/^\D*$/);
+  await page.getByRole("link", { name: /Order delivered/ }).click();
+  await expect(page).toHavePath(`/orders/${id}`);
 });
 
-test("the browser tells only who asked for it, and only while nobody looks", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  await ada.context.grantPermissions(["notifications"]);
-  // What the browser would show is written down instead.
-  await ada.context.addInitScript(() => {
+test("the browser notifies only on request, and only while the page is hidden", async ({
+  context: ada,
+  page,
+}) => {
+  await ada.grantPermissions(["notifications"]);
+  // The notifications of the browser are collected instead of shown.
+  await ada.addInitScript(() => {
     globalThis.told = [];
     const permission = globalThis.Notification.permission;
     globalThis.Notification = class {
@@ -54,21 +53,19 @@ test("the browser tells only who asked for it, and only while nobody looks", asy
       }
     };
   });
-  const page = await ada.open("/");
+  await page.goto("/");
   await shop.openSandbox(page);
   await page.goto("/inbox");
   await shop.isLive(page);
-  const second = await ada.open("/shop");
+  const second = await openTab(ada, "/shop");
   await shop.order(second);
-  await check.isVisible(find.link(page, /The order is confirmed/));
-  assert.deepEqual(await page.evaluate(() => globalThis.told), [], "nobody asked");
+  await expect(page.getByRole("link", { name: /Order confirmed/ })).toBeVisible();
+  expect(await page.evaluate(() => globalThis.told), "no notification was asked for").toEqual([]);
 
-  await action.press(page, "Tell me in the browser");
-  await check.isVisible(find.button(page, "Do not tell me in the browser any more"));
+  await page.getByRole("button", { name: "Turn on desktop notifications" }).click();
+  await expect(page.getByRole("button", { name: "Turn off desktop notifications" })).toBeVisible();
   await page.evaluate(() => Object.defineProperty(document, "hidden", { get: () => true }));
   const id = await shop.order(second, "Star map");
-  await check.eventually(async () => {
-    const told = await page.evaluate(() => globalThis.told);
-    assert.deepEqual(told.map(({ title }) => title), ["The order is confirmed"], id);
-  });
+  const titles = () => page.evaluate(() => globalThis.told.map(({ title }) => title));
+  await expect.poll(titles, `for the order ${id}`).toEqual(["Order confirmed"]);
 });

@@ -1,19 +1,14 @@
-// The first page that anybody sees.
-import assert from "node:assert/strict";
-import { test } from "node:test";
+// The start page.
 import { checkAccessibility } from "../support/axe.mjs";
-import { browse } from "../support/browser.mjs";
-import * as check from "../support/check.mjs";
-import { startServer } from "../support/server.mjs";
+import { mainHeading } from "../support/page.mjs";
+import { expect, test } from "../support/test.mjs";
 
-test("the landing page is served with a main heading", async (t) => {
-  const server = await startServer(t);
+test("the landing page is served with a main heading", async ({ page, server }) => {
   const answer = await server.fetch("/");
-  assert.equal(answer.status, 200);
-  assert.match(await answer.text(), /<script type="module"/, "the server was built without a client");
+  expect(answer.status).toBe(200);
+  expect(await answer.text(), "the server was built without a client").toMatch(/<script type="module"/);
 
-  const { open } = await browse(t, server);
-  const page = await open("/");
-  await check.hasTitle(page);
+  await page.goto("/");
+  await expect(mainHeading(page)).toBeVisible();
   await checkAccessibility(page);
 });

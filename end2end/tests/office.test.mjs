@@ -1,15 +1,10 @@
-// The back office, used by those who run the shop and watched by those who buy.
-import assert from "node:assert/strict";
-import { test } from "node:test";
-import * as action from "../support/action.mjs";
+// The back office: the staff works in it, and the customers watch.
 import { checkAccessibility } from "../support/axe.mjs";
-import { browse } from "../support/browser.mjs";
-import * as check from "../support/check.mjs";
-import * as find from "../support/find.mjs";
 import { tabTo } from "../support/keyboard.mjs";
 import * as office from "../support/office.mjs";
-import { startServer } from "../support/server.mjs";
+import { fitsItsWidth, mainHeading, openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
+import { expect, test } from "../support/test.mjs";
 
 const PAGES = [
   "/office",
@@ -25,119 +20,158 @@ const PAGES = [
   "/office/people",
 ];
 
-test("a customer is refused in the back office, on its pages and by the API, and told what to do", async (t) => {
-  const server = await startServer(t);
+test("a customer is refused by the pages and the API of the back office, and told what to do", async ({
+  context: ada,
+  page,
+  pageErrors,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const ada = await browse(t, server);
-  ada.expectTrouble(/403/);
+  pageErrors.allow(/403/);
   const bearer = await office.letIn(opened, ada, "customer");
-  const page = await ada.open("/shop");
+  await page.goto("/shop");
   await shop.isLive(page);
-  assert.equal(await find.link(page, "Back office").count(), 0, "a place that is not theirs is not offered");
+  expect(
+    await page.getByRole("link", { name: "Back office" }).count(),
+    "a link that leads to a refusal is not offered",
+  ).toBe(0);
   for (const path of PAGES) {
     const answer = await page.goto(path);
-    assert.equal(answer.status(), 403, path);
-    await check.hasTitle(page, "The back office is not yours");
+    expect(answer.status(), path).toBe(403);
+    await expect(mainHeading(page)).toContainText("No access to the back office");
   }
   await checkAccessibility(page);
-  await action.follow(page, "To your orders");
-  await check.hasPath(page, "/orders");
+  await page.getByRole("link", { name: "Go to your orders" }).click();
+  await expect(page).toHavePath("/orders");
 
   const refused = await office.command(opened, bearer, "ReceiveStock", "inventory-mug-01", { quantity: 1 });
-  assert.equal(refused.status, 403);
+  expect(refused.status).toBe(403);
   for (const listing of ["inventory?listing=all", "orders?listing=by_status&group=confirmed"]) {
-    const answer = await server.fetch(`/api/v1/views/${listing}`, { headers: { authorization: `Bearer ${bearer}` } });
-    assert.equal(answer.status, 403, listing);
+    const answer = await server.fetch(`/api/v1/views/${listing}`, {
+      headers: { authorization: `Bearer ${bearer}` },
+    });
+    expect(answer.status, listing).toBe(403);
   }
 });
 
-test("a student looks at the back office, and is offered nothing to do", async (t) => {
-  const server = await startServer(t);
+test("a student looks at the back office, and is offered nothing to do", async ({
+  context: ada,
+  page,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const ada = await browse(t, server);
   await office.letIn(opened, ada, "student");
-  const page = await ada.open("/office/stock");
-  await check.isVisible(find.text(page, "You may look at everything here."));
+  await page.goto("/office/stock");
+  await expect(page.getByText("You have read-only access.")).toBeVisible();
   await shop.isLive(page);
-  await check.isVisible(office.productRow(page, "mug-01"));
-  assert.equal(await find.button(page, /^Receive/).count(), 0);
+  await expect(office.productRow(page, "mug-01")).toBeVisible();
+  expect(await page.getByRole("button", { name: /^Receive/ }).count()).toBe(0);
 });
 
-test("staff ships an order and delivers it, while its customer watches", async (t) => {
-  const server = await startServer(t);
+test("staff ships an order and delivers it, while its customer watches", async ({
+  context: grace,
+  page,
+  newPerson,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
   await office.letIn(opened, grace, "staff", { name: "Grace" });
-  const ada = await grace.person();
+  const ada = await newPerson();
   const bearer = await office.letIn(opened, ada, "customer", { name: "Ada" });
   const id = await office.orderToShip(opened, bearer);
 
-  const watching = await ada.open(`/orders/${id}`);
+  const watching = await openTab(ada, `/orders/${id}`);
   await shop.isLive(watching);
-  await check.containsText(shop.status(watching), "confirmed");
-  const page = await grace.open("/office");
+  await expect(shop.status(watching)).toContainText("confirmed");
+  await page.goto("/office");
   await shop.isLive(page);
-  await find.button(shop.row(page, id), /^Ship/).click();
-  await check.containsText(shop.status(watching), "shipped");
-  // It is not to be shipped any more, so its row leaves.
-  await check.isHidden(shop.row(page, id));
+  await shop.row(page, id).getByRole("button", { name: /^Ship/ }).click();
+  await expect(shop.status(watching)).toContainText("shipped");
+  // The list of orders to ship drops its row.
+  await expect(shop.row(page, id)).toBeHidden();
 
-  await action.follow(page, "To deliver");
+  await page.getByRole("link", { name: "To deliver" }).click();
   await page.waitForURL((url) => url.searchParams.get("status") === "shipped");
   await shop.isLive(page);
-  await find.button(shop.row(page, id), /^Deliver/).click();
-  await check.containsText(shop.status(watching), "delivered");
-  await check.isHidden(shop.row(page, id));
-  await check.isVisible(find.text(page, "Nothing here right now"));
+  await shop
+    .row(page, id)
+    .getByRole("button", { name: /^Deliver/ })
+    .click();
+  await expect(shop.status(watching)).toContainText("delivered");
+  await expect(shop.row(page, id)).toBeHidden();
+  await expect(page.getByText("No orders here")).toBeVisible();
 });
 
-test("staff cancels an order with a reason that its customer reads", async (t) => {
-  const server = await startServer(t);
+test("staff cancels an order with a reason that its customer reads", async ({
+  context: grace,
+  page,
+  newPerson,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
   await office.letIn(opened, grace, "staff", { name: "Grace" });
-  const ada = await grace.person();
+  const ada = await newPerson();
   const bearer = await office.letIn(opened, ada, "customer", { name: "Ada" });
   const id = await office.orderToShip(opened, bearer);
 
-  const watching = await ada.open(`/orders/${id}`);
+  const watching = await openTab(ada, `/orders/${id}`);
   await shop.isLive(watching);
-  const page = await grace.open("/office");
+  await page.goto("/office");
   await shop.isLive(page);
-  await find.button(shop.row(page, id), /^Cancel/).click();
+  await shop
+    .row(page, id)
+    .getByRole("button", { name: /^Cancel/ })
+    .click();
   await page.keyboard.press("Escape");
-  await check.isHidden(find.field(page, "Reason"));
-  await find.button(shop.row(page, id), /^Cancel/).click();
-  await action.fill(page, "Reason", "the kiln broke");
-  await action.press(page, "Cancel the order");
-  await check.containsText(shop.status(watching), "cancelled");
-  await check.isVisible(find.text(watching, "the kiln broke").first());
-  await check.isHidden(shop.row(page, id));
+  await expect(page.getByLabel("Reason")).toBeHidden();
+  await shop
+    .row(page, id)
+    .getByRole("button", { name: /^Cancel/ })
+    .click();
+  await page.getByLabel("Reason").fill("the kiln broke");
+  await page.getByRole("button", { name: "Cancel order" }).click();
+  await expect(shop.status(watching)).toContainText("cancelled");
+  await expect(watching.getByText("the kiln broke").first()).toBeVisible();
+  await expect(shop.row(page, id)).toBeHidden();
 });
 
-test("what comes too late is refused, and the reason stands beside the button", async (t) => {
-  const server = await startServer(t);
+test("a late cancellation is refused, and the reason stands beside the button", async ({
+  context: grace,
+  page,
+  pageErrors,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
-  grace.expectTrouble(/422/);
+  pageErrors.allow(/422/);
   const bearer = await office.letIn(opened, grace, "staff", { name: "Grace" });
   const id = await office.orderToShip(opened, bearer);
-  const page = await grace.open("/");
-  // A tab that hears of nothing: its socket is answered by nobody.
+  await page.goto("/");
+  // A tab without live updates: its WebSocket gets no answer.
   await page.routeWebSocket(/\/api\/v1\/live/, () => {});
   await page.goto("/office");
-  await check.containsText(shop.connection(page), /^(live|connecting|reconnecting)$/);
+  await expect(shop.connection(page)).toHaveText(/^(live|connecting|reconnecting)$/);
   await office.done(opened, bearer, "ShipOrder", `order-${id}`, {});
-  await find.button(shop.row(page, id), /^Cancel/).click();
-  await action.fill(page, "Reason", "changed our mind");
-  await action.press(page, "Cancel the order");
-  await check.isVisible(shop.row(page, id).getByRole("alert").filter({ hasText: /shipped/ }));
+  await shop
+    .row(page, id)
+    .getByRole("button", { name: /^Cancel/ })
+    .click();
+  await page.getByLabel("Reason").fill("changed our mind");
+  await page.getByRole("button", { name: "Cancel order" }).click();
+  await expect(
+    shop
+      .row(page, id)
+      .getByRole("alert")
+      .filter({ hasText: /shipped/ }),
+  ).toBeVisible();
 });
 
-test("stock that has come in is seen by a customer who looks at the product", async (t) => {
-  const server = await startServer(t);
+test("a customer who looks at a product sees its stock come in", async ({
+  context: grace,
+  page,
+  newPerson,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
   await office.letIn(opened, grace, "staff", { name: "Grace" });
   await office.done(opened, opened.token, "ListProduct", "product-cup-99", {
     sku: "cup-99",
@@ -147,210 +181,224 @@ test("stock that has come in is seen by a customer who looks at the product", as
     tags: ["kitchen"],
   });
   await office.done(opened, opened.token, "ReceiveStock", "inventory-cup-99", { quantity: 2 });
-  const ada = await grace.person();
+  const ada = await newPerson();
   await office.letIn(opened, ada, "customer", { name: "Ada" });
-  const watching = await ada.open("/shop/cup-99");
+  const watching = await openTab(ada, "/shop/cup-99");
   await shop.isLive(watching);
-  await check.isVisible(find.text(watching, "only 2 left"));
+  await expect(watching.getByText("only 2 left")).toBeVisible();
 
-  const page = await grace.open("/office/stock?low=1");
+  await page.goto("/office/stock?low=1");
   await shop.isLive(page);
   const row = office.productRow(page, "cup-99");
-  await check.containsText(row, "low");
-  const field = find.field(row, "How many came in: Tea cup");
+  await expect(row).toContainText("low");
+  const field = row.getByLabel("Quantity received: Tea cup");
   for (const wrong of ["", "0", "-3", "1.5", "1000001"]) {
     await field.fill(wrong);
-    await find.button(row, /^Receive/).click();
-    await check.containsText(row, "Write a whole number from 1 to 1000000.");
+    await row.getByRole("button", { name: /^Receive/ }).click();
+    await expect(row).toContainText("Enter a whole number from 1 to 1000000.");
   }
   await field.fill("40");
-  await find.button(row, /^Receive/).click();
-  await check.isVisible(find.text(watching, "42 left"));
-  // Forty-two are not few.
-  await check.isHidden(row);
+  await row.getByRole("button", { name: /^Receive/ }).click();
+  await expect(watching.getByText("42 left")).toBeVisible();
+  // The list of low stock drops the row.
+  await expect(row).toBeHidden();
   await page.goto("/office/stock");
-  await office.rowSays(office.productRow(page, "cup-99"), "On hand", /^42$/);
-  await office.rowSays(office.productRow(page, "cup-99"), "Reserved", /^0$/);
+  await office.rowSays(office.productRow(page, "cup-99"), "On hand", "42");
+  await office.rowSays(office.productRow(page, "cup-99"), "Reserved", "0");
 });
 
-test("a product is listed, gets another price, and is retired, and the catalogue shows it", async (t) => {
-  const server = await startServer(t);
+test("a product is listed, gets another price, and is retired, and the catalogue shows it", async ({
+  context: grace,
+  page,
+  newPerson,
+  pageErrors,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
-  grace.expectTrouble(/422/);
+  pageErrors.allow(/422/);
   await office.letIn(opened, grace, "staff", { name: "Grace" });
-  const ada = await grace.person();
+  const ada = await newPerson();
   await office.letIn(opened, ada, "customer", { name: "Ada" });
-  const watching = await ada.open("/shop");
+  const watching = await openTab(ada, "/shop");
   await shop.isLive(watching);
 
-  const page = await grace.open("/office/products");
+  await page.goto("/office/products");
   await shop.isLive(page);
-  await find.text(page, "List a new product").click();
-  await action.fill(page, "SKU", "cup-99");
-  await action.fill(page, "Description", "Holds tea.");
+  await page.getByText("New product").click();
+  await page.getByLabel("SKU").fill("cup-99");
+  await page.getByLabel("Description").fill("Holds tea.");
   await page.getByLabel("Price", { exact: true }).fill("9,50");
   await page.getByLabel("Tags", { exact: true }).fill("kitchen, new");
-  await action.press(page, "List the product");
-  await check.containsText(page.locator("#new-name-error"), /1 to 120/);
+  await page.getByRole("button", { name: "List product" }).click();
+  await expect(page.locator("#new-name-error")).toContainText(/1 to 120/);
   await page.getByLabel("Name", { exact: true }).fill("Tea cup");
-  await action.press(page, "List the product");
-  await check.isVisible(find.text(page, "Tea cup is in the catalogue."));
-  await check.containsText(shop.product(watching, "Tea cup"), "9.50");
+  await page.getByRole("button", { name: "List product" }).click();
+  await expect(page.getByText("Tea cup is now in the catalogue.")).toBeVisible();
+  await expect(shop.product(watching, "Tea cup")).toContainText("9.50");
 
   const row = office.productRow(page, "cup-99");
-  await find.button(row, /^Change price/).click();
-  await find.field(row, "Price: Tea cup").fill("free");
-  await find.button(row, "Set price").click();
-  await check.containsText(row, "Write a price above zero");
-  await find.field(row, "Price: Tea cup").fill("11");
-  await find.button(row, "Set price").click();
-  await check.containsText(shop.product(watching, "Tea cup"), "11.00");
+  await row.getByRole("button", { name: /^Change price/ }).click();
+  await row.getByLabel("Price: Tea cup").fill("free");
+  await row.getByRole("button", { name: "Save price" }).click();
+  await expect(row).toContainText("Enter a price above zero");
+  await row.getByLabel("Price: Tea cup").fill("11");
+  await row.getByRole("button", { name: "Save price" }).click();
+  await expect(shop.product(watching, "Tea cup")).toContainText("11.00");
 
-  await find.button(row, /^Retire/).first().click();
-  await check.containsText(row, "This takes Tea cup out of the catalogue.");
-  await find.button(row, "Retire the product").click();
-  await check.isHidden(row);
-  await check.isHidden(shop.product(watching, "Tea cup"));
+  await row
+    .getByRole("button", { name: /^Retire/ })
+    .first()
+    .click();
+  await expect(row).toContainText("This removes Tea cup from the catalogue.");
+  await row.getByRole("button", { name: "Retire product" }).click();
+  await expect(row).toBeHidden();
+  await expect(shop.product(watching, "Tea cup")).toBeHidden();
 });
 
-test("the sales dashboard counts what is sold while one looks, as a chart and as a table", async (t) => {
-  const server = await startServer(t);
+test("the open sales dashboard counts each sale, as a chart and as a table", async ({
+  context: grace,
+  page,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
   const bearer = await office.letIn(opened, grace, "staff", { name: "Grace" });
-  const page = await grace.open("/office/sales");
+  await page.goto("/office/sales");
   await shop.isLive(page);
-  await check.isVisible(find.text(page, "Nothing sold yet"));
+  await expect(page.getByText("No sales yet")).toBeVisible();
 
   const sold = [await office.orderToShip(opened, bearer), await office.orderToShip(opened, bearer)];
   const top = page.locator('tr[data-sku="mug-01"]');
-  await office.rowSays(top, "Pieces", /^2$/);
+  await office.rowSays(top, "Units", "2");
   // Mostly on one day; on two where midnight has just come.
   const days = await office.daysOf(opened, "OrderConfirmed");
-  await check.isCount(page.locator(".chart__wide rect"), days.size);
-  await find.button(page, "Table").click();
+  await expect(page.locator(".chart__wide rect")).toHaveCount(days.size);
+  await page.getByRole("button", { name: "Table" }).click();
   for (const [day, count] of days) {
     const row = page.getByRole("row").filter({ hasText: day });
-    await office.rowSays(row, "Orders", new RegExp(`^${count}$`));
-    await office.rowSays(row, "Pieces", new RegExp(`^${count}$`));
+    await office.rowSays(row, "Orders", String(count));
+    await office.rowSays(row, "Units", String(count));
   }
 
   await office.done(opened, bearer, "CancelOrder", `order-${sold[0]}`, { reason: "broken" });
-  await office.rowSays(top, "Pieces", /^1$/);
-  // An event changes the day and the product; the page hears of the day first, long after it was told that all is seen.
+  await office.rowSays(top, "Units", "1");
+  // An event changes the day and the product. The page reads the day long after it was told that it is up to
+  // date.
   for (const [day] of await office.daysOf(opened, "OrderCancelled")) {
     const row = page.getByRole("row").filter({ hasText: day });
     await office.rowSays(row, "Cancelled", /\d/);
   }
-  await find.button(page, "Chart").click();
-  await check.isVisible(page.locator(".chart__wide svg"));
+  await page.getByRole("button", { name: "Chart" }).click();
+  await expect(page.locator(".chart__wide svg")).toBeVisible();
 });
 
-test("the feed shows what happens, and only what is asked for", async (t) => {
-  const server = await startServer(t);
+test("the feed shows new events, and only those of the chosen kind", async ({
+  context: grace,
+  page,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
   const bearer = await office.letIn(opened, grace, "educator", { name: "Grace" });
-  const page = await grace.open("/office/activity");
+  await page.goto("/office/activity");
   await shop.isLive(page);
-  await find.button(page, "Orders").click();
+  await page.getByRole("button", { name: "Orders" }).click();
   const entries = page.locator(".feed__entry");
   const id = await office.orderToShip(opened, bearer);
-  await check.isVisible(entries.filter({ hasText: "OrderCreated" }).first());
-  assert.equal(await entries.filter({ hasText: "ProductListed" }).count(), 0);
-  await find.link(entries.filter({ hasText: "OrderCreated" }), "To the order").click();
-  await check.hasPath(page, `/orders/${id}`);
+  await expect(entries.filter({ hasText: "OrderCreated" }).first()).toBeVisible();
+  expect(await entries.filter({ hasText: "ProductListed" }).count()).toBe(0);
+  await entries.filter({ hasText: "OrderCreated" }).getByRole("link", { name: "View order" }).click();
+  await expect(page).toHavePath(`/orders/${id}`);
 });
 
-test("customers are listed with what they ordered, and lead to their orders", async (t) => {
-  const server = await startServer(t);
+test("customers are listed with the number of their orders, and lead to them", async ({
+  context: grace,
+  page,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
   await office.letIn(opened, grace, "staff", { name: "Grace" });
-  const page = await grace.open("/office/customers");
+  await page.goto("/office/customers");
   await shop.isLive(page);
   const ada = await office.token(opened, "customer", { name: "Ada" });
   const id = await office.orderToShip(opened, ada);
   const row = page.getByRole("row").filter({ hasText: "Ada" });
-  await office.rowSays(row, "Orders", /^1$/);
-  await find.link(row, "1").click();
-  await check.hasPath(page, "/office/orders");
-  await check.isVisible(shop.row(page, id));
-  assert.equal(await page.locator("tr[data-order]").count(), 1);
+  await office.rowSays(row, "Orders", "1");
+  await row.getByRole("link", { name: "1" }).click();
+  await expect(page).toHavePath("/office/orders");
+  await expect(shop.row(page, id)).toBeVisible();
+  expect(await page.locator("tr[data-order]").count()).toBe(1);
 });
 
-test("the keyboard alone ships an order", async (t) => {
-  const server = await startServer(t);
+test("the keyboard alone ships an order", async ({ context: grace, page, server }) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
   const bearer = await office.letIn(opened, grace, "staff", { name: "Grace" });
   const id = await office.orderToShip(opened, bearer);
-  const page = await grace.open("/shop");
+  await page.goto("/shop");
   await shop.isLive(page);
-  await tabTo(page, find.link(page, "Back office"));
+  await tabTo(page, page.getByRole("link", { name: "Back office" }));
   await page.keyboard.press("Enter");
-  await check.hasPath(page, "/office");
+  await expect(page).toHavePath("/office");
   await shop.isLive(page);
-  const cancel = find.button(shop.row(page, id), /^Cancel/);
+  const cancel = shop.row(page, id).getByRole("button", { name: /^Cancel/ });
   await tabTo(page, cancel);
   await page.keyboard.press("Enter");
-  await check.hasFocus(find.field(page, "Reason"));
+  await expect(page.getByLabel("Reason")).toBeFocused();
   await page.keyboard.type("not yet");
   await page.keyboard.press("Escape");
-  await check.hasFocus(cancel);
+  await expect(cancel).toBeFocused();
   await page.keyboard.press("Shift+Tab");
   await page.keyboard.press("Enter");
-  await check.isHidden(shop.row(page, id));
+  await expect(shop.row(page, id)).toBeHidden();
 });
 
-test("no page of the back office has an accessibility violation, or sticks out of a phone", async (t) => {
-  const server = await startServer(t);
+test("no page of the back office has an accessibility violation, or sticks out of a phone", async ({
+  context: grace,
+  page,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
   const bearer = await office.letIn(opened, grace, "staff", { name: "Grace" });
   await office.orderToShip(opened, bearer);
-  const page = await grace.open("/office");
+  await page.goto("/office");
   for (const colorScheme of ["dark", "light"]) {
     await page.emulateMedia({ colorScheme });
     for (const path of PAGES) {
       await page.goto(path);
       await shop.isLive(page);
-      await check.hasTitle(page);
+      await expect(mainHeading(page)).toBeVisible();
       for (const width of [1280, 360]) {
         await page.setViewportSize({ width, height: 800 });
-        await check.fitsItsWidth(page);
+        await fitsItsWidth(page);
         await checkAccessibility(page);
       }
     }
   }
 });
 
-test("a page loads the program of its place, and no other", async (t) => {
-  const server = await startServer(t);
+test("a page of a workspace loads the bundle, and a page outside of one no WebAssembly", async ({
+  context: grace,
+  page,
+  server,
+}) => {
   const opened = await office.openShop(server);
-  const grace = await browse(t, server);
-  const page = await grace.context.newPage();
-  // What runs is what the page's own script imports; the other one may be fetched ahead, and arrive before it.
-  const imported = async () => {
-    const scripts = await page.locator('script[type="module"]').allTextContents();
-    return scripts.flatMap((script) => [...script.matchAll(/\/pkg\/(\w+)\.[0-9a-f]+\.wasm/g)].map(([, program]) => program));
-  };
   const loaded = [];
   page.on("response", (response) => {
-    const [, program] = new URL(response.url()).pathname.match(/^\/pkg\/(\w+)\.[0-9a-f]+\.wasm$/) ?? [];
-    if (program) loaded.push(program);
+    const { pathname } = new URL(response.url());
+    if (pathname.endsWith(".wasm")) loaded.push(pathname);
   });
   await page.goto("/sign-in");
-  assert.deepEqual(await imported(), ["entry"]);
-  await check.eventually(async () => assert.ok(loaded.includes("entry"), `${loaded}`));
+  await page.getByRole("button", { name: "Theme: automatic" }).click();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "dark");
+  await page.reload({ waitUntil: "networkidle" });
+  await expect(page.getByRole("button", { name: "Theme: dark" })).toBeVisible();
+  expect(loaded).toEqual([]);
 
   await office.letIn(opened, grace, "educator", { name: "Grace" });
   for (const path of ["/shop", "/orders", "/office", "/streams"]) {
     loaded.length = 0;
     await page.goto(path);
     await shop.isLive(page);
-    assert.deepEqual(await imported(), ["workspace"], path);
-    assert.deepEqual([...new Set(loaded)], ["workspace"], path);
+    expect([...new Set(loaded)], path).toEqual([expect.stringMatching(/^\/pkg\/foldline\.[0-9a-f]+\.wasm$/)]);
   }
+  await page.getByRole("button", { name: "Theme: dark" }).click();
+  await expect(page.locator("html")).toHaveAttribute("data-theme", "light");
 });

@@ -1,12 +1,7 @@
-// What people do without a connection: it shows at once, waits, and is sent once when the connection is back.
-import assert from "node:assert/strict";
-import { test } from "node:test";
-import { browse } from "../support/browser.mjs";
-import * as action from "../support/action.mjs";
-import * as check from "../support/check.mjs";
-import * as find from "../support/find.mjs";
-import { startServer } from "../support/server.mjs";
+// Commands without a connection: each shows at once, waits, and is sent once when the connection is back.
+import { openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
+import { expect, test } from "../support/test.mjs";
 
 /** The orders that the log has. */
 async function placed(server, program) {
@@ -16,95 +11,104 @@ async function placed(server, program) {
   return (await answer.json()).data.map((event) => event.stream);
 }
 
-test("an order that is placed offline waits, and is sent exactly once when the connection is back", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  ada.expectTrouble(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
-  const page = await ada.open("/");
+test("an order placed offline waits, and is sent exactly once when the connection is back", async ({
+  context: ada,
+  page,
+  pageErrors,
+  server,
+}) => {
+  pageErrors.allow(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
+  await page.goto("/");
   const code = await shop.openSandbox(page);
   const program = await shop.program(server, code);
   const before = await placed(server, program);
   await shop.fillBasket(page, "Enamel mug");
 
-  await ada.context.setOffline(true);
-  await check.containsText(shop.connection(page), "offline");
-  await action.press(page, "Place order");
-  await check.isVisible(find.text(page, /waits for the connection/));
-  await check.isVisible(find.text(page, "1 × Enamel mug"));
-  assert.equal((await placed(server, program)).length, before.length, "nothing has been sent");
+  await ada.setOffline(true);
+  await expect(shop.connection(page)).toContainText("offline");
+  await page.getByRole("button", { name: "Place order" }).click();
+  await expect(page.getByText(/waiting for the connection/)).toBeVisible();
+  await expect(page.getByText("1 × Enamel mug")).toBeVisible();
+  expect((await placed(server, program)).length, "nothing has been sent").toBe(before.length);
 
-  await ada.context.setOffline(false);
+  await ada.setOffline(false);
   await page.waitForURL(/\/orders\/[0-9a-f-]{36}$/);
   const id = new URL(page.url()).pathname.split("/").pop();
   const after = await placed(server, program);
-  assert.deepEqual(after.slice(before.length), [`order-${id}`], "it was placed once");
+  expect(after.slice(before.length), "it was placed once").toEqual([`order-${id}`]);
 });
 
-test("what waits survives the page, and is sent by the next one", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  ada.expectTrouble(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
-  const page = await ada.open("/");
+test("a waiting order survives its page, and is sent by the next one", async ({
+  context: ada,
+  page,
+  pageErrors,
+  server,
+}) => {
+  pageErrors.allow(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
+  await page.goto("/");
   const code = await shop.openSandbox(page);
   const program = await shop.program(server, code);
   const before = await placed(server, program);
   await shop.fillBasket(page, "Star map");
-  await ada.context.setOffline(true);
-  await check.containsText(shop.connection(page), "offline");
-  await action.press(page, "Place order");
-  await check.isVisible(find.text(page, /waits for the connection/));
+  await ada.setOffline(true);
+  await expect(shop.connection(page)).toContainText("offline");
+  await page.getByRole("button", { name: "Place order" }).click();
+  await expect(page.getByText(/waiting for the connection/)).toBeVisible();
   await page.close();
 
-  await ada.context.setOffline(false);
-  await ada.open("/orders");
-  await check.eventually(async () => {
-    const after = await placed(server, program);
-    assert.equal(after.length, before.length + 1, "it was placed once");
-  });
+  await ada.setOffline(false);
+  await openTab(ada, "/orders");
+  const count = async () => (await placed(server, program)).length;
+  await expect.poll(count, "it was placed once").toBe(before.length + 1);
 });
 
-test("what waits can be taken back, and the basket is as it was", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  ada.expectTrouble(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
-  const page = await ada.open("/");
+test("a waiting order can be taken back, and the basket is as it was", async ({
+  context: ada,
+  page,
+  pageErrors,
+}) => {
+  pageErrors.allow(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
+  await page.goto("/");
   await shop.openSandbox(page);
   await shop.fillBasket(page, "Enamel mug");
-  await ada.context.setOffline(true);
-  await check.containsText(shop.connection(page), "offline");
-  await action.press(page, "Place order");
-  await action.press(page, "Back into the basket");
-  await check.isVisible(find.link(page, "Enamel mug"));
-  await check.isVisible(find.button(page, "Place order"));
-  await check.isHidden(find.text(page, /waits for the connection/));
+  await ada.setOffline(true);
+  await expect(shop.connection(page)).toContainText("offline");
+  await page.getByRole("button", { name: "Place order" }).click();
+  await page.getByRole("button", { name: "Return to basket" }).click();
+  await expect(page.getByRole("link", { name: "Enamel mug" })).toBeVisible();
+  await expect(page.getByRole("button", { name: "Place order" })).toBeVisible();
+  await expect(page.getByText(/waiting for the connection/)).toBeHidden();
 });
 
-test("a cancellation that had to wait is told who was faster", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  ada.expectTrouble(/WebSocket connection|ERR_INTERNET_DISCONNECTED|409/);
-  const page = await ada.open("/");
+test("a cancellation that waited is told which event came first", async ({
+  context: ada,
+  page,
+  pageErrors,
+  server,
+}) => {
+  pageErrors.allow(/WebSocket connection|ERR_INTERNET_DISCONNECTED|409/);
+  await page.goto("/");
   await shop.openSandbox(page);
   const id = await shop.order(page);
   await shop.isLive(page);
-  await check.containsText(shop.status(page), "confirmed");
+  await expect(shop.status(page)).toContainText("confirmed");
 
-  await ada.context.setOffline(true);
-  await check.containsText(shop.connection(page), "offline");
-  await action.press(page, "Cancel this order");
-  await action.fill(page, "Reason", "too slow");
-  await action.press(page, "Cancel the order");
-  // It shows at once, and says that it is only meant so far.
-  await check.containsText(shop.status(page), "cancelled");
-  await check.isVisible(find.text(page, /waits for the connection/));
+  await ada.setOffline(true);
+  await expect(shop.connection(page)).toContainText("offline");
+  await page.getByRole("button", { name: "Cancel this order" }).click();
+  await page.getByLabel("Reason").fill("too slow");
+  await page.getByRole("button", { name: "Cancel order" }).click();
+  // The status shows at once, marked as not sent yet.
+  await expect(shop.status(page)).toContainText("cancelled");
+  await expect(page.getByText(/waiting for the connection/)).toBeVisible();
 
-  // Meanwhile the shop is faster.
-  await shop.tell(server, ada.context, "ShipOrder", `order-${id}`, {});
-  await ada.context.setOffline(false);
-  await check.isVisible(find.text(page, /Somebody was faster/));
-  await check.isVisible(page.getByRole("alert").getByText("OrderShipped"));
-  await check.containsText(shop.status(page), "shipped");
-  await action.press(page, "Look again");
-  await check.isHidden(find.text(page, /Somebody was faster/));
-  await check.isVisible(find.text(page, "This order is on its way, and cannot be cancelled any more."));
+  // Meanwhile the shop ships the order.
+  await shop.tell(server, ada, "ShipOrder", `order-${id}`, {});
+  await ada.setOffline(false);
+  await expect(page.getByText(/This has changed in the meantime/)).toBeVisible();
+  await expect(page.getByRole("alert").getByText("OrderShipped")).toBeVisible();
+  await expect(shop.status(page)).toContainText("shipped");
+  await page.getByRole("button", { name: "Review" }).click();
+  await expect(page.getByText(/This has changed in the meantime/)).toBeHidden();
+  await expect(page.getByText("This order has been shipped and can no longer be cancelled.")).toBeVisible();
 });

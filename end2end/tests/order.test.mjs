@@ -1,91 +1,92 @@
 // The whole way of an order, seen from several tabs and two browsers at once.
-import assert from "node:assert/strict";
-import { test } from "node:test";
-import { browse } from "../support/browser.mjs";
-import * as action from "../support/action.mjs";
-import * as check from "../support/check.mjs";
-import * as find from "../support/find.mjs";
-import { startServer } from "../support/server.mjs";
+import { openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
+import { expect, test } from "../support/test.mjs";
 
-test("an order appears in every open tab and in another browser, and so does its cancellation", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const first = await ada.open("/");
+test("an order and its cancellation appear in every open tab and in another browser", async ({
+  context: ada,
+  page: first,
+  newPerson,
+}) => {
+  await first.goto("/");
   const code = await shop.openSandbox(first);
-  await check.isCount(first.locator(".products > li"), 24);
+  await expect(first.locator(".products > li")).toHaveCount(24);
 
-  const second = await ada.open("/orders");
+  const second = await openTab(ada, "/orders");
   await shop.isLive(second);
   const before = await second.locator("tr[data-order]").count();
-  const grace = await ada.person();
+  const grace = await newPerson();
   const third = await shop.join(grace, code, "Grace");
-  await action.follow(third, "Orders");
+  await third.getByRole("link", { name: "Orders" }).click();
   await shop.isLive(third);
 
   const id = await shop.order(first);
-  // What the template has ordered is there as well.
-  await check.isCount(second.locator("tr[data-order]"), before + 1);
+  // Beside the orders of the template.
+  await expect(second.locator("tr[data-order]")).toHaveCount(before + 1);
   for (const page of [second, third]) {
-    await check.containsText(shop.row(page, id), /created|reserved|confirmed/);
-    await check.containsText(shop.row(page, id), "Ada");
+    await expect(shop.row(page, id)).toContainText(/created|reserved|confirmed/);
+    await expect(shop.row(page, id)).toContainText("Ada");
   }
 
   await shop.cancel(first, "changed my mind");
-  for (const page of [second, third]) await check.containsText(shop.row(page, id), "cancelled");
-  await check.isVisible(find.text(first, "changed my mind").first());
+  for (const page of [second, third]) await expect(shop.row(page, id)).toContainText("cancelled");
+  await expect(first.getByText("changed my mind").first()).toBeVisible();
 });
 
-test("a student cannot cancel somebody else's order, and is told why", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/");
+test("a student cannot cancel another person's order, and is told why", async ({
+  page,
+  newPerson,
+  pageErrors,
+}) => {
+  await page.goto("/");
   const code = await shop.openSandbox(page);
   const id = await shop.order(page);
 
-  const grace = await ada.person();
-  ada.expectTrouble(/422/);
+  const grace = await newPerson();
+  pageErrors.allow(/422/);
   const other = await shop.join(grace, code, "Grace");
   await other.goto(`/orders/${id}`);
   await shop.isLive(other);
-  await action.press(other, "Cancel this order");
-  await action.fill(other, "Reason", "just because");
-  await action.press(other, "Cancel the order");
-  await check.isVisible(find.text(other, "only the customer or the shop can cancel an order"));
-  await check.containsText(shop.status(other), /created|reserved|confirmed/);
+  await other.getByRole("button", { name: "Cancel this order" }).click();
+  await other.getByLabel("Reason").fill("just because");
+  await other.getByRole("button", { name: "Cancel order" }).click();
+  await expect(other.getByText("only the customer or the shop can cancel an order")).toBeVisible();
+  await expect(shop.status(other)).toContainText(/created|reserved|confirmed/);
 });
 
-test("the freshness mark is true: it stands at the position of the newest event", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/");
+test("the freshness mark is true: it stands at the position of the newest event", async ({
+  context: ada,
+  page,
+  server,
+}) => {
+  await page.goto("/");
   await shop.openSandbox(page);
   await page.goto("/orders");
-  // What the template's orders lead to is over, and nothing follows from this: its event stays the newest.
-  await shop.settled(server, ada.context);
-  const { token } = await shop.tell(server, ada.context, "ReceiveStock", "inventory-mug-01", { quantity: 1 });
-  await check.containsText(page.locator(".freshness__token"), token);
-  await check.containsText(page.locator(".freshness__word"), "live");
+  // The orders of the template are settled, and nothing follows from this command: its event stays the
+  // newest.
+  await shop.settled(server, ada);
+  const { token } = await shop.tell(server, ada, "ReceiveStock", "inventory-mug-01", { quantity: 1 });
+  await expect(page.locator(".freshness__token")).toContainText(token);
+  await expect(page.locator(".freshness__word")).toContainText("live");
 });
 
-test("the basket survives a reload", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/");
+test("the basket survives a reload", async ({ page }) => {
+  await page.goto("/");
   await shop.openSandbox(page);
   await shop.isLive(page);
-  await find.button(shop.product(page, "Enamel mug"), /Add to basket/).click();
+  await shop
+    .product(page, "Enamel mug")
+    .getByRole("button", { name: /Add to basket/ })
+    .click();
   await page.goto("/basket");
-  await check.isVisible(find.link(page, "Enamel mug"));
+  await expect(page.getByRole("link", { name: "Enamel mug" })).toBeVisible();
   await page.reload();
-  await check.isVisible(find.link(page, "Enamel mug"));
+  await expect(page.getByRole("link", { name: "Enamel mug" })).toBeVisible();
 });
 
-test("nobody gets in with a code that no workspace has", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/join/ZZZZZZZ");
-  await action.fill(page, "Your name", "Ada");
-  await action.press(page, "Join the workspace");
-  await check.isVisible(find.text(page, "No workspace has this code").first());
+test("a join code that no workspace has is refused", async ({ page }) => {
+  await page.goto("/join/ZZZZZZZ");
+  await page.getByLabel("Your name").fill("Ada");
+  await page.getByRole("button", { name: "Join workspace" }).click();
+  await expect(page.getByText("No workspace has this code").first()).toBeVisible();
 });

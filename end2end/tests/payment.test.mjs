@@ -1,115 +1,115 @@
-// What becomes of an order, by how it is paid: every outcome stands in its time line, with why.
-import assert from "node:assert/strict";
-import { test } from "node:test";
-import { browse } from "../support/browser.mjs";
-import * as check from "../support/check.mjs";
-import * as find from "../support/find.mjs";
-import { startServer } from "../support/server.mjs";
+// The outcomes of an order, by its payment: each stands in the time line, with its reason.
+import { openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
+import { expect, test } from "../support/test.mjs";
 
-test("an order is seen in two tabs to be placed, reserved, paid, confirmed and shipped", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/");
+test("two tabs see an order placed, reserved, paid, confirmed and shipped", async ({
+  context: ada,
+  page,
+  server,
+}) => {
+  await page.goto("/");
   await shop.openSandbox(page);
   const id = await shop.order(page);
-  const second = await ada.open(`/orders/${id}`);
+  const second = await openTab(ada, `/orders/${id}`);
   for (const tab of [page, second]) {
-    await check.containsText(shop.status(tab), "confirmed");
+    await expect(shop.status(tab)).toContainText("confirmed");
     for (const event of ["OrderCreated", "StockReserved", "PaymentProcessed", "OrderConfirmed"]) {
-      await check.isVisible(shop.entry(tab, event));
+      await expect(shop.entry(tab, event)).toBeVisible();
     }
-    await check.containsText(shop.entry(tab, "OrderConfirmed"), "caused by");
+    await expect(shop.entry(tab, "OrderConfirmed")).toContainText("caused by");
   }
-  await shop.tell(server, ada.context, "ShipOrder", `order-${id}`, {});
+  await shop.tell(server, ada, "ShipOrder", `order-${id}`, {});
   for (const tab of [page, second]) {
-    await check.containsText(shop.status(tab), "shipped");
-    await check.isVisible(shop.entry(tab, "OrderShipped"));
+    await expect(shop.status(tab)).toContainText("shipped");
+    await expect(shop.entry(tab, "OrderShipped")).toBeVisible();
   }
-  await check.isVisible(find.text(page, "This order is on its way, and cannot be cancelled any more."));
+  await expect(page.getByText("This order has been shipped and can no longer be cancelled.")).toBeVisible();
 });
 
 for (const [card, reason] of [
-  ["Card that is declined", /declined/],
-  ["Card without enough money", /funds|money/],
+  ["Declined card", /declined/],
+  ["Card with insufficient funds", /funds|money/],
 ]) {
-  test(`${card}: the order is rejected with the reason, and its stock is given back`, async (t) => {
-    const server = await startServer(t);
-    const ada = await browse(t, server);
-    const page = await ada.open("/");
+  test(`${card}: the order is rejected with the reason, and its stock is given back`, async ({ page }) => {
+    await page.goto("/");
     await shop.openSandbox(page);
     await shop.order(page, "Enamel mug", card);
-    await check.containsText(shop.status(page), "rejected");
-    await check.containsText(shop.entry(page, "PaymentFailed"), reason);
-    await check.isVisible(shop.entry(page, "StockReleased"));
-    await check.containsText(shop.entry(page, "OrderRejected"), reason);
-    await check.isVisible(find.text(page, "This order was rejected. There is nothing left to cancel."));
+    await expect(shop.status(page)).toContainText("rejected");
+    await expect(shop.entry(page, "PaymentFailed")).toContainText(reason);
+    await expect(shop.entry(page, "StockReleased")).toBeVisible();
+    await expect(shop.entry(page, "OrderRejected")).toContainText(reason);
+    await expect(page.getByText("This order was rejected and cannot be cancelled.")).toBeVisible();
   });
 }
 
-test("a card that fails twice is charged in the end, once", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/");
+test("a card that fails twice is charged in the end, once", async ({ page }) => {
+  await page.goto("/");
   await shop.openSandbox(page);
   await shop.order(page, "Enamel mug", "Card that fails twice, then works");
-  await check.containsText(shop.status(page), "confirmed");
-  await check.isVisible(shop.entry(page, "PaymentProcessed"));
-  assert.equal(await shop.entries(page, "PaymentProcessed").count(), 1);
+  await expect(shop.status(page)).toContainText("confirmed");
+  await expect(shop.entry(page, "PaymentProcessed")).toBeVisible();
+  expect(await shop.entries(page, "PaymentProcessed").count()).toBe(1);
 });
 
-test("a card that answers too late: the order is rejected at the deadline, and the late charge is given back", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/");
+test("a card that answers too late: the order is rejected at the deadline, and the charge refunded", async ({
+  context: ada,
+  page,
+  server,
+}) => {
+  await page.goto("/");
   await shop.openSandbox(page);
-  const id = await shop.order(page, "Enamel mug", "Card that answers too late");
-  await shop.putClockForwardUntil(server, ada.context, id, "rejected");
-  await check.containsText(shop.status(page), "rejected");
-  await check.isVisible(shop.entry(page, "PaymentRefunded"));
+  const id = await shop.order(page, "Enamel mug", "Card that times out");
+  await shop.putClockForwardUntil(server, ada, id, "rejected");
+  await expect(shop.status(page)).toContainText("rejected");
+  await expect(shop.entry(page, "PaymentRefunded")).toBeVisible();
   for (const once of ["OrderRejected", "PaymentProcessed", "PaymentRefunded"]) {
-    assert.equal(await shop.entries(page, once).count(), 1, once);
+    expect(await shop.entries(page, once).count(), once).toBe(1);
   }
-  await check.isVisible(shop.entry(page, "StockReleased"));
+  await expect(shop.entry(page, "StockReleased")).toBeVisible();
   await page.goto("/office/payments");
-  await check.containsText(shop.row(page, id), "given back");
+  await expect(shop.row(page, id)).toContainText("refunded");
 });
 
-test("the last one is bought by two: one gets it, the other is told why not", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  ada.expectTrouble(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
-  const first = await ada.open("/");
+test("two people buy the last one: one gets it, the other is told why not", async ({
+  context: ada,
+  page: first,
+  newPerson,
+  pageErrors,
+  server,
+}) => {
+  pageErrors.allow(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
+  await first.goto("/");
   const code = await shop.openSandbox(first);
-  await shop.tell(server, ada.context, "ListProduct", "product-one-01", {
+  await shop.tell(server, ada, "ListProduct", "product-one-01", {
     sku: "one-01",
     name: "Only one",
     description: "There is one of it.",
     price: { amount: 900, currency: "EUR" },
     tags: [],
   });
-  await shop.tell(server, ada.context, "ReceiveStock", "inventory-one-01", { quantity: 1 });
-  const grace = await ada.person();
+  await shop.tell(server, ada, "ReceiveStock", "inventory-one-01", { quantity: 1 });
+  const grace = await newPerson();
   const second = await shop.join(grace, code, "Grace");
   for (const page of [first, second]) {
     await page.goto("/shop");
-    await check.containsText(shop.product(page, "Only one"), "only 1 left");
+    await expect(shop.product(page, "Only one")).toContainText("only 1 left");
   }
   await shop.fillBasket(second, "Only one");
   // Grace still sees one when she orders: her connection is gone.
-  await grace.context.setOffline(true);
-  await check.containsText(shop.connection(second), "offline");
-  await find.button(second, "Place order").click();
-  await check.isVisible(find.text(second, /waits for the connection/));
+  await grace.setOffline(true);
+  await expect(shop.connection(second)).toContainText("offline");
+  await second.getByRole("button", { name: "Place order" }).click();
+  await expect(second.getByText(/waiting for the connection/)).toBeVisible();
 
   await shop.order(first, "Only one");
-  await check.containsText(shop.status(first), "confirmed");
-  await grace.context.setOffline(false);
+  await expect(shop.status(first)).toContainText("confirmed");
+  await grace.setOffline(false);
   await second.waitForURL(/\/orders\/[0-9a-f-]{36}$/);
-  await check.containsText(shop.status(second), "rejected");
-  await check.containsText(shop.entry(second, "StockReservationFailed"), "1 wanted, 0 available");
+  await expect(shop.status(second)).toContainText("rejected");
+  await expect(shop.entry(second, "StockReservationFailed")).toContainText("1 wanted, 0 available");
 
-  // Whoever looks now is told before ordering.
+  // From now on the catalogue says so before an order.
   await first.goto("/shop");
-  await check.containsText(shop.product(first, "Only one"), "sold out");
+  await expect(shop.product(first, "Only one")).toContainText("sold out");
 });

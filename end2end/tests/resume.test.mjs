@@ -1,73 +1,79 @@
-// What a tab does while the server is away, and after.
-import assert from "node:assert/strict";
-import { test } from "node:test";
-import { browse } from "../support/browser.mjs";
-import * as action from "../support/action.mjs";
-import * as check from "../support/check.mjs";
-import { startServer } from "../support/server.mjs";
+// A tab while the server is away, and after.
 import * as shop from "../support/shop.mjs";
+import { expect, test } from "../support/test.mjs";
 
-for (const how of ["stop", "kill"]) {
-  test(`a tab goes on by itself after the server was ${how === "stop" ? "stopped" : "killed"} and started again`, async (t) => {
-    const server = await startServer(t);
-    const ada = await browse(t, server);
-    ada.expectTrouble(/WebSocket connection|ERR_CONNECTION_REFUSED/);
-    const page = await ada.open("/");
+for (const [how, participle] of [
+  ["stop", "stopped"],
+  ["kill", "killed"],
+]) {
+  test(`a tab reconnects by itself after the server was ${participle} and started again`, async ({
+    page,
+    pageErrors,
+    server,
+  }) => {
+    pageErrors.allow(/WebSocket connection|ERR_CONNECTION_REFUSED/);
+    await page.goto("/");
     const code = await shop.openSandbox(page);
     const before = await shop.order(page);
     await page.goto("/orders");
     await shop.isLive(page);
 
     await server[how]();
-    await check.containsText(shop.connection(page), "reconnecting");
-    await check.containsText(page.locator(".freshness__word"), "not live");
+    await expect(shop.connection(page)).toContainText("reconnecting");
+    await expect(page.locator(".freshness__word")).toContainText("not live");
     await server.start();
-    // Something happens before the tab is back: it must not be missed.
+    // An order before the tab has reconnected: the tab must not miss it.
     const after = "0198c1f0-0000-7000-8000-000000000002";
     await (await shop.program(server, code)).order(after);
 
-    await check.containsText(shop.row(page, after), /created|reserved|confirmed/);
-    await check.containsText(shop.connection(page), /^live$/);
-    for (const id of [before, after]) await check.isCount(shop.row(page, id), 1);
-    await check.containsText(shop.row(page, before), /created|reserved|confirmed/);
+    await expect(shop.row(page, after)).toContainText(/created|reserved|confirmed/);
+    await expect(shop.connection(page)).toHaveText("live");
+    for (const id of [before, after]) await expect(shop.row(page, id)).toHaveCount(1);
+    await expect(shop.row(page, before)).toContainText(/created|reserved|confirmed/);
   });
 }
 
-test("a browser without a network says so, and catches up when it is back", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  ada.expectTrouble(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
-  const page = await ada.open("/");
+test("a browser without a network says so, and catches up when it is back", async ({
+  context: ada,
+  page,
+  pageErrors,
+  server,
+}) => {
+  pageErrors.allow(/WebSocket connection|ERR_INTERNET_DISCONNECTED/);
+  await page.goto("/");
   const code = await shop.openSandbox(page);
   await page.goto("/orders");
   await shop.isLive(page);
 
-  await ada.context.setOffline(true);
-  await check.containsText(shop.connection(page), "offline");
-  await action.follow(page, "Shop");
-  await check.containsText(shop.connection(page), "This one stays");
-  await check.hasPath(page, "/orders");
+  await ada.setOffline(true);
+  await expect(shop.connection(page)).toContainText("offline");
+  await page.getByRole("link", { name: "Shop" }).click();
+  await expect(shop.connection(page)).toContainText("This page reconnects by itself");
+  await expect(page).toHavePath("/orders");
   const missed = "0198c1f0-0000-7000-8000-000000000003";
   await (await shop.program(server, code)).order(missed);
-  await ada.context.setOffline(false);
-  await check.containsText(shop.row(page, missed), /created|reserved|confirmed/);
-  await check.containsText(shop.connection(page), /^live$/);
+  await ada.setOffline(false);
+  await expect(shop.row(page, missed)).toContainText(/created|reserved|confirmed/);
+  await expect(shop.connection(page)).toHaveText("live");
 });
 
-test("a tab whose session has ended says so, and shows the way in", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  ada.expectTrouble(/WebSocket connection|ERR_CONNECTION_REFUSED|401/);
-  const page = await ada.open("/");
+test("a tab whose session has ended says so, and links to the start page", async ({
+  context: ada,
+  page,
+  pageErrors,
+  server,
+}) => {
+  pageErrors.allow(/WebSocket connection|ERR_CONNECTION_REFUSED|401/);
+  await page.goto("/");
   await shop.openSandbox(page);
   await page.goto("/orders");
   await shop.isLive(page);
 
-  await ada.context.clearCookies();
+  await ada.clearCookies();
   await server.stop();
   await server.start();
-  await check.containsText(shop.connection(page), "session ended");
-  await check.containsText(page.locator(".freshness__word"), "not live");
-  await action.follow(page, "Open or join a workspace");
-  await check.hasPath(page, "/");
+  await expect(shop.connection(page)).toContainText("session ended");
+  await expect(page.locator(".freshness__word")).toContainText("not live");
+  await page.getByRole("link", { name: "Open or join a workspace" }).click();
+  await expect(page).toHavePath("/");
 });

@@ -1,57 +1,55 @@
 // Searching the catalogue: as one types, with an address to pass on, and without a script too.
-import assert from "node:assert/strict";
-import { test } from "node:test";
 import { checkAccessibility } from "../support/axe.mjs";
-import { browse } from "../support/browser.mjs";
-import * as action from "../support/action.mjs";
-import * as check from "../support/check.mjs";
-import * as find from "../support/find.mjs";
-import { startServer } from "../support/server.mjs";
+import { openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
+import { expect, test } from "../support/test.mjs";
 
-test("what one types is found, marked, live, and has an address", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server);
-  const page = await ada.open("/");
+test("a search finds as one types, marks its matches, stays live, and has an address", async ({
+  context: ada,
+  page,
+  server,
+}) => {
+  await page.goto("/");
   await shop.openSandbox(page);
   await shop.isLive(page);
   const cards = page.locator(".products > li");
-  await check.isCount(cards, 24);
-  await action.fill(page, "Search the catalogue", "enamel mug");
-  await check.isVisible(cards.first().locator("mark").first());
-  await check.containsText(cards.first(), "Enamel mug");
-  await check.hasSearch(page, "?q=enamel%20mug");
+  await expect(cards).toHaveCount(24);
+  await page.getByLabel("Search the catalogue").fill("enamel mug");
+  await expect(cards.first().locator("mark").first()).toBeVisible();
+  await expect(cards.first()).toContainText("Enamel mug");
+  await expect(page).toHaveURL((url) => url.search === "?q=enamel%20mug");
   await checkAccessibility(page);
 
-  // A mistyped letter does no harm.
-  await action.fill(page, "Search the catalogue", "enamle");
-  await check.containsText(cards.first(), "Enamel mug");
+  // A mistyped letter still finds it.
+  await page.getByLabel("Search the catalogue").fill("enamle");
+  await expect(cards.first()).toContainText("Enamel mug");
 
-  // What is found is as live as the rest.
+  // The results are live.
   const stock = cards.first().locator(".stock");
   const before = await stock.textContent();
-  await shop.tell(server, ada.context, "ReserveStock", "inventory-mug-01", { order: "0198c1f0-0000-7000-8000-00000000000a", quantity: 1 });
-  await check.eventually(async () => assert.notEqual(await stock.textContent(), before));
+  const reservation = { order: "0198c1f0-0000-7000-8000-00000000000a", quantity: 1 };
+  await shop.tell(server, ada, "ReserveStock", "inventory-mug-01", reservation);
+  await expect.poll(() => stock.textContent()).not.toBe(before);
 
-  await action.fill(page, "Search the catalogue", "qqqqqqqq");
-  await check.isVisible(find.text(page, "Nothing found"));
-  await action.fill(page, "Search the catalogue", "");
-  await check.isCount(cards, 24);
-  await check.hasSearch(page, "");
+  await page.getByLabel("Search the catalogue").fill("qqqqqqqq");
+  await expect(page.getByText("No results")).toBeVisible();
+  await page.getByLabel("Search the catalogue").fill("");
+  await expect(cards).toHaveCount(24);
+  await expect(page).toHaveURL((url) => url.search === "");
 });
 
-test("without a script the search is a plain form", async (t) => {
-  const server = await startServer(t);
-  const ada = await browse(t, server, { javaScriptEnabled: false });
-  const page = await ada.open("/");
+test("without a script the search is a plain form", async ({ newPerson }) => {
+  const ada = await newPerson({ javaScriptEnabled: false });
+  const page = await openTab(ada, "/");
   await shop.openSandbox(page);
-  await action.fill(page, "Search the catalogue", "enamel");
-  await action.press(page, "Search");
+  await page.getByLabel("Search the catalogue").fill("enamel");
+  await page.getByRole("button", { name: "Search" }).click();
   await page.waitForURL((url) => url.searchParams.get("q") === "enamel");
-  // A page without a script waits for nothing, and the index may still be reading what the sandbox began with.
-  await check.eventually(async () => {
+  // A page without a script waits for no view, and the index may still be reading the first events of the
+  // sandbox.
+  await expect(async () => {
     await page.reload();
     const [first] = await page.locator(".products > li").allTextContents();
-    assert.match(first ?? "", /Enamel mug/);
-  });
+    expect(first ?? "").toMatch(/Enamel mug/);
+  }).toPass();
 });

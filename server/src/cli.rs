@@ -1,4 +1,4 @@
-//! What the binary does: reads its settings, begins the log, and carries out one subcommand.
+//! The command line of the binary: reads the settings, starts the log, and runs one subcommand.
 
 mod transfer;
 
@@ -8,9 +8,9 @@ use clock::{SharedClock, SystemClock};
 use domain::{access::Actor, view::AnyView};
 use gateway::{keys::KeyRing, tokens::Tokens};
 use monitor::{
-    dead_letters::{self, DeadLetterRequest, InFiles},
+    dead_letters::{self, DeadLetterRequest, FileDeadLetters},
     rebuild,
-    replay::{self, Source, Wanted},
+    replay::{self, ReplayOptions, Source},
     tail::{self, Remote},
     terminal,
 };
@@ -34,7 +34,8 @@ use crate::{
     },
 };
 
-/// The crates whose spans are exported, all that make any: what libraries say of themselves is not a box of the diagram.
+/// The crates whose spans are exported: all that create spans. Spans of libraries are left out, because a
+/// library is no box of the diagram.
 const CRATES: [&str; 15] = [
     "broker",
     "command",
@@ -53,10 +54,10 @@ const CRATES: [&str; 15] = [
     "server",
 ];
 
-/// Why a subcommand failed; its text is for whoever typed the command.
+/// Why a subcommand failed; the text is shown to the user of the command line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// Runs the program for a command line and the names of the variables around it.
+/// Runs the program with a command line and the names of the environment's variables.
 pub async fn run(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = OsString>,
@@ -102,12 +103,12 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     let exporter = exporter
         .map(|endpoint| Exporter::new(endpoint, traces.otlp_sample_percent))
         .transpose()?;
-    begin_log(&settings, exporter.as_ref())?;
+    start_logging(&settings, exporter.as_ref())?;
     let stop = stop_signal()?;
     let foldline = Foldline::start(&settings, Arc::new(SystemClock)).await?;
     writeln!(std::io::stdout(), "Foldline is ready at {}", foldline.url())?;
     stop.await;
-    tracing::info!("stopping: no new connections, requests under way are finished");
+    tracing::info!("stopping: no new connections; running requests are finished");
     foldline.stop().await;
     if let Some(exporter) = exporter {
         tokio::task::spawn_blocking(|| exporter.close()).await?;
@@ -177,7 +178,7 @@ async fn replay(settings: ReplaySettings) -> Result<(), Failure> {
             }
         }
     }
-    let wanted = Wanted {
+    let options = ReplayOptions {
         to: settings.to,
         at: settings.at,
         states: !settings.no_state,
@@ -189,7 +190,7 @@ async fn replay(settings: ReplaySettings) -> Result<(), Failure> {
         &*store,
         workspace,
         &source,
-        wanted,
+        options,
         format,
         &mut std::io::stdout(),
     )
@@ -212,7 +213,7 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
         dead_letters::on_server(&remote, request, settings.format, &mut out).await?;
     } else if let Some(workspace) = settings.workspace {
         let storage = &settings.storage;
-        let letters = InFiles::open(
+        let letters = FileDeadLetters::open(
             event_store::open_to_read(&storage.event_store()).await?,
             read_model::open(&storage.read_model()).await?,
             (
@@ -228,7 +229,7 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The server that a subcommand is to ask, if it is.
+/// The server that a subcommand asks, if any.
 fn remote(url: Option<&Url>, token: Option<&String>) -> Option<Remote> {
     let (url, token) = url.cloned().zip(token.cloned())?;
     Some(Remote { url, token })
@@ -247,8 +248,8 @@ fn token(settings: &TokenSettings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The log goes to standard error, and the spans to the exporter, where there is one. Standard output is for answers.
-fn begin_log(settings: &Settings, exporter: Option<&Exporter>) -> Result<(), Failure> {
+/// Logs to standard error, and sends spans to the exporter, if there is one. Standard output is for results.
+fn start_logging(settings: &Settings, exporter: Option<&Exporter>) -> Result<(), Failure> {
     let filter = EnvFilter::try_new(&settings.log_filter).map_err(|error| {
         format!("--log-filter cannot be read: {error}; allowed are levels and directives")
     })?;
@@ -269,7 +270,8 @@ fn begin_log(settings: &Settings, exporter: Option<&Exporter>) -> Result<(), Fai
     Ok(())
 }
 
-/// Ends at the first signal that asks us to stop. Listening begins at once, so that none is missed while we start.
+/// Resolves at the first signal to stop. Listening begins at once, so that no signal is missed during the
+/// start.
 #[cfg(unix)]
 fn stop_signal() -> Result<impl Future<Output = ()>, Failure> {
     use signal::unix::{SignalKind, signal};

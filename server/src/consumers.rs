@@ -1,7 +1,7 @@
-//! Document 2's consumers, wired: what is done about events, besides showing them.
+//! Process managers and consumers, wired: event handlers besides the views.
 //!
-//! **Process managers** send commands: see [`process_manager`]. **Consumers** do something outside of the log and the views: see
-//! [`consumer`] for what they are promised, and [`registry`] for which there are.
+//! **Process managers** send commands: see [`process_manager`]. **Consumers** have effects outside of the log
+//! and the views: see [`consumer`] for what they are guaranteed, and [`registry`] for the list.
 
 pub(crate) mod registry;
 
@@ -18,12 +18,12 @@ use event_store::EventStore;
 use lifecycle::{PurgeError, WorkspaceKeeper};
 use process_manager::ProcessManagers;
 use projection::{StartError, dead_letters::DeadLetters};
-use query::settled::Unfinished;
+use query::settled::PendingWork;
 use tokio::sync::futures::Notified;
 use uuid::Uuid;
 use workspace_clock::Clocks;
 
-/// What consumers need of the other boxes.
+/// The boxes that consumers need.
 #[derive(Debug)]
 pub(crate) struct Dependencies {
     /// Box 5, for historical events.
@@ -32,17 +32,17 @@ pub(crate) struct Dependencies {
     pub(crate) broker: Arc<dyn Broker>,
     /// Box 3, which takes the policies' commands.
     pub(crate) commands: Arc<CommandService>,
-    /// Where processes lie: never the views' own read model.
+    /// The store of processes, which is never the read model of the views.
     pub(crate) processes: Arc<dyn DocumentStore>,
-    /// Time, as each workspace has it.
+    /// The clocks of workspaces.
     pub(crate) clocks: Arc<Clocks>,
-    /// The folder of checkpoints that stand and fall with what a consumer makes.
+    /// The folder of checkpoints that are bound to a consumer's output.
     pub(crate) folder: PathBuf,
     /// The machine's clock.
     pub(crate) clock: SharedClock,
 }
 
-/// Process managers and consumers, running.
+/// The running process managers and consumers.
 #[derive(Debug)]
 pub(crate) struct Consumers {
     process_managers: ProcessManagers,
@@ -50,7 +50,7 @@ pub(crate) struct Consumers {
 }
 
 impl Consumers {
-    /// Starts all of them. What a stop has interrupted goes on.
+    /// Starts all of them. They continue at their checkpoints.
     pub(crate) async fn start(
         dependencies: Dependencies,
         policies: &'static [&'static dyn AnyPolicy],
@@ -91,8 +91,8 @@ impl Consumers {
         })
     }
 
-    /// Events that policies and consumers could not handle. Two that keep them in one store list the same; one of them does what
-    /// is to be done about each.
+    /// The dead letters of policies and consumers. Handlers that share a store list the same ones; only one
+    /// of them can retry or discard each.
     pub(crate) fn dead_letters(&self) -> impl Iterator<Item = &DeadLetters> {
         let of_consumers = self.consumers.iter().map(|running| running.dead_letters());
         std::iter::once(self.process_managers.dead_letters()).chain(of_consumers)
@@ -103,7 +103,7 @@ impl Consumers {
         self.consumers.iter().find(|running| running.name() == name)
     }
 
-    /// Lets lanes finish their transaction, stops, and closes the store of processes.
+    /// Stops the lanes after their transactions, and closes the store of processes.
     pub(crate) async fn stop(&self) {
         self.process_managers.stop().await;
         for consumer in &self.consumers {
@@ -123,12 +123,12 @@ impl WorkspaceKeeper for Consumers {
     }
 
     fn stores(&self) -> Vec<Arc<dyn DocumentStore>> {
-        let own = self
+        let own_checkpoints = self
             .consumers
             .iter()
             .filter_map(|running| running.own_checkpoints());
         std::iter::once(self.process_managers.processes())
-            .chain(own)
+            .chain(own_checkpoints)
             .cloned()
             .collect()
     }
@@ -142,17 +142,18 @@ impl WorkspaceKeeper for Consumers {
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, PurgeError> {
-        let mut held = Vec::new();
+        let mut workspaces_of_consumers = Vec::new();
         for running in &self.consumers {
             let workspaces = running.consumer().workspaces().await;
-            held.extend(workspaces.map_err(|error| PurgeError::Consumer(error.to_string()))?);
+            workspaces_of_consumers
+                .extend(workspaces.map_err(|error| PurgeError::Consumer(error.to_string()))?);
         }
-        Ok(held)
+        Ok(workspaces_of_consumers)
     }
 }
 
 #[async_trait]
-impl Unfinished for Consumers {
+impl PendingWork for Consumers {
     fn changed(&self) -> Vec<Notified<'_>> {
         let consumers = self.consumers.iter().map(|running| running.changed());
         std::iter::once(self.process_managers.changed())
@@ -160,8 +161,8 @@ impl Unfinished for Consumers {
             .collect()
     }
 
-    fn complaints(&self) -> Vec<String> {
-        self.process_managers.complaints()
+    fn unready_reasons(&self) -> Vec<String> {
+        self.process_managers.unready_reasons()
     }
 
     async fn unfinished(

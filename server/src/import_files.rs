@@ -1,4 +1,5 @@
-//! An import into the stores that a command line names: checks that the program fits them, reads the file, folds the views.
+//! An import into the stores of a command line: checks that the program fits them, imports the file, and
+//! folds the views.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use tokio::io::AsyncBufRead;
 use clock::SharedClock;
 use documents::DocumentStoreError;
 use event_store::StoreError;
-use monitor::import::{ImportError, Imported, import_lines};
+use monitor::import::{ImportError, ImportedWorkspace, import_lines};
 
 use crate::{
     StartError,
@@ -16,34 +17,34 @@ use crate::{
     settings::StorageSettings,
 };
 
-/// Why a file was not imported, or its views are not folded.
+/// Why a file was not imported, or its views were not folded.
 #[derive(Debug, thiserror::Error)]
 pub enum FileImportError {
-    /// The file, or what is in it.
+    /// The file cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// The event store.
+    /// The event store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The event types of the store are not those of this program.
     #[error(transparent)]
     Types(Box<StartError>),
-    /// The read model.
+    /// The read model failed.
     #[error("the views cannot be folded: {0}")]
     ReadModel(#[from] DocumentStoreError),
-    /// The lanes.
+    /// The lanes could not start.
     #[error("the views cannot be folded: {0}")]
     Projections(#[from] projection::StartError),
 }
 
-/// Imports every workspace of a file into the stores, and folds their views. An event that a view cannot apply is in the log all
-/// the same, and counted.
+/// Imports every workspace of a file into the stores, and folds their views. An event that a view cannot
+/// apply is still in the log, and counted.
 pub async fn import_files(
     storage: &StorageSettings,
     clock: SharedClock,
     lines: impl AsyncBufRead + Unpin,
-) -> Result<Vec<Imported>, FileImportError> {
-    // As a start of the server would: the tables are made, and the program's event types must fit.
+) -> Result<Vec<ImportedWorkspace>, FileImportError> {
+    // Like a start of the server: the tables are created, and the program's event types must fit.
     let url = storage.event_store();
     let store = event_store::open(&url, clock.clone(), None).await?;
     let fit = crate::event_types_fit(&*store).await;
@@ -61,11 +62,11 @@ pub async fn import_files(
     Ok(imported)
 }
 
-/// Folds what is stored into the views, as the server does, and counts what they could not apply.
+/// Folds the views as the server does, and counts the events that they could not apply.
 async fn fold_views(
     storage: &StorageSettings,
     clock: SharedClock,
-    imported: &mut [Imported],
+    imported: &mut [ImportedWorkspace],
 ) -> Result<(), FileImportError> {
     let builder = ReadSideBuilder::default();
     let store = event_store::open(&storage.event_store(), clock.clone(), Some(builder.observer())).await?;
@@ -77,15 +78,15 @@ async fn fold_views(
             clock,
         ))
         .await?;
-    for one in imported {
-        let workspace = one.workspace.id;
+    for workspace_import in imported {
+        let workspace = workspace_import.workspace.id;
         let head: ConsistencyToken = store.head(workspace).await?;
         for view in read_side.progress.handlers() {
             if let Some(progress) = read_side.progress.of(workspace, view.name()) {
                 progress.reaches(&head).await;
             }
         }
-        one.parked = read_model.parked_counts(Some(workspace), None).await?;
+        workspace_import.parked = read_model.parked_counts(Some(workspace), None).await?;
     }
     read_side.shutdown().await;
     store.close().await;

@@ -10,8 +10,8 @@
 //! Monitoring / Replay Tool → Event Store
 //! ```
 //!
-//! [`Foldline::start`] is that picture in code; every box is a crate, and depends only on the boxes that
-//! ARCHITECTURE.md allows it.
+//! [`Foldline::start`] is this diagram in code; every box is a crate, and depends only on the boxes that
+//! ARCHITECTURE.md allows.
 
 mod cli;
 mod consumers;
@@ -30,7 +30,7 @@ pub use consumers::registry::ConsumerError;
 use consumers::{Consumers, registry};
 use documents::DocumentStoreError;
 use domain::policy;
-use event_store::{EventStore, Registered, StoreError};
+use event_store::{EventStore, StoreError, TypeCompatibility};
 use gateway::{
     Gateway, Listener, SharedGateway,
     keys::{KeyError, KeyRing},
@@ -42,7 +42,7 @@ use identity::{People, PeopleError, passwords::HashCost};
 use lab::Lab;
 use lifecycle::{
     Presence, Purger, Sweeper,
-    foreign_stores::{ForeignStoresError, StoresApart},
+    foreign_stores::{ForeignStoresError, SeparateStores},
 };
 use monitor::inspection::Inspection;
 use payment::test_mode::TestMode;
@@ -64,67 +64,67 @@ pub struct Foldline {
     read_side: Arc<ReadSide>,
     consumers: Arc<Consumers>,
     people: Arc<People>,
-    looking_after: (TaskTracker, CancellationToken),
+    background_tasks: (TaskTracker, CancellationToken),
     events: Arc<dyn EventStore>,
     https: bool,
     shutdown_timeout: Duration,
 }
 
-/// Why the server does not start; each says what to do about it.
+/// Why the server does not start; each message says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The keys that sign tokens.
+    /// The keys that sign tokens cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
-    /// Stores of tests for a real server, or the other way round.
+    /// A real server was started on test stores, or a test server on real ones.
     #[error(transparent)]
     TestStores(#[from] TestStoresError),
-    /// The certificate of HTTPS.
+    /// The certificate of HTTPS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The event store.
+    /// The event store cannot be used.
     #[error(transparent)]
     Events(#[from] StoreError),
     /// The log holds events that this program cannot read.
     #[error("this program cannot read stored events; start the version that wrote them, or a newer one: {}", .0.join("; "))]
     UnreadableEvents(Vec<String>),
-    /// A schema that events were stored by is another one in this program.
+    /// The schema of a stored event differs from that of this program.
     #[error(
         "the schema of an event never changes once it is stored, and this program has another one; what has changed is a \
          new version, with an upcaster: {}", .0.join("; ")
     )]
     ChangedSchemas(Vec<String>),
-    /// Keys and credentials of people.
+    /// The keys or credentials of users cannot be used.
     #[error(transparent)]
     People(#[from] PeopleError),
-    /// Stores that do not belong together.
+    /// The stores do not belong together.
     #[error(transparent)]
     ForeignStores(#[from] ForeignStoresError),
-    /// The read model.
+    /// The read model cannot be used.
     #[error("the read model cannot be used: {0}")]
     ReadModel(#[from] DocumentStoreError),
-    /// The projections.
+    /// The projections cannot start.
     #[error("the projections cannot start: {0}")]
     Projections(#[from] projection::StartError),
-    /// An effect consumer.
+    /// A consumer cannot start.
     #[error(transparent)]
     Consumer(#[from] ConsumerError),
-    /// The metrics.
+    /// Metrics cannot be recorded.
     #[error("metrics cannot be recorded: {0}")]
     Metrics(Box<dyn std::error::Error + Send + Sync>),
-    /// The address.
+    /// The server cannot listen at the address.
     #[error("cannot listen at {address}: {source}")]
     Listen {
-        /// What was asked for.
+        /// The configured address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
 }
 
-/// Registers the program's event types, and refuses a store that they do not fit.
+/// Registers the program's event types, and refuses a store with other ones.
 pub(crate) async fn event_types_fit(events: &dyn EventStore) -> Result<(), StartError> {
-    let Registered { unreadable, changed } = events.register_types().await?;
+    let TypeCompatibility { unreadable, changed } = events.register_types().await?;
     if !unreadable.is_empty() {
         return Err(StartError::UnreadableEvents(unreadable));
     }
@@ -135,7 +135,7 @@ pub(crate) async fn event_types_fit(events: &dyn EventStore) -> Result<(), Start
 }
 
 impl Foldline {
-    /// Starts every box, and then listens.
+    /// Starts every box, then listens.
     #[expect(clippy::too_many_lines, reason = "it is the diagram, read from top to bottom")]
     pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
         cryptography::use_ring();
@@ -151,12 +151,12 @@ impl Foldline {
         let read_side = ReadSideBuilder::default().with_quota(quotas.subscriptions());
         let url = settings.storage.event_store();
         let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
-        // Beside the log: views of it, what process managers remember, and what must not be in it of people.
+        // The stores beside the log: the views, the processes, and the personal data that must not be in it.
         let storage = &settings.storage;
         let people = identity::open_store(&storage.people()).await?;
         let read_model = read_model::open(&storage.read_model()).await?;
         let processes = process_manager::process::open(&storage.processes()).await?;
-        let apart = StoresApart {
+        let apart = SeparateStores {
             read_model: &*read_model,
             processes: &*processes,
             people: &*people,
@@ -171,10 +171,10 @@ impl Foldline {
             .read_model
             .as_ref()
             .map_or("--data-dir", |_| "--read-model");
-        apart.must_belong_to(&*events, read_model_setting).await?;
+        apart.check_belong_to(&*events, read_model_setting).await?;
         event_types_fit(&*events).await?;
 
-        // What seals and opens what is personal in the log, and how people sign in.
+        // Seals and unseals personal fields in the log, and signs users in.
         let keys_folder = settings.storage.keys_folder();
         let hash_cost = if settings.for_tests {
             HashCost::Least
@@ -189,13 +189,14 @@ impl Foldline {
             clock.clone(),
         )?;
         let people = Arc::new(people);
-        // Before anybody is answered: what a crash has interrupted.
-        if let Err(error) = people.look_after().await {
-            tracing::warn!(%error, "erasures that may be unfinished could not be looked after");
+        // Before the first request: finish erasures that a crash has interrupted.
+        if let Err(error) = people.maintain().await {
+            tracing::warn!(%error, "interrupted erasures could not be finished");
         }
 
-        // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical events.
-        // Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model Database.
+        // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical
+        // events. Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model
+        // Database.
         let read_side = Arc::new(
             read_side
                 .with_opener(Arc::new(people.seals.clone()))
@@ -207,7 +208,8 @@ impl Foldline {
                 .await?,
         );
 
-        // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append events.
+        // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append
+        // events.
         let clocks = Arc::new(Clocks::new(clock.clone(), Arc::clone(&processes)));
         let payments = TestMode::new(Arc::clone(&processes), Arc::clone(&clocks));
         let commands = CommandService::new(Arc::clone(&events), clock.clone())
@@ -218,7 +220,8 @@ impl Foldline {
         let workspaces = Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone());
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
-        // Message Broker → consumers → Command Service: process managers. Message Broker → consumers: mails, warehouse, index.
+        // Message Broker → consumers → Command Service: process managers. Message Broker → consumers: mails,
+        // warehouse, index.
         let dependencies = consumers::Dependencies {
             store: Arc::clone(&events),
             broker: read_side.broker.clone(),
@@ -231,16 +234,16 @@ impl Foldline {
         let keys = Arc::new(keys);
         let links = UnsubscribeLinks::new(Arc::clone(&keys), settings.mail.public_url.clone());
         let links = Arc::new(links);
-        let parts = registry::Dependencies {
+        let registry_dependencies = registry::Dependencies {
             store: Arc::clone(&events),
             processes,
             opener: Arc::new(people.seals.clone()),
             links: Arc::clone(&links) as _,
             clock: clock.clone(),
         };
-        let opened = registry::open(settings, parts).await?;
-        if let (Some(test_stores), Some(place)) = (&mut test_stores, &settings.warehouse) {
-            let at = place
+        let opened = registry::open(settings, registry_dependencies).await?;
+        if let (Some(test_stores), Some(url)) = (&mut test_stores, &settings.warehouse) {
+            let at = url
                 .warehouse()
                 .map_err(WarehouseError::from)
                 .map_err(ConsumerError::from)?;
@@ -248,11 +251,11 @@ impl Foldline {
         }
         let consumers = Consumers::start(dependencies, policy::all(), opened.all).await?;
         let consumers = Arc::new(consumers);
-        read_side.settling.wait_for(consumers.clone());
+        read_side.settlement.wait_for(consumers.clone());
         let search_index = consumers.consumer(search::NAME).map(Arc::clone);
         let search_index = search_index.ok_or(ConsumerError::Missing(search::NAME))?;
 
-        // Across the boxes: who is in which workspace, and that what nobody uses goes as a whole.
+        // Across the boxes: which users are in which workspace, and the purge of unused workspaces.
         let presence = Arc::new(Presence::new(Arc::clone(&events), clock.clone(), quotas.idle()));
         let sweeper = Sweeper::start(Purger {
             store: Arc::clone(&events),
@@ -261,13 +264,14 @@ impl Foldline {
             keepers: vec![Arc::clone(&read_side) as _, Arc::clone(&consumers) as _],
             people: Arc::clone(&people),
         });
-        let looking_after = (TaskTracker::new(), CancellationToken::new());
-        looking_after
+        let background_tasks = (TaskTracker::new(), CancellationToken::new());
+        background_tasks
             .0
-            .spawn(Arc::clone(&people).run(looking_after.1.clone()));
+            .spawn(Arc::clone(&people).run(background_tasks.1.clone()));
         let lab = Lab::new(Arc::clone(&read_side.projections), clocks, clock.clone());
 
-        // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay stream.
+        // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay
+        // stream.
         let projections = &read_side.projections;
         let dead_letters = std::iter::once(&projections.dead_letters).chain(consumers.dead_letters());
         let inspection = Inspection::new(
@@ -290,7 +294,7 @@ impl Foldline {
             sweeper: Arc::clone(&sweeper),
             lab,
             queries: Arc::clone(&read_side.query),
-            settling: Arc::clone(&read_side.settling),
+            settlement: Arc::clone(&read_side.settlement),
             inspection,
             readiness: Arc::new(readiness),
             people: Arc::clone(&people),
@@ -314,7 +318,7 @@ impl Foldline {
             read_side,
             consumers,
             people,
-            looking_after,
+            background_tasks,
             events,
             https,
             shutdown_timeout,
@@ -323,17 +327,17 @@ impl Foldline {
         Ok(foldline)
     }
 
-    /// Where it really listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.listener.address
     }
 
-    /// Has what nobody uses and what is being purged swept now, and waits until it is gone.
+    /// Runs a sweep of unused and purged workspaces now, and waits until they are gone.
     pub async fn swept(&self) {
-        self.sweeper.swept().await;
+        self.sweeper.sweep_now().await;
     }
 
-    /// What to type into a browser.
+    /// The URL for a browser.
     pub fn url(&self) -> String {
         let scheme = if self.https { "https" } else { "http" };
         let address = self.address();
@@ -344,8 +348,8 @@ impl Foldline {
         }
     }
 
-    /// Stops in the opposite order: no new connections, requests and sockets end, lanes finish their transaction, and what
-    /// was acknowledged is durable.
+    /// Stops in reverse order: no new connections, requests and sockets end, lanes finish their transactions,
+    /// and every acknowledged event is durable.
     pub async fn stop(self) {
         tokio::join!(
             self.listener.close(self.shutdown_timeout),
@@ -353,7 +357,7 @@ impl Foldline {
         );
         self.sweeper.stop().await;
         self.consumers.stop().await;
-        let (tasks, stopping) = self.looking_after;
+        let (tasks, stopping) = self.background_tasks;
         stopping.cancel();
         tasks.close();
         tasks.wait().await;

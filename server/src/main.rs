@@ -1,4 +1,4 @@
-//! The binary `foldline`: reads its settings, and does what they say.
+//! The binary `foldline`.
 
 use std::process::ExitCode;
 

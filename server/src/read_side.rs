@@ -1,7 +1,7 @@
 //! The read side, wired: broker, projections, read model, cache and query API over one event store.
 //!
-//! The event store wants an observer when it is opened, and the read side wants the store when it starts. So there are
-//! two steps: [`ReadSideBuilder`] has the observer, and [`ReadSideBuilder::start`] takes the store.
+//! The event store needs an observer when it is opened, and the read side needs the store when it starts. So
+//! there are two steps: [`ReadSideBuilder`] has the observer, and [`ReadSideBuilder::start`] takes the store.
 
 use std::sync::Arc;
 
@@ -26,10 +26,11 @@ use projection::{
     ownership::{EveryServer, Ownership},
     progress::Progress,
 };
-use query::{QueryApi, live::hub::Hub, settled::Settling};
+use query::{QueryApi, live::hub::Hub, settled::Settlement};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// What the read side runs on. Each is a trait: what bends a broker, a cache or a clock wraps it, and is put here.
+/// What the read side runs on. Each is a trait, so a test can wrap a broker, a cache or a clock to inject
+/// faults.
 #[derive(Debug)]
 pub struct Dependencies {
     /// Box 5.
@@ -64,7 +65,7 @@ impl Dependencies {
     }
 }
 
-/// The read side before there is an event store.
+/// The read side before the event store is open.
 #[derive(Debug)]
 pub struct ReadSideBuilder {
     progress: Arc<Progress>,
@@ -80,7 +81,7 @@ impl Default for ReadSideBuilder {
 }
 
 impl ReadSideBuilder {
-    /// With these views.
+    /// A read side with these views.
     pub fn with_views(views: &'static [&'static dyn AnyView]) -> Self {
         let progress = Arc::new(Progress::of_views(views));
         Self {
@@ -91,7 +92,7 @@ impl ReadSideBuilder {
         }
     }
 
-    /// Lets a sandbox have so many live subscriptions at a time.
+    /// Limits the live subscriptions that a sandbox may have at a time.
     #[must_use]
     pub fn with_quota(self, max_subscriptions: Option<u32>) -> Self {
         Self {
@@ -100,7 +101,7 @@ impl ReadSideBuilder {
         }
     }
 
-    /// Answers say what is sealed in documents; without this, documents are answered as they are kept.
+    /// Unseals documents in answers; without this, they are returned sealed.
     #[must_use]
     pub fn with_opener(self, opener: Arc<dyn Opener>) -> Self {
         Self {
@@ -109,7 +110,7 @@ impl ReadSideBuilder {
         }
     }
 
-    /// What the event store is to be opened with.
+    /// The observer to open the event store with.
     pub fn observer(&self) -> Arc<dyn CommitObserver> {
         self.relay_inbox()
     }
@@ -118,8 +119,8 @@ impl ReadSideBuilder {
         self.relay.inbox()
     }
 
-    /// Starts relay, lanes and live subscriptions. Returns when the lanes are running, which may be before they have
-    /// caught up: see [`ReadSide::complaints`].
+    /// Starts relay, lanes and live subscriptions. Returns once the lanes run, which may be before they have
+    /// caught up: see [`ReadSide::unready_reasons`].
     pub async fn start(self, dependencies: Dependencies) -> Result<ReadSide, StartError> {
         let Dependencies {
             store,
@@ -138,7 +139,7 @@ impl ReadSideBuilder {
         let hub = Arc::new(Hub::new(progress.clone()).with_quota(max_subscriptions));
         let relay_inbox = relay.inbox();
         let health = Arc::new(Health::default());
-        // What is stored by now is history; the relay publishes what comes behind it.
+        // Events stored by now are history; the relay publishes later ones.
         let published = heads(&*store).await?;
         let context = Arc::new(Context {
             store: store.clone(),
@@ -153,14 +154,18 @@ impl ReadSideBuilder {
         });
         let projections = Arc::new(Projections::start(context).await?);
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
-        let settling = Arc::new(Settling::new(store.clone(), read_model.clone(), progress.clone()));
+        let settlement = Arc::new(Settlement::new(
+            store.clone(),
+            read_model.clone(),
+            progress.clone(),
+        ));
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
         let query = QueryApi::new(read_model.clone(), cache, progress.clone(), hub.clone());
         let query = Arc::new(query.with_opener(opener));
         Ok(ReadSide {
             query,
-            settling,
+            settlement,
             progress,
             broker,
             projections,
@@ -174,18 +179,18 @@ impl ReadSideBuilder {
     }
 }
 
-/// The read side, running.
+/// The running read side.
 #[derive(Debug)]
 pub struct ReadSide {
     /// Box 10.
     pub query: Arc<QueryApi>,
-    /// Whether all is done.
-    pub settling: Arc<Settling>,
-    /// What is stored and what is folded.
+    /// Waits until work is settled.
+    pub settlement: Arc<Settlement>,
+    /// How far each workspace is stored and folded.
     pub progress: Arc<Progress>,
     /// Box 6, for further subscribers.
     pub broker: Arc<dyn Broker>,
-    /// Box 7: how its views stand, what they could not apply, and rebuilds.
+    /// Box 7: the status of views, dead letters, and rebuilds.
     pub projections: Arc<Projections>,
     read_model: Arc<dyn DocumentStore>,
     hub: Arc<Hub>,
@@ -201,20 +206,20 @@ impl ReadSide {
         &self.read_model
     }
 
-    /// What keeps it from being ready, one sentence each: lanes that catch up since the start or have stopped, and a read
-    /// model that does not answer. Empty: ready.
-    pub async fn complaints(&self) -> Vec<String> {
-        let mut complaints = self.health.complaints();
-        complaints.extend(self.settling.complaints());
+    /// Why it is not ready, one sentence each: lanes that are catching up since the start, and a read model
+    /// that does not answer. Empty: it is ready.
+    pub async fn unready_reasons(&self) -> Vec<String> {
+        let mut unready_reasons = self.health.unready_reasons();
+        unready_reasons.extend(self.settlement.unready_reasons());
         if let Err(error) = self.read_model.ping().await {
             tracing::warn!(%error, "the read model does not answer");
-            complaints.push("the read model does not answer".to_owned());
+            unready_reasons.push("the read model does not answer".to_owned());
         }
-        complaints
+        unready_reasons
     }
 
-    /// Ends live sessions, lets every lane finish its transaction, and closes the read model. What is not folded by then
-    /// is folded after the next start.
+    /// Ends live sessions, stops the lanes after their transactions, and closes the read model. Unfolded
+    /// events are folded after the next start.
     pub async fn shutdown(&self) {
         self.cancelled.cancel();
         self.broker.close();

@@ -1,4 +1,5 @@
-//! Whether the boxes behind the gateway are ready. What a database says is logged, and not told: anyone may ask.
+//! Whether the boxes behind the gateway are ready. A database's messages are logged and not returned, because
+//! the endpoint is public.
 
 use std::sync::Arc;
 
@@ -9,29 +10,29 @@ use identity::People;
 
 use crate::read_side::ReadSide;
 
-/// Asks the read side, the event store and the store of people.
+/// Checks the read side, the event store and the store of users.
 #[derive(Debug)]
 pub(crate) struct BoxesReadiness {
     /// Boxes 6 to 10.
     pub(crate) read_side: Arc<ReadSide>,
     /// Box 5.
     pub(crate) events: Arc<dyn EventStore>,
-    /// Keys and credentials.
+    /// The store of keys and credentials.
     pub(crate) people: Arc<People>,
 }
 
 #[async_trait]
 impl Readiness for BoxesReadiness {
-    async fn complaints(&self) -> Vec<String> {
-        let mut complaints = self.read_side.complaints().await;
+    async fn unready_reasons(&self) -> Vec<String> {
+        let mut unready_reasons = self.read_side.unready_reasons().await;
         if let Err(error) = self.events.ping().await {
             tracing::warn!(%error, "the event store does not answer");
-            complaints.push("the event store does not answer".to_owned());
+            unready_reasons.push("the event store does not answer".to_owned());
         }
         if let Err(error) = self.people.store().ping().await {
-            tracing::warn!(%error, "what is kept of people does not answer");
-            complaints.push("what is kept of people does not answer".to_owned());
+            tracing::warn!(%error, "the store of users does not answer");
+            unready_reasons.push("the store of users does not answer".to_owned());
         }
-        complaints
+        unready_reasons
     }
 }

@@ -1,8 +1,8 @@
-//! What the program may be told: flags, then `FOLDLINE_*` variables, then a TOML file.
+//! The settings of the program: flags, then `FOLDLINE_*` variables, then a TOML file.
 //!
-//! The three spell one set of settings, declared once as flags; a key of the file is a flag without its dashes. What is
-//! unknown or wrong is refused at start, by its name and with what is allowed: see [`load()`]. Settings say what is wanted;
-//! whether a file or an address is really there is found out by the box that needs it.
+//! All three set the same settings, which are declared once, as flags; a key of the file is a flag without
+//! its dashes. Unknown or invalid settings are refused at start, with their name and the allowed values: see
+//! [`load()`]. Whether a file or an address exists is checked by the box that needs it.
 
 mod load;
 mod subcommands;
@@ -19,13 +19,21 @@ pub use subcommands::{
     BackupSettings, DeadLetterAction, DeadLetterSettings, ExportSettings, ImportSettings, RebuildSettings,
     ReplaySettings, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,
 };
-use warehouse::place::{WarehouseAt, WarehousePlace, WarehousePlaceError};
+use warehouse::location::{WarehouseLocation, WarehouseUrl, WarehouseUrlError};
+
+/// The version, and the commit that `build.rs` has named.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (commit ",
+    env!("BUILT_FROM_COMMIT"),
+    ")"
+);
 
 /// An event-sourced shop that you can see through.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "foldline",
-    version,
+    version = VERSION,
     about,
     subcommand_required = true,
     arg_required_else_help = true
@@ -34,13 +42,13 @@ pub struct Cli {
     /// A TOML file with settings; its keys are the flags without their dashes
     #[arg(long, global = true, env = "FOLDLINE_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// What to do.
+    /// The subcommand.
     #[command(subcommand)]
     pub command: Command,
 }
 
 impl Command {
-    /// Where the data lies.
+    /// The storage settings.
     pub fn storage(&self) -> &StorageSettings {
         match self {
             Self::Serve(settings) => &settings.storage,
@@ -58,7 +66,7 @@ impl Command {
     }
 }
 
-/// What `foldline` can do.
+/// The subcommands of `foldline`.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
     /// Run the server
@@ -67,28 +75,28 @@ pub enum Command {
     Streams(StreamsSettings),
     /// Follow the log of a workspace, in the data folder or on a running server
     Tail(TailSettings),
-    /// Fold a view again from the whole log, beside the one that is read, and switch
+    /// Rebuild a view from the whole log, beside the live one, and switch to it
     Rebuild(RebuildSettings),
-    /// Compute every hash and fold every view again, and say what differs
+    /// Recompute every hash, fold every view again, and report differences
     Verify(VerifySettings),
-    /// Fold a stream or a partition again, and show what came of each event
+    /// Fold a stream or a partition again, and show the result of each event
     Replay(ReplaySettings),
-    /// List events that views or policies could not apply, try one again, or give it up
+    /// List events that views or policies could not apply, and retry or discard one
     DeadLetters(DeadLetterSettings),
-    /// Write workspaces as CloudEvents, one JSON object a line
+    /// Export workspaces as CloudEvents, one JSON object a line
     Export(ExportSettings),
-    /// Bring exported workspaces in, each whole or not at all, and fold their views
+    /// Import exported workspaces, each completely or not at all, and fold their views
     Import(ImportSettings),
-    /// Copy events, process managers' memory and keys into a folder, also while a server runs
+    /// Back up events, processes, personal data and keys into a folder, even while a server runs
     Backup(BackupSettings),
     /// Print an access token, signed with the key in the data folder
     Token(TokenSettings),
 }
 
-/// Where the data lies; every command needs it.
+/// The storage settings, which every subcommand needs.
 #[derive(Debug, Clone, Args)]
 pub struct StorageSettings {
-    /// Everything that the embedded default keeps: keys, events, views
+    /// The folder of keys, and of events, views and all other data that no other setting places elsewhere
     #[arg(
         long,
         env = "FOLDLINE_DATA_DIR",
@@ -96,7 +104,8 @@ pub struct StorageSettings {
         value_name = "FOLDER"
     )]
     pub data_dir: PathBuf,
-    /// The event store: sqlite:FILE or `postgres://USER:PASSWORD@HOST/DATABASE` [default: sqlite: in the data folder]
+    /// The event store: sqlite:FILE or `postgres://USER:PASSWORD@HOST/DATABASE` [default: sqlite: in the data
+    /// folder]
     #[arg(
         long,
         env = "FOLDLINE_EVENT_STORE",
@@ -104,28 +113,28 @@ pub struct StorageSettings {
         value_name = "URL"
     )]
     pub event_store: Option<StoreUrl>,
-    /// The read model: sqlite:FILE or `postgres://USER:PASSWORD@HOST/DATABASE`, also the database of the event store
-    /// [default: sqlite: in the data folder]
+    /// The read model: sqlite:FILE or `postgres://USER:PASSWORD@HOST/DATABASE`, which may be the database of
+    /// the event store [default: sqlite: in the data folder]
     #[arg(long, env = "FOLDLINE_READ_MODEL", hide_env_values = true, value_name = "URL")]
     pub read_model: Option<StoreUrl>,
 }
 
 impl StorageSettings {
-    /// Where the event store lies.
+    /// The URL of the event store.
     pub fn event_store(&self) -> StoreUrl {
         self.event_store
             .clone()
             .unwrap_or_else(|| self.data_dir.join("events.db").into())
     }
 
-    /// Where the read model lies.
+    /// The URL of the read model.
     pub fn read_model(&self) -> StoreUrl {
         self.read_model
             .clone()
             .unwrap_or_else(|| self.data_dir.join("views.db").into())
     }
 
-    /// Where process managers keep what they remember: beside the events, as it is backed up with them.
+    /// The URL of the process managers' store: beside the events, because it is backed up with them.
     pub fn processes(&self) -> StoreUrl {
         match &self.event_store {
             Some(StoreUrl::Postgres(url)) => StoreUrl::Postgres(url.clone()),
@@ -133,7 +142,8 @@ impl StorageSettings {
         }
     }
 
-    /// Where what is known of people and must not be in the log is kept: beside the events, as it is backed up with them.
+    /// The URL of the store of personal data that must not be in the log: beside the events, because it is
+    /// backed up with them.
     pub fn people(&self) -> StoreUrl {
         match &self.event_store {
             Some(StoreUrl::Postgres(url)) => StoreUrl::Postgres(url.clone()),
@@ -141,7 +151,7 @@ impl StorageSettings {
         }
     }
 
-    /// What a backup is made of.
+    /// The stores and the folder that a backup copies.
     pub fn to_back_up(&self) -> BackupSources {
         BackupSources {
             events: self.event_store(),
@@ -151,7 +161,7 @@ impl StorageSettings {
         }
     }
 
-    /// The folder of mails, where there is no mail server.
+    /// The folder of mails, for servers without a mail server.
     pub fn mailbox_folder(&self) -> PathBuf {
         self.data_dir.join("mailbox")
     }
@@ -161,7 +171,7 @@ impl StorageSettings {
         self.data_dir.join("search")
     }
 
-    /// The folder of the checkpoints of consumers that keep them beside what they make.
+    /// The folder of consumers' checkpoints that are bound to their output.
     pub fn checkpoints_folder(&self) -> PathBuf {
         self.data_dir.join("checkpoints")
     }
@@ -172,8 +182,9 @@ impl StorageSettings {
     }
 }
 
-/// An IP address and a port. A name is none: it may stand for several addresses, and a server listens at one.
-fn address_to_listen_at(text: &str) -> Result<SocketAddr, &'static str> {
+/// Parses an IP address and a port. A host name is not accepted: it may have several addresses, and a server
+/// listens at one.
+fn listen_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse()
         .map_err(|_| "an IP address and a port are wanted, as in 127.0.0.1:3000 or [::1]:3000")
 }
@@ -181,16 +192,16 @@ fn address_to_listen_at(text: &str) -> Result<SocketAddr, &'static str> {
 /// The settings of `foldline serve`.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
-    /// Where to listen; port 0 takes a free one
+    /// The address to listen at; port 0 takes a free one
     #[arg(
         long,
         env = "FOLDLINE_LISTEN",
         default_value = "127.0.0.1:3000",
         value_name = "ADDRESS",
-        value_parser = address_to_listen_at
+        value_parser = listen_address
     )]
     pub listen: SocketAddr,
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
     /// The message broker: memory: (in this process)
@@ -199,13 +210,13 @@ pub struct Settings {
     /// The cache: memory: (in this process)
     #[arg(long, env = "FOLDLINE_CACHE", default_value = "memory:", value_name = "URL")]
     pub cache: MemoryUrl,
-    /// HTTPS: where its certificate comes from.
+    /// The certificate of HTTPS.
     #[command(flatten)]
     pub tls: TlsSettings,
-    /// How the log is written to standard error
+    /// The format of the log on standard error
     #[arg(long, env = "FOLDLINE_LOG_FORMAT", default_value = "text")]
     pub log_format: LogFormat,
-    /// What is logged: a level, or directives as in info,server=debug
+    /// The log filter: a level, or directives as in info,server=debug
     #[arg(
         long,
         env = "FOLDLINE_LOG_FILTER",
@@ -213,64 +224,64 @@ pub struct Settings {
         value_name = "DIRECTIVES"
     )]
     pub log_filter: String,
-    /// Where traces go.
+    /// The export of traces.
     #[command(flatten)]
     pub traces: TraceSettings,
     /// Mails to customers.
     #[command(flatten)]
     pub mail: MailSettings,
-    /// Where the warehouse lies: a folder, or `s3://BUCKET/PATH` with the credentials in AWS_… variables [default: in the
-    /// data folder]
-    #[arg(long, env = "FOLDLINE_WAREHOUSE", value_name = "PLACE")]
-    pub warehouse: Option<WarehousePlace>,
-    /// What one client may ask for.
+    /// The warehouse: a folder, or `s3://BUCKET/PATH` with the credentials in AWS_… variables [default: in
+    /// the data folder]
+    #[arg(long, env = "FOLDLINE_WAREHOUSE", value_name = "LOCATION")]
+    pub warehouse: Option<WarehouseUrl>,
+    /// The limits of a client's requests.
     #[command(flatten)]
     pub limits: Limits,
-    /// What a workspace may hold.
+    /// The quotas of sandboxes.
     #[command(flatten)]
     pub sandboxes: Sandboxes,
-    /// Serve test suites, and nothing else: no rate limits, and password hashes that cost nothing. Listens on loopback only, and
-    /// only on stores that were made so
+    /// Run as a server for test suites only: no rate limits, and password hashes that cost nothing. Listens
+    /// on loopback only, and only on stores that were created for tests
     #[arg(long, env = "FOLDLINE_FOR_TESTS", num_args = 0..=1, require_equals = true, default_value_t = false,
         default_missing_value = "true", action = ArgAction::Set, value_name = "true|false")]
     pub for_tests: bool,
 }
 
 impl Settings {
-    /// Where the warehouse lies.
-    pub fn warehouse(&self) -> Result<WarehouseAt, WarehousePlaceError> {
-        let default = || WarehouseAt::Folder(self.storage.data_dir.join("warehouse"));
+    /// The location of the warehouse.
+    pub fn warehouse(&self) -> Result<WarehouseLocation, WarehouseUrlError> {
+        let default = || WarehouseLocation::Folder(self.storage.data_dir.join("warehouse"));
         self.warehouse
             .as_ref()
-            .map_or_else(|| Ok(default()), WarehousePlace::warehouse)
+            .map_or_else(|| Ok(default()), WarehouseUrl::warehouse)
     }
 }
 
-/// How log lines are written.
+/// The format of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Readable text.
     Text,
     /// One JSON object a line.
     Json,
 }
 
-/// Where traces go, and how many.
+/// The export of traces.
 #[derive(Debug, Clone, Args)]
 pub struct TraceSettings {
     /// Export traces by OTLP over HTTP to this collector, as in `http://localhost:4318`
     #[arg(long, env = "FOLDLINE_OTLP_ENDPOINT", value_name = "URL")]
     pub otlp_endpoint: Option<url::Url>,
-    /// How many of a hundred traces are exported, unless the caller has decided
+    /// The percentage of traces that are exported, unless the client has decided
     #[arg(long, env = "FOLDLINE_OTLP_SAMPLE_PERCENT", default_value = "100", value_name = "PERCENT",
         value_parser = clap::value_parser!(u8).range(0..=100))]
     pub otlp_sample_percent: u8,
 }
 
-/// What a sandbox may hold, and for how long: every workspace that was opened without an account is one.
+/// The quotas of sandboxes. Every workspace that was opened without an account is one.
 #[derive(Debug, Clone, Args)]
 pub struct Sandboxes {
-    /// Events that people may bring about in a sandbox; 0 is no limit
+    /// The most events in a sandbox that commands of users may cause; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_SANDBOX_EVENTS",
@@ -278,7 +289,7 @@ pub struct Sandboxes {
         value_name = "COUNT"
     )]
     pub sandbox_events: u64,
-    /// People that may come into a sandbox, whoever opened it included; 0 is no limit
+    /// The most users of a sandbox, its first one included; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_SANDBOX_PEOPLE",
@@ -286,7 +297,7 @@ pub struct Sandboxes {
         value_name = "COUNT"
     )]
     pub sandbox_people: u32,
-    /// Live subscriptions of a sandbox at a time, on one server; 0 is no limit
+    /// The most live subscriptions of a sandbox at a time, on one server; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_SANDBOX_SUBSCRIPTIONS",
@@ -294,11 +305,11 @@ pub struct Sandboxes {
         value_name = "COUNT"
     )]
     pub sandbox_subscriptions: u32,
-    /// Days with nobody in it after which a sandbox is purged; 0 is never
+    /// Days without a request after which a sandbox is purged; 0 is never
     #[arg(long, env = "FOLDLINE_SANDBOX_IDLE_DAYS", default_value = "7", value_name = "DAYS",
         value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub sandbox_idle_days: u32,
-    /// Sandboxes that may be opened from one address in an hour, behind a proxy from all together; 0 is no limit
+    /// The most sandboxes opened from one address in an hour, behind a proxy from all together; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_SANDBOXES_PER_HOUR",
@@ -314,7 +325,7 @@ impl Sandboxes {
         Some(self.sandbox_events).filter(|most| *most > 0)
     }
 
-    /// The most people; `None` is no limit.
+    /// The most users; `None` is no limit.
     pub fn people(&self) -> Option<u32> {
         Some(self.sandbox_people).filter(|most| *most > 0)
     }
@@ -324,13 +335,13 @@ impl Sandboxes {
         Some(self.sandbox_subscriptions).filter(|most| *most > 0)
     }
 
-    /// How long nobody may be in it; `None` is for ever.
+    /// The time without a request after which it is purged; `None` is never.
     pub fn idle(&self) -> Option<Duration> {
         let days = Some(self.sandbox_idle_days).filter(|days| *days > 0);
         days.map(|days| Duration::from_hours(24) * days)
     }
 
-    /// The most in an hour from an address; `None` is no limit.
+    /// The most opened in an hour from an address; `None` is no limit.
     pub fn per_hour(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.sandboxes_per_hour)
     }

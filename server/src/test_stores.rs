@@ -1,10 +1,10 @@
-//! The stores of a server for tests (`--for-tests`): a data folder, and databases, that were made so. Such a server hashes passwords
-//! at no cost and refuses no request for its rate, so it must never meet the data of real people, and a real server must never
-//! serve accounts whose passwords it has made cheap to guess.
+//! The stores of a server for tests (`--for-tests`): a data folder and databases that were created for tests.
+//! Such a server hashes passwords cheaply and has no rate limits, so it must never use real data, and a real
+//! server must never serve accounts with such passwords.
 //!
-//! A file in the data folder says that it was made for tests, and names the stores elsewhere that were empty when a server for
-//! tests first opened them: event stores, read models and warehouses. It protects against a mistake in a command line, not
-//! against a person who edits it.
+//! A file in the data folder marks it as made for tests, and names the external stores that were empty when a
+//! server for tests first opened them: event stores, read models and warehouses. It protects against a
+//! mistake in a command line, not against a person who edits it.
 
 use std::{
     collections::BTreeSet,
@@ -14,12 +14,12 @@ use std::{
 
 use consumer::{Consumer, EffectError};
 use event_store::{EventStore, StoreError};
-use lifecycle::foreign_stores::{ForeignStoresError, StoresApart};
-use warehouse::place::WarehouseAt;
+use lifecycle::foreign_stores::{ForeignStoresError, SeparateStores};
+use warehouse::location::WarehouseLocation;
 
 use crate::settings::{Settings, StorageSettings, StoreUrl};
 
-/// The file that says so, in the data folder.
+/// The marker file in the data folder.
 const MARK: &str = "made-for-tests";
 const EXPLANATION: &str = "\
 This folder was made by `foldline serve --for-tests`: its passwords are cheap to guess. Start it with --for-tests only.
@@ -28,24 +28,24 @@ This folder was made by `foldline serve --for-tests`: its passwords are cheap to
 /// Why a server does not start on these stores.
 #[derive(Debug, thiserror::Error)]
 pub enum TestStoresError {
-    /// A folder of real data.
+    /// The folder holds real data.
     #[error(
         "--for-tests starts on a folder that it has made itself; {0} is not empty and was not made so, give another \
          --data-dir"
     )]
     NotMadeForTests(PathBuf),
-    /// A store of real data.
+    /// The store holds real data.
     #[error(
         "--for-tests starts on the {} that it has found empty; {name} holds workspaces already, give another {}",
         .kind.name(), .kind.setting()
     )]
     HoldsWorkspaces {
-        /// What kind of store it is.
+        /// The kind of store.
         kind: StoreKind,
         /// Which.
         name: String,
     },
-    /// A folder of tests.
+    /// The folder belongs to a server for tests.
     #[error(
         "{0} was made by --for-tests, and its passwords are cheap to guess; start with --for-tests, or give another \
          --data-dir"
@@ -56,24 +56,24 @@ pub enum TestStoresError {
     Mark {
         /// Which.
         file: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// Whether the event store is empty cannot be read.
+    /// The event store could not be checked for being empty.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Whether another store is empty cannot be read.
+    /// Another store could not be checked for being empty.
     #[error(transparent)]
     Apart(#[from] ForeignStoresError),
-    /// Whether the warehouse is empty cannot be read.
+    /// The warehouse could not be checked for being empty.
     #[error("the warehouse cannot be listed: {0}")]
     Warehouse(#[from] EffectError),
 }
 
-/// A kind of store that a setting can put elsewhere than into the data folder.
+/// A kind of store that a setting can place outside of the data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
-    /// Events; in a PostgreSQL also what process managers remember, and what is kept of people.
+    /// Events; in PostgreSQL also processes and personal data.
     Events,
     /// Views.
     Views,
@@ -84,7 +84,7 @@ pub enum StoreKind {
 impl StoreKind {
     const ALL: [Self; 3] = [Self::Events, Self::Views, Self::Warehouse];
 
-    /// What a line of the file that names such a store begins with, before a colon.
+    /// The prefix of a line that names such a store, before a colon.
     fn name(self) -> &'static str {
         match self {
             Self::Events => "event store",
@@ -106,17 +106,17 @@ impl StoreKind {
     }
 }
 
-/// The data folder of a server for tests, and the stores elsewhere that it has made.
+/// The data folder of a server for tests, and the external stores that it has created.
 #[derive(Debug)]
 pub(crate) struct TestStores {
     mark: PathBuf,
-    /// As lines of the file; others are for people.
+    /// Lines of the file; other lines are for human readers.
     made: BTreeSet<String>,
 }
 
 impl TestStores {
-    /// Marks a new data folder, or finds its mark; `None` for a server that is not for tests. Nothing else may have been put into
-    /// the folder before.
+    /// Marks a new data folder, or reads its marker; `None` for a server that is not for tests. A new folder
+    /// must be empty.
     pub(crate) fn open(settings: &Settings) -> Result<Option<Self>, TestStoresError> {
         let folder = &settings.storage.data_dir;
         let mark = folder.join(MARK);
@@ -149,13 +149,13 @@ impl TestStores {
         }
     }
 
-    /// Refuses an event store and a read model that were there before the server for tests. What the data folder holds is
-    /// vouched for by the folder.
+    /// Refuses an event store and a read model that existed before the server for tests. Stores inside the
+    /// data folder are covered by its marker.
     pub(crate) async fn admit(
         &mut self,
         storage: &StorageSettings,
         events: &dyn EventStore,
-        apart: &StoresApart<'_>,
+        apart: &SeparateStores<'_>,
     ) -> Result<(), TestStoresError> {
         let named = name(&storage.event_store());
         if !self.has_made(StoreKind::Events, &named) {
@@ -166,7 +166,7 @@ impl TestStores {
         if let Some(url) = storage
             .read_model
             .as_ref()
-            .filter(|url| !lies_in(url, &storage.data_dir))
+            .filter(|url| !is_inside(url, &storage.data_dir))
         {
             let named = name(url);
             if !self.has_made(StoreKind::Views, &named) {
@@ -181,10 +181,10 @@ impl TestStores {
         Ok(())
     }
 
-    /// Refuses a warehouse that was there before the server for tests.
+    /// Refuses a warehouse that existed before the server for tests.
     pub(crate) async fn admit_warehouse(
         &mut self,
-        at: &WarehouseAt,
+        at: &WarehouseLocation,
         consumer: &dyn Consumer,
     ) -> Result<(), TestStoresError> {
         let named = name_of_warehouse(at);
@@ -229,8 +229,8 @@ fn is_empty(folder: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether a store is a file of a folder.
-fn lies_in(url: &StoreUrl, folder: &Path) -> bool {
+/// Whether a store is a file inside a folder.
+fn is_inside(url: &StoreUrl, folder: &Path) -> bool {
     match url {
         StoreUrl::Sqlite(url) => canonical(url.file()).starts_with(canonical(folder)),
         StoreUrl::Postgres(_) => false,
@@ -241,19 +241,19 @@ fn canonical(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// What tells a warehouse from others.
-fn name_of_warehouse(at: &WarehouseAt) -> String {
+/// A name that identifies a warehouse.
+fn name_of_warehouse(at: &WarehouseLocation) -> String {
     match at {
-        WarehouseAt::Folder(folder) => canonical(folder).display().to_string(),
-        WarehouseAt::Bucket(bucket) => format!("s3://{}/{}", bucket.name, bucket.prefix),
+        WarehouseLocation::Folder(folder) => canonical(folder).display().to_string(),
+        WarehouseLocation::Bucket(bucket) => format!("s3://{}/{}", bucket.name, bucket.prefix),
     }
 }
 
-/// What tells a database from others, without what opens it.
+/// A name that identifies a database, without credentials.
 fn name(url: &StoreUrl) -> String {
     match url {
         StoreUrl::Sqlite(url) => canonical(url.file()).display().to_string(),
-        // `checked` has refused what is no URL
+        // `checked` has refused malformed URLs.
         StoreUrl::Postgres(url) => url::Url::parse(url.expose()).map_or_else(
             |_| "postgres:".to_owned(),
             |url| {

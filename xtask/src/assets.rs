@@ -1,9 +1,10 @@
-//! The files of the client as browsers get them: under names that carry a hash of the content, so they can be cached
-//! for ever, and compressed ahead of time. What was compressed once is kept, since brotli's best is slow; the folder
-//! only changes when the client does, so that a server that embeds it is not built again for nothing.
+//! The files of the client as browsers get them: under names that carry a hash of the content, so they can be
+//! cached for ever, and compressed ahead of time. What was compressed once is kept, since brotli's best is
+//! slow; the folder only changes when the client does, so that a server that embeds it is not built again for
+//! nothing.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     io::Write,
     path::{Path, PathBuf},
@@ -12,7 +13,7 @@ use std::{
 use anyhow::{Context, Result};
 use brotli::enc::BrotliEncoderParams;
 use flate2::{Compression, write::GzEncoder};
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 /// How hard to try: a person waits for `Dev`, while `Release` is sent over the network many times.
@@ -45,20 +46,61 @@ impl Effort {
     }
 }
 
+/// The purpose of a file of the client.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The JavaScript glue of the WebAssembly bundle, for pages of a workspace.
+    BundleScript,
+    /// The WebAssembly module of the bundle, for pages of a workspace.
+    BundleModule,
+    /// The script of the theme switch, for every page.
+    ThemeScript,
+    /// The style sheet, for every page.
+    Style,
+}
+
+impl Kind {
+    /// The first part of the file's name, before the hash.
+    fn stem(self) -> &'static str {
+        match self {
+            Self::BundleScript | Self::BundleModule | Self::Style => "foldline",
+            Self::ThemeScript => "theme",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Self::BundleScript | Self::ThemeScript => "js",
+            Self::BundleModule => "wasm",
+            Self::Style => "css",
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::BundleScript | Self::ThemeScript => "text/javascript; charset=utf-8",
+            Self::BundleModule => "application/wasm",
+            Self::Style => "text/css; charset=utf-8",
+        }
+    }
+
+    /// Whether every page loads the file, and not only the pages of a workspace.
+    pub(crate) fn is_on_every_page(self) -> bool {
+        matches!(self, Self::ThemeScript | Self::Style)
+    }
+}
+
 /// A file of the client before it gets its name.
 pub(crate) struct Asset {
-    /// The first part of its name: the program that it is of, or what else it is.
-    pub(crate) stem: &'static str,
-    pub(crate) extension: &'static str,
-    pub(crate) content_type: &'static str,
+    pub(crate) kind: Kind,
     pub(crate) content: Vec<u8>,
-    /// The part of the name that says which content this is.
+    /// The part of the name that identifies the content.
     pub(crate) hash: String,
 }
 
 /// A file of the client in its three encodings, in bytes.
 pub(crate) struct Sizes {
-    pub(crate) stem: &'static str,
+    pub(crate) kind: Kind,
     pub(crate) name: String,
     pub(crate) raw: usize,
     pub(crate) gzip: usize,
@@ -75,7 +117,8 @@ pub(crate) fn hash(parts: &[&[u8]]) -> String {
     hex::encode(&hasher.finalize()[..8])
 }
 
-/// Writes `manifest.json` and `pkg/` into `site`, keeping compressed files in `cache` from one build to the next.
+/// Writes `manifest.json` and `pkg/` into `site`, keeping compressed files in `cache` from one build to the
+/// next.
 pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset]) -> Result<Vec<Sizes>> {
     let pkg = site.join("pkg");
     fs::create_dir_all(&pkg)?;
@@ -83,11 +126,11 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
     let mut current = BTreeSet::new();
     let mut cached = BTreeSet::new();
     let mut sizes = Vec::new();
-    let mut programs = BTreeMap::<&str, Value>::new();
     let mut manifest = json!({ "files": [] });
 
     for asset in assets {
-        let name = format!("{}.{}.{}", asset.stem, asset.hash, asset.extension);
+        let kind = asset.kind;
+        let name = format!("{}.{}.{}", kind.stem(), asset.hash, kind.extension());
         let content_hash = hash(&[&asset.content]);
         let mut compress = |suffix: &str, encode: &dyn Fn(&[u8]) -> Result<Vec<u8>>| -> Result<usize> {
             let kept = cache.join(format!("{content_hash}.{suffix}"));
@@ -111,21 +154,19 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         write_if_changed(&file, &asset.content)?;
         current.insert(file);
 
-        if asset.extension == "css" {
-            manifest["css"] = json!(name);
-        } else {
-            let program = programs
-                .entry(asset.stem)
-                .or_insert_with(|| json!({ "name": asset.stem }));
-            program[asset.extension] = json!(name);
+        match kind {
+            Kind::BundleScript => manifest["bundle"]["js"] = json!(name),
+            Kind::BundleModule => manifest["bundle"]["wasm"] = json!(name),
+            Kind::ThemeScript => manifest["theme"] = json!(name),
+            Kind::Style => manifest["css"] = json!(name),
         }
-        let file = json!({ "name": name, "content_type": asset.content_type, "raw": asset.content.len(),
+        let file = json!({ "name": name, "content_type": kind.content_type(), "raw": asset.content.len(),
                            "br": brotli, "gz": gzip });
         if let Some(files) = manifest["files"].as_array_mut() {
             files.push(file);
         }
         sizes.push(Sizes {
-            stem: asset.stem,
+            kind,
             name,
             raw: asset.content.len(),
             gzip,
@@ -133,7 +174,6 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         });
     }
 
-    manifest["programs"] = programs.into_values().collect();
     write_if_changed(&site.join("manifest.json"), format!("{manifest:#}\n").as_bytes())?;
     remove_others(&pkg, &current)?;
     remove_others(cache, &cached)?;
@@ -177,15 +217,15 @@ fn gzip(content: &[u8], effort: Effort) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn style(content: &str) -> Asset {
         let content = content.as_bytes().to_vec();
         let hash = hash(&[&content]);
         Asset {
-            stem: "foldline",
-            extension: "css",
-            content_type: "text/css",
+            kind: Kind::Style,
             content,
             hash,
         }
@@ -234,30 +274,29 @@ mod tests {
     }
 
     #[test]
-    fn the_manifest_names_both_halves_of_each_program() {
+    fn the_manifest_names_the_files_by_their_purpose() {
         let folder = tempfile::tempdir().unwrap();
         let site = folder.path().join("site");
-        let half = |stem, extension| Asset {
-            stem,
-            extension,
-            content_type: "",
+        let asset = |kind, hash: &str| Asset {
+            kind,
             content: Vec::new(),
-            hash: format!("of-{stem}"),
+            hash: hash.to_owned(),
         };
         let assets = [
-            half("workspace", "js"),
-            half("entry", "wasm"),
-            half("entry", "js"),
-            half("workspace", "wasm"),
+            asset(Kind::BundleModule, "1"),
+            asset(Kind::BundleScript, "1"),
+            asset(Kind::ThemeScript, "2"),
+            asset(Kind::Style, "3"),
         ];
         publish(&site, &folder.path().join("cache"), Effort::Dev, &assets).unwrap();
         let manifest = fs::read_to_string(site.join("manifest.json")).unwrap();
         let manifest: Value = serde_json::from_str(&manifest).unwrap();
-        let program = |name: &str| json!({ "name": name, "js": format!("{name}.of-{name}.js"), "wasm": format!("{name}.of-{name}.wasm") });
         assert_eq!(
-            manifest["programs"],
-            json!([program("entry"), program("workspace")])
+            manifest["bundle"],
+            json!({ "js": "foldline.1.js", "wasm": "foldline.1.wasm" })
         );
+        assert_eq!(manifest["theme"], "theme.2.js");
+        assert_eq!(manifest["css"], "foldline.3.css");
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! `cargo xtask bench`: builds `bench/`, which is a workspace of its own with its own lockfile, and becomes it. What is
-//! measured, against whom, and how is told there; here is only what must be known before it is compiled.
+//! `cargo xtask bench`: builds `bench/`, which is a workspace of its own with its own lockfile, and becomes
+//! it. What is measured, against whom, and how is told there; here is only what must be known before it is
+//! compiled.
 
 use std::{
     env,
@@ -22,10 +23,20 @@ pub(crate) struct Bench {
     #[arg(value_name = "NAME")]
     names: Vec<String>,
     /// How long each contender is measured in each run
-    #[arg(long, value_name = "S", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=600))]
+    #[arg(
+        long,
+        value_name = "S",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..=600)
+    )]
     seconds: u32,
     /// How often each contender is measured
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u32).range(1..=100)
+    )]
     runs: u32,
     /// On one database only
     #[arg(long, value_name = "DATABASE", value_parser = ["sqlite", "postgres"])]
@@ -51,7 +62,8 @@ impl Bench {
         prepare_postgres()?;
         let target = workspace.target.join("bench");
         progress("building the benchmarks (profile release)");
-        // not `--locked`: what the product has come to need since is added to the lockfile, and the rest stays
+        // not `--locked`: what the product has come to need since is added to the lockfile, and the rest
+        // stays
         process::run(
             without_package(&mut workspace.cargo())
                 .args(["build", "--release", "--manifest-path"])
@@ -95,8 +107,8 @@ impl Bench {
     }
 }
 
-/// Hides what `cargo run` tells xtask about its own package. Build scripts look at these variables, and would be run again,
-/// and all that depends on them compiled again, after every build by plain cargo.
+/// Hides what `cargo run` tells xtask about its own package. Build scripts look at these variables, and would
+/// be run again, and all that depends on them compiled again, after every build by plain cargo.
 fn without_package(cargo: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
         let text = name.to_string_lossy();

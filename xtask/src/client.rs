@@ -1,14 +1,17 @@
-//! The browser's half: the programs of the package `frontend`, compiled to WebAssembly, each with its JavaScript glue, and
-//! the style sheet, published into the site folder that the server embeds. A build in which nothing changed costs a
-//! freshness check of cargo's and a few hashes.
+//! The browser's half: the bundle (the package `frontend`, compiled to WebAssembly, with its JavaScript
+//! glue), the script of the theme switch, and the style sheet, published into the site folder of the server.
+//! A build in which nothing changed costs a freshness check of cargo's and a few hashes.
 
-use std::{env, fs, path::Path, thread};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use wasm_bindgen_cli_support::Bindgen;
 
 use crate::{
-    assets::{self, Asset, Effort, Sizes},
+    assets::{self, Asset, Effort, Kind, Sizes},
     css,
     machine::progress,
     process,
@@ -17,16 +20,14 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The programs, each a file in `frontend/src/bin/`. A page loads one of them.
-const PROGRAMS: [&str; 2] = [FIRST, "workspace"];
-/// The program of the first page that anybody sees.
-const FIRST: &str = "entry";
-/// The first part of the style sheet's name.
-const STYLE: &str = "foldline";
-/// What the first page loads besides itself, brotli-compressed: the WebAssembly and JavaScript of its program, and the style.
-/// It is readable before, but not alive.
-const FIRST_BUDGET_BYTES: usize = 180 * 1000;
-/// What somebody has loaded who has been everywhere.
+/// The package that is compiled to the bundle.
+const PACKAGE: &str = "frontend";
+/// The source of the theme switch's script.
+const THEME_SCRIPT: &str = "frontend/theme_switch.js";
+/// The budget of a page outside of a workspace, brotli-compressed, besides the page itself: the script of the
+/// theme switch, and the style sheet.
+const OUTSIDE_BUDGET_BYTES: usize = 30 * 1000;
+/// The budget of all files, brotli-compressed: those of a page of a workspace.
 const BUDGET_BYTES: usize = 400 * 1000;
 
 /// A client that the server can embed.
@@ -37,54 +38,47 @@ pub(crate) struct Client {
 impl Client {
     /// Builds and publishes the client.
     pub(crate) fn build(workspace: &Workspace, effort: Effort) -> Result<Self> {
-        let toolchain = WasmToolchain::prepare(workspace)?;
-        let profile = match effort {
-            Effort::Dev => "client-dev",
-            Effort::Release => "client",
-        };
-        progress(&format!("building the client (profile {profile})"));
-        process::run(toolchain.cargo(workspace, "build").args([
-            "--quiet",
-            "--package",
-            "frontend",
-            "--bins",
-            "--profile",
-            profile,
-        ]))?;
-        let built = toolchain.target_dir().join(TARGET).join(profile);
+        Self::publish(workspace, effort, &compile(workspace, effort)?, "")
+    }
 
-        let cache = workspace.target.join("site-cache").join(effort.name());
-        if effort == Effort::Release {
-            wasm_opt::prepare(workspace)?;
-        }
-        let mut files = Vec::new();
-        for (program, glued) in glue_all(workspace, &cache, effort, &built)? {
-            let (js, wasm) = glued;
-            // The two halves of one program share a hash, so that they share a name and can never be mixed.
-            let hash = assets::hash(&[&js, &wasm]);
-            let half = |extension, content_type, content| Asset {
-                stem: program,
-                extension,
-                content_type,
-                content,
-                hash: hash.clone(),
-            };
-            files.push(half("wasm", "application/wasm", wasm));
-            files.push(half("js", "text/javascript; charset=utf-8", js));
-        }
+    /// Publishes a compiled bundle, with the current script of the theme switch and the current style sheet.
+    /// `script` is appended to the script of the theme switch, which every page loads.
+    pub(crate) fn publish(
+        workspace: &Workspace,
+        effort: Effort,
+        bundle: &Bundle,
+        script: &str,
+    ) -> Result<Self> {
+        let Bundle { js, wasm } = bundle;
+        // The two files of the bundle share a hash, so that a page can never mix those of two builds.
+        let hash = assets::hash(&[js, wasm]);
+        let of_bundle = |kind, content: &[u8]| Asset {
+            kind,
+            content: content.to_vec(),
+            hash: hash.clone(),
+        };
+        let by_content = |kind, content: Vec<u8>| Asset {
+            kind,
+            hash: assets::hash(&[&content]),
+            content,
+        };
+        let theme = fs::read(workspace.root.join(THEME_SCRIPT))
+            .with_context(|| format!("could not read {THEME_SCRIPT}"))?;
+        let theme = [theme.as_slice(), script.as_bytes()].concat();
         let css = css::bundle(&workspace.root.join("style/main.css"))?;
-        files.push(Asset {
-            stem: STYLE,
-            extension: "css",
-            content_type: "text/css; charset=utf-8",
-            hash: assets::hash(&[&css]),
-            content: css,
-        });
-        let files = assets::publish(&workspace.site(), &cache.join("compressed"), effort, &files)?;
+        let files = [
+            of_bundle(Kind::BundleModule, wasm),
+            of_bundle(Kind::BundleScript, js),
+            by_content(Kind::ThemeScript, theme),
+            by_content(Kind::Style, css),
+        ];
+        let compressed = cache(workspace, effort).join("compressed");
+        let files = assets::publish(&workspace.site(), &compressed, effort, &files)?;
         Ok(Self { files })
     }
 
-    /// A table of the files in the three encodings, and what a page of each program loads.
+    /// Prints a table of the files in the three encodings, with the totals of a page outside of a workspace and
+    /// of all files.
     pub(crate) fn print_sizes(&self) {
         println!(
             "{:<32} {:>9} {:>9} {:>9}",
@@ -106,22 +100,19 @@ impl Client {
             ];
             println!("{name:<32} {raw:>9} {gzip:>9} {brotli:>9}");
         };
-        for program in PROGRAMS {
-            row(&format!("a page of {program}"), &|file| {
-                is_loaded_with(file, program)
-            });
-        }
+        row("outside of a workspace", &is_on_every_page);
         row("total", &|_| true);
     }
 
-    /// An error when the release client has outgrown [`FIRST_BUDGET_BYTES`] or [`BUDGET_BYTES`].
+    /// An error if the release client exceeds [`OUTSIDE_BUDGET_BYTES`] or [`BUDGET_BYTES`].
     pub(crate) fn check_budget(&self) -> Result<()> {
-        for (what, program, budget) in [
-            ("the first page", Some(FIRST), FIRST_BUDGET_BYTES),
-            ("the whole client", None, BUDGET_BYTES),
+        let outside = self.files.iter().filter(|file| is_on_every_page(file));
+        let outside: usize = outside.map(|file| file.brotli).sum();
+        let total: usize = self.files.iter().map(|file| file.brotli).sum();
+        for (what, weight, budget) in [
+            ("a page outside of a workspace", outside, OUTSIDE_BUDGET_BYTES),
+            ("the whole client", total, BUDGET_BYTES),
         ] {
-            let counted = |file: &&Sizes| program.is_none_or(|program| is_loaded_with(file, program));
-            let weight: usize = self.files.iter().filter(counted).map(|file| file.brotli).sum();
             if weight > budget {
                 bail!("{what} weighs {weight} bytes of brotli, and its budget is {budget} bytes");
             }
@@ -130,42 +121,64 @@ impl Client {
     }
 }
 
-/// Whether a page with this program loads the file.
-fn is_loaded_with(file: &Sizes, program: &str) -> bool {
-    file.stem == program || file.stem == STYLE
+/// What earlier builds have left for later ones.
+fn cache(workspace: &Workspace, effort: Effort) -> PathBuf {
+    workspace.target.join("site-cache").join(effort.name())
 }
 
-/// A program's JavaScript and WebAssembly.
-type Halves = (Vec<u8>, Vec<u8>);
-
-/// The halves of every program. They are made side by side: `wasm-opt` takes its time.
-fn glue_all(
-    workspace: &Workspace,
-    cache: &Path,
-    effort: Effort,
-    built: &Path,
-) -> Result<Vec<(&'static str, Halves)>> {
-    thread::scope(|scope| {
-        let makers = PROGRAMS.map(|program| {
-            let folder = cache.join("glue").join(program);
-            let wasm = built.join(program).with_extension("wasm");
-            scope.spawn(move || Ok((program, glue(workspace, &folder, effort, &wasm)?)))
-        });
-        makers
-            .into_iter()
-            .map(|maker| maker.join().map_err(|_| anyhow!("making the glue panicked"))?)
-            .collect()
-    })
+/// Compiles the bundle, and makes its glue.
+pub(crate) fn compile(workspace: &Workspace, effort: Effort) -> Result<Bundle> {
+    let toolchain = WasmToolchain::prepare(workspace)?;
+    let profile = match effort {
+        Effort::Dev => "client-dev",
+        Effort::Release => "client",
+    };
+    progress(&format!("building the client (profile {profile})"));
+    process::run(toolchain.cargo(workspace, "build").args([
+        "--quiet",
+        "--package",
+        PACKAGE,
+        "--bins",
+        "--profile",
+        profile,
+    ]))?;
+    let built = toolchain.target_dir().join(TARGET).join(profile);
+    if effort == Effort::Release {
+        wasm_opt::prepare(workspace)?;
+    }
+    let folder = cache(workspace, effort).join("glue");
+    let wasm = built.join(PACKAGE).with_extension("wasm");
+    glue(workspace, &folder, effort, &wasm)
 }
 
-/// JavaScript and WebAssembly, made from what rustc wrote or remembered from the last time it wrote the same.
-fn glue(workspace: &Workspace, folder: &Path, effort: Effort, wasm: &Path) -> Result<Halves> {
+fn is_on_every_page(file: &Sizes) -> bool {
+    file.kind.is_on_every_page()
+}
+
+/// The JavaScript glue and the WebAssembly module of the client.
+#[derive(Default)]
+pub(crate) struct Bundle {
+    js: Vec<u8>,
+    wasm: Vec<u8>,
+}
+
+impl Bundle {
+    fn read(folder: &Path) -> Result<Self> {
+        Ok(Self {
+            js: fs::read(folder.join("foldline.js"))?,
+            wasm: fs::read(folder.join("foldline.wasm"))?,
+        })
+    }
+}
+
+/// The bundle from rustc's module, or from the cache if rustc wrote the same module before.
+fn glue(workspace: &Workspace, folder: &Path, effort: Effort, wasm: &Path) -> Result<Bundle> {
     let source = fs::read(wasm).with_context(|| format!("could not read {}", wasm.display()))?;
     let stamp = folder.join("made-from.txt");
     let made_from = format!("{} by {}", assets::hash(&[&source]), this_xtask()?);
     let output = folder.join("foldline.wasm");
     if fs::read_to_string(&stamp).is_ok_and(|before| before == made_from) {
-        return Ok((fs::read(folder.join("foldline.js"))?, fs::read(output)?));
+        return Bundle::read(folder);
     }
 
     if folder.exists() {
@@ -194,10 +207,11 @@ fn glue(workspace: &Workspace, folder: &Path, effort: Effort, wasm: &Path) -> Re
     }
     // Last, so that an interrupted run is made again.
     fs::write(stamp, made_from)?;
-    Ok((fs::read(folder.join("foldline.js"))?, fs::read(output)?))
+    Bundle::read(folder)
 }
 
-/// Names the xtask that runs: another one may bring another wasm-bindgen, which writes other glue for the same module.
+/// Names the xtask that runs: another one may bring another wasm-bindgen, which writes other glue for the
+/// same module.
 fn this_xtask() -> Result<String> {
     let modified = env::current_exe()?.metadata()?.modified()?;
     Ok(format!("{modified:?}"))

@@ -1,5 +1,5 @@
-//! The style sheet: `style/main.css` and what it imports, bundled into one file and minified. It promises CSS that
-//! the browsers named below understand; everything else about the design is in `style/`.
+//! The style sheet: `style/main.css` and what it imports, bundled into one file and minified. It promises CSS
+//! that the browsers named below understand; everything else about the design is in `style/`.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use lightningcss::{
     targets::{Browsers, Targets},
 };
 
-/// Browsers from the spring of 2023 on: older than two years for everyone, and all that have the WebAssembly features
-/// which the client is optimised for.
+/// Browsers from the spring of 2023 on: older than two years for everyone, and all that have the WebAssembly
+/// features which the client is optimised for.
 fn targets() -> Targets {
     let version = |major: u32, minor: u32| Some(major << 16 | minor << 8);
     Targets::from(Browsers {

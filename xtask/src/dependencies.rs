@@ -1,5 +1,5 @@
-//! The table of allowed dependencies in ARCHITECTURE.md, held against what cargo says of the crates: an arrow that the diagram
-//! does not have must not compile for long.
+//! The table of allowed dependencies in ARCHITECTURE.md, held against what cargo says of the crates: an arrow
+//! that the diagram does not have must not compile for long.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,7 +49,8 @@ fn allowed(architecture: &str) -> Allowed {
     allowed
 }
 
-/// The crates of the server with their folders, and what each depends on of this workspace, but for its tests.
+/// The crates of the server with their folders, and what each depends on of this workspace, but for its
+/// tests.
 fn dependencies(root: &Path) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1"])
@@ -113,7 +114,8 @@ fn crates_depend_on_what_the_architecture_allows_and_on_nothing_else() {
     assert_eq!(violations(&allowed, &crates), Vec::<String>::new());
 }
 
-/// Traces are kept by the name of a crate: one that is not named in the program would lose its spans without a word.
+/// Traces are kept by the name of a crate: one that is not named in the program would lose its spans without
+/// a word.
 #[test]
 fn the_program_exports_the_spans_of_every_crate_that_makes_some() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

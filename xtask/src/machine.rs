@@ -1,5 +1,5 @@
-//! What the machine lacks and the system's package manager can add. Only Debian's apt is known here; anything else
-//! is for the caller to name to the person. Nothing is installed that is there already.
+//! What the machine lacks and the system's package manager can add. Only Debian's apt is known here; anything
+//! else is for the caller to name to the person. Nothing is installed that is there already.
 
 use std::{path::Path, process::Command};
 

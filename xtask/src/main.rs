@@ -1,6 +1,6 @@
-//! `cargo xtask`: the one build tool. It builds the two halves of Foldline, the browser's and the server's, runs
-//! them, tests them and packs them, on an ordinary machine and on one without network beyond package registries.
-//! `docs/building.md` tells what it does and what it installs.
+//! `cargo xtask`: the one build tool. It builds the two halves of Foldline, the browser's and the server's,
+//! runs them, tests them and packs them, on an ordinary machine and on one without network beyond package
+//! registries. `docs/building.md` tells what it does and what it installs.
 
 mod assets;
 mod bench;
@@ -8,10 +8,13 @@ mod client;
 mod css;
 #[cfg(test)]
 mod dependencies;
+mod dev;
 mod dist;
 mod machine;
 mod process;
 mod server;
+#[cfg(test)]
+mod style_guide;
 mod suites;
 mod toolchain;
 mod wasm_opt;
@@ -37,6 +40,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Serves a development build, builds what changes in the sources, and reloads open pages
+    Dev {
+        /// For `foldline serve`
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
     /// Builds the client and the server, and starts the server
     Serve {
         /// Optimised: the small client, the fast server
@@ -93,6 +102,7 @@ fn run(task: Task) -> Result<ExitCode> {
     let workspace = Workspace::locate()?;
     let effort = |release| if release { Effort::Release } else { Effort::Dev };
     match task {
+        Task::Dev { arguments } => dev::dev(&workspace, &arguments),
         Task::Serve { release, arguments } => server::serve(&workspace, effort(release), &arguments),
         Task::Test { suite, arguments } => Ok(suites::run(&workspace, suite, &arguments)),
         Task::History { kills, database } => suites::history(&workspace, kills, database),

@@ -1,5 +1,5 @@
-//! Other programs, run. A program that fails ends the step that needed it, with its command line in the error;
-//! what it prints goes straight to the terminal unless its answer is what we are after.
+//! Other programs, run. A program that fails ends the step that needed it, with its command line in the
+//! error; what it prints goes straight to the terminal unless its answer is what we are after.
 
 use std::{
     env,

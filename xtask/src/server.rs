@@ -1,5 +1,6 @@
-//! The server's half: building the binary `foldline` around the published client, and starting it. The server finds
-//! the client by itself in the target folder (see `server/build.rs`), so a build by plain cargo is the same build.
+//! The server's half: building the binary `foldline` around the published client, and starting it. The server
+//! finds the client by itself in the target folder (see `server/boxes/gateway/build.rs`), so a build by plain
+//! cargo is the same build.
 
 use std::{
     ffi::OsString,
@@ -10,6 +11,9 @@ use std::{
 use anyhow::Result;
 
 use crate::{assets::Effort, client::Client, machine::progress, process, workspace::Workspace};
+
+/// The program, as cargo's arguments.
+const FOLDLINE: [&str; 4] = ["--package", "server", "--bin", "foldline"];
 
 /// Builds both halves and becomes the server, so that Ctrl-C is the server's to handle.
 pub(crate) fn serve(workspace: &Workspace, effort: Effort, arguments: &[OsString]) -> Result<ExitCode> {
@@ -31,20 +35,31 @@ pub(crate) fn build(workspace: &Workspace, effort: Effort) -> Result<PathBuf> {
         Effort::Release => ("release", "release"),
     };
     progress(&format!("building the server (profile {profile})"));
-    process::run(workspace.cargo().args([
-        "build",
-        "--package",
-        "server",
-        "--bin",
-        "foldline",
-        "--profile",
-        profile,
-    ]))?;
+    process::run(
+        workspace
+            .cargo()
+            .arg("build")
+            .args(FOLDLINE)
+            .args(["--profile", profile]),
+    )?;
     Ok(binary(workspace, folder))
 }
 
-/// Builds the binary as `cargo test` does, for its integration tests: what the unit suite has compiled is not compiled again
-/// with the features of a plain build.
+/// Builds the release's binary without its symbols. What it is linked from is shared with [`build`].
+pub(crate) fn build_stripped(workspace: &Workspace) -> Result<PathBuf> {
+    progress("building the server (profile release, stripped)");
+    process::run(workspace.cargo().arg("rustc").args(FOLDLINE).args([
+        "--profile",
+        "release",
+        "--",
+        "-C",
+        "strip=symbols",
+    ]))?;
+    Ok(binary(workspace, "release"))
+}
+
+/// Builds the binary as `cargo test` does, for its integration tests: what the unit suite has compiled is not
+/// compiled again with the features of a plain build.
 pub(crate) fn build_for_tests(workspace: &Workspace) -> Result<PathBuf> {
     progress("building the server (profile dev)");
     process::run(workspace.cargo().args(["test", "--quiet", "--no-run"]))?;

@@ -1,7 +1,7 @@
-//! `cargo xtask test`: the suites in the order that finds a mistake soonest, each timed and counted. The first suite
-//! that fails ends the run; the table at the end still names every suite, and the last line alone says
-//! `N passed, M failed`. A service or a program that a suite needs and cannot get fails it; nothing is skipped in
-//! silence.
+//! `cargo xtask test`: the suites in the order that finds a mistake soonest, each timed and counted. The
+//! first suite that fails ends the run; the table at the end still names every suite, and the last line alone
+//! says `N passed, M failed`. A service or a program that a suite needs and cannot get fails it; nothing is
+//! skipped in silence.
 
 mod browser;
 mod count;
@@ -66,11 +66,6 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>, arguments: &[OsStr
         .into_iter()
         .filter(|suite| only.is_none_or(|only| only == *suite))
         .collect();
-    if only.is_none() {
-        // Then the server is compiled around the client once, and not again for the browser. What is wrong with the client
-        // is counted where it is tested.
-        let _ = browser::build_client(workspace);
-    }
     let mut table = Vec::new();
     let mut total = Counts::default();
     for suite in &suites {

@@ -1,6 +1,7 @@
-//! A Rust toolchain that can build for WebAssembly, found or made. It promises a `cargo` whose standard library for
-//! `wasm32-unknown-unknown` is in place; when none can be had it ends with the one sentence that tells a person what
-//! to install. The roads, best first: this toolchain as it is, a copy made earlier, rustup, Debian's packages.
+//! A Rust toolchain that can build for WebAssembly. `rust-toolchain.toml` names the channel, and no target: a
+//! target would be downloaded before xtask can look for another way. This module promises a `cargo` whose
+//! standard library for `wasm32-unknown-unknown` is in place, or an error that names what to install. It tries,
+//! in this order: this toolchain as it is, a copy made earlier, rustup, Debian's packages.
 
 use std::{
     env,
@@ -21,8 +22,9 @@ use crate::{
 /// The target triple of the client.
 pub(crate) const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Debian's build of Rust for the web browsers it packages: a newer compiler, its library's sources, and the linker
-/// that it names `wasm-ld-22`. It has no standard library for the target, so that is built from the sources.
+/// Debian's build of Rust for the web browsers it packages: a newer compiler, its library's sources, and the
+/// linker that it names `wasm-ld-22`. It has no standard library for the target, so that is built from the
+/// sources.
 const DEBIAN_PACKAGES: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "lld-22"];
 const DEBIAN_LINKER: &str = "wasm-ld-22";
 /// Cargo leaves the bitcode out of a library when nothing optimises across it; the client does.
@@ -67,8 +69,8 @@ impl WasmToolchain {
         }
         debian.build(workspace).with_context(|| {
             format!(
-                "the browser client needs Rust's standard library for WebAssembly: please run `rustup target add \
-                 {TARGET}`, or install Debian's {}, and start again",
+                "the browser client needs Rust's standard library for WebAssembly: please run \
+                 `rustup target add {TARGET}`, or install Debian's {}, and start again",
                 DEBIAN_PACKAGES.join(" ")
             )
         })?;
@@ -130,8 +132,8 @@ struct DebianStd {
 }
 
 impl DebianStd {
-    /// Root keeps the copy where Debian's compiler looks by itself, so that it serves every checkout; others keep it
-    /// under the target folder.
+    /// Root keeps the copy where Debian's compiler looks by itself, so that it serves every checkout; others
+    /// keep it under the target folder.
     fn new(workspace: &Workspace) -> Self {
         let is_system = machine::is_root();
         let sysroot = if is_system {

@@ -1,5 +1,5 @@
-//! Binaryen's `wasm-opt`, which takes a third off the client. It comes from `PATH`, or else from npm into the target
-//! folder; only release clients need it.
+//! Binaryen's `wasm-opt`, which takes a third off the client. It comes from `PATH`, or else from npm into the
+//! target folder; only release clients need it.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,5 +1,5 @@
-//! Where things are: the workspace's root and its target folder, as cargo itself answers. Every other module gets
-//! its paths from here, so nothing depends on the folder a person stands in.
+//! Where things are: the workspace's root and its target folder, as cargo itself answers. Every other module
+//! gets its paths from here, so nothing depends on the folder a person stands in.
 
 use std::{env, path::PathBuf, process::Command};
 
@@ -12,7 +12,7 @@ use crate::process;
 pub(crate) struct Workspace {
     /// The folder of the workspace's `Cargo.toml`.
     pub(crate) root: PathBuf,
-    /// Cargo's target folder, wherever the settings put it.
+    /// Cargo's target folder, as the settings name it.
     pub(crate) target: PathBuf,
 }
 
@@ -43,8 +43,8 @@ impl Workspace {
         })
     }
 
-    /// The client as the server embeds it: `manifest.json` and `pkg/`. The server's build script reads the same
-    /// variable, which `.cargo/config.toml` sets.
+    /// The client as the server reads it: `manifest.json` and `pkg/`. The server's build script reads the
+    /// same variable, which `.cargo/config.toml` sets.
     pub(crate) fn site(&self) -> PathBuf {
         env::var_os("FOLDLINE_SITE").map_or_else(|| self.root.join("target/site"), PathBuf::from)
     }
@@ -53,9 +53,9 @@ impl Workspace {
     pub(crate) fn cargo(&self) -> Command {
         let mut command = Command::new(cargo());
         command.current_dir(&self.root);
-        // What cargo tells xtask about itself is nobody else's. A build script that asks for such a variable, as that of
-        // `ring` does, would run again, and all that depends on it be compiled again, whenever cargo is called with it and
-        // without it in turns.
+        // These variables describe xtask. A build script that reads one, as that of `ring` does, would run
+        // again, and all that depends on it be compiled again, whenever cargo is called with it and without
+        // it in turns.
         for (name, _) in env::vars_os() {
             if name
                 .to_str()

@@ -1,5 +1,5 @@
-//! The browser's half: asks the HTTP API. Queries after a command carry its token, so that people read what they wrote;
-//! a view that is too far behind is shown as it is, with how far that is.
+//! The browser's half, over the HTTP API. Queries after a command carry its token, so that people read their
+//! own writes; a view that is too far behind is shown as it is, with its lag.
 
 use std::fmt::Write;
 
@@ -14,11 +14,11 @@ use uuid::Uuid;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlDocument;
 
-use super::{Written, unreachable_server};
+use super::{LastWrite, unreachable_server};
 use crate::{backend::ListingQuery, live::store::typed, person};
 
-/// How long a query waits for the view to have what this tab has written.
-const PATIENCE_MS: u32 = 2_000;
+/// The longest wait of a query for the tab's last write.
+const MAX_WAIT_MS: u32 = 2_000;
 
 /// A page of a listing.
 pub(crate) fn listing(query: &ListingQuery) -> impl Future<Output = Result<ListingAnswer, Problem>> {
@@ -42,26 +42,26 @@ pub(crate) fn listing(query: &ListingQuery) -> impl Future<Output = Result<Listi
     read(path)
 }
 
-/// Searches the products, at the address of a page of the catalogue.
+/// Searches the products, with the query of a catalogue page's address.
 pub(crate) fn search<T: DeserializeOwned>(address: &str) -> impl Future<Output = Result<T, Problem>> {
     let (_, parameters) = address.split_once('?').unwrap_or_default();
     read(["search?kinds=products&limit=50&", parameters, "&"].concat())
 }
 
-/// Computes the hash chain again and folds every view again.
+/// Verifies the hash chain and every view.
 pub(crate) async fn verify() -> Result<VerifyReport, Problem> {
     get("verify").await
 }
 
-/// Whether the server says that nobody is signed in here any more.
+/// Whether the session has ended, according to the server.
 pub(crate) async fn session_is_over() -> bool {
     let answer = Request::get("/api/v1/session").send().await;
-    // 410: the workspace itself is gone
+    // 410: the workspace has been purged
     answer.is_ok_and(|response| matches!(response.status(), 401 | 410))
 }
 
-/// Sends a command of the person whom the page was rendered for, whoever has signed in in another tab since. The same `key`
-/// again is the same command: nothing happens twice.
+/// Sends a command as the person for whom the page was rendered, even if another one has signed in in another
+/// tab since. The same `key` again is the same command, and has no second effect.
 pub(crate) async fn send(command: CommandRequest, key: Uuid) -> Result<CommandAnswer, Problem> {
     let person = person::of_page().map(|person| person.id).unwrap_or_default();
     let request = Request::post("/api/v1/commands")
@@ -72,15 +72,15 @@ pub(crate) async fn send(command: CommandRequest, key: Uuid) -> Result<CommandAn
     answer(request.send().await).await
 }
 
-/// Reads a view, not older than what this tab has written where that can be had in time. `path` ends where a parameter
-/// can be added.
+/// Reads a view that covers the tab's last write, or as it is if that takes too long. A query parameter can
+/// be appended to `path`.
 fn read<T: DeserializeOwned>(path: String) -> impl Future<Output = Result<T, Problem>> {
     let after: Option<ConsistencyToken> =
-        use_context::<Written>().and_then(|written| written.token.get_untracked());
+        use_context::<LastWrite>().and_then(|written| written.token.get_untracked());
     async move {
         if let Some(after) = after {
             let waiting = format!(
-                "{path}after={}&timeout_ms={PATIENCE_MS}",
+                "{path}after={}&timeout_ms={MAX_WAIT_MS}",
                 encode(&after.to_string())
             );
             match get(&waiting).await {
@@ -102,7 +102,8 @@ async fn answer<T: DeserializeOwned>(response: Result<Response, gloo_net::Error>
         .text()
         .await
         .map_err(|error| unreachable_server(error.to_string()))?;
-    // Everything is read by way of `Value`: one reader of text, and one of values for each type.
+    // By way of `Value`, so that the text reader is compiled once, and only a small value reader for each
+    // type.
     let json = serde_json::from_str(&text).unwrap_or_default();
     if response.ok() {
         return typed(&json).ok_or_else(|| unreachable_server(text));
@@ -121,7 +122,7 @@ fn html_document() -> Option<HtmlDocument> {
     document().dyn_into().ok()
 }
 
-/// The value of a cookie that scripts may read.
+/// The value of a cookie.
 pub(super) fn cookie(name: &str) -> Option<String> {
     let cookies = html_document()?.cookie().ok()?;
     cookies
@@ -130,8 +131,8 @@ pub(super) fn cookie(name: &str) -> Option<String> {
         .find_map(|(of, value)| (of == name).then(|| value.to_owned()))
 }
 
-/// Sets a cookie for so many seconds. A browser that refuses it goes without.
-pub(crate) fn set_cookie(name: &str, value: &str, seconds: u32) {
+/// Sets a cookie for `seconds`. A refusal by the browser is ignored.
+pub(super) fn set_cookie(name: &str, value: &str, seconds: u32) {
     if let Some(document) = html_document() {
         let _ = document.set_cookie(&format!(
             "{name}={value}; Path=/; Max-Age={seconds}; SameSite=Lax"

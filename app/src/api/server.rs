@@ -1,4 +1,4 @@
-//! The server's half: asks the request's backend.
+//! The server's half, over the request's backend.
 
 use domain::wire::{Problem, SessionInfo};
 use leptos::prelude::use_context;
@@ -7,25 +7,25 @@ use serde_json::Value;
 use super::unreachable_server;
 use crate::{
     backend::{ListingQuery, SharedBackend},
-    live::store::{Found, Listed},
+    live::store::{InitialDocument, InitialListing},
 };
 
-/// The backend of this request. To be asked for before the first `await`.
+/// The backend of this request. Call it before the first `await`.
 pub(crate) fn backend() -> Result<SharedBackend, Problem> {
     use_context::<SharedBackend>()
         .ok_or_else(|| unreachable_server("the page was rendered without a backend".to_owned()))
 }
 
-/// Who is looking.
+/// The session of this request.
 pub(crate) fn session() -> Option<SessionInfo> {
     backend().ok()?.session()
 }
 
-/// One document. One that is not there is no problem: it may begin while it is watched.
+/// One document. A missing one is not a problem: it may appear while the page is open.
 pub(crate) fn document(
     view: &'static str,
     key: String,
-) -> impl Future<Output = Result<Found, Problem>> + Send {
+) -> impl Future<Output = Result<InitialDocument, Problem>> + Send {
     let backend = backend();
     async move {
         let answer = match backend?.document(view, &key).await {
@@ -34,16 +34,16 @@ pub(crate) fn document(
             Err(problem) => return Err(problem),
         };
         let view = view.to_owned();
-        Ok(Found { view, key, answer })
+        Ok(InitialDocument { view, key, answer })
     }
 }
 
 /// A page of a listing.
-pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Result<Listed, Problem>> + Send {
+pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Result<InitialListing, Problem>> + Send {
     let backend = backend();
     async move {
         let answer = backend?.listing(&query).await?;
-        Ok(Listed { query, answer })
+        Ok(InitialListing { query, answer })
     }
 }
 

@@ -1,9 +1,10 @@
-//! The browser's half: drives the [`Outbox`] with real storage, real requests and real time. It holds no rules.
+//! The browser's adapter: drives the [`CommandQueue`] with local storage, HTTP requests and a clock. It has
+//! no rules of its own.
 //!
-//! Each command is an entry of its own in the local storage, so that tabs never overwrite each other's.
+//! Each command is its own entry in local storage, so that tabs never overwrite each other's commands.
 
 use domain::{access::Actor, id::WorkspaceId, timestamp::Timestamp};
-use gloo_storage::{LocalStorage as Kept, Storage};
+use gloo_storage::{LocalStorage as BrowserStorage, Storage};
 use gloo_timers::callback::Timeout;
 use leptos::{ev, prelude::*};
 use serde_json::Value;
@@ -11,34 +12,34 @@ use uuid::Uuid;
 
 use super::{Commands, NewCommand};
 use crate::{
-    api::{self, Written},
-    boxed::{effect, spawn},
+    api::{self, LastWrite},
+    erased_effects::{effect, spawn},
     id::new_id,
     live::{
-        outbox::{Action, Answer, Outbox, Pending, Stage},
+        command_queue::{Action, Answer, CommandQueue, Pending, Stage},
         socket::now,
         store::use_link,
     },
 };
 
-/// What the outbox is tied to.
-pub(crate) struct Wire {
-    /// What the names of the entries begin with; `None` where there is nobody to send for.
+/// The queue's connections to the browser.
+pub(crate) struct Adapter {
+    /// The prefix of the storage keys; `None` without a workspace and a person.
     prefix: Option<String>,
-    written: Option<Written>,
+    written: Option<LastWrite>,
     timer: Option<Timeout>,
 }
 
-/// Gives the islands their outbox. Each person in each workspace has their own.
+/// Provides the islands with the command queue. Each person has one queue per workspace.
 pub(crate) fn provide_commands(workspace: Option<WorkspaceId>, person: Option<&Actor>) -> Commands {
     let prefix = workspace
         .zip(person)
         .map(|(workspace, person)| format!("foldline.outbox.{workspace}.{}.", person.id));
     let commands = Commands {
-        outbox: RwSignal::new(Outbox::default()),
-        wire: StoredValue::new_local(Wire {
+        queue: RwSignal::new(CommandQueue::default()),
+        adapter: StoredValue::new_local(Adapter {
             prefix,
-            written: use_context::<Written>(),
+            written: use_context::<LastWrite>(),
             timer: None,
         }),
     };
@@ -47,18 +48,18 @@ pub(crate) fn provide_commands(workspace: Option<WorkspaceId>, person: Option<&A
 }
 
 impl Commands {
-    /// Finds what an earlier page has left, and goes on with it. To be called when the page has hydrated.
-    pub(crate) fn begin(self) {
-        let Some(prefix) = self.wire.with_value(|wire| wire.prefix.clone()) else {
+    /// Restores the commands of an earlier page and resumes sending. Call it after hydration.
+    pub(crate) fn resume(self) {
+        let Some(prefix) = self.adapter.with_value(|adapter| adapter.prefix.clone()) else {
             return;
         };
-        self.step(&mut |outbox| outbox.found(kept(&prefix)));
+        self.step(&mut |queue| queue.restore(persisted(&prefix)));
         let link = use_link();
         effect(move || {
             let link = link.get();
-            self.step(&mut |outbox| outbox.link(link));
+            self.step(&mut |queue| queue.link(link));
         });
-        // Until the page is left: what other tabs put into the storage, and take out of it.
+        // Follows the other tabs' changes to the storage while the page is open.
         std::mem::forget(window_event_listener(ev::storage, move |event| {
             let Some(key) = event.key() else { return };
             let Some(key) = key.strip_prefix(&prefix) else {
@@ -66,12 +67,12 @@ impl Commands {
             };
             match event.new_value() {
                 Some(text) => {
-                    let found = read(&text);
-                    self.step(&mut |outbox| outbox.found(found.clone().into_iter().collect()));
+                    let restored = read(&text);
+                    self.step(&mut |queue| queue.restore(restored.clone().into_iter().collect()));
                 }
-                None => self.step(&mut |outbox| {
+                None => self.step(&mut |queue| {
                     if let Ok(key) = key.parse() {
-                        outbox.forgotten(key);
+                        queue.deleted_elsewhere(key);
                     }
                     Vec::new()
                 }),
@@ -79,8 +80,11 @@ impl Commands {
         }));
     }
 
-    /// A command as it is before it is sent.
-    #[expect(clippy::unused_self, reason = "who may give commands may prepare them")]
+    /// Builds the pending form of a new command, with its key and time.
+    #[expect(
+        clippy::unused_self,
+        reason = "only a holder of the queue may prepare commands for it"
+    )]
     pub(crate) fn prepare(self, new: NewCommand) -> Pending {
         let key = new_id();
         Pending {
@@ -96,60 +100,57 @@ impl Commands {
         }
     }
 
-    /// Takes a command; it shows at once, and is sent as soon as that is possible.
-    pub(crate) fn put(self, pending: &Pending) {
-        self.step(&mut |outbox| outbox.put(pending.clone()));
+    /// Adds a command to the queue; it shows at once, and is sent as soon as possible.
+    pub(crate) fn enqueue(self, pending: &Pending) {
+        self.step(&mut |queue| queue.enqueue(pending.clone()));
     }
 
-    pub(super) fn take_back(self, key: Uuid) {
-        self.step(&mut |outbox| outbox.discard(key));
+    pub(super) fn remove(self, key: Uuid) {
+        self.step(&mut |queue| queue.discard(key));
     }
 
-    fn step(self, change: &mut dyn FnMut(&mut Outbox) -> Vec<Action>) {
-        let actions = self
-            .outbox
-            .try_update(|outbox| change(outbox))
-            .unwrap_or_default();
+    fn step(self, change: &mut dyn FnMut(&mut CommandQueue) -> Vec<Action>) {
+        let actions = self.queue.try_update(|queue| change(queue)).unwrap_or_default();
         for action in actions {
             self.act(action);
         }
-        let wake = self.outbox.with_untracked(Outbox::wake_at);
+        let wake = self.queue.with_untracked(CommandQueue::wake_at);
         let timer = wake.map(|wake| {
             let wait = u32::try_from(wake.saturating_sub(now())).unwrap_or(u32::MAX);
-            Timeout::new(wait, move || self.step(&mut |outbox| outbox.tick(now())))
+            Timeout::new(wait, move || self.step(&mut |queue| queue.tick(now())))
         });
-        self.wire.update_value(|wire| wire.timer = timer);
+        self.adapter.update_value(|adapter| adapter.timer = timer);
     }
 
     fn act(self, action: Action) {
         let name = |key: Uuid| {
-            let prefix = self.wire.with_value(|wire| wire.prefix.clone());
+            let prefix = self.adapter.with_value(|adapter| adapter.prefix.clone());
             prefix.map(|prefix| prefix + &key.to_string())
         };
         match action {
-            // A browser that refuses to store anything has an outbox for as long as the page is open.
-            Action::Keep(pending) => {
+            // A browser that refuses to store anything has a command queue for as long as the page is open.
+            Action::Persist(pending) => {
                 if let Some(name) = name(pending.key) {
-                    let _ = Kept::raw().set_item(&name, &pending.to_json().to_string());
+                    let _ = BrowserStorage::raw().set_item(&name, &pending.to_json().to_string());
                 }
             }
-            Action::Forget(key) => {
+            Action::Delete(key) => {
                 if let Some(name) = name(key) {
-                    Kept::delete(name);
+                    BrowserStorage::delete(name);
                 }
             }
             Action::Send(pending) => spawn(async move {
                 let key = pending.key;
                 let answer = match api::send(pending.request(), key).await {
                     Ok(answer) => {
-                        if let Some(written) = self.wire.with_value(|wire| wire.written) {
+                        if let Some(written) = self.adapter.with_value(|adapter| adapter.written) {
                             written.note(&answer.token);
                         }
                         Answer::Accepted(answer.token)
                     }
                     Err(problem) => Answer::Problem(problem),
                 };
-                self.step(&mut |outbox| outbox.answered(key, answer.clone(), now(), js_sys::Math::random()));
+                self.step(&mut |queue| queue.answered(key, answer.clone(), now(), js_sys::Math::random()));
             }),
         }
     }
@@ -159,10 +160,10 @@ fn read(text: &str) -> Option<Pending> {
     Pending::from_json(serde_json::from_str::<Value>(text).ok()?)
 }
 
-/// Everything that is kept.
-fn kept(prefix: &str) -> Vec<Pending> {
-    let storage = Kept::raw();
-    let names = (0..Kept::length()).filter_map(|index| storage.key(index).ok()?);
+/// All persisted commands.
+fn persisted(prefix: &str) -> Vec<Pending> {
+    let storage = BrowserStorage::raw();
+    let names = (0..BrowserStorage::length()).filter_map(|index| storage.key(index).ok()?);
     let names = names.filter(|name| name.starts_with(prefix));
     let texts = names.filter_map(|name| storage.get_item(&name).ok()?);
     texts.filter_map(|text| read(&text)).collect()

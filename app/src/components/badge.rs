@@ -1,4 +1,4 @@
-//! Where an order stands: icon, word and colour.
+//! The status badge of an order: icon, word and colour.
 
 use domain::aggregate::order::OrderStatus;
 use leptos::prelude::*;
@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::{Icon, Picture, text};
 use crate::{erase::Erase, language::language, translations::i18n::td_string};
 
-/// The status of an order.
+/// Shows the status of an order.
 #[component]
 pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl IntoView {
     let locale = language();

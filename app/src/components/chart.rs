@@ -1,7 +1,9 @@
-//! Charts as SVG, drawn by plotters: the same text on the server and in the browser. It names colours only to tell its parts
-//! apart; what they look like says the style sheet, which overrules an attribute (`style/chart.css`).
+//! Charts as SVG, drawn by plotters: the same text on the server and in the browser. Its colours only
+//! identify its parts; the style sheet, which overrides the attributes, defines their look
+//! (`style/chart.css`).
 //!
-//! A chart is a picture, hidden from assistive technology; whoever shows one shows the figures as a table, too.
+//! A chart is hidden from assistive technology; the page that shows it must offer the figures as a table,
+//! too.
 
 use leptos::prelude::*;
 use plotters::{
@@ -15,27 +17,27 @@ use plotters::{
 use super::text;
 use crate::erase::{Erase, View};
 
-/// What a part of a chart is painted with; the style sheet knows the same ones.
+/// The colours that identify the parts of a chart; the style sheet selects by them.
 const BAR: RGBColor = RGBColor(1, 0, 0);
 const LINE: RGBColor = RGBColor(2, 0, 0);
-const WORDS: RGBColor = RGBColor(3, 0, 0);
+const LABEL: RGBColor = RGBColor(3, 0, 0);
 
-/// What is higher is drawn as high as this: plotters looks for round values at the edge by multiplying, and would go beyond
-/// 64 bits.
-const HIGHEST: i64 = 1_000_000_000_000_000;
+/// The highest bar drawn: plotters multiplies values when it looks for round labels, and would exceed 64
+/// bits.
+const MAX_VALUE: i64 = 1_000_000_000_000_000;
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bar {
-    /// What stands below it.
+    /// The label below it.
     pub(crate) label: String,
-    /// How high it is; not negative.
+    /// The height; not negative.
     pub(crate) value: i64,
 }
 
-/// Bars side by side. What is written at the edge is a value in units of `unit`, as 100 for cents of a euro.
+/// A bar chart. The labels of the axis are values divided by `unit`, such as 100 for cents.
 pub(crate) fn bar_chart(bars: Signal<Vec<Bar>>, unit: Signal<i64>) -> View {
-    // Scaling one drawing down would leave writing that nobody can read: there is one for each width.
+    // One drawing for each width, because scaling one down would make its labels unreadable.
     let drawing = move |width, height, labels| {
         text(move || bars.with(|bars| draw(bars, (width, height), labels, unit.get())))
     };
@@ -60,20 +62,20 @@ fn draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64) -> String {
 fn try_draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64, svg: &mut String) -> Option<()> {
     let highest = bars
         .iter()
-        .map(|bar| bar.value.min(HIGHEST))
+        .map(|bar| bar.value.min(MAX_VALUE))
         .max()
         .unwrap_or_default()
         .max(1);
     let root = SVGBackend::with_string(svg, size).into_drawing_area();
-    // Only these two edges have labels: for others plotters would measure them, and the browser's half would do that in
-    // the page, and come to another picture than the server's.
+    // Only these two edges have labels: plotters would measure those of others, which the browser does with
+    // its own fonts, with another result than the server.
     let mut chart = ChartBuilder::on(&root)
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(72)
         .build_cartesian_2d((0..bars.len()).into_segmented(), 0..highest + highest / 12)
         .ok()?;
-    let words = ("sans-serif", 16).into_font().color(&WORDS);
+    let label_style = ("sans-serif", 16).into_font().color(&LABEL);
     let label = |at: &SegmentValue<usize>| match at {
         SegmentValue::Exact(at) | SegmentValue::CenterOf(at) => {
             bars.get(*at).map(|bar| bar.label.clone()).unwrap_or_default()
@@ -90,7 +92,7 @@ fn try_draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64, svg: &mut 
         .x_label_formatter(&label)
         .y_labels(5)
         .y_label_formatter(&|value| (value / unit.max(1)).to_string())
-        .label_style(words)
+        .label_style(label_style)
         .draw()
         .ok()?;
     let gap = if bars.len() > 12 { 2 } else { 6 };
@@ -98,7 +100,7 @@ fn try_draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64, svg: &mut 
         .draw_series(bars.iter().enumerate().map(|(at, bar)| {
             let corners = [
                 (SegmentValue::Exact(at), 0),
-                (SegmentValue::Exact(at + 1), bar.value.min(HIGHEST)),
+                (SegmentValue::Exact(at + 1), bar.value.min(MAX_VALUE)),
             ];
             let mut rectangle = Rectangle::new(corners, BAR.filled());
             rectangle.set_margin(0, 0, gap, gap);
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_has_a_bar_for_each_value_and_no_style_that_a_policy_refuses() {
+    fn a_chart_has_a_bar_for_each_value_and_no_inline_style() {
         let svg = drawn(&[5, 0, 12]);
         assert_eq!(svg.matches("<rect").count(), 3, "{svg}");
         assert!(svg.contains("fill=\"#010000\""), "{svg}");
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn no_value_is_too_small_or_too_large_to_be_drawn() {
+    fn the_smallest_and_largest_values_are_drawn() {
         assert_eq!(drawn(&[]), "");
         for values in [vec![0], vec![0, 0], vec![i64::MAX, 1]] {
             assert!(drawn(&values).contains("<rect"), "{values:?}");

@@ -1,10 +1,10 @@
-//! What stands where nothing is yet: what will appear, and the way to the first one.
+//! The empty state of a list: what will appear in it, and how to create the first item.
 
 use leptos::prelude::*;
 
 use crate::erase::{Erase, View};
 
-/// An empty state. `action` is the button or link that makes the first one.
+/// An empty state. `action` is the button or link that creates the first item.
 #[component]
 pub(crate) fn EmptyState(title: &'static str, text: &'static str, action: View) -> impl IntoView {
     view! {

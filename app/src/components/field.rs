@@ -1,10 +1,10 @@
-//! A text field of a form: label above, help below, and its error beside it, tied together for every reader.
+//! A text field of a form: label above, error and help below, associated for screen readers.
 
 use leptos::prelude::*;
 
 use crate::erase::Erase;
 
-/// A labelled text field. `error` is what is wrong with it.
+/// A labelled text field with its `error`.
 #[component]
 pub(crate) fn Field(
     id: &'static str,

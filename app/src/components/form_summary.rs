@@ -1,24 +1,24 @@
-//! The summary of a form that the server has refused or carried out: at the top, focused when the page has loaded, with a
-//! link to each field that is wrong. It works without a script.
+//! The summary of a submitted form: at the top, focused when the page has loaded, with a link to each invalid
+//! field. It works without scripts.
 
 use leptos::prelude::*;
 
 use super::{Icon, Picture};
-use crate::{FormNotes, erase::Erase, language::language, translations::i18n::td_string};
+use crate::{Flash, erase::Erase, language::language, translations::i18n::td_string};
 
-/// A field of a form, as its summary names it.
+/// A field of a form, for its summary.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FormField {
-    /// Its name in the form.
+    /// The field's name in the form.
     pub(crate) name: &'static str,
-    /// Its id on the page.
+    /// The id of its input.
     pub(crate) id: &'static str,
 }
 
-/// What a code says about a field, in words.
-pub(crate) fn field_problem(notes: Option<&FormNotes>, field: &str) -> Option<&'static str> {
+/// The message for a field's problem.
+pub(crate) fn field_problem(flash: Option<&Flash>, field: &str) -> Option<&'static str> {
     let locale = language();
-    Some(match FormNotes::problem(notes, field)? {
+    Some(match Flash::problem(flash, field)? {
         "taken" => td_string!(locale, account.email_taken),
         "email" => td_string!(locale, account.email_wrong),
         "display_name" => td_string!(locale, account.display_name_wrong),
@@ -36,16 +36,16 @@ pub(crate) fn field_problem(notes: Option<&FormNotes>, field: &str) -> Option<&'
     })
 }
 
-/// The summary; nothing where nothing was sent.
+/// The summary; empty unless the form was submitted.
 #[component]
 pub(crate) fn FormSummary(
-    notes: Option<FormNotes>,
+    flash: Option<Flash>,
     fields: &'static [FormField],
     done: &'static str,
 ) -> impl IntoView {
     let locale = language();
-    notes.map(|notes| {
-        if notes.problems.is_empty() {
+    flash.map(|flash| {
+        if flash.problems.is_empty() {
             return view! {
                 <div class="notice" role="status" tabindex="-1" autofocus>
                     <Icon picture=Picture::Live />
@@ -54,19 +54,19 @@ pub(crate) fn FormSummary(
             }
             .erase();
         }
-        let known = |field: &FormField| {
-            let said = field_problem(Some(&notes), field.name)?;
+        let link = |field: &FormField| {
+            let message = field_problem(Some(&flash), field.name)?;
             let href = format!("#{}", field.id);
-            Some(view! { <li><a href=href>{said}</a></li> })
+            Some(view! { <li><a href=href>{message}</a></li> })
         };
-        let links: Vec<_> = fields.iter().filter_map(known).collect();
+        let links: Vec<_> = fields.iter().filter_map(link).collect();
         let is_about_a_field = |named: &String| fields.iter().any(|field| field.name == named.as_str());
-        let rest: Vec<_> = notes
+        let rest: Vec<_> = flash
             .problems
             .keys()
             .filter(|named| !is_about_a_field(named))
-            .filter_map(|named| field_problem(Some(&notes), named))
-            .map(|said| view! { <li>{said}</li> })
+            .filter_map(|named| field_problem(Some(&flash), named))
+            .map(|message| view! { <li>{message}</li> })
             .collect();
         view! {
             <div class="notice notice--danger" role="alert" tabindex="-1" autofocus>

@@ -1,38 +1,38 @@
-//! How true what is shown is: its position, how many events and milliseconds it is behind, and, opened, which lane that
-//! is, why and since when. The same everywhere.
+//! The freshness mark of a view: its position and its lag in events and milliseconds; opened, also its lane,
+//! the reason and the time. All pages share it.
 
 use domain::token::ConsistencyToken;
 use leptos::prelude::*;
 
 use super::{Icon, Picture, text};
 use crate::{
-    api::Written,
+    api::LastWrite,
     erase::Erase,
     language::language,
     live::{progress::Progress, protocol::Link, store::use_link},
     translations::i18n::td_string,
 };
 
-/// What there is to say in one word.
+/// The freshness in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// As the server rendered it; nothing follows it yet.
-    Still,
-    /// Everything that is stored is shown.
+    /// As the server has rendered it, before the connection is open.
+    Rendered,
+    /// Everything stored is shown.
     Live,
-    /// Events are stored that are not shown.
+    /// Some stored events are not shown.
     Behind,
-    /// The connection is lost: nobody knows.
+    /// The connection is lost, so later events are unknown.
     Unknown,
 }
 
-/// The mark of a view. `view` is its name.
+/// The freshness mark of the view with this name.
 #[component]
 pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progress>) -> impl IntoView {
     let locale = language();
     let link = use_link();
-    let written = use_context::<Written>();
-    // What this tab has written is known to be stored, whatever the view says.
+    let written = use_context::<LastWrite>();
+    // This tab's last write is stored, even if the view's own lag does not include it yet.
     let own = move || written.and_then(|written| written.token.get());
     let behind = Signal::derive(move || {
         progress.with(|progress| {
@@ -43,20 +43,20 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     let followed = move || progress.with(Progress::is_followed);
     let state = Signal::derive(move || match (link.get(), behind.get()) {
         (Link::Live, 0) if followed() => State::Live,
-        (Link::Reconnecting(_) | Link::Offline | Link::Over, _) => State::Unknown,
+        (Link::Reconnecting(_) | Link::Offline | Link::SessionEnded, _) => State::Unknown,
         (_, 1..) => State::Behind,
-        _ => State::Still,
+        _ => State::Rendered,
     });
     let as_of = move || progress.with(|progress| progress.as_of().to_string());
     let milliseconds = use_milliseconds_behind(progress, link);
     let picture = Signal::derive(move || match state.get() {
         State::Live => Picture::Live,
         State::Unknown => Picture::Offline,
-        State::Behind | State::Still => Picture::Clock,
+        State::Behind | State::Rendered => Picture::Clock,
     });
     let word = move || match (state.get(), milliseconds.get()) {
         (State::Live, _) => td_string!(locale, freshness.live).to_owned(),
-        (State::Still, _) => td_string!(locale, freshness.as_of).to_owned(),
+        (State::Rendered, _) => td_string!(locale, freshness.as_of).to_owned(),
         (State::Unknown, Some(ms)) => td_string!(locale, freshness.unknown_for, seconds = ms / 1_000),
         (State::Unknown, None) => td_string!(locale, freshness.unknown).to_owned(),
         (State::Behind, Some(ms)) => td_string!(locale, freshness.behind_ms, count = behind.get(), ms = ms),
@@ -64,7 +64,7 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     };
     let why = move || match state.get() {
         State::Live => td_string!(locale, freshness.why_live),
-        State::Still => td_string!(locale, freshness.why_still),
+        State::Rendered => td_string!(locale, freshness.why_still),
         State::Behind => td_string!(locale, freshness.why_behind),
         State::Unknown => td_string!(locale, freshness.why_unknown),
     };
@@ -84,7 +84,7 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     };
     let name = move || match state.get() {
         State::Live => "live",
-        State::Still => "still",
+        State::Rendered => "still",
         State::Behind => "behind",
         State::Unknown => "unknown",
     };
@@ -107,14 +107,15 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     .erase()
 }
 
-/// For how long the view has been behind, or the connection lost: counted on here between what the server says.
+/// The time for which the view has been behind, or the connection lost, counted on between the server's
+/// reports.
 fn use_milliseconds_behind(progress: Signal<Progress>, link: RwSignal<Link>) -> Signal<Option<u64>> {
     let lost = RwSignal::new(None);
     #[cfg(not(feature = "ssr"))]
-    crate::boxed::effect(move || match link.get() {
+    crate::erased_effects::effect(move || match link.get() {
         Link::Live => lost.set(None),
         Link::Idle | Link::Connecting => {}
-        Link::Reconnecting(_) | Link::Offline | Link::Over => {
+        Link::Reconnecting(_) | Link::Offline | Link::SessionEnded => {
             if lost.get_untracked().is_none() {
                 lost.set(Some(crate::live::socket::now()));
             }
@@ -123,7 +124,7 @@ fn use_milliseconds_behind(progress: Signal<Progress>, link: RwSignal<Link>) -> 
     let since = Memo::new(move |_| lost.get().or_else(|| progress.with(Progress::behind_since)));
     let milliseconds = RwSignal::new(None);
     #[cfg(not(feature = "ssr"))]
-    crate::boxed::effect(move || {
+    crate::erased_effects::effect(move || {
         let elapsed = move || {
             since
                 .get_untracked()

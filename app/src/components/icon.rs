@@ -1,16 +1,16 @@
-//! Icons: the paths of Lucide (lucide.dev, ISC licence, © Lucide contributors), each joined into one path. They only
-//! repeat what a word beside them says, so they are hidden from assistive technology.
+//! Icons: the paths of Lucide (lucide.dev, ISC licence, © Lucide contributors), each joined into one path.
+//! They repeat the word beside them, so they are hidden from assistive technology.
 
 use leptos::prelude::*;
 
 use super::text;
 use crate::erase::Erase;
 
-/// What an icon shows.
+/// The picture of an icon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(
     not(feature = "ssr"),
-    expect(dead_code, reason = "some icons are outside of every island")
+    expect(dead_code, reason = "some icons are in no island")
 )]
 pub(crate) enum Picture {
     Alert,
@@ -99,10 +99,10 @@ impl Picture {
     }
 }
 
-/// An icon; the word is beside it.
+/// An icon, beside a word.
 #[component]
 pub(crate) fn Icon(
-    /// What it shows.
+    /// The picture.
     #[prop(into)]
     picture: Signal<Picture>,
 ) -> impl IntoView {

@@ -1,5 +1,5 @@
-//! A listing as a page shows it: its head with how true it is, a row a document, what stands there while it has none, and the
-//! button for more.
+//! A listing as a table: the page head with the freshness mark, one row for each document, the empty state,
+//! and the button for the next page.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ impl Column {
         }
     }
 
-    /// A column of figures, which stand one below the other.
+    /// A column of figures, aligned by digit.
     pub(crate) const fn figures(heading: &'static str) -> Self {
         Self {
             heading,
@@ -49,18 +49,18 @@ impl Column {
 pub(crate) struct ListingTable {
     /// The title of the page.
     pub(crate) title: &'static str,
-    /// The name of the view that it is a listing of.
+    /// The name of its view.
     pub(crate) view: &'static str,
     /// The listing.
     pub(crate) listing: LiveListing<Value>,
-    /// What a row says, in order.
+    /// The columns, in order.
     pub(crate) columns: Vec<Column>,
-    /// What stands between the page's head and the rows.
+    /// The content between the page head and the table.
     pub(crate) before: Option<View>,
 }
 
 impl ListingTable {
-    /// Shows it: `row` makes the row of a key, `nothing` what stands there while there is no row.
+    /// Renders the table: `row` builds the row of a key, `nothing` the empty state.
     pub(crate) fn show(
         self,
         row: impl Fn(String) -> View + Send + Sync + 'static,

@@ -1,10 +1,10 @@
-//! The parts that pages are made of: one file each, no page knowledge.
+//! The building blocks of pages and islands, one file each. They do not know any page.
 
 mod badge;
 mod chart;
-mod choice;
+mod control_flow;
 mod empty;
-mod event_words;
+mod event_label;
 #[cfg(feature = "ssr")]
 mod field;
 #[cfg(feature = "ssr")]
@@ -13,8 +13,8 @@ mod freshness;
 mod icon;
 mod listing_table;
 mod more_rows;
-mod outgoing;
 mod page_head;
+mod pending_commands;
 mod problem;
 mod stock;
 mod value;
@@ -23,9 +23,9 @@ mod window_title;
 
 pub(crate) use badge::StatusBadge;
 pub(crate) use chart::{Bar, bar_chart};
-pub(crate) use choice::{either, for_each, only_if, text};
+pub(crate) use control_flow::{either, for_each, only_if, text};
 pub(crate) use empty::EmptyState;
-pub(crate) use event_words::words_of_event;
+pub(crate) use event_label::event_label;
 #[cfg(feature = "ssr")]
 pub(crate) use field::Field;
 #[cfg(feature = "ssr")]
@@ -34,10 +34,10 @@ pub(crate) use freshness::Freshness;
 pub(crate) use icon::{Icon, Picture};
 pub(crate) use listing_table::{Column, ListingTable};
 pub(crate) use more_rows::MoreRows;
-pub(crate) use outgoing::Outgoing;
 pub(crate) use page_head::PageHead;
+pub(crate) use pending_commands::PendingCommands;
 pub(crate) use problem::{ProblemSummary, explain};
 pub(crate) use stock::{ProductOffer, Stock};
-pub(crate) use value::{Id, Price, When, flash};
+pub(crate) use value::{Id, Price, When, highlight_class};
 #[cfg(feature = "ssr")]
 pub(crate) use window_title::WindowTitle;

@@ -1,4 +1,4 @@
-//! The button under a listing that has more rows than it shows.
+//! The button below a listing that fetches its next page.
 
 use leptos::prelude::*;
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::only_if;
 use crate::{erase::Erase, language::language, live::store::LiveListing, translations::i18n::td_string};
 
-/// Fetches the next page, where there is one.
+/// The button; hidden on the last page.
 #[component]
 pub(crate) fn MoreRows(listing: LiveListing<Value>) -> impl IntoView {
     let locale = language();

@@ -1,10 +1,10 @@
-//! The head of a page: its title, and what stands beside it.
+//! The head of a page: its title, and a mark or button beside it.
 
 use leptos::prelude::*;
 
 use crate::erase::{Erase, View};
 
-/// The head of a page.
+/// The page head. `mark` is shown beside the title.
 #[component]
 pub(crate) fn PageHead(
     #[prop(into)] title: Signal<String>,

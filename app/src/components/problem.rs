@@ -1,12 +1,13 @@
-//! What went wrong, for people: a sentence, and the summary of a form, which takes focus.
+//! Problems, worded for people: a sentence, and the summary of a refused form, which takes the focus.
 
 use domain::wire::Problem;
 use leptos::{html, prelude::*};
 
 use super::{Icon, Picture, only_if, text};
-use crate::{boxed::effect, erase::Erase, language::language, translations::i18n::td_string};
+use crate::{erase::Erase, erased_effects::effect, language::language, translations::i18n::td_string};
 
-/// One sentence about a problem: ours where the server could not be asked, and its own else.
+/// A sentence about a problem: a text of the interface for general statuses, or else the problem's own
+/// detail.
 pub(crate) fn explain(problem: &Problem) -> String {
     let locale = language();
     match problem.status {
@@ -19,7 +20,7 @@ pub(crate) fn explain(problem: &Problem) -> String {
     }
 }
 
-/// The summary of a form that was refused: takes focus when it appears. Its children are the list of what to correct.
+/// The summary of a refused form. It takes the focus when it appears.
 #[component]
 pub(crate) fn ProblemSummary(#[prop(into)] message: Signal<Option<String>>) -> impl IntoView {
     let locale = language();

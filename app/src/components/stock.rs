@@ -1,19 +1,20 @@
-//! What a product costs and how many are left, and the button that puts one into the basket.
+//! A product's price and stock, and the button that adds it to the basket.
 
 use domain::view::products::ProductDocument;
 use leptos::prelude::*;
 
 use super::{Icon, Picture, Price, text};
 use crate::{
-    basket::use_basket, erase::Erase, language::language, live::store::Shown, translations::i18n::td_string,
+    basket::use_basket, erase::Erase, language::language, live::store::Revision,
+    translations::i18n::td_string,
 };
 
-/// From so many on, it is not said how many are left.
+/// From this number on, the exact stock is not shown.
 const PLENTY: u32 = 50;
-/// Up to so many, it is said that they are few.
+/// Up to this number, the stock is shown as low.
 const FEW: u32 = 5;
 
-/// How many are left.
+/// The available stock, in words.
 #[component]
 pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
     let locale = language();
@@ -34,9 +35,9 @@ pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
     .erase()
 }
 
-/// What a product costs, how many are left, and the button that puts one into the basket.
+/// Price, stock, and the button that adds the product to the basket.
 #[component]
-pub(crate) fn ProductOffer(product: Memo<Shown<ProductDocument>>) -> impl IntoView {
+pub(crate) fn ProductOffer(product: Memo<Revision<ProductDocument>>) -> impl IntoView {
     let locale = language();
     let basket = use_basket();
     let of = move |read: fn(&ProductDocument) -> String| {
@@ -61,9 +62,9 @@ pub(crate) fn ProductOffer(product: Memo<Shown<ProductDocument>>) -> impl IntoVi
         })
     };
     let sku = move || of(|product| product.sku.clone());
-    let inside = move || match basket.read().quantity(&sku()) {
+    let in_basket = move || match basket.read().quantity(&sku()) {
         0 => String::new(),
-        count => td_string!(locale, product.inside, count = count),
+        count => td_string!(locale, product.in_basket, count = count),
     };
     view! {
         <p class="product__facts">
@@ -83,7 +84,7 @@ pub(crate) fn ProductOffer(product: Memo<Shown<ProductDocument>>) -> impl IntoVi
                 {td_string!(locale, product.add)}
                 <span class="hidden">{text(move || of(|product| product.name.clone()))}</span>
             </button>
-            <span class="add__inside" role="status">{text(inside)}</span>
+            <span class="add__inside" role="status">{text(in_basket)}</span>
         </div>
     }
     .erase()

@@ -1,4 +1,4 @@
-//! Values in monospace: money, instants and ids.
+//! Values in monospace: money, instants and ids; and the highlight of a changed document.
 
 use domain::{money::Money, timestamp::Timestamp};
 use leptos::prelude::*;
@@ -6,17 +6,17 @@ use leptos::prelude::*;
 use super::text;
 use crate::{
     erase::Erase,
-    format::{decimal, fixed_money, fixed_time, local_money, local_time, use_alive},
-    live::store::Shown,
+    format::{decimal, fixed_money, fixed_time, local_money, local_time, use_hydrated},
+    live::store::Revision,
 };
 
-/// An amount of money, in the reader's locale once the page is alive.
+/// An amount of money, in the reader's locale after hydration.
 #[component]
 pub(crate) fn Price(#[prop(into)] amount: Signal<Option<Money>>) -> impl IntoView {
-    let alive = use_alive();
+    let hydrated = use_hydrated();
     let words = move || {
         amount.with(|amount| match amount {
-            Some(money) if alive.get() => local_money(money),
+            Some(money) if hydrated.get() => local_money(money),
             Some(money) => fixed_money(money),
             None => String::new(),
         })
@@ -25,13 +25,13 @@ pub(crate) fn Price(#[prop(into)] amount: Signal<Option<Money>>) -> impl IntoVie
     view! { <data class="money" value=text(value)>{text(words)}</data> }.erase()
 }
 
-/// An instant, in the reader's locale once the page is alive; the exact one is in the tooltip.
+/// An instant, in the reader's locale after hydration, with the exact time as a tooltip.
 #[component]
 pub(crate) fn When(at: Timestamp) -> impl IntoView {
-    let alive = use_alive();
+    let hydrated = use_hydrated();
     let exact = at.to_string();
     let words = move || {
-        if alive.get() {
+        if hydrated.get() {
             local_time(at)
         } else {
             fixed_time(at)
@@ -40,10 +40,11 @@ pub(crate) fn When(at: Timestamp) -> impl IntoView {
     view! { <time class="time" datetime=exact.clone() title=exact>{text(words)}</time> }.erase()
 }
 
-/// How many characters of an id are shown: the end, because ids of one moment begin alike.
+/// The number of characters of a shortened id. The end is shown, because ids of one moment share their
+/// beginning.
 const SHOWN: usize = 8;
 
-/// An id, shortened; the whole is in the tooltip.
+/// A shortened id, with the whole id as a tooltip.
 #[component]
 pub(crate) fn Id(#[prop(into)] id: String) -> impl IntoView {
     let short = match id.char_indices().rev().nth(SHOWN - 1) {
@@ -53,9 +54,9 @@ pub(crate) fn Id(#[prop(into)] id: String) -> impl IntoView {
     view! { <code class="id" title=id>{short}</code> }.erase()
 }
 
-/// The class that lets something flash once for each change: two names take turns, because an animation starts anew
-/// only under another name.
-pub(crate) fn flash<D: Send + Sync + 'static>(shown: Memo<Shown<D>>) -> &'static str {
+/// The class that highlights an element once for each change. Two names alternate, because an animation
+/// restarts only under another name.
+pub(crate) fn highlight_class<D: Send + Sync + 'static>(shown: Memo<Revision<D>>) -> &'static str {
     match shown.with(|shown| shown.as_ref().map_or(0, |(_, revision)| *revision)) {
         0 => "",
         odd if odd % 2 == 1 => "flash-odd",

@@ -7,13 +7,13 @@ use leptos::tachys::{
     view::{Mountable, Position, PositionState, Render, RenderHtml, add_attr::AddAnyAttr},
 };
 
-/// A view that can come into a page, one way or the other.
-trait Entering: Send {
+/// A view that can be built or hydrated, as a trait object.
+trait DynView: Send {
     fn build(self: Box<Self>) -> Box<dyn Mountable>;
     fn hydrate(self: Box<Self>, cursor: &Cursor, position: &PositionState) -> Box<dyn Mountable>;
 }
 
-impl<T: RenderHtml + 'static> Entering for T {
+impl<T: RenderHtml + 'static> DynView for T {
     fn build(self: Box<Self>) -> Box<dyn Mountable> {
         Box::new(Render::build(*self))
     }
@@ -24,7 +24,7 @@ impl<T: RenderHtml + 'static> Entering for T {
 }
 
 /// A view without its type.
-pub(crate) struct Erased(Box<dyn Entering>);
+pub(crate) struct Erased(Box<dyn DynView>);
 
 impl Erased {
     pub(super) fn new(view: impl RenderHtml + 'static) -> Self {
@@ -32,10 +32,10 @@ impl Erased {
     }
 }
 
-/// What an erased view has become in the page.
-pub(crate) struct Shown(Box<dyn Mountable>);
+/// An erased view after it has been mounted.
+pub(crate) struct MountedView(Box<dyn Mountable>);
 
-impl Mountable for Shown {
+impl Mountable for MountedView {
     fn unmount(&mut self) {
         self.0.unmount();
     }
@@ -54,10 +54,10 @@ impl Mountable for Shown {
 }
 
 impl Render for Erased {
-    type State = Shown;
+    type State = MountedView;
 
     fn build(self) -> Self::State {
-        Shown(self.0.build())
+        MountedView(self.0.build())
     }
 
     fn rebuild(self, state: &mut Self::State) {
@@ -72,7 +72,7 @@ impl AddAnyAttr for Erased {
     type Output<A: Attribute> = Self;
 
     fn add_any_attr<A: Attribute>(self, _attribute: A) -> Self {
-        // Attributes are given to elements here, never to components.
+        // This application adds attributes to elements only, never to components.
         self
     }
 }
@@ -101,7 +101,7 @@ impl RenderHtml for Erased {
     }
 
     fn hydrate<const FROM_SERVER: bool>(self, cursor: &Cursor, position: &PositionState) -> Self::State {
-        Shown(self.0.hydrate(cursor, position))
+        MountedView(self.0.hydrate(cursor, position))
     }
 
     fn into_owned(self) -> Self {

@@ -1,5 +1,5 @@
-//! The basket: what is in it, what it costs, and the button that orders it. Prices and stock are live; the basket itself
-//! is in this browser.
+//! The basket: its lines, their cost, and the checkout. Prices and stock are live; the basket itself is
+//! stored in this browser.
 
 use domain::{aggregate::order::LineRequest, money::Money, view::products::ProductDocument};
 use leptos::prelude::*;
@@ -7,27 +7,27 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Island,
-    placed::{PlacedOrders, is_any},
+    pending_orders::{PendingOrders, is_any_pending},
 };
 use crate::{
     basket::use_basket,
     components::{EmptyState, Freshness, PageHead, Price, Stock, either, for_each, text},
     erase::{Erase, View},
-    format::use_alive,
+    format::use_hydrated,
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
 mod checkout;
 
-use checkout::{Checkout, Wish, Wrong, placing, too_many};
+use checkout::{Checkout, CheckoutForm, FieldErrors, place_order, shortages};
 
 /// The basket's page.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct BasketContents {
-    /// Every product: what the basket's lines cost, and how many are left.
-    pub(crate) listed: Listed,
+    /// All products, for the prices and the stock of the basket's lines.
+    pub(crate) initial: InitialListing,
 }
 
 impl Island for BasketContents {
@@ -35,24 +35,24 @@ impl Island for BasketContents {
 
     fn view(self) -> View {
         let locale = language();
-        let listing = LiveListing::<ProductDocument>::new(self.listed);
-        let alive = use_alive();
+        let listing = LiveListing::<ProductDocument>::new(self.initial);
+        let hydrated = use_hydrated();
         let basket = use_basket();
         let lines = Signal::derive(move || basket.read().lines().to_vec());
         let skus = move || lines.with(|lines| lines.iter().map(|line| line.sku.clone()).collect());
         let sum = Signal::derive(move || lines.with(|lines| total(lines, &listing.documents())));
-        let wish = Wish {
+        let form = CheckoutForm {
             products: listing,
             method: RwSignal::new("tok_ok"),
             problem: RwSignal::new(None),
-            wrong: RwSignal::new(Vec::new()),
+            errors: RwSignal::new(Vec::new()),
         };
         let place = Callback::new({
-            let place = placing(wish);
+            let place = place_order(form);
             move |()| place()
         });
-        let short = Memo::new(move |_| lines.with(|lines| too_many(lines, &listing.documents())));
-        let is_under_way = is_any();
+        let short = Memo::new(move |_| lines.with(|lines| shortages(lines, &listing.documents())));
+        let is_pending = is_any_pending();
         let nothing = move || {
             view! {
                 <EmptyState
@@ -76,7 +76,7 @@ impl Island for BasketContents {
                             <th scope="col" class="figure">{td_string!(locale, basket.sum)}</th>
                         </tr>
                     </thead>
-                    <tbody>{for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), wish.wrong, short))}</tbody>
+                    <tbody>{for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), form.errors, short))}</tbody>
                     <tfoot>
                         <tr>
                             <th scope="row" colspan="3">{td_string!(locale, basket.total)}</th>
@@ -84,14 +84,14 @@ impl Island for BasketContents {
                         </tr>
                     </tfoot>
                 </table>
-                <Checkout wish place is_short=Signal::derive(move || short.with(|short| !short.is_empty())) />
+                <Checkout form place is_short=Signal::derive(move || short.with(|short| !short.is_empty())) />
             }
             .erase()
         };
-        let empty = move || either(is_under_way, || ().erase(), nothing);
+        let empty = move || either(is_pending, || ().erase(), nothing);
         let contents = move || {
             view! {
-                <PlacedOrders accepted=true />
+                <PendingOrders accepted=true />
                 {either(move || lines.with(Vec::is_empty), empty, table)}
             }
             .erase()
@@ -103,13 +103,14 @@ impl Island for BasketContents {
                 mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
             />
             <p class="notice needs-no-script">{td_string!(locale, basket.needs_script)}</p>
-            {either(move || alive.get(), contents, skeleton)}
+            {either(move || hydrated.get(), contents, skeleton)}
         }
         .erase()
     }
 }
 
-/// The sum of the basket at today's prices; `None` where a product is not on sale any more or currencies are mixed.
+/// The sum of the basket at current prices; `None` if a product is no longer on sale, or if currencies are
+/// mixed.
 fn total(lines: &[LineRequest], products: &[ProductDocument]) -> Option<Money> {
     let mut total: Option<Money> = None;
     for line in lines {
@@ -129,8 +130,8 @@ fn total(lines: &[LineRequest], products: &[ProductDocument]) -> Option<Money> {
 
 fn line(
     sku: &str,
-    product: Memo<Shown<ProductDocument>>,
-    wrong: Wrong,
+    product: Memo<Revision<ProductDocument>>,
+    errors: FieldErrors,
     short: Memo<Vec<(String, u32)>>,
 ) -> View {
     let locale = language();
@@ -154,15 +155,15 @@ fn line(
     let set = move |quantity: u32| {
         sku.with_value(|sku| basket.change(|basket| basket.set(sku, quantity)));
     };
-    // What there is not enough of right now; else what was found wrong when it was sent.
+    // The current shortage, or else the error of the last attempt.
     let error = move || {
         sku.with_value(|sku| {
             let left = short.with(|short| short.iter().find(|(of, _)| of == sku).map(|(_, left)| *left));
             if let Some(left) = left {
                 return td_string!(locale, basket.short_line, count = left);
             }
-            wrong.with(|wrong| {
-                let of_this = wrong.iter().find(|(of, _)| of == sku);
+            errors.with(|errors| {
+                let of_this = errors.iter().find(|(of, _)| of == sku);
                 of_this.map(|(_, message)| message.clone()).unwrap_or_default()
             })
         })
@@ -188,7 +189,7 @@ fn line(
                         aria-invalid=text(move || if error().is_empty() { "false" } else { "true" })
                         aria-describedby=error_id
                         on:change=move |event| {
-                            // What is no number, or none at all, becomes what it was.
+                            // An invalid input becomes the quantity that it was.
                             let wanted = event_target_value(&event).parse().unwrap_or_else(|_| quantity());
                             set(wanted.max(1));
                             event_target::<leptos::web_sys::HtmlInputElement>(&event).set_value(&quantity().to_string());

@@ -1,4 +1,4 @@
-//! How many things are in the basket, beside its place.
+//! The number of units in the basket, beside its link in the navigation.
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::{
     erase::{Erase, View},
 };
 
-/// The number.
+/// The badge with the number.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct BasketCount {}
 

@@ -1,4 +1,4 @@
-//! The catalogue: every product on sale, those of a tag, or those that a search finds, with price and stock as they are.
+//! The catalogue: all products on sale, those with a tag, or the hits of a search, with live price and stock.
 
 use domain::{
     view::products::ProductDocument,
@@ -11,43 +11,43 @@ use serde_json::Value;
 use super::Island;
 use crate::{
     components::{
-        EmptyState, Freshness, Icon, MoreRows, PageHead, Picture, ProductOffer, either, explain, flash,
-        for_each, text,
+        EmptyState, Freshness, Icon, MoreRows, PageHead, Picture, ProductOffer, either, explain, for_each,
+        highlight_class, text,
     },
     erase::{Erase, View},
     language::language,
-    live::store::{Listed, LiveListing, Shown, typed},
+    live::store::{InitialListing, LiveListing, Revision, typed},
     translations::i18n::td_string,
 };
 
-/// The longest search.
+/// The maximum length of a search.
 const MAX_QUERY: u16 = 200;
 
 /// The catalogue.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Catalogue {
-    /// The products.
-    pub(crate) listed: Listed,
-    /// Every tag there is.
+    /// The first page of the products.
+    pub(crate) initial: InitialListing,
+    /// All tags.
     pub(crate) tags: Vec<String>,
-    /// What was searched for; empty where nothing was.
+    /// The search text; empty without a search.
     pub(crate) query: String,
-    /// What was found; absent where nothing was searched for.
-    pub(crate) found: Option<Found>,
+    /// The outcome of the search; `None` without a search.
+    pub(crate) outcome: Option<SearchOutcome>,
 }
 
-/// What a search found, or why it could not search.
+/// The outcome of a search.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) enum Found {
-    /// The best first.
+pub(crate) enum SearchOutcome {
+    /// The hits, best match first.
     Hits(Hits),
-    /// Why not.
+    /// The reason of a failure.
     Problem(Problem),
 }
 
 #[cfg(feature = "ssr")]
-impl Found {
-    /// What the server answered.
+impl SearchOutcome {
+    /// From the server's answer.
     fn of(answer: Result<Value, Problem>) -> Self {
         match answer {
             Ok(answer) => Self::Hits(typed(&answer).unwrap_or_default()),
@@ -58,23 +58,23 @@ impl Found {
 
 #[cfg(feature = "ssr")]
 impl Catalogue {
-    /// The catalogue, with what a search found where there was one.
+    /// The catalogue, with the outcome of a search if there was one.
     pub(crate) fn new(
-        listed: Listed,
+        initial: InitialListing,
         tags: Vec<String>,
         query: String,
-        found: Option<Result<Value, Problem>>,
+        outcome: Option<Result<Value, Problem>>,
     ) -> Self {
         Self {
-            listed,
+            initial,
             tags,
             query,
-            found: found.map(Found::of),
+            outcome: outcome.map(SearchOutcome::of),
         }
     }
 }
 
-/// Of a search's answer, what is shown.
+/// The shown part of a search's answer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Hits {
     hits: Vec<Hit>,
@@ -94,19 +94,19 @@ impl Island for Catalogue {
     fn view(self) -> View {
         let locale = language();
         let Self {
-            listed,
+            initial,
             tags,
             query,
-            found,
+            outcome,
         } = self;
-        let tag = Some(listed.query.group.clone()).filter(|tag| !tag.is_empty());
+        let tag = Some(initial.query.group.clone()).filter(|tag| !tag.is_empty());
         let empty_text = match tag {
             Some(_) => td_string!(locale, shop.empty_tag),
             None => td_string!(locale, shop.empty),
         };
-        let listing = LiveListing::<ProductDocument>::new(listed);
+        let listing = LiveListing::<ProductDocument>::new(initial);
         let query = RwSignal::new(query);
-        let found = RwSignal::new(found);
+        let outcome = RwSignal::new(outcome);
         let nothing = move || {
             view! {
                 <EmptyState
@@ -137,35 +137,39 @@ impl Island for Catalogue {
             .erase()
         };
         let everything = move || either(move || listing.is_empty(), nothing, products);
-        let results = move || (move || found.get().map(|found| results(found, listing))).erase();
+        let results = move || (move || outcome.get().map(|outcome| results(outcome, listing))).erase();
         view! {
             <PageHead
                 title=td_string!(locale, shop.title)
                 mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
             />
-            <Search query found tag=tag.clone() />
+            <Search query outcome tag=tag.clone() />
             <Tags tags tag query />
-            {either(move || found.with(Option::is_some), results, everything)}
+            {either(move || outcome.with(Option::is_some), results, everything)}
         }
         .erase()
     }
 }
 
-/// The field to search in: a plain form, and as one types where there is a script.
+/// The search field: a plain form, which searches while typing if scripts run.
 #[component]
-fn Search(query: RwSignal<String>, found: RwSignal<Option<Found>>, tag: Option<String>) -> impl IntoView {
+fn Search(
+    query: RwSignal<String>,
+    outcome: RwSignal<Option<SearchOutcome>>,
+    tag: Option<String>,
+) -> impl IntoView {
     let locale = language();
     let first = query.get_untracked();
     let hidden = tag
         .clone()
         .map(|tag| view! { <input type="hidden" name="tag" value=tag /> }.erase());
     #[cfg(not(feature = "ssr"))]
-    browser::search_while_typing(query, found, tag);
+    browser::search_while_typing(query, outcome, tag);
     #[cfg(feature = "ssr")]
     let _ = tag;
-    let said = move || {
-        found.with(|found| match found {
-            Some(Found::Hits(found)) => td_string!(locale, shop.found, count = found.hits.len()),
+    let message = move || {
+        outcome.with(|outcome| match outcome {
+            Some(SearchOutcome::Hits(outcome)) => td_string!(locale, shop.found, count = outcome.hits.len()),
             _ => String::new(),
         })
     };
@@ -182,7 +186,7 @@ fn Search(query: RwSignal<String>, found: RwSignal<Option<Found>>, tag: Option<S
                     autocomplete="off"
                     on:input=move |event| query.set(event_target_value(&event))
                 />
-                <p class="field__help" role="status">{text(said)}</p>
+                <p class="field__help" role="status">{text(message)}</p>
             </div>
             {hidden}
             <button class="button">{td_string!(locale, shop.search_action)}</button>
@@ -191,12 +195,12 @@ fn Search(query: RwSignal<String>, found: RwSignal<Option<Found>>, tag: Option<S
     .erase()
 }
 
-/// What was found.
-fn results(found: Found, listing: LiveListing<ProductDocument>) -> View {
+/// The cards of the hits, or the problem.
+fn results(outcome: SearchOutcome, listing: LiveListing<ProductDocument>) -> View {
     let locale = language();
-    let hits = match found {
-        Found::Hits(Hits { hits, .. }) => hits,
-        Found::Problem(problem) => {
+    let hits = match outcome {
+        SearchOutcome::Hits(Hits { hits, .. }) => hits,
+        SearchOutcome::Problem(problem) => {
             return view! {
                 <p class="notice notice--danger" role="alert"><Icon picture=Picture::Alert />{explain(&problem)}</p>
             }
@@ -214,14 +218,14 @@ fn results(found: Found, listing: LiveListing<ProductDocument>) -> View {
         .erase();
     }
     let hit = |hit: Hit| {
-        // What is in the list is live; of the rest the index tells.
+        // A product in the listing is live; others show the data of the search index.
         let row = listing.row(hit.key.clone());
-        let told: Option<ProductDocument> = typed(&hit.data);
-        let name = told
+        let indexed: Option<ProductDocument> = typed(&hit.data);
+        let name = indexed
             .as_ref()
             .map(|product| product.name.clone())
             .unwrap_or_default();
-        let shown = Memo::new(move |_| row.get().or_else(|| Some((told.clone()?, 0))));
+        let shown = Memo::new(move |_| row.get().or_else(|| Some((indexed.clone()?, 0))));
         let title = hit
             .highlights
             .into_iter()
@@ -233,7 +237,7 @@ fn results(found: Found, listing: LiveListing<ProductDocument>) -> View {
     view! { <ul class="products">{cards}</ul> }.erase()
 }
 
-/// A text in which what matched is marked.
+/// A text with its matches marked.
 fn marked(highlight: Highlight) -> View {
     let part = |part: domain::wire::HighlightPart| {
         if part.matched {
@@ -250,7 +254,7 @@ fn marked(highlight: Highlight) -> View {
         .erase()
 }
 
-/// The tags, as links.
+/// The tags as links.
 #[component]
 fn Tags(tags: Vec<String>, tag: Option<String>, query: RwSignal<String>) -> impl IntoView {
     let locale = language();
@@ -273,7 +277,7 @@ fn Tags(tags: Vec<String>, tag: Option<String>, query: RwSignal<String>) -> impl
     view! { <nav class="tags" aria-label=td_string!(locale, shop.tags)><ul>{links}</ul></nav> }.erase()
 }
 
-/// The address of a search. Letters, digits and a few marks stand for themselves, everything else as its bytes.
+/// The address of a search, percent-encoded.
 fn address(query: &str, tag: &str) -> String {
     const DIGITS: [&str; 16] = [
         "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "A", "B", "C", "D", "E", "F",
@@ -300,7 +304,7 @@ fn address(query: &str, tag: &str) -> String {
     address
 }
 
-fn card(sku: &str, product: Memo<Shown<ProductDocument>>, title: View) -> View {
+fn card(sku: &str, product: Memo<Revision<ProductDocument>>, title: View) -> View {
     let description = text(move || {
         product.with(|product| {
             product
@@ -310,7 +314,7 @@ fn card(sku: &str, product: Memo<Shown<ProductDocument>>, title: View) -> View {
         })
     });
     view! {
-        <li class=text(move || ["product ", flash(product)].concat())>
+        <li class=text(move || ["product ", highlight_class(product)].concat())>
             <h2><a href=["/shop/", sku].concat()>{title}</a></h2>
             <p class="product__text">{description}</p>
             <ProductOffer product />
@@ -321,60 +325,60 @@ fn card(sku: &str, product: Memo<Shown<ProductDocument>>, title: View) -> View {
 
 #[cfg(not(feature = "ssr"))]
 mod browser {
-    //! Searching as one types: a moment after the last key, and the newest question's answer only.
+    //! Searches while typing: a moment after the last key, and only the newest search's answer is shown.
 
     use std::time::Duration;
 
     use leptos::prelude::*;
 
-    use super::{Found, address};
+    use super::{SearchOutcome, address};
     use crate::{
         api,
-        boxed::{effect, spawn},
+        erased_effects::{effect, spawn},
     };
 
-    /// How long after the last key the question is asked.
+    /// The wait after the last key.
     const PAUSE: Duration = Duration::from_millis(150);
 
     pub(super) fn search_while_typing(
         query: RwSignal<String>,
-        found: RwSignal<Option<Found>>,
+        outcome: RwSignal<Option<SearchOutcome>>,
         tag: Option<String>,
     ) {
-        // What the server has found already is not asked for again.
-        let first = found
+        // The search that the server has rendered is not repeated.
+        let first = outcome
             .with_untracked(Option::is_some)
             .then(|| query.get_untracked());
-        let asked = StoredValue::new(first.unwrap_or_default());
+        let latest = StoredValue::new(first.unwrap_or_default());
         let tag = StoredValue::new(tag.unwrap_or_default());
-        let ask = move || {
+        let search = move || {
             let now = query.get_untracked();
             let now = now.trim().to_owned();
-            if asked.with_value(|asked| *asked == now) {
+            if latest.with_value(|latest| *latest == now) {
                 return;
             }
-            asked.set_value(now.clone());
+            latest.set_value(now.clone());
             let address = tag.with_value(|tag| address(&now, tag));
             if let Ok(history) = window().history() {
                 let _ = history.replace_state_with_url(&wasm_bindgen::JsValue::NULL, "", Some(&address));
             }
             if now.is_empty() {
-                found.set(None);
+                outcome.set(None);
                 return;
             }
             spawn(async move {
                 let answer = match api::search(&address).await {
-                    Ok(hits) => Found::Hits(hits),
-                    Err(problem) => Found::Problem(problem),
+                    Ok(hits) => SearchOutcome::Hits(hits),
+                    Err(problem) => SearchOutcome::Problem(problem),
                 };
-                if asked.try_with_value(|asked| *asked == now) == Some(true) {
-                    let _ = found.try_set(Some(answer));
+                if latest.try_with_value(|latest| *latest == now) == Some(true) {
+                    let _ = outcome.try_set(Some(answer));
                 }
             });
         };
         effect(move || {
             query.track();
-            let timer = set_timeout_with_handle(ask, PAUSE);
+            let timer = set_timeout_with_handle(search, PAUSE);
             on_cleanup(move || {
                 if let Ok(timer) = timer {
                     timer.clear();
@@ -392,7 +396,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_has_an_address() {
+    fn the_address_of_a_search_is_percent_encoded() {
         assert_eq!(address("", ""), "/shop");
         assert_eq!(address("", "kitchen"), "/shop?tag=kitchen");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! How the live connection is: icon, word and colour.
+//! The state of the live connection: icon, word and colour.
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::{
     language::language,
     live::{
         protocol::Link,
-        store::{use_held, use_link},
+        store::{use_link, use_navigation_blocked},
     },
     translations::i18n::td_string,
 };
@@ -31,12 +31,12 @@ impl Island for ConnectionBadge {
             Link::Live => "live",
             Link::Reconnecting(_) => "reconnecting",
             Link::Offline => "offline",
-            Link::Over => "over",
+            Link::SessionEnded => "over",
         };
         let picture = Signal::derive(move || match link.get() {
             Link::Live => Picture::Live,
             Link::Idle | Link::Connecting | Link::Reconnecting(_) => Picture::Reconnect,
-            Link::Offline | Link::Over => Picture::Offline,
+            Link::Offline | Link::SessionEnded => Picture::Offline,
         });
         let word = move || match link.get() {
             Link::Idle => td_string!(locale, connection.idle),
@@ -44,13 +44,13 @@ impl Island for ConnectionBadge {
             Link::Live => td_string!(locale, connection.live),
             Link::Reconnecting(_) => td_string!(locale, connection.reconnecting),
             Link::Offline => td_string!(locale, connection.offline),
-            Link::Over => td_string!(locale, connection.over),
+            Link::SessionEnded => td_string!(locale, connection.session_ended),
         };
-        let is_held = use_held();
-        let held = move || {
-            view! { <span class="connection__held">{td_string!(locale, connection.held)}</span> }.erase()
+        let is_blocked = use_navigation_blocked();
+        let blocked = move || {
+            view! { <span class="connection__held">{td_string!(locale, connection.navigation_blocked)}</span> }.erase()
         };
-        let over = move || {
+        let ended = move || {
             view! {
                 <span class="connection__held">
                     {td_string!(locale, problem.session_over)}
@@ -66,8 +66,8 @@ impl Island for ConnectionBadge {
             <span class="connection" role="status" data-state=text(state)>
                 <Icon picture />
                 <span class="connection__word">{text(word)}</span>
-            {only_if(move || is_held.get(), held)}
-            {only_if(move || link.get() == Link::Over, over)}
+            {only_if(move || is_blocked.get(), blocked)}
+            {only_if(move || link.get() == Link::SessionEnded, ended)}
             </span>
         }
         .erase()

@@ -1,4 +1,4 @@
-//! A button that copies a text, and says that it did.
+//! A button that copies a text, and announces it.
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,9 @@ use crate::{
 /// The button.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct CopyButton {
-    /// What is copied.
+    /// The text to copy.
     pub(crate) text: String,
-    /// What it is, in words.
+    /// The button's label.
     pub(crate) label: String,
 }
 
@@ -29,7 +29,7 @@ impl Island for CopyButton {
     }
 }
 
-/// Copies `content`. Its label names what is copied.
+/// A button that copies `content`.
 #[component]
 pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
     let locale = language();
@@ -45,7 +45,8 @@ pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
     let copy = move |_| {
         #[cfg(not(feature = "ssr"))]
         {
-            // Browsers offer the clipboard to secure pages only; elsewhere the text can still be selected.
+            // Browsers offer the clipboard to secure pages only; on other pages, the text can still be
+            // selected.
             let clipboard = window().navigator().clipboard();
             if !wasm_bindgen::JsValue::from(clipboard.clone()).is_undefined() {
                 let _ = clipboard.write_text(&content);

@@ -1,4 +1,4 @@
-//! Brings a page to life: the context that its islands share, and then each island.
+//! Hydrates a page: provides the context that its islands share, and then hydrates each island.
 
 use domain::id::WorkspaceId;
 use leptos::{
@@ -12,7 +12,7 @@ use web_sys::Element;
 use super::Island;
 use crate::{
     WORKSPACE_ATTRIBUTE,
-    api::Written,
+    api::LastWrite,
     basket, commands,
     erase::View,
     format,
@@ -20,57 +20,51 @@ use crate::{
     person::{self, Person},
 };
 
-/// An island that a program knows.
-pub(super) struct Known {
+/// The hydration of one type of island.
+pub(super) struct IslandHydrator {
     name: &'static str,
     view_of: fn(&Value) -> Option<View>,
 }
 
-/// An island, as a program names it.
-pub(super) const fn known<I: Island>() -> Known {
-    Known {
+/// The hydrator of an island.
+pub(super) const fn hydrator<I: Island>() -> IslandHydrator {
+    IslandHydrator {
         name: I::NAME,
         view_of: view_of::<I>,
     }
 }
 
-/// Hydrates every island of a page on which nothing is live, each of which is among those that are known.
-pub(super) fn hydrate_still(known: &[Known]) {
-    hydrate_islands();
-    hydrate_each(known);
-}
-
-/// Hydrates every island of a page of a workspace, each of which is among those that are known.
-pub(super) fn hydrate_live(known: &[Known]) {
+/// Hydrates every island of the page by its hydrator.
+pub(super) fn hydrate_page(hydrators: &[IslandHydrator]) {
     hydrate_islands();
     let workspace = workspace();
-    let alive = format::provide_alive();
+    let hydration = format::provide_hydration();
     live::store::provide_live(workspace.is_some());
     basket::provide_basket(workspace);
-    let written = Written::provide(workspace);
+    let last_write = LastWrite::provide(workspace);
     let person = person::of_page();
     let commands = commands::provide_commands(workspace, person.as_ref());
     provide_context(Person(person));
-    hydrate_each(known);
-    // Only now may anything differ from what the server rendered.
-    written.load();
-    commands.begin();
-    alive.begin();
+    hydrate_each(hydrators);
+    // From here on, islands may differ from what the server has rendered.
+    last_write.load();
+    commands.resume();
+    hydration.complete();
 }
 
-fn hydrate_each(known: &[Known]) {
+fn hydrate_each(hydrators: &[IslandHydrator]) {
     let islands = document().get_elements_by_tag_name("leptos-island");
     for index in 0..islands.length() {
         let Some(element) = islands.item(index) else {
             continue;
         };
         let name = element.get_attribute("data-component").unwrap_or_default();
-        let Some(island) = known.iter().find(|known| known.name == name) else {
-            leptos::logging::error!("the page has an island that this program does not know: {name}");
+        let Some(hydrator) = hydrators.iter().find(|hydrator| hydrator.name == name) else {
+            leptos::logging::error!("the page has an island that the bundle does not contain: {name}");
             continue;
         };
-        if hydrate_one(&element, island.view_of).is_none() {
-            leptos::logging::error!("an island cannot read what it begins with");
+        if hydrate_one(&element, hydrator.view_of).is_none() {
+            leptos::logging::error!("the props of an island cannot be read");
         }
     }
 }
@@ -85,16 +79,16 @@ fn workspace() -> Option<WorkspaceId> {
         .map(WorkspaceId)
 }
 
-/// What is the same for all islands is not here: this is compiled for each of them.
-fn view_of<I: Island>(beginning: &Value) -> Option<View> {
-    Some(typed::<I>(beginning)?.view())
+/// Compiled once for each island, so code that all islands share does not belong here.
+fn view_of<I: Island>(props: &Value) -> Option<View> {
+    Some(typed::<I>(props)?.view())
 }
 
 fn hydrate_one(element: &Element, view_of: fn(&Value) -> Option<View>) -> Option<()> {
-    let beginning = serde_json::from_str(&element.get_attribute("data-props")?).ok()?;
+    let props = serde_json::from_str(&element.get_attribute("data-props")?).ok()?;
     let owner = Owner::new();
     let state = owner.with(|| {
-        let view = view_of(&beginning)?;
+        let view = view_of(&props)?;
         Some(view.hydrate_from_position::<true>(element, Position::FirstChild))
     })?;
     // An island lives as long as its page.

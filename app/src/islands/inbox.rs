@@ -1,31 +1,31 @@
-//! The inbox: what a person was told, what they have not read first. It is marked read at once, here and in every other
-//! tab; and where the person asked for it, the browser itself tells what arrives while nobody looks.
+//! The inbox: a person's notifications, unread ones first. Marking one as read shows at once, here and in
+//! every other tab. With desktop notifications on, the browser shows what arrives while the page is hidden.
 
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Island, told::Told};
+use super::{Island, notification::NotificationSummary};
 use crate::{
     commands::{NewCommand, use_commands},
     components::{
-        EmptyState, Freshness, Icon, Id, MoreRows, Outgoing, PageHead, Picture, When, either, flash,
-        for_each, only_if, text, words_of_event,
+        EmptyState, Freshness, Icon, Id, MoreRows, PageHead, PendingCommands, Picture, When, either,
+        event_label, for_each, highlight_class, only_if, text,
     },
     erase::{Erase, View},
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
-/// The most that one command can mark.
+/// The maximum number of notifications that one command can mark.
 const MAX_READ: usize = 200;
 
 /// The inbox.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Inbox {
     /// The first page of the notifications.
-    pub(crate) listed: Listed,
+    pub(crate) initial: InitialListing,
 }
 
 impl Island for Inbox {
@@ -33,9 +33,9 @@ impl Island for Inbox {
 
     fn view(self) -> View {
         let locale = language();
-        let stream = ["inbox-", &self.listed.query.group].concat();
-        let listing = LiveListing::<Told>::new(self.listed);
-        let read = reading(stream.clone());
+        let stream = ["inbox-", &self.initial.query.group].concat();
+        let listing = LiveListing::<NotificationSummary>::new(self.initial);
+        let mark_read = mark_as_read(stream.clone());
         let unread = move || {
             let documents = listing.documents();
             let unread = documents.iter().filter(|document| !document.read);
@@ -45,11 +45,11 @@ impl Island for Inbox {
                 .collect::<Vec<_>>()
         };
         let has_unread = move || !unread().is_empty();
-        let read_all = read.clone();
+        let mark_all = mark_read.clone();
         let all = move || {
-            let read_all = read_all.clone();
+            let mark_all = mark_all.clone();
             view! {
-                <button type="button" class="button needs-script" on:click=move |_| read_all(untrack(unread))>
+                <button type="button" class="button needs-script" on:click=move |_| mark_all(untrack(unread))>
                     <Icon picture=Picture::Check />
                     {td_string!(locale, inbox.read_all)}
                 </button>
@@ -69,8 +69,8 @@ impl Island for Inbox {
             .erase()
         };
         let list = move || {
-            let read = read.clone();
-            let row = move |key: String| row(listing.row(key), read.clone());
+            let mark_read = mark_read.clone();
+            let row = move |key: String| row(listing.row(key), mark_read.clone());
             view! { <ul class="inbox">{for_each(move || listing.keys(), row)}</ul> }.erase()
         };
         view! {
@@ -78,8 +78,8 @@ impl Island for Inbox {
                 title=td_string!(locale, inbox.title)
                 mark=view! { <Freshness view="notifications" progress=listing.progress() /> }.erase()
             />
-            <p class="buttons">{only_if(has_unread, all)}<Ask /></p>
-            <Outgoing stream />
+            <p class="buttons">{only_if(has_unread, all)}<DesktopNotificationSwitch /></p>
+            <PendingCommands stream />
             {either(move || listing.is_empty(), nothing, list)}
             <MoreRows listing=listing.untyped() />
         }
@@ -87,12 +87,12 @@ impl Island for Inbox {
     }
 }
 
-/// Marks as read.
-fn reading(stream: String) -> impl Fn(Vec<String>) + Clone + Send + Sync + 'static {
+/// Returns the function that marks notifications as read, by their events.
+fn mark_as_read(stream: String) -> impl Fn(Vec<String>) + Clone + Send + Sync + 'static {
     let commands = use_commands();
     move |events| {
         if let Some(commands) = commands {
-            commands.tell(NewCommand {
+            commands.submit_unpredicted(NewCommand {
                 command: "ReadNotifications",
                 stream: stream.clone(),
                 data: json!({ "events": events }),
@@ -102,7 +102,10 @@ fn reading(stream: String) -> impl Fn(Vec<String>) + Clone + Send + Sync + 'stat
     }
 }
 
-fn row(notification: Memo<Shown<Told>>, read: impl Fn(Vec<String>) + Clone + Send + Sync + 'static) -> View {
+fn row(
+    notification: Memo<Revision<NotificationSummary>>,
+    mark_read: impl Fn(Vec<String>) + Clone + Send + Sync + 'static,
+) -> View {
     let locale = language();
     let Some((first, _)) = notification.get_untracked() else {
         return ().erase();
@@ -110,17 +113,17 @@ fn row(notification: Memo<Shown<Told>>, read: impl Fn(Vec<String>) + Clone + Sen
     let commands = use_commands();
     let event = first.event_id.to_string();
     let this = event.clone();
-    // What is being marked counts as read at once.
+    // A notification with a pending command counts as read.
     let is_read = Memo::new(move |_| {
         let stored = notification.with(|shown| shown.as_ref().is_none_or(|(document, _)| document.read));
-        stored || commands.is_some_and(|commands| commands.is_naming("ReadNotifications", &this))
+        stored || commands.is_some_and(|commands| commands.names_event("ReadNotifications", &this))
     });
     let order = first.order;
     let href = ["/orders/", &order].concat();
     let mark = move || {
-        let (read, event) = (read.clone(), event.clone());
+        let (mark_read, event) = (mark_read.clone(), event.clone());
         view! {
-            <button type="button" class="button button--quiet needs-script" on:click=move |_| read(vec![event.clone()])>
+            <button type="button" class="button button--quiet needs-script" on:click=move |_| mark_read(vec![event.clone()])>
                 {td_string!(locale, inbox.read)}
             </button>
         }
@@ -135,13 +138,13 @@ fn row(notification: Memo<Shown<Told>>, read: impl Fn(Vec<String>) + Clone + Sen
     };
     view! {
         <li
-            class=text(move || ["notification ", flash(notification)].concat())
+            class=text(move || ["notification ", highlight_class(notification)].concat())
             data-read=text(move || if is_read.get() { "true" } else { "false" })
         >
             <p class="time-line__event">
                 <span class="tag">{text(word)}</span>
                 <a class="row-link" href=href>
-                    {words_of_event(&first.event).unwrap_or_default()}" "<Id id=order />
+                    {event_label(&first.event).unwrap_or_default()}" "<Id id=order />
                 </a>
             </p>
             <p class="muted time-line__facts"><When at=first.at />{first.reason}</p>
@@ -151,28 +154,28 @@ fn row(notification: Memo<Shown<Told>>, read: impl Fn(Vec<String>) + Clone + Sen
     .erase()
 }
 
-/// Asks the browser for leave to tell: only when somebody presses it.
+/// The switch of desktop notifications. It asks for the browser's permission only when it is pressed.
 #[component]
-fn Ask() -> impl IntoView {
+fn DesktopNotificationSwitch() -> impl IntoView {
     let locale = language();
-    let leave = super::inbox_count::use_leave();
-    let ask = move || {
+    let notifications = super::inbox_count::use_desktop_notifications();
+    let switch = move || {
         let word = move || {
-            if leave.is_asked.get() {
-                td_string!(locale, inbox.tell_off)
+            if notifications.is_enabled.get() {
+                td_string!(locale, inbox.notifications_off)
             } else {
-                td_string!(locale, inbox.tell)
+                td_string!(locale, inbox.notifications_on)
             }
         };
         view! {
-            <button type="button" class="button needs-script" on:click=move |_| leave.toggle()>
+            <button type="button" class="button needs-script" on:click=move |_| notifications.toggle()>
                 <Icon picture=Picture::Bell />
                 {text(word)}
             </button>
         }
         .erase()
     };
-    let refused =
-        move || view! { <span class="muted">{td_string!(locale, inbox.tell_refused)}</span> }.erase();
-    either(move || leave.is_refused.get(), refused, ask)
+    let denied =
+        move || view! { <span class="muted">{td_string!(locale, inbox.notifications_denied)}</span> }.erase();
+    either(move || notifications.is_denied.get(), denied, switch)
 }

@@ -1,5 +1,5 @@
-//! How many notifications have not been read, beside the place of the inbox; and, where the person asked for it, the
-//! browser's own word of each that arrives while nobody looks at the page.
+//! The number of unread notifications, beside the link to the inbox. With desktop notifications on, the
+//! browser shows each one that arrives while the page is hidden.
 
 use domain::{token::ConsistencyToken, wire::ListingAnswer};
 use leptos::prelude::*;
@@ -8,24 +8,24 @@ use uuid::Uuid;
 
 use super::{
     Island,
-    told::{Told, inbox_of},
+    notification::{NotificationSummary, inbox_of},
 };
 use crate::{
     commands::use_commands,
     components::text,
     erase::{Erase, View},
     language::language,
-    live::store::{Listed, LiveListing},
+    live::store::{InitialListing, LiveListing},
     translations::i18n::td_string,
 };
 
-/// Up to so many are counted.
-const COUNTED: u32 = 99;
+/// The highest number shown.
+const MAX_COUNT: u32 = 99;
 
-/// The number.
+/// The badge with the number.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct InboxCount {
-    /// Whose.
+    /// The person whose inbox it is.
     pub(crate) person: Uuid,
 }
 
@@ -34,9 +34,9 @@ impl Island for InboxCount {
 
     fn view(self) -> View {
         let locale = language();
-        // No page waits for this: it begins with nothing, and the connection brings it.
-        let listing = LiveListing::<Told>::new(Listed {
-            query: inbox_of(self.person, COUNTED + 1),
+        // Starts empty, so that no page waits for it; the connection delivers the rows.
+        let listing = LiveListing::<NotificationSummary>::new(InitialListing {
+            query: inbox_of(self.person, MAX_COUNT + 1),
             answer: ListingAnswer {
                 data: Vec::new(),
                 next: None,
@@ -52,53 +52,53 @@ impl Island for InboxCount {
             unread.retain(|document| {
                 let is_marked = || {
                     let event = document.event_id.to_string();
-                    commands.is_some_and(|commands| commands.is_naming("ReadNotifications", &event))
+                    commands.is_some_and(|commands| commands.names_event("ReadNotifications", &event))
                 };
                 !document.read && !is_marked()
             });
             unread
         });
         #[cfg(not(feature = "ssr"))]
-        browser::tell_what_arrives(listing, unread);
+        browser::notify_arrivals(listing, unread);
         let count = move || match unread.with(Vec::len) {
             0 => String::new(),
-            count if count > COUNTED as usize => "99+".to_owned(),
+            count if count > MAX_COUNT as usize => "99+".to_owned(),
             count => count.to_string(),
         };
-        let said = move || {
+        let label = move || {
             if unread.with(Vec::is_empty) {
                 ""
             } else {
                 td_string!(locale, inbox.unread)
             }
         };
-        view! { <span class="count">{text(count)}<span class="hidden">{text(said)}</span></span> }.erase()
+        view! { <span class="count">{text(count)}<span class="hidden">{text(label)}</span></span> }.erase()
     }
 }
 
-/// Whether the person wants the browser to tell.
+/// The state of desktop notifications.
 #[derive(Clone, Copy)]
-pub(super) struct Leave {
-    pub(super) is_asked: RwSignal<bool>,
-    pub(super) is_refused: RwSignal<bool>,
+pub(super) struct DesktopNotifications {
+    pub(super) is_enabled: RwSignal<bool>,
+    pub(super) is_denied: RwSignal<bool>,
 }
 
-/// What was chosen before; nothing while the page hydrates.
-pub(super) fn use_leave() -> Leave {
-    let leave = Leave {
-        is_asked: RwSignal::new(false),
-        is_refused: RwSignal::new(false),
+/// The stored choice; off during hydration.
+pub(super) fn use_desktop_notifications() -> DesktopNotifications {
+    let notifications = DesktopNotifications {
+        is_enabled: RwSignal::new(false),
+        is_denied: RwSignal::new(false),
     };
     #[cfg(not(feature = "ssr"))]
-    crate::boxed::effect(move || leave.is_asked.set(browser::is_wanted()));
-    leave
+    crate::erased_effects::effect(move || notifications.is_enabled.set(browser::is_enabled()));
+    notifications
 }
 
-impl Leave {
-    /// Asks the browser, or takes it back.
+impl DesktopNotifications {
+    /// Turns them on, with the browser's permission, or off.
     #[cfg_attr(
         feature = "ssr",
-        expect(clippy::unused_self, reason = "only a browser does it")
+        expect(clippy::unused_self, reason = "only browsers have desktop notifications")
     )]
     pub(super) fn toggle(self) {
         #[cfg(not(feature = "ssr"))]
@@ -108,7 +108,7 @@ impl Leave {
 
 #[cfg(not(feature = "ssr"))]
 mod browser {
-    //! The browser's Notification interface.
+    //! The browser's `Notification` interface.
 
     use gloo_storage::{LocalStorage, Storage};
     use leptos::{
@@ -117,56 +117,59 @@ mod browser {
     };
     use wasm_bindgen_futures::JsFuture;
 
-    use super::{Leave, Told};
+    use super::{DesktopNotifications, NotificationSummary};
     use crate::{
-        boxed::{effect, spawn},
-        components::words_of_event,
+        components::event_label,
+        erased_effects::{effect, spawn},
         live::{progress::Progress, store::LiveListing},
     };
 
-    /// Where the choice is kept.
-    const KEPT: &str = "foldline.tell";
+    /// The storage key of the choice.
+    const STORAGE_KEY: &str = "foldline.tell";
 
     fn is_supported() -> bool {
         js_sys::Reflect::has(&window(), &"Notification".into()).unwrap_or(false)
     }
 
-    pub(super) fn is_wanted() -> bool {
+    pub(super) fn is_enabled() -> bool {
         is_supported()
             && LocalStorage::raw()
-                .get_item(KEPT)
-                .is_ok_and(|kept| kept.is_some())
+                .get_item(STORAGE_KEY)
+                .is_ok_and(|choice| choice.is_some())
             && Notification::permission() == NotificationPermission::Granted
     }
 
-    pub(super) fn toggle(leave: Leave) {
-        if leave.is_asked.get_untracked() {
-            LocalStorage::delete(KEPT);
-            leave.is_asked.set(false);
+    pub(super) fn toggle(notifications: DesktopNotifications) {
+        if notifications.is_enabled.get_untracked() {
+            LocalStorage::delete(STORAGE_KEY);
+            notifications.is_enabled.set(false);
             return;
         }
-        let asking = is_supported()
+        let request = is_supported()
             .then(Notification::request_permission)
             .and_then(Result::ok);
-        let Some(asking) = asking else {
-            leave.is_refused.set(true);
+        let Some(request) = request else {
+            notifications.is_denied.set(true);
             return;
         };
         spawn(async move {
-            let _ = JsFuture::from(asking).await;
+            let _ = JsFuture::from(request).await;
             let is_granted = Notification::permission() == NotificationPermission::Granted;
             if is_granted {
-                let _ = LocalStorage::raw().set_item(KEPT, "1");
+                let _ = LocalStorage::raw().set_item(STORAGE_KEY, "1");
             }
-            let _ = leave.is_asked.try_set(is_granted);
-            let _ = leave.is_refused.try_set(!is_granted);
+            let _ = notifications.is_enabled.try_set(is_granted);
+            let _ = notifications.is_denied.try_set(!is_granted);
         });
     }
 
-    /// Tells each notification once that arrives while the page is hidden.
-    pub(super) fn tell_what_arrives(listing: LiveListing<Told>, unread: Memo<Vec<Told>>) {
+    /// Shows each notification once that arrives while the page is hidden.
+    pub(super) fn notify_arrivals(
+        listing: LiveListing<NotificationSummary>,
+        unread: Memo<Vec<NotificationSummary>>,
+    ) {
         let progress = listing.progress();
-        let known = StoredValue::new(None::<Vec<uuid::Uuid>>);
+        let previous = StoredValue::new(None::<Vec<uuid::Uuid>>);
         effect(move || {
             let events = unread.with(|unread| {
                 unread
@@ -177,20 +180,22 @@ mod browser {
             if !progress.with(Progress::is_followed) {
                 return;
             }
-            // What was there when the page came is no news.
-            let before = known.try_update_value(|known| known.replace(events)).flatten();
-            let Some(before) = before.filter(|_| document().hidden() && is_wanted()) else {
+            // Notifications that were there when the page was opened are not shown.
+            let before = previous
+                .try_update_value(|previous| previous.replace(events))
+                .flatten();
+            let Some(before) = before.filter(|_| document().hidden() && is_enabled()) else {
                 return;
             };
             unread.with(|unread| {
                 for new in unread.iter().filter(|new| !before.contains(&new.event_id)) {
                     let options = NotificationOptions::new();
-                    // One for all tabs.
+                    // The tag makes it one notification for all tabs.
                     options.set_tag(&new.event_id.to_string());
                     if let Some(reason) = &new.reason {
                         options.set_body(reason);
                     }
-                    let title = words_of_event(&new.event).unwrap_or(&new.event);
+                    let title = event_label(&new.event).unwrap_or(&new.event);
                     let _ = Notification::new_with_options(title, &options);
                 }
             });

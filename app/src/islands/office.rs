@@ -1,7 +1,6 @@
-//! The back office: what those who run the shop have to do, as rows that can be acted on. Each file is one place of it; what
-//! they share is how a row is acted on: [`sender`] sends and knows the refusal, [`act`] is the button and the question.
+//! The islands of the back office. Each file is one page; they share the actions of a row: [`sender`] sends
+//! commands and holds the refusal, [`row_actions`] has the buttons and confirmations.
 
-mod act;
 mod activity;
 mod customers;
 mod fields;
@@ -10,6 +9,7 @@ mod orders;
 mod payments;
 mod people;
 mod products;
+mod row_actions;
 mod sales;
 mod sender;
 mod stock;

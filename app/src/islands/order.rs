@@ -1,4 +1,4 @@
-//! One order: where it stands, what was ordered, how it came to that, and what can be done with it.
+//! One order: its status, lines and timeline, and the actions that are possible.
 
 use domain::{aggregate::order::OrderLine, money::Money, view::orders::OrderDocument};
 use leptos::prelude::*;
@@ -7,43 +7,45 @@ use serde::{Deserialize, Serialize};
 use super::{Island, copy::Copy};
 use crate::{
     commands::is_pending,
-    components::{Freshness, Id, PageHead, Price, StatusBadge, When, either, flash, for_each, only_if, text},
+    components::{
+        Freshness, Id, PageHead, Price, StatusBadge, When, either, for_each, highlight_class, only_if, text,
+    },
     erase::{Erase, View},
     language::language,
-    live::store::{Found, LiveDocument, Shown},
+    live::store::{InitialDocument, LiveDocument, Revision},
     translations::i18n::td_string,
 };
 
 mod actions;
-mod time_line;
+mod timeline;
 
 use actions::Actions;
 
 /// The order.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct OrderStory {
-    /// The order, or that it is not folded yet: then that is said, and it appears by itself.
-    pub(crate) found: Found,
+pub(crate) struct OrderDetails {
+    /// The order. If the view has not folded it yet, the page says so until it arrives.
+    pub(crate) initial: InitialDocument,
 }
 
-impl Island for OrderStory {
+impl Island for OrderDetails {
     const NAME: &'static str = "order";
 
     fn view(self) -> View {
-        let id = self.found.key.clone();
-        let document = LiveDocument::<OrderDocument>::new(self.found);
-        let shown = document.foreseen(&id);
+        let id = self.initial.key.clone();
+        let document = LiveDocument::<OrderDocument>::new(self.initial);
+        let shown = document.predicted(&id);
         either(
-            // Its stock or its payment may be folded before the order itself.
+            // The view may fold its stock or payment before the order itself.
             move || shown.with(|shown| shown.as_ref().is_some_and(|(order, _)| order.version > 0)),
-            move || placed(document, shown),
-            move || coming(document, &id),
+            move || folded(document, shown),
+            move || unfolded(document, &id),
         )
     }
 }
 
-/// The order has been written, and the view has not folded it yet.
-fn coming(document: LiveDocument<OrderDocument>, id: &str) -> View {
+/// The order is stored, and the view has not folded it yet.
+fn unfolded(document: LiveDocument<OrderDocument>, id: &str) -> View {
     let locale = language();
     view! {
         <PageHead
@@ -52,16 +54,16 @@ fn coming(document: LiveDocument<OrderDocument>, id: &str) -> View {
         />
         <section class="panel panel--pending" role="status">
             <p><Id id=id.to_owned() /></p>
-            <p>{td_string!(locale, order.coming)}</p>
+            <p>{td_string!(locale, order.unfolded)}</p>
         </section>
     }
     .erase()
 }
 
-/// The order, as it is with what is on its way.
-fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument>>) -> View {
+/// The order, with the predicted effect of pending commands.
+fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocument>>) -> View {
     let locale = language();
-    // What of an order never changes is read once; the rest is followed.
+    // The immutable parts of an order are read once; the others are tracked.
     let Some((first, _)) = shown.get_untracked() else {
         return ().erase();
     };
@@ -77,7 +79,7 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
                 .unwrap_or_default()
         })
     };
-    let why = move || {
+    let reason_entry = move || {
         view! { <div><dt>{td_string!(locale, order.reason)}</dt><dd>{text(reason)}</dd></div> }.erase()
     };
     let entry_ids = move || {
@@ -90,7 +92,7 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
         shown.with(|order| {
             let mut entries = order.iter().flat_map(|(order, _)| &order.history);
             let entry = entries.find(|entry| entry.event_id.to_string() == id);
-            entry.map_or_else(|| ().erase(), |entry| time_line::entry(entry.clone(), shown))
+            entry.map_or_else(|| ().erase(), |entry| timeline::entry(entry.clone(), shown))
         })
     };
     let OrderDocument {
@@ -107,7 +109,7 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
         if is_pending() {
             "panel panel--pending"
         } else {
-            match flash(shown) {
+            match highlight_class(shown) {
                 "" => "panel",
                 "flash-odd" => "panel flash-odd",
                 _ => "panel flash-even",
@@ -125,7 +127,7 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
                     <dt>{td_string!(locale, orders.status)}</dt>
                     <dd aria-live="polite"><StatusBadge status /></dd>
                 </div>
-                {only_if(move || !reason().is_empty(), why)}
+                {only_if(move || !reason().is_empty(), reason_entry)}
                 <div>
                     <dt>{td_string!(locale, orders.order)}</dt>
                     <dd>
@@ -153,7 +155,7 @@ fn placed(document: LiveDocument<OrderDocument>, shown: Memo<Shown<OrderDocument
     .erase()
 }
 
-/// What was ordered, and what it cost.
+/// The lines of the order, with their cost.
 fn lines_panel(lines: Vec<OrderLine>, total: Money) -> View {
     let locale = language();
     view! {

@@ -1,16 +1,16 @@
-//! The list of orders, newest first: a new one appears by itself, and each row follows its order.
+//! The list of orders, newest first. New orders appear by themselves, and each row is live.
 
 use domain::view::orders::OrderDocument;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Island, placed::PlacedOrders};
+use super::{Island, pending_orders::PendingOrders};
 use crate::{
     commands::is_pending,
-    components::{Column, EmptyState, Id, ListingTable, Price, StatusBadge, When, flash, text},
+    components::{Column, EmptyState, Id, ListingTable, Price, StatusBadge, When, highlight_class, text},
     erase::{Erase, View},
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OrderList {
     /// The first page of the orders.
-    pub(crate) listed: Listed,
+    pub(crate) initial: InitialListing,
 }
 
 impl Island for OrderList {
@@ -26,7 +26,7 @@ impl Island for OrderList {
 
     fn view(self) -> View {
         let locale = language();
-        let listing = LiveListing::<OrderDocument>::new(self.listed);
+        let listing = LiveListing::<OrderDocument>::new(self.initial);
         let columns = vec![
             Column::words(td_string!(locale, orders.order)),
             Column::words(td_string!(locale, orders.placed)),
@@ -52,15 +52,15 @@ impl Island for OrderList {
             view: "orders",
             listing: listing.untyped(),
             columns,
-            before: Some(view! { <PlacedOrders accepted=false /> }.erase()),
+            before: Some(view! { <PendingOrders accepted=false /> }.erase()),
         }
-        .show(move |key| row(&key, listing.foreseen(key.clone())), nothing)
+        .show(move |key| row(&key, listing.predicted(key.clone())), nothing)
     }
 }
 
-fn row(id: &str, order: Memo<Shown<OrderDocument>>) -> View {
+fn row(id: &str, order: Memo<Revision<OrderDocument>>) -> View {
     let locale = language();
-    // A row without a document is a row on its way out.
+    // A row without a document is about to be removed.
     let Some((first, _)) = order.get_untracked() else {
         return ().erase();
     };
@@ -73,7 +73,7 @@ fn row(id: &str, order: Memo<Shown<OrderDocument>>) -> View {
         if is_pending() {
             "row--pending"
         } else {
-            flash(order)
+            highlight_class(order)
         }
     };
     view! {

@@ -1,4 +1,4 @@
-//! One product: what it is, what it costs, how many are left, and where its story is kept.
+//! One product: description, price and stock, with links to its streams.
 
 use domain::view::products::ProductDocument;
 use leptos::prelude::*;
@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use super::Island;
 use crate::{
-    components::{Freshness, PageHead, ProductOffer, flash, only_if, text},
+    components::{Freshness, PageHead, ProductOffer, highlight_class, only_if, text},
     erase::{Erase, View},
     language::language,
-    live::store::{Found, LiveDocument},
+    live::store::{InitialDocument, LiveDocument},
     translations::i18n::td_string,
 };
 
 /// The product.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct ProductFacts {
-    /// The product as it was.
-    pub(crate) found: Found,
+pub(crate) struct ProductDetails {
+    /// The product.
+    pub(crate) initial: InitialDocument,
 }
 
-impl Island for ProductFacts {
+impl Island for ProductDetails {
     const NAME: &'static str = "product";
 
     fn view(self) -> View {
         let locale = language();
-        let sku = self.found.key.clone();
-        let document = LiveDocument::<ProductDocument>::new(self.found);
+        let sku = self.initial.key.clone();
+        let document = LiveDocument::<ProductDocument>::new(self.initial);
         let shown = document.shown();
         let field = move |read: fn(&ProductDocument) -> String| {
             text(move || {
@@ -49,14 +49,14 @@ impl Island for ProductFacts {
                 title=field(|product| product.name.clone())
                 mark=view! { <Freshness view="products" progress=document.progress() /> }.erase()
             />
-            <section class=text(move || format!("panel {}", flash(shown)))>
+            <section class=text(move || format!("panel {}", highlight_class(shown)))>
                 <p class="lead">{field(|product| product.description.clone())}</p>
                 <ProductOffer product=shown />
                 {only_if(retired, notice)}
             </section>
             <section class="panel">
-                <h2>{td_string!(locale, product.story)}</h2>
-                <p>{td_string!(locale, product.story_text)}</p>
+                <h2>{td_string!(locale, product.streams)}</h2>
+                <p>{td_string!(locale, product.streams_text)}</p>
                 <ul class="links">{link(format!("product-{sku}"))}{link(format!("inventory-{sku}"))}</ul>
                 <p class="muted">{td_string!(locale, product.sku, sku = sku)}</p>
             </section>

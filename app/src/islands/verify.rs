@@ -1,4 +1,4 @@
-//! The proof: every event's hash is computed again, and every document is folded again from the log and compared.
+//! Verification: the server recomputes the hash of every event, and folds every document again from the log.
 
 use domain::wire::{Problem, VerifyReport};
 use leptos::prelude::*;
@@ -12,7 +12,7 @@ use crate::{
     translations::i18n::td_string,
 };
 
-/// The button and what it found. Without a script it is a form, whose answer is the report as JSON.
+/// The button and the report. Without scripts it is a form, whose answer is the report as JSON.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Verify {}
 
@@ -22,14 +22,14 @@ impl Island for Verify {
     fn view(self) -> View {
         let locale = language();
         let running = RwSignal::new(false);
-        let found = RwSignal::new(None::<Result<VerifyReport, Problem>>);
+        let outcome = RwSignal::new(None::<Result<VerifyReport, Problem>>);
         let verify = move || {
             #[cfg(not(feature = "ssr"))]
             if !running.get_untracked() {
                 running.set(true);
-                crate::boxed::spawn(async move {
+                crate::erased_effects::spawn(async move {
                     let report = crate::api::verify().await;
-                    let _ = found.try_set(Some(report));
+                    let _ = outcome.try_set(Some(report));
                     let _ = running.try_set(false);
                 });
             }
@@ -55,16 +55,16 @@ impl Island for Verify {
                     {text(move || if running.get() { td_string!(locale, verify.running) } else { td_string!(locale, verify.action) })}
                 </button>
             </form>
-            <div role="status">{move || found.get().map(shown)}</div>
+            <div role="status">{move || outcome.get().map(shown)}</div>
         </section>
     }
     .erase()
     }
 }
 
-fn shown(found: Result<VerifyReport, Problem>) -> View {
+fn shown(outcome: Result<VerifyReport, Problem>) -> View {
     let locale = language();
-    match found {
+    match outcome {
         Err(problem) => view! {
             <p class="notice notice--danger"><Icon picture=Picture::Alert />{explain(&problem)}</p>
         }

@@ -1,4 +1,4 @@
-//! The places of a workspace: a rail at the left, a bar at the bottom of a narrow screen.
+//! The navigation of a workspace: a rail at the left, or a bar at the bottom of a narrow screen.
 
 use domain::access::Role;
 use leptos::prelude::*;
@@ -13,11 +13,11 @@ use crate::{
     translations::i18n::td_string,
 };
 
-/// The rail.
+/// The navigation rail.
 #[component]
 pub(super) fn Rail() -> impl IntoView {
     let locale = language();
-    // A place that only refuses whoever comes is not offered; to nobody in particular, all of it is shown.
+    // Without a session, all links are shown; with one, only those that its role may follow.
     let streams = use_session().is_none_or(|session| session.role.reads_lab()).then(|| {
         view! { <li><A href="/streams"><Icon picture=Picture::Streams /><span>{td_string!(locale, streams.place)}</span></A></li> }
     });
@@ -26,7 +26,7 @@ pub(super) fn Rail() -> impl IntoView {
     });
     let basket = use_session().map(|_| BasketCount {}.island());
     view! {
-        <nav class="rail" aria-label=td_string!(locale, layout.places)>
+        <nav class="rail" aria-label=td_string!(locale, layout.navigation)>
             <ul>
                 <li><A href="/shop"><Icon picture=Picture::Shop /><span>{td_string!(locale, shop.place)}</span></A></li>
                 <li>

@@ -1,14 +1,15 @@
-//! The top bar: where one is, how others come in, how the connection is, and who one is.
+//! The top bar: the workspace and its code, the state of the connection, the inbox, the theme, and the
+//! person.
 
 use domain::wire::SessionInfo;
 use leptos::prelude::*;
 
+use super::theme_switch::ThemeSwitch;
 use crate::{
-    Theme,
     api::use_session,
     components::{Icon, Picture},
     erase::Erase,
-    islands::{ConnectionBadge, CopyButton, InboxCount, Island, ThemeSwitch},
+    islands::{ConnectionBadge, CopyButton, InboxCount, Island},
     language::language,
     translations::i18n::td_string,
 };
@@ -18,8 +19,7 @@ use crate::{
 pub(super) fn TopBar() -> impl IntoView {
     let locale = language();
     let session = use_session();
-    let inside = session.is_some();
-    let theme = use_context::<Theme>().unwrap_or_default();
+    let has_session = session.is_some();
     let inbox = session.as_ref().map(|session| {
         view! {
             <a class="button button--quiet inbox-link" href="/inbox">
@@ -30,7 +30,7 @@ pub(super) fn TopBar() -> impl IntoView {
         }
     });
     let person = session.clone().map(|session| view! { <Person session /> });
-    let sign_in = (!inside).then(|| {
+    let sign_in = (!has_session).then(|| {
         view! { <a class="top-bar__link" href="/sign-in">{td_string!(locale, account.sign_in)}</a> }
     });
     let workspace = session.map(|session| view! { <Workspace session /> });
@@ -42,9 +42,9 @@ pub(super) fn TopBar() -> impl IntoView {
             </a>
             {workspace}
             <span class="top-bar__space"></span>
-            {inside.then(|| ConnectionBadge {}.island())}
+            {has_session.then(|| ConnectionBadge {}.island())}
             {inbox}
-            {ThemeSwitch { theme }.island()}
+            <ThemeSwitch />
             {sign_in}
             {person}
         </header>
@@ -52,7 +52,7 @@ pub(super) fn TopBar() -> impl IntoView {
     .erase()
 }
 
-/// The workspace and its code, to read out and to copy.
+/// The workspace's name and its join code, with a button that copies it.
 #[component]
 fn Workspace(session: SessionInfo) -> impl IntoView {
     let locale = language();
@@ -73,7 +73,7 @@ fn Workspace(session: SessionInfo) -> impl IntoView {
     .erase()
 }
 
-/// Who one is, and the way out.
+/// The person's menu: account and sign-out.
 #[component]
 fn Person(session: SessionInfo) -> impl IntoView {
     let locale = language();

@@ -1,14 +1,14 @@
-//! How long to wait before the next attempt to connect: exponential, capped, with full jitter, so that a server that
-//! comes back is not met by every browser of a class at the same moment.
+//! How long to wait before the next attempt to connect: exponential, capped, with full jitter, so that the
+//! browsers of a class do not all reconnect at the moment at which a server is back.
 //!
-//! The formula is "full jitter" of Marc Brooker's *Exponential Backoff And Jitter* (2015). Randomness comes in as a
-//! number, so every wait can be tested.
+//! The formula is "full jitter" of Marc Brooker's *Exponential Backoff And Jitter* (2015). Randomness comes
+//! in as a number, so every wait can be tested.
 
 use super::Millis;
 
-/// The most that is waited before the second attempt.
+/// The upper limit of the wait before the second attempt.
 pub const BASE: Millis = 500;
-/// The most that is ever waited.
+/// The upper limit of every wait.
 pub const CAP: Millis = 30_000;
 
 /// The wait after `attempt` failures (0 after the first), for a `random` number in 0..1.

@@ -1,4 +1,5 @@
-//! One live document: a snapshot, and the changes after it. Folding a change twice, or an older one, does nothing.
+//! One live document: a snapshot, and the changes after it. Folding a change twice, or an older one, does
+//! nothing.
 
 use domain::{
     token::ConsistencyToken,
@@ -8,19 +9,19 @@ use serde_json::Value;
 
 use super::{Millis, progress::Progress};
 
-/// A document as the socket has last told it.
+/// A document at the newest change that the socket has delivered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DocumentFold {
     /// The document; `None` where there is none.
     pub data: Option<Value>,
-    /// How often it has changed while it was watched: what makes it flash.
+    /// The number of changes since the page was opened; each one highlights the document.
     pub revision: u32,
-    /// How far it has come.
+    /// The progress of the subscription.
     pub progress: Progress,
 }
 
 impl DocumentFold {
-    /// From a snapshot.
+    /// Starts from a snapshot.
     pub fn new(data: Option<Value>, as_of: ConsistencyToken, generation: u64, behind: u64) -> Self {
         Self {
             data,
@@ -29,12 +30,12 @@ impl DocumentFold {
         }
     }
 
-    /// There is no such document, or not yet; nothing has been seen.
+    /// Starts without a document: there is none, or its view has not folded it yet.
     pub fn absent() -> Self {
         Self::new(None, ConsistencyToken::default(), 0, 0)
     }
 
-    /// Folds one frame of its subscription. True where what is shown, or how true it is, has changed.
+    /// Folds one frame of its subscription. True if the document or its freshness has changed.
     pub fn apply(&mut self, frame: ServerFrame, now: Millis) -> bool {
         match frame {
             ServerFrame::Snapshot {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_may_begin_while_it_is_watched_and_end() {
+    fn a_document_may_appear_and_disappear_while_the_page_is_open() {
         let mut fold = DocumentFold::new(None, ConsistencyToken::default(), 1, 0);
         assert!(fold.apply(change("0:2", Some(json!(1))), 0));
         assert_eq!(fold.data, Some(json!(1)));

@@ -1,9 +1,9 @@
-//! One live listing: the rows of a snapshot, and the changes after it. Rows enter, move and leave by their sort key and,
-//! among equals, by their key; folding a change twice, or an older one, does nothing.
+//! One live listing: the rows of a snapshot, and the changes after it. Rows enter, move and leave by their
+//! sort key and, among equals, by their key; folding a change twice, or an older one, does nothing.
 //!
-//! The server sends changes for the whole group. A row that sorts behind the last one shown, while the server has more,
-//! is left to the next page; so a page that is added must be at least as new as what is shown ([`ListingFold::extend`]
-//! refuses others).
+//! The server sends changes for the whole group. A row that sorts behind the last one shown, while the server
+//! has more, is left to the next page; so a page that is added must be at least as new as what is shown
+//! ([`ListingFold::extend`] refuses others).
 
 use std::cmp::Ordering;
 
@@ -15,10 +15,10 @@ use serde_json::Value;
 
 use super::{Millis, progress::Progress};
 
-/// The most rows that are kept, so that a page that stays open for days does not grow without end.
+/// The most rows of a listing, so that a page that stays open for days does not grow without end.
 pub const MAX_ROWS: usize = 1_000;
 
-/// A row as it is shown.
+/// A row of a live listing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LiveRow {
     /// The document's key.
@@ -27,7 +27,7 @@ pub struct LiveRow {
     pub sort: String,
     /// The document.
     pub data: Value,
-    /// How often it has changed while it was watched: what makes it flash.
+    /// The number of changes since the page was opened; each one highlights the row.
     pub revision: u32,
 }
 
@@ -42,18 +42,18 @@ impl From<Row> for LiveRow {
     }
 }
 
-/// A listing as the socket has last told it.
+/// A listing at the newest change that the socket has delivered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListingFold {
     order: Order,
     rows: Vec<LiveRow>,
     next: Option<String>,
-    /// How far it has come.
+    /// The progress of the subscription.
     pub progress: Progress,
 }
 
 impl ListingFold {
-    /// From the answer of a query.
+    /// Starts from the answer to a query.
     pub fn new(order: Order, answer: ListingAnswer) -> Self {
         let ListingAnswer {
             data,
@@ -87,7 +87,7 @@ impl ListingFold {
         self.next.as_deref()
     }
 
-    /// Folds one frame of its subscription. True where what is shown, or how true it is, has changed.
+    /// Folds one frame of its subscription. True if the rows or their freshness have changed.
     pub fn apply(&mut self, frame: ServerFrame, now: Millis) -> bool {
         match frame {
             ServerFrame::Snapshot {
@@ -163,18 +163,18 @@ impl ListingFold {
             data,
             revision,
         };
-        let place = self
+        let index = self
             .rows
             .partition_point(|other| self.compare(other, &row) == Ordering::Less);
-        if place == self.rows.len() && self.next.is_some() {
+        if index == self.rows.len() && self.next.is_some() {
             return;
         }
-        self.rows.insert(place, row);
+        self.rows.insert(index, row);
         self.rows.truncate(MAX_ROWS);
     }
 
-    /// Adds the next page. False where the page is older than what is shown, and must be asked for again: changes of its
-    /// rows have been passed over meanwhile.
+    /// Adds the next page. False if the page is older than the rows shown and must be requested again:
+    /// changes to its rows have been skipped in the meantime.
     pub fn extend(&mut self, page: ListingAnswer) -> bool {
         if !page.as_of.covers(self.progress.as_of()) {
             return false;
@@ -188,7 +188,7 @@ impl ListingFold {
         true
     }
 
-    /// What a page must be as new as.
+    /// The position that a further page must have reached.
     pub fn as_of(&self) -> &ConsistencyToken {
         self.progress.as_of()
     }
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_row_takes_its_place() {
+    fn a_new_row_is_inserted_in_order() {
         let mut fold = newest_first(None);
         assert!(fold.apply(change("0:4", "d", Some(json!(1)), Some("4")), 0));
         assert!(fold.apply(change("0:5", "a", Some(json!(1)), Some("2")), 0));
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_kept_up_to_a_limit() {
+    fn a_listing_has_a_maximum_number_of_rows() {
         let mut fold = newest_first(None);
         for n in 0..MAX_ROWS as u64 + 5 {
             let at = n + 10;

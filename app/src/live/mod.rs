@@ -1,18 +1,19 @@
-//! Live projections in the browser: a snapshot that the server rendered, continued by the socket from its token.
+//! Live projections in the browser: a snapshot that the server rendered, continued by the socket from its
+//! token.
 //!
-//! [`protocol`] is the conversation as a pure state machine, [`listing`] and [`document`] fold its frames into what is
-//! shown. [`outbox`] holds what people have told the shop until its answer is known, [`foresee`] runs the domain's rules
-//! over what is shown, and [`overlay`] shows the one over the other. None of them knows a browser, a clock or a random
-//! source, so all of it is tested natively and in a browser. `socket` drives the protocol with a real WebSocket, and
-//! [`store`] offers all of it to components as signals.
+//! [`protocol`] is the conversation as a pure state machine; [`listing`] and [`document`] fold its frames.
+//! For optimistic updates, [`command_queue`] holds commands until the server has answered, [`prediction`]
+//! applies the domain's rules to the document that is shown, and [`overlay`] combines the two. None of these
+//! knows a browser, a clock or a random source, so all of them are tested natively and in a browser. `socket`
+//! drives the protocol with a real WebSocket, and [`store`] offers the result to components as signals.
 
 pub mod backoff;
+pub mod command_queue;
 pub mod document;
-pub mod foresee;
 pub mod listing;
 mod optimistic;
-pub mod outbox;
 pub mod overlay;
+pub mod prediction;
 pub mod progress;
 pub mod protocol;
 #[cfg(not(feature = "ssr"))]

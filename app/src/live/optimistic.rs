@@ -1,55 +1,55 @@
-//! Optimistic updates: documents as they are with the commands that are on their way, over what the server has told.
+//! Optimistic updates: the server's documents with the predicted effect of pending commands.
 
 use domain::token::ConsistencyToken;
 use leptos::prelude::*;
 use serde::de::DeserializeOwned;
 
 use super::{
-    foresee::Foreseen,
-    outbox::Pending,
+    command_queue::Pending,
     overlay::Overlay,
+    prediction::Predict,
     progress::Progress,
-    store::{LiveDocument, LiveListing, Shown, typed},
+    store::{LiveDocument, LiveListing, Revision, typed},
 };
 use crate::{commands::use_commands, person::use_person};
 
 impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveListing<D> {
-    /// The document of a row, as it is with the commands that are on their way.
+    /// The document of a row with the predicted effect of pending commands.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "the view of a row has its key to give away"
     )]
-    pub fn foreseen(self, key: String) -> Memo<Shown<D>>
+    pub fn predicted(self, key: String) -> Memo<Revision<D>>
     where
-        D: Foreseen,
+        D: Predict,
     {
         let row = self.row(key.clone());
         let fold = self.fold;
-        foreseen(row, &key, move |look| fold.with(|fold| look(&fold.progress)))
+        predicted(row, &key, move |look| fold.with(|fold| look(&fold.progress)))
     }
 }
 
 impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveDocument<D> {
-    /// The document as it is with the commands that are on their way. `key` is its key.
-    pub fn foreseen(self, key: &str) -> Memo<Shown<D>>
+    /// The document with the predicted effect of pending commands. `key` is its key.
+    pub fn predicted(self, key: &str) -> Memo<Revision<D>>
     where
-        D: Foreseen,
+        D: Predict,
     {
         let fold = self.fold;
-        foreseen(self.shown(), key, move |look| {
+        predicted(self.shown(), key, move |look| {
             fold.with(|fold| look(&fold.progress));
         })
     }
 }
 
-/// Shows pending commands over a document. On the server there are none.
-fn foreseen<D>(
-    server: Memo<Shown<D>>,
+/// Overlays a document with its pending commands. On the server there are none.
+fn predicted<D>(
+    server: Memo<Revision<D>>,
     key: &str,
     progress: impl Fn(&mut dyn FnMut(&Progress)) + Send + Sync + 'static,
-) -> Memo<Shown<D>>
+) -> Memo<Revision<D>>
 where
-    D: Foreseen + DeserializeOwned + PartialEq + Send + Sync + 'static,
+    D: Predict + DeserializeOwned + PartialEq + Send + Sync + 'static,
 {
     let Some(commands) = use_commands() else {
         return server;
@@ -64,8 +64,8 @@ where
         server.with(|server| {
             let revision = server.as_ref().map_or(0, |(_, revision)| *revision);
             let document = server.as_ref().map(|(document, _)| document);
-            let shown = commands.with(|outbox| {
-                let pending = outbox.of(&stream);
+            let shown = commands.with(|queue| {
+                let pending = queue.of(&stream);
                 overlay.try_update_value(|overlay| {
                     overlay.show(document, &as_of, pending, person.as_ref(), preview)
                 })

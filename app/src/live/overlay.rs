@@ -1,23 +1,25 @@
-//! What is shown while commands are on their way: the server's document, and the pending commands foreseen over it.
+//! The document shown while commands are pending: the server's document, with the predicted effect of the
+//! commands.
 //!
-//! A command counts until the server's document is as new as its answer says. Between sending it and its answer nobody knows
-//! whether a change that arrives is its own, so its own document stands still for that moment, and no change is counted twice.
-//! When nothing is pending, what is shown is the server's document.
+//! A command is applied until the server's document covers the token of its answer. Between the request and
+//! the answer, the browser cannot tell whether an arriving change is the effect of that command, so the base
+//! document is frozen until the answer arrives, and no change is counted twice. Without pending commands, the
+//! server's document is shown.
 
 use domain::{access::Actor, token::ConsistencyToken};
 use uuid::Uuid;
 
 use super::{
-    foresee::Foreseen,
-    outbox::{Pending, Stage},
+    command_queue::{Pending, Stage},
+    prediction::Predict,
 };
 
-/// How a document is shown while commands are on their way.
+/// The overlay of pending commands over one document.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlay<D> {
-    /// The server's document over which the commands are foreseen, and how new it is.
+    /// The server's document to which the commands are applied, and its position.
     base: (Option<D>, ConsistencyToken),
-    /// The command that has been sent and is not answered: as long as it is the same one, `base` stands still.
+    /// The command that has been sent and is unanswered; while it is the same one, `base` is frozen.
     unanswered: Option<Uuid>,
     is_pending: bool,
 }
@@ -32,9 +34,9 @@ impl<D> Default for Overlay<D> {
     }
 }
 
-impl<D: Foreseen> Overlay<D> {
-    /// The document to show, where the server's is `server` at `as_of`, with the commands of its stream in order.
-    /// `preview` reads what a command makes that has no document yet.
+impl<D: Predict> Overlay<D> {
+    /// The document to show: `server` at `as_of`, with the commands of its stream applied in order. `preview`
+    /// reads the document that a command creates, for a stream that has none yet.
     pub fn show<'a>(
         &mut self,
         server: Option<&D>,
@@ -44,7 +46,7 @@ impl<D: Foreseen> Overlay<D> {
         preview: impl Fn(&Pending) -> Option<D>,
     ) -> Option<D> {
         let pending: Vec<&Pending> = pending.collect();
-        // They are sent one after the other, so there is at most one.
+        // Commands are sent one at a time, so at most one is unanswered.
         let unanswered = pending.iter().find(|pending| match pending.stage {
             Stage::Sending => true,
             Stage::Waiting => pending.was_sent,
@@ -69,7 +71,7 @@ impl<D: Foreseen> Overlay<D> {
                 self.is_pending = true;
                 shown = match shown {
                     Some(document) => {
-                        let after = actor.and_then(|actor| document.clone().foresee(pending, actor));
+                        let after = actor.and_then(|actor| document.clone().predict(pending, actor));
                         Some(after.and_then(Result::ok).unwrap_or(document))
                     }
                     None => preview(pending),
@@ -79,7 +81,7 @@ impl<D: Foreseen> Overlay<D> {
         shown
     }
 
-    /// Whether something is shown that the server has not confirmed.
+    /// Whether the shown document has an effect that the server has not confirmed.
     pub const fn is_pending(&self) -> bool {
         self.is_pending
     }

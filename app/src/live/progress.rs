@@ -1,19 +1,19 @@
-//! How far a subscription has come, and how true what it shows is.
+//! The progress of a subscription, and the freshness of what it shows.
 //!
-//! One event may change several documents of a listing. Until the last of them its position is not complete, so that all but
-//! the last change carry the token of the moment before it, which a subscription may know already. So it is the event of a
-//! change that says whether the change is new, and not its token.
+//! One event may change several documents of a listing. All but the last of its changes carry the token
+//! before the event, which a subscription may have reached already. So the event of a change decides whether
+//! the change is new, and not its token.
 
 use domain::{token::ConsistencyToken, wire::ChangeCause};
 use uuid::Uuid;
 
 use super::Millis;
 
-/// Where a subscription stands.
+/// The progress of one subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     as_of: ConsistencyToken,
-    /// The event that was told of last, and the keys that it has changed so far; `None` where it is complete for certain.
+    /// The newest event and the keys that it has changed so far; `None` if it is certainly complete.
     partial: Option<(Uuid, Vec<String>)>,
     generation: u64,
     behind: u64,
@@ -22,7 +22,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// At a snapshot.
+    /// The progress at a snapshot.
     pub fn at(as_of: ConsistencyToken, generation: u64, behind: u64) -> Self {
         Self {
             as_of,
@@ -34,23 +34,24 @@ impl Progress {
         }
     }
 
-    /// Whether the live connection has said how far the view is: until then nobody knows what has happened since.
+    /// Whether the live connection has reported the view's position. Until then, later events are unknown
+    /// here.
     pub fn is_followed(&self) -> bool {
         self.followed
     }
 
-    /// The live connection speaks of it.
+    /// The live connection has reported the view's position.
     pub fn follow(&mut self) {
         self.followed = true;
     }
 
-    /// The live connection is lost. True where it was there.
+    /// The live connection is lost. True if the subscription was followed.
     pub fn lose(&mut self) -> bool {
         self.behind_since = None;
         std::mem::take(&mut self.followed)
     }
 
-    /// What is shown contains everything up to here.
+    /// The position up to which everything is shown.
     pub fn as_of(&self) -> &ConsistencyToken {
         &self.as_of
     }
@@ -60,17 +61,17 @@ impl Progress {
         self.generation
     }
 
-    /// Events that are stored and not folded yet, as far as is known.
+    /// The number of events that the view has not folded, as last reported.
     pub fn behind(&self) -> u64 {
         self.behind
     }
 
-    /// Since when the view has been behind, where that is known.
+    /// The time since which the view has been behind, if known.
     pub fn behind_since(&self) -> Option<Millis> {
         self.behind_since
     }
 
-    /// Notes that `event` has changed `key`; false where that was seen before.
+    /// Records that `event` has changed `key`; false if that was recorded before.
     pub fn advance(&mut self, as_of: &ConsistencyToken, event: &ChangeCause, key: &str) -> bool {
         if event.position <= self.as_of.position(event.partition) {
             return false;
@@ -90,8 +91,8 @@ impl Progress {
         true
     }
 
-    /// The view has folded everything, and everything has been sent. A token that is older than what is shown is late
-    /// and says nothing.
+    /// The view has folded every event and the server has sent every change. A token older than the shown
+    /// position is late and is ignored.
     pub fn caught_up(&mut self, as_of: ConsistencyToken) {
         if as_of.covers(&self.as_of) {
             self.as_of = as_of;
@@ -102,7 +103,7 @@ impl Progress {
         self.followed = true;
     }
 
-    /// The view has not folded `behind` events for `behind_ms`.
+    /// The view has been `behind` events behind for `behind_ms`.
     pub fn fell_behind(&mut self, behind: u64, behind_ms: u64, now: Millis) {
         self.followed = true;
         self.behind = behind;
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_that_the_snapshot_holds_is_old() {
+    fn a_change_that_the_snapshot_contains_is_not_new() {
         let mut progress = Progress::at(token("0:5"), 1, 0);
         assert!(!progress.advance(&token("0:5"), &event(0, 5), "a"));
         assert!(!progress.advance(&token("0:4"), &event(0, 4), "a"));
@@ -149,16 +150,17 @@ mod tests {
         assert!(progress.advance(&token("0:6"), &event(0, 6), "c"));
         assert!(
             !progress.advance(&token("0:5"), &event(0, 6), "a"),
-            "it is complete"
+            "the event is complete"
         );
     }
 
     #[test]
-    fn a_change_before_the_last_of_its_event_is_new_though_its_moment_is_known() {
+    fn a_change_before_the_last_of_its_event_is_new_although_its_token_is_known() {
         let mut progress = Progress::at(token("0:4"), 1, 0);
         progress.caught_up(token("0:5"));
         assert!(progress.advance(&token("0:5"), &event(0, 6), "a"));
-        // The last of it was another subscription's, and the next event begins with the same document.
+        // The event's last change was another subscription's, and the next event begins with the same
+        // document.
         assert!(progress.advance(&token("0:6"), &event(0, 7), "a"));
     }
 
@@ -166,14 +168,14 @@ mod tests {
     fn partitions_move_on_their_own_and_never_back() {
         let mut progress = Progress::at(token("0:5,1:3"), 1, 0);
         assert!(progress.advance(&token("0:5,1:4"), &event(1, 4), "a"));
-        // The other partition's last event is not told of at that moment, and was in the snapshot.
+        // The token has an older position of the other partition, whose last event was in the snapshot.
         assert!(progress.advance(&token("0:6,1:3"), &event(0, 6), "a"));
         assert_eq!(progress.as_of(), &token("0:6,1:4"));
         assert!(!progress.advance(&token("0:6,1:4"), &event(1, 4), "a"));
     }
 
     #[test]
-    fn being_behind_ends_when_it_has_caught_up() {
+    fn a_view_that_has_caught_up_is_no_longer_behind() {
         let mut progress = Progress::at(token("0:5"), 1, 2);
         progress.fell_behind(3, 740, 10_000);
         assert_eq!((progress.behind(), progress.behind_since()), (3, Some(9_260)));
@@ -187,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_is_followed_from_the_first_word_of_the_connection_to_its_loss() {
+    fn a_view_is_followed_from_the_first_frame_of_the_connection_to_its_loss() {
         let mut progress = Progress::at(token("0:5"), 1, 0);
         assert!(!progress.is_followed());
         progress.caught_up(token("0:5"));

@@ -1,8 +1,8 @@
-//! The conversation on `/api/v1/live` as a pure state machine: what happened and what time it is go in, what to do comes
-//! out. It promises that a subscription survives any loss of the connection and resumes from its token, that a dead
-//! connection is noticed, and that attempts to reconnect are spread out.
+//! The conversation on `/api/v1/live` as a pure state machine: its inputs are events and the time, its
+//! outputs are actions. It guarantees that a subscription survives every loss of the connection and resumes
+//! from its token, that a dead connection is detected, and that attempts to reconnect are spread out.
 //!
-//! Every connection has a number, so what an abandoned socket still says is not mistaken for news.
+//! Every connection has a number, by which late frames of an abandoned socket are ignored.
 
 use std::collections::BTreeMap;
 
@@ -13,41 +13,41 @@ use domain::{
 
 use super::{Millis, backoff};
 
-/// A connection on which nothing was heard for so long is dead; the server pings every 20 s.
+/// A connection without a frame for this long is dead; the server pings every 20 s.
 pub const SILENCE: Millis = 45_000;
-/// A connection that has not opened for so long will not.
+/// The longest attempt to open a connection.
 pub const CONNECT_TIMEOUT: Millis = 10_000;
-/// A connection that lasted so long was a good one: the next failure counts as the first.
+/// A connection that lasted this long resets the count of failures.
 pub const STABLE: Millis = 10_000;
-/// A subscription that the server could not take at that moment is tried again after so long.
+/// The wait before a subscription is sent again that the server could not accept.
 pub const PATIENCE: Millis = 5_000;
 
-/// What the reader is told about the connection.
+/// The state of the connection, as the interface shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Link {
-    /// Not started, as on the server.
+    /// Not started; always so on the server.
     #[default]
     Idle,
-    /// The first attempt is under way.
+    /// The first attempt is in progress.
     Connecting,
     /// Changes arrive.
     Live,
-    /// The connection was lost; the attempt of this number is under way or waits for its turn.
+    /// The connection was lost; the attempt with this number is in progress or scheduled.
     Reconnecting(u32),
-    /// The browser says that there is no network.
+    /// The browser reports that there is no network.
     Offline,
-    /// The session has ended: there is nothing to reconnect with.
-    Over,
+    /// The session has ended, so a reconnection would be refused.
+    SessionEnded,
 }
 
-/// What a subscription follows.
+/// The target of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// One document.
     Document {
         /// The view.
         view: String,
-        /// Its key.
+        /// The document's key.
         key: String,
     },
     /// A group of a listing.
@@ -56,45 +56,46 @@ pub enum Target {
         view: String,
         /// The listing.
         listing: String,
-        /// The group; empty where there is one.
+        /// The group; empty for a listing without groups.
         group: String,
-        /// Which way.
+        /// The sort order.
         order: Order,
-        /// The most rows of a snapshot.
+        /// The maximum number of rows of a snapshot.
         limit: u32,
     },
 }
 
-/// What a client has already seen.
+/// The position from which the server resumes a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Everything up to here.
+pub struct ResumePoint {
+    /// Everything up to this token has been received.
     pub token: ConsistencyToken,
-    /// The generation that the token belongs to.
+    /// The generation of the view that the token belongs to.
     pub generation: u64,
 }
 
-/// What the socket has to do.
+/// An action for the socket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// Open connection number so and so.
+    /// Open the connection with this number.
     Open(u64),
-    /// Let go of the connection.
+    /// Drop the connection.
     Close,
     /// Send a frame.
     Send(ClientFrame),
-    /// Hand a frame to the subscription of its id.
+    /// Deliver a frame to the subscription with this id.
     Deliver(u64, ServerFrame),
 }
 
 #[derive(Debug)]
 struct Subscription {
     target: Target,
-    /// Everything up to here has been seen, all documents that one event changed included.
-    seen: Option<Seen>,
-    /// The token of the newest change: others of the same event may follow.
+    /// The position up to which every change has been received, including all documents that one event
+    /// changed.
+    resume_point: Option<ResumePoint>,
+    /// The token of the newest change; more changes of the same event may follow.
     newest: Option<ConsistencyToken>,
-    /// When to try again, after the server could not take it.
+    /// The time of the next attempt, if the server could not accept it.
     retry_at: Option<Millis>,
 }
 
@@ -104,10 +105,10 @@ enum State {
     Connecting { since: Millis },
     Open { since: Millis, heard: Millis },
     Waiting { until: Millis },
-    Over,
+    SessionEnded,
 }
 
-/// The state machine.
+/// The protocol's state machine.
 #[derive(Debug)]
 pub struct Protocol {
     state: State,
@@ -134,11 +135,11 @@ impl Default for Protocol {
 }
 
 impl Protocol {
-    /// What to tell the reader.
+    /// The state of the connection for the interface.
     pub fn link(&self) -> Link {
         match self.state {
             State::Idle => Link::Idle,
-            State::Over => Link::Over,
+            State::SessionEnded => Link::SessionEnded,
             State::Open { .. } => Link::Live,
             _ if !self.online => Link::Offline,
             State::Connecting { .. } if !self.was_live && self.failures == 0 => Link::Connecting,
@@ -146,10 +147,10 @@ impl Protocol {
         }
     }
 
-    /// When [`Protocol::tick`] wants to be called.
+    /// The time of the next call to [`Protocol::tick`].
     pub fn wake_at(&self) -> Option<Millis> {
         match self.state {
-            State::Idle | State::Over => None,
+            State::Idle | State::SessionEnded => None,
             State::Connecting { since } => Some(since + CONNECT_TIMEOUT),
             State::Open { heard, .. } => {
                 let retries = self
@@ -162,7 +163,7 @@ impl Protocol {
         }
     }
 
-    /// Begins to connect; once is enough.
+    /// Begins to connect; further calls have no effect.
     pub fn start(&mut self, now: Millis) -> Vec<Action> {
         if self.state == State::Idle {
             self.connect(now)
@@ -171,14 +172,15 @@ impl Protocol {
         }
     }
 
-    /// Follows something, from `seen` on where there is a snapshot already. Answers the id of the subscription.
-    pub fn subscribe(&mut self, target: Target, seen: Option<Seen>) -> (u64, Vec<Action>) {
+    /// Subscribes to `target`, from `resume_point` on if there is a snapshot already. Returns the
+    /// subscription's id.
+    pub fn subscribe(&mut self, target: Target, resume_point: Option<ResumePoint>) -> (u64, Vec<Action>) {
         self.last_id += 1;
         let id = self.last_id;
-        let newest = seen.as_ref().map(|seen| seen.token.clone());
+        let newest = resume_point.as_ref().map(|point| point.token.clone());
         let subscription = Subscription {
             target,
-            seen,
+            resume_point,
             newest,
             retry_at: None,
         };
@@ -190,7 +192,7 @@ impl Protocol {
         (id, actions)
     }
 
-    /// The connection is open: every subscription continues from what it has seen.
+    /// The connection is open: every subscription continues from its resume point.
     pub fn opened(&mut self, connection: u64, now: Millis) -> Vec<Action> {
         if connection != self.connection || !matches!(self.state, State::Connecting { .. }) {
             return Vec::new();
@@ -228,7 +230,7 @@ impl Protocol {
             | ServerFrame::Error { id: Some(id), .. } => *id,
             ServerFrame::Result { .. } | ServerFrame::Error { id: None, .. } => return Vec::new(),
         };
-        // A frame of a subscription that nobody made has no one to go to.
+        // Frames of unknown subscriptions are dropped.
         let Some(subscription) = self.subscriptions.get_mut(&id) else {
             return Vec::new();
         };
@@ -244,10 +246,10 @@ impl Protocol {
         Vec::new()
     }
 
-    /// The connection could not be opened because the session has ended: nothing is tried any more.
+    /// The connection was refused because the session has ended; there are no further attempts.
     pub fn refused(&mut self, connection: u64) -> Vec<Action> {
         if connection == self.connection {
-            self.state = State::Over;
+            self.state = State::SessionEnded;
         }
         Vec::new()
     }
@@ -258,7 +260,7 @@ impl Protocol {
             return Vec::new();
         }
         match self.state {
-            State::Idle | State::Over => Vec::new(),
+            State::Idle | State::SessionEnded => Vec::new(),
             State::Waiting { .. } => self.connect(now),
             State::Open { heard, .. } if now < heard + SILENCE => self.retry(now),
             State::Connecting { .. } | State::Open { .. } => {
@@ -268,7 +270,7 @@ impl Protocol {
         }
     }
 
-    /// Sends again what the server could not take.
+    /// Sends the subscriptions again that the server could not accept.
     fn retry(&mut self, now: Millis) -> Vec<Action> {
         let due = |subscription: &Subscription| subscription.retry_at.is_some_and(|at| at <= now);
         let subscriptions = self
@@ -283,11 +285,11 @@ impl Protocol {
             .collect()
     }
 
-    /// The browser says that the network is there, or gone. It may be wrong, so attempts go on either way.
+    /// The browser reports that the network is up or down. It may be wrong, so attempts continue either way.
     pub fn network(&mut self, online: bool, now: Millis, random: f64) -> Vec<Action> {
         self.online = online;
         match (online, self.state) {
-            (_, State::Idle | State::Over)
+            (_, State::Idle | State::SessionEnded)
             | (true, State::Open { .. } | State::Connecting { .. })
             | (false, State::Waiting { .. }) => Vec::new(),
             (true, State::Waiting { .. }) => self.connect(now),
@@ -306,7 +308,7 @@ impl Protocol {
 
     fn lose(&mut self, now: Millis, random: f64) {
         match self.state {
-            State::Idle | State::Over | State::Waiting { .. } => return,
+            State::Idle | State::SessionEnded | State::Waiting { .. } => return,
             State::Open { since, .. } if now.saturating_sub(since) >= STABLE => self.failures = 0,
             State::Open { .. } | State::Connecting { .. } => {}
         }
@@ -314,7 +316,7 @@ impl Protocol {
             until: now + backoff::delay(self.failures, random),
         };
         self.failures += 1;
-        // Whatever the lost connection still says is not heard.
+        // A new number, so that late frames of the lost connection are ignored.
         self.connection += 1;
     }
 }
@@ -322,9 +324,9 @@ impl Protocol {
 impl Subscription {
     fn frame(&self, id: u64) -> ClientFrame {
         let (resume, generation) = self
-            .seen
+            .resume_point
             .clone()
-            .map_or((None, None), |seen| (Some(seen.token), Some(seen.generation)));
+            .map_or((None, None), |point| (Some(point.token), Some(point.generation)));
         match self.target.clone() {
             Target::Document { view, key } => ClientFrame::Subscribe {
                 id,
@@ -357,38 +359,39 @@ impl Subscription {
         }
     }
 
-    /// Remembers what a frame has shown.
+    /// Advances the resume point by a frame.
     fn note(&mut self, frame: &ServerFrame, now: Millis) {
         match frame {
             ServerFrame::Snapshot {
                 as_of, generation, ..
             } => {
-                self.seen = Some(Seen {
+                self.resume_point = Some(ResumePoint {
                     token: as_of.clone(),
                     generation: *generation,
                 });
                 self.newest = Some(as_of.clone());
             }
             ServerFrame::Change { as_of, .. } => {
-                // One event may change several documents: only a later token proves that all of them have been sent.
+                // One event may change several documents: only a later token proves that all of them have
+                // been sent.
                 if self.newest.as_ref() != Some(as_of) {
                     let complete = self.newest.replace(as_of.clone());
-                    if let (Some(seen), Some(complete)) = (&mut self.seen, complete) {
-                        seen.token = complete;
+                    if let (Some(point), Some(complete)) = (&mut self.resume_point, complete) {
+                        point.token = complete;
                     }
                 }
             }
             ServerFrame::CaughtUp { as_of, .. } => {
-                if let Some(seen) = &mut self.seen {
-                    seen.token = as_of.clone();
+                if let Some(point) = &mut self.resume_point {
+                    point.token = as_of.clone();
                 }
                 self.newest = Some(as_of.clone());
             }
-            // The server could not serve it from there: the next attempt begins anew.
+            // The server could not resume from that point: the next attempt begins with a snapshot.
             ServerFrame::Error { problem, .. } => {
-                self.seen = None;
-                let passing = problem.status == 429 || problem.status >= 500;
-                self.retry_at = passing.then(|| now + PATIENCE);
+                self.resume_point = None;
+                let is_temporary = problem.status == 429 || problem.status >= 500;
+                self.retry_at = is_temporary.then(|| now + PATIENCE);
             }
             ServerFrame::Behind { .. } | ServerFrame::Result { .. } | ServerFrame::Ping => {}
         }

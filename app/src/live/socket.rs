@@ -1,7 +1,7 @@
-//! The browser's socket: drives [`Protocol`] with a real WebSocket, real time and real chance. One per tab, shared by
-//! every subscription of the page.
+//! The browser's socket: drives [`Protocol`] with a real WebSocket, clock and random source. Each tab has
+//! one, shared by all subscriptions of the page.
 //!
-//! It holds no rules. What to send, when to give up and when to try again is the protocol's; this only does it.
+//! It has no rules of its own: the protocol decides what to send, when to give up and when to retry.
 
 use std::{cell::RefCell, collections::BTreeMap, future::poll_fn, rc::Rc};
 
@@ -17,17 +17,17 @@ use leptos::prelude::{window, window_event_listener_untyped};
 
 use super::{
     Millis,
-    protocol::{Action, Link, Protocol, Seen, Target},
+    protocol::{Action, Link, Protocol, ResumePoint, Target},
 };
-use crate::{api::session_is_over, boxed::spawn};
+use crate::{api::session_is_over, erased_effects::spawn};
 
 /// The subprotocol that names the frames.
 const SUBPROTOCOL: &str = "foldline.v1";
 
-/// Where the frames of a subscription go.
+/// The receiver of a subscription's frames.
 pub type Listener = Rc<dyn Fn(ServerFrame)>;
 
-/// The connection of this tab. Clones are the same connection.
+/// The connection of this tab. Clones share it.
 #[derive(Clone)]
 pub struct Socket(Rc<RefCell<Inner>>);
 
@@ -36,11 +36,12 @@ struct Inner {
     outgoing: Option<UnboundedSender<Message>>,
     listeners: BTreeMap<u64, Listener>,
     timer: Option<Timeout>,
-    told: Link,
+    reported: Link,
     on_link: Rc<dyn Fn(Link)>,
 }
 
-/// The time, as the protocol counts it. It jumps when a sleeping machine wakes, and so a dead connection is noticed at once.
+/// The protocol's clock. It jumps when a sleeping machine wakes, so that a dead connection is detected at
+/// once.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -51,19 +52,19 @@ pub fn now() -> Millis {
 }
 
 impl Socket {
-    /// A socket that is not connected yet; `on_link` hears of every change of the connection.
+    /// A socket that is not connected yet; it calls `on_link` on every change of the connection's state.
     pub fn new(on_link: impl Fn(Link) + 'static) -> Self {
         Self(Rc::new(RefCell::new(Inner {
             protocol: Protocol::default(),
             outgoing: None,
             listeners: BTreeMap::new(),
             timer: None,
-            told: Link::Idle,
+            reported: Link::Idle,
             on_link: Rc::new(on_link),
         })))
     }
 
-    /// Connects, and stays connected as long as the page is open.
+    /// Connects, and stays connected while the page is open.
     pub fn start(&self) {
         for (event, online) in [("online", true), ("offline", false)] {
             let socket = self.clone();
@@ -71,17 +72,17 @@ impl Socket {
                 socket.step(|protocol| protocol.network(online, now(), js_sys::Math::random()));
             });
         }
-        // Timers of a hidden page are late; when it is looked at again, what they missed is made up for.
+        // A browser delays the timers of a hidden page: the page catches up when it becomes visible.
         let socket = self.clone();
         window_event_listener_untyped("visibilitychange", move |_| socket.tick());
         self.step(|protocol| protocol.start(now()));
     }
 
-    /// Follows a target for as long as the page is open; `listener` gets its frames.
-    pub fn subscribe(&self, target: Target, seen: Option<Seen>, listener: Listener) {
+    /// Subscribes to a target while the page is open; `listener` receives its frames.
+    pub fn subscribe(&self, target: Target, resume_point: Option<ResumePoint>, listener: Listener) {
         let mut subscription = 0;
         self.step(|protocol| {
-            let (id, actions) = protocol.subscribe(target, seen);
+            let (id, actions) = protocol.subscribe(target, resume_point);
             subscription = id;
             actions
         });
@@ -92,22 +93,22 @@ impl Socket {
         self.step(|protocol| protocol.tick(now(), js_sys::Math::random()));
     }
 
-    /// One step of the protocol, and what follows from it.
+    /// Feeds one input to the protocol and carries out the resulting actions.
     fn step(&self, input: impl FnOnce(&mut Protocol) -> Vec<Action>) {
         let actions = input(&mut self.0.borrow_mut().protocol);
         for action in actions {
             self.act(action);
         }
         self.set_timer();
-        let news = {
+        let change = {
             let mut inner = self.0.borrow_mut();
             let link = inner.protocol.link();
-            (inner.told != link).then(|| {
-                inner.told = link;
+            (inner.reported != link).then(|| {
+                inner.reported = link;
                 (link, inner.on_link.clone())
             })
         };
-        if let Some((link, on_link)) = news {
+        if let Some((link, on_link)) = change {
             on_link(link);
         }
     }
@@ -119,12 +120,12 @@ impl Socket {
                 self.0.borrow_mut().outgoing = Some(outgoing);
                 spawn(run(self.clone(), connection, frames));
             }
-            // The task that holds the connection ends when nobody can send to it, and its end closes it.
+            // The connection's task ends with the last sender of its channel, and closes the connection.
             Action::Close => self.0.borrow_mut().outgoing = None,
             Action::Send(frame) => {
                 if let (Some(outgoing), Ok(text)) = (&self.0.borrow().outgoing, serde_json::to_string(&frame))
                 {
-                    // A connection that is gone reports its end by itself.
+                    // A closed connection is reported by its own task.
                     let _ = outgoing.unbounded_send(Message::Text(text));
                 }
             }
@@ -156,13 +157,13 @@ impl Socket {
     }
 }
 
-/// Holds one connection from its first attempt to its end.
+/// Runs one connection from the attempt to open it until its end.
 async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Message>) {
     let mut was_open = false;
     if let Some(mut websocket) =
         live_url().and_then(|url| WebSocket::open_with_protocol(&url, SUBPROTOCOL).ok())
     {
-        // Ready is also what a failed attempt is.
+        // A failed attempt is ready, too.
         let _ = poll_fn(|context| websocket.poll_ready_unpin(context)).await;
         if matches!(websocket.state(), State::Open) {
             was_open = true;
@@ -192,7 +193,7 @@ async fn run(socket: Socket, connection: u64, mut frames: UnboundedReceiver<Mess
             }
         }
     }
-    // Browsers do not tell why a socket was refused.
+    // Browsers do not report why a socket was refused.
     if !was_open && session_is_over().await {
         socket.refused(connection);
     } else {

@@ -1,8 +1,8 @@
-//! Live projections as signals. An island begins with what the server rendered; in the browser the tab's one socket
-//! continues it from its token, so the first paint and the first change agree.
+//! Live projections as signals. An island starts with the server-rendered answer; in the browser, the tab's
+//! one socket continues from its token, so that the first change follows the first paint without a gap.
 //!
-//! Documents stay JSON in here and are typed where a component reads them: the code that follows changes exists once,
-//! and not once for every type of document.
+//! Documents stay JSON in this module and are typed where a component reads them, so that the code that
+//! follows changes is compiled once, and not once for every type of document.
 
 use std::marker::PhantomData;
 
@@ -20,37 +20,42 @@ mod follow;
 /// The tab's live connection, by context.
 #[derive(Clone, Copy)]
 pub struct Live {
-    /// How the connection is.
+    /// The state of the connection.
     pub link: RwSignal<Link>,
-    /// Whether somebody wanted to go to another page while there was no network.
-    pub held: RwSignal<bool>,
+    /// Whether a click on a link was blocked because there is no network.
+    pub navigation_blocked: RwSignal<bool>,
     #[cfg(not(feature = "ssr"))]
     socket: StoredValue<super::socket::Socket, LocalStorage>,
 }
 
-/// Gives the islands their live connection, and connects where there is a workspace to follow.
+/// Provides the islands with the live connection, and connects if the page belongs to a workspace.
 #[cfg(not(feature = "ssr"))]
 pub fn provide_live(connects: bool) {
     let link = RwSignal::new(Link::Idle);
     let socket = super::socket::Socket::new(move |now| link.set(now));
     if connects {
         let socket = socket.clone();
-        // When the islands have hydrated: connecting changes what they show.
-        crate::boxed::effect(move || socket.start());
+        // Only after hydration, because connecting changes what the islands show.
+        crate::erased_effects::effect(move || socket.start());
     }
     let socket = StoredValue::new_local(socket);
-    let held = RwSignal::new(false);
-    hold_while_offline(link, held);
-    provide_context(Live { link, held, socket });
+    let navigation_blocked = RwSignal::new(false);
+    block_navigation_while_offline(link, navigation_blocked);
+    provide_context(Live {
+        link,
+        navigation_blocked,
+        socket,
+    });
 }
 
-/// Without a network another page cannot be loaded, and this one, which goes on by itself, would be lost: so it stays.
+/// Blocks links while there is no network: another page could not be loaded, and this one, which recovers by
+/// itself, would be lost.
 #[cfg(not(feature = "ssr"))]
-fn hold_while_offline(link: RwSignal<Link>, held: RwSignal<bool>) {
+fn block_navigation_while_offline(link: RwSignal<Link>, navigation_blocked: RwSignal<bool>) {
     use leptos::web_sys::Element;
     use wasm_bindgen::JsCast;
 
-    // Until the page is left.
+    // The listener lives as long as the page.
     std::mem::forget(window_event_listener(leptos::ev::click, move |event| {
         let element = event
             .target()
@@ -59,7 +64,7 @@ fn hold_while_offline(link: RwSignal<Link>, held: RwSignal<bool>) {
             element.is_some_and(|element| element.closest("a[href^='/']").is_ok_and(|link| link.is_some()));
         if leaves && link.get_untracked() == Link::Offline {
             event.prevent_default();
-            held.set(true);
+            navigation_blocked.set(true);
         }
     }));
 }
@@ -69,39 +74,39 @@ pub fn use_link() -> RwSignal<Link> {
     use_context::<Live>().map_or_else(|| RwSignal::new(Link::Idle), |live| live.link)
 }
 
-/// Whether the page is being held because there is no network.
-pub fn use_held() -> Signal<bool> {
+/// Whether a click on a link was blocked, and there is still no network.
+pub fn use_navigation_blocked() -> Signal<bool> {
     use_context::<Live>().map_or_else(
         || Signal::stored(false),
-        |live| Signal::derive(move || live.held.get() && live.link.get() == Link::Offline),
+        |live| Signal::derive(move || live.navigation_blocked.get() && live.link.get() == Link::Offline),
     )
 }
 
-/// A document as a component sees it: typed, and how often it has changed while it was watched.
-pub type Shown<D> = Option<(D, u32)>;
+/// A document with the number of its changes since the page was opened; `None` while there is no document.
+pub type Revision<D> = Option<(D, u32)>;
 
-/// A document read from JSON; `None` where it is of another shape.
+/// Reads a document from JSON; `None` if it has another shape.
 pub(crate) fn typed<D: DeserializeOwned>(data: &Value) -> Option<D> {
     D::deserialize(data).ok()
 }
 
-/// What a live listing begins with: the question, and its first answer.
+/// The first page of a live listing, with its query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Listed {
-    /// Which listing.
+pub struct InitialListing {
+    /// The query.
     pub query: ListingQuery,
-    /// Its first page.
+    /// The first page.
     pub answer: ListingAnswer,
 }
 
-/// What a live document begins with.
+/// The server's answer that a live document starts from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Found {
+pub struct InitialDocument {
     /// The view.
     pub view: String,
     /// The document's key.
     pub key: String,
-    /// The document; absent where there is none yet: it may begin while it is watched.
+    /// The document; `None` if there is none yet. It may appear while the page is open.
     pub answer: Option<DocumentAnswer>,
 }
 
@@ -123,9 +128,9 @@ impl<D> Clone for LiveListing<D> {
 impl<D> Copy for LiveListing<D> {}
 
 impl<D: 'static> LiveListing<D> {
-    /// Follows a listing from its first answer on.
-    pub fn new(listed: Listed) -> Self {
-        let Listed { query, answer } = listed;
+    /// Follows a listing from its first page on.
+    pub fn new(initial: InitialListing) -> Self {
+        let InitialListing { query, answer } = initial;
         let fold = RwSignal::new(ListingFold::new(query.order, answer));
         #[cfg(not(feature = "ssr"))]
         follow::listing(&query, fold);
@@ -138,7 +143,7 @@ impl<D: 'static> LiveListing<D> {
         }
     }
 
-    /// The same listing, for those who do not read its documents.
+    /// The same listing, for components that do not read its documents.
     pub fn untyped(self) -> LiveListing<Value> {
         LiveListing {
             fold: self.fold,
@@ -155,23 +160,23 @@ impl<D: 'static> LiveListing<D> {
             .with(|fold| fold.rows().iter().map(|row| row.key.clone()).collect())
     }
 
-    /// Whether there is no row.
+    /// Whether the listing has no rows.
     pub fn is_empty(self) -> bool {
         self.fold.with(|fold| fold.rows().is_empty())
     }
 
-    /// How far it has come.
+    /// The progress of the subscription.
     pub fn progress(self) -> Signal<Progress> {
         let fold = self.fold;
         Signal::derive(move || fold.with(|fold| fold.progress.clone()))
     }
 
-    /// Whether there are more rows than are shown.
+    /// Whether the listing has another page.
     pub fn has_more(self) -> bool {
         self.fold.with(|fold| fold.next().is_some())
     }
 
-    /// Whether more rows are on their way.
+    /// Whether the next page is being fetched.
     pub fn is_loading_more(self) -> bool {
         self.loading_more.get()
     }
@@ -184,8 +189,8 @@ impl<D: 'static> LiveListing<D> {
 }
 
 impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveListing<D> {
-    /// The document of a row, for as long as it is in the listing.
-    pub fn row(self, key: String) -> Memo<Shown<D>> {
+    /// The document of a row, while it is in the listing.
+    pub fn row(self, key: String) -> Memo<Revision<D>> {
         let fold = self.fold;
         Memo::new(move |_| {
             fold.with(|fold| {
@@ -195,7 +200,7 @@ impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveListin
         })
     }
 
-    /// Every document, in order.
+    /// All documents, in order.
     pub fn documents(self) -> Vec<D> {
         self.fold
             .with(|fold| fold.rows().iter().filter_map(|row| typed(&row.data)).collect())
@@ -217,9 +222,9 @@ impl<D> Clone for LiveDocument<D> {
 impl<D> Copy for LiveDocument<D> {}
 
 impl<D> LiveDocument<D> {
-    /// Follows a document from its first answer on.
-    pub fn new(found: Found) -> Self {
-        let Found { view, key, answer } = found;
+    /// Follows a document from the server's answer on.
+    pub fn new(initial: InitialDocument) -> Self {
+        let InitialDocument { view, key, answer } = initial;
         let first = match answer {
             Some(answer) => {
                 DocumentFold::new(Some(answer.data), answer.as_of, answer.generation, answer.behind)
@@ -237,7 +242,7 @@ impl<D> LiveDocument<D> {
         }
     }
 
-    /// How far it has come.
+    /// The progress of the subscription.
     pub fn progress(self) -> Signal<Progress> {
         let fold = self.fold;
         Signal::derive(move || fold.with(|fold| fold.progress.clone()))
@@ -246,7 +251,7 @@ impl<D> LiveDocument<D> {
 
 impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveDocument<D> {
     /// The document, while there is one.
-    pub fn shown(self) -> Memo<Shown<D>> {
+    pub fn shown(self) -> Memo<Revision<D>> {
         let fold = self.fold;
         Memo::new(move |_| fold.with(|fold| Some((typed(fold.data.as_ref()?)?, fold.revision))))
     }

@@ -1,17 +1,18 @@
-//! `/account`: who one is, with name, email and password to change, the way out, and the way to be erased. Plain forms; whoever has no
-//! account is shown how to make one, and can be erased too: an order has left a name.
+//! `/account`: plain forms that change name, email and password, sign out, and erase the person. A person
+//! without an account is offered registration, and can be erased as well, because orders store the display
+//! name.
 
 use domain::view::customers::CustomerDocument;
 use leptos::prelude::*;
 
 use super::{
-    inside,
     join::MAX_NAME,
-    later, problem_view,
+    problem_view,
     register::{MAX_EMAIL, MAX_PASSWORD},
+    suspend, within_workspace,
 };
 use crate::{
-    FormNotes, api,
+    Flash, api,
     api::use_session,
     components::{Field, FormField, FormSummary, PageHead, WindowTitle, field_problem},
     erase::{Erase, View},
@@ -57,16 +58,17 @@ const ERASE: &[FormField] = &[
 /// The page.
 #[component]
 pub(crate) fn AccountPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let locale = language();
         let session = use_session();
         let id = session.as_ref().map(|session| session.actor_id.to_string());
         let name = session.map(|session| session.display_name).unwrap_or_default();
-        let found = api::document("customers", id.unwrap_or_default());
-        let [renamed, moved, secured, erasing] = ["name", "email", "password", "erase"].map(FormNotes::about);
-        later(async move {
-            let answer = match found.await {
-                Ok(found) => found.answer,
+        let document = api::document("customers", id.unwrap_or_default());
+        let [name_flash, email_flash, password_flash, erase_flash] =
+            ["name", "email", "password", "erase"].map(Flash::about);
+        suspend(async move {
+            let answer = match document.await {
+                Ok(document) => document.answer,
                 Err(problem) => return problem_view(td_string!(locale, account.title), &problem),
             };
             let customer =
@@ -78,30 +80,30 @@ pub(crate) fn AccountPage() -> impl IntoView {
             let has_account = account.is_some();
             let forms = match account {
                 Some(account) => view! {
-                    {changes(&account, renamed, moved)}
-                    {password(secured)}
-                    {way_out()}
+                    {profile(&account, name_flash, email_flash)}
+                    {password(password_flash)}
+                    {sign_out()}
                 }
                 .erase(),
-                None => none_yet(),
+                None => no_account(),
             };
             view! {
                 <WindowTitle text=td_string!(locale, account.title) />
                 <PageHead title=td_string!(locale, account.title) />
                 {forms}
-                {erase_me(&name, has_account, erasing)}
+                {erase_account(&name, has_account, erase_flash)}
             }
             .erase()
         })
     })
 }
 
-fn error(notes: Option<&FormNotes>, field: &str) -> Signal<Option<&'static str>> {
-    let said = field_problem(notes, field);
-    Signal::derive(move || said)
+fn error(flash: Option<&Flash>, field: &str) -> Signal<Option<&'static str>> {
+    let message = field_problem(flash, field);
+    Signal::derive(move || message)
 }
 
-fn none_yet() -> View {
+fn no_account() -> View {
     let locale = language();
     view! {
         <section class="panel panel--narrow">
@@ -115,23 +117,23 @@ fn none_yet() -> View {
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "what a form has noted is used up by its page"
+    reason = "a page consumes the flash of its form"
 )]
-fn changes(account: &CustomerDocument, renamed: Option<FormNotes>, moved: Option<FormNotes>) -> View {
+fn profile(account: &CustomerDocument, name_flash: Option<Flash>, email_flash: Option<Flash>) -> View {
     let locale = language();
-    let name = FormNotes::typed(renamed.as_ref(), "display_name").unwrap_or(account.display_name.clone());
-    let email = FormNotes::typed(moved.as_ref(), "email").or(account.email.clone());
+    let name = Flash::typed(name_flash.as_ref(), "display_name").unwrap_or(account.display_name.clone());
+    let email = Flash::typed(email_flash.as_ref(), "email").or(account.email.clone());
     view! {
         <section class="panel panel--narrow">
             <h2>{td_string!(locale, account.name_title)}</h2>
-            <FormSummary notes=renamed.clone() fields=NAME done=td_string!(locale, account.saved) />
+            <FormSummary flash=name_flash.clone() fields=NAME done=td_string!(locale, account.saved) />
             <form method="post" action="/session/name" class="form">
                 <Field
                     id="account-name"
                     name="display_name"
                     label=td_string!(locale, account.display_name)
                     help=td_string!(locale, account.display_name_help)
-                    error=error(renamed.as_ref(), "display_name")
+                    error=error(name_flash.as_ref(), "display_name")
                     value=name
                     required=true
                     max=MAX_NAME
@@ -142,24 +144,24 @@ fn changes(account: &CustomerDocument, renamed: Option<FormNotes>, moved: Option
         </section>
         <section class="panel panel--narrow">
             <h2>{td_string!(locale, account.email_title)}</h2>
-            <FormSummary notes=moved.clone() fields=EMAIL done=td_string!(locale, account.saved) />
+            <FormSummary flash=email_flash.clone() fields=EMAIL done=td_string!(locale, account.saved) />
             <form method="post" action="/session/email" class="form">
                 <Field
                     id="account-email"
                     name="email"
                     label=td_string!(locale, account.email)
                     help=td_string!(locale, account.email_help)
-                    error=error(moved.as_ref(), "email")
+                    error=error(email_flash.as_ref(), "email")
                     value=email.unwrap_or_default()
                     required=true
                     max=MAX_EMAIL
                     autocomplete="email"
                     kind="email"
                 />
-                {current(
+                {current_password(
                     "account-email-password",
                     td_string!(locale, account.email_password),
-                    moved.as_ref(),
+                    email_flash.as_ref(),
                 )}
                 <button class="button">{td_string!(locale, account.save_email)}</button>
             </form>
@@ -168,8 +170,8 @@ fn changes(account: &CustomerDocument, renamed: Option<FormNotes>, moved: Option
     .erase()
 }
 
-/// The password as it is now, for what would take an account over or away.
-fn current(id: &'static str, label: &'static str, notes: Option<&FormNotes>) -> View {
+/// The field for the current password, for changes that could take over or remove the account.
+fn current_password(id: &'static str, label: &'static str, flash: Option<&Flash>) -> View {
     let locale = language();
     view! {
         <Field
@@ -177,7 +179,7 @@ fn current(id: &'static str, label: &'static str, notes: Option<&FormNotes>) -> 
             name="password"
             label=label
             help=td_string!(locale, account.password_current_help)
-            error=error(notes, "password")
+            error=error(flash, "password")
             required=true
             max=MAX_PASSWORD
             autocomplete="current-password"
@@ -189,21 +191,21 @@ fn current(id: &'static str, label: &'static str, notes: Option<&FormNotes>) -> 
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "what a form has noted is used up by its page"
+    reason = "a page consumes the flash of its form"
 )]
-fn password(notes: Option<FormNotes>) -> View {
+fn password(flash: Option<Flash>) -> View {
     let locale = language();
     view! {
         <section class="panel panel--narrow">
             <h2>{td_string!(locale, account.password_title)}</h2>
-            <FormSummary notes=notes.clone() fields=PASSWORD done=td_string!(locale, account.password_saved) />
+            <FormSummary flash=flash.clone() fields=PASSWORD done=td_string!(locale, account.password_saved) />
             <form method="post" action="/session/password" class="form">
                 <Field
                     id="account-password"
                     name="current"
                     label=td_string!(locale, account.password_current)
                     help=td_string!(locale, account.password_current_help)
-                    error=error(notes.as_ref(), "current")
+                    error=error(flash.as_ref(), "current")
                     required=true
                     max=MAX_PASSWORD
                     autocomplete="current-password"
@@ -214,7 +216,7 @@ fn password(notes: Option<FormNotes>) -> View {
                     name="new"
                     label=td_string!(locale, account.password_new)
                     help=td_string!(locale, account.password_help)
-                    error=error(notes.as_ref(), "new")
+                    error=error(flash.as_ref(), "new")
                     required=true
                     max=MAX_PASSWORD
                     autocomplete="new-password"
@@ -227,7 +229,7 @@ fn password(notes: Option<FormNotes>) -> View {
     .erase()
 }
 
-fn way_out() -> View {
+fn sign_out() -> View {
     let locale = language();
     view! {
         <section class="panel panel--narrow">
@@ -243,16 +245,16 @@ fn way_out() -> View {
 
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "what a form has noted is used up by its page"
+    reason = "a page consumes the flash of its form"
 )]
-fn erase_me(name: &str, has_account: bool, notes: Option<FormNotes>) -> View {
+fn erase_account(name: &str, has_account: bool, flash: Option<Flash>) -> View {
     let locale = language();
     let name = name.to_owned();
     view! {
         <section class="panel panel--narrow">
             <h2>{td_string!(locale, account.erase_title)}</h2>
             <p>{td_string!(locale, account.erase_text)}</p>
-            <FormSummary notes=notes.clone() fields=ERASE done="" />
+            <FormSummary flash=flash.clone() fields=ERASE done="" />
             <form method="post" action="/session/erase" class="form">
                 <p>{td_string!(locale, account.erase_type)} " " <strong>{name}</strong></p>
                 <Field
@@ -260,16 +262,16 @@ fn erase_me(name: &str, has_account: bool, notes: Option<FormNotes>) -> View {
                     name="confirm"
                     label=td_string!(locale, account.confirm)
                     help=td_string!(locale, account.confirm_help)
-                    error=error(notes.as_ref(), "confirm")
+                    error=error(flash.as_ref(), "confirm")
                     required=true
                     max=MAX_NAME
                 />
                 {has_account
                     .then(|| {
-                        current(
+                        current_password(
                             "account-erase-password",
                             td_string!(locale, account.erase_password),
-                            notes.as_ref(),
+                            flash.as_ref(),
                         )
                     })}
                 <button class="button button--danger">{td_string!(locale, account.erase)}</button>

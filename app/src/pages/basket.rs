@@ -1,8 +1,8 @@
-//! The basket.
+//! The page of the basket.
 
 use leptos::prelude::*;
 
-use super::{inside, later, problem_view, shop::products};
+use super::{problem_view, shop::products, suspend, within_workspace};
 use crate::{
     api,
     components::WindowTitle,
@@ -15,13 +15,13 @@ use crate::{
 /// `/basket`.
 #[component]
 pub(crate) fn BasketPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let title = td_string!(language(), basket.title);
-        let listed = api::listing(products(None, 200));
-        later(async move {
-            match listed.await {
-                Ok(listed) => {
-                    view! { <WindowTitle text=title />{BasketContents { listed }.island()} }.erase()
+        let initial = api::listing(products(None, 200));
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => {
+                    view! { <WindowTitle text=title />{BasketContents { initial }.island()} }.erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

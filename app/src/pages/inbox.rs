@@ -1,8 +1,8 @@
-//! The inbox: what the person was told.
+//! The page of the inbox, with a link to the mailbox.
 
 use leptos::prelude::*;
 
-use super::{PAGE_ROWS, inside, later, problem_view};
+use super::{PAGE_ROWS, problem_view, suspend, within_workspace};
 use crate::{
     api::{self, use_session},
     components::WindowTitle,
@@ -15,16 +15,16 @@ use crate::{
 /// `/inbox`.
 #[component]
 pub(crate) fn InboxPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let title = td_string!(language(), inbox.title);
         let person = use_session().map(|session| session.actor_id).unwrap_or_default();
-        let listed = api::listing(inbox_of(person, PAGE_ROWS));
-        later(async move {
-            match listed.await {
-                Ok(listed) => view! {
+        let initial = api::listing(inbox_of(person, PAGE_ROWS));
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => view! {
                     <WindowTitle text=title />
-                    {Inbox { listed }.island()}
-                    <p><a href="/mailbox">{td_string!(language(), mailbox.place)}</a></p>
+                    {Inbox { initial }.island()}
+                    <p><a href="/mailbox">{td_string!(language(), mailbox.link)}</a></p>
                 }
                 .erase(),
                 Err(problem) => problem_view(title, &problem),

@@ -1,5 +1,5 @@
-//! The way into a workspace with a code: the form, on the landing page and on a page of its own for links that are
-//! passed around. It is a plain form and needs no script.
+//! The form that joins a workspace by code, on the landing page and on a page of its own for shared links. It
+//! is a plain form and needs no script.
 
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
@@ -11,7 +11,7 @@ use crate::{
     translations::i18n::td_string,
 };
 
-/// The longest display name.
+/// The maximum length of a display name.
 pub(super) const MAX_NAME: u16 = 40;
 
 /// The form.

@@ -1,4 +1,4 @@
-//! The landing page: what this is, a sandbox without an account, and the way in with a code.
+//! The landing page: an introduction, and the forms that open a sandbox or join a workspace.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -21,16 +21,16 @@ pub(crate) fn LandingPage() -> impl IntoView {
         .with_untracked(|query| query.get("code"))
         .unwrap_or_default();
     let message = Signal::derive(move || {
-        let sentence = query.with(|query| match query.get_str("problem")? {
+        let message = query.with(|query| match query.get_str("problem")? {
             "unknown-code" => Some(td_string!(locale, join.unknown_code)),
             "full" => Some(td_string!(locale, join.full)),
             "display-name" => Some(td_string!(locale, join.display_name_wrong)),
             "rate-limited" => Some(td_string!(locale, problem.too_many)),
             _ => Some(td_string!(locale, join.invalid)),
         });
-        sentence.map(str::to_owned)
+        message.map(str::to_owned)
     });
-    let back = use_session().map(|session| {
+    let return_link = use_session().map(|session| {
         view! {
             <p class="hero__actions">
                 <a class="button button--primary" href="/shop">
@@ -47,7 +47,7 @@ pub(crate) fn LandingPage() -> impl IntoView {
             <section class="hero">
                 <h1>{td_string!(locale, landing.title)}</h1>
                 <p class="hero__lead">{td_string!(locale, landing.lead)}</p>
-                {back}
+                {return_link}
             </section>
             <ProblemSummary message />
             <div class="ways-in">
@@ -91,10 +91,10 @@ fn OpenForm() -> impl IntoView {
     let locale = language();
     let query = use_query_map();
     let name_error = Signal::derive(move || {
-        let here = query.with(|query| {
+        let is_wrong = query.with(|query| {
             query.get_str("code").is_none() && query.get_str("problem") == Some("display-name")
         });
-        here.then(|| td_string!(locale, join.display_name_wrong))
+        is_wrong.then(|| td_string!(locale, join.display_name_wrong))
     });
     view! {
         <form method="post" action="/session/open" class="form">

@@ -1,11 +1,11 @@
-//! The mailbox: the mails that were written to the person, where no mail server takes them. What a mail says does not change, so
-//! nothing here is alive; an educator sees everybody's, as a class does that has one screen.
+//! The mailbox: the person's emails, on a server that stores them instead of sending them. Emails never
+//! change, so the page has no islands. Educators see the emails of the whole workspace.
 
 use domain::wire::{MailboxMessage, Page};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use super::{BackLink, inside, later, problem_view};
+use super::{BackLink, problem_view, suspend, within_workspace};
 use crate::{
     api,
     components::{EmptyState, PageHead, When, WindowTitle},
@@ -17,11 +17,11 @@ use crate::{
 /// `/mailbox?cursor=`.
 #[component]
 pub(crate) fn MailboxPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let title = td_string!(language(), mailbox.title);
         let cursor = use_query_map().with_untracked(|query| query.get("cursor"));
         let backend = api::backend();
-        later(async move {
+        suspend(async move {
             let page = match backend {
                 Ok(backend) => backend.mails(cursor.as_deref()).await,
                 Err(problem) => Err(problem),

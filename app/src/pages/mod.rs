@@ -1,5 +1,4 @@
-//! One file a page. A page asks for what it shows, and is rendered by the server alone; what of it is alive in the browser
-//! is an island.
+//! One file for each page. The server alone renders pages; their interactive parts are islands.
 
 mod account;
 mod basket;
@@ -49,11 +48,11 @@ use crate::{
     translations::i18n::td_string,
 };
 
-/// The most rows of a page of a listing.
+/// The maximum number of rows of a listing's page.
 const PAGE_ROWS: u32 = 50;
 
-/// Shows a page to people in a workspace, and the way in to all others.
-fn inside(page: impl FnOnce() -> View) -> View {
+/// Renders the page if there is a session, or else the ways into a workspace.
+fn within_workspace(page: impl FnOnce() -> View) -> View {
     if use_session().is_some() {
         return page();
     }
@@ -69,13 +68,13 @@ fn inside(page: impl FnOnce() -> View) -> View {
     .erase()
 }
 
-/// A page that must ask before it can be shown. Once it is there it is rendered under the same owner, whichever thread
-/// has the answer: without one, a list in it has nothing to belong to.
-fn later(page: impl Future<Output = View> + Send + 'static) -> View {
+/// A page that awaits data. It is rendered under the current reactive owner, whichever thread completes the
+/// future: without an owner, lists in it could not be rendered.
+fn suspend(page: impl Future<Output = View> + Send + 'static) -> View {
     Suspend::new(async move { OwnedView::new(page.await) }).erase()
 }
 
-/// A page that cannot be shown: why, and the way to ask again.
+/// The page for a problem: the reason, and a link that retries.
 fn problem_view(title: &'static str, problem: &Problem) -> View {
     let locale = language();
     let text = explain(problem);
@@ -99,7 +98,7 @@ fn problem_view(title: &'static str, problem: &Problem) -> View {
     .erase()
 }
 
-/// The way back to where one comes from.
+/// A link back to the parent page.
 #[component]
 fn BackLink(href: &'static str, text: &'static str) -> impl IntoView {
     view! { <p><a class="back" href=href><Icon picture=Picture::Back />{text}</a></p> }.erase()

@@ -1,4 +1,4 @@
-//! The page for what is not there.
+//! The page for unknown addresses.
 
 use leptos::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::{
     StatusSetter, components::WindowTitle, erase::Erase, language::language, translations::i18n::td_string,
 };
 
-/// Says that there is no such page, to people and in the HTTP status.
+/// Says that there is no such page, and sets the HTTP status 404.
 #[component]
 pub(crate) fn NotFoundPage() -> impl IntoView {
     let locale = language();

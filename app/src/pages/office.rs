@@ -1,5 +1,5 @@
-//! The back office, for those who run the shop. Students may look at everything and act on nothing; customers are told that
-//! this is not theirs, with status 403.
+//! The pages of the back office, for staff and educators. Students have read-only access; customers get
+//! status 403.
 
 mod activity;
 mod customers;
@@ -23,7 +23,7 @@ use domain::access::Role;
 use leptos::prelude::*;
 use leptos_router::hooks::use_location;
 
-use super::inside;
+use super::within_workspace;
 use crate::{
     StatusSetter,
     api::use_session,
@@ -33,15 +33,15 @@ use crate::{
     translations::i18n::td_string,
 };
 
-/// Shows a page of the back office to those who may see it, under its places. `page` is told whether whoever looks may
-/// also act.
+/// Renders a page of the back office below its navigation, if the session's role may see it. `page` receives
+/// whether the role may also act.
 fn office(page: impl FnOnce(bool) -> View) -> View {
-    inside(|| {
+    within_workspace(|| {
         let role = use_session().map(|session| session.role);
         match role {
             Some(Role::Customer) | None => refused(),
             Some(role) => view! {
-                <Places />
+                <OfficeNavigation />
                 {(!role.runs_shop()).then(|| view! {
                     <p class="notice">{td_string!(language(), office.read_only)}</p>
                 })}
@@ -52,7 +52,7 @@ fn office(page: impl FnOnce(bool) -> View) -> View {
     })
 }
 
-/// What customers are told: that this is not theirs, and what is.
+/// The page for customers, with a link to their own orders.
 fn refused() -> View {
     let locale = language();
     if let Some(StatusSetter(set_status)) = use_context::<StatusSetter>() {
@@ -69,11 +69,11 @@ fn refused() -> View {
     .erase()
 }
 
-/// The places of the back office.
+/// The navigation of the back office.
 #[component]
-fn Places() -> impl IntoView {
+fn OfficeNavigation() -> impl IntoView {
     let locale = language();
-    let places = [
+    let pages = [
         ("/office/orders", td_string!(locale, office.orders)),
         ("/office/stock", td_string!(locale, office.stock)),
         ("/office/products", td_string!(locale, office.products)),
@@ -84,14 +84,14 @@ fn Places() -> impl IntoView {
         ("/office/people", td_string!(locale, office.people)),
     ];
     let here = use_location().pathname.get_untracked();
-    let links = places.map(|(href, name)| {
+    let links = pages.map(|(href, name)| {
         let is_here = here == href || (here == "/office" && href == "/office/orders");
         view! { <li><a class="place" href=href aria-current=is_here.then_some("page")>{name}</a></li> }
     });
-    view! { <nav class="places" aria-label=td_string!(locale, office.places)><ul>{links.collect_view()}</ul></nav> }.erase()
+    view! { <nav class="places" aria-label=td_string!(locale, office.navigation)><ul>{links.collect_view()}</ul></nav> }.erase()
 }
 
-/// Links that choose what a list shows, by what the address says.
+/// Links that filter or sort a list through the page's address.
 fn choices(label: &'static str, choices: Vec<(String, &'static str, bool)>) -> View {
     let links = choices.into_iter().map(|(href, name, is_chosen)| {
         view! { <li><a class="tag" href=href aria-current=is_chosen.then_some("true")>{name}</a></li> }

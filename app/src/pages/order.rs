@@ -1,15 +1,15 @@
-//! One order.
+//! The page of one order.
 
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
-use super::{BackLink, NotFoundPage, inside, later, problem_view};
+use super::{BackLink, NotFoundPage, problem_view, suspend, within_workspace};
 use crate::{
     api,
-    backend::HasWritten,
+    backend::RecentWrite,
     components::WindowTitle,
     erase::Erase,
-    islands::{Island, OrderStory},
+    islands::{Island, OrderDetails},
     language::language,
     translations::i18n::td_string,
 };
@@ -17,20 +17,22 @@ use crate::{
 /// `/orders/{id}`.
 #[component]
 pub(crate) fn OrderPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let locale = language();
         let id = use_params_map().with_untracked(|params| params.get("id").unwrap_or_default());
-        // After a command of this browser the order may only not be folded yet.
-        let coming = use_context::<HasWritten>().is_some();
+        // After a recent write of this browser, a missing order may be one that the view has not folded yet.
+        let may_be_unfolded = use_context::<RecentWrite>().is_some();
         let title = td_string!(locale, order.title);
-        let found = api::document("orders", id);
-        later(async move {
-            match found.await {
-                Ok(found) if found.answer.is_none() && !coming => view! { <NotFoundPage /> }.erase(),
-                Ok(found) => view! {
+        let initial = api::document("orders", id);
+        suspend(async move {
+            match initial.await {
+                Ok(initial) if initial.answer.is_none() && !may_be_unfolded => {
+                    view! { <NotFoundPage /> }.erase()
+                }
+                Ok(initial) => view! {
                     <WindowTitle text=title />
                     <BackLink href="/orders" text=td_string!(locale, orders.title) />
-                    {OrderStory { found }.island()}
+                    {OrderDetails { initial }.island()}
                 }
                 .erase(),
                 Err(problem) => problem_view(title, &problem),

@@ -1,9 +1,9 @@
-//! The orders, newest first. Customers see their own.
+//! The page of the orders, newest first. Customers see their own.
 
 use domain::{access::Role, wire::Order};
 use leptos::prelude::*;
 
-use super::{PAGE_ROWS, inside, later, problem_view};
+use super::{PAGE_ROWS, problem_view, suspend, within_workspace};
 use crate::{
     api::{self, use_session},
     backend::ListingQuery,
@@ -17,12 +17,12 @@ use crate::{
 /// `/orders`.
 #[component]
 pub(crate) fn OrdersPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let title = td_string!(language(), orders.title);
-        let listed = api::listing(query());
-        later(async move {
-            match listed.await {
-                Ok(listed) => view! { <WindowTitle text=title />{OrderList { listed }.island()} }.erase(),
+        let initial = api::listing(query());
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => view! { <WindowTitle text=title />{OrderList { initial }.island()} }.erase(),
                 Err(problem) => problem_view(title, &problem),
             }
         })

@@ -1,11 +1,11 @@
-//! `/register`: an account for whoever is in a workspace. A plain form; basket and orders stay theirs, because the account
-//! has the id that they have already.
+//! `/register`: creates an account for a guest of a workspace. A plain form; the guest keeps basket and
+//! orders, because the account has the guest's id.
 
 use leptos::prelude::*;
 
-use super::{inside, join::MAX_NAME};
+use super::{join::MAX_NAME, within_workspace};
 use crate::{
-    FormNotes,
+    Flash,
     api::use_session,
     components::{Field, FormField, FormSummary, WindowTitle, field_problem},
     erase::Erase,
@@ -13,8 +13,9 @@ use crate::{
     translations::i18n::td_string,
 };
 
-/// The longest email and password.
+/// The maximum length of an email address.
 pub(super) const MAX_EMAIL: u16 = 254;
+/// The maximum length of a password.
 pub(super) const MAX_PASSWORD: u16 = 200;
 
 const FIELDS: &[FormField] = &[
@@ -35,14 +36,14 @@ const FIELDS: &[FormField] = &[
 /// The page.
 #[component]
 pub(crate) fn RegisterPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let locale = language();
-        let notes = FormNotes::about("register");
+        let flash = Flash::about("register");
         let error = |field| {
-            let said = field_problem(notes.as_ref(), field);
-            Signal::derive(move || said)
+            let message = field_problem(flash.as_ref(), field);
+            Signal::derive(move || message)
         };
-        let typed = |field| FormNotes::typed(notes.as_ref(), field);
+        let typed = |field| Flash::typed(flash.as_ref(), field);
         let name = use_session()
             .map(|session| session.display_name)
             .unwrap_or_default();
@@ -51,7 +52,7 @@ pub(crate) fn RegisterPage() -> impl IntoView {
             <section class="panel panel--narrow">
                 <h1>{td_string!(locale, account.register_title)}</h1>
                 <p>{td_string!(locale, account.register_lead)}</p>
-                <FormSummary notes=notes.clone() fields=FIELDS done="" />
+                <FormSummary flash=flash.clone() fields=FIELDS done="" />
                 <form method="post" action="/session/register" class="form">
                     <Field
                         id="register-name"

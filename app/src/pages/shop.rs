@@ -1,10 +1,10 @@
-//! The catalogue, of everything or of a tag.
+//! The page of the catalogue, or of one tag.
 
 use domain::{view::products::ProductDocument, wire::Order};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use super::{inside, later, problem_view};
+use super::{problem_view, suspend, within_workspace};
 use crate::{
     api,
     backend::ListingQuery,
@@ -16,10 +16,10 @@ use crate::{
     translations::i18n::td_string,
 };
 
-/// The most products of a page of the catalogue.
+/// The maximum number of products of a catalogue page.
 const PAGE_PRODUCTS: u32 = 100;
 
-/// Which products: all, or those of a tag.
+/// The query for all products, or for those with a tag.
 pub(super) fn products(tag: Option<String>, limit: u32) -> ListingQuery {
     ListingQuery {
         view: "products".to_owned(),
@@ -34,7 +34,7 @@ pub(super) fn products(tag: Option<String>, limit: u32) -> ListingQuery {
 /// `/shop`.
 #[component]
 pub(crate) fn ShopPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let title = td_string!(language(), shop.title);
         let tag = use_query_map()
             .with_untracked(|query| query.get("tag"))
@@ -43,17 +43,17 @@ pub(crate) fn ShopPage() -> impl IntoView {
             .with_untracked(|query| query.get("q"))
             .unwrap_or_default();
         let searched = (!query.trim().is_empty()).then(|| api::search(query.clone(), tag.clone()));
-        let listed = api::listing(products(tag, PAGE_PRODUCTS));
+        let initial = api::listing(products(tag, PAGE_PRODUCTS));
         let tags = tags();
-        later(async move {
-            match listed.await {
-                Ok(listed) => {
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => {
                     let tags = tags.await;
-                    let found = match searched {
+                    let outcome = match searched {
                         Some(searched) => Some(searched.await),
                         None => None,
                     };
-                    view! { <WindowTitle text=title />{Catalogue::new(listed, tags, query, found).island()} }
+                    view! { <WindowTitle text=title />{Catalogue::new(initial, tags, query, outcome).island()} }
                         .erase()
                 }
                 Err(problem) => problem_view(title, &problem),
@@ -62,7 +62,7 @@ pub(crate) fn ShopPage() -> impl IntoView {
     })
 }
 
-/// The tags of all products. Without them the catalogue is still a catalogue; its own listing says what is wrong.
+/// The tags of all products; empty if they cannot be loaded, since the listing reports the problem itself.
 fn tags() -> impl Future<Output = Vec<String>> + Send {
     let everything = api::listing(products(None, 200));
     async move {

@@ -1,10 +1,10 @@
-//! `/sign-in`: the way in for people with an account, also from outside of any workspace.
+//! `/sign-in`: the form for people with an account, also outside of a workspace.
 
 use leptos::prelude::*;
 
 use super::register::{MAX_EMAIL, MAX_PASSWORD};
 use crate::{
-    FormNotes,
+    Flash,
     components::{Field, FormField, FormSummary, WindowTitle, field_problem},
     erase::Erase,
     language::language,
@@ -30,18 +30,18 @@ const FIELDS: &[FormField] = &[
 #[component]
 pub(crate) fn SignInPage() -> impl IntoView {
     let locale = language();
-    let notes = FormNotes::about("sign-in");
+    let flash = Flash::about("sign-in");
     let error = |field| {
-        let said = field_problem(notes.as_ref(), field);
-        Signal::derive(move || said)
+        let message = field_problem(flash.as_ref(), field);
+        Signal::derive(move || message)
     };
-    let typed = |field| FormNotes::typed(notes.as_ref(), field).unwrap_or_default();
+    let typed = |field| Flash::typed(flash.as_ref(), field).unwrap_or_default();
     view! {
         <WindowTitle text=td_string!(locale, account.sign_in_title) />
         <section class="panel panel--narrow">
             <h1>{td_string!(locale, account.sign_in_title)}</h1>
-            <FormSummary notes=FormNotes::about("erased") fields=FIELDS done=td_string!(locale, account.erased) />
-            <FormSummary notes=notes.clone() fields=FIELDS done="" />
+            <FormSummary flash=Flash::about("erased") fields=FIELDS done=td_string!(locale, account.erased) />
+            <FormSummary flash=flash.clone() fields=FIELDS done="" />
             <form method="post" action="/session/sign-in" class="form">
                 <Field
                     id="sign-in-email"

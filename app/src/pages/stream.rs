@@ -1,10 +1,10 @@
-//! One stream: its events in order, with payload, metadata and the hash that chains them.
+//! The page of one stream: its events in order, with payload, metadata and hash.
 
 use domain::{event::StoredEvent, wire::EventPage};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use super::{BackLink, NotFoundPage, inside, later, problem_view};
+use super::{BackLink, NotFoundPage, problem_view, suspend, within_workspace};
 use crate::{
     api,
     components::{Icon, Id, PageHead, Picture, When, WindowTitle},
@@ -16,14 +16,14 @@ use crate::{
 /// `/streams/{stream}`.
 #[component]
 pub(crate) fn StreamPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let locale = language();
         let name = use_params_map().with_untracked(|params| params.get("stream").unwrap_or_default());
         let from = use_query_map()
             .with_untracked(|query| query.get_str("from").and_then(|from| from.parse().ok()))
             .unwrap_or(1);
         let backend = api::backend();
-        later(async move {
+        suspend(async move {
             let events = match backend {
                 Ok(backend) => backend.stream(&name, from).await,
                 Err(problem) => Err(problem),
@@ -40,17 +40,17 @@ pub(crate) fn StreamPage() -> impl IntoView {
 #[component]
 fn Stream(events: EventPage, name: String) -> impl IntoView {
     let locale = language();
-    let again = view! {
+    let reload = view! {
         <a class="button" href="">
             <Icon picture=Picture::Reconnect />
-            {td_string!(locale, stream.again)}
+            {td_string!(locale, stream.reload)}
         </a>
     }
     .erase();
     view! {
         <WindowTitle text=name.clone() />
         <BackLink href="/streams" text=td_string!(locale, streams.title) />
-        <PageHead title=name.clone() mark=again />
+        <PageHead title=name.clone() mark=reload />
         <Events events name />
     }
     .erase()
@@ -71,7 +71,7 @@ fn Events(events: EventPage, name: String) -> impl IntoView {
     .erase()
 }
 
-/// The payload, indented: the bytes that were hashed, made readable.
+/// The payload, indented for reading.
 fn indented(event: &StoredEvent) -> String {
     serde_json::from_str::<serde_json::Value>(event.payload.get())
         .and_then(|payload| serde_json::to_string_pretty(&payload))

@@ -1,11 +1,11 @@
-//! Box 11, Monitoring / Replay Tool, as people see it: the streams of the workspace, found by the beginning of their
-//! names, and the proof that the log and every view are what they should be.
+//! Box 11, Monitoring / Replay Tool, in the interface: the streams of the workspace, filtered by prefix, and
+//! the verification of the log and all views.
 
 use domain::wire::{Page, StreamInfo};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
-use super::{inside, later, problem_view};
+use super::{problem_view, suspend, within_workspace};
 use crate::{
     api,
     components::{EmptyState, PageHead, WindowTitle},
@@ -18,12 +18,12 @@ use crate::{
 /// `/streams`.
 #[component]
 pub(crate) fn StreamsPage() -> impl IntoView {
-    inside(|| {
+    within_workspace(|| {
         let title = td_string!(language(), streams.title);
         let (prefix, cursor) = use_query_map()
             .with_untracked(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")));
         let backend = api::backend();
-        later(async move {
+        suspend(async move {
             let page = match backend {
                 Ok(backend) => backend.streams(&prefix, cursor.as_deref()).await,
                 Err(problem) => Err(problem),

@@ -1,5 +1,5 @@
-//! The benchmarks. Each is a folder: what is done is in its `mod.rs`, and beside that lies one file a contender. The build
-//! tool takes the names of the folders for the names of the benchmarks.
+//! The benchmarks. Each is a folder: `mod.rs` defines the work, and each other file is a contender. The build
+//! tool takes the folders' names for the benchmarks' names.
 
 mod append;
 mod commands;
@@ -9,11 +9,11 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::{
-    contest::{Found, Rules},
-    grounds::{Database, Grounds},
+    case::{CaseResult, RunSettings},
+    databases::{BenchDatabases, Database},
 };
 
-/// What can be measured.
+/// A benchmark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Benchmark {
     /// Storing events: the event store, one-row commits, a bare group-commit writer
@@ -25,7 +25,7 @@ pub(crate) enum Benchmark {
 }
 
 impl Benchmark {
-    /// As it is named on the command line.
+    /// Its name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Append => "append",
@@ -38,18 +38,18 @@ impl Benchmark {
     pub(crate) async fn run(
         self,
         database: Database,
-        grounds: &Grounds,
-        rules: &Rules,
-    ) -> Result<Vec<Found>> {
+        bench_databases: &BenchDatabases,
+        settings: &RunSettings,
+    ) -> Result<Vec<CaseResult>> {
         match self {
-            Self::Append => append::run(database, grounds, rules).await,
-            Self::Commands => commands::run(database, grounds, rules).await,
-            Self::Project => project::run(database, grounds, rules).await,
+            Self::Append => append::run(database, bench_databases, settings).await,
+            Self::Commands => commands::run(database, bench_databases, settings).await,
+            Self::Project => project::run(database, bench_databases, settings).await,
         }
     }
 }
 
-/// How many there are, for a title.
+/// The number of callers, for a title.
 fn callers(count: usize) -> String {
     format!("{count} caller{}", if count == 1 { "" } else { "s" })
 }

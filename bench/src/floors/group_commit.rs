@@ -1,5 +1,5 @@
-//! The second floor: one task that takes what is waiting, stores it in one commit, and then answers everybody. This is what
-//! our appender does too, without anything that makes it an event store.
+//! The second floor: one task that takes all waiting rows, stores them in one commit, and then answers their
+//! callers. Our appender does the same, plus everything that makes it an event store.
 
 use anyhow::{Context as _, Result, anyhow};
 use async_trait::async_trait;
@@ -12,17 +12,17 @@ use tokio::{
 use super::{PostgresLog, Row, Rows, SqliteLog};
 use crate::{
     callers::{Caller, Target},
-    grounds::{Database, Grounds},
+    databases::{BenchDatabases, Database},
 };
 
-/// Rows that wait, and the most of one commit.
+/// The most waiting rows, and the most of one commit.
 const QUEUE: usize = 4_096;
-const MOST: usize = 1_000;
+const MAX_ROWS: usize = 1_000;
 
-/// A row, and whom to tell that it is on disk; the error's text, because many are told of one.
+/// A row, and the channel of its answer; the error is text, because one error answers many rows.
 type Job = (Row, oneshot::Sender<Result<(), String>>);
 
-/// See the module.
+/// A writer task with group commits.
 pub(crate) struct GroupCommit {
     queue: mpsc::Sender<Job>,
     writer: JoinHandle<()>,
@@ -36,11 +36,11 @@ enum Log {
 impl GroupCommit {
     pub(crate) const NAME: &'static str = "bare group commit";
 
-    pub(crate) async fn new(database: Database, grounds: &Grounds) -> Result<Self> {
+    pub(crate) async fn new(database: Database, bench_databases: &BenchDatabases) -> Result<Self> {
         let log = match database {
-            Database::Sqlite => Log::Sqlite(SqliteLog::make(&grounds.file("group_commit")).await?),
+            Database::Sqlite => Log::Sqlite(SqliteLog::make(&bench_databases.file("group_commit")).await?),
             Database::Postgres => {
-                let url = grounds.database("group_commit").await?;
+                let url = bench_databases.database("group_commit").await?;
                 PostgresLog::make(&url).await?;
                 Log::Postgres(PostgresLog::connect(&url, 1).await?)
             }
@@ -66,7 +66,7 @@ async fn write(mut log: Log, mut inbox: mpsc::Receiver<Job>) {
         while let Some((row, answer)) = next.take() {
             rows.push(row);
             answers.push(answer);
-            if rows.len() < MOST {
+            if rows.len() < MAX_ROWS {
                 next = inbox.try_recv().ok();
             }
         }
@@ -80,7 +80,7 @@ async fn write(mut log: Log, mut inbox: mpsc::Receiver<Job>) {
         let outcome = outcome.map_err(|error| format!("{error:#}"));
         rows.clear();
         for answer in answers.drain(..) {
-            // whoever no longer listens has gone away
+            // The caller may have stopped waiting.
             let _ = answer.send(outcome.clone());
         }
     }
@@ -93,20 +93,20 @@ impl Target for GroupCommit {
     }
 
     async fn caller(&self, number: usize) -> Result<Box<dyn Caller>> {
-        Ok(Box::new(Asking {
+        Ok(Box::new(GroupCommitCaller {
             queue: self.queue.clone(),
             rows: Rows::of_caller(number)?,
         }))
     }
 }
 
-struct Asking {
+struct GroupCommitCaller {
     queue: mpsc::Sender<Job>,
     rows: Rows,
 }
 
 #[async_trait]
-impl Caller for Asking {
+impl Caller for GroupCommitCaller {
     async fn call(&mut self) -> Result<()> {
         let (answer, answered) = oneshot::channel();
         let job = (self.rows.next()?, answer);

@@ -1,5 +1,6 @@
-//! The floors: the least that a database has to do for the same rows, written as well as we can. A table of events with a
-//! position and a version that is unique in its stream, and nothing else: no chain, no answers, no marks.
+//! The floors: the minimal work of a database for the same rows, written as well as we can. A table of events
+//! with a position and a unique version in each stream, and nothing else: no chain, no stored answers, no
+//! stream heads.
 
 mod group_commit;
 mod one_row;
@@ -20,7 +21,7 @@ use uuid::Uuid;
 
 use crate::ours::{STREAM, order_created};
 
-/// What is stored.
+/// A stored row.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) stream: String,
@@ -32,7 +33,7 @@ pub(crate) struct Row {
     pub(crate) recorded_at: i64,
 }
 
-/// The rows of one caller: the same streams as ours, with the same events.
+/// The rows of one caller: the same streams and events as ours.
 #[derive(Debug, Clone)]
 struct Rows {
     number: usize,

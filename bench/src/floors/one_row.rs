@@ -1,5 +1,5 @@
-//! The first floor: every caller commits its own row. On PostgreSQL each has a connection, up to a number beyond which more
-//! only get in each other's way; SQLite has one writer, and callers take turns at it.
+//! The first floor: every caller commits its own row. On PostgreSQL each has a connection, up to the number
+//! beyond which more do not help; on SQLite the callers share the only writer.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use super::{PostgresLog, Rows, SqliteLog};
 use crate::{
     callers::{Caller, Target},
-    grounds::{Database, Grounds},
+    databases::{BenchDatabases, Database},
 };
 
 /// The most connections.
@@ -23,20 +23,24 @@ enum Log {
     Sqlite(Arc<Mutex<SqliteConnection>>),
 }
 
-/// See the module.
+/// A log with one commit for each row.
 pub(crate) struct OneRow(Log);
 
 impl OneRow {
     pub(crate) const NAME: &'static str = "one-row commits";
 
-    pub(crate) async fn new(database: Database, grounds: &Grounds, callers: usize) -> Result<Self> {
+    pub(crate) async fn new(
+        database: Database,
+        bench_databases: &BenchDatabases,
+        callers: usize,
+    ) -> Result<Self> {
         Ok(Self(match database {
             Database::Sqlite => {
-                let connection = SqliteLog::make(&grounds.file("one_row")).await?;
+                let connection = SqliteLog::make(&bench_databases.file("one_row")).await?;
                 Log::Sqlite(Arc::new(Mutex::new(connection)))
             }
             Database::Postgres => {
-                let url = grounds.database("one_row").await?;
+                let url = bench_databases.database("one_row").await?;
                 PostgresLog::make(&url).await?;
                 let connections = u32::try_from(callers.min(CONNECTIONS))?;
                 Log::Postgres(PostgresLog::connect(&url, connections).await?)
@@ -52,7 +56,7 @@ impl Target for OneRow {
     }
 
     async fn caller(&self, number: usize) -> Result<Box<dyn Caller>> {
-        Ok(Box::new(Committing {
+        Ok(Box::new(OneRowCaller {
             log: self.0.clone(),
             rows: Rows::of_caller(number)?,
         }))
@@ -66,13 +70,13 @@ impl Target for OneRow {
     }
 }
 
-struct Committing {
+struct OneRowCaller {
     log: Log,
     rows: Rows,
 }
 
 #[async_trait]
-impl Caller for Committing {
+impl Caller for OneRowCaller {
     async fn call(&mut self) -> Result<()> {
         let row = self.rows.next()?;
         match &self.log {

@@ -8,11 +8,11 @@ use sqlx::{
 
 use super::Row;
 
-/// See the module.
+/// Creates and writes the bare log.
 pub(crate) struct PostgresLog;
 
 impl PostgresLog {
-    /// Makes the table.
+    /// Creates the table.
     pub(crate) async fn make(url: &str) -> Result<()> {
         let mut connection = PgConnection::connect(url).await?;
         connection
@@ -34,7 +34,7 @@ impl PostgresLog {
         Ok(())
     }
 
-    /// Connections that are not asked whether they still are some.
+    /// Opens a pool that does not test its connections.
     pub(crate) async fn connect(url: &str, connections: u32) -> Result<PgPool> {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
@@ -84,7 +84,7 @@ impl PostgresLog {
     }
 }
 
-/// A column.
+/// The values of a column.
 fn each<'a, T>(rows: &'a [Row], column: impl Fn(&'a Row) -> T) -> Vec<T> {
     rows.iter().map(column).collect()
 }

@@ -1,5 +1,5 @@
-//! The bare log in an SQLite file. A group is one statement of as many rows, and so one commit; statements stay prepared,
-//! one for every number of rows.
+//! The bare log in an SQLite file. A group is one statement for all its rows, and so one commit; statements
+//! stay prepared, one for each number of rows.
 
 use std::path::Path;
 
@@ -13,20 +13,20 @@ use super::Row;
 use crate::durability;
 
 /// The most rows of a statement.
-const MOST: usize = 512;
+const MAX_ROWS: usize = 512;
 
-/// See the module.
+/// Creates and writes the bare log.
 pub(crate) struct SqliteLog;
 
 impl SqliteLog {
-    /// Makes the file and the table; the connection has the settings of ours.
+    /// Creates the file and the table, with our connection settings.
     pub(crate) async fn make(file: &Path) -> Result<SqliteConnection> {
         let mut connection = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
-            .statement_cache_capacity(MOST + 8)
+            .statement_cache_capacity(MAX_ROWS + 8)
             .pragma("wal_autocheckpoint", "4000")
             .pragma("cache_size", "-65536")
             .connect()
@@ -53,13 +53,13 @@ impl SqliteLog {
         Ok(connection)
     }
 
-    /// Stores rows: in one statement, or in one transaction where that would be too long.
+    /// Stores rows: in one statement, or in one transaction if there are too many.
     pub(crate) async fn insert(connection: &mut SqliteConnection, rows: &[Row]) -> Result<()> {
-        let alone = rows.len() <= MOST;
+        let alone = rows.len() <= MAX_ROWS;
         if !alone {
             connection.execute("begin immediate").await?;
         }
-        for chunk in rows.chunks(MOST) {
+        for chunk in rows.chunks(MAX_ROWS) {
             let mut sql = String::from(
                 "insert into log (stream, version, event_id, type, payload, metadata, recorded_at) values (?,?,?,?,?,?,?)",
             );

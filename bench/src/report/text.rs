@@ -1,20 +1,20 @@
-//! Tables, plain and in Markdown: of each case the contenders, and below them what is compared.
+//! Tables, plain and in Markdown: for each case the contenders, then the comparisons.
 
 use std::fmt::Write as _;
 
-use super::{CaseOf, Report, number};
+use super::{Report, ReportedCase, number};
 use crate::{
-    contest::{Aim, Compared, Measure, Placed},
+    case::{ComparisonResult, ContenderResult, Measure, Threshold},
     figures::Spread,
 };
 
-/// For a terminal.
+/// The report for a terminal.
 pub(super) fn plain(report: &Report) -> String {
     let mut out = String::new();
     for line in preface(report) {
         let _ = writeln!(out, "{line}");
     }
-    for CaseOf { benchmark, found } in &report.cases {
+    for ReportedCase { benchmark, found } in &report.cases {
         let title = format!("{benchmark} · {}", found.title);
         let per_second = format!("{}/s", found.unit);
         let _ = writeln!(
@@ -38,14 +38,14 @@ pub(super) fn plain(report: &Report) -> String {
     out
 }
 
-/// For a document.
+/// The report as Markdown.
 pub(super) fn markdown(report: &Report) -> String {
     let mut out = String::new();
     for line in preface(report) {
         let _ = writeln!(out, "- {line}");
     }
     let mut section = "";
-    for CaseOf { benchmark, found } in &report.cases {
+    for ReportedCase { benchmark, found } in &report.cases {
         if section != *benchmark {
             section = benchmark;
             let _ = writeln!(out, "\n### {benchmark}");
@@ -78,7 +78,7 @@ pub(super) fn markdown(report: &Report) -> String {
                 subject(compared),
                 number(compared.figure.median),
                 ends(&compared.figure),
-                wanted(compared.aim)
+                threshold_text(compared.aim)
             );
         }
     }
@@ -87,7 +87,7 @@ pub(super) fn markdown(report: &Report) -> String {
 }
 
 fn preface(report: &Report) -> Vec<String> {
-    let around = &report.surroundings;
+    let around = &report.environment;
     let pairs = |pairs: &std::collections::BTreeMap<&str, String>, between: &str| {
         let pairs: Vec<_> = pairs
             .iter()
@@ -110,8 +110,8 @@ fn preface(report: &Report) -> Vec<String> {
     ]
 }
 
-/// Rate, its ends, p50, p99, flushes.
-fn cells(placed: &Placed) -> [String; 5] {
+/// Rate, its minimum and maximum, p50, p99, flushes.
+fn cells(placed: &ContenderResult) -> [String; 5] {
     let dash = || "–".to_owned();
     let figures = &placed.figures;
     [
@@ -130,22 +130,22 @@ fn ends(spread: &Spread) -> String {
     format!("{} – {}", number(spread.min), number(spread.max))
 }
 
-fn subject(compared: &Compared) -> String {
+fn subject(compared: &ComparisonResult) -> String {
     match compared.measure {
         Measure::PerSecond => compared.of.clone(),
         Measure::P50 => format!("p50 of {}", compared.of),
     }
 }
 
-fn wanted(aim: Aim) -> String {
+fn threshold_text(aim: Threshold) -> String {
     match aim {
-        Aim::AtLeast(least) => format!("at least {}", number(least)),
-        Aim::AtMost(most) => format!("at most {}", number(most)),
-        Aim::None => String::new(),
+        Threshold::AtLeast(least) => format!("at least {}", number(least)),
+        Threshold::AtMost(most) => format!("at most {}", number(most)),
+        Threshold::None => String::new(),
     }
 }
 
-fn sentence(compared: &Compared) -> String {
+fn sentence(compared: &ComparisonResult) -> String {
     let figure = number(compared.figure.median);
     let mut sentence = match &compared.to {
         Some(to) => format!("{} is {figure} × {to}", subject(compared)),
@@ -154,7 +154,7 @@ fn sentence(compared: &Compared) -> String {
     let _ = write!(sentence, " ({})", ends(&compared.figure));
     if let Some(met) = compared.met {
         let met = if met { "met" } else { "MISSED" };
-        let _ = write!(sentence, "; aim: {}: {met}", wanted(compared.aim));
+        let _ = write!(sentence, "; aim: {}: {met}", threshold_text(compared.aim));
     }
     sentence
 }

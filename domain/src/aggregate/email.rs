@@ -1,8 +1,9 @@
-//! `email-<keyed hash>`: which user holds an email address in a workspace. The user's own stream cannot keep two people apart who
-//! register at the same time; a stream for each address can, because its version is checked by the same append.
+//! `email-<keyed hash>`: the reservation of an email address by a user of a workspace. Two concurrent
+//! registrations go to two user streams, which cannot exclude each other; the stream of the address can,
+//! because the same append checks its version.
 //!
-//! No client sends these commands: the command service decides them with the user's command that they follow from. The
-//! address itself is not in here; the command service makes the stream's name from it, with a secret.
+//! No client sends these commands: the command service decides them together with the user's command. The
+//! address itself is not stored here; the command service derives the stream's name from it with a secret.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,45 +15,45 @@ use crate::{
     rejection::{Rejection, Violation},
 };
 
-/// Takes the address for a user.
+/// Reserves the address for a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReserveEmail {
-    /// Who is to hold it.
+    /// The user who reserves it.
     pub user: Uuid,
 }
 
-/// Gives the address back.
+/// Releases the address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseEmail {
-    /// Who held it.
+    /// The user who held it.
     pub user: Uuid,
 }
 
 command_types! {
-    /// What a reservation can be told.
+    /// The commands of an email reservation.
     pub enum EmailCommand { ReserveEmail, ReleaseEmail }
 }
 
-/// Somebody holds the address.
+/// A user has reserved the address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmailReserved {
-    /// Who.
+    /// The user.
     pub user: Uuid,
 }
 
-/// Nobody holds the address any more.
+/// The address is free again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmailReleased {
-    /// Who did.
+    /// The user who held it.
     pub user: Uuid,
 }
 
 event_types! {
-    /// What can have happened to a reservation.
+    /// The events of an email reservation.
     pub enum EmailEvent {
         EmailReserved: 1,
         EmailReleased: 1,
@@ -62,7 +63,7 @@ event_types! {
 /// The holder of the address.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EmailState {
-    /// Absent where no user does.
+    /// `None` if the address is free.
     pub holder: Option<Uuid>,
 }
 
@@ -87,9 +88,9 @@ impl Decider for Email {
             EmailCommand::ReserveEmail(ReserveEmail { user }) => match state.holder {
                 None => Ok(vec![EmailReserved { user }.into()]),
                 Some(holder) if holder == user => Ok(Vec::new()),
-                Some(_) => Err(taken()),
+                Some(_) => Err(email_taken()),
             },
-            // A user that does not hold it has nothing to give back.
+            // A user who does not hold the address has nothing to release.
             EmailCommand::ReleaseEmail(ReleaseEmail { user }) => Ok(state
                 .holder
                 .filter(|holder| *holder == user)
@@ -109,11 +110,11 @@ impl Decider for Email {
     }
 }
 
-/// Names the field of the user's command, which is the one that was typed.
-fn taken() -> Rejection {
+/// The rejection, which names the email field of the user's command.
+fn email_taken() -> Rejection {
     let violation = Violation {
         field: "data.email".to_owned(),
-        message: "is somebody else's in this workspace already".to_owned(),
+        message: "already belongs to another account in this workspace".to_owned(),
     };
     Rejection {
         rule: "email-taken".to_owned(),
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_address_is_reserved_and_a_reserved_one_is_for_its_holder_alone() {
+    fn a_free_address_is_reserved_and_a_reserved_one_is_refused_to_others() {
         let reserved: EmailEvent = EmailReserved { user: ADA }.into();
         assert_eq!(
             when(&[], ReserveEmail { user: ADA }).unwrap(),
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_holder_gives_an_address_back_and_then_it_is_free() {
+    fn only_its_holder_releases_an_address_and_then_it_is_free() {
         let reserved: EmailEvent = EmailReserved { user: ADA }.into();
         let released: EmailEvent = EmailReleased { user: ADA }.into();
         assert_eq!(

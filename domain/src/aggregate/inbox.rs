@@ -1,7 +1,8 @@
-//! `inbox-<user id>`: what a person has read of what they were told, and whether they want to be told by mail.
+//! `inbox-<user id>`: the notifications that a person has read, and whether they receive emails.
 //!
-//! What they were told is the view `notifications`; it follows from the orders' events and is nothing to decide about. So
-//! an inbox knows marks only, and takes a mark of anything: what names nothing changes nothing that anybody sees.
+//! The notifications themselves are the view `notifications`, which follows from the orders' events without a
+//! decision. So an inbox has only the marks, and accepts a mark for any event: one without a notification has
+//! no visible effect.
 
 use std::collections::BTreeSet;
 
@@ -15,32 +16,32 @@ use crate::{
     rejection::{Rejection, Violations},
 };
 
-/// The most notifications that one command can mark.
+/// The maximum number of notifications that one command can mark.
 pub const MAX_READ: usize = 200;
 
-/// Marks an inbox remembers, so that a mark is not set twice; of more, the newest.
-const REMEMBERED: usize = 1_000;
+/// The maximum number of marks in the state, the newest ones, so that a mark is not set twice.
+const MAX_MARKS: usize = 1_000;
 
 /// Marks notifications as read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReadNotifications {
-    /// The events that they tell of; 1 to [`MAX_READ`].
+    /// The events of the notifications; 1 to [`MAX_READ`].
     pub events: Vec<Uuid>,
 }
 
-/// Wants no mails any more.
+/// Unsubscribes from emails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StopMails {}
 
-/// Wants mails again.
+/// Subscribes to emails again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResumeMails {}
 
 command_types! {
-    /// What an inbox can be told.
+    /// The commands of an inbox.
     pub enum InboxCommand { ReadNotifications, StopMails, ResumeMails }
 }
 
@@ -48,22 +49,22 @@ command_types! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NotificationsRead {
-    /// The events that they tell of.
+    /// The events of the notifications.
     pub events: Vec<Uuid>,
 }
 
-/// No mails are wanted from now on.
+/// The person has unsubscribed from emails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MailsStopped {}
 
-/// Mails are wanted again.
+/// The person has subscribed to emails again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MailsResumed {}
 
 event_types! {
-    /// What can have happened to an inbox.
+    /// The events of an inbox.
     pub enum InboxEvent {
         NotificationsRead: 1,
         MailsStopped: 1,
@@ -71,12 +72,12 @@ event_types! {
     }
 }
 
-/// What decisions about an inbox need to know.
+/// The state for decisions about an inbox.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct InboxState {
-    /// What was read, the newest.
+    /// The newest read marks, by event.
     pub read: BTreeSet<Uuid>,
-    /// Whether no mails are wanted.
+    /// Whether the person has unsubscribed from emails.
     pub mails_stopped: bool,
 }
 
@@ -97,7 +98,7 @@ impl Decider for Inbox {
         command: InboxCommand,
         context: &Context,
     ) -> Result<Vec<InboxEvent>, Rejection> {
-        // An unsubscribing link is followed without anybody signed in; the server has checked whose it is.
+        // An unsubscribe link works without a session; the server has verified its owner.
         if context.stream.id() != context.actor.id.to_string() {
             return Err(Rejection::new("not-your-inbox", "an inbox is its owner's alone"));
         }
@@ -131,8 +132,8 @@ impl Decider for Inbox {
         match event {
             InboxEvent::NotificationsRead(read) => {
                 state.read.extend(&read.events);
-                // Ids of events begin with their time, so the first are the oldest.
-                while state.read.len() > REMEMBERED {
+                // Event ids begin with their time, so the first are the oldest.
+                while state.read.len() > MAX_MARKS {
                     state.read.pop_first();
                 }
             }
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_is_marked_once() {
+    fn a_notification_is_marked_as_read_once() {
         assert_eq!(when(&[], 1, read(&[7, 8, 7])), Ok(vec![were_read(&[7, 8])]));
         assert_eq!(
             when(&[were_read(&[7])], 1, read(&[7, 9])),
@@ -192,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn an_inbox_is_its_owners_alone() {
+    fn only_its_owner_uses_an_inbox() {
         assert_eq!(when(&[], 2, read(&[7])).unwrap_err().rule, "not-your-inbox");
         assert_eq!(when(&[], 2, StopMails {}).unwrap_err().rule, "not-your-inbox");
     }
 
     #[test]
-    fn nothing_and_too_much_cannot_be_marked() {
+    fn a_command_marks_at_least_one_notification_and_at_most_the_maximum() {
         assert_eq!(
             when(&[], 1, read(&[])).unwrap_err().violations[0].field,
             "data.events"
@@ -224,9 +225,9 @@ mod tests {
 
     #[test]
     fn an_inbox_does_not_grow_for_ever() {
-        let marks: Vec<u128> = (0..2 * REMEMBERED as u128).collect();
+        let marks: Vec<u128> = (0..2 * MAX_MARKS as u128).collect();
         let state = given(&[were_read(&marks)]);
-        assert_eq!(state.read.len(), REMEMBERED);
-        assert_eq!(state.read.first().map(Uuid::as_u128), Some(REMEMBERED as u128));
+        assert_eq!(state.read.len(), MAX_MARKS);
+        assert_eq!(state.read.first().map(Uuid::as_u128), Some(MAX_MARKS as u128));
     }
 }

@@ -1,6 +1,6 @@
-//! `inventory-<sku>`: how much of a product there is, and what of it is promised to an order.
+//! `inventory-<sku>`: the stock of a product, and its reservations by orders.
 //!
-//! Reserved and available make up what is on hand, and available is never negative.
+//! On hand is the sum of reserved and available, and available is never negative.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use crate::{
     rejection::{Rejection, Violations},
 };
 
-/// The most that one command can move.
+/// The maximum quantity of one command.
 pub const MAX_QUANTITY: u32 = 1_000_000;
 
-/// Adds goods that arrived.
+/// Adds received units to the stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReceiveStock {
@@ -25,77 +25,78 @@ pub struct ReceiveStock {
     pub quantity: u32,
 }
 
-/// Promises goods to an order.
+/// Reserves units for an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReserveStock {
-    /// The order's id, as its stream's name has it.
+    /// The order's id, as in its stream's name.
     pub order: String,
     /// 1 to [`MAX_QUANTITY`].
     pub quantity: u32,
 }
 
-/// Gives an order's promised goods back.
+/// Releases an order's reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReleaseStock {
-    /// The order's id, as its stream's name has it.
+    /// The order's id, as in its stream's name.
     pub order: String,
 }
 
-/// Sends an order's promised goods away.
+/// Ships an order's reserved units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShipStock {
-    /// The order's id, as its stream's name has it.
+    /// The order's id, as in its stream's name.
     pub order: String,
 }
 
 command_types! {
-    /// What an inventory can be told.
+    /// The commands of an inventory.
     pub enum InventoryCommand { ReceiveStock, ReserveStock, ReleaseStock, ShipStock }
 }
 
-/// Goods arrived.
+/// Units were received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReceived {
-    /// How many.
+    /// The number of units.
     pub quantity: u32,
 }
 
-/// Goods are promised to an order.
+/// Units are reserved for an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReserved {
     /// The order's id.
     pub order: String,
-    /// How many.
+    /// The number of units.
     pub quantity: u32,
 }
 
-/// There was not enough to promise.
+/// The available stock was too small for a reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReservationFailed {
     /// The order's id.
     pub order: String,
-    /// How many were asked for.
+    /// The requested units.
     pub requested: u32,
-    /// How many there were.
+    /// The available units.
     pub available: u32,
 }
 
-/// Version 1 of [`StockReservationFailed`]. It called what was asked for `quantity`, the name of what moves in every other
-/// event of an inventory; whoever summed that field counted goods that never moved.
+/// Version 1 of [`StockReservationFailed`]. It named the requested units `quantity`, the name of the moved
+/// units in every other event of an inventory, so that a sum of that field counted units that were never
+/// moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReservationFailedV1 {
     /// The order's id.
     pub order: String,
-    /// How many were asked for.
+    /// The requested units.
     pub quantity: u32,
-    /// How many there were.
+    /// The available units.
     pub available: u32,
 }
 
@@ -109,28 +110,28 @@ impl From<StockReservationFailedV1> for StockReservationFailed {
     }
 }
 
-/// Promised goods are available again.
+/// Reserved units are available again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockReleased {
     /// The order's id.
     pub order: String,
-    /// How many.
+    /// The number of units.
     pub quantity: u32,
 }
 
-/// Promised goods have left.
+/// Reserved units were shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StockShipped {
     /// The order's id.
     pub order: String,
-    /// How many.
+    /// The number of units.
     pub quantity: u32,
 }
 
 event_types! {
-    /// What can have happened to an inventory.
+    /// The events of an inventory.
     pub enum InventoryEvent {
         StockReceived: 1,
         StockReserved: 1,
@@ -141,7 +142,7 @@ event_types! {
 }
 
 impl InventoryEvent {
-    /// The order that it is about, where it is about one.
+    /// The order of the reservation; `None` for an event without one.
     pub fn order(&self) -> Option<&str> {
         match self {
             Self::StockReceived(_) => None,
@@ -153,22 +154,22 @@ impl InventoryEvent {
     }
 }
 
-/// What is on hand, and what of it is promised to whom.
+/// The stock on hand, and its reservations.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct InventoryState {
-    /// In the building, promised or not.
+    /// Units in the building, reserved or not.
     pub on_hand: u32,
-    /// Promised, by order.
+    /// Reserved units, by order.
     pub reservations: BTreeMap<String, u32>,
 }
 
 impl InventoryState {
-    /// Promised to orders.
+    /// The sum of all reservations.
     pub fn reserved(&self) -> u32 {
         self.reservations.values().sum()
     }
 
-    /// Free to be promised.
+    /// Units that can be reserved.
     pub fn available(&self) -> u32 {
         self.on_hand.saturating_sub(self.reserved())
     }
@@ -240,7 +241,7 @@ impl Decider for Inventory {
     }
 }
 
-/// A reservation that already exists is left as it is: the same command twice promises once.
+/// The events of a reservation. An existing reservation stays as it is: the same command twice reserves once.
 fn reserve(state: &InventoryState, order: String, quantity: u32) -> Vec<InventoryEvent> {
     if state.reservations.contains_key(&order) {
         return Vec::new();
@@ -259,8 +260,8 @@ fn reserve(state: &InventoryState, order: String, quantity: u32) -> Vec<Inventor
     vec![StockReserved { order, quantity }.into()]
 }
 
-/// How much is promised to an order; none where nothing is. What was promised before orders' ids were checked, to a name that is
-/// no id, can still be released and shipped.
+/// The reservation of an order; `None` without one. Reservations from before order ids were validated, under
+/// a name that is not an id, can still be released and shipped.
 fn reserved(state: &InventoryState, order: &str) -> Result<Option<u32>, Rejection> {
     if let Some(&quantity) = state.reservations.get(order) {
         return Ok(Some(quantity));
@@ -313,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn stock_arrives() {
+    fn received_stock_is_added() {
         assert_eq!(when(&[], ReceiveStock { quantity: 5 }), Ok(vec![received(5)]));
         assert_eq!(
             when(&[], ReceiveStock { quantity: 0 }).unwrap_err().violations[0].field,
@@ -322,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_available_can_be_reserved() {
+    fn available_stock_can_be_reserved() {
         assert_eq!(
             when(
                 &[received(5)],
@@ -336,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_available_is_refused_as_an_event() {
+    fn a_reservation_of_unavailable_stock_fails_with_an_event() {
         let failed = StockReservationFailed {
             order: "b".into(),
             requested: 3,
@@ -355,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_asked_for_twice_is_made_once() {
+    fn the_same_reservation_twice_is_made_once() {
         assert_eq!(
             when(
                 &[received(5), reserved("a", 3)],
@@ -406,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_promised_to_a_name_that_is_no_id_is_still_given_back_or_shipped() {
+    fn a_reservation_for_a_name_that_is_no_id_can_still_be_released_or_shipped() {
         let given = [received(5), reserved("Order 1", 3)];
         let order = || "Order 1".to_owned();
         let released = StockReleased {
@@ -460,7 +461,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_commanded_no_more_is_promised_than_is_there(
+        fn no_sequence_of_commands_reserves_more_than_is_on_hand(
             commands in prop::collection::vec(any_command(), 0..60)
         ) {
             let context = context("inventory-mug-01", actor(Role::System, 1));

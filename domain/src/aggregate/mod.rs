@@ -1,6 +1,7 @@
-//! The aggregates: one file each, with its commands, its events, its state and its rules. A new aggregate is a new file,
-//! a line in `domain_commands!` below and a line in the event registry of [`crate::event`]. They see what lies below them
-//! (actors, the decider, the declarations of commands and events), and of each other no more than a decision is about.
+//! The aggregates: one file each, with its commands, its events, its state and its rules. A new aggregate is
+//! a new file, a line in `domain_commands!` below and a line in the event registry of [`crate::event`].
+//! Aggregates use the modules below them (actors, the decider, the declarations of commands and events), and
+//! of each other only what a decision needs.
 
 pub mod email;
 pub mod inbox;
@@ -28,20 +29,20 @@ pub const SECRETS: &[(&str, &str)] = &[
     ("EraseUser", "password"),
 ];
 
-/// Why a command could not even be read. The rules come later.
+/// The reason why a command cannot be parsed, before any rule is checked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
-    /// No aggregate knows a command of this name.
+    /// No aggregate has a command with this name.
     #[error("there is no command {0}")]
     UnknownType(String),
-    /// The command is known, and belongs to another kind of stream.
+    /// The command belongs to another category of streams.
     #[error("{command} goes to a stream {expected}-<id>, not to {stream}")]
     WrongStream {
         /// The command's name.
         command: String,
-        /// The category it belongs to.
+        /// The category of the command.
         expected: &'static str,
-        /// The stream that was named.
+        /// The stream of the request.
         stream: StreamName,
     },
     /// `data` does not have the command's shape.
@@ -49,7 +50,7 @@ pub enum CommandError {
     Malformed(Violation),
 }
 
-/// Declares the registry of aggregates' commands: one line an aggregate.
+/// Declares the registry of aggregates' commands: one line for each aggregate.
 macro_rules! domain_commands {
     ($($family:ident),* $(,)?) => {
         /// Any command of the domain.
@@ -62,12 +63,12 @@ macro_rules! domain_commands {
         }
 
         impl Command {
-            /// The name of every command.
+            /// The names of all commands.
             pub fn names() -> impl Iterator<Item = &'static str> {
                 [$(<<$family as Decider>::Command as CommandPayload>::NAMES),*].into_iter().flatten().copied()
             }
 
-            /// Reads a command for a stream.
+            /// Parses a command for a stream.
             pub fn parse(name: &str, stream: &StreamName, data: &Value) -> Result<Self, CommandError> {
                 $(
                     if let Some(command) = <<$family as Decider>::Command as CommandPayload>::parse(name, data) {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_goes_to_its_own_kind_of_stream() {
+    fn a_command_is_accepted_only_for_streams_of_its_category() {
         let result = parse("CancelOrder", "product-1", &json!({"reason": "no"}));
         assert!(matches!(
             result,

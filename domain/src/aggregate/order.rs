@@ -1,4 +1,4 @@
-//! `order-<id>`: what a customer wants to buy, at the names and prices of that moment, and what becomes of it.
+//! `order-<id>`: an order with the names and prices at the time it was placed, and its status.
 
 use std::collections::BTreeSet;
 
@@ -25,35 +25,35 @@ pub use events::{
     OrderShippedV1, Sold,
 };
 
-/// The most lines of an order.
+/// The maximum number of lines of an order.
 pub const MAX_LINES: usize = 50;
-/// The most of one product in an order.
+/// The maximum quantity of one line.
 pub const MAX_LINE_QUANTITY: u32 = 999;
-/// The longest reason, in characters.
+/// The maximum length of a reason, in characters.
 pub const MAX_REASON: usize = 280;
 
 /// One line of an order that is being placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LineRequest {
-    /// Which product.
+    /// The product.
     pub sku: String,
     /// 1 to [`MAX_LINE_QUANTITY`].
     pub quantity: u32,
 }
 
-/// Buys.
+/// Places an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlaceOrder {
-    /// 1 to [`MAX_LINES`], no sku twice.
+    /// 1 to [`MAX_LINES`] lines, each with a different SKU.
     pub lines: Vec<LineRequest>,
-    /// The payment provider's token for the method: `tok_ok` and its siblings.
+    /// The payment provider's token for the method, such as `tok_ok`.
     pub payment_method: String,
 }
 
 impl PlaceOrder {
-    /// The skus of its lines, each once: the products that the decision sees.
+    /// The distinct SKUs of its lines: the products that the decision needs.
     pub fn skus(&self) -> BTreeSet<&str> {
         self.lines
             .iter()
@@ -63,60 +63,60 @@ impl PlaceOrder {
     }
 }
 
-/// Says that goods and money are secured.
+/// Confirms that stock is reserved and the payment is processed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfirmOrder {}
 
-/// Says that it cannot be fulfilled.
+/// Rejects an order that cannot be fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RejectOrder {
-    /// Why, for the customer to read.
+    /// The reason, worded for the customer.
     pub reason: String,
 }
 
-/// Takes the order back, before it is shipped.
+/// Cancels the order before it is shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CancelOrder {
-    /// Why; 1 to [`MAX_REASON`] characters.
+    /// The reason; 1 to [`MAX_REASON`] characters.
     pub reason: String,
 }
 
-/// Sends the goods.
+/// Ships the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ShipOrder {}
 
-/// Says that the goods arrived.
+/// Marks the order as delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverOrder {}
 
 command_types! {
-    /// What an order can be told.
+    /// The commands of an order.
     pub enum OrderCommand { PlaceOrder, ConfirmOrder, RejectOrder, CancelOrder, ShipOrder, DeliverOrder }
 }
 
-/// Where an order stands.
+/// The status of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum OrderStatus {
-    /// Placed, and nothing secured yet.
+    /// Placed; stock and payment are open.
     Created,
-    /// The goods are promised.
+    /// The stock of all lines is reserved.
     Reserved,
-    /// Goods and money are secured.
+    /// The stock is reserved and the payment is processed.
     Confirmed,
     /// It could not be fulfilled.
     Rejected,
-    /// It was taken back.
+    /// It was cancelled.
     Cancelled,
-    /// On its way.
+    /// It was shipped.
     Shipped,
-    /// Arrived.
+    /// It was delivered.
     Delivered,
 }
 
@@ -140,35 +140,35 @@ impl OrderStatus {
     }
 }
 
-/// What decisions about an order need to know.
+/// The state for decisions about an order.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct OrderState {
-    /// Absent before it is placed.
-    pub placed: Option<Placed>,
+    /// `None` before the order is placed.
+    pub placed: Option<PlacedOrder>,
 }
 
-/// A placed order.
+/// The state of a placed order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Placed {
-    /// Whose it is.
+pub struct PlacedOrder {
+    /// The customer who placed it.
     pub customer: Uuid,
-    /// Where it stands.
+    /// Its status.
     pub status: OrderStatus,
-    /// What was ordered, at which prices.
+    /// The lines, with their prices.
     pub lines: Vec<OrderLine>,
     /// The sum of the lines.
     pub total: Money,
-    /// Whether it counts as sold: it was confirmed with its lines, and not taken back since.
+    /// Whether it counts as sold: confirmed with its lines, and not cancelled since.
     pub sold: bool,
 }
 
-/// The order aggregate. Placing an order sees the products that its lines name.
+/// The order aggregate. A decision to place an order sees the products of its lines.
 #[derive(Debug)]
 pub struct Order;
 
 impl Decider for Order {
     const CATEGORY: &'static str = category::ORDER;
-    // 2: what was ordered is remembered, so that later events can carry it.
+    // 2: the state has the lines and the total, so that later events can carry them.
     const SNAPSHOT_VERSION: u32 = 2;
     type State = OrderState;
     type Command = OrderCommand;
@@ -238,7 +238,7 @@ impl Decider for Order {
 
     fn evolve(mut state: OrderState, event: &OrderEvent) -> OrderState {
         if let OrderEvent::OrderCreated(created) = event {
-            state.placed = Some(Placed {
+            state.placed = Some(PlacedOrder {
                 customer: created.customer.id,
                 status: OrderStatus::Created,
                 lines: created.lines.clone(),
@@ -252,7 +252,7 @@ impl Decider for Order {
         };
         placed.status = status_after(event);
         match event {
-            // What version 1 did not say was sold is not taken back either.
+            // Version 1 has no lines, so nothing counts as sold, and a cancellation has nothing to reverse.
             OrderEvent::OrderConfirmed(confirmed) => placed.sold = !confirmed.lines.is_empty(),
             OrderEvent::OrderCancelled(_) => placed.sold = false,
             _ => {}
@@ -357,7 +357,7 @@ fn place(
     ])
 }
 
-fn cancel(placed: &Placed, reason: String, actor: &Actor) -> Result<Vec<OrderEvent>, Rejection> {
+fn cancel(placed: &PlacedOrder, reason: String, actor: &Actor) -> Result<Vec<OrderEvent>, Rejection> {
     if !actor.role.runs_shop() && placed.customer != actor.id {
         return Err(Rejection::new(
             "not-your-order",

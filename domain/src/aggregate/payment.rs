@@ -1,8 +1,8 @@
-//! `payment-<order id>`: what is charged for an order, and given back.
+//! `payment-<order id>`: the charge for an order, and its refund.
 //!
-//! The rules are here and the money is not: a decision sees the payment provider's answer, and
-//! [`PaymentState::provider_request`] says what the provider is asked for before. One charge an order, however often a
-//! command is redelivered; a refund needs a charge.
+//! The domain has the rules, and the payment provider moves the money: a decision sees the provider's answer,
+//! and [`PaymentState::provider_request`] names the request to make before. An order is charged once, however
+//! often a command is redelivered; a refund requires a charge.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -23,85 +23,86 @@ mod provider;
 pub use crate::payment_method::METHODS;
 pub use provider::{ProviderAnswer, ProviderRequest};
 
-/// The rule behind a refusal to decide without the provider's answer: the command's handler asks, and decides again.
+/// The rule of a rejection for want of the provider's answer: the command's handler asks the provider and
+/// decides again.
 pub const NOT_ASKED: &str = "payment-not-asked";
 
-/// Charges for an order.
+/// Charges the customer of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessPayment {
     /// The order's id, which is also the stream's.
     pub order: String,
-    /// How much; positive.
+    /// The amount; positive.
     pub amount: Money,
     /// One of [`METHODS`].
     pub method: String,
-    /// The payer; the sender of the command where absent.
+    /// The payer; by default, the sender of the command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer: Option<Uuid>,
 }
 
-/// Gives back what was charged.
+/// Refunds the charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RefundPayment {
-    /// Why; 1 to [`MAX_REASON`] characters.
+    /// The reason; 1 to [`MAX_REASON`] characters.
     pub reason: String,
 }
 
 command_types! {
-    /// What a payment can be told.
+    /// The commands of a payment.
     pub enum PaymentCommand { ProcessPayment, RefundPayment }
 }
 
-/// The money is there.
+/// The charge was made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentProcessed {
     /// The order's id.
     pub order: String,
-    /// Who paid.
+    /// The payer.
     pub customer: Uuid,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// How.
+    /// The payment method.
     pub method: String,
-    /// The provider's name for the charge.
+    /// The provider's id of the charge.
     pub charge: String,
 }
 
-/// The provider refused to charge.
+/// The provider declined the charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentFailed {
     /// The order's id.
     pub order: String,
-    /// Who would have paid.
+    /// The payer.
     pub customer: Uuid,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// How.
+    /// The payment method.
     pub method: String,
-    /// Why not, as the provider says it.
+    /// The provider's reason.
     pub reason: String,
 }
 
-/// The money went back.
+/// The charge was refunded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentRefunded {
     /// The order's id.
     pub order: String,
-    /// Who got it back.
+    /// The payer.
     pub customer: Uuid,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
 event_types! {
-    /// What can have happened to a payment.
+    /// The events of a payment.
     pub enum PaymentEvent {
         PaymentProcessed: 1,
         PaymentFailed: 1,
@@ -109,31 +110,31 @@ event_types! {
     }
 }
 
-/// What decisions about a payment need to know.
+/// The state for decisions about a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum PaymentState {
-    /// Nothing was charged or refused yet.
+    /// Neither charged nor declined yet.
     #[default]
     Open,
     /// Charged.
     Processed {
-        /// For whom.
+        /// The payer.
         customer: Uuid,
-        /// How much.
+        /// The amount.
         amount: Money,
-        /// The provider's name for it.
+        /// The provider's id of the charge.
         charge: String,
     },
-    /// Refused.
+    /// Declined.
     Failed,
-    /// Charged and given back.
+    /// Charged and refunded.
     Refunded,
 }
 
 impl PaymentState {
-    /// What the provider has to be asked for before `command` can be decided in this state. `None`: the command can be
-    /// decided without an answer, also where it breaks a rule.
+    /// The request to the provider that `command` needs before it can be decided in this state. `None` if no
+    /// answer is needed, including a command that breaks a rule.
     pub fn provider_request(&self, command: &PaymentCommand, stream: &StreamName) -> Option<ProviderRequest> {
         match (command, self) {
             (PaymentCommand::ProcessPayment(payment), Self::Open) => {
@@ -155,7 +156,7 @@ impl PaymentState {
     }
 }
 
-/// The payment aggregate. Its decisions see the provider's answer, where one was asked for.
+/// The payment aggregate. Its decisions see the provider's answer, if there is one.
 #[derive(Debug)]
 pub struct Payment;
 
@@ -179,7 +180,7 @@ impl Decider for Payment {
                 check(&payment, &context.stream)?;
                 match state {
                     PaymentState::Open => process(payment, context),
-                    // One charge an order, and one refusal.
+                    // An order is charged or declined once.
                     _ => Ok(Vec::new()),
                 }
             }
@@ -187,12 +188,12 @@ impl Decider for Payment {
                 require_reason(&reason)?;
                 match state {
                     PaymentState::Processed { customer, amount, .. } => {
-                        give_back(*customer, amount, reason, context)
+                        refund(*customer, amount, reason, context)
                     }
                     PaymentState::Refunded => Ok(Vec::new()),
                     PaymentState::Open | PaymentState::Failed => Err(Rejection::new(
                         "nothing-to-refund",
-                        "nothing was charged for this order, so nothing can be given back",
+                        "nothing was charged for this order, so nothing can be refunded",
                     )),
                 }
             }
@@ -248,7 +249,7 @@ fn process(payment: ProcessPayment, context: &PaymentContext) -> Result<Vec<Paym
     }
 }
 
-fn give_back(
+fn refund(
     customer: Uuid,
     amount: &Money,
     reason: String,

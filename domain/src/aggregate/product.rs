@@ -1,4 +1,4 @@
-//! `product-<sku>`: what the shop sells, and at what price. Stock is another aggregate's matter.
+//! `product-<sku>`: a product of the catalogue with its price. Stock is another aggregate.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,20 +11,20 @@ use crate::{
     rejection::{Rejection, Violations},
 };
 
-/// The longest name, in characters.
+/// The maximum length of a name, in characters.
 pub const MAX_NAME: usize = 120;
-/// The longest description, in characters.
+/// The maximum length of a description, in characters.
 pub const MAX_DESCRIPTION: usize = 2_000;
-/// The most tags of a product.
+/// The maximum number of tags.
 pub const MAX_TAGS: usize = 10;
-/// The longest tag, in characters.
+/// The maximum length of a tag, in characters.
 pub const MAX_TAG: usize = 40;
 
-/// Puts a product into the catalogue.
+/// Adds a product to the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListProduct {
-    /// The same as the id of the stream, and short enough to be that of the inventory's stream too.
+    /// The id of the stream; short enough for the name of the inventory's stream, too.
     pub sku: String,
     /// 1 to [`MAX_NAME`] characters.
     pub name: String,
@@ -32,12 +32,12 @@ pub struct ListProduct {
     pub description: String,
     /// Positive.
     pub price: Money,
-    /// Up to [`MAX_TAGS`], lower case, each of 1 to [`MAX_TAG`] characters.
+    /// Up to [`MAX_TAGS`] tags in lower case, each with 1 to [`MAX_TAG`] characters.
     #[serde(default)]
     pub tags: Vec<String>,
 }
 
-/// Gives a listed product another price.
+/// Changes the price of a listed product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangePrice {
@@ -45,65 +45,65 @@ pub struct ChangePrice {
     pub price: Money,
 }
 
-/// Takes a product out of the catalogue; orders that name it stay as they are.
+/// Removes a product from the catalogue; existing orders are not affected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetireProduct {}
 
 command_types! {
-    /// What a product can be told.
+    /// The commands of a product.
     pub enum ProductCommand { ListProduct, ChangePrice, RetireProduct }
 }
 
-/// A product is in the catalogue.
+/// A product was added to the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProductListed {
-    /// The stock-keeping unit: its id.
+    /// The stock-keeping unit, which is its id.
     pub sku: String,
-    /// The name that people read.
+    /// The display name.
     pub name: String,
     /// A few sentences.
     pub description: String,
-    /// The price of one.
+    /// The price of one unit.
     pub price: Money,
-    /// What it can be found under.
+    /// The tags by which it is found.
     pub tags: Vec<String>,
 }
 
-/// A product has another price; orders already placed keep theirs.
+/// The price of a product was changed; existing orders keep theirs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PriceChanged {
-    /// The price from now on.
+    /// The new price.
     pub price: Money,
 }
 
-/// A product is no longer sold.
+/// A product was removed from the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProductRetired {}
 
 event_types! {
-    /// What can have happened to a product.
+    /// The events of a product.
     pub enum ProductEvent { ProductListed: 1, PriceChanged: 1, ProductRetired: 1 }
 }
 
-/// What decisions about a product, or about an order for it, need to know.
+/// The state for decisions about a product, or about an order for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProductState {
-    /// Name and price, once it is listed.
-    pub listed: Option<Listed>,
-    /// Whether it has been taken out of the catalogue.
+    /// Name and price; `None` before the product is listed.
+    pub listed: Option<CatalogueEntry>,
+    /// Whether it was removed from the catalogue.
     pub retired: bool,
 }
 
-/// A listed product's name and price.
+/// The name and price of a listed product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
-    /// The name that people read.
+pub struct CatalogueEntry {
+    /// The display name.
     pub name: String,
-    /// The price of one, now.
+    /// The current price of one unit.
     pub price: Money,
 }
 
@@ -137,14 +137,14 @@ impl Decider for Product {
     fn evolve(state: ProductState, event: &ProductEvent) -> ProductState {
         match event {
             ProductEvent::ProductListed(ProductListed { name, price, .. }) => ProductState {
-                listed: Some(Listed {
+                listed: Some(CatalogueEntry {
                     name: name.clone(),
                     price: price.clone(),
                 }),
                 retired: false,
             },
             ProductEvent::PriceChanged(PriceChanged { price }) => {
-                let listed = state.listed.map(|listed| Listed {
+                let listed = state.listed.map(|listed| CatalogueEntry {
                     price: price.clone(),
                     ..listed
                 });
@@ -175,7 +175,7 @@ fn list(
         "data.sku",
         "is the id of the stream",
     );
-    // Its stock is a stream of the same id, and the longer name.
+    // The stream of its stock has the same id and a longer name.
     violations.require_id(context.stream.id(), category::INVENTORY, "data.sku");
     violations.require_text(&product.name, MAX_NAME, "data.name");
     violations.require_text(&product.description, MAX_DESCRIPTION, "data.description");
@@ -224,7 +224,7 @@ fn change_price(state: &ProductState, price: Money) -> Result<Vec<ProductEvent>,
     Ok(vec![PriceChanged { price }.into()])
 }
 
-fn on_sale(state: &ProductState) -> Result<&Listed, Rejection> {
+fn on_sale(state: &ProductState) -> Result<&CatalogueEntry, Rejection> {
     match &state.listed {
         Some(listed) if !state.retired => Ok(listed),
         Some(_) => Err(Rejection::new(
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn every_field_that_is_wrong_is_named() {
+    fn every_invalid_field_is_named() {
         let product = ListProduct {
             sku: "other".into(),
             name: " ".into(),
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_no_longer_for_the_white_space_around_it() {
+    fn surrounding_white_space_counts_towards_the_length() {
         let product = ListProduct {
             name: format!("Mug{}", " ".repeat(4_000)),
             description: format!("{}Holds coffee.", " ".repeat(4_000)),
@@ -426,7 +426,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_listed_has_no_price() {
+    fn an_unlisted_product_has_no_price_to_change() {
         assert_eq!(
             when(
                 &[],

@@ -1,10 +1,10 @@
-//! `user-<uuid>`: a person with an account; the id is the actor id of their tokens, so that what they did before they
-//! registered stays theirs.
+//! `user-<uuid>`: a person with an account. The id is the actor id of the person's tokens, so that a guest
+//! keeps basket and orders after the registration.
 //!
-//! Email and name are personal: on the server they are sealed before they are stored, and what is folded here are sealed
-//! texts. So no rule may look into the email or the name of a state. That no other user has an email is the rule of its own
-//! stream, [`Email`](super::email::Email). A password is checked here for its length, or for being there at all, and goes no
-//! further: whether it is the person's is found out where its hash is kept.
+//! Email and name are personal: the server seals them before they are stored, and this module folds sealed
+//! texts. So no rule may read the email or the name of a state. The uniqueness of an email is the rule of its
+//! own stream, [`Email`](super::email::Email). The domain checks only a password's presence and length; the
+//! command service verifies it against the stored hash.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,29 +17,29 @@ use crate::{
     rejection::{Rejection, Violation, Violations},
 };
 
-/// The longest name, in characters.
+/// The maximum length of a display name, in characters.
 pub const MAX_DISPLAY_NAME: usize = 40;
-/// The longest email address (RFC 5321, 4.5.3.1.3, without the angle brackets).
+/// The maximum length of an email address (RFC 5321, 4.5.3.1.3, without the angle brackets).
 pub const MAX_EMAIL: usize = 254;
-/// The shortest password, in characters.
+/// The minimum length of a password, in characters.
 pub const MIN_PASSWORD: usize = 8;
-/// The longest password, in characters.
+/// The maximum length of a password, in characters.
 pub const MAX_PASSWORD: usize = 200;
-/// Where a command has a password.
+/// The field of a password in a command.
 const PASSWORD_FIELD: &str = "data.password";
 
-/// A password as it was typed. It is printed nowhere, and no event has a place for it.
+/// A password in plain text. It is never printed, and no event contains it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Password(String);
 
 impl Password {
-    /// What was typed, to be hashed.
+    /// The plain text, for hashing.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is as long as one must be, and no longer than one may be.
+    /// Whether its length is within the limits.
     pub fn fits(&self) -> bool {
         (MIN_PASSWORD..=MAX_PASSWORD).contains(&self.0.chars().count())
     }
@@ -57,24 +57,24 @@ impl std::fmt::Debug for Password {
     }
 }
 
-/// Makes an account.
+/// Creates an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegisterUser {
-    /// To sign in with; no other user's in the workspace.
+    /// The address for signing in; unique in the workspace.
     pub email: String,
-    /// What others see; 1 to [`MAX_DISPLAY_NAME`] characters.
+    /// The name shown to others; 1 to [`MAX_DISPLAY_NAME`] characters.
     pub display_name: String,
-    /// [`MIN_PASSWORD`] to [`MAX_PASSWORD`] characters. Absent only where the system registers a person, who then cannot
-    /// sign in.
+    /// [`MIN_PASSWORD`] to [`MAX_PASSWORD`] characters. Absent only if the system registers a person, who
+    /// then cannot sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
-    /// `customer` where absent. Another one is given by educators; one's own may be kept.
+    /// By default `customer`. Educators may assign another role; a person may keep their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
 }
 
-/// Goes by another name.
+/// Changes the display name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeDisplayName {
@@ -82,33 +82,33 @@ pub struct ChangeDisplayName {
     pub display_name: String,
 }
 
-/// Signs in with another email from now on.
+/// Changes the email for signing in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeEmail {
-    /// No other user's in the workspace.
+    /// Unique in the workspace.
     pub email: String,
-    /// The person's password as it is now. A session alone does not take an account over.
+    /// The person's current password: a session alone must not be able to take over an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
 }
 
-/// Makes everything personal unreadable, for ever.
+/// Makes all personal data unreadable for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EraseUser {
-    /// The person's password as it is now. Absent where an educator erases another person, and for a person without an
-    /// account.
+    /// The person's current password. Absent if an educator erases another person, and for a person without
+    /// an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
 }
 
 command_types! {
-    /// What a user can be told.
+    /// The commands of a user.
     pub enum UserCommand { RegisterUser, ChangeDisplayName, ChangeEmail, EraseUser }
 }
 
-/// Somebody has an account.
+/// An account was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserRegistered {
@@ -116,11 +116,11 @@ pub struct UserRegistered {
     pub email: String,
     /// Sealed where it is stored.
     pub display_name: String,
-    /// What they are in the workspace.
+    /// The role in the workspace.
     pub role: Role,
 }
 
-/// They go by another name.
+/// The display name was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DisplayNameChanged {
@@ -128,7 +128,7 @@ pub struct DisplayNameChanged {
     pub display_name: String,
 }
 
-/// They sign in with another email.
+/// The email for signing in was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmailChanged {
@@ -136,13 +136,13 @@ pub struct EmailChanged {
     pub email: String,
 }
 
-/// Their key is destroyed; nobody can read what was personal.
+/// The person's key is destroyed, so that the personal data is unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserErased {}
 
 event_types! {
-    /// What can have happened to a user.
+    /// The events of a user.
     pub enum UserEvent {
         UserRegistered: 1,
         DisplayNameChanged: 1,
@@ -151,12 +151,12 @@ event_types! {
     }
 }
 
-/// What decisions about a user, and sessions, need to know.
+/// The state for decisions about a user, and for sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UserState {
-    /// Absent before they register.
+    /// `None` before the registration.
     pub account: Option<Account>,
-    /// Whether they were erased.
+    /// Whether the person was erased.
     pub erased: bool,
 }
 
@@ -167,7 +167,7 @@ pub struct Account {
     pub email: String,
     /// Sealed on the server.
     pub display_name: String,
-    /// What they are in the workspace.
+    /// The role in the workspace.
     pub role: Role,
 }
 
@@ -223,7 +223,7 @@ impl Decider for User {
                     require_password(&mut violations, password.as_ref());
                     violations.finish()?;
                 }
-                // Who came in by a code and ordered has left a name too, and may have it erased without an account.
+                // A guest who has ordered has left a name, and may have it erased without an account.
                 if state.account.is_none() && !own {
                     return Err(not_found());
                 }
@@ -317,7 +317,7 @@ fn register(
 /// Whether the stream is the actor's own; its id must be a person's.
 fn own_account(context: &Context) -> Result<bool, Rejection> {
     let id = context.stream.id().parse::<Uuid>();
-    // Written in one way only, so that one person has one stream.
+    // Only the canonical form is accepted, so that a person has one stream.
     let id = id.ok().filter(|id| id.to_string() == context.stream.id());
     let mut violations = Violations::default();
     violations.require(id.is_some(), "stream", "is user-<uuid>, in lower case");
@@ -325,17 +325,17 @@ fn own_account(context: &Context) -> Result<bool, Rejection> {
     Ok(id == Some(context.actor.id))
 }
 
-fn require_own_account(state: &UserState, own: bool, wish: &str) -> Result<(), Rejection> {
+fn require_own_account(state: &UserState, own: bool, action: &str) -> Result<(), Rejection> {
     if !own {
-        return Err(not_yours(wish));
+        return Err(not_yours(action));
     }
     state.account.as_ref().map(|_| ()).ok_or_else(not_found)
 }
 
-fn not_yours(wish: &str) -> Rejection {
+fn not_yours(action: &str) -> Rejection {
     Rejection::new(
         "not-your-account",
-        format!("you can {wish} your own account, and no other"),
+        format!("you can {action} your own account, and no other"),
     )
 }
 
@@ -343,12 +343,12 @@ fn not_found() -> Rejection {
     Rejection::new("user-not-found", "there is no such account")
 }
 
-/// Who gives others an account and a role, and takes it away.
+/// Whether the role may register and erase other people, and assign roles.
 const fn gives_roles(role: Role) -> bool {
     matches!(role, Role::Educator | Role::System)
 }
 
-/// An email as it is kept and compared: trimmed, in lower case.
+/// The normal form of an email for storage and comparison: trimmed, in lower case.
 pub fn normalised(email: &str) -> String {
     email.trim().to_lowercase()
 }
@@ -365,9 +365,9 @@ fn require_password(violations: &mut Violations, password: Option<&Password>) {
     violations.require(
         password.is_some(),
         PASSWORD_FIELD,
-        "is asked for: your password as it is now",
+        "is required: your current password",
     );
-    // It may be shorter than one may be that is chosen now, and never was longer.
+    // An old password may be shorter than the current minimum, but never longer than the maximum.
     let length = password.map_or(0, |password| password.expose().chars().count());
     violations.require(
         length <= MAX_PASSWORD,
@@ -389,8 +389,8 @@ pub fn wrong_password() -> Rejection {
     }
 }
 
-/// A mailbox at a host with a dot in it. Whether mail is read there only a mail can tell; this finds what was
-/// mistyped, and lets nothing in that would break a header.
+/// Whether the text is a mailbox at a host with a dot. Only an email can tell whether the mailbox exists;
+/// this check finds typing errors, and refuses characters that would break a header.
 fn is_email(email: &str) -> bool {
     let Some((local, host)) = email.rsplit_once('@') else {
         return false;

@@ -1,4 +1,4 @@
-//! What each role may send and read, as tables: a role a column.
+//! The rights of each role, as tables with one column for each role.
 
 use serde_json::{Value, json};
 

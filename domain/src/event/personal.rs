@@ -1,8 +1,8 @@
-//! Which fields of which events are personal: the registry by which they are sealed before they are stored.
+//! The registry of personal fields, which are sealed before an event is stored.
 //!
-//! A sealed text is `sealed:<person>:<base64url>`, encrypted with a key of that person's own. Folds pass it on as it is;
-//! whoever shows it to people opens it, and shows [`ERASED`] where the key was destroyed. Keys and ciphers are the
-//! server's; here is only what the text looks like.
+//! A sealed text is `sealed:<person>:<base64url>`, encrypted with that person's own key. Folds pass it on
+//! unchanged; the server opens it in its answers, and shows [`ERASED`] if the key was destroyed. Keys and
+//! ciphers belong to the server; this module has only the form of the text.
 
 use uuid::Uuid;
 
@@ -15,42 +15,42 @@ use crate::{
     id::StreamName,
 };
 
-/// What a sealed text begins with.
+/// The prefix of a sealed text.
 pub const MARKER: &str = "sealed:";
 
-/// What is shown of a person who was erased.
+/// The text shown in place of an erased person's data.
 pub const ERASED: &str = "erased";
 
-/// Whose personal data an event holds, and in which fields.
+/// The personal fields of an event, with the person.
 #[derive(Debug)]
-pub struct Personal<'a> {
-    /// Whose.
+pub struct PersonalFields<'a> {
+    /// The person.
     pub person: Uuid,
-    /// What is to be sealed.
+    /// The fields to seal.
     pub fields: Vec<&'a mut String>,
 }
 
-/// The personal fields of an event of a stream. An event has those of one person, or none.
-pub fn of<'a>(event: &'a mut DomainEvent, stream: &StreamName) -> Option<Personal<'a>> {
+/// The personal fields of an event; `None` if it has none. An event has the data of at most one person.
+pub fn of<'a>(event: &'a mut DomainEvent, stream: &StreamName) -> Option<PersonalFields<'a>> {
     let user = || stream.id().parse().ok();
     match event {
         DomainEvent::User(UserEvent::UserRegistered(UserRegistered {
             email, display_name, ..
-        })) => Some(Personal {
+        })) => Some(PersonalFields {
             person: user()?,
             fields: vec![email, display_name],
         }),
         DomainEvent::User(UserEvent::DisplayNameChanged(DisplayNameChanged { display_name })) => {
-            Some(Personal {
+            Some(PersonalFields {
                 person: user()?,
                 fields: vec![display_name],
             })
         }
-        DomainEvent::User(UserEvent::EmailChanged(EmailChanged { email })) => Some(Personal {
+        DomainEvent::User(UserEvent::EmailChanged(EmailChanged { email })) => Some(PersonalFields {
             person: user()?,
             fields: vec![email],
         }),
-        DomainEvent::Order(OrderEvent::OrderCreated(created)) => Some(Personal {
+        DomainEvent::Order(OrderEvent::OrderCreated(created)) => Some(PersonalFields {
             person: created.customer.id,
             fields: vec![&mut created.customer.name],
         }),
@@ -58,7 +58,7 @@ pub fn of<'a>(event: &'a mut DomainEvent, stream: &StreamName) -> Option<Persona
     }
 }
 
-/// The person and the cipher text of a sealed text; `None` where it is not one.
+/// The person and the cipher text of a sealed text; `None` if the text is not sealed.
 pub fn parts(text: &str) -> Option<(Uuid, &str)> {
     let (person, sealed) = text.strip_prefix(MARKER)?.split_once(':')?;
     let is_base64url = sealed
@@ -67,7 +67,8 @@ pub fn parts(text: &str) -> Option<(Uuid, &str)> {
     Some((person.parse().ok()?, sealed)).filter(|_| is_base64url)
 }
 
-/// Whether any text in a JSON value is a sealed one. Nobody may send one: it would be opened where it is shown.
+/// Whether a JSON value contains a sealed text. Clients must not send one, because answers would show it
+/// opened.
 pub fn is_in(value: &serde_json::Value) -> bool {
     match value {
         serde_json::Value::String(text) => parts(text).is_some(),
@@ -85,7 +86,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_sealed_text_is_known_by_its_shape() {
+    fn a_sealed_text_is_recognised_by_its_form() {
         let person = Uuid::from_u128(7);
         let text = format!("sealed:{person}:abc-_9");
         assert_eq!(parts(&text), Some((person, "abc-_9")));

@@ -1,5 +1,5 @@
-//! The registry of events: every type of every aggregate, how a stored payload becomes a typed event, and any aggregate's
-//! state, event by event. An aggregate adds its events with a line in `domain_events!`.
+//! The registry of events: all types of all aggregates, the decoding of stored payloads, and the state of any
+//! aggregate, event by event. An aggregate adds its events with a line in `domain_events!`.
 
 use serde_json::{Value, value::RawValue};
 
@@ -13,26 +13,26 @@ use crate::{
     event_type::{AggregateEvent, EventType, upcast::Upcaster},
 };
 
-/// The events of one aggregate among those of all: what [`DomainEvent`] can hold.
+/// Converts between the events of one aggregate and [`DomainEvent`].
 pub trait EventPayload: AggregateEvent {
-    /// This aggregate's event, if `event` is one.
+    /// The event of this aggregate; `None` if `event` belongs to another.
     fn from_domain(event: &DomainEvent) -> Option<&Self>;
 
-    /// The event among all events of the domain.
+    /// The event as a [`DomainEvent`].
     fn into_domain(self) -> DomainEvent;
 }
 
-/// An aggregate of any kind, event by event: for readers that look at states and decide nothing.
+/// The state of any aggregate, event by event, for readers that make no decisions.
 pub trait AnyAggregate: Send {
-    /// Moves on. An event of another kind of aggregate changes nothing.
+    /// Applies an event. An event of another aggregate has no effect.
     fn evolve(&mut self, event: &DomainEvent);
-    /// The state by now.
+    /// The current state.
     fn state(&self) -> serde_json::Result<Value>;
 }
 
-struct Erased<D: Decider>(D::State);
+struct ErasedAggregate<D: Decider>(D::State);
 
-impl<D: Decider<Event: EventPayload>> AnyAggregate for Erased<D> {
+impl<D: Decider<Event: EventPayload>> AnyAggregate for ErasedAggregate<D> {
     fn evolve(&mut self, event: &DomainEvent) {
         if let Some(event) = D::Event::from_domain(event) {
             self.0 = D::evolve(std::mem::take(&mut self.0), event);
@@ -44,7 +44,7 @@ impl<D: Decider<Event: EventPayload>> AnyAggregate for Erased<D> {
     }
 }
 
-/// Declares the registry of aggregates' events: one line an aggregate.
+/// Declares the registry of aggregates' events: one line for each aggregate.
 macro_rules! domain_events {
     ($($family:ident),* $(,)?) => {
         /// Any event of the domain.
@@ -71,18 +71,18 @@ macro_rules! domain_events {
             }
         )*
 
-        /// The aggregate of a category before its first event; `None` where there is no such category.
+        /// The aggregate of a category before its first event; `None` if there is no such category.
         pub fn before_first_event(category: &str) -> Option<Box<dyn AnyAggregate>> {
             $(
                 if category == <$family as Decider>::CATEGORY {
-                    return Some(Box::new(Erased::<$family>(Default::default())));
+                    return Some(Box::new(ErasedAggregate::<$family>(Default::default())));
                 }
             )*
             None
         }
 
         impl DomainEvent {
-            /// Every type of event that the code knows.
+            /// All event types of the code.
             pub fn types() -> impl Iterator<Item = EventType> {
                 [$(<<$family as Decider>::Event as AggregateEvent>::TYPES),*].into_iter().flatten().copied()
             }
@@ -94,19 +94,19 @@ macro_rules! domain_events {
                 }
             }
 
-            /// The payload as JSON, in the version that the code writes.
+            /// The payload as JSON, in the newest version.
             pub fn encode(&self) -> serde_json::Result<Box<RawValue>> {
                 match self {
                     $(Self::$family(event) => event.encode(),)*
                 }
             }
 
-            /// Every step from an older version of a type to the next.
+            /// All upcasters, each from one version to the next.
             pub fn upcasters() -> impl Iterator<Item = &'static Upcaster> {
                 [$(<<$family as Decider>::Event as AggregateEvent>::UPCASTERS),*].into_iter().flatten()
             }
 
-            /// The schema of every version of every type, by name and version.
+            /// The schemas of all versions of all types, sorted by name and version.
             #[cfg(feature = "schema")]
             pub fn schemas() -> Vec<crate::event_type::EventSchema> {
                 let mut schemas = Vec::new();
@@ -115,7 +115,7 @@ macro_rules! domain_events {
                 schemas
             }
 
-            /// A payload in the version that the code writes, typed; `None` where no aggregate knows the type.
+            /// Decodes a payload of the newest version; `None` if no aggregate has the type.
             fn decode_newest(name: &str, payload: &RawValue) -> Option<serde_json::Result<Self>> {
                 $(
                     if let Some(event) = <<$family as Decider>::Event as AggregateEvent>::decode(name, payload) {
@@ -129,7 +129,7 @@ macro_rules! domain_events {
 }
 
 impl DomainEvent {
-    /// The steps by which a stored version becomes the one that the code writes; none where it is that one.
+    /// The upcasters from a stored version to the newest; empty if it is the newest.
     pub fn path(name: &str, schema_version: u32) -> Result<Vec<&'static Upcaster>, DecodeError> {
         let Some(known) = Self::types().find(|known| known.name == name) else {
             return Err(DecodeError::UnknownType(name.to_owned()));
@@ -150,7 +150,7 @@ impl DomainEvent {
         })
     }
 
-    /// A stored payload of any version, typed.
+    /// Decodes a stored payload of any version.
     pub fn decode(name: &str, schema_version: u32, payload: &RawValue) -> Result<Self, DecodeError> {
         let unreadable = |source| DecodeError::Payload {
             name: name.to_owned(),

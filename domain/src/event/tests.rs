@@ -51,7 +51,7 @@ fn an_event_of_version_1_reads_as_if_it_were_written_today() {
 }
 
 #[test]
-fn what_happened_to_an_order_before_events_said_whose_it_is_is_read_without() {
+fn order_events_of_version_1_are_upcast_without_a_customer() {
     use crate::{aggregate::order::OrderEvent, money::Money};
     let read = |name: &str, payload: &str| match decode(name, 1, payload).unwrap() {
         DomainEvent::Order(event) => event,
@@ -85,7 +85,7 @@ fn what_happened_to_an_order_before_events_said_whose_it_is_is_read_without() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_with_its_version() {
+fn an_unreadable_event_is_named_with_its_version() {
     for (name, version, said) in [
         ("OrderTeleported", 1, "event type OrderTeleported is unknown"),
         (

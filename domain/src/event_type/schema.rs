@@ -1,16 +1,16 @@
-//! The JSON Schema of every version of every event, made from the structs themselves, and whether two schemas say the same.
+//! The JSON Schemas of all event versions, derived from the structs, and the comparison of two schemas.
 //!
-//! Behind a feature, because the browser has no use for it.
+//! Behind a feature, because the browser does not need it.
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
 use super::EventSchema;
 
-/// What explains a schema, and changes nothing about what fits it.
+/// Keywords that explain a schema and do not affect validation.
 const WORDS: [&str; 4] = ["title", "description", "examples", "$comment"];
 
-/// Keywords whose value is a schema under each name.
+/// Keywords whose value maps names to schemas.
 const NAMED: [&str; 3] = ["properties", "patternProperties", "$defs"];
 
 /// The schema of a payload, in JSON Schema 2020-12.
@@ -25,7 +25,8 @@ pub fn of<T: JsonSchema>(event_type: &str, version: u32) -> EventSchema {
     }
 }
 
-/// Whether the same payloads fit both: they are equal but for their words and the order of their fields.
+/// Whether both schemas accept the same payloads: they differ at most in explanations and in the order of
+/// fields.
 pub fn same_meaning(one: &Value, other: &Value) -> bool {
     without_words(one) == without_words(other)
 }
@@ -46,14 +47,14 @@ fn without_words(schema: &Value) -> Value {
 
 fn value_without_words(keyword: &str, value: &Value) -> Value {
     match value {
-        // A field may be called `title`: under these keywords a name is not a keyword.
+        // Under these keywords, a name such as `title` is a field and not a keyword.
         Value::Object(named) if NAMED.contains(&keyword) => {
             let each = named
                 .iter()
                 .map(|(name, schema)| (name.clone(), without_words(schema)));
             Value::Object(each.collect::<Map<_, _>>())
         }
-        // What is allowed is data, not a schema.
+        // The allowed values are data, not schemas.
         _ if ["const", "enum", "default"].contains(&keyword) => value.clone(),
         value => without_words(value),
     }
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_says_what_an_event_looks_like() {
+    fn a_schema_lists_the_required_fields_of_its_version() {
         let schemas = DomainEvent::schemas();
         let failed: Vec<_> = schemas
             .iter()
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn words_may_change_and_nothing_else() {
+    fn schemas_may_differ_in_explanations_only() {
         let schema = |title: &str, kind: &str| json!({"title": title, "type": "object", "properties": {"title": {"type": kind, "description": title}}});
         assert!(same_meaning(&schema("a", "string"), &schema("b", "string")));
         assert!(!same_meaning(&schema("a", "string"), &schema("a", "integer")));

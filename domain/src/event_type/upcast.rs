@@ -1,12 +1,12 @@
-//! Upcasters: how the payload of an older version becomes the next one's, one step a version.
+//! Upcasters: each converts a payload from one version to the next.
 //!
-//! What is stored never changes; it is read as if it had been written today. A step is a pure function from the struct of
-//! one version to that of the next, so it runs wherever events are folded: in the server, the verifier and the browser.
+//! Stored events never change; they are upcast when they are read. An upcaster is a pure function from the
+//! struct of one version to that of the next, so it runs in the server, the verifier and the browser alike.
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-/// One step: from the payload of a version to that of the next.
+/// The upcaster from one version of a payload to the next.
 #[derive(Debug, Clone, Copy)]
 pub struct Upcaster {
     /// The event's type.
@@ -17,7 +17,7 @@ pub struct Upcaster {
 }
 
 impl Upcaster {
-    /// The step of a type from a version on, between the structs of two versions.
+    /// The upcaster of an event type from version `from` on, between the structs of two versions.
     pub const fn new<Old, New>(event: &'static str, from: u32) -> Self
     where
         Old: DeserializeOwned + Into<New>,
@@ -30,7 +30,7 @@ impl Upcaster {
         }
     }
 
-    /// The payload as the next version has it.
+    /// The payload in the next version.
     pub fn upcast(&self, payload: &RawValue) -> serde_json::Result<Box<RawValue>> {
         (self.step)(payload)
     }

@@ -1,8 +1,10 @@
-//! Fulfilment: an order's lines are reserved, then it is charged, then it is confirmed; whatever fails, it is rejected.
+//! Fulfilment: the lines of an order are reserved, then it is charged, then it is confirmed; a failure of any
+//! step rejects it.
 //!
-//! The order's own stream decides what becomes of it, whoever is faster: a confirmation, a rejection or a cancellation.
-//! Undoing follows from that decision and from nothing else: what was reserved is released, what was charged is given back,
-//! also where it becomes known only later. So there is one way out of every failure, and no order is left half done.
+//! The order's own stream decides between concurrent outcomes: a confirmation, a rejection or a cancellation.
+//! Compensation follows from that decision alone: reservations are released and charges are refunded,
+//! including those that become known only later. So every failure has one way out, and no order is left half
+//! done.
 
 #[cfg(test)]
 mod tests;
@@ -25,30 +27,30 @@ use crate::{
     view::orders::order_of,
 };
 
-/// How long a payment has to answer, in milliseconds of the workspace's clock.
+/// The deadline of a payment's answer, in milliseconds of the workspace's clock.
 pub const PAYMENT_DEADLINE_MS: u64 = 5_000;
 
 const DEADLINE: &str = "payment";
 const CHARGE: &str = "charge";
 
-/// The policy.
+/// The fulfilment policy.
 #[derive(Debug)]
 pub struct Fulfilment;
 
-/// What is known of an order's fulfilment.
+/// The state of an order's fulfilment.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Fulfilling {
-    /// Absent before the order's first event.
+pub struct FulfilmentState {
+    /// `None` before the order's first event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    ordered: Option<Ordered>,
+    ordered: Option<FulfilmentOrder>,
     stage: Stage,
-    /// By sku.
+    /// By SKU.
     stock: BTreeMap<String, Stock>,
-    payment: Paid,
+    payment: PaymentStage,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Ordered {
+struct FulfilmentOrder {
     id: String,
     customer: Uuid,
     lines: Vec<Line>,
@@ -63,19 +65,19 @@ struct Line {
     quantity: u32,
 }
 
-/// Where the order stands, by its own stream.
+/// The stage of the order, by its own stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
-    /// It is not known yet.
+    /// The order's first event has not arrived yet.
     #[default]
     Unheard,
-    /// Placed, and not decided.
+    /// Placed, and undecided.
     Open,
     Confirmed,
-    /// Rejected, or cancelled.
+    /// Rejected or cancelled.
     Undone,
-    /// On its way, or there.
+    /// Shipped or delivered.
     Shipped,
 }
 
@@ -89,7 +91,7 @@ enum Stock {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Paid {
+enum PaymentStage {
     #[default]
     Unasked,
     Processed,
@@ -99,17 +101,17 @@ enum Paid {
 
 impl Policy for Fulfilment {
     const NAME: &'static str = "fulfilment";
-    type State = Fulfilling;
+    type State = FulfilmentState;
 
     fn key(event: &TypedEvent) -> Option<String> {
         order_of(event).map(str::to_owned)
     }
 
-    fn evolve(mut state: Fulfilling, event: &TypedEvent) -> Fulfilling {
+    fn evolve(mut state: FulfilmentState, event: &TypedEvent) -> FulfilmentState {
         match &event.payload {
             DomainEvent::Order(change) => {
                 if let OrderEvent::OrderCreated(created) = change {
-                    state.ordered = Some(Ordered::new(event.stream.id(), created));
+                    state.ordered = Some(FulfilmentOrder::new(event.stream.id(), created));
                 }
                 state.stage = match change {
                     OrderEvent::OrderCreated(_) => Stage::Open,
@@ -129,9 +131,9 @@ impl Policy for Fulfilment {
             }
             DomainEvent::Payment(change) => {
                 state.payment = match change {
-                    PaymentEvent::PaymentProcessed(_) => Paid::Processed,
-                    PaymentEvent::PaymentFailed(_) => Paid::Failed,
-                    PaymentEvent::PaymentRefunded(_) => Paid::Refunded,
+                    PaymentEvent::PaymentProcessed(_) => PaymentStage::Processed,
+                    PaymentEvent::PaymentFailed(_) => PaymentStage::Failed,
+                    PaymentEvent::PaymentRefunded(_) => PaymentStage::Refunded,
                 };
             }
             _ => {}
@@ -139,27 +141,27 @@ impl Policy for Fulfilment {
         state
     }
 
-    fn react(state: &Fulfilling, event: &TypedEvent) -> Vec<Reaction> {
+    fn react(state: &FulfilmentState, event: &TypedEvent) -> Vec<Reaction> {
         let Some(ordered) = &state.ordered else {
-            // Whatever was reserved or charged before the order is heard of is looked at when it is.
+            // Reservations and charges that arrive before the order are handled when it arrives.
             return Vec::new();
         };
         let sku = event.stream.id();
         match &event.payload {
             DomainEvent::Order(OrderEvent::OrderCreated(_)) => {
                 let mut reactions: Vec<_> = ordered.lines.iter().map(|line| ordered.reserve(line)).collect();
-                reactions.extend(state.go_on(ordered));
+                reactions.extend(state.next_step(ordered));
                 reactions
             }
             DomainEvent::Order(change) => match change {
-                OrderEvent::OrderRejected(_) => state.undo(ordered, "the order was rejected"),
-                OrderEvent::OrderCancelled(_) => state.undo(ordered, "the order was cancelled"),
+                OrderEvent::OrderRejected(_) => state.compensate(ordered, "the order was rejected"),
+                OrderEvent::OrderCancelled(_) => state.compensate(ordered, "the order was cancelled"),
                 OrderEvent::OrderShipped(_) => state.each_reserved(|sku| ordered.ship(sku)),
                 OrderEvent::OrderConfirmed(_) => vec![Reaction::StopTimer { name: DEADLINE }],
                 OrderEvent::OrderCreated(_) | OrderEvent::OrderDelivered(_) => Vec::new(),
             },
             DomainEvent::Inventory(change) => match (change, state.stage) {
-                (InventoryEvent::StockReserved(_), Stage::Open) => state.go_on(ordered),
+                (InventoryEvent::StockReserved(_), Stage::Open) => state.next_step(ordered),
                 (InventoryEvent::StockReserved(_), Stage::Undone) => vec![ordered.release(sku)],
                 (InventoryEvent::StockReserved(_), Stage::Shipped) => vec![ordered.ship(sku)],
                 (InventoryEvent::StockReservationFailed(failed), Stage::Open) => {
@@ -175,10 +177,12 @@ impl Policy for Fulfilment {
         }
     }
 
-    fn expire(state: &Fulfilling, timer: &str) -> Vec<Reaction> {
+    fn expire(state: &FulfilmentState, timer: &str) -> Vec<Reaction> {
         match &state.ordered {
             Some(ordered)
-                if timer == DEADLINE && state.stage == Stage::Open && state.payment == Paid::Unasked =>
+                if timer == DEADLINE
+                    && state.stage == Stage::Open
+                    && state.payment == PaymentStage::Unasked =>
             {
                 vec![ordered.reject("the payment was not answered in time")]
             }
@@ -186,9 +190,9 @@ impl Policy for Fulfilment {
         }
     }
 
-    /// What cannot be reserved or charged ends the order. What is refused of the rest was decided otherwise in the meantime,
-    /// and that decision's event leads on: a confirmation or a rejection after a cancellation, a refund of nothing.
-    fn refused(state: &Fulfilling, command: &PendingCommand, reason: &str) -> Vec<Reaction> {
+    /// A refused reservation or charge rejects the order. Other commands are refused because the order was
+    /// decided otherwise in the meantime, and that decision's event continues the process.
+    fn refused(state: &FulfilmentState, command: &PendingCommand, reason: &str) -> Vec<Reaction> {
         let Some(ordered) = state.ordered.as_ref().filter(|_| state.stage == Stage::Open) else {
             return Vec::new();
         };
@@ -200,15 +204,15 @@ impl Policy for Fulfilment {
     }
 }
 
-impl Fulfilling {
-    /// The next step of an open order, if it is time for it.
-    fn go_on(&self, ordered: &Ordered) -> Vec<Reaction> {
+impl FulfilmentState {
+    /// The next step of an open order, if its lines are reserved.
+    fn next_step(&self, ordered: &FulfilmentOrder) -> Vec<Reaction> {
         let is_reserved = |line: &Line| self.stock.get(&line.sku) == Some(&Stock::Reserved);
         if !ordered.lines.iter().all(is_reserved) {
             return Vec::new();
         }
         match self.payment {
-            Paid::Unasked => vec![
+            PaymentStage::Unasked => vec![
                 ordered.charge(),
                 Reaction::StartDeadline {
                     name: DEADLINE,
@@ -216,20 +220,20 @@ impl Fulfilling {
                     step: CHARGE.into(),
                 },
             ],
-            Paid::Processed => vec![ordered.order("confirm", "ConfirmOrder", json!({}))],
-            Paid::Failed | Paid::Refunded => vec![ordered.reject("it was not paid")],
+            PaymentStage::Processed => vec![ordered.order("confirm", "ConfirmOrder", json!({}))],
+            PaymentStage::Failed | PaymentStage::Refunded => vec![ordered.reject("it was not paid")],
         }
     }
 
-    fn after_payment(&self, ordered: &Ordered, change: &PaymentEvent) -> Vec<Reaction> {
+    fn after_payment(&self, ordered: &FulfilmentOrder, change: &PaymentEvent) -> Vec<Reaction> {
         let stop = Reaction::StopTimer { name: DEADLINE };
         match (change, self.stage) {
             (PaymentEvent::PaymentProcessed(_), Stage::Open) => {
                 let mut reactions = vec![stop];
-                reactions.extend(self.go_on(ordered));
+                reactions.extend(self.next_step(ordered));
                 reactions
             }
-            // It is late: the order was given up in the meantime.
+            // A late answer: the order was rejected or cancelled in the meantime.
             (PaymentEvent::PaymentProcessed(_), Stage::Undone) => {
                 vec![ordered.refund("the order was given up before the payment was answered")]
             }
@@ -243,11 +247,11 @@ impl Fulfilling {
         }
     }
 
-    /// Gives back what is known to be taken.
-    fn undo(&self, ordered: &Ordered, why: &str) -> Vec<Reaction> {
+    /// Releases the known reservations and refunds the known charge.
+    fn compensate(&self, ordered: &FulfilmentOrder, why: &str) -> Vec<Reaction> {
         let mut reactions = vec![Reaction::StopTimer { name: DEADLINE }];
         reactions.extend(self.each_reserved(|sku| ordered.release(sku)));
-        if self.payment == Paid::Processed {
+        if self.payment == PaymentStage::Processed {
             reactions.push(ordered.refund(why));
         }
         reactions
@@ -259,8 +263,8 @@ impl Fulfilling {
     }
 }
 
-/// The command by which a line of an order is reserved: its step, its stream and its fields. Whoever sends it under the
-/// same id has sent the process's own.
+/// The command that reserves a line of an order: its step, its stream and its fields. A command sent under
+/// the same id is the process's own.
 pub fn reservation(order: &str, sku: &str, quantity: u32) -> (String, String, Value) {
     (
         format!("reserve {sku}"),
@@ -269,7 +273,7 @@ pub fn reservation(order: &str, sku: &str, quantity: u32) -> (String, String, Va
     )
 }
 
-impl Ordered {
+impl FulfilmentOrder {
     fn new(id: &str, created: &OrderCreated) -> Self {
         let line = |line: &crate::aggregate::order::OrderLine| Line {
             sku: line.sku.clone(),
@@ -346,7 +350,7 @@ impl Ordered {
         }
     }
 
-    /// For the customer to read.
+    /// The reason for the customer.
     fn sold_out(&self, sku: &str, failed: &StockReservationFailed) -> String {
         let line = self.lines.iter().find(|line| line.sku == sku);
         let name = line.map_or(sku, |line| line.name.as_str());

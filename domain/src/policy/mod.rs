@@ -1,10 +1,11 @@
-//! Policies (process managers) as pure functions: what a process remembers, and what it wants done about an event.
+//! Policies (process managers) as pure functions: the state of a process, and its reactions to events.
 //!
-//! A process has a document, like a view's, and the same lanes fold events into it exactly once. What it wants done lies in
-//! the document until it is done: commands that were not sent yet, and timers. So nothing is forgotten by a crash, and
-//! command ids follow from the event that caused them, so nothing is done twice. Sending and waiting are the server's.
+//! A process has a document, like a view, and lanes fold events into it exactly once. The document has the
+//! outstanding work: unsent commands and timers, so that a crash loses none of it. Command ids are derived
+//! from the causing event, so that no command has two effects. The server sends the commands and runs the
+//! timers.
 //!
-//! One file a policy; the document of a process is in [`process`].
+//! One file for each policy; the document of a process is in [`process`].
 
 pub mod fulfilment;
 pub mod process;
@@ -18,102 +19,107 @@ use uuid::Uuid;
 use crate::{
     event::TypedEvent,
     timestamp::Timestamp,
-    view::{AnyView, DocumentError, Folding, ListingEntry},
+    view::{AnyView, DocumentError, FoldTarget, ListingEntry},
 };
 use process::Cause;
-pub use process::{Now, PendingCommand, Process, Refusal, Sent, Timer, command_id};
+pub use process::{Now, PendingCommand, Process, Refusal, SendOutcome, Timer, command_id};
 
-/// The listing of processes with something to do now.
+/// The listing of processes with commands to send or timers to schedule.
 pub const WORK: &str = "work";
 
-/// The listing of processes with a timer, the earliest first.
+/// The listing of processes with a scheduled timer, earliest first.
 pub const TIMERS: &str = "timers";
 
-/// The listing of processes that are not done: whatever moves from one of the others to the other is always here.
+/// The listing of unfinished processes, including those that move between the other two listings.
 pub const OPEN: &str = "open";
 
-/// A policy.
+/// A policy: the state of its processes, and their reactions.
 pub trait Policy: Send + Sync + std::fmt::Debug + 'static {
     /// Its name, which is part of its commands' ids.
     const NAME: &'static str;
-    /// What a process remembers.
+    /// The state of a process.
     type State: Serialize + DeserializeOwned + Default + Send + Sync + 'static;
 
-    /// The process that an event belongs to; `None`: it does not concern this policy.
+    /// The key of the event's process; `None` if the event does not concern this policy.
     fn key(event: &TypedEvent) -> Option<String>;
 
-    /// What the process remembers after the event.
+    /// The state after the event.
     fn evolve(state: Self::State, event: &TypedEvent) -> Self::State;
 
-    /// What it wants done about the event, with the state after it.
+    /// The reactions to an event, in the state after it.
     fn react(state: &Self::State, event: &TypedEvent) -> Vec<Reaction>;
 
-    /// What it wants done when a timer has run out.
+    /// The reactions to an expired timer.
     fn expire(state: &Self::State, timer: &str) -> Vec<Reaction>;
 
-    /// What it wants done when one of its commands was refused for ever. A refusal that leads nowhere leaves things undone,
-    /// so think of each command that can be refused.
+    /// The reactions to the final refusal of one of its commands. A policy must handle each command that can
+    /// be refused, or the process ends unfinished.
     fn refused(_state: &Self::State, _command: &PendingCommand, _reason: &str) -> Vec<Reaction> {
         Vec::new()
     }
 }
 
-/// What a policy wants done.
+/// A reaction of a policy.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reaction {
-    /// A command is to be sent.
+    /// Send a command.
     Send {
-        /// Tells the commands that one event causes apart; the same event and step is the same command.
+        /// Distinguishes the commands of one event; the same event and step are the same command.
         step: Cow<'static, str>,
         /// The command's name.
         command_type: &'static str,
-        /// The stream it is for.
+        /// The stream that it is sent to.
         stream: String,
         /// Its fields.
         data: serde_json::Value,
     },
-    /// A timer begins; one of the same name begins again.
+    /// Start a timer; one with the same name restarts.
     StartTimer {
         /// Its name in the process.
         name: &'static str,
         /// How long it runs, in milliseconds of the workspace's clock.
         after_ms: u64,
     },
-    /// A timer begins once a command was sent and has not been answered; never, if it is answered at once. So a command is
-    /// given its time also by a server that was late to send it.
+    /// Start a timer when a command was sent and is unanswered; never, if it is answered at once. So a
+    /// command has its full time, even if the server sent it late.
     StartDeadline {
         /// Its name in the process.
         name: &'static str,
         /// How long it runs, in milliseconds of the workspace's clock.
         after_ms: u64,
-        /// The step of the command, which is sent by the same reactions.
+        /// The step of the command, which is among the same reactions.
         step: Cow<'static, str>,
     },
-    /// A timer stops; one that does not run is nothing to complain about.
+    /// Stop a timer; without effect if it does not run.
     StopTimer {
         /// Its name in the process.
         name: &'static str,
     },
 }
 
-/// A [`Policy`] whose processes are JSON: a view to the lanes, and what the server asks of it besides.
+/// A [`Policy`] with JSON processes: a view for the lanes, with the operations of the process manager.
 pub trait AnyPolicy: AnyView {
-    /// Itself, as the lanes see it.
+    /// The policy as a view, for the lanes.
     fn as_view(&'static self) -> &'static dyn AnyView;
 
-    /// The process after its timers have run out that are due at `now`.
+    /// The process after the expiry of the timers that are due at `now`.
     fn expire(&self, process: &RawValue, now: Timestamp) -> Result<Process, DocumentError>;
 
-    /// The process after commands were sent, with its timers scheduled.
-    fn sent(&self, process: &RawValue, sent: &[(Uuid, Sent)], now: Now) -> Result<Process, DocumentError>;
+    /// The process after the outcomes of sent commands, with its timers scheduled.
+    fn sent(
+        &self,
+        process: &RawValue,
+        sent: &[(Uuid, SendOutcome)],
+        now: Now,
+    ) -> Result<Process, DocumentError>;
 }
 
-/// A policy as the registry keeps it.
+/// A [`Policy`] with its type erased, for the registry.
 #[derive(Debug)]
-pub struct Erased<P>(std::marker::PhantomData<fn() -> P>);
+pub struct ErasedPolicy<P>(std::marker::PhantomData<fn() -> P>);
 
-impl<P: Policy> Erased<P> {
-    /// The policy.
+impl<P: Policy> ErasedPolicy<P> {
+    /// The erased policy.
     #[expect(
         clippy::new_without_default,
         reason = "it has one value, which a registry names"
@@ -123,7 +129,7 @@ impl<P: Policy> Erased<P> {
     }
 }
 
-struct Running<P: Policy>(Option<Process<P::State>>);
+struct ProcessFold<P: Policy>(Option<Process<P::State>>);
 
 fn unreadable<P: Policy>(source: serde_json::Error) -> DocumentError {
     DocumentError {
@@ -132,7 +138,7 @@ fn unreadable<P: Policy>(source: serde_json::Error) -> DocumentError {
     }
 }
 
-impl<P: Policy> AnyView for Erased<P> {
+impl<P: Policy> AnyView for ErasedPolicy<P> {
     fn name(&self) -> &'static str {
         P::NAME
     }
@@ -145,16 +151,16 @@ impl<P: Policy> AnyView for Erased<P> {
         P::key(event).into_iter().collect()
     }
 
-    fn load(&self, _key: &str, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
+    fn load(&self, _key: &str, document: Option<&RawValue>) -> Result<Box<dyn FoldTarget>, DocumentError> {
         let process = document
             .map(|json| serde_json::from_str(json.get()))
             .transpose()
             .map_err(unreadable::<P>)?;
-        Ok(Box::new(Running::<P>(process)))
+        Ok(Box::new(ProcessFold::<P>(process)))
     }
 }
 
-impl<P: Policy> AnyPolicy for Erased<P> {
+impl<P: Policy> AnyPolicy for ErasedPolicy<P> {
     fn as_view(&'static self) -> &'static dyn AnyView {
         self
     }
@@ -165,7 +171,7 @@ impl<P: Policy> AnyPolicy for Erased<P> {
         let due: Vec<Timer> = process.timers.extract_if(.., |timer| is_due(timer)).collect();
         for timer in due {
             let reactions = P::expire(&process.state, &timer.name);
-            process.note(
+            process.record(
                 reactions,
                 Cause {
                     policy: P::NAME,
@@ -173,24 +179,29 @@ impl<P: Policy> AnyPolicy for Erased<P> {
                     timer: &timer.name,
                     causation_id: timer.causation_id,
                     correlation_id: timer.correlation_id,
-                    // A timer that begins now begins when this one ran out.
-                    at: timer.ran_out_at(),
+                    // A timer that starts now starts at the expiry of this one.
+                    at: timer.expires_at(),
                 },
             );
         }
         untyped::<P>(process)
     }
 
-    fn sent(&self, process: &RawValue, sent: &[(Uuid, Sent)], now: Now) -> Result<Process, DocumentError> {
+    fn sent(
+        &self,
+        process: &RawValue,
+        sent: &[(Uuid, SendOutcome)],
+        now: Now,
+    ) -> Result<Process, DocumentError> {
         let mut process = read::<P>(process)?;
         for (command_id, outcome) in sent {
-            // Another server may have noted it already.
+            // Another server may have recorded it already.
             let Some(command) = process.sent(*command_id, outcome, now) else {
                 continue;
             };
-            if let Sent::Refused(reason) = outcome {
+            if let SendOutcome::Refused(reason) = outcome {
                 let reactions = P::refused(&process.state, &command, reason);
-                process.note(
+                process.record(
                     reactions,
                     Cause {
                         policy: P::NAME,
@@ -217,7 +228,7 @@ fn untyped<P: Policy>(process: Process<P::State>) -> Result<Process, DocumentErr
     serde_json::from_value(value).map_err(unreadable::<P>)
 }
 
-impl<P: Policy> Folding for Running<P> {
+impl<P: Policy> FoldTarget for ProcessFold<P> {
     fn fold(&mut self, event: &TypedEvent) {
         let mut process = self.0.take().unwrap_or_else(|| Process {
             state: P::State::default(),
@@ -234,7 +245,7 @@ impl<P: Policy> Folding for Running<P> {
             correlation_id: event.metadata.correlation_id,
             at: event.recorded_at,
         };
-        process.note(P::react(&process.state, event), cause);
+        process.record(P::react(&process.state, event), cause);
         self.0 = Some(process);
     }
 
@@ -255,8 +266,8 @@ impl<P: Policy> Folding for Running<P> {
     }
 }
 
-/// Every policy: the registry.
+/// The registry of policies.
 pub fn all() -> &'static [&'static dyn AnyPolicy] {
-    const FULFILMENT: &Erased<fulfilment::Fulfilment> = &Erased::new();
+    const FULFILMENT: &ErasedPolicy<fulfilment::Fulfilment> = &ErasedPolicy::new();
     &[FULFILMENT]
 }

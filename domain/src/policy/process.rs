@@ -1,4 +1,4 @@
-//! The document of a process: what it remembers, what is to be sent, and what it waits for.
+//! The document of a process: its state, its unsent commands and its timers.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,24 +9,24 @@ use crate::{timestamp::Timestamp, view::ListingEntry};
 /// The name space of the ids of policies' commands (UUIDv5). Part of the stored format.
 const COMMAND_NAMESPACE: Uuid = Uuid::from_u128(0x1f0c_7d3e_9a41_5b68_8e27_c65d_04ab_93f1);
 
-/// Refusals that a process remembers.
-const REFUSALS: usize = 20;
+/// The maximum number of refusals in the document.
+const MAX_REFUSALS: usize = 20;
 
-/// A command that is to be sent.
+/// A command without a final answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PendingCommand {
-    /// The same for the same policy, event and step.
+    /// The command's id: the same for the same policy, event and step.
     pub command_id: Uuid,
     /// The command's name.
     #[serde(rename = "type")]
     pub command_type: String,
-    /// The stream it is for.
+    /// The stream that it is sent to.
     pub stream: String,
     /// Its fields.
     pub data: serde_json::Value,
     /// The event that caused it.
     pub causation_id: Uuid,
-    /// The intention behind that.
+    /// The correlation id of that event.
     pub correlation_id: Uuid,
 }
 
@@ -35,19 +35,19 @@ pub struct PendingCommand {
 pub struct Timer {
     /// Its name.
     pub name: String,
-    /// When the event happened that began it, by the machine's clock.
+    /// The time of its start, by the machine's clock.
     pub begun_at: Timestamp,
-    /// How long it runs.
+    /// Its duration, in milliseconds of the workspace's clock.
     pub after_ms: u64,
-    /// When it runs out, by the workspace's clock; absent until that was looked at.
+    /// The time of its expiry, by the workspace's clock; absent until it is scheduled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due_at: Option<Timestamp>,
-    /// It begins when this command was sent and not answered; absent where it has begun.
+    /// The command whose unanswered attempt starts the timer; absent once it has started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<Uuid>,
-    /// The event that began it.
+    /// The event that caused it.
     pub causation_id: Uuid,
-    /// The intention behind that.
+    /// The correlation id of that event.
     pub correlation_id: Uuid,
 }
 
@@ -56,8 +56,8 @@ impl Timer {
         self.due_at.is_none() && self.waits_for.is_none()
     }
 
-    /// When it runs out by the machine's clock, were the workspace's not ahead of it.
-    pub(super) fn ran_out_at(&self) -> Timestamp {
+    /// The time of its expiry by the machine's clock, without the offset of the workspace's clock.
+    pub(super) fn expires_at(&self) -> Timestamp {
         let micros = i64::try_from(self.after_ms)
             .unwrap_or(i64::MAX)
             .saturating_mul(1_000);
@@ -65,65 +65,65 @@ impl Timer {
     }
 }
 
-/// A command that was refused; a policy has to live with that.
+/// The final refusal of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// The command.
     pub command_id: Uuid,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What became of a command that was sent.
+/// The outcome of sending a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Sent {
-    /// It was carried out.
+pub enum SendOutcome {
+    /// It was accepted.
     Accepted,
-    /// It was refused for ever, and why.
+    /// It was refused for good, with the reason.
     Refused(String),
-    /// It has no answer yet, and will be sent again.
+    /// It is unanswered, and will be sent again.
     Unanswered,
 }
 
-/// What time it is.
+/// The current time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
     /// By the machine's clock.
     pub machine: Timestamp,
-    /// How far the workspace's clock is ahead of that.
+    /// The offset of the workspace's clock, which is never behind.
     pub ahead_ms: u64,
 }
 
 /// The document of a process.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Process<S = serde_json::Value> {
-    /// What it remembers.
+    /// The state of the policy.
     pub state: S,
-    /// What is to be sent, in order.
+    /// The unsent commands, in order.
     #[serde(default)]
     pub pending: Vec<PendingCommand>,
-    /// What it waits for.
+    /// The timers.
     #[serde(default)]
     pub timers: Vec<Timer>,
-    /// The last refusals.
+    /// The newest refusals.
     #[serde(default)]
     pub refused: Vec<Refusal>,
 }
 
-/// What caused a reaction.
+/// The cause of a reaction.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cause<'a> {
     pub(super) policy: &'a str,
-    /// What the ids of commands follow from: the event, or the command that was refused.
+    /// The source of the commands' ids: the event, or the refused command.
     pub(super) seed: Uuid,
-    /// Empty, or the timer that ran out.
+    /// The expired timer; empty for other causes.
     pub(super) timer: &'a str,
     pub(super) causation_id: Uuid,
     pub(super) correlation_id: Uuid,
     pub(super) at: Timestamp,
 }
 
-/// The id of the command that a policy sends for an event, at a step; `timer`: when this one has run out.
+/// The id of a policy's command for an event at a step; `timer` is the expired timer, or empty.
 pub fn command_id(policy: &str, event: Uuid, timer: &str, step: &str) -> Uuid {
     Uuid::new_v5(
         &COMMAND_NAMESPACE,
@@ -132,7 +132,7 @@ pub fn command_id(policy: &str, event: Uuid, timer: &str, step: &str) -> Uuid {
 }
 
 impl<S> Process<S> {
-    pub(super) fn note(&mut self, reactions: Vec<Reaction>, cause: Cause<'_>) {
+    pub(super) fn record(&mut self, reactions: Vec<Reaction>, cause: Cause<'_>) {
         for reaction in reactions {
             match reaction {
                 Reaction::Send {
@@ -171,9 +171,14 @@ impl<S> Process<S> {
         });
     }
 
-    /// A command was sent. The command, where it is no longer pending because of that.
-    pub(super) fn sent(&mut self, command_id: Uuid, outcome: &Sent, now: Now) -> Option<PendingCommand> {
-        if *outcome == Sent::Unanswered {
+    /// Applies the outcome of a sent command. Returns the command if that removed it from the pending ones.
+    pub(super) fn sent(
+        &mut self,
+        command_id: Uuid,
+        outcome: &SendOutcome,
+        now: Now,
+    ) -> Option<PendingCommand> {
+        if *outcome == SendOutcome::Unanswered {
             for timer in &mut self.timers {
                 if timer.waits_for == Some(command_id) {
                     timer.waits_for = None;
@@ -187,37 +192,36 @@ impl<S> Process<S> {
             .iter()
             .position(|pending| pending.command_id == command_id)?;
         let command = self.pending.remove(index);
-        // The same event and step may have asked for it twice.
+        // The same event and step may have added it twice.
         self.pending.retain(|pending| pending.command_id != command_id);
         self.timers.retain(|timer| timer.waits_for != Some(command_id));
-        if let Sent::Refused(reason) = outcome {
+        if let SendOutcome::Refused(reason) = outcome {
             self.refused.push(Refusal {
                 command_id,
                 reason: reason.clone(),
             });
-            let surplus = self.refused.len().saturating_sub(REFUSALS);
+            let surplus = self.refused.len().saturating_sub(MAX_REFUSALS);
             self.refused.drain(..surplus);
         }
         Some(command)
     }
 
-    /// Says when timers run out that have not been looked at: `ahead_ms` is how far the workspace's clock is ahead of the
-    /// machine's.
+    /// Sets the expiry of unscheduled timers; `ahead_ms` is the offset of the workspace's clock.
     pub(super) fn schedule(&mut self, ahead_ms: u64) {
         for timer in self.timers.iter_mut().filter(|timer| timer.is_to_be_scheduled()) {
             let ahead = i64::try_from(ahead_ms).unwrap_or(i64::MAX).saturating_mul(1_000);
             timer.due_at = Some(Timestamp::from_micros(
-                timer.ran_out_at().as_micros().saturating_add(ahead),
+                timer.expires_at().as_micros().saturating_add(ahead),
             ));
         }
     }
 
-    /// Whether it has timers that have begun and were not looked at.
+    /// Whether it has started timers that are not scheduled yet.
     pub fn is_to_be_scheduled(&self) -> bool {
         self.timers.iter().any(Timer::is_to_be_scheduled)
     }
 
-    /// Where it is listed.
+    /// Its listing entries.
     pub fn listings(&self) -> Vec<ListingEntry> {
         let mut entries = Vec::new();
         if !self.pending.is_empty() || !self.timers.is_empty() {
@@ -268,21 +272,25 @@ mod tests {
     #[test]
     fn a_command_id_is_the_same_for_the_same_event_and_step_and_no_other() {
         let mut process = Process::<u64>::default();
-        process.note(vec![send("a"), send("b")], cause(""));
-        process.note(vec![send("a")], cause(""));
-        process.note(vec![send("a")], cause("deadline"));
+        process.record(vec![send("a"), send("b")], cause(""));
+        process.record(vec![send("a")], cause(""));
+        process.record(vec![send("a")], cause("deadline"));
         let ids: Vec<_> = process.pending.iter().map(|pending| pending.command_id).collect();
         assert_eq!(ids[0], ids[2]);
         assert!(ids[0] != ids[1] && ids[0] != ids[3] && ids[1] != ids[3]);
-        assert!(process.sent(ids[0], &Sent::Accepted, NOW).is_some());
-        assert_eq!(process.pending.len(), 2, "a repetition is done with the first");
+        assert!(process.sent(ids[0], &SendOutcome::Accepted, NOW).is_some());
+        assert_eq!(
+            process.pending.len(),
+            2,
+            "the duplicate is removed with the first"
+        );
     }
 
     #[test]
-    fn a_timer_is_due_after_its_time_and_one_of_the_same_name_begins_again() {
+    fn a_timer_is_due_after_its_duration_and_one_with_the_same_name_restarts() {
         let start = |name, after_ms| Reaction::StartTimer { name, after_ms };
         let mut process = Process::<u64>::default();
-        process.note(vec![start("a", 10), start("b", 20), start("a", 30)], cause(""));
+        process.record(vec![start("a", 10), start("b", 20), start("a", 30)], cause(""));
         let open = ListingEntry::new(OPEN, "");
         assert_eq!(process.listings(), [open.clone(), ListingEntry::new(WORK, "")]);
         process.schedule(5);
@@ -294,7 +302,7 @@ mod tests {
         assert_eq!(due, [1_025_000, 1_035_000]);
         let timers = ListingEntry::new(TIMERS, format!("{:020}", 1_025_000));
         assert_eq!(process.listings(), [open, timers]);
-        process.note(
+        process.record(
             vec![
                 Reaction::StopTimer { name: "b" },
                 Reaction::StopTimer { name: "c" },
@@ -305,34 +313,34 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_refusals_are_remembered() {
+    fn only_the_newest_refusals_are_stored() {
         let mut process = Process::<u64>::default();
         for n in 0..30 {
-            process.note(vec![send("a")], cause(&n.to_string()));
+            process.record(vec![send("a")], cause(&n.to_string()));
             let id = process.pending[0].command_id;
-            process.sent(id, &Sent::Refused(n.to_string()), NOW);
+            process.sent(id, &SendOutcome::Refused(n.to_string()), NOW);
         }
-        assert_eq!(process.refused.len(), REFUSALS);
+        assert_eq!(process.refused.len(), MAX_REFUSALS);
         assert_eq!(process.refused[0].reason, "10");
     }
 
     #[test]
-    fn a_deadline_begins_with_the_first_attempt_that_had_no_answer() {
+    fn a_deadline_starts_with_the_first_unanswered_attempt() {
         let begun = || {
             let mut process = Process::<u64>::default();
             let deadline = Reaction::StartDeadline {
-                name: "patience",
+                name: "deadline",
                 after_ms: 20,
                 step: "a".into(),
             };
-            process.note(vec![send("a"), deadline], cause(""));
+            process.record(vec![send("a"), deadline], cause(""));
             process
         };
         let mut process = begun();
         let id = process.pending[0].command_id;
         process.schedule(NOW.ahead_ms);
-        assert_eq!(process.timers[0].due_at, None, "nobody has been asked");
-        assert_eq!(process.sent(id, &Sent::Unanswered, NOW), None);
+        assert_eq!(process.timers[0].due_at, None, "the command has not been sent");
+        assert_eq!(process.sent(id, &SendOutcome::Unanswered, NOW), None);
         process.schedule(NOW.ahead_ms);
         let due = Some(Timestamp::from_micros(9_025_000));
         assert_eq!(process.timers[0].due_at, due);
@@ -340,14 +348,22 @@ mod tests {
             machine: Timestamp::from_micros(10_000_000),
             ..NOW
         };
-        process.sent(id, &Sent::Unanswered, later);
+        process.sent(id, &SendOutcome::Unanswered, later);
         process.schedule(NOW.ahead_ms);
-        assert_eq!(process.timers[0].due_at, due, "it does not begin again");
-        assert!(process.sent(id, &Sent::Accepted, later).is_some());
-        assert_eq!(process.timers.len(), 1, "what began goes on until it is stopped");
+        assert_eq!(process.timers[0].due_at, due, "it does not start again");
+        assert!(process.sent(id, &SendOutcome::Accepted, later).is_some());
+        assert_eq!(
+            process.timers.len(),
+            1,
+            "a started timer runs until it is stopped"
+        );
 
         let mut answered = begun();
-        assert!(answered.sent(id, &Sent::Accepted, NOW).is_some());
-        assert_eq!(answered.timers, [], "what was answered at once needs no deadline");
+        assert!(answered.sent(id, &SendOutcome::Accepted, NOW).is_some());
+        assert_eq!(
+            answered.timers,
+            [],
+            "a command answered at once needs no deadline"
+        );
     }
 }

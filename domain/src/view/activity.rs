@@ -1,6 +1,6 @@
-//! The view `activity`, a document per event: what happens in the workspace, as it happens. Not for customers.
+//! The view `activity`, one document per event: the feed of a workspace. Not for customers.
 //!
-//! Every event writes one document here, so it holds no more than a feed shows; the rest is in the log.
+//! Every event writes one document, which has only what the feed shows; the rest is in the log.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -8,22 +8,22 @@ use uuid::Uuid;
 use super::{ListingEntry, View};
 use crate::{access::Role, event::TypedEvent, timestamp::Timestamp};
 
-/// Something happened.
+/// An entry of the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActivityDocument {
     /// The key: the event's id.
     pub event_id: Uuid,
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
     /// The event's type.
     pub event: String,
-    /// The stream that it happened to.
+    /// The event's stream.
     pub stream: String,
-    /// In which role somebody caused it.
+    /// The role of the actor.
     pub by: Role,
-    /// Who: the subject of their token, or the id of a process manager.
+    /// The actor: the subject of the token, or the id of a process manager.
     pub actor: Uuid,
-    /// Shared by everything that one intention caused.
+    /// Shared by all events of one intention.
     pub correlation_id: Uuid,
 }
 

@@ -1,7 +1,7 @@
-//! The view `customers`, a document per person who has registered or ordered: who they are, and what they bought.
+//! The view `customers`, one document per person who has registered or ordered: profile and purchases.
 //!
-//! Name and email are sealed texts as the events have them. Who was erased stays in the view without either, because
-//! what they bought is still counted.
+//! Name and email are the sealed texts of the events. An erased person stays in the view without them,
+//! because the purchases still count.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,34 +18,34 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// A customer as the shop sees them.
+/// A customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CustomerDocument {
     /// The key: the id part of the user's stream.
     pub id: Uuid,
-    /// What they go by.
+    /// The display name.
     pub display_name: String,
-    /// Absent where they have no account, or were erased.
+    /// Absent for a person without an account, or an erased one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// What they are in the workspace; absent where they have no account.
+    /// The role in the workspace; absent without an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// When they made an account.
+    /// The time of the registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<Timestamp>,
-    /// How many orders they placed.
+    /// The number of orders placed.
     pub orders: u32,
-    /// What they paid for, in each currency, by its code.
+    /// The spending, by currency.
     pub spent: Sums,
-    /// Whether they were erased.
+    /// Whether the person was erased.
     pub erased: bool,
-    /// When they placed their last order.
+    /// The time of the last order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_order_at: Option<Timestamp>,
-    /// When they were first heard of.
+    /// The time of the person's first event.
     pub first_seen_at: Timestamp,
-    /// The order whose name is shown as long as they have no account: the first one.
+    /// The order whose display name is shown before the registration: the first one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub named_by: Option<(Timestamp, Uuid)>,
 }
@@ -90,7 +90,7 @@ impl View for CustomersView {
 
     fn listings(customer: &CustomerDocument) -> Vec<ListingEntry> {
         let seen = customer.first_seen_at.to_string();
-        // Currencies cannot be compared: the largest amount says where somebody stands.
+        // Currencies cannot be compared, so customers are sorted by their largest amount.
         let most = customer.spent.as_slice().iter().map(|money| money.amount).max();
         vec![
             ListingEntry::new("all", seen),
@@ -103,7 +103,7 @@ impl View for CustomersView {
     }
 }
 
-/// Whom an event is about; nobody where an order of long ago does not say.
+/// The person of an event; `None` for old events of orders, which have no customer.
 fn person(event: &TypedEvent) -> Option<Uuid> {
     let id = match &event.payload {
         DomainEvent::User(_) => event.stream.id().parse().ok()?,
@@ -160,7 +160,8 @@ fn fold_user(customer: &mut CustomerDocument, change: &UserEvent, at: Timestamp)
 fn fold_order(customer: &mut CustomerDocument, created: &OrderCreated, event: &TypedEvent) {
     customer.orders = customer.orders.saturating_add(1);
     customer.last_order_at = customer.last_order_at.max(Some(event.recorded_at));
-    // An account's name counts more than an order's, and of orders the first, whichever came here first.
+    // An account's name has precedence over an order's, and the first order over later ones, in any order of
+    // folding.
     let this = (event.recorded_at, event.event_id);
     let is_first = customer.named_by.is_none_or(|named_by| this < named_by);
     if customer.registered_at.is_none() && !customer.erased && is_first {

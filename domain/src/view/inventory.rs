@@ -1,4 +1,4 @@
-//! The view `inventory`, a document per sku: what is on hand, what is promised, what is left.
+//! The view `inventory`, one document per SKU: on hand, reserved and available units.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{
     event::{DomainEvent, TypedEvent},
 };
 
-/// What is available at most in the listing `low_stock`.
+/// The maximum of available units in the listing `low_stock`.
 pub const LOW_STOCK: u32 = 5;
 
 /// The stock of one product.
@@ -16,11 +16,11 @@ pub const LOW_STOCK: u32 = 5;
 pub struct InventoryDocument {
     /// The key.
     pub sku: String,
-    /// In the building, promised or not.
+    /// Units in the building, reserved or not.
     pub on_hand: u32,
-    /// Promised to orders.
+    /// Units reserved for orders.
     pub reserved: u32,
-    /// Free to be promised: on hand less reserved.
+    /// Units that can be reserved: on hand less reserved.
     pub available: u32,
 }
 

@@ -1,8 +1,9 @@
-//! The views: one file each, with its document, its fold and its listings. A new view is a new file and a line in
-//! [`all`]; the server's lanes, the query API and the browser pick it up from there.
+//! The views: one file each, with document, fold and listings. A new view is a new file and a line in
+//! [`all`], from which the server's lanes, the query API and the browser get it.
 //!
-//! A fold must give the same document for every interleaving of streams that keeps each stream's order, because the
-//! streams of one document may lie on several partitions. The test in this module holds every view to that.
+//! A fold must give the same document for every interleaving of streams that keeps each stream's order,
+//! because the streams of one document may be on several partitions. The test in this module checks that for
+//! every view.
 
 pub mod activity;
 pub mod customers;
@@ -19,19 +20,19 @@ use uuid::Uuid;
 
 use crate::event::TypedEvent;
 
-/// A place of a document in a listing. Sorted by `sort`, then by the document's key.
+/// The entry of a document in a listing. Sorted by `sort`, then by the document's key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ListingEntry {
     /// The listing, as in `by_status`.
     pub listing: &'static str,
-    /// The group within it, as in `shipped`; empty where the listing has one group.
+    /// The group within it, as in `shipped`; empty for a listing without groups.
     pub group: String,
-    /// What it is sorted by, as text that sorts by its bytes.
+    /// The sort key, compared bytewise.
     pub sort: String,
 }
 
 impl ListingEntry {
-    /// An entry in a listing of one group.
+    /// An entry in a listing without groups.
     pub fn new(listing: &'static str, sort: impl Into<String>) -> Self {
         Self {
             listing,
@@ -50,78 +51,78 @@ impl ListingEntry {
     }
 }
 
-/// A read model as a pure function: which documents an event touches, and what becomes of them.
+/// A read model as a pure function: the documents that an event affects, and their fold.
 pub trait View: Send + Sync + 'static {
     /// The name in paths and subscriptions.
     const NAME: &'static str;
-    /// The listings it has.
+    /// The names of its listings.
     const LISTINGS: &'static [&'static str];
     /// One document.
     type Document: Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static;
 
-    /// The keys of the documents that the event touches; most events touch none.
+    /// The keys of the documents that the event affects; most events affect none.
     fn keys(event: &TypedEvent) -> Vec<String>;
 
-    /// The document after the event; `None`: there is none (any more).
+    /// The document after the event; `None` deletes it.
     fn fold(document: Option<Self::Document>, event: &TypedEvent) -> Option<Self::Document>;
 
-    /// The same, of a view in which one event changes documents of several kinds: `key` says which one this is.
+    /// The same for the document `key`, in a view in which one event affects documents of several kinds.
     fn fold_at(_key: &str, document: Option<Self::Document>, event: &TypedEvent) -> Option<Self::Document> {
         Self::fold(document, event)
     }
 
-    /// Where the document is listed.
+    /// The listing entries of the document.
     fn listings(document: &Self::Document) -> Vec<ListingEntry>;
 
-    /// Whose document it is, where it is somebody's.
+    /// The person to whom the document belongs, if any.
     fn owner(_document: &Self::Document) -> Option<Uuid> {
         None
     }
 }
 
-/// A stored document does not fit its view: the code has changed and the view wants a rebuild.
+/// A stored document that its view cannot parse: the code has changed and the view needs a rebuild.
 #[derive(Debug, thiserror::Error)]
 #[error("a document of view {view} cannot be read: {source}")]
 pub struct DocumentError {
     /// The view.
     pub view: &'static str,
-    /// What is wrong with it.
+    /// The error of the JSON parser.
     pub source: serde_json::Error,
 }
 
-/// A [`View`] whose documents are JSON: what lanes, queries and the verifier handle without knowing the types.
+/// A [`View`] with JSON documents, for lanes, queries and the verifier, which do not know the types.
 pub trait AnyView: Send + Sync + std::fmt::Debug {
     /// The name in paths and subscriptions.
     fn name(&self) -> &'static str;
-    /// The listings it has.
+    /// The names of its listings.
     fn listing_names(&self) -> &'static [&'static str];
-    /// See [`View::keys`].
+    /// The keys of the documents that the event affects, as [`View::keys`] returns them.
     fn keys(&self, event: &TypedEvent) -> Vec<String>;
-    /// The document of a key in memory, ready to be folded; from JSON, or absent.
-    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError>;
+    /// Parses the document of a key, or starts without one, for folding events into it.
+    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn FoldTarget>, DocumentError>;
 }
 
-/// One document while events are folded into it: read once, folded many times, written once.
-pub trait Folding: Send {
-    /// See [`View::fold`].
+/// A document in memory into which events are folded: parsed once, folded many times, serialised once.
+pub trait FoldTarget: Send {
+    /// Folds an event into the document by [`View::fold_at`].
     fn fold(&mut self, event: &TypedEvent);
-    /// The document as JSON; `None` where there is none.
+    /// The document as JSON; `None` if there is none.
     fn document(&self) -> Result<Option<Box<RawValue>>, DocumentError>;
-    /// See [`View::listings`]; empty where there is no document.
+    /// The listing entries by [`View::listings`]; empty without a document.
     fn listings(&self) -> Vec<ListingEntry>;
-    /// See [`View::owner`].
+    /// The person to whom the document belongs, by [`View::owner`].
     fn owner(&self) -> Option<Uuid>;
 }
 
 #[derive(Debug)]
-struct Erased<V>(std::marker::PhantomData<fn() -> V>);
+struct ErasedView<V>(std::marker::PhantomData<fn() -> V>);
 
 struct Document<V: View> {
     key: String,
     document: Option<V::Document>,
 }
 
-impl<V: View + std::fmt::Debug> AnyView for Erased<V> {
+impl<V: View + std::fmt::Debug> AnyView for ErasedView<V> {
     fn name(&self) -> &'static str {
         V::NAME
     }
@@ -134,7 +135,7 @@ impl<V: View + std::fmt::Debug> AnyView for Erased<V> {
         V::keys(event)
     }
 
-    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
+    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn FoldTarget>, DocumentError> {
         let document = document
             .map(|json| serde_json::from_str(json.get()))
             .transpose()
@@ -149,7 +150,7 @@ impl<V: View + std::fmt::Debug> AnyView for Erased<V> {
     }
 }
 
-impl<V: View> Folding for Document<V> {
+impl<V: View> FoldTarget for Document<V> {
     fn fold(&mut self, event: &TypedEvent) {
         self.document = V::fold_at(&self.key, self.document.take(), event);
     }
@@ -174,20 +175,20 @@ impl<V: View> Folding for Document<V> {
     }
 }
 
-const fn erased<V: View>() -> Erased<V> {
-    Erased(std::marker::PhantomData)
+const fn erased<V: View>() -> ErasedView<V> {
+    ErasedView(std::marker::PhantomData)
 }
 
-/// Every view, by name: the registry.
+/// The registry of views, sorted by name.
 pub fn all() -> &'static [&'static dyn AnyView] {
-    const ACTIVITY: &Erased<activity::ActivityView> = &erased();
-    const CUSTOMERS: &Erased<customers::CustomersView> = &erased();
-    const INVENTORY: &Erased<inventory::InventoryView> = &erased();
-    const NOTIFICATIONS: &Erased<notifications::NotificationsView> = &erased();
-    const ORDERS: &Erased<orders::OrdersView> = &erased();
-    const PAYMENTS: &Erased<payments::PaymentsView> = &erased();
-    const PRODUCTS: &Erased<products::ProductsView> = &erased();
-    const SALES: &Erased<sales::SalesView> = &erased();
+    const ACTIVITY: &ErasedView<activity::ActivityView> = &erased();
+    const CUSTOMERS: &ErasedView<customers::CustomersView> = &erased();
+    const INVENTORY: &ErasedView<inventory::InventoryView> = &erased();
+    const NOTIFICATIONS: &ErasedView<notifications::NotificationsView> = &erased();
+    const ORDERS: &ErasedView<orders::OrdersView> = &erased();
+    const PAYMENTS: &ErasedView<payments::PaymentsView> = &erased();
+    const PRODUCTS: &ErasedView<products::ProductsView> = &erased();
+    const SALES: &ErasedView<sales::SalesView> = &erased();
     &[
         ACTIVITY,
         CUSTOMERS,
@@ -200,7 +201,7 @@ pub fn all() -> &'static [&'static dyn AnyView] {
     ]
 }
 
-/// The view of this name.
+/// The view with this name.
 pub fn find(name: &str) -> Option<&'static dyn AnyView> {
     all().iter().copied().find(|view| view.name() == name)
 }

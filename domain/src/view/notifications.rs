@@ -1,8 +1,8 @@
-//! The view `notifications`, a document per person and event: what people are told about their orders, and whether they have
-//! read it. What is told by mail is the same: see [`notice`].
+//! The view `notifications`, one document per person and event: the notifications about a person's orders,
+//! with their read marks. Emails have the same content: see [`notice`].
 //!
-//! An event and the mark that it was read lie in two streams, so either may be seen first: a document can be read before it
-//! says anything, and is listed only once it does.
+//! An event and its read mark are in two streams, so either may be folded first: a document can be marked as
+//! read before its event is folded, and is listed only afterwards.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,18 +18,19 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// What somebody is told.
+/// The content of a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// Who.
+    /// The recipient.
     pub user: Uuid,
-    /// About which order: the id part of its stream.
+    /// The order: the id part of its stream.
     pub order: String,
-    /// Why, where a reason was given.
+    /// The reason, if the event has one.
     pub reason: Option<String>,
 }
 
-/// What an event tells somebody; `None`: nothing. Events from before they said whose order it is tell nobody.
+/// The notification about an event; `None` if there is none, as for old events of orders, which have no
+/// customer.
 pub fn notice(event: &TypedEvent) -> Option<Notice> {
     let (user, reason) = match &event.payload {
         DomainEvent::Order(order) => match order {
@@ -55,19 +56,19 @@ pub fn notice(event: &TypedEvent) -> Option<Notice> {
 /// A notification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotificationDocument {
-    /// Whose it is.
+    /// The recipient.
     pub user: Uuid,
-    /// The event that it tells of.
+    /// The event that it reports.
     pub event_id: Uuid,
-    /// The event's type; empty until it happened.
+    /// The event's type; empty until the event is folded.
     pub event: String,
-    /// About which order; empty until it happened.
+    /// The order; empty until the event is folded.
     pub order: String,
-    /// When it happened.
+    /// The time of the event.
     pub at: Timestamp,
-    /// Whether its owner has read it.
+    /// Whether the recipient has read it.
     pub read: bool,
-    /// Why, where a reason was given.
+    /// The reason, if the event has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -91,7 +92,7 @@ impl View for NotificationsView {
         read.events.iter().map(|read| key(user, *read)).collect()
     }
 
-    /// Of an event that tells something; of marks, there are several documents, and this is the first.
+    /// Folds the first document of the event; read marks may affect several.
     fn fold(document: Option<NotificationDocument>, event: &TypedEvent) -> Option<NotificationDocument> {
         let key = Self::keys(event).into_iter().next()?;
         Self::fold_at(&key, document, event)
@@ -124,7 +125,7 @@ impl View for NotificationsView {
         Some(notification)
     }
 
-    /// What was not read comes first, and of each the newest.
+    /// Sorted by unread first, then newest first.
     fn listings(notification: &NotificationDocument) -> Vec<ListingEntry> {
         if notification.event.is_empty() {
             return Vec::new();

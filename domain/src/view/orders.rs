@@ -1,9 +1,9 @@
-//! The view `orders`, a document per order: what was ordered, where it stands, and how it came to that, with what happened
-//! to its stock and its payment.
+//! The view `orders`, one document per order: lines, status and timeline, including the events of its stock
+//! and its payment.
 //!
-//! These are other streams, perhaps on other partitions, so what happened to them may be folded before the order itself. It
-//! is kept in a document of version 0, which is nobody's, in no listing, and so shown to nobody
-//! ([`crate::access::Actor::may_read_document`]), until the order's first event makes it whole.
+//! Stock and payment are other streams, possibly on other partitions, so their events may be folded before
+//! the order itself. Until the order's first event is folded, they are in a document of version 0, which has
+//! no owner and no listing entry, and is not readable ([`crate::access::Actor::may_read_document`]).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -25,54 +25,54 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// One entry of an order's time line.
+/// One entry of an order's timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HistoryEntry {
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// What happened: the event's type.
+    /// The event's type.
     pub event: String,
-    /// The event, for a look at the stream.
+    /// The event's id.
     pub event_id: Uuid,
-    /// Where the order stood from then on.
+    /// The order's status after the event.
     pub status: OrderStatus,
-    /// In which role somebody caused it.
+    /// The role of the actor.
     pub by: Role,
-    /// Why, where a reason was given.
+    /// The reason, if the event has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The stream that it happened to: the order's, an inventory's or the payment's.
+    /// The event's stream: the order's, an inventory's or the payment's.
     #[serde(default)]
     pub stream: String,
-    /// The event that caused it; absent where a person did.
+    /// The event that caused it; absent if a person did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caused_by: Option<Uuid>,
 }
 
-/// An order as people see it.
+/// An order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderDocument {
     /// The key: the id part of the order's stream.
     pub id: String,
-    /// Who ordered.
+    /// The customer.
     pub customer: Customer,
-    /// What, at which prices.
+    /// The lines, with their prices.
     pub lines: Vec<OrderLine>,
     /// The sum of the lines.
     pub total: Money,
-    /// How it is paid.
+    /// The payment method.
     pub payment_method: String,
-    /// Where it stands.
+    /// The status.
     pub status: OrderStatus,
-    /// Why it stands there, where a reason was given.
+    /// The reason of the status, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// When it was placed.
+    /// The time at which it was placed.
     pub placed_at: Timestamp,
-    /// The version of its stream that this document has folded; what a careful command expects. 0 where the order itself
-    /// was not folded yet.
+    /// The folded version of the order's stream, which a command may expect; 0 before the order's first
+    /// event.
     pub version: u64,
-    /// How it came to that, oldest first; by time and then by event.
+    /// The timeline, oldest first: by time, then by event id.
     pub history: Vec<HistoryEntry>,
 }
 
@@ -91,7 +91,7 @@ impl View for OrdersView {
 
     fn fold(document: Option<OrderDocument>, event: &TypedEvent) -> Option<OrderDocument> {
         let key = order_of(event)?;
-        let mut order = document.unwrap_or_else(|| not_yet(key));
+        let mut order = document.unwrap_or_else(|| unplaced(key));
         if let DomainEvent::Order(change) = &event.payload {
             if let OrderEvent::OrderCreated(created) = change {
                 order.place(created, event);
@@ -100,7 +100,7 @@ impl View for OrdersView {
             order.reason = reason_of(event);
             order.version = event.version;
         }
-        order.enter(event);
+        order.add_entry(event);
         Some(order)
     }
 
@@ -121,8 +121,8 @@ impl View for OrdersView {
     }
 }
 
-/// The order that an event is about. What was promised to a longer name than a stream can have, before orders' ids were
-/// checked, was promised to none; and as the key of a document it would not fit into a database's index.
+/// The order of an event. Old reservations for a name longer than a stream name belong to no order, and such
+/// a key would exceed a database's index.
 pub fn order_of(event: &TypedEvent) -> Option<&str> {
     match &event.payload {
         DomainEvent::Order(_) | DomainEvent::Payment(_) => Some(event.stream.id()),
@@ -131,8 +131,8 @@ pub fn order_of(event: &TypedEvent) -> Option<&str> {
     }
 }
 
-/// What is kept of an order before its first event.
-fn not_yet(key: &str) -> OrderDocument {
+/// The document before the order's first event.
+fn unplaced(key: &str) -> OrderDocument {
     OrderDocument {
         id: key.to_owned(),
         customer: Customer {
@@ -150,7 +150,7 @@ fn not_yet(key: &str) -> OrderDocument {
     }
 }
 
-/// Why it happened, where the event says so.
+/// The reason of an event, if it has one.
 fn reason_of(event: &TypedEvent) -> Option<String> {
     match &event.payload {
         DomainEvent::Order(
@@ -185,8 +185,8 @@ impl OrderDocument {
         self.placed_at = event.recorded_at;
     }
 
-    /// Puts an event into the time line, and says of every entry where the order stood from then on.
-    fn enter(&mut self, event: &TypedEvent) {
+    /// Adds an event to the timeline, and recomputes the status of all entries.
+    fn add_entry(&mut self, event: &TypedEvent) {
         let entry = HistoryEntry {
             at: event.recorded_at,
             event: event.event_type.clone(),
@@ -197,10 +197,10 @@ impl OrderDocument {
             stream: event.stream.to_string(),
             caused_by: event.metadata.causation_id,
         };
-        let place = |entry: &HistoryEntry| (entry.at, entry.event_id);
+        let sort_key = |entry: &HistoryEntry| (entry.at, entry.event_id);
         let index = self
             .history
-            .partition_point(|before| place(before) <= place(&entry));
+            .partition_point(|before| sort_key(before) <= sort_key(&entry));
         self.history.insert(index, entry);
         let mut status = OrderStatus::Created;
         let mut reserved: i64 = 0;

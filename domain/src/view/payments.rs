@@ -1,4 +1,4 @@
-//! The view `payments`, a document per order: what was charged, refused or given back, and why.
+//! The view `payments`, one document per order: charges, declines and refunds, with their reasons.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,16 +11,16 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// Where a payment stands.
+/// The status of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum PaymentStatus {
-    /// The money is there.
+    /// The charge was made.
     Processed,
-    /// The provider refused.
+    /// The provider declined the charge.
     Failed,
-    /// The money went back.
+    /// The charge was refunded.
     Refunded,
 }
 
@@ -35,44 +35,44 @@ impl PaymentStatus {
     }
 }
 
-/// One entry of a payment's time line.
+/// One entry of a payment's timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentHistoryEntry {
-    /// When.
+    /// The time of the event.
     pub at: Timestamp,
-    /// What happened: the event's type.
+    /// The event's type.
     pub event: String,
-    /// The event, for a look at the stream.
+    /// The event's id.
     pub event_id: Uuid,
-    /// Why, where a reason was given.
+    /// The reason, if the event has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// A payment as the shop sees it.
+/// A payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentDocument {
     /// The key: the order's id.
     pub order: String,
-    /// Who pays.
+    /// The payer.
     pub customer: Uuid,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// How.
+    /// The payment method.
     pub method: String,
-    /// Where it stands.
+    /// The status.
     pub status: PaymentStatus,
-    /// Why it stands there, where a reason was given.
+    /// The reason of the status, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The provider's name for the charge, where there is one.
+    /// The provider's id of the charge, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub charge: Option<String>,
-    /// When it was first heard of.
+    /// The time of the first event.
     pub at: Timestamp,
-    /// The version of its stream that this document has folded.
+    /// The folded version of its stream.
     pub version: u64,
-    /// How it came to that, oldest first.
+    /// The timeline, oldest first.
     pub history: Vec<PaymentHistoryEntry>,
 }
 

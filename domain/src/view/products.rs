@@ -1,7 +1,7 @@
-//! The view `products`, a document per sku: the catalogue, with price and what is available.
+//! The view `products`, one document per SKU: the catalogue, with price and available stock.
 //!
-//! A product and its stock are two streams, so either may be seen first: a document can have stock before it has a
-//! name, and is listed only once it is on sale.
+//! A product and its stock are two streams, so either may be folded first: a document can have stock before
+//! it has a name, and is listed only while it is on sale.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,7 @@ use crate::{
     money::Money,
 };
 
-/// A product as the catalogue shows it.
+/// A product of the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ProductDocument {
     /// The key.
@@ -24,13 +24,13 @@ pub struct ProductDocument {
     pub name: String,
     /// Empty until the product is listed.
     pub description: String,
-    /// The price of one, now; absent until the product is listed.
+    /// The current price of one unit; absent until the product is listed.
     pub price: Option<Money>,
-    /// What it can be found under.
+    /// The tags by which it is found.
     pub tags: Vec<String>,
-    /// What can be promised to a new order.
+    /// Units that can be reserved for a new order.
     pub available: u32,
-    /// Whether it is no longer sold.
+    /// Whether it was removed from the catalogue.
     pub retired: bool,
 }
 

@@ -1,7 +1,8 @@
-//! The view `sales`: what was sold, a document per day (`day/2026-11-22`, in UTC) and per product (`sku/mug-01`).
+//! The view `sales`, one document per day (`day/2026-11-22`, in UTC) and per product (`sku/mug-01`).
 //!
-//! What is confirmed counts on the day of its confirmation, and stays counted. What is cancelled afterwards counts beside it,
-//! on the day of its cancellation: what is left is the difference. So a day that is over does not change any more.
+//! A confirmed order counts as sold on the day of its confirmation. If it is cancelled later, it also counts
+//! as cancelled, on the day of the cancellation; the net sales are the difference. So a past day never
+//! changes.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,7 @@ use crate::{
     money::{Money, Sums},
 };
 
-/// What a document of sales is about.
+/// The kind of a sales document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -23,10 +24,10 @@ pub enum SalesKind {
     Sku,
 }
 
-/// What was sold on a day, or of a product.
+/// The sales of a day, or of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SalesDocument {
-    /// What it is about.
+    /// The kind of the document.
     pub kind: SalesKind,
     /// The day, as in `2026-11-22`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,26 +35,26 @@ pub struct SalesDocument {
     /// The product.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sku: Option<String>,
-    /// The product's name, as it was sold.
+    /// The product's name at the time of the sale.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Orders that were confirmed.
+    /// Confirmed orders.
     pub orders: u64,
-    /// Pieces in them.
+    /// Units in them.
     pub units: u64,
-    /// Their prices, by currency.
+    /// Their revenue, by currency.
     pub revenue: Sums,
-    /// Orders that were cancelled after they had been confirmed.
+    /// Orders that were cancelled after their confirmation.
     pub cancelled_orders: u64,
-    /// Pieces in them.
+    /// Units in them.
     pub cancelled_units: u64,
-    /// Their prices, by currency.
+    /// Their revenue, by currency.
     pub cancelled_revenue: Sums,
 }
 
 impl SalesDocument {
-    /// Pieces that were sold and not taken back.
-    pub fn units_left(&self) -> u64 {
+    /// Sold units less cancelled units.
+    pub fn net_units(&self) -> u64 {
         self.units.saturating_sub(self.cancelled_units)
     }
 }
@@ -62,11 +63,11 @@ impl SalesDocument {
 #[derive(Debug)]
 pub struct SalesView;
 
-/// What an event sells, or takes back.
+/// The sale of an event, or its reversal.
 struct Sale<'a> {
     lines: &'a [OrderLine],
     total: &'a Money,
-    is_taken_back: bool,
+    is_cancellation: bool,
 }
 
 impl View for SalesView {
@@ -83,7 +84,7 @@ impl View for SalesView {
         keys
     }
 
-    /// The day's document; which one it is, an event with several documents does not say by itself.
+    /// Folds the document of the day; an event also affects the documents of its products.
     fn fold(document: Option<SalesDocument>, event: &TypedEvent) -> Option<SalesDocument> {
         Self::fold_at(&format!("day/{}", day_of(event)), document, event)
     }
@@ -93,7 +94,7 @@ impl View for SalesView {
             return document;
         };
         let (kind, of) = key.split_once('/')?;
-        let mut sales = document.unwrap_or_else(|| nothing_sold(kind, of));
+        let mut sales = document.unwrap_or_else(|| empty_sales(kind, of));
         let mut sold = Sums::default();
         let mut units = 0;
         match sales.kind {
@@ -107,12 +108,12 @@ impl View for SalesView {
                         sold.add(&price);
                     }
                     units += u64::from(line.quantity);
-                    // A name does not change; if it did, the choice must not depend on what is folded first.
+                    // Should names differ, the choice must not depend on the order of folding.
                     sales.name = sales.name.take().max(Some(line.name.clone()));
                 }
             }
         }
-        if sale.is_taken_back {
+        if sale.is_cancellation {
             sales.cancelled_orders += 1;
             sales.cancelled_units += units;
             for amount in sold.as_slice() {
@@ -133,13 +134,13 @@ impl View for SalesView {
             SalesKind::Day => vec![ListingEntry::new("by_day", sales.day.clone().unwrap_or_default())],
             SalesKind::Sku => vec![ListingEntry::new(
                 "top_products",
-                format!("{:020}", sales.units_left()),
+                format!("{:020}", sales.net_units()),
             )],
         }
     }
 }
 
-/// Nothing, where the event sells nothing; also a confirmation of version 1, which did not say what it sold.
+/// The sale of an event; `None` if it has none, as for confirmations of version 1, which have no lines.
 fn sale_of(event: &TypedEvent) -> Option<Sale<'_>> {
     let DomainEvent::Order(change) = &event.payload else {
         return None;
@@ -148,14 +149,14 @@ fn sale_of(event: &TypedEvent) -> Option<Sale<'_>> {
         OrderEvent::OrderConfirmed(confirmed) => Sale {
             lines: &confirmed.lines,
             total: &confirmed.total,
-            is_taken_back: false,
+            is_cancellation: false,
         },
         OrderEvent::OrderCancelled(cancelled) => {
             let sold = cancelled.sold.as_ref()?;
             Sale {
                 lines: &sold.lines,
                 total: &sold.total,
-                is_taken_back: true,
+                is_cancellation: true,
             }
         }
         _ => return None,
@@ -170,7 +171,7 @@ fn day_of(event: &TypedEvent) -> String {
     at
 }
 
-fn nothing_sold(kind: &str, of: &str) -> SalesDocument {
+fn empty_sales(kind: &str, of: &str) -> SalesDocument {
     let is_day = kind == "day";
     SalesDocument {
         kind: if is_day { SalesKind::Day } else { SalesKind::Sku },

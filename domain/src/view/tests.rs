@@ -1,4 +1,4 @@
-//! Every view is held to its promise: any interleaving that keeps each stream's order gives the same documents.
+//! Every view gives the same documents for every interleaving that keeps each stream's order.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// The whole life of one stream: a valid history, cut off anywhere.
+/// The history of one stream, truncated at any point.
 #[expect(clippy::too_many_lines, reason = "a life for each kind of stream")]
 fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
     let sku = || (0..3_u8).prop_map(|n| format!("mug-{n}"));
@@ -193,7 +193,7 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
             .into(),
             UserErased {}.into(),
         ];
-        // The same people as those who order.
+        // The same people as the customers of the orders.
         (
             format!("user-{}", Uuid::from_u128(u128::from(n))),
             life.into_iter()
@@ -202,7 +202,7 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 .collect(),
         )
     });
-    // Events of other streams, and some that never happen.
+    // Events of other streams, including some that no aggregate emits.
     let marks = prop::collection::vec((0..8_u128, 0..5_u128), 1..4);
     let inbox = (0..2_u8, prop::collection::vec(marks, 0..3)).prop_map(|(n, reads)| {
         let read = |events: Vec<(u128, u128)>| {
@@ -301,7 +301,7 @@ fn fold_all(view: &dyn AnyView, events: &[TypedEvent]) -> BTreeMap<String, (Stri
                 .entry(key.clone())
                 .or_insert_with(|| view.load(&key, None).unwrap());
             folding.fold(event);
-            // Through JSON after every event, as a lane does that stops there.
+            // Through JSON after every event, like a lane that stops there.
             *folding = view.load(&key, folding.document().unwrap().as_deref()).unwrap();
         }
     }
@@ -378,7 +378,7 @@ fn life_of_order_2() -> Vec<DomainEvent> {
 }
 
 #[test]
-fn an_order_is_seen_by_nobody_before_it_is_whole() {
+fn an_order_is_not_readable_before_its_first_event_is_folded() {
     let histories = BTreeMap::from([
         ("inventory-mug-0".to_owned(), stock_of_order("2")),
         ("order-2".to_owned(), life_of_order_2()),
@@ -397,7 +397,7 @@ fn an_order_is_seen_by_nobody_before_it_is_whole() {
 }
 
 #[test]
-fn what_was_promised_to_a_longer_name_than_an_order_can_have_is_of_no_order() {
+fn a_reservation_for_a_name_too_long_for_an_order_belongs_to_no_order() {
     let keys_of = |order: &str| {
         let histories = BTreeMap::from([("inventory-mug-0".to_owned(), stock_of_order(order))]);
         let [stock] = record(histories).try_into().unwrap();
@@ -432,7 +432,7 @@ fn an_order_is_reserved_once_every_line_is() {
 }
 
 #[test]
-fn what_is_sold_counts_by_day_and_product_and_what_is_cancelled_beside_it() {
+fn sales_count_by_day_and_product_and_cancellations_beside_them() {
     let customer = Uuid::from_u128(7);
     let created = order_of(2, customer, 3);
     let sold = Sold {

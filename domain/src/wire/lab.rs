@@ -1,17 +1,17 @@
-//! What an educator asks of a workspace as a whole: its clock, and its end.
+//! Operations of an educator on a whole workspace: its clock, and its purge.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{id::WorkspaceId, timestamp::Timestamp};
 
-/// What time it is in a workspace; `GET /api/v1/lab/clock`.
+/// The clock of a workspace; `GET /api/v1/lab/clock`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LabClock {
-    /// The time by which the workspace's timers run.
+    /// The time of the workspace's timers.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub now: Timestamp,
-    /// How far it is ahead of the server's, in milliseconds.
+    /// Its offset from the server's clock, in milliseconds; never negative.
     pub ahead_ms: u64,
 }
 
@@ -20,11 +20,11 @@ pub struct LabClock {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MoveClock {
-    /// By so many milliseconds.
+    /// Advances the clock by this many milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub advance_ms: Option<i64>,
-    /// To this time (RFC 3339).
+    /// Sets the clock to this time (RFC 3339).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub set: Option<Timestamp>,
@@ -34,7 +34,7 @@ pub struct MoveClock {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PurgeStarted {
-    /// The workspace that is gone.
+    /// The purged workspace.
     #[cfg_attr(feature = "openapi", schema(value_type = uuid::Uuid))]
     pub workspace: WorkspaceId,
 }

@@ -1,4 +1,4 @@
-//! What client and server say on `/api/v1/live`.
+//! The frames of `/api/v1/live`.
 
 use serde::{
     Deserialize, Deserializer, Serialize,
@@ -10,32 +10,32 @@ use uuid::Uuid;
 use super::{CommandAnswer, CommandRequest, Order, Problem, Row};
 use crate::token::ConsistencyToken;
 
-/// What a client sends on `/api/v1/live`.
+/// A frame from a client on `/api/v1/live`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ClientFrame {
     /// Follow one document (`key`) or one group of a listing (`listing`, `group`).
     Subscribe {
-        /// The client's name for the subscription; a name in use is replaced.
+        /// The client's id for the subscription; a subscription with the same id is replaced.
         id: u64,
         /// The view.
         view: String,
         /// The document; without it, a listing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<String>,
-        /// The listing; `all` where absent.
+        /// The listing; by default `all`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         listing: Option<String>,
-        /// The group; empty where absent.
+        /// The group; by default empty.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<String>,
         /// The order of the snapshot.
         #[serde(default)]
         order: Order,
-        /// The most rows of the snapshot; changes come for the whole group.
+        /// The maximum number of rows of the snapshot; changes are sent for the whole group.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit: Option<u32>,
-        /// What the client has already seen: only what came after it is sent, where the server can prove continuity.
+        /// The client's position: only later changes are sent, if the server can prove continuity.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         resume: Option<ConsistencyToken>,
         /// The generation that `resume` belongs to.
@@ -49,7 +49,7 @@ pub enum ClientFrame {
     },
     /// Send a command; answered by `result`.
     Command {
-        /// The client's name for the answer.
+        /// The client's id for the answer.
         id: u64,
         /// As `POST /api/v1/commands`.
         command: CommandRequest,
@@ -68,7 +68,7 @@ pub struct ChangeCause {
     /// Its type.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// The partition that it lies in.
+    /// Its partition.
     pub partition: u32,
     /// Its position in the partition.
     pub position: u64,
@@ -80,72 +80,72 @@ pub struct ChangeCause {
 pub enum SnapshotData<D = Value> {
     /// A listing's rows, in order.
     Rows(Vec<Row<D>>),
-    /// A document; null where there is none.
+    /// A document; null if there is none.
     Document(D),
 }
 
-/// What the server sends on `/api/v1/live`.
+/// A frame from the server on `/api/v1/live`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ServerFrame<D = Value> {
-    /// Everything that a subscription shows, at one moment. Replaces what the client has.
+    /// The complete content of a subscription at one position. Replaces the client's content.
     Snapshot {
         /// The subscription.
         id: u64,
-        /// The moment.
+        /// The position.
         as_of: ConsistencyToken,
         /// The view's generation.
         generation: u64,
-        /// Events not folded yet at that moment.
+        /// The number of events not folded at that position.
         behind: u64,
-        /// What it shows.
+        /// The content.
         data: SnapshotData<D>,
         /// For a listing with more rows than the limit: the cursor of the next page.
         #[serde(skip_serializing_if = "Option::is_none")]
         next: Option<String>,
     },
-    /// One document changed, entered or left.
+    /// One document changed, or entered or left the subscription.
     Change {
         /// The subscription.
         id: u64,
-        /// The moment after it.
+        /// The position after the change.
         as_of: ConsistencyToken,
         /// The document's key.
         key: String,
-        /// The document now; null: it left the subscription.
+        /// The document after the change; null if it left the subscription.
         data: Option<D>,
-        /// Its sort key in the listing, while it is in it.
+        /// Its sort key in the listing, if it is in it.
         #[serde(skip_serializing_if = "Option::is_none")]
         sort: Option<String>,
-        /// Why it changed.
+        /// The event that caused it.
         event: ChangeCause,
     },
-    /// The subscription shows everything up to this moment, and the view has folded every event.
+    /// The subscription is complete up to this position, and the view has folded every event.
     CaughtUp {
         /// The subscription.
         id: u64,
-        /// The moment.
+        /// The position.
         as_of: ConsistencyToken,
     },
-    /// Events are stored that the view has not folded for a while.
+    /// The view has been behind the stored events for a while.
     Behind {
         /// The subscription.
         id: u64,
-        /// What it shows.
+        /// The position of the subscription.
         as_of: ConsistencyToken,
-        /// How many events.
+        /// The number of events not folded.
         behind: u64,
-        /// Since how many milliseconds.
+        /// The lag in milliseconds.
         behind_ms: u64,
     },
     /// The answer to `command`: one of the two is present.
     Result {
-        /// The client's name for it.
+        /// The client's id of the command.
         id: u64,
         /// As the answer of `POST /api/v1/commands`.
         #[serde(skip_serializing_if = "Option::is_none")]
         result: Option<CommandAnswer>,
-        /// Why not.
+        /// The problem.
         #[serde(skip_serializing_if = "Option::is_none")]
         problem: Option<Problem>,
     },
@@ -154,15 +154,15 @@ pub enum ServerFrame<D = Value> {
         /// The subscription.
         #[serde(skip_serializing_if = "Option::is_none")]
         id: Option<u64>,
-        /// Why.
+        /// The problem.
         problem: Problem,
     },
-    /// Are you there? Answered with `pong`.
+    /// Checks the connection; answered with `pong`.
     Ping,
 }
 
-/// Reads by way of `Value`, field by field. The derived reader of a tagged enum is written for every format, and is a
-/// tenth of the browser's client.
+/// Reads by way of `Value`, field by field. The derived reader of a tagged enum supports every format, and
+/// would be a tenth of the browser's bundle.
 impl<'de> Deserialize<'de> for ServerFrame {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::read(Value::deserialize(deserializer)?).map_err(Error::custom)
@@ -170,7 +170,7 @@ impl<'de> Deserialize<'de> for ServerFrame {
 }
 
 impl ServerFrame {
-    /// The frame that a JSON value is.
+    /// Reads a frame from a JSON value.
     pub fn read(frame: Value) -> Result<Self, serde_json::Error> {
         let Value::Object(fields) = frame else {
             return Err(Error::custom("a frame is an object"));
@@ -226,7 +226,7 @@ impl ServerFrame {
 struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// A field's value; null where it is absent.
+    /// Takes a field's value; null if it is absent.
     fn value(&mut self, name: &str) -> Value {
         self.0.remove(name).unwrap_or_default()
     }

@@ -1,70 +1,71 @@
-//! What those who run a workspace see of its projections: how far they are, what they could not apply, and rebuilds.
+//! The state of a workspace's projections for educators: positions, dead letters and rebuilds.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{timestamp::Timestamp, token::ConsistencyToken};
 
-/// How a projection of the workspace stands; `GET /api/v1/lab/projections` lists them.
+/// The status of a projection; `GET /api/v1/lab/projections` lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectionStatus {
     /// The view.
     pub view: String,
-    /// The generation that is read.
+    /// The generation that serves reads.
     pub generation: u64,
-    /// How far it has folded.
+    /// Its folded position.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
     pub as_of: ConsistencyToken,
-    /// Events that it has not folded yet.
+    /// The number of events that it has not folded yet.
     pub behind: u64,
-    /// Events that it could not apply.
+    /// The number of events that it could not apply.
     pub dead_letters: u64,
-    /// Events that wait behind those.
+    /// The number of later events that wait behind dead letters.
     pub waiting: u64,
-    /// Its lanes that are tried again after an error or a panic.
+    /// Its lanes that are retried after an error or a panic.
     pub failing: Vec<FailingLane>,
-    /// Somebody in the lab holds its lanes.
+    /// Whether its lanes are paused in the lab.
     #[serde(default)]
     pub paused: bool,
-    /// How often a lane of it has panicked since the server started; each time it went on at its checkpoint.
+    /// The number of panics of its lanes since the server started; after each, the lane resumed from its
+    /// checkpoint.
     #[serde(default)]
     pub panics: u64,
-    /// The generation that is being built, where one is.
+    /// The rebuild in progress, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildProgress>,
 }
 
-/// A lane that is tried again.
+/// A lane that is retried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FailingLane {
     /// The partition.
     pub partition: u32,
-    /// How often it has failed in a row.
+    /// The number of consecutive failures.
     pub failures: u32,
-    /// It has failed so often that it is tried only slowly.
+    /// Whether it has failed so often that it is retried only slowly.
     pub stopped: bool,
-    /// Why it failed the last time.
+    /// The reason of the last failure.
     pub reason: String,
 }
 
-/// How far a rebuild is.
+/// The progress of a rebuild.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RebuildProgress {
     /// The new generation.
     pub generation: u64,
-    /// Events that it has folded.
+    /// The number of folded events.
     pub events_done: u64,
-    /// Events in the log.
+    /// The number of events in the log.
     pub events_total: u64,
-    /// How many it folds in a second.
+    /// The rate in events per second.
     pub events_per_second: u64,
-    /// How long it will take at this rate, in milliseconds; absent while that is not known.
+    /// The remaining time at this rate, in milliseconds; absent while it is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remaining_ms: Option<u64>,
-    /// Why it had to try again, while it does.
+    /// The reason of the current retries, if it is failing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failing: Option<String>,
 }
@@ -73,7 +74,7 @@ pub struct RebuildProgress {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeadLetterInfo {
-    /// Its name, for `retry` and `discard`.
+    /// Its id, for `retry` and `discard`.
     pub id: Uuid,
     /// The view, or the policy.
     pub view: String,
@@ -92,15 +93,15 @@ pub struct DeadLetterInfo {
     /// The event's type.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// The intention that caused it.
+    /// The event's correlation id.
     pub correlation_id: Uuid,
-    /// Why it could not be applied.
+    /// The reason why it could not be applied.
     pub reason: String,
-    /// How often that was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// Later events of the stream that wait.
+    /// The number of later events of the stream that wait.
     pub waiting: u64,
-    /// When it was parked.
+    /// The time at which it was parked.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub parked_at: Timestamp,
 }
@@ -109,21 +110,22 @@ pub struct DeadLetterInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeadLetterOutcome {
-    /// Events that were applied.
+    /// The number of applied events.
     pub applied: u64,
-    /// The event that holds the stream back now: the same, or a later one. Absent: none does.
+    /// The dead letter that blocks the stream now: the same or a later event; absent if the stream is not
+    /// blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter: Option<DeadLetterInfo>,
 }
 
-/// `GET /api/v1/settled`: nothing is left to do.
+/// The answer of `GET /api/v1/settled`: all work is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SettledAnswer {
-    /// Everything up to this moment is done.
+    /// The position up to which all work is done.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
     pub as_of: ConsistencyToken,
-    /// The events that the correlation caused; absent where none was asked for.
+    /// The number of events with the correlation id; absent if the request named none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<u64>,
 }

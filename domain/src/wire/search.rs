@@ -1,11 +1,11 @@
-//! What a search answers: hits with what matched in them, and how many there are of what.
+//! The answer of a search: hits with highlights, and facets.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::token::ConsistencyToken;
 
-/// What can be found.
+/// The kinds of hits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -14,12 +14,12 @@ pub enum SearchKind {
     Products,
     /// Orders.
     Orders,
-    /// People who order.
+    /// Customers.
     Customers,
 }
 
 impl SearchKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 3] = [Self::Products, Self::Orders, Self::Customers];
 
     /// The name on the wire, which is the name of the view whose documents these are.
@@ -32,55 +32,55 @@ impl SearchKind {
     }
 }
 
-/// A piece of a text, and whether it is what was searched for.
+/// A part of a text, and whether it matches the search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HighlightPart {
-    /// The piece.
+    /// The part.
     pub text: String,
     /// Whether it matched.
     pub matched: bool,
 }
 
-/// Where in a hit the words were found.
+/// The matches in one text of a hit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Highlight {
-    /// Which text: `title`, or `text`.
+    /// The text: `title` or `text`.
     pub field: String,
-    /// The text, in pieces.
+    /// The text, in parts.
     pub parts: Vec<HighlightPart>,
 }
 
-/// Something that was found.
+/// A hit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SearchHit<D = Value> {
-    /// What it is.
+    /// Its kind.
     pub kind: SearchKind,
     /// The key of its document in the view of the same name.
     pub key: String,
-    /// What to call it.
+    /// Its title.
     pub title: String,
-    /// How well it fits; hits come in the order of this.
+    /// Its score; hits are sorted by it.
     pub score: f32,
-    /// What matched; empty where the words are in nothing that is shown.
+    /// The matches; empty if they are in texts that are not shown.
     pub highlights: Vec<Highlight>,
-    /// The document of the view, as far as the index has folded it.
+    /// The document of the view, at the index's position.
     pub data: D,
 }
 
-/// How many hits there are of something.
+/// The number of hits with one value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Facet {
-    /// Of what, as in `kitchen`.
+    /// The value, as in `kitchen`.
     pub value: String,
-    /// How many, on all pages.
+    /// The number of hits, on all pages.
     pub count: u64,
 }
 
-/// How many hits there are of what, the most first.
+/// The facets of a search, largest count first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SearchFacets {
@@ -96,13 +96,13 @@ pub struct SearchFacets {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SearchAnswer<D = Value> {
-    /// What was found, the best first.
+    /// The hits, best match first.
     pub hits: Vec<SearchHit<D>>,
-    /// How many hits there are of what.
+    /// The facets.
     pub facets: SearchFacets,
-    /// How far the index is.
+    /// The position of the index.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "0:127"))]
     pub as_of: ConsistencyToken,
-    /// Events of the workspace that the index has not seen yet.
+    /// The number of events that the index has not folded yet.
     pub behind: u64,
 }

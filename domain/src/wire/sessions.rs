@@ -9,12 +9,13 @@ use crate::{aggregate::user::Password, id::WorkspaceId};
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignIn {
-    /// As it was registered; upper and lower case do not matter.
+    /// The registered address; case-insensitive.
     pub email: String,
-    /// Printed nowhere.
+    /// The password; never logged.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
     pub password: Password,
-    /// Where; the workspace of the sender's token where absent, or else the only one where email and password fit.
+    /// The workspace; by default that of the sender's token, or else the only one in which email and password
+    /// match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
     pub workspace: Option<WorkspaceId>,
@@ -25,23 +26,23 @@ pub struct SignIn {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangePassword {
-    /// What it is now; printed nowhere.
+    /// The current password; never logged.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
     pub current: Password,
-    /// What it is to be; printed nowhere.
+    /// The new password; never logged.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password, min_length = 8, max_length = 200))]
     pub new: Password,
 }
 
-/// The answer to a sign-in, and to its renewal. What renews it is in a cookie that no script can read.
+/// The answer to a sign-in, and to its renewal. The refresh token is in a cookie that scripts cannot read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SessionAccess {
-    /// Where.
+    /// The workspace.
     #[cfg_attr(feature = "openapi", schema(value_type = Uuid))]
     pub workspace: WorkspaceId,
     /// The access token, for `Authorization: Bearer`.
     pub token: String,
-    /// Seconds until it ends.
+    /// Seconds until it expires.
     pub expires_in: u64,
 }

@@ -1,4 +1,4 @@
-//! The documented examples are read and written as documented.
+//! The documented examples are parsed and serialised as documented.
 
 use serde_json::{Value, json};
 

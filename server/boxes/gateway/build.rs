@@ -1,6 +1,9 @@
 //! Tells the compiler where the published client is, so that `assets.rs` can embed it: the folder that
-//! `FOLDLINE_SITE` names, as `.cargo/config.toml` sets it for xtask and for every build. When no client was built yet a
-//! placeholder takes its place, so that plain `cargo test`, clippy and rustdoc need no WebAssembly toolchain.
+//! `FOLDLINE_SITE` names, as `.cargo/config.toml` sets it for xtask and for every build. When no client was
+//! built yet a placeholder takes its place, so that plain `cargo test`, clippy and rustdoc need no
+//! WebAssembly toolchain.
+//!
+//! A debug build reads the folder while it runs, so a new client is no reason to compile it again.
 
 use std::{env, error::Error, fs, path::PathBuf};
 
@@ -15,7 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         fs::create_dir_all(&site)?;
         fs::write(&manifest, "{}\n")?;
     }
-    println!("cargo::rerun-if-changed={}", manifest.display());
+    if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        println!("cargo::rerun-if-changed={}", manifest.display());
+    }
     println!("cargo::rustc-env=FOLDLINE_SITE_DIR={}", site.display());
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! The subcommands that move whole workspaces: into a file, out of one, and into a backup. Standard output is for what is
-//! exported; what was done is said on standard error.
+//! The subcommands that move whole workspaces: `export`, `import` and `backup`. Standard output is for
+//! exported lines; reports go to standard error.
 
 use std::{
     fs::{self, File},
@@ -15,9 +15,9 @@ use clock::SystemClock;
 use documents::ParkedCount;
 use event_store::{EventStore, Workspace};
 use monitor::{
-    backup::backup as back_up,
+    backup::backup as create_backup,
     export::{export_server, export_store},
-    import::Imported,
+    import::ImportedWorkspace,
     terminal::find,
 };
 
@@ -33,7 +33,7 @@ pub(super) async fn export(settings: &ExportSettings) -> Result<(), Failure> {
     match &settings.to {
         None => export_to(settings, &mut BufWriter::new(std::io::stdout())).await,
         Some(path) => {
-            // It gets its name when it is whole.
+            // The file gets its name once it is complete.
             if path.exists() {
                 return Err(format!("{} is there already", path.display()).into());
             }
@@ -53,7 +53,7 @@ pub(super) async fn export(settings: &ExportSettings) -> Result<(), Failure> {
             }
             .await;
             if written.is_err() {
-                // What is left of it is of no use; the reason says more than a failure to remove it.
+                // A partial file is useless; its error matters more than a failure to remove it.
                 let _ = fs::remove_file(&partial);
             }
             written
@@ -72,7 +72,7 @@ async fn export_to(settings: &ExportSettings, out: &mut (dyn Write + Send)) -> R
     };
     for (workspace, events, commands) in export_store(&store, workspaces, out).await? {
         let Workspace { id, name, .. } = workspace;
-        said(&format!("{id}  {events} events, {commands} commands  {name}"));
+        report(&format!("{id}  {events} events, {commands} commands  {name}"));
     }
     Ok(())
 }
@@ -101,36 +101,36 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
         import_files(&settings.storage, clock, BufReader::new(file)).await?
     };
     for one in imported {
-        let Imported {
+        let ImportedWorkspace {
             workspace,
             events,
             commands,
-            was_there,
+            already_existed,
             new_code,
             parked,
         } = one;
         let Workspace {
             id, name, join_code, ..
         } = workspace;
-        let what = if was_there {
+        let what = if already_existed {
             "was there already, the same".to_owned()
         } else if new_code {
             format!("imported; its join code was taken, and is {join_code} now")
         } else {
             "imported".to_owned()
         };
-        said(&format!(
+        report(&format!(
             "{id}  {events} events, {commands} commands  {name}  {what}"
         ));
         for ParkedCount { view, dead, waiting } in &parked {
-            said(&format!(
+            report(&format!(
                 "    {view} could not apply {dead} events, and {waiting} wait behind them"
             ));
         }
         if !parked.is_empty() {
-            said(&format!(
-                "    the log is whole, and these views are not: `foldline dead-letters list --workspace {id}` says why; retry \
-                 or discard each"
+            report(&format!(
+                "    the log is complete, but these views are not: `foldline dead-letters list --workspace {id}` says \
+                 why; retry or discard each"
             ));
         }
     }
@@ -138,17 +138,17 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
 }
 
 pub(super) async fn backup(settings: &BackupSettings) -> Result<(), Failure> {
-    let backed_up = back_up(settings.storage.to_back_up(), &settings.folder).await?;
-    said(&format!(
+    let summary = create_backup(settings.storage.to_back_up(), &settings.folder).await?;
+    report(&format!(
         "{}  {} workspaces, {} events, verified; `foldline serve --data-dir` starts it",
         settings.folder.display(),
-        backed_up.workspaces,
-        backed_up.events
+        summary.workspaces,
+        summary.events
     ));
     Ok(())
 }
 
-fn said(line: &str) {
-    // A closed standard error is nobody's concern.
+fn report(line: &str) {
+    // A closed standard error is ignored.
     let _ = writeln!(std::io::stderr(), "{line}");
 }

@@ -1,5 +1,5 @@
-//! The registry of consumers: which there are, and what each is made of. A new one is a crate among the services, and a line
-//! here.
+//! The registry of consumers: the list, and how each is built. A new consumer is a crate among the services
+//! and a line here.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -8,7 +8,7 @@ use consumer::Consumer;
 use documents::{DocumentStore, Opener};
 use event_store::EventStore;
 use mail::{
-    Links, Notification, Post, StreamAddresses,
+    Links, Notification, StreamAddresses, Transport,
     mailbox::Mailbox,
     smtp::{Smtp, SmtpError},
 };
@@ -17,66 +17,69 @@ use warehouse::{Analytics, WarehouseError};
 
 use crate::settings::{Settings, StoreUrl};
 
-/// What they are made of, besides settings.
+/// What they are built from, besides settings.
 #[derive(Debug)]
 pub(crate) struct Dependencies {
     /// Box 5.
     pub(crate) store: Arc<dyn EventStore>,
-    /// Where process managers remember.
+    /// The process managers' store.
     pub(crate) processes: Arc<dyn DocumentStore>,
-    /// Opens personal fields.
+    /// Unseals personal fields.
     pub(crate) opener: Arc<dyn Opener>,
-    /// Makes links to unsubscribe.
+    /// Makes the links that stop mails.
     pub(crate) links: Arc<dyn Links>,
     /// The machine's clock.
     pub(crate) clock: SharedClock,
 }
 
-/// The consumers, and what of them others ask.
+/// The opened consumers, with those that other boxes call.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenConsumers {
     /// All of them.
     pub(crate) all: Vec<Arc<dyn Consumer>>,
-    /// The one that keeps the warehouse.
+    /// The consumer that fills the warehouse.
     pub(crate) warehouse: Arc<dyn Consumer>,
-    /// Finds things.
+    /// The search index.
     pub(crate) search: Arc<Search>,
-    /// Mails that went to no server.
+    /// The folder of mails, for servers without a mail server.
     pub(crate) mailbox: Mailbox,
 }
 
-/// Why one of them does not start.
+/// Why a consumer does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
-    /// Mails.
+    /// Mails cannot be sent.
     #[error("mails cannot be sent: {0}")]
     Mail(#[from] SmtpError),
-    /// The warehouse.
+    /// The warehouse cannot be opened.
     #[error(transparent)]
     Warehouse(#[from] WarehouseError),
     /// The search index.
     #[error(transparent)]
     Search(#[from] SearchError),
-    /// One that others need is not in the registry.
+    /// A required consumer is not in the registry.
     #[error("the registry of consumers has no {0}")]
     Missing(&'static str),
 }
 
-/// Opens what each of them keeps.
-pub(crate) async fn open(settings: &Settings, parts: Dependencies) -> Result<Opened, ConsumerError> {
+/// Opens every consumer.
+pub(crate) async fn open(
+    settings: &Settings,
+    dependencies: Dependencies,
+) -> Result<OpenConsumers, ConsumerError> {
     let Dependencies {
         store,
         processes,
         opener,
         links,
         clock,
-    } = parts;
+    } = dependencies;
     let storage = &settings.storage;
     let mailbox = Mailbox::new(storage.mailbox_folder());
     let notification = Notification::new(mail::Dependencies {
-        post: match Smtp::of(&settings.mail)? {
-            Some(server) => Post::Smtp(server),
-            None => Post::Mailbox(mailbox.clone()),
+        transport: match Smtp::of(&settings.mail)? {
+            Some(server) => Transport::Smtp(server),
+            None => Transport::Mailbox(mailbox.clone()),
         },
         mailbox: mailbox.clone(),
         from: settings.mail.mail_from.clone(),
@@ -86,14 +89,14 @@ pub(crate) async fn open(settings: &Settings, parts: Dependencies) -> Result<Ope
         }),
         links,
         processes,
-        alone: matches!(storage.processes(), StoreUrl::Sqlite(_)),
+        single_server: matches!(storage.processes(), StoreUrl::Sqlite(_)),
         per_hour: NonZeroU32::new(settings.mail.mails_per_hour),
         clock: clock.clone(),
     });
     let at = settings.warehouse().map_err(WarehouseError::from)?;
     let warehouse: Arc<dyn Consumer> = Arc::new(Analytics::open(&at, clock.clone()).await?);
     let search = Arc::new(Search::open(&storage.search_folder(), clock.new_id(), opener)?);
-    Ok(Opened {
+    Ok(OpenConsumers {
         // The registry.
         all: vec![Arc::new(notification), warehouse.clone(), search.clone()],
         warehouse,

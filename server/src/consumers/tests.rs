@@ -1,10 +1,10 @@
-//! Process managers and consumers over real databases: each event is handled once, each command sent once in effect, each
-//! timer kept.
+//! Process managers and consumers over real databases: each event is handled once, each command sent once in
+//! effect, each timer kept.
 
 mod consumer;
 mod fulfilment;
-mod half_sent;
 mod mail;
+mod partial_sends;
 mod search;
 mod shop;
 mod warehouse;
@@ -15,7 +15,7 @@ use domain::{
     aggregate::inventory::InventoryEvent,
     event::{DomainEvent, TypedEvent},
     id::WorkspaceId,
-    policy::{AnyPolicy, Erased, Policy, Reaction, TIMERS, command_id},
+    policy::{AnyPolicy, ErasedPolicy, Policy, Reaction, TIMERS, command_id},
     wire::Order,
 };
 use serde_json::json;
@@ -28,14 +28,14 @@ use clock::SystemClock;
 use command::CommandService;
 use documents::{DocumentStore, PageRequest, sqlite::SqliteDocumentStore};
 use projection::dead_letters::Remedy;
-use query::{QueryError, settled::Settle};
+use query::{QueryError, settled::SettleRequest};
 
-use crate::read_side::testing::{PATIENCE, Shop, received, reserved};
+use crate::read_side::testing::{Shop, TEST_TIMEOUT, received, reserved};
 
-/// A quantity that the policy cannot stand.
+/// A quantity at which the policy panics.
 const POISON: u32 = 13;
 
-/// What comes in is received a second time under another sku; what is reserved is released after a minute.
+/// Received stock is received a second time under another sku; reserved stock is released after a minute.
 #[derive(Debug)]
 struct Mirror;
 
@@ -83,26 +83,26 @@ impl Policy for Mirror {
     }
 }
 
-const POLICIES: &[&dyn AnyPolicy] = &[&Erased::<Mirror>::new()];
+const POLICIES: &[&dyn AnyPolicy] = &[&ErasedPolicy::<Mirror>::new()];
 
 async fn consumers_in(shop: &Shop, file: &str) -> Arc<Consumers> {
-    started(shop, file, POLICIES, Vec::new()).await
+    start(shop, file, POLICIES, Vec::new()).await
 }
 
-/// Effect consumers, and no policy that does something about the same events.
+/// Consumers without a policy.
 pub(super) async fn consumers_with(
     shop: &Shop,
     file: &str,
-    effects: Vec<Arc<dyn Consumer>>,
+    consumers: Vec<Arc<dyn Consumer>>,
 ) -> Arc<Consumers> {
-    started(shop, file, &[], effects).await
+    start(shop, file, &[], consumers).await
 }
 
-async fn started(
+async fn start(
     shop: &Shop,
     file: &str,
     policies: &'static [&'static dyn AnyPolicy],
-    effects: Vec<Arc<dyn Consumer>>,
+    consumers: Vec<Arc<dyn Consumer>>,
 ) -> Arc<Consumers> {
     let clock = Arc::new(SystemClock);
     let processes: Arc<dyn DocumentStore> = Arc::new(
@@ -119,8 +119,8 @@ async fn started(
         folder: shop.folder.path().join("checkpoints"),
         clock,
     };
-    let consumers = Arc::new(Consumers::start(dependencies, policies, effects).await.unwrap());
-    shop.read.settling.wait_for(consumers.clone());
+    let consumers = Arc::new(Consumers::start(dependencies, policies, consumers).await.unwrap());
+    shop.read.settlement.wait_for(consumers.clone());
     consumers
 }
 
@@ -129,12 +129,12 @@ async fn consumers(shop: &Shop) -> Arc<Consumers> {
 }
 
 async fn settled(shop: &Shop, timeout: Duration) -> Result<(), QueryError> {
-    let settle = Settle {
+    let settle = SettleRequest {
         timeout,
-        ..Settle::default()
+        ..SettleRequest::default()
     };
     shop.read
-        .settling
+        .settlement
         .settled(shop.workspace, &settle)
         .await
         .map(|_| ())
@@ -143,12 +143,12 @@ async fn settled(shop: &Shop, timeout: Duration) -> Result<(), QueryError> {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_event_is_handled_once_and_its_command_follows_from_it() {
     let shop = Shop::open(3).await;
-    // History and what comes later are the same to a policy.
+    // A policy handles history and later events alike.
     shop.append("inventory-mug", &[received(1), received(2)]).await;
     let consumers = consumers(&shop).await;
     shop.append("inventory-mug", &[received(4)]).await;
     shop.append("inventory-cup", &[received(8)]).await;
-    settled(&shop, PATIENCE).await.unwrap();
+    settled(&shop, TEST_TIMEOUT).await.unwrap();
     assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 7);
     assert_eq!(shop.document("inventory", "copy-cup").await["on_hand"], 8);
     let events = shop.events().await;
@@ -171,18 +171,18 @@ async fn each_event_is_handled_once_and_its_command_follows_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_sent_twice_by_a_restart_a_lost_memory_or_a_rebuild() {
+async fn no_command_is_sent_twice_after_a_restart_a_lost_store_or_a_rebuild() {
     let shop = Shop::open(2).await;
     let running = consumers(&shop).await;
     for n in 0..20 {
         shop.append(&format!("inventory-mug-{}", n % 3), &[received(1)])
             .await;
     }
-    // In the middle of it.
+    // In the middle of the work.
     running.stop().await;
     let shop = shop.restart().await;
     let running = consumers(&shop).await;
-    settled(&shop, PATIENCE).await.unwrap();
+    settled(&shop, TEST_TIMEOUT).await.unwrap();
     let events = shop.events().await.len();
     assert_eq!(events, 40);
     shop.read
@@ -200,7 +200,7 @@ async fn nothing_is_sent_twice_by_a_restart_a_lost_memory_or_a_rebuild() {
     let shop = shop.restart().await;
     // Processes that were lost send every command again, under the same ids.
     let running = consumers_in(&shop, "another.db").await;
-    settled(&shop, PATIENCE).await.unwrap();
+    settled(&shop, TEST_TIMEOUT).await.unwrap();
     assert_eq!(
         (shop.events().await.len(), shop.findings().await),
         (events, Vec::new())
@@ -235,7 +235,7 @@ async fn a_timer_is_kept_over_a_restart_and_runs_on_the_workspaces_clock() {
         other => panic!("{other:?}"),
     };
     assert!(not_yet(&shop).await);
-    // The timer runs from when it was set.
+    // The timer starts when it is scheduled.
     while !has_a_timer(&running, shop.workspace).await {
         tokio::task::yield_now().await;
     }
@@ -275,7 +275,7 @@ async fn a_timer_is_kept_over_a_restart_and_runs_on_the_workspaces_clock() {
         .put_forward(shop.workspace, 60_000)
         .await
         .unwrap();
-    settled(&shop, PATIENCE).await.unwrap();
+    settled(&shop, TEST_TIMEOUT).await.unwrap();
     let stock = shop.document("inventory", "mug").await;
     assert_eq!((&stock["reserved"], &stock["available"]), (&json!(0), &json!(5)));
     running.stop().await;
@@ -289,7 +289,7 @@ async fn a_refused_command_is_remembered_and_holds_nothing_up() {
     let sku = "m".repeat(108);
     shop.append(&format!("inventory-{sku}"), &[received(1)]).await;
     shop.append("inventory-mug", &[received(1)]).await;
-    settled(&shop, PATIENCE).await.unwrap();
+    settled(&shop, TEST_TIMEOUT).await.unwrap();
     assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 1);
     let process = running
         .process_managers
@@ -309,25 +309,29 @@ async fn a_refused_command_is_remembered_and_holds_nothing_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_policy_cannot_stand_holds_back_that_stream_only() {
+async fn an_event_at_which_a_policy_panics_holds_back_its_stream_only() {
     let shop = Shop::open(1).await;
     let running = consumers(&shop).await;
     shop.append("inventory-bad", &[received(1), received(POISON), received(2)])
         .await;
     let good = shop.append("inventory-mug", &[received(4)]).await;
-    let settle = Settle {
+    let settle = SettleRequest {
         correlation: Some(good.correlation_id),
-        timeout: PATIENCE,
-        ..Settle::default()
+        timeout: TEST_TIMEOUT,
+        ..SettleRequest::default()
     };
-    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+    shop.read
+        .settlement
+        .settled(shop.workspace, &settle)
+        .await
+        .unwrap();
     assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 4);
     let policies = running.dead_letters().next().unwrap();
     let letters = policies.list(shop.workspace, None, None, 9).await.unwrap();
     assert_eq!(letters.len(), 1);
     assert!(
         settled(&shop, Duration::from_millis(1)).await.is_err(),
-        "it is held back, and said so"
+        "the stream is held back and reported"
     );
     let letter = letters[0].event.id;
     let discarded = policies
@@ -335,7 +339,7 @@ async fn what_a_policy_cannot_stand_holds_back_that_stream_only() {
         .await
         .unwrap();
     assert_eq!((discarded.applied, discarded.dead_letter), (1, None));
-    settled(&shop, PATIENCE).await.unwrap();
+    settled(&shop, TEST_TIMEOUT).await.unwrap();
     assert_eq!(shop.document("inventory", "copy-bad").await["on_hand"], 3);
     running.stop().await;
 }

@@ -8,9 +8,9 @@ use domain::{
     event::{DomainEvent, StoredEvent},
     id::WorkspaceId,
     token::ConsistencyToken,
-    view::{AnyView, Folding, ListingEntry},
+    view::{AnyView, FoldTarget, ListingEntry},
 };
-use event_store::{Appended, EventStore, SqliteEventStore};
+use event_store::{AppendAnswer, EventStore, SqliteEventStore};
 use tempfile::TempDir;
 pub(crate) use test_support::{
     append, cancelled, confirmed, created, customer, educator, listed, open_workspace, price, received,
@@ -29,8 +29,8 @@ pub(crate) struct Shop {
     views: &'static [&'static dyn AnyView],
 }
 
-/// The one deadline of these tests: the longest that somebody may wait for a fold. It ends a test that hangs.
-pub(crate) const PATIENCE: Duration = query::LONGEST_TIMEOUT;
+/// The only deadline of these tests: the longest wait for a fold. It ends a test that hangs.
+pub(crate) const TEST_TIMEOUT: Duration = query::LONGEST_TIMEOUT;
 
 /// Both stores in a folder, and the read side started.
 async fn start(folder: &Path, views: &'static [&'static dyn AnyView]) -> (Arc<dyn EventStore>, ReadSide) {
@@ -54,7 +54,7 @@ impl Shop {
         Self::open_with(shards, domain::view::all()).await
     }
 
-    /// A shop with views of its own.
+    /// A shop with these views.
     pub(crate) async fn open_with(shards: u32, views: &'static [&'static dyn AnyView]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (store, read) = start(folder.path(), views).await;
@@ -105,7 +105,7 @@ impl Shop {
     }
 
     /// Appends events to a stream.
-    pub(crate) async fn append(&self, stream: &str, events: &[DomainEvent]) -> Appended {
+    pub(crate) async fn append(&self, stream: &str, events: &[DomainEvent]) -> AppendAnswer {
         append(&*self.store, self.workspace, stream, events).await
     }
 
@@ -115,7 +115,7 @@ impl Shop {
         head.iter().filter(|(_, position)| *position > 0).collect()
     }
 
-    /// Waits until every view has folded everything that is stored.
+    /// Waits until every view is caught up.
     pub(crate) async fn settle(&self) {
         let head = self.head().await;
         for view in self.views {
@@ -140,7 +140,7 @@ impl Shop {
         })
     }
 
-    /// What the verifier finds.
+    /// The findings of the verification.
     pub(crate) async fn findings(&self) -> Vec<String> {
         let workspace = self.store.workspace(self.workspace).await.unwrap().unwrap();
         let read_model = &**self.read.read_model();
@@ -173,12 +173,12 @@ impl Shop {
         events
     }
 
-    /// What a view must hold: its fold over everything that is stored.
+    /// The expected content of a view: its fold over the whole log.
     pub(crate) async fn fold_by_hand(
         &self,
         view: &dyn AnyView,
     ) -> BTreeMap<String, (String, Vec<ListingEntry>)> {
-        let mut documents: BTreeMap<String, Box<dyn Folding>> = BTreeMap::new();
+        let mut documents: BTreeMap<String, Box<dyn FoldTarget>> = BTreeMap::new();
         for event in self.events().await {
             let event = event.decode().unwrap();
             for key in view.keys(&event) {

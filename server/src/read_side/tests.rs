@@ -1,4 +1,5 @@
-//! The read side over real databases: every view is the fold of the log, and what cannot be applied is a dead letter.
+//! The read side over real databases: every view is the fold of the log, and an event that cannot be applied
+//! is a dead letter.
 
 mod dead_letters;
 mod faulty;
@@ -15,7 +16,7 @@ use futures::future::join_all;
 use super::testing::{Shop, educator, listed, price, received, reserved};
 use query::{ListingRequest, QueryError};
 
-/// Holds every document and every listing entry of the read model against the fold by hand.
+/// Compares every document and every listing entry of the read model with the fold by hand.
 async fn assert_views_equal_their_folds(shop: &Shop) {
     shop.settle().await;
     for view in view::all() {
@@ -26,7 +27,7 @@ async fn assert_views_equal_their_folds(shop: &Shop) {
                 .query
                 .document(shop.workspace, &educator(), view.name(), key, None)
                 .await;
-            // What was heard of an order before the order itself is nobody's to see.
+            // Events about an order before its own first event are not visible to any actor.
             if view.name() == "orders" && document.contains("\"version\":0") {
                 assert!(matches!(read, Err(QueryError::NotFound)), "{key}");
                 continue;
@@ -35,23 +36,23 @@ async fn assert_views_equal_their_folds(shop: &Shop) {
             assert_eq!(read.data.get(), document, "{} {key}", view.name());
             assert_eq!((read.behind, &read.as_of), (0, &shop.head().await));
             expected_rows.extend(listings.iter().map(|entry| {
-                let place = (entry.listing.to_owned(), entry.group.clone());
-                (place, (entry.sort.clone(), key.clone()))
+                let group_id = (entry.listing.to_owned(), entry.group.clone());
+                (group_id, (entry.sort.clone(), key.clone()))
             }));
         }
         let mut expected: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (place, row) in expected_rows {
-            expected.entry(place).or_default().push(row);
+        for (group_id, row) in expected_rows {
+            expected.entry(group_id).or_default().push(row);
         }
         for listing in view.listing_names() {
-            // what nothing lies in is empty
+            // A listing without documents is empty.
             expected
                 .entry(((*listing).to_owned(), String::new()))
                 .or_default();
         }
         for ((listing, group), mut rows) in expected {
             rows.sort();
-            // a product that has a tag twice is listed under it once
+            // A product with a repeated tag is listed under it once.
             rows.dedup();
             assert_eq!(
                 rows_of(shop, view.name(), &listing, &group).await,
@@ -63,7 +64,7 @@ async fn assert_views_equal_their_folds(shop: &Shop) {
     }
 }
 
-/// Every row of a group of a listing, page by page: what it is sorted by, and its key.
+/// Every row of a group of a listing, page by page: its sort key and its key.
 async fn rows_of(shop: &Shop, view: &str, listing: &str, group: &str) -> Vec<(String, String)> {
     let mut rows = Vec::new();
     let mut cursor = None;
@@ -116,7 +117,7 @@ async fn a_view_equals_its_fold_after_concurrent_appends_to_several_partitions()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restart_goes_on_at_the_checkpoint() {
+async fn a_restart_continues_at_the_checkpoint() {
     let shop = Shop::open(2).await;
     shop.append("inventory-mug-1", &[received(3)]).await;
     shop.settle().await;
@@ -127,7 +128,7 @@ async fn a_restart_goes_on_at_the_checkpoint() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_model_that_was_thrown_away_is_folded_again() {
+async fn a_deleted_read_model_is_folded_again() {
     let shop = Shop::open(2).await;
     for n in 0..50 {
         shop.append(&format!("inventory-mug-{n}"), &[received(3), reserved(1)])
@@ -141,7 +142,7 @@ async fn a_read_model_that_was_thrown_away_is_folded_again() {
     }
     let shop = shop.restart().await;
     assert_views_equal_their_folds(&shop).await;
-    assert_eq!(shop.read.complaints().await, Vec::<String>::new());
+    assert_eq!(shop.read.unready_reasons().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

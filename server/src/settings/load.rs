@@ -1,7 +1,7 @@
-//! Puts the three sources of settings together, and refuses what none of them may say.
+//! Combines the three sources of settings, and refuses invalid ones.
 //!
-//! A value of the file becomes a flag, unless a flag or a variable says something already; so it is checked, and refused,
-//! exactly as if it had been typed.
+//! A value of the file becomes a flag, unless a flag or a variable sets it already; so it is checked and
+//! refused exactly as if it had been typed.
 
 use std::{collections::BTreeSet, ffi::OsString, net::SocketAddr, path::PathBuf};
 
@@ -10,60 +10,61 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 use super::{Cli, Command, Settings, StoreUrl, UrlError};
 use mail::SmtpUrlError;
 
-/// Variables with our prefix that the build and the tests use; they may be set while a server is started by them.
+/// Variables with our prefix that the build and the tests use; they may be set in the environment of a server
+/// that these start.
 const VARIABLES_OF_BUILD_AND_TESTS: [&str; 3] = ["FOLDLINE_BINARY", "FOLDLINE_CHROMIUM", "FOLDLINE_SITE"];
 const PREFIX_OF_TEST_VARIABLES: &str = "FOLDLINE_TEST_";
 
-/// Why the program does not start.
+/// Why the settings are refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// A flag or a value of any source; also `--help` and `--version`, which only print.
     #[error("{0}")]
     Flags(#[from] clap::Error),
-    /// A variable that means nothing.
+    /// A variable is not a setting.
     #[error("the variable {name} is not a setting; allowed are {allowed}")]
     UnknownVariable {
         /// Its name.
         name: String,
-        /// All names that mean something.
+        /// The names of all settings.
         allowed: String,
     },
-    /// The file is not there or is not TOML.
+    /// The file does not exist or is not TOML.
     #[error("the settings file {file} cannot be read: {reason}")]
     File {
         /// The file.
         file: PathBuf,
-        /// Why not.
+        /// The cause.
         reason: String,
     },
-    /// A key of the file that means nothing.
+    /// A key of the file is not a setting.
     #[error("{key} in {file} is not a setting; allowed are {allowed}")]
     UnknownKey {
         /// The key.
         key: String,
         /// The file.
         file: PathBuf,
-        /// All keys that mean something.
+        /// The keys of all settings.
         allowed: String,
     },
-    /// A store's URL that is none. It is not repeated here: it may hold a password.
+    /// The URL of a store is malformed. It is not repeated, because it may contain a password.
     #[error("{flag} is not the URL of a database; {reason}")]
     Url {
         /// The setting.
         flag: &'static str,
-        /// What is allowed.
+        /// The allowed forms.
         reason: UrlError,
     },
-    /// A mail server's URL that is none. It is not repeated here either.
+    /// The URL of the mail server is malformed. It is not repeated either.
     #[error("--smtp-url is not the URL of a mail server; {0}")]
     SmtpUrl(SmtpUrlError),
-    /// The tests' server for other machines.
+    /// A server for tests would listen for other machines.
     #[error("--for-tests listens on loopback only, as at 127.0.0.1:3000; --listen says {0}")]
     ForTestsBeyondLoopback(SocketAddr),
-    /// A rate for the tests' server, which has none.
+    /// A rate limit is set for a server for tests, which has none.
     #[error("--for-tests has no rate limits; leave {0} out")]
     RateForTests(&'static str),
-    /// A value of the file that cannot be a setting.
+    /// A value of the file has a type that no setting has.
     #[error("{key} in {file} must be a text, a number, true or false")]
     ValueType {
         /// The key.
@@ -73,7 +74,7 @@ pub enum SettingsError {
     },
 }
 
-/// The settings for a command line and an environment.
+/// Loads the settings from a command line and an environment.
 pub fn load(
     arguments: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = OsString>,
@@ -88,7 +89,7 @@ pub fn load(
         return checked(cli, &matches);
     };
     let from_file = flags_of_file(&command, &matches, file)?;
-    // Behind a `--` they would not be flags any more.
+    // After a `--` they would not be flags any more.
     let end = arguments
         .iter()
         .position(|argument| argument == "--")
@@ -98,7 +99,7 @@ pub fn load(
     checked(Cli::from_arg_matches(&matches)?, &matches)
 }
 
-/// Refuses what may not be shown when it is refused.
+/// Checks the settings whose values an error must not display.
 fn checked(mut cli: Cli, matches: &ArgMatches) -> Result<Cli, SettingsError> {
     let storage = cli.command.storage();
     for (flag, url) in [
@@ -121,10 +122,10 @@ fn checked(mut cli: Cli, matches: &ArgMatches) -> Result<Cli, SettingsError> {
     Ok(cli)
 }
 
-/// A server for tests is reached from this machine alone, and has no rate limits; one that was asked for is refused rather than
-/// passed over.
+/// A server for tests listens on loopback only and has no rate limits; a configured limit is refused rather
+/// than ignored.
 fn no_limits_for_tests(settings: &mut Settings, matches: &ArgMatches) -> Result<(), SettingsError> {
-    // Also as an IPv4 address that is written as one of IPv6.
+    // Also for an IPv4 address in IPv6 notation.
     if !settings.listen.ip().to_canonical().is_loopback() {
         return Err(SettingsError::ForTestsBeyondLoopback(settings.listen));
     }
@@ -162,7 +163,7 @@ fn no_limits_for_tests(settings: &mut Settings, matches: &ArgMatches) -> Result<
     Ok(())
 }
 
-/// The file's values as flags of the subcommand that was asked for, but those that a stronger source has set.
+/// The file's values as flags of the subcommand, without those that a stronger source has set.
 fn flags_of_file(
     command: &clap::Command,
     matches: &ArgMatches,
@@ -200,7 +201,7 @@ fn flags_of_file(
                 .get_arguments()
                 .find(|argument| argument.get_long() == Some(&key))
         });
-        // A file serves all subcommands, and not every setting is one of each.
+        // A file serves all subcommands, and not every subcommand has every setting.
         let Some(argument) = argument else { continue };
         let source = chosen.value_source(argument.get_id().as_str());
         if !matches!(source, Some(ValueSource::CommandLine | ValueSource::EnvVariable)) {
@@ -234,7 +235,7 @@ fn refuse_unknown_variables(
     Ok(())
 }
 
-/// What a file may set: every flag that a variable may set too, but the file itself.
+/// The keys that a file may set: every flag that has a variable, except the file itself.
 fn keys(command: &clap::Command) -> BTreeSet<String> {
     arguments(command)
         .filter(|argument| argument.get_env().is_some())
@@ -303,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_wrong_is_refused_by_name_with_what_is_allowed() {
+    fn unknown_and_invalid_settings_are_refused_by_name_with_what_is_allowed() {
         for (text, said) in [
             ("lisen = \"127.0.0.1:4000\"", ["lisen", "data-dir"]),
             ("listen = \"everywhere\"", ["--listen", "everywhere"]),
@@ -344,7 +345,7 @@ mod tests {
             "{refused}"
         );
         assert!(refusal(&["--smtp-ca", "a.pem"]).contains("--smtp-url"));
-        assert!(refusal(&["--mail-from", "nobody"]).contains("--mail-from"));
+        assert!(refusal(&["--mail-from", "no-address"]).contains("--mail-from"));
         assert!(refusal(&["--tls-cert", "a.pem"]).contains("--tls-key"));
         assert!(refusal(&["--tls", "magic"]).contains("self-signed"));
     }
@@ -400,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_means_nothing_is_refused_by_name() {
+    fn an_unknown_variable_is_refused_by_name() {
         let arguments = || ["foldline", "serve"].map(OsString::from);
         let error = load(arguments(), [OsString::from("FOLDLINE_LISTN")])
             .unwrap_err()

@@ -19,19 +19,19 @@ use super::StorageSettings;
 /// The settings of `foldline streams`.
 #[derive(Debug, Clone, Args)]
 pub struct StreamsSettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
-    /// The workspace whose streams are listed; without it, the workspaces are
+    /// The workspace whose streams to list; without it, workspaces are listed
     #[arg(long, value_name = "ID")]
     pub workspace: Option<WorkspaceId>,
     /// Only streams whose names begin with this
     #[arg(long, default_value = "", value_name = "TEXT")]
     pub prefix: String,
-    /// How events are written
+    /// The output format
     #[arg(long, default_value = "text")]
     pub format: Format,
-    /// A stream whose events are written
+    /// A stream whose events to write
     #[arg(requires = "workspace")]
     pub stream: Option<StreamName>,
 }
@@ -39,7 +39,7 @@ pub struct StreamsSettings {
 /// The settings of `foldline tail`.
 #[derive(Debug, Clone, Args)]
 pub struct TailSettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
     /// The workspace, in the data folder
@@ -56,10 +56,10 @@ pub struct TailSettings {
     /// The access token for that server
     #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// Only events behind this consistency token; all where absent
+    /// Only events after this consistency token [default: all]
     #[arg(long, value_name = "TOKEN")]
     pub after: Option<ConsistencyToken>,
-    /// How events are written
+    /// The output format
     #[arg(long, default_value = "text")]
     pub format: Format,
 }
@@ -67,7 +67,7 @@ pub struct TailSettings {
 /// The settings of `foldline rebuild`.
 #[derive(Debug, Clone, Args)]
 pub struct RebuildSettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
     /// The workspace, in the data folder
@@ -92,10 +92,10 @@ pub struct RebuildSettings {
 /// The settings of `foldline verify`.
 #[derive(Debug, Clone, Args)]
 pub struct VerifySettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
-    /// Only this workspace; all where absent
+    /// Only this workspace [default: all]
     #[arg(long, value_name = "ID")]
     pub workspace: Option<WorkspaceId>,
 }
@@ -103,7 +103,7 @@ pub struct VerifySettings {
 /// The settings of `foldline replay`.
 #[derive(Debug, Clone, Args)]
 pub struct ReplaySettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
     /// The workspace
@@ -115,7 +115,7 @@ pub struct ReplaySettings {
     /// Instead of a stream: every event of a partition
     #[arg(long, value_name = "NUMBER")]
     pub partition: Option<u32>,
-    /// Show the documents of these views as well; "all" are all
+    /// Also show the documents of these views; "all" means every view
     #[arg(long = "view", value_name = "VIEW", value_parser = views)]
     pub views: Vec<Views>,
     /// Do not show the aggregate's state
@@ -124,10 +124,10 @@ pub struct ReplaySettings {
     /// The last event: its version in the stream, or its position in the partition
     #[arg(long, value_name = "NUMBER")]
     pub to: Option<u64>,
-    /// Only what was recorded by then, as in 2026-11-21T20:22:36Z
+    /// Only events recorded by then, as in 2026-11-21T20:22:36Z
     #[arg(long, value_name = "TIME")]
     pub at: Option<Timestamp>,
-    /// How events and what came of them are written
+    /// The output format
     #[arg(long, default_value = "text")]
     pub format: Format,
 }
@@ -151,12 +151,12 @@ fn views(name: &str) -> Result<Views, String> {
 /// The settings of `foldline dead-letters`.
 #[derive(Debug, Clone, Args)]
 pub struct DeadLetterSettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
-    /// What to do
+    /// The action
     pub action: DeadLetterAction,
-    /// Which one, to retry or discard it
+    /// The dead letter to retry or discard
     #[arg(required_if_eq_any = [("action", "retry"), ("action", "discard")])]
     pub id: Option<Uuid>,
     /// The workspace, in the data folder
@@ -176,29 +176,29 @@ pub struct DeadLetterSettings {
     /// List only those of this view or policy
     #[arg(long, value_name = "VIEW")]
     pub view: Option<String>,
-    /// How they are written
+    /// The output format
     #[arg(long, default_value = "text")]
     pub format: Format,
 }
 
-/// What is done about dead letters.
+/// An action on dead letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum DeadLetterAction {
-    /// Write each on a line.
+    /// List them, one a line.
     List,
-    /// Apply it, and what waits behind it.
+    /// Retry it, and then the events that wait behind it.
     Retry,
-    /// Give it up for its view, and apply what waits behind it.
+    /// Discard it for its view, and apply the events that wait behind it.
     Discard,
 }
 
 /// The settings of `foldline export`.
 #[derive(Debug, Clone, Args)]
 pub struct ExportSettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
-    /// Only this workspace; all where absent
+    /// Only this workspace [default: all]
     #[arg(long, value_name = "ID", conflicts_with = "url")]
     pub workspace: Option<WorkspaceId>,
     /// A running server, as in `http://127.0.0.1:3000`: the token's workspace
@@ -207,7 +207,7 @@ pub struct ExportSettings {
     /// The access token of an educator for that server
     #[arg(long, env = "FOLDLINE_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub token: Option<String>,
-    /// A new file; standard output where absent
+    /// A new file [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
 }
@@ -215,10 +215,10 @@ pub struct ExportSettings {
 /// The settings of `foldline import`.
 #[derive(Debug, Clone, Args)]
 pub struct ImportSettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
-    /// What `foldline export` wrote; - is standard input
+    /// An export file; - is standard input
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 }
@@ -226,7 +226,7 @@ pub struct ImportSettings {
 /// The settings of `foldline backup`.
 #[derive(Debug, Clone, Args)]
 pub struct BackupSettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
     /// A new folder
@@ -237,23 +237,23 @@ pub struct BackupSettings {
 /// The settings of `foldline token`.
 #[derive(Debug, Clone, Args)]
 pub struct TokenSettings {
-    /// Where the data lies.
+    /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
     /// The workspace that the token is for
     #[arg(long, value_name = "ID")]
     pub workspace: WorkspaceId,
-    /// What its bearer may do: customer, staff, student, educator
+    /// The role of its bearer: customer, staff, student, educator
     #[arg(long, value_parser = role)]
     pub role: Role,
-    /// The person that it speaks for; a new one where absent. One who has an account signs in instead: a token without a
-    /// session of theirs is refused
+    /// The user that it identifies [default: a new one]. A user with an account signs in instead: a token
+    /// without a session of theirs is refused
     #[arg(long, value_name = "ID")]
     pub actor: Option<Uuid>,
-    /// The name that others see
+    /// The name that other users see
     #[arg(long, default_value = "Operator", value_name = "NAME")]
     pub name: String,
-    /// How long it is good for, in seconds
+    /// Its lifetime, in seconds
     #[arg(long, default_value = "43200", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub ttl: u64,
 }

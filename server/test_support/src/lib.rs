@@ -1,13 +1,13 @@
-//! What tests of several boxes share: workspaces, events of a shop, people, and a document store that is watched.
+//! Shared test support: workspaces, events of a shop, users, and a document store with observed writes.
 
 #![expect(
     clippy::unwrap_used,
     clippy::missing_panics_doc,
-    reason = "what cannot be prepared fails the test that wants it"
+    reason = "a failed preparation fails the test"
 )]
 
-pub mod unsealed;
-pub mod watched;
+pub mod observed_store;
+pub mod plaintext_opener;
 
 use clock::{Clock as _, SystemClock};
 use domain::{
@@ -22,7 +22,7 @@ use domain::{
     money::Money,
     wire::Template,
 };
-use event_store::{Append, Appended, EventStore, Expected, NewEvent, StreamAppend, Workspace};
+use event_store::{Append, AppendAnswer, EventStore, Expected, NewEvent, StreamAppend, Workspace};
 use uuid::Uuid;
 
 /// Opens a workspace.
@@ -46,7 +46,7 @@ pub async fn append(
     workspace: WorkspaceId,
     stream: &str,
     events: &[DomainEvent],
-) -> Appended {
+) -> AppendAnswer {
     let new = |event: &DomainEvent| NewEvent {
         event_id: SystemClock.new_id(),
         event_type: event.event_type().name.to_owned(),
@@ -95,7 +95,7 @@ pub fn customer(n: u128) -> Actor {
     }
 }
 
-/// A product comes into the catalogue.
+/// A product is listed.
 pub fn listed(sku: &str, name: &str) -> DomainEvent {
     let listed = ProductListed {
         sku: sku.into(),
@@ -107,7 +107,7 @@ pub fn listed(sku: &str, name: &str) -> DomainEvent {
     ProductEvent::from(listed).into_domain()
 }
 
-/// Its price changes.
+/// A product's price changes.
 pub fn price(amount: i64) -> DomainEvent {
     ProductEvent::from(PriceChanged {
         price: Money::new(amount, "EUR"),
@@ -115,22 +115,22 @@ pub fn price(amount: i64) -> DomainEvent {
     .into_domain()
 }
 
-/// It leaves the catalogue.
+/// A product is retired.
 pub fn retired() -> DomainEvent {
     ProductEvent::from(ProductRetired {}).into_domain()
 }
 
-/// Stock comes in.
+/// Stock is received.
 pub fn received(quantity: u32) -> DomainEvent {
     InventoryEvent::from(StockReceived { quantity }).into_domain()
 }
 
-/// Stock is promised.
+/// Stock is reserved.
 pub fn reserved(quantity: u32) -> DomainEvent {
     reserved_for("1", quantity)
 }
 
-/// Stock is promised to an order.
+/// Stock is reserved for an order.
 pub fn reserved_for(order: &str, quantity: u32) -> DomainEvent {
     InventoryEvent::from(StockReserved {
         order: order.into(),
@@ -139,7 +139,7 @@ pub fn reserved_for(order: &str, quantity: u32) -> DomainEvent {
     .into_domain()
 }
 
-/// A customer orders.
+/// A customer places an order.
 pub fn created(customer: &Actor) -> DomainEvent {
     let created = OrderCreated {
         customer: Customer {
@@ -162,7 +162,7 @@ fn a_mug() -> OrderLine {
     }
 }
 
-/// The order is confirmed.
+/// An order is confirmed.
 pub fn confirmed() -> DomainEvent {
     let confirmed = OrderConfirmed {
         customer: customer(1).id,
@@ -172,7 +172,7 @@ pub fn confirmed() -> DomainEvent {
     OrderEvent::from(confirmed).into_domain()
 }
 
-/// The order is cancelled.
+/// An order is cancelled.
 pub fn cancelled() -> DomainEvent {
     OrderEvent::from(OrderCancelled {
         customer: customer(1).id,

@@ -1,4 +1,4 @@
-//! A server for one test, and people who use it.
+//! The server of one test, and the people who use it.
 
 use std::{
     ffi::OsString,
@@ -38,12 +38,12 @@ use tokio_tungstenite::{
 use uuid::Uuid;
 
 /// The one deadline of these tests: it ends a test that hangs, and no machine is too slow for it.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The longest that the interface lets a client wait, and so what a test waits where it does not say otherwise.
+/// The longest wait that the interface permits, and the default in these tests.
 const LONGEST_WAIT_MS: u32 = 60_000;
 
-/// How long the server may take over an answer in tests, unless a test says so itself.
+/// How long the server may take for an answer, unless a test sets its own limit.
 const REQUEST_TIMEOUT: [&str; 2] = ["--request-timeout-ms", "120000"];
 
 /// A running server with its own data.
@@ -51,11 +51,11 @@ pub(crate) struct TestApp {
     foldline: Foldline,
     folder: TempDir,
     further: Vec<String>,
-    clock: Arc<HandClock>,
+    clock: Arc<ManualClock>,
     client: reqwest::Client,
 }
 
-/// Somebody with a token.
+/// A person with a token.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) workspace: WorkspaceId,
@@ -68,14 +68,14 @@ impl TestApp {
         Self::start_with(&[]).await
     }
 
-    /// With further arguments of `foldline serve`.
+    /// Starts a server with further arguments of `foldline serve`.
     pub(crate) async fn start_with(further: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::start_in(folder, owned(further), Arc::default()).await
     }
 
-    /// A second server with the same signing keys and the same clock.
-    pub(crate) async fn beside(&self, further: &[&str]) -> Self {
+    /// Starts a second server with the same signing keys and the same clock.
+    pub(crate) async fn start_second(&self, further: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("keys");
         std::fs::create_dir(&keys).unwrap();
@@ -90,12 +90,12 @@ impl TestApp {
         Self::start_in(folder, owned(further), self.clock.clone()).await
     }
 
-    /// On the data of a folder.
+    /// Starts a server on the data of a folder.
     pub(crate) async fn start_on(folder: TempDir) -> Self {
         Self::start_in(folder, Vec::new(), Arc::default()).await
     }
 
-    async fn start_in(folder: TempDir, further: Vec<String>, clock: Arc<HandClock>) -> Self {
+    async fn start_in(folder: TempDir, further: Vec<String>, clock: Arc<ManualClock>) -> Self {
         let settings = settings_in(&folder, &further);
         let foldline = Foldline::start(&settings, clock.clone()).await.unwrap();
         let client = reqwest::Client::builder()
@@ -124,7 +124,8 @@ impl TestApp {
         Self::start_in(folder, further, clock).await
     }
 
-    /// Stops the server, has something done to its data, and starts it again, or says why it does not start.
+    /// Stops the server, lets `meanwhile` change its data, and starts it again; or the reason why it does not
+    /// start.
     pub(crate) async fn restart_after(
         self,
         meanwhile: impl AsyncFnOnce(&Settings),
@@ -156,19 +157,20 @@ impl TestApp {
     /// Lets days pass on the server's clock.
     pub(crate) fn pass_days(&self, days: i64) {
         self.clock
-            .ahead
+            .offset
             .fetch_add(days * 86_400_000_000, Ordering::Relaxed);
     }
 
-    /// From now on time passes on the server's clock only where the test lets it: nothing ends because the machine is busy.
+    /// Stops the server's clock, so that nothing ends because the machine is busy; only [`Self::pass_days`]
+    /// moves it.
     pub(crate) fn stop_clock(&self) {
         let now = SystemClock.now().as_micros();
         self.clock.stopped_at.store(now, Ordering::Relaxed);
     }
 
-    /// Waits until what is expired or is being purged is gone.
+    /// Waits until every expired or deleted workspace is purged.
     pub(crate) async fn swept(&self) {
-        tokio::time::timeout(PATIENCE, self.foldline.swept())
+        tokio::time::timeout(TEST_TIMEOUT, self.foldline.swept())
             .await
             .unwrap();
     }
@@ -181,15 +183,15 @@ impl TestApp {
         format!("{}{path}", self.foldline.url())
     }
 
-    /// Where the server's pages come from, as a browser says it.
+    /// The origin of the server's pages, as a browser sends it.
     pub(crate) fn origin(&self) -> String {
         self.foldline.url()
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client
-            .request(method, self.url(&patient(path)))
-            .timeout(PATIENCE)
+            .request(method, self.url(&with_longest_wait(path)))
+            .timeout(TEST_TIMEOUT)
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -200,12 +202,12 @@ impl TestApp {
         self.request(Method::POST, path).json(body)
     }
 
-    /// Opens a workspace with the template `empty`; the educator in it.
+    /// Opens a workspace with the template `empty`; its educator.
     pub(crate) async fn educator(&self) -> Person {
         self.educator_of("empty").await
     }
 
-    /// Opens a workspace.
+    /// Opens a workspace with a template; its educator.
     pub(crate) async fn educator_of(&self, template: &str) -> Person {
         let response = self
             .post("/api/v1/workspaces", &json!({"template": template}))
@@ -215,35 +217,35 @@ impl TestApp {
         person(response).await
     }
 
-    /// Opens an empty workspace of so many partitions.
+    /// Opens an empty workspace with a number of partitions; its educator.
     pub(crate) async fn educator_with_shards(&self, shards: u32) -> Person {
         let body = json!({"template": "empty", "shards": shards});
         person(self.post("/api/v1/workspaces", &body).send().await.unwrap()).await
     }
 
-    /// A student who joins by the code.
+    /// A student who joins by a code.
     pub(crate) async fn student(&self, code: &str) -> Person {
         let body = json!({"code": code, "display_name": "Ada"});
         person(self.post("/api/v1/workspaces/join", &body).send().await.unwrap()).await
     }
 
-    /// Somebody else in the same workspace, with a token made by the server's own key.
+    /// Another person in the same workspace, with a token that is signed by the server's own key.
     pub(crate) fn with_role(&self, person: &Person, role: Role) -> Person {
         self.with_token(person, role, 600, self.clock.clone())
     }
 
-    /// Somebody whose token ended long ago.
+    /// A person whose token expired long ago.
     pub(crate) fn expired(&self, person: &Person) -> Person {
-        self.with_token(person, Role::Educator, 60, Arc::new(LongAgo))
+        self.with_token(person, Role::Educator, 60, Arc::new(PastClock))
     }
 
-    /// A token that will end soon, as it was made long ago.
+    /// A person whose token was made long ago and expires soon.
     pub(crate) fn ageing(&self, person: &Person, seconds_left: u64) -> Person {
-        let age = SystemClock.now().millis_since(LongAgo.now()) / 1_000;
-        self.with_token(person, Role::Educator, age + seconds_left, Arc::new(LongAgo))
+        let age = SystemClock.now().millis_since(PastClock.now()) / 1_000;
+        self.with_token(person, Role::Educator, age + seconds_left, Arc::new(PastClock))
     }
 
-    /// A token of somebody's sign-in that ends at this moment, and is good for as long as clocks may differ.
+    /// A session's token that expires at this moment, and is accepted only for the leeway between clocks.
     pub(crate) fn ending(&self, person: &Person, id: Uuid, session: Uuid) -> String {
         let keys = KeyRing::open(&self.folder().join("keys"), &SystemClock).unwrap();
         let actor = Actor {
@@ -256,15 +258,15 @@ impl TestApp {
             .unwrap()
     }
 
-    /// A further token of a guest, made by the server's own key.
+    /// A further token of a guest, signed by the server's own key.
     pub(crate) fn another_token(&self, person: &Person, id: Uuid) -> String {
         self.token_of(person, id, 600, self.clock.clone())
     }
 
-    /// A further token of a guest that was made long ago, and ends soon.
+    /// A further token of a guest that was made long ago and expires soon.
     pub(crate) fn ageing_token(&self, person: &Person, id: Uuid) -> String {
-        let age = SystemClock.now().millis_since(LongAgo.now()) / 1_000;
-        self.token_of(person, id, age + 600, Arc::new(LongAgo))
+        let age = SystemClock.now().millis_since(PastClock.now()) / 1_000;
+        self.token_of(person, id, age + 600, Arc::new(PastClock))
     }
 
     fn token_of(&self, person: &Person, id: Uuid, ttl: u64, clock: clock::SharedClock) -> String {
@@ -284,7 +286,7 @@ impl TestApp {
         let actor = Actor {
             id: SystemClock.new_id(),
             role,
-            name: "Somebody".to_owned(),
+            name: "Grace".to_owned(),
         };
         let token = Tokens::new(Arc::new(keys), clock)
             .issue(person.workspace, &actor, ttl)
@@ -309,7 +311,7 @@ impl TestApp {
         body
     }
 
-    /// Waits until nothing in the person's workspace is under way.
+    /// Waits until every view and consumer of the person's workspace has handled every event.
     pub(crate) async fn settled(&self, person: &Person) {
         let request = self.get("/api/v1/settled").bearer_auth(&person.token);
         let answer = request.send().await.unwrap();
@@ -329,7 +331,7 @@ impl TestApp {
         .unwrap()
     }
 
-    /// Tries to, with these headers; otherwise the status of the refusal.
+    /// Connects to the live socket with these headers; otherwise the status of the refusal.
     pub(crate) async fn try_live(&self, headers: &[(&'static str, &str)]) -> Result<Live, u16> {
         let url = self.url("/api/v1/live").replacen("http", "ws", 1);
         let mut request = url.into_client_request().unwrap();
@@ -351,8 +353,8 @@ impl TestApp {
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A client of the live socket. It takes what comes and answers pings beside the test, as a browser does: the server
-/// does not end the connection because the test is busy elsewhere.
+/// A client of the live socket. A task receives frames and answers pings, as a browser does: the server does
+/// not end the connection because the test is busy.
 pub(crate) struct Live {
     sender: Arc<Mutex<SplitSink<Socket, Message>>>,
     frames: mpsc::UnboundedReceiver<tungstenite::Result<Message>>,
@@ -377,7 +379,8 @@ impl Live {
                 let is_ping = |text: &str| text.starts_with(r#"{"op":"ping""#);
                 if matches!(&message, Ok(Message::Text(text)) if is_ping(text)) {
                     let answering = Arc::clone(&answering);
-                    // beside the reading: the test may be sending, which ends only while this side reads
+                    // on a task of its own: the test may be sending, which completes only while this side
+                    // reads
                     tokio::spawn(async move {
                         let pong = Message::text(r#"{"op":"pong"}"#);
                         let _ = answering.lock().await.send(pong).await;
@@ -403,16 +406,16 @@ impl Live {
     }
 
     pub(crate) async fn send_message(&mut self, message: Message) {
-        // A server that has closed takes nothing more; the test sees that in what it receives.
+        // A server that has closed accepts nothing more; the test sees that in the frames that it receives.
         let _ = self.sender.lock().await.send(message).await;
     }
 
-    /// The next frame of this kind; others are passed over.
+    /// The next frame with this `op`; others are skipped.
     pub(crate) async fn next_of(&mut self, op: &str) -> Value {
         self.next_where(op, |frame| frame["op"] == op).await
     }
 
-    /// The next frame that is `wanted`; others are passed over.
+    /// The next frame that is `wanted`; others are skipped. `op` names it in a failure.
     pub(crate) async fn next_where(&mut self, op: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let next = async {
             loop {
@@ -428,55 +431,58 @@ impl Live {
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, next)
+        tokio::time::timeout(TEST_TIMEOUT, next)
             .await
             .unwrap_or_else(|_| panic!("no {op}"))
     }
 
-    /// The server's goodbye.
+    /// The server's close frame.
     pub(crate) async fn closed(&mut self) -> CloseFrame {
         let next = async {
             loop {
                 match self.frames.recv().await {
                     Some(Ok(Message::Close(Some(frame)))) => return frame,
                     Some(Ok(_)) => {}
-                    other => panic!("no goodbye: {other:?}"),
+                    other => panic!("no close frame: {other:?}"),
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, next).await.expect("a goodbye")
+        tokio::time::timeout(TEST_TIMEOUT, next)
+            .await
+            .expect("a close frame")
     }
 }
 
-/// The machine's clock until a test stops it, and what the test lets pass besides, in microseconds.
+/// The machine's clock, which a test can stop and move forward; in microseconds.
 #[derive(Debug, Default)]
-struct HandClock {
-    ahead: AtomicI64,
-    /// Where it was stopped; zero while it goes.
+struct ManualClock {
+    /// The time by which the test has moved it forward.
+    offset: AtomicI64,
+    /// The time at which it was stopped; zero while it runs.
     stopped_at: AtomicI64,
 }
 
-impl Clock for HandClock {
+impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         let now = match self.stopped_at.load(Ordering::Relaxed) {
             0 => SystemClock.now().as_micros(),
             stopped_at => stopped_at,
         };
-        Timestamp::from_micros(now + self.ahead.load(Ordering::Relaxed))
+        Timestamp::from_micros(now + self.offset.load(Ordering::Relaxed))
     }
 }
 
-/// A path by which a client waits for a fold, with the longest wait where the path names none: a client would be told after
-/// five seconds that the view is behind, and a test asks whether it gets there.
-fn patient(path: &str) -> std::borrow::Cow<'_, str> {
+/// The path of a request that waits for a fold, with the longest wait unless the path names one. By default
+/// the server answers after five seconds that the view is behind, and a slow machine may need longer.
+fn with_longest_wait(path: &str) -> std::borrow::Cow<'_, str> {
     let reads = ["/api/v1/views/", "/api/v1/search?"];
     let waits = path.starts_with("/api/v1/settled")
         || path.contains("after=") && reads.iter().any(|prefix| path.starts_with(prefix));
     if !waits || path.contains("timeout_ms=") {
         return path.into();
     }
-    let joint = if path.contains('?') { '&' } else { '?' };
-    format!("{path}{joint}timeout_ms={LONGEST_WAIT_MS}").into()
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}timeout_ms={LONGEST_WAIT_MS}").into()
 }
 
 fn owned(arguments: &[&str]) -> Vec<String> {
@@ -485,9 +491,9 @@ fn owned(arguments: &[&str]) -> Vec<String> {
 
 /// A clock that stopped in November 2023.
 #[derive(Debug)]
-struct LongAgo;
+struct PastClock;
 
-impl Clock for LongAgo {
+impl Clock for PastClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(1_700_000_000_000_000)
     }
@@ -503,11 +509,11 @@ fn settings_in(folder: &TempDir, further: &[String]) -> Settings {
         "--data-dir",
         folder,
     ];
-    let says_how_long = further.iter().any(|argument| argument == REQUEST_TIMEOUT[0]);
-    let patient = REQUEST_TIMEOUT.iter().filter(|_| !says_how_long);
+    let has_timeout = further.iter().any(|argument| argument == REQUEST_TIMEOUT[0]);
+    let timeout = REQUEST_TIMEOUT.iter().filter(|_| !has_timeout);
     let arguments = arguments
         .iter()
-        .chain(patient)
+        .chain(timeout)
         .map(OsString::from)
         .chain(further.iter().map(OsString::from));
     match settings::load(arguments, []).unwrap().command {
@@ -529,7 +535,7 @@ pub(crate) async fn person(response: Response) -> Person {
     }
 }
 
-/// The problem of a refusal, which must be one through and through.
+/// The problem of a refusal; its media type, status and texts must be those of a problem.
 pub(crate) async fn problem(response: Response) -> Problem {
     let status = response.status();
     let content_type = response.headers().get(CONTENT_TYPE).cloned();
@@ -558,7 +564,8 @@ pub(crate) fn fields(problem: &Problem) -> Vec<&str> {
 /// A command that lists a product, and so creates its stream.
 pub(crate) fn list_product(sku: &str) -> Value {
     json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
-        "sku": sku, "name": "Mug", "description": "For tea.", "price": {"amount": 1200, "currency": "EUR"}, "tags": ["kitchen"],
+        "sku": sku, "name": "Mug", "description": "For tea.", "price": {"amount": 1200, "currency": "EUR"},
+        "tags": ["kitchen"],
     }})
 }
 

@@ -1,4 +1,4 @@
-//! `foldline backup`, while a server has the files open and people use it.
+//! `foldline backup`, while a server has the files open and clients use it.
 
 use std::{
     path::Path,
@@ -31,7 +31,7 @@ fn storage(folder: &Path) -> StorageSettings {
     }
 }
 
-/// The ids of everything in a store.
+/// The ids of all events of a workspace.
 async fn event_ids(folder: &Path, workspace: domain::id::WorkspaceId) -> Vec<String> {
     let store = event_store::open_to_read(&storage(folder).event_store())
         .await
@@ -50,7 +50,7 @@ async fn event_ids(folder: &Path, workspace: domain::id::WorkspaceId) -> Vec<Str
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_under_load_holds_what_was_acknowledged_before_and_starts() {
-    // The writers go on for as long as the backups take: nothing counts how much that is.
+    // The writers continue until the backups end, so there is no limit.
     let unlimited = ["--requests-per-minute", "0", "--sandbox-events", "0"];
     let app = Arc::new(TestApp::start_with(&unlimited).await);
     let educator = app.educator().await;
@@ -69,12 +69,12 @@ async fn a_backup_under_load_holds_what_was_acknowledged_before_and_starts() {
     let backing_up = async {
         let mut backups = Vec::new();
         for n in 0..3 {
-            // not before there is something to lose
+            // not before there are new events
             while acknowledged.lock().unwrap().len() < (n + 1) * 40 {
                 tokio::task::yield_now().await;
             }
             let before = acknowledged.lock().unwrap().clone();
-            // a name that nobody has
+            // an unused name
             let folder = tempfile::tempdir().unwrap();
             std::fs::remove_dir(folder.path()).unwrap();
             let backed_up = backup(storage(app.folder()).to_back_up(), folder.path())
@@ -92,7 +92,7 @@ async fn a_backup_under_load_holds_what_was_acknowledged_before_and_starts() {
         for id in &before {
             assert!(held.iter().any(|held| held == id), "{id} was acknowledged");
         }
-        // a server starts on it, with the same keys, folds its views, and goes on
+        // a server starts on the backup, with the same keys, folds its views, and continues
         let restored = TestApp::start_on(folder).await;
         get(&restored, &educator, "/api/v1/settled").await;
         let report = get(&restored, &educator, "/api/v1/verify").await;
@@ -106,14 +106,14 @@ async fn a_backup_under_load_holds_what_was_acknowledged_before_and_starts() {
 }
 
 #[tokio::test]
-async fn a_backup_is_a_new_folder_of_ones_own() {
+async fn a_backup_is_a_new_folder_for_its_owner_only() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     receive(&app, &educator, "mug", 1).await;
     let kept = tempfile::tempdir().unwrap();
     let folder = kept.path().join("backup");
     let (from, to) = (app.folder().to_str().unwrap(), folder.to_str().unwrap());
-    // of a backup that was interrupted
+    // left by an interrupted backup
     std::fs::create_dir(kept.path().join("backup.partial")).unwrap();
     let (ok, out, said) = foldline(&["backup", "--data-dir", from, to]).await;
     assert!(
@@ -149,7 +149,7 @@ async fn a_backup_is_a_new_folder_of_ones_own() {
 }
 
 #[tokio::test]
-async fn what_is_not_sound_is_no_backup() {
+async fn a_damaged_store_is_not_backed_up() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     receive(&app, &educator, "mug", 1).await;
@@ -169,7 +169,7 @@ async fn what_is_not_sound_is_no_backup() {
         .unwrap_err()
         .to_string();
     assert!(
-        refused.contains("not well") && refused.contains("its hash"),
+        refused.contains("corrupt") && refused.contains("its hash"),
         "{refused}"
     );
     assert!(!folder.exists());

@@ -25,7 +25,7 @@ async fn a_command_answers_what_it_appended() {
 }
 
 #[tokio::test]
-async fn a_command_that_is_repeated_is_carried_out_once() {
+async fn a_repeated_command_is_carried_out_once() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let send = |body: Value| {
@@ -62,7 +62,7 @@ async fn a_stale_version_is_a_conflict_that_names_the_version() {
 }
 
 #[tokio::test]
-async fn a_rule_that_says_no_names_itself() {
+async fn a_rejection_names_its_rule() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let order = place_order(Uuid::from_u128(7), "no-such");
@@ -92,7 +92,7 @@ async fn an_unknown_command_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_is_refused() {
+async fn a_role_without_permission_is_refused() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for role in [Role::Customer, Role::Student] {
@@ -108,7 +108,7 @@ async fn a_role_that_may_not_is_refused() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_named() {
+async fn an_invalid_field_is_named() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let mut cheap = list_product("mug-01");
@@ -211,7 +211,7 @@ async fn a_trace_is_kept_with_the_events() {
 }
 
 #[tokio::test]
-async fn a_command_is_refused_where_somebody_else_is_signed_in_by_now() {
+async fn a_command_is_refused_where_another_person_has_signed_in_meanwhile() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let session = app.get("/api/v1/session").bearer_auth(&educator.token);
@@ -226,8 +226,11 @@ async fn a_command_is_refused_where_somebody_else_is_signed_in_by_now() {
     };
     let of_another = problem(send(Uuid::from_u128(7).to_string()).await.unwrap()).await;
     assert_eq!(of_another.kind, "/problems/unauthenticated");
-    let nobodys = problem(send("Ada".to_owned()).await.unwrap()).await;
-    assert_eq!((nobodys.status, fields(&nobodys)), (400, vec!["Foldline-Actor"]));
+    let malformed = problem(send("Ada".to_owned()).await.unwrap()).await;
+    assert_eq!(
+        (malformed.status, fields(&malformed)),
+        (400, vec!["Foldline-Actor"])
+    );
     let own: Value = send(me.to_string()).await.unwrap().json().await.unwrap();
     assert_eq!(own["version"], 1, "nothing was done before");
 }

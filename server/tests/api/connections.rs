@@ -1,4 +1,4 @@
-//! Connections that make no progress, and more connections than there may be.
+//! The limits of connections: their progress, their number, and the cost of joining.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use tokio::{
 
 use crate::app::TestApp;
 
-/// Longer than a server may take on a busy machine.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// The deadline of these tests, longer than a busy machine needs.
+const TEST_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// A request, after which the connection is kept.
+/// A request after which the connection stays open.
 const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-/// A request, after whose answer the server closes the connection.
+/// A request after whose answer the server closes the connection.
 const LAST_REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-/// What begins a connection of HTTP/2.
+/// The connection preface of HTTP/2.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Kinds of frames of HTTP/2.
@@ -36,23 +36,23 @@ async fn connect(app: &TestApp, bytes: &[u8]) -> TcpStream {
     let url = app.url("");
     let (_, address) = url.split_once("://").unwrap();
     let mut stream = TcpStream::connect(address).await.unwrap();
-    // A server that has closed already takes nothing.
+    // A server that has closed already accepts nothing.
     let _ = stream.write_all(bytes).await;
     stream
 }
 
-/// Waits until the server has closed a connection; what it said before.
+/// Waits until the server has closed a connection; the bytes that it sent before.
 async fn closed(mut stream: TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
-    // To be cut off is to be closed.
-    let _ = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut said))
+    // A reset counts as closed.
+    let _ = tokio::time::timeout(TEST_TIMEOUT, stream.read_to_end(&mut said))
         .await
         .expect("the server closes it");
     said
 }
 
 #[tokio::test]
-async fn a_connection_that_brings_no_request_is_closed() {
+async fn a_connection_without_a_request_is_closed() {
     let app = TestApp::start_with(&["--first-request-timeout-ms", "300"]).await;
     let settings = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
     for bytes in [
@@ -77,7 +77,7 @@ async fn a_handshake_that_does_not_end_is_closed() {
 }
 
 #[tokio::test]
-async fn a_connection_that_lies_idle_after_an_answer_is_closed() {
+async fn an_idle_connection_is_closed_after_an_answer() {
     let app = TestApp::start_with(&["--idle-timeout-ms", "300"]).await;
     let said = closed(connect(&app, REQUEST).await).await;
     assert!(
@@ -88,11 +88,11 @@ async fn a_connection_that_lies_idle_after_an_answer_is_closed() {
 }
 
 #[tokio::test]
-async fn a_connection_may_lie_idle_for_longer_than_a_first_request_may_take() {
+async fn a_connection_may_be_idle_for_longer_than_a_first_request_may_take() {
     let app = TestApp::start_with(&["--first-request-timeout-ms", "300"]).await;
     let mut kept = connect(&app, REQUEST).await;
     assert_ne!(kept.read(&mut [0; 1_024]).await.unwrap(), 0);
-    // This one is closed when as much time has passed as a first request may take.
+    // This one is closed after the time that a first request may take.
     closed(connect(&app, b"").await).await;
     kept.write_all(LAST_REQUEST).await.unwrap();
     let said = String::from_utf8(closed(kept).await).unwrap();
@@ -120,9 +120,9 @@ async fn a_connection_whose_answers_are_never_read_is_closed() {
     socket.set_recv_buffer_size(2_048).unwrap();
     let mut stream = socket.connect(address.parse().unwrap()).await.unwrap();
     let request = b"GET /api/v1/openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    // Nothing more is taken of a client that takes nothing, until the server closes the connection.
+    // The server reads no more from a client that reads nothing, until it closes the connection.
     let refused = async { while stream.write_all(request).await.is_ok() {} };
-    tokio::time::timeout(PATIENCE, refused)
+    tokio::time::timeout(TEST_TIMEOUT, refused)
         .await
         .expect("the server closes it");
     assert_eq!(app.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
@@ -139,7 +139,7 @@ async fn pings_after_an_answer_do_not_keep_a_connection() {
 #[tokio::test]
 async fn pings_do_not_keep_a_connection_whose_answer_has_no_room() {
     let app = TestApp::start_with(&["--idle-timeout-ms", "300"]).await;
-    // The initial size of a stream's window is 0.
+    // The initial window of a stream is 0.
     let settings = [0, 4, 0, 0, 0, 0];
     let answered = pinged_until_closed(&app, &settings, END_STREAM, &get()).await;
     assert!(answered.contains(&HEADERS), "{answered:?}");
@@ -177,8 +177,8 @@ fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
     [[0, 0, length, kind, flags, 0, 0, 0, stream].as_slice(), payload].concat()
 }
 
-/// Begins a request over HTTP/2, then sends PINGs, each when something came after the one before, until the
-/// server closes the connection. The kinds of the frames that came.
+/// Begins a request over HTTP/2, then sends PINGs, each after an answer to the one before, until the server
+/// closes the connection. The kinds of the received frames.
 async fn pinged_until_closed(app: &TestApp, settings: &[u8], flags: u8, headers: &[u8]) -> Vec<u8> {
     let settings = frame(SETTINGS, 0, 0, settings);
     let headers = frame(HEADERS, END_HEADERS | flags, 1, headers);
@@ -187,14 +187,14 @@ async fn pinged_until_closed(app: &TestApp, settings: &[u8], flags: u8, headers:
     let mut said: Vec<u8> = Vec::new();
     let pinged = async {
         loop {
-            // A server that has closed already takes nothing, which the read finds out.
+            // A server that has closed already accepts nothing; the read notices that.
             let _ = stream.write_all(&ping).await;
             if !matches!(stream.read_buf(&mut said).await, Ok(1..)) {
                 break;
             }
         }
     };
-    tokio::time::timeout(PATIENCE, pinged)
+    tokio::time::timeout(TEST_TIMEOUT, pinged)
         .await
         .expect("the server closes it");
     kinds(&said)
@@ -221,10 +221,10 @@ async fn a_request_that_waits_for_long_is_answered() {
 }
 
 #[tokio::test]
-async fn one_connection_too_many_is_closed_and_there_is_room_when_others_are_gone() {
+async fn a_connection_over_the_limit_is_closed_and_accepted_when_others_have_ended() {
     for limit in ["--max-connections", "--max-connections-per-address"] {
         let app = TestApp::start_with(&[limit, "3"]).await;
-        // One that is answered is one that is held.
+        // A connection that is answered counts as open.
         let mut held = Vec::new();
         for _ in 0..3 {
             let mut stream = connect(&app, REQUEST).await;
@@ -237,7 +237,7 @@ async fn one_connection_too_many_is_closed_and_there_is_room_when_others_are_gon
     }
 }
 
-/// What a connection gets, which may come before the server has seen that another one is gone.
+/// The bytes that a new connection gets; the server may not have noticed yet that another has ended.
 async fn closed_or_answered(app: &TestApp) -> Vec<u8> {
     closed(connect(app, LAST_REQUEST).await).await
 }
@@ -279,7 +279,7 @@ async fn a_join_code_is_charged_to_the_address_before_it_is_looked_up() {
     }
 }
 
-/// What an answer says: a problem's body, or what a form's answer leaves for the page.
+/// The outcome of a request: a problem's body, or the redirect of a form.
 async fn outcome(response: reqwest::Response) -> String {
     let headers = response.headers();
     let cookie = headers.get("set-cookie").map(|value| value.to_str().unwrap());

@@ -1,5 +1,5 @@
-//! Control characters, and what is not UTF-8, are refused at every door, by the name of the field, on both databases;
-//! and nothing stands still because of one. Neither does it because of a text that is too long for a database's index.
+//! Control characters and bytes that are not UTF-8 are refused by every endpoint, with the name of the field,
+//! on both databases; neither they nor texts that are too long for an index stop a lane.
 
 use domain::access::Role;
 use reqwest::{RequestBuilder, StatusCode};
@@ -16,7 +16,7 @@ async fn is_refused(request: RequestBuilder, field: &str) {
     );
 }
 
-/// A problem of status 400 that names this field; what it says.
+/// Expects a problem of status 400 that names this field; its detail.
 async fn is_malformed(request: RequestBuilder, field: &str) -> String {
     let refused = problem(request.send().await.unwrap()).await;
     assert_eq!(
@@ -27,7 +27,7 @@ async fn is_malformed(request: RequestBuilder, field: &str) -> String {
     refused.detail
 }
 
-/// One command of every family, with a control character somewhere in it, and the field.
+/// A command of every kind of stream, with a control character in it, and the field.
 fn commands() -> Vec<(Value, &'static str)> {
     let command =
         |name: &str, stream: &str, data: Value| json!({"type": name, "stream": stream, "data": data});
@@ -114,7 +114,7 @@ const URLS: [(&str, &str); 17] = [
     ("/api/v1/lab/projections?%00=1", "query"),
 ];
 
-/// What is not UTF-8 where it is decoded: a byte that no text has, half of a surrogate pair, half a character.
+/// URLs that are not UTF-8 when decoded: an invalid byte, half of a surrogate pair, half a character.
 const NOT_UTF8: [(&str, &str); 10] = [
     ("/api/v1/streams/%ff", "stream"),
     ("/api/v1/views/orders/%ED%A0%80", "key"),
@@ -128,7 +128,7 @@ const NOT_UTF8: [(&str, &str); 10] = [
     ("/api/v1/lab/projections?%ff=1", "query"),
 ];
 
-/// Texts of a JSON body that are not Unicode; as bytes, since no `Value` has them.
+/// JSON bodies with texts that are not Unicode; as bytes, because a `Value` cannot hold them.
 const NOT_UNICODE: [(&[u8], &str); 4] = [
     (br#"{"type":"A","stream":"order-\ud800","data":{}}"#, "stream"),
     (
@@ -161,8 +161,8 @@ async fn refuses_what_is_not_unicode(app: &TestApp) {
     assert!(to.contains("problem=invalid"), "{to}");
 }
 
-/// A cursor whose place no listing has.
-async fn refuses_a_cursor_that_was_made_up(app: &TestApp) {
+/// Cursors with a seek key that no listing has.
+async fn refuses_an_invented_cursor(app: &TestApp) {
     let educator = app.educator().await;
     for (sort, key) in [("a\0", "b"), ("a", "b\0")] {
         let cursor = json!({"v": "products", "l": "all", "g": "", "o": "asc", "w": "n", "s": sort, "k": key});
@@ -175,7 +175,7 @@ async fn refuses_a_cursor_that_was_made_up(app: &TestApp) {
     }
 }
 
-/// What would be a key of a view, and too long for the index of one.
+/// Texts that would become keys of a view and are too long for its index.
 async fn refuses_a_key_that_is_too_long(app: &TestApp) {
     let educator = app.educator().await;
     let staff = app.with_role(&educator, Role::Staff);
@@ -201,13 +201,13 @@ async fn refuses_a_key_that_is_too_long(app: &TestApp) {
         }
     }
     let mut padded = list_product("mug-1");
-    // Spaces of several widths, so that a database cannot make them short.
+    // Spaces of several widths, so that a database cannot compress them.
     let space = |_| char::from_u32(rand::random_range(0x2000..=0x200a_u32)).unwrap();
     padded["data"]["name"] = json!(format!("Mug{}", (0..4_000).map(space).collect::<String>()));
     let request = app.post("/api/v1/commands", &padded);
     let refused = problem(request.bearer_auth(&staff.token).send().await.unwrap()).await;
     assert_eq!((refused.status, fields(&refused)), (422, vec!["data.name"]));
-    // The longest that there is, and everything goes on.
+    // The longest valid key is folded.
     let order = random(114);
     app.command(&staff, &list_product("mug-1")).await;
     let received = json!({"type": "ReceiveStock", "stream": "inventory-mug-1", "data": {"quantity": 5}});
@@ -248,7 +248,7 @@ async fn refuses_them_all(app: &TestApp) {
     ] {
         is_refused(app.post(&format!("/api/v1/{path}"), &body), field).await;
     }
-    // A form goes back to its page, and begins no session.
+    // A form leads back to its page, and begins no session.
     for (path, form) in [
         (
             "/session/join",
@@ -289,7 +289,7 @@ async fn refuses_them_all(app: &TestApp) {
         (&json!(8), &json!("key"))
     );
 
-    // Names in any script and prose of several lines are texts.
+    // Names in any script and prose of several lines are accepted.
     let mut command = list_product("mug-1");
     command["data"]["name"] = json!("\u{200f}كوب");
     command["data"]["description"] = json!("For tea.\n\tAnd coffee.");
@@ -304,7 +304,7 @@ async fn a_control_character_is_refused_by_its_field_on_files() {
     let app = TestApp::start().await;
     refuses_them_all(&app).await;
     refuses_what_is_not_unicode(&app).await;
-    refuses_a_cursor_that_was_made_up(&app).await;
+    refuses_an_invented_cursor(&app).await;
     refuses_a_key_that_is_too_long(&app).await;
     app.stop().await;
 }
@@ -314,7 +314,7 @@ async fn a_control_character_is_refused_by_its_field_on_postgresql() {
     let database = Database::new().await;
     let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
     refuses_them_all(&app).await;
-    refuses_a_cursor_that_was_made_up(&app).await;
+    refuses_an_invented_cursor(&app).await;
     refuses_a_key_that_is_too_long(&app).await;
     app.stop().await;
 }

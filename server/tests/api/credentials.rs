@@ -1,4 +1,4 @@
-//! Tokens and cookies: who is believed, and who is not.
+//! Authentication: which tokens and cookies are accepted.
 
 use domain::access::Role;
 use reqwest::{StatusCode, header::SET_COOKIE};
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::app::{TestApp, list_product, problem};
 
 #[tokio::test]
-async fn a_token_that_is_worth_nothing_is_refused() {
+async fn an_invalid_token_is_refused() {
     let app = TestApp::start().await;
     let other = TestApp::start().await;
     let educator = app.educator().await;
@@ -117,7 +117,7 @@ async fn a_session_in_use_is_renewed_when_half_of_it_is_over() {
     );
     let renewed = cookie.split([';', '=']).nth(1).unwrap().to_owned();
     let session: Value = get(&renewed).await.unwrap().json().await.unwrap();
-    assert_eq!(session["display_name"], "Somebody");
+    assert_eq!(session["display_name"], "Grace");
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn keys_and_data_outlive_the_server() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn nobody_else_may_read_the_key() {
+async fn a_key_that_other_users_may_read_stops_the_start() {
     use std::os::unix::fs::PermissionsExt as _;
 
     let app = TestApp::start().await;

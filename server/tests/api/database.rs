@@ -1,4 +1,4 @@
-//! A server whose stores are in a PostgreSQL: it goes away, and comes back.
+//! A server with its stores in a PostgreSQL, which fails and recovers.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use reqwest::{StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
 use testing_postgres::{Cluster, Database};
 
-use crate::app::{PATIENCE, TestApp, list_product, problem};
+use crate::app::{TEST_TIMEOUT, TestApp, list_product, problem};
 
 async fn readiness(app: &TestApp) -> (StatusCode, Value) {
     let response = app.get("/readyz").send().await.unwrap();
@@ -15,7 +15,7 @@ async fn readiness(app: &TestApp) -> (StatusCode, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_shop_runs_on_postgresql_and_is_there_after_a_restart() {
+async fn a_shop_on_postgresql_survives_a_restart() {
     let database = Database::new().await;
     // one database for both stores
     let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
@@ -38,7 +38,7 @@ async fn a_shop_runs_on_postgresql_and_is_there_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_gone_is_said_and_what_was_refused_goes_through_later() {
+async fn an_unavailable_database_is_reported_and_a_refused_command_succeeds_later() {
     let cluster = Arc::new(
         tokio::task::spawn_blocking(|| Cluster::start(true))
             .await
@@ -77,7 +77,7 @@ async fn a_database_that_is_gone_is_said_and_what_was_refused_goes_through_later
     tokio::task::spawn_blocking(move || resuming.resume())
         .await
         .unwrap();
-    // A database that has just come back may not answer in time yet; a client that repeats what it sent gets through.
+    // A recovered database may not answer in time at first; a client that repeats its command succeeds.
     let back = async {
         while readiness(&app).await.0 != StatusCode::OK {}
         loop {
@@ -87,7 +87,9 @@ async fn a_database_that_is_gone_is_said_and_what_was_refused_goes_through_later
             }
         }
     };
-    let accepted = tokio::time::timeout(PATIENCE, back).await.expect("it is back");
+    let accepted = tokio::time::timeout(TEST_TIMEOUT, back)
+        .await
+        .expect("it is back");
     assert_eq!(accepted.status(), StatusCode::OK);
     let first: Value = accepted.json().await.unwrap();
     let again = send("mug-2").await;
@@ -106,7 +108,7 @@ async fn a_database_that_is_gone_is_said_and_what_was_refused_goes_through_later
         .json()
         .await
         .unwrap();
-    assert_eq!(product["data"]["name"], "Mug", "the lanes go on: {product}");
+    assert_eq!(product["data"]["name"], "Mug", "the lanes continue: {product}");
     let log: Value = app
         .get("/api/v1/events?type=ProductListed")
         .bearer_auth(&educator.token)

@@ -15,11 +15,11 @@ use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use uuid::Uuid;
 
 use crate::{
-    app::{PATIENCE, Person, TestApp, fields, problem},
+    app::{Person, TEST_TIMEOUT, TestApp, fields, problem},
     transfer::foldline,
 };
 
-/// A read model that was damaged: the stock of a product is not what its view can read.
+/// Damages a read model: the document of a product's stock is replaced by one that its view cannot parse.
 pub(crate) async fn set_document(app: &TestApp, sku: &str, data: &Value) {
     set_document_in(app.folder(), sku, data).await;
 }
@@ -27,7 +27,7 @@ pub(crate) async fn set_document(app: &TestApp, sku: &str, data: &Value) {
 async fn set_document_in(folder: &std::path::Path, sku: &str, data: &Value) {
     let options = SqliteConnectOptions::new()
         .filename(folder.join("views.db"))
-        .busy_timeout(PATIENCE);
+        .busy_timeout(TEST_TIMEOUT);
     let mut views = SqliteConnection::connect_with(&options).await.unwrap();
     let changed = sqlx::query("update documents set data = ?1 where view = 'inventory' and key = ?2")
         .bind(data.to_string())
@@ -46,7 +46,7 @@ pub(crate) async fn receive(app: &TestApp, person: &Person, sku: &str, quantity:
     app.command(person, &stock).await
 }
 
-/// What somebody gets of a path, as JSON.
+/// The JSON answer to a `GET` by a person.
 pub(crate) async fn get(app: &TestApp, person: &Person, path: &str) -> Value {
     let response = app.get(path).bearer_auth(&person.token).send().await.unwrap();
     let status = response.status();
@@ -134,7 +134,7 @@ async fn a_dead_letter_is_listed_and_retried_once_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_is_discarded_lets_the_stream_go_on() {
+async fn after_a_discard_the_stream_is_folded_again() {
     let app = TestApp::start().await;
     let (educator, sound, _) = damaged(&app).await;
     let letter = get(&app, &educator, "/api/v1/dead-letters").await["data"][0].clone();
@@ -154,7 +154,7 @@ async fn what_is_discarded_lets_the_stream_go_on() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_for_those_who_run_this_shop() {
+async fn only_roles_that_run_the_shop_handle_its_dead_letters() {
     let app = TestApp::start().await;
     let (educator, ..) = damaged(&app).await;
     let letter = get(&app, &educator, "/api/v1/dead-letters").await["data"][0]["id"].clone();
@@ -188,7 +188,7 @@ async fn dead_letters_are_for_those_who_run_this_shop() {
 }
 
 #[tokio::test]
-async fn what_is_unknown_or_wrong_is_named() {
+async fn an_unknown_id_and_an_invalid_parameter_are_named() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for id in [Uuid::from_u128(7).to_string(), "nonsense".to_owned()] {
@@ -226,7 +226,7 @@ async fn at_server(
 }
 
 #[tokio::test]
-async fn the_terminal_deals_with_dead_letters_of_a_running_server() {
+async fn the_terminal_handles_dead_letters_of_a_running_server() {
     let app = TestApp::start().await;
     let (educator, sound, _) = damaged(&app).await;
     let listed = at_server(&app, &educator, DeadLetterRequest::List(Some("inventory")))
@@ -268,7 +268,7 @@ async fn the_terminal_deals_with_dead_letters_of_a_running_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_program_deals_with_dead_letters_in_the_files() {
+async fn the_program_handles_dead_letters_in_the_files() {
     let app = TestApp::start().await;
     let (educator, sound, _) = damaged(&app).await;
     let app = app

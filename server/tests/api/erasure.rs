@@ -1,5 +1,4 @@
-//! What is left of somebody who was erased, for those who look them up, for whoever folds the log again, and for whoever
-//! verifies it: "erased", and nothing wrong.
+//! An erased person is shown as "erased" in views, in search, after a rebuild, and to the verifier.
 
 use domain::access::Role;
 use monitor::{rebuild::rebuild_server, tail::Remote};
@@ -15,7 +14,7 @@ use crate::{
     transfer::foldline,
 };
 
-/// Somebody who ordered and was erased; everybody else knows that by now.
+/// A person who has ordered and was erased; every view and consumer has handled the erasure.
 struct Erased {
     educator: Person,
     user: Uuid,
@@ -35,14 +34,15 @@ async fn erased(app: &TestApp) -> Erased {
     named.is_shown_as(app, "Ada Lovelace", "Ada").await;
     assert_eq!(named.found(app, "lovelace").await, 1);
     assert_eq!(subjects(app, &named.educator, "").await.len(), 2);
-    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {"password": "correct horse battery"}});
+    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"),
+        "data": {"password": "correct horse battery"}});
     app.command(&ada, &erase).await;
     app.settled(&named.educator).await;
     named
 }
 
 impl Erased {
-    /// What the customer is called, alone and with their order, and in which listings.
+    /// Checks the name of the customer, in their own document, in their order, and in listings.
     async fn is_shown_as(&self, app: &TestApp, customer: &str, of_order: &str) {
         let staff = app.with_role(&self.educator, Role::Staff);
         let (user, order) = (self.user, self.order);
@@ -62,21 +62,21 @@ impl Erased {
         }
     }
 
-    /// How many customers are found by what was typed.
+    /// The number of customers that a query finds.
     async fn found(&self, app: &TestApp, typed: &str) -> usize {
         let staff = app.with_role(&self.educator, Role::Staff);
         let found = get(app, &staff, &format!("/api/v1/search?q={typed}&kinds=customers")).await;
         found["hits"].as_array().unwrap().len()
     }
 
-    /// Of which generation a view is.
+    /// The generation of a view.
     async fn generation(&self, app: &TestApp, view: &str) -> Value {
         get(app, &self.educator, &format!("/api/v1/views/{view}")).await["generation"].clone()
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_is_erased_is_not_found_by_name_and_has_no_mails() {
+async fn an_erased_person_is_not_found_by_name_and_has_no_mails() {
     let app = TestApp::start().await;
     let erased = erased(&app).await;
     erased.is_shown_as(&app, "erased", "erased").await;
@@ -92,7 +92,8 @@ async fn who_is_erased_is_not_found_by_name_and_has_no_mails() {
     assert!(!found.to_string().contains("Ada"), "{found}");
 }
 
-/// A rebuild on the running server, `foldline verify` and `foldline rebuild` on its data, and the server again.
+/// A rebuild on the running server, `foldline verify` and `foldline rebuild` on its data, and the server
+/// again.
 async fn is_still_erased_when_all_is_folded_again(app: TestApp, stores: &[&str]) {
     let erased = erased(&app).await;
     let remote = Remote {
@@ -107,7 +108,7 @@ async fn is_still_erased_when_all_is_folded_again(app: TestApp, stores: &[&str])
     let found = get(&app, &erased.educator, "/api/v1/verify").await;
     assert_eq!(found["findings"], json!([]), "{found}");
 
-    // what is not folded when nothing folds is a finding
+    // events that are not folded while no server runs are a finding
     app.settled(&erased.educator).await;
     let workspace = erased.educator.workspace.to_string();
     let app = app.restart_after(async |settings| {
@@ -136,12 +137,12 @@ async fn is_still_erased_when_all_is_folded_again(app: TestApp, stores: &[&str])
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_view_that_is_folded_again_says_erased_and_the_verifier_finds_nothing() {
+async fn a_rebuilt_view_shows_erased_and_the_verifier_finds_nothing() {
     is_still_erased_when_all_is_folded_again(TestApp::start().await, &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_view_that_is_folded_again_says_erased_on_postgresql_too() {
+async fn a_rebuilt_view_shows_erased_on_postgresql_too() {
     let database = Database::new().await;
     let stores = ["--event-store", &database.url, "--read-model", &database.url];
     let app = TestApp::start_with(&stores).await;

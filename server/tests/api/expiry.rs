@@ -1,4 +1,4 @@
-//! Workspaces that nobody uses expire. Days pass on the server's clock only.
+//! The expiry of unused workspaces. Days pass on the server's clock only.
 
 use domain::{access::Role, timestamp::Timestamp};
 use serde_json::Value;
@@ -21,14 +21,14 @@ async fn status(app: &TestApp, person: &Person) -> u16 {
 }
 
 #[tokio::test]
-async fn a_workspace_expires_when_nobody_comes_and_says_when() {
+async fn an_unused_workspace_expires_and_tells_when() {
     let app = TestApp::start_with(&["--sandbox-idle-days", "7"]).await;
     let (used, left) = (app.educator().await, app.educator().await);
     let session = get(&app, &used, "/api/v1/session").await;
     let expires: Timestamp = session["expires_if_idle_at"].as_str().unwrap().parse().unwrap();
 
     app.pass_days(4);
-    // a token is not good for so long; whoever comes again has a new one
+    // a token expires sooner; a person who returns has a new one
     let again = app.with_role(&used, Role::Educator);
     let session = get(&app, &again, "/api/v1/session").await;
     let later: Timestamp = session["expires_if_idle_at"].as_str().unwrap().parse().unwrap();
@@ -51,14 +51,14 @@ async fn a_workspace_expires_when_nobody_comes_and_says_when() {
         (410, "/problems/workspace-gone")
     );
     assert!(
-        gone.detail.contains("nobody had been in it for long"),
+        gone.detail.contains("it had not been used for long"),
         "{}",
         gone.detail
     );
     let opened = app.educator().await;
     assert_eq!(status(&app, &opened).await, 200, "there is room for another");
 
-    // what expires while nothing runs is purged at the start
+    // a workspace that expires while the server is stopped is purged at the start
     app.pass_days(9);
     let app = app.restart().await;
     app.swept().await;
@@ -68,7 +68,7 @@ async fn a_workspace_expires_when_nobody_comes_and_says_when() {
 }
 
 #[tokio::test]
-async fn where_nothing_expires_nobody_is_told_when() {
+async fn without_expiry_a_session_names_no_time() {
     let app = TestApp::start_with(&["--sandbox-idle-days", "0"]).await;
     let educator = app.educator().await;
     let session = get(&app, &educator, "/api/v1/session").await;

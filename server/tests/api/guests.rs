@@ -1,5 +1,6 @@
-//! Guests who make an account: the token that registered goes on as a session, every other one of theirs is refused, and
-//! a session that has ended is refused at once, by requests and by sockets, at this server and at another.
+//! Guests who register: the token that registered becomes a session, every other token of the guest is
+//! refused, and an ended session is refused at once, by requests and by sockets, at this server and at
+//! another.
 
 use futures::future::join_all;
 use reqwest::{
@@ -18,7 +19,7 @@ use crate::{
 
 const PASSWORD: &str = "correct horse battery";
 const NONE: [&str; 0] = [];
-const OVER: &str = "this session has ended; sign in again";
+const SESSION_ENDED: &str = "this session has ended; sign in again";
 
 /// A guest, and their id.
 async fn guest(app: &TestApp, educator: &Person) -> (Person, Uuid) {
@@ -28,7 +29,7 @@ async fn guest(app: &TestApp, educator: &Person) -> (Person, Uuid) {
     (guest, id)
 }
 
-/// The same person, by another token without an account.
+/// The same person with another token.
 fn another(app: &TestApp, person: &Person, id: Uuid) -> Person {
     by(person, app.another_token(person, id))
 }
@@ -70,10 +71,10 @@ async fn is_served(live: &mut Live, id: u64) {
 }
 
 async fn is_over(live: &mut Live) {
-    assert_eq!(live.closed().await.reason.as_str(), OVER);
+    assert_eq!(live.closed().await.reason.as_str(), SESSION_ENDED);
 }
 
-/// Somebody signed in with the password; what renews it as well.
+/// The person, signed in with the password; their refresh token too.
 async fn signed_in(app: &TestApp, person: &Person) -> (Person, String) {
     let body = json!({"email": "ada@example.org", "password": PASSWORD, "workspace": person.workspace});
     let response = app.post("/api/v1/sessions", &body).send().await.unwrap();
@@ -91,7 +92,7 @@ fn cookie(response: &Response, name: &str) -> Option<String> {
     })
 }
 
-/// A page of a browser that holds a token in its cookie.
+/// A page that a browser requests with a token in its cookie.
 async fn page(app: &TestApp, person: &Person) -> Response {
     let asked = app
         .get("/shop")
@@ -107,7 +108,7 @@ fn session_cookies(response: &Response) -> Vec<&'static str> {
         .collect()
 }
 
-/// Registers as a browser's form does.
+/// Registers by the browser's form.
 async fn register_by_form(app: &TestApp, person: &Person) -> Response {
     let form = "display_name=Ada+Lovelace&email=ada%40example.org&password=correct+horse+battery";
     let response = app
@@ -154,7 +155,7 @@ async fn change_password(app: &TestApp, person: &Person) {
     assert_eq!(changed.send().await.unwrap().status(), StatusCode::NO_CONTENT);
 }
 
-/// Registered by one of two tokens, signed in elsewhere, and signed out everywhere, one after the other.
+/// A guest registers with one of two tokens, signs in elsewhere, and signs out everywhere.
 async fn one_token_becomes_a_session(app: TestApp) {
     let educator = app.educator().await;
     let (first, user) = guest(&app, &educator).await;
@@ -168,10 +169,10 @@ async fn one_token_becomes_a_session(app: TestApp) {
     is_refused(&app, &second).await;
     assert_eq!(status(&app, &first).await, StatusCode::OK);
     is_served(&mut socket, 2).await;
-    // also of tokens that are made later, and of one that has never been sent before
+    // also a token that is made later and was never sent before
     is_refused(&app, &another(&app, &first, user)).await;
 
-    // a new password leaves the session in which it was changed, and no other
+    // a new password ends every session but the one that changed it
     let (elsewhere, renews) = signed_in(&app, &first).await;
     let mut there = app.live(&elsewhere).await;
     is_served(&mut there, 1).await;
@@ -187,7 +188,7 @@ async fn one_token_becomes_a_session(app: TestApp) {
     sign_out(&app, &first).await;
     is_over(&mut socket).await;
     is_refused(&app, &first).await;
-    // a guest who has no account is told nothing of this
+    // another guest is not affected
     let (guest, _) = guest(&app, &educator).await;
     assert_eq!(status(&app, &guest).await, StatusCode::OK);
     app.stop().await;
@@ -226,14 +227,14 @@ async fn a_refused_registration_makes_no_session_and_ends_none() {
     let educator = app.educator().await;
     let (ada, user) = guest(&app, &educator).await;
     app.command(&ada, &register(user)).await;
-    // again, by the token that is a session by now
+    // again, with the token that is a session now
     let send = |person: &Person, user: Uuid| {
         let command = app.post("/api/v1/commands", &register(user));
         command.bearer_auth(&person.token).send()
     };
     assert_eq!(problem(send(&ada, user).await.unwrap()).await.status, 422);
     assert_eq!(status(&app, &ada).await, StatusCode::OK);
-    // the email is taken: this guest stays one, with all of their tokens
+    // the email is taken: this guest stays a guest, with all tokens
     let (bob, other) = guest(&app, &educator).await;
     assert_eq!(problem(send(&bob, other).await.unwrap()).await.status, 422);
     for token in [&bob, &another(&app, &bob, other)] {
@@ -242,7 +243,7 @@ async fn a_refused_registration_makes_no_session_and_ends_none() {
 }
 
 #[tokio::test]
-async fn who_is_registered_by_an_educator_signs_in() {
+async fn a_guest_whom_an_educator_registers_signs_in() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (guest, user) = guest(&app, &educator).await;
@@ -271,20 +272,20 @@ async fn a_browser_that_registers_gets_the_cookies_of_a_session() {
     let renews = cookie(&response, "foldline_refresh").unwrap();
     let session = by(&guest, session);
     assert_eq!(status(&app, &session).await, StatusCode::OK);
-    // another tab, which has sent the old cookie
+    // another tab sends the old cookie
     assert_eq!(status(&app, &guest).await, StatusCode::OK);
     let renewed = app
         .request(Method::POST, "/api/v1/sessions/refresh")
         .header("cookie", format!("foldline_refresh={renews}"));
     assert_eq!(renewed.send().await.unwrap().status(), StatusCode::OK);
-    // it is one session, however many tokens it has
+    // both tokens belong to one session
     sign_out(&app, &session).await;
     is_refused(&app, &session).await;
     is_refused(&app, &guest).await;
 }
 
 #[tokio::test]
-async fn what_registers_over_the_socket_is_a_session_as_well() {
+async fn a_token_that_registers_over_the_socket_becomes_a_session() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (guest, user) = guest(&app, &educator).await;
@@ -292,7 +293,7 @@ async fn what_registers_over_the_socket_is_a_session_as_well() {
     is_served(&mut socket, 2).await;
     assert_eq!(status(&app, &guest).await, StatusCode::OK);
     is_refused(&app, &another(&app, &guest, user)).await;
-    // the next request of a browser makes its cookies those of a session, and no request after it
+    // the browser's next request gets the session's cookies, and no later one does
     let asked = app
         .get("/api/v1/session")
         .header("cookie", format!("foldline_session={}", guest.token));
@@ -301,7 +302,8 @@ async fn what_registers_over_the_socket_is_a_session_as_well() {
     assert_eq!(session_cookies(&page(&app, &guest).await), NONE);
 }
 
-/// The cookies are given with the answer to the form; a copy of the guest's cookie gets none, and ends with the session.
+/// The answer to the form sets the session's cookies; a copy of the guest's cookie gets none, and ends with
+/// the session.
 async fn a_copy_gets_no_session(app: TestApp) {
     let educator = app.educator().await;
     let (guest, _) = guest(&app, &educator).await;
@@ -312,7 +314,7 @@ async fn a_copy_gets_no_session(app: TestApp) {
         assert_eq!(copy.status(), StatusCode::OK);
         assert_eq!(session_cookies(&copy), NONE);
     }
-    // the owner's own cookies go on, and signing out with them ends the copy
+    // the owner's cookies stay valid, and signing out with them ends the copy
     let session = by(&guest, cookie(&answer, "foldline_session").unwrap());
     let renews = cookie(&answer, "foldline_refresh").unwrap();
     let renewed = app
@@ -337,7 +339,7 @@ async fn a_copy_of_the_cookie_that_registered_gets_no_session_on_postgresql_eith
     a_copy_gets_no_session(app).await;
 }
 
-/// Of requests that come at once after a registration over the socket, one gets the cookies.
+/// Of concurrent requests after a registration over the socket, one gets the cookies.
 async fn one_of_many_gets_the_session(app: TestApp) {
     let educator = app.educator().await;
     let (guest, user) = guest(&app, &educator).await;
@@ -349,19 +351,19 @@ async fn one_of_many_gets_the_session(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_requests_at_the_same_time_one_gets_the_session() {
+async fn one_of_concurrent_requests_gets_the_session() {
     one_of_many_gets_the_session(TestApp::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_requests_at_the_same_time_one_gets_the_session_on_postgresql_too() {
+async fn one_of_concurrent_requests_gets_the_session_on_postgresql_too() {
     let database = Database::new().await;
     let app = TestApp::start_with(&["--event-store", &database.url, "--read-model", &database.url]).await;
     one_of_many_gets_the_session(app).await;
 }
 
 #[tokio::test]
-async fn a_program_that_registers_gets_nothing_that_renews() {
+async fn a_program_that_registers_gets_no_refresh_token() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (guest, user) = guest(&app, &educator).await;
@@ -373,7 +375,7 @@ async fn a_program_that_registers_gets_nothing_that_renews() {
         (registered.status(), session_cookies(&registered)),
         (StatusCode::OK, Vec::new())
     );
-    // nor where its token comes as a cookie later
+    // nor does its token in a cookie later
     let later = page(&app, &guest).await;
     assert_eq!(later.status(), StatusCode::OK);
     assert_eq!(session_cookies(&later), NONE);
@@ -403,7 +405,7 @@ async fn a_guests_token_renews_itself_until_there_is_an_account() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_ends_at_one_server_is_refused_at_the_other() {
+async fn a_session_that_ends_at_one_server_is_refused_at_the_other() {
     let database = Database::new().await;
     let (one, two) = two(&database).await;
     let educator = one.educator().await;
@@ -419,14 +421,14 @@ async fn what_ends_at_one_server_is_refused_at_the_other() {
     is_refused(&two, &second).await;
     is_served(socket, 2).await;
     assert_eq!(status(&two, &first).await, StatusCode::OK);
-    // begun at one server, good at the other at once
+    // a session that begins at one server is valid at the other at once
     let (elsewhere, _) = signed_in(&one, &first).await;
     let mut there = two.live(&elsewhere).await;
     is_served(&mut there, 1).await;
     change_password(&two, &elsewhere).await;
     is_over(socket).await;
     is_refused(&two, &first).await;
-    // also where the other server did not hear of it
+    // also where the other server missed the notification
     cut(&database).await;
     sign_out(&one, &elsewhere).await;
     is_over(&mut there).await;

@@ -18,7 +18,7 @@ async fn call(app: &TestApp, person: &Person, name: &str, what: &str) -> Respons
         .unwrap()
 }
 
-/// How the projection of the stock stands then.
+/// The state of the projection of the stock after a call.
 async fn stock(app: &TestApp, person: &Person, what: &str) -> Value {
     let response = call(app, person, "inventory", what).await;
     assert_eq!(response.status(), StatusCode::OK, "{what}");
@@ -33,7 +33,7 @@ async fn on_hand(app: &TestApp, person: &Person, answer: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_paused_projection_says_so_and_catches_up_when_it_is_resumed() {
+async fn a_paused_projection_is_shown_as_paused_and_catches_up_when_it_is_resumed() {
     let app = TestApp::start().await;
     let (educator, elsewhere) = (app.educator().await, app.educator().await);
     let first = receive(&app, &educator, "mug", 1).await;
@@ -42,7 +42,7 @@ async fn a_paused_projection_says_so_and_catches_up_when_it_is_resumed() {
         assert_eq!(stock(&app, &educator, "pause").await["paused"], true);
     }
     let second = receive(&app, &educator, "mug", 2).await;
-    // the others go on
+    // the other projections continue
     get(&app, &educator, "/api/v1/views/orders?after=0:2").await;
     let read = get(&app, &educator, "/api/v1/views/inventory/mug").await;
     assert_eq!(
@@ -91,9 +91,9 @@ async fn a_paused_projection_says_so_and_catches_up_when_it_is_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lanes_that_are_held_are_in_nobodys_way() {
+async fn paused_lanes_do_not_delay_other_workspaces() {
     let app = TestApp::start().await;
-    // more lanes than may work at a time
+    // more lanes than may fold at a time
     let held = app.educator_with_shards(16).await;
     stock(&app, &held, "pause").await;
     for n in 0..40 {
@@ -120,7 +120,7 @@ async fn a_pause_ends_with_the_server() {
 }
 
 #[tokio::test]
-async fn what_is_paused_is_not_rebuilt() {
+async fn a_paused_projection_is_not_rebuilt() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     stock(&app, &educator, "pause").await;
@@ -133,10 +133,10 @@ async fn what_is_paused_is_not_rebuilt() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_projection_that_crashes_goes_on_at_its_checkpoint() {
+async fn a_crashed_projection_resumes_at_its_checkpoint() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
-    // nothing was ever folded: there is no lane
+    // no event was folded yet: there is no lane
     assert_eq!(stock(&app, &educator, "crash").await["panics"], 0);
     let mut answer = receive(&app, &educator, "mug", 1).await;
     for panics in 1..=3 {
@@ -150,7 +150,7 @@ async fn a_projection_that_crashes_goes_on_at_its_checkpoint() {
     );
     let metrics = app.get("/metrics").send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("foldline_projection_panics_total{view=\"inventory\"}"));
-    // what is held crashes too, and is held again
+    // a paused projection crashes too, and stays paused
     stock(&app, &educator, "pause").await;
     let status = stock(&app, &educator, "crash").await;
     assert_eq!((&status["panics"], &status["paused"]), (&json!(4), &json!(true)));
@@ -160,7 +160,7 @@ async fn a_projection_that_crashes_goes_on_at_its_checkpoint() {
 }
 
 #[tokio::test]
-async fn projections_are_bent_by_educators_only() {
+async fn only_educators_control_projections() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let others = [Role::Student, Role::Staff, Role::Customer].map(|role| app.with_role(&educator, role));
@@ -176,8 +176,8 @@ async fn projections_are_bent_by_educators_only() {
         let wrong = problem(call(&app, &educator, "inventory", &format!("{what}?for=ever")).await).await;
         assert_eq!((wrong.status, fields(&wrong)), (400, vec!["for"]));
         let path = format!("/api/v1/lab/projections/inventory/{what}");
-        let nobody = app.request(Method::POST, &path).send().await.unwrap();
-        assert_eq!(problem(nobody).await.status, 401);
+        let anonymous = app.request(Method::POST, &path).send().await.unwrap();
+        assert_eq!(problem(anonymous).await.status, 401);
     }
 }
 
@@ -190,7 +190,7 @@ async fn move_clock(app: &TestApp, person: &Person, body: &Value) -> Response {
 }
 
 #[tokio::test]
-async fn a_workspaces_clock_goes_forward_and_stays_there() {
+async fn a_workspaces_clock_is_moved_forward_and_stays_there() {
     let app = TestApp::start().await;
     let (educator, elsewhere) = (app.educator().await, app.educator().await);
     assert_eq!(get(&app, &educator, "/api/v1/lab/clock").await["ahead_ms"], 0);
@@ -206,7 +206,7 @@ async fn a_workspaces_clock_goes_forward_and_stays_there() {
     let set = json!({"set": to.to_string()});
     let clock: Value = move_clock(&app, &educator, &set).await.json().await.unwrap();
     assert!(now(&clock) >= to);
-    // by then it has gone on, and the same again would put it back
+    // the clock has advanced since, so the same time again would set it back
     let back = problem(move_clock(&app, &educator, &set).await).await;
     assert_eq!(
         (back.status, back.rule.as_deref()),
@@ -222,7 +222,7 @@ async fn a_workspaces_clock_goes_forward_and_stays_there() {
 }
 
 #[tokio::test]
-async fn a_clock_is_moved_by_educators_and_what_is_wrong_is_named() {
+async fn only_educators_move_a_clock_and_an_invalid_field_is_named() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for (body, status, field) in [

@@ -1,13 +1,14 @@
-//! What one client may ask for.
+//! The limits of requests.
 
 use reqwest::StatusCode;
 
 use crate::app::{TestApp, list_product, problem};
 
 #[tokio::test]
-async fn one_request_too_many_is_told_when_to_come_back() {
+async fn a_request_over_the_rate_limit_is_told_when_to_retry() {
     let app = TestApp::start_with(&["--requests-per-minute", "3"]).await;
-    // A slow machine is given another one every 20 seconds, and so may be refused later than after the third.
+    // The limit grants one more every 20 seconds, so a slow machine may be refused later than after the
+    // third.
     let mut asked = 0;
     let response = loop {
         let response = app.get("/api/v1/session").send().await.unwrap();
@@ -25,12 +26,12 @@ async fn one_request_too_many_is_told_when_to_come_back() {
         .unwrap();
     assert!((1..=21).contains(&wait), "{wait}");
     assert_eq!(problem(response).await.status, 429);
-    // Who watches over the server is not counted.
+    // Operators' endpoints are not counted.
     assert_eq!(app.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
 }
 
 #[tokio::test]
-async fn guessing_join_codes_is_dearer_than_asking() {
+async fn an_attempt_to_join_costs_more_than_a_request() {
     let app = TestApp::start_with(&["--requests-per-minute", "60"]).await;
     let guess = || async {
         let body = serde_json::json!({"code": "NOSUCH1", "display_name": "Ada"});
@@ -42,7 +43,7 @@ async fn guessing_join_codes_is_dearer_than_asking() {
             .as_u16()
     };
     let mut answers = Vec::new();
-    // As many requests would be answered; how many guesses are depends on how long they take.
+    // As many plain requests would be answered; the number of attempts depends on how long they take.
     while answers.len() < 60 && answers.last() != Some(&429) {
         answers.push(guess().await);
     }
@@ -52,7 +53,8 @@ async fn guessing_join_codes_is_dearer_than_asking() {
 #[tokio::test]
 async fn a_server_for_tests_limits_no_rate() {
     let app = TestApp::start_with(&["--for-tests"]).await;
-    // One account, one address: more than any limit of a minute, and each worth several requests.
+    // One account, one address: more than any limit of a minute permits, each at the cost of several
+    // requests.
     let sign_in = serde_json::json!({"email": "ada@example.org", "password": "not the password"});
     for _ in 0..400 {
         let response = app.post("/api/v1/sessions", &sign_in).send().await.unwrap();
@@ -61,7 +63,7 @@ async fn a_server_for_tests_limits_no_rate() {
 }
 
 #[tokio::test]
-async fn a_small_limit_on_bodies_is_kept() {
+async fn a_small_limit_of_bodies_holds() {
     let app = TestApp::start_with(&["--max-body-bytes", "1024"]).await;
     let educator = app.educator().await;
     let mut command = list_product("mug-01");

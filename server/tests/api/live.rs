@@ -1,4 +1,4 @@
-//! `GET /live`: snapshots, changes, commands, and who is not let in.
+//! `GET /live`: snapshots, changes, commands, and refused connections.
 
 use std::collections::HashSet;
 
@@ -36,7 +36,10 @@ async fn a_command_goes_through_the_socket_too() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let mut live = app.live(&educator).await;
-    let frame = |id: u64, command: &Value| json!({"op": "command", "id": id, "command": command, "idempotency_key": format!("k{id}")});
+    let frame = |id: u64, command: &Value| {
+        let key = format!("k{id}");
+        json!({"op": "command", "id": id, "command": command, "idempotency_key": key})
+    };
     live.send(&frame(7, &list_product("mug-01"))).await;
     let result = live.next_of("result").await;
     assert_eq!(
@@ -62,14 +65,14 @@ async fn a_command_goes_through_the_socket_too() {
 }
 
 #[tokio::test]
-async fn whoever_comes_back_gets_what_they_missed() {
+async fn a_client_that_resumes_gets_the_changes_that_it_missed() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let mut live = app.live(&educator).await;
     let snapshot = follow_products(&mut live).await;
     app.command(&educator, &list_product("mug-01")).await;
     let seen = live.next_of("change").await;
-    // Somebody must keep following, or the server need not remember what the other missed.
+    // Another client stays subscribed, or the server need not remember the missed changes.
     let mut other = app.live(&educator).await;
     follow_products(&mut other).await;
     drop(live);
@@ -86,7 +89,7 @@ async fn whoever_comes_back_gets_what_they_missed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_followed_is_said() {
+async fn an_unknown_view_is_an_error_frame() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let mut live = app.live(&educator).await;
@@ -136,7 +139,7 @@ async fn a_frame_that_is_too_large_ends_the_connection() {
 }
 
 #[tokio::test]
-async fn only_our_own_pages_and_programs_with_a_token_are_let_in() {
+async fn only_our_own_pages_and_programs_with_a_token_may_connect() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let cookie = format!("foldline_session={}", educator.token);
@@ -178,7 +181,7 @@ async fn only_our_own_pages_and_programs_with_a_token_are_let_in() {
 }
 
 #[tokio::test]
-async fn nobody_follows_another_workspace() {
+async fn a_client_cannot_subscribe_to_another_workspace() {
     let app = TestApp::start().await;
     let (here, there): (Person, Person) = (app.educator().await, app.educator().await);
     let mut live = app.live(&there).await;
@@ -192,7 +195,7 @@ async fn nobody_follows_another_workspace() {
 async fn the_connection_ends_with_the_token() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
-    // The token is good until the socket is there, however long that takes.
+    // The token stays valid until the socket is open, however long that takes.
     app.stop_clock();
     let short = app.ageing(&educator, 2);
     let mut live = app.live(&short).await;
@@ -217,7 +220,7 @@ async fn a_server_that_stops_says_so() {
 }
 
 #[tokio::test]
-async fn one_frame_too_many_is_told_so() {
+async fn a_frame_over_the_rate_limit_is_told_so() {
     let app = TestApp::start_with(&["--requests-per-minute", "120"]).await;
     let educator = app.educator().await;
     let mut live = app.live(&educator).await;
@@ -233,12 +236,12 @@ async fn one_frame_too_many_is_told_so() {
     }
 }
 
-/// Sockets, each with as many subscriptions as one may have: ten thousand together.
+/// Sockets, each with the most subscriptions that one may have: ten thousand together.
 const SOCKETS: u64 = 100;
 const SUBSCRIPTIONS: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_subscriptions_hear_of_a_change_once_each() {
+async fn ten_thousand_subscriptions_get_a_change_once_each() {
     let app = TestApp::start_with(&["--requests-per-minute", "0"]).await;
     let educator = app.educator().await;
     let listed = app.command(&educator, &list_product("mug-01")).await;
@@ -275,7 +278,7 @@ async fn ten_thousand_subscriptions_hear_of_a_change_once_each() {
     app.stop().await;
 }
 
-/// As many changes as there are subscriptions of a socket.
+/// The next changes of a socket, one for each of its subscriptions.
 async fn changes(live: &mut Live) -> Vec<Value> {
     let mut changes = Vec::new();
     for _ in 0..SUBSCRIPTIONS {

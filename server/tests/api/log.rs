@@ -22,7 +22,8 @@ async fn class(app: &TestApp) -> (Person, Person) {
             json!({"type": "ReceiveStock", "stream": format!("inventory-mug-{n}"), "data": {"quantity": 5}});
         app.command(&educator, &stock).await;
     }
-    let price = json!({"type": "ChangePrice", "stream": "product-mug-0", "data": {"price": {"amount": 900, "currency": "EUR"}}});
+    let price = json!({"type": "ChangePrice", "stream": "product-mug-0",
+        "data": {"price": {"amount": 900, "currency": "EUR"}}});
     app.command(&educator, &price).await;
     (educator, student)
 }
@@ -111,7 +112,8 @@ async fn the_log_is_read_by_category_and_correlation_and_a_stream_backwards() {
     )
     .await;
     assert_eq!(types(&both), ["PriceChanged"]);
-    let price = json!({"type": "ChangePrice", "stream": "product-mug-0", "data": {"price": {"amount": 800, "currency": "EUR"}}});
+    let price = json!({"type": "ChangePrice", "stream": "product-mug-0",
+        "data": {"price": {"amount": 800, "currency": "EUR"}}});
     let answer = app.command(&educator, &price).await;
     let correlation = answer["correlation_id"].as_str().unwrap();
     let caused = read(
@@ -157,7 +159,7 @@ async fn customers_and_staff_do_not_read_the_log() {
 }
 
 #[tokio::test]
-async fn another_workspaces_streams_are_not_there() {
+async fn the_streams_of_another_workspace_are_not_found() {
     let app = TestApp::start().await;
     class(&app).await;
     let stranger = app.educator().await;
@@ -173,7 +175,7 @@ async fn another_workspaces_streams_are_not_there() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_stream_is_not_found() {
+async fn an_unknown_stream_is_not_found() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for name in ["product-no-such", "nonsense", "ORDER-1", &"a-".repeat(500)] {
@@ -189,7 +191,7 @@ async fn what_is_not_a_stream_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_wrong_is_named() {
+async fn an_invalid_parameter_is_named() {
     let app = TestApp::start().await;
     let (educator, _) = class(&app).await;
     for (path, field) in [
@@ -207,10 +209,10 @@ async fn a_parameter_that_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_as_it_was_written_has_no_findings() {
+async fn an_unchanged_log_has_no_findings() {
     let app = TestApp::start().await;
     let (educator, student) = class(&app).await;
-    // What is not folded yet is no finding: the folds are compared up to where the views are.
+    // An event that is not folded yet is not a finding: views are compared at their checkpoints.
     let report = read(&app, &student, "/api/v1/verify").await;
     assert_eq!((&report["events"], &report["findings"]), (&json!(7), &json!([])));
     let customer = app.with_role(&educator, Role::Customer);

@@ -1,4 +1,4 @@
-//! `GET /mailbox`: mails that went into the data folder, readable by whom they were written to.
+//! `GET /mailbox`: mails in the data folder, readable by their recipients.
 
 use clock::{Clock as _, SystemClock};
 use domain::access::Role;
@@ -11,7 +11,7 @@ use crate::{
     dead_letters::{get, receive},
 };
 
-/// A student who has made an account, and was written to about it; their id too.
+/// A student who has registered and got the welcome mail; their id too.
 pub(crate) async fn registered(app: &TestApp, educator: &Person, email: &str) -> (Person, Uuid) {
     let person = app.student(&educator.join_code).await;
     let session = get(app, &person, "/api/v1/session").await;
@@ -24,13 +24,13 @@ pub(crate) async fn registered(app: &TestApp, educator: &Person, email: &str) ->
     (person, user)
 }
 
-/// Something to order, and enough of it.
+/// Lists a product and receives stock of it.
 pub(crate) async fn stock(app: &TestApp, educator: &Person) {
     app.command(educator, &list_product("mug-01")).await;
     receive(app, educator, "mug-01", 40).await;
 }
 
-/// Orders, and waits until whoever is to be written to about it was.
+/// Places an order, and waits until its mails are sent.
 pub(crate) async fn order(app: &TestApp, educator: &Person, person: &Person) -> Uuid {
     let order = SystemClock.new_id();
     app.command(person, &place_order(order, "mug-01")).await;
@@ -38,7 +38,7 @@ pub(crate) async fn order(app: &TestApp, educator: &Person, person: &Person) -> 
     order
 }
 
-/// The subjects of the mails that somebody reads.
+/// The subjects of the mails that a person may read.
 pub(crate) async fn subjects(app: &TestApp, person: &Person, query: &str) -> Vec<String> {
     let page = get(app, person, &format!("/api/v1/mailbox{query}")).await;
     let mails = page["data"].as_array().unwrap();
@@ -49,7 +49,7 @@ pub(crate) async fn subjects(app: &TestApp, person: &Person, query: &str) -> Vec
 }
 
 #[tokio::test]
-async fn everybody_reads_their_own_mails_and_an_educator_everybodys() {
+async fn a_person_reads_their_own_mails_and_an_educator_all_of_the_workspace() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     stock(&app, &educator).await;
@@ -88,7 +88,7 @@ async fn everybody_reads_their_own_mails_and_an_educator_everybodys() {
     assert_eq!(subjects(&app, &bob, "").await, ["Welcome"]);
     assert_eq!(subjects(&app, &educator, "").await.len(), 3);
     assert_eq!(subjects(&app, &educator, &own).await.len(), 2);
-    // not the mails of somebody else, whatever one is in the workspace
+    // no other role reads the mails of another person
     let staff = app.with_role(&educator, Role::Staff);
     assert!(subjects(&app, &staff, "").await.is_empty());
     for person in [&bob, &staff, &app.with_role(&educator, Role::Customer)] {
@@ -96,7 +96,7 @@ async fn everybody_reads_their_own_mails_and_an_educator_everybodys() {
         let refused = app.get(&path).bearer_auth(&person.token).send().await.unwrap();
         assert_eq!(problem(refused).await.status, 403);
     }
-    // and not those of another workspace
+    // an educator does not read those of another workspace
     let stranger = app.educator().await;
     for query in ["", &own] {
         assert!(subjects(&app, &stranger, query).await.is_empty());
@@ -127,12 +127,12 @@ async fn a_mailbox_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn who_is_unknown_has_no_mails_and_what_is_wrong_is_named() {
+async fn an_unknown_person_has_no_mails_and_an_invalid_parameter_is_named() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (ada, _) = registered(&app, &educator, "ada@example.org").await;
-    let nobody = format!("?user={}", SystemClock.new_id());
-    assert!(subjects(&app, &educator, &nobody).await.is_empty());
+    let unknown = format!("?user={}", SystemClock.new_id());
+    assert!(subjects(&app, &educator, &unknown).await.is_empty());
     for (query, field) in [
         ("user=ada", "user"),
         ("cursor=1", "cursor"),
@@ -150,7 +150,7 @@ async fn who_is_unknown_has_no_mails_and_what_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn the_page_shows_what_the_mails_say_and_nobody_elses() {
+async fn the_page_shows_the_persons_own_mails_only() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (ada, _) = registered(&app, &educator, "ada@example.org").await;

@@ -1,15 +1,15 @@
-//! The interface, tried from outside: a real server on a loopback port, a real client, real databases.
+//! Tests of the HTTP interface: a real server on a loopback port, a real client, real databases.
 //!
-//! The modules mirror the routes. Nothing here sleeps: what takes time is waited for by a frame or a consistency token,
-//! until the one deadline in `app`, which only ends a test that hangs.
+//! The modules mirror the routes. No test sleeps: it waits for a frame or a consistency token, up to the one
+//! deadline in `app`, which only ends a test that hangs.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "a test that cannot go on fails"
+    reason = "a test that cannot continue fails"
 )]
 
-mod account;
+mod account_forms;
 mod app;
 mod backup;
 mod commands;
@@ -18,7 +18,6 @@ mod control_characters;
 mod credentials;
 mod database;
 mod dead_letters;
-mod entry;
 mod erasure;
 mod expiry;
 mod guests;
@@ -43,4 +42,5 @@ mod sign_out;
 mod transfer;
 mod unsubscribe;
 mod views;
+mod web_forms;
 mod workspaces;

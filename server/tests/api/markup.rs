@@ -1,5 +1,5 @@
-//! What people type is text on every page that shows it: markup in it ends no title, begins no element and adds no attribute, on any
-//! page, in any mail, and in no answer to a crooked link.
+//! Texts of people are escaped: markup in them ends no title, begins no element and adds no attribute, on any
+//! page, in any mail, and in the answer to any forged link.
 
 use clock::{Clock as _, SystemClock};
 use reqwest::StatusCode;
@@ -10,15 +10,15 @@ use crate::{
     dead_letters::{get, receive},
 };
 
-/// Ends every kind of element and of attribute that a page has, and begins one of its own.
+/// A text that ends every kind of element and attribute of a page, and begins a new one.
 const HOSTILE: &str = "</title></textarea></script>--><hostile x=\"'><hostile>\" hostile='&lt;";
-/// The same, as short as names of people have to be.
+/// The same, within the length of display names.
 const HOSTILE_NAME: &str = "</title><hostile x=\"'><hostile>";
-/// The same for a place in an address.
+/// The same, encoded for a URL.
 const HOSTILE_IN_ADDRESS: &str =
     "%3C%2Ftitle%3E%3Chostile%20x%3D%22%27%3E%3Chostile%3E%20%22%20hostile%3D%27";
 
-/// Every path of a page; `{}` takes what is shown there.
+/// The path of every page; `{}` stands for the text that the page shows.
 const PAGES: &[&str] = &[
     "/",
     "/join/{}",
@@ -61,7 +61,7 @@ const PAGES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn markup_that_people_type_is_text_on_every_page_and_in_every_mail() {
+async fn markup_in_texts_is_escaped_on_every_page_and_in_every_mail() {
     let app = TestApp::start().await;
     let (educator, ada) = hostile_people(&app).await;
     let educators_id = get(&app, &educator, "/api/v1/session").await["actor_id"].clone();
@@ -102,7 +102,7 @@ async fn markup_that_people_type_is_text_on_every_page_and_in_every_mail() {
             let body = response.text().await.unwrap();
             if is_html {
                 shown += usize::from(body.contains("hostile"));
-                assert_eq!(smuggled(&body), None, "{path}: {body}");
+                assert_eq!(injected_tag(&body), None, "{path}: {body}");
             }
         }
     }
@@ -117,12 +117,12 @@ async fn markup_that_people_type_is_text_on_every_page_and_in_every_mail() {
         "{mails:?}"
     );
     for mail in mails {
-        assert_eq!(smuggled(mail["html"].as_str().unwrap()), None, "{mail}");
+        assert_eq!(injected_tag(mail["html"].as_str().unwrap()), None, "{mail}");
     }
 }
 
 #[tokio::test]
-async fn a_page_runs_no_script_for_where_it_lies() {
+async fn a_page_runs_no_script_for_its_origin_alone() {
     let app = TestApp::start().await;
     for path in ["/", "/shop", "/no-such-page"] {
         let response = app.get(path).send().await.unwrap();
@@ -131,7 +131,7 @@ async fn a_page_runs_no_script_for_where_it_lies() {
             .split(';')
             .find_map(|directive| directive.trim().strip_prefix("script-src "))
             .unwrap();
-        // What lies on this server, as the scripts of the API's documentation, is of no use to markup in a page.
+        // Injected markup cannot use files of this server, such as the scripts of the API's documentation.
         for source in scripts.split(' ') {
             assert!(
                 source.starts_with("'nonce-") || source == "'wasm-unsafe-eval'",
@@ -154,7 +154,7 @@ async fn hostile_people(app: &TestApp) -> (Person, Person) {
     (educator, ada)
 }
 
-/// Makes an account; an address that is refused for its letters is replaced by one that is not.
+/// Registers; an email that is refused for its characters is replaced by a valid one.
 async fn register(app: &TestApp, person: &Person, email: &str) {
     let session = get(app, person, "/api/v1/session").await;
     let command = |email: &str| {
@@ -168,20 +168,22 @@ async fn register(app: &TestApp, person: &Person, email: &str) {
     }
 }
 
-/// A product whose every text is markup.
+/// Lists a product whose texts are all markup.
 async fn hostile_shop(app: &TestApp, educator: &Person) {
     let product = json!({"type": "ListProduct", "stream": "product-mug-01", "data": {
-        "sku": "mug-01", "name": HOSTILE, "description": HOSTILE, "price": {"amount": 1200, "currency": "EUR"},
+        "sku": "mug-01", "name": HOSTILE, "description": HOSTILE,
+        "price": {"amount": 1200, "currency": "EUR"},
         "tags": tags(app, educator).await,
     }});
     app.command(educator, &product).await;
     receive(app, educator, "mug-01", 40).await;
 }
 
-/// A tag that is markup, where tags may be so.
+/// A tag that is markup where the server accepts it; otherwise a plain one.
 async fn tags(app: &TestApp, educator: &Person) -> Value {
     let product = json!({"type": "ListProduct", "stream": "product-mug-02", "data": {
-        "sku": "mug-02", "name": HOSTILE, "description": "", "price": {"amount": 1, "currency": "EUR"}, "tags": ["<hostile>"],
+        "sku": "mug-02", "name": HOSTILE, "description": "",
+        "price": {"amount": 1, "currency": "EUR"}, "tags": ["<hostile>"],
     }});
     let request = app.post("/api/v1/commands", &product);
     let response = request.bearer_auth(&educator.token).send().await.unwrap();
@@ -192,9 +194,9 @@ async fn tags(app: &TestApp, educator: &Person) -> Value {
     }
 }
 
-/// The first tag of a document that is, or has as an attribute, what only people typed; read as a browser reads it, as far as
-/// tags, quotes and elements of mere text go.
-fn smuggled(html: &str) -> Option<&str> {
+/// The first tag of a document that comes from a text: its name or an attribute is `hostile`. It parses tags,
+/// quotes and raw-text elements as a browser does.
+fn injected_tag(html: &str) -> Option<&str> {
     let mut rest = html;
     while let Some(start) = rest.find('<') {
         rest = &rest[start..];
@@ -216,7 +218,7 @@ fn smuggled(html: &str) -> Option<&str> {
     None
 }
 
-/// Behind the `>` that ends the tag, not one in quotes.
+/// The index after the `>` that ends the tag; a `>` in quotes does not.
 fn end_of_tag(tag: &str) -> Option<usize> {
     let mut quote = None;
     for (at, letter) in tag.char_indices() {
@@ -230,7 +232,7 @@ fn end_of_tag(tag: &str) -> Option<usize> {
     None
 }
 
-/// The tag without what stands in quotes.
+/// The tag without its quoted texts.
 fn unquoted(tag: &str) -> String {
     let mut quote = None;
     tag.chars()
@@ -250,19 +252,19 @@ fn unquoted(tag: &str) -> String {
 }
 
 #[test]
-fn markup_is_seen_where_a_browser_sees_it() {
+fn an_injected_tag_is_found_where_a_browser_finds_it() {
     for html in [
         "<title></title><hostile></title>",
         "<p hostile='1'>",
         "<p x=\"1\" hostile>",
     ] {
-        assert!(smuggled(html).is_some(), "{html}");
+        assert!(injected_tag(html).is_some(), "{html}");
     }
     for html in [
         "<title><hostile></title>",
         "<p x=\"<hostile>\">",
         "&lt;hostile> <p>hostile</p>",
     ] {
-        assert_eq!(smuggled(html), None, "{html}");
+        assert_eq!(injected_tag(html), None, "{html}");
     }
 }

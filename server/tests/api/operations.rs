@@ -1,4 +1,5 @@
-//! `/healthz`, `/readyz`, `/metrics`, `/.well-known/jwks.json`, the OpenAPI description, unknown paths, HTTPS.
+//! `/healthz`, `/readyz`, `/metrics`, `/.well-known/jwks.json`, the OpenAPI description, unknown paths,
+//! HTTPS.
 
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -6,7 +7,7 @@ use serde_json::Value;
 use crate::app::{TestApp, problem};
 
 #[tokio::test]
-async fn a_server_that_has_started_is_alive_and_gets_ready() {
+async fn a_started_server_is_alive_and_becomes_ready() {
     let app = TestApp::start().await;
     assert_eq!(app.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
     let ready: Value = app.get("/readyz").send().await.unwrap().json().await.unwrap();
@@ -88,7 +89,7 @@ async fn the_interface_describes_itself() {
     }
     assert!(openapi["components"]["schemas"].get("CommandRequest").is_some());
     assert!(openapi["components"]["securitySchemes"].get("bearer").is_some());
-    refers_to_what_is_there(&openapi, &openapi);
+    references_resolve(&openapi, &openapi);
     for (path, operations) in openapi["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
             for (status, response) in operation["responses"].as_object().unwrap() {
@@ -135,27 +136,23 @@ async fn the_description_is_a_page_too_and_loads_nothing_from_elsewhere() {
     assert_eq!(problem(unknown).await.status, 404);
 }
 
-/// Every `$ref` of a description leads somewhere.
-fn refers_to_what_is_there(part: &Value, whole: &Value) {
+/// Every `$ref` of a description resolves.
+fn references_resolve(part: &Value, whole: &Value) {
     match part {
         Value::Object(fields) => {
             if let Some(Value::String(reference)) = fields.get("$ref") {
                 let pointer = reference.strip_prefix('#').unwrap();
                 assert!(whole.pointer(pointer).is_some(), "{reference}");
             }
-            fields
-                .values()
-                .for_each(|value| refers_to_what_is_there(value, whole));
+            fields.values().for_each(|value| references_resolve(value, whole));
         }
-        Value::Array(items) => items
-            .iter()
-            .for_each(|value| refers_to_what_is_there(value, whole)),
+        Value::Array(items) => items.iter().for_each(|value| references_resolve(value, whole)),
         _ => {}
     }
 }
 
 #[tokio::test]
-async fn a_path_or_method_that_is_not_there_is_a_problem() {
+async fn an_unknown_path_or_method_is_a_problem() {
     let app = TestApp::start().await;
     for path in ["/api", "/api/v1", "/api/v1/no-such", "/api/v2/commands"] {
         assert_eq!(
@@ -181,7 +178,7 @@ async fn a_path_or_method_that_is_not_there_is_a_problem() {
 }
 
 #[tokio::test]
-async fn every_answer_tells_a_browser_what_it_must_not_do() {
+async fn every_answer_has_the_security_headers() {
     let app = TestApp::start().await;
     for path in [
         "/",
@@ -237,9 +234,9 @@ async fn a_request_keeps_its_id() {
     assert_ne!(response.headers()["x-request-id"], "a b\"c");
 }
 
-/// A client of our own, that believes the certificate in the data folder and nothing else.
+/// The client of this test trusts only the certificate in the data folder.
 #[tokio::test]
-async fn https_is_spoken_with_a_certificate_of_its_own() {
+async fn https_is_served_with_a_self_signed_certificate() {
     use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
     use std::io::{Read as _, Write as _};
 
@@ -263,7 +260,7 @@ async fn https_is_spoken_with_a_certificate_of_its_own() {
         let request = format!("GET /healthz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
-        // The server may close without a goodbye; what it said before is what counts.
+        // The server may close without a TLS close notification; only the answer counts.
         let _ = stream.read_to_string(&mut answer);
         answer
     })

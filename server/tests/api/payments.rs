@@ -1,4 +1,4 @@
-//! Payments: who may send their commands, what the provider's answers come to, and who sees them.
+//! Payments: the roles that may send their commands and see them, and the events of the provider's answers.
 
 use domain::access::Role;
 use reqwest::{Response, StatusCode};
@@ -63,7 +63,7 @@ async fn each_role_may_send_its_own_commands_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_charge_is_made_once_and_given_back_once() {
+async fn a_charge_is_made_once_and_refunded_once() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let order = Uuid::from_u128(7);
@@ -102,7 +102,7 @@ async fn a_charge_is_made_once_and_given_back_once() {
 }
 
 #[tokio::test]
-async fn a_charge_that_is_declined_is_an_event_and_cannot_be_given_back() {
+async fn a_declined_charge_is_an_event_and_cannot_be_refunded() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let order = Uuid::from_u128(7);
@@ -120,7 +120,7 @@ async fn a_charge_that_is_declined_is_an_event_and_cannot_be_given_back() {
 }
 
 #[tokio::test]
-async fn a_provider_that_has_not_answered_is_asked_again_with_the_same_key() {
+async fn a_request_without_an_answer_is_repeated_with_the_same_key() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let order = Uuid::from_u128(7);
@@ -128,7 +128,7 @@ async fn a_provider_that_has_not_answered_is_asked_again_with_the_same_key() {
     let unanswered = send(&app, &educator, &late, "one").await;
     assert!(unanswered.headers().contains_key("retry-after"));
     assert_eq!(problem(unanswered).await.status, 503);
-    // another request for the same payment is not taken for this one
+    // another request for the same payment is not mistaken for this one
     let other = problem(send(&app, &educator, &charge(order, "tok_ok"), "two").await).await;
     assert_eq!(
         (other.status, other.rule.as_deref()),
@@ -144,7 +144,7 @@ async fn a_provider_that_has_not_answered_is_asked_again_with_the_same_key() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_payment_is_named() {
+async fn an_invalid_field_of_a_payment_is_named() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let order = Uuid::from_u128(7);

@@ -1,7 +1,7 @@
-//! People with an account: registered, signed in, and that one email has one account.
+//! People with an account: they register and sign in, and an email has one account.
 
-mod asked;
-mod erased;
+mod erasure;
+mod password_confirmation;
 mod sessions;
 
 use std::collections::BTreeSet;
@@ -26,7 +26,7 @@ use crate::{
 
 const PASSWORD: &str = "correct horse battery";
 
-/// Who a token speaks for.
+/// The id of a token's person.
 async fn id(app: &TestApp, person: &Person) -> Uuid {
     let session: Value = app
         .get("/api/v1/session")
@@ -111,7 +111,7 @@ fn files_with(app: &TestApp, text: &str) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn somebody_registers_signs_in_and_is_the_same_person() {
+async fn a_person_registers_signs_in_and_is_the_same_person() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, user) = registered(&app, &educator, " Ada@Example.org ").await;
@@ -138,7 +138,7 @@ async fn somebody_registers_signs_in_and_is_the_same_person() {
     assert_eq!(session["actor_id"], json!(user));
     assert_eq!(session["role"], "customer");
     assert_eq!(session["display_name"], "Ada Lovelace");
-    // without a workspace: the only one where email and password fit; or the one of the sender's token
+    // without a workspace: the only one where email and password match, or the one of the caller's token
     let body = json!({"email": "ADA@example.org", "password": PASSWORD});
     assert_eq!(sign_in(&app, &body).await.status(), StatusCode::OK);
     let elsewhere = app.educator().await;
@@ -152,7 +152,7 @@ async fn somebody_registers_signs_in_and_is_the_same_person() {
 }
 
 #[tokio::test]
-async fn an_unknown_email_and_a_wrong_password_are_one_answer() {
+async fn an_unknown_email_and_a_wrong_password_have_the_same_answer() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
@@ -190,12 +190,12 @@ async fn in_several_workspaces_the_workspace_must_be_named() {
 }
 
 #[tokio::test]
-async fn an_email_is_not_tried_for_ever() {
+async fn attempts_at_a_password_are_limited() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
     let mut refused = None;
-    // Ten at once, and another every six seconds, which a slow machine may need for one.
+    // The limit is ten, and one more every six seconds, which a slow machine may need for one.
     for _ in 0..100 {
         let response = sign_in(&app, &credentials("ada@example.org", "wrong password", &person)).await;
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
@@ -206,7 +206,7 @@ async fn an_email_is_not_tried_for_ever() {
     let refused = refused.expect("a limit");
     assert!(refused.headers().contains_key(RETRY_AFTER));
     problem(refused).await;
-    // somebody else's is another count
+    // another email has its own count
     let other = sign_in(&app, &credentials("eve@example.org", PASSWORD, &person)).await;
     assert_eq!(other.status(), StatusCode::UNAUTHORIZED);
 }
@@ -239,7 +239,7 @@ async fn one_email_has_one_account(app: TestApp) {
         }
     }
     assert_eq!((registered.len(), refused), (1, 31));
-    // given back, it is free for somebody else
+    // after the erasure the email is free for another account
     let user = registered[0];
     let erased = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {}});
     app.command(&educator, &erased).await;
@@ -249,12 +249,12 @@ async fn one_email_has_one_account(app: TestApp) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_who_register_one_email_at_once_one_does() {
+async fn of_concurrent_registrations_with_one_email_one_succeeds() {
     one_email_has_one_account(TestApp::start().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_who_register_one_email_at_once_one_does_on_postgresql() {
+async fn of_concurrent_registrations_with_one_email_one_succeeds_on_postgresql() {
     let database = Database::new().await;
     let stores = ["--event-store", &database.url, "--read-model", &database.url];
     let app = TestApp::start_with(&stores).await;
@@ -262,11 +262,12 @@ async fn of_many_who_register_one_email_at_once_one_does_on_postgresql() {
 }
 
 #[tokio::test]
-async fn another_email_is_signed_in_with_and_the_old_one_is_free() {
+async fn after_a_change_the_new_email_signs_in_and_the_old_one_is_free() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, user) = registered(&app, &educator, "ada@example.org").await;
-    let changed = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "countess@example.org", "password": PASSWORD}});
+    let changed = json!({"type": "ChangeEmail", "stream": format!("user-{user}"),
+        "data": {"email": "countess@example.org", "password": PASSWORD}});
     app.command(&person, &changed).await;
     for (email, status) in [
         ("ada@example.org", StatusCode::UNAUTHORIZED),
@@ -278,12 +279,14 @@ async fn another_email_is_signed_in_with_and_the_old_one_is_free() {
         assert_eq!(anywhere.status(), status, "{email}");
     }
     registered(&app, &educator, "ada@example.org").await;
-    // back to one that is somebody else's now
-    let back = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "ada@example.org", "password": PASSWORD}});
+    // back to the old email, which another account has now
+    let back = json!({"type": "ChangeEmail", "stream": format!("user-{user}"),
+        "data": {"email": "ada@example.org", "password": PASSWORD}});
     let refused = problem(send(&app, &person, &back).await).await;
     assert_eq!((refused.status, fields(&refused)), (422, vec!["data.email"]));
-    // and the same one, spelled in another way, stays one's own
-    let same = json!({"type": "ChangeEmail", "stream": format!("user-{user}"), "data": {"email": "Countess@example.org", "password": PASSWORD}});
+    // the own email in another spelling is accepted
+    let same = json!({"type": "ChangeEmail", "stream": format!("user-{user}"),
+        "data": {"email": "Countess@example.org", "password": PASSWORD}});
     app.command(&person, &same).await;
     let still = sign_in(&app, &credentials("countess@example.org", PASSWORD, &person)).await;
     assert_eq!(still.status(), StatusCode::OK);
@@ -311,7 +314,7 @@ async fn a_password_is_in_no_file_and_in_no_answer() {
 }
 
 #[tokio::test]
-async fn nobody_sends_a_text_that_would_be_opened_where_it_is_shown() {
+async fn a_copied_ciphertext_in_a_command_is_refused() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     app.command(&educator, &list_product("mug-01")).await;
@@ -356,13 +359,13 @@ async fn staff_is_registered_by_educators_and_acts_as_staff() {
         ..educator.clone()
     };
     app.command(&staff, &list_product("mug-02")).await;
-    // who holds an email is nobody's to say
+    // no role may reserve an email by a command
     let reserve = json!({"type": "ReserveEmail", "stream": "email-1", "data": {"user": user}});
     assert_eq!(problem(send(&app, &educator, &reserve).await).await.status, 403);
 }
 
 #[tokio::test]
-async fn what_a_refused_registration_leaves_behind_signs_nobody_in() {
+async fn the_password_of_a_refused_registration_does_not_sign_in() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, user) = registered(&app, &educator, "ada@example.org").await;
@@ -417,7 +420,8 @@ async fn customers_read_their_own_document_and_no_others() {
         ..person
     };
     let (_, other) = registered(&app, &educator, "bob@example.org").await;
-    let changed = json!({"type": "ChangeDisplayName", "stream": format!("user-{user}"), "data": {"display_name": "Ada"}});
+    let changed = json!({"type": "ChangeDisplayName", "stream": format!("user-{user}"),
+        "data": {"display_name": "Ada"}});
     let token = app.command(&ada, &changed).await["token"].clone();
     let own = document(&app, &ada, &format!("customers/{user}"), &token).await;
     assert_eq!(own["data"]["display_name"], "Ada");

@@ -20,7 +20,7 @@ async fn call(app: &TestApp, person: &Person, method: Method, name: &str) -> Res
 }
 
 #[tokio::test]
-async fn a_rebuild_replaces_what_is_read_and_tells_who_follows() {
+async fn a_rebuild_replaces_the_view_and_sends_subscribers_a_snapshot() {
     let app = TestApp::start().await;
     let (educator, ..) = damaged(&app).await;
     let mut live = app.live(&educator).await;
@@ -64,7 +64,7 @@ async fn a_rebuild_replaces_what_is_read_and_tells_who_follows() {
         (&inventory["dead_letters"], &inventory["failing"]),
         (&json!(0), &json!([]))
     );
-    // A restart knows which generation is read.
+    // After a restart the same generation is read.
     let app = app.restart().await;
     assert_eq!(
         get(&app, &educator, "/api/v1/views/inventory/mug").await["generation"],
@@ -73,7 +73,7 @@ async fn a_rebuild_replaces_what_is_read_and_tells_who_follows() {
 }
 
 #[tokio::test]
-async fn the_terminal_has_a_running_server_rebuild_a_view() {
+async fn the_terminal_makes_a_running_server_rebuild_a_view() {
     let app = TestApp::start().await;
     let (educator, ..) = damaged(&app).await;
     let remote = |person: &Person| Remote {
@@ -98,7 +98,7 @@ async fn the_terminal_has_a_running_server_rebuild_a_view() {
 }
 
 #[tokio::test]
-async fn a_rebuild_of_another_workspace_is_not_seen_here() {
+async fn a_rebuild_does_not_affect_another_workspace() {
     let app = TestApp::start().await;
     let (here, there) = (app.educator().await, app.educator().await);
     receive(&app, &here, "mug", 1).await;
@@ -122,13 +122,13 @@ async fn a_rebuild_of_another_workspace_is_not_seen_here() {
 }
 
 #[tokio::test]
-async fn what_is_unknown_and_who_may_not_is_told() {
+async fn an_unknown_projection_and_a_role_without_permission_are_refused() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for (method, name) in [
         (Method::POST, "no-such"),
         (Method::DELETE, "no-such"),
-        // Nothing is being rebuilt.
+        // No rebuild is running.
         (Method::DELETE, "inventory"),
     ] {
         assert_eq!(

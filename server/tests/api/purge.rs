@@ -1,4 +1,4 @@
-//! `DELETE /workspace`: a workspace goes as a whole, for everybody, and nothing of another with it.
+//! `DELETE /workspace`: a purge deletes a whole workspace, for every person in it, and nothing of another.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ async fn confirmed(app: &TestApp, person: &Person) -> Response {
     purge(app, person, &format!("?confirm={}", person.workspace)).await
 }
 
-/// A workspace with something of everything.
+/// A workspace with data in every store.
 async fn used(app: &TestApp) -> Person {
     let educator = app.educator_of("shop").await;
     app.student(&educator.join_code).await;
@@ -41,12 +41,12 @@ async fn used(app: &TestApp) -> Person {
         let path = format!("/api/v1/views/{view}?after={}", token.as_str().unwrap());
         get(app, &educator, &path).await;
     }
-    // consumers write rows as well
+    // consumers write rows too
     app.settled(&educator).await;
     educator
 }
 
-/// The rows of every table that may hold something of a workspace, but that of the ids by which purged ones are known.
+/// The row counts of every table that holds data of workspaces, except the table of purged ids.
 async fn rows(app: &TestApp) -> BTreeMap<String, i64> {
     let mut rows = BTreeMap::new();
     for file in ["events.db", "views.db", "consumers.db", "people.db"] {
@@ -99,7 +99,7 @@ async fn is_gone(app: &TestApp, person: &Person) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_workspace_goes_as_a_whole_and_nothing_of_another_with_it() {
+async fn a_purge_deletes_a_whole_workspace_and_nothing_of_another() {
     let app = TestApp::start().await;
     let stays = used(&app).await;
     let before = rows(&app).await;
@@ -114,7 +114,7 @@ async fn a_workspace_goes_as_a_whole_and_nothing_of_another_with_it() {
         .await;
     live.next_of("snapshot").await;
 
-    // in the middle of things: lanes are held with work before them, and a view is being rebuilt
+    // during other work: lanes are paused with events to fold, and a view is being rebuilt
     for path in ["inventory/pause", "products/rebuild"] {
         let path = format!("/api/v1/lab/projections/{path}");
         let response = app.request(Method::POST, &path).bearer_auth(&goes.token);
@@ -136,7 +136,7 @@ async fn a_workspace_goes_as_a_whole_and_nothing_of_another_with_it() {
         is_gone(&app, person).await;
     }
     assert_eq!(problem(confirmed(&app, &goes).await).await.status, 410, "again");
-    // a page is shown to nobody in particular
+    // a page is rendered without a session
     let page = app.get("/").bearer_auth(&goes.token).send().await.unwrap();
     assert_eq!(page.status(), StatusCode::OK);
 
@@ -156,7 +156,7 @@ async fn a_workspace_goes_as_a_whole_and_nothing_of_another_with_it() {
 }
 
 #[tokio::test]
-async fn a_purge_that_was_stopped_goes_on_after_the_start() {
+async fn an_interrupted_purge_resumes_after_the_start() {
     let app = TestApp::start().await;
     let stays = app.educator().await;
     let before = rows(&app).await;
@@ -178,12 +178,14 @@ async fn documents(app: &TestApp, file: &str) -> SqliteConnection {
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
-/// Writes a document of a workspace past the server, as another server could that has not heard of a purge.
+/// Writes a document of a workspace without the server, as another server could that does not know of a
+/// purge.
 async fn leave_a_document(app: &TestApp, workspace: WorkspaceId) {
     for file in DOCUMENTS {
         let mut documents = documents(app, file).await;
         sqlx::query(
-            "insert into documents (workspace, view, generation, key, data) values (?, 'products', 1, 'left', '{}')",
+            "insert into documents (workspace, view, generation, key, data)
+             values (?, 'products', 1, 'left', '{}')",
         )
         .bind(workspace.0)
         .execute(&mut documents)
@@ -193,7 +195,7 @@ async fn leave_a_document(app: &TestApp, workspace: WorkspaceId) {
     }
 }
 
-/// The workspaces of such documents, by store.
+/// The workspaces of these documents, by store.
 async fn left(app: &TestApp) -> [Vec<Uuid>; 2] {
     let mut left = [const { Vec::new() }; 2];
     for (file, left) in DOCUMENTS.into_iter().zip(&mut left) {
@@ -208,7 +210,7 @@ async fn left(app: &TestApp) -> [Vec<Uuid>; 2] {
 }
 
 #[tokio::test]
-async fn what_is_left_of_a_purged_workspace_goes_and_what_another_event_store_has_stays() {
+async fn leftover_documents_of_a_purged_workspace_are_deleted_and_those_of_another_event_store_stay() {
     let app = TestApp::start().await;
     let (stays, goes) = (app.educator().await, app.educator().await);
     receive(&app, &stays, "mug", 1).await;
@@ -221,7 +223,7 @@ async fn what_is_left_of_a_purged_workspace_goes_and_what_another_event_store_ha
     }
     app.swept().await;
     assert_eq!(left(&app).await, [[foreign], [foreign]]);
-    // that a workspace was purged is known after a start as well
+    // the purged workspace is known after a restart too
     leave_a_document(&app, goes.workspace).await;
     let app = app.restart().await;
     app.swept().await;
@@ -230,7 +232,7 @@ async fn what_is_left_of_a_purged_workspace_goes_and_what_another_event_store_ha
 }
 
 #[tokio::test]
-async fn nobody_purges_by_mistake_and_nobody_but_an_educator() {
+async fn a_purge_needs_a_confirmation_and_an_educator() {
     let app = TestApp::start().await;
     let (educator, other) = (app.educator().await, app.educator().await);
     for query in [
@@ -254,19 +256,19 @@ async fn nobody_purges_by_mistake_and_nobody_but_an_educator() {
     for person in others.iter().chain([&student]) {
         assert_eq!(problem(purge(&app, person, &query).await).await.status, 403);
     }
-    let nobody = app.request(Method::DELETE, &format!("/api/v1/workspace{query}"));
-    assert_eq!(problem(nobody.send().await.unwrap()).await.status, 401);
+    let anonymous = app.request(Method::DELETE, &format!("/api/v1/workspace{query}"));
+    assert_eq!(problem(anonymous.send().await.unwrap()).await.status, 401);
     app.swept().await;
     get(&app, &educator, "/api/v1/session").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_two_servers_both_know_and_everything_is_gone() {
+async fn both_of_two_servers_refuse_a_purged_workspace_and_its_data_is_gone() {
     let database = Database::new().await;
     let arguments = ["--event-store", &database.url, "--read-model", &database.url];
     let one = TestApp::start_with(&arguments).await;
     let goes = used(&one).await;
-    let two = one.beside(&arguments).await;
+    let two = one.start_second(&arguments).await;
     let mut live = two.live(&goes).await;
     live.send(&json!({"op": "subscribe", "id": 1, "view": "inventory"}))
         .await;

@@ -1,4 +1,4 @@
-//! What a sandbox may hold: events, people, live subscriptions; and how many may be opened from one address.
+//! The quotas of a sandbox: events, people, live subscriptions; and the sandboxes that one address may open.
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ async fn list(app: &TestApp, person: &Person, sku: &str) -> Response {
 }
 
 #[tokio::test]
-async fn a_full_sandbox_takes_no_more_says_what_to_do_and_repeats_its_answers() {
+async fn a_full_sandbox_refuses_events_says_what_to_do_and_repeats_its_answers() {
     let app = TestApp::start_with(&["--sandbox-events", "3"]).await;
     let educator = app.educator().await;
     let first: Value = list(&app, &educator, "mug-1").await.json().await.unwrap();
@@ -74,7 +74,7 @@ async fn concurrent_commands_fill_a_sandbox_exactly() {
         .map(|(sku, _)| sku)
         .collect();
     assert_eq!(accepted.len(), 10);
-    // whatever was accepted is accepted again, and the rest is refused again
+    // a repeated command gets its first outcome
     for (sku, answer) in skus.iter().zip(answers) {
         let again = list(&app, &educator, sku).await.status();
         assert_eq!(again, answer.status(), "{sku}");
@@ -82,13 +82,14 @@ async fn concurrent_commands_fill_a_sandbox_exactly() {
 }
 
 #[tokio::test]
-async fn whoever_is_in_a_full_sandbox_can_be_erased() {
+async fn a_person_in_a_full_sandbox_can_be_erased() {
     let app = TestApp::start_with(&["--sandbox-events", "2"]).await;
     let educator = app.educator().await;
     let (ada, user) = registered(&app, &educator, "ada@example.org").await;
     let full = problem(list(&app, &educator, "mug").await).await;
     assert_eq!(full.kind, "/problems/quota-exceeded");
-    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"), "data": {"password": "correct horse battery"}});
+    let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"),
+        "data": {"password": "correct horse battery"}});
     app.command(&ada, &erase).await;
 }
 
@@ -117,7 +118,7 @@ async fn join(app: &TestApp, code: &str) -> Response {
 }
 
 #[tokio::test]
-async fn so_many_people_fit_into_a_sandbox() {
+async fn a_sandbox_has_a_quota_of_people() {
     let app = TestApp::start_with(&["--sandbox-people", "3"]).await;
     let educator = app.educator().await;
     for _ in 0..2 {
@@ -136,15 +137,15 @@ async fn so_many_people_fit_into_a_sandbox() {
     let location = sent_back.headers()["location"].to_str().unwrap().to_owned();
     assert!(location.starts_with("/?problem=full"), "{location}");
     let page = app.get(&location).send().await.unwrap().text().await.unwrap();
-    assert!(page.contains("No more people fit into this workspace"));
-    // a restart does not count anew
+    assert!(page.contains("This workspace is full"));
+    // a restart does not reset the count
     let app = app.restart().await;
     assert_eq!(join(&app, &educator.join_code).await.status(), 429);
     assert_eq!(join(&app, "NOSUCH1").await.status(), 404);
 }
 
 #[tokio::test]
-async fn so_many_subscriptions_fit_into_a_sandbox_at_a_time() {
+async fn a_sandbox_has_a_quota_of_open_subscriptions() {
     let app = TestApp::start_with(&["--sandbox-subscriptions", "2"]).await;
     let educator = app.educator().await;
     let student = app.student(&educator.join_code).await;
@@ -165,13 +166,13 @@ async fn so_many_subscriptions_fit_into_a_sandbox_at_a_time() {
         let detail = refused["problem"]["detail"].as_str().unwrap();
         assert!(detail.contains("2 live subscriptions"), "{detail}");
     }
-    // what replaces one takes its place; and one that is given up makes room
+    // a subscription that replaces another does not count twice; an ended one makes room
     one.send(&subscribe(1)).await;
     one.next_of("snapshot").await;
     one.send(&json!({"op": "unsubscribe", "id": 1})).await;
     one.send(&subscribe(3)).await;
     assert_eq!(one.next_of("snapshot").await["id"], 3);
-    // what is wrong takes no place
+    // a refused subscription does not count
     one.send(&json!({"op": "unsubscribe", "id": 3})).await;
     one.send(&json!({"op": "subscribe", "id": 4, "view": "no-such"}))
         .await;
@@ -185,12 +186,12 @@ async fn so_many_subscriptions_fit_into_a_sandbox_at_a_time() {
 }
 
 #[tokio::test]
-async fn so_many_sandboxes_are_opened_from_one_address() {
+async fn an_address_opens_sandboxes_up_to_its_limit() {
     let app = TestApp::start_with(&["--sandboxes-per-hour", "2"]).await;
     let educator = app.educator().await;
     app.educator().await;
     let body = json!({"template": "empty"});
-    // signing in is no way around it
+    // signing in does not lift the limit
     for token in [None, Some(&educator.token)] {
         let mut request = app.post("/api/v1/workspaces", &body);
         if let Some(token) = token {

@@ -1,4 +1,4 @@
-//! `GET /schemas`, `GET /schemas/{type}/{version}`, and a log that older versions of the program have written.
+//! `GET /schemas`, `GET /schemas/{type}/{version}`, and a log that older versions of the program wrote.
 
 use clock::{Clock as _, SystemClock};
 use domain::{
@@ -18,7 +18,7 @@ use crate::{
     dead_letters::{get, receive},
 };
 
-/// Appends an event as another version of the program would have.
+/// Appends an event as another version of the program would.
 pub(crate) async fn append_as_of(
     settings: &Settings,
     workspace: WorkspaceId,
@@ -72,17 +72,17 @@ async fn an_old_log_is_read(further: &[&str]) {
         })
         .await
         .unwrap();
-    // the log shows what is stored
+    // the log shows the stored version
     let stream = get(&app, &educator, "/api/v1/streams/inventory-mug").await;
     let stored = &stream["data"][1];
     assert_eq!(
         (&stored["type"], &stored["schema_version"], &stored["payload"]),
         (&json!(FAILED), &json!(1), &old)
     );
-    // the aggregate is loaded from it
+    // the aggregate loads it
     let received = receive(&app, &educator, "mug", 5).await;
     assert_eq!(received["version"], 3);
-    // and so are the views, without a dead letter
+    // the views fold it, without a dead letter
     let path = format!(
         "/api/v1/views/inventory/mug?after={}",
         received["token"].as_str().unwrap()
@@ -92,10 +92,10 @@ async fn an_old_log_is_read(further: &[&str]) {
         get(&app, &educator, "/api/v1/dead-letters").await["data"],
         json!([])
     );
-    // the hash is over what is stored
+    // the hash covers the stored version
     let report = get(&app, &educator, "/api/v1/verify").await;
     assert_eq!((&report["events"], &report["findings"]), (&json!(3), &json!([])));
-    // what a newer program has written is not
+    // an event of a newer program is not read
     let refused = app
         .restart_after(async |settings: &Settings| {
             append_as_of(
@@ -139,8 +139,12 @@ async fn a_schema_that_has_changed_refuses_the_start() {
             let mut events = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file))
                 .await
                 .unwrap();
-            let change = "update event_types set schema = replace(schema, '\"lines\"', '\"items\"') where name = 'OrderCreated'";
-            let changed = sqlx::query(AssertSqlSafe(change)).execute(&mut events).await.unwrap();
+            let change = "update event_types set schema = replace(schema, '\"lines\"', '\"items\"') \
+                          where name = 'OrderCreated'";
+            let changed = sqlx::query(AssertSqlSafe(change))
+                .execute(&mut events)
+                .await
+                .unwrap();
             assert_eq!(changed.rows_affected(), 1);
             events.close().await.unwrap();
         })
@@ -177,7 +181,7 @@ async fn every_version_of_every_event_is_described() {
     }
     let old = get(&app, &customer, "/api/v1/schemas/StockReservationFailed/1").await;
     assert_eq!(old["schema"]["properties"]["quantity"]["type"], "integer");
-    // the same after a restart
+    // also after a restart
     let app = app.restart().await;
     assert_eq!(get(&app, &customer, "/api/v1/schemas").await, schemas);
     assert_eq!(
@@ -187,7 +191,7 @@ async fn every_version_of_every_event_is_described() {
 }
 
 #[tokio::test]
-async fn a_schema_that_is_not_there_is_named() {
+async fn an_unknown_schema_is_named() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for (path, said) in [

@@ -1,4 +1,4 @@
-//! `GET /search`.
+//! `GET /search`: full-text search.
 
 use clock::{Clock as _, SystemClock};
 use domain::access::Role;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::app::{Person, TestApp, fields, list_product, place_order, problem};
 
-/// What is found for what was typed, once the index has seen the token.
+/// The hits of a query, once the index has indexed up to the token.
 async fn found(app: &TestApp, person: &Person, query: &str, after: &Value) -> Value {
     let path = format!("/api/v1/search?{query}&after={}", after.as_str().unwrap());
     let response = app.get(&path).bearer_auth(&person.token).send().await.unwrap();
@@ -22,10 +22,10 @@ fn keys(found: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn a_product_is_found_by_its_words_also_mistyped_and_while_they_are_typed() {
+async fn a_product_is_found_by_its_words_by_prefixes_and_with_typing_errors() {
     let app = TestApp::start().await;
     let educator = app.educator_of("shop").await;
-    // what the template's orders lead to is over: nothing comes behind the token
+    // the template's process managers are done: no event follows the token
     app.settled(&educator).await;
     let answer = app.command(&educator, &list_product("zeppelin-01")).await;
     let token = &answer["token"];
@@ -46,7 +46,7 @@ async fn a_product_is_found_by_its_words_also_mistyped_and_while_they_are_typed(
 }
 
 #[tokio::test]
-async fn everybody_finds_what_they_may_see_and_no_more() {
+async fn a_person_finds_only_what_they_may_see() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     app.command(&educator, &list_product("zeppelin-01")).await;
@@ -70,7 +70,7 @@ async fn everybody_finds_what_they_may_see_and_no_more() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_for_is_named() {
+async fn an_invalid_query_is_named() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let long = "x".repeat(201);
@@ -86,6 +86,6 @@ async fn what_cannot_be_looked_for_is_named() {
         let problem = problem(response).await;
         assert_eq!((problem.status, fields(&problem)), (400, vec![field]), "{query}");
     }
-    let nobody = app.get("/api/v1/search?q=mug").send().await.unwrap();
-    assert_eq!(nobody.status(), 401);
+    let anonymous = app.get("/api/v1/search?q=mug").send().await.unwrap();
+    assert_eq!(anonymous.status(), 401);
 }

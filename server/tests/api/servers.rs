@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL: whoever is at one sees what is done at another.
+//! Several servers on one PostgreSQL: a client of one sees the changes that another makes.
 
 use domain::access::Role;
 use reqwest::StatusCode;
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use testing_postgres::Database;
 
-use crate::app::{Live, PATIENCE, Person, TestApp, list_product};
+use crate::app::{Live, Person, TEST_TIMEOUT, TestApp, list_product};
 
 /// Two servers on one database, for events and for views.
 pub(crate) async fn two(database: &Database) -> (TestApp, TestApp) {
     let arguments = ["--event-store", &database.url, "--read-model", &database.url];
     let one = TestApp::start_with(&arguments).await;
-    let two = one.beside(&arguments).await;
+    let two = one.start_second(&arguments).await;
     (one, two)
 }
 
@@ -24,7 +24,8 @@ async fn follow(app: &TestApp, person: &Person) -> Live {
     live
 }
 
-/// Waits until a socket shows a product: by a change, or where the other server has folded it first, by a snapshot.
+/// Waits until a socket shows a product: by a change, or by a snapshot where the other server has folded it
+/// first.
 async fn shows(live: &mut Live, sku: &str) {
     let is_there = |frame: &Value| match frame["op"].as_str() {
         Some("change") => frame["data"]["sku"] == sku,
@@ -56,11 +57,11 @@ async fn settled(app: &TestApp, person: &Person) -> Value {
     answer
 }
 
-/// Ends every connection on which a server of this database hears of the others.
+/// Ends every connection on which a server of this database listens to the others.
 pub(crate) async fn cut(database: &Database) {
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     let cut = async {
-        // Whoever was cut off before may not listen again yet.
+        // A server that was disconnected before may not listen again yet.
         loop {
             let ended: Vec<bool> = sqlx::query_scalar(
                 "select pg_terminate_backend(pid, 60000) from pg_stat_activity
@@ -74,16 +75,16 @@ pub(crate) async fn cut(database: &Database) {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, cut)
+    tokio::time::timeout(TEST_TIMEOUT, cut)
         .await
         .expect("a server listens");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_is_at_one_server_sees_what_is_done_at_the_other() {
+async fn a_client_of_one_server_sees_the_changes_of_the_other() {
     let database = Database::new().await;
     let (one, two) = two(&database).await;
-    // opened when both were running: the second has never heard of it
+    // the second server does not know a workspace that was opened while both were running
     let educator = one.educator().await;
     two.student(&educator.join_code).await;
     let staff = one.with_role(&educator, Role::Staff);
@@ -102,10 +103,10 @@ async fn whoever_is_at_one_server_sees_what_is_done_at_the_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_with_a_read_model_of_its_own_folds_what_the_other_has_appended() {
+async fn a_server_with_its_own_read_model_folds_the_events_of_the_other() {
     let database = Database::new().await;
     let one = TestApp::start_with(&["--event-store", &database.url]).await;
-    let two = one.beside(&["--event-store", &database.url]).await;
+    let two = one.start_second(&["--event-store", &database.url]).await;
     let educator = one.educator().await;
     let staff = one.with_role(&educator, Role::Staff);
     let mut live = follow(&two, &educator).await;
@@ -122,7 +123,7 @@ async fn a_server_with_a_read_model_of_its_own_folds_what_the_other_has_appended
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_done_while_a_server_is_deaf_is_not_missed() {
+async fn a_server_that_does_not_listen_for_a_while_misses_no_change() {
     let database = Database::new().await;
     let (one, two) = two(&database).await;
     let educator = one.educator().await;
@@ -135,7 +136,7 @@ async fn what_is_done_while_a_server_is_deaf_is_not_missed() {
         read(&two, &educator, &sku, &listed).await;
         shows(&mut live, &sku).await;
     }
-    // and of a workspace that was opened meanwhile
+    // nor one of a workspace that was opened meanwhile
     cut(&database).await;
     let another = one.educator().await;
     let staff = one.with_role(&another, Role::Staff);
@@ -146,7 +147,7 @@ async fn what_is_done_while_a_server_is_deaf_is_not_missed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_done_at_either_server_is_settled_at_both() {
+async fn the_commands_of_either_server_are_settled_at_both() {
     let database = Database::new().await;
     let (one, two) = two(&database).await;
     let educator = one.educator().await;
@@ -161,7 +162,7 @@ async fn what_is_done_at_either_server_is_settled_at_both() {
         (&here, &there),
         (&json!({"as_of": "0:10"}), &json!({"as_of": "0:10"}))
     );
-    // by one intention, too, of which the other server was not told
+    // by a correlation id too, which the other server does not know
     let listed = one.command(&staff, &list_product("c-0")).await;
     let caused = format!(
         "/api/v1/settled?correlation={}",

@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn when_it_is_settled_every_view_has_it() {
+async fn a_settled_correlation_is_in_every_view() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for n in 1..=20 {
@@ -34,13 +34,13 @@ async fn when_it_is_settled_every_view_has_it() {
         get(&app, &educator, "/api/v1/settled?after=0:3").await,
         json!({"as_of": "0:3"})
     );
-    // What has caused nothing is done.
+    // A correlation without events is settled.
     let nothing = format!("/api/v1/settled?correlation={}", Uuid::from_u128(7));
     assert_eq!(get(&app, &educator, &nothing).await["events"], 0);
 }
 
 #[tokio::test]
-async fn what_is_not_done_in_time_is_named() {
+async fn a_correlation_that_is_not_settled_in_time_names_what_it_waits_for() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     receive(&app, &educator, "mug", 1).await;
@@ -51,14 +51,14 @@ async fn what_is_not_done_in_time_is_named() {
 }
 
 #[tokio::test]
-async fn what_a_dead_letter_holds_back_is_not_settled_and_concerns_its_own_correlation_only() {
+async fn a_dead_letter_keeps_only_its_own_correlation_from_settling() {
     let app = TestApp::start().await;
     let (educator, _, last) = damaged(&app).await;
     let ask = async |query: &str| {
         let path = format!("/api/v1/settled?timeout_ms=1{query}");
         app.get(&path).bearer_auth(&educator.token).send().await.unwrap()
     };
-    // The other views and the consumers have nothing to do with it, and may be a moment behind.
+    // The other views and the consumers do not depend on it, and may be slightly behind.
     let by_views = |held: Problem| -> Vec<String> {
         let mut waiting_for = held.waiting_for;
         waiting_for.retain(|what| what.contains("dead letters"));
@@ -82,7 +82,7 @@ async fn what_a_dead_letter_holds_back_is_not_settled_and_concerns_its_own_corre
 }
 
 #[tokio::test]
-async fn another_workspace_is_not_waited_for_and_what_is_wrong_is_named() {
+async fn another_workspace_is_not_waited_for_and_an_invalid_parameter_is_named() {
     let app = TestApp::start().await;
     let (_, here) = (damaged(&app).await, app.educator().await);
     assert_eq!(get(&app, &here, "/api/v1/settled").await, json!({"as_of": "0:0"}));

@@ -1,4 +1,4 @@
-//! Signing out, as the open tabs of a browser notice it.
+//! Signing out, as seen by the open tabs of a browser.
 
 use reqwest::{Method, StatusCode, header::SET_COOKIE};
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::{
     mailbox::registered,
 };
 
-/// The cookies of a browser in which somebody has signed in.
+/// The cookies of a browser in which a person has signed in.
 async fn sign_in(app: &TestApp, person: &Person) -> String {
     let body = json!({
         "email": "ada@example.org", "password": "correct horse battery", "workspace": person.workspace,
@@ -40,7 +40,7 @@ async fn is_served(tab: &mut Live, id: u64) {
 }
 
 #[tokio::test]
-async fn whoever_signs_out_is_out_of_every_tab_at_once_and_nobody_else_is() {
+async fn signing_out_closes_every_tab_of_the_session_and_no_other() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (ada, _) = registered(&app, &educator, "ada@example.org").await;
@@ -63,8 +63,8 @@ async fn whoever_signs_out_is_out_of_every_tab_at_once_and_nobody_else_is() {
         assert_eq!(out.send().await.unwrap().status(), StatusCode::NO_CONTENT);
     }
     for tab in &mut tabs {
-        let goodbye = tab.closed().await;
-        assert_eq!(goodbye.reason.as_str(), "this session has ended; sign in again");
+        let closed = tab.closed().await;
+        assert_eq!(closed.reason.as_str(), "this session has ended; sign in again");
     }
     for tab in &mut others {
         is_served(tab, 2).await;

@@ -1,7 +1,7 @@
-//! `GET /export`, and what `foldline export` and `foldline import` do with whole workspaces: between the databases, again and
-//! again, and with files that are not what was exported.
+//! `GET /export`, `foldline export` and `foldline import`: between the databases, repeated, and with invalid
+//! files.
 
-mod refused;
+mod invalid_files;
 
 use std::{
     path::Path,
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use monitor::{
     export::{export_server, export_store},
-    import::Imported,
+    import::ImportedWorkspace,
     tail::Remote,
     terminal::{MonitorError, verify_all},
 };
@@ -36,13 +36,13 @@ use crate::{
     schemas::append_as_of,
 };
 
-/// Somewhere to import into: files, or a database.
-struct Place {
+/// The storage that an import writes to: files, or a database.
+struct ImportTarget {
     folder: TempDir,
     database: Option<Database>,
 }
 
-impl Place {
+impl ImportTarget {
     fn files() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
@@ -69,7 +69,7 @@ impl Place {
         }
     }
 
-    async fn import(&self, lines: &str) -> Result<Vec<Imported>, FileImportError> {
+    async fn import(&self, lines: &str) -> Result<Vec<ImportedWorkspace>, FileImportError> {
         import_files(&self.storage(), Arc::new(SystemClock), lines.as_bytes()).await
     }
 
@@ -79,12 +79,12 @@ impl Place {
             .unwrap()
     }
 
-    /// Every workspace, exported.
+    /// The export of every workspace.
     async fn export(&self) -> String {
         exported(&self.storage()).await
     }
 
-    /// What `foldline verify` says.
+    /// The report of `foldline verify`.
     async fn verified(&self) -> String {
         let read_model = read_model::open_to_read(&self.storage().read_model())
             .await
@@ -105,8 +105,8 @@ async fn exported(storage: &StorageSettings) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// What an educator takes away.
-async fn taken_away(app: &TestApp, person: &Person) -> String {
+/// The export that an educator downloads.
+async fn download_export(app: &TestApp, person: &Person) -> String {
     let response = app
         .get("/api/v1/export")
         .bearer_auth(&person.token)
@@ -124,7 +124,7 @@ async fn taken_away(app: &TestApp, person: &Person) -> String {
     response.text().await.unwrap()
 }
 
-/// A class of three partitions, with an event of an older version, and a command that was answered.
+/// A workspace of three partitions, with an event of an older schema version, and the answer to a command.
 async fn class() -> (TestApp, Person, Value) {
     let app = TestApp::start().await;
     let body = json!({"template": "shop", "shards": 3, "name": "Class 7b"});
@@ -145,7 +145,7 @@ async fn class() -> (TestApp, Person, Value) {
     let stock = receive(&app, &educator, "export-mug", 3).await;
     app.command(&educator, &place_order(SystemClock.new_id(), "export-mug"))
         .await;
-    // what process managers do about it is in the log as well
+    // the log also has the events of the process managers
     app.settled(&educator).await;
     let app = app
         .restart_after(async |settings: &Settings| {
@@ -175,29 +175,29 @@ fn json_lines(lines: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_workspace_goes_from_a_file_to_postgresql_and_back_unchanged() {
     let (app, educator, stock) = class().await;
-    let taken = taken_away(&app, &educator).await;
-    let (postgres, files) = (Place::postgres().await, Place::files());
+    let taken = download_export(&app, &educator).await;
+    let (postgres, files) = (ImportTarget::postgres().await, ImportTarget::files());
     let mut lines = taken.clone();
-    for place in [&postgres, &files] {
-        let imported = place.import(&lines).await.unwrap();
+    for target in [&postgres, &files] {
+        let imported = target.import(&lines).await.unwrap();
         assert_eq!(imported.len(), 1);
         assert_eq!(
             (
                 imported[0].workspace.id,
-                imported[0].was_there,
+                imported[0].already_existed,
                 imported[0].new_code
             ),
             (educator.workspace, false, false)
         );
         assert!(
-            place.verified().await.contains("  ok  "),
+            target.verified().await.contains("  ok  "),
             "{}",
-            place.verified().await
+            target.verified().await
         );
-        lines = place.export().await;
+        lines = target.export().await;
         assert_eq!(lines, taken, "an import exports what was exported");
-        // views are folded, and a command that is repeated is still known
-        let store = place.store().await;
+        // views are folded, and a repeated command is recognised
+        let store = target.store().await;
         let command = stock["command_id"].as_str().unwrap().parse().unwrap();
         let known = store
             .recorded_command(educator.workspace, command)
@@ -205,7 +205,7 @@ async fn a_workspace_goes_from_a_file_to_postgresql_and_back_unchanged() {
             .unwrap()
             .unwrap();
         assert_eq!(known.answer.token.to_string(), stock["token"].as_str().unwrap());
-        let views = read_model::open_to_read(&place.storage().read_model())
+        let views = read_model::open_to_read(&target.storage().read_model())
             .await
             .unwrap();
         let mug = views
@@ -213,18 +213,18 @@ async fn a_workspace_goes_from_a_file_to_postgresql_and_back_unchanged() {
             .await
             .unwrap();
         assert!(mug.value.unwrap().data.get().contains("\"on_hand\":3"));
-        // once more: there is nothing to do
-        let again = place.import(&lines).await.unwrap();
-        assert!(again[0].was_there);
-        assert_eq!(place.export().await, taken);
+        // a second import does nothing
+        let again = target.import(&lines).await.unwrap();
+        assert!(again[0].already_existed);
+        assert_eq!(target.export().await, taken);
     }
     app.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_goes_on_with_what_was_imported() {
+async fn a_server_continues_an_imported_workspace() {
     let (app, educator, _) = class().await;
-    let taken = taken_away(&app, &educator).await;
+    let taken = download_export(&app, &educator).await;
     let elsewhere = TestApp::start().await;
     let elsewhere = elsewhere
         .restart_after(async |settings: &Settings| {
@@ -235,7 +235,7 @@ async fn a_server_goes_on_with_what_was_imported() {
         })
         .await
         .unwrap();
-    // the key is another server's: this one makes its own token
+    // the token's key is the other server's, so this server signs one
     let educator = elsewhere.with_role(&educator, Role::Educator);
     let received = receive(&elsewhere, &educator, "export-mug", 4).await;
     let path = format!(
@@ -254,7 +254,7 @@ async fn a_server_goes_on_with_what_was_imported() {
 #[tokio::test]
 async fn every_line_is_a_cloud_event() {
     let (app, educator, _) = class().await;
-    let lines = json_lines(&taken_away(&app, &educator).await);
+    let lines = json_lines(&download_export(&app, &educator).await);
     let mut ids = std::collections::HashSet::new();
     for line in &lines {
         let line = line.as_object().unwrap();
@@ -283,7 +283,7 @@ async fn every_line_is_a_cloud_event() {
     assert_eq!(old["subject"], "inventory-export-mug");
     assert_eq!(
         (&old["schemaversion"], &old["streamversion"]),
-        // behind what was received, and what was reserved of it
+        // after the received and the reserved stock
         (&json!(1), &json!("3"))
     );
     assert_eq!(old["data"], json!({"order": "1", "quantity": 9, "available": 3}));
@@ -293,21 +293,21 @@ async fn every_line_is_a_cloud_event() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_has_gone_on_is_not_overwritten_and_a_taken_code_is_made_anew() {
+async fn a_workspace_with_newer_events_is_not_overwritten_and_a_taken_join_code_is_replaced() {
     let (app, educator, _) = class().await;
-    let before = taken_away(&app, &educator).await;
+    let before = download_export(&app, &educator).await;
     receive(&app, &educator, "export-mug", 1).await;
-    let after = taken_away(&app, &educator).await;
+    let after = download_export(&app, &educator).await;
     app.stop().await;
-    for place in [Place::files(), Place::postgres().await] {
-        place.import(&after).await.unwrap();
-        let refused = place.import(&before).await.unwrap_err().to_string();
+    for target in [ImportTarget::files(), ImportTarget::postgres().await] {
+        target.import(&after).await.unwrap();
+        let refused = target.import(&before).await.unwrap_err().to_string();
         assert!(
             refused.starts_with("line 1: ") && refused.contains("with other content"),
             "{refused}"
         );
-        assert_eq!(place.export().await, after);
-        // another workspace has the code already
+        assert_eq!(target.export().await, after);
+        // another workspace has the join code already
         let other = Workspace {
             id: WorkspaceId(SystemClock.new_id()),
             name: "Another".to_owned(),
@@ -316,12 +316,12 @@ async fn what_has_gone_on_is_not_overwritten_and_a_taken_code_is_made_anew() {
             join_code: "TAKEN23".to_owned(),
             created_at: SystemClock.now(),
         };
-        let store = event_store::open(&place.storage().event_store(), Arc::new(SystemClock), None)
+        let store = event_store::open(&target.storage().event_store(), Arc::new(SystemClock), None)
             .await
             .unwrap();
         assert!(store.create_workspace(&other).await.unwrap());
         store.close().await;
-        let foreign = Place::files();
+        let foreign = ImportTarget::files();
         let store = event_store::open(&foreign.storage().event_store(), Arc::new(SystemClock), None)
             .await
             .unwrap();
@@ -331,9 +331,9 @@ async fn what_has_gone_on_is_not_overwritten_and_a_taken_code_is_made_anew() {
         };
         assert!(store.create_workspace(&same_code).await.unwrap());
         store.close().await;
-        let imported = place.import(&foreign.export().await).await.unwrap();
+        let imported = target.import(&foreign.export().await).await.unwrap();
         assert!(imported[0].new_code);
-        let found = place
+        let found = target
             .store()
             .await
             .workspace(same_code.id)
@@ -349,8 +349,8 @@ async fn what_has_gone_on_is_not_overwritten_and_a_taken_code_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_of_a_busy_workspace_is_one_moment_of_it() {
-    // Somebody is busy for as long as the exports take: nothing counts how much that is.
+async fn an_export_of_a_busy_workspace_is_a_consistent_snapshot() {
+    // The writer continues until the exports end, so there is no limit.
     let unlimited = ["--requests-per-minute", "0", "--sandbox-events", "0"];
     let app = TestApp::start_with(&unlimited).await;
     let body = json!({"template": "shop", "shards": 4});
@@ -378,17 +378,17 @@ async fn an_export_of_a_busy_workspace_is_one_moment_of_it() {
     let exporting = async {
         let mut taken = Vec::new();
         for _ in 0..3 {
-            taken.push(taken_away(&app, &educator).await);
+            taken.push(download_export(&app, &educator).await);
         }
         done.store(true, Ordering::Relaxed);
         taken
     };
     let (_, taken) = tokio::join!(busy, exporting);
     for lines in taken {
-        let place = Place::files();
-        place.import(&lines).await.unwrap();
-        assert!(place.verified().await.contains("  ok  "));
-        assert_eq!(place.export().await, lines);
+        let target = ImportTarget::files();
+        target.import(&lines).await.unwrap();
+        assert!(target.verified().await.contains("  ok  "));
+        assert_eq!(target.export().await, lines);
     }
 }
 
@@ -407,17 +407,17 @@ async fn a_workspace_is_exported_by_its_educators_only() {
             .unwrap();
         assert_eq!(problem(refused).await.status, 403, "{role:?}");
     }
-    let nobody = app.get("/api/v1/export").send().await.unwrap();
-    assert_eq!(problem(nobody).await.status, 401);
+    let anonymous = app.get("/api/v1/export").send().await.unwrap();
+    assert_eq!(problem(anonymous).await.status, 401);
     let parameter = app.get("/api/v1/export?workspace=1").bearer_auth(&educator.token);
     let refused = problem(parameter.send().await.unwrap()).await;
     assert_eq!((refused.status, fields(&refused)), (400, vec!["workspace"]));
-    // of another workspace there is nothing in it, and twice is the same
+    // an export has nothing of another workspace, and a second one is the same
     let stranger = app.educator().await;
-    let lines = taken_away(&app, &stranger).await;
+    let lines = download_export(&app, &stranger).await;
     assert_eq!(lines.lines().count(), 2, "{lines}");
-    assert_eq!(taken_away(&app, &stranger).await, lines);
-    // at the terminal as well
+    assert_eq!(download_export(&app, &stranger).await, lines);
+    // at the terminal too
     let remote = |person: &Person| Remote {
         url: app.url("").parse().unwrap(),
         token: person.token.clone(),
@@ -430,10 +430,10 @@ async fn a_workspace_is_exported_by_its_educators_only() {
     assert!(matches!(refused, Err(MonitorError::Remote(_))), "{refused:?}");
 }
 
-/// Runs the program: whether it succeeded, what it answered, and what it said besides.
+/// Runs the program: whether it succeeded, its standard output, and its standard error.
 pub(crate) async fn foldline(arguments: &[&str]) -> (bool, String, String) {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_foldline"));
-    // Settings around the tests are not for it.
+    // The environment's own settings must not apply.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("FOLDLINE_") {
             command.env_remove(name);
@@ -447,7 +447,7 @@ pub(crate) async fn foldline(arguments: &[&str]) -> (bool, String, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_program_exports_and_imports() {
     let (app, educator, _) = class().await;
-    let taken = taken_away(&app, &educator).await;
+    let taken = download_export(&app, &educator).await;
     let from = app.folder().to_str().unwrap().to_owned();
     let (there, id) = (tempfile::tempdir().unwrap(), educator.workspace.to_string());
     let file = there.path().join("class.ndjson");
@@ -475,11 +475,12 @@ async fn the_program_exports_and_imports() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_says_what_views_could_not_apply() {
+async fn an_import_reports_the_events_that_views_could_not_apply() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     app.command(&educator, &list_product("export-mug")).await;
-    // An older version of the program took such a name. An index of SQLite has room for it, and one of PostgreSQL has not.
+    // An older version of the program accepted such a name. It fits into an index of SQLite, but not of
+    // PostgreSQL.
     let name: String = (0..4_000)
         .map(|_| char::from(rand::random_range(b'a'..=b'z')))
         .collect();
@@ -499,15 +500,15 @@ async fn an_import_says_what_views_could_not_apply() {
         })
         .await
         .unwrap();
-    let taken = taken_away(&app, &educator).await;
+    let taken = download_export(&app, &educator).await;
     app.stop().await;
-    let place = Place::postgres().await;
-    let file = place.folder.path().join("class.ndjson");
+    let target = ImportTarget::postgres().await;
+    let file = target.folder.path().join("class.ndjson");
     std::fs::write(&file, taken).unwrap();
-    let (data, file) = (place.folder.path().join("data"), file.to_str().unwrap());
+    let (data, file) = (target.folder.path().join("data"), file.to_str().unwrap());
     let (data, url) = (
         data.to_str().unwrap(),
-        place.database.as_ref().unwrap().url.as_str(),
+        target.database.as_ref().unwrap().url.as_str(),
     );
     for what in ["imported", "was there already"] {
         let (ok, _, said) = foldline(&[

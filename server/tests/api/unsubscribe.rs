@@ -1,4 +1,4 @@
-//! `/unsubscribe`: the link of every mail by which people get no more of them, without signing in.
+//! `/unsubscribe`: the link of every mail that stops further mails without signing in.
 
 use reqwest::{Method, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::{
     mailbox::{order, registered, stock, subjects},
 };
 
-/// The token of the link in somebody's newest mail.
+/// The token of the link in a person's newest mail.
 async fn token(app: &TestApp, person: &Person) -> String {
     let page = get(app, person, "/api/v1/mailbox?limit=1").await;
     let text = page["data"][0]["text"].as_str().unwrap();
@@ -18,27 +18,27 @@ async fn token(app: &TestApp, person: &Person) -> String {
     token.trim().to_owned()
 }
 
-/// What becomes of a link that is followed, or sent as a form.
+/// The answer to a link that is followed, or sent as a form.
 async fn follow(app: &TestApp, method: Method, token: &str) -> Response {
     let path = format!("/unsubscribe?token={token}");
     app.request(method, &path).send().await.unwrap()
 }
 
-/// How often it was stored that somebody wants no mails.
+/// The number of `MailsStopped` events.
 async fn stops(app: &TestApp, educator: &Person) -> usize {
     let events = get(app, educator, "/api/v1/events?type=MailsStopped").await;
     events["data"].as_array().unwrap().len()
 }
 
 #[tokio::test]
-async fn the_link_of_a_mail_stops_them_without_signing_in_once_and_again() {
+async fn the_link_of_a_mail_stops_mails_without_signing_in_and_may_be_repeated() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     stock(&app, &educator).await;
     let (ada, user) = registered(&app, &educator, "ada@example.org").await;
     let (bob, _) = registered(&app, &educator, "bob@example.org").await;
     let token = token(&app, &ada).await;
-    // mail programs follow links to look at them: that alone changes nothing
+    // mail programs follow links to preview them: that changes nothing
     let asked = follow(&app, Method::GET, &token).await;
     assert_eq!(asked.status(), StatusCode::OK);
     let form = format!("<form method=\"post\" action=\"/unsubscribe?token={token}\">");
@@ -60,15 +60,15 @@ async fn the_link_of_a_mail_stops_them_without_signing_in_once_and_again() {
     assert_eq!(
         subjects(&app, &bob, "").await.len(),
         2,
-        "somebody else still gets theirs"
+        "other people still get their mails"
     );
-    // in the inbox they are told as before
+    // the inbox still gets notifications
     let path = format!("/api/v1/views/notifications?listing=inbox&group={user}");
     assert_eq!(get(&app, &ada, &path).await["data"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
-async fn a_mail_program_follows_the_link_by_itself() {
+async fn a_mail_program_unsubscribes_by_itself() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (ada, _) = registered(&app, &educator, "ada@example.org").await;
@@ -83,7 +83,7 @@ async fn a_mail_program_follows_the_link_by_itself() {
 }
 
 #[tokio::test]
-async fn a_link_that_is_not_ours_does_nothing_and_ours_opens_nothing_else() {
+async fn a_forged_link_does_nothing_and_a_valid_one_permits_nothing_else() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (ada, _) = registered(&app, &educator, "ada@example.org").await;
@@ -99,7 +99,7 @@ async fn a_link_that_is_not_ours_does_nothing_and_ours_opens_nothing_else() {
         signed.to_owned(),
         format!("{signed}.{turned}"),
         format!("{ours}{}", "a".repeat(2_000)),
-        // signed by us, and for something else; signed for this, and by somebody else
+        // signed by this server for another purpose; signed for this purpose by another server
         ada.token.clone(),
         token(&elsewhere, &eve).await,
     ];
@@ -119,7 +119,7 @@ async fn a_link_that_is_not_ours_does_nothing_and_ours_opens_nothing_else() {
 }
 
 #[tokio::test]
-async fn whose_workspace_is_gone_gets_no_more_mails_anyway() {
+async fn the_link_of_a_purged_workspace_is_answered_as_usual() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (ada, _) = registered(&app, &educator, "ada@example.org").await;

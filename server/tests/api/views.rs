@@ -15,7 +15,7 @@ async fn read(app: &TestApp, person: &Person, path: &str) -> Value {
 }
 
 #[tokio::test]
-async fn you_read_your_own_writes() {
+async fn a_client_reads_its_own_writes() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for n in 0..5 {
@@ -58,7 +58,7 @@ async fn a_listing_is_read_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_is_not_folded_in_time_is_named() {
+async fn a_view_that_is_not_folded_in_time_names_what_it_waits_for() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     app.command(&educator, &list_product("mug-01")).await;
@@ -69,7 +69,7 @@ async fn what_is_not_folded_in_time_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_not_found() {
+async fn an_unknown_document_is_not_found() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for path in [
@@ -84,7 +84,7 @@ async fn what_is_not_there_is_not_found() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_is_wrong_is_named() {
+async fn an_invalid_parameter_is_named() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     for (query, field) in [
@@ -110,7 +110,7 @@ async fn a_parameter_that_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn nobody_sees_another_workspace() {
+async fn a_client_does_not_see_another_workspace() {
     let app = TestApp::start().await;
     let (here, there) = (app.educator().await, app.educator().await);
     let token = app.command(&here, &list_product("mug-01")).await["token"].clone();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::app::{TestApp, fields, problem};
 
 #[tokio::test]
-async fn whoever_opens_a_workspace_is_its_educator() {
+async fn the_person_who_opens_a_workspace_is_its_educator() {
     let app = TestApp::start().await;
     let body = json!({"template": "empty", "name": "Class 7b"});
     let opened: Value = app
@@ -39,7 +39,7 @@ async fn two_openings_are_two_workspaces() {
 }
 
 #[tokio::test]
-async fn whoever_joins_is_a_student_of_the_same_workspace() {
+async fn a_person_who_joins_is_a_student_of_the_same_workspace() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let student = app.student(&educator.join_code.to_lowercase()).await;
@@ -71,7 +71,7 @@ async fn an_unknown_code_is_not_found() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_named() {
+async fn an_invalid_field_is_named() {
     let app = TestApp::start().await;
     for (path, body, field) in [
         ("/api/v1/workspaces", json!({}), "template"),
@@ -119,7 +119,7 @@ async fn what_is_wrong_is_named() {
 }
 
 #[tokio::test]
-async fn nobody_has_no_session() {
+async fn without_a_token_there_is_no_session() {
     let app = TestApp::start().await;
     let response = app.get("/api/v1/session").send().await.unwrap();
     assert_eq!(response.status(), StatusCode::UNAUTHORIZED);

@@ -1,6 +1,6 @@
-//! A person's way to the program, whichever life it is in: what is asked of one that was killed is asked of the next.
+//! A user's client of the program across restarts: a request to a killed server is repeated at the next one.
 //!
-//! An answer of 503 is none: a server that has just started may not have its views yet.
+//! An answer of 503 is repeated too: a server that has just started may not have its views yet.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::running::{PATIENCE, Server};
+use crate::running::{Server, TEST_TIMEOUT};
 
-/// How often everything may be not settled, each time for as long as an answer may take.
-const SETTLING: u32 = 8;
+/// How often the workspace may be not settled, each time for the longest timeout.
+const SETTLE_ATTEMPTS: u32 = 8;
 
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -27,25 +27,25 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Opens a workspace with nothing in it: its educator, and the code by which others join.
+    /// Opens an empty workspace: its educator's client, and the code by which others join.
     pub(crate) async fn open(server: &Arc<Server>, shards: u32) -> (Self, WorkspaceAccess) {
-        let nobody = Self::without_token(server);
+        let anonymous = Self::without_token(server);
         let wanted = json!({"template": "empty", "shards": shards});
-        let (_, opened) = nobody.post("/api/v1/workspaces", &wanted, "open").await;
+        let (_, opened) = anonymous.post("/api/v1/workspaces", &wanted, "open").await;
         let opened: WorkspaceAccess = serde_json::from_value(opened.unwrap()).unwrap();
-        (nobody.with_token(&opened.token), opened)
+        (anonymous.with_token(&opened.token), opened)
     }
 
-    /// Somebody who joins a workspace.
+    /// A user who joins a workspace.
     pub(crate) async fn join(&self, code: &str, name: &str) -> Self {
         let wanted = json!({"code": code, "display_name": name});
-        let nobody = self.with_token("");
-        let (_, joined) = nobody.post("/api/v1/workspaces/join", &wanted, "join").await;
+        let anonymous = self.with_token("");
+        let (_, joined) = anonymous.post("/api/v1/workspaces/join", &wanted, "join").await;
         let joined: WorkspaceAccess = serde_json::from_value(joined.unwrap()).unwrap();
         self.with_token(&joined.token)
     }
 
-    /// A person who signs in to their account in a workspace; the status of the refusal where they may not.
+    /// A user who signs in to their account in a workspace, or the status of the refusal.
     pub(crate) async fn sign_in(
         server: &Arc<Server>,
         workspace: WorkspaceId,
@@ -77,15 +77,15 @@ impl Client {
         }
     }
 
-    /// Asks until there is an answer that is one.
-    pub(crate) async fn ask(
+    /// Repeats a request until it has an answer other than 503.
+    pub(crate) async fn request_until_answered(
         &self,
         request: impl Fn(&reqwest::Client, &str) -> RequestBuilder,
     ) -> (StatusCode, String) {
         let mut gone = 0;
         loop {
             let (life, url) = self.server.url(gone).await;
-            let request = request(&self.http, &url).timeout(PATIENCE);
+            let request = request(&self.http, &url).timeout(TEST_TIMEOUT);
             let request = if self.token.is_empty() {
                 request
             } else {
@@ -106,7 +106,7 @@ impl Client {
 
     pub(crate) async fn post(&self, path: &str, body: &Value, key: &str) -> (StatusCode, Option<Value>) {
         let (status, text) = self
-            .ask(|http, url| {
+            .request_until_answered(|http, url| {
                 http.post(format!("{url}{path}"))
                     .header("idempotency-key", key)
                     .json(body)
@@ -115,7 +115,7 @@ impl Client {
         (status, serde_json::from_str(&text).ok())
     }
 
-    /// Whether a command was accepted, and not refused by a rule.
+    /// Sends a command. Returns whether it was accepted, not refused by a rule.
     pub(crate) async fn command(&self, key: &str, command: &Value) -> bool {
         let (status, answer) = self.post("/api/v1/commands", command, key).await;
         match status {
@@ -126,7 +126,9 @@ impl Client {
     }
 
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> T {
-        let (status, text) = self.ask(|http, url| http.get(format!("{url}{path}"))).await;
+        let (status, text) = self
+            .request_until_answered(|http, url| http.get(format!("{url}{path}")))
+            .await;
         assert_eq!(status, StatusCode::OK, "{path}: {text}");
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error} in {text}"))
     }
@@ -145,34 +147,37 @@ impl Client {
         }
     }
 
-    /// Waits until everything is done, for so long at most; what is left to do then.
+    /// Waits until everything is settled. On timeout, the error names the remaining work.
     pub(crate) async fn is_settled(&self, timeout_ms: u32) -> Result<(), String> {
         self.is_done("", timeout_ms).await
     }
 
-    /// Waits until everything is done that one intention has caused.
+    /// Waits until the work of one intention is settled.
     pub(crate) async fn settled_of(&self, correlation: Uuid) {
         self.done(&format!("&correlation={correlation}")).await;
     }
 
-    /// `of`: what is asked for besides, as a part of the query.
+    /// `of`: an additional part of the query.
     async fn is_done(&self, of: &str, timeout_ms: u32) -> Result<(), String> {
         let path = format!("/api/v1/settled?timeout_ms={timeout_ms}{of}");
-        match self.ask(|http, url| http.get(format!("{url}{path}"))).await {
+        match self
+            .request_until_answered(|http, url| http.get(format!("{url}{path}")))
+            .await
+        {
             (StatusCode::OK, _) => Ok(()),
             (StatusCode::GATEWAY_TIMEOUT, left) => Err(left),
             (status, text) => panic!("{path} came to {status}: {text}"),
         }
     }
 
-    /// Waits until everything is done.
+    /// Waits until everything is settled.
     pub(crate) async fn settled(&self) {
         self.done("").await;
     }
 
     async fn done(&self, of: &str) {
         let mut left = String::new();
-        for _ in 0..SETTLING {
+        for _ in 0..SETTLE_ATTEMPTS {
             match self.is_done(of, 30_000).await {
                 Ok(()) => return,
                 Err(still) => left = still,
@@ -181,7 +186,7 @@ impl Client {
         panic!("it does not settle: {left}");
     }
 
-    /// Puts the clock forward until nobody waits for it any more.
+    /// Puts the clock forward until no process waits for a timer.
     pub(crate) async fn settle(&self) {
         while self.is_settled(2_000).await.is_err() {
             let forward = json!({"advance_ms": 20_000});

@@ -1,4 +1,4 @@
-//! `foldline serve --for-tests`: only where no real data is, and only for this machine.
+//! `foldline serve --for-tests`: only on stores without real data, and only for this machine.
 
 use std::sync::Arc;
 
@@ -75,7 +75,7 @@ async fn a_database_that_holds_workspaces_is_left_alone() {
     let data = tempfile::tempdir().unwrap();
     let arguments = ["--for-tests", "--event-store", &database.url];
     refused(&foldline(&arguments, data.path()), 1, "holds workspaces already");
-    // Asked again, it says the same: to be refused makes no stores for tests.
+    // The second attempt is refused too: a refusal does not create test stores.
     refused(&foldline(&arguments, data.path()), 1, "holds workspaces already");
 }
 
@@ -88,7 +88,7 @@ async fn list_product(educator: &Client) {
     educator.settled().await;
 }
 
-/// A server with a workspace in which something is listed, and its views elsewhere than in its data folder.
+/// A server with a workspace and a listed product, and its views outside of its data folder.
 async fn with_views_at(read_model: &str) -> (Arc<Server>, Client) {
     let server = Arc::new(Server::new(vec!["--read-model".into(), read_model.into()]));
     server.start();
@@ -97,7 +97,7 @@ async fn with_views_at(read_model: &str) -> (Arc<Server>, Client) {
     (server, educator)
 }
 
-/// What the server itself finds in its views.
+/// Checks that the server's verification of its views has no findings.
 async fn is_whole(educator: &Client) {
     let verified: VerifyReport = educator.get("/api/v1/verify").await;
     assert_eq!(verified.findings, Vec::<String>::new());
@@ -106,8 +106,8 @@ async fn is_whole(educator: &Client) {
     assert_eq!((&shown.data["sku"], shown.behind), (&json!("mug"), 0));
 }
 
-/// Neither a server for tests nor another one starts on the views of a server that has an event store of its own, and nothing of
-/// them changes.
+/// Neither a server for tests nor another one starts on the views of a server with another event store, and
+/// the views do not change.
 async fn views_of_another_server_are_left_alone(read_model: &str) {
     let (server, educator) = with_views_at(read_model).await;
     is_whole(&educator).await;
@@ -125,7 +125,7 @@ async fn views_of_another_server_are_left_alone(read_model: &str) {
         refused(&output, 1, "--event-store");
         is_whole(&educator).await;
     }
-    // and it goes on
+    // The server continues.
     server.stop().await;
     server.start();
     is_whole(&educator).await;

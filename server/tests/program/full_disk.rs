@@ -1,17 +1,17 @@
-//! The disk fills up under a running server, and there is room again later. An append fails then, nothing of it is
-//! stored, what was acknowledged can be read, and afterwards everything goes on by itself.
+//! The disk fills up under a running server, and has room again later. Meanwhile an append fails without
+//! storing anything, and acknowledged events can be read; afterwards everything continues by itself.
 
 use domain::wire::{Page, Problem, VerifyReport, WorkspaceAccess};
 use reqwest::{Method, Response, StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
 
-use crate::running::{PATIENCE, Server};
+use crate::running::{Server, TEST_TIMEOUT};
 
-/// Room for the empty stores, and for a while of orders.
+/// Room for the empty stores and for some orders.
 const DISK: &str = "8m";
 
-/// More commands than fit into what the stores have left for themselves when the disk is full.
-const MOST_COMMANDS: u32 = 20_000;
+/// More commands than fit into the remaining room of the stores when the disk is full.
+const MAX_COMMANDS: u32 = 20_000;
 
 struct Shop {
     client: reqwest::Client,
@@ -31,7 +31,7 @@ impl Shop {
         if let Some(body) = body {
             request = request.json(body);
         }
-        request.timeout(PATIENCE).send().await.unwrap()
+        request.timeout(TEST_TIMEOUT).send().await.unwrap()
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, path: &str) -> T {
@@ -40,7 +40,7 @@ impl Shop {
         response.json().await.unwrap()
     }
 
-    /// Waits until everything is done.
+    /// Waits until everything is settled.
     async fn settled(&self) {
         let path = "/api/v1/settled?timeout_ms=60000";
         for _ in 0..5 {
@@ -64,7 +64,7 @@ impl Shop {
             .await
     }
 
-    /// How many events there are.
+    /// The number of events.
     async fn events(&self) -> u32 {
         let mut count = 0;
         let mut after = String::new();
@@ -80,7 +80,7 @@ impl Shop {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_refuses_appends_and_stores_no_half_and_all_goes_on_when_there_is_room() {
+async fn a_full_disk_refuses_appends_completely_and_everything_continues_when_there_is_room() {
     let server = Server::on_a_disk_of(DISK);
     server.start();
     let mut shop = Shop {
@@ -111,7 +111,7 @@ async fn a_full_disk_refuses_appends_and_stores_no_half_and_all_goes_on_when_the
         }
         accepted += 1;
         assert!(
-            accepted < MOST_COMMANDS,
+            accepted < MAX_COMMANDS,
             "the disk is full, and nothing was refused"
         );
     };
@@ -131,11 +131,11 @@ async fn a_full_disk_refuses_appends_and_stores_no_half_and_all_goes_on_when_the
         assert_eq!(shop.list(number).await.status(), StatusCode::OK);
     }
     assert_eq!(shop.events().await, accepted + 2);
-    // the views have everything, and nothing was parked
+    // The views are complete, and no event was parked.
     shop.settled().await;
     let verified: VerifyReport = shop.get("/api/v1/verify").await;
     assert_eq!(verified.findings, Vec::<String>::new());
-    // a product, and an entry of activity, for each
+    // A product and an entry of activity for each.
     assert_eq!(verified.documents, 2 * (u64::from(accepted) + 2));
     server.stop().await;
 }

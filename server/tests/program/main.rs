@@ -1,5 +1,5 @@
-//! The program `foldline` as operators have it: a process with a data folder, that is killed, refused and starved, among
-//! peers that are not ours.
+//! The program `foldline` as operators run it: a process with a data folder that is killed, refused and
+//! starved, with foreign peers.
 
 #![expect(
     clippy::unwrap_used,
@@ -9,7 +9,7 @@
 
 mod client;
 mod for_tests;
-mod fulfilled;
+mod fulfilment;
 mod full_disk;
 mod history;
 mod mails;

@@ -1,7 +1,7 @@
-//! Programs in Python that are the server's peers in tests, each a file beside the test that runs it.
+//! Python programs that are the server's peers in tests, each a file beside its test.
 //!
-//! What they import is what `xtask/requirements.txt` locks; `cargo xtask test` installs it into the target folder, where it
-//! is looked for here. So plain `cargo test` finds it too, once that was run.
+//! `xtask/requirements.txt` locks what they import; `cargo xtask test` installs it into the target folder,
+//! where this finds it. So plain `cargo test` works too after one such run.
 
 use std::{
     fs,
@@ -11,10 +11,10 @@ use std::{
 
 use crate::running::clean;
 
-/// What must have been installed.
+/// The required packages.
 const REQUIREMENTS: &str = include_str!("../../../xtask/requirements.txt");
 
-/// A program, by its name beside the tests, with an interpreter that has what it imports.
+/// A program beside the tests, run by an interpreter that has the required packages.
 pub(crate) fn program(name: &str) -> Command {
     let mut command = clean(interpreter().to_str().expect("the target folder is text"));
     command.arg(

@@ -1,4 +1,4 @@
-//! What the program refuses to start with: it says so in one sentence that names what is wrong, and ends.
+//! Starts that the program refuses: it names the cause in one sentence, and ends.
 
 use std::process::Output;
 

@@ -1,4 +1,4 @@
-//! The program itself in a process of its own, on one data folder: started, killed, and started again.
+//! The program in a process of its own, on one data folder: started, killed, and started again.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -11,70 +11,71 @@ use std::{
 use tempfile::TempDir;
 use tokio::sync::watch;
 
-/// The one deadline of these tests: it ends a test that hangs, and no machine is too slow for it. It is longer than the
-/// minute that the interface lets a client wait for an answer.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(3);
+/// The only deadline of these tests: it ends a test that hangs, and no machine is too slow for it. It is
+/// longer than the longest timeout of the API.
+pub(crate) const TEST_TIMEOUT: Duration = Duration::from_mins(3);
 
-/// How long the server may take over an answer: as long as it is waited for.
+/// The server's timeout of a request.
 const REQUEST_TIMEOUT_MS: &str = "180000";
 
-/// Which life of the server this is, and where it listens as soon as it does.
+/// One process of the server: its number, and its address once it listens.
 #[derive(Debug, Clone, Default)]
-struct Life {
+struct Incarnation {
     number: u64,
     url: Option<String>,
 }
 
 pub(crate) struct Server {
     folder: TempDir,
-    stores: Mutex<Vec<String>>,
+    arguments: Mutex<Vec<String>>,
     disk: Option<&'static str>,
     variables: Vec<(&'static str, String)>,
     process: Mutex<Option<Child>>,
-    life: watch::Sender<Life>,
+    incarnation: watch::Sender<Incarnation>,
 }
 
 impl Server {
-    /// `stores`: further arguments of `foldline serve`.
-    pub(crate) fn new(stores: Vec<String>) -> Self {
-        Self::with(stores, None)
+    /// `arguments`: further arguments of `foldline serve`.
+    pub(crate) fn new(arguments: Vec<String>) -> Self {
+        Self::with(arguments, None)
     }
 
-    fn with(stores: Vec<String>, disk: Option<&'static str>) -> Self {
+    fn with(arguments: Vec<String>, disk: Option<&'static str>) -> Self {
         cryptography::use_ring();
         Self {
             folder: tempfile::tempdir().unwrap(),
-            stores: Mutex::new(stores),
+            arguments: Mutex::new(arguments),
             disk,
             variables: Vec::new(),
             process: Mutex::new(None),
-            life: watch::Sender::default(),
+            incarnation: watch::Sender::default(),
         }
     }
 
-    /// One that is told more by variables.
-    pub(crate) fn with_variables(stores: Vec<String>, variables: Vec<(&'static str, String)>) -> Self {
-        let mut server = Self::with(stores, None);
+    /// A server with these environment variables.
+    pub(crate) fn with_variables(arguments: Vec<String>, variables: Vec<(&'static str, String)>) -> Self {
+        let mut server = Self::with(arguments, None);
         server.variables = variables;
         server
     }
 
-    /// One whose data folder is a disk of this size, as `mount` says it, that only the process sees and that goes with it.
+    /// A server whose data folder is a disk of this size, as `mount` spells it, which only the process sees
+    /// and which ends with it.
     pub(crate) fn on_a_disk_of(size: &'static str) -> Self {
         Self::with(Vec::new(), Some(size))
     }
 
-    /// Further arguments of `foldline serve`, in place of those of before, for the lives that come.
+    /// Replaces the further arguments of `foldline serve` for the next starts.
     pub(crate) fn serve_with(&self, arguments: Vec<String>) {
-        *self.stores.lock().unwrap_or_else(PoisonError::into_inner) = arguments;
+        *self.arguments.lock().unwrap_or_else(PoisonError::into_inner) = arguments;
     }
 
-    /// The data folder of a server that was stopped.
+    /// The data folder of a stopped server.
     pub(crate) fn into_folder(mut self) -> TempDir {
         std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 
-    /// The data folder, whether it runs or not; nothing is in it where the process has a disk of its own.
+    /// The data folder; it is empty if the process has a disk of its own.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -87,7 +88,7 @@ impl Server {
         Path::new("/proc").join(id.to_string()).join("root").join(inside)
     }
 
-    /// Starts it, and does not wait until it is ready.
+    /// Starts it, without waiting until it is ready.
     pub(crate) fn start(&self) {
         let mut process = self
             .program()
@@ -96,26 +97,26 @@ impl Server {
             .args(["--request-timeout-ms", REQUEST_TIMEOUT_MS])
             .arg("--data-dir")
             .arg(self.folder.path())
-            .args(&*self.stores.lock().unwrap_or_else(PoisonError::into_inner))
+            .args(&*self.arguments.lock().unwrap_or_else(PoisonError::into_inner))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let output = process.stdout.take().unwrap();
         let mut number = 0;
-        self.life.send_modify(|life| {
-            life.number += 1;
-            life.url = None;
-            number = life.number;
+        self.incarnation.send_modify(|incarnation| {
+            incarnation.number += 1;
+            incarnation.url = None;
+            number = incarnation.number;
         });
-        let life = self.life.clone();
+        let incarnation = self.incarnation.clone();
         std::thread::spawn(move || {
             for line in BufReader::new(output).lines().map_while(Result::ok) {
                 if let Some(url) = line.strip_prefix("Foldline is ready at ") {
-                    life.send_if_modified(|life| {
-                        let current = life.number == number;
+                    incarnation.send_if_modified(|incarnation| {
+                        let current = incarnation.number == number;
                         if current {
-                            life.url = Some(url.to_owned());
+                            incarnation.url = Some(url.to_owned());
                         }
                         current
                     });
@@ -133,7 +134,7 @@ impl Server {
         process.wait().unwrap();
     }
 
-    /// Asks it to stop, as an operator does, and sees that it ends well.
+    /// Stops it as an operator does, and checks its exit status.
     pub(crate) async fn stop(&self) {
         let mut process = self.process().take().expect("it was started");
         let asked = Command::new("kill")
@@ -145,20 +146,23 @@ impl Server {
         assert!(status.unwrap().success());
     }
 
-    /// Where it listens, as soon as it does, in a life other than this one.
+    /// Waits until another incarnation than this one listens, and returns its address.
     pub(crate) async fn url(&self, other_than: u64) -> (u64, String) {
-        let mut lives = self.life.subscribe();
-        let life = tokio::time::timeout(
-            PATIENCE,
-            lives.wait_for(|life| life.number != other_than && life.url.is_some()),
+        let mut lives = self.incarnation.subscribe();
+        let incarnation = tokio::time::timeout(
+            TEST_TIMEOUT,
+            lives.wait_for(|incarnation| incarnation.number != other_than && incarnation.url.is_some()),
         )
         .await
         .expect("it starts")
         .expect("it is not dropped while it is used");
-        (life.number, life.url.clone().expect("it was waited for"))
+        (
+            incarnation.number,
+            incarnation.url.clone().expect("it was waited for"),
+        )
     }
 
-    /// The program, or what mounts its disk and then becomes the program.
+    /// The program, or a shell that mounts its disk and then becomes the program.
     fn program(&self) -> Command {
         let program = env!("CARGO_BIN_EXE_foldline");
         let Some(size) = self.disk else {
@@ -179,7 +183,8 @@ impl Server {
     }
 }
 
-/// A command without the variables around us: the program refuses those of ours that are not settings.
+/// A command without the environment's `FOLDLINE_*` variables: the program refuses those that are not
+/// settings.
 pub(crate) fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
     command.env_clear();

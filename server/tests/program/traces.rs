@@ -12,12 +12,12 @@ use prost::Message as _;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::running::{PATIENCE, Server};
+use crate::running::{Server, TEST_TIMEOUT};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
 
-/// A collector: where it listens, and the spans that come in.
+/// Starts a collector. Returns its address and the received spans.
 async fn collector() -> (String, mpsc::UnboundedReceiver<Span>) {
     let (sender, spans) = mpsc::unbounded_channel();
     let take = async |State(sender): State<mpsc::UnboundedSender<Span>>, body: Bytes| {
@@ -30,7 +30,7 @@ async fn collector() -> (String, mpsc::UnboundedReceiver<Span>) {
             let name = service.and_then(|service| service.value.clone()?.value);
             assert_eq!(name, Some(AnyValue::StringValue("foldline".to_owned())));
             for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
-                // nobody listens any more when the test is over
+                // The receiver is dropped at the end of the test.
                 let _ = sender.send(span);
             }
         }
@@ -48,7 +48,7 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
     let server = Server::new(vec!["--otlp-endpoint".to_owned(), collector]);
     server.start();
     let url = server.url(0).await.1;
-    let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+    let client = reqwest::Client::builder().timeout(TEST_TIMEOUT).build().unwrap();
     let opened: WorkspaceAccess = client
         .post(format!("{url}/api/v1/workspaces"))
         .json(&json!({"template": "empty"}))
@@ -82,7 +82,7 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
         .await
         .unwrap();
     assert_eq!(stock["data"]["on_hand"], 3, "{stock}");
-    // the other views and the consumers are waited for too: a lane that is stopped before it got there has nothing to tell
+    // The other views and the consumers are waited for too: a lane that is stopped early exports no span.
     let settled = client
         .get(format!("{url}/api/v1/settled?timeout_ms=60000"))
         .bearer_auth(&opened.token)
@@ -90,7 +90,7 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
         .await
         .unwrap();
     assert!(settled.status().is_success(), "{}", settled.text().await.unwrap());
-    // what is left is exported before the server ends
+    // The remaining spans are exported before the server ends.
     server.stop().await;
 
     let mut of_trace: HashMap<Vec<u8>, Span> = HashMap::new();
@@ -99,7 +99,7 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
             of_trace.insert(span.span_id.clone(), span);
         }
     }
-    // from a span up to the caller's
+    // From a span up to the caller's.
     let way = |span: &Span| {
         let mut way = vec![span.name.clone()];
         let mut above = span.parent_span_id.clone();
@@ -142,7 +142,7 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
             view.value.clone()?.value
         })
         .collect();
-    // and every consumer besides
+    // And every consumer.
     for view in domain::view::all() {
         let handled = views
             .iter()
@@ -152,7 +152,7 @@ async fn a_commands_trace_leads_from_the_callers_span_through_every_box_to_the_r
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_collector_that_is_not_there_is_in_nobodys_way() {
+async fn a_missing_collector_does_not_disturb_the_server() {
     let server = Server::new(vec![
         "--otlp-endpoint".to_owned(),
         "http://127.0.0.1:9".to_owned(),
@@ -161,7 +161,7 @@ async fn a_collector_that_is_not_there_is_in_nobodys_way() {
     let url = server.url(0).await.1;
     let alive = reqwest::get(format!("{url}/healthz")).await.unwrap();
     assert!(alive.status().is_success());
-    tokio::time::timeout(PATIENCE, server.stop())
+    tokio::time::timeout(TEST_TIMEOUT, server.stop())
         .await
         .expect("it ends");
 }

@@ -1,5 +1,5 @@
-//! How many tests passed and failed, read from what their runner prints. A runner that reports failure without
-//! naming a failed test, for instance because a test did not compile, counts as one failure.
+//! How many tests passed and failed, read from what their runner prints. A runner that reports failure
+//! without naming a failed test, for instance because a test did not compile, counts as one failure.
 
 use std::{
     io::{BufRead, BufReader},
@@ -28,8 +28,8 @@ impl Add for Counts {
 }
 
 impl Counts {
-    /// What a line of a runner's output adds: `test result: ok. 3 passed; 1 failed; …`, as libtest, wasm-bindgen-test
-    /// and our own runner in `end2end/` print it.
+    /// What a line of a runner's output adds: `test result: ok. 3 passed; 1 failed; …`, as libtest,
+    /// wasm-bindgen-test and the reporter in `end2end/` print it.
     fn of_line(line: &str) -> Option<Self> {
         let numbers = line.trim().strip_prefix("test result: ")?;
         let before = |word: &str| {
@@ -42,8 +42,8 @@ impl Counts {
         })
     }
 
-    /// Runs a test runner, shows what it prints, and counts. No test at all is an error: a suite that found nothing
-    /// to do is broken.
+    /// Runs a test runner, shows what it prints, and counts. No test at all is an error: a suite that found
+    /// nothing to do is broken.
     pub(crate) fn of_command(command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdout(Stdio::piped())
@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn the_line_of_libtest_is_counted() {
-        let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.5s";
+        let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; \
+                    finished in 0.5s";
         assert_eq!(
             Counts::of_line(line),
             Some(Counts {

@@ -1,5 +1,5 @@
-//! `cargo xtask fixture`: keeps what today's program leaves behind in its stores, made and carried on once by the tests that
-//! make one in every run of the unit suite.
+//! `cargo xtask fixture`: keeps what today's program leaves behind in its stores, made and carried on once by
+//! the tests that make one in every run of the unit suite.
 
 use std::process::ExitCode;
 

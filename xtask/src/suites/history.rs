@@ -1,5 +1,5 @@
-//! `cargo xtask history`: the history checker by itself, for as many kills as somebody has patience for. The unit suite
-//! runs it with fifty on each database.
+//! `cargo xtask history`: the history checker by itself, with any number of kills. The unit suite runs it
+//! with fifty on each database.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
-//! Python programs that take part in tests: Schemathesis, which makes requests up from the OpenAPI description, and the mail
-//! server and the database that read what the server sends and writes. They are installed from their locked requirements
-//! into one environment of ours; `server/tests/program/python.rs` looks for it there.
+//! Python programs that take part in tests: Schemathesis, which makes requests up from the OpenAPI
+//! description, and the mail server and the database that read what the server sends and writes. They are
+//! installed from their locked requirements into one environment of ours; `server/tests/program/python.rs`
+//! looks for it there.
 
 use std::{
     fs,
@@ -16,8 +17,8 @@ use crate::{
     workspace::Workspace,
 };
 
-/// The folder of the installed programs, and of the interpreter that has their packages. Installed where it is missing, or
-/// of other versions than those that are locked.
+/// The folder of the installed programs, and of the interpreter that has their packages. Installed where it
+/// is missing, or of other versions than those that are locked.
 pub(super) fn install(workspace: &Workspace) -> Result<PathBuf> {
     let folder = workspace.target.join("tools/python");
     let programs = folder.join("bin");

@@ -1,6 +1,6 @@
-//! The unit and integration tests of the workspace's native half, run by `cargo test`. The stores are tested on real
-//! databases: SQLite is inside the program, PostgreSQL's programs have to be on the machine. Mails go to a real mail server, and
-//! the warehouse is read by a real database; both are Python's.
+//! The unit and integration tests of the workspace's native half, run by `cargo test`. The stores are tested
+//! on real databases: SQLite is inside the program, PostgreSQL's programs have to be on the machine. Mails go
+//! to a real mail server, and the warehouse is read by a real database; both are Python's.
 
 use std::{ffi::OsString, fs};
 
@@ -22,8 +22,8 @@ pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Count
     Ok(product + xtask)
 }
 
-/// PostgreSQL's programs. Also where `FOLDLINE_TEST_POSTGRES` names a server: some tests crash one, and theirs must be
-/// their own.
+/// PostgreSQL's programs. Also where `FOLDLINE_TEST_POSTGRES` names a server: some tests crash one, and
+/// theirs must be their own.
 pub(crate) fn prepare_postgres() -> Result<()> {
     if has_postgres() {
         return Ok(());

@@ -1,6 +1,6 @@
-//! The tests that run inside a browser: `tests/wasm.rs` of `domain` and of `app`, compiled to WebAssembly. This does
-//! the work of `wasm-bindgen-test-runner`, whose own build takes minutes: it makes the JavaScript glue, and
-//! `end2end/wasm-tests.mjs` runs the exported tests on a page.
+//! The tests that run inside a browser: `tests/wasm.rs` of `domain` and of `app`, compiled to WebAssembly.
+//! This does the work of `wasm-bindgen-test-runner`, whose own build takes minutes: it makes the JavaScript
+//! glue, and `end2end/wasm-tests.mjs` runs the exported tests on a page.
 
 use std::{
     fs,
@@ -68,8 +68,8 @@ fn executable(messages: &str) -> Result<PathBuf> {
     bail!("no executable")
 }
 
-/// Writes `tests.js` and `tests_bg.wasm`. The tests are plain exports of the module, which the glue must not start
-/// and must hand out.
+/// Writes `tests.js` and `tests_bg.wasm`. The tests are plain exports of the module, which the glue must not
+/// start and must hand out.
 fn glue(module: &Path, folder: &Path) -> Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;

@@ -1,6 +1,6 @@
-//! Placing the order: one command, whose stream and idempotency key are made once. It shows at once, as the domain's own
-//! rules foresee it, and the basket is empty; when the server refuses it, what was in the basket is there again, with the
-//! reason. What cannot be ordered right now says why.
+//! Checkout: places the order with one command, whose stream and idempotency key are generated once. The
+//! predicted order shows at once and the basket is emptied; if the server refuses the command, the lines
+//! return to the basket with the reason. A line that cannot be ordered at the moment shows why.
 
 use domain::{aggregate::order::LineRequest, view::products::ProductDocument};
 use leptos::prelude::*;
@@ -22,12 +22,12 @@ const METHODS: [&str; 5] = [
     "tok_flaky",
 ];
 
-/// The lines that are wrong, by sku, with what is wrong.
-pub(super) type Wrong = RwSignal<Vec<(String, String)>>;
+/// The errors of the basket's lines, by SKU.
+pub(super) type FieldErrors = RwSignal<Vec<(String, String)>>;
 
-/// What somebody is about to order.
+/// The state of the checkout form.
 #[derive(Clone, Copy)]
-pub(super) struct Wish {
+pub(super) struct CheckoutForm {
     #[cfg_attr(
         feature = "ssr",
         expect(dead_code, reason = "orders are placed in the browser")
@@ -35,18 +35,18 @@ pub(super) struct Wish {
     pub(super) products: LiveListing<ProductDocument>,
     pub(super) method: RwSignal<&'static str>,
     pub(super) problem: RwSignal<Option<String>>,
-    pub(super) wrong: Wrong,
+    pub(super) errors: FieldErrors,
 }
 
-/// The payment method and the button, which runs `place`. `is_short` where there is not enough of something.
+/// The payment methods and the button, which runs `place`. `is_short` if a line exceeds the stock.
 #[component]
 pub(super) fn Checkout(
-    wish: Wish,
+    form: CheckoutForm,
     place: Callback<()>,
     #[prop(into)] is_short: Signal<bool>,
 ) -> impl IntoView {
     let locale = language();
-    let Wish { method, problem, .. } = wish;
+    let CheckoutForm { method, problem, .. } = form;
     let words = move |token: &str| match token {
         "tok_ok" => (
             td_string!(locale, payment.ok),
@@ -117,8 +117,8 @@ pub(super) fn Checkout(
     .erase()
 }
 
-/// The lines of which there is not enough, with how many are left.
-pub(super) fn too_many(lines: &[LineRequest], products: &[ProductDocument]) -> Vec<(String, u32)> {
+/// The lines that exceed the stock, with the available quantity.
+pub(super) fn shortages(lines: &[LineRequest], products: &[ProductDocument]) -> Vec<(String, u32)> {
     let of = |line: &LineRequest| {
         let product = products.iter().find(|product| product.sku == line.sku)?;
         (product.available < line.quantity).then(|| (line.sku.clone(), product.available))
@@ -126,17 +126,17 @@ pub(super) fn too_many(lines: &[LineRequest], products: &[ProductDocument]) -> V
     lines.iter().filter_map(of).collect()
 }
 
-/// What places the order. To be made where it outlives the form, which is gone as soon as the basket is empty: an answer
-/// comes later.
+/// Returns the function that places the order. Create it outside of the form, which is removed as soon as the
+/// basket is empty, before the answer arrives.
 #[cfg(feature = "ssr")]
-pub(super) fn placing(_wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
+pub(super) fn place_order(_form: CheckoutForm) -> impl Fn() + Copy + Send + Sync + 'static {
     || {}
 }
 
-/// What places the order. To be made where it outlives the form, which is gone as soon as the basket is empty: an answer
-/// comes later.
+/// Returns the function that places the order. Create it outside of the form, which is removed as soon as the
+/// basket is empty, before the answer arrives.
 #[cfg(not(feature = "ssr"))]
-pub(super) fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
+pub(super) fn place_order(form: CheckoutForm) -> impl Fn() + Copy + Send + Sync + 'static {
     use domain::{
         aggregate::order::PlaceOrder,
         rejection::{Rejection, Violation},
@@ -145,21 +145,21 @@ pub(super) fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
 
     use crate::{
         basket::{Basket, use_basket},
-        boxed::effect,
         commands::{NewCommand, use_commands},
         components::explain,
+        erased_effects::effect,
         id::new_id,
-        islands::placed::into_basket,
-        live::{foresee, outbox::Stage},
+        islands::pending_orders::return_to_basket,
+        live::{command_queue::Stage, prediction},
         person::use_person,
     };
 
-    let Wish {
+    let CheckoutForm {
         products,
         method,
         problem,
-        wrong,
-    } = wish;
+        errors,
+    } = form;
     let basket = use_basket();
     let commands = use_commands();
     let person = use_person();
@@ -169,10 +169,10 @@ pub(super) fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
             let line = lines.get(index.parse::<usize>().ok()?)?;
             Some((line.sku.clone(), violation.message.clone()))
         });
-        wrong.set(of_lines.collect());
+        errors.set(of_lines.collect());
         problem.set(Some(detail));
     };
-    // The order that this page has sent.
+    // The command key and the order id of this page's attempt.
     let sent = RwSignal::new(None::<(Uuid, Uuid)>);
     effect(move || {
         let (Some((key, id)), Some(commands)) = (sent.get(), commands) else {
@@ -187,9 +187,9 @@ pub(super) fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
             Some(Stage::Refused(refused)) => {
                 sent.set(None);
                 let pending =
-                    commands.with(|outbox| outbox.all().iter().find(|pending| pending.key == key).cloned());
+                    commands.with(|queue| queue.all().iter().find(|pending| pending.key == key).cloned());
                 if let Some(pending) = pending {
-                    let lines = into_basket(commands, basket, &pending);
+                    let lines = return_to_basket(commands, basket, &pending);
                     refuse(&lines, explain(&refused), &refused.violations);
                 }
             }
@@ -213,16 +213,17 @@ pub(super) fn placing(wish: Wish) -> impl Fn() + Copy + Send + Sync + 'static {
             data: serde_json::to_value(&order).unwrap_or_default(),
             ..NewCommand::default()
         });
-        let foreseen = untrack(|| foresee::placed(order, &products.documents(), &pending, &person));
-        match foreseen {
+        let predicted =
+            untrack(|| prediction::predicted_order(order, &products.documents(), &pending, &person));
+        match predicted {
             Err(Rejection {
                 detail, violations, ..
             }) => refuse(&lines, detail, &violations),
             Ok(document) => {
                 problem.set(None);
-                wrong.set(Vec::new());
+                errors.set(Vec::new());
                 pending.preview = document.and_then(|document| serde_json::to_value(document).ok());
-                commands.put(&pending);
+                commands.enqueue(&pending);
                 basket.change(Basket::clear);
                 sent.set(Some((pending.key, id)));
             }

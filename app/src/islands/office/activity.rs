@@ -1,15 +1,17 @@
-//! What happens in the workspace, as it happens, newest first; all of it, or what is of one kind.
+//! The live activity feed of the workspace, newest first: all events, or those of one kind of stream.
 
 use domain::view::activity::ActivityDocument;
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    components::{EmptyState, Freshness, Id, MoreRows, PageHead, When, either, flash, for_each, text},
+    components::{
+        EmptyState, Freshness, Id, MoreRows, PageHead, When, either, for_each, highlight_class, text,
+    },
     erase::{Erase, View},
     islands::Island,
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
@@ -17,12 +19,12 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OfficeActivity {
     /// The newest events.
-    pub(crate) listed: Listed,
-    /// Whether whoever looks may read streams.
+    pub(crate) initial: InitialListing,
+    /// Whether the session's role may read streams.
     pub(crate) reads_streams: bool,
 }
 
-/// What an event may be about: the first part of its stream's name.
+/// The kinds of streams: the first part of a stream's name.
 const KINDS: [&str; 5] = ["order", "payment", "inventory", "product", "user"];
 
 impl Island for OfficeActivity {
@@ -31,10 +33,10 @@ impl Island for OfficeActivity {
     fn view(self) -> View {
         let locale = language();
         let Self {
-            listed,
+            initial,
             reads_streams,
         } = self;
-        let listing = LiveListing::<ActivityDocument>::new(listed);
+        let listing = LiveListing::<ActivityDocument>::new(initial);
         let chosen = RwSignal::new("");
         let keys = move || {
             let kind = chosen.get();
@@ -100,9 +102,9 @@ fn kind_of(stream: &str) -> &str {
     stream.split('-').next().unwrap_or_default()
 }
 
-fn entry(activity: Memo<Shown<ActivityDocument>>, reads_streams: bool) -> View {
+fn entry(activity: Memo<Revision<ActivityDocument>>, reads_streams: bool) -> View {
     let locale = language();
-    // What has happened does not change.
+    // Events are immutable, so the entry is read once.
     let Some((
         ActivityDocument {
             at,
@@ -130,7 +132,7 @@ fn entry(activity: Memo<Shown<ActivityDocument>>, reads_streams: bool) -> View {
         name.erase()
     };
     view! {
-        <li class=text(move || format!("feed__entry {}", flash(activity))) data-kind=kind.to_owned()>
+        <li class=text(move || format!("feed__entry {}", highlight_class(activity))) data-kind=kind.to_owned()>
             <code class="feed__event">{event}</code>
             <span>{name}</span>
             <span class="muted"><When at />" · "<span class="mono">{by.as_str()}</span></span>

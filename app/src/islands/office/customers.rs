@@ -1,15 +1,15 @@
-//! Who buys, what they have bought, and who was erased.
+//! The customers, with their orders and spending; erased ones without a name.
 
 use domain::{money::Money, view::customers::CustomerDocument};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    components::{Column, EmptyState, Icon, ListingTable, Picture, Price, When, flash, text},
+    components::{Column, EmptyState, Icon, ListingTable, Picture, Price, When, highlight_class, text},
     erase::{Erase, View},
     islands::Island,
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OfficeCustomers {
     /// The first page.
-    pub(crate) listed: Listed,
+    pub(crate) initial: InitialListing,
 }
 
 impl Island for OfficeCustomers {
@@ -25,7 +25,7 @@ impl Island for OfficeCustomers {
 
     fn view(self) -> View {
         let locale = language();
-        let listing = LiveListing::<CustomerDocument>::new(self.listed);
+        let listing = LiveListing::<CustomerDocument>::new(self.initial);
         let columns = vec![
             Column::words(td_string!(locale, orders.customer)),
             Column::words(td_string!(locale, office.email)),
@@ -54,8 +54,8 @@ impl Island for OfficeCustomers {
     }
 }
 
-fn row(id: &str, customer: Memo<Shown<CustomerDocument>>) -> View {
-    // Most of a row changes seldom, and together: it is shown anew.
+fn row(id: &str, customer: Memo<Revision<CustomerDocument>>) -> View {
+    // The cells change seldom, and together: the row is rendered again as a whole.
     let id = id.to_owned();
     let cells = move || {
         customer.with(|customer| {
@@ -64,7 +64,7 @@ fn row(id: &str, customer: Memo<Shown<CustomerDocument>>) -> View {
                 .map_or_else(|| ().erase(), |(customer, _)| cells(&id, customer))
         })
     };
-    view! { <tr class=text(move || flash(customer))>{cells}</tr> }.erase()
+    view! { <tr class=text(move || highlight_class(customer))>{cells}</tr> }.erase()
 }
 
 fn cells(id: &str, customer: &CustomerDocument) -> View {
@@ -97,7 +97,7 @@ fn cells(id: &str, customer: &CustomerDocument) -> View {
     .erase()
 }
 
-/// Sums in several currencies, one after the other.
+/// Sums in several currencies, side by side.
 pub(super) fn sums(sums: &[Money]) -> View {
     if sums.is_empty() {
         return view! { <span class="mono">"–"</span> }.erase();

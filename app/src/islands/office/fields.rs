@@ -1,4 +1,5 @@
-//! The fields of a form whose values the server judges: label above, error and help below, tied together for every reader.
+//! The fields of forms that the server validates: label above, error and help below, associated for screen
+//! readers.
 
 use leptos::{html, prelude::*};
 
@@ -10,7 +11,7 @@ use crate::{
     translations::i18n::td_string,
 };
 
-/// A labelled field of a `kind` of input. What stands in it is read by its node.
+/// A labelled input of a `kind`. Its value is read through `node`.
 pub(super) fn field(
     kind: &'static str,
     id: &'static str,
@@ -38,7 +39,7 @@ pub(super) fn field(
     .erase()
 }
 
-/// The button that sends the form; its verb says what happens.
+/// The button that submits the form.
 pub(super) fn submit_button(verb: &'static str, sender: Sender) -> View {
     let locale = language();
     let class = move || {

@@ -1,13 +1,13 @@
-//! The form that lists a new product. Its fields are checked by the rule alone, whose answer names each that is wrong; only
-//! the price must be read here.
+//! The form that lists a new product. The server validates its fields, and its answer names each invalid one;
+//! only the price is parsed here.
 
 use domain::aggregate::product::MAX_TAGS;
 use leptos::{html, prelude::*};
 use serde_json::json;
 
 use super::{
-    act::refusal,
     fields::{field, submit_button},
+    row_actions::refusal,
     sender::Sender,
 };
 use crate::{
@@ -21,12 +21,12 @@ use crate::{
 /// The currency of a new product's price.
 const CURRENCY: &str = "EUR";
 
-/// The form, folded away until it is wanted.
+/// The form, collapsed until it is opened.
 pub(super) fn new_product() -> View {
     let locale = language();
     let sender = Sender::new();
     let wrong_price = RwSignal::new(false);
-    let said = RwSignal::new(String::new());
+    let message = RwSignal::new(String::new());
     let [sku, name, description, price, tags] = [(); 5].map(|()| NodeRef::<html::Input>::new());
     let submit = move || {
         let value = |field: NodeRef<html::Input>| {
@@ -39,7 +39,7 @@ pub(super) fn new_product() -> View {
         let name_value = value(name).trim().to_owned();
         let amount = parse_money(&value(price), CURRENCY);
         sender.clear();
-        said.set(String::new());
+        message.set(String::new());
         wrong_price.set(amount.is_none());
         let Some(amount) = amount else {
             return;
@@ -62,7 +62,7 @@ pub(super) fn new_product() -> View {
                     field.set_value("");
                 }
             }
-            let _ = said.try_set(td_string!(locale, office.listed, name = &name_value));
+            let _ = message.try_set(td_string!(locale, office.listed, name = &name_value));
         });
     };
     let price_error = move || {
@@ -106,7 +106,7 @@ pub(super) fn new_product() -> View {
                 )}
                 {refusal(sender)}
                 {submit_button(td_string!(locale, office.list_product), sender)}
-                <p class="field__help" role="status">{text(move || said.get())}</p>
+                <p class="field__help" role="status">{text(move || message.get())}</p>
             </form>
         </details>
     }

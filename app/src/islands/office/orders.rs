@@ -1,4 +1,4 @@
-//! The orders to ship and to deliver: a row leaves the list by itself once what was done to it has been folded.
+//! The orders to ship and to deliver. A row leaves the list once the view has folded its action.
 
 use domain::{aggregate::order::OrderStatus, view::orders::OrderDocument};
 use leptos::prelude::*;
@@ -6,30 +6,31 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    act::{Question, asking, button, refusal},
+    row_actions::{Confirmation, action_button, confirmed_action, refusal},
     sender::Sender,
 };
 use crate::{
     commands::{NewCommand, is_pending},
     components::{
-        Column, EmptyState, Id, ListingTable, Outgoing, Price, StatusBadge, When, flash, only_if, text,
+        Column, EmptyState, Id, ListingTable, PendingCommands, Price, StatusBadge, When, highlight_class,
+        only_if, text,
     },
     erase::{Erase, View},
     islands::Island,
     language::language,
     live::{
         protocol::Link,
-        store::{Listed, LiveListing, Shown, use_link},
+        store::{InitialListing, LiveListing, Revision, use_link},
     },
     translations::i18n::td_string,
 };
 
-/// The list of the orders in one status, or of all.
+/// The orders in one status, or all orders.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OfficeOrders {
     /// The first page.
-    pub(crate) listed: Listed,
-    /// Whether whoever looks may also act.
+    pub(crate) initial: InitialListing,
+    /// Whether the session's role may act, and not only read.
     pub(crate) acts: bool,
 }
 
@@ -38,8 +39,8 @@ impl Island for OfficeOrders {
 
     fn view(self) -> View {
         let locale = language();
-        let Self { listed, acts } = self;
-        let listing = LiveListing::<OrderDocument>::new(listed);
+        let Self { initial, acts } = self;
+        let listing = LiveListing::<OrderDocument>::new(initial);
         let mut columns = vec![
             Column::words(td_string!(locale, orders.order)),
             Column::words(td_string!(locale, orders.placed)),
@@ -75,8 +76,8 @@ impl Island for OfficeOrders {
 fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
     let locale = language();
     let server = listing.row(id.to_owned());
-    let order = listing.foreseen(id.to_owned());
-    // A row without a document is a row on its way out.
+    let order = listing.predicted(id.to_owned());
+    // A row without a document is about to be removed.
     let Some((first, _)) = order.get_untracked() else {
         return ().erase();
     };
@@ -92,7 +93,7 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
         if is_pending() {
             "row--pending"
         } else {
-            flash(order)
+            highlight_class(order)
         }
     };
     view! {
@@ -109,12 +110,12 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
     .erase()
 }
 
-/// What the shop does next with an order, and taking it back. It shows at once; where the server says no, its reason takes
-/// the place of what was foreseen.
-fn actions(id: &str, server: Memo<Shown<OrderDocument>>, status: Signal<OrderStatus>) -> View {
+/// The next step of an order, and its cancellation. Both show at once; if the server refuses, the reason
+/// replaces the prediction.
+fn actions(id: &str, server: Memo<Revision<OrderDocument>>, status: Signal<OrderStatus>) -> View {
     let locale = language();
     let stream = format!("order-{id}");
-    let sender = Sender::through_outbox(&stream);
+    let sender = Sender::through_queue(&stream);
     let link = use_link();
     let open = RwSignal::new(false);
     let short = format!("…{}", id.get(id.len().saturating_sub(8)..).unwrap_or(id));
@@ -128,11 +129,11 @@ fn actions(id: &str, server: Memo<Shown<OrderDocument>>, status: Signal<OrderSta
                 .unwrap_or_default()
         })
     });
-    let give = move |command: &'static str, data: Value| {
+    let submit = move |command: &'static str, data: Value| {
         let Some((order, _)) = server.get_untracked() else {
             return false;
         };
-        // What waits for the connection holds for the order as it was seen.
+        // Offline, the command is bound to the version that was shown.
         let expected = (link.get_untracked() != Link::Live).then_some(order.version);
         let command = NewCommand {
             command,
@@ -141,18 +142,18 @@ fn actions(id: &str, server: Memo<Shown<OrderDocument>>, status: Signal<OrderSta
             expected,
             preview: None,
         };
-        sender.give(order, command)
+        sender.submit(order, command)
     };
     let step = move |verb, command: &'static str| {
-        button(verb, of.get_value(), "button button--small", sender, move || {
-            give(command, json!({}));
+        action_button(verb, of.get_value(), "button button--small", sender, move || {
+            submit(command, json!({}));
         })
     };
     let ship = move || step(td_string!(locale, office.ship), "ShipOrder");
     let deliver = move || step(td_string!(locale, office.deliver), "DeliverOrder");
     let id = id.to_owned();
     let cancel = move || {
-        let question = Question {
+        let confirmation = Confirmation {
             id: id.clone(),
             open: td_string!(locale, office.cancel),
             of: of.get_value(),
@@ -161,9 +162,9 @@ fn actions(id: &str, server: Memo<Shown<OrderDocument>>, status: Signal<OrderSta
             keep: td_string!(locale, order.keep),
             wants_reason: true,
         };
-        asking(question, sender, open, move |reason| {
-            let is_given = give("CancelOrder", json!({ "reason": reason }));
-            open.set(!is_given);
+        confirmed_action(confirmation, sender, open, move |reason| {
+            let is_submitted = submit("CancelOrder", json!({ "reason": reason }));
+            open.set(!is_submitted);
         })
     };
     view! {
@@ -173,7 +174,7 @@ fn actions(id: &str, server: Memo<Shown<OrderDocument>>, status: Signal<OrderSta
             {only_if(move || status.get().can_be_cancelled(), cancel)}
         </div>
         {refusal(sender)}
-        <Outgoing stream history />
+        <PendingCommands stream history />
     }
     .erase()
 }

@@ -1,4 +1,4 @@
-//! The payments: what was charged, refused or given back, and giving it back.
+//! The payments: processed, failed and refunded ones, with the refund action.
 
 use domain::view::payments::{PaymentDocument, PaymentStatus};
 use leptos::prelude::*;
@@ -6,15 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    act::{Question, asking, refusal},
+    row_actions::{Confirmation, confirmed_action, refusal},
     sender::Sender,
 };
 use crate::{
-    components::{Column, EmptyState, Icon, Id, ListingTable, Picture, Price, When, flash, only_if, text},
+    components::{
+        Column, EmptyState, Icon, Id, ListingTable, Picture, Price, When, highlight_class, only_if, text,
+    },
     erase::{Erase, View},
     islands::Island,
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
@@ -22,8 +24,8 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OfficePayments {
     /// The first page.
-    pub(crate) listed: Listed,
-    /// Whether whoever looks may also act.
+    pub(crate) initial: InitialListing,
+    /// Whether the session's role may act, and not only read.
     pub(crate) acts: bool,
 }
 
@@ -32,8 +34,8 @@ impl Island for OfficePayments {
 
     fn view(self) -> View {
         let locale = language();
-        let Self { listed, acts } = self;
-        let listing = LiveListing::<PaymentDocument>::new(listed);
+        let Self { initial, acts } = self;
+        let listing = LiveListing::<PaymentDocument>::new(initial);
         let mut columns = vec![
             Column::words(td_string!(locale, orders.order)),
             Column::words(td_string!(locale, office.at)),
@@ -65,7 +67,7 @@ impl Island for OfficePayments {
     }
 }
 
-fn row(order: &str, payment: Memo<Shown<PaymentDocument>>, acts: bool) -> View {
+fn row(order: &str, payment: Memo<Revision<PaymentDocument>>, acts: bool) -> View {
     let locale = language();
     let Some((first, _)) = payment.get_untracked() else {
         return ().erase();
@@ -94,7 +96,7 @@ fn row(order: &str, payment: Memo<Shown<PaymentDocument>>, acts: bool) -> View {
         }
     });
     view! {
-        <tr class=text(move || flash(payment)) data-order=order.to_owned()>
+        <tr class=text(move || highlight_class(payment)) data-order=order.to_owned()>
             <th scope="row"><a class="row-link" href=format!("/orders/{order}")><Id id=order.to_owned() /></a></th>
             <td data-label=td_string!(locale, office.at)><When at=first.at /></td>
             <td data-label=td_string!(locale, office.method)><code>{first.method}</code></td>
@@ -110,7 +112,7 @@ fn row(order: &str, payment: Memo<Shown<PaymentDocument>>, acts: bool) -> View {
     .erase()
 }
 
-/// Where a payment stands: icon, word and colour.
+/// The status of a payment: icon, word and colour.
 fn badge(status: Signal<PaymentStatus>) -> View {
     let locale = language();
     let picture = Signal::derive(move || match status.get() {
@@ -129,7 +131,7 @@ fn badge(status: Signal<PaymentStatus>) -> View {
     .erase()
 }
 
-/// Giving the money back, after one question that names the order, and with a reason.
+/// The refund action, with a confirmation that names the order, and a reason.
 fn refund(order: &str, payment: &PaymentDocument) -> impl Fn() -> View + Send + Sync + 'static {
     let locale = language();
     let sender = Sender::new();
@@ -139,7 +141,7 @@ fn refund(order: &str, payment: &PaymentDocument) -> impl Fn() -> View + Send + 
     let id = order.to_owned();
     let amount = crate::format::fixed_money(&payment.amount);
     move || {
-        let question = Question {
+        let confirmation = Confirmation {
             id: id.clone(),
             open: td_string!(locale, office.refund),
             of: short.clone(),
@@ -148,7 +150,7 @@ fn refund(order: &str, payment: &PaymentDocument) -> impl Fn() -> View + Send + 
             keep: td_string!(locale, office.refund_keep),
             wants_reason: true,
         };
-        let asking = asking(question, sender, open, move |reason| {
+        let action = confirmed_action(confirmation, sender, open, move |reason| {
             sender.send(
                 "RefundPayment",
                 stream.get_value(),
@@ -158,6 +160,6 @@ fn refund(order: &str, payment: &PaymentDocument) -> impl Fn() -> View + Send + 
                 },
             );
         });
-        view! { <div class="act">{asking}</div>{refusal(sender)} }.erase()
+        view! { <div class="act">{action}</div>{refusal(sender)} }.erase()
     }
 }

@@ -1,13 +1,13 @@
-//! Registers somebody in a role: how a workspace gets its staff. The password goes to the server at once, and nowhere else:
-//! this command is never kept in the browser.
+//! Registers a person in a role, which is how a workspace gets its staff. The password is sent to the server
+//! at once: this command is never stored in the browser.
 
 use domain::aggregate::user::{MAX_DISPLAY_NAME, MAX_PASSWORD, MIN_PASSWORD};
 use leptos::{html, prelude::*};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    act::refusal,
     fields::{field, submit_button},
+    row_actions::refusal,
     sender::Sender,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OfficePeople {}
 
-/// What somebody may be registered as.
+/// The roles in which a person can be registered.
 const ROLES: [&str; 4] = ["staff", "educator", "student", "customer"];
 
 impl Island for OfficePeople {
@@ -31,10 +31,10 @@ impl Island for OfficePeople {
     fn view(self) -> View {
         let locale = language();
         let sender = Sender::new();
-        let said = RwSignal::new(String::new());
+        let message = RwSignal::new(String::new());
         let role = RwSignal::new(ROLES[0].to_owned());
         let [name, email, password] = [(); 3].map(|()| NodeRef::<html::Input>::new());
-        let submit = move || register(sender, [name, email, password], role, said);
+        let submit = move || register(sender, [name, email, password], role, message);
         let of = move |name: &'static str| text(move || sender.violation(name));
         let word = move |role: &str| match role {
             "staff" => td_string!(locale, office.role_staff),
@@ -79,7 +79,7 @@ impl Island for OfficePeople {
                     </div>
                     {refusal(sender)}
                     {submit_button(td_string!(locale, office.register_action), sender)}
-                    <p class="field__help" role="status">{text(move || said.get())}</p>
+                    <p class="field__help" role="status">{text(move || message.get())}</p>
                 </form>
             </section>
         }
@@ -92,7 +92,7 @@ fn register(
     _sender: Sender,
     _fields: [NodeRef<html::Input>; 3],
     _role: RwSignal<String>,
-    _said: RwSignal<String>,
+    _message: RwSignal<String>,
 ) {
 }
 
@@ -101,7 +101,7 @@ fn register(
     sender: Sender,
     fields: [NodeRef<html::Input>; 3],
     role: RwSignal<String>,
-    said: RwSignal<String>,
+    message: RwSignal<String>,
 ) {
     let locale = language();
     let [name, email, password] = fields.map(|field| {
@@ -110,11 +110,11 @@ fn register(
             .map(|field| field.value())
             .unwrap_or_default()
     });
-    said.set(String::new());
+    message.set(String::new());
     let data = serde_json::json!({
         "display_name": name, "email": email, "password": password, "role": role.get_untracked(),
     });
-    // Should the answer be lost, pressing again registers under another id, and the email is found taken.
+    // If the answer is lost, a second attempt uses another id and is refused, because the email is taken.
     let stream = format!("user-{}", crate::id::new_id());
     sender.send("RegisterUser", stream, data, move || {
         for field in fields {
@@ -122,6 +122,6 @@ fn register(
                 field.set_value("");
             }
         }
-        let _ = said.try_set(td_string!(locale, office.registered, name = &name));
+        let _ = message.try_set(td_string!(locale, office.registered, name = &name));
     });
 }

@@ -1,5 +1,4 @@
-//! What the shop sells: each product's price, and taking it out of the catalogue, in its row; and the form that lists a new
-//! one.
+//! The products: each row can change its price and retire it, and a form lists a new product.
 
 use domain::{money::Money, view::products::ProductDocument};
 use leptos::{html, prelude::*};
@@ -7,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    act::{Question, asking, refusal},
     new_product::new_product,
+    row_actions::{Confirmation, confirmed_action, refusal},
     sender::Sender,
 };
 use crate::{
-    components::{Column, EmptyState, ListingTable, Price, Stock, flash, only_if, text},
+    components::{Column, EmptyState, ListingTable, Price, Stock, highlight_class, only_if, text},
     erase::{Erase, View},
     format::{decimal, parse_money},
     islands::Island,
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
@@ -25,8 +24,8 @@ use crate::{
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OfficeProducts {
     /// The first page.
-    pub(crate) listed: Listed,
-    /// Whether whoever looks may also act.
+    pub(crate) initial: InitialListing,
+    /// Whether the session's role may act, and not only read.
     pub(crate) acts: bool,
 }
 
@@ -35,8 +34,8 @@ impl Island for OfficeProducts {
 
     fn view(self) -> View {
         let locale = language();
-        let Self { listed, acts } = self;
-        let listing = LiveListing::<ProductDocument>::new(listed);
+        let Self { initial, acts } = self;
+        let listing = LiveListing::<ProductDocument>::new(initial);
         let mut columns = vec![
             Column::words(td_string!(locale, basket.product)),
             Column::words(td_string!(locale, office.tags)),
@@ -65,7 +64,7 @@ impl Island for OfficeProducts {
     }
 }
 
-fn row(sku: &str, product: Memo<Shown<ProductDocument>>, acts: bool) -> View {
+fn row(sku: &str, product: Memo<Revision<ProductDocument>>, acts: bool) -> View {
     let locale = language();
     let Some((first, _)) = product.get_untracked() else {
         return ().erase();
@@ -85,7 +84,7 @@ fn row(sku: &str, product: Memo<Shown<ProductDocument>>, acts: bool) -> View {
         }
     });
     view! {
-        <tr class=text(move || flash(product)) data-sku=sku.to_owned()>
+        <tr class=text(move || highlight_class(product)) data-sku=sku.to_owned()>
             <th scope="row">
                 <a href=format!("/shop/{sku}")>{name.clone()}</a>
                 " "
@@ -100,7 +99,7 @@ fn row(sku: &str, product: Memo<Shown<ProductDocument>>, acts: bool) -> View {
     .erase()
 }
 
-/// A button, and behind it the field for another price.
+/// A button that opens the field for a new price.
 fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
     let locale = language();
     let sender = Sender::new();
@@ -112,7 +111,7 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
     let error_id = format!("price-{sku}-error");
     let label = format!("{}: {name}", td_string!(locale, office.new_price));
     let name = name.to_owned();
-    crate::boxed::effect(move || {
+    crate::erased_effects::effect(move || {
         if open.get()
             && let Some(field) = field.get()
         {
@@ -193,13 +192,13 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
     .erase()
 }
 
-/// Taking a product out of the catalogue, after one question that names it.
+/// The action that retires a product, with a confirmation that names it.
 fn retire(sku: &str, name: &str) -> View {
     let locale = language();
     let sender = Sender::new();
     let open = RwSignal::new(false);
     let stream = StoredValue::new(format!("product-{sku}"));
-    let question = Question {
+    let confirmation = Confirmation {
         id: sku.to_owned(),
         open: td_string!(locale, office.retire),
         of: name.to_owned(),
@@ -208,10 +207,10 @@ fn retire(sku: &str, name: &str) -> View {
         keep: td_string!(locale, office.retire_keep),
         wants_reason: false,
     };
-    let asking = asking(question, sender, open, move |_| {
+    let action = confirmed_action(confirmation, sender, open, move |_| {
         sender.send("RetireProduct", stream.get_value(), json!({}), move || {
             let _ = open.try_set(false);
         });
     });
-    view! { {asking}{refusal(sender)} }.erase()
+    view! { {action}{refusal(sender)} }.erase()
 }

@@ -1,4 +1,4 @@
-//! What was sold: by day, as a chart or as a table, and which products sold best. It changes while one looks.
+//! The live sales dashboard: sales by day, as a chart or as a table, and the bestsellers.
 
 use domain::{
     money::{Money, Sums},
@@ -10,25 +10,25 @@ use serde::{Deserialize, Serialize};
 
 use super::customers::sums;
 use crate::{
-    components::{Bar, EmptyState, Freshness, PageHead, bar_chart, either, flash, for_each, text},
+    components::{Bar, EmptyState, Freshness, PageHead, bar_chart, either, for_each, highlight_class, text},
     erase::{Erase, View},
     format::minor_digits,
     islands::Island,
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
 /// The dashboard.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OfficeSales {
-    /// The last days on which something was sold, newest first.
-    pub(crate) days: Listed,
-    /// The products that sold best.
-    pub(crate) products: Listed,
+    /// The last days with sales, newest first.
+    pub(crate) days: InitialListing,
+    /// The bestsellers.
+    pub(crate) products: InitialListing,
 }
 
-/// The most days of the chart.
+/// The maximum number of days in the chart.
 const DAYS: usize = 30;
 
 impl Island for OfficeSales {
@@ -60,27 +60,27 @@ impl Island for OfficeSales {
     }
 }
 
-/// What the days come to.
+/// The totals of the days.
 fn totals(days: LiveListing<SalesDocument>) -> View {
     let locale = language();
     let figure = move |read: fn(&SalesDocument) -> u64| {
         text(move || days.documents().iter().map(read).sum::<u64>().to_string())
     };
-    let left = Signal::derive(move || {
-        let mut left = Sums::default();
+    let net = Signal::derive(move || {
+        let mut net = Sums::default();
         for day in days.documents() {
-            left_of(&day)
+            net_revenue(&day)
                 .as_slice()
                 .iter()
-                .for_each(|amount| left.add(amount));
+                .for_each(|amount| net.add(amount));
         }
-        left
+        net
     });
     view! {
         <section class="panel">
             <h2>{td_string!(locale, office.totals)}</h2>
             <dl class="facts totals">
-                <div><dt>{td_string!(locale, office.revenue)}</dt><dd>{move || sums(left.get().as_slice())}</dd></div>
+                <div><dt>{td_string!(locale, office.revenue)}</dt><dd>{move || sums(net.get().as_slice())}</dd></div>
                 <div><dt>{td_string!(locale, orders.title)}</dt><dd class="mono">{figure(|day| day.orders)}</dd></div>
                 <div><dt>{td_string!(locale, office.units)}</dt><dd class="mono">{figure(|day| day.units)}</dd></div>
                 <div><dt>{td_string!(locale, office.taken_back)}</dt><dd class="mono">{figure(|day| day.cancelled_orders)}</dd></div>
@@ -90,7 +90,7 @@ fn totals(days: LiveListing<SalesDocument>) -> View {
     .erase()
 }
 
-/// The days, as a chart, or as the table that says the same.
+/// The days as a chart, or as a table with the same figures.
 fn by_day(days: LiveListing<SalesDocument>) -> View {
     let locale = language();
     let as_table = RwSignal::new(false);
@@ -156,7 +156,7 @@ fn by_day(days: LiveListing<SalesDocument>) -> View {
     .erase()
 }
 
-fn day_row(day: Memo<Shown<SalesDocument>>) -> View {
+fn day_row(day: Memo<Revision<SalesDocument>>) -> View {
     let locale = language();
     let figure = move |read: fn(&SalesDocument) -> u64| {
         text(move || {
@@ -183,7 +183,7 @@ fn day_row(day: Memo<Shown<SalesDocument>>) -> View {
         })
     });
     view! {
-        <tr class=text(move || flash(day))>
+        <tr class=text(move || highlight_class(day))>
             <th scope="row" class="mono">{name}</th>
             <td class="figure mono" data-label=td_string!(locale, orders.title)>{figure(|day| day.orders)}</td>
             <td class="figure mono" data-label=td_string!(locale, office.units)>{figure(|day| day.units)}</td>
@@ -198,7 +198,7 @@ fn day_row(day: Memo<Shown<SalesDocument>>) -> View {
 
 fn top_products(products: LiveListing<SalesDocument>) -> View {
     let locale = language();
-    let row = move |product: Memo<Shown<SalesDocument>>| {
+    let row = move |product: Memo<Revision<SalesDocument>>| {
         let Some((first, _)) = product.get_untracked() else {
             return ().erase();
         };
@@ -208,19 +208,20 @@ fn top_products(products: LiveListing<SalesDocument>) -> View {
             product.with(|product| {
                 product
                     .as_ref()
-                    .map(|(product, _)| product.units_left().to_string())
+                    .map(|(product, _)| product.net_units().to_string())
                     .unwrap_or_default()
             })
         });
         let revenue = move || {
             product.with(|product| {
-                product
-                    .as_ref()
-                    .map_or_else(|| ().erase(), |(product, _)| sums(left_of(product).as_slice()))
+                product.as_ref().map_or_else(
+                    || ().erase(),
+                    |(product, _)| sums(net_revenue(product).as_slice()),
+                )
             })
         };
         view! {
-            <tr class=text(move || flash(product)) data-sku=sku.clone()>
+            <tr class=text(move || highlight_class(product)) data-sku=sku.clone()>
                 <th scope="row"><a class="row-link" href=format!("/shop/{sku}")>{name}</a></th>
                 <td class="figure mono" data-label=td_string!(locale, office.units)>{units}</td>
                 <td class="figure" data-label=td_string!(locale, office.revenue)>{revenue}</td>
@@ -249,22 +250,22 @@ fn top_products(products: LiveListing<SalesDocument>) -> View {
     .erase()
 }
 
-/// What was sold and not taken back, by currency.
-fn left_of(sales: &SalesDocument) -> Sums {
-    let mut left = sales.revenue.clone();
-    for taken in sales.cancelled_revenue.as_slice() {
-        left.add(&Money::new(-taken.amount, &taken.currency));
+/// The revenue less the cancelled revenue, by currency.
+fn net_revenue(sales: &SalesDocument) -> Sums {
+    let mut net = sales.revenue.clone();
+    for cancelled in sales.cancelled_revenue.as_slice() {
+        net.add(&Money::new(-cancelled.amount, &cancelled.currency));
     }
-    left
+    net
 }
 
-/// A bar for each day from the first to the last, of which those without a sale are empty; the newest [`DAYS`].
+/// One bar for each day from the first to the last, at most [`DAYS`]; a day without a sale has an empty bar.
 fn bars(newest_first: &[SalesDocument], currency: &str) -> Vec<Bar> {
     const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
     let start = |day: &str| format!("{day}T00:00:00Z").parse::<Timestamp>().ok();
     let of_day = |sales: &SalesDocument| {
-        let left = left_of(sales);
-        let amount = left.as_slice().iter().find(|money| money.currency == currency);
+        let net = net_revenue(sales);
+        let amount = net.as_slice().iter().find(|money| money.currency == currency);
         amount.map_or(0, |money| money.amount.max(0))
     };
     let days: Vec<_> = newest_first
@@ -312,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn days_without_a_sale_are_empty_bars_and_what_was_taken_back_does_not_count() {
+    fn days_without_a_sale_are_empty_bars_and_cancelled_revenue_does_not_count() {
         let days = [sold("2026-03-02", 900, 200), sold("2026-02-28", 500, 0)];
         let drawn: Vec<_> = bars(&days, "EUR")
             .into_iter()
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_gap_does_not_make_the_chart_longer_and_a_day_never_goes_below_nothing() {
+    fn a_long_gap_does_not_lengthen_the_chart_and_no_bar_is_negative() {
         let days = [sold("2026-11-22", 100, 300), sold("2020-01-01", 500, 0)];
         let drawn = bars(&days, "EUR");
         assert_eq!(drawn.len(), DAYS);

@@ -1,6 +1,7 @@
-//! Sends one command at a time, and keeps what is said to it beside the place it was sent from. What can be foreseen goes
-//! through the tab's outbox: it shows at once, and waits for the connection. The rest, as the forms whose fields the server
-//! judges, is sent at once; the same command again, while its answer is not known, has the same idempotency key.
+//! Sends one command at a time, and holds the server's refusal for a place beside the button. Commands with a
+//! prediction go through the tab's command queue: they show at once, and wait for the connection. Others,
+//! such as forms that the server validates, are sent directly; the same command has the same idempotency key
+//! until its answer arrives.
 
 use domain::wire::{CommandRequest, ExpectedVersion, Problem};
 use leptos::prelude::*;
@@ -9,29 +10,29 @@ use serde_json::Value;
 use crate::{
     commands::{Commands, NewCommand, is_pending, use_commands},
     components::explain,
-    live::foresee::Foreseen,
+    live::prediction::Predict,
 };
 
-/// Where a command of a row, or of a form, is on its way.
+/// The sender of a row's or a form's commands.
 #[derive(Clone, Copy)]
 pub(super) struct Sender {
     sending: RwSignal<bool>,
-    /// Whether something for the stream is under way in the outbox, where that is used.
-    under_way: Option<Signal<bool>>,
+    /// Whether the queue has a pending command for the stream; `None` for commands that are sent directly.
+    pending: Option<Signal<bool>>,
     problem: RwSignal<Option<Problem>>,
     commands: Option<Commands>,
     #[cfg(not(feature = "ssr"))]
     attempt: StoredValue<Option<(CommandRequest, uuid::Uuid)>>,
     #[cfg(not(feature = "ssr"))]
-    written: Option<crate::api::Written>,
+    written: Option<crate::api::LastWrite>,
 }
 
 impl Sender {
-    /// Nothing has been sent.
+    /// A sender of direct commands.
     pub(super) fn new() -> Self {
         Self {
             sending: RwSignal::new(false),
-            under_way: None,
+            pending: None,
             problem: RwSignal::new(None),
             commands: use_commands(),
             #[cfg(not(feature = "ssr"))]
@@ -41,26 +42,26 @@ impl Sender {
         }
     }
 
-    /// For commands to a stream that go through the outbox.
-    pub(super) fn through_outbox(stream: &str) -> Self {
+    /// A sender of commands to `stream` through the command queue.
+    pub(super) fn through_queue(stream: &str) -> Self {
         Self {
-            under_way: Some(Signal::derive(is_pending(stream.to_owned()))),
+            pending: Some(Signal::derive(is_pending(stream.to_owned()))),
             ..Self::new()
         }
     }
 
-    /// Whether a command is on its way.
+    /// Whether a command is unanswered.
     pub(super) fn is_sending(self) -> bool {
-        self.under_way
-            .map_or_else(|| self.sending.get(), |under_way| under_way.get())
+        self.pending
+            .map_or_else(|| self.sending.get(), |pending| pending.get())
     }
 
-    /// Gives a command of which `document` shows the effect. False where the rules refuse it at once.
-    pub(super) fn give<D: Foreseen>(self, document: D, command: NewCommand) -> bool {
+    /// Submits a command that is predicted over `document`. False if the domain's rules reject it.
+    pub(super) fn submit<D: Predict>(self, document: D, command: NewCommand) -> bool {
         let Some(commands) = self.commands else {
             return false;
         };
-        let refused = commands.give(document, command).err().map(|rejection| Problem {
+        let refused = commands.submit(document, command).err().map(|rejection| Problem {
             kind: String::new(),
             title: String::new(),
             status: 422,
@@ -70,18 +71,18 @@ impl Sender {
             rule: None,
             waiting_for: Vec::new(),
         });
-        let is_given = refused.is_none();
+        let is_submitted = refused.is_none();
         self.problem.set(refused);
-        is_given
+        is_submitted
     }
 
-    /// What was refused, in a sentence; empty where nothing was.
+    /// The refusal as a sentence; empty without one.
     pub(super) fn refusal(self) -> String {
         self.problem
             .with(|problem| problem.as_ref().map(explain).unwrap_or_default())
     }
 
-    /// What is wrong with a field, as in `data.reason`.
+    /// The error of a field such as `data.reason`; empty without one.
     pub(super) fn violation(self, field: &str) -> String {
         self.problem.with(|problem| {
             let violations = problem.iter().flat_map(|problem| &problem.violations);
@@ -90,7 +91,7 @@ impl Sender {
         })
     }
 
-    /// Forgets what was refused.
+    /// Clears the refusal.
     pub(super) fn clear(self) {
         self.problem.set(None);
     }
@@ -108,15 +109,15 @@ impl Sender {
     }
 
     #[cfg(feature = "ssr")]
-    #[expect(clippy::unused_self, reason = "only a browser does it")]
+    #[expect(clippy::unused_self, reason = "only browsers send commands")]
     fn post(self, command: CommandRequest, done: Box<dyn Fn()>) {
-        // Nobody presses a button on the server.
+        // No button is pressed on the server.
         drop((command, done));
     }
 
     #[cfg(not(feature = "ssr"))]
     fn post(self, command: CommandRequest, done: Box<dyn Fn()>) {
-        use crate::{api, boxed::spawn, id::new_id};
+        use crate::{api, erased_effects::spawn, id::new_id};
 
         if self.sending.get_untracked() {
             return;
@@ -130,12 +131,12 @@ impl Sender {
         self.clear();
         spawn(async move {
             let answer = api::send(command, key).await;
-            // A row may be gone by the time its command is answered; then there is nobody to tell.
-            let is_known = match &answer {
+            // The row may have been removed before its command is answered; then its signals are gone.
+            let is_final = match &answer {
                 Ok(_) => true,
                 Err(refused) => refused.status != 0 && refused.status < 500,
             };
-            if is_known {
+            if is_final {
                 let _ = self.attempt.try_set_value(None);
             }
             let _ = self.sending.try_set(false);

@@ -1,5 +1,5 @@
-//! What is in the building, what of it is promised, and what is left: as it changes, with a form in the row for what has
-//! come in. What is low is marked.
+//! The live stock: on hand, reserved and available, with a form in each row that receives stock. Low stock is
+//! marked.
 
 use std::collections::BTreeMap;
 
@@ -11,25 +11,27 @@ use leptos::{html, prelude::*};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{act::refusal, sender::Sender};
+use super::{row_actions::refusal, sender::Sender};
 use crate::{
     commands::{NewCommand, is_pending},
-    components::{Column, EmptyState, Icon, ListingTable, Outgoing, Picture, flash, only_if, text},
+    components::{
+        Column, EmptyState, Icon, ListingTable, PendingCommands, Picture, highlight_class, only_if, text,
+    },
     erase::{Erase, View},
     islands::Island,
     language::language,
-    live::store::{Listed, LiveListing, Shown},
+    live::store::{InitialListing, LiveListing, Revision},
     translations::i18n::td_string,
 };
 
-/// The stock of every product, or of those that are low.
+/// The stock of all products, or of those with low stock.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct OfficeStock {
     /// The first page.
-    pub(crate) listed: Listed,
-    /// What the products are called, by sku. What is not in it is called by its sku.
+    pub(crate) initial: InitialListing,
+    /// The names of the products, by SKU. A product without a name is shown by its SKU.
     pub(crate) names: BTreeMap<String, String>,
-    /// Whether whoever looks may also act.
+    /// Whether the session's role may act, and not only read.
     pub(crate) acts: bool,
 }
 
@@ -38,10 +40,10 @@ impl Island for OfficeStock {
 
     fn view(self) -> View {
         let locale = language();
-        let Self { listed, names, acts } = self;
-        let is_low = listed.query.listing == "low_stock";
+        let Self { initial, names, acts } = self;
+        let is_low = initial.query.listing == "low_stock";
         let names = StoredValue::new(names);
-        let listing = LiveListing::<InventoryDocument>::new(listed);
+        let listing = LiveListing::<InventoryDocument>::new(initial);
         let name_of = move |sku: &str| {
             names.with_value(|names| names.get(sku).cloned().unwrap_or_else(|| sku.to_owned()))
         };
@@ -81,13 +83,13 @@ impl Island for OfficeStock {
 fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: bool) -> View {
     let locale = language();
     let server = listing.row(sku.to_owned());
-    let stock = listing.foreseen(sku.to_owned());
+    let stock = listing.predicted(sku.to_owned());
     let is_pending = is_pending(format!("inventory-{sku}"));
     let class = move || {
         if is_pending() {
             "row--pending"
         } else {
-            flash(stock)
+            highlight_class(stock)
         }
     };
     let figure = move |read: fn(&InventoryDocument) -> u32| {
@@ -134,11 +136,11 @@ fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: b
     .erase()
 }
 
-/// The form for what has come in. The number is checked here, and again by the rule.
-fn receive(sku: &str, name: &str, server: Memo<Shown<InventoryDocument>>) -> View {
+/// The form that receives stock. The quantity is checked here, and again by the domain's rules.
+fn receive(sku: &str, name: &str, server: Memo<Revision<InventoryDocument>>) -> View {
     let locale = language();
     let stream = format!("inventory-{sku}");
-    let sender = Sender::through_outbox(&stream);
+    let sender = Sender::through_queue(&stream);
     let wrong = RwSignal::new(false);
     let field = NodeRef::<html::Input>::new();
     let id = format!("receive-{sku}");
@@ -167,14 +169,14 @@ fn receive(sku: &str, name: &str, server: Memo<Shown<InventoryDocument>>) -> Vie
         let Some((stock, _)) = server.get_untracked() else {
             return;
         };
-        // It has come in, whatever has happened to the stock meanwhile: no version is expected.
+        // Goods arrive regardless of other changes to the stock, so no version is expected.
         let command = NewCommand {
             command: "ReceiveStock",
             stream: to.get_value(),
             data: json!({ "quantity": quantity }),
             ..NewCommand::default()
         };
-        if sender.give(stock, command) {
+        if sender.submit(stock, command) {
             input.set_value("");
         }
     };
@@ -213,14 +215,14 @@ fn receive(sku: &str, name: &str, server: Memo<Shown<InventoryDocument>>) -> Vie
             </button>
         </form>
         <p class="field__error" id=error_id>{text(error)}</p>
-        {refusal_of_rest(sender)}
-        <Outgoing stream />
+        {other_refusal(sender)}
+        <PendingCommands stream />
     }
     .erase()
 }
 
-/// What was refused and is not about the number.
-fn refusal_of_rest(sender: Sender) -> View {
+/// The refusal, unless it is about the quantity.
+fn other_refusal(sender: Sender) -> View {
     only_if(
         move || sender.violation("data.quantity").is_empty(),
         move || refusal(sender),

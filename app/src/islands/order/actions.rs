@@ -1,5 +1,5 @@
-//! What can be done with an order: take it back, with a reason and one question that names it. It shows at once. What
-//! cannot be done says why.
+//! The actions of an order: cancelling it, with a reason and a confirmation that names it. The cancellation
+//! shows at once; if it is impossible, the page says why.
 
 use domain::{
     aggregate::order::{MAX_REASON, OrderStatus},
@@ -9,19 +9,20 @@ use domain::{
 use leptos::{html, prelude::*};
 
 use crate::{
-    boxed::effect,
     commands::{NewCommand, is_pending, use_commands},
-    components::{Outgoing, ProblemSummary, either, only_if, text},
+    components::{PendingCommands, ProblemSummary, either, only_if, text},
     erase::Erase,
+    erased_effects::effect,
     language::language,
     live::{
         protocol::Link,
-        store::{Shown, use_link},
+        store::{Revision, use_link},
     },
     translations::i18n::td_string,
 };
 
-/// Cancelling. `server` is the order as the server has it, `shown` as it is with what is on its way.
+/// The cancellation of an order. `server` is the server's document, `shown` has the predicted effect of
+/// pending commands.
 #[expect(
     clippy::needless_pass_by_value,
     clippy::too_many_lines,
@@ -30,8 +31,8 @@ use crate::{
 #[component]
 pub(super) fn Actions(
     id: String,
-    server: Memo<Shown<OrderDocument>>,
-    shown: Memo<Shown<OrderDocument>>,
+    server: Memo<Revision<OrderDocument>>,
+    shown: Memo<Revision<OrderDocument>>,
 ) -> impl IntoView {
     let locale = language();
     let open = RwSignal::new(false);
@@ -68,23 +69,23 @@ pub(super) fn Actions(
             command: "CancelOrder",
             stream: to.clone(),
             data: serde_json::json!({ "reason": reason.get_untracked() }),
-            // What waits for the connection holds for the order as it was seen. What is sent at once is meant whatever
-            // happens to the order in that moment.
+            // Offline, the command is bound to the version that was shown. Online, it is sent at once and
+            // needs no expected version.
             expected: (link.get_untracked() != Link::Live).then_some(order.version),
             preview: None,
         };
-        let refused = commands.give(order, command).err();
+        let refused = commands.submit(order, command).err();
         open.set(refused.is_some());
         problem.set(refused);
     };
     let short = ["…", id.get(id.len().saturating_sub(8)..).unwrap_or(&id)].concat();
-    let own = stream.clone();
+    let own_stream = stream.clone();
     let history = Signal::derive(move || {
-        // What happened to its stock and its payment is in other streams.
+        // Entries about stock and payment belong to other streams.
         server.with(|order| {
             let entries = order.iter().flat_map(|(order, _)| &order.history);
             entries
-                .filter(|entry| entry.stream == own)
+                .filter(|entry| entry.stream == own_stream)
                 .cloned()
                 .collect::<Vec<_>>()
         })
@@ -141,20 +142,20 @@ pub(super) fn Actions(
         Some(OrderStatus::Shipped) => td_string!(locale, order.no_cancel_shipped),
         _ => td_string!(locale, order.no_cancel_delivered),
     };
-    let is_under_way = is_pending(stream.clone());
+    let is_pending = is_pending(stream.clone());
     let impossible = move || {
-        let is_under_way = is_under_way.clone();
+        let is_pending = is_pending.clone();
         only_if(
-            move || !is_under_way(),
+            move || !is_pending(),
             move || view! { <p class="muted">{text(why_not)}</p> }.erase(),
         )
     };
-    let can_be = move || status().is_some_and(OrderStatus::can_be_cancelled);
+    let is_possible = move || status().is_some_and(OrderStatus::can_be_cancelled);
     view! {
         <section class="panel needs-script">
             <h2>{td_string!(locale, order.actions)}</h2>
-            <Outgoing stream history />
-            {either(can_be, possible, impossible)}
+            <PendingCommands stream history />
+            {either(is_possible, possible, impossible)}
         </section>
     }
     .erase()

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
 use super::super::{
+    command_queue::{Action, Answer, CommandQueue},
     document::DocumentFold,
-    outbox::{Action, Answer, Outbox},
     protocol::Link,
 };
 use super::*;
@@ -61,25 +61,25 @@ fn lost() -> Answer {
     })
 }
 
-/// A server, a browser and the wires between them.
+/// A simulated server, a browser, and the network between them.
 #[derive(Default)]
-struct World {
-    outbox: Outbox,
+struct Simulation {
+    queue: CommandQueue,
     document: Option<DocumentFold>,
     overlay: Overlay<InventoryDocument>,
-    /// The quantities that the server has stored, with the keys that they came under.
+    /// The quantities that the server has stored, with the keys of their commands.
     log: Vec<(Option<Uuid>, u32)>,
-    /// How many of them the browser has been told.
-    told: usize,
-    /// The command on its way there.
+    /// The number of them that the browser has received.
+    delivered: usize,
+    /// The command on its way to the server.
     sending: Option<Pending>,
-    /// Its answer on the way back.
+    /// Its answer on the way to the browser.
     answer: Option<(Uuid, ConsistencyToken)>,
-    made: u128,
+    created: u128,
     now: u64,
 }
 
-impl World {
+impl Simulation {
     fn on_hand(&self, events: usize) -> u32 {
         self.log[..events].iter().map(|(_, quantity)| quantity).sum()
     }
@@ -93,7 +93,7 @@ impl World {
             if let Action::Send(pending) = action {
                 assert!(
                     self.sending.is_none() && self.answer.is_none(),
-                    "one after the other"
+                    "commands are sent one at a time"
                 );
                 self.sending = Some(pending);
             }
@@ -118,9 +118,9 @@ impl World {
         self.answer = Some((pending.key, ConsistencyToken::at(0, stored as u64 + 1)));
     }
 
-    fn hear_answer(&mut self) {
+    fn receive_answer(&mut self) {
         if let Some((key, token)) = self.answer.take() {
-            let actions = self.outbox.answered(key, Answer::Accepted(token), self.now, 0.0);
+            let actions = self.queue.answered(key, Answer::Accepted(token), self.now, 0.0);
             self.act(actions);
         }
     }
@@ -130,27 +130,27 @@ impl World {
         let key = self.answer.take().map(|(key, _)| key);
         let key = key.or_else(|| self.sending.take().map(|pending| pending.key));
         if let Some(key) = key {
-            let actions = self.outbox.answered(key, lost(), self.now, 0.0);
+            let actions = self.queue.answered(key, lost(), self.now, 0.0);
             self.act(actions);
         }
     }
 
-    fn hear_change(&mut self) {
-        if self.told == self.log.len() {
+    fn receive_change(&mut self) {
+        if self.delivered == self.log.len() {
             return;
         }
-        self.told += 1;
+        self.delivered += 1;
         let frame = ServerFrame::Change {
             id: 1,
-            as_of: ConsistencyToken::at(0, self.told as u64),
+            as_of: ConsistencyToken::at(0, self.delivered as u64),
             key: "mug-01".into(),
-            data: Some(serde_json::to_value(stock(self.on_hand(self.told))).unwrap()),
+            data: Some(serde_json::to_value(stock(self.on_hand(self.delivered))).unwrap()),
             sort: None,
             event: ChangeCause {
-                id: Uuid::from_u128(self.told as u128),
+                id: Uuid::from_u128(self.delivered as u128),
                 event_type: "StockReceived".into(),
                 partition: 0,
-                position: self.told as u64,
+                position: self.delivered as u64,
             },
         };
         self.document().apply(frame, 0);
@@ -170,7 +170,7 @@ impl World {
         let shown = self.overlay.show(
             Some(&server),
             fold.progress.as_of(),
-            self.outbox.of(STREAM),
+            self.queue.of(STREAM),
             Some(&actor),
             |_| None,
         );
@@ -181,22 +181,22 @@ impl World {
         self.now += 100;
         let actions = match step % 9 {
             0 => {
-                self.made += 1;
-                self.outbox.put(receive(self.made, u64::from(step) + 1))
+                self.created += 1;
+                self.queue.enqueue(receive(self.created, u64::from(step) + 1))
             }
             1 => {
                 self.log.push((None, u32::from(step) + 1));
                 Vec::new()
             }
-            2 => self.outbox.tick(self.now),
-            3 => self.outbox.link(Link::Offline),
-            4 => self.outbox.link(Link::Live),
+            2 => self.queue.tick(self.now),
+            3 => self.queue.link(Link::Offline),
+            4 => self.queue.link(Link::Live),
             5 => {
                 self.arrive();
                 Vec::new()
             }
             6 => {
-                self.hear_answer();
+                self.receive_answer();
                 Vec::new()
             }
             7 => {
@@ -204,23 +204,23 @@ impl World {
                 Vec::new()
             }
             _ => {
-                self.hear_change();
+                self.receive_change();
                 Vec::new()
             }
         };
         self.act(actions);
     }
 
-    /// Whatever has happened so far: from now on nothing is lost.
+    /// Delivers everything from now on, until nothing is pending.
     fn settle(&mut self) {
         for _ in 0..10_000 {
-            let actions = self.outbox.link(Link::Live);
+            let actions = self.queue.link(Link::Live);
             self.act(actions);
             self.arrive();
-            self.hear_answer();
-            self.hear_change();
+            self.receive_answer();
+            self.receive_change();
             let is_open = |pending: &Pending| matches!(pending.stage, Stage::Waiting | Stage::Sending);
-            if self.told == self.log.len() && !self.outbox.all().iter().any(is_open) {
+            if self.delivered == self.log.len() && !self.queue.all().iter().any(is_open) {
                 return;
             }
         }
@@ -231,7 +231,7 @@ impl World {
         let shown = self.shown();
         let stored = self.on_hand(self.log.len());
         let to_come: u64 = self
-            .outbox
+            .queue
             .all()
             .iter()
             .filter(|pending| !self.has_stored(pending.key))
@@ -244,31 +244,31 @@ impl World {
     }
 }
 
-/// Whatever order answers, changes and losses come in.
+/// Asserts that every order of answers, changes and losses ends with the server's document.
 fn converges(steps: &[u8]) {
-    let mut world = World::default();
-    world.shown();
+    let mut simulation = Simulation::default();
+    simulation.shown();
     for step in steps {
-        world.step(*step);
-        world.check();
+        simulation.step(*step);
+        simulation.check();
     }
-    world.settle();
+    simulation.settle();
     assert_eq!(
-        world.shown(),
-        world.on_hand(world.log.len()),
+        simulation.shown(),
+        simulation.on_hand(simulation.log.len()),
         "what is shown is the server's"
     );
-    assert!(!world.overlay.is_pending());
-    let own: Vec<Uuid> = world.log.iter().filter_map(|(key, _)| *key).collect();
-    let made: Vec<Uuid> = (1..=world.made).map(Uuid::from_u128).collect();
+    assert!(!simulation.overlay.is_pending());
+    let own: Vec<Uuid> = simulation.log.iter().filter_map(|(key, _)| *key).collect();
+    let created: Vec<Uuid> = (1..=simulation.created).map(Uuid::from_u128).collect();
     assert_eq!(
-        own, made,
-        "each command was carried out once, in the order in which it was made"
+        own, created,
+        "each command was stored once, in the order of creation"
     );
 }
 
 #[test]
-fn what_is_shown_becomes_the_servers_whatever_comes_in_which_order() {
+fn the_shown_document_converges_to_the_servers_in_every_order_of_messages() {
     // A generator of Knuth's (MMIX): the same steps natively and in a browser.
     let mut state: u64 = 1;
     for _ in 0..50 {
@@ -295,33 +295,33 @@ proptest::proptest! {
 }
 
 #[test]
-fn an_action_shows_at_once_and_is_taken_back_when_it_is_refused() {
-    let mut world = World::default();
-    world.log.push((None, 5));
-    world.hear_change();
-    assert_eq!(world.shown(), 5);
-    let actions = world.outbox.put(receive(1, 3));
-    world.act(actions);
-    assert_eq!((world.shown(), world.overlay.is_pending()), (8, true));
+fn an_optimistic_update_shows_at_once_and_is_rolled_back_on_refusal() {
+    let mut simulation = Simulation::default();
+    simulation.log.push((None, 5));
+    simulation.receive_change();
+    assert_eq!(simulation.shown(), 5);
+    let actions = simulation.queue.enqueue(receive(1, 3));
+    simulation.act(actions);
+    assert_eq!((simulation.shown(), simulation.overlay.is_pending()), (8, true));
     let Answer::Problem(mut refusal) = lost() else {
         unreachable!()
     };
     refusal.status = 422;
-    world
-        .outbox
+    simulation
+        .queue
         .answered(Uuid::from_u128(1), Answer::Problem(refusal), 0, 0.0);
-    assert_eq!((world.shown(), world.overlay.is_pending()), (5, false));
+    assert_eq!((simulation.shown(), simulation.overlay.is_pending()), (5, false));
 }
 
 #[test]
 fn a_change_that_comes_before_its_answer_is_not_counted_twice() {
-    let mut world = World::default();
-    let actions = world.outbox.put(receive(1, 3));
-    world.act(actions);
-    assert_eq!(world.shown(), 3);
-    world.arrive();
-    world.hear_change();
-    assert_eq!(world.shown(), 3);
-    world.hear_answer();
-    assert_eq!((world.shown(), world.overlay.is_pending()), (3, false));
+    let mut simulation = Simulation::default();
+    let actions = simulation.queue.enqueue(receive(1, 3));
+    simulation.act(actions);
+    assert_eq!(simulation.shown(), 3);
+    simulation.arrive();
+    simulation.receive_change();
+    assert_eq!(simulation.shown(), 3);
+    simulation.receive_answer();
+    assert_eq!((simulation.shown(), simulation.overlay.is_pending()), (3, false));
 }

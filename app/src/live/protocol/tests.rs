@@ -1,4 +1,4 @@
-//! The conversation, told as given-when-then.
+//! The conversation, as given-when-then.
 
 use domain::wire::{ChangeCause, SnapshotData};
 use serde_json::json;
@@ -18,8 +18,8 @@ fn order() -> Target {
     }
 }
 
-fn seen(text: &str) -> Seen {
-    Seen {
+fn resume_point(text: &str) -> ResumePoint {
+    ResumePoint {
         token: token(text),
         generation: 1,
     }
@@ -67,17 +67,17 @@ fn resumes(actions: &[Action]) -> Vec<Option<String>> {
         .collect()
 }
 
-/// A live connection with one subscription that has seen up to 0:5; answers the subscription's id.
+/// A live connection with one subscription at 0:5; returns the subscription's id.
 fn live() -> (Protocol, u64) {
     let mut protocol = Protocol::default();
     assert_eq!(protocol.start(0), [Action::Open(1)]);
     assert_eq!(protocol.opened(1, 10), []);
-    let (id, actions) = protocol.subscribe(order(), Some(seen("0:5")));
+    let (id, actions) = protocol.subscribe(order(), Some(resume_point("0:5")));
     assert_eq!(resumes(&actions), [Some("0:5".to_owned())]);
     (protocol, id)
 }
 
-/// Loses the connection and opens the next; answers what is sent then.
+/// Loses the connection and opens the next one; returns the frames sent at its opening.
 fn reconnect(protocol: &mut Protocol, now: Millis) -> Vec<Action> {
     protocol.closed(protocol.connection, now, 0.0);
     let opening = protocol.tick(now, 0.0);
@@ -139,7 +139,7 @@ fn after_a_loss_it_resumes_where_every_change_is_known_to_be_complete() {
 }
 
 #[test]
-fn a_new_snapshot_is_what_is_resumed_from() {
+fn a_subscription_resumes_from_its_newest_snapshot() {
     let (mut protocol, id) = live();
     let delivered = protocol.received(1, snapshot(id, "0:40"), 20);
     assert!(matches!(delivered.as_slice(), [Action::Deliver(to, _)] if *to == id));
@@ -172,7 +172,7 @@ fn a_refused_subscription_begins_anew_with_the_next_connection() {
 }
 
 #[test]
-fn a_subscription_that_the_server_could_not_take_now_is_tried_again_later() {
+fn a_subscription_that_the_server_could_not_accept_is_sent_again_later() {
     let (mut protocol, id) = live();
     protocol.received(1, error(id, 429), 20);
     assert_eq!(protocol.wake_at(), Some(20 + PATIENCE));
@@ -191,7 +191,7 @@ fn a_ping_is_answered() {
 }
 
 #[test]
-fn silence_is_death_and_any_frame_is_life() {
+fn a_silent_connection_is_closed_and_every_frame_resets_the_timer() {
     let (mut protocol, _) = live();
     protocol.received(1, ServerFrame::Ping, 40_000);
     assert_eq!(protocol.tick(10 + SILENCE, 0.5), []);
@@ -201,7 +201,7 @@ fn silence_is_death_and_any_frame_is_life() {
 }
 
 #[test]
-fn a_connection_that_does_not_open_is_given_up() {
+fn a_connection_that_does_not_open_in_time_is_closed() {
     let mut protocol = Protocol::default();
     protocol.start(0);
     assert_eq!(protocol.wake_at(), Some(CONNECT_TIMEOUT));
@@ -210,7 +210,7 @@ fn a_connection_that_does_not_open_is_given_up() {
 }
 
 #[test]
-fn failures_wait_longer_and_a_stable_connection_forgives_them() {
+fn waits_grow_with_failures_and_a_stable_connection_resets_them() {
     let mut protocol = Protocol::default();
     protocol.start(0);
     let mut now = 0;
@@ -234,7 +234,7 @@ fn failures_wait_longer_and_a_stable_connection_forgives_them() {
 }
 
 #[test]
-fn an_abandoned_connection_is_not_heard() {
+fn frames_of_an_abandoned_connection_are_ignored() {
     let (mut protocol, id) = live();
     protocol.tick(10 + SILENCE, 0.0);
     let now = protocol.wake_at().unwrap();
@@ -245,12 +245,12 @@ fn an_abandoned_connection_is_not_heard() {
     assert_eq!(
         protocol.link(),
         Link::Reconnecting(1),
-        "the new attempt is still under way"
+        "the new attempt is still in progress"
     );
 }
 
 #[test]
-fn the_network_going_is_told_at_once_and_its_return_is_used_at_once() {
+fn the_loss_of_the_network_shows_at_once_and_its_return_is_used_at_once() {
     let (mut protocol, _) = live();
     assert_eq!(protocol.network(false, 20, 1.0), [Action::Close]);
     assert_eq!(protocol.link(), Link::Offline);
@@ -263,7 +263,7 @@ fn the_network_going_is_told_at_once_and_its_return_is_used_at_once() {
 }
 
 #[test]
-fn a_browser_that_is_wrong_about_the_network_is_proved_so() {
+fn a_connection_that_opens_overrules_the_browsers_report_of_no_network() {
     let (mut protocol, _) = live();
     protocol.network(false, 20, 0.0);
     protocol.tick(20, 0.0);
@@ -273,7 +273,7 @@ fn a_browser_that_is_wrong_about_the_network_is_proved_so() {
 }
 
 #[test]
-fn a_session_that_has_ended_is_not_tried_again() {
+fn an_ended_session_is_not_retried() {
     let (mut protocol, _) = live();
     protocol.closed(1, 20, 0.0);
     let now = protocol.wake_at().unwrap();
@@ -285,7 +285,7 @@ fn a_session_that_has_ended_is_not_tried_again() {
         "that was an earlier connection"
     );
     protocol.refused(protocol.connection);
-    assert_eq!((protocol.link(), protocol.wake_at()), (Link::Over, None));
+    assert_eq!((protocol.link(), protocol.wake_at()), (Link::SessionEnded, None));
     assert_eq!(protocol.tick(now + SILENCE, 0.0), []);
     assert_eq!(protocol.network(true, now, 0.0), []);
     assert_eq!(protocol.start(now), []);

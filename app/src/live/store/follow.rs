@@ -1,5 +1,5 @@
-//! The browser's half of the store: subscribes from where the server's answer ends, and folds what arrives into its
-//! signal, for as long as the page is open.
+//! The browser's half of the store: subscribes from the token of the server's answer, and folds the arriving
+//! frames into the signal while the page is open.
 
 use std::rc::Rc;
 
@@ -10,23 +10,23 @@ use super::Live;
 use crate::{
     api,
     backend::ListingQuery,
-    boxed::{effect, spawn},
+    erased_effects::{effect, spawn},
     live::{
         document::DocumentFold,
         listing::ListingFold,
         progress::Progress,
-        protocol::{Link, Seen, Target},
+        protocol::{Link, ResumePoint, Target},
         socket::now,
     },
 };
 
-/// How often a page that is older than what is shown is asked for again.
-const TRIES: usize = 3;
+/// The number of requests for a next page that is older than the rows shown.
+const ATTEMPTS: usize = 3;
 
-/// Keeps one subscription; `lost` hears when the connection is not there.
-fn keep(
+/// Opens one subscription; `lost` is called whenever there is no connection.
+fn subscribe(
     target: Target,
-    seen: Option<Seen>,
+    resume_point: Option<ResumePoint>,
     listener: impl Fn(ServerFrame) + 'static,
     lost: impl Fn() + 'static,
 ) {
@@ -37,17 +37,17 @@ fn keep(
         }
     });
     live.socket
-        .with_value(|socket| socket.subscribe(target, seen, Rc::new(listener)));
+        .with_value(|socket| socket.subscribe(target, resume_point, Rc::new(listener)));
 }
 
-fn seen(progress: &Progress) -> Seen {
-    Seen {
+fn resume_point(progress: &Progress) -> ResumePoint {
+    ResumePoint {
         token: progress.as_of().clone(),
         generation: progress.generation(),
     }
 }
 
-/// Follows a listing from what is shown on.
+/// Follows a listing from its current position on.
 pub(super) fn listing(query: &ListingQuery, fold: RwSignal<ListingFold>) {
     let target = Target::Listing {
         view: query.view.clone(),
@@ -56,23 +56,29 @@ pub(super) fn listing(query: &ListingQuery, fold: RwSignal<ListingFold>) {
         order: query.order,
         limit: query.limit,
     };
-    let seen = fold.with_untracked(|fold| seen(&fold.progress));
+    let resume_point = fold.with_untracked(|fold| resume_point(&fold.progress));
     let listener = move |frame| fold.maybe_update(|fold| fold.apply(frame, now()));
-    keep(target, Some(seen), listener, move || {
+    subscribe(target, Some(resume_point), listener, move || {
         fold.maybe_update(|fold| fold.progress.lose());
     });
 }
 
-/// Follows a document from what is shown on; one that is not there is followed from its beginning.
+/// Follows a document from its current position on; a document that does not exist yet, from its first event
+/// on.
 pub(super) fn document(view: String, key: String, fold: RwSignal<DocumentFold>) {
-    let seen = fold.with_untracked(|fold| fold.data.as_ref().map(|_| seen(&fold.progress)));
+    let resume_point = fold.with_untracked(|fold| fold.data.as_ref().map(|_| resume_point(&fold.progress)));
     let listener = move |frame| fold.maybe_update(|fold| fold.apply(frame, now()));
-    keep(Target::Document { view, key }, seen, listener, move || {
-        fold.maybe_update(|fold| fold.progress.lose());
-    });
+    subscribe(
+        Target::Document { view, key },
+        resume_point,
+        listener,
+        move || {
+            fold.maybe_update(|fold| fold.progress.lose());
+        },
+    );
 }
 
-/// Adds the next page to a listing. A page that is older than what is shown by now is asked for again.
+/// Adds the next page to a listing. A page older than the rows shown is requested again.
 pub(super) fn more(fold: RwSignal<ListingFold>, query: StoredValue<ListingQuery>, loading: RwSignal<bool>) {
     if loading.get_untracked() {
         return;
@@ -80,7 +86,7 @@ pub(super) fn more(fold: RwSignal<ListingFold>, query: StoredValue<ListingQuery>
     loading.set(true);
     let query = query.get_value();
     spawn(async move {
-        for _ in 0..TRIES {
+        for _ in 0..ATTEMPTS {
             let cursor = fold.with_untracked(|fold| fold.next().map(str::to_owned));
             let page = api::listing(&ListingQuery {
                 cursor,

@@ -1,4 +1,4 @@
-//! What happens in the workspace.
+//! The page of the activity feed.
 
 use domain::wire::Order;
 use leptos::prelude::*;
@@ -11,7 +11,7 @@ use crate::{
     erase::Erase,
     islands::{Island, OfficeActivity},
     language::language,
-    pages::{PAGE_ROWS, later, problem_view},
+    pages::{PAGE_ROWS, problem_view, suspend},
     translations::i18n::td_string,
 };
 
@@ -21,7 +21,7 @@ pub(crate) fn OfficeActivityPage() -> impl IntoView {
     office(|_acts| {
         let title = td_string!(language(), office.activity);
         let reads_streams = use_session().is_some_and(|session| session.role.reads_lab());
-        let listed = api::listing(ListingQuery {
+        let initial = api::listing(ListingQuery {
             view: "activity".to_owned(),
             listing: "recent".to_owned(),
             group: String::new(),
@@ -29,10 +29,10 @@ pub(crate) fn OfficeActivityPage() -> impl IntoView {
             limit: PAGE_ROWS,
             cursor: None,
         });
-        later(async move {
-            match listed.await {
-                Ok(listed) => {
-                    view! { <WindowTitle text=title />{OfficeActivity { listed, reads_streams }.island()} }
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => {
+                    view! { <WindowTitle text=title />{OfficeActivity { initial, reads_streams }.island()} }
                         .erase()
                 }
                 Err(problem) => problem_view(title, &problem),

@@ -1,4 +1,4 @@
-//! The customers, as they came or by what they spent.
+//! The page of the customers, newest first or by spending.
 
 use domain::wire::Order;
 use leptos::prelude::*;
@@ -12,7 +12,7 @@ use crate::{
     erase::Erase,
     islands::{Island, OfficeCustomers},
     language::language,
-    pages::{PAGE_ROWS, later, problem_view},
+    pages::{PAGE_ROWS, problem_view, suspend},
     translations::i18n::td_string,
 };
 
@@ -23,7 +23,7 @@ pub(crate) fn OfficeCustomersPage() -> impl IntoView {
         let locale = language();
         let title = td_string!(locale, office.customers);
         let by_spend = use_query_map().with_untracked(|query| query.get_str("by") == Some("spend"));
-        let listed = api::listing(ListingQuery {
+        let initial = api::listing(ListingQuery {
             view: "customers".to_owned(),
             listing: if by_spend { "by_spend" } else { "all" }.to_owned(),
             group: String::new(),
@@ -46,10 +46,10 @@ pub(crate) fn OfficeCustomersPage() -> impl IntoView {
                 ),
             ],
         );
-        later(async move {
-            match listed.await {
-                Ok(listed) => {
-                    view! { <WindowTitle text=title />{order}{OfficeCustomers { listed }.island()} }.erase()
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => {
+                    view! { <WindowTitle text=title />{order}{OfficeCustomers { initial }.island()} }.erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

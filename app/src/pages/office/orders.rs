@@ -1,4 +1,4 @@
-//! The orders to ship and to deliver, and all others by where they stand.
+//! The page of the orders to ship and to deliver, and of all others by status.
 
 use domain::{aggregate::order::OrderStatus, wire::Order};
 use leptos::prelude::*;
@@ -12,11 +12,11 @@ use crate::{
     erase::{Erase, View},
     islands::{Island, OfficeOrders},
     language::language,
-    pages::{PAGE_ROWS, later, problem_view},
+    pages::{PAGE_ROWS, problem_view, suspend},
     translations::i18n::td_string,
 };
 
-/// What is to be done comes first.
+/// Statuses with work to do come first.
 const STATUSES: [OrderStatus; 7] = [
     OrderStatus::Confirmed,
     OrderStatus::Shipped,
@@ -27,28 +27,28 @@ const STATUSES: [OrderStatus; 7] = [
     OrderStatus::Rejected,
 ];
 
-/// `/office` and `/office/orders?status=`, or `?customer=` for those of one customer.
+/// `/office` and `/office/orders?status=`, or `?customer=` for the orders of one customer.
 #[component]
 pub(crate) fn OfficeOrdersPage() -> impl IntoView {
     office(|acts| {
         let title = td_string!(language(), office.orders);
-        let (asked, customer) =
+        let (requested, customer) =
             use_query_map().with_untracked(|query| (query.get("status"), query.get("customer")));
-        let status = match asked.as_deref() {
+        let status = match requested.as_deref() {
             _ if customer.is_some() => None,
             Some("all") => None,
-            asked => STATUSES
+            requested => STATUSES
                 .into_iter()
-                .find(|status| Some(status.as_str()) == asked)
+                .find(|status| Some(status.as_str()) == requested)
                 .or(Some(OrderStatus::Confirmed)),
         };
-        let listed = api::listing(query(status, customer));
-        later(async move {
-            match listed.await {
-                Ok(listed) => view! {
+        let initial = api::listing(query(status, customer));
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => view! {
                     <WindowTitle text=title />
                     {statuses(status)}
-                    {OfficeOrders { listed, acts }.island()}
+                    {OfficeOrders { initial, acts }.island()}
                 }
                 .erase(),
                 Err(problem) => problem_view(title, &problem),
@@ -57,9 +57,9 @@ pub(crate) fn OfficeOrdersPage() -> impl IntoView {
     })
 }
 
-/// What is to be done is listed oldest first, and what is done newest first.
+/// Orders with work to do are sorted oldest first, all others newest first.
 fn query(status: Option<OrderStatus>, customer: Option<String>) -> ListingQuery {
-    let is_to_do = matches!(status, Some(OrderStatus::Confirmed | OrderStatus::Shipped));
+    let has_work = matches!(status, Some(OrderStatus::Confirmed | OrderStatus::Shipped));
     ListingQuery {
         view: "orders".to_owned(),
         listing: match (status, &customer) {
@@ -72,7 +72,7 @@ fn query(status: Option<OrderStatus>, customer: Option<String>) -> ListingQuery 
             .map(|status| status.as_str().to_owned())
             .or(customer)
             .unwrap_or_default(),
-        order: if is_to_do { Order::Asc } else { Order::Desc },
+        order: if has_work { Order::Asc } else { Order::Desc },
         limit: PAGE_ROWS,
         cursor: None,
     }

@@ -1,4 +1,4 @@
-//! The payments, by where they stand.
+//! The page of the payments, by status.
 
 use domain::{view::payments::PaymentStatus, wire::Order};
 use leptos::prelude::*;
@@ -12,7 +12,7 @@ use crate::{
     erase::{Erase, View},
     islands::{Island, OfficePayments},
     language::language,
-    pages::{PAGE_ROWS, later, problem_view},
+    pages::{PAGE_ROWS, problem_view, suspend},
     translations::i18n::td_string,
 };
 
@@ -27,11 +27,11 @@ const STATUSES: [PaymentStatus; 3] = [
 pub(crate) fn OfficePaymentsPage() -> impl IntoView {
     office(|acts| {
         let title = td_string!(language(), office.payments);
-        let asked = use_query_map().with_untracked(|query| query.get("status"));
+        let requested = use_query_map().with_untracked(|query| query.get("status"));
         let status = STATUSES
             .into_iter()
-            .find(|status| Some(status.as_str()) == asked.as_deref());
-        let listed = api::listing(ListingQuery {
+            .find(|status| Some(status.as_str()) == requested.as_deref());
+        let initial = api::listing(ListingQuery {
             view: "payments".to_owned(),
             listing: if status.is_some() { "by_status" } else { "all" }.to_owned(),
             group: status
@@ -41,12 +41,12 @@ pub(crate) fn OfficePaymentsPage() -> impl IntoView {
             limit: PAGE_ROWS,
             cursor: None,
         });
-        later(async move {
-            match listed.await {
-                Ok(listed) => view! {
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => view! {
                     <WindowTitle text=title />
                     {statuses(status)}
-                    {OfficePayments { listed, acts }.island()}
+                    {OfficePayments { initial, acts }.island()}
                 }
                 .erase(),
                 Err(problem) => problem_view(title, &problem),

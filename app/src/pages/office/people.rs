@@ -1,4 +1,4 @@
-//! Who helps to run the shop.
+//! The page that registers staff.
 
 use domain::access::Role;
 use leptos::prelude::*;

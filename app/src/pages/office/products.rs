@@ -1,4 +1,4 @@
-//! What the shop sells.
+//! The page of the products.
 
 use leptos::prelude::*;
 
@@ -9,7 +9,7 @@ use crate::{
     erase::Erase,
     islands::{Island, OfficeProducts},
     language::language,
-    pages::{PAGE_ROWS, later, problem_view, shop::products},
+    pages::{PAGE_ROWS, problem_view, shop::products, suspend},
     translations::i18n::td_string,
 };
 
@@ -18,11 +18,11 @@ use crate::{
 pub(crate) fn OfficeProductsPage() -> impl IntoView {
     office(|acts| {
         let title = td_string!(language(), office.products);
-        let listed = api::listing(products(None, PAGE_ROWS));
-        later(async move {
-            match listed.await {
-                Ok(listed) => {
-                    view! { <WindowTitle text=title />{OfficeProducts { listed, acts }.island()} }.erase()
+        let initial = api::listing(products(None, PAGE_ROWS));
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => {
+                    view! { <WindowTitle text=title />{OfficeProducts { initial, acts }.island()} }.erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

@@ -1,4 +1,4 @@
-//! The sales dashboard.
+//! The page of the sales dashboard.
 
 use domain::wire::Order;
 use leptos::prelude::*;
@@ -11,7 +11,7 @@ use crate::{
     erase::Erase,
     islands::{Island, OfficeSales},
     language::language,
-    pages::{later, problem_view},
+    pages::{problem_view, suspend},
     translations::i18n::td_string,
 };
 
@@ -22,7 +22,7 @@ pub(crate) fn OfficeSalesPage() -> impl IntoView {
         let title = td_string!(language(), office.sales);
         let days = api::listing(query("by_day", 30));
         let products = api::listing(query("top_products", 10));
-        later(async move {
+        suspend(async move {
             let answers = match days.await {
                 Ok(days) => products.await.map(|products| (days, products)),
                 Err(problem) => Err(problem),

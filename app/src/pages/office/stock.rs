@@ -1,4 +1,4 @@
-//! The stock: all of it, or what is low.
+//! The page of the stock: all products, or those with low stock.
 
 use std::collections::BTreeMap;
 
@@ -15,18 +15,18 @@ use crate::{
     islands::{Island, OfficeStock},
     language::language,
     live::store::typed,
-    pages::{PAGE_ROWS, later, problem_view, shop::products},
+    pages::{PAGE_ROWS, problem_view, shop::products, suspend},
     translations::i18n::td_string,
 };
 
-/// `/office/stock`, and `?low=1` for what is low.
+/// `/office/stock`, and `?low=1` for low stock.
 #[component]
 pub(crate) fn OfficeStockPage() -> impl IntoView {
     office(|acts| {
         let locale = language();
         let title = td_string!(locale, office.stock);
         let is_low = use_query_map().with_untracked(|query| query.get("low").is_some());
-        let listed = api::listing(ListingQuery {
+        let initial = api::listing(ListingQuery {
             view: "inventory".to_owned(),
             listing: if is_low { "low_stock" } else { "all" }.to_owned(),
             group: String::new(),
@@ -50,11 +50,11 @@ pub(crate) fn OfficeStockPage() -> impl IntoView {
                 ),
             ],
         );
-        later(async move {
-            match listed.await {
-                Ok(listed) => {
+        suspend(async move {
+            match initial.await {
+                Ok(initial) => {
                     let names = names.await;
-                    view! { <WindowTitle text=title />{filter}{OfficeStock { listed, names, acts }.island()} }
+                    view! { <WindowTitle text=title />{filter}{OfficeStock { initial, names, acts }.island()} }
                         .erase()
                 }
                 Err(problem) => problem_view(title, &problem),
@@ -63,7 +63,7 @@ pub(crate) fn OfficeStockPage() -> impl IntoView {
     })
 }
 
-/// What the products on sale are called. Without it every row is called by its sku.
+/// The names of the products on sale, by SKU; empty if they cannot be loaded.
 fn names() -> impl Future<Output = BTreeMap<String, String>> + Send {
     let everything = api::listing(products(None, 200));
     async move {

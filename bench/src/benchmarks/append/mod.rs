@@ -1,7 +1,8 @@
-//! Storing events, one an append, by 1 to 512 callers who each write to a stream of their own and wait for the commit.
+//! Storing events, one for each append, by 1 to 512 callers that each write to streams of their own and wait
+//! for the commit.
 //!
-//! What ours does beyond the floor, for the same commit: expected versions, a repeatable answer for every command, a hash
-//! chain, positions without gaps, and a mark of every stream and partition.
+//! Beyond the floor, ours also checks expected versions, stores a repeatable answer for every command, a hash
+//! chain and positions without gaps, and updates the head of every stream and partition, in the same commit.
 
 mod ours;
 
@@ -9,45 +10,55 @@ use anyhow::Result;
 
 use self::ours::Ours;
 use crate::{
-    callers::Crowd,
-    contest::{Aim, Case, Comparison, Found, Rules},
+    callers::ConcurrentCallers,
+    case::{Case, CaseResult, Comparison, RunSettings, Threshold},
+    databases::{BenchDatabases, Database},
     floors::{GroupCommit, OneRow},
-    grounds::{Database, Grounds},
 };
 
-/// What a caller who waits for nobody else reaches, and what many reach together: the aims of the design.
-const ALONE: f64 = 0.8;
-const TOGETHER: f64 = 0.7;
+/// The thresholds of the design, against the floors, for one caller and for many.
+const ONE_CALLER: f64 = 0.8;
+const MANY_CALLERS: f64 = 0.7;
 
-pub(super) async fn run(database: Database, grounds: &Grounds, rules: &Rules) -> Result<Vec<Found>> {
+pub(super) async fn run(
+    database: Database,
+    bench_databases: &BenchDatabases,
+    settings: &RunSettings,
+) -> Result<Vec<CaseResult>> {
     let mut found = Vec::new();
     for callers in [1, 8, 64, 512] {
         let title = format!("{}, {}", database.name(), super::callers(callers));
-        if !rules.want(&title) {
+        if !settings.includes(&title) {
             continue;
         }
-        let disk = &grounds.disk;
+        let disk = &bench_databases.disk;
         let case = Case {
             title,
             unit: "events",
             contenders: vec![
-                Crowd::gather(Ours::new(database, grounds).await?, callers, disk).await?,
-                Crowd::gather(GroupCommit::new(database, grounds).await?, callers, disk).await?,
-                Crowd::gather(OneRow::new(database, grounds, callers).await?, callers, disk).await?,
+                ConcurrentCallers::gather(Ours::new(database, bench_databases).await?, callers, disk).await?,
+                ConcurrentCallers::gather(GroupCommit::new(database, bench_databases).await?, callers, disk)
+                    .await?,
+                ConcurrentCallers::gather(
+                    OneRow::new(database, bench_databases, callers).await?,
+                    callers,
+                    disk,
+                )
+                .await?,
             ],
             comparisons: comparisons(callers),
         };
-        found.extend(case.run(rules).await?);
-        grounds.clear().await?;
+        found.extend(case.run(settings).await?);
+        bench_databases.clear().await?;
     }
     Ok(found)
 }
 
 fn comparisons(callers: usize) -> Vec<Comparison> {
     let (alone, together) = match callers {
-        1 => (Aim::AtLeast(ALONE), Aim::None),
-        64 => (Aim::None, Aim::AtLeast(TOGETHER)),
-        _ => (Aim::None, Aim::None),
+        1 => (Threshold::AtLeast(ONE_CALLER), Threshold::None),
+        64 => (Threshold::None, Threshold::AtLeast(MANY_CALLERS)),
+        _ => (Threshold::None, Threshold::None),
     };
     vec![
         Comparison::rate("ours", GroupCommit::NAME, together),

@@ -8,16 +8,16 @@ use serde_json::value::RawValue;
 
 use crate::{
     callers::{Caller, Target},
-    grounds::{Database, Grounds},
+    databases::{BenchDatabases, Database},
     ours::{STREAM, Shop, event, order_created},
 };
 
 pub(super) struct Ours(Shop);
 
 impl Ours {
-    pub(super) async fn new(database: Database, grounds: &Grounds) -> Result<Self> {
-        let place = grounds.place(database, "ours").await?;
-        Ok(Self(Shop::open(&place, None).await?))
+    pub(super) async fn new(database: Database, bench_databases: &BenchDatabases) -> Result<Self> {
+        let url = bench_databases.store_url(database, "ours").await?;
+        Ok(Self(Shop::open(&url, None).await?))
     }
 }
 
@@ -28,7 +28,7 @@ impl Target for Ours {
     }
 
     async fn caller(&self, number: usize) -> Result<Box<dyn Caller>> {
-        Ok(Box::new(Appending {
+        Ok(Box::new(AppendCaller {
             shop: self.0.clone(),
             payload: RawValue::from_string(order_created(self.0.actor.id))?,
             number,
@@ -42,7 +42,7 @@ impl Target for Ours {
     }
 }
 
-struct Appending {
+struct AppendCaller {
     shop: Shop,
     payload: Box<RawValue>,
     number: usize,
@@ -50,7 +50,7 @@ struct Appending {
 }
 
 #[async_trait]
-impl Caller for Appending {
+impl Caller for AppendCaller {
     async fn call(&mut self) -> Result<()> {
         let (stream, version) = (self.stored / STREAM, self.stored % STREAM);
         let stream = StreamName::new("order", format_args!("{}-{stream}", self.number))?;

@@ -1,5 +1,5 @@
-//! The peer: cqrs-es with its repositories for PostgreSQL and SQLite, used as its guide says, with its own pools and
-//! schemas; but SQLite flushes every commit, as ours does, where its default would not.
+//! The peer: cqrs-es with its repositories for PostgreSQL and SQLite, used as its guide says, with its own
+//! pools and schemas. One exception: SQLite flushes every commit, as ours does, unlike the peer's default.
 
 use std::sync::Arc;
 
@@ -21,24 +21,24 @@ use peers_sqlx::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    callers::{Caller, Crowd, Target},
-    contest::Contender,
+    callers::{Caller, ConcurrentCallers, Target},
+    case::Contender,
+    databases::{BenchDatabases, Database},
     durability,
-    grounds::{Database, Grounds},
     ours::STREAM,
 };
 
-/// How often it makes a snapshot, where it makes any: as often as ours.
+/// The interval of snapshots, if any: the same as ours.
 pub(super) const SNAPSHOT_EVERY: usize = 100;
 
-/// Its pools have so many connections.
+/// The size of its pools.
 const CONNECTIONS: u32 = 10;
 
 /// Our inventory, as its aggregate.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Stock(InventoryState);
 
-/// The event, as it stores it.
+/// The event in its format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 enum StockEvent {
     StockReceived(StockReceived),
@@ -56,13 +56,13 @@ impl DomainEvent for StockEvent {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Refused(String);
+struct StockError(String);
 
 impl Aggregate for Stock {
     const TYPE: &'static str = "inventory";
     type Command = InventoryCommand;
     type Event = StockEvent;
-    type Error = Refused;
+    type Error = StockError;
     type Services = Context;
 
     async fn handle(
@@ -70,12 +70,12 @@ impl Aggregate for Stock {
         command: InventoryCommand,
         context: &Context,
         sink: &EventSink<Self>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), StockError> {
         let events = Inventory::decide(&self.0, command, context)
-            .map_err(|rejection| Refused(format!("{rejection:?}")))?;
+            .map_err(|rejection| StockError(format!("{rejection:?}")))?;
         for event in events {
             let InventoryEvent::StockReceived(received) = event else {
-                return Err(Refused("only received goods are measured".to_owned()));
+                return Err(StockError("only received goods are measured".to_owned()));
             };
             sink.write(StockEvent::StockReceived(received), self).await;
         }
@@ -101,18 +101,18 @@ fn context() -> Result<Context> {
     })
 }
 
-/// Where it stores.
+/// The pool of its store.
 #[derive(Debug, Clone)]
-enum Pool {
+enum StorePool {
     Postgres(PgPool),
     Sqlite(SqlitePool),
 }
 
-impl Pool {
-    async fn open(database: Database, grounds: &Grounds) -> Result<Self> {
+impl StorePool {
+    async fn open(database: Database, bench_databases: &BenchDatabases) -> Result<Self> {
         Ok(match database {
             Database::Postgres => {
-                let url = grounds.database("cqrs_es").await?;
+                let url = bench_databases.database("cqrs_es").await?;
                 let pool = postgres_es::default_postgress_pool(&url).await;
                 pool.execute(
                     "create table events (
@@ -133,7 +133,7 @@ impl Pool {
             }
             Database::Sqlite => {
                 let options = SqliteConnectOptions::new()
-                    .filename(grounds.file("cqrs_es"))
+                    .filename(bench_databases.file("cqrs_es"))
                     .create_if_missing(true)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Full)
@@ -166,7 +166,7 @@ impl Pool {
         })
     }
 
-    /// Puts a stream of so many events into its tables, and a snapshot of them where it is to have one.
+    /// Writes a stream of this length into its tables, with a snapshot if required.
     async fn prepare(&self, id: &str, length: i64, snapshot: bool) -> Result<()> {
         let state = serde_json::to_string(&Stock(InventoryState {
             on_hand: u32::try_from(length)?,
@@ -215,7 +215,7 @@ impl Pool {
     }
 }
 
-/// The framework, whatever it stores in.
+/// The framework over either store.
 #[async_trait]
 trait Framework: Send + Sync {
     async fn receive_stock(&self, id: &str) -> Result<()>;
@@ -233,12 +233,12 @@ where
     }
 }
 
-/// See the module.
+/// The peer as a target.
 pub(super) struct CqrsEs {
     name: String,
-    pool: Pool,
+    pool: StorePool,
     framework: Arc<dyn Framework>,
-    /// Absent: streams begin empty and get as long as ours.
+    /// Absent: streams begin empty and grow to the length of ours.
     length: Option<u64>,
     has_snapshots: bool,
 }
@@ -246,30 +246,30 @@ pub(super) struct CqrsEs {
 impl CqrsEs {
     pub(super) const NAME: &'static str = "cqrs-es";
 
-    /// Many streams, each of them short.
-    pub(super) async fn crowd(
+    /// Many short streams.
+    pub(super) async fn short_streams(
         database: Database,
-        grounds: &Grounds,
+        bench_databases: &BenchDatabases,
         callers: usize,
     ) -> Result<Box<dyn Contender>> {
-        let peer = Self::open(Self::NAME.to_owned(), database, grounds, None).await?;
-        Crowd::gather(peer, callers, &grounds.disk).await
+        let peer = Self::open(Self::NAME.to_owned(), database, bench_databases, None).await?;
+        ConcurrentCallers::gather(peer, callers, &bench_databases.disk).await
     }
 
     /// Streams of one length, with snapshots or without.
-    pub(super) async fn on_length(
+    pub(super) async fn fixed_length_streams(
         database: Database,
-        grounds: &Grounds,
+        bench_databases: &BenchDatabases,
         length: u64,
         snapshots: Option<usize>,
     ) -> Result<Box<dyn Contender>> {
         let name = Self::named(length, snapshots);
-        let mut peer = Self::open(name, database, grounds, snapshots).await?;
+        let mut peer = Self::open(name, database, bench_databases, snapshots).await?;
         peer.length = Some(length);
-        Crowd::gather(peer, 1, &grounds.disk).await
+        ConcurrentCallers::gather(peer, 1, &bench_databases.disk).await
     }
 
-    /// Its name in a table.
+    /// Its name in results.
     pub(super) fn named(length: u64, snapshots: Option<usize>) -> String {
         let snapshots = if snapshots.is_some() {
             ", with snapshots"
@@ -282,20 +282,22 @@ impl CqrsEs {
     async fn open(
         name: String,
         database: Database,
-        grounds: &Grounds,
+        bench_databases: &BenchDatabases,
         snapshots: Option<usize>,
     ) -> Result<Self> {
-        let pool = Pool::open(database, grounds).await?;
+        let pool = StorePool::open(database, bench_databases).await?;
         let (queries, context) = (Vec::new(), context()?);
         let framework: Arc<dyn Framework> = match (pool.clone(), snapshots) {
-            (Pool::Postgres(pool), None) => {
+            (StorePool::Postgres(pool), None) => {
                 Arc::new(postgres_es::postgres_cqrs::<Stock>(pool, queries, context))
             }
-            (Pool::Postgres(pool), Some(size)) => Arc::new(postgres_es::postgres_snapshot_cqrs::<Stock>(
-                pool, queries, size, context,
-            )),
-            (Pool::Sqlite(pool), None) => Arc::new(sqlite_es::sqlite_cqrs::<Stock>(pool, queries, context)),
-            (Pool::Sqlite(pool), Some(size)) => Arc::new(sqlite_es::sqlite_snapshot_cqrs::<Stock>(
+            (StorePool::Postgres(pool), Some(size)) => Arc::new(
+                postgres_es::postgres_snapshot_cqrs::<Stock>(pool, queries, size, context),
+            ),
+            (StorePool::Sqlite(pool), None) => {
+                Arc::new(sqlite_es::sqlite_cqrs::<Stock>(pool, queries, context))
+            }
+            (StorePool::Sqlite(pool), Some(size)) => Arc::new(sqlite_es::sqlite_snapshot_cqrs::<Stock>(
                 pool, queries, size, context,
             )),
         };
@@ -316,7 +318,7 @@ impl Target for CqrsEs {
     }
 
     async fn caller(&self, number: usize) -> Result<Box<dyn Caller>> {
-        Ok(Box::new(Executing {
+        Ok(Box::new(CqrsEsCaller {
             pool: self.pool.clone(),
             framework: self.framework.clone(),
             length: self.length,
@@ -333,25 +335,25 @@ impl Target for CqrsEs {
     }
 }
 
-struct Executing {
-    pool: Pool,
+struct CqrsEsCaller {
+    pool: StorePool,
     framework: Arc<dyn Framework>,
     length: Option<u64>,
     has_snapshots: bool,
     number: usize,
     streams: u64,
-    /// Commands that the present stream still takes.
+    /// The remaining commands of the current stream.
     left: u64,
 }
 
-impl Executing {
+impl CqrsEsCaller {
     fn id(&self) -> String {
         format!("{}-{}", self.number, self.streams)
     }
 }
 
 #[async_trait]
-impl Caller for Executing {
+impl Caller for CqrsEsCaller {
     async fn prepare(&mut self) -> Result<bool> {
         let Some(length) = self.length.filter(|_| self.left == 0) else {
             return Ok(false);

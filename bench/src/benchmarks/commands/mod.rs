@@ -1,10 +1,10 @@
-//! Load, decide, append: goods are received into inventories. Ours is the command service with everything that stands
-//! behind the gateway; the peer is cqrs-es, whose aggregate here calls our own `decide` and `evolve`, so that both sides do
-//! the same domain work and store the same events. The floors of `append` store a row for each command without asking
-//! anybody.
+//! Load, decide, append: stock is received. Ours is the command service with everything behind the gateway.
+//! The peer is cqrs-es, whose aggregate here calls our own `decide` and `evolve`, so both sides do the same
+//! domain work and store the same events. The floors of `append` store a row for each command without a
+//! decision.
 //!
-//! Two questions: how many commands in a second, by callers who each go through streams of ten events; and what a command
-//! costs by the length of its stream.
+//! Two questions: how many commands per second, by callers that write streams of ten events; and how the
+//! latency of a command depends on the length of its stream.
 
 mod cqrs_es;
 mod ours;
@@ -13,22 +13,23 @@ use anyhow::Result;
 
 use self::{
     cqrs_es::CqrsEs,
-    ours::{Memory, OnLength, Ours},
+    ours::{FixedLengthStreams, Memory, Ours},
 };
 use crate::{
-    callers::Crowd,
-    contest::{Aim, Case, Comparison, Contender, Found, Rules},
+    callers::ConcurrentCallers,
+    case::{Case, CaseResult, Comparison, Contender, RunSettings, Threshold},
+    databases::{BenchDatabases, Database},
     floors::{GroupCommit, OneRow},
-    grounds::{Database, Grounds},
 };
 
-/// The aims of the design: against the peer and against the bare writer with 64 callers, against a bare commit with one.
+/// The thresholds of the design: against the peer and the bare writer with 64 callers, against a bare commit
+/// with one.
 const BARE_WRITER: f64 = 0.7;
 const BARE_COMMIT: f64 = 0.8;
-/// How much longer a command on the longest stream may take than one on the shortest.
+/// The most that a command on the longest stream may take, relative to one on the shortest.
 const LONG_STREAM: f64 = 1.5;
 
-/// The lengths of streams.
+/// The measured lengths of streams.
 const LENGTHS: [u64; 3] = [10, 1_000, 10_000];
 
 const fn times_the_peer(database: Database) -> f64 {
@@ -38,32 +39,47 @@ const fn times_the_peer(database: Database) -> f64 {
     }
 }
 
-pub(super) async fn run(database: Database, grounds: &Grounds, rules: &Rules) -> Result<Vec<Found>> {
+pub(super) async fn run(
+    database: Database,
+    bench_databases: &BenchDatabases,
+    settings: &RunSettings,
+) -> Result<Vec<CaseResult>> {
     let mut found = Vec::new();
     for callers in [1, 8, 64] {
         let title = format!("{}, {}", database.name(), super::callers(callers));
-        if !rules.want(&title) {
+        if !settings.includes(&title) {
             continue;
         }
-        let disk = &grounds.disk;
+        let disk = &bench_databases.disk;
         let case = Case {
             title,
             unit: "commands",
             contenders: vec![
-                Crowd::gather(Ours::new(database, grounds).await?, callers, disk).await?,
-                CqrsEs::crowd(database, grounds, callers).await?,
-                Crowd::gather(GroupCommit::new(database, grounds).await?, callers, disk).await?,
-                Crowd::gather(OneRow::new(database, grounds, callers).await?, callers, disk).await?,
+                ConcurrentCallers::gather(Ours::new(database, bench_databases).await?, callers, disk).await?,
+                CqrsEs::short_streams(database, bench_databases, callers).await?,
+                ConcurrentCallers::gather(GroupCommit::new(database, bench_databases).await?, callers, disk)
+                    .await?,
+                ConcurrentCallers::gather(
+                    OneRow::new(database, bench_databases, callers).await?,
+                    callers,
+                    disk,
+                )
+                .await?,
             ],
             comparisons: comparisons(database, callers),
         };
-        found.extend(case.run(rules).await?);
-        grounds.clear().await?;
+        found.extend(case.run(settings).await?);
+        bench_databases.clear().await?;
     }
     let title = format!("{}, by the length of the stream, 1 caller", database.name());
-    if rules.want(&title) {
-        found.extend(by_length(database, grounds, title).await?.run(rules).await?);
-        grounds.clear().await?;
+    if settings.includes(&title) {
+        found.extend(
+            by_length(database, bench_databases, title)
+                .await?
+                .run(settings)
+                .await?,
+        );
+        bench_databases.clear().await?;
     }
     Ok(found)
 }
@@ -71,9 +87,9 @@ pub(super) async fn run(database: Database, grounds: &Grounds, rules: &Rules) ->
 fn comparisons(database: Database, callers: usize) -> Vec<Comparison> {
     let aim = |with: usize, least: f64| {
         if callers == with {
-            Aim::AtLeast(least)
+            Threshold::AtLeast(least)
         } else {
-            Aim::None
+            Threshold::None
         }
     };
     vec![
@@ -83,37 +99,41 @@ fn comparisons(database: Database, callers: usize) -> Vec<Comparison> {
     ]
 }
 
-async fn by_length(database: Database, grounds: &Grounds, title: String) -> Result<Case<'static>> {
+async fn by_length(
+    database: Database,
+    bench_databases: &BenchDatabases,
+    title: String,
+) -> Result<Case<'static>> {
     let (shortest, longest) = (LENGTHS[0], LENGTHS[LENGTHS.len() - 1]);
-    let disk = &grounds.disk;
+    let disk = &bench_databases.disk;
     let mut contenders: Vec<Box<dyn Contender>> = Vec::new();
     let mut comparisons = Vec::new();
     for memory in [Memory::Warm, Memory::Cold] {
         for length in LENGTHS {
-            let ours = OnLength::new(database, grounds, length, memory).await?;
-            contenders.push(Crowd::gather(ours, 1, disk).await?);
+            let ours = FixedLengthStreams::new(database, bench_databases, length, memory).await?;
+            contenders.push(ConcurrentCallers::gather(ours, 1, disk).await?);
         }
         comparisons.push(Comparison::latency(
-            OnLength::named(longest, memory),
-            OnLength::named(shortest, memory),
-            Aim::AtMost(LONG_STREAM),
+            FixedLengthStreams::named(longest, memory),
+            FixedLengthStreams::named(shortest, memory),
+            Threshold::AtMost(LONG_STREAM),
         ));
     }
     for length in LENGTHS {
-        contenders.push(CqrsEs::on_length(database, grounds, length, None).await?);
+        contenders.push(CqrsEs::fixed_length_streams(database, bench_databases, length, None).await?);
         comparisons.push(Comparison::latency(
             CqrsEs::named(length, None),
-            OnLength::named(length, Memory::Warm),
-            Aim::None,
+            FixedLengthStreams::named(length, Memory::Warm),
+            Threshold::None,
         ));
     }
-    // Its answer to long streams, which has to be asked for.
+    // Its optional snapshots, for long streams.
     let snapshots = Some(cqrs_es::SNAPSHOT_EVERY);
-    contenders.push(CqrsEs::on_length(database, grounds, longest, snapshots).await?);
+    contenders.push(CqrsEs::fixed_length_streams(database, bench_databases, longest, snapshots).await?);
     comparisons.push(Comparison::latency(
         CqrsEs::named(longest, snapshots),
-        OnLength::named(longest, Memory::Cold),
-        Aim::None,
+        FixedLengthStreams::named(longest, Memory::Cold),
+        Threshold::None,
     ));
     Ok(Case {
         title,

@@ -1,4 +1,4 @@
-//! Ours: `CommandService::handle`, with the request as it comes over the interface.
+//! Ours: `CommandService::handle`, with the request as it arrives from the API.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use command::CommandService;
 
 use crate::{
     callers::{Caller, Target},
-    grounds::{Database, Grounds},
-    ours::{STREAM, Shop, clock, event, moment},
+    databases::{BenchDatabases, Database},
+    ours::{STREAM, Shop, clock, event, short_pause},
 };
 
-/// Events that are stored at a time while a stream is prepared.
+/// The batch size while a stream is prepared.
 const PAGE: u64 = 1_000;
 
-/// From this length on a stream has a snapshot.
+/// The length from which a stream has a snapshot.
 const HAS_SNAPSHOT: u64 = 100;
 
 async fn receive_stock(service: &CommandService, shop: &Shop, stream: String) -> Result<()> {
@@ -41,16 +41,16 @@ async fn receive_stock(service: &CommandService, shop: &Shop, stream: String) ->
     Ok(())
 }
 
-/// Many streams, each of them short.
+/// Many short streams.
 pub(super) struct Ours {
     shop: Shop,
     service: Arc<CommandService>,
 }
 
 impl Ours {
-    pub(super) async fn new(database: Database, grounds: &Grounds) -> Result<Self> {
-        let place = grounds.place(database, "ours").await?;
-        let shop = Shop::open(&place, None).await?;
+    pub(super) async fn new(database: Database, bench_databases: &BenchDatabases) -> Result<Self> {
+        let url = bench_databases.store_url(database, "ours").await?;
+        let shop = Shop::open(&url, None).await?;
         let service = Arc::new(CommandService::new(shop.store.clone(), clock()));
         Ok(Self { shop, service })
     }
@@ -63,7 +63,7 @@ impl Target for Ours {
     }
 
     async fn caller(&self, number: usize) -> Result<Box<dyn Caller>> {
-        Ok(Box::new(Commanding {
+        Ok(Box::new(CommandCaller {
             shop: self.shop.clone(),
             service: self.service.clone(),
             number,
@@ -77,7 +77,7 @@ impl Target for Ours {
     }
 }
 
-struct Commanding {
+struct CommandCaller {
     shop: Shop,
     service: Arc<CommandService>,
     number: usize,
@@ -85,7 +85,7 @@ struct Commanding {
 }
 
 #[async_trait]
-impl Caller for Commanding {
+impl Caller for CommandCaller {
     async fn call(&mut self) -> Result<()> {
         let stream = format!("inventory-{}-{}", self.number, self.sent / STREAM);
         self.sent += 1;
@@ -93,38 +93,38 @@ impl Caller for Commanding {
     }
 }
 
-/// Whether the state of a stream is in memory when the command comes.
+/// Whether the state of a stream is in memory when a command arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Memory {
-    /// As of every stream that was used lately.
+    /// As for every recently used stream.
     Warm,
-    /// As after a start: it is a snapshot and the events behind it.
+    /// As after a start: it is loaded from a snapshot and the events after it.
     Cold,
 }
 
-/// Streams of one length. None grows by more than a tenth before the next one takes its place.
-pub(super) struct OnLength {
+/// Streams of one length. None grows by more than a tenth before it is replaced.
+pub(super) struct FixedLengthStreams {
     shop: Shop,
     length: u64,
     memory: Memory,
 }
 
-impl OnLength {
+impl FixedLengthStreams {
     pub(super) async fn new(
         database: Database,
-        grounds: &Grounds,
+        bench_databases: &BenchDatabases,
         length: u64,
         memory: Memory,
     ) -> Result<Self> {
-        let place = grounds.place(database, "ours").await?;
+        let url = bench_databases.store_url(database, "ours").await?;
         Ok(Self {
-            shop: Shop::open(&place, None).await?,
+            shop: Shop::open(&url, None).await?,
             length,
             memory,
         })
     }
 
-    /// Its name in a table.
+    /// Its name in results.
     pub(super) fn named(length: u64, memory: Memory) -> String {
         let memory = match memory {
             Memory::Warm => "in memory",
@@ -135,13 +135,13 @@ impl OnLength {
 }
 
 #[async_trait]
-impl Target for OnLength {
+impl Target for FixedLengthStreams {
     fn name(&self) -> String {
         Self::named(self.length, self.memory)
     }
 
     async fn caller(&self, _number: usize) -> Result<Box<dyn Caller>> {
-        Ok(Box::new(Lengthening {
+        Ok(Box::new(FixedLengthCaller {
             shop: self.shop.clone(),
             service: CommandService::new(self.shop.store.clone(), clock()),
             length: self.length,
@@ -157,17 +157,17 @@ impl Target for OnLength {
     }
 }
 
-struct Lengthening {
+struct FixedLengthCaller {
     shop: Shop,
     service: CommandService,
     length: u64,
     memory: Memory,
     streams: u64,
-    /// Commands that the present stream still takes.
+    /// The remaining commands of the current stream.
     left: u64,
 }
 
-impl Lengthening {
+impl FixedLengthCaller {
     fn stream(&self) -> Result<StreamName> {
         Ok(StreamName::new("inventory", self.streams)?)
     }
@@ -188,7 +188,7 @@ impl Lengthening {
             self.shop.store.append(append).await?;
             version += page;
         }
-        // brings it into memory, and has the snapshot made
+        // Loads it into memory and creates the snapshot.
         receive_stock(&self.service, &self.shop, stream.to_string()).await?;
         if self.length >= HAS_SNAPSHOT {
             while self
@@ -198,7 +198,7 @@ impl Lengthening {
                 .await?
                 .is_none()
             {
-                moment().await;
+                short_pause().await;
             }
         }
         Ok(())
@@ -206,7 +206,7 @@ impl Lengthening {
 }
 
 #[async_trait]
-impl Caller for Lengthening {
+impl Caller for FixedLengthCaller {
     async fn prepare(&mut self) -> Result<bool> {
         let begins = self.left == 0;
         if begins {

@@ -1,9 +1,9 @@
-//! The peer: disintegrate's listener, which hands events over one by one, with a handler that writes one upsert an event.
-//! The handler folds with our own fold and keeps every document in memory, so that it never reads one: more than the peer
-//! promises, and in its favour.
+//! The peer: disintegrate's listener, which delivers events one by one, with a handler that writes one upsert
+//! for each. The handler folds with our own fold and keeps every document in memory, so that it never reads
+//! one: more than the peer promises, and in its favour.
 //!
-//! disintegrate-postgres 4.0.1 needs PostgreSQL 16 for one literal in one function, `0xFFFFFFFF`. On an older server its
-//! migration stops there, and what it did not get to is done here, with the same number in decimal.
+//! disintegrate-postgres 4.0.1 needs PostgreSQL 16 for one literal in one function, `0xFFFFFFFF`. On an older
+//! server its migration fails there, and the remaining steps are done here, with the same number in decimal.
 
 use std::{
     collections::HashMap,
@@ -38,12 +38,12 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{History, sample};
-use crate::{contest::Contender, figures::Sample, grounds::Grounds};
+use crate::{case::Contender, databases::BenchDatabases, figures::Sample};
 
-/// How often the listener looks for events when it has seen all; it looks at once when it starts.
+/// The listener's polling interval when it is caught up; it polls at once when it starts.
 const POLL: Duration = Duration::from_millis(50);
 
-/// An event, as it is stored: the order is what it can be looked for by.
+/// An event as it is stored, indexed by its order.
 #[derive(Debug, Clone, PartialEq, Event, Serialize, Deserialize)]
 enum Order {
     Created {
@@ -91,7 +91,7 @@ impl Order {
 
 type Store = PgEventStore<Order, Json<Order>>;
 
-/// What the listener has done so far.
+/// The listener's progress.
 #[derive(Debug, Default)]
 struct Tally {
     handled: AtomicUsize,
@@ -107,7 +107,7 @@ struct Upserts {
 }
 
 impl Upserts {
-    /// Folds an event; the document's key and its JSON.
+    /// Folds an event. Returns the document's key and its JSON.
     fn fold(&self, event: Order) -> Result<(String, String)> {
         let (order, event) = event.parts();
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +150,7 @@ impl EventListener<PgEventId, Order> for Upserts {
     }
 }
 
-/// See the module.
+/// The peer as a contender.
 pub(super) struct Disintegrate {
     pool: PgPool,
     store: Store,
@@ -160,8 +160,8 @@ pub(super) struct Disintegrate {
 impl Disintegrate {
     pub(super) const NAME: &'static str = "disintegrate, one upsert an event";
 
-    pub(super) async fn new(grounds: &Grounds, history: &History) -> Result<Self> {
-        let pool = PgPool::connect(&grounds.database("disintegrate").await?).await?;
+    pub(super) async fn new(bench_databases: &BenchDatabases, history: &History) -> Result<Self> {
+        let pool = PgPool::connect(&bench_databases.database("disintegrate").await?).await?;
         let store = Store::new_uninitialized(pool.clone(), Json::default());
         let migrator = Migrator::new(store.clone());
         if migrator.init_event_store().await.is_err() {
@@ -187,8 +187,8 @@ impl Disintegrate {
     }
 }
 
-/// What its migration did not get to on a server that has no hexadecimal literals: a function, the column of the one domain
-/// id, and its index.
+/// The remaining steps of its migration on a server without hexadecimal literals: a function, the column of
+/// the only domain id, and its index.
 async fn finish_migration(pool: &PgPool) -> Result<()> {
     pool.execute(
         "create function event_store_begin_epoch() returns void language plpgsql as $$

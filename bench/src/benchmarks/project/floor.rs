@@ -1,6 +1,6 @@
-//! The floor: reads a thousand events, reads the documents they touch, folds them with our own fold, writes each document
-//! once with the checkpoint in one transaction, and goes on. No listings, no generations, nothing that is held back, and
-//! nobody to be told.
+//! The floor: in a loop, it reads a thousand events and the documents that they touch, folds them with our
+//! own fold, and writes each document once with the checkpoint in one transaction. It has no listings,
+//! generations, parked events or followers.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -28,13 +28,13 @@ use uuid::Uuid;
 
 use super::{History, sample};
 use crate::{
-    contest::Contender,
+    case::Contender,
+    databases::{BenchDatabases, Database},
     figures::Sample,
     floors::{PostgresLog, Row, SqliteLog},
-    grounds::{Database, Grounds},
 };
 
-/// Events of a transaction.
+/// The events of a transaction.
 const BATCH: i64 = 1_000;
 
 type LogColumns = (i64, String, i64, Uuid, String, String, String, i64);
@@ -42,7 +42,8 @@ type Documents = Vec<(String, String)>;
 
 enum Tables {
     Postgres(PgConnection),
-    /// The log and the documents lie in files of their own, as ours do, and the documents are as durable as ours.
+    /// The log and the documents have files of their own, as ours do, and the documents are as durable as
+    /// ours.
     Sqlite(SqliteConnection, SqliteConnection),
 }
 
@@ -54,22 +55,26 @@ pub(super) struct Floor {
 impl Floor {
     pub(super) const NAME: &'static str = "bare projector";
 
-    pub(super) async fn new(database: Database, grounds: &Grounds, history: &History) -> Result<Self> {
+    pub(super) async fn new(
+        database: Database,
+        bench_databases: &BenchDatabases,
+        history: &History,
+    ) -> Result<Self> {
         const DOCUMENTS: &str = "create table documents (key text primary key, data text not null);
              create table checkpoint (position bigint not null);
              insert into checkpoint values (0);";
         let mut tables = match database {
             Database::Postgres => {
-                let url = grounds.database("floor").await?;
+                let url = bench_databases.database("floor").await?;
                 PostgresLog::make(&url).await?;
                 let mut connection = PgConnection::connect(&url).await?;
                 connection.execute(DOCUMENTS).await?;
                 Tables::Postgres(connection)
             }
             Database::Sqlite => {
-                let log = SqliteLog::make(&grounds.file("floor_log")).await?;
+                let log = SqliteLog::make(&bench_databases.file("floor_log")).await?;
                 let mut views = SqliteConnectOptions::new()
-                    .filename(grounds.file("floor_views"))
+                    .filename(bench_databases.file("floor_views"))
                     .create_if_missing(true)
                     .journal_mode(SqliteJournalMode::Wal)
                     .synchronous(SqliteSynchronous::Normal)
@@ -99,7 +104,7 @@ impl Floor {
             }
         }
         if let Tables::Postgres(connection) = &mut tables {
-            // every statement is a walk along an index, and PostgreSQL is told so, as it is by ours
+            // Every statement uses an index, and PostgreSQL is configured for that, as by ours.
             connection.execute("analyze; set enable_seqscan = off").await?;
         }
         Ok(Self {

@@ -1,5 +1,5 @@
-//! The log that is folded: orders in waves. All orders of a wave are placed, then all are confirmed, sent and delivered, so
-//! that as many other events lie between two of an order as the wave has orders.
+//! The folded log: orders in waves. All orders of a wave are placed, then all are confirmed, shipped and
+//! delivered, so that between two events of an order lie as many others as the wave has orders.
 
 use anyhow::Result;
 use domain::{
@@ -11,19 +11,19 @@ use uuid::Uuid;
 
 use crate::ours::order_created;
 
-/// What happens to every order.
-const LIFE: usize = 4;
+/// The number of events of an order.
+const ORDER_EVENTS: usize = 4;
 
-/// See the module.
+/// A log of orders in waves.
 #[derive(Debug, Clone)]
 pub(super) struct History {
-    under_way: usize,
+    open_orders: usize,
     waves: usize,
 }
 
 /// An event of an order.
 #[derive(Debug, Clone)]
-pub(super) struct Happened {
+pub(super) struct HistoryEvent {
     /// The order's id.
     pub(super) order: String,
     /// In the order's stream, from 1.
@@ -31,7 +31,7 @@ pub(super) struct Happened {
     pub(super) event: OrderEvent,
 }
 
-impl Happened {
+impl HistoryEvent {
     pub(super) fn event_type(&self) -> EventType {
         self.event.event_type()
     }
@@ -42,29 +42,29 @@ impl Happened {
 }
 
 impl History {
-    /// With so many orders under way, and at least so many events, in whole waves.
-    pub(super) fn new(under_way: usize, events: usize) -> Self {
+    /// A history with this many open orders and at least this many events, in complete waves.
+    pub(super) fn new(open_orders: usize, events: usize) -> Self {
         Self {
-            under_way,
-            waves: events.div_ceil(under_way * LIFE),
+            open_orders,
+            waves: events.div_ceil(open_orders * ORDER_EVENTS),
         }
     }
 
-    /// How many events it has.
+    /// The number of its events.
     pub(super) fn len(&self) -> usize {
-        self.waves * self.under_way * LIFE
+        self.waves * self.open_orders * ORDER_EVENTS
     }
 
-    /// The events in parts; of an order each part has one event at most.
-    pub(super) fn parts(&self) -> impl Iterator<Item = Result<Vec<Happened>>> + '_ {
-        (0..self.waves * LIFE).map(|part| {
-            let (wave, step) = (part / LIFE, part % LIFE);
-            let event = life()?.into_iter().nth(step);
-            let orders = wave * self.under_way..(wave + 1) * self.under_way;
+    /// The events in parts; each part has at most one event of an order.
+    pub(super) fn parts(&self) -> impl Iterator<Item = Result<Vec<HistoryEvent>>> + '_ {
+        (0..self.waves * ORDER_EVENTS).map(|part| {
+            let (wave, step) = (part / ORDER_EVENTS, part % ORDER_EVENTS);
+            let event = order_events()?.into_iter().nth(step);
+            let orders = wave * self.open_orders..(wave + 1) * self.open_orders;
             Ok(orders
                 .filter_map(|order| {
-                    Some(Happened {
-                        // ids of orders do not come in their order
+                    Some(HistoryEvent {
+                        // The ids of orders are not sorted.
                         order: format!("{:016x}", (order as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)),
                         version: step as u64 + 1,
                         event: event.clone()?,
@@ -75,8 +75,8 @@ impl History {
     }
 }
 
-/// An order's life.
-fn life() -> Result<[OrderEvent; LIFE]> {
+/// The events of an order.
+fn order_events() -> Result<[OrderEvent; ORDER_EVENTS]> {
     let created: OrderCreated = serde_json::from_str(&order_created(Uuid::from_u128(7)))?;
     let customer = created.customer.id;
     let confirmed = OrderConfirmed {
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_order_lives_through_every_step_in_its_order() {
+    fn every_order_has_every_event_in_order() {
         let history = History::new(3, 20);
         let mut versions: HashMap<String, u64> = HashMap::new();
         let mut events = 0;

@@ -1,5 +1,5 @@
-//! Ours: the read side as the server starts it, with the one view. It catches up over a log that was there before it, or
-//! rebuilds the view beside itself; each time in a read model that is new.
+//! Ours: the read side as the server starts it, with only this view. It catches up over an existing log, or
+//! rebuilds the view beside the live one; each time in a new read model.
 
 use std::{sync::OnceLock, time::Instant};
 
@@ -16,15 +16,15 @@ use server::read_side::{Dependencies, ReadSide, ReadSideBuilder};
 
 use super::{History, sample};
 use crate::{
-    contest::Contender,
+    case::Contender,
+    databases::{BenchDatabases, Database},
     figures::Sample,
-    grounds::{Database, Grounds},
-    ours::{Shop, clock, event, moment},
+    ours::{Shop, clock, event, short_pause},
 };
 
 const VIEW: &str = "orders";
 
-/// What is measured.
+/// The measured task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Task {
     CatchUp,
@@ -43,7 +43,7 @@ impl Task {
 pub(super) struct Ours<'a> {
     task: Task,
     database: Database,
-    grounds: &'a Grounds,
+    bench_databases: &'a BenchDatabases,
     shop: Shop,
     events: usize,
 }
@@ -51,11 +51,11 @@ pub(super) struct Ours<'a> {
 impl<'a> Ours<'a> {
     pub(super) async fn new(
         database: Database,
-        grounds: &'a Grounds,
+        bench_databases: &'a BenchDatabases,
         history: &History,
         task: Task,
     ) -> Result<Self> {
-        let shop = Shop::open(&grounds.place(database, "ours").await?, None).await?;
+        let shop = Shop::open(&bench_databases.store_url(database, "ours").await?, None).await?;
         for part in history.parts() {
             let mut streams = Vec::new();
             for happened in part? {
@@ -73,7 +73,7 @@ impl<'a> Ours<'a> {
         Ok(Self {
             task,
             database,
-            grounds,
+            bench_databases,
             shop,
             events: history.len(),
         })
@@ -83,8 +83,8 @@ impl<'a> Ours<'a> {
         static VIEWS: OnceLock<Vec<&'static dyn AnyView>> = OnceLock::new();
         let orders = view::find(VIEW).context("there is no such view")?;
         let builder = ReadSideBuilder::with_views(VIEWS.get_or_init(|| vec![orders]));
-        let place = self.grounds.place(self.database, "views").await?;
-        let read_model = read_model::open(&place).await?;
+        let url = self.bench_databases.store_url(self.database, "views").await?;
+        let read_model = read_model::open(&url).await?;
         let begun = Instant::now();
         let read_side = builder
             .start(Dependencies::in_process(
@@ -127,9 +127,9 @@ impl Contender for Ours<'_> {
             self.rebuild(&read_side).await?;
         }
         let time = begun.elapsed();
-        // what is left of the generation that was replaced is not to be removed while others are measured
+        // The replaced generation must not be removed while others are measured.
         while !read_side.read_model().leftovers().await?.is_empty() {
-            moment().await;
+            short_pause().await;
         }
         read_side.shutdown().await;
         sample(self.events, time)

@@ -1,114 +1,115 @@
-//! What can have happened to an order, and how what was written before reads today.
+//! The events of an order, and the upcasts of their older versions.
 //!
-//! Every event carries whose order it is, so that a view, a notification or a process needs no other event to act on it.
+//! Every event carries the order's customer, so that a view, a notification or a process can handle it
+//! without other events.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{event_types, money::Money};
 
-/// Who ordered.
+/// The customer of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Customer {
-    /// Their user id.
+    /// The user id.
     pub id: Uuid,
-    /// The name they go by in the workspace.
+    /// The display name in the workspace.
     pub name: String,
 }
 
-/// One line, with name and price at the moment of the order.
+/// One line, with name and price at the time of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderLine {
-    /// Which product.
+    /// The product.
     pub sku: String,
-    /// Its name then.
+    /// Its name at that time.
     pub name: String,
-    /// The price of one then.
+    /// The price of one unit at that time.
     pub price: Money,
-    /// How many.
+    /// The number of units.
     pub quantity: u32,
 }
 
-/// Somebody ordered.
+/// An order was placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderCreated {
-    /// Who.
+    /// The customer.
     pub customer: Customer,
-    /// What, at which prices.
+    /// The lines, with their prices.
     pub lines: Vec<OrderLine>,
     /// The sum of the lines.
     pub total: Money,
-    /// How they will pay.
+    /// The payment method.
     pub payment_method: String,
 }
 
-/// Goods and money are secured.
+/// The stock is reserved and the payment is processed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderConfirmed {
-    /// Whose order it is; nil where version 1 did not say.
+    /// The customer; nil for events of version 1.
     pub customer: Uuid,
-    /// What is sold; empty where version 1 did not say.
+    /// The sold lines; empty for events of version 1.
     pub lines: Vec<OrderLine>,
-    /// For how much; nothing of no currency where version 1 did not say.
+    /// The total; zero without a currency for events of version 1.
     pub total: Money,
 }
 
-/// It cannot be fulfilled.
+/// The order cannot be fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderRejected {
-    /// Whose order it is; nil where version 1 did not say.
+    /// The customer; nil for events of version 1.
     pub customer: Uuid,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// What had been sold, and is not any more.
+/// The part of a sale that a cancellation reverses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sold {
-    /// The lines, as they were confirmed.
+    /// The confirmed lines.
     pub lines: Vec<OrderLine>,
     /// Their sum.
     pub total: Money,
 }
 
-/// It was taken back.
+/// The order was cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderCancelled {
-    /// Whose order it is; nil where version 1 did not say.
+    /// The customer; nil for events of version 1.
     pub customer: Uuid,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// What it takes back, where it had been confirmed.
+    /// The reversed sale, if the order had been confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sold: Option<Sold>,
 }
 
-/// The goods are on their way.
+/// The order was shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderShipped {
-    /// Whose order it is; nil where version 1 did not say.
+    /// The customer; nil for events of version 1.
     pub customer: Uuid,
 }
 
-/// The goods arrived.
+/// The order was delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderDelivered {
-    /// Whose order it is; nil where version 1 did not say.
+    /// The customer; nil for events of version 1.
     pub customer: Uuid,
 }
 
-/// Version 1 of [`OrderConfirmed`], which did not say whose order it is.
+/// Version 1 of [`OrderConfirmed`], which had no customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderConfirmedV1 {}
@@ -123,11 +124,11 @@ impl From<OrderConfirmedV1> for OrderConfirmed {
     }
 }
 
-/// Version 1 of [`OrderRejected`], which did not say whose order it is.
+/// Version 1 of [`OrderRejected`], which had no customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderRejectedV1 {
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -140,11 +141,11 @@ impl From<OrderRejectedV1> for OrderRejected {
     }
 }
 
-/// Version 1 of [`OrderCancelled`], which did not say whose order it is.
+/// Version 1 of [`OrderCancelled`], which had no customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderCancelledV1 {
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -158,7 +159,7 @@ impl From<OrderCancelledV1> for OrderCancelled {
     }
 }
 
-/// Version 1 of [`OrderShipped`], which did not say whose order it is.
+/// Version 1 of [`OrderShipped`], which had no customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderShippedV1 {}
@@ -171,7 +172,7 @@ impl From<OrderShippedV1> for OrderShipped {
     }
 }
 
-/// Version 1 of [`OrderDelivered`], which did not say whose order it is.
+/// Version 1 of [`OrderDelivered`], which had no customer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderDeliveredV1 {}
@@ -185,7 +186,7 @@ impl From<OrderDeliveredV1> for OrderDelivered {
 }
 
 event_types! {
-    /// What can have happened to an order.
+    /// The events of an order.
     pub enum OrderEvent {
         OrderCreated: 1,
         OrderConfirmed: 2 from [OrderConfirmedV1: 1 => OrderConfirmed],

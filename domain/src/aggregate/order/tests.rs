@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     access::{Actor, Role},
-    aggregate::product::{Listed, ProductState},
+    aggregate::product::{CatalogueEntry, ProductState},
     decider::testing::{actor, context, decide},
 };
 
@@ -13,7 +13,7 @@ fn customer() -> Actor {
 
 fn mug() -> ProductState {
     ProductState {
-        listed: Some(Listed {
+        listed: Some(CatalogueEntry {
             name: "Mug".into(),
             price: Money::new(1_250, "EUR"),
         }),
@@ -31,7 +31,7 @@ fn when_as(
         ..mug()
     };
     let catalogue = [("mug-01".into(), mug()), ("old-01".into(), retired)];
-    let context = context("order-1", actor).seeing(catalogue.into_iter().collect());
+    let context = context("order-1", actor).with_evidence(catalogue.into_iter().collect());
     decide::<Order>(given, command.into(), &context)
 }
 
@@ -121,7 +121,7 @@ fn an_order_keeps_name_and_price_of_its_moment() {
 fn an_orders_id_is_short_enough_for_the_stream_of_its_payment() {
     let place = |id: &str| {
         let catalogue = [("mug-01".into(), mug())].into_iter().collect();
-        let context = context(&format!("order-{id}"), customer()).seeing(catalogue);
+        let context = context(&format!("order-{id}"), customer()).with_evidence(catalogue);
         decide::<Order>(&[], two_mugs().into(), &context)
     };
     assert_eq!(place(&"x".repeat(112)), Ok(vec![created()]));
@@ -201,7 +201,7 @@ fn a_customer_cancels_their_own_order() {
 }
 
 #[test]
-fn what_was_sold_is_taken_back_by_a_cancellation() {
+fn a_cancellation_reverses_the_sale() {
     let sold = Sold {
         lines: lines(),
         total: Money::new(2_500, "EUR"),
@@ -213,7 +213,7 @@ fn what_was_sold_is_taken_back_by_a_cancellation() {
 }
 
 #[test]
-fn what_an_old_confirmation_did_not_say_was_sold_is_not_taken_back() {
+fn a_cancellation_reverses_nothing_after_a_confirmation_of_version_1() {
     let confirmed: OrderEvent = OrderConfirmed::from(OrderConfirmedV1 {}).into();
     assert_eq!(
         when(&[created(), confirmed], changed_my_mind()),
@@ -266,7 +266,7 @@ fn a_reason_is_given() {
 }
 
 #[test]
-fn what_is_shipped_is_not_cancelled() {
+fn a_shipped_order_cannot_be_cancelled() {
     let given = [created(), confirmed(), shipped()];
     assert_eq!(
         when(&given, changed_my_mind()).unwrap_err().rule,

@@ -1,42 +1,42 @@
-//! What a payment asks the payment provider for, and what the provider answers.
+//! The requests to the payment provider, and its answers.
 
 use serde::{Deserialize, Serialize};
 
 use crate::money::Money;
 
-/// A request to the payment provider. The stream's name makes it one request, however often it is sent.
+/// A request to the payment provider. The stream's name is its idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderRequest {
-    /// To charge.
+    /// Charge the payer.
     Charge {
-        /// How much.
+        /// The amount.
         amount: Money,
-        /// How.
+        /// The payment method.
         method: String,
     },
-    /// To give a charge back.
+    /// Refund a charge.
     Refund {
-        /// The provider's name for the charge.
+        /// The provider's id of the charge.
         charge: String,
-        /// How much.
+        /// The amount.
         amount: Money,
     },
 }
 
-/// The answer of the payment provider, which stays the same for ever.
+/// The answer of the payment provider; the same request always has the same answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProviderAnswer {
-    /// It has charged.
+    /// The charge was made.
     Charged {
-        /// Its name for the charge.
+        /// The provider's id of the charge.
         charge: String,
     },
-    /// It has given the charge back.
+    /// The charge was refunded.
     Refunded,
-    /// It does not do it, and nothing has changed.
+    /// The request was declined, without an effect.
     Refused {
-        /// Why not.
+        /// The provider's reason.
         reason: String,
     },
 }

@@ -74,7 +74,7 @@ fn when(
     command: impl Into<PaymentCommand>,
     provider: Option<ProviderAnswer>,
 ) -> Result<Vec<PaymentEvent>, Rejection> {
-    let context = context("payment-1", actor(Role::System, 1)).seeing(provider);
+    let context = context("payment-1", actor(Role::System, 1)).with_evidence(provider);
     decide::<Payment>(given, command.into(), &context)
 }
 
@@ -84,7 +84,7 @@ fn asked(given: &[PaymentEvent], command: impl Into<PaymentCommand>) -> Option<P
 }
 
 #[test]
-fn a_charge_is_what_the_provider_says_it_is() {
+fn a_charge_follows_the_answer_of_the_provider() {
     assert_eq!(when(&[], charge_25(), Some(charged())), Ok(vec![processed()]));
     assert_eq!(when(&[], charge_25(), Some(refused())), Ok(vec![failed()]));
 }
@@ -146,7 +146,7 @@ fn a_refund_that_the_provider_refuses_changes_nothing() {
 fn nothing_is_decided_before_the_provider_was_asked() {
     assert_eq!(when(&[], charge_25(), None).unwrap_err().rule, NOT_ASKED);
     assert_eq!(when(&[processed()], refund(), None).unwrap_err().rule, NOT_ASKED);
-    // an answer to another request is none
+    // An answer to another request does not count.
     let other = when(&[], charge_25(), Some(ProviderAnswer::Refunded));
     assert_eq!(other.unwrap_err().rule, NOT_ASKED);
     let other = when(&[processed()], refund(), Some(charged()));

@@ -93,7 +93,7 @@ fn a_person_keeps_their_role_and_only_an_educator_gives_another() {
 }
 
 #[test]
-fn nobody_registers_somebody_else_but_educators_and_the_system() {
+fn only_educators_and_the_system_register_other_people() {
     for role in [Role::Customer, Role::Student, Role::Staff] {
         let refused = when_as(actor(role, 2), &stream_of(&ada()), &[], form()).unwrap_err();
         assert_eq!(refused.rule, "not-your-account", "{role:?}");
@@ -192,7 +192,7 @@ fn a_stream_belongs_to_one_person() {
 }
 
 #[test]
-fn a_person_changes_their_own_name_and_email_and_nobody_elses() {
+fn a_person_changes_only_their_own_name_and_email() {
     let given = [registered(Role::Customer)];
     let name = ChangeDisplayName {
         display_name: " Lovelace ".into(),
@@ -285,7 +285,7 @@ fn taking_an_account_over_or_away_asks_for_the_password_and_an_educator_for_none
         assert_eq!(refused.rule, "invalid-data");
         assert_eq!(refused.violations[0].field, "data.password");
     }
-    // an educator's own account is an account too
+    // An educator's own account counts as well.
     let given = [registered(Role::Educator)];
     let own = when_as(
         Actor {

@@ -1,6 +1,6 @@
-//! Fulfilment, step by step: what each event leads to.
+//! Fulfilment, step by step: the reactions to each event.
 
-mod world;
+mod simulation;
 
 use super::*;
 use crate::{
@@ -157,16 +157,16 @@ fn refunded() -> TypedEvent {
     })
 }
 
-fn state(given: &[TypedEvent]) -> Fulfilling {
-    given.iter().fold(Fulfilling::default(), Fulfilment::evolve)
+fn state(given: &[TypedEvent]) -> FulfilmentState {
+    given.iter().fold(FulfilmentState::default(), Fulfilment::evolve)
 }
 
-/// What the last of these events leads to.
+/// The reactions to the last of these events.
 fn then(events: &[TypedEvent]) -> Vec<String> {
     said(Fulfilment::react(&state(events), events.last().unwrap()))
 }
 
-/// Reactions in a line each: the command, its stream and what else matters.
+/// One line for each reaction: the command, its stream and other essentials.
 fn said(reactions: Vec<Reaction>) -> Vec<String> {
     let say = |reaction| match reaction {
         Reaction::Send {
@@ -225,12 +225,12 @@ fn it_is_confirmed_once_it_is_paid() {
     assert_eq!(
         then(&early),
         ["ConfirmOrder order-1"],
-        "whatever is heard of first"
+        "in every order of arrival"
     );
 }
 
 #[test]
-fn what_was_heard_of_before_the_order_counts() {
+fn events_that_arrive_before_the_order_count() {
     let late = [reserved("mug"), processed(), reserved("cup"), created()];
     assert_eq!(then(&late[..3]), NOTHING);
     assert_eq!(
@@ -283,7 +283,7 @@ fn a_payment_that_is_not_answered_in_time_rejects_the_order() {
 }
 
 #[test]
-fn whoever_gives_an_order_up_has_everything_undone() {
+fn a_rejection_or_cancellation_compensates_everything() {
     for end in [rejected(), cancelled()] {
         let why = if end.event_type == "OrderRejected" {
             "the order was rejected"
@@ -309,7 +309,7 @@ fn whoever_gives_an_order_up_has_everything_undone() {
 }
 
 #[test]
-fn what_comes_late_is_undone_when_it_comes() {
+fn late_events_are_compensated_on_arrival() {
     let reservation = [created(), cancelled(), reserved("mug")];
     assert_eq!(then(&reservation), ["ReleaseStock inventory-mug"]);
     let charge = [
@@ -328,7 +328,7 @@ fn what_comes_late_is_undone_when_it_comes() {
 }
 
 #[test]
-fn what_was_given_back_is_not_given_back_again() {
+fn a_refund_is_not_repeated() {
     let given = [
         created(),
         reserved("mug"),
@@ -342,7 +342,7 @@ fn what_was_given_back_is_not_given_back_again() {
 }
 
 #[test]
-fn what_somebody_takes_away_meanwhile_ends_the_order() {
+fn a_lost_reservation_or_charge_rejects_the_order() {
     assert_eq!(
         then(&[created(), reserved("mug"), released("mug")]),
         ["RejectOrder order-1: what was reserved for it was given away"]
@@ -415,7 +415,7 @@ fn every_refusal_of_an_open_order_leads_somewhere() {
         refuse(&[created()], "ProcessPayment"),
         ["RejectOrder order-1: it cannot be charged: a reason"]
     );
-    // The order's own stream has decided otherwise, and that event leads on.
+    // The order's own stream has decided otherwise, and that event continues the process.
     assert_eq!(refuse(&[created(), cancelled()], "ConfirmOrder"), NOTHING);
     assert_eq!(refuse(&[created(), cancelled()], "ReserveStock"), NOTHING);
 }

@@ -1,8 +1,8 @@
-//! The broker inside the process: the default, for one server.
+//! The broker inside the process: the default.
 //!
-//! Each group keeps, per partition, a bounded window of events that wait. What does not fit is not lost and does not hold
-//! up the publisher: the group notes how far the partition has come, and reads the rest from the event store when its
-//! subscriber gets there, as a broker that is a log would.
+//! For each group and partition it keeps a bounded window of waiting events. Events beyond it are not lost
+//! and do not block the publisher: the group notes how far the partition has come and reads the rest from the
+//! event store when its subscriber gets there.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,23 +13,23 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::Notify;
 
-use super::{Broker, Delivered, Delivery, Events, PartitionId, Settle, Subscriber, decode};
+use super::{Acknowledger, Broker, Delivery, DeliveryContent, Events, PartitionId, Subscriber, decode};
 use event_store::EventStore;
 
-/// The most events of a partition that wait in memory, for each group.
-const WINDOW: usize = 4_096;
+/// The most events that wait in memory, for each group and partition.
+const WINDOW_SIZE: usize = 4_096;
 
 /// The most events in one delivery.
-const DELIVERY: usize = 512;
+const DELIVERY_SIZE: usize = 512;
 
-/// See the module.
+/// Delivers events within this process.
 pub struct InProcessBroker {
     store: Arc<dyn EventStore>,
     groups: Mutex<HashMap<&'static str, Arc<Group>>>,
 }
 
 impl InProcessBroker {
-    /// A broker that reads from `store` what its windows could not hold.
+    /// A broker that reads from `store` the events beyond its windows.
     pub fn new(store: Arc<dyn EventStore>) -> Self {
         Self {
             store,
@@ -58,7 +58,7 @@ impl Broker for InProcessBroker {
             .entry(group)
             .or_insert_with(|| Arc::new(Group::new(group)))
             .clone();
-        Box::new(Member {
+        Box::new(GroupSubscriber {
             group,
             store: self.store.clone(),
         })
@@ -72,29 +72,29 @@ impl Broker for InProcessBroker {
     }
 }
 
-/// What waits for a group in one partition. An entry exists while something waits or is being handled.
+/// The events of one partition that wait for a group. An entry exists while events wait or are being handled.
 #[derive(Default)]
-struct Waiting {
+struct PartitionQueue {
     window: VecDeque<Arc<super::PublishedEvent>>,
-    /// Behind the window, up to this position, events wait in the store.
+    /// After the window, up to this position, events wait in the store.
     stored_up_to: Option<u64>,
-    /// The position of the newest event that was taken out of the window or the store.
-    taken: u64,
-    /// What was not acknowledged; comes before everything else.
-    again: Option<(Events, u32)>,
+    /// The position of the last event taken from the window or the store.
+    last_taken: u64,
+    /// Events that were not acknowledged; they come before all others.
+    redelivery: Option<(Events, u32)>,
     in_flight: bool,
 }
 
-impl Waiting {
+impl PartitionQueue {
     fn is_empty(&self) -> bool {
-        self.window.is_empty() && self.again.is_none() && self.stored_up_to.is_none()
+        self.window.is_empty() && self.redelivery.is_none() && self.stored_up_to.is_none()
     }
 }
 
 #[derive(Default)]
 struct GroupState {
-    partitions: HashMap<PartitionId, Waiting>,
-    /// Partitions with something to deliver, none of them in flight; first come, first served.
+    partitions: HashMap<PartitionId, PartitionQueue>,
+    /// Partitions with waiting events, none of them in flight; first come, first served.
     ready: VecDeque<PartitionId>,
     closed: bool,
 }
@@ -105,9 +105,9 @@ struct Group {
     arrived: Notify,
 }
 
-/// What a member takes: events, or the order to read them.
-enum Taken {
-    Events(Delivered),
+/// The next delivery of a group: events, or a range to read from the store.
+enum NextDelivery {
+    Events(DeliveryContent),
     Stored {
         partition: PartitionId,
         after: u64,
@@ -131,15 +131,15 @@ impl Group {
         {
             let mut state = lock(&self.state);
             let state = &mut *state;
-            let waiting = state.partitions.entry(partition).or_default();
-            let idle = waiting.is_empty() && !waiting.in_flight;
-            if waiting.window.len() + events.len() > WINDOW || waiting.stored_up_to.is_some() {
-                if waiting.window.is_empty() && waiting.stored_up_to.is_none() {
-                    waiting.taken = first.position.saturating_sub(1);
+            let queue = state.partitions.entry(partition).or_default();
+            let idle = queue.is_empty() && !queue.in_flight;
+            if queue.window.len() + events.len() > WINDOW_SIZE || queue.stored_up_to.is_some() {
+                if queue.window.is_empty() && queue.stored_up_to.is_none() {
+                    queue.last_taken = first.position.saturating_sub(1);
                 }
-                waiting.stored_up_to = Some(last.position);
+                queue.stored_up_to = Some(last.position);
             } else {
-                waiting.window.extend(events.iter().cloned());
+                queue.window.extend(events.iter().cloned());
             }
             if idle {
                 state.ready.push_back(partition);
@@ -149,51 +149,51 @@ impl Group {
     }
 
     /// Takes the next delivery, and marks its partition as in flight.
-    fn take(&self) -> Option<Taken> {
+    fn take(&self) -> Option<NextDelivery> {
         let mut state = lock(&self.state);
         let state = &mut *state;
         let partition = state.ready.pop_front()?;
         if !state.ready.is_empty() {
-            // The permit of `notify_one` is one for many: pass it on.
+            // `notify_one` wakes one subscriber: pass the wake-up on.
             self.arrived.notify_one();
         }
-        let waiting = state.partitions.get_mut(&partition)?;
-        waiting.in_flight = true;
-        if let Some((events, attempt)) = waiting.again.take() {
-            return Some(Taken::Events(Delivered {
+        let queue = state.partitions.get_mut(&partition)?;
+        queue.in_flight = true;
+        if let Some((events, attempt)) = queue.redelivery.take() {
+            return Some(NextDelivery::Events(DeliveryContent {
                 partition,
                 events,
                 attempt,
             }));
         }
-        let count = waiting.window.len().min(DELIVERY);
-        if let (0, Some(up_to)) = (count, waiting.stored_up_to) {
-            return Some(Taken::Stored {
+        let count = queue.window.len().min(DELIVERY_SIZE);
+        if let (0, Some(up_to)) = (count, queue.stored_up_to) {
+            return Some(NextDelivery::Stored {
                 partition,
-                after: waiting.taken,
+                after: queue.last_taken,
                 up_to,
             });
         }
-        let events: Events = waiting.window.drain(..count).collect();
-        waiting.taken = events.last().map_or(waiting.taken, |event| event.position);
-        Some(Taken::Events(Delivered {
+        let events: Events = queue.window.drain(..count).collect();
+        queue.last_taken = events.last().map_or(queue.last_taken, |event| event.position);
+        Some(NextDelivery::Events(DeliveryContent {
             partition,
             events,
             attempt: 1,
         }))
     }
 
-    /// The partition is no longer in flight; `again` comes first, next time.
-    fn release(&self, partition: PartitionId, again: Option<(Events, u32)>) {
+    /// Takes a partition out of flight; `redelivery` comes first next time.
+    fn release(&self, partition: PartitionId, redelivery: Option<(Events, u32)>) {
         {
             let mut state = lock(&self.state);
             let state = &mut *state;
-            let Some(waiting) = state.partitions.get_mut(&partition) else {
+            let Some(queue) = state.partitions.get_mut(&partition) else {
                 return;
             };
-            waiting.in_flight = false;
-            waiting.again = again;
-            if waiting.is_empty() {
+            queue.in_flight = false;
+            queue.redelivery = redelivery;
+            if queue.is_empty() {
                 state.partitions.remove(&partition);
                 return;
             }
@@ -203,38 +203,38 @@ impl Group {
     }
 
     fn note_read(&self, partition: PartitionId, position: u64) {
-        if let Some(waiting) = lock(&self.state).partitions.get_mut(&partition) {
-            waiting.taken = position;
-            if waiting.stored_up_to.is_some_and(|up_to| up_to <= position) {
-                waiting.stored_up_to = None;
+        if let Some(queue) = lock(&self.state).partitions.get_mut(&partition) {
+            queue.last_taken = position;
+            if queue.stored_up_to.is_some_and(|up_to| up_to <= position) {
+                queue.stored_up_to = None;
             }
         }
     }
 }
 
-impl Settle for Group {
-    fn settle(&self, delivery: &Delivered, handled: bool) {
-        let again = (!handled).then(|| {
+impl Acknowledger for Group {
+    fn settle(&self, delivery: &DeliveryContent, handled: bool) {
+        let redelivery = (!handled).then(|| {
             metrics::counter!("foldline_broker_redeliveries_total", "group" => self.name).increment(1);
             (delivery.events.clone(), delivery.attempt + 1)
         });
-        self.release(delivery.partition, again);
+        self.release(delivery.partition, redelivery);
     }
 }
 
-struct Member {
+struct GroupSubscriber {
     group: Arc<Group>,
     store: Arc<dyn EventStore>,
 }
 
-/// Releases a partition whose history could not be read, or was no longer wanted by the caller.
-struct Reading<'a> {
+/// Releases a partition if its events could not be read, or if the read was cancelled.
+struct ReadGuard<'a> {
     group: &'a Group,
     partition: PartitionId,
     done: bool,
 }
 
-impl Drop for Reading<'_> {
+impl Drop for ReadGuard<'_> {
     fn drop(&mut self) {
         if !self.done {
             self.group.release(self.partition, None);
@@ -242,14 +242,14 @@ impl Drop for Reading<'_> {
     }
 }
 
-impl Member {
-    async fn read(&self, partition: PartitionId, after: u64, up_to: u64) -> Option<Delivered> {
-        let mut reading = Reading {
+impl GroupSubscriber {
+    async fn read(&self, partition: PartitionId, after: u64, up_to: u64) -> Option<DeliveryContent> {
+        let mut guard = ReadGuard {
             group: &self.group,
             partition,
             done: false,
         };
-        let limit = u32::try_from(DELIVERY).unwrap_or(u32::MAX);
+        let limit = u32::try_from(DELIVERY_SIZE).unwrap_or(u32::MAX);
         match self
             .store
             .read_partition(partition.workspace, partition.partition, after, limit)
@@ -259,8 +259,8 @@ impl Member {
                 let events = decode(&events);
                 let last = events.last().map_or(up_to, |event| event.position);
                 self.group.note_read(partition, last);
-                reading.done = true;
-                Some(Delivered {
+                guard.done = true;
+                Some(DeliveryContent {
                     partition,
                     events,
                     attempt: 1,
@@ -281,33 +281,33 @@ impl Member {
 }
 
 #[async_trait]
-impl Subscriber for Member {
+impl Subscriber for GroupSubscriber {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
             let arrived = self.group.arrived.notified();
             if lock(&self.group.state).closed {
                 return None;
             }
-            let delivered = match self.group.take() {
+            let content = match self.group.take() {
                 None => {
                     arrived.await;
                     continue;
                 }
-                Some(Taken::Events(delivered)) => Some(delivered),
-                Some(Taken::Stored {
+                Some(NextDelivery::Events(content)) => Some(content),
+                Some(NextDelivery::Stored {
                     partition,
                     after,
                     up_to,
                 }) => self.read(partition, after, up_to).await,
             };
-            if let Some(delivered) = delivered {
-                return Some(Delivery::new(delivered, self.group.clone()));
+            if let Some(content) = content {
+                return Some(Delivery::new(content, self.group.clone()));
             }
         }
     }
 }
 
-/// No code panics while it holds one of these locks; were it to, the state would still be whole.
+/// Code that holds one of these locks does not panic; even if it did, the state would be consistent.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,9 @@
 //! Box 6, Message Broker: publishes events to subscribers asynchronously.
 //!
-//! The trait and its vocabulary; adapters lie beside it. Whatever the broker, it promises **at-least-once delivery, in
-//! order per partition**, to every group that subscribed: within a group a partition is with one subscriber at a time,
-//! and what is not acknowledged is delivered again. Telling repetitions apart is left to the subscribers, who compare
-//! positions. The [`relay`] brings committed events here.
+//! The trait and its types; adapters lie beside it. Every broker promises **at-least-once delivery, in order
+//! per partition**, to every group that subscribed. Within a group, a partition is with one subscriber at a
+//! time, and events that are not acknowledged are delivered again. Subscribers detect repetitions by
+//! comparing positions. The [`relay`] publishes committed events here.
 
 pub mod in_process;
 pub mod relay;
@@ -34,10 +34,10 @@ impl fmt::Display for PartitionId {
     }
 }
 
-/// An event as it is published: decoded once, and shared by everybody who gets it.
+/// A published event: decoded once, and shared by all subscribers.
 #[derive(Debug)]
 pub struct PublishedEvent {
-    /// Its place in the partition.
+    /// Its position in the partition.
     pub position: u64,
     /// Its id.
     pub event_id: Uuid,
@@ -51,7 +51,7 @@ pub struct PublishedEvent {
     pub correlation_id: Uuid,
     /// When it was appended.
     pub recorded_at: Timestamp,
-    /// The event; or why this program cannot read it, which each subscriber must answer for itself.
+    /// The decoded event, or why this program cannot decode it, which each subscriber must handle.
     pub decoded: Result<TypedEvent, DecodeError>,
 }
 
@@ -80,7 +80,7 @@ impl Traced for PublishedEvent {
 /// Events of one partition, in order.
 pub type Events = Vec<Arc<PublishedEvent>>;
 
-/// Decodes what a store has read.
+/// Decodes events from the store.
 pub fn decode(events: &[StoredEvent]) -> Events {
     events
         .iter()
@@ -91,54 +91,54 @@ pub fn decode(events: &[StoredEvent]) -> Events {
 /// Publishes events to groups of subscribers.
 #[async_trait]
 pub trait Broker: Send + Sync + fmt::Debug {
-    /// Takes events of one partition for delivery to every group. Called in the order of positions.
+    /// Delivers events of one partition to every group. Called in the order of positions.
     async fn publish(&self, partition: PartitionId, events: Events);
 
-    /// Joins a group: each partition's events go to one of its subscribers. The first subscriber of a group gets what
-    /// is published from then on; what lies before is history, and is read from the event store.
+    /// Joins a group: each partition's events go to one of its subscribers. The first subscriber of a group
+    /// gets events from then on; earlier ones are history, and are read from the event store.
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber>;
 
     /// Ends every subscription.
     fn close(&self);
 }
 
-/// A member of a group.
+/// A subscriber of a group.
 #[async_trait]
 pub trait Subscriber: Send {
-    /// The next delivery; waits for one. `None`: the broker is closed. Cancel safe.
+    /// Waits for the next delivery. `None`: the broker is closed. Cancel safe.
     async fn next(&mut self) -> Option<Delivery>;
 }
 
-/// Settles a delivery with the broker that made it.
-pub trait Settle: Send + Sync {
+/// Tells the broker whether its delivery was handled.
+pub trait Acknowledger: Send + Sync {
     /// The delivery was handled (`true`), or must be made again.
-    fn settle(&self, delivery: &Delivered, handled: bool);
+    fn settle(&self, delivery: &DeliveryContent, handled: bool);
 }
 
-/// What a delivery contains.
+/// The content of a delivery.
 #[derive(Debug)]
-pub struct Delivered {
+pub struct DeliveryContent {
     /// The partition.
     pub partition: PartitionId,
     /// Its events: everything that has arrived, up to the broker's limit.
     pub events: Events,
-    /// 1 for the first time, 2 for the first repetition.
+    /// 1 for the first delivery, 2 for the first repetition.
     pub attempt: u32,
 }
 
-/// Events to be handled and acknowledged. A delivery that is dropped unacknowledged, whatever the reason, is made again;
-/// until it is settled, no other of its partition is made to the group.
+/// Events to handle and acknowledge. A delivery that is dropped unacknowledged is made again; until it is
+/// settled, the group gets no other delivery of its partition.
 pub struct Delivery {
-    delivered: Delivered,
-    broker: Arc<dyn Settle>,
+    content: DeliveryContent,
+    broker: Arc<dyn Acknowledger>,
     handled: bool,
 }
 
 impl Delivery {
-    /// A delivery that `broker` will be told about.
-    pub fn new(delivered: Delivered, broker: Arc<dyn Settle>) -> Self {
+    /// A delivery whose outcome is reported to `broker`.
+    pub fn new(content: DeliveryContent, broker: Arc<dyn Acknowledger>) -> Self {
         Self {
-            delivered,
+            content,
             broker,
             handled: false,
         }
@@ -146,20 +146,20 @@ impl Delivery {
 
     /// The partition.
     pub fn partition(&self) -> PartitionId {
-        self.delivered.partition
+        self.content.partition
     }
 
     /// The events, in order.
     pub fn events(&self) -> &[Arc<PublishedEvent>] {
-        &self.delivered.events
+        &self.content.events
     }
 
     /// How often these events have been delivered, this time included.
     pub fn attempt(&self) -> u32 {
-        self.delivered.attempt
+        self.content.attempt
     }
 
-    /// Everything in it has had its effect, durably.
+    /// Acknowledges that every event in it has had its effect, durably.
     pub fn acknowledge(mut self) {
         self.handled = true;
     }
@@ -167,14 +167,14 @@ impl Delivery {
 
 impl Drop for Delivery {
     fn drop(&mut self) {
-        self.broker.settle(&self.delivered, self.handled);
+        self.broker.settle(&self.content, self.handled);
     }
 }
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
-            .field("delivered", &self.delivered)
+            .field("content", &self.content)
             .finish_non_exhaustive()
     }
 }

@@ -1,8 +1,8 @@
-//! The relay: brings what the event store has committed to the broker, complete and in order.
+//! The relay: publishes the committed events of the event store to the broker, complete and in order.
 //!
-//! The store tells it of each commit of this server (fast); where it was told too much at once, at start, or where another
-//! server has committed, it reads from the store (complete). It knows the last position that it published of each partition, so a repetition is dropped, a gap is
-//! read, and nothing committed stays unpublished.
+//! The store notifies it of each commit of this server (fast). After an overflow, at start, and after commits
+//! of another server it reads from the store (complete). It knows the last published position of each
+//! partition, so a repetition is dropped, a gap is read, and every committed event is published.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -24,49 +24,49 @@ const QUEUE: usize = 4_096;
 /// How many events it reads at a time.
 const PAGE: u32 = 512;
 
-/// How many commits of its own it relays at most before it looks after the partitions that are to be read.
-const AT_A_TIME: usize = 64;
+/// How many queued commits it relays at most before it catches up the partitions that must be read.
+const MAX_COMMITS_IN_A_ROW: usize = 64;
 
 /// How long it waits before it reads again from a store that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
 
 type Commit = Arc<[StoredEvent]>;
 
-/// The newest position of each partition, as far as this server knows it: the relay says what is stored, and asks how far to
-/// read.
+/// The newest known position of each partition: the relay reports what is stored, and asks how far to read.
 pub trait Heads: Send + Sync + Debug {
     /// Events of the partition up to `position` are stored.
     fn stored(&self, partition: PartitionId, position: u64);
 
-    /// The newest position that was said; 0 where nothing is stored, or the workspace has ended.
+    /// The newest reported position; 0 if nothing is stored or the workspace has ended.
     fn head(&self, partition: PartitionId) -> u64;
 }
 
-/// The ear of the relay: what the event store tells of its commits. Made before the store is opened.
+/// The inbox of the relay, to which the event store reports its commits. It is created before the store is
+/// opened.
 #[derive(Debug)]
 pub struct RelayInbox {
     commits: mpsc::Sender<Commit>,
     missed: Mutex<HashSet<PartitionId>>,
     ended: Mutex<Vec<WorkspaceId>>,
-    fell_behind: Notify,
+    catch_up_requested: Notify,
     heads: Arc<dyn Heads>,
 }
 
 impl RelayInbox {
-    /// The partition has events that are to be read from the store, up to the head that is known.
+    /// Marks a partition to be read from the store, up to its known head.
     fn miss(&self, partition: PartitionId) {
         self.missed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(partition);
-        self.fell_behind.notify_one();
+        self.catch_up_requested.notify_one();
     }
 
-    /// A workspace is there no more: nothing of it is remembered.
+    /// Forgets a purged workspace.
     pub fn end(&self, workspace: WorkspaceId) {
         let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         ended.push(workspace);
-        self.fell_behind.notify_one();
+        self.catch_up_requested.notify_one();
     }
 }
 
@@ -84,13 +84,13 @@ impl CommitObserver for RelayInbox {
         }
     }
 
-    fn moved(&self, workspace: WorkspaceId, partition: u32, head: u64) {
+    fn head_advanced(&self, workspace: WorkspaceId, partition: u32, head: u64) {
         let partition = PartitionId { workspace, partition };
         if head <= self.heads.head(partition) {
             return;
         }
         self.heads.stored(partition, head);
-        // of a workspace that has ended, nothing is known any more
+        // A workspace that has ended has no head.
         if head <= self.heads.head(partition) {
             metrics::counter!("foldline_broker_relay_heard_total").increment(1);
             self.miss(partition);
@@ -118,7 +118,7 @@ impl Relay {
             commits: sender,
             missed: Mutex::default(),
             ended: Mutex::default(),
-            fell_behind: Notify::new(),
+            catch_up_requested: Notify::new(),
             heads,
         };
         Self {
@@ -127,12 +127,13 @@ impl Relay {
         }
     }
 
-    /// What the event store is to be given.
+    /// The observer for the event store.
     pub fn inbox(&self) -> Arc<RelayInbox> {
         self.inbox.clone()
     }
 
-    /// Publishes until it is cancelled. `published` is what subscribers know to be history: the heads at start.
+    /// Publishes until it is cancelled. `published` holds the heads at start, which subscribers treat as
+    /// history.
     pub async fn run(
         self,
         store: Arc<dyn EventStore>,
@@ -141,7 +142,7 @@ impl Relay {
         cancelled: CancellationToken,
     ) {
         let Self { inbox, commits } = self;
-        let running = Running {
+        let task = RelayTask {
             inbox,
             store,
             broker,
@@ -149,19 +150,19 @@ impl Relay {
         };
         tokio::select! {
             () = cancelled.cancelled() => {}
-            () = running.run(commits) => {}
+            () = task.run(commits) => {}
         }
     }
 }
 
-struct Running {
+struct RelayTask {
     inbox: Arc<RelayInbox>,
     store: Arc<dyn EventStore>,
     broker: Arc<dyn Broker>,
     published: HashMap<PartitionId, u64>,
 }
 
-impl Running {
+impl RelayTask {
     async fn run(mut self, mut commits: mpsc::Receiver<Commit>) {
         let mut relayed = 0;
         loop {
@@ -174,16 +175,16 @@ impl Running {
                     }
                     None => return,
                 },
-                () = self.inbox.fell_behind.notified() => {}
+                () = self.inbox.catch_up_requested.notified() => {}
             }
-            if commits.is_empty() || relayed >= AT_A_TIME {
+            if commits.is_empty() || relayed >= MAX_COMMITS_IN_A_ROW {
                 relayed = 0;
                 self.catch_up().await;
             }
         }
     }
 
-    /// Publishes a commit, and first what lies between it and the last that was published.
+    /// Publishes a commit, after the events between it and the last published one.
     async fn relay(&mut self, commit: &[StoredEvent]) {
         let (Some(first), Some(last)) = (commit.first(), commit.last()) else {
             return;
@@ -207,8 +208,8 @@ impl Running {
         self.publish(partition, &commit[new..]).await;
     }
 
-    /// Reads the partitions of the commits that did not fit into the queue, and those of other servers. A commit that overflows from here on makes
-    /// its partition one of them again.
+    /// Reads the partitions of commits that did not fit into the queue, and those of other servers. A later
+    /// overflow marks its partition again.
     async fn catch_up(&mut self) {
         let missed = std::mem::take(&mut *self.inbox.missed.lock().unwrap_or_else(PoisonError::into_inner));
         for partition in missed {
@@ -222,7 +223,8 @@ impl Running {
         }
     }
 
-    /// Publishes from the store until `up_to` is published; a store that does not answer is asked again.
+    /// Publishes from the store until `up_to` is published; a store that does not answer is asked again after
+    /// a pause.
     async fn read(&mut self, partition: PartitionId, up_to: u64) {
         loop {
             let published = self.published.get(&partition).copied().unwrap_or(0);
@@ -231,7 +233,7 @@ impl Running {
             }
             match self.page(partition, published).await {
                 Ok(events) if events.is_empty() => {
-                    // another server may have purged it
+                    // Another server may have purged the workspace.
                     if let Ok(None) = self.store.workspace(partition.workspace).await {
                         self.published.remove(&partition);
                     } else {
@@ -241,7 +243,7 @@ impl Running {
                 }
                 Ok(events) => self.publish(partition, &events).await,
                 Err(error) => {
-                    tracing::warn!(%partition, %error, "the relay cannot read; trying again");
+                    tracing::warn!(%partition, %error, "the relay could not read; the read will be retried");
                     tokio::time::sleep(RETRY).await;
                 }
             }

@@ -1,4 +1,4 @@
-//! The broker and the relay: at least once, in order per partition, nothing committed stays unpublished.
+//! The broker and the relay: at least once, in order per partition, and every committed event is published.
 
 use std::{
     collections::HashMap,
@@ -18,13 +18,13 @@ use super::{
 };
 
 /// A store in a folder, with one workspace of one partition.
-struct Parts {
+struct StoreFixture {
     store: Arc<dyn EventStore>,
     workspace: WorkspaceId,
     _folder: TempDir,
 }
 
-impl Parts {
+impl StoreFixture {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(clock::SystemClock);
@@ -54,11 +54,11 @@ impl Parts {
     }
 }
 
-/// Heads as they are told.
+/// Heads as the relay reports them.
 #[derive(Debug, Default)]
-struct Told(Mutex<HashMap<PartitionId, u64>>);
+struct KnownHeads(Mutex<HashMap<PartitionId, u64>>);
 
-impl Heads for Told {
+impl Heads for KnownHeads {
     fn stored(&self, partition: PartitionId, position: u64) {
         let mut heads = self.0.lock().unwrap();
         let head = heads.entry(partition).or_default();
@@ -70,9 +70,9 @@ impl Heads for Told {
     }
 }
 
-fn partition(parts: &Parts) -> PartitionId {
+fn partition(fixture: &StoreFixture) -> PartitionId {
     PartitionId {
-        workspace: parts.workspace,
+        workspace: fixture.workspace,
         partition: 0,
     }
 }
@@ -90,13 +90,13 @@ async fn positions(subscriber: &mut dyn Subscriber, last: u64) -> Vec<u64> {
 
 #[tokio::test]
 async fn every_group_gets_every_event_in_order() {
-    let parts = Parts::new().await;
-    let broker = InProcessBroker::new(parts.store.clone());
+    let fixture = StoreFixture::new().await;
+    let broker = InProcessBroker::new(fixture.store.clone());
     let (mut a, mut b) = (broker.subscribe("a").await, broker.subscribe("b").await);
-    parts.append("inventory-mug-1", &vec![received(1); 10]).await;
-    let events = parts.published().await;
+    fixture.append("inventory-mug-1", &vec![received(1); 10]).await;
+    let events = fixture.published().await;
     for event in &events {
-        broker.publish(partition(&parts), vec![event.clone()]).await;
+        broker.publish(partition(&fixture), vec![event.clone()]).await;
     }
     for subscriber in [&mut a, &mut b] {
         assert_eq!(
@@ -108,14 +108,16 @@ async fn every_group_gets_every_event_in_order() {
 
 #[tokio::test]
 async fn a_partition_is_with_one_subscriber_of_a_group_at_a_time() {
-    let parts = Parts::new().await;
-    let broker = InProcessBroker::new(parts.store.clone());
+    let fixture = StoreFixture::new().await;
+    let broker = InProcessBroker::new(fixture.store.clone());
     let (mut one, mut other) = (broker.subscribe("a").await, broker.subscribe("a").await);
-    parts.append("inventory-mug-1", &[received(1), received(1)]).await;
-    let events = parts.published().await;
-    broker.publish(partition(&parts), vec![events[0].clone()]).await;
+    fixture
+        .append("inventory-mug-1", &[received(1), received(1)])
+        .await;
+    let events = fixture.published().await;
+    broker.publish(partition(&fixture), vec![events[0].clone()]).await;
     let first = one.next().await.unwrap();
-    broker.publish(partition(&parts), vec![events[1].clone()]).await;
+    broker.publish(partition(&fixture), vec![events[1].clone()]).await;
     let mut waiting = Box::pin(other.next());
     assert!(futures::poll!(&mut waiting).is_pending());
     first.acknowledge();
@@ -123,16 +125,16 @@ async fn a_partition_is_with_one_subscriber_of_a_group_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_does_not_fit_into_memory_is_read_from_the_store() {
-    let parts = Parts::new().await;
-    let broker = InProcessBroker::new(parts.store.clone());
+async fn events_beyond_the_window_are_read_from_the_store() {
+    let fixture = StoreFixture::new().await;
+    let broker = InProcessBroker::new(fixture.store.clone());
     let mut subscriber = broker.subscribe("a").await;
     for _ in 0..50 {
-        parts.append("inventory-mug-1", &vec![received(1); 100]).await;
+        fixture.append("inventory-mug-1", &vec![received(1); 100]).await;
     }
-    let events = parts.published().await;
+    let events = fixture.published().await;
     for chunk in events.chunks(100) {
-        broker.publish(partition(&parts), chunk.to_vec()).await;
+        broker.publish(partition(&fixture), chunk.to_vec()).await;
     }
     assert_eq!(
         positions(&mut *subscriber, 5_000).await,
@@ -141,23 +143,25 @@ async fn what_does_not_fit_into_memory_is_read_from_the_store() {
 }
 
 #[tokio::test]
-async fn a_relay_that_was_told_too_much_at_once_publishes_everything_all_the_same() {
-    let parts = Parts::new().await;
-    let broker = Arc::new(InProcessBroker::new(parts.store.clone()));
+async fn a_relay_publishes_everything_after_its_queue_has_overflowed() {
+    let fixture = StoreFixture::new().await;
+    let broker = Arc::new(InProcessBroker::new(fixture.store.clone()));
     let mut subscriber = broker.subscribe("a").await;
-    let relay = Relay::with_queue(Arc::new(Told::default()), 2);
+    let relay = Relay::with_queue(Arc::new(KnownHeads::default()), 2);
     let inbox = relay.inbox();
     for n in 0..20 {
-        parts.append("inventory-mug-1", &[received(1), received(1)]).await;
-        let commit = parts
+        fixture
+            .append("inventory-mug-1", &[received(1), received(1)])
+            .await;
+        let commit = fixture
             .store
-            .read_partition(parts.workspace, 0, n * 2, 2)
+            .read_partition(fixture.workspace, 0, n * 2, 2)
             .await
             .unwrap();
         inbox.committed(commit.into());
     }
     let cancelled = CancellationToken::new();
-    let running = tokio::spawn(relay.run(parts.store.clone(), broker, HashMap::new(), cancelled.clone()));
+    let running = tokio::spawn(relay.run(fixture.store.clone(), broker, HashMap::new(), cancelled.clone()));
     assert_eq!(
         positions(&mut *subscriber, 40).await,
         (1..=40).collect::<Vec<_>>()
@@ -167,27 +171,27 @@ async fn a_relay_that_was_told_too_much_at_once_publishes_everything_all_the_sam
 }
 
 #[tokio::test]
-async fn what_another_server_has_committed_is_published_in_order_with_ones_own_and_once() {
-    let parts = Parts::new().await;
-    let broker = Arc::new(InProcessBroker::new(parts.store.clone()));
+async fn commits_of_another_server_are_published_in_order_with_ones_own_and_once() {
+    let fixture = StoreFixture::new().await;
+    let broker = Arc::new(InProcessBroker::new(fixture.store.clone()));
     let mut subscriber = broker.subscribe("a").await;
-    let relay = Relay::new(Arc::new(Told::default()));
+    let relay = Relay::new(Arc::new(KnownHeads::default()));
     let inbox = relay.inbox();
     let cancelled = CancellationToken::new();
-    let store = parts.store.clone();
+    let store = fixture.store.clone();
     let running = tokio::spawn(relay.run(store.clone(), broker, HashMap::new(), cancelled.clone()));
     for own in [3, 6, 9] {
-        // two of another server, heard of late, twice and in the wrong order, and one of this server
-        parts.append("inventory-mug-1", &vec![received(1); 3]).await;
+        // Two of another server, reported late, twice and in the wrong order, and one of this server.
+        fixture.append("inventory-mug-1", &vec![received(1); 3]).await;
         let commit = store
-            .read_partition(parts.workspace, 0, own - 1, 1)
+            .read_partition(fixture.workspace, 0, own - 1, 1)
             .await
             .unwrap();
         for head in [own - 1, own - 2, own - 1] {
-            inbox.moved(parts.workspace, 0, head);
+            inbox.head_advanced(fixture.workspace, 0, head);
         }
         inbox.committed(commit.into());
-        inbox.moved(parts.workspace, 0, own);
+        inbox.head_advanced(fixture.workspace, 0, own);
     }
     assert_eq!(positions(&mut *subscriber, 9).await, (1..=9).collect::<Vec<_>>());
     cancelled.cancel();

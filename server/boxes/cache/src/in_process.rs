@@ -1,7 +1,7 @@
 //! The cache inside the process, bounded by bytes.
 //!
-//! The stamp of a topic is part of the key that its answers are filed under. Stamps lie in a fixed table by the topic's
-//! hash: two topics may share one, and then an invalidation of either costs the other a miss, never the truth.
+//! The stamp of a topic is part of the key of its answers. Stamps lie in a fixed table by the topic's hash.
+//! Two topics may share one: then an invalidation of either costs the other a miss, but never a wrong answer.
 
 use std::{
     fmt,
@@ -19,19 +19,19 @@ use moka::future::Cache as Moka;
 use super::{Cache, CacheKey, CachedAnswer, Load, Topic};
 use documents::DocumentStoreError;
 
-/// The most bytes that are kept.
+/// The capacity, in bytes.
 const CAPACITY: u64 = 64 * 1024 * 1024;
 
-/// What nobody has asked for this long is dropped, and with it what was invalidated.
-const IDLE: Duration = Duration::from_mins(2);
+/// An answer that was not requested for this long is dropped; so are invalidated ones.
+const IDLE_LIMIT: Duration = Duration::from_mins(2);
 
 /// The number of stamps: a power of two.
 const STAMPS: usize = 1 << 15;
 
-/// What an entry costs besides its documents.
+/// The bytes of an entry besides its documents.
 const OVERHEAD: usize = 256;
 
-/// See the module.
+/// Caches answers in this process.
 pub struct InProcessCache {
     answers: Moka<(CacheKey, u64), Arc<CachedAnswer>>,
     stamps: Box<[AtomicU64]>,
@@ -53,7 +53,7 @@ impl InProcessCache {
             answers: Moka::builder()
                 .max_capacity(CAPACITY)
                 .weigher(weigh)
-                .time_to_idle(IDLE)
+                .time_to_idle(IDLE_LIMIT)
                 .build(),
             stamps: (0..STAMPS).map(|_| AtomicU64::new(0)).collect(),
             hasher: std::hash::RandomState::new(),
@@ -85,7 +85,7 @@ impl fmt::Debug for InProcessCache {
 #[async_trait]
 impl Cache for InProcessCache {
     async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CachedAnswer>, Arc<DocumentStoreError>> {
-        // Read before the load begins: a commit that is invalidated from here on leaves this answer unfindable.
+        // Read before the load begins: after a later invalidation this answer cannot be found.
         let stamp = self.stamp(&key.topic).load(Ordering::Acquire);
         let loaded = AtomicBool::new(false);
         let answer = self

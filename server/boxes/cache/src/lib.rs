@@ -1,9 +1,9 @@
 //! Box 9, Cache: accelerates hot read responses.
 //!
-//! The trait and its vocabulary. An answer is filed under a **topic** (one document, or one group of a listing) and
-//! carries the topic's stamp from before it was read. Invalidating a topic gives it a new stamp, so an answer that was
-//! read before a commit can never be found after that commit's invalidation, however the two race. One load at a time
-//! for the same answer.
+//! The trait and its types. An answer is stored under a **topic** (one document, or one group of a listing)
+//! with the topic's stamp from before it was read. Invalidation gives a topic a new stamp, so an answer that
+//! was read before a commit is never found after that commit's invalidation, however the two race. Concurrent
+//! requests for the same answer share one load.
 
 pub mod in_process;
 
@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// What changes together: the unit of invalidation.
+/// The unit of invalidation: what changes together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Topic {
     /// One document.
@@ -44,7 +44,7 @@ pub enum Topic {
 /// One answer within a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct CacheKey {
-    /// What it is about.
+    /// The topic.
     pub topic: Topic,
     /// Which page of a listing; absent for a document.
     pub page: Option<PageKey>,
@@ -53,21 +53,21 @@ pub struct CacheKey {
 /// A page of a listing.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PageKey {
-    /// Which way.
+    /// The order of the rows.
     pub order: Order,
     /// The most rows.
     pub limit: u32,
-    /// Behind which row: sort key and document key.
+    /// The sort key and the key of the row before the page.
     pub behind: Option<(String, String)>,
 }
 
 impl PageKey {
-    /// The key of a page that begins behind `place`.
-    pub fn new(order: Order, limit: u32, place: Option<&SeekKey>) -> Self {
+    /// The key of a page that begins after `seek_key`.
+    pub fn new(order: Order, limit: u32, seek_key: Option<&SeekKey>) -> Self {
         Self {
             order,
             limit,
-            behind: place.map(|place| (place.sort.clone(), place.key.clone())),
+            behind: seek_key.map(|seek_key| (seek_key.sort.clone(), seek_key.key.clone())),
         }
     }
 }
@@ -79,37 +79,37 @@ pub struct CachedRow {
     pub key: String,
     /// What it is sorted by; empty for a single document.
     pub sort: String,
-    /// Whose it is.
+    /// The user that it belongs to.
     pub owner: Option<Uuid>,
     /// Its JSON.
     pub data: Box<RawValue>,
 }
 
-/// An answer: its rows, and the moment it is from.
+/// An answer: its rows, and the token as of which they are.
 #[derive(Debug)]
 pub struct CachedAnswer {
-    /// The documents; at most one where a document was asked for.
+    /// The documents; at most one if a document was requested.
     pub rows: Vec<CachedRow>,
-    /// Whether there are more rows behind the last.
+    /// Whether there are more rows after the last.
     pub more: bool,
-    /// How far they were folded.
+    /// The token as of which they are.
     pub as_of: ConsistencyToken,
-    /// The generation they are of.
+    /// Their generation.
     pub generation: u64,
 }
 
-/// Reads an answer that the cache does not have.
+/// Loads an answer that the cache does not have.
 pub type Load<'a> = BoxFuture<'a, Result<CachedAnswer, DocumentStoreError>>;
 
 /// Keeps hot answers.
 #[async_trait]
 pub trait Cache: Send + Sync + Debug {
-    /// The answer, from the cache or loaded; callers who want the same answer at once share one load.
+    /// Returns the answer, from the cache or loaded; concurrent callers share one load.
     async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CachedAnswer>, Arc<DocumentStoreError>>;
 
-    /// What is kept about these topics is no longer true. When it returns, nothing read before the call is found again.
+    /// Invalidates these topics. When this returns, no answer read before the call is found again.
     async fn invalidate(&self, topics: &[Topic]);
 
-    /// Forgets everything; for the switch of a generation.
+    /// Drops all answers; for the switch of a generation.
     async fn clear(&self);
 }

@@ -1,7 +1,8 @@
-//! Loads aggregates: a snapshot and a short tail, or a state that is still in memory and only its tail.
+//! Loads aggregates: from a snapshot and a short tail, or from a cached state and its tail.
 //!
-//! A cached state can be old: another process may write to the store. So nothing here promises the newest state; the
-//! append's version check does, and a refusal needs a state that was asked for with [`Freshness::Read`].
+//! A cached state can be out of date: another process may write to the store. So nothing here promises the
+//! newest state. The append's version check does, and a refusal needs a state that was loaded with
+//! [`Freshness::Read`].
 
 use std::{any::Any, sync::Arc, time::Duration, time::Instant};
 
@@ -13,42 +14,42 @@ use domain::{
 use event_store::{Direction, EventStore, Snapshot, StoreError};
 use moka::future::Cache;
 
-/// A snapshot is saved when so many events have come since the last.
+/// A snapshot is saved after so many events since the last one.
 const SNAPSHOT_EVERY: u64 = 50;
 
-/// Events that are read at a time: every tail behind a snapshot, where snapshots have kept up.
+/// Events that are read at a time: the whole tail after a snapshot, if snapshots are up to date.
 const PAGE: u32 = 500;
 
-/// How many states stay in memory.
+/// The most cached states.
 const CACHED_STATES: u64 = 50_000;
 
-/// How long a state of another aggregate than the one being decided on may be used unread. The append does not check
-/// its version, so this bounds how old a price can be when another process has changed it.
+/// How long a cached state of an aggregate other than the command's own may be used. The append does not
+/// check its version, so this bounds the age of a price that another process has changed.
 const FOREIGN_MAX_AGE: Duration = Duration::from_millis(250);
 
 /// How new a state must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Freshness {
-    /// As in memory, if it is there.
+    /// The cached state, if there is one.
     Cached,
-    /// Read from the store now.
+    /// The state after reading from the store.
     Read,
 }
 
-/// A state and the version that it has folded.
+/// The state of an aggregate, and the stream's version that it has folded.
 #[derive(Debug)]
-pub(super) struct Loaded<S> {
+pub(super) struct LoadedAggregate<S> {
     pub(super) version: u64,
     pub(super) state: S,
-    /// The version of the last snapshot that is known of.
+    /// The version of the last snapshot that was read or saved.
     snapshot_version: u64,
-    /// When the store was last asked.
+    /// When the store was last read.
     read_at: Instant,
 }
 
 type Key = (WorkspaceId, StreamName);
 
-/// An aggregate whose events are in the registry of all events, so that they can be stored.
+/// An aggregate with events from the registry of all events, so that they can be stored.
 pub(super) trait Aggregate: Decider<Event: EventPayload> {}
 
 impl<D: Decider<Event: EventPayload>> Aggregate for D {}
@@ -57,8 +58,8 @@ impl<D: Decider<Event: EventPayload>> Aggregate for D {}
 #[derive(Debug)]
 pub(super) struct Aggregates {
     store: Arc<dyn EventStore>,
-    /// One cache for all kinds of aggregates, so that one bound holds for all. A stream's category, and so its name,
-    /// says which `Loaded<State>` lies behind it.
+    /// One cache for all kinds of aggregates, so that one bound holds for all. The category in a stream's
+    /// name determines the type of its `LoadedAggregate<State>`.
     states: Cache<Key, Arc<dyn Any + Send + Sync>>,
 }
 
@@ -73,12 +74,12 @@ impl Aggregates {
         }
     }
 
-    /// A workspace is there no more.
+    /// Removes the cached states of a workspace that has ended.
     pub(super) fn end(&self, workspace: WorkspaceId) {
         let is_of_it = move |(of, _): &Key, _: &Arc<dyn Any + Send + Sync>| *of == workspace;
-        // The closure is refused only by a cache that was built without support for it.
+        // Only a cache that was built without support for closures refuses one.
         if let Err(error) = self.states.invalidate_entries_if(is_of_it) {
-            tracing::error!(%error, "states of a purged workspace stay until they are pushed out");
+            tracing::error!(%error, "states of a purged workspace stay in memory until they are evicted");
         }
     }
 
@@ -88,37 +89,37 @@ impl Aggregates {
         workspace: WorkspaceId,
         stream: &StreamName,
         freshness: Freshness,
-    ) -> Result<Arc<Loaded<D::State>>, StoreError> {
+    ) -> Result<Arc<LoadedAggregate<D::State>>, StoreError> {
         match self.cached::<D>(workspace, stream).await {
             Some(loaded) if freshness == Freshness::Cached => Ok(loaded),
-            known => self.read::<D>(workspace, stream, known).await,
+            cached => self.read::<D>(workspace, stream, cached).await,
         }
     }
 
-    /// An aggregate that a decision about another one looks at.
+    /// An aggregate that a decision about another one reads.
     pub(super) async fn load_foreign<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
         freshness: Freshness,
-    ) -> Result<Arc<Loaded<D::State>>, StoreError> {
+    ) -> Result<Arc<LoadedAggregate<D::State>>, StoreError> {
         match self.cached::<D>(workspace, stream).await {
             Some(loaded) if freshness == Freshness::Cached && loaded.read_at.elapsed() < FOREIGN_MAX_AGE => {
                 Ok(loaded)
             }
-            known => self.read::<D>(workspace, stream, known).await,
+            cached => self.read::<D>(workspace, stream, cached).await,
         }
     }
 
-    /// Notes that `events` were appended to `loaded`.
+    /// Caches the state after `events` were appended to `loaded`.
     pub(super) async fn advance<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
-        loaded: &Loaded<D::State>,
+        loaded: &LoadedAggregate<D::State>,
         events: &[&D::Event],
     ) {
-        let next = Loaded {
+        let next = LoadedAggregate {
             version: loaded.version + events.len() as u64,
             state: events
                 .iter()
@@ -133,27 +134,27 @@ impl Aggregates {
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
-    ) -> Option<Arc<Loaded<D::State>>> {
+    ) -> Option<Arc<LoadedAggregate<D::State>>> {
         let state = self.states.get(&(workspace, stream.clone())).await?;
         state.downcast().ok()
     }
 
-    /// Reads what the store has behind `known`.
+    /// Reads the events after `cached` from the store.
     async fn read<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
-        known: Option<Arc<Loaded<D::State>>>,
-    ) -> Result<Arc<Loaded<D::State>>, StoreError> {
+        cached: Option<Arc<LoadedAggregate<D::State>>>,
+    ) -> Result<Arc<LoadedAggregate<D::State>>, StoreError> {
         let read_at = Instant::now();
-        let mut loaded = match known {
-            Some(known) => Loaded {
-                version: known.version,
-                state: known.state.clone(),
-                snapshot_version: known.snapshot_version,
+        let mut loaded = match cached {
+            Some(cached) => LoadedAggregate {
+                version: cached.version,
+                state: cached.state.clone(),
+                snapshot_version: cached.snapshot_version,
                 read_at,
             },
-            None => Loaded {
+            None => LoadedAggregate {
                 version: 0,
                 state: D::State::default(),
                 snapshot_version: 0,
@@ -161,7 +162,8 @@ impl Aggregates {
             },
         };
         let mut events = if loaded.version == 0 {
-            self.first_look::<D>(workspace, stream, &mut loaded).await?
+            self.load_snapshot_and_tail::<D>(workspace, stream, &mut loaded)
+                .await?
         } else {
             self.page(workspace, stream, loaded.version).await?
         };
@@ -181,7 +183,7 @@ impl Aggregates {
         Ok(self.keep::<D>(workspace, stream, loaded).await)
     }
 
-    /// Events behind a version.
+    /// A page of events after a version.
     async fn page(
         &self,
         workspace: WorkspaceId,
@@ -193,14 +195,15 @@ impl Aggregates {
             .await
     }
 
-    /// The events to begin with, and, where they are not the stream's first ones, the state before them. The snapshot comes
-    /// after the events, and so may be newer than they are, but not older: nothing is missing between them. One that cannot
-    /// be read is no snapshot: the events are all still there.
-    async fn first_look<D: Aggregate>(
+    /// Returns the first page of events to fold; if they do not begin at version 1, sets `loaded` to the
+    /// snapshot before them. The snapshot is read after the events, so it may be newer than they are, but
+    /// never older: no event is missing between them. If it cannot be read, the events are folded from the
+    /// first one on.
+    async fn load_snapshot_and_tail<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
-        loaded: &mut Loaded<D::State>,
+        loaded: &mut LoadedAggregate<D::State>,
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let tail = self
             .store
@@ -225,15 +228,15 @@ impl Aggregates {
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
-        mut loaded: Loaded<D::State>,
-    ) -> Arc<Loaded<D::State>> {
+        mut loaded: LoadedAggregate<D::State>,
+    ) -> Arc<LoadedAggregate<D::State>> {
         if loaded.version >= loaded.snapshot_version + SNAPSHOT_EVERY {
             loaded.snapshot_version = loaded.version;
             self.save_snapshot::<D>(workspace, stream, &loaded);
         }
         let loaded = Arc::new(loaded);
-        // Two that read the same stream may come here in either order. The older one must not stay; if it does by a
-        // hair, the version check finds out.
+        // Two readers of one stream may come here in either order, and the older state must not stay. If it
+        // does, the version check of the append finds out.
         let newer = self
             .cached::<D>(workspace, stream)
             .await
@@ -245,12 +248,12 @@ impl Aggregates {
         loaded
     }
 
-    /// Beside the command, which does not wait for it: a snapshot that is not saved is only a longer tail.
+    /// Saves a snapshot in the background: without it, only the tail is longer.
     fn save_snapshot<D: Aggregate>(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
-        loaded: &Loaded<D::State>,
+        loaded: &LoadedAggregate<D::State>,
     ) {
         let Ok(state) = serde_json::value::to_raw_value(&loaded.state) else {
             return;
@@ -269,7 +272,7 @@ impl Aggregates {
     }
 }
 
-/// The event as the aggregate knows it.
+/// The event as a type of the aggregate.
 fn typed<D: Aggregate>(event: &StoredEvent) -> Result<D::Event, StoreError> {
     let at = || format!("event {} of stream {}", event.version, event.stream);
     let domain_event = DomainEvent::decode(&event.event_type, event.schema_version, &event.payload)

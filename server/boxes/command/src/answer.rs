@@ -1,17 +1,17 @@
-//! What a command is answered; a repeated one is answered as it was the first time.
+//! The answer to a command; a repeated command gets the first answer again.
 
 use domain::wire::CommandAnswer;
 
 use super::{failure::CommandFailure, intent::Intent, repository::Repository};
-use event_store::Appended;
+use event_store::AppendAnswer;
 
 impl Repository {
-    /// The answer to a command. A rule or a version that stands in its way may be its own effect: the same submit, at the
-    /// same time, was faster. Then the answer is the first one's.
+    /// The answer to a command. A refusal by a rule or a version may be the command's own effect, because a
+    /// concurrent repetition was faster. Then the answer is the one of that repetition.
     pub(super) async fn answer(
         &self,
         intent: &Intent,
-        appended: Result<Appended, CommandFailure>,
+        appended: Result<AppendAnswer, CommandFailure>,
     ) -> Result<CommandAnswer, CommandFailure> {
         match appended {
             Ok(appended) => Ok(command_answer(intent, appended)),
@@ -22,7 +22,7 @@ impl Repository {
         }
     }
 
-    /// What the same command was answered before; none where it was not, or cannot have been.
+    /// The recorded answer to the same command; `None`: it has none, or cannot be a repetition.
     pub(super) async fn earlier_answer(
         &self,
         intent: &Intent,
@@ -41,7 +41,7 @@ impl Repository {
     }
 }
 
-fn command_answer(intent: &Intent, appended: Appended) -> CommandAnswer {
+fn command_answer(intent: &Intent, appended: AppendAnswer) -> CommandAnswer {
     let version = appended.streams.first().map_or(0, |stream| stream.version);
     CommandAnswer {
         command_id: intent.command_id,

@@ -1,5 +1,4 @@
-//! Why a command was not carried out. The one error of this box; the gateway maps it to problem+json, and nothing else
-//! does.
+//! Why a command was not carried out: the only error of this box. The gateway maps it to problem+json.
 
 use domain::{
     aggregate::CommandError,
@@ -8,18 +7,18 @@ use domain::{
 };
 use event_store::StoreError;
 use identity::PeopleError;
-use payment::NoAnswer;
+use payment::ProviderError;
 
-/// Why a command was not carried out. In every case nothing was changed.
+/// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandFailure {
-    /// It cannot be read; each field that is wrong is named.
-    #[error("the command cannot be read: {}", sentence(.violations))]
+    /// It cannot be parsed; each invalid field is named.
+    #[error("the command cannot be read: {}", joined(.violations))]
     Malformed {
         /// The fields, by their paths in the request.
         violations: Vec<Violation>,
     },
-    /// No aggregate knows a command of this name.
+    /// No aggregate has a command of this name.
     #[error("there is no command {0}")]
     UnknownType(String),
     /// The command belongs to another kind of stream.
@@ -27,7 +26,7 @@ pub enum CommandFailure {
     WrongStream {
         /// The command's name.
         command: String,
-        /// The category it belongs to.
+        /// The category of its streams.
         expected: &'static str,
         /// The stream that was named.
         stream: StreamName,
@@ -38,7 +37,7 @@ pub enum CommandFailure {
         /// The command's name.
         command: &'static str,
     },
-    /// The stream is not at the version that the caller named, or too many others were faster.
+    /// The stream is not at the version that the caller named, or too many other appends came first.
     #[error("{stream} is at version {current}, not as expected; look at it again")]
     Conflict {
         /// The stream.
@@ -55,24 +54,25 @@ pub enum CommandFailure {
     /// There is no such workspace.
     #[error("there is no workspace {0}")]
     UnknownWorkspace(WorkspaceId),
-    /// The workspace would have more events than a sandbox may.
+    /// The workspace would have more events than a sandbox may have.
     #[error(
-        "a sandbox may have {most} events, and this one has {stored}; export what is worth keeping, and open a new \
-         workspace"
+        "a sandbox may have {most} events, and this one has {stored}; export what is worth keeping, and open a \
+         new workspace"
     )]
     Full {
-        /// What it has.
+        /// The number of its events.
         stored: u64,
-        /// What it may have.
+        /// Its limit.
         most: u64,
     },
-    /// The payment provider has no answer; repeating it with the same key is safe, and the way to hear of it.
+    /// The payment provider has no answer; a repetition with the same key is safe, and may get it.
     #[error(transparent)]
-    Unanswered(#[from] NoAnswer),
-    /// The store did not do it; whether it was stored is not known, and repeating it with the same key is safe.
+    Unanswered(#[from] ProviderError),
+    /// The store failed; whether the events were stored is not known, and a repetition with the same key is
+    /// safe.
     #[error(transparent)]
     Unavailable(#[from] StoreError),
-    /// Keys and credentials cannot be read or written; nothing was stored.
+    /// Keys and credentials cannot be read or written; no event was stored.
     #[error(transparent)]
     People(#[from] PeopleError),
 }
@@ -88,7 +88,7 @@ impl CommandFailure {
         }
     }
 
-    /// Whether it is certain that nothing was stored, and that the same command is refused again as things are.
+    /// Whether certainly nothing was stored, and the same command is refused again in the present state.
     pub(super) const fn is_refusal(&self) -> bool {
         matches!(
             self,
@@ -96,7 +96,7 @@ impl CommandFailure {
         )
     }
 
-    /// Whether the command did not get as far as a decision, so that the same one is worth another attempt.
+    /// Whether no decision was made, so that the same command is worth another attempt.
     pub const fn is_undecided(&self) -> bool {
         match self {
             Self::Conflict { .. } => true,
@@ -105,11 +105,11 @@ impl CommandFailure {
         }
     }
 
-    /// Whether a provider has no answer yet, which is heard of by sending the same command again.
+    /// Whether a provider has no answer yet, which the same command may get when it is sent again.
     pub const fn is_unanswered(&self) -> bool {
         matches!(
             self,
-            Self::Unanswered(NoAnswer::NotYet | NoAnswer::Unavailable(_))
+            Self::Unanswered(ProviderError::NotYet | ProviderError::Unavailable(_))
         )
     }
 
@@ -151,7 +151,7 @@ impl From<CommandError> for CommandFailure {
     }
 }
 
-fn sentence(violations: &[Violation]) -> String {
+fn joined(violations: &[Violation]) -> String {
     let parts: Vec<_> = violations
         .iter()
         .map(|violation| format!("{}: {}", violation.field, violation.message))

@@ -1,5 +1,5 @@
-//! What somebody wants, read and checked, before anybody looks at a state: the command, its id, and the digest that
-//! tells a repetition from another command under the same id.
+//! The intent of a client or a policy, parsed and validated before any state is loaded: the command, its id,
+//! and the digest that tells a repetition from another command under the same id.
 
 use domain::{
     access::{Actor, Role},
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::failure::CommandFailure;
 use clock::Clock;
 use event_store::Expected;
-use identity::standing::Presented;
+use identity::session_status::PresentedToken;
 
 /// The name space of command ids that come from idempotency keys (UUIDv5). Part of the stored format.
 const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x5b1f_8a52_6f0e_5c7b_9a43_0d8e_72c1_94af);
@@ -36,7 +36,7 @@ const MAX_TRACEPARENT: usize = 64;
 pub struct Intent {
     /// The workspace.
     pub workspace: WorkspaceId,
-    /// Who wants it.
+    /// The actor that sends the command.
     pub actor: Actor,
     /// The stream it is for.
     pub stream: StreamName,
@@ -44,26 +44,26 @@ pub struct Intent {
     pub command: Command,
     /// The command's name.
     pub command_type: &'static str,
-    /// What the stream's version must be.
+    /// The version that the stream must have.
     pub expected: Expected,
     /// The command's id; a repetition carries the same.
     pub command_id: Uuid,
-    /// Whether somebody may have sent this id before; where not, nobody needs to look.
+    /// Whether this id may have been sent before; otherwise no recorded answer is looked up.
     pub may_be_repeated: bool,
-    /// Over what was asked for.
+    /// A digest of the request.
     pub body_digest: [u8; 32],
-    /// Shared by everything that the intention causes.
+    /// The correlation id of everything that the command causes.
     pub correlation_id: Uuid,
-    /// The event that caused it, where one did.
+    /// The event that caused it; `None`: a client sent it.
     pub causation_id: Option<Uuid>,
     /// W3C trace context.
     pub traceparent: Option<String>,
-    /// The token that it came by, which becomes a session where it registers its person.
-    pub token: Option<Presented>,
+    /// The token of the request, which becomes a session if the command registers its person.
+    pub token: Option<PresentedToken>,
 }
 
 impl Intent {
-    /// Reads a request from outside; every field that is wrong is named.
+    /// Parses a client's request; every invalid field is named.
     pub fn from_request(
         workspace: WorkspaceId,
         actor: &Actor,
@@ -113,7 +113,7 @@ impl Intent {
             .find(|name| *name == request.command_type)
             .ok_or_else(|| CommandFailure::UnknownType(request.command_type.clone()))?;
         if personal::is_in(&request.data) {
-            // It would be opened where it is shown, to people who may not see whose it is.
+            // It would be opened where it is shown, also to people who may not see the data of its person.
             let message = "has a text that looks like a sealed one";
             return Err(CommandFailure::malformed("data", message));
         }
@@ -140,8 +140,9 @@ impl Intent {
         })
     }
 
-    /// What a policy wants done: under the id that follows from what caused it, whichever server sends it. Its texts come from events
-    /// that are stored, of which the oldest may have control characters, and what they began has to be ended all the same.
+    /// The intent of a policy. Its command id follows from the event that caused it, so it is the same on
+    /// every server. Its texts come from stored events. The oldest of these may have control characters,
+    /// which are accepted here, because the process has to end all the same.
     pub fn of_policy(
         workspace: WorkspaceId,
         policy: &str,
@@ -178,7 +179,7 @@ const fn expected(version: ExpectedVersion) -> Expected {
     }
 }
 
-/// An actor's key is that actor's alone, in that workspace alone.
+/// The command id of an idempotency key, which belongs to one actor in one workspace.
 fn command_id_of_key(workspace: WorkspaceId, actor: Uuid, key: &str) -> Uuid {
     let mut name = Vec::with_capacity(32 + key.len());
     name.extend_from_slice(workspace.0.as_bytes());
@@ -187,9 +188,9 @@ fn command_id_of_key(workspace: WorkspaceId, actor: Uuid, key: &str) -> Uuid {
     Uuid::new_v5(&KEY_NAMESPACE, &name)
 }
 
-/// SHA-256 over the request as canonical JSON: members in the order of their names, no space. So a client that writes
-/// the same request with its fields in another order still repeats itself. What is secret is left out: a hash that is
-/// quickly made would let whoever reads it try passwords. Part of the stored format.
+/// SHA-256 over the request as canonical JSON: members in the order of their names, no spaces. So the same
+/// request with its fields in another order is a repetition. Secrets are left out: a fast hash would let a
+/// reader of the database try passwords. Part of the stored format.
 pub(super) fn digest(request: &CommandRequest) -> [u8; 32] {
     let mut data = request.data.clone();
     for (_, field) in SECRETS
@@ -214,7 +215,7 @@ pub(super) fn digest(request: &CommandRequest) -> [u8; 32] {
     Sha256::digest(text.as_bytes()).into()
 }
 
-/// Not left to `serde_json`: whether its objects keep the order of insertion is a feature that any dependency can turn on.
+/// Not left to `serde_json`: a feature that any dependency can enable changes the order of its members.
 fn write_canonical(value: &Value, out: &mut String) {
     match value {
         Value::Object(members) => {
@@ -257,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_does_not_know_the_password() {
+    fn a_digest_does_not_depend_on_the_password() {
         let with = |password: &str| {
             request(&format!(
                 r#"{{"type":"RegisterUser","stream":"user-1","data":{{"email":"a@b.co","password":"{password}"}}}}"#

@@ -1,7 +1,7 @@
-//! The repository of aggregates: loads the aggregate that a command is for, and appends what was decided on it, by itself for
-//! most commands and step by step for handlers.
+//! The repository of aggregates: loads the aggregate of a command, and appends the decided events; as a whole
+//! for most commands, and step by step for handlers.
 //!
-//! What is personal in an event is sealed before it is appended.
+//! Personal data in an event is sealed before it is appended.
 
 use std::sync::Arc;
 
@@ -17,14 +17,16 @@ use domain::{
 use tracing::Instrument as _;
 
 use super::{
-    aggregates::{Aggregate, Aggregates, Freshness, Loaded},
+    aggregates::{Aggregate, Aggregates, Freshness, LoadedAggregate},
     failure::CommandFailure,
     intent::Intent,
-    retry::{Attempts, Setback},
-    turns::Turns,
+    retry::{AttemptError, Attempts},
+    stream_locks::StreamLocks,
 };
 use clock::SharedClock;
-use event_store::{Append, AppendError, Appended, EventStore, Expected, NewEvent, StoreError, StreamAppend};
+use event_store::{
+    Append, AppendAnswer, AppendError, EventStore, Expected, NewEvent, StoreError, StreamAppend,
+};
 use identity::{People, PeopleError};
 
 /// Aggregates in an event store.
@@ -34,20 +36,20 @@ pub(super) struct Repository {
     pub(super) clock: SharedClock,
     /// The most events of a sandbox.
     pub(super) max_events: Option<u64>,
-    /// Seals what is personal; without it, events are stored as they were decided.
+    /// Seals personal data; without it, events are stored as they were decided.
     pub(super) people: Option<Arc<People>>,
     pub(super) aggregates: Aggregates,
-    turns: Turns,
+    stream_locks: StreamLocks,
 }
 
-/// What was decided on a stream besides the command's own, to be appended with it.
+/// A decision on a stream other than the command's own, appended with it.
 #[derive(Debug)]
 pub(super) struct StreamDecision<D: Decider> {
     /// The stream.
     pub(super) stream: StreamName,
-    /// What it was decided on.
-    pub(super) loaded: Arc<Loaded<D::State>>,
-    /// What was decided.
+    /// The state that it was decided on.
+    pub(super) loaded: Arc<LoadedAggregate<D::State>>,
+    /// The decided events.
     pub(super) events: Vec<D::Event>,
 }
 
@@ -59,12 +61,12 @@ impl Repository {
             clock,
             max_events: None,
             people: None,
-            turns: Turns::new(),
+            stream_locks: StreamLocks::new(),
         }
     }
 
-    /// Carries out a command whose decision sees no more than its own stream and `evidence`: the way of every command
-    /// without a handler of its own.
+    /// Carries out a command with a decision that needs only its own stream and `evidence`: every command
+    /// without its own handler.
     pub(super) async fn execute<D: Aggregate>(
         &self,
         intent: &Intent,
@@ -75,13 +77,13 @@ impl Repository {
         self.answer(intent, appended).await
     }
 
-    /// Loads, decides and appends, again where another append came first.
+    /// Loads, decides and appends; repeated if another append came first.
     pub(super) async fn decide_and_append<D: Aggregate>(
         &self,
         intent: &Intent,
         command: D::Command,
         evidence: D::Evidence,
-    ) -> Result<Appended, CommandFailure> {
+    ) -> Result<AppendAnswer, CommandFailure> {
         let mut attempts = self.attempts(intent).await;
         loop {
             let (command, evidence) = (command.clone(), evidence.clone());
@@ -100,16 +102,19 @@ impl Repository {
         command: D::Command,
         evidence: D::Evidence,
         freshness: Freshness,
-    ) -> Result<Appended, Setback> {
+    ) -> Result<AppendAnswer, AttemptError> {
         let loaded = self.load::<D>(intent, freshness).await?;
         let context = self.context(intent, evidence);
         let events = decide::<D>(&loaded, command, &context)?;
         self.append::<D>(intent, &loaded, events, &[]).await
     }
 
-    /// Waits for the turn of the intent's stream, in which its command is attempted.
+    /// Waits for the lock of the intent's stream, and begins the attempts under it.
     pub(super) async fn attempts<'a>(&'a self, intent: &'a Intent) -> Attempts<'a> {
-        Attempts::new(intent, self.turns.take(intent.workspace, &intent.stream).await)
+        Attempts::new(
+            intent,
+            self.stream_locks.lock(intent.workspace, &intent.stream).await,
+        )
     }
 
     /// The aggregate of the intent's stream, at a version that the caller expects.
@@ -117,7 +122,7 @@ impl Repository {
         &self,
         intent: &Intent,
         freshness: Freshness,
-    ) -> Result<Arc<Loaded<D::State>>, Setback> {
+    ) -> Result<Arc<LoadedAggregate<D::State>>, AttemptError> {
         let loaded = self
             .aggregates
             .load::<D>(intent.workspace, &intent.stream, freshness)
@@ -125,20 +130,20 @@ impl Repository {
         if intent.expected.is_met_by(loaded.version) {
             Ok(loaded)
         } else {
-            Err(Setback::OtherVersion {
+            Err(AttemptError::VersionMismatch {
                 current: loaded.version,
             })
         }
     }
 
-    /// What is kept of people; an error where this command service keeps nothing.
+    /// The people service; an error if this command service has none.
     pub(super) fn people(&self) -> Result<&People, PeopleError> {
-        let keeps_nothing =
-            || PeopleError::Unavailable("this command service keeps nothing of people".to_owned());
-        self.people.as_deref().ok_or_else(keeps_nothing)
+        let no_people =
+            || PeopleError::Unavailable("this command service stores no data of people".to_owned());
+        self.people.as_deref().ok_or_else(no_people)
     }
 
-    /// What a decision sees besides its own stream.
+    /// The context of a decision, besides its own stream.
     pub(super) fn context<Evidence>(&self, intent: &Intent, evidence: Evidence) -> Context<Evidence> {
         Context {
             stream: intent.stream.clone(),
@@ -148,14 +153,14 @@ impl Repository {
         }
     }
 
-    /// Appends what was decided, to the intent's stream and to those of emails: everything or nothing.
+    /// Appends the decided events to the intent's stream and to those of emails: all or nothing.
     pub(super) async fn append<D: Aggregate>(
         &self,
         intent: &Intent,
-        loaded: &Loaded<D::State>,
+        loaded: &LoadedAggregate<D::State>,
         events: Vec<D::Event>,
         reservations: &[StreamDecision<Email>],
-    ) -> Result<Appended, Setback> {
+    ) -> Result<AppendAnswer, AttemptError> {
         let mut events: Vec<DomainEvent> = events.into_iter().map(D::Event::into_domain).collect();
         self.seal(intent, &mut events).await?;
         let own = self.stream_append(&intent.stream, loaded.version, &events)?;
@@ -171,14 +176,14 @@ impl Repository {
         }
         let appended = self
             .store
-            .append(self.whole(intent, streams))
+            .append(self.append_request(intent, streams))
             .instrument(tracing::info_span!("Event Store"))
             .await
-            .map_err(setback)?;
-        // The answer to a repetition that overtook us is the first one's: its events are not ours.
+            .map_err(attempt_error)?;
+        // If a repetition of this command was faster, the answer and its events are that one's.
         let ours = appended.streams.first().and_then(|stream| stream.events.first());
         if ours.map(|event| event.event_id) == first_id {
-            // As they are stored: a state is kept and saved with its personal texts sealed.
+            // As they are stored: a state is cached and saved with its personal texts sealed.
             let events: Vec<_> = events.iter().filter_map(D::Event::from_domain).collect();
             self.aggregates
                 .advance::<D>(intent.workspace, &intent.stream, loaded, &events)
@@ -198,7 +203,7 @@ impl Repository {
         Ok(appended)
     }
 
-    fn whole(&self, intent: &Intent, streams: Vec<StreamAppend>) -> Append {
+    fn append_request(&self, intent: &Intent, streams: Vec<StreamAppend>) -> Append {
         Append {
             workspace: intent.workspace,
             body_digest: intent.body_digest,
@@ -214,8 +219,8 @@ impl Repository {
         }
     }
 
-    /// One stream's part of an append. It always expects the version that was decided on, also where the caller named
-    /// none: a decision holds for the state that it was made on.
+    /// One stream's part of an append. It always expects the version that was decided on, also if the caller
+    /// named none: a decision is valid only for the state that it was made on.
     fn stream_append(
         &self,
         stream: &StreamName,
@@ -244,8 +249,8 @@ impl Repository {
         })
     }
 
-    /// Seals what is personal in events of the intent's stream.
-    async fn seal(&self, intent: &Intent, events: &mut [DomainEvent]) -> Result<(), Setback> {
+    /// Seals the personal data in events of the intent's stream.
+    async fn seal(&self, intent: &Intent, events: &mut [DomainEvent]) -> Result<(), AttemptError> {
         let Some(people) = &self.people else { return Ok(()) };
         for event in events {
             if let Some(personal) = personal::of(event, &intent.stream) {
@@ -258,15 +263,15 @@ impl Repository {
         Ok(())
     }
 
-    /// A workspace is there no more: nothing of it stays in memory.
+    /// Removes a workspace that has ended from memory.
     pub(super) fn end(&self, workspace: WorkspaceId) {
         self.aggregates.end(workspace);
     }
 }
 
-/// Has the aggregate decide.
+/// Lets the aggregate decide.
 pub(super) fn decide<D: Decider>(
-    loaded: &Loaded<D::State>,
+    loaded: &LoadedAggregate<D::State>,
     command: D::Command,
     context: &Context<D::Evidence>,
 ) -> Result<Vec<D::Event>, Rejection> {
@@ -274,9 +279,9 @@ pub(super) fn decide<D: Decider>(
         .in_scope(|| D::decide(&loaded.state, command, context))
 }
 
-fn setback(error: AppendError) -> Setback {
-    Setback::Failed(match error {
-        AppendError::Conflict { stream, current } => return Setback::Overtaken { stream, current },
+fn attempt_error(error: AppendError) -> AttemptError {
+    AttemptError::Failed(match error {
+        AppendError::Conflict { stream, current } => return AttemptError::Conflict { stream, current },
         AppendError::CommandReused(_) => CommandFailure::KeyReused,
         AppendError::UnknownWorkspace(id) => CommandFailure::UnknownWorkspace(id),
         AppendError::Full { stored, most } => CommandFailure::Full { stored, most },
@@ -284,8 +289,8 @@ fn setback(error: AppendError) -> Setback {
     })
 }
 
-/// Whether a full sandbox takes it too: what the shop itself has to do, and what is a person's right, to be erased and to be
-/// left in peace.
+/// Whether a full sandbox accepts it too: commands of the shop itself, and those that a person has a right
+/// to, an erasure and the end of mails.
 fn is_always_stored(intent: &Intent) -> bool {
     intent.actor.role == Role::System || matches!(intent.command_type, "EraseUser" | "StopMails")
 }

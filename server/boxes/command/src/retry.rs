@@ -1,7 +1,7 @@
 //! Optimistic concurrency: a command is decided again where another append came first.
 //!
-//! A refusal is only ever given on what has just been read: the first attempt may see a cached state, and where that leads
-//! to a refusal, the next one reads again.
+//! A refusal always relies on a state that was read for it: the first attempt may use a cached state, and if
+//! that leads to a refusal, the next one reads the store.
 
 use std::time::Duration;
 
@@ -9,28 +9,29 @@ use domain::{id::StreamName, rejection::Rejection};
 use tokio::sync::MutexGuard;
 
 use super::{aggregates::Freshness, failure::CommandFailure, intent::Intent};
-use event_store::{Appended, Expected, StoreError};
+use event_store::{AppendAnswer, Expected, StoreError};
 use identity::PeopleError;
 
-/// How often a command is decided before its caller hears of a conflict. Many, because another process that writes to
-/// the same stream without a pause wins more often than not: it knows the newest state, and we have to read it first.
+/// How often a command is decided before its caller gets a conflict. Many, because another process that
+/// writes to the same stream without a pause wins mostly: it has the newest state, and this one has to read
+/// it first.
 const MAX_ATTEMPTS: u32 = 64;
 
-/// The first attempts follow at once; pausing only leaves the stream to the writer that has just won.
-const HASTY_ATTEMPTS: u32 = 4;
+/// The first attempts follow without a pause: a pause would leave the stream to the writer that has just won.
+const IMMEDIATE_ATTEMPTS: u32 = 4;
 
 /// Why an attempt appended nothing.
 #[derive(Debug)]
-pub(super) enum Setback {
+pub(super) enum AttemptError {
     /// The stream is not at the version that the caller named.
-    OtherVersion {
+    VersionMismatch {
         /// Its version, as far as the attempt saw it.
         current: u64,
     },
     /// A rule does not allow it in the state that the attempt saw.
     Refused(Rejection),
-    /// Another append to a stream came between loading it and appending to it.
-    Overtaken {
+    /// Another append came between loading a stream and appending to it.
+    Conflict {
         /// The stream.
         stream: StreamName,
         /// Its version now.
@@ -40,83 +41,85 @@ pub(super) enum Setback {
     Failed(CommandFailure),
 }
 
-impl From<Rejection> for Setback {
+impl From<Rejection> for AttemptError {
     fn from(rejection: Rejection) -> Self {
         Self::Refused(rejection)
     }
 }
 
-impl From<StoreError> for Setback {
+impl From<StoreError> for AttemptError {
     fn from(error: StoreError) -> Self {
         Self::Failed(error.into())
     }
 }
 
-impl From<PeopleError> for Setback {
+impl From<PeopleError> for AttemptError {
     fn from(error: PeopleError) -> Self {
         Self::Failed(error.into())
     }
 }
 
-/// The attempts of one command, in the turn of its stream.
+/// The attempts of one command, under the lock of its stream.
 pub(super) struct Attempts<'a> {
     intent: &'a Intent,
-    turn: Option<MutexGuard<'a, ()>>,
+    stream_lock: Option<MutexGuard<'a, ()>>,
     freshness: Freshness,
-    /// The version that an attempt was overtaken by.
+    /// The current version at the last conflict.
     conflict: u64,
     made: u32,
 }
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(intent: &'a Intent, turn: MutexGuard<'a, ()>) -> Self {
+    pub(super) fn new(intent: &'a Intent, stream_lock: MutexGuard<'a, ()>) -> Self {
         Self {
             intent,
-            turn: Some(turn),
+            stream_lock: Some(stream_lock),
             freshness: Freshness::Cached,
             conflict: 0,
             made: 0,
         }
     }
 
-    /// How new the states must be on which the next attempt decides.
+    /// How new the states of the next attempt must be.
     pub(super) const fn freshness(&self) -> Freshness {
         self.freshness
     }
 
-    /// What an attempt led to: `None`, and another one is to be made; or the outcome, with which the turn ends.
+    /// Evaluates an attempt. `None`: another one is to be made; otherwise the outcome, and the lock is
+    /// released.
     pub(super) async fn after(
         &mut self,
-        attempt: Result<Appended, Setback>,
-    ) -> Option<Result<Appended, CommandFailure>> {
+        attempt: Result<AppendAnswer, AttemptError>,
+    ) -> Option<Result<AppendAnswer, CommandFailure>> {
         let outcome = match attempt {
             Ok(appended) => Some(Ok(appended)),
-            Err(setback) => self.recover(setback).await.err().map(Err),
+            Err(error) => self.recover(error).await.err().map(Err),
         };
         if outcome.is_some() {
-            self.turn = None;
+            self.stream_lock = None;
         }
         outcome
     }
 
-    async fn recover(&mut self, setback: Setback) -> Result<(), CommandFailure> {
+    async fn recover(&mut self, error: AttemptError) -> Result<(), CommandFailure> {
         self.made += 1;
-        match setback {
-            Setback::Failed(failure) => return Err(failure),
-            Setback::OtherVersion { .. } | Setback::Refused(_) if self.freshness == Freshness::Cached => {}
-            Setback::OtherVersion { current } => return Err(self.conflict_at(current)),
-            Setback::Refused(rejection) => return Err(rejection.into()),
-            // A caller that named a version wants to hear of it; a retry could only fail again.
-            Setback::Overtaken { stream, current }
+        match error {
+            AttemptError::Failed(failure) => return Err(failure),
+            AttemptError::VersionMismatch { .. } | AttemptError::Refused(_)
+                if self.freshness == Freshness::Cached => {}
+            AttemptError::VersionMismatch { current } => return Err(self.conflict_at(current)),
+            AttemptError::Refused(rejection) => return Err(rejection.into()),
+            // A caller that named a version gets the conflict; a retry could only fail again.
+            AttemptError::Conflict { stream, current }
                 if stream == self.intent.stream
                     && matches!(self.intent.expected, Expected::Exact(_) | Expected::NoStream) =>
             {
                 return Err(self.conflict_at(current));
             }
-            Setback::Overtaken { current, .. } => {
+            AttemptError::Conflict { current, .. } => {
                 self.conflict = current;
                 metrics::counter!("foldline_command_retries_total").increment(1);
-                if self.made > HASTY_ATTEMPTS {
+                if self.made > IMMEDIATE_ATTEMPTS {
                     tokio::time::sleep(jitter()).await;
                 }
             }

@@ -1,4 +1,4 @@
-//! The command service: where commands come in, from the gateway and from process managers.
+//! The command service: the entry point for commands of the gateway and of process managers.
 
 use std::sync::Arc;
 
@@ -28,19 +28,19 @@ use super::{
 };
 use clock::SharedClock;
 use event_store::EventStore;
-use identity::{People, standing::Presented};
+use identity::{People, session_status::PresentedToken};
 use payment::PaymentProvider;
 
-/// Accepts commands.
+/// Carries out commands: authorises each, decides it and appends its events.
 #[derive(Debug)]
 pub struct CommandService {
     repository: Repository,
-    /// Moves money; without one, no payment is charged.
+    /// The payment provider; without one, no payment is charged.
     payments: Option<Arc<dyn PaymentProvider>>,
 }
 
 impl CommandService {
-    /// A command service on a store. It keeps the states of busy aggregates in memory.
+    /// A command service on a store. It caches the states of aggregates.
     pub fn new(store: Arc<dyn EventStore>, clock: SharedClock) -> Self {
         Self {
             repository: Repository::new(store, clock),
@@ -48,23 +48,23 @@ impl CommandService {
         }
     }
 
-    /// Refuses appends of clients to a sandbox that has so many events. What process managers do is let through: it follows
-    /// from what people did, and half of it would be worse than a little too much.
+    /// Refuses appends of clients to a sandbox with so many events. Commands of process managers are
+    /// accepted: an unfinished process would be worse than a few more events.
     #[must_use]
     pub fn with_quota(mut self, max_events: Option<u64>) -> Self {
         self.repository.max_events = max_events;
         self
     }
 
-    /// Seals what is personal, and keeps what a user's commands want kept outside the log; without it, events are stored as
-    /// they were decided, and no user is registered.
+    /// Seals personal data, and stores the credentials of users outside the log; without it, events are
+    /// stored as they were decided, and no user can be registered.
     #[must_use]
     pub fn with_people(mut self, people: Arc<People>) -> Self {
         self.repository.people = Some(people);
         self
     }
 
-    /// Has payments processed and refunded by this provider.
+    /// Charges and refunds payments through this provider.
     #[must_use]
     pub fn with_payments(self, provider: Arc<dyn PaymentProvider>) -> Self {
         Self {
@@ -73,13 +73,13 @@ impl CommandService {
         }
     }
 
-    /// A workspace is there no more: nothing of it stays in memory.
+    /// Removes a workspace that has ended from memory.
     pub fn end(&self, workspace: WorkspaceId) {
         self.repository.end(workspace);
     }
 
-    /// Carries out what a client asked for over the interface. With an `idempotency_key` (1 to 200 visible ASCII
-    /// characters, each actor's own) a repetition gets the first answer again.
+    /// Carries out a client's request. With an `idempotency_key` (1 to 200 visible ASCII characters, separate
+    /// for each actor) a repetition gets the first answer again.
     pub async fn handle(
         &self,
         workspace: WorkspaceId,
@@ -88,14 +88,14 @@ impl CommandService {
         idempotency_key: Option<&str>,
         traceparent: Option<&str>,
     ) -> Result<CommandAnswer, CommandFailure> {
-        self.handle_by(None, workspace, actor, request, idempotency_key, traceparent)
+        self.handle_with_token(None, workspace, actor, request, idempotency_key, traceparent)
             .await
     }
 
-    /// The same for what came by a token: it goes on as a session where it registers its person.
-    pub async fn handle_by(
+    /// The same for a request with a token, which becomes a session if the command registers its person.
+    pub async fn handle_with_token(
         &self,
-        token: Option<Presented>,
+        token: Option<PresentedToken>,
         workspace: WorkspaceId,
         actor: &Actor,
         request: &CommandRequest,
@@ -113,14 +113,16 @@ impl CommandService {
         match intent {
             Ok(intent) => self.carry_out(Intent { token, ..intent }).await,
             Err(failure) => {
-                metrics::counter!("foldline_commands_total", "command" => "unread", "outcome" => failure.outcome())
+                let outcome = failure.outcome();
+                metrics::counter!("foldline_commands_total", "command" => "unread", "outcome" => outcome)
                     .increment(1);
                 Err(failure)
             }
         }
     }
 
-    /// Carries out an intent: what [`handle`](Self::handle) makes of a request, and process managers make themselves.
+    /// Carries out an intent; [`handle`](Self::handle) makes one of a request, and process managers make
+    /// their own.
     pub async fn carry_out(&self, intent: Intent) -> Result<CommandAnswer, CommandFailure> {
         let name = intent.command_type;
         let span = tracing::info_span!("Command Service", command = name, stream = %intent.stream);

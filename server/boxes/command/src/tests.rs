@@ -1,7 +1,7 @@
-//! Commands, end to end on a real store: happy, repeated, unknown, malformed and refused; and overtaken, in
-//! `overtaken`.
+//! Commands, end to end on a real store: accepted, repeated, unknown, malformed and refused; `concurrency`
+//! has those that conflict.
 
-mod overtaken;
+mod concurrency;
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use super::{CommandFailure, CommandService};
 use clock::{Clock as _, SharedClock, SystemClock};
 use event_store::{Direction, EventStore, SqliteEventStore, Workspace};
 
-/// A shop with a store of its own.
+/// A shop with its own store.
 struct Shop {
     store: Arc<dyn EventStore>,
     service: Arc<CommandService>,
@@ -49,7 +49,7 @@ impl Shop {
         let actor = |role| Actor {
             id: SystemClock.new_id(),
             role,
-            name: "Somebody".to_owned(),
+            name: "A person".to_owned(),
         };
         Self {
             service: Arc::new(CommandService::new(Arc::clone(&store), clock)),
@@ -102,8 +102,8 @@ fn read(request: Value) -> CommandRequest {
 
 fn list_product(sku: &str) -> Value {
     json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
-        "sku": sku, "name": "Mug", "description": "Holds coffee.", "price": {"amount": 1250, "currency": "EUR"},
-        "tags": ["kitchen"],
+        "sku": sku, "name": "Mug", "description": "Holds coffee.", "tags": ["kitchen"],
+        "price": {"amount": 1250, "currency": "EUR"},
     }})
 }
 
@@ -163,7 +163,7 @@ async fn a_repeated_command_gets_the_first_answer_again() {
         .unwrap();
     let confirm = json!({"type": "ConfirmOrder", "stream": "order-1", "data": {}});
     shop.by_staff(confirm).await.unwrap();
-    // the same thing, its fields written in another order
+    // the same request with its fields in another order
     let again = json!({"data": {"payment_method": "tok_ok", "lines": [{"quantity": 2, "sku": "mug-01"}]},
         "stream": "order-1", "type": "PlaceOrder"});
     assert_eq!(
@@ -203,7 +203,7 @@ async fn a_command_that_changed_nothing_is_repeated_like_any_other() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_named() {
+async fn a_malformed_field_is_named() {
     let shop = Shop::open().await;
     let field = async |request: Value, key: Option<&str>| match shop.send(&shop.staff, request, key).await {
         Err(CommandFailure::Malformed { violations }) => violations[0].field.clone(),
@@ -286,7 +286,7 @@ async fn an_unknown_workspace_is_named() {
 }
 
 #[tokio::test]
-async fn an_expected_version_that_is_wrong_is_a_conflict_before_it_is_anything_else() {
+async fn a_wrong_expected_version_is_a_conflict_before_any_rule_is_checked() {
     let shop = Shop::open().await;
     shop.list_mug().await;
     shop.send(&shop.customer, place_order("1", "mug-01"), None)

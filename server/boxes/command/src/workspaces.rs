@@ -1,7 +1,8 @@
-//! Opening and joining workspaces: the one way in for people without an account.
+//! Opening and joining workspaces: the only entry for people without an account.
 //!
-//! A workspace is opened with a join code and filled by its template's commands, sent as [`Role::System`]. Whoever opens
-//! it acts in it as an educator; whoever joins by the code, as a student. The gateway turns an [`Admission`] into a token.
+//! A workspace is opened with a join code and filled by its template's commands, sent as [`Role::System`].
+//! The person who opens it becomes an educator, and people who join by the code become students. The gateway
+//! turns an [`Admission`] into a token.
 
 use std::sync::Arc;
 
@@ -15,16 +16,16 @@ use domain::{
 use super::{failure::CommandFailure, service::CommandService, template};
 use clock::SharedClock;
 use event_store::{
-    Admitted, EventStore, MAX_SHARDS, MAX_WORKSPACE_NAME, StoreError, Workspace, new_join_code,
+    AdmissionOutcome, EventStore, MAX_SHARDS, MAX_WORKSPACE_NAME, StoreError, Workspace, new_join_code,
 };
 
 /// The longest name of a person, in characters.
 pub(super) const MAX_DISPLAY_NAME: usize = 40;
 
-/// How often a taken code is rolled again before something must be wrong.
+/// How often a taken code is replaced before the opening fails.
 const CODE_ATTEMPTS: usize = 8;
 
-/// Somebody is in: who they are, and where.
+/// The admission of a person to a workspace.
 #[derive(Debug, Clone)]
 pub struct Admission {
     /// The workspace.
@@ -33,22 +34,22 @@ pub struct Admission {
     pub actor: Actor,
 }
 
-/// Why somebody is not in.
+/// Why a person was not admitted.
 #[derive(Debug, thiserror::Error)]
 pub enum AdmissionError {
-    /// A field is wrong.
+    /// A field is invalid.
     #[error(transparent)]
     Invalid(#[from] Rejection),
     /// No workspace has this join code.
     #[error("no workspace has this code; check it with the person who gave it to you")]
     UnknownCode,
-    /// As many have come in as may.
+    /// The workspace has as many people as it may have.
     #[error(
-        "{0} people have come into this workspace, and more do not fit into a sandbox; ask whoever opened it, or open a \
-         workspace of your own"
+        "{0} people have come into this workspace, and more do not fit into a sandbox; ask the person who \
+         opened it, or open a workspace of your own"
     )]
     Full(u32),
-    /// The template's commands did not all go through.
+    /// A command of the template failed.
     #[error("the workspace could not be filled: {0}")]
     Template(#[from] CommandFailure),
     /// The event store failed.
@@ -66,7 +67,7 @@ pub struct Workspaces {
 }
 
 impl Workspaces {
-    /// Workspaces of a store, filled through a command service.
+    /// The workspaces of a store, filled through a command service.
     pub fn new(store: Arc<dyn EventStore>, commands: Arc<CommandService>, clock: SharedClock) -> Self {
         Self {
             store,
@@ -76,14 +77,14 @@ impl Workspaces {
         }
     }
 
-    /// Lets so many people into a sandbox, whoever opened it included. Everybody who joins is counted, also who has been
-    /// there before: without an account, nobody can be told from somebody new.
+    /// Admits at most so many people to a sandbox, the person who opened it included. Everyone who joins is
+    /// counted, also when they return: without an account, a returning person cannot be recognised.
     #[must_use]
     pub fn with_quota(self, max_people: Option<u32>) -> Self {
         Self { max_people, ..self }
     }
 
-    /// Opens a workspace and fills it. Whoever asked becomes its educator, named `display_name`.
+    /// Opens a workspace and fills it. The caller becomes its educator, named `display_name`.
     pub async fn open(
         &self,
         request: &OpenWorkspace,
@@ -123,7 +124,7 @@ impl Workspaces {
         Ok(self.admit(workspace, Role::Educator, display_name))
     }
 
-    /// Lets a person in by a join code; upper and lower case, spaces and hyphens do not matter.
+    /// Admits a person by a join code; case, spaces and hyphens do not matter.
     pub async fn join(&self, code: &str, display_name: &str) -> Result<Admission, AdmissionError> {
         let mut violations = Violations::default();
         violations.require_text(code, 40, "code");
@@ -137,13 +138,13 @@ impl Workspaces {
             self.store.admit(workspace.id, self.max_people).await?,
             self.max_people,
         ) {
-            (Admitted::Yes, _) => Ok(self.admit(workspace, Role::Student, display_name)),
-            (Admitted::Full, Some(most)) => Err(AdmissionError::Full(most)),
-            (Admitted::Full | Admitted::Unknown, _) => Err(AdmissionError::UnknownCode),
+            (AdmissionOutcome::Yes, _) => Ok(self.admit(workspace, Role::Student, display_name)),
+            (AdmissionOutcome::Full, Some(most)) => Err(AdmissionError::Full(most)),
+            (AdmissionOutcome::Full | AdmissionOutcome::Unknown, _) => Err(AdmissionError::UnknownCode),
         }
     }
 
-    /// The workspace of a join code; upper and lower case, spaces and hyphens do not matter.
+    /// The workspace with a join code; case, spaces and hyphens do not matter.
     pub async fn find_by_code(&self, code: &str) -> Result<Option<Workspace>, StoreError> {
         let code: String = code
             .chars()
@@ -167,7 +168,8 @@ impl Workspaces {
         Admission { workspace, actor }
     }
 
-    /// Sends the template's commands side by side, so that the store's group commit takes them in a few transactions.
+    /// Sends the template's commands side by side, so that the store's group commit takes them in a few
+    /// transactions.
     async fn fill(&self, workspace: &Workspace) -> Result<(), CommandFailure> {
         let system = Actor {
             id: workspace.id.0,
@@ -182,7 +184,7 @@ impl Workspaces {
         match workspace.template {
             Template::Empty => Ok(()),
             Template::Shop => {
-                let writer = template::history::Writer {
+                let writer = template::history::HistoryWriter {
                     commands: &self.commands,
                     store: &*self.store,
                     clock: &*self.clock,

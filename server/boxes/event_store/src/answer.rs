@@ -1,16 +1,16 @@
-//! The answer to a command, as it is kept for a repetition: only what the events themselves do not say. Their ids and
-//! types are read from the log, which never changes.
+//! The answer to a command, as it is stored for a repetition: only what the events do not contain. Their ids
+//! and types are read from the log, which never changes.
 
 use domain::{id::StreamName, token::ConsistencyToken, wire::AppendedEvent};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Appended, RecordedCommand, StoreError, StreamAppended, columns::natural};
+use super::{AppendAnswer, RecordedCommand, StoreError, StreamAppendAnswer, columns::natural};
 
-/// An answer as it is kept.
+/// An answer as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoredAnswer {
-    /// How far a reader must have seen.
+    /// The position that a reader must have reached.
     pub(super) token: ConsistencyToken,
     /// Name, version afterwards, partition, position of the first new event, number of new events.
     pub(super) streams: Vec<(StreamName, u64, u32, u64, u64)>,
@@ -35,8 +35,8 @@ impl StoredAnswer {
         serde_json::from_str(json).map_err(|error| corrupt(&error))
     }
 
-    /// The whole answer, `events` being those of each stream, in order.
-    pub(super) fn whole(
+    /// The complete answer; `events` are those of each stream, in order.
+    pub(super) fn with_events(
         self,
         (body_digest, correlation_id, _): &CommandColumns,
         events: Vec<Vec<AnswerColumns>>,
@@ -52,7 +52,7 @@ impl StoredAnswer {
                     partition,
                 })
             };
-            streams.push(StreamAppended {
+            streams.push(StreamAppendAnswer {
                 stream,
                 version,
                 events: rows.into_iter().map(event).collect::<Result<_, StoreError>>()?,
@@ -63,7 +63,7 @@ impl StoredAnswer {
                 .as_slice()
                 .try_into()
                 .map_err(|error: std::array::TryFromSliceError| corrupt(&error))?,
-            answer: Appended {
+            answer: AppendAnswer {
                 correlation_id: *correlation_id,
                 streams,
                 token: self.token,

@@ -1,9 +1,9 @@
-//! What must be true of an event and the one before it in its partition: positions and versions run without a gap, the
-//! stream lies where its name puts it, and the hash follows from the content and the hash before.
+//! The rules between an event and the one before it in its partition: positions and versions have no gap, the
+//! stream is in the partition of its name, and the hash follows from the content and the previous hash.
 
 use domain::event::{GENESIS_HASH, StoredEvent};
 
-/// Where a partition stands.
+/// The position and the hash of a partition's newest event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainHead {
     /// The position of its newest event; 0 before the first.
@@ -22,7 +22,7 @@ impl Default for ChainHead {
 }
 
 impl ChainHead {
-    /// Why `event` cannot be the next in `partition` of `shards`, its stream being at `version`.
+    /// Why `event` cannot be the next one in `partition` of `shards`, where its stream is at `version`.
     pub fn fault(
         &self,
         event: &StoredEvent,
@@ -51,7 +51,7 @@ impl ChainHead {
         None
     }
 
-    /// Moves on to `event`.
+    /// Makes `event` the newest one.
     pub fn advance(&mut self, event: &StoredEvent) {
         self.position = event.position;
         self.hash.clone_from(&event.hash);

@@ -1,4 +1,5 @@
-//! How columns become what the trait speaks of: numbers, workspaces, events. Databases keep signed numbers of 64 bits.
+//! Converts columns into the types of the trait: numbers, workspaces, events. The databases store signed
+//! 64-bit numbers.
 
 use domain::{
     event::{ActorRef, DomainEvent, Metadata, StoredEvent},
@@ -11,21 +12,21 @@ use uuid::Uuid;
 
 use super::{AnsweredCommand, Snapshot, StoreError, Workspace};
 
-/// Behind every stream name with a given prefix: names are ASCII.
-pub(super) const BEHIND_ALL_NAMES: char = '\u{10ffff}';
+/// Sorts after every character of a stream name: names are ASCII.
+pub(super) const AFTER_ALL_NAMES: char = '\u{10ffff}';
 
-/// A number as it is kept. Versions, positions and limits beyond 63 bits do not exist; a reader that asks for one means
-/// "the end".
+/// A number as it is stored. There are no versions, positions and limits beyond 63 bits; a reader that asks
+/// for one means "the end".
 pub(super) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A number that was kept.
+/// A version or a position that was stored.
 pub(super) fn natural(number: i64) -> Result<u64, StoreError> {
     u64::try_from(number).map_err(|_| StoreError::Corrupt(format!("{number} is not a version or a position")))
 }
 
-/// A small number that was kept.
+/// A partition or a schema version that was stored.
 pub(super) fn small(number: i64) -> Result<u32, StoreError> {
     u32::try_from(number)
         .map_err(|_| StoreError::Corrupt(format!("{number} is not a partition or a schema version")))
@@ -39,7 +40,7 @@ pub(super) fn bytes_of_hash(hash: &str) -> Result<Vec<u8>, StoreError> {
 /// Id, name, template, shards, join code, creation.
 pub(super) type WorkspaceColumns = (Uuid, String, String, i64, String, i64);
 
-/// A workspace that was kept.
+/// A workspace that was stored.
 pub(super) fn workspace(columns: WorkspaceColumns) -> Result<Workspace, StoreError> {
     let (id, name, template, shards, join_code, created_at) = columns;
     Ok(Workspace {
@@ -53,7 +54,7 @@ pub(super) fn workspace(columns: WorkspaceColumns) -> Result<Workspace, StoreErr
     })
 }
 
-/// The template of a workspace, as it is kept.
+/// The template of a workspace, as it is stored.
 pub(super) fn template(workspace: &Workspace) -> Result<String, StoreError> {
     match serde_json::to_value(workspace.template) {
         Ok(serde_json::Value::String(name)) => Ok(name),
@@ -66,7 +67,7 @@ pub(super) fn template(workspace: &Workspace) -> Result<String, StoreError> {
 /// Version, schema version, state.
 pub(super) type SnapshotColumns = (i64, i64, String);
 
-/// A snapshot that was kept.
+/// A snapshot that was stored.
 pub(super) fn snapshot(columns: SnapshotColumns) -> Result<Snapshot, StoreError> {
     let (version, schema_version, state) = columns;
     Ok(Snapshot {
@@ -77,8 +78,8 @@ pub(super) fn snapshot(columns: SnapshotColumns) -> Result<Snapshot, StoreError>
     })
 }
 
-/// Partition, position, stream, version, event id, type, schema version, payload, correlation id, causation id, command
-/// id, actor's id, actor's role, trace context, time, hash.
+/// Partition, position, stream, version, event id, type, schema version, payload, correlation id, causation
+/// id, command id, actor's id, actor's role, trace context, time, hash.
 pub(super) type EventColumns = (
     i64,
     i64,
@@ -98,7 +99,7 @@ pub(super) type EventColumns = (
     Vec<u8>,
 );
 
-/// Events that were kept.
+/// Events that were stored.
 pub(super) fn events(
     workspace: WorkspaceId,
     rows: Vec<EventColumns>,
@@ -142,7 +143,7 @@ fn event(workspace: WorkspaceId, columns: EventColumns) -> Result<StoredEvent, S
 /// Name, version, partition.
 pub(super) type StreamColumns = (String, i64, i64);
 
-/// A page of streams, of which one more was asked for than fits: it tells whether there is another page.
+/// A page of streams. One row more than the limit was read: it tells whether there is another page.
 pub(super) fn streams(rows: Vec<StreamColumns>, limit: u32) -> Result<Page<StreamInfo>, StoreError> {
     let more = rows.len() > limit as usize;
     let mut data = Vec::with_capacity(rows.len());
@@ -171,7 +172,7 @@ pub(super) fn unreadable(stored: Vec<(String, i64)>) -> Result<Vec<String>, Stor
     Ok(unreadable)
 }
 
-/// A command that was kept: id, digest of its body, correlation id, answer.
+/// A command that was stored: id, digest of its body, correlation id, answer.
 pub(super) fn command(
     (command_id, digest, correlation_id, answer): (Uuid, Vec<u8>, Uuid, String),
 ) -> Result<AnsweredCommand, StoreError> {
@@ -190,7 +191,7 @@ pub(super) fn command(
 /// Name, schema version, schema.
 pub(super) type SchemaColumns = (String, i64, String);
 
-/// A schema that was kept.
+/// A schema that was stored.
 pub(super) fn schema((event_type, version, schema): SchemaColumns) -> Result<EventSchema, StoreError> {
     let schema = serde_json::from_str(&schema).map_err(|error| {
         StoreError::Corrupt(format!("the schema of {event_type} version {version}: {error}"))

@@ -1,12 +1,12 @@
-//! What every event store must do, whatever its database: one suite, written against the trait. An adapter runs it with
-//! [`conformance_suite!`], so that no adapter can leave a promise out.
+//! The conformance suite of event stores, written against the trait. An adapter runs it with
+//! [`conformance_suite!`], so that no adapter can leave a test out.
 
-mod killed;
-mod life;
+mod appends;
+mod durability;
 mod lifecycle;
-mod log;
 mod model;
-mod promises;
+mod process_kill;
+mod reads;
 
 use std::sync::Arc;
 
@@ -25,39 +25,39 @@ use super::{
 };
 use clock::{Clock as _, SystemClock};
 
-pub(super) use killed::*;
-pub(super) use life::*;
+pub(super) use appends::*;
+pub(super) use durability::*;
 pub(super) use lifecycle::*;
-pub(super) use log::*;
 pub(super) use model::*;
-pub(super) use promises::*;
+pub(super) use process_kill::*;
+pub(super) use reads::*;
 
-/// A database of one test. A store is opened on it, and again, and again.
+/// The database of one test, on which stores are opened.
 #[async_trait(?Send)]
-pub(super) trait Bench: Sized {
-    /// Makes whatever it is that the trigger of immutability no longer refuses updates.
+pub(super) trait TestDatabase: Sized {
+    /// Removes the trigger that refuses updates of events.
     const UNLOCK: &str;
-    /// Makes the database refuse, as a full disk would, every event whose quantity is 666.
+    /// Makes the database refuse every event with the quantity 666, as a full disk would.
     const REFUSE: &str;
-    /// Undoes that.
+    /// Reverts [`REFUSE`](Self::REFUSE).
     const RELENT: &str;
 
-    /// Makes a database.
+    /// Creates a database.
     async fn new() -> Self;
 
-    /// Where it is, for another process.
+    /// Its path or URL, for another process.
     fn place(&self) -> String;
 
-    /// Opens the store at a place.
+    /// Opens the store at a path or URL.
     async fn open_at(
         place: &str,
         observer: Option<Arc<dyn CommitObserver>>,
     ) -> Result<Arc<dyn EventStore>, StoreError>;
 
-    /// Runs a statement past the store, as anybody could.
+    /// Runs a statement on the database, bypassing the store.
     async fn run(&self, statement: &'static str) -> Result<(), sqlx::Error>;
 
-    /// The number that a query past the store gives.
+    /// The number that a query on the database returns, bypassing the store.
     async fn number(&self, query: &'static str) -> i64;
 
     /// Opens its store.
@@ -66,10 +66,10 @@ pub(super) trait Bench: Sized {
     }
 }
 
-/// Makes one test of each promise, for a [`Bench`].
+/// Generates one test of each function of the suite, for a [`TestDatabase`].
 macro_rules! conformance_suite {
-    ($bench:ty) => {
-        $crate::conformance::conformance_suite!(store $bench;
+    ($database:ty) => {
+        $crate::conformance::conformance_suite!(store $database;
             an_append_is_read_back_as_it_was_written
             positions_are_dense_in_each_partition_under_concurrency
             an_expected_version_is_met_or_nothing_happens
@@ -92,67 +92,67 @@ macro_rules! conformance_suite {
             workspaces_are_found_and_join_codes_are_unique
             the_newest_snapshot_is_kept
             a_tail_begins_at_the_snapshot_of_its_schema
-            event_types_that_nobody_reads_are_named
+            event_types_that_the_program_cannot_read_are_named
             a_closed_store_refuses_and_has_kept_everything
             concurrent_appends_behave_like_the_model
             a_full_workspace_takes_no_more_and_repeats_its_answers
             what_does_not_fit_is_refused_whole
-            people_are_let_in_until_it_is_full
-            a_workspace_is_idle_when_nobody_was_there
+            people_are_admitted_until_a_workspace_is_full
+            a_workspace_without_activity_is_idle
         );
-        $crate::conformance::conformance_suite!(bench $bench;
+        $crate::conformance::conformance_suite!(database $database;
             the_database_refuses_to_change_or_delete_an_event
             schemas_are_kept_once_and_a_change_is_named
             tampering_past_the_triggers_is_visible_in_the_chain
             what_was_appended_is_there_after_a_restart_and_continues
             a_newer_schema_is_refused_with_a_sentence
             one_bad_append_does_not_fail_its_neighbours_and_the_store_recovers
-            an_observer_hears_every_commit_in_order
-            an_observer_that_panics_takes_nobody_with_it
+            an_observer_receives_every_commit_in_order
+            an_observer_that_panics_does_not_end_the_store
             a_purge_takes_everything_of_one_workspace_and_nothing_of_another
             nothing_is_deleted_in_part
         );
 
-        /// What the process does that is killed. Run as a test, it is nobody's child and has nothing to do.
+        /// The child process that is killed. Run as a test, it does nothing.
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn the_process_that_is_killed() {
-            $crate::conformance::append_until_killed::<$bench>().await;
+            $crate::conformance::append_until_killed::<$database>().await;
         }
 
         #[tokio::test]
         async fn an_acknowledged_append_survives_a_kill() {
-            let bench = <$bench as $crate::conformance::Bench>::new().await;
-            $crate::conformance::an_acknowledged_append_survives_a_kill(&bench, module_path!()).await;
+            let database = <$database as $crate::conformance::TestDatabase>::new().await;
+            $crate::conformance::an_acknowledged_append_survives_a_kill(&database, module_path!()).await;
         }
 
-        /// The purge that is killed; see above.
+        /// The child process with the purge that is killed. Run as a test, it does nothing.
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn the_purge_that_is_killed() {
-            $crate::conformance::purge_until_killed::<$bench>().await;
+            $crate::conformance::purge_until_killed::<$database>().await;
         }
 
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn a_purge_that_is_killed_goes_on() {
-            let bench = <$bench as $crate::conformance::Bench>::new().await;
-            $crate::conformance::a_purge_that_is_killed_goes_on(&bench, module_path!()).await;
+            let database = <$database as $crate::conformance::TestDatabase>::new().await;
+            $crate::conformance::a_purge_that_is_killed_goes_on(&database, module_path!()).await;
         }
     };
-    (store $bench:ty; $($promise:ident)*) => {
+    (store $database:ty; $($test:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                let bench = <$bench as $crate::conformance::Bench>::new().await;
-                let store = $crate::conformance::Bench::open(&bench).await;
-                $crate::conformance::$promise(store).await;
+            async fn $test() {
+                let database = <$database as $crate::conformance::TestDatabase>::new().await;
+                let store = $crate::conformance::TestDatabase::open(&database).await;
+                $crate::conformance::$test(store).await;
             }
         )*
     };
-    (bench $bench:ty; $($promise:ident)*) => {
+    (database $database:ty; $($test:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                let bench = <$bench as $crate::conformance::Bench>::new().await;
-                $crate::conformance::$promise(bench).await;
+            async fn $test() {
+                let database = <$database as $crate::conformance::TestDatabase>::new().await;
+                $crate::conformance::$test(database).await;
             }
         )*
     };
@@ -169,7 +169,7 @@ pub(super) fn name(text: &str) -> StreamName {
     text.parse().unwrap()
 }
 
-/// Opens a workspace of so many partitions.
+/// Creates a workspace with `shards` partitions.
 pub(super) async fn open_workspace(store: &dyn EventStore, shards: u32) -> WorkspaceId {
     let workspace = Workspace {
         id: WorkspaceId(id()),
@@ -183,7 +183,7 @@ pub(super) async fn open_workspace(store: &dyn EventStore, shards: u32) -> Works
     workspace.id
 }
 
-/// An event whose payload says its number.
+/// An event with its number in the payload.
 pub(super) fn event(number: u64) -> NewEvent {
     NewEvent {
         event_id: id(),
@@ -239,8 +239,7 @@ pub(super) async fn whole_stream(
         .unwrap()
 }
 
-/// Every event of a partition, which has been checked: positions without a gap, versions without a gap, and a hash
-/// chain that holds.
+/// Every event of a partition, checked: positions and versions have no gap, and the hash chain holds.
 pub(super) async fn checked_partition(
     store: &dyn EventStore,
     workspace: WorkspaceId,

@@ -1,9 +1,10 @@
-//! Bringing in a workspace that was exported elsewhere, with everything as it was: ids, versions, positions, times, hashes
-//! and answered commands.
+//! Imports a workspace that was exported elsewhere, with its ids, versions, positions, times, hashes and
+//! answered commands unchanged.
 //!
-//! One transaction a workspace: until [`Import::commit`] nobody sees anything of it, and what is given up was never there.
-//! Every event is held to what an append would have made true, so a log that does not chain cannot come in. Memory does not
-//! grow with the log: what is known of streams is asked of the database, batch by batch.
+//! Each workspace is one transaction: before [`Import::commit`] no reader sees any of it, and an import that
+//! is given up leaves no trace. Every event is checked as if it had been appended, so a log with a broken
+//! hash chain is refused. Memory does not grow with the log: the streams of each batch are read from the
+//! database.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,40 +18,40 @@ use uuid::Uuid;
 use super::{
     StoreError, Workspace,
     answer::StoredAnswer,
-    appender::{AcceptedCommand, CachedStream, MovedPartition, MovedStream, Placed, ValidatedGroup},
+    appender::{AcceptedCommand, CachedStream, EventRow, PartitionUpdate, StreamUpdate, ValidatedGroup},
     chain_head::ChainHead,
 };
 use clock::SharedClock;
 
-/// A command with its answer, as the store keeps it.
+/// A command with its answer, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnsweredCommand {
     /// Its id.
     pub command_id: Uuid,
     /// A digest of its body.
     pub body_digest: [u8; 32],
-    /// Shared by everything that the intention caused.
+    /// The correlation id of its events.
     pub correlation_id: Uuid,
-    /// JSON, the store's own.
+    /// JSON in the store's own format.
     pub answer: String,
 }
 
 impl AnsweredCommand {
-    /// How far a reader must have seen to see what it appended.
+    /// The position that a reader must have reached to see what it appended.
     pub fn token(&self) -> Result<ConsistencyToken, StoreError> {
         Ok(StoredAnswer::from_json(&self.answer)?.token)
     }
 }
 
-/// Why a batch was not taken.
+/// Why a batch was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportFault {
-    /// One of its entries, by its place in the batch.
+    /// One of its entries is invalid.
     #[error("{reason}")]
     Entry {
-        /// Its place, from 0.
+        /// Its index in the batch.
         index: usize,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
     /// The store failed.
@@ -58,55 +59,55 @@ pub enum ImportFault {
     Store(#[from] StoreError),
 }
 
-/// What an import asks of a database: one connection, and one transaction on it.
+/// The database operations of an import: one connection, and one transaction on it.
 #[async_trait]
 pub(super) trait ImportDatabase: Send {
-    /// Begins the transaction and opens the workspace in it: its number, and those of its partitions. `None`: the join code
-    /// is taken, and nothing was begun.
+    /// Begins the transaction and creates the workspace in it; returns its number and those of its
+    /// partitions. `None`: the join code is taken, and no transaction was begun.
     async fn begin(
         &mut self,
         workspace: &Workspace,
         now: Timestamp,
     ) -> Result<Option<(i64, Vec<i64>)>, StoreError>;
 
-    /// Those of these streams that are there.
+    /// Those of these streams that exist.
     async fn streams(
         &mut self,
         workspace_no: i64,
         names: &[&str],
     ) -> Result<Vec<(String, CachedStream)>, StoreError>;
 
-    /// Numbers that no stream has.
+    /// Unused stream numbers.
     async fn stream_numbers(&mut self) -> Result<Range<i64>, StoreError>;
 
-    /// The number of an event type, which it gets if it has none.
+    /// The number of an event type; a new one if it has none.
     async fn type_no(&mut self, name: &str, schema_version: u32) -> Result<i64, StoreError>;
 
     /// Writes rows.
-    async fn write(&mut self, judged: &ValidatedGroup) -> Result<(), StoreError>;
+    async fn write(&mut self, validated: &ValidatedGroup) -> Result<(), StoreError>;
 
-    /// Ends the transaction; when it returns, the workspace is durable.
+    /// Commits the transaction; when it returns, the workspace is durable.
     async fn commit(&mut self) -> Result<(), StoreError>;
 
-    /// Ends the transaction without a trace.
+    /// Rolls the transaction back.
     async fn roll_back(&mut self) -> Result<(), StoreError>;
 
     /// Closes the connection.
     async fn close(self: Box<Self>) -> Result<(), StoreError>;
 }
 
-/// The workspace under way.
-struct Begun {
+/// The workspace that is being imported.
+struct WorkspaceImport {
     workspace: Workspace,
     no: i64,
     partitions: Vec<(i64, ChainHead)>,
 }
 
-/// See the module.
+/// Imports workspaces, one after another. A workspace is visible when it is committed, and complete.
 pub struct Import {
     database: Box<dyn ImportDatabase>,
     clock: SharedClock,
-    begun: Option<Begun>,
+    current: Option<WorkspaceImport>,
     numbers: Range<i64>,
     types: HashMap<(String, u32), i64>,
 }
@@ -122,18 +123,18 @@ impl Import {
         Self {
             database,
             clock,
-            begun: None,
+            current: None,
             numbers: 0..0,
             types: HashMap::new(),
         }
     }
 
-    /// Begins a workspace that is not there yet. `false`: its join code is taken.
+    /// Begins a workspace that does not exist yet. `false`: its join code is taken.
     pub async fn begin(&mut self, workspace: &Workspace) -> Result<bool, StoreError> {
         let Some((no, partitions)) = self.database.begin(workspace, self.clock.now()).await? else {
             return Ok(false);
         };
-        self.begun = Some(Begun {
+        self.current = Some(WorkspaceImport {
             workspace: workspace.clone(),
             no,
             partitions: partitions
@@ -144,7 +145,7 @@ impl Import {
         Ok(true)
     }
 
-    /// Takes the next events of the workspace: of each partition in its order.
+    /// Adds the next events of the workspace: those of each partition in order.
     pub async fn events(&mut self, events: Vec<StoredEvent>) -> Result<(), ImportFault> {
         let mut types = Vec::with_capacity(events.len());
         for (index, event) in events.iter().enumerate() {
@@ -156,90 +157,90 @@ impl Import {
         }
         let Self {
             database,
-            begun,
+            current,
             numbers,
             ..
         } = self;
-        let begun = begun.as_mut().ok_or_else(nothing_begun)?;
+        let current = current.as_mut().ok_or_else(no_import)?;
         let names: BTreeSet<_> = events.iter().map(|event| event.stream.as_str()).collect();
         let names: Vec<_> = names.into_iter().collect();
-        let known = database.streams(begun.no, &names).await?;
+        let stored = database.streams(current.no, &names).await?;
         let mut streams = Streams {
-            known: known.into_iter().collect(),
-            moved: HashMap::new(),
+            stored: stored.into_iter().collect(),
+            updates: HashMap::new(),
         };
-        let mut judged = ValidatedGroup::default();
-        let mut partitions: HashMap<u32, MovedPartition> = HashMap::new();
+        let mut validated = ValidatedGroup::default();
+        let mut partitions: HashMap<u32, PartitionUpdate> = HashMap::new();
         for (index, (event, type_no)) in events.into_iter().zip(types).enumerate() {
             if numbers.is_empty() {
                 *numbers = database.stream_numbers().await?;
             }
-            let (partition_no, moved) = begun
-                .link(&event, streams.version(&event.stream))
+            let (partition_no, update) = current
+                .chain(&event, streams.version(&event.stream))
                 .map_err(|reason| ImportFault::Entry { index, reason })?;
             partitions
                 .entry(event.partition)
                 .and_modify(|partition| {
-                    partition.head = moved.head;
-                    partition.head_hash.clone_from(&moved.head_hash);
+                    partition.head = update.head;
+                    partition.head_hash.clone_from(&update.head_hash);
                 })
-                .or_insert(moved);
-            judged.events.push(Placed {
+                .or_insert(update);
+            validated.events.push(EventRow {
                 partition_no,
-                stream_no: streams.advance(&event, begun.no, partition_no, numbers),
+                stream_no: streams.advance(&event, current.no, partition_no, numbers),
                 type_no,
                 event,
             });
         }
-        judged.streams = streams.moved.into_values().collect();
-        judged.partitions = partitions.into_values().collect();
-        judged.partitions.sort_by_key(|partition| partition.no);
-        Ok(database.write(&judged).await?)
+        validated.streams = streams.updates.into_values().collect();
+        validated.partitions = partitions.into_values().collect();
+        validated.partitions.sort_by_key(|partition| partition.no);
+        Ok(database.write(&validated).await?)
     }
 
-    /// Takes commands of the workspace.
+    /// Adds commands of the workspace.
     pub async fn commands(&mut self, commands: Vec<AnsweredCommand>) -> Result<(), ImportFault> {
-        let begun = self.begun.as_ref().ok_or_else(nothing_begun)?;
-        let mut judged = ValidatedGroup::default();
+        let current = self.current.as_ref().ok_or_else(no_import)?;
+        let mut validated = ValidatedGroup::default();
         for (index, command) in commands.into_iter().enumerate() {
             if let Err(error) = command.token() {
                 let reason = error.to_string();
                 return Err(ImportFault::Entry { index, reason });
             }
-            judged.commands.push(AcceptedCommand {
-                workspace_no: begun.no,
+            validated.commands.push(AcceptedCommand {
+                workspace_no: current.no,
                 command_id: command.command_id,
                 body_digest: command.body_digest,
                 correlation_id: command.correlation_id,
                 answer: command.answer,
             });
         }
-        Ok(self.database.write(&judged).await?)
+        Ok(self.database.write(&validated).await?)
     }
 
-    /// Where the partitions of the workspace stand by now.
-    pub fn links(&self) -> impl Iterator<Item = &ChainHead> {
-        self.begun
+    /// The chain heads of the workspace's partitions so far.
+    pub fn chain_heads(&self) -> impl Iterator<Item = &ChainHead> {
+        self.current
             .iter()
-            .flat_map(|begun| &begun.partitions)
-            .map(|(_, link)| link)
+            .flat_map(|workspace| &workspace.partitions)
+            .map(|(_, head)| head)
     }
 
-    /// Makes the workspace visible, whole.
+    /// Makes the workspace visible.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
-        self.begun.take().ok_or_else(nothing_begun)?;
+        self.current.take().ok_or_else(no_import)?;
         self.database.commit().await
     }
 
-    /// Leaves no trace of the workspace under way, where there is one.
+    /// Rolls back the workspace that is being imported, if there is one.
     pub async fn give_up(&mut self) -> Result<(), StoreError> {
-        match self.begun.take() {
+        match self.current.take() {
             Some(_) => self.database.roll_back().await,
             None => Ok(()),
         }
     }
 
-    /// Closes the connection, and lets others at the store.
+    /// Closes the connection and releases the store's lock.
     pub async fn close(self) -> Result<(), StoreError> {
         self.database.close().await
     }
@@ -255,53 +256,53 @@ impl Import {
     }
 }
 
-fn nothing_begun() -> StoreError {
+fn no_import() -> StoreError {
     StoreError::Unavailable("no workspace is being imported".to_owned())
 }
 
-impl Begun {
-    /// Hangs an event on its partition: the partition's number, and how it has moved.
-    fn link(&mut self, event: &StoredEvent, version: u64) -> Result<(i64, MovedPartition), String> {
+impl WorkspaceImport {
+    /// Checks an event and makes it the head of its partition; returns the partition's number and its update.
+    fn chain(&mut self, event: &StoredEvent, version: u64) -> Result<(i64, PartitionUpdate), String> {
         let shards = self.workspace.shards;
-        let (no, link) = self
+        let (no, head) = self
             .partitions
             .get_mut(event.partition as usize)
             .ok_or_else(|| format!("the workspace has partitions 0 to {}", shards.saturating_sub(1)))?;
         if event.workspace != self.workspace.id {
             return Err(format!("it is of workspace {}", event.workspace));
         }
-        if let Some(fault) = link.fault(event, (event.partition, shards), version) {
+        if let Some(fault) = head.fault(event, (event.partition, shards), version) {
             return Err(fault);
         }
-        let before = link.clone();
-        link.advance(event);
-        let moved = MovedPartition {
+        let before = head.clone();
+        head.advance(event);
+        let update = PartitionUpdate {
             no: *no,
             workspace: self.workspace.id,
             workspace_no: self.no,
             partition: event.partition,
             before: before.position,
             hash_before: before.hash,
-            head: link.position,
-            head_hash: link.hash.clone(),
+            head: head.position,
+            head_hash: head.hash.clone(),
         };
-        Ok((*no, moved))
+        Ok((*no, update))
     }
 }
 
 /// The streams of a batch.
 struct Streams {
-    known: HashMap<String, CachedStream>,
-    moved: HashMap<StreamName, MovedStream>,
+    stored: HashMap<String, CachedStream>,
+    updates: HashMap<StreamName, StreamUpdate>,
 }
 
 impl Streams {
     fn version(&self, name: &StreamName) -> u64 {
-        let moved = self.moved.get(name).map(|stream| stream.version);
-        moved.unwrap_or_else(|| self.known.get(name.as_str()).map_or(0, |stream| stream.version))
+        let updated = self.updates.get(name).map(|stream| stream.version);
+        updated.unwrap_or_else(|| self.stored.get(name.as_str()).map_or(0, |stream| stream.version))
     }
 
-    /// Moves the stream on to an event; its number.
+    /// Advances the stream to an event; returns the stream's number.
     fn advance(
         &mut self,
         event: &StoredEvent,
@@ -309,17 +310,17 @@ impl Streams {
         partition_no: i64,
         numbers: &mut Range<i64>,
     ) -> i64 {
-        let known = self.known.get(event.stream.as_str());
+        let stored = self.stored.get(event.stream.as_str());
         let stream = self
-            .moved
+            .updates
             .entry(event.stream.clone())
-            .or_insert_with(|| MovedStream {
+            .or_insert_with(|| StreamUpdate {
                 // `numbers` is filled before every event, so there is one
-                no: known.map_or_else(|| numbers.next().unwrap_or(i64::MAX), |stream| stream.no),
+                no: stored.map_or_else(|| numbers.next().unwrap_or(i64::MAX), |stream| stream.no),
                 workspace_no,
                 name: event.stream.clone(),
                 partition_no,
-                is_new: known.is_none(),
+                is_new: stored.is_none(),
                 version: 0,
             });
         stream.version = event.version;

@@ -1,16 +1,16 @@
 //! Box 5, Event Store: persists the immutable event stream by aggregate.
 //!
-//! The trait and its vocabulary; adapters lie beside it. Whatever the database, an adapter promises:
+//! The trait and its vocabulary; the adapters are modules beside it. On every database, an adapter promises:
 //!
-//! - **dense positions**: within a partition, positions run 1, 2, 3 … in the order of commits, and a reader never meets
-//!   a gap. The append takes the partition's lock, advances its head, and inserts;
+//! - **dense positions**: within a partition, positions run 1, 2, 3 … in the order of commits, and a reader
+//!   never sees a gap. The append takes the partition's lock, advances its head, and inserts;
 //! - **optimistic concurrency**: a conflict changes nothing and names the current version;
-//! - **atomic**: all events of an append are stored, or none, also over several streams;
-//! - **idempotent**: the same command id with the same body answers what it answered first; with another body it is
-//!   refused;
-//! - **durable**: an append is acknowledged only after its commit is on disk;
-//! - **immutable**: no UPDATE and no DELETE on events; each event carries its hash chained to its predecessor's. A workspace
-//!   goes as a whole or not at all: see [`Lifecycle`].
+//! - **atomicity**: all events of an append are stored, or none, also across several streams;
+//! - **idempotency**: the same command id with the same body gets the first answer again; with another body
+//!   it is refused;
+//! - **durability**: an append is acknowledged only after its commit is on disk;
+//! - **immutability**: no UPDATE and no DELETE on events; each event carries its hash, chained to its
+//!   predecessor's. A workspace is deleted as a whole or not at all: see [`Lifecycle`].
 //!
 //! The event store knows no view and no aggregate: payloads are raw JSON.
 
@@ -43,18 +43,18 @@ use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
 pub use chain_head::ChainHead;
-use database::{postgres::refuses_for_good, schema::SchemaError};
+use database::{postgres::is_permanent_refusal, schema::SchemaError};
 pub use import::{AnsweredCommand, Import, ImportFault};
-pub use lifecycle::{Admitted, Lifecycle, Purged};
+pub use lifecycle::{AdmissionOutcome, Lifecycle, PurgeProgress};
 pub use open::{open, open_to_import, open_to_read};
 pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;
 pub use workspace::{MAX_SHARDS, MAX_WORKSPACE_NAME, Workspace, new_join_code};
 
-/// What a stream's version must be for an append to go through.
+/// The version that a stream must have for an append to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// Anything.
+    /// Any version.
     Any,
     /// No event yet.
     NoStream,
@@ -76,7 +76,7 @@ impl Expected {
     }
 }
 
-/// An event before it is stored.
+/// An event that is to be appended.
 #[derive(Debug, Clone)]
 pub struct NewEvent {
     /// UUIDv7.
@@ -94,31 +94,31 @@ pub struct NewEvent {
 pub struct StreamAppend {
     /// The stream.
     pub stream: StreamName,
-    /// What its version must be.
+    /// The version it must have.
     pub expected: Expected,
-    /// Its new events, oldest first; may be empty, which still checks the version.
+    /// Its new events, oldest first; may be empty: the version is checked all the same.
     pub events: Vec<NewEvent>,
 }
 
-/// What one command appends: atomically, to one stream or several.
+/// The events that one command appends, atomically, to one stream or several.
 #[derive(Debug, Clone)]
 pub struct Append {
     /// The workspace.
     pub workspace: WorkspaceId,
     /// A digest of the command's body, to tell a repetition from another command with the same id.
     pub body_digest: [u8; 32],
-    /// The streams; the first is the command's own. No stream twice.
+    /// The streams, each once; the first is the command's own.
     pub streams: Vec<StreamAppend>,
-    /// The most events that the workspace may have with these; no limit where absent. An append that was stored already
-    /// is answered as the first time, whatever the limit.
+    /// The most events that the workspace may have including these; `None`: no limit. An append that is
+    /// stored already gets its first answer again, also above the limit.
     pub max_events: Option<u64>,
-    /// Of every event; its `command_id` is the id of this append.
+    /// The metadata of every event; its `command_id` is the id of this append.
     pub metadata: Metadata,
 }
 
-/// What an append did to one stream.
+/// What an append changed in one stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StreamAppended {
+pub struct StreamAppendAnswer {
     /// The stream.
     pub stream: StreamName,
     /// Its version after the append.
@@ -127,30 +127,30 @@ pub struct StreamAppended {
     pub events: Vec<AppendedEvent>,
 }
 
-/// The answer to an append; kept with the command id, and given again when the command is repeated.
+/// The answer to an append, stored under the command id and returned again when the command is repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Appended {
-    /// Shared by everything that the intention caused.
+pub struct AppendAnswer {
+    /// The correlation id of the events.
     pub correlation_id: Uuid,
     /// In the order of the append.
-    pub streams: Vec<StreamAppended>,
-    /// How far a reader must have seen to see this append.
+    pub streams: Vec<StreamAppendAnswer>,
+    /// The position that a reader must have reached to see this append.
     pub token: ConsistencyToken,
 }
 
-/// A command that was appended before.
+/// A command whose append is stored.
 #[derive(Debug, Clone)]
 pub struct RecordedCommand {
     /// The digest of its body.
     pub body_digest: [u8; 32],
-    /// What it answered.
-    pub answer: Appended,
+    /// Its answer.
+    pub answer: AppendAnswer,
 }
 
 /// Why nothing was appended.
 #[derive(Debug, thiserror::Error)]
 pub enum AppendError {
-    /// Somebody was faster, or the sender was wrong about the stream.
+    /// Another append came first, or the sender expected a wrong version.
     #[error("stream {stream} is at version {current}, not as expected")]
     Conflict {
         /// The stream.
@@ -167,46 +167,46 @@ pub enum AppendError {
     /// The workspace would have more events than it may.
     #[error("the workspace has {stored} events and may have {most}")]
     Full {
-        /// What it has.
+        /// The number of its events.
         stored: u64,
-        /// What it may have.
+        /// Its limit.
         most: u64,
     },
-    /// The database did not do it.
+    /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// The database failed. What was not acknowledged may or may not be stored; a repetition with the same command id is
-/// safe.
+/// Why the database failed. An append that was not acknowledged may or may not be stored; repeating it with
+/// the same command id is safe.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// It is gone, full or shutting down; worth a retry.
+    /// It cannot be reached, or is shutting down; worth a retry.
     #[error("the event store is unavailable: {0}")]
     Unavailable(String),
-    /// Its disk is full; worth a retry when there is room.
+    /// Its disk is full; worth a retry when there is space.
     #[error("the event store has no room left: {0}")]
     Full(String),
-    /// It refuses a value, and will refuse it again: no retry helps.
+    /// It refuses a value permanently: no retry helps.
     #[error("the event store refuses a value: {0}")]
     Refused(String),
-    /// What it holds cannot be read.
+    /// A stored value cannot be read.
     #[error("the event store holds something unreadable: {0}")]
     Corrupt(String),
 }
 
-/// How SQLite (`SQLITE_FULL`) and PostgreSQL (`disk_full`) say it.
-const NO_ROOM: [&str; 2] = ["13", "53100"];
+/// The codes of a full disk: SQLite's `SQLITE_FULL` and PostgreSQL's `disk_full`.
+const DISK_FULL: [&str; 2] = ["13", "53100"];
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        // Two writers that add the same row: the appender tries again.
+        // Two writers added the same row: the appender tries again.
         let is_race = error
             .as_database_error()
             .is_some_and(DatabaseError::is_unique_violation);
         match error {
-            _ if refuses_for_good(&error) && !is_race => Self::Refused(error.to_string()),
-            // what the store said of its own content, on its way through code that fails as the database does
+            _ if is_permanent_refusal(&error) && !is_race => Self::Refused(error.to_string()),
+            // a `StoreError` that passed through code with database errors
             sqlx::Error::Decode(source) => source.downcast().map_or_else(
                 |source| Self::Corrupt(sqlx::Error::Decode(source).to_string()),
                 |error: Box<Self>| *error,
@@ -214,7 +214,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
                 Self::Corrupt(error.to_string())
             }
-            sqlx::Error::Database(error) if error.code().is_some_and(|code| NO_ROOM.contains(&&*code)) => {
+            sqlx::Error::Database(error) if error.code().is_some_and(|code| DISK_FULL.contains(&&*code)) => {
                 Self::Full(error.to_string())
             }
             _ => Self::Unavailable(error.to_string()),
@@ -231,27 +231,28 @@ impl From<SchemaError> for StoreError {
     }
 }
 
-/// A state of a stream's aggregate, so that loading it need not begin at its first event. May vanish at any time.
+/// A state of a stream's aggregate, so that loading it need not begin at the first event. A cache: it may
+/// disappear at any time.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// The version of the stream that the state has folded.
     pub version: u64,
-    /// The version of the state's own JSON.
+    /// The schema version of the state's JSON.
     pub schema_version: u32,
     /// The state.
     pub state: Box<RawValue>,
 }
 
-/// How the event types of a program and of a store fit together.
+/// Where the event types of the program and of the store do not match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Registered {
-    /// Types and versions that some event has and the program cannot read, each with the reason.
+pub struct TypeCompatibility {
+    /// Types and versions of stored events that the program cannot read, each with the reason.
     pub unreadable: Vec<String>,
-    /// Types and versions whose kept schema says something else than the program's.
+    /// Types and versions whose stored schema differs in meaning from the program's.
     pub changed: Vec<String>,
 }
 
-/// Which way a stream is read.
+/// The direction in which a stream is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Oldest first.
@@ -260,7 +261,7 @@ pub enum Direction {
     Backwards,
 }
 
-/// Which events of a workspace are wanted; a field that is absent does not matter.
+/// Selects events of a workspace; a field that is `None` does not restrict them.
 #[derive(Debug, Clone, Default)]
 pub struct EventFilter {
     /// The event's type.
@@ -271,42 +272,43 @@ pub struct EventFilter {
     pub category: Option<String>,
 }
 
-/// Is told of every commit, in the order of positions within a partition; must not block.
+/// Receives every commit, in the order of positions within a partition; must not block.
 pub trait CommitObserver: Send + Sync {
-    /// Events that are now durable: of one partition, with consecutive positions.
+    /// Events of one partition, with consecutive positions, are durable.
     fn committed(&self, events: Arc<[StoredEvent]>);
 
-    /// Somebody, perhaps another server, has brought a partition to this head: its events can be read from the store. In no
-    /// order, and again and again. Whoever asks for no more than this process's own commits need not listen.
-    fn moved(&self, _workspace: WorkspaceId, _partition: u32, _head: u64) {}
+    /// A partition has reached this head, perhaps by a commit of another server: its events can be read
+    /// from the store. Calls come in no order and may repeat. An observer of this process's own commits
+    /// need not implement this.
+    fn head_advanced(&self, _workspace: WorkspaceId, _partition: u32, _head: u64) {}
 }
 
 /// An append-only store of events.
 #[async_trait]
 pub trait EventStore: Lifecycle {
-    /// Opens a workspace with its partitions. `false`: the join code is taken, and nothing was opened.
+    /// Creates a workspace with its partitions. `false`: the join code is taken, and nothing was created.
     async fn create_workspace(&self, workspace: &Workspace) -> Result<bool, StoreError>;
 
-    /// The workspace of this id.
+    /// The workspace with this id.
     async fn workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, StoreError>;
 
-    /// The workspace of this join code.
+    /// The workspace with this join code.
     async fn workspace_by_code(&self, join_code: &str) -> Result<Option<Workspace>, StoreError>;
 
-    /// Workspaces in the order of their ids, behind `after`.
+    /// Workspaces in the order of their ids, after `after`.
     async fn workspaces(&self, after: Option<WorkspaceId>, limit: u32) -> Result<Vec<Workspace>, StoreError>;
 
-    /// Stores events, all or none.
-    async fn append(&self, append: Append) -> Result<Appended, AppendError>;
+    /// Stores the events of an append, all or none.
+    async fn append(&self, append: Append) -> Result<AppendAnswer, AppendError>;
 
-    /// What a command answered when it was appended.
+    /// The answer that a command got when it was appended.
     async fn recorded_command(
         &self,
         workspace: WorkspaceId,
         command_id: Uuid,
     ) -> Result<Option<RecordedCommand>, StoreError>;
 
-    /// Commands that were answered, in the order of their ids, behind `after`.
+    /// Recorded commands in the order of their ids, after `after`.
     async fn commands(
         &self,
         workspace: WorkspaceId,
@@ -324,9 +326,10 @@ pub trait EventStore: Lifecycle {
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// What a state has to fold that may begin at the stream's snapshot: its events from the one on that the snapshot of this
-    /// schema version was taken at, oldest first, at most `limit`; from the first one on where there is no such snapshot. So
-    /// no event is no stream, and an answer that begins at version 1 needs no snapshot.
+    /// The events that a state folds on top of the stream's snapshot: oldest first, at most `limit`,
+    /// beginning with the event at which the snapshot of this schema version was taken, or with the first
+    /// event if there is no such snapshot. So an empty answer means that there is no stream, and an
+    /// answer that begins at version 1 needs no snapshot.
     async fn read_tail(
         &self,
         workspace: WorkspaceId,
@@ -335,7 +338,8 @@ pub trait EventStore: Lifecycle {
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// Events of a partition behind a position, oldest first, at most `limit`: the historical events of a lane.
+    /// Events of a partition after a position, oldest first, at most `limit`: the historical events of a
+    /// lane.
     async fn read_partition(
         &self,
         workspace: WorkspaceId,
@@ -344,7 +348,8 @@ pub trait EventStore: Lifecycle {
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError>;
 
-    /// Events of a workspace behind a token, in order within each partition, at most `limit`, and the token behind them.
+    /// Events of a workspace after a token, in order within each partition, at most `limit`, and the token
+    /// that covers them.
     async fn read_events(
         &self,
         workspace: WorkspaceId,
@@ -353,7 +358,7 @@ pub trait EventStore: Lifecycle {
         limit: u32,
     ) -> Result<(Vec<StoredEvent>, ConsistencyToken), StoreError>;
 
-    /// Streams whose names begin with `prefix`, by name, behind `after`.
+    /// Streams with names that begin with `prefix`, by name, after `after`.
     async fn streams(
         &self,
         workspace: WorkspaceId,
@@ -365,8 +370,8 @@ pub trait EventStore: Lifecycle {
     /// The position of the newest event of each partition of a workspace.
     async fn head(&self, workspace: WorkspaceId) -> Result<ConsistencyToken, StoreError>;
 
-    /// Every partition that has an event, with its head, in the order of workspaces: what a relay and lanes compare
-    /// their checkpoints with at start.
+    /// Every partition that has an event, with its head, in the order of workspaces. A relay and the
+    /// lanes compare their checkpoints with it at start.
     async fn heads(&self) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError>;
 
     /// The snapshot of a stream.
@@ -376,7 +381,7 @@ pub trait EventStore: Lifecycle {
         stream: &StreamName,
     ) -> Result<Option<Snapshot>, StoreError>;
 
-    /// Keeps a snapshot in place of an older one.
+    /// Stores a snapshot in place of an older one.
     async fn save_snapshot(
         &self,
         workspace: WorkspaceId,
@@ -384,16 +389,17 @@ pub trait EventStore: Lifecycle {
         snapshot: &Snapshot,
     ) -> Result<(), StoreError>;
 
-    /// Keeps the schema of every event type and version that this program knows, and says what stands against using the
-    /// store with it.
-    async fn register_types(&self) -> Result<Registered, StoreError>;
+    /// Stores the schema of every event type and version of this program, and reports what does not
+    /// match.
+    async fn register_types(&self) -> Result<TypeCompatibility, StoreError>;
 
-    /// Every kept schema, by type and version.
+    /// Every stored schema, by type and version.
     async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 
-    /// Finishes what is under way, then refuses appends. After it returns, everything acknowledged is durable.
+    /// Refuses new appends and finishes those that were taken. When it returns, everything acknowledged is
+    /// durable.
     async fn close(&self);
 }

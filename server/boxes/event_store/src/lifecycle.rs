@@ -1,9 +1,9 @@
-//! The life of a workspace in the store: who was let in, when somebody was last there, and its end.
+//! The lifecycle of a workspace in the store: the people admitted to it, its last activity, and its purge.
 //!
-//! A workspace ends as a whole or not at all. It is marked first, for ever: from then on nobody knows it, appends to it
-//! are refused, and only what is in it can be deleted, a piece at a time. Its own row goes last, so a purge that was
-//! interrupted is known and can go on. Its id is remembered, so that what is left of it elsewhere can be told from what belongs
-//! to another event store. When to do so is left to others.
+//! A workspace is purged as a whole or not at all. First it is marked, irrevocably: from then on queries do
+//! not find it, appends to it are refused, and its rows can be deleted in batches. Its own row is deleted
+//! last, so an interrupted purge is found and continues. Its id stays recorded, which tells its remains in
+//! other stores from those of another event store. The callers decide when a workspace is purged.
 
 use std::fmt::Debug;
 
@@ -12,55 +12,56 @@ use domain::{id::WorkspaceId, timestamp::Timestamp};
 
 use super::StoreError;
 
-/// Whether somebody was let in.
+/// The outcome of admitting a person to a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Admitted {
-    /// They are counted.
+pub enum AdmissionOutcome {
+    /// The person is admitted and counted.
     Yes,
-    /// As many as may have come in already.
+    /// The workspace has as many people as it may have.
     Full,
     /// There is no such workspace.
     Unknown,
 }
 
-/// What became of a piece of a purge.
+/// How far a purge is after a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purged {
-    /// Something was deleted, and there is more.
-    Piece,
-    /// Nothing is left, or nothing was there that is marked.
-    Whole,
-    /// Another server is deleting it at this moment.
-    Elsewhere,
+pub enum PurgeProgress {
+    /// A batch was deleted, and there may be more.
+    Batch,
+    /// Nothing is left, or there is no such workspace that is marked.
+    Complete,
+    /// Another server holds the workspace and deletes it.
+    HeldElsewhere,
 }
 
-/// Part of [`EventStore`](super::EventStore).
+/// The lifecycle of workspaces; part of [`EventStore`](super::EventStore).
 #[async_trait]
 pub trait Lifecycle: Send + Sync + Debug {
-    /// Counts somebody who comes in, unless `most` have come in before.
-    async fn admit(&self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError>;
+    /// Admits a person and counts them, unless `most` people were admitted before.
+    async fn admit(&self, workspace: WorkspaceId, most: Option<u32>) -> Result<AdmissionOutcome, StoreError>;
 
-    /// Somebody was there at that time; an earlier time changes nothing. `false`: there is no such workspace.
+    /// Notes activity at that time; an earlier time changes nothing. `false`: there is no such workspace.
     async fn note_activity(&self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError>;
 
-    /// Workspaces where nobody was since that time, at most `limit`.
+    /// Workspaces without activity since that time, at most `limit`.
     async fn idle_since(&self, since: Timestamp, limit: u32) -> Result<Vec<WorkspaceId>, StoreError>;
 
-    /// Marks a workspace as being purged; with `idle_since`, only if nobody was there since. When it returns `true`, nobody
-    /// reads or appends there any more, whichever server they ask. `false`: there is no such workspace, or somebody was
-    /// there.
+    /// Marks a workspace as being purged; with `idle_since`, only if it had no activity since. When it
+    /// returns `true`, every server refuses to read or append there. `false`: there is no such workspace,
+    /// or it had activity.
     async fn begin_purge(
         &self,
         workspace: WorkspaceId,
         idle_since: Option<Timestamp>,
     ) -> Result<bool, StoreError>;
 
-    /// Workspaces that are marked, of which something is left.
+    /// Marked workspaces of which rows are left.
     async fn purging(&self) -> Result<Vec<WorkspaceId>, StoreError>;
 
-    /// Whether a workspace is marked, or was purged and is not there again. `false`: it is in use, or this store never had it.
+    /// Whether a workspace is marked, or was purged and not imported again. `false`: it is in use, or this
+    /// store never had it.
     async fn was_purged(&self, workspace: WorkspaceId) -> Result<bool, StoreError>;
 
-    /// Deletes up to `limit` rows of a workspace that is marked, in one transaction.
-    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError>;
+    /// Deletes up to `limit` rows of a marked workspace, in one transaction.
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<PurgeProgress, StoreError>;
 }

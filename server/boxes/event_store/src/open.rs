@@ -1,4 +1,4 @@
-//! Which adapter serves a URL.
+//! Opens the adapter that serves a URL.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{CommitObserver, EventStore, Import, PostgresEventStore, SqliteEventS
 use clock::SharedClock;
 use database::url::StoreUrl;
 
-/// Opens the store that a URL names. `observer` is told of every commit.
+/// Opens the store that a URL names. `observer` receives every commit.
 pub async fn open(
     url: &StoreUrl,
     clock: SharedClock,
@@ -18,7 +18,7 @@ pub async fn open(
     })
 }
 
-/// Opens the store that a URL names, to look at it and no more.
+/// Opens the store that a URL names, for reading only.
 pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn EventStore>, StoreError> {
     Ok(match url {
         StoreUrl::Sqlite(url) => Arc::new(SqliteEventStore::open_to_read(url.file()).await?),
@@ -26,7 +26,7 @@ pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn EventStore>, StoreEr
     })
 }
 
-/// Opens the store that a URL names, to bring workspaces into it.
+/// Opens the store that a URL names, to import workspaces into it.
 pub async fn open_to_import(url: &StoreUrl, clock: SharedClock) -> Result<Import, StoreError> {
     match url {
         StoreUrl::Sqlite(url) => SqliteEventStore::open_to_import(url.file(), clock).await,

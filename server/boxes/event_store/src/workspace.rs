@@ -1,4 +1,4 @@
-//! A workspace as the store keeps it, what bounds it, and the code by which people join it.
+//! A workspace as it is stored, its limits, and the code by which people join it.
 
 use domain::{id::WorkspaceId, timestamp::Timestamp, wire::Template};
 use rand::Rng as _;
@@ -9,30 +9,30 @@ pub const MAX_SHARDS: u32 = 64;
 /// The longest name of a workspace, in characters.
 pub const MAX_WORKSPACE_NAME: usize = 80;
 
-/// Letters and digits that cannot be mistaken for one another when read aloud or from a projector.
+/// Letters and digits that are not mistaken for one another when read aloud or from a projector.
 const CODE_ALPHABET: &[u8] = b"23456789ABCDEFGHJKMNPQRSTUVWXYZ";
 
 /// 31^7 codes: a guess a second meets one of a thousand workspaces once in ten months.
 const CODE_LENGTH: usize = 7;
 
-/// A tenant, as the store keeps it.
+/// A tenant, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
     /// Its id.
     pub id: WorkspaceId,
     /// The name that people see.
     pub name: String,
-    /// What it was filled with.
+    /// The template that filled it.
     pub template: Template,
-    /// Its number of partitions, for ever.
+    /// Its number of partitions; never changes.
     pub shards: u32,
-    /// What others type to join; unique.
+    /// The code that others enter to join; unique.
     pub join_code: String,
-    /// When it was opened.
+    /// When it was created.
     pub created_at: Timestamp,
 }
 
-/// A random join code. Whether another workspace has it is found out by the store.
+/// A random join code. The store refuses one that another workspace has.
 pub fn new_join_code() -> String {
     let mut random = rand::rng();
     (0..CODE_LENGTH)

@@ -1,6 +1,9 @@
-//! The browser client's files, embedded in the binary and served under `/pkg/`. Their names carry a hash of their
-//! content, so every answer may be cached for ever; they were compressed when the client was built, so the server
-//! only picks the encoding. Which page loads them is the server renderer's business: it asks [`manifest`].
+//! The browser client's files, embedded in the binary and served under `/pkg/`. Their names carry a hash of
+//! their content, so every answer may be cached for ever; they were compressed when the client was built, so
+//! the server only picks the encoding. The renderer of a page takes their names from [`manifest`].
+//!
+//! A debug build embeds nothing. It reads the site folder at every request, so that a client which xtask
+//! publishes shows at once, and the server need not be compiled or started again.
 
 use std::{collections::HashMap, sync::LazyLock};
 
@@ -22,26 +25,30 @@ use serde::Deserialize;
 /// What xtask published; an empty manifest when no client was built.
 #[derive(RustEmbed)]
 #[folder = "$FOLDLINE_SITE_DIR"]
+#[allow_missing = true]
 struct Site;
 
-/// The names of the client's files, as xtask wrote them down. There are none in a server that was built without a
-/// client: its pages are rendered, but nothing brings them to life.
+/// Whether the files are in the binary; `rust-embed` decides by the same condition.
+const IS_EMBEDDED: bool = !cfg!(debug_assertions);
+
+/// The names of the client's files, written by xtask. A server that was built without a client has none: its
+/// pages are rendered, but have no scripts.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Manifest {
-    /// The programs; a page loads one of them.
-    pub programs: Vec<ManifestProgram>,
+    /// The bundle; `None` if no client was built.
+    pub bundle: Option<ManifestBundle>,
+    /// File name of the theme switch's script, under `/pkg/`.
+    pub theme: String,
     /// File name of the style sheet, under `/pkg/`.
     pub css: String,
     /// Every file once, without its compressed variants.
     pub files: Vec<ManifestFile>,
 }
 
-/// One program of the client.
+/// The WebAssembly bundle of the client, which the pages of a workspace load.
 #[derive(Clone, Debug, Deserialize)]
-pub struct ManifestProgram {
-    /// Its name, as the pages know it.
-    pub name: String,
+pub struct ManifestBundle {
     /// File name of the JavaScript glue, under `/pkg/`.
     pub js: String,
     /// File name of the WebAssembly module, under `/pkg/`.
@@ -57,15 +64,23 @@ pub struct ManifestFile {
     pub content_type: String,
 }
 
-/// The names of the embedded client's files.
-pub fn manifest() -> &'static Manifest {
-    static MANIFEST: LazyLock<Manifest> = LazyLock::new(|| {
-        // xtask wrote this file; one that cannot be read is as good as none, and the pages then come without a client.
+/// The names of the client's files.
+pub fn manifest() -> Manifest {
+    static EMBEDDED: LazyLock<Manifest> = LazyLock::new(Manifest::read);
+    if IS_EMBEDDED {
+        EMBEDDED.clone()
+    } else {
+        Manifest::read()
+    }
+}
+
+impl Manifest {
+    fn read() -> Self {
+        // xtask wrote this file; with one that cannot be parsed, pages have no client, as without the file.
         Site::get("manifest.json")
             .and_then(|file| serde_json::from_slice(&file.data).ok())
             .unwrap_or_default()
-    });
-    &MANIFEST
+    }
 }
 
 /// `GET /pkg/{file}`, and 404 for every name that the manifest does not have.
@@ -73,47 +88,52 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route(
         "/pkg/{file}",
         get(|Path(name): Path<String>, headers: HeaderMap| async move {
-            static ASSETS: LazyLock<HashMap<String, Asset>> = LazyLock::new(embedded);
-            ASSETS.get(&name).map_or_else(
-                || StatusCode::NOT_FOUND.into_response(),
-                |asset| asset.respond(&headers),
-            )
+            static EMBEDDED: LazyLock<HashMap<String, Asset>> = LazyLock::new(embedded);
+            let answer = if IS_EMBEDDED {
+                EMBEDDED.get(&name).map(|asset| asset.respond(&headers))
+            } else {
+                let file = manifest().files.into_iter().find(|file| file.name == name);
+                file.and_then(|file| Asset::read(&file))
+                    .map(|asset| asset.respond(&headers))
+            };
+            answer.unwrap_or_else(|| StatusCode::NOT_FOUND.into_response())
         }),
     )
 }
 
-/// A file in the encodings that there are of it.
+/// A file in each of its encodings.
 struct Asset {
     content_type: HeaderValue,
     identity: Bytes,
     brotli: Option<Bytes>,
     gzip: Option<Bytes>,
-    /// Of the content, whatever its encoding: part of the name already, so the name will do.
+    /// The `ETag` of the content in any encoding. It is the name, which has the hash of the content.
     etag: HeaderValue,
 }
 
 /// The files of the manifest, found in the binary.
 fn embedded() -> HashMap<String, Asset> {
-    let content = |name: &str| {
-        Site::get(&format!("pkg/{name}")).map(|file| match file.data {
-            std::borrow::Cow::Borrowed(bytes) => Bytes::from_static(bytes),
-            std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
-        })
-    };
-    let asset = |file: &ManifestFile| {
-        let asset = Asset {
+    let asset = |file: ManifestFile| Some((file.name.clone(), Asset::read(&file)?));
+    manifest().files.into_iter().filter_map(asset).collect()
+}
+
+impl Asset {
+    fn read(file: &ManifestFile) -> Option<Self> {
+        let content = |name: &str| {
+            Site::get(&format!("pkg/{name}")).map(|file| match file.data {
+                std::borrow::Cow::Borrowed(bytes) => Bytes::from_static(bytes),
+                std::borrow::Cow::Owned(bytes) => Bytes::from(bytes),
+            })
+        };
+        Some(Self {
             content_type: HeaderValue::from_str(&file.content_type).ok()?,
             identity: content(&file.name)?,
             brotli: content(&format!("{}.br", file.name)),
             gzip: content(&format!("{}.gz", file.name)),
             etag: HeaderValue::from_str(&format!("W/\"{}\"", file.name)).ok()?,
-        };
-        Some((file.name.clone(), asset))
-    };
-    manifest().files.iter().filter_map(asset).collect()
-}
+        })
+    }
 
-impl Asset {
     fn respond(&self, request: &HeaderMap) -> Response {
         let mut headers = HeaderMap::new();
         headers.insert(
@@ -152,7 +172,7 @@ impl Asset {
     }
 }
 
-/// How gladly a client takes each encoding, in thousandths; 0 is a refusal.
+/// The weight that a client gives each encoding, in thousandths; 0 is a refusal.
 #[derive(Debug, PartialEq, Eq)]
 struct Accepted {
     brotli: u16,
@@ -160,8 +180,8 @@ struct Accepted {
 }
 
 impl Accepted {
-    /// Reads `Accept-Encoding` (RFC 9110, section 12.5.3). Without the header we send the plain file: RFC 9110 would
-    /// allow any encoding, but a program that does not ask rarely decodes.
+    /// Reads `Accept-Encoding` (RFC 9110, section 12.5.3). Without the header we send the plain file: RFC
+    /// 9110 would allow any encoding, but a program that does not ask rarely decodes.
     fn of(headers: &HeaderMap) -> Self {
         let mut brotli = None;
         let mut gzip = None;
@@ -188,7 +208,8 @@ impl Accepted {
     }
 }
 
-/// `q=0.8` as thousandths. What is no number counts as a refusal: the plain file is always right.
+/// `q=0.8` as thousandths. A weight that is not a number counts as a refusal: the plain file is always
+/// acceptable.
 fn weight(parameter: &str) -> Option<u16> {
     let number = parameter
         .strip_prefix("q=")

@@ -1,11 +1,12 @@
-//! Who is asking: a program with `Authorization: Bearer …`, a browser with the session cookie, or nobody.
+//! Authentication: the caller of a request is a program with `Authorization: Bearer …`, a browser with the
+//! session cookie, or anonymous.
 //!
-//! Somebody with an account has a short token and a cookie that renews it: where the token has ended, or soon will, the
-//! request itself renews it, so that nobody is signed out who is still there. A guest's token becomes a session when it
-//! registers its guest; every other one of theirs is refused from then on.
+//! A person with an account has a short access token and a cookie that renews it: a request whose token has
+//! ended, or soon will, renews it, so that an active browser stays signed in. A guest's token becomes a
+//! session when it registers its guest; from then on every other token of that guest is refused.
 //!
-//! [`identify`] finds out once a request; handlers take a [`Caller`] and so cannot forget to ask. What a cookie
-//! authenticates must come from our own pages wherever it changes something.
+//! [`identify`] runs once for each request. A handler takes a [`Caller`], and so cannot skip the check. A
+//! request that changes something by a cookie must come from our own pages.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -29,16 +30,16 @@ use super::{
     tokens::{Bearer, TokenRefusal},
 };
 use identity::{
-    LookUpError, PeopleError, Registered,
-    sessions::{ACCESS_SECONDS, SignInError, SignedIn},
-    standing::Standing,
+    LookUpError, PeopleError, UserAccount,
+    session_status::SessionStatus,
+    sessions::{ACCESS_SECONDS, RenewableSession, SignInError},
 };
 use uuid::Uuid;
 
-/// What the paths begin with at which a session is begun, renewed and ended.
+/// The beginning of the paths at which a session begins, is renewed and ends.
 const SESSIONS_PATH: &str = "/api/v1/sessions";
 
-/// Somebody who is signed in.
+/// The authenticated sender of a request.
 #[derive(Debug, Clone)]
 pub(super) struct Caller {
     bearer: Arc<Bearer>,
@@ -46,56 +47,57 @@ pub(super) struct Caller {
     origin: Origin,
 }
 
-/// What a request says about its sender.
+/// The outcome of authenticating a request.
 #[derive(Debug, Clone)]
 pub(super) enum Identity {
-    /// Nothing.
-    Nobody,
-    /// Somebody whose workspace was purged.
-    Gone,
-    /// Something that is worth nothing.
+    /// The request has no token.
+    Anonymous,
+    /// The token's workspace was purged.
+    WorkspaceGone,
+    /// The token is not accepted.
     Refused(TokenRefusal),
-    /// Whether their session has ended cannot be found out now.
+    /// Whether the token's session has ended cannot be looked up now.
     Unknown(ApiProblem),
-    /// Who it is.
-    Known(Caller),
+    /// The token is accepted.
+    Authenticated(Caller),
 }
 
 impl Identity {
-    /// Who it is, where that is known.
+    /// The caller, where the token is accepted.
     pub(super) fn caller(self) -> Option<Caller> {
         match self {
-            Self::Known(caller) => Some(caller),
-            Self::Nobody | Self::Gone | Self::Refused(_) | Self::Unknown(_) => None,
+            Self::Authenticated(caller) => Some(caller),
+            Self::Anonymous | Self::WorkspaceGone | Self::Refused(_) | Self::Unknown(_) => None,
         }
     }
 }
 
 impl Caller {
-    /// The workspace they are in; they see no other.
+    /// The workspace of the token; the caller sees no other.
     pub(super) fn workspace(&self) -> WorkspaceId {
         self.bearer.workspace
     }
 
-    /// Who they are.
+    /// The person who acts, with their role.
     pub(super) fn actor(&self) -> &Actor {
         &self.bearer.actor
     }
 
-    /// The sign-in of a browser; none where nobody signed in, and for a program, which renews its token itself.
+    /// The session of a browser that has signed in; none for a guest, and for a program, which renews its
+    /// token itself.
     pub(super) fn session(&self) -> Option<Uuid> {
         self.bearer.session.filter(|_| self.by_cookie)
     }
 
-    /// Whether it is a browser, which renews its token without being asked.
+    /// Whether the token came in a cookie; the server renews a browser's token by itself.
     pub(super) fn is_browser(&self) -> bool {
         self.by_cookie
     }
 
-    /// What their token is good for by now.
-    pub(super) async fn standing(&self, gateway: &SharedGateway) -> Result<Standing, LookUpError> {
+    /// The present standing of the caller's token: a guest's, a session's, or ended.
+    pub(super) async fn session_status(&self, gateway: &SharedGateway) -> Result<SessionStatus, LookUpError> {
         let token = self.bearer.presented();
-        gateway.people.standing(self.bearer.of(), &token).await
+        gateway.people.session_status(self.bearer.of(), &token).await
     }
 
     /// The token's contents.
@@ -115,7 +117,7 @@ impl Caller {
         }
     }
 
-    /// Refuses roles that do not run the shop: they have nothing to do with what a projection could not apply.
+    /// Refuses roles that do not run the shop: dead letters are theirs to handle.
     pub(super) fn must_run_shop(&self) -> Result<(), ApiProblem> {
         if self.actor().role.runs_shop() {
             Ok(())
@@ -127,17 +129,20 @@ impl Caller {
         }
     }
 
-    /// Refuses everybody but educators: the lab bends the pipeline for the whole workspace.
-    pub(super) fn must_bend_lab(&self) -> Result<(), ApiProblem> {
+    /// Refuses all roles but educators: the lab changes the pipeline of the whole workspace.
+    pub(super) fn must_control_lab(&self) -> Result<(), ApiProblem> {
         if matches!(self.actor().role, Role::Educator) {
             Ok(())
         } else {
-            Err(ApiProblem::new(Kind::Forbidden, "the lab is bent by educators"))
+            Err(ApiProblem::new(
+                Kind::Forbidden,
+                "only educators may change the lab",
+            ))
         }
     }
 
-    /// Refuses everybody but educators: nobody else answers for what is lost.
-    pub(super) fn must_end_workspace(&self) -> Result<(), ApiProblem> {
+    /// Refuses all roles but educators: a purge loses the work of the whole class.
+    pub(super) fn must_purge_workspace(&self) -> Result<(), ApiProblem> {
         if matches!(self.actor().role, Role::Educator) {
             Ok(())
         } else {
@@ -148,7 +153,7 @@ impl Caller {
         }
     }
 
-    /// Refuses everybody but educators: an export holds what everybody in the workspace did.
+    /// Refuses all roles but educators: an export holds the actions of every person in the workspace.
     pub(super) fn must_export(&self) -> Result<(), ApiProblem> {
         if matches!(self.actor().role, Role::Educator) {
             Ok(())
@@ -160,13 +165,13 @@ impl Caller {
         }
     }
 
-    /// Refuses what a browser sends for another site's page. A cookie is taken only where the browser says that it is our
-    /// own page that asks; a program that holds a token need not say anything.
-    pub(super) fn must_come_from_here(&self) -> Result<(), ApiProblem> {
+    /// Refuses what a browser sends for another site's page. A cookie is accepted only where the browser's
+    /// headers name our own origin; a program that sends a token needs no such header.
+    pub(super) fn must_be_same_site(&self) -> Result<(), ApiProblem> {
         let allowed = match self.origin {
             Origin::Same => true,
             Origin::Foreign => false,
-            Origin::Unsaid => !self.by_cookie,
+            Origin::Unknown => !self.by_cookie,
         };
         if allowed {
             Ok(())
@@ -184,17 +189,18 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiProblem> {
         match parts.extensions.get::<Identity>() {
-            Some(Identity::Known(caller)) => {
-                // A program that holds a token may send any Origin it likes; a cookie must not be used by other pages.
+            Some(Identity::Authenticated(caller)) => {
+                // A program may send any Origin with its token; a cookie must not be used by another site's
+                // pages.
                 if caller.by_cookie && !parts.method.is_safe() {
-                    caller.must_come_from_here()?;
+                    caller.must_be_same_site()?;
                 }
                 Ok(caller.clone())
             }
-            Some(Identity::Gone) => Err(ApiProblem::workspace_gone()),
+            Some(Identity::WorkspaceGone) => Err(ApiProblem::workspace_gone()),
             Some(Identity::Refused(refusal)) => Err((*refusal).into()),
             Some(Identity::Unknown(problem)) => Err(problem.clone()),
-            Some(Identity::Nobody) | None => Err(ApiProblem::new(
+            Some(Identity::Anonymous) | None => Err(ApiProblem::new(
                 Kind::Unauthenticated,
                 "send an access token as Authorization: Bearer, or open or join a workspace",
             )),
@@ -202,21 +208,22 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Finds out who is asking, notes it for handlers and limits, and renews a browser's session that is in use.
+/// Middleware: authenticates a request, tells handlers and limits its caller, and renews the session of a
+/// browser.
 pub(super) async fn identify(
     State(gateway): State<SharedGateway>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let identity = identity_of(&gateway, request.headers(), request.uri()).await;
-    let (identity, cookies) = renewed(&gateway, identity, request.headers(), request.uri()).await;
+    let (identity, cookies) = renew_if_due(&gateway, identity, request.headers(), request.uri()).await;
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(address)| address.ip());
     let client = match &identity {
-        Identity::Known(caller) => Client::Person(caller.actor().id),
-        Identity::Nobody | Identity::Gone | Identity::Refused(_) | Identity::Unknown(_) => {
+        Identity::Authenticated(caller) => Client::Person(caller.actor().id),
+        Identity::Anonymous | Identity::WorkspaceGone | Identity::Refused(_) | Identity::Unknown(_) => {
             Client::of_address(peer)
         }
     };
@@ -225,41 +232,42 @@ pub(super) async fn identify(
     request.extensions_mut().insert(identity.clone());
     let mut response = next.run(request).await;
     session_cookie::add_renewed(cookies, response.headers_mut());
-    if let Identity::Known(caller) = identity
+    if let Identity::Authenticated(caller) = identity
         && caller.by_cookie
         && caller.bearer.session.is_none()
     {
-        carry_on(&gateway, &caller, response.headers_mut()).await;
+        renew_guest(&gateway, &caller, response.headers_mut()).await;
     }
     response
 }
 
-/// A browser by a token without a sign-in: while its guest has no account, the token is renewed in time. Once it has
-/// registered them, the browser gets the cookies of its session, once.
-async fn carry_on(gateway: &SharedGateway, caller: &Caller, answer: &mut HeaderMap) {
+/// Renews the session of a browser whose token has no sign-in. While its guest has no account, the token is
+/// renewed in time. Once it has registered the guest, the browser gets the cookies of its session, once.
+async fn renew_guest(gateway: &SharedGateway, caller: &Caller, answer: &mut HeaderMap) {
     // The handler may have made or ended an account, or a session.
-    match caller.standing(gateway).await {
-        Ok(Standing::Guest) if gateway.tokens.is_ageing(&caller.bearer) => {
+    match caller.session_status(gateway).await {
+        Ok(SessionStatus::Guest) if gateway.tokens.is_ageing(&caller.bearer) => {
             session_cookie::renew(gateway, &caller.bearer, answer);
         }
-        Ok(Standing::Guest | Standing::Over) => {}
-        // They are given once, so not where the handler has begun another session.
-        Ok(Standing::Session) if session_cookie::is_set(answer) => {}
-        Ok(Standing::Session) => match renewable(gateway, caller).await {
+        Ok(SessionStatus::Guest | SessionStatus::Ended) => {}
+        // These cookies are given once, so not where the handler has begun another session.
+        Ok(SessionStatus::Active) if session_cookie::is_set(answer) => {}
+        Ok(SessionStatus::Active) => match session_cookies(gateway, caller).await {
             Ok(cookies) => session_cookie::add_renewed(cookies, answer),
-            Err(SignInError::Over) => {}
-            Err(error) => tracing::warn!(%error, "a session goes on without what would renew it"),
+            Err(SignInError::SessionEnded) => {}
+            Err(error) => tracing::warn!(%error, "a session got no cookie that renews it"),
         },
-        Err(error) => tracing::warn!(%error, "it could not be found out whether a session has ended"),
+        Err(error) => tracing::warn!(%error, "whether a session has ended could not be looked up"),
     }
 }
 
-/// The cookies of the session of a token that has registered its person; none where they were given before, or are not to be.
-async fn renewable(gateway: &SharedGateway, caller: &Caller) -> Result<Vec<HeaderValue>, SignInError> {
+/// The cookies of the session that a token became by registering its guest; none where they were given
+/// before, or where a program registered.
+async fn session_cookies(gateway: &SharedGateway, caller: &Caller) -> Result<Vec<HeaderValue>, SignInError> {
     let bearer = &caller.bearer;
     let signed_in = gateway
         .people
-        .go_on(bearer.of(), bearer.presented().session)
+        .renew_registered(bearer.of(), bearer.presented().session)
         .await?;
     match signed_in {
         Some(signed_in) => Ok(tokens_of(gateway, &signed_in).await?.1),
@@ -267,21 +275,23 @@ async fn renewable(gateway: &SharedGateway, caller: &Caller) -> Result<Vec<Heade
     }
 }
 
-/// Renews the session of somebody with an account where it is time, and says with which cookies.
-async fn renewed(
+/// Renews the session of a person with an account where that is due; the new cookies too.
+async fn renew_if_due(
     gateway: &SharedGateway,
     identity: Identity,
     headers: &HeaderMap,
     uri: &axum::http::Uri,
 ) -> (Identity, Vec<HeaderValue>) {
-    let is_time = match &identity {
-        Identity::Known(caller) => caller.session().is_some() && gateway.tokens.is_ageing(&caller.bearer),
-        Identity::Nobody | Identity::Refused(_) => true,
-        Identity::Gone | Identity::Unknown(_) => false,
+    let is_due = match &identity {
+        Identity::Authenticated(caller) => {
+            caller.session().is_some() && gateway.tokens.is_ageing(&caller.bearer)
+        }
+        Identity::Anonymous | Identity::Refused(_) => true,
+        Identity::WorkspaceGone | Identity::Unknown(_) => false,
     };
-    // Whoever asks for the session itself uses the token there.
-    let is_about_it = uri.path().starts_with(SESSIONS_PATH);
-    if !is_time || is_about_it || headers.contains_key(AUTHORIZATION) {
+    // A request about the session itself uses the refresh token in its handler.
+    let is_about_sessions = uri.path().starts_with(SESSIONS_PATH);
+    if !is_due || is_about_sessions || headers.contains_key(AUTHORIZATION) {
         return (identity, Vec::new());
     }
     let Some(token) = session_cookie::refresh_token(headers) else {
@@ -294,11 +304,11 @@ async fn renewed(
                 by_cookie: true,
                 origin: Origin::of(headers, uri, gateway.https),
             };
-            (Identity::Known(caller), cookies)
+            (Identity::Authenticated(caller), cookies)
         }
-        Ok(_) => (Identity::Gone, Vec::new()),
+        Ok(_) => (Identity::WorkspaceGone, Vec::new()),
         Err(error) => {
-            if !matches!(error, SignInError::Over) {
+            if !matches!(error, SignInError::SessionEnded) {
                 tracing::warn!(%error, "a session could not be renewed");
             }
             (identity, Vec::new())
@@ -311,23 +321,23 @@ async fn renew(gateway: &SharedGateway, token: &str) -> Result<(Bearer, Vec<Head
     Ok(tokens_of(gateway, &signed_in).await?)
 }
 
-/// A new access token of a session, and the cookies with it and with what renews it.
+/// A new access token of a session, and the cookies with it and with the refresh token.
 async fn tokens_of(
     gateway: &SharedGateway,
-    signed_in: &SignedIn,
+    signed_in: &RenewableSession,
 ) -> Result<(Bearer, Vec<HeaderValue>), PeopleError> {
     let defect = |error: &dyn std::fmt::Display| PeopleError::Corrupt(error.to_string());
-    let (token, bearer) = access(gateway, &signed_in.who, signed_in.family)
+    let (token, bearer) = access(gateway, &signed_in.account, signed_in.family)
         .await
         .map_err(|error| defect(&error))?;
     let cookies = session_cookie::signed_in(gateway, token, signed_in).map_err(|error| defect(&error))?;
     Ok((bearer, cookies.into()))
 }
 
-/// The access token of somebody who has signed in, and what it says.
+/// A new access token for a person who has signed in, and its contents.
 pub(super) async fn access(
     gateway: &SharedGateway,
-    who: &Registered,
+    who: &UserAccount,
     family: Uuid,
 ) -> Result<(String, Bearer), Box<dyn std::error::Error + Send + Sync>> {
     let actor = Actor {
@@ -350,11 +360,11 @@ async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::h
         },
         None => match session_cookie::token(headers) {
             Some(token) => (token, true),
-            None => return Identity::Nobody,
+            None => return Identity::Anonymous,
         },
     };
     match gateway.tokens.verify(&token).await {
-        Ok(bearer) if !gateway.presence.is_there(bearer.workspace).await => Identity::Gone,
+        Ok(bearer) if !gateway.presence.is_there(bearer.workspace).await => Identity::WorkspaceGone,
         Ok(bearer) if is_erased(gateway, &bearer).await => Identity::Refused(TokenRefusal::Erased),
         Ok(bearer) => {
             let origin = Origin::of(headers, uri, gateway.https);
@@ -363,9 +373,9 @@ async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::h
                 by_cookie,
                 origin,
             };
-            match caller.standing(gateway).await {
-                Ok(Standing::Guest | Standing::Session) => Identity::Known(caller),
-                Ok(Standing::Over) => Identity::Refused(TokenRefusal::Over),
+            match caller.session_status(gateway).await {
+                Ok(SessionStatus::Guest | SessionStatus::Active) => Identity::Authenticated(caller),
+                Ok(SessionStatus::Ended) => Identity::Refused(TokenRefusal::SessionEnded),
                 Err(error) => Identity::Unknown(error.into()),
             }
         }
@@ -373,13 +383,13 @@ async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::h
     }
 }
 
-/// Whether a token speaks for somebody who was erased. Where that cannot be found out, the signature counts.
+/// Whether a token's person was erased. Where that cannot be looked up, the signature counts.
 pub(super) async fn is_erased(gateway: &SharedGateway, bearer: &Bearer) -> bool {
     let seals = &gateway.people.seals;
     match seals.is_destroyed(bearer.workspace, bearer.actor.id).await {
         Ok(is_destroyed) => is_destroyed,
         Err(error) => {
-            tracing::warn!(%error, "it could not be found out whether somebody was erased");
+            tracing::warn!(%error, "whether a person was erased could not be looked up");
             false
         }
     }

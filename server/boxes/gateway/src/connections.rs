@@ -1,15 +1,15 @@
-//! How many connections there may be, and how long one may make no progress.
+//! The limits of connections: their number, and how long one may make no progress.
 //!
-//! A connection that has not brought its first whole request in time is closed: one on which nothing is sent,
-//! one byte, half a head, an HTTP/2 preface, or half a handshake of TLS. One that has is closed when it makes
-//! no progress for too long, with a request under way or not. Progress is what an exchange consists of: a
-//! request's head, data of its body, the answer's head, a piece of the answer that the connection takes, the
-//! answer's end. Bytes alone are none, or a client could hold a connection for ever with PINGs, or with
-//! answers that it never reads. While the server is at work on an answer, the connection waits for it:
-//! handlers have limits of their own. From its upgrade on a live socket is left to its own pings.
+//! A connection whose first whole request does not arrive in time is closed, whether the client sends
+//! nothing, one byte, half a head, an HTTP/2 preface, or half a TLS handshake. Later it is closed when it
+//! makes no progress for too long, during a request or between two. Progress is a part of an exchange: a
+//! request's head, data of its body, the answer's head, a chunk of the answer that the connection takes, the
+//! answer's end. Bytes alone do not count, or a client could hold a connection for ever with PINGs, or with
+//! answers that it never reads. While the server works on an answer, the connection is not closed: handlers
+//! have timeouts of their own. After its upgrade a live socket relies on its own pings.
 //!
-//! So many connections are held at a time, in all and from one address; one more is closed at once, before a
-//! byte of it is read.
+//! The number of open connections is limited, in all and from one address; one more is closed at once, before
+//! a byte of it is read.
 
 mod progress;
 mod quota;
@@ -21,22 +21,23 @@ use tokio::net::TcpStream;
 
 use self::{
     progress::{Progress, ProgressService, ProgressStream},
-    quota::{Permit, Quota, possible},
+    quota::{Permit, Quota, descriptor_limit},
 };
 use super::settings::Limits;
 
-/// Admits connections, and gives each its deadlines.
+/// Accepts connections within the quota, and gives each its deadlines.
 #[derive(Debug, Clone)]
-pub(super) struct Admission {
+pub(super) struct ConnectionAcceptor {
     quota: Arc<Quota>,
     first_request: Duration,
     idle: Duration,
 }
 
-impl Admission {
-    /// As the settings say, and as many as the process may have descriptors for.
+impl ConnectionAcceptor {
+    /// An acceptor with the limits of the settings, and at most as many connections as the process has
+    /// descriptors.
     pub(super) fn new(limits: &Limits) -> Self {
-        let possible = possible();
+        let possible = descriptor_limit();
         let most = match usize::try_from(limits.max_connections) {
             Ok(wanted @ 1..) => wanted.min(possible),
             _ => possible,
@@ -55,18 +56,18 @@ impl Admission {
     }
 }
 
-impl<S> Accept<TcpStream, S> for Admission {
+impl<S> Accept<TcpStream, S> for ConnectionAcceptor {
     type Stream = ProgressStream<TcpStream>;
     type Service = ProgressService<S>;
     type Future = std::future::Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        std::future::ready(self.admit(stream, service))
+        std::future::ready(self.accept_within_quota(stream, service))
     }
 }
 
-impl Admission {
-    fn admit<S>(
+impl ConnectionAcceptor {
+    fn accept_within_quota<S>(
         &self,
         stream: TcpStream,
         service: S,
@@ -76,7 +77,7 @@ impl Admission {
             metrics::counter!("foldline_connections_refused_total", "limit" => limit).increment(1);
             io::Error::new(io::ErrorKind::QuotaExceeded, "there are too many connections")
         })?;
-        // A frame of the live socket waits for nothing.
+        // A frame of the live socket is sent without delay.
         stream.set_nodelay(true)?;
         let progress = Arc::new(Progress::new());
         let stream = ProgressStream::new(stream, &progress, self.first_request, self.idle, permit);

@@ -1,9 +1,10 @@
-//! The URL of a request is UTF-8 without a control character: neither its path nor a parameter has another, whichever endpoint
-//! or page it is for.
+//! Refuses a request whose URL has a control character, or bytes that are not UTF-8, in its path or in a
+//! parameter.
 //!
-//! Decoded here once more, so that no handler has to think of it, and none is left to a framework that would answer without
-//! naming the parameter, or put a replacement character in the place of what it cannot read. Forms are looked at in the same way
-//! where they are read. JSON bodies are looked at where they are parsed; frames of the live socket where they are received.
+//! The URL is decoded here once more, so that no handler needs this check. A framework's own decoding would
+//! answer without the parameter's name, or put replacement characters into the text. Forms are checked in the
+//! same way where they are read, JSON bodies where they are parsed, frames of the live socket where they are
+//! received.
 
 use axum::{
     extract::{MatchedPath, Request},
@@ -15,13 +16,13 @@ use domain::control_character::{self, ControlCharacter};
 
 use super::problem::ApiProblem;
 
-/// What is said of a part that is not UTF-8.
-const NO_UTF8: &str = "has bytes that are not UTF-8; percent-encode the text as UTF-8";
+/// The message about a part that is not UTF-8.
+const NOT_UTF8: &str = "has bytes that are not UTF-8; percent-encode the text as UTF-8";
 
-/// Refuses a request whose URL is not such a text, and names the part.
+/// Middleware: refuses a request with such a URL, and names the part.
 pub(super) async fn refuse(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    match found(request.uri(), route) {
+    match find_violation(request.uri(), route) {
         Some(problem) => problem.into_response(),
         None => next.run(request).await,
     }
@@ -33,18 +34,18 @@ pub(super) fn is_text(form: &[u8]) -> bool {
         .all(|part| text(part).is_ok())
 }
 
-fn found(uri: &Uri, route: Option<&str>) -> Option<ApiProblem> {
+fn find_violation(uri: &Uri, route: Option<&str>) -> Option<ApiProblem> {
     let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-    // ASCII without a percent sign stands for itself, and a URI has no control character of ASCII.
-    let stands_for_itself = |part: &str| part.is_ascii() && !part.contains('%');
-    if !stands_for_itself(path) {
+    // ASCII without a percent sign is not encoded, and a URI has no ASCII control character.
+    let is_plain = |part: &str| part.is_ascii() && !part.contains('%');
+    if !is_plain(path) {
         for (n, segment) in path.split('/').enumerate() {
             if let Err(message) = text(segment.as_bytes()) {
                 return Some(ApiProblem::field(name_of(route, n), message));
             }
         }
     }
-    if stands_for_itself(query) {
+    if is_plain(query) {
         return None;
     }
     query.split('&').find_map(|pair| {
@@ -58,17 +59,17 @@ fn found(uri: &Uri, route: Option<&str>) -> Option<ApiProblem> {
     })
 }
 
-/// The text that a percent-encoded part stands for, or what is wrong with it.
+/// The text of a percent-encoded part, or the message about it.
 fn text(part: &[u8]) -> Result<String, String> {
-    let text = String::from_utf8(decoded(part)).map_err(|_| NO_UTF8.to_owned())?;
+    let text = String::from_utf8(decoded(part)).map_err(|_| NOT_UTF8.to_owned())?;
     match control_character::in_line(&text) {
         None => Ok(text),
         Some(character) => Err(ControlCharacter::message(character)),
     }
 }
 
-/// Percent-decoded, as the handlers' extractors do it: what is no escape stands for itself. A plus sign may stand for a space,
-/// and both are fine.
+/// Percent-decodes a part like the handlers' extractors: an incomplete escape stays as it is. A plus sign may
+/// stand for a space; neither is refused.
 fn decoded(part: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| {
         char::from(byte)
@@ -91,7 +92,7 @@ fn decoded(part: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The parameter that a route has at a segment.
+/// The name of the parameter that a route has at a segment.
 fn name_of(route: Option<&str>, n: usize) -> &str {
     route
         .and_then(|route| route.split('/').nth(n)?.strip_prefix('{')?.strip_suffix('}'))
@@ -103,12 +104,12 @@ mod tests {
     use super::*;
 
     fn field(uri: &str) -> Option<String> {
-        let problem = found(&uri.parse().unwrap(), Some("/views/{view}/{key}"))?;
+        let problem = find_violation(&uri.parse().unwrap(), Some("/views/{view}/{key}"))?;
         Some(problem.into_problem().violations.remove(0).field)
     }
 
     #[test]
-    fn the_part_that_has_one_is_named() {
+    fn the_part_with_a_control_character_is_named() {
         assert_eq!(field("/views/orders/a%00b").as_deref(), Some("key"));
         assert_eq!(field("/views/orders/a&b=%c2%85").as_deref(), Some("key"));
         assert_eq!(field("/views/a%7f/b?q=%00").as_deref(), Some("view"));
@@ -124,7 +125,8 @@ mod tests {
     #[test]
     fn the_part_that_is_not_utf8_is_named() {
         assert_eq!(field("/views/orders/%ff").as_deref(), Some("key"));
-        // a surrogate, an end without its beginning, a beginning without its end, and a character in too many bytes
+        // a surrogate, an end without its beginning, a beginning without its end, and a character in too many
+        // bytes
         assert_eq!(field("/views/orders/%ED%A0%80").as_deref(), Some("key"));
         assert_eq!(field("/views/%a9/b").as_deref(), Some("view"));
         assert_eq!(field("/views/a/b?q=%C3").as_deref(), Some("q"));
@@ -137,12 +139,12 @@ mod tests {
     fn other_characters_pass() {
         assert_eq!(field("/views/a%20b/%E2%80%8F?q=%25+00&r=%2500"), None);
         assert_eq!(field("/views/\u{e9}/%C3%A9?q=\u{e9}&r=%F0%9F%99%82"), None);
-        // what is no escape stands for itself
+        // an incomplete escape stays as it is
         assert_eq!(field("/views/a%/%zz?q=%0&r=100%"), None);
     }
 
     #[test]
-    fn a_form_is_held_to_the_same() {
+    fn a_form_is_checked_in_the_same_way() {
         assert!(is_text(b""));
         assert!(is_text(b"code=ABC&display_name=Ada+%C3%A9%20Lovelace%"));
         assert!(is_text("display_name=\u{e9}".as_bytes()));

@@ -1,7 +1,7 @@
-//! What every answer tells a browser it must not do.
+//! The security headers of every answer.
 //!
-//! The content security policy of a page names the nonce of its inline scripts, and so is made where the page is made;
-//! everything else that we serve is no document, and its policy allows nothing at all.
+//! The content security policy of a page names the nonce of its inline scripts, so it is made with the page.
+//! Everything else that the server sends is not a document, and its policy allows nothing.
 
 use axum::{
     extract::{Request, State},
@@ -34,15 +34,16 @@ const ALWAYS: [(HeaderName, &str); 5] = [
     ),
     (
         HeaderName::from_static("permissions-policy"),
-        "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()",
+        "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), \
+         usb=()",
     ),
 ];
 
 /// The policy of a page whose inline scripts carry `nonce`.
 ///
-/// A script runs for its nonce alone, or because a script with the nonce imports it: a file of this server, such as a script
-/// of the API's documentation, is of no use to markup that was smuggled into a page. `'wasm-unsafe-eval'` lets the client be
-/// compiled, and nothing else be evaluated. There is no inline style.
+/// A script runs only for its nonce, or because a script with the nonce imports it: markup that was injected
+/// into a page cannot use a file of this server, such as a script of the API's documentation.
+/// `'wasm-unsafe-eval'` permits compiling the client, and no other evaluation. There is no inline style.
 pub(super) fn page_policy(nonce: &str) -> String {
     format!(
         "default-src 'none'; script-src 'nonce-{nonce}' 'wasm-unsafe-eval'; style-src 'self'; \
@@ -51,8 +52,12 @@ pub(super) fn page_policy(nonce: &str) -> String {
     )
 }
 
-/// Adds the headers.
-pub(super) async fn secure(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
+/// Middleware: adds the security headers to an answer.
+pub(super) async fn security_headers(
+    State(gateway): State<SharedGateway>,
+    request: Request,
+    next: Next,
+) -> Response {
     let is_cacheable = request.uri().path().starts_with("/pkg/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

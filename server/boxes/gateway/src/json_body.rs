@@ -1,4 +1,5 @@
-//! A JSON body: of the right type, not too large, and where a field does not fit, the answer names it.
+//! The extractor of JSON bodies: it checks the media type and the size, and its problems name the field that
+//! does not fit.
 
 use axum::{
     body::Bytes,
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::problem::{ApiProblem, Kind};
 
-/// What the whole of a body is called where no field of it is to blame.
+/// The name of a whole body in a problem that is not about one field.
 const WHOLE: &str = "body";
 
 /// The body of a request, read as a `T`.
@@ -24,7 +25,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiProblem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiProblem> {
-        if !says_json(request.headers()) {
+        if !is_json(request.headers()) {
             let detail = "send the body as Content-Type: application/json";
             return Err(ApiProblem::new(Kind::UnsupportedMediaType, detail));
         }
@@ -42,19 +43,19 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Reads JSON, and names the field that does not fit; `name` is what the whole is called.
+/// Parses JSON; a problem names the field that does not fit, or `name` where it is about the whole.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, ApiProblem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
         let cause = error.into_inner();
-        if is_no_text(&cause) {
+        if is_not_unicode(&cause) {
             // In the name of a member the path ends with a question mark: the object is named.
             let path = path.trim_end_matches('?').trim_end_matches('.');
             let field = if path.is_empty() { name } else { path };
             return ApiProblem::field(field, format!("has a text that is not Unicode: {cause}"));
         }
-        // Without a path it is about the whole: not JSON at all, or a field that is missing, which the cause names.
+        // Without a path it is about the whole: not JSON at all, or a missing field, which the cause names.
         match path.as_str() {
             "." => whole(name, &cause),
             _ if cause.is_syntax() || cause.is_eof() => whole(name, &cause),
@@ -65,9 +66,9 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, 
     Ok(value)
 }
 
-/// Whether the fault is in a text: its bytes are not UTF-8, or it has half of a surrogate pair. `serde_json` says so in words
-/// alone; the tests of this module hold it to them.
-fn is_no_text(cause: &serde_json::Error) -> bool {
+/// Whether the error is in a text: its bytes are not UTF-8, or it has half of a surrogate pair. `serde_json`
+/// tells only by its message; the tests of this module check that.
+fn is_not_unicode(cause: &serde_json::Error) -> bool {
     const WORDS: [&str; 3] = [
         "invalid unicode code point",
         "lone leading surrogate in hex escape",
@@ -77,7 +78,7 @@ fn is_no_text(cause: &serde_json::Error) -> bool {
     cause.is_syntax() && WORDS.iter().any(|words| text.starts_with(words))
 }
 
-/// No text of a body has a control character; prose has lines and tabs.
+/// Refuses a control character in any text of a body; prose may have line feeds and tabs.
 fn refuse_control_characters(json: &[u8]) -> Result<(), ApiProblem> {
     match control_character::in_json(json) {
         None => Ok(()),
@@ -86,7 +87,7 @@ fn refuse_control_characters(json: &[u8]) -> Result<(), ApiProblem> {
     }
 }
 
-/// The cause names a field in back quotes where one is missing.
+/// A problem about the whole; where a field is missing, the cause names it in back quotes.
 fn whole(name: &str, cause: &serde_json::Error) -> ApiProblem {
     let text = cause.to_string();
     let missing = text
@@ -98,7 +99,7 @@ fn whole(name: &str, cause: &serde_json::Error) -> ApiProblem {
     }
 }
 
-fn says_json(headers: &HeaderMap) -> bool {
+fn is_json(headers: &HeaderMap) -> bool {
     let media_type = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_refused_with_its_place() {
+    fn text_that_is_not_json_is_refused_with_its_line() {
         for text in ["", "{", "[]x", "nonsense", "{\"type\":\"A\",}"] {
             let (fields, detail) = refusal(text);
             assert!(detail.contains("line 1"), "{text}: {detail}");
@@ -157,7 +158,8 @@ mod tests {
 
     #[test]
     fn a_text_that_is_not_unicode_is_named() {
-        // a first half without its second one, with something else behind it, and a second half without its first one
+        // a first half without its second one, with something else behind it, and a second half without its
+        // first one
         for text in [r"\ud800", r"\ud800a", r"\ud800\n", r"\ud800\u0041", r"\udc00"] {
             let of = |json: &str| refusal(json.replace('!', text)).0;
             assert_eq!(
@@ -189,13 +191,13 @@ mod tests {
     #[test]
     fn json_has_its_media_type() {
         let says =
-            |value: &'static str| says_json(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
+            |value: &'static str| is_json(&HeaderMap::from_iter([(CONTENT_TYPE, value.parse().unwrap())]));
         assert!(
             says("application/json")
                 && says("application/json; charset=utf-8")
                 && says("application/merge+json")
         );
         assert!(!says("text/plain") && !says("application/x-www-form-urlencoded"));
-        assert!(!says_json(&HeaderMap::new()));
+        assert!(!is_json(&HeaderMap::new()));
     }
 }

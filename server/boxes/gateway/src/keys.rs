@@ -1,8 +1,8 @@
 //! The signing keys: Ed25519, one PEM file each in a folder that only the server's user may enter.
 //!
-//! The first start makes one. To rotate, put another beside it, named so that it sorts last: the last signs, all verify,
-//! and a key that is taken away ends its tokens. A key that others may read, or that cannot be read, stops the start
-//! with a sentence that says which.
+//! The first start makes one. To rotate, add another whose name sorts last: the last key signs, all verify,
+//! and removing a key ends its tokens. The server does not start with a key that other users may read, or
+//! that it cannot read; the error names the file.
 
 use std::{
     collections::HashMap,
@@ -21,34 +21,34 @@ use jsonwebtoken::{
 };
 use rand::TryRngCore as _;
 
-/// Why there are no keys to work with.
+/// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// The folder or a file cannot be read or written.
     #[error("the signing key {path} cannot be used: {source}")]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// Somebody else could read it, and so sign tokens.
+    /// Another user could read it, and so sign tokens.
     #[error("the signing key {path} may be read by others; please run: chmod {wanted} {path}")]
-    TooOpen {
-        /// Which.
+    Permissions {
+        /// The file or folder.
         path: PathBuf,
         /// The mode it must have.
         wanted: &'static str,
     },
-    /// It is not what it should be.
+    /// The file is not an Ed25519 private key.
     #[error("{path} is not an Ed25519 private key in PKCS#8 PEM")]
     Malformed {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
     },
-    /// The machine gave no random bytes, or a key could not be written down.
+    /// The machine gave no random bytes, or a key could not be encoded.
     #[error("a signing key cannot be made: {0}")]
-    Make(String),
+    Generation(String),
 }
 
 /// The keys that sign and verify.
@@ -60,7 +60,7 @@ pub struct KeyRing {
 }
 
 impl std::fmt::Debug for KeyRing {
-    /// Never the keys.
+    /// Without the keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("KeyRing")
             .field("signing_id", &self.signing_id)
@@ -74,7 +74,7 @@ impl KeyRing {
         make_folder(folder)?;
         let mut files = pem_files(folder)?;
         if files.is_empty() {
-            // Ids of this kind sort by time, and so do the files that carry them.
+            // These ids sort by time, and so do the files that are named by them.
             let file = folder.join(format!("{}.pem", clock.new_id()));
             make_key(&file)?;
             files.push(file);
@@ -83,10 +83,10 @@ impl KeyRing {
             .iter()
             .map(|file| read_key(file))
             .collect::<Result<Vec<_>, _>>()?;
-        Self::of(&keys).map_err(|error| KeyError::Make(error.to_string()))
+        Self::of(&keys).map_err(|error| KeyError::Generation(error.to_string()))
     }
 
-    /// The last of the keys signs.
+    /// A ring of these keys; the last signs.
     fn of(keys: &[SigningKey]) -> Result<Self, Box<dyn std::error::Error>> {
         let mut verifying = HashMap::new();
         let mut public = JwkSet { keys: Vec::new() };
@@ -120,7 +120,7 @@ impl KeyRing {
         self.verifying.get(id)
     }
 
-    /// The public halves, as `/.well-known/jwks.json` tells them.
+    /// The public keys, as `/.well-known/jwks.json` publishes them.
     pub fn public(&self) -> &JwkSet {
         &self.public
     }
@@ -159,7 +159,7 @@ fn refuse_open(path: &Path, wanted: &'static str) -> Result<(), KeyError> {
     if others == 0 {
         Ok(())
     } else {
-        Err(KeyError::TooOpen {
+        Err(KeyError::Permissions {
             path: path.to_owned(),
             wanted,
         })
@@ -197,10 +197,10 @@ fn make_key(file: &Path) -> Result<(), KeyError> {
     let mut seed = [0; 32];
     rand::rngs::OsRng
         .try_fill_bytes(&mut seed)
-        .map_err(|error| KeyError::Make(error.to_string()))?;
+        .map_err(|error| KeyError::Generation(error.to_string()))?;
     let pem = SigningKey::from_bytes(&seed)
         .to_pkcs8_pem(LineEnding::LF)
-        .map_err(|error| KeyError::Make(error.to_string()))?;
+        .map_err(|error| KeyError::Generation(error.to_string()))?;
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_key_is_refused_by_its_name() {
+    fn a_file_that_is_not_a_key_is_refused_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
         open(folder.path()).unwrap();
         let file = pem_files(&folder.path().join("keys")).unwrap().remove(0);

@@ -1,26 +1,23 @@
 //! Box 2, API Gateway: authenticates requests and routes commands.
 //!
-//! A request goes through, in this order: the log and the metrics ([`observe`]), the security headers ([`headers`]), who
-//! is asking ([`auth`]), how much they ask for ([`limits`]), and then to its handler: the API ([`api`]), the browser's way
-//! in ([`entry`]), a page ([`pages`]), or what operators ask ([`operations`]). The gateway decides nothing about the shop:
-//! it asks the command service and the query API, and turns what goes wrong into problems ([`problem`]).
+//! A request passes, in this order, the log and the metrics ([`observability`]), the security headers
+//! ([`headers`]), authentication ([`auth`]) and the limits ([`limits`]), and then reaches its handler: the
+//! API ([`api`]), an HTML form ([`web_forms`]), a page ([`pages`]), or an endpoint for operators
+//! ([`operations`]). The gateway decides nothing about the shop: it calls the command service and the query
+//! API, and turns their errors into problems ([`problem`]).
 
-mod account;
 pub mod api;
 pub mod assets;
 mod auth;
 mod connections;
 mod control_characters;
-mod entry;
-mod form_answer;
-mod form_notes;
 mod headers;
 mod json_body;
 pub mod keys;
 mod limits;
 mod listener;
 mod live;
-mod observe;
+mod observability;
 mod operations;
 mod origin;
 mod pages;
@@ -31,6 +28,7 @@ pub mod settings;
 pub mod tls;
 pub mod tokens;
 pub mod unsubscribe;
+mod web_forms;
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -49,14 +47,14 @@ use lifecycle::{Presence, Sweeper};
 use mail::mailbox::Mailbox;
 use metrics_exporter_prometheus::PrometheusHandle;
 use monitor::inspection::Inspection;
-use query::{QueryApi, settled::Settling};
+use query::{QueryApi, settled::Settlement};
 use search::Search;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use limits::{OpeningLimit, RateLimit, SignInLimit};
 pub use listener::Listener;
-pub use observe::recorder;
+pub use observability::recorder;
 pub use operations::Readiness;
 use settings::Limits;
 use tokens::Tokens;
@@ -73,7 +71,7 @@ pub struct Gateway {
     sweeper: Arc<Sweeper>,
     lab: Lab,
     queries: Arc<QueryApi>,
-    settling: Arc<Settling>,
+    settlement: Arc<Settlement>,
     inspection: Inspection,
     readiness: Arc<dyn Readiness>,
     people: Arc<People>,
@@ -91,51 +89,51 @@ pub struct Gateway {
     sockets: TaskTracker,
 }
 
-/// The gateway as handlers share it.
+/// The gateway, shared by its handlers.
 pub type SharedGateway = Arc<Gateway>;
 
-/// What the gateway needs of the other boxes.
+/// The parts of other boxes that the gateway calls.
 #[derive(Debug)]
 pub struct Dependencies {
     /// Makes and verifies access tokens.
     pub tokens: Tokens,
-    /// What time it is.
+    /// The clock that judges expiry.
     pub clock: SharedClock,
-    /// Box 3.
+    /// Box 3, the command service.
     pub commands: Arc<CommandService>,
     /// Opens and joins workspaces.
     pub workspaces: Arc<Workspaces>,
-    /// Who is where.
+    /// Whether a workspace exists, and when it was last used.
     pub presence: Arc<Presence>,
     /// Purges workspaces.
     pub sweeper: Arc<Sweeper>,
-    /// Bends the pipeline.
+    /// An educator's controls over the pipeline of a workspace.
     pub lab: Lab,
-    /// Box 10.
+    /// Box 10, the query API.
     pub queries: Arc<QueryApi>,
-    /// Whether all is done.
-    pub settling: Arc<Settling>,
-    /// Box 11.
+    /// Tells when a correlation is settled: folded by every view, handled by every consumer.
+    pub settlement: Arc<Settlement>,
+    /// Box 11, the monitor: the log, its verification and exports.
     pub inspection: Inspection,
-    /// What keeps the server from being ready.
+    /// The readiness of the boxes behind the gateway.
     pub readiness: Arc<dyn Readiness>,
-    /// Keys and credentials of people, and their sessions.
+    /// Encryption keys, credentials and sessions of people.
     pub people: Arc<People>,
-    /// Finds things.
+    /// Full-text search.
     pub search: Arc<Search>,
-    /// How far the search index is.
+    /// The consumer of the search index, which knows its checkpoints.
     pub search_index: Arc<RunningConsumer>,
-    /// Mails that went to no server.
+    /// The mailbox that holds mails where no mail server is configured.
     pub mailbox: Mailbox,
-    /// Reads the links by which people get no more mails.
+    /// Signs and verifies the unsubscribe links of mails.
     pub links: Arc<UnsubscribeLinks>,
     /// The metrics of all boxes.
     pub metrics: PrometheusHandle,
 }
 
 impl Gateway {
-    /// A gateway in front of the boxes. `opening`: how many workspaces an address may open in an
-    /// hour. `https`: whether it speaks HTTPS itself.
+    /// A gateway in front of the boxes. `opening`: how many workspaces an address may open in an hour.
+    /// `https`: whether it speaks HTTPS itself.
     pub fn new(
         dependencies: Dependencies,
         limits: &Limits,
@@ -151,7 +149,7 @@ impl Gateway {
             sweeper,
             lab,
             queries,
-            settling,
+            settlement,
             inspection,
             readiness,
             people,
@@ -171,7 +169,7 @@ impl Gateway {
             sweeper,
             lab,
             queries,
-            settling,
+            settlement,
             inspection,
             readiness,
             people,
@@ -192,7 +190,7 @@ impl Gateway {
         gateway
     }
 
-    /// Closes the sockets with a reason, and waits until each has said so.
+    /// Closes every live socket with a reason, and waits until each has sent it.
     pub async fn close_sockets(&self) {
         self.stopping.cancel();
         self.sockets.close();
@@ -200,29 +198,28 @@ impl Gateway {
     }
 }
 
-/// Everything that is served.
+/// All routes that the server has, with their middleware.
 pub fn router(gateway: &SharedGateway) -> Router {
     let with = || Arc::clone(gateway);
     let limited = Router::new()
         .merge(api::router(gateway))
-        .merge(entry::router(gateway.limits.request_timeout()))
-        .merge(account::router(gateway.limits.request_timeout()))
+        .merge(web_forms::router(gateway.limits.request_timeout()))
         .merge(pages::router(gateway))
         .merge(unsubscribe::router())
-        .layer(from_fn_with_state(with(), limits::rate))
+        .layer(from_fn_with_state(with(), limits::enforce_rate))
         .layer(from_fn_with_state(with(), auth::identify));
     Router::new()
-        .route("/healthz", get(operations::alive))
-        .route("/readyz", get(operations::ready))
-        .route("/metrics", get(observe::metrics))
+        .route("/healthz", get(operations::liveness))
+        .route("/readyz", get(operations::readiness))
+        .route("/metrics", get(observability::metrics))
         .route("/.well-known/jwks.json", get(operations::public_keys))
         .merge(assets::router())
         .merge(limited)
-        .method_not_allowed_fallback(observe::method_not_allowed)
-        .layer(CatchPanicLayer::custom(observe::panicked))
+        .method_not_allowed_fallback(observability::method_not_allowed)
+        .layer(CatchPanicLayer::custom(observability::panic_response))
         .layer(from_fn(control_characters::refuse))
         .layer(DefaultBodyLimit::max(gateway.limits.max_body_bytes))
-        .layer(from_fn_with_state(with(), headers::secure))
-        .layer(from_fn_with_state(with(), observe::request))
+        .layer(from_fn_with_state(with(), headers::security_headers))
+        .layer(from_fn_with_state(with(), observability::trace_request))
         .with_state(with())
 }

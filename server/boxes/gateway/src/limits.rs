@@ -1,7 +1,7 @@
-//! How much one client may ask for, and how long an answer may take.
+//! How many requests a client may send, and how long an answer may take.
 //!
-//! The rate is a token bucket (GCRA) for each person, or for each address where nobody signed in. What costs much more
-//! than a request, or would let somebody guess, is charged as several.
+//! The rate is a token bucket (GCRA) for each person, or for each address of anonymous clients. A request
+//! that costs much more than others, or by which an attacker could guess a secret, is charged as several.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -21,24 +21,25 @@ use governor::{
 use uuid::Uuid;
 
 use super::{
-    SharedGateway, form_answer,
+    SharedGateway,
     problem::{ApiProblem, Kind},
+    web_forms::redirect,
 };
 
-/// What opening a workspace counts as: its template is dozens of commands.
+/// The cost of opening a workspace, in requests: its template is dozens of commands.
 pub(super) const COST_OF_OPENING: u32 = 60;
-/// What joining counts as for the address that it comes from, also of a client with a session: a join code is short, and must not be
-/// found by trying.
+/// The cost of joining, in requests. It is charged to the address, also for a client with a session: a join
+/// code is short, and must not be guessed.
 pub(super) const COST_OF_JOINING: u32 = 20;
-/// What a try to sign in counts as: a password must not be found by trying, and its hash is dear.
+/// The cost of an attempt to sign in, in requests: a password must not be guessed, and its hash is expensive.
 pub(super) const COST_OF_SIGNING_IN: u32 = 20;
-/// What an export counts as: it reads the whole log.
+/// The cost of an export, in requests: it reads the whole log.
 pub(super) const COST_OF_EXPORTING: u32 = 60;
 
-/// Whose requests are counted together.
+/// The unit whose requests are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Client {
-    /// Whoever the token names.
+    /// The person whom the token names.
     Person(Uuid),
     /// An address, or the 64 bits of an IPv6 address that one household has.
     Address(IpAddr),
@@ -57,21 +58,21 @@ impl Client {
     }
 }
 
-/// Where a request comes from, whoever has signed in there.
+/// The address that a request comes from, with a session or without.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Address(pub(super) Client);
 
-/// Counts the workspaces that are opened from an address: a limit that signing in does not get around.
+/// Counts the workspaces that are opened from an address: signing in does not lift this limit.
 #[derive(Debug)]
 pub(super) struct OpeningLimit(Option<(DefaultKeyedRateLimiter<Client>, NonZeroU32)>);
 
 impl OpeningLimit {
-    /// So many an hour; `None` is no limit.
+    /// A limit of `per_hour` workspaces an hour; `None` is no limit.
     pub(super) fn new(per_hour: Option<NonZeroU32>) -> Self {
         Self(per_hour.map(|count| (RateLimiter::keyed(Quota::per_hour(count)), count)))
     }
 
-    /// Counts one.
+    /// Counts one workspace of an address, or refuses it.
     pub(super) fn charge(&self, Address(address): Address) -> Result<(), ApiProblem> {
         let Some((limiter, most)) = &self.0 else {
             return Ok(());
@@ -80,14 +81,14 @@ impl OpeningLimit {
             let wait = until.wait_time_from(DefaultClock::default().now());
             let seconds = wait.as_secs().saturating_add(1);
             let detail = format!(
-                "from one address {most} workspaces may be opened in an hour; open the next one in {seconds} s, or join one \
-                 that is there"
+                "from one address {most} workspaces may be opened in an hour; open the next one in {seconds} s, \
+                 or join an existing one"
             );
             ApiProblem::rate_limited(seconds).with(|problem| problem.detail = detail)
         })
     }
 
-    /// Forgets addresses from which nobody has opened one for a while.
+    /// Drops the counts of addresses that are back at zero.
     pub(super) fn forget_idle(&self) {
         if let Some((limiter, _)) = &self.0 {
             limiter.retain_recent();
@@ -95,21 +96,22 @@ impl OpeningLimit {
     }
 }
 
-/// Counts the tries at a password, from all addresses together.
+/// Counts the attempts at a password, from all addresses together.
 ///
-/// An account has two counts: one for signing in, by its email, and one for what its own session asks the password for. They
-/// are not one, because an email is no secret: a stranger who knows it can use up the first, and would keep the owner from
-/// changing the password just when that is wanted. The price: an attacker who has both the email and a session has both counts.
+/// An account has two counts: one for signing in, by its email, and one for the requests of its own session
+/// that give the password. They are two because an email is no secret: a stranger who knows it can use up the
+/// first, and with one count would keep the owner from changing the password when that matters most. The
+/// price: an attacker who has both the email and a session has both counts.
 #[derive(Debug)]
 pub(super) struct SignInLimit(Option<DefaultKeyedRateLimiter<[u8; 32]>>);
 
 impl SignInLimit {
-    /// So many a minute; `None` is no limit.
+    /// A limit of `per_minute`; `None` is no limit.
     pub(super) fn new(per_minute: Option<NonZeroU32>) -> Self {
         Self(per_minute.map(|count| RateLimiter::keyed(Quota::per_minute(count))))
     }
 
-    /// Counts one, for what stands for the email, or for the person.
+    /// Counts one attempt, or refuses it. `account` is the digest of the email, or of the person.
     pub(super) fn charge(&self, account: &[u8; 32]) -> Result<(), ApiProblem> {
         let Some(limiter) = &self.0 else {
             return Ok(());
@@ -120,7 +122,7 @@ impl SignInLimit {
         })
     }
 
-    /// Forgets emails that nobody has tried for a while.
+    /// Drops the counts of accounts that are back at zero.
     pub(super) fn forget_idle(&self) {
         if let Some(limiter) = &self.0 {
             limiter.retain_recent();
@@ -128,22 +130,22 @@ impl SignInLimit {
     }
 }
 
-/// Counts requests.
+/// Counts the requests of each client.
 #[derive(Debug)]
 pub(super) struct RateLimit(Option<(DefaultKeyedRateLimiter<Client>, NonZeroU32)>);
 
 impl RateLimit {
-    /// So many a minute; `None` is no limit.
+    /// A limit of `per_minute`; `None` is no limit.
     pub(super) fn new(per_minute: Option<NonZeroU32>) -> Self {
         Self(per_minute.map(|count| (RateLimiter::keyed(Quota::per_minute(count)), count)))
     }
 
-    /// Counts something that costs as much as `cost` requests.
+    /// Counts a request that costs as much as `cost` requests, or refuses it.
     pub(super) fn charge(&self, client: Client, cost: u32) -> Result<(), ApiProblem> {
         let (Some((limiter, most)), Some(cost)) = (&self.0, NonZeroU32::new(cost)) else {
             return Ok(());
         };
-        // A small limit must not make dear things impossible.
+        // A small limit must not make an expensive request impossible.
         match limiter.check_key_n(&client, cost.min(*most)) {
             Ok(Ok(())) | Err(_) => Ok(()),
             Ok(Err(until)) => {
@@ -153,7 +155,7 @@ impl RateLimit {
         }
     }
 
-    /// Forgets those who have not asked for a while.
+    /// Drops the counts of clients that are back at zero.
     pub(super) fn forget_idle(&self) {
         if let Some((limiter, _)) = &self.0 {
             limiter.retain_recent();
@@ -161,8 +163,12 @@ impl RateLimit {
     }
 }
 
-/// Counts a request, and refuses one too many.
-pub(super) async fn rate(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
+/// Middleware: counts a request, and refuses one over the limit.
+pub(super) async fn enforce_rate(
+    State(gateway): State<SharedGateway>,
+    request: Request,
+    next: Next,
+) -> Response {
     let client = request
         .extensions()
         .get::<Client>()
@@ -170,14 +176,14 @@ pub(super) async fn rate(State(gateway): State<SharedGateway>, request: Request,
         .unwrap_or(Client::of_address(None));
     match gateway.rate.charge(client, 1) {
         Ok(()) => next.run(request).await,
-        Err(_) if request.uri().path().starts_with(form_answer::PREFIX) => {
-            form_answer::refusal("rate-limited", None)
+        Err(_) if request.uri().path().starts_with(redirect::PREFIX) => {
+            redirect::refusal("rate-limited", None)
         }
         Err(problem) => problem.into_response(),
     }
 }
 
-/// Gives up on an answer that takes longer than `most`.
+/// Middleware: answers "timed out" where the handler takes longer than `most`.
 pub(super) async fn within(most: Duration, request: Request, next: Next) -> Response {
     match tokio::time::timeout(most, next.run(request)).await {
         Ok(response) => response,
@@ -208,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn dear_things_stay_possible_under_a_small_limit() {
+    fn an_expensive_request_stays_possible_under_a_small_limit() {
         let rate = RateLimit::new(NonZeroU32::new(3));
         let client = Client::of_address(None);
         rate.charge(client, COST_OF_OPENING).unwrap();
@@ -216,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_opens_so_many_workspaces_and_another_has_its_own_count() {
+    fn an_address_opens_workspaces_up_to_its_limit_and_another_has_its_own_count() {
         let opening = OpeningLimit::new(NonZeroU32::new(2));
         let [one, two] =
             ["192.0.2.1", "192.0.2.2"].map(|text| Address(Client::of_address(text.parse().ok())));
@@ -231,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn an_email_is_tried_so_often_and_another_has_its_own_count() {
+    fn an_email_is_tried_up_to_its_limit_and_another_has_its_own_count() {
         let sign_ins = SignInLimit::new(NonZeroU32::new(2));
         for _ in 0..2 {
             sign_ins.charge(&[1; 32]).unwrap();
@@ -242,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_household_is_one_client() {
+    fn the_addresses_of_a_household_are_one_client() {
         let of = |text: &str| Client::of_address(Some(text.parse().unwrap()));
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff"));
         assert_ne!(of("2001:db8:0:1::1"), of("2001:db8::1"));

@@ -1,9 +1,8 @@
 //! The listening socket: HTTP or HTTPS on one address, until it is told to stop.
 //!
-//! Which connections are taken, and when one is closed that makes no progress, is the business of
-//! [`connections`](super::connections). Stopping takes no new connections, lets requests finish, and gives up
-//! on those that do not in time. Sockets of `/live` are not its business: they close themselves when the
-//! gateway stops.
+//! [`connections`](super::connections) decides which connections are accepted, and closes one that makes no
+//! progress. A stopping listener accepts no new connections, lets requests finish, and abandons those that do
+//! not in time. Live sockets close themselves when the gateway stops.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,24 +14,24 @@ use axum_server::{
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
-use super::connections::Admission;
+use super::connections::ConnectionAcceptor;
 use super::settings::Limits;
 
-/// The most of an answer that waits in the process for its client to take it, in bytes; also the largest head
-/// of a request over HTTP/1.
+/// The most of an answer that is buffered for its client, in bytes; also the largest head of a request over
+/// HTTP/1.
 const BUFFER: usize = 65_536;
 
-/// A socket that is being served.
+/// A listening socket and the task that serves it.
 #[derive(Debug)]
 pub struct Listener {
-    /// Where it really listens.
+    /// The address that it is bound to; its port is never 0.
     pub address: SocketAddr,
     handle: Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
 }
 
 impl Listener {
-    /// Begins to serve `router`.
+    /// Binds `listen` and serves `router` on it.
     pub fn open(
         listen: SocketAddr,
         tls: Option<ServerConfig>,
@@ -44,19 +43,19 @@ impl Listener {
         let address = socket.local_addr()?;
         let handle = Handle::new();
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let admission = Admission::new(limits);
+        let admission = ConnectionAcceptor::new(limits);
         let server = axum_server::from_tcp(socket)?.handle(handle.clone());
         let task = match tls {
             None => {
                 let mut server = server.acceptor(admission);
-                keep_answers_back(&mut server);
+                limit_buffers(&mut server);
                 tokio::spawn(server.serve(service))
             }
             Some(config) => {
                 let config = RustlsConfig::from_config(Arc::new(config));
                 let handshake = RustlsAcceptor::new(config).handshake_timeout(limits.first_request_timeout());
                 let mut server = server.acceptor(handshake.acceptor(admission));
-                keep_answers_back(&mut server);
+                limit_buffers(&mut server);
                 tokio::spawn(server.serve(service))
             }
         };
@@ -67,7 +66,7 @@ impl Listener {
         })
     }
 
-    /// Takes no more connections and waits for requests, `most` at most.
+    /// Accepts no more connections, and waits for requests for `most` at most.
     pub async fn close(self, most: Duration) {
         self.handle.graceful_shutdown(Some(most));
         match self.task.await {
@@ -78,11 +77,11 @@ impl Listener {
     }
 }
 
-/// An answer leaves its body as its client takes it, so that this is progress, and little of it waits here.
+/// Limits hyper's buffers: an answer leaves its body as its client takes it, which counts as progress.
 ///
-/// The timeout for heads is not hyper's: for a later head it begins when the answer before it ends, and not
-/// with the head's first byte, so it would close each connection that is kept for its next request.
-fn keep_answers_back<A>(server: &mut Server<SocketAddr, A>) {
+/// hyper's own timeout for heads is off: for a later head it begins when the answer before it ends, not with
+/// the head's first byte, so it would close each idle connection.
+fn limit_buffers<A>(server: &mut Server<SocketAddr, A>) {
     let builder = server.http_builder();
     builder
         .http1()

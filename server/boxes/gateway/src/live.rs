@@ -1,8 +1,10 @@
-//! The live socket: one task a connection, which sends what the query API has to tell, and carries commands the other way.
+//! The live socket: one task for each connection, which sends the frames of the query API and receives
+//! commands.
 //!
-//! The connection ends when the token, its session or the workspace ends, when the server stops, when nobody
-//! answers a ping, or when the other side takes nothing any more; each time it says why. Commands of one connection are
-//! carried out in the order in which they were sent, beside what is being followed and never in its way.
+//! The server closes the connection, with a reason, when the token, its session or the workspace ends, when
+//! the server stops, when the client does not answer a ping, or when it takes no more data. Commands of one
+//! connection are carried out in the order in which they were sent, on a task of their own that does not
+//! delay the subscriptions.
 
 use std::time::Duration;
 
@@ -26,46 +28,46 @@ use super::{
     json_body,
     limits::Client,
     problem::{ApiProblem, Kind},
-    tokens::{OVER, TokenRefusal},
+    tokens::{SESSION_ENDED, TokenRefusal},
 };
 use identity::{
+    session_status::{SessionChange, SessionStatus},
     sessions::ACCESS_SECONDS,
-    standing::{Change, Standing},
 };
 use query::live::{LiveItem, LiveSession, Subscribe};
 
-/// The name of what is spoken.
+/// The name of the WebSocket subprotocol.
 pub(super) const SUBPROTOCOL: &str = "foldline.v1";
 
-/// How often the server asks whether somebody is there.
-const PING_EVERY: Duration = Duration::from_secs(20);
-/// How long an answer may take.
-const PONG_WITHIN: Duration = Duration::from_secs(10);
-/// How long the other side may take to take what it is sent.
-const SEND_WITHIN: Duration = Duration::from_secs(10);
-/// Commands that may wait for their turn.
-const WAITING_COMMANDS: usize = 64;
+/// The interval of pings.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// How long the client may take to answer a ping.
+const PONG_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the client may take to receive a frame.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// The most commands of a connection that wait to be carried out.
+const COMMAND_QUEUE_CAPACITY: usize = 64;
 
-/// A command on its way to the command service.
-struct Sent {
+/// A command that waits to be carried out.
+struct QueuedCommand {
     id: u64,
     command: CommandRequest,
     idempotency_key: String,
 }
 
-/// Why a connection ends.
-enum End {
-    /// The other side is gone, or has said goodbye.
+/// How a connection ends.
+enum Disconnect {
+    /// The client is gone, or has closed the connection.
     Gone,
-    /// We say goodbye, with a code and a reason.
+    /// The server closes it, with a code and a reason.
     Close(u16, &'static str),
 }
 
 /// Serves a connection until it ends.
 pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSocket) {
     metrics::gauge!("foldline_live_connections").increment(1.0);
-    let (commands, waiting) = mpsc::channel(WAITING_COMMANDS);
-    let (answers, results) = mpsc::channel(WAITING_COMMANDS);
+    let (commands, waiting) = mpsc::channel(COMMAND_QUEUE_CAPACITY);
+    let (answers, results) = mpsc::channel(COMMAND_QUEUE_CAPACITY);
     gateway
         .sockets
         .spawn(carry_out(gateway.clone(), caller.clone(), waiting, answers));
@@ -80,12 +82,12 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
         commands,
     };
     let end = connection.run(receiver, results).await;
-    if let End::Close(code, reason) = end {
+    if let Disconnect::Close(code, reason) = end {
         let frame = Message::Close(Some(CloseFrame {
             code,
             reason: reason.into(),
         }));
-        // Whoever does not take a goodbye is gone as well.
+        // A client that does not take the close frame is gone as well.
         let _ = connection.transmit(frame).await;
     }
     metrics::gauge!("foldline_live_connections").decrement(1.0);
@@ -95,19 +97,19 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
 async fn carry_out(
     gateway: SharedGateway,
     caller: Caller,
-    mut waiting: mpsc::Receiver<Sent>,
+    mut waiting: mpsc::Receiver<QueuedCommand>,
     answers: mpsc::Sender<ServerFrame>,
 ) {
-    while let Some(Sent {
+    while let Some(QueuedCommand {
         id,
         command,
         idempotency_key,
     }) = waiting.recv().await
     {
-        // The session may have ended while it waited.
-        let outcome = match caller.standing(&gateway).await {
-            Ok(Standing::Over) => Err(TokenRefusal::Over.into()),
-            Ok(Standing::Guest | Standing::Session) => {
+        // The session may have ended while the command waited.
+        let outcome = match caller.session_status(&gateway).await {
+            Ok(SessionStatus::Ended) => Err(TokenRefusal::SessionEnded.into()),
+            Ok(SessionStatus::Guest | SessionStatus::Active) => {
                 carry_out_one(&gateway, &caller, &command, Some(&idempotency_key), None).await
             }
             Err(error) => Err(error.into()),
@@ -117,7 +119,7 @@ async fn carry_out(
             Ok(answer) => (Some(answer), None),
             Err(problem) => (None, Some(problem)),
         };
-        // Nobody listens any more; what was sent is carried out all the same.
+        // The connection may be gone; its commands are carried out all the same.
         let _ = answers.send(ServerFrame::Result { id, result, problem }).await;
     }
 }
@@ -128,7 +130,7 @@ struct Connection {
     client: Client,
     session: LiveSession,
     sender: SplitSink<WebSocket, Message>,
-    commands: mpsc::Sender<Sent>,
+    commands: mpsc::Sender<QueuedCommand>,
 }
 
 impl Connection {
@@ -136,41 +138,49 @@ impl Connection {
         &mut self,
         mut receiver: futures::stream::SplitStream<WebSocket>,
         mut results: mpsc::Receiver<ServerFrame>,
-    ) -> End {
+    ) -> Disconnect {
         let left = self.gateway.tokens.seconds_left(self.caller.bearer());
         let expiry = tokio::time::sleep(Duration::from_secs(left));
         tokio::pin!(expiry);
-        let mut ping = tokio::time::interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        let mut ping = tokio::time::interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut unanswered_since = None;
         let stopping = self.gateway.stopping.clone();
-        let gone = self.gateway.presence.gone(self.caller.workspace());
-        let mut changes = self.gateway.people.changes();
-        // What has changed before it could be heard here.
-        if let Err(end) = self.must_be_let_in().await {
+        let gone = self.gateway.presence.end_token(self.caller.workspace());
+        let mut changes = self.gateway.people.session_changes();
+        // The status may have changed before the subscription to changes.
+        if let Err(end) = self.check_access().await {
             return end;
         }
         loop {
-            let silence = unanswered_since.map_or_else(far_future, |since: Instant| since + PONG_WITHIN);
+            let silence = unanswered_since.map_or_else(far_future, |since: Instant| since + PONG_TIMEOUT);
             let done = tokio::select! {
-                () = stopping.cancelled() => Err(End::Close(close_code::AWAY, "the server is stopping")),
-                () = gone.cancelled() => Err(End::Close(close_code::POLICY, "the workspace is gone: it was purged")),
-                () = &mut expiry => match self.stays_signed_in().await {
+                () = stopping.cancelled() => {
+                    Err(Disconnect::Close(close_code::AWAY, "the server is stopping"))
+                }
+                () = gone.cancelled() => {
+                    let reason = "the workspace is gone: it was purged";
+                    Err(Disconnect::Close(close_code::POLICY, reason))
+                }
+                () = &mut expiry => match self.session_extension().await {
                     Some(longer) => {
                         expiry.as_mut().reset(Instant::now() + longer);
                         Ok(())
                     }
-                    None => Err(End::Close(close_code::POLICY, "the access token has expired")),
+                    None => Err(Disconnect::Close(close_code::POLICY, "the access token has expired")),
                 },
                 change = changes.recv() => self.after_change(change).await,
-                () = tokio::time::sleep_until(silence) => Err(End::Close(close_code::POLICY, "a ping was not answered")),
-                item = self.session.next() => self.pass_on(item).await,
+                () = tokio::time::sleep_until(silence) => {
+                    Err(Disconnect::Close(close_code::POLICY, "a ping was not answered"))
+                }
+                item = self.session.next() => self.forward(item).await,
                 Some(result) = results.recv() => self.send(&result).await,
                 _ = ping.tick() => {
-                    // Whoever listens is in the workspace, and hears here if another server has purged it.
+                    // A connection counts as use of the workspace. This also notices a purge by another
+                    // server.
                     self.gateway.presence.is_there(self.caller.workspace()).await;
                     unanswered_since.get_or_insert_with(Instant::now);
-                    match self.must_be_let_in().await {
+                    match self.check_access().await {
                         Ok(()) => self.send(&ServerFrame::<()>::Ping).await,
                         Err(end) => Err(end),
                     }
@@ -179,8 +189,8 @@ impl Connection {
                     unanswered_since = None;
                     match message {
                         Some(Ok(message)) => self.receive(message).await,
-                        Some(Err(error)) => Err(end_of(error)),
-                        None => Err(End::Gone),
+                        Some(Err(error)) => Err(disconnect_after(error)),
+                        None => Err(Disconnect::Gone),
                     }
                 }
             };
@@ -190,48 +200,48 @@ impl Connection {
         }
     }
 
-    /// How much longer a browser may follow whose token has ended: as long as a new one would be good, if its session has
-    /// not ended.
-    async fn stays_signed_in(&self) -> Option<Duration> {
+    /// How much longer a browser may stay connected whose token has ended: for the lifetime of a new token,
+    /// if its session has not ended.
+    async fn session_extension(&self) -> Option<Duration> {
         if !self.caller.is_browser() {
             return None;
         }
-        match self.caller.standing(&self.gateway).await {
-            Ok(Standing::Session) => Some(Duration::from_secs(ACCESS_SECONDS)),
-            Ok(Standing::Guest | Standing::Over) => None,
+        match self.caller.session_status(&self.gateway).await {
+            Ok(SessionStatus::Active) => Some(Duration::from_secs(ACCESS_SECONDS)),
+            Ok(SessionStatus::Guest | SessionStatus::Ended) => None,
             Err(error) => {
-                tracing::warn!(%error, "it could not be found out whether a session has ended");
+                tracing::warn!(%error, "whether a session has ended could not be looked up");
                 None
             }
         }
     }
 
-    /// Sessions of a person have changed, or more have than can be told apart.
-    async fn after_change(&self, change: Result<Change, RecvError>) -> Result<(), End> {
+    /// Checks the access again where sessions of this person have changed, or where changes were missed.
+    async fn after_change(&self, change: Result<SessionChange, RecvError>) -> Result<(), Disconnect> {
         match change {
-            Ok(Change::Of(person)) if person != self.caller.bearer().of() => Ok(()),
-            _ => self.must_be_let_in().await,
+            Ok(SessionChange::Of(person)) if person != self.caller.bearer().of() => Ok(()),
+            _ => self.check_access().await,
         }
     }
 
-    /// Ends the connection of a person who was erased, or whose session has ended, here or on another server. Where that
-    /// cannot be found out, it has not.
-    async fn must_be_let_in(&self) -> Result<(), End> {
+    /// Ends the connection of a person who was erased, or whose session has ended, here or on another server.
+    /// Where that cannot be looked up, the connection stays.
+    async fn check_access(&self) -> Result<(), Disconnect> {
         if is_erased(&self.gateway, self.caller.bearer()).await {
-            let reason = "whom this session was for was erased";
-            return Err(End::Close(close_code::POLICY, reason));
+            let reason = "the person of this session was erased";
+            return Err(Disconnect::Close(close_code::POLICY, reason));
         }
-        match self.caller.standing(&self.gateway).await {
-            Ok(Standing::Guest | Standing::Session) => Ok(()),
-            Ok(Standing::Over) => Err(End::Close(close_code::POLICY, OVER)),
+        match self.caller.session_status(&self.gateway).await {
+            Ok(SessionStatus::Guest | SessionStatus::Active) => Ok(()),
+            Ok(SessionStatus::Ended) => Err(Disconnect::Close(close_code::POLICY, SESSION_ENDED)),
             Err(error) => {
-                tracing::warn!(%error, "it could not be found out whether a session has ended");
+                tracing::warn!(%error, "whether a session has ended could not be looked up");
                 Ok(())
             }
         }
     }
 
-    async fn receive(&mut self, message: Message) -> Result<(), End> {
+    async fn receive(&mut self, message: Message) -> Result<(), Disconnect> {
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => {
@@ -239,7 +249,7 @@ impl Connection {
                     .refuse(None, ApiProblem::new(Kind::Malformed, "frames are JSON texts"))
                     .await;
             }
-            Message::Close(_) => return Err(End::Gone),
+            Message::Close(_) => return Err(Disconnect::Gone),
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
         let frame = match json_body::parse::<ClientFrame>(text.as_bytes(), "frame") {
@@ -248,7 +258,7 @@ impl Connection {
             Err(problem) => return self.refuse(None, problem).await,
         };
         if let Some(found) = control_character::in_json(text.as_bytes()) {
-            // As it is named where the command comes as a request of its own.
+            // The field has the same name as in `POST /commands`.
             let field = found.path.strip_prefix("command.").unwrap_or(&found.path);
             let problem = ApiProblem::control_character(field, found.character);
             return match frame {
@@ -270,7 +280,7 @@ impl Connection {
                 command,
                 idempotency_key,
             } => {
-                match self.commands.try_send(Sent {
+                match self.commands.try_send(QueuedCommand {
                     id,
                     command,
                     idempotency_key,
@@ -312,8 +322,9 @@ impl Connection {
         }
     }
 
-    /// What the query API has to tell: the text of a frame, made once for all who follow the same thing.
-    async fn pass_on(&mut self, item: LiveItem) -> Result<(), End> {
+    /// Forwards a frame of the query API, whose text is made once for all subscribers of a document or
+    /// listing.
+    async fn forward(&mut self, item: LiveItem) -> Result<(), Disconnect> {
         match item {
             LiveItem::Frame(json) => {
                 let opened = self.gateway.queries.open_frame(self.caller.workspace(), json);
@@ -323,12 +334,12 @@ impl Connection {
                     Err(error) => Err(defect(&error)),
                 }
             }
-            LiveItem::Closed => Err(End::Close(close_code::AWAY, "the server is stopping")),
+            LiveItem::Closed => Err(Disconnect::Close(close_code::AWAY, "the server is stopping")),
         }
     }
 
-    /// The answer to a command that was not even tried.
-    async fn answer(&mut self, id: u64, problem: Problem) -> Result<(), End> {
+    /// Refuses a command that was not carried out.
+    async fn answer(&mut self, id: u64, problem: Problem) -> Result<(), Disconnect> {
         self.send(&ServerFrame::<()>::Result {
             id,
             result: None,
@@ -337,7 +348,7 @@ impl Connection {
         .await
     }
 
-    async fn refuse(&mut self, id: Option<u64>, problem: ApiProblem) -> Result<(), End> {
+    async fn refuse(&mut self, id: Option<u64>, problem: ApiProblem) -> Result<(), Disconnect> {
         self.send(&ServerFrame::<()>::Error {
             id,
             problem: problem.into_problem(),
@@ -345,34 +356,36 @@ impl Connection {
         .await
     }
 
-    async fn send<D: Serialize>(&mut self, frame: &ServerFrame<D>) -> Result<(), End> {
+    async fn send<D: Serialize>(&mut self, frame: &ServerFrame<D>) -> Result<(), Disconnect> {
         match serde_json::to_string(frame) {
             Ok(text) => self.transmit(Message::text(text)).await,
             Err(error) => Err(defect(&error)),
         }
     }
 
-    async fn transmit(&mut self, message: Message) -> Result<(), End> {
-        match tokio::time::timeout(SEND_WITHIN, self.sender.send(message)).await {
+    async fn transmit(&mut self, message: Message) -> Result<(), Disconnect> {
+        match tokio::time::timeout(SEND_TIMEOUT, self.sender.send(message)).await {
             Ok(Ok(())) => Ok(()),
-            // It would not take a goodbye either.
-            Ok(Err(_)) | Err(_) => Err(End::Gone),
+            // The client would not take a close frame either.
+            Ok(Err(_)) | Err(_) => Err(Disconnect::Gone),
         }
     }
 }
 
-fn defect(error: &dyn std::error::Error) -> End {
+fn defect(error: &dyn std::error::Error) -> Disconnect {
     tracing::error!(%error, "a frame cannot be sent");
-    End::Close(close_code::ERROR, "this is a defect of the server")
+    Disconnect::Close(close_code::ERROR, "this is a defect of the server")
 }
 
 fn far_future() -> Instant {
     Instant::now() + Duration::from_hours(24)
 }
 
-fn end_of(error: axum::Error) -> End {
+fn disconnect_after(error: axum::Error) -> Disconnect {
     match error.into_inner().downcast_ref::<tungstenite::Error>() {
-        Some(tungstenite::Error::Capacity(_)) => End::Close(close_code::SIZE, "the frame is too large"),
-        _ => End::Gone,
+        Some(tungstenite::Error::Capacity(_)) => {
+            Disconnect::Close(close_code::SIZE, "the frame is too large")
+        }
+        _ => Disconnect::Gone,
     }
 }

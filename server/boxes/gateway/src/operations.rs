@@ -1,4 +1,4 @@
-//! What operators and load balancers ask: is it alive, is it ready, with which keys does it sign.
+//! The endpoints for operators and load balancers: liveness, readiness, and the public keys.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -9,32 +9,32 @@ use serde::Serialize;
 
 use super::SharedGateway;
 
-/// How often old entries of limits and metrics are forgotten.
+/// The interval at which old entries of limits and metrics are dropped.
 const UPKEEP: Duration = Duration::from_secs(10);
 
 /// `GET /healthz`: the process answers.
-pub(super) async fn alive() -> &'static str {
+pub(super) async fn liveness() -> &'static str {
     "alive"
 }
 
-/// What the boxes behind the gateway say of being ready.
+/// Whether the boxes behind the gateway are ready.
 #[async_trait]
 pub trait Readiness: Send + Sync + Debug {
-    /// What keeps them from it, one sentence each, for any client to read; none where all are ready.
-    async fn complaints(&self) -> Vec<String>;
+    /// The reasons why they are not, one sentence each; empty where all are ready. Any client may read them.
+    async fn unready_reasons(&self) -> Vec<String>;
 }
 
-/// Whether the server may be sent requests, and what is not ready.
+/// Whether the server takes requests, and what is not ready.
 #[derive(Debug, Serialize)]
 pub(super) struct ReadinessAnswer {
     ready: bool,
     waiting_for: Vec<String>,
 }
 
-/// `GET /readyz`: 200, or 503 with what is not ready. It says nothing of what a database said and of whom it is: anyone may
-/// ask.
-pub(super) async fn ready(State(gateway): State<SharedGateway>) -> (StatusCode, Json<ReadinessAnswer>) {
-    let mut waiting_for = gateway.readiness.complaints().await;
+/// `GET /readyz`: 200, or 503 with what is not ready. The endpoint is public, so an answer names neither a
+/// database nor its error.
+pub(super) async fn readiness(State(gateway): State<SharedGateway>) -> (StatusCode, Json<ReadinessAnswer>) {
+    let mut waiting_for = gateway.readiness.unready_reasons().await;
     if gateway.stopping.is_cancelled() {
         waiting_for.push("the server is stopping".to_owned());
     }
@@ -47,12 +47,12 @@ pub(super) async fn ready(State(gateway): State<SharedGateway>) -> (StatusCode, 
     (status, Json(ReadinessAnswer { ready, waiting_for }))
 }
 
-/// `GET /.well-known/jwks.json`: the public keys, so that others can verify our tokens.
+/// `GET /.well-known/jwks.json`: the public keys, with which other programs verify our tokens.
 pub(super) async fn public_keys(State(gateway): State<SharedGateway>) -> Json<JwkSet> {
     Json(gateway.tokens.keys().public().clone())
 }
 
-/// Forgets what is old, until the server stops.
+/// Drops old entries of limits and metrics, until the server stops.
 pub(super) async fn upkeep(gateway: SharedGateway) {
     while gateway
         .stopping

@@ -1,7 +1,8 @@
 //! Whether a browser's request comes from our own pages.
 //!
-//! A cookie travels with whatever a browser sends, also from another site's page; so what a cookie authenticates must
-//! also come from here. `Origin` says where from; where a browser leaves it out, `Sec-Fetch-Site` says it.
+//! A browser adds its cookies to every request, also to one that another site's page sends. So a request that
+//! a cookie authenticates must also come from our own pages. `Origin` tells; where a browser leaves it out,
+//! `Sec-Fetch-Site` does.
 
 use axum::http::{
     HeaderMap, Uri,
@@ -15,8 +16,8 @@ pub(super) enum Origin {
     Same,
     /// Some other page.
     Foreign,
-    /// The sender does not say: not a browser, or an old one.
-    Unsaid,
+    /// The request has neither header: its client is not a browser, or an old one.
+    Unknown,
 }
 
 impl Origin {
@@ -38,12 +39,13 @@ impl Origin {
             // `none`: typed into the address bar, or a bookmark.
             Some(b"same-origin" | b"none") => Self::Same,
             Some(_) => Self::Foreign,
-            None => Self::Unsaid,
+            None => Self::Unknown,
         }
     }
 }
 
-/// A proxy in front may speak HTTPS for us, so `https` is allowed always, and `http` only where we speak it.
+/// A proxy in front may terminate HTTPS, so `https` is always allowed, and `http` only where the server
+/// speaks it.
 fn is_ours(origin: &str, host: &str, https: bool) -> bool {
     let authority = match origin.split_once("://") {
         Some(("https", authority)) => authority,
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn everybody_else_is_foreign() {
+    fn every_other_origin_is_foreign() {
         for other in [
             "http://shop.test.evil.test",
             "http://evil.test",
@@ -101,7 +103,7 @@ mod tests {
                 "{other}"
             );
         }
-        // A page that came without encryption does not speak for one that came with it.
+        // A page over HTTP is not the origin of a server that speaks HTTPS.
         assert_eq!(
             origin(&[("host", "shop.test"), ("origin", "http://shop.test")], true),
             Origin::Foreign
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_does_not_say() {
-        assert_eq!(origin(&[("host", "shop.test")], false), Origin::Unsaid);
+    fn without_either_header_the_origin_is_unknown() {
+        assert_eq!(origin(&[("host", "shop.test")], false), Origin::Unknown);
     }
 }

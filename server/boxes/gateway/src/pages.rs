@@ -1,8 +1,8 @@
-//! The pages: every path that is nothing else is rendered by the application, complete, before it is sent.
+//! The pages: the application renders every path without another route, completely, before it is sent.
 //!
-//! A page is rendered with the rights of its session, through the same questions that the API answers. Its inline
-//! scripts carry a nonce that only this answer's policy names. What the application says about its status is the
-//! answer's status; a path that it does not know is 404.
+//! A page is rendered with the rights of its session, through the same queries that the API has. Its inline
+//! scripts carry a nonce that only this answer's policy names. The status is the one that the application
+//! sets; an unknown path is 404.
 
 use std::{
     future::poll_fn,
@@ -16,8 +16,8 @@ use std::{
 };
 
 use app::{
-    AssetNames, Program, ProgramFiles, StatusSetter, Theme,
-    backend::{Backend, HasWritten, ListingQuery, SharedBackend},
+    AssetNames, BundleFiles, StatusSetter, Theme,
+    backend::{Backend, ListingQuery, RecentWrite, SharedBackend},
 };
 use async_trait::async_trait;
 use axum::{
@@ -43,28 +43,30 @@ use super::{
     api::{found_products, mailbox_page, session_info, stream_page, streams_page},
     assets,
     auth::{Caller, Identity},
-    form_notes, headers, limits, observe,
+    headers, limits, observability,
     problem::{ApiProblem, Kind},
+    web_forms::flash,
 };
 use monitor::Direction;
 use query::{ListingRequest, QueryError, Wait};
 
-/// How long a page waits for the views to have what its browser has just written.
+/// How long a page waits until the views have folded what its browser has just written.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Entries of a page of the log, as the application shows it.
 const LOG_PAGE: u32 = 50;
 
-/// A route for each page that the application has, and the application's own answer to every other path.
+/// A route for each page of the application, and the application's "not found" page for every other path.
 pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     let most = gateway.limits.request_timeout();
-    // The routes are found by rendering once, for nobody. This also begins Leptos's executor, which rendering needs.
-    let nobody: SharedBackend = Arc::new(SessionBackend {
+    // One rendering without a session finds the routes. It also starts Leptos's executor, which rendering
+    // needs.
+    let anonymous: SharedBackend = Arc::new(SessionBackend {
         gateway: Arc::clone(gateway),
         caller: None,
         session: None,
         written: None,
     });
-    let context = move || provide_context(Arc::clone(&nobody));
+    let context = move || provide_context(Arc::clone(&anonymous));
     let (routes, _) =
         leptos_axum::generate_route_list_with_exclusions_and_ssg_and_context(app::App, None, context);
     routes
@@ -90,7 +92,7 @@ async fn unknown_page(
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         render(gateway, identity, request, StatusCode::NOT_FOUND).await
     } else {
-        observe::method_not_allowed(request.method().clone())
+        observability::method_not_allowed(request.method().clone())
             .await
             .into_response()
     }
@@ -102,24 +104,23 @@ async fn render(
     request: Request,
     status: StatusCode,
 ) -> Response {
-    // Whose session is over sees what somebody sees who has none.
+    // An ended session is rendered as no session.
     let caller = identity.caller();
     let session = match &caller {
         Some(caller) => session_info(&gateway, caller).await.ok(),
         None => None,
     };
-    let program = Program::of(session.is_some());
     let cookies = CookieJar::from_headers(request.headers());
     let theme = cookies
         .get(app::THEME_COOKIE)
         .map(|cookie| Theme::from_cookie(cookie.value()))
         .unwrap_or_default();
     let written = caller.as_ref().and_then(|caller| {
-        let cookie = cookies.get(app::WRITTEN_COOKIE)?;
-        app::written_in(caller.workspace(), cookie.value())
+        let cookie = cookies.get(app::LAST_WRITE_COOKIE)?;
+        app::last_write_of(caller.workspace(), cookie.value())
     });
     let has_written = written.is_some();
-    let notes = form_notes::of(request.headers());
+    let notes = flash::of(request.headers());
     let brings_notes = notes.is_some();
     let shown_by = Arc::clone(&gateway);
     let backend: SharedBackend = Arc::new(SessionBackend {
@@ -136,15 +137,14 @@ async fn render(
         StatusSetter(Arc::new(move |status| said.store(status, Ordering::Relaxed)))
     };
     let context = move || {
-        // In place of the one that leptos_axum made: this one is in the policy.
+        // Replaces the nonce of leptos_axum: this one is in the policy.
         provide_context(nonce.clone());
         provide_context(Arc::clone(&backend));
         provide_context(theme);
-        provide_context(program);
         provide_context(setter.clone());
         provide_context(notes.clone().unwrap_or_default());
         if has_written {
-            provide_context(HasWritten);
+            provide_context(RecentWrite);
         }
     };
     let handler = leptos_axum::render_app_async_with_context(context, shell);
@@ -154,22 +154,23 @@ async fn render(
         Err(problem) => return problem.into_response(),
     };
     if brings_notes {
-        form_notes::forget(&shown_by, response.headers_mut());
+        flash::clear(&shown_by, response.headers_mut());
     }
-    // A redirect of the application stays one.
+    // A redirect of the application keeps its status.
     if response.status() == StatusCode::OK {
         *response.status_mut() = StatusCode::from_u16(said.load(Ordering::Relaxed)).unwrap_or(status);
     }
     response
 }
 
-/// Renders a page among its own signals, whichever thread goes on with it.
+/// Renders a page in its own arena of signals, on any thread.
 ///
-/// Leptos keeps a request's signals in an arena, and finds the arena by a variable of the thread. `leptos_axum` makes the
-/// arena when the rendering begins, and restores it for the parts of a page but not for what puts them together; so
-/// behind an `await` a page could be given another request's arena, or none, and panic when its title is read.
+/// Leptos keeps a request's signals in an arena, and finds the arena by a variable of the thread.
+/// `leptos_axum` makes the arena when the rendering begins, and restores it for the parts of a page but not
+/// for what puts them together; so behind an `await` a page could be given another request's arena, or none,
+/// and panic when its title is read.
 async fn in_its_own_arena<T>(mut rendering: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
-    // The first step makes the arena, and leaves it in the thread's variable.
+    // The first poll makes the arena, and leaves it in the thread's variable.
     match poll_fn(|context| Poll::Ready(rendering.as_mut().poll(context))).await {
         Poll::Ready(page) => page,
         Poll::Pending => Sandboxed::new(rendering).await,
@@ -177,21 +178,28 @@ async fn in_its_own_arena<T>(mut rendering: Pin<Box<dyn Future<Output = T> + Sen
 }
 
 fn shell() -> impl leptos::IntoView {
-    let assets::Manifest { programs, css, .. } = assets::manifest().clone();
-    let programs = programs
-        .into_iter()
-        .map(|assets::ManifestProgram { name, js, wasm }| ProgramFiles { name, js, wasm })
-        .collect();
+    let assets::Manifest {
+        bundle, theme, css, ..
+    } = assets::manifest();
+    let bundle = bundle.map(|assets::ManifestBundle { js, wasm }| BundleFiles { js, wasm });
     let options = LeptosOptions::builder().output_name("foldline").build();
-    app::shell(options, AssetNames { programs, css })
+    app::shell(
+        options,
+        AssetNames {
+            bundle,
+            theme_script: theme,
+            css,
+        },
+    )
 }
 
-/// What a page may ask, with the rights of its session.
+/// The backend of a page, with the rights of its session.
 struct SessionBackend {
     gateway: SharedGateway,
     caller: Option<Caller>,
     session: Option<SessionInfo>,
-    /// What the browser has just written: its views are not older, where that can be had in time.
+    /// The consistency token of what the browser has just written; views are waited for until they have it,
+    /// or time is up.
     written: Option<ConsistencyToken>,
 }
 
@@ -206,7 +214,7 @@ impl SessionBackend {
     fn caller(&self) -> Result<&Caller, Problem> {
         self.caller
             .as_ref()
-            .ok_or_else(|| ApiProblem::new(Kind::Unauthenticated, "nobody is signed in").into_problem())
+            .ok_or_else(|| ApiProblem::new(Kind::Unauthenticated, "not signed in").into_problem())
     }
 }
 
@@ -254,7 +262,7 @@ impl Backend for SessionBackend {
         let caller = self.caller()?;
         let ask = |wait| found_products(&self.gateway, caller, typed, tag.map(str::to_owned), wait);
         let mut answer = ask(self.wait()).await;
-        // an index that is too far behind is asked as it is, and says so
+        // an index that is too far behind is queried as it is, and its answer says so
         if self.written.is_some() && answer.is_err() {
             answer = ask(None).await;
         }
@@ -287,12 +295,13 @@ impl Backend for SessionBackend {
     }
 }
 
-/// Whether a view is too far behind, or the browser made its token up: then the view is shown as it is, and says so.
+/// Whether a view is too far behind, or the browser invented its token: then the view is shown as it is, and
+/// says so.
 fn cannot_wait<T>(answer: &Result<T, QueryError>) -> bool {
     matches!(answer, Err(QueryError::TimedOut { .. } | QueryError::BadToken))
 }
 
-/// The server passes documents on without reading them; a page reads them.
+/// Parses a document; the API passes documents on unparsed.
 fn parsed<T: serde::de::DeserializeOwned>(answer: &impl serde::Serialize) -> Result<T, Problem> {
     serde_json::to_vec(answer)
         .and_then(|json| serde_json::from_slice(&json))

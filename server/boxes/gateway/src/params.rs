@@ -1,164 +1,201 @@
-//! The query of a URL: each parameter is asked for by name, and what nobody asked for is refused by name.
+//! The query of a URL, read into a struct with one field per parameter. A parameter that the struct does not
+//! have, that is given twice, or whose value does not fit is refused by name.
 
-use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr};
+use std::{collections::HashSet, fmt::Display, ops::RangeInclusive, str::FromStr};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
+use query::{DEFAULT_LIMIT, MAX_LIMIT};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
+use url::form_urlencoded;
+use utoipa::{
+    PartialSchema,
+    openapi::{
+        RefOr,
+        schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type},
+    },
+};
 
 use super::problem::ApiProblem;
 
-/// The parameters of a request that have not been asked for yet.
+/// The parameters of a request, read as a `T`.
+///
+/// `T` decides with `deny_unknown_fields` whether unknown parameters are refused. Each of its fields is
+/// optional or has a default, because an error about a missing field has no path.
 #[derive(Debug)]
-pub(super) struct Params {
-    given: BTreeMap<String, String>,
-    known: Vec<&'static str>,
-}
+pub(super) struct QueryParams<T>(pub T);
 
-impl Params {
-    /// Of a query; a parameter that comes twice is refused.
-    pub(super) fn parse(query: &str) -> Result<Self, ApiProblem> {
-        let mut given = BTreeMap::new();
-        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-            if given
-                .insert(name.clone().into_owned(), value.into_owned())
-                .is_some()
-            {
-                return Err(ApiProblem::field(name, "was given twice"));
-            }
-        }
-        Ok(Self {
-            given,
-            known: Vec::new(),
-        })
-    }
-
-    /// A text.
-    pub(super) fn text(&mut self, name: &'static str) -> Option<String> {
-        self.known.push(name);
-        self.given.remove(name)
-    }
-
-    /// Something that has a form.
-    pub(super) fn parsed<T: FromStr<Err: Display>>(
-        &mut self,
-        name: &'static str,
-    ) -> Result<Option<T>, ApiProblem> {
-        self.text(name)
-            .map(|text| {
-                text.parse()
-                    .map_err(|error: T::Err| ApiProblem::field(name, error.to_string()))
-            })
-            .transpose()
-    }
-
-    /// A whole number in a range; `default` where absent.
-    pub(super) fn number<T: FromStr + PartialOrd + Display>(
-        &mut self,
-        name: &'static str,
-        range: RangeInclusive<T>,
-        default: T,
-    ) -> Result<T, ApiProblem> {
-        let Some(text) = self.text(name) else {
-            return Ok(default);
-        };
-        text.parse()
-            .ok()
-            .filter(|number| range.contains(number))
-            .ok_or_else(|| {
-                ApiProblem::field(
-                    name,
-                    format!("is a whole number from {} to {}", range.start(), range.end()),
-                )
-            })
-    }
-
-    /// One of some words.
-    pub(super) fn word<T: Copy>(
-        &mut self,
-        name: &'static str,
-        words: &[(&str, T)],
-        default: T,
-    ) -> Result<T, ApiProblem> {
-        let Some(text) = self.text(name) else {
-            return Ok(default);
-        };
-        words
-            .iter()
-            .find(|(word, _)| *word == text)
-            .map(|(_, value)| *value)
-            .ok_or_else(|| {
-                let allowed = words
-                    .iter()
-                    .map(|(word, _)| *word)
-                    .collect::<Vec<_>>()
-                    .join(" or ");
-                ApiProblem::field(name, format!("is {allowed}"))
-            })
-    }
-
-    /// Refuses what was not asked for.
-    pub(super) fn finish(self) -> Result<(), ApiProblem> {
-        match self.given.into_keys().next() {
-            None => Ok(()),
-            Some(name) if self.known.is_empty() => {
-                Err(ApiProblem::field(name, "is unknown; there are no parameters"))
-            }
-            Some(name) => Err(ApiProblem::field(
-                name,
-                format!("is unknown; parameters are {}", self.known.join(", ")),
-            )),
-        }
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Params {
+impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
     type Rejection = ApiProblem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiProblem> {
-        Self::parse(parts.uri.query().unwrap_or_default())
+        parse(parts.uri.query().unwrap_or_default()).map(Self)
     }
+}
+
+fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiProblem> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let mut names = HashSet::new();
+    let twice = pairs
+        .map(|(name, _)| name)
+        .find(|name| !names.insert(name.clone()));
+    if let Some(name) = twice {
+        return Err(ApiProblem::field(name, "was given twice"));
+    }
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
+        let name = error.path().to_string();
+        ApiProblem::field(name, error.into_inner().to_string())
+    })
+}
+
+/// No parameters: any is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NoParams {}
+
+/// How many entries a page of a listing, of streams, of events or of dead letters has at most.
+pub(super) type PageLimit = Limit<MAX_LIMIT, DEFAULT_LIMIT>;
+
+/// How many entries an answer has at most: 1 to `MAX`, and `DEFAULT` where the client does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit<const MAX: u32, const DEFAULT: u32>(u32);
+
+impl<const MAX: u32, const DEFAULT: u32> Limit<MAX, DEFAULT> {
+    /// The number.
+    pub(super) const fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl<const MAX: u32, const DEFAULT: u32> Default for Limit<MAX, DEFAULT> {
+    fn default() -> Self {
+        Self(DEFAULT)
+    }
+}
+
+impl<'de, const MAX: u32, const DEFAULT: u32> Deserialize<'de> for Limit<MAX, DEFAULT> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        whole_number(deserializer, &(1..=MAX)).map(Self)
+    }
+}
+
+impl<const MAX: u32, const DEFAULT: u32> PartialSchema for Limit<MAX, DEFAULT> {
+    fn schema() -> RefOr<Schema> {
+        integer(KnownFormat::Int32, 1, MAX.into())
+            .default(Some(DEFAULT.into()))
+            .into()
+    }
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WholeNumber<const MIN: u64, const MAX: u64>(u64);
+
+impl<const MIN: u64, const MAX: u64> WholeNumber<MIN, MAX> {
+    /// The number.
+    pub(super) const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl<'de, const MIN: u64, const MAX: u64> Deserialize<'de> for WholeNumber<MIN, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        whole_number(deserializer, &(MIN..=MAX)).map(Self)
+    }
+}
+
+impl<const MIN: u64, const MAX: u64> PartialSchema for WholeNumber<MIN, MAX> {
+    fn schema() -> RefOr<Schema> {
+        integer(KnownFormat::Int64, MIN, MAX).into()
+    }
+}
+
+/// Read from its text, so that the message has the range also where the text is no number.
+fn whole_number<'de, D, N>(deserializer: D, range: &RangeInclusive<N>) -> Result<N, D::Error>
+where
+    D: Deserializer<'de>,
+    N: FromStr + PartialOrd + Display,
+{
+    let text = String::deserialize(deserializer)?;
+    text.parse::<N>()
+        .ok()
+        .filter(|number| range.contains(number))
+        .ok_or_else(|| {
+            let (least, most) = (range.start(), range.end());
+            D::Error::custom(format_args!("is a whole number from {least} to {most}"))
+        })
+}
+
+fn integer(format: KnownFormat, least: u64, most: u64) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .format(Some(SchemaFormat::KnownFormat(format)))
+        .minimum(Some(least))
+        .maximum(Some(most))
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::{token::ConsistencyToken, wire::Order};
+
     use super::*;
 
-    fn field_of(result: Result<impl std::fmt::Debug, ApiProblem>) -> String {
-        result.unwrap_err().into_problem().violations.remove(0).field
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Known {
+        cursor: Option<String>,
+        #[serde(default)]
+        order: Order,
+        #[serde(default)]
+        limit: Limit<200, 50>,
+        from: Option<WholeNumber<1, 9>>,
+        after: Option<ConsistencyToken>,
+    }
+
+    fn refused<T: DeserializeOwned + std::fmt::Debug>(query: &str) -> (String, String) {
+        let violation = parse::<T>(query).unwrap_err().into_problem().violations.remove(0);
+        (violation.field, violation.message)
     }
 
     #[test]
     fn parameters_are_read_by_name() {
-        let mut params = Params::parse("limit=20&order=desc&cursor=a%2Fb").unwrap();
-        assert_eq!(params.number("limit", 1..=200_u32, 50).unwrap(), 20);
-        assert!(
-            params
-                .word("order", &[("asc", false), ("desc", true)], false)
-                .unwrap()
-        );
-        assert_eq!(params.text("cursor").as_deref(), Some("a/b"));
-        assert_eq!(params.number("from", 1..=u64::MAX, 1).unwrap(), 1);
-        params.finish().unwrap();
+        let known: Known = parse("limit=20&order=desc&cursor=a%2Fb+c&from=9&after=0:1").unwrap();
+        assert_eq!((known.limit.get(), known.order), (20, Order::Desc));
+        assert_eq!(known.cursor.as_deref(), Some("a/b c"));
+        assert_eq!(known.from.map(WholeNumber::get), Some(9));
+        assert_eq!(known.after, Some(ConsistencyToken::at(0, 1)));
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
-        let parse = |query| Params::parse(query).unwrap();
-        for wrong in ["limit=0", "limit=201", "limit=many", "limit=", "limit=-1"] {
-            assert_eq!(
-                field_of(parse(wrong).number("limit", 1..=200_u32, 50)),
-                "limit",
-                "{wrong}"
-            );
+    fn a_parameter_that_is_absent_has_its_default() {
+        let known: Known = parse("").unwrap();
+        assert_eq!((known.limit.get(), known.order), (50, Order::Asc));
+        assert_eq!((known.cursor, known.from, known.after), (None, None, None));
+        parse::<NoParams>("").unwrap();
+    }
+
+    #[test]
+    fn a_number_outside_its_range_is_refused_with_the_range() {
+        for value in ["0", "201", "many", "", "-1", "99999999999999999999"] {
+            let (field, message) = refused::<Known>(&format!("limit={value}"));
+            assert_eq!(field, "limit", "{value}");
+            assert_eq!(message, "is a whole number from 1 to 200", "{value}");
         }
-        assert_eq!(
-            field_of(parse("order=up").word("order", &[("asc", ())], ())),
-            "order"
-        );
-        assert_eq!(
-            field_of(parse("after=x").parsed::<domain::token::ConsistencyToken>("after")),
-            "after"
-        );
-        assert_eq!(field_of(parse("limt=1").finish()), "limt");
-        assert_eq!(field_of(Params::parse("a=1&a=2")), "a");
+        assert_eq!(refused::<Known>("from=10").1, "is a whole number from 1 to 9");
+    }
+
+    #[test]
+    fn a_parameter_that_does_not_fit_is_named() {
+        for (query, field) in [
+            ("order=up", "order"),
+            ("limit=1&after=x", "after"),
+            ("limt=1", "limt"),
+            ("cursor=1&cursor=2", "cursor"),
+        ] {
+            assert_eq!(refused::<Known>(query).0, field, "{query}");
+        }
+        assert_eq!(refused::<NoParams>("limit=1").0, "limit");
     }
 }

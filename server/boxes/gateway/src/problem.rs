@@ -1,7 +1,7 @@
 //! The one place where a failure becomes an answer: `application/problem+json` (RFC 9457).
 //!
-//! A problem says what happened and what to do, and never what the inside looks like: what only operators should know
-//! is logged where it happens. Every box's error enum has its one `From` here.
+//! A problem says what happened and what the client can do, and reveals no internals: details for operators
+//! are logged where the failure happens. The error enum of every box has its one `From` here.
 
 use axum::{
     http::{
@@ -21,37 +21,37 @@ use monitor::{StoreError, verify::VerifyError};
 pub(super) enum Kind {
     /// The request is not well formed.
     Malformed,
-    /// There is no token, or not a good one.
+    /// There is no token, or it is refused.
     Unauthenticated,
     /// No account has this email and password.
     WrongCredentials,
-    /// The role may not do this.
+    /// The role does not permit this.
     Forbidden,
     /// A browser's request that comes from another site.
     ForeignOrigin,
     /// There is no such thing, or none that this person may see.
     NotFound,
-    /// The path knows other methods.
+    /// The path does not support the method.
     MethodNotAllowed,
-    /// The stream moved on.
+    /// The stream is not at the expected version.
     Conflict,
-    /// It does not go with what is under way.
+    /// Another operation that excludes this one is running.
     Busy,
     /// The body is too large.
     TooLarge,
     /// The body is not JSON.
     UnsupportedMediaType,
-    /// A rule of the domain says no.
+    /// A rule of the domain rejects the command.
     Rejected,
-    /// Too much in too little time.
+    /// The client has sent too many requests.
     RateLimited,
     /// A sandbox has no room for more.
     QuotaExceeded,
     /// The workspace was purged.
     Gone,
-    /// A defect of ours.
+    /// A defect of the server.
     Internal,
-    /// Worth a retry.
+    /// A temporary failure; a retry may succeed.
     Unavailable,
     /// The answer took too long.
     TimedOut,
@@ -124,7 +124,7 @@ impl Kind {
     }
 }
 
-/// A problem on its way out.
+/// A problem as the answer to a request, with its `Retry-After`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ApiProblem {
     problem: Box<Problem>,
@@ -132,7 +132,7 @@ pub(super) struct ApiProblem {
 }
 
 impl ApiProblem {
-    /// A problem with a sentence about this time.
+    /// A problem with a sentence about this occurrence.
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
         Self {
             problem: Box::new(Problem {
@@ -149,7 +149,7 @@ impl ApiProblem {
         }
     }
 
-    /// One field of the request is not as it must be.
+    /// A field of the request is invalid.
     pub(super) fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         let (field, message) = (field.into(), message.into());
         let mut problem = Self::new(Kind::Malformed, format!("{field}: {message}"));
@@ -157,21 +157,21 @@ impl ApiProblem {
         problem
     }
 
-    /// A page, view, stream or document that is not there for this person.
+    /// A page, view, stream or document does not exist for this person.
     pub(super) fn not_found(what: impl std::fmt::Display) -> Self {
         Self::new(Kind::NotFound, format!("there is no {what}"))
     }
 
-    /// Whoever holds a token of a workspace that was purged.
+    /// The workspace of the token was purged.
     pub(super) fn workspace_gone() -> Self {
         Self::new(
             Kind::Gone,
-            "this workspace is gone: it was purged by an educator, or because nobody had been in it for long; open or \
-             join another",
+            "this workspace is gone: it was purged by an educator, or because it had not been used for long; \
+             open or join another",
         )
     }
 
-    /// Too much in too little time.
+    /// Over a rate limit; the client may retry after so many seconds.
     pub(super) fn rate_limited(retry_after_seconds: u64) -> Self {
         let detail = format!("please wait {retry_after_seconds} s before the next request");
         Self {
@@ -180,7 +180,7 @@ impl ApiProblem {
         }
     }
 
-    /// Somebody else's service has no answer yet.
+    /// An external service has not answered yet.
     pub(super) fn unanswered(detail: String) -> Self {
         Self {
             retry_after_seconds: Some(1),
@@ -193,7 +193,7 @@ impl ApiProblem {
         Self::field(field, ControlCharacter::message(character))
     }
 
-    /// A value that a database refuses for good, though no check of ours did: logged here with its cause.
+    /// A database refuses a value for good that passed our checks: logged here with its cause.
     pub(super) fn refused_value(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a database refused a value of a request");
         Self::new(
@@ -265,7 +265,7 @@ impl From<VerifyError> for ApiProblem {
     }
 }
 
-/// Nobody makes room on a disk in a second.
+/// Longer than for other failures: an operator needs time to make room on a disk.
 const FULL_RETRY_SECONDS: u64 = 10;
 
 impl From<StoreError> for ApiProblem {
@@ -284,7 +284,8 @@ impl From<StoreError> for ApiProblem {
                     retry_after_seconds: Some(FULL_RETRY_SECONDS),
                     ..Self::new(
                         Kind::Unavailable,
-                        "the event store's disk is full, so nothing was stored; send it again when there is room",
+                        "the event store's disk is full, so nothing was stored; send it again when there is \
+                         room",
                     )
                 }
             }
@@ -298,7 +299,7 @@ impl From<PeopleError> for ApiProblem {
     fn from(error: PeopleError) -> Self {
         match error {
             PeopleError::Unavailable(reason) => {
-                tracing::warn!(error = %reason, "what is kept of people was not available to a request");
+                tracing::warn!(error = %reason, "the identity store was not available to a request");
                 Self {
                     retry_after_seconds: Some(1),
                     ..Self::new(Kind::Unavailable, "accounts are busy")
@@ -322,14 +323,14 @@ mod tests {
     }
 
     #[test]
-    fn who_is_not_signed_in_is_told_how() {
+    fn an_unauthenticated_answer_names_the_scheme() {
         let response = ApiProblem::from(TokenRefusal::Expired).into_response();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert!(response.headers().contains_key(WWW_AUTHENTICATE));
     }
 
     #[test]
-    fn a_defect_keeps_its_cause_to_itself() {
+    fn a_defect_does_not_reveal_its_cause() {
         let problem = ApiProblem::from(StoreError::Corrupt("table events, row 7".to_owned())).into_problem();
         assert_eq!(problem.status, 500);
         assert!(!problem.detail.contains("events"));

@@ -1,5 +1,5 @@
-//! The browser's session: an access token in a cookie that no script can read, and for somebody with an account another one
-//! with the token that renews it.
+//! The cookies of a browser's session: the access token in a cookie that no script can read, and for a person
+//! with an account the refresh token in another.
 
 use axum::http::{
     HeaderMap, HeaderValue,
@@ -7,24 +7,24 @@ use axum::http::{
 };
 use axum_extra::extract::cookie::{Cookie, CookieJar, SameSite};
 use domain::{access::Actor, id::WorkspaceId};
-use identity::sessions::{ACCESS_SECONDS, SIGNED_IN, SignedIn};
+use identity::sessions::{ACCESS_SECONDS, RenewableSession, SESSION_LIFETIME};
 
 use super::{
     SharedGateway,
     tokens::{Bearer, TTL_SECONDS},
 };
 
-/// The cookie's name.
+/// The name of the cookie with the access token.
 pub(super) const NAME: &str = "foldline_session";
-/// The name of the cookie that renews a session.
+/// The name of the cookie with the refresh token.
 pub(super) const REFRESH: &str = "foldline_refresh";
 
-/// The token in the cookie of a request.
+/// The access token in the cookie of a request.
 pub(super) fn token(headers: &HeaderMap) -> Option<String> {
     named(headers, NAME)
 }
 
-/// The token that renews the session of a request.
+/// The refresh token in the cookie of a request.
 pub(super) fn refresh_token(headers: &HeaderMap) -> Option<String> {
     named(headers, REFRESH)
 }
@@ -36,17 +36,17 @@ fn named(headers: &HeaderMap, name: &str) -> Option<String> {
         .filter(|value| !value.is_empty())
 }
 
-/// The cookies of somebody with an account, both as values of `Set-Cookie`. The first ends with its token; it is renewed by
-/// the second.
+/// Both cookies of a session with an account, as values of `Set-Cookie`. The first ends with its token; the
+/// second renews it.
 pub(super) fn signed_in(
     gateway: &SharedGateway,
     token: String,
-    signed_in: &SignedIn,
+    signed_in: &RenewableSession,
 ) -> Result<[HeaderValue; 2], Box<dyn std::error::Error + Send + Sync>> {
     Ok([access(gateway, token)?, refresh(gateway, signed_in)?])
 }
 
-/// The cookie with the access token of somebody with an account.
+/// The cookie with the access token of a session with an account.
 pub(super) fn access(
     gateway: &SharedGateway,
     token: String,
@@ -54,24 +54,24 @@ pub(super) fn access(
     Ok(set_cookie(NAME, token, ACCESS_SECONDS, gateway.https).parse()?)
 }
 
-/// The cookie that renews a session.
+/// The cookie with the refresh token of a session.
 pub(super) fn refresh(
     gateway: &SharedGateway,
-    signed_in: &SignedIn,
+    signed_in: &RenewableSession,
 ) -> Result<HeaderValue, Box<dyn std::error::Error + Send + Sync>> {
     let token = signed_in.refresh_token.expose().to_owned();
-    Ok(set_cookie(REFRESH, token, SIGNED_IN.as_secs(), gateway.https).parse()?)
+    Ok(set_cookie(REFRESH, token, SESSION_LIFETIME.as_secs(), gateway.https).parse()?)
 }
 
-/// A session without an account begins: what would renew another one is taken back.
+/// Removes the refresh token of an earlier session: a session without an account begins.
 pub(super) fn end_refresh(gateway: &SharedGateway, headers: &mut HeaderMap) {
     if let Ok(cookie) = set_cookie(REFRESH, String::new(), 0, gateway.https).parse() {
         headers.append(SET_COOKIE, cookie);
     }
 }
 
-/// Adds the cookies of a renewed session to an answer, but for those that the handler has set itself: it may have begun or
-/// ended a session. The other ones must reach the browser: the token that renewed it is used up.
+/// Adds the cookies of a renewed session to an answer, except those that the handler has set itself: it may
+/// have begun or ended a session. The others must reach the browser: its old refresh token is used up.
 pub(super) fn add_renewed(cookies: Vec<HeaderValue>, headers: &mut HeaderMap) {
     for cookie in cookies {
         if !sets(headers, name_of(&cookie)) {
@@ -81,7 +81,7 @@ pub(super) fn add_renewed(cookies: Vec<HeaderValue>, headers: &mut HeaderMap) {
     }
 }
 
-/// Whether an answer sets a cookie of a session, or takes one back.
+/// Whether an answer sets or removes a cookie of a session.
 pub(super) fn is_set(headers: &HeaderMap) -> bool {
     [NAME, REFRESH].into_iter().any(|name| sets(headers, name))
 }
@@ -98,7 +98,7 @@ fn name_of(cookie: &HeaderValue) -> &str {
     text.split('=').next().unwrap_or_default()
 }
 
-/// Takes all cookies of a session back.
+/// Removes all cookies of a session.
 pub(super) fn end_all(gateway: &SharedGateway, headers: &mut HeaderMap) {
     for name in [NAME, REFRESH] {
         if let Ok(cookie) = set_cookie(name, String::new(), 0, gateway.https).parse() {
@@ -107,7 +107,7 @@ pub(super) fn end_all(gateway: &SharedGateway, headers: &mut HeaderMap) {
     }
 }
 
-/// The cookie of a new session, as the value of `Set-Cookie`.
+/// The cookie of a new session without an account, as the value of `Set-Cookie`.
 pub(super) fn begin(
     gateway: &SharedGateway,
     workspace: WorkspaceId,
@@ -117,7 +117,7 @@ pub(super) fn begin(
     Ok(set_cookie(NAME, token, TTL_SECONDS, gateway.https).parse()?)
 }
 
-/// A new token for a session that is in use, so that nobody is signed out in the middle of something.
+/// Renews the token of a session without an account, so that it does not end while it is in use.
 pub(super) fn renew(gateway: &SharedGateway, bearer: &Bearer, headers: &mut HeaderMap) {
     // The handler may have begun or ended a session itself.
     if headers.contains_key(SET_COOKIE) {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_handler_sets_is_not_set_again_and_all_else_is() {
+    fn a_cookie_that_the_handler_sets_is_not_set_again_and_every_other_is() {
         let set = |text: &'static str| HeaderValue::from_static(text);
         let mut headers = HeaderMap::new();
         headers.append(SET_COOKIE, set("foldline_session=handlers; Path=/"));

@@ -1,17 +1,17 @@
-//! The settings of the gateway: what one client may ask for, and HTTPS.
+//! The settings of the gateway: its limits, and HTTPS.
 
 use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 
-/// What one client may ask for, and for how long.
+/// The limits of requests and connections.
 #[derive(Debug, Clone, Args)]
 pub struct Limits {
     /// The largest request body, and the largest frame of a socket, in bytes
     #[arg(long, env = "FOLDLINE_MAX_BODY_BYTES", default_value = "262144", value_name = "BYTES",
         value_parser = RangedU64ValueParser::<usize>::new().range(1_024..=16_777_216))]
     pub max_body_bytes: usize,
-    /// Requests a minute of one person, or of one address where nobody signed in; 0 is no limit
+    /// Requests a minute of one person, or of one address without a session; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_REQUESTS_PER_MINUTE",
@@ -19,7 +19,8 @@ pub struct Limits {
         value_name = "COUNT"
     )]
     pub requests_per_minute: u32,
-    /// Tries to sign in to one account in a minute, and as many to give its password within a session; 0 is no limit
+    /// Tries to sign in to one account in a minute, and as many to give its password within a session; 0 is
+    /// no limit
     #[arg(
         long,
         env = "FOLDLINE_SIGN_INS_PER_MINUTE",
@@ -35,17 +36,17 @@ pub struct Limits {
         value_name = "COUNT"
     )]
     pub max_connections: u32,
-    /// Connections at a time from one address; 0 is no limit [default: half of those in all, 2048 at most; no limit
-    /// for this machine's own addresses]
+    /// Connections at a time from one address; 0 is no limit [default: half of those in all, 2048 at most; no
+    /// limit for this machine's own addresses]
     #[arg(long, env = "FOLDLINE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
     pub max_connections_per_address: Option<u32>,
     /// How long a connection may take to bring the head of its first request, TLS included
     #[arg(long, env = "FOLDLINE_FIRST_REQUEST_TIMEOUT_MS", default_value = "15000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub first_request_timeout_ms: u64,
-    /// How long a connection may make no progress, idle or with a request under way: no further request, nothing
-    /// more of its body, nothing taken of its answer. The server's own work on an answer does not count, and live
-    /// sockets have pings instead
+    /// How long a connection may make no progress, idle or with a request under way: no further request,
+    /// nothing more of its body, nothing taken of its answer. The server's own work on an answer does not
+    /// count, and live sockets have pings instead
     #[arg(long, env = "FOLDLINE_IDLE_TIMEOUT_MS", default_value = "75000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(100..=3_600_000))]
     pub idle_timeout_ms: u64,
@@ -117,7 +118,7 @@ pub struct TlsSettings {
     pub tls: Option<TlsMode>,
 }
 
-/// A certificate that is not given as files.
+/// The kind of certificate that the server makes itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum TlsMode {
     /// Signed by itself: for trying things out.

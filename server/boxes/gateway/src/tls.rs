@@ -1,7 +1,7 @@
-//! The certificate of HTTPS: from files, or made here and kept in the data folder.
+//! The certificate of HTTPS: from files, or self-signed and kept in the data folder.
 //!
-//! A certificate that is signed by itself proves nothing to a stranger; it is for trying things out, and a browser says
-//! so. It is kept, so that what was trusted once stays trusted.
+//! A self-signed certificate does not prove the server's identity: it is for trying things out, and a browser
+//! warns about it. It is kept, so that a client that trusts it need not trust another after a restart.
 
 use std::{
     fs, io,
@@ -16,27 +16,27 @@ use rustls::{
 
 use super::settings::TlsSettings;
 
-/// Why HTTPS cannot be spoken.
+/// Why HTTPS cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file is not there, or not PEM.
     #[error("{path} cannot be used for HTTPS: {reason}")]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: String,
     },
-    /// Certificate and key do not fit, or are of a kind that is not spoken.
+    /// Certificate and key do not match, or are of an unsupported kind.
     #[error("the certificate and its key cannot be used together: {0}")]
     Mismatch(#[from] rustls::Error),
-    /// None could be made.
+    /// A self-signed certificate could not be made.
     #[error("a certificate cannot be made: {0}")]
-    Make(#[from] rcgen::Error),
+    Generation(#[from] rcgen::Error),
 }
 
-/// How to speak HTTPS; `None` where the settings want plain HTTP. A certificate that is made is kept in `folder`, and names the
-/// address at which the server listens.
+/// The configuration of HTTPS; `None` where the settings ask for plain HTTP. A self-signed certificate is
+/// kept in `folder`, and names the address at which the server listens.
 pub fn server_config(
     settings: &TlsSettings,
     folder: &Path,
@@ -62,7 +62,7 @@ pub fn server_config(
     Ok(Some(config))
 }
 
-/// The files of a certificate for this machine, made when they are not there.
+/// The files of a self-signed certificate for this machine, made where they do not exist.
 fn self_signed(folder: &Path, listen: IpAddr) -> Result<(PathBuf, PathBuf), TlsError> {
     let (certificate, key) = (folder.join("certificate.pem"), folder.join("key.pem"));
     if !certificate.is_file() || !key.is_file() {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_made_certificate_is_kept() {
+    fn a_self_signed_certificate_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let settings = TlsSettings {
             tls: Some(TlsMode::SelfSigned),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_will_not_do_is_named() {
+    fn an_unusable_file_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let [certificate, key] = ["c.pem", "k.pem"].map(|name| folder.path().join(name));
         fs::write(&certificate, "nothing").unwrap();

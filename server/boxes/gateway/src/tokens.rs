@@ -1,8 +1,8 @@
-//! Access tokens: JWTs that say who acts, in which workspace, in which role, and until when.
+//! Access tokens: JWTs that name the person, the workspace, the role, and the expiry.
 //!
-//! The algorithm is pinned to EdDSA; whatever else a token's header asks for is refused. Expiry is judged by the
-//! [`Clock`](clock::Clock). A token that was verified once is remembered by its digest until it expires, because
-//! a signature costs more than all else that the gateway does with a request.
+//! The algorithm is pinned to EdDSA; a token whose header names another is refused. Expiry is judged by the
+//! [`Clock`](clock::Clock). A verified token is cached by its digest, because a signature costs more than
+//! everything else that the gateway does with a request.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::keys::KeyRing;
 use clock::SharedClock;
-use identity::{PersonId, standing::Presented};
+use identity::{PersonId, session_status::PresentedToken};
 
 /// How long a token of a sandbox is good for, in seconds.
 pub const TTL_SECONDS: u64 = 12 * 60 * 60;
@@ -26,13 +26,13 @@ pub const TTL_SECONDS: u64 = 12 * 60 * 60;
 const LEEWAY_SECONDS: u64 = 5;
 const ISSUER: &str = "foldline";
 const AUDIENCE: &str = "foldline-api";
-/// What a person hears whose session has ended.
-pub const OVER: &str = "this session has ended; sign in again";
-/// Longer is no token of ours.
+/// The message to a client whose session has ended.
+pub const SESSION_ENDED: &str = "this session has ended; sign in again";
+/// The longest token that the server makes is shorter.
 const MAX_TOKEN_BYTES: usize = 4_096;
-const REMEMBERED_TOKENS: u64 = 20_000;
+const CACHED_TOKENS: u64 = 20_000;
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -44,30 +44,30 @@ struct Claims {
     iat: u64,
     exp: u64,
     jti: Uuid,
-    /// The sign-in of somebody with an account.
+    /// The session, where the person has signed in to an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<Uuid>,
 }
 
-/// Somebody whose token was verified.
+/// The bearer of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bearer {
     /// The workspace that the token is for.
     pub workspace: WorkspaceId,
-    /// Who acts.
+    /// The person who acts, with their role.
     pub actor: Actor,
     /// When the token was made, in seconds since 1970.
     pub issued_at: u64,
     /// When it ends, in seconds since 1970.
     pub expires_at: u64,
-    /// The sign-in that it is for; absent where somebody came in without an account.
+    /// The session that it belongs to; absent for a guest without an account.
     pub session: Option<Uuid>,
-    /// The token's own id, by which it goes on as a session where it registers its person.
+    /// The token's own id, which becomes the id of a session where the token registers its person.
     pub token_id: Uuid,
 }
 
 impl Bearer {
-    /// Whose token it is.
+    /// The person of the token.
     pub fn of(&self) -> PersonId {
         PersonId {
             workspace: self.workspace,
@@ -75,10 +75,10 @@ impl Bearer {
         }
     }
 
-    /// What decides whether it is let in, as a program sends it.
-    pub fn presented(&self) -> Presented {
+    /// The token as the identity service judges it, presented by a program.
+    pub fn presented(&self) -> PresentedToken {
         let until = i64::try_from(self.expires_at.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
-        Presented {
+        PresentedToken {
             session: self.session.unwrap_or(self.token_id),
             is_sign_in: self.session.is_some(),
             is_browser: false,
@@ -87,19 +87,19 @@ impl Bearer {
     }
 }
 
-/// Why a token is worth nothing. The reasons are few on purpose: a forger learns nothing.
+/// Why a token is refused. The reasons are few on purpose: a forger learns nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRefusal {
-    /// It was good once.
+    /// It has expired.
     #[error("the access token has expired; sign in, or open or join the workspace again")]
     Expired,
     /// Its person was erased.
-    #[error("whom this access token spoke for was erased")]
+    #[error("the person of this access token was erased")]
     Erased,
-    /// Its session has ended, or its person has made an account by another token.
-    #[error("{OVER}")]
-    Over,
-    /// Everything else.
+    /// Its session has ended, or its person has registered with another token.
+    #[error("{SESSION_ENDED}")]
+    SessionEnded,
+    /// Any other reason: it is malformed, or not signed by this server.
     #[error("the access token is not one of this server")]
     Invalid,
 }
@@ -114,23 +114,23 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Tokens of these keys, by this clock.
+    /// Signs and verifies with these keys; this clock judges expiry.
     pub fn new(keys: Arc<KeyRing>, clock: SharedClock) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // The library would ask the machine; the clock is asked below.
+        // The library would use the machine's time; `verify` uses the clock.
         validation.validate_exp = false;
         Self {
             keys,
             clock,
             validation: Arc::new(validation),
-            verified: moka::future::Cache::new(REMEMBERED_TOKENS),
+            verified: moka::future::Cache::new(CACHED_TOKENS),
         }
     }
 
-    /// The keys.
+    /// The keys that sign and verify.
     pub fn keys(&self) -> &KeyRing {
         &self.keys
     }
@@ -174,7 +174,7 @@ impl Tokens {
         jsonwebtoken::encode(&header, &claims, key)
     }
 
-    /// Who a token speaks for.
+    /// Verifies a token, and gives its bearer.
     pub async fn verify(&self, token: &str) -> Result<Arc<Bearer>, TokenRefusal> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenRefusal::Invalid);
@@ -221,7 +221,7 @@ impl Tokens {
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
             .map_err(invalid)?
             .claims;
-        // Process managers act without a token; a token with their role was not made by `issue` for anybody.
+        // Process managers act without a token, so no valid token has their role.
         if claims.role == Role::System {
             return Err(TokenRefusal::Invalid);
         }
@@ -252,22 +252,22 @@ mod tests {
     use clock::Clock;
 
     #[derive(Debug, Default)]
-    struct HandClock(AtomicI64);
+    struct ManualClock(AtomicI64);
 
-    impl HandClock {
+    impl ManualClock {
         fn pass(&self, seconds: i64) {
             self.0.fetch_add(seconds * 1_000_000, Ordering::Relaxed);
         }
     }
 
-    impl Clock for HandClock {
+    impl Clock for ManualClock {
         fn now(&self) -> Timestamp {
             Timestamp::from_micros(1_795_000_000_000_000 + self.0.load(Ordering::Relaxed))
         }
     }
 
-    fn tokens(folder: &std::path::Path) -> (Tokens, Arc<HandClock>) {
-        let clock = Arc::new(HandClock::default());
+    fn tokens(folder: &std::path::Path) -> (Tokens, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::default());
         let keys = KeyRing::open(folder, &*clock).unwrap();
         (Tokens::new(Arc::new(keys), clock.clone()), clock)
     }
@@ -289,7 +289,7 @@ mod tests {
     const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
 
     #[tokio::test]
-    async fn a_token_says_who_where_and_until_when() {
+    async fn a_token_names_its_person_workspace_and_expiry() {
         let (_folder, keys) = folder();
         let (tokens, _) = tokens(&keys);
         let token = tokens.issue(SHOP, &ada(Role::Student), 60).unwrap();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_ends_also_when_it_is_remembered() {
+    async fn a_cached_token_expires_too() {
         let (_folder, keys) = folder();
         let (tokens, clock) = tokens(&keys);
         let token = tokens.issue(SHOP, &ada(Role::Student), 60).unwrap();
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_is_the_system_by_a_token() {
+    async fn a_token_with_the_system_role_is_refused() {
         let (_folder, keys) = folder();
         let (tokens, _) = tokens(&keys);
         let token = tokens.issue(SHOP, &ada(Role::System), 60).unwrap();

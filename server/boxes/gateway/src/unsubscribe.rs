@@ -1,8 +1,8 @@
-//! The link in every mail by which people get no more of them: a page that asks, and a form that does it.
+//! The unsubscribe link of every mail: a confirmation page, and the form that stops the mails.
 //!
-//! Following a link changes nothing, because mail programs follow links to look at them; sending the form does, and so does a
-//! mail program that sends it by itself (RFC 8058). The link is signed and good for ever; it says who and where, and opens
-//! nothing else.
+//! Following the link changes nothing, because mail programs follow links to preview them. Sending the form
+//! unsubscribes, and so does a mail program that posts it by itself (RFC 8058). The link is signed and never
+//! expires; it names the person and the workspace, and permits nothing else.
 
 use std::sync::Arc;
 
@@ -25,20 +25,27 @@ use tokio::sync::SetOnce;
 use url::Url;
 use uuid::Uuid;
 
-use super::{SharedGateway, keys::KeyRing, params::Params};
+use super::{SharedGateway, keys::KeyRing, params::QueryParams};
 use command::{CommandFailure, Intent};
 
 use mail::Links;
 
 const PATH: &str = "/unsubscribe";
 const ISSUER: &str = "foldline";
-/// No access token has it, so a link is none; and no link is an access token.
+/// The audience of links only: a link is not an access token, and an access token is not a link.
 const AUDIENCE: &str = "foldline-unsubscribe";
-/// Longer is no link of ours.
+/// The longest token of a link is shorter.
 const MAX_TOKEN_BYTES: usize = 1_024;
 
-/// A form, and nothing else.
+/// The content security policy of these pages: it permits a form only.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// The parameters of a link. Others are ignored: mail programs add their own.
+#[derive(Deserialize)]
+struct LinkParams {
+    #[serde(default)]
+    token: String,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
@@ -48,17 +55,17 @@ struct Claims {
     ws: WorkspaceId,
 }
 
-/// Makes the links, and reads them.
+/// Signs and verifies the links.
 #[derive(Debug)]
 pub struct UnsubscribeLinks {
     keys: Arc<KeyRing>,
-    /// Where people reach us; known at the latest when the server listens. Consumers go on with what a stop has interrupted
-    /// before that.
+    /// The public URL of the server, known at the latest when it listens. Consumers start earlier, to resume
+    /// what a stop has interrupted, and wait for it.
     base: SetOnce<Url>,
 }
 
 impl UnsubscribeLinks {
-    /// Signed with these keys; they lead to `base`.
+    /// Links that are signed with these keys and lead to `base`.
     pub fn new(keys: Arc<KeyRing>, base: Option<Url>) -> Self {
         Self {
             keys,
@@ -66,10 +73,10 @@ impl UnsubscribeLinks {
         }
     }
 
-    /// Where the server listens, in case that nobody has said where people reach it.
+    /// Uses the address at which the server listens, unless the settings name a public URL.
     pub fn listens_at(&self, url: &str) {
         if let Ok(url) = url.parse() {
-            // Whoever has said so has the last word.
+            // Has no effect where the public URL is set.
             let _ = self.base.set(url);
         }
     }
@@ -118,29 +125,33 @@ impl Links for UnsubscribeLinks {
 
 /// The routes.
 pub(super) fn router() -> Router<SharedGateway> {
-    Router::new().route(PATH, get(ask).post(stop))
+    Router::new().route(PATH, get(show_form).post(unsubscribe))
 }
 
-async fn ask(State(gateway): State<SharedGateway>, mut params: Params) -> Response {
-    let token = params.text("token").unwrap_or_default();
+async fn show_form(
+    State(gateway): State<SharedGateway>,
+    QueryParams(LinkParams { token }): QueryParams<LinkParams>,
+) -> Response {
     if gateway.links.read(&token).is_none() {
-        return no_link();
+        return unknown_link();
     }
-    // The token has no character that means anything in HTML: it was verified.
+    // A verified token has no character that is special in HTML.
     page(
         StatusCode::OK,
         "No more mails?",
         &format!(
-            "<p>You will get no more mails of this shop. What becomes of your orders is still in your inbox there.</p>\n\
+            "<p>You will get no more mails of this shop. News of your orders is still in your inbox there.</p>\n\
              <form method=\"post\" action=\"{PATH}?token={token}\"><button>No more mails</button></form>"
         ),
     )
 }
 
-async fn stop(State(gateway): State<SharedGateway>, mut params: Params) -> Response {
-    let token = params.text("token").unwrap_or_default();
+async fn unsubscribe(
+    State(gateway): State<SharedGateway>,
+    QueryParams(LinkParams { token }): QueryParams<LinkParams>,
+) -> Response {
     let Some(claims) = gateway.links.read(&token) else {
-        return no_link();
+        return unknown_link();
     };
     match stop_mails(&gateway, &claims).await {
         Ok(()) => page(
@@ -149,7 +160,7 @@ async fn stop(State(gateway): State<SharedGateway>, mut params: Params) -> Respo
             "<p>You get no more mails of this shop.</p>",
         ),
         Err(error) => {
-            tracing::warn!(workspace = %claims.ws, %error, "somebody could not be unsubscribed");
+            tracing::warn!(workspace = %claims.ws, %error, "a person could not be unsubscribed");
             page(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Not now",
@@ -159,7 +170,7 @@ async fn stop(State(gateway): State<SharedGateway>, mut params: Params) -> Respo
     }
 }
 
-/// On behalf of whom the link was made for.
+/// Sends the command on behalf of the person of the link.
 async fn stop_mails(gateway: &SharedGateway, claims: &Claims) -> Result<(), CommandFailure> {
     let actor = Actor {
         id: claims.sub,
@@ -175,13 +186,13 @@ async fn stop_mails(gateway: &SharedGateway, claims: &Claims) -> Result<(), Comm
     };
     let intent = Intent::from_request(claims.ws, &actor, &request, None, None, &*gateway.clock)?;
     match gateway.commands.carry_out(intent).await {
-        // Where there is no workspace any more, nobody writes.
+        // A purged workspace sends no mails.
         Ok(_) | Err(CommandFailure::UnknownWorkspace(_)) => Ok(()),
         Err(failure) => Err(failure),
     }
 }
 
-fn no_link() -> Response {
+fn unknown_link() -> Response {
     page(
         StatusCode::NOT_FOUND,
         "No such link",
@@ -192,7 +203,8 @@ fn no_link() -> Response {
 fn page(status: StatusCode, title: &str, body: &str) -> Response {
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"><meta name=\"robots\" content=\"noindex\"></head>\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"robots\" content=\"noindex\"></head>\n\
          <body><main><h1>{title}</h1>\n{body}\n</main></body></html>\n"
     );
     let mut response = (status, Html(html)).into_response();
@@ -217,7 +229,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_that_is_wanted_before_the_server_listens_waits_until_it_does() {
+    async fn a_link_that_is_made_before_the_server_listens_waits_until_it_does() {
         let folder = tempfile::tempdir().unwrap();
         let links = links(&folder, None);
         let user = Uuid::from_u128(7);
@@ -230,7 +242,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_link_leads_to_where_people_reach_us_and_is_the_same_each_time() {
+    async fn a_link_leads_to_the_public_url_and_is_the_same_each_time() {
         let folder = tempfile::tempdir().unwrap();
         let workspace = WorkspaceId(Uuid::nil());
         let mut made = Vec::new();

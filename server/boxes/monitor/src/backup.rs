@@ -1,10 +1,11 @@
-//! `foldline backup`: copies everything that cannot be folded again into a folder, also while a server has it open.
+//! `foldline backup`: copies everything that cannot be folded again into a folder, also while a server has it
+//! open.
 //!
-//! That is what process managers remember, then the events, then what is kept of people, then the keys, in this order: a copy that remembers less than the
-//! events say handles the rest again, and one that remembered more would have lost it; and whatever is sealed in the events
-//! has its key in the copy, unless it was destroyed since. Views are folded anew where the copy is
-//! started. The folder gets its name when everything in it is written, flushed and verified, so a backup that was interrupted
-//! is never taken for one.
+//! It copies the process managers' store, then the events, then the personal data, then the keys, in this
+//! order. A copy of processes that is older than the events handles the later events again; a newer one would
+//! lose them. Every sealed value in the copied events has its key in the copy, unless the key was destroyed
+//! since. Views are folded again when the copy is started. The folder gets its name once everything in it is
+//! written, flushed and verified, so an interrupted backup is never mistaken for a complete one.
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -19,7 +20,7 @@ use event_store::{EventStore as _, SqliteEventStore, StoreError};
 /// Workspaces that are read at a time.
 const PAGE: u32 = 500;
 
-/// Why there is no backup.
+/// Why a backup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The events are not in a file.
@@ -29,16 +30,16 @@ pub enum BackupError {
          --schema=foldline_people`; copy the folder {keys} besides"
     )]
     Postgres {
-        /// Where the keys are.
+        /// The folder of the keys.
         keys: PathBuf,
     },
-    /// Something is where the backup is to be.
+    /// The target folder exists already.
     #[error("{0} is there already; a backup is a folder of its own")]
     Exists(PathBuf),
     /// There is nothing to back up.
     #[error("there is no file {0}")]
     Missing(PathBuf),
-    /// A folder or a file.
+    /// A folder or a file could not be read or written.
     #[error("{path}: {source}")]
     File {
         /// Which.
@@ -54,38 +55,38 @@ pub enum BackupError {
         /// Why.
         source: sqlx::Error,
     },
-    /// What was copied cannot be read.
+    /// The copy cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What was copied is not as it should be: neither is the original, or the disk is not sound.
-    #[error("the copy is not well: {}", .0.join("; "))]
-    NotWell(Vec<String>),
+    /// The copy is corrupt: so is the original, or the disk is faulty.
+    #[error("the copy is corrupt: {}", .0.join("; "))]
+    Corrupt(Vec<String>),
 }
 
-/// What is backed up.
+/// The stores and the folder to back up.
 #[derive(Debug, Clone)]
 pub struct BackupSources {
     /// The events.
     pub events: StoreUrl,
-    /// What process managers remember.
+    /// The process managers' store.
     pub processes: StoreUrl,
-    /// What is kept of people.
+    /// The store of personal data.
     pub people: StoreUrl,
     /// The folder of the keys.
     pub keys: PathBuf,
 }
 
-/// What a backup holds.
+/// The content of a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BackedUp {
+pub struct BackupSummary {
     /// Workspaces.
     pub workspaces: u64,
     /// Events in them, each verified.
     pub events: u64,
 }
 
-/// Backs these up into a new folder. `foldline serve --data-dir <folder>` starts what was restored.
-pub async fn backup(sources: BackupSources, folder: &Path) -> Result<BackedUp, BackupError> {
+/// Backs up these stores into a new folder. `foldline serve --data-dir <folder>` starts from a restored copy.
+pub async fn backup(sources: BackupSources, folder: &Path) -> Result<BackupSummary, BackupError> {
     let BackupSources {
         events,
         processes,
@@ -109,7 +110,7 @@ pub async fn backup(sources: BackupSources, folder: &Path) -> Result<BackedUp, B
         move |source| BackupError::File { path, source }
     };
     if partial.exists() {
-        // of a backup that was interrupted
+        // Left by an interrupted backup.
         fs::remove_dir_all(&partial).map_err(at(&partial))?;
     }
     private_folder(&partial).map_err(at(&partial))?;
@@ -128,33 +129,33 @@ pub async fn backup(sources: BackupSources, folder: &Path) -> Result<BackedUp, B
     if keys.is_dir() {
         copy_keys(&keys, &partial.join("keys")).map_err(at(&keys))?;
     }
-    let backed_up = verified(&copied).await?;
+    let summary = verify(&copied).await?;
     flush(&partial).map_err(at(&partial))?;
     fs::rename(&partial, folder).map_err(at(folder))?;
     let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
     flush(parent.unwrap_or(Path::new("."))).map_err(at(folder))?;
-    Ok(backed_up)
+    Ok(summary)
 }
 
-/// Copies a database, and looks whether the copy is sound.
+/// Copies a database, and checks that the copy is sound.
 async fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     let failed = |source| BackupError::Copy {
         path: from.to_owned(),
         source,
     };
     sqlite::copy(from, to).await.map_err(failed)?;
-    let complaints = sqlite::complaints(to).await.map_err(failed)?;
-    if !complaints.is_empty() {
-        return Err(BackupError::NotWell(complaints));
+    let errors = sqlite::integrity_errors(to).await.map_err(failed)?;
+    if !errors.is_empty() {
+        return Err(BackupError::Corrupt(errors));
     }
-    // SQLite does not flush such a copy
+    // SQLite does not flush such a copy.
     flush(to).map_err(|source| BackupError::File {
         path: to.to_owned(),
         source,
     })
 }
 
-/// The keys with their permissions: they sign tokens.
+/// Copies the keys with their permissions: they sign tokens.
 fn copy_keys(from: &Path, to: &Path) -> io::Result<()> {
     private_folder(to)?;
     for entry in fs::read_dir(from)? {
@@ -179,10 +180,10 @@ fn flush(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
-/// Computes every hash of the copy again.
-async fn verified(events: &Path) -> Result<BackedUp, BackupError> {
+/// Recomputes every hash of the copy.
+async fn verify(events: &Path) -> Result<BackupSummary, BackupError> {
     let store = SqliteEventStore::open_to_read(events).await?;
-    let mut backed_up = BackedUp {
+    let mut summary = BackupSummary {
         workspaces: 0,
         events: 0,
     };
@@ -192,7 +193,7 @@ async fn verified(events: &Path) -> Result<BackedUp, BackupError> {
         let Some(last) = page.last() else { break };
         after = Some(last.id);
         for workspace in &page {
-            backed_up.workspaces += 1;
+            summary.workspaces += 1;
             for partition in 0..workspace.shards {
                 let mut chain = ChainCheck::new(workspace.shards, partition);
                 replay(&store, workspace, partition, |events| {
@@ -201,15 +202,15 @@ async fn verified(events: &Path) -> Result<BackedUp, BackupError> {
                     }
                 })
                 .await?;
-                backed_up.events += chain.events;
+                summary.events += chain.events;
                 findings.append(&mut chain.findings);
             }
         }
     }
     store.close().await;
     if findings.is_empty() {
-        Ok(backed_up)
+        Ok(summary)
     } else {
-        Err(BackupError::NotWell(findings))
+        Err(BackupError::Corrupt(findings))
     }
 }

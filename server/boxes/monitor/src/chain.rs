@@ -1,5 +1,5 @@
-//! Checks the log of a workspace: that positions and versions run without a gap, that every stream lies where its hash
-//! puts it, and that every event's hash follows from its content and its predecessor's hash.
+//! Checks the log of a workspace: positions and versions have no gap, every stream lies in the partition of
+//! its hash, and every event's hash follows from its content and its predecessor's hash.
 
 use std::collections::HashMap;
 
@@ -9,7 +9,7 @@ use event_store::{ChainHead, EventStore, StoreError, Workspace};
 /// Events that are read at a time.
 const PAGE: u32 = 500;
 
-/// Follows the log event by event; whoever folds along sees each event once, in the order of its partition.
+/// Checks one partition event by event; the caller passes each event once, in order.
 #[derive(Debug)]
 pub struct ChainCheck {
     shards: u32,
@@ -24,7 +24,7 @@ pub struct ChainCheck {
 }
 
 impl ChainCheck {
-    /// Before the first event of a partition.
+    /// Starts before the first event of a partition.
     pub fn new(shards: u32, partition: u32) -> Self {
         Self {
             shards,
@@ -37,7 +37,7 @@ impl ChainCheck {
         }
     }
 
-    /// The next event of the partition, as the store gave it.
+    /// Checks the next event of the partition.
     pub fn check(&mut self, event: &StoredEvent) {
         self.events += 1;
         let version = self.versions.get(&event.stream).copied().unwrap_or(0);
@@ -55,7 +55,7 @@ impl ChainCheck {
             self.findings.push(format!(
                 "partition {partition}, position {position}: {event_type} {event_id} on {stream}: {finding}"
             ));
-            // What follows hangs on this link: naming it once says it all.
+            // Every later hash depends on this one: one finding is enough.
             self.broken = true;
         }
         self.link.advance(event);
@@ -63,18 +63,18 @@ impl ChainCheck {
     }
 }
 
-/// Reads a partition from its first event on, and hands each page to `seen`.
+/// Reads a partition from its first event on, and passes each page to `visit`.
 pub async fn replay(
     store: &dyn EventStore,
     workspace: &Workspace,
     partition: u32,
-    mut seen: impl FnMut(&[StoredEvent]),
+    mut visit: impl FnMut(&[StoredEvent]),
 ) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
         let page = store.read_partition(workspace.id, partition, after, PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.position;
-        seen(&page);
+        visit(&page);
     }
 }

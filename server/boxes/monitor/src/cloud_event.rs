@@ -1,9 +1,9 @@
 //! A line of an export: a CloudEvent 1.0 in its JSON format.
 //!
-//! Every event of the log is one, and so are three kinds of lines of our own: what a workspace is, a command that was
-//! answered, and the end of a workspace. Whoever reads CloudEvents can read the file; whoever wants only what happened leaves
-//! out the types that begin with `foldline.`. The payload stands in `data` byte for byte as it is stored, because its bytes are
-//! hashed.
+//! Every event of the log is one, and so are three kinds of lines of our own: the header of a workspace, an
+//! answered command, and the trailer of a workspace. Any CloudEvents reader can read the file; to get domain
+//! events only, skip the types that begin with `foldline.`. The payload stands in `data` byte for byte as it
+//! is stored, because its bytes are hashed.
 
 use domain::{
     access::Role,
@@ -18,55 +18,55 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// The longest join code, in characters: what people may type.
+/// The longest join code, in characters: people type it.
 const MAX_JOIN_CODE: usize = 40;
 /// The version of CloudEvents.
 const SPEC: &str = "1.0";
 const JSON: &str = "application/json";
-/// The types of our own lines. The number is the version of the format; an import refuses what it does not know.
+/// The types of our own lines. The number is the version of the format; an import refuses an unknown one.
 const WORKSPACE: &str = "foldline.workspace.v1";
 const COMMAND: &str = "foldline.command.v1";
 const END: &str = "foldline.end.v1";
-/// What stands before the id of a workspace in `source`.
+/// The prefix of a workspace's id in `source`.
 const SOURCE: &str = "urn:foldline:workspace:";
-/// What stands before type and version in `dataschema`.
+/// The prefix of type and version in `dataschema`.
 const SCHEMA: &str = "urn:foldline:schema:";
 
-/// A line.
+/// A line of an export.
 #[derive(Debug)]
 pub enum Line {
-    /// A workspace begins.
-    Workspace(Opening),
-    /// Something happened in it.
+    /// The first line of a workspace.
+    Workspace(WorkspaceHeader),
+    /// A domain event.
     Event(Box<StoredEvent>),
-    /// A command was answered.
+    /// An answered command.
     Command(WorkspaceId, AnsweredCommand),
-    /// The workspace ends.
-    End(WorkspaceId, Ending),
+    /// The last line of a workspace.
+    End(WorkspaceId, WorkspaceTrailer),
 }
 
-/// What a workspace is, and how far it is exported.
+/// The header of a workspace: its properties, and the heads up to which it is exported.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Opening {
+pub struct WorkspaceHeader {
     /// The workspace.
     pub workspace: Workspace,
-    /// Where each of its partitions stands, in their order.
+    /// The heads of its partitions, in order.
     pub heads: Vec<ChainHead>,
 }
 
-/// What a workspace was, for whoever has read all of it.
+/// The trailer of a workspace, by which a reader verifies that it has read all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ending {
-    /// How many events.
+pub struct WorkspaceTrailer {
+    /// The number of events.
     pub events: u64,
-    /// How many commands.
+    /// The number of commands.
     pub commands: u64,
     /// SHA-256, in hexadecimal, over the lines of the workspace before this one, each with its line feed.
     pub sha256: String,
 }
 
-/// The attributes, of every kind of line; the extensions are those below `data`.
+/// The attributes of all kinds of lines; the extensions are those below `data`.
 #[derive(Serialize, Deserialize)]
 struct CloudEvent {
     specversion: String,
@@ -83,7 +83,7 @@ struct CloudEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     dataschema: Option<String>,
     data: Box<RawValue>,
-    // A CloudEvents Integer has 32 bits: what may grow beyond that is a text.
+    // A CloudEvents Integer has 32 bits: a value that may exceed them is a string.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     partition: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -139,7 +139,7 @@ impl Line {
         serde_json::to_string(&self.cloud_event()?)
     }
 
-    /// What a line says, or why it says nothing.
+    /// Parses a line, or says why it cannot be read.
     pub fn parse(line: &str) -> Result<Self, String> {
         let event: CloudEvent =
             serde_json::from_str(line).map_err(|error| format!("it is not a CloudEvent: {error}"))?;
@@ -156,9 +156,9 @@ impl Line {
             .ok_or_else(|| format!("its source is not {SOURCE}<id>"))?;
         let event_type = event.event_type.clone();
         match event_type.as_str() {
-            WORKSPACE => opening(workspace, &event),
+            WORKSPACE => header(workspace, &event),
             COMMAND => command(&event).map(|command| Self::Command(workspace, command)),
-            END => data(&event).map(|ending| Self::End(workspace, ending)),
+            END => data(&event).map(|trailer| Self::End(workspace, trailer)),
             unknown if unknown.starts_with("foldline.") => {
                 Err(format!("{unknown} is from another version of this program"))
             }
@@ -168,7 +168,7 @@ impl Line {
 
     fn cloud_event(&self) -> serde_json::Result<CloudEvent> {
         Ok(match self {
-            Self::Workspace(Opening { workspace, heads }) => {
+            Self::Workspace(WorkspaceHeader { workspace, heads }) => {
                 let heads: Vec<_> = heads
                     .iter()
                     .map(|head| HeadData {
@@ -197,7 +197,9 @@ impl Line {
                     ..plain(*workspace, command.command_id.to_string(), COMMAND, &data)?
                 }
             }
-            Self::End(workspace, ending) => plain(*workspace, format!("end@{}", ending.sha256), END, ending)?,
+            Self::End(workspace, trailer) => {
+                plain(*workspace, format!("end@{}", trailer.sha256), END, trailer)?
+            }
             Self::Event(event) => {
                 let StoredEvent {
                     event_type,
@@ -268,7 +270,7 @@ fn data<'a, T: Deserialize<'a>>(event: &'a CloudEvent) -> Result<T, String> {
         .map_err(|error| format!("the data of a {} cannot be read: {error}", event.event_type))
 }
 
-fn opening(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
+fn header(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
     let WorkspaceData {
         name,
         template,
@@ -291,7 +293,7 @@ fn opening(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
     if heads.len() != shards as usize {
         return Err(format!("it has {} heads for {shards} shards", heads.len()));
     }
-    Ok(Line::Workspace(Opening {
+    Ok(Line::Workspace(WorkspaceHeader {
         workspace: Workspace {
             id,
             name,

@@ -1,8 +1,8 @@
-//! `foldline dead-letters list|retry|discard`: what views and policies could not apply, on a running server or in the files of a
-//! data folder.
+//! `foldline dead-letters list|retry|discard`: the events that views and policies could not apply, on a
+//! running server or in the files of a data folder.
 //!
-//! A server that has the same files open does not hear of what is done in them, and shows it with the next event of the view;
-//! ask the server itself where it runs.
+//! A server that has the same files open does not notice changes in them until the view's next event; if a
+//! server is running, use its API instead.
 
 use std::{io::Write, sync::Arc};
 
@@ -14,7 +14,7 @@ use reqwest::Method;
 use uuid::Uuid;
 
 use super::{
-    remote::ask,
+    remote::request_json,
     tail::Remote,
     terminal::{Format, MonitorError, find},
 };
@@ -31,25 +31,25 @@ use projection::{
 /// Dead letters that are read at a time.
 const PAGE: u32 = 200;
 
-/// What is to be done.
+/// What the subcommand does.
 #[derive(Debug, Clone, Copy)]
 pub enum DeadLetterRequest<'a> {
-    /// List them, of one view or policy or of all.
+    /// Lists the dead letters of one view or policy, or of all.
     List(Option<&'a str>),
-    /// Do something about one.
+    /// Retries or discards one.
     Remedy(Uuid, Remedy),
 }
 
-/// The dead letters of a workspace in the files of a data folder: of its views, and of its policies.
+/// The dead letters of a workspace in the files of a data folder: those of its views and of its policies.
 #[derive(Debug)]
-pub struct InFiles {
+pub struct FileDeadLetters {
     workspace: WorkspaceId,
-    /// Of views, and of policies.
+    /// Those of views, then those of policies.
     dead_letters: [DeadLetters; 2],
 }
 
-impl InFiles {
-    /// Those of the views, and of these process managers, in these stores.
+impl FileDeadLetters {
+    /// Opens the dead letters of the views and of these process managers in these stores.
     pub async fn open(
         store: Arc<dyn EventStore>,
         read_model: Arc<dyn DocumentStore>,
@@ -68,7 +68,7 @@ impl InFiles {
         })
     }
 
-    /// Does it, and writes what came of it.
+    /// Runs the subcommand and writes its result.
     pub async fn run(
         &self,
         request: DeadLetterRequest<'_>,
@@ -82,7 +82,7 @@ impl InFiles {
                     loop {
                         let page = of.list(self.workspace, view, after.as_ref(), PAGE).await?;
                         let Some(last) = page.last() else { break };
-                        after = Some(last.place());
+                        after = Some(last.key());
                         for letter in page {
                             write_letter(&letter.into(), format, out)?;
                         }
@@ -103,7 +103,7 @@ impl InFiles {
     }
 }
 
-/// Does it on a running server, and writes what came of it.
+/// Runs the subcommand on a running server and writes its result.
 pub async fn on_server(
     remote: &Remote,
     request: DeadLetterRequest<'_>,
@@ -120,7 +120,7 @@ pub async fn on_server(
                 query.extend_pairs(view.iter().map(|view| ("view", *view)));
                 query.extend_pairs(cursor.iter().map(|cursor: &String| ("cursor", cursor)));
                 let path = format!("/api/v1/dead-letters?{}", query.finish());
-                let page: Page<DeadLetterInfo> = ask(&client, remote, Method::GET, &path).await?;
+                let page: Page<DeadLetterInfo> = request_json(&client, remote, Method::GET, &path).await?;
                 for letter in &page.data {
                     write_letter(letter, format, out)?;
                 }
@@ -136,7 +136,7 @@ pub async fn on_server(
                 Remedy::Discard => "discard",
             };
             let path = format!("/api/v1/dead-letters/{id}/{remedy}");
-            let outcome: DeadLetterOutcome = ask(&client, remote, Method::POST, &path).await?;
+            let outcome: DeadLetterOutcome = request_json(&client, remote, Method::POST, &path).await?;
             write_outcome(&outcome, format, out)
         }
     }

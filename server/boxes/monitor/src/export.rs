@@ -1,9 +1,9 @@
 //! `foldline export` and `GET /api/v1/export`: a workspace as it is at one moment, as CloudEvents in NDJSON.
 //!
-//! It is asked for piece by piece, so that it costs the memory of one page whatever the length of the log, and whoever reads
-//! slowly is waited for. First comes what the workspace is, with the heads of its partitions; then the events, partition by
-//! partition, up to those heads; then the commands that were answered, so that a command which is repeated after an import is
-//! still known; and an end, without which the file is not whole.
+//! It is produced piece by piece, so it needs the memory of one page for a log of any length and waits for a
+//! slow reader. First comes the header, with the heads of the partitions; then the events up to those heads,
+//! partition by partition; then the answered commands, so that a repeated command is recognised after an
+//! import; and last a trailer, without which the file is incomplete.
 
 use std::{io::Write, sync::Arc};
 
@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::{
-    cloud_event::{Ending, Line, Opening},
+    cloud_event::{Line, WorkspaceHeader, WorkspaceTrailer},
     remote::{failed, request},
     tail::Remote,
     terminal::MonitorError,
@@ -23,21 +23,21 @@ use event_store::{ChainHead, EventStore, StoreError, Workspace};
 /// Entries that are read at a time.
 const PAGE: u32 = 500;
 
-/// What comes next.
+/// The next part of an export.
 #[derive(Debug)]
 enum Next {
-    Opening,
+    Header,
     Events { partition: u32, after: u64 },
     Commands { after: Option<Uuid> },
-    Ending,
+    Trailer,
     Nothing,
 }
 
-/// An export under way.
+/// A running export.
 #[derive(Debug)]
 pub struct Export {
     store: Arc<dyn EventStore>,
-    opening: Opening,
+    header: WorkspaceHeader,
     head: ConsistencyToken,
     next: Next,
     events: u64,
@@ -46,32 +46,32 @@ pub struct Export {
 }
 
 impl Export {
-    /// Begins an export of what the workspace holds now.
+    /// Begins an export of the workspace's current content.
     pub async fn begin(store: Arc<dyn EventStore>, workspace: Workspace) -> Result<Self, StoreError> {
         let head = store.head(workspace.id).await?;
         let mut heads = Vec::with_capacity(workspace.shards as usize);
         for partition in 0..workspace.shards {
-            heads.push(link(&*store, &workspace, partition, head.position(partition)).await?);
+            heads.push(chain_head(&*store, &workspace, partition, head.position(partition)).await?);
         }
         Ok(Self {
             store,
-            opening: Opening { workspace, heads },
+            header: WorkspaceHeader { workspace, heads },
             head,
-            next: Next::Opening,
+            next: Next::Header,
             events: 0,
             commands: 0,
             digest: Sha256::new(),
         })
     }
 
-    /// The next lines, each with its line feed; `None` behind the last.
+    /// The next lines, each with its line feed; `None` after the last.
     pub async fn next(&mut self) -> Result<Option<String>, StoreError> {
         loop {
             let lines = match self.next {
-                Next::Opening => self.opening()?,
+                Next::Header => self.header()?,
                 Next::Events { partition, after } => self.events(partition, after).await?,
                 Next::Commands { after } => self.commands(after).await?,
-                Next::Ending => self.ending()?,
+                Next::Trailer => self.trailer()?,
                 Next::Nothing => return Ok(None),
             };
             if !lines.is_empty() {
@@ -85,25 +85,25 @@ impl Export {
         (self.events, self.commands)
     }
 
-    fn opening(&mut self) -> Result<String, StoreError> {
+    fn header(&mut self) -> Result<String, StoreError> {
         self.next = Next::Events {
             partition: 0,
             after: 0,
         };
-        self.digested([Line::Workspace(self.opening.clone())])
+        self.digested([Line::Workspace(self.header.clone())])
     }
 
     async fn events(&mut self, partition: u32, after: u64) -> Result<String, StoreError> {
-        let Some(head) = self.opening.heads.get(partition as usize) else {
+        let Some(head) = self.header.heads.get(partition as usize) else {
             self.next = Next::Commands { after: None };
             return Ok(String::new());
         };
-        let wanted = u32::try_from(head.position - after).unwrap_or(u32::MAX).min(PAGE);
-        let id = self.opening.workspace.id;
-        let events = if wanted == 0 {
+        let limit = u32::try_from(head.position - after).unwrap_or(u32::MAX).min(PAGE);
+        let id = self.header.workspace.id;
+        let events = if limit == 0 {
             Vec::new()
         } else {
-            self.store.read_partition(id, partition, after, wanted).await?
+            self.store.read_partition(id, partition, after, limit).await?
         };
         self.next = match events.last() {
             Some(last) => Next::Events {
@@ -120,17 +120,17 @@ impl Export {
     }
 
     async fn commands(&mut self, after: Option<Uuid>) -> Result<String, StoreError> {
-        let id = self.opening.workspace.id;
+        let id = self.header.workspace.id;
         let page = self.store.commands(id, after, PAGE).await?;
         self.next = match page.last() {
             Some(last) => Next::Commands {
                 after: Some(last.command_id),
             },
-            None => Next::Ending,
+            None => Next::Trailer,
         };
         let mut lines = Vec::with_capacity(page.len());
         for command in page {
-            // What was answered later belongs to events that are not in this export.
+            // A later command belongs to events that are not in this export.
             if self.head.covers(&command.token()?) {
                 lines.push(Line::Command(id, command));
             }
@@ -139,14 +139,14 @@ impl Export {
         self.digested(lines)
     }
 
-    fn ending(&mut self) -> Result<String, StoreError> {
+    fn trailer(&mut self) -> Result<String, StoreError> {
         self.next = Next::Nothing;
-        let ending = Ending {
+        let trailer = WorkspaceTrailer {
             events: self.events,
             commands: self.commands,
             sha256: hex::encode(self.digest.clone().finalize()),
         };
-        self.digested([Line::End(self.opening.workspace.id, ending)])
+        self.digested([Line::End(self.header.workspace.id, trailer)])
     }
 
     fn digested(&mut self, lines: impl IntoIterator<Item = Line>) -> Result<String, StoreError> {
@@ -166,8 +166,8 @@ impl Export {
     }
 }
 
-/// Where a partition stands at a position.
-pub(super) async fn link(
+/// The chain head of a partition at a position.
+pub(super) async fn chain_head(
     store: &dyn EventStore,
     workspace: &Workspace,
     partition: u32,

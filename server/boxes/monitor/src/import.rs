@@ -1,35 +1,35 @@
-//! `foldline import`: brings exported workspaces into a store, each whole or not at all.
+//! `foldline import`: imports exported workspaces into a store, each completely or not at all.
 //!
-//! A file is read line by line, in the memory of one batch. Every event must hang on the one before it, be readable by this
-//! program and lead to the head that the first line names; the last line must say that nothing is missing and nothing was
-//! changed. Then the workspace is committed, and its views are folded. What is there already as in the file is left as it is,
-//! so an import that was interrupted between two workspaces is simply run again.
+//! A file is read line by line, with one batch in memory. Every event must follow from its predecessor, be
+//! decodable by this program and lead to the head in the header; the trailer must match the lines. Then the
+//! workspace is committed, and its views are folded. A workspace that already exists with the same content is
+//! left as it is, so an import that was interrupted between two workspaces can be repeated.
 
 use domain::{control_character, event::StoredEvent};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 use super::{
-    cloud_event::{Ending, Line, Opening},
-    export::link,
+    cloud_event::{Line, WorkspaceHeader, WorkspaceTrailer},
+    export::chain_head,
 };
 use documents::ParkedCount;
 use event_store::{AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace, new_join_code};
 
-/// The longest line, in bytes: far above what a command may send.
+/// The longest line, in bytes: far above the limit of a command.
 const MAX_LINE: u64 = 64 << 20;
 
-/// Entries that are written at a time, and about the most bytes.
+/// Entries that are written at a time, and roughly the most bytes.
 const BATCH: usize = 500;
 const BATCH_BYTES: usize = 4 << 20;
 
-/// How often a join code is made anew where it is taken.
+/// How often a new join code is generated if one is taken.
 const CODE_ATTEMPTS: usize = 8;
 
-/// Why an import ended. Workspaces before the one under way are there; of that one, nothing is.
+/// Why an import failed. Earlier workspaces of the file are imported; the current one is not.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// A line that cannot be taken.
+    /// A line is invalid.
     #[error("line {line}: {reason}; nothing of its workspace was imported")]
     Line {
         /// Its number, from 1.
@@ -42,7 +42,7 @@ pub enum ImportError {
     Truncated {
         /// The last line.
         line: u64,
-        /// What should have come.
+        /// The expected content.
         missing: String,
     },
     /// The file cannot be read.
@@ -53,64 +53,64 @@ pub enum ImportError {
     Store(#[from] StoreError),
 }
 
-/// A workspace of the file.
+/// A workspace that was imported from the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Imported {
+pub struct ImportedWorkspace {
     /// The workspace, as it is now.
     pub workspace: Workspace,
-    /// How many events.
+    /// The number of events.
     pub events: u64,
-    /// How many commands.
+    /// The number of commands.
     pub commands: u64,
-    /// It was there already, the same.
-    pub was_there: bool,
-    /// Its own join code belongs to another workspace here, so it has a new one.
+    /// It already existed with the same content.
+    pub already_existed: bool,
+    /// Its join code belonged to another workspace here, so it has a new one.
     pub new_code: bool,
-    /// What its views could not apply, by view; none where they have applied everything.
+    /// The events that its views could not apply, by view; empty if they have applied everything.
     pub parked: Vec<ParkedCount>,
 }
 
-/// Reads a file into an import.
+/// Imports a file.
 pub async fn import_lines(
     mut lines: impl AsyncBufRead + Unpin,
     store: &dyn EventStore,
     import: &mut Import,
-) -> Result<Vec<Imported>, ImportError> {
-    let mut reading = Reading {
+) -> Result<Vec<ImportedWorkspace>, ImportError> {
+    let mut reader = ImportReader {
         store,
         import,
         imported: Vec::new(),
         current: None,
         line: 0,
     };
-    let outcome = reading.read(&mut lines).await;
-    let Reading { imported, import, .. } = reading;
+    let outcome = reader.read(&mut lines).await;
+    let ImportReader { imported, import, .. } = reader;
     if let Err(error) = outcome {
-        // What it failed with says more than what giving up may fail with.
+        // The first error matters more than one from giving up.
         if let Err(error) = import.give_up().await {
-            tracing::warn!(%error, "an import could not be given up in order; its connection is dropped");
+            tracing::warn!(%error, "an import could not be rolled back; its connection is dropped");
         }
         return Err(error);
     }
     Ok(imported)
 }
 
-struct Reading<'a> {
+struct ImportReader<'a> {
     store: &'a dyn EventStore,
     import: &'a mut Import,
-    imported: Vec<Imported>,
-    current: Option<Current>,
+    imported: Vec<ImportedWorkspace>,
+    current: Option<WorkspaceImport>,
     line: u64,
 }
 
-/// The workspace under way.
-struct Current {
-    opening: Opening,
-    /// It is there already: its lines are only checked for being all there.
-    was_there: bool,
+/// The workspace that is being imported.
+struct WorkspaceImport {
+    header: WorkspaceHeader,
+    /// It already exists: its lines are only checked for completeness.
+    already_existed: bool,
     new_code: bool,
     digest: Sha256,
-    /// What is not written yet, with the numbers of the lines.
+    /// Entries that are not written yet, with their line numbers.
     events: Vec<(u64, StoredEvent)>,
     commands: Vec<(u64, AnsweredCommand)>,
     bytes: usize,
@@ -118,7 +118,7 @@ struct Current {
     commands_total: u64,
 }
 
-impl Reading<'_> {
+impl ImportReader<'_> {
     async fn read(&mut self, lines: &mut (impl AsyncBufRead + Unpin)) -> Result<(), ImportError> {
         let mut text = String::new();
         loop {
@@ -144,7 +144,7 @@ impl Reading<'_> {
         }
         match &self.current {
             Some(current) => {
-                let id = current.opening.workspace.id;
+                let id = current.header.workspace.id;
                 Err(self.truncated(format!("the end of workspace {id}")))
             }
             None if self.imported.is_empty() => Err(self.truncated("any workspace")),
@@ -168,12 +168,12 @@ impl Reading<'_> {
 
     async fn take(&mut self, line: Line, text: &str) -> Result<(), ImportError> {
         let Some(current) = &mut self.current else {
-            let Line::Workspace(opening) = line else {
+            let Line::Workspace(header) = line else {
                 return Err(self.fault("it stands before the first line of a workspace"));
             };
-            return self.begin(opening, text).await;
+            return self.begin(header, text).await;
         };
-        let id = current.opening.workspace.id;
+        let id = current.header.workspace.id;
         let of = match &line {
             Line::Workspace(_) => return Err(self.fault(format!("workspace {id} has not ended yet"))),
             Line::Event(event) => event.workspace,
@@ -183,7 +183,7 @@ impl Reading<'_> {
             return Err(self.fault(format!("it is of workspace {of}, in the midst of {id}")));
         }
         match line {
-            Line::End(_, ending) => return self.end(&ending).await,
+            Line::End(_, trailer) => return self.end(&trailer).await,
             Line::Event(event) => {
                 current.events_total += 1;
                 current.events.push((self.line, *event));
@@ -202,29 +202,29 @@ impl Reading<'_> {
         Ok(())
     }
 
-    async fn begin(&mut self, mut opening: Opening, text: &str) -> Result<(), ImportError> {
-        let id = opening.workspace.id;
-        let mut current = if let Some(there) = self.store.workspace(id).await? {
-            if !self.is_the_same(&there, &opening).await? {
+    async fn begin(&mut self, mut header: WorkspaceHeader, text: &str) -> Result<(), ImportError> {
+        let id = header.workspace.id;
+        let mut current = if let Some(existing) = self.store.workspace(id).await? {
+            if !self.is_the_same(&existing, &header).await? {
                 return Err(self.fault(format!("workspace {id} is there already, with other content")));
             }
-            opening.workspace = there;
-            Current {
-                was_there: true,
-                ..Current::new(opening)
+            header.workspace = existing;
+            WorkspaceImport {
+                already_existed: true,
+                ..WorkspaceImport::new(header)
             }
         } else {
             let mut attempts = 0;
-            while !self.import.begin(&opening.workspace).await? {
+            while !self.import.begin(&header.workspace).await? {
                 attempts += 1;
                 if attempts > CODE_ATTEMPTS {
                     return Err(StoreError::Unavailable("no free join code was found".to_owned()).into());
                 }
-                opening.workspace.join_code = new_join_code();
+                header.workspace.join_code = new_join_code();
             }
-            Current {
+            WorkspaceImport {
                 new_code: attempts > 0,
-                ..Current::new(opening)
+                ..WorkspaceImport::new(header)
             }
         };
         current.digest.update(text);
@@ -232,23 +232,24 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Whether a workspace has what the file has: the last hash of a partition stands for everything before it.
-    async fn is_the_same(&self, there: &Workspace, opening: &Opening) -> Result<bool, ImportError> {
-        let of_file = &opening.workspace;
-        if (there.shards, there.created_at) != (of_file.shards, of_file.created_at) {
+    /// Whether a workspace has the content of the file: the last hash of a partition covers everything before
+    /// it.
+    async fn is_the_same(&self, existing: &Workspace, header: &WorkspaceHeader) -> Result<bool, ImportError> {
+        let of_file = &header.workspace;
+        if (existing.shards, existing.created_at) != (of_file.shards, of_file.created_at) {
             return Ok(false);
         }
-        let head = self.store.head(there.id).await?;
-        for (partition, wanted) in (0..there.shards).zip(&opening.heads) {
-            let found = link(self.store, there, partition, head.position(partition)).await?;
-            if found != *wanted {
+        let head = self.store.head(existing.id).await?;
+        for (partition, expected) in (0..existing.shards).zip(&header.heads) {
+            let found = chain_head(self.store, existing, partition, head.position(partition)).await?;
+            if found != *expected {
                 return Ok(false);
             }
         }
         Ok(true)
     }
 
-    /// Writes what has been read.
+    /// Writes the entries that have been read.
     async fn write(&mut self) -> Result<(), ImportError> {
         let Some(current) = &mut self.current else {
             return Ok(());
@@ -256,12 +257,12 @@ impl Reading<'_> {
         current.bytes = 0;
         let (lines, events): (Vec<_>, Vec<_>) = current.events.drain(..).unzip();
         let (lines_of_commands, commands): (Vec<_>, Vec<_>) = current.commands.drain(..).unzip();
-        if current.was_there {
+        if current.already_existed {
             return Ok(());
         }
         for (event, line) in events.iter().zip(&lines) {
-            // What lies behind the head that the first line names was not in the workspace.
-            let head = current.opening.heads.get(event.partition as usize);
+            // Events after the head in the header were not in the workspace.
+            let head = current.header.heads.get(event.partition as usize);
             if head.is_some_and(|head| event.position > head.position) {
                 let reason = format!(
                     "position {} lies behind the head of its partition",
@@ -270,7 +271,7 @@ impl Reading<'_> {
                 return Err(ImportError::Line { line: *line, reason });
             }
         }
-        let at = |lines: Vec<u64>| {
+        let fault_at = |lines: Vec<u64>| {
             move |fault| match fault {
                 ImportFault::Store(error) => ImportError::Store(error),
                 ImportFault::Entry { index, reason } => ImportError::Line {
@@ -280,63 +281,63 @@ impl Reading<'_> {
             }
         };
         if !events.is_empty() {
-            self.import.events(events).await.map_err(at(lines))?;
+            self.import.events(events).await.map_err(fault_at(lines))?;
         }
         if !commands.is_empty() {
             self.import
                 .commands(commands)
                 .await
-                .map_err(at(lines_of_commands))?;
+                .map_err(fault_at(lines_of_commands))?;
         }
         Ok(())
     }
 
-    async fn end(&mut self, ending: &Ending) -> Result<(), ImportError> {
+    async fn end(&mut self, trailer: &WorkspaceTrailer) -> Result<(), ImportError> {
         self.write().await?;
         let Some(current) = self.current.take() else {
             return Ok(());
         };
-        let Current {
-            opening,
-            was_there,
+        let WorkspaceImport {
+            header,
+            already_existed,
             new_code,
             events_total,
             commands_total,
             ..
         } = current;
-        if (ending.events, ending.commands) != (events_total, commands_total) {
+        if (trailer.events, trailer.commands) != (events_total, commands_total) {
             return Err(self.fault(format!(
                 "{} events and {} commands were exported, {events_total} and {commands_total} are here",
-                ending.events, ending.commands
+                trailer.events, trailer.commands
             )));
         }
-        if ending.sha256 != hex::encode(current.digest.finalize()) {
+        if trailer.sha256 != hex::encode(current.digest.finalize()) {
             return Err(self.fault("the lines before it are not those that were exported"));
         }
-        if !was_there {
-            if !self.import.links().eq(&opening.heads) {
+        if !already_existed {
+            if !self.import.chain_heads().eq(&header.heads) {
                 return Err(self.fault("the events do not lead to the heads that the first line names"));
             }
             self.import.commit().await?;
         }
-        self.imported.push(Imported {
-            workspace: opening.workspace,
+        self.imported.push(ImportedWorkspace {
+            workspace: header.workspace,
             events: events_total,
             commands: commands_total,
-            was_there,
+            already_existed,
             new_code,
-            // Known when the views are folded, behind the whole file.
+            // Known once the views are folded, after the whole file.
             parked: Vec::new(),
         });
         Ok(())
     }
 }
 
-impl Current {
-    fn new(opening: Opening) -> Self {
+impl WorkspaceImport {
+    fn new(header: WorkspaceHeader) -> Self {
         Self {
-            opening,
-            was_there: false,
+            header,
+            already_existed: false,
             new_code: false,
             digest: Sha256::new(),
             events: Vec::new(),

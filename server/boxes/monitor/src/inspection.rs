@@ -1,7 +1,7 @@
-//! What a running server shows of its log and of its projections: streams and events as they are, proof that the views follow
+//! What a running server shows of its log and its projections: streams, events, proof that the views follow
 //! from them, dead letters, and rebuilds.
 //!
-//! Rights are the gateway's: every call here names the workspace that its caller is in.
+//! The gateway checks rights: every call here names the workspace of its caller.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use documents::{DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError};
 use event_store::{Direction, EventFilter, EventStore, StoreError, Workspace};
 use projection::{
     Projections,
-    dead_letters::{DeadLetterError, DeadLetters, Released, Remedy},
+    dead_letters::{DeadLetterError, DeadLetters, ReleaseOutcome, Remedy},
     rebuild::RebuildError,
 };
 
@@ -37,7 +37,7 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Of these boxes; `dead_letters` are those of all that handles events.
+    /// An inspection of these boxes; `dead_letters` are those of all event handlers.
     pub fn new(
         events: Arc<dyn EventStore>,
         read_model: Arc<dyn DocumentStore>,
@@ -91,7 +91,7 @@ impl Inspection {
         Ok(Some(EventPage { data, next }))
     }
 
-    /// A page of the events of a workspace, behind a token.
+    /// A page of the events of a workspace after a token.
     pub async fn events(
         &self,
         workspace: WorkspaceId,
@@ -104,7 +104,7 @@ impl Inspection {
         Ok(EventPage { data, next })
     }
 
-    /// Every schema that the event store keeps, by type and version.
+    /// Every schema in the event store, by type and version.
     pub async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError> {
         self.events.schemas().await
     }
@@ -120,7 +120,7 @@ impl Inspection {
         Export::begin(Arc::clone(&self.events), workspace).await
     }
 
-    /// How every projection of a workspace stands.
+    /// The status of every projection of a workspace.
     pub async fn projections(
         &self,
         workspace: WorkspaceId,
@@ -128,7 +128,7 @@ impl Inspection {
         self.projections.status(workspace).await
     }
 
-    /// Has a view folded again from the whole log, beside the live one.
+    /// Rebuilds a view from the whole log, beside the live one.
     pub async fn rebuild(&self, workspace: WorkspaceId, view: &str) -> Result<RebuildProgress, RebuildError> {
         self.projections.rebuilds.rebuild(workspace, view).await
     }
@@ -138,7 +138,7 @@ impl Inspection {
         self.projections.rebuilds.cancel(workspace, view).await
     }
 
-    /// A page of the dead letters of views, policies and consumers, and whether there are more behind it.
+    /// A page of the dead letters of views, policies and consumers, and whether there are more after it.
     pub async fn dead_letters(
         &self,
         workspace: WorkspaceId,
@@ -150,8 +150,8 @@ impl Inspection {
         for of in &self.dead_letters {
             letters.extend(of.list(workspace, view, after, limit.saturating_add(1)).await?);
         }
-        letters.sort_by_key(DeadLetter::place);
-        // Those that keep them in one store have each listed all of it.
+        letters.sort_by_key(DeadLetter::key);
+        // Handlers that share a store have each listed all of its dead letters.
         letters.dedup_by_key(|letter| letter.event.id);
         let has_more = letters.len() > limit as usize;
         letters.truncate(limit as usize);
@@ -164,7 +164,7 @@ impl Inspection {
         workspace: WorkspaceId,
         id: Uuid,
         remedy: Remedy,
-    ) -> Result<Released, DeadLetterError> {
+    ) -> Result<ReleaseOutcome, DeadLetterError> {
         for of in &self.dead_letters {
             match of.remedy(workspace, id, remedy).await {
                 Err(DeadLetterError::Unknown) => {}

@@ -1,15 +1,16 @@
 //! Box 11, Monitoring / Replay Tool: inspects streams and replays events.
 //!
-//! It reads the event store as it is and changes nothing in it; only [`import`] brings whole workspaces into one. The gateway
-//! serves it to the lab's pages; at the terminal it is every subcommand of `foldline` but `serve` and `token`.
+//! It reads the event store and changes nothing in it; only [`import`] writes, and only whole workspaces. The
+//! gateway serves it to the lab's pages; at the terminal it provides every subcommand of `foldline` but
+//! `serve` and `token`.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`terminal`], [`tail`] | `foldline streams` and `tail`: the log as it is |
-//! | [`chain`], [`verify`] | `foldline verify`: proof that the log is whole and that the views follow from it |
+//! | [`chain`], [`verify`] | `foldline verify`: proof that the log is complete and the views follow from it |
 //! | [`replay`] | `foldline replay`: state and documents after each event |
 //! | [`rebuild`] | `foldline rebuild`: a view folded again |
-//! | [`dead_letters`] | `foldline dead-letters`: what could not be applied |
+//! | [`dead_letters`] | `foldline dead-letters`: the events that could not be applied |
 //! | [`cloud_event`], [`export`], [`import`] | `foldline export` and `import`: whole workspaces as CloudEvents |
 //! | [`inspection`] | what the gateway shows of a running server |
 //! | [`backup`] | `foldline backup`: copies of the files, while a server has them open |

@@ -1,7 +1,9 @@
-//! `foldline rebuild`: folds a view again from the whole log, on a running server or in the files of a data folder.
+//! `foldline rebuild`: folds a view again from the whole log, on a running server or in the files of a data
+//! folder.
 //!
-//! On files it is the server's own rebuild: a new generation beside the live one, switched in when it is whole. A server
-//! that has the same files open notices the switch with the next event that it folds; ask the server itself where it runs.
+//! On files it runs the server's own rebuild: a new generation beside the live one, switched in once it is
+//! complete. A server that has the same files open notices the switch with the next event that it folds; if a
+//! server is running, use its API instead.
 
 use std::{io::Write, sync::Arc, time::Duration};
 
@@ -13,7 +15,7 @@ use reqwest::Method;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    remote::ask,
+    remote::request_json,
     tail::Remote,
     terminal::{MonitorError, find},
 };
@@ -23,7 +25,7 @@ use event_store::EventStore;
 use projection::{Context, PartitionId, progress::Progress, rebuild::Rebuilds};
 
 /// How often the progress is written.
-const LOOK: Duration = Duration::from_millis(500);
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Rebuilds a view in the files of a data folder.
 pub async fn rebuild_files(
@@ -44,13 +46,13 @@ pub async fn rebuild_files(
     }
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let rebuilds = Rebuilds::start(Arc::new(context), tasks.clone(), stopping).await?;
-    let begun = rebuilds.rebuild(workspace, name).await?;
+    let started = rebuilds.rebuild(workspace, name).await?;
     let finished = rebuilds.finished(workspace, name);
     let mut finished = std::pin::pin!(finished);
     loop {
         tokio::select! {
             () = &mut finished => break,
-            () = tokio::time::sleep(LOOK) => {
+            () = tokio::time::sleep(REPORT_INTERVAL) => {
                 if let Some(progress) = rebuilds.progress(workspace, name) {
                     write_progress(name, &progress, out)?;
                 }
@@ -60,11 +62,11 @@ pub async fn rebuild_files(
     // The old generation is removed before the process ends.
     tasks.close();
     tasks.wait().await;
-    writeln!(out, "{name}  generation {} is read", begun.generation)?;
+    writeln!(out, "{name}  generation {} is read", started.generation)?;
     Ok(())
 }
 
-/// Has a running server rebuild a view, and says how far it is.
+/// Makes a running server rebuild a view, and writes the progress.
 pub async fn rebuild_server(
     remote: &Remote,
     view: &str,
@@ -72,17 +74,17 @@ pub async fn rebuild_server(
 ) -> Result<(), MonitorError> {
     let client = reqwest::Client::new();
     let path = format!("/api/v1/lab/projections/{view}/rebuild");
-    let begun: RebuildProgress = ask(&client, remote, Method::POST, &path).await?;
+    let started: RebuildProgress = request_json(&client, remote, Method::POST, &path).await?;
     loop {
         let path = "/api/v1/lab/projections";
-        let projections: Vec<ProjectionStatus> = ask(&client, remote, Method::GET, path).await?;
+        let projections: Vec<ProjectionStatus> = request_json(&client, remote, Method::GET, path).await?;
         let status = projections.into_iter().find(|status| status.view == view);
         let status = status.ok_or_else(|| MonitorError::Remote(format!("the server has no view {view}")))?;
         match status.rebuild {
-            Some(progress) if progress.generation == begun.generation => {
+            Some(progress) if progress.generation == started.generation => {
                 write_progress(view, &progress, out)?;
             }
-            _ if status.generation >= begun.generation => {
+            _ if status.generation >= started.generation => {
                 writeln!(out, "{view}  generation {} is read", status.generation)?;
                 return Ok(());
             }
@@ -92,7 +94,7 @@ pub async fn rebuild_server(
                 )));
             }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(REPORT_INTERVAL).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! How a subcommand asks a running server.
+//! Requests from a subcommand to a running server.
 
 use domain::wire::Problem;
 use reqwest::{Method, Response};
@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::{tail::Remote, terminal::MonitorError};
 
-/// An answer that says yes; otherwise what the server said.
+/// Sends a request; an unsuccessful answer becomes an error with the server's explanation.
 pub(super) async fn request(
     client: &reqwest::Client,
     remote: &Remote,
@@ -23,8 +23,8 @@ pub(super) async fn request(
     Err(MonitorError::Remote(problem.detail))
 }
 
-/// An answer in JSON.
-pub(super) async fn ask<T: DeserializeOwned>(
+/// Sends a request and parses the JSON answer.
+pub(super) async fn request_json<T: DeserializeOwned>(
     client: &reqwest::Client,
     remote: &Remote,
     method: Method,
@@ -34,7 +34,7 @@ pub(super) async fn ask<T: DeserializeOwned>(
     response.json().await.map_err(|error| failed(&error))
 }
 
-/// The connection, or what came over it.
+/// An error of the connection or of its content.
 pub(super) fn failed(error: &dyn std::fmt::Display) -> MonitorError {
     MonitorError::Remote(error.to_string())
 }

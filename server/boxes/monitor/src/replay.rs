@@ -1,8 +1,9 @@
-//! `foldline replay`: folds a stream or a partition again, and shows what came of each event: the state that decisions see, and
-//! the documents that people see.
+//! `foldline replay`: folds a stream or a partition again, and shows the result of each event: the state that
+//! decisions see, and the documents that people see.
 //!
-//! Nothing but folds: nothing is written, nobody is told, no command is sent. What is shown follows from the replayed events
-//! alone; a document that is folded from several streams is whole only where all of them are replayed.
+//! It only folds: it writes nothing, notifies no client and sends no command. The output follows from the
+//! replayed events alone; a document that is folded from several streams is complete only if all of them are
+//! replayed.
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -10,7 +11,7 @@ use domain::{
     event::{AnyAggregate, StoredEvent, before_first_event},
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
-    view::{AnyView, Folding},
+    view::{AnyView, FoldTarget},
 };
 use serde_json::{Value, json, value::RawValue};
 
@@ -23,7 +24,7 @@ use event_store::{Direction, EventStore, StoreError, Workspace};
 /// Events that are read at a time.
 const PAGE: u32 = 500;
 
-/// What is replayed.
+/// The events to replay.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A stream.
@@ -32,25 +33,25 @@ pub enum Source {
     Partition(u32),
 }
 
-/// How far, and what of it is shown.
+/// How far to replay, and what to show.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct ReplayOptions {
     /// The last version of the stream, or the last position of the partition.
     pub to: Option<u64>,
-    /// Only what was recorded by then.
+    /// Only events that were recorded by then.
     pub at: Option<Timestamp>,
-    /// Whether the states of aggregates are shown.
+    /// Whether to show the states of aggregates.
     pub states: bool,
-    /// The views whose documents are shown.
+    /// The views whose documents to show.
     pub views: Vec<&'static dyn AnyView>,
 }
 
-/// Replays, and writes each event with what came of it.
+/// Replays, and writes each event with its results.
 pub async fn replay(
     store: &dyn EventStore,
     workspace: WorkspaceId,
     source: &Source,
-    wanted: Wanted,
+    options: ReplayOptions,
     format: Format,
     out: &mut (dyn Write + Send),
 ) -> Result<(), MonitorError> {
@@ -63,32 +64,32 @@ pub async fn replay(
             "the workspace has partitions 0 to {last}"
         )));
     }
-    let (to, at) = (wanted.to.unwrap_or(u64::MAX), wanted.at);
-    let mut folded = Folded {
-        states: wanted.states.then(BTreeMap::new),
-        views: wanted
+    let (to, at) = (options.to.unwrap_or(u64::MAX), options.at);
+    let mut replay_state = ReplayState {
+        states: options.states.then(BTreeMap::new),
+        views: options
             .views
             .into_iter()
             .map(|view| (view, BTreeMap::new()))
             .collect(),
     };
-    let mut seen = 0;
+    let mut last_index = 0;
     loop {
-        let page = read(store, &workspace, source, seen).await?;
+        let page = read(store, &workspace, source, last_index).await?;
         if page.is_empty() {
             break;
         }
         for event in &page {
-            let place = place(source, event);
-            // The order is the log's, not the clock's: what stands behind a later event is not shown either.
-            if place > to || at.is_some_and(|at| event.recorded_at > at) {
+            let index = index(source, event);
+            // The order is the log's, not the clock's: events after a later one are not shown either.
+            if index > to || at.is_some_and(|at| event.recorded_at > at) {
                 return Ok(out.flush()?);
             }
-            seen = place;
-            folded.show(event, format, out)?;
+            last_index = index;
+            replay_state.show(event, format, out)?;
         }
     }
-    if seen == 0
+    if last_index == 0
         && let Source::Stream(stream) = source
     {
         return Err(MonitorError::Nothing(format!("there is no stream {stream}")));
@@ -100,34 +101,38 @@ async fn read(
     store: &dyn EventStore,
     workspace: &Workspace,
     source: &Source,
-    seen: u64,
+    last_index: u64,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     match source {
         Source::Stream(stream) => {
             store
-                .read_stream(workspace.id, stream, seen + 1, Direction::Forwards, PAGE)
+                .read_stream(workspace.id, stream, last_index + 1, Direction::Forwards, PAGE)
                 .await
         }
-        Source::Partition(partition) => store.read_partition(workspace.id, *partition, seen, PAGE).await,
+        Source::Partition(partition) => {
+            store
+                .read_partition(workspace.id, *partition, last_index, PAGE)
+                .await
+        }
     }
 }
 
-fn place(source: &Source, event: &StoredEvent) -> u64 {
+fn index(source: &Source, event: &StoredEvent) -> u64 {
     match source {
         Source::Stream(_) => event.version,
         Source::Partition(_) => event.position,
     }
 }
 
-type Documents = BTreeMap<String, Box<dyn Folding>>;
+type Documents = BTreeMap<String, Box<dyn FoldTarget>>;
 
-/// What the events so far come to.
-struct Folded {
+/// The states and documents after the events so far.
+struct ReplayState {
     states: Option<BTreeMap<StreamName, Box<dyn AnyAggregate>>>,
     views: Vec<(&'static dyn AnyView, Documents)>,
 }
 
-impl Folded {
+impl ReplayState {
     fn show(
         &mut self,
         event: &StoredEvent,
@@ -151,9 +156,9 @@ impl Folded {
             }
         }
         let mut documents: Vec<(&str, String, Option<Box<RawValue>>)> = Vec::new();
-        for (view, folded) in &mut self.views {
+        for (view, foldings) in &mut self.views {
             for key in view.keys(&typed) {
-                let folding = match folded.entry(key.clone()) {
+                let folding = match foldings.entry(key.clone()) {
                     std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                     std::collections::btree_map::Entry::Vacant(entry) => {
                         let folding = view.load(entry.key(), None).map_err(VerifyError::from)?;

@@ -1,7 +1,8 @@
 //! `foldline tail`: follows the log of a workspace, from the files of a data folder or from a running server.
 //!
-//! A server is followed without polling: a live subscription says when its views have moved on, and then the events behind
-//! the last token are read. From files there is nobody to say so; the newest positions are looked at a few times a second.
+//! A server is followed without polling: a live subscription tells when its views have moved on, and then the
+//! events after the last token are read. Files cannot notify, so their newest positions are polled a few
+//! times a second.
 
 use std::{io::Write, time::Duration};
 
@@ -17,8 +18,8 @@ use event_store::{EventFilter, EventStore};
 /// Events that are read at a time.
 const PAGE: u32 = 200;
 
-/// How often the files are looked at.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often the files are polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Follows the files of a data folder, from a token on, until the output is closed.
 pub async fn follow_files(
@@ -29,42 +30,42 @@ pub async fn follow_files(
     out: &mut (dyn Write + Send),
 ) -> Result<(), MonitorError> {
     let workspace = find(store, workspace).await?;
-    let mut look = tokio::time::interval(LOOK);
+    let mut poll = tokio::time::interval(POLL_INTERVAL);
     loop {
         loop {
-            let (events, seen) = store
+            let (events, token) = store
                 .read_events(workspace.id, &EventFilter::default(), &after, PAGE)
                 .await?;
             for event in &events {
                 write_event(event, format, out)?;
             }
-            after = seen;
+            after = token;
             if events.is_empty() {
                 break;
             }
         }
         out.flush()?;
-        look.tick().await;
+        poll.tick().await;
     }
 }
 
-/// Where a server is, and what lets us in.
+/// The address and the access token of a server.
 #[derive(Debug, Clone)]
 pub struct Remote {
     /// Its address, as in `https://shop.example`.
     pub url: Url,
-    /// An access token of somebody who may read the lab.
+    /// An access token of a user who may read the lab.
     pub token: String,
 }
 
-/// What is read of a page of events.
+/// The fields of a page of events that are read.
 #[derive(Deserialize)]
 struct Events {
     data: Vec<StoredEvent>,
     next: Option<String>,
 }
 
-/// What is read of a frame: whether the views have moved on, or the subscription was refused.
+/// The fields of a frame that are read: whether the views have moved on, or the subscription was refused.
 #[derive(Deserialize)]
 struct Frame {
     op: String,
@@ -79,7 +80,8 @@ pub async fn follow_server(
     out: &mut (dyn Write + Send),
 ) -> Result<(), MonitorError> {
     let mut socket = connect(remote).await?;
-    // Any subscription hears of every event, since its view's position moves with each. This one has no rows to send.
+    // Any subscription is told of every event, because its view's position moves with each. This one has no
+    // rows to send.
     let subscribe =
         r#"{"op":"subscribe","id":1,"view":"orders","listing":"by_status","group":"none","limit":1}"#;
     socket
@@ -100,7 +102,7 @@ pub async fn follow_server(
                     .map_err(remote_error)?;
             }
             "snapshot" | "change" | "caught_up" | "behind" => {
-                after = read_on(&client, remote, after, format, out).await?;
+                after = read_events_after(&client, remote, after, format, out).await?;
             }
             "error" => {
                 let detail = frame
@@ -136,8 +138,8 @@ async fn connect(remote: &Remote) -> Result<Socket, MonitorError> {
     Ok(socket)
 }
 
-/// Writes what lies behind a token; answers the token behind that.
-async fn read_on(
+/// Writes the events after a token, and returns the token after them.
+async fn read_events_after(
     client: &reqwest::Client,
     remote: &Remote,
     mut after: ConsistencyToken,

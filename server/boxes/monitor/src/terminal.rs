@@ -1,5 +1,5 @@
-//! The monitor at the terminal: `foldline streams` and `foldline verify`, on the files of a data folder, also while a
-//! server has them open.
+//! The monitor at the terminal: `foldline streams` and `foldline verify`, on the files of a data folder, even
+//! if a server has them open.
 
 use std::io::{self, Write};
 
@@ -37,16 +37,16 @@ pub enum MonitorError {
     /// The terminal is gone.
     #[error("the output cannot be written: {0}")]
     Output(#[from] io::Error),
-    /// What was verified is not as it should be; the findings have been written.
-    #[error("not all is well: {0} findings")]
-    NotWell(usize),
-    /// A dead letter could not be dealt with.
+    /// The verification has findings, which have been written.
+    #[error("the verification has {0} findings")]
+    FindingsReported(usize),
+    /// A dead letter could not be retried or discarded.
     #[error(transparent)]
     DeadLetter(#[from] DeadLetterError),
-    /// What was asked for is not there, or cannot be read.
+    /// The requested item does not exist, or cannot be read.
     #[error("{0}")]
     Nothing(String),
-    /// The server that was asked did not answer as it should.
+    /// The server refused the request or could not be reached.
     #[error("{0}")]
     Remote(String),
 }
@@ -181,7 +181,7 @@ pub async fn verify_all(
     if findings == 0 {
         Ok(())
     } else {
-        Err(MonitorError::NotWell(findings))
+        Err(MonitorError::FindingsReported(findings))
     }
 }
 

@@ -1,10 +1,10 @@
-//! Verifies a workspace: computes the hash chain again, folds every view again from the first event, and compares. A fold
-//! is a pure function, so a view that differs from its fold is wrong.
+//! Verifies a workspace: recomputes the hash chain, folds every view again from the first event, and
+//! compares. A fold is a pure function, so a view that differs from its fold is wrong.
 //!
-//! A view that is behind the log is compared as of where it is: what it has not folded yet is no fault of it, as long as it
-//! goes on. Otherwise it is a finding how far it is: a view that has lost its documents and its checkpoints lacks nothing as
-//! of there. A running server knows what its lanes have folded ([`verify_running`]); over files that is seen by waiting
-//! ([`verify`]).
+//! A view that is behind the log is compared as of its own position: unfolded events are no fault as long as
+//! it advances. If it does not advance, its position is a finding; otherwise a view that has lost its
+//! documents and its checkpoints would look correct. A running server knows what its lanes have folded
+//! ([`verify_running`]); over files, the verification waits and watches ([`verify`]).
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -14,27 +14,28 @@ use std::{
 use domain::{
     event::StoredEvent,
     token::ConsistencyToken,
-    view::{self, AnyView, DocumentError, Folding},
+    view::{self, AnyView, DocumentError, FoldTarget},
     wire::{ProjectionStatus, VerifyReport},
 };
 use serde_json::Value;
 use tokio::time::Instant;
 
 use super::chain::{ChainCheck, replay};
-use documents::{DocumentStore, DocumentStoreError, Everything, ListedDocument, Moment};
+use documents::{DocumentStore, DocumentStoreError, ListedDocument, Moment, ViewContents};
 use event_store::{EventStore, StoreError, Workspace};
 use projection::Projections;
 
-/// The most findings of a report: whoever has so many needs no more.
+/// The most findings of a report.
 const MAX_FINDINGS: usize = 100;
 
-/// How long a view that is behind the log may stand still before that is a finding, where no server says what its lanes do.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a view that is behind the log may not move before that is a finding, if no server reports what
+/// its lanes do.
+const STALL_LIMIT: Duration = Duration::from_secs(5);
 
-/// How often it is looked whether it has moved.
-const LOOK: Duration = Duration::from_millis(100);
+/// How often its position is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why there is no report.
+/// Why a verification failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The log could not be read.
@@ -48,44 +49,44 @@ pub enum VerifyError {
     Document(#[from] DocumentError),
 }
 
-/// Verifies a workspace in files or a database, also while a server uses them. A view that is behind the log and does not move
-/// while it is waited for is a finding.
+/// Verifies a workspace in files or a database, even if a server uses them. A view that is behind the log and
+/// does not move meanwhile is a finding.
 pub async fn verify(
     store: &dyn EventStore,
     read_model: &dyn DocumentStore,
     workspace: &Workspace,
 ) -> Result<VerifyReport, VerifyError> {
     let head = store.head(workspace.id).await?;
-    let (mut report, moments) = compared(store, read_model, workspace).await?;
-    let behind = standing_still(read_model, workspace, &head, moments).await?;
+    let (mut report, moments) = compare_views(store, read_model, workspace).await?;
+    let behind = stalled_partitions(read_model, workspace, &head, moments).await?;
     report.findings.extend(behind);
     report.findings.truncate(MAX_FINDINGS);
     Ok(report)
 }
 
-/// Verifies a workspace of a running server. A view that has lost what its lanes have folded is a finding, and so is one whose
-/// lanes have stopped. A view that is folded at this moment, or held in the lab, is only behind.
+/// Verifies a workspace of a running server. A view that has lost what its lanes have folded is a finding,
+/// and so is one whose lanes have stopped. A view that is catching up or paused is only behind.
 pub async fn verify_running(
     store: &dyn EventStore,
     read_model: &dyn DocumentStore,
     projections: &Projections,
     workspace: &Workspace,
 ) -> Result<VerifyReport, VerifyError> {
-    // Before the views are read: what is folded by now must be in them.
+    // Read before the views: they must contain what is folded by now.
     let folded = projections.status(workspace.id).await?;
-    let (mut report, moments) = compared(store, read_model, workspace).await?;
-    report.findings.extend(lost(&folded, &moments));
+    let (mut report, moments) = compare_views(store, read_model, workspace).await?;
+    report.findings.extend(lost_views(&folded, &moments));
     let now = projections.status(workspace.id).await?;
-    report.findings.extend(now.iter().flat_map(stopped));
+    report.findings.extend(now.iter().flat_map(stopped_lanes));
     report.findings.truncate(MAX_FINDINGS);
     Ok(report)
 }
 
-/// Where a view was when it was read.
-type ReadAt = (&'static str, ConsistencyToken);
+/// The token of a view when it was read.
+type ReadPosition = (&'static str, ConsistencyToken);
 
-/// Views that are not as far as their lanes have brought them.
-fn lost(folded: &[ProjectionStatus], moments: &[ReadAt]) -> Vec<String> {
+/// The views that are behind what their lanes have folded.
+fn lost_views(folded: &[ProjectionStatus], moments: &[ReadPosition]) -> Vec<String> {
     let mut findings = Vec::new();
     for status in folded {
         let read = moments.iter().find(|(view, _)| *view == status.view);
@@ -101,8 +102,8 @@ fn lost(folded: &[ProjectionStatus], moments: &[ReadAt]) -> Vec<String> {
     findings
 }
 
-/// The lanes that have stopped of a view that is behind, and how far it is.
-fn stopped(status: &ProjectionStatus) -> Vec<String> {
+/// The stopped lanes of a view that is behind, and how far it is.
+fn stopped_lanes(status: &ProjectionStatus) -> Vec<String> {
     let lanes = status
         .failing
         .iter()
@@ -117,12 +118,12 @@ fn stopped(status: &ProjectionStatus) -> Vec<String> {
         .collect()
 }
 
-/// Partitions of views that are behind `head` and do not move.
-async fn standing_still(
+/// The partitions of views that are behind `head` and do not move.
+async fn stalled_partitions(
     read_model: &dyn DocumentStore,
     workspace: &Workspace,
     head: &ConsistencyToken,
-    moments: Vec<ReadAt>,
+    moments: Vec<ReadPosition>,
 ) -> Result<Vec<String>, VerifyError> {
     let mut behind: Vec<(&'static str, u32, u64)> = Vec::new();
     for (view, as_of) in moments {
@@ -131,12 +132,12 @@ async fn standing_still(
             .map(|(partition, _)| (view, partition, as_of.position(partition)));
         behind.extend(lanes.filter(|(_, partition, position)| *position < head.position(*partition)));
     }
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + STALL_LIMIT;
     while !behind.is_empty() && Instant::now() < until {
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         for view in view::all() {
             if behind.iter().any(|(of, ..)| *of == view.name()) {
-                // No document has this key; where the view is comes with the answer.
+                // No document has this key; the answer contains the view's token.
                 let as_of = read_model.document(workspace.id, view.name(), "").await?.as_of;
                 behind.retain(|(of, partition, position)| {
                     *of != view.name() || as_of.position(*partition) == *position
@@ -144,24 +145,24 @@ async fn standing_still(
             }
         }
     }
-    let said = |(view, partition, position): (&str, u32, u64)| {
+    let finding = |(view, partition, position): (&str, u32, u64)| {
         let head = head.position(partition);
         format!("{view}: partition {partition} is folded as far as {position} of {head}, and does not move")
     };
-    Ok(behind.into_iter().map(said).collect())
+    Ok(behind.into_iter().map(finding).collect())
 }
 
-/// Computes and compares: each view as of the moment it was read, which is said besides.
-async fn compared(
+/// Checks the log and compares each view as of the token at which it was read. Returns those tokens too.
+async fn compare_views(
     store: &dyn EventStore,
     read_model: &dyn DocumentStore,
     workspace: &Workspace,
-) -> Result<(VerifyReport, Vec<ReadAt>), VerifyError> {
-    let mut refolds = Vec::new();
+) -> Result<(VerifyReport, Vec<ReadPosition>), VerifyError> {
+    let mut checks = Vec::new();
     for view in view::all() {
-        refolds.push(Refold::new(
+        checks.push(ViewCheck::new(
             *view,
-            read_model.everything(workspace.id, view.name()).await?,
+            read_model.contents(workspace.id, view.name()).await?,
         ));
     }
     let mut report = VerifyReport {
@@ -176,7 +177,7 @@ async fn compared(
             for event in events {
                 chain.check(event);
                 if failed.is_none() {
-                    failed = fold(&mut refolds, event, &mut report.findings).err();
+                    failed = fold(&mut checks, event, &mut report.findings).err();
                 }
             }
         })
@@ -187,17 +188,17 @@ async fn compared(
         report.events += chain.events;
         report.findings.append(&mut chain.findings);
     }
-    let mut moments = Vec::with_capacity(refolds.len());
-    for refold in refolds {
-        report.documents += refold.live.value.len() as u64;
-        moments.push((refold.view.name(), refold.live.as_of.clone()));
-        refold.compare(&mut report.findings)?;
+    let mut moments = Vec::with_capacity(checks.len());
+    for check in checks {
+        report.documents += check.live.value.len() as u64;
+        moments.push((check.view.name(), check.live.as_of.clone()));
+        check.compare(&mut report.findings)?;
     }
     Ok((report, moments))
 }
 
 fn fold(
-    refolds: &mut [Refold],
+    checks: &mut [ViewCheck],
     event: &StoredEvent,
     findings: &mut Vec<String>,
 ) -> Result<(), DocumentError> {
@@ -211,20 +212,20 @@ fn fold(
             return Ok(());
         }
     };
-    for refold in refolds {
-        // What came after the view was read is not its fault.
-        if event.position > refold.live.as_of.position(event.partition) {
+    for check in checks {
+        // The view does not contain events after its token.
+        if event.position > check.live.as_of.position(event.partition) {
             continue;
         }
-        // What it could not apply is not in it, and is said once.
-        if refold.passed.contains(&(event.partition, event.position)) {
+        // The view does not contain events that it could not apply; they are one finding.
+        if check.passed.contains(&(event.partition, event.position)) {
             continue;
         }
-        for key in refold.view.keys(&event) {
-            let folding = match refold.folded.entry(key) {
+        for key in check.view.keys(&event) {
+            let folding = match check.folded.entry(key) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::btree_map::Entry::Vacant(entry) => {
-                    let folding = refold.view.load(entry.key(), None)?;
+                    let folding = check.view.load(entry.key(), None)?;
                     entry.insert(folding)
                 }
             };
@@ -234,18 +235,18 @@ fn fold(
     Ok(())
 }
 
-/// One view: as it is, and as it must be.
-struct Refold {
+/// The comparison of one view with its fold.
+struct ViewCheck {
     view: &'static dyn AnyView,
     live: Moment<Vec<ListedDocument>>,
     passed: HashSet<(u32, u64)>,
-    folded: BTreeMap<String, Box<dyn Folding>>,
+    folded: BTreeMap<String, Box<dyn FoldTarget>>,
 }
 
-impl Refold {
-    fn new(view: &'static dyn AnyView, live: Moment<Everything>) -> Self {
+impl ViewCheck {
+    fn new(view: &'static dyn AnyView, live: Moment<ViewContents>) -> Self {
         let Moment {
-            value: Everything { documents, passed },
+            value: ViewContents { documents, passed },
             as_of,
             generation,
         } = live;
@@ -298,19 +299,19 @@ impl Refold {
     }
 }
 
-/// The order of fields does not matter.
+/// Parses JSON, because the order of fields does not matter.
 fn parsed(json: &str) -> Option<Value> {
     serde_json::from_str(json).ok()
 }
 
-fn places_of(folding: &dyn Folding) -> Vec<(String, String, String)> {
+fn places_of(folding: &dyn FoldTarget) -> Vec<(String, String, String)> {
     let mut places: Vec<_> = folding
         .listings()
         .into_iter()
         .map(|entry| (entry.listing.to_owned(), entry.group, entry.sort))
         .collect();
     places.sort();
-    // A view may name a place twice, as for a tag that is given twice; the read model has it once.
+    // A view may list a document twice in one group, as for a repeated tag; the read model has it once.
     places.dedup();
     places
 }

@@ -1,50 +1,52 @@
-//! One step of a lane: consecutive events, folded and committed in one transaction of the read model. Which lane it is,
-//! live or of a generation that is being built, makes no difference here; what is told about it is left to the lane.
+//! One step of a lane: consecutive events, folded and committed in one transaction of the read model. It
+//! works the same for a live lane and for one that builds a generation; the lane announces the result.
 
 use std::sync::Arc;
 
 use super::{
     Context,
     fold::{Batch, FoldContext, PoisonEvent, REFUSED},
-    folded::Folded,
+    fold_result::FoldResult,
     handler::EventHandler,
-    history::before,
+    history::events_before,
 };
 use broker::PublishedEvent;
-use documents::{DocumentStoreError, FoldFault, LaneId, ParkedState, Updated};
+use documents::{DocumentStoreError, FoldFault, LaneId, ParkedState, UpdateOutcome};
 
-/// See the module.
+/// Folds and commits a lane's next events, less those that fail.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BatchCommit<'a> {
     pub(super) context: &'a Context,
     pub(super) handler: &'a dyn EventHandler,
     pub(super) lane: LaneId,
-    /// Events to be passed.
+    /// Events to pass as dead letters.
     pub(super) poison: &'a [PoisonEvent],
-    /// What each event did is wanted.
-    pub(super) closely: bool,
+    /// Whether to record what each event did.
+    pub(super) track_changes: bool,
 }
 
 impl BatchCommit<'_> {
-    /// Applies as many of `events` as can be applied, the first of them next to `from`: an event that fails does not hold back
-    /// those before it. How many; a fault names the first event, and nothing was changed then.
+    /// Applies as many of `events` as can be applied; the first of them follows `from`. An event that fails
+    /// does not hold back those before it. Returns how many were applied. A fault names the first event, and
+    /// nothing was changed.
     pub(super) async fn apply_most(
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-    ) -> Result<(Updated, Folded, usize), DocumentStoreError> {
+    ) -> Result<(UpdateOutcome, FoldResult, usize), DocumentStoreError> {
         let mut events = events;
         loop {
             match self.apply(from, events).await {
                 Ok((updated, folded)) => return Ok((updated, folded, events.len())),
                 Err(DocumentStoreError::Fault(fault)) => {
-                    events = before(fault.position, events).ok_or(DocumentStoreError::Fault(fault))?;
+                    events = events_before(fault.position, events).ok_or(DocumentStoreError::Fault(fault))?;
                 }
                 Err(DocumentStoreError::Refused(error)) => match events {
                     [only] => {
                         tracing::warn!(
                             projection.view = self.handler.name(), workspace = %self.lane.scope.workspace,
-                            event.id = %only.event_id, error, "the read model refuses what becomes of an event"
+                            event.id = %only.event_id, error,
+                            "the read model refuses the documents of an event"
                         );
                         return Err(FoldFault {
                             position: only.position,
@@ -53,7 +55,8 @@ impl BatchCommit<'_> {
                         .into());
                     }
                     [] => return Err(DocumentStoreError::Refused(error)),
-                    // One of many: the half before it goes through, and the caller comes again with the rest.
+                    // One of many is refused: the first half is tried, and the caller comes again with the
+                    // rest.
                     _ => events = &events[..events.len() / 2],
                 },
                 Err(error) => return Err(error),
@@ -61,17 +64,17 @@ impl BatchCommit<'_> {
         }
     }
 
-    /// Applies `events`, the first of them next to `from`. A fault names the event that stands in the way; nothing was
-    /// changed then.
+    /// Applies `events`; the first of them follows `from`. A fault names the event that cannot be applied,
+    /// and nothing was changed.
     async fn apply(
         &self,
         from: u64,
         events: &[Arc<PublishedEvent>],
-    ) -> Result<(Updated, Folded), DocumentStoreError> {
+    ) -> Result<(UpdateOutcome, FoldResult), DocumentStoreError> {
         let batch = Batch::new(self.handler.documents(), events);
-        let mut folded = Folded::default();
+        let mut folded = FoldResult::default();
         let mut fold = |loaded| {
-            folded = batch.fold(self.folding(), loaded)?;
+            folded = batch.fold(self.fold_context(), loaded)?;
             Ok(folded.effect())
         };
         let to = from + events.len() as u64;
@@ -80,22 +83,22 @@ impl BatchCommit<'_> {
             .documents
             .update(&self.lane, from, to, &batch.keys(self.poison), &mut fold)
             .await?;
-        if updated == Updated::Committed {
+        if updated == UpdateOutcome::Committed {
             self.count(&folded);
         }
         Ok((updated, folded))
     }
 
-    pub(super) fn folding(&self) -> FoldContext<'_> {
+    pub(super) fn fold_context(&self) -> FoldContext<'_> {
         FoldContext {
             scope: &self.lane.scope,
             now: self.context.clock.now(),
             poison: self.poison,
-            closely: self.closely,
+            track_changes: self.track_changes,
         }
     }
 
-    fn count(&self, folded: &Folded) {
+    fn count(&self, folded: &FoldResult) {
         let view = self.handler.name();
         for event in &folded.parked {
             if let ParkedState::Dead { reason, attempts } = &event.state {

@@ -1,4 +1,5 @@
-//! One generation while it is being built: all history from the log, batch by batch, until it can be switched in.
+//! One generation that is being built: the whole log, batch by batch, until the generation can be switched
+//! in.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -14,23 +15,23 @@ use super::{
     handler::EventHandler, lane_error::LaneError, read_ahead::ReadAhead, retry::Retry,
 };
 use broker::{PartitionId, PublishedEvent};
-use documents::{LaneId, Scope, Switched, Updated};
+use documents::{LaneId, Scope, SwitchOutcome, UpdateOutcome};
 
-/// With fewer events to go, the live lanes of the view are asked to wait for the switch.
+/// With fewer events left than this, the live lanes of the view wait for the switch.
 const TAIL: u64 = 1_000;
 
 /// How a build has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum BuildOutcome {
     /// It is the live generation.
     Switched,
-    /// It was given up.
+    /// It was cancelled.
     Cancelled,
     /// The server stops.
     Interrupted,
 }
 
-impl Ended {
+impl BuildOutcome {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Switched => "switched",
@@ -40,7 +41,7 @@ impl Ended {
     }
 }
 
-/// See the module.
+/// Folds one generation from the first event on, reports its progress, and switches it in.
 #[derive(Debug)]
 pub(super) struct Build {
     context: Arc<Context>,
@@ -52,7 +53,7 @@ pub(super) struct Build {
     total: AtomicU64,
     /// When this process began to fold, and how many events were folded by then.
     begun: Mutex<Option<(Instant, u64)>>,
-    /// What stands in the way.
+    /// Why the last attempt failed.
     failing: Mutex<Option<String>>,
 }
 
@@ -93,7 +94,7 @@ impl Build {
         self.ended.cancelled().await;
     }
 
-    /// How far it is.
+    /// How far the build is, and how fast.
     pub(super) fn progress(&self) -> RebuildProgress {
         let (done, total) = (
             self.done.load(Ordering::Relaxed),
@@ -118,8 +119,9 @@ impl Build {
         }
     }
 
-    /// Folds until it is switched in, cancelled or interrupted; what fails is tried again, with a pause.
-    pub(super) async fn run(&self) -> Ended {
+    /// Folds until the generation is switched in, cancelled or interrupted. A failure is retried after a
+    /// pause.
+    pub(super) async fn run(&self) -> BuildOutcome {
         let mut retry = Retry::default();
         loop {
             let poison: Vec<_> = retry.poison().into_iter().collect();
@@ -131,13 +133,13 @@ impl Build {
                 },
             };
             if matches!(error, LaneError::Gone) {
-                return Ended::Interrupted;
+                return BuildOutcome::Interrupted;
             }
             retry.failed(&error);
             metrics::counter!("foldline_projection_failures_total", "view" => self.scope.view).increment(1);
             tracing::warn!(
                 projection.view = self.scope.view, workspace = %self.scope.workspace, failures = retry.failures(),
-                %error, "a rebuild tries again"
+                %error, "a rebuild failed and will be retried"
             );
             *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.public_reason());
             tokio::select! {
@@ -147,8 +149,8 @@ impl Build {
         }
     }
 
-    /// A cancelled build is known as such to the read model; an interrupted one goes on another time.
-    async fn stopped(&self) -> Ended {
+    /// The read model knows a cancelled build; an interrupted one continues after the next start.
+    async fn stopped(&self) -> BuildOutcome {
         match self.context.documents.builds().await {
             Ok(builds)
                 if !builds.iter().any(|build| {
@@ -157,16 +159,16 @@ impl Build {
                         && build.generation == self.scope.generation
                 }) =>
             {
-                Ended::Cancelled
+                BuildOutcome::Cancelled
             }
-            _ => Ended::Interrupted,
+            _ => BuildOutcome::Interrupted,
         }
     }
 
-    async fn fold(&self, poison: &[PoisonEvent]) -> Result<Ended, LaneError> {
+    async fn fold(&self, poison: &[PoisonEvent]) -> Result<BuildOutcome, LaneError> {
         let Scope { workspace, view, .. } = self.scope;
         let Some(progress) = self.context.progress.of(workspace, view) else {
-            return Ok(Ended::Cancelled);
+            return Ok(BuildOutcome::Cancelled);
         };
         let mut folded = self.context.documents.folded(&self.scope).await?;
         self.note(&folded);
@@ -180,11 +182,12 @@ impl Build {
                 .store(ConsistencyToken::default().behind(&head), Ordering::Relaxed);
             if folded.behind(&head) > TAIL {
                 if !self.fold_up_to(&head, &mut folded, poison).await? {
-                    return Ok(Ended::Cancelled);
+                    return Ok(BuildOutcome::Cancelled);
                 }
                 continue;
             }
-            // The rest is folded while the live lanes of this view wait, so that nothing lies between it and the switch.
+            // The rest is folded while the live lanes of this view wait, so that no event lies between it and
+            // the switch.
             let _turn = progress.turn().await;
             let mut goal = progress.folded();
             for (partition, position) in head.iter() {
@@ -194,16 +197,16 @@ impl Build {
                 continue;
             }
             if !self.fold_up_to(&goal, &mut folded, poison).await? {
-                return Ok(Ended::Cancelled);
+                return Ok(BuildOutcome::Cancelled);
             }
             match self.context.documents.switch(&self.scope).await? {
-                Switched::Done(as_of) => {
+                SwitchOutcome::Done(as_of) => {
                     switched(&self.context, self.scope, &as_of).await;
-                    return Ok(Ended::Switched);
+                    return Ok(BuildOutcome::Switched);
                 }
-                Switched::NotBuilding => return Ok(Ended::Cancelled),
-                // Another process folds the live generation, and is further.
-                Switched::Behind => {}
+                SwitchOutcome::NotBuilding => return Ok(BuildOutcome::Cancelled),
+                // Another server folds the live generation and is further.
+                SwitchOutcome::Behind => {}
             }
         }
     }
@@ -221,14 +224,14 @@ impl Build {
         poison: &[PoisonEvent],
     ) -> Result<bool, LaneError> {
         for (partition, position) in goal.iter() {
-            let place = PartitionId {
+            let partition_id = PartitionId {
                 workspace: self.scope.workspace,
                 partition,
             };
-            let mut ahead = ReadAhead::new(self.context.clone(), place);
+            let mut read_ahead = ReadAhead::new(self.context.clone(), partition_id);
             while folded.position(partition) < position {
                 let from = folded.position(partition);
-                let events = ahead.behind(from, position).await?;
+                let events = read_ahead.events_after(from, position).await?;
                 let Some(to) = self.step(partition, from, &events, poison).await? else {
                     return Ok(false);
                 };
@@ -240,7 +243,8 @@ impl Build {
         Ok(true)
     }
 
-    /// One batch; how far the partition is then. `None`: the generation is not being built any more.
+    /// Commits one batch and returns the partition's new checkpoint. `None`: the generation is not being
+    /// built any more.
     async fn step(
         &self,
         partition: u32,
@@ -256,13 +260,13 @@ impl Build {
                 partition,
             },
             poison,
-            closely: false,
+            track_changes: false,
         };
         match step.apply_most(from, events).await? {
-            (Updated::Committed, _, applied) => Ok(Some(from + applied as u64)),
-            // Another process builds it too.
-            (Updated::Elsewhere { checkpoint }, ..) => Ok(Some(checkpoint)),
-            (Updated::Retired { .. }, ..) => Ok(None),
+            (UpdateOutcome::Committed, _, applied) => Ok(Some(from + applied as u64)),
+            // Another server builds it too.
+            (UpdateOutcome::CheckpointMoved { checkpoint }, ..) => Ok(Some(checkpoint)),
+            (UpdateOutcome::Retired { .. }, ..) => Ok(None),
         }
     }
 }

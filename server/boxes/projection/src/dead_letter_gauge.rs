@@ -1,4 +1,4 @@
-//! The figure of dead letters.
+//! The metric that counts dead letters.
 
 use super::Context;
 
@@ -7,7 +7,7 @@ pub(super) async fn report(context: &Context) {
     let counts = match context.documents.parked_counts(None, None).await {
         Ok(counts) => counts,
         Err(error) => {
-            tracing::warn!(%error, "dead letters cannot be counted");
+            tracing::warn!(%error, "the dead letters could not be counted");
             return;
         }
     };

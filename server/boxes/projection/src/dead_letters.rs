@@ -1,8 +1,9 @@
-//! Dead letters: events that a projection could not apply, with what waits behind them, tried again or given up.
+//! Dead letters: events that a projection could not apply, with the events of their streams that wait behind
+//! them, retried or discarded.
 //!
-//! A retry replays the dead letter and everything of its stream that waits behind it, in order and in one transaction: either
-//! all of it has its effect, or the event that stands in the way now is the dead letter. Readers see documents change
-//! though the view's token does not move, so those who follow get a snapshot.
+//! A retry replays the dead letter and everything of its stream that waits behind it, in order and in one
+//! transaction: either all of it has its effect, or the first event that fails is the new dead letter.
+//! Documents change without the view's token moving, so subscribers get a snapshot.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::{
     effect::EffectError,
     effect_delivery,
     fold::{Batch, PoisonEvent, REFUSED},
-    folded::Folded,
+    fold_result::FoldResult,
     handler::EventHandler,
 };
 use broker::{Events, decode};
@@ -28,27 +29,27 @@ use event_store::{Direction, StoreError};
 /// How many events of a stream are read at a time.
 const PAGE: u32 = 500;
 
-/// What is done about a dead letter.
+/// What an educator does about a dead letter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// It is tried again, and then what waits behind it.
+    /// The event is tried again, then those that wait behind it.
     Retry,
-    /// It is given up for this view; what waits behind it is applied without it.
+    /// The event is discarded for this view; those that wait behind it are applied without it.
     Discard,
 }
 
-/// What came of it.
+/// The result of a retry or a discard.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Released {
+pub struct ReleaseOutcome {
     /// How many events were applied.
     pub applied: u64,
-    /// The dead letter that holds the stream back now, where one does.
+    /// The dead letter that holds the stream back now, if any.
     pub dead_letter: Option<DeadLetter>,
 }
 
-impl From<Released> for DeadLetterOutcome {
-    fn from(released: Released) -> Self {
-        let Released { applied, dead_letter } = released;
+impl From<ReleaseOutcome> for DeadLetterOutcome {
+    fn from(released: ReleaseOutcome) -> Self {
+        let ReleaseOutcome { applied, dead_letter } = released;
         Self {
             applied,
             dead_letter: dead_letter.map(Into::into),
@@ -56,17 +57,17 @@ impl From<Released> for DeadLetterOutcome {
     }
 }
 
-/// Why nothing was done.
+/// Why a retry or a discard failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeadLetterError {
-    /// There is no such dead letter (any more).
+    /// There is no such dead letter, or no longer.
     #[error("there is no dead letter of this id")]
     Unknown,
-    /// The read model did not do it.
+    /// The read model failed.
     #[error(transparent)]
     Documents(#[from] DocumentStoreError),
-    /// An effect consumer could not do what it does.
-    #[error("it could not be done: {0}")]
+    /// A consumer could not perform the events.
+    #[error("the consumer failed: {0}")]
     Effect(String),
     /// The parked events could not be read.
     #[error(transparent)]
@@ -80,12 +81,13 @@ pub struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Those that the lanes of this context park.
+    /// The dead letters that the lanes of this context park.
     pub fn new(context: Arc<Context>) -> Self {
         Self { context }
     }
 
-    /// The dead letters of a workspace, of one view or of all, in the order of their places.
+    /// The dead letters of a workspace, of one view or of all, in the order of their partitions and
+    /// positions.
     pub async fn list(
         &self,
         workspace: WorkspaceId,
@@ -99,13 +101,13 @@ impl DeadLetters {
             .await
     }
 
-    /// Does something about a dead letter. Once it is done, the same call again finds nothing.
+    /// Retries or discards a dead letter. Repeated afterwards, the call finds no dead letter.
     pub async fn remedy(
         &self,
         workspace: WorkspaceId,
         id: Uuid,
         remedy: Remedy,
-    ) -> Result<Released, DeadLetterError> {
+    ) -> Result<ReleaseOutcome, DeadLetterError> {
         let documents = &self.context.documents;
         let letter = documents.dead_letter(workspace, id).await?;
         let letter = letter.ok_or(DeadLetterError::Unknown)?;
@@ -117,7 +119,7 @@ impl DeadLetters {
             .handler(&letter.view)
             .zip(progress)
             .ok_or(DeadLetterError::Unknown)?;
-        // In the turn of the view's lanes: nothing of this stream is parked meanwhile.
+        // Holds the lock of the view's lanes: no event of this stream is parked meanwhile.
         let _turn = progress.turn().await;
         let lane = LaneId {
             scope: Scope {
@@ -127,9 +129,10 @@ impl DeadLetters {
             },
             partition: letter.partition,
         };
-        // A lane of a generation that is being built, or another process, may park more of the stream: then look again.
+        // A lane of a generation that is being built, or another server, may park more of the stream
+        // meanwhile; then the parked events are read again.
         loop {
-            let held = documents.held(&lane, &letter.event.stream).await?;
+            let held = documents.held_events(&lane, &letter.event.stream).await?;
             if held.first().is_none_or(|first| first.id != id) {
                 return Err(DeadLetterError::Unknown);
             }
@@ -152,27 +155,27 @@ impl DeadLetters {
             };
             tracing::info!(
                 projection.view = handler.name(), %workspace, stream = %letter.event.stream, ?remedy, applied,
-                held = dead_letter.is_some(), "a dead letter was dealt with"
+                held = dead_letter.is_some(), "a dead letter was retried or discarded"
             );
-            return Ok(Released { applied, dead_letter });
+            return Ok(ReleaseOutcome { applied, dead_letter });
         }
     }
 
-    /// One transaction; `None`: the held events are not those any more.
+    /// Releases the stream in one transaction. `None`: its parked events have changed since they were read.
     async fn release(
         &self,
         handler: &dyn EventHandler,
         lane: &LaneId,
         held: &[ParkedEvent],
         remedy: Remedy,
-    ) -> Result<Option<Folded>, DeadLetterError> {
+    ) -> Result<Option<FoldResult>, DeadLetterError> {
         let Some((first, behind)) = held.split_first() else {
             return Ok(None);
         };
         let believed: Vec<u64> = held.iter().map(|event| event.position).collect();
         let (discarded, replayed) = match remedy {
             Remedy::Retry => (None, held),
-            Remedy::Discard => (Some(given_up(first)), behind),
+            Remedy::Discard => (Some(discarded_event(first)), behind),
         };
         let events = self.events(lane.scope.workspace, replayed).await?;
         let batch = Batch::new(handler.documents(), &events);
@@ -195,11 +198,11 @@ impl DeadLetters {
                 handler,
                 lane: *lane,
                 poison: &poison,
-                closely: false,
+                track_changes: false,
             };
-            let mut folded = Folded::default();
+            let mut folded = FoldResult::default();
             let mut fold = |loaded| {
-                folded = batch.fold(step.folding(), loaded)?;
+                folded = batch.fold(step.fold_context(), loaded)?;
                 folded.parked.extend(discarded.clone());
                 Ok(folded.effect())
             };
@@ -211,9 +214,10 @@ impl DeadLetters {
             match released {
                 Ok(true) => return Ok(Some(folded)),
                 Ok(false) => return Ok(None),
-                // The stream waits behind this one from here on. There are finitely many events.
+                // From here on the stream waits behind this event. There are finitely many events.
                 Err(DocumentStoreError::Fault(fault)) => poison.push(poison_event(fault, held)),
-                // One of those that were applied, and the last of them is passed next: so it is found from behind.
+                // One of the applied events is to blame. The last of them is passed next, so the search goes
+                // backwards.
                 Err(DocumentStoreError::Refused(error)) => {
                     let first_poison = poison.iter().map(|it| it.position).min();
                     let mut applied = held.iter().filter(|event| {
@@ -223,7 +227,7 @@ impl DeadLetters {
                     let Some(last) = applied.next_back() else {
                         return Err(DocumentStoreError::Refused(error).into());
                     };
-                    tracing::warn!(error, "the read model refuses what becomes of a parked event");
+                    tracing::warn!(error, "the read model refuses the documents of a parked event");
                     let fault = FoldFault {
                         position: last.position,
                         reason: REFUSED.to_owned(),
@@ -235,7 +239,7 @@ impl DeadLetters {
         }
     }
 
-    /// The events themselves; a stream that is held back is held back without a gap.
+    /// Reads the parked events from the log. A stream that is held back is held back without a gap.
     async fn events(&self, workspace: WorkspaceId, parked: &[ParkedEvent]) -> Result<Events, StoreError> {
         let mut events = Events::with_capacity(parked.len());
         while let Some(next) = parked.get(events.len()) {
@@ -260,8 +264,8 @@ impl DeadLetters {
         Ok(events)
     }
 
-    /// In this order: invalidate the cache, tell the followers, note it.
-    async fn publish(&self, lane: &LaneId, folded: &Folded, live: u64) {
+    /// In this order: invalidates the cache, notifies the followers, notes the release.
+    async fn publish(&self, lane: &LaneId, folded: &FoldResult, live: u64) {
         let context = &self.context;
         let workspace = lane.scope.workspace;
         dead_letter_gauge::report(context).await;
@@ -283,7 +287,7 @@ impl DeadLetters {
     }
 }
 
-fn given_up(event: &ParkedEvent) -> ParkedEvent {
+fn discarded_event(event: &ParkedEvent) -> ParkedEvent {
     let (reason, attempts) = match &event.state {
         ParkedState::Dead { reason, attempts } | ParkedState::Discarded { reason, attempts } => {
             (reason.clone(), *attempts)

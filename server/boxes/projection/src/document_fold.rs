@@ -1,13 +1,13 @@
-//! A document while a batch is folded into it: how it was read, and how it is by now.
+//! A document while a batch is folded into it: its stored state and its current one.
 
 use std::{collections::HashSet, sync::Arc};
 
 use domain::{
     event::TypedEvent,
-    view::{AnyView, DocumentError, Folding, ListingEntry},
+    view::{AnyView, DocumentError, FoldTarget, ListingEntry},
 };
 
-use super::folded::{DocumentState, Folded};
+use super::fold_result::{DocumentState, FoldResult};
 use broker::PublishedEvent;
 use cache::Topic;
 use documents::{DocumentWrite, Scope, StoredDocument};
@@ -15,16 +15,16 @@ use documents::{DocumentWrite, Scope, StoredDocument};
 /// A document before and after an event.
 pub(super) type BeforeAndAfter = (Option<Arc<DocumentState>>, Option<Arc<DocumentState>>);
 
-/// See the module.
+/// One document of a batch: folds events into it, and yields the write that the batch needs.
 pub(super) struct DocumentFold {
-    folding: Box<dyn Folding>,
+    folding: Box<dyn FoldTarget>,
     stored: Option<Arc<DocumentState>>,
     current: Option<Arc<DocumentState>>,
     position: u64,
 }
 
 impl DocumentFold {
-    /// A document as it was read, or one that does not exist yet.
+    /// Starts from a document as it was read, or from none.
     pub(super) fn load(
         view: &'static dyn AnyView,
         key: &str,
@@ -46,28 +46,29 @@ impl DocumentFold {
         })
     }
 
-    /// Folds an event; what it did, where somebody looks closely and it did something.
+    /// Folds an event. Returns the states before and after it, if `track_changes` asks for them and the event
+    /// changed the document.
     pub(super) fn fold(
         &mut self,
         event: &PublishedEvent,
         typed: &TypedEvent,
-        closely: bool,
+        track_changes: bool,
     ) -> Result<Option<BeforeAndAfter>, DocumentError> {
         self.position = event.position;
         self.folding.fold(typed);
-        if !closely {
+        if !track_changes {
             return Ok(None);
         }
         let before = self.current.clone();
         Ok(self.refresh()?.then(|| (before, self.current.clone())))
     }
 
-    /// The position of the last event that was folded into it.
+    /// The position of the last folded event.
     pub(super) fn position(&self) -> u64 {
         self.position
     }
 
-    /// Brings `current` up to what was folded; whether that changed anything.
+    /// Brings `current` up to the last folded event. Returns whether that changed anything.
     pub(super) fn refresh(&mut self) -> Result<bool, DocumentError> {
         let data = self.folding.document()?;
         let same = match (&self.current, &data) {
@@ -88,8 +89,8 @@ impl DocumentFold {
         Ok(true)
     }
 
-    /// What the batch has done to it.
-    pub(super) fn finish(self, scope: &Scope, key: &str, folded: &mut Folded) {
+    /// Adds the batch's write and invalidated topics for this document to `folded`.
+    pub(super) fn finish(self, scope: &Scope, key: &str, folded: &mut FoldResult) {
         let (before, after) = (self.stored, self.current);
         let unchanged = match (&before, &after) {
             (Some(before), Some(after)) => before.data.get() == after.data.get(),
@@ -128,13 +129,13 @@ impl DocumentFold {
             key: key.to_owned(),
             data: after.as_ref().map(|state| state.data.clone()),
             owner: after.as_ref().and_then(|state| state.owner),
-            left: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
-            entered: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
+            removed_entries: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
+            added_entries: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
         });
     }
 }
 
-/// A document stands once in a group, wherever its view puts it twice.
+/// A document is listed once in a group, even if its view lists it twice.
 fn unique(mut entries: Vec<ListingEntry>) -> Vec<ListingEntry> {
     let mut seen = HashSet::new();
     entries.retain(|entry| seen.insert((entry.listing, entry.group.clone())));

@@ -1,6 +1,6 @@
-//! What a consumer is given to do, and what it says of it. A handler without documents has its effect before the checkpoint
-//! moves over the events, so a crash in between has it come again: at least once, in order. A consumer that must not do it
-//! twice keeps [`ProcessedPositions`] with its effect.
+//! What a consumer gets to perform, and what it answers. A handler without documents has its effect before
+//! the checkpoint moves over the events, so a crash in between makes them come again: at least once, in
+//! order. A consumer that must not act twice keeps [`ProcessedPositions`] with its effect.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,28 +11,28 @@ use serde::{Deserialize, Serialize};
 
 use super::lane_error::LaneError;
 
-/// Events of one partition that something is to be done about.
+/// Events of one partition for a consumer to perform.
 #[derive(Debug, Clone)]
 pub struct Work {
     /// The partition.
     pub partition: PartitionId,
-    /// The position behind which the lane stands, and where it will stand; absent where parked events are tried again.
+    /// The lane's checkpoint before and after these events; absent when parked events are retried.
     pub passed: Option<(u64, u64)>,
-    /// The events, in order, every one of them readable; without those that are parked.
+    /// The events, in order and decodable, without those that are parked.
     pub events: Events,
 }
 
-/// Why nothing was done, or not all.
+/// Why a consumer performed none or not all of the events.
 #[derive(Debug, thiserror::Error)]
 pub enum EffectError {
-    /// It may be possible later: tried again for ever, slowly.
+    /// A dependency does not answer; the lane retries without end, slowly.
     #[error("{0}")]
     Unavailable(String),
-    /// A database refuses what becomes of one of the events, and will refuse it again: that event's fault, once it is
-    /// known which it is.
+    /// A database refuses a value of one of the events, and will refuse it again. The lane finds out which
+    /// event is at fault.
     #[error("{0}")]
     Refused(String),
-    /// It is this event's fault: after some attempts it is a dead letter.
+    /// This event is at fault; after some attempts it is a dead letter.
     #[error(transparent)]
     Event(#[from] FoldFault),
 }
@@ -43,12 +43,13 @@ impl From<SealError> for EffectError {
     }
 }
 
-/// What of a partition had its effect. Written together with the effect, it makes "at least once" exactly once.
+/// The positions of a partition that had their effect. Written together with the effect, they make "at least
+/// once" exactly once.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessedPositions {
-    /// Up to here everything had its effect, but for `missing`.
+    /// Every event up to here had its effect, except those in `missing`.
     pub checkpoint: u64,
-    /// What was parked, and may come later.
+    /// Parked positions, which may come later.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub missing: BTreeSet<u64>,
 }
@@ -59,8 +60,8 @@ impl ProcessedPositions {
         position > self.checkpoint || self.missing.contains(&position)
     }
 
-    /// Notes that all of the work is done. `true`: this must be written down though nothing came of the events, because
-    /// some were not among them.
+    /// Notes that all of the work is done. `true`: the consumer must store this even if the events had no
+    /// effect, because some were not among them.
     pub fn note(&mut self, work: &Work) -> bool {
         for event in &work.events {
             self.missing.remove(&event.position);
@@ -129,15 +130,15 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_given_is_wanted_later_and_nothing_else_twice() {
-        let mut inbox = ProcessedPositions::default();
+    fn a_parked_position_is_wanted_later_and_no_other_twice() {
+        let mut processed = ProcessedPositions::default();
         // Nothing of 1 to 3 was given: all of it was parked.
-        assert!(inbox.note(&work(Some((0, 3)))));
-        assert!(inbox.wants(2) && inbox.wants(4));
-        // The same again, as after a crash, and what came since.
-        inbox.missing.remove(&1);
-        assert!(inbox.note(&work(Some((0, 4)))));
-        assert_eq!(inbox.missing, BTreeSet::from([2, 3, 4]));
-        assert!(!inbox.wants(1));
+        assert!(processed.note(&work(Some((0, 3)))));
+        assert!(processed.wants(2) && processed.wants(4));
+        // The same again, as after a crash, and one event more.
+        processed.missing.remove(&1);
+        assert!(processed.note(&work(Some((0, 4)))));
+        assert_eq!(processed.missing, BTreeSet::from([2, 3, 4]));
+        assert!(!processed.wants(1));
     }
 }

@@ -1,5 +1,6 @@
-//! How events come to a handler without documents: those of a lane's next step, and parked ones that are released. What the
-//! lane parks is held back from the effect as well; a lane that builds a generation has no effect at all.
+//! Delivers events to a handler without documents: those of a lane's next step, and parked ones that are
+//! released. Events that the lane parks are held back from the handler as well; a lane that builds a
+//! generation delivers none.
 
 use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
@@ -10,7 +11,7 @@ use futures::FutureExt as _;
 use super::{
     Context,
     effect::{EffectError, Work},
-    fold::{PoisonEvent, REFUSED, message_of},
+    fold::{PoisonEvent, REFUSED, panic_message},
     handler::EventHandler,
     lane_error::LaneError,
 };
@@ -18,9 +19,9 @@ use super::{
 /// Dead letters that are read at a time.
 const PAGE: u32 = 200;
 
-/// Has the effect of a lane's next events come, but of those that are poison or held back. Called in the turn of the
-/// lane's view, so that nothing is released meanwhile.
-pub(super) async fn pass(
+/// Delivers a lane's next events, except those that are poison or held back. The caller holds the lock of the
+/// view's lanes, so that no event is released meanwhile.
+pub(super) async fn deliver(
     context: &Context,
     handler: &dyn EventHandler,
     lane: &LaneId,
@@ -46,7 +47,7 @@ pub(super) async fn pass(
     Ok(perform(handler, work).await?)
 }
 
-/// Has the effect of parked events come, up to the first that is poison.
+/// Delivers parked events, up to the first that is poison.
 pub(super) async fn release(
     handler: &dyn EventHandler,
     lane: &LaneId,
@@ -73,7 +74,7 @@ fn partition_of(lane: &LaneId) -> PartitionId {
     }
 }
 
-/// An event that cannot be read, or at which the effect panics, is that event's fault.
+/// An event that cannot be decoded, or at which the handler panics, is at fault.
 async fn perform(handler: &dyn EventHandler, work: Work) -> Result<(), EffectError> {
     for event in &work.events {
         if let Err(error) = &event.decoded {
@@ -84,20 +85,21 @@ async fn perform(handler: &dyn EventHandler, work: Work) -> Result<(), EffectErr
             .into());
         }
     }
-    match guarded(handler, &work).await {
-        // Which of them it was is found out one by one; what they did before is theirs to know.
+    match perform_catching_panics(handler, &work).await {
+        // The events are tried one by one to find the one at fault; the handler recognises those that it has
+        // performed already.
         Err(_) | Ok(Err(EffectError::Refused(_))) if work.events.len() > 1 => {
             one_by_one(handler, &work).await
         }
-        done => blamed(&work, done),
+        done => attribute_fault(&work, done),
     }
 }
 
-/// What came of the work, where at most one event can be to blame.
-fn blamed(work: &Work, done: Result<Result<(), EffectError>, String>) -> Result<(), EffectError> {
+/// The outcome of work in which at most one event can be at fault.
+fn attribute_fault(work: &Work, done: Result<Result<(), EffectError>, String>) -> Result<(), EffectError> {
     match done {
         Ok(Err(EffectError::Refused(error))) => {
-            tracing::warn!(error, "a database refuses what becomes of an event");
+            tracing::warn!(error, "a database refuses a value of an event");
             Err(fault_of(work, REFUSED.to_owned()))
         }
         Ok(done) => done,
@@ -114,22 +116,25 @@ async fn one_by_one(handler: &dyn EventHandler, work: &Work) -> Result<(), Effec
             events: vec![event.clone()],
         };
         from = from.map(|_| event.position);
-        blamed(&single, guarded(handler, &single).await)?;
+        attribute_fault(&single, perform_catching_panics(handler, &single).await)?;
     }
     let rest = Work {
         partition: work.partition,
         passed: from.zip(work.passed.map(|(_, to)| to)),
         events: Events::new(),
     };
-    blamed(&rest, guarded(handler, &rest).await)
+    attribute_fault(&rest, perform_catching_panics(handler, &rest).await)
 }
 
-/// What it did, or what its panic said.
-async fn guarded(handler: &dyn EventHandler, work: &Work) -> Result<Result<(), EffectError>, String> {
+/// The handler's result, or the message of its panic.
+async fn perform_catching_panics(
+    handler: &dyn EventHandler,
+    work: &Work,
+) -> Result<Result<(), EffectError>, String> {
     AssertUnwindSafe(handler.perform(work))
         .catch_unwind()
         .await
-        .map_err(|panic| message_of(&*panic).to_owned())
+        .map_err(|panic| panic_message(&*panic).to_owned())
 }
 
 fn fault_of(work: &Work, reason: String) -> EffectError {
@@ -142,7 +147,7 @@ fn fault_of(work: &Work, reason: String) -> EffectError {
     }
 }
 
-/// The streams that are held back on a lane; none, as a rule, and then one count says so.
+/// The streams that are held back on a lane. Mostly there are none, and one count shows that.
 async fn held_streams(context: &Context, lane: &LaneId) -> Result<HashSet<String>, DocumentStoreError> {
     let (workspace, view) = (lane.scope.workspace, lane.scope.view);
     let counts = context.documents.parked_counts(Some(workspace), None).await?;
@@ -159,7 +164,7 @@ async fn held_streams(context: &Context, lane: &LaneId) -> Result<HashSet<String
         let Some(last) = letters.last() else {
             return Ok(held);
         };
-        after = Some(last.place());
+        after = Some(last.key());
         let of_lane = letters.iter().filter(|letter| letter.partition == lane.partition);
         held.extend(of_lane.map(|letter| letter.event.stream.to_string()));
     }

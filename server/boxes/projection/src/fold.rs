@@ -1,7 +1,7 @@
-//! Folding a batch: each document is read once, folded as often as events touch it, and written once.
+//! Folds a batch: each document is read once, folded as often as events touch it, and written once.
 //!
-//! Where somebody follows the view, what each event did is kept as well. Pure: from documents and events to writes and
-//! changes; the transaction around it is the read model's.
+//! If a client follows the view, the result of each event is kept as well. Pure: from documents and events to
+//! writes and changes; the transaction around it belongs to the read model.
 
 use std::{
     any::Any,
@@ -17,19 +17,19 @@ use uuid::Uuid;
 
 use super::{
     document_fold::DocumentFold,
-    folded::{DocumentChange, Folded},
+    fold_result::{DocumentChange, FoldResult},
 };
 use broker::PublishedEvent;
-use documents::{FoldFault, Loaded, ParkedEvent, ParkedState, Scope, StoredDocument};
+use documents::{FoldFault, FoldInput, ParkedEvent, ParkedState, Scope, StoredDocument};
 
-/// Why an event is a dead letter whose documents a database refuses. What the database said is in the log: a dead letter is
-/// shown to people.
-pub(super) const REFUSED: &str = "the database refuses for good what the view makes of it";
+/// The reason of a dead letter whose documents a database refuses. The database's own message is only in the
+/// log, because people see a dead letter.
+pub(super) const REFUSED: &str = "the database refuses the documents that the view makes of it";
 
-/// Events of one batch, each with the keys that it touches.
+/// The events of one batch, each with the keys that it touches.
 #[derive(Debug)]
 pub struct Batch<'a> {
-    /// Absent for a handler without documents, which folds nothing.
+    /// Absent for a handler without documents.
     view: Option<&'static dyn AnyView>,
     events: Vec<Entry<'a>>,
 }
@@ -37,32 +37,32 @@ pub struct Batch<'a> {
 #[derive(Debug)]
 struct Entry<'a> {
     event: &'a Arc<PublishedEvent>,
-    /// The event and its keys; or why it cannot be applied.
+    /// The decoded event and its keys, or why it cannot be applied.
     readable: Result<(&'a TypedEvent, Vec<String>), String>,
 }
 
-/// An event that had its attempts: it is passed as a dead letter.
+/// An event that has used up its attempts: the lane passes it as a dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoisonEvent {
     /// Its position.
     pub position: u64,
     /// Why it cannot be applied.
     pub reason: String,
-    /// How often that was tried.
+    /// How often it was tried.
     pub attempts: u32,
 }
 
-/// Where, when and how a batch is folded.
+/// The scope, time and options of a fold.
 #[derive(Debug, Clone, Copy)]
 pub struct FoldContext<'a> {
-    /// Where the documents lie.
+    /// The workspace, view and generation of the documents.
     pub scope: &'a Scope,
-    /// The time, for what is parked.
+    /// The time of parking.
     pub now: Timestamp,
-    /// Events to be passed.
+    /// Events to pass as dead letters.
     pub poison: &'a [PoisonEvent],
-    /// What each event did is wanted.
-    pub closely: bool,
+    /// Whether to record what each event did.
+    pub track_changes: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -81,8 +81,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// The keys of the documents to read, each once; none of what is poison and what waits behind it, as a key may be what
-    /// the database refuses.
+    /// The keys of the documents to read, each once; none of poison events or of those behind them, because
+    /// the database may refuse the key itself.
     pub fn keys(&self, poison: &[PoisonEvent]) -> Vec<String> {
         let mut held: HashSet<&str> = HashSet::new();
         let mut keys: HashSet<&String> = HashSet::new();
@@ -100,11 +100,11 @@ impl<'a> Batch<'a> {
         keys.into_iter().cloned().collect()
     }
 
-    /// Folds into the documents that exist, and parks what is poison or held back. A view that panics is a view that
-    /// cannot apply the event.
-    pub fn fold(&self, how: FoldContext<'_>, loaded: Loaded) -> Result<Folded, FoldFault> {
+    /// Folds into the loaded documents, and parks events that are poison or held back. A panic of the view is
+    /// a fault of the event.
+    pub fn fold(&self, how: FoldContext<'_>, loaded: FoldInput) -> Result<FoldResult, FoldFault> {
         let at = Cell::new(0);
-        // What was half folded is thrown away with its documents.
+        // Half-folded documents are dropped.
         let folded = catch_unwind(AssertUnwindSafe(|| self.fold_each(how, loaded, &at)));
         let fault = |reason| FoldFault {
             position: at.get(),
@@ -113,19 +113,24 @@ impl<'a> Batch<'a> {
         match folded {
             Ok(Ok(folded)) => Ok(folded),
             Ok(Err(reason)) => Err(fault(reason)),
-            Err(panic) => Err(fault(format!("the view panicked: {}", message_of(&*panic)))),
+            Err(panic) => Err(fault(format!("the view panicked: {}", panic_message(&*panic)))),
         }
     }
 
-    fn fold_each(&self, how: FoldContext<'_>, loaded: Loaded, at: &Cell<u64>) -> Result<Folded, String> {
+    fn fold_each(
+        &self,
+        how: FoldContext<'_>,
+        loaded: FoldInput,
+        at: &Cell<u64>,
+    ) -> Result<FoldResult, String> {
         let mut stored: HashMap<String, StoredDocument> = loaded
             .documents
             .into_iter()
             .map(|document| (document.key.clone(), document))
             .collect();
-        let mut working: BTreeMap<&str, DocumentFold> = BTreeMap::new();
-        let mut held: HashSet<String> = loaded.held.into_iter().collect();
-        let mut folded = Folded::default();
+        let mut documents: BTreeMap<&str, DocumentFold> = BTreeMap::new();
+        let mut held: HashSet<String> = loaded.held_streams.into_iter().collect();
+        let mut folded = FoldResult::default();
         for Entry { event, readable } in &self.events {
             at.set(event.position);
             let poison = how.poison.iter().find(|it| it.position == event.position);
@@ -137,14 +142,14 @@ impl<'a> Batch<'a> {
             let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;
             let Some(view) = self.view else { continue };
             for key in keys {
-                if !working.contains_key(key.as_str()) {
+                if !documents.contains_key(key.as_str()) {
                     let document = DocumentFold::load(view, key, stored.remove(key));
-                    working.insert(key, document.map_err(|error| error.to_string())?);
+                    documents.insert(key, document.map_err(|error| error.to_string())?);
                 }
-                let Some(document) = working.get_mut(key.as_str()) else {
+                let Some(document) = documents.get_mut(key.as_str()) else {
                     continue;
                 };
-                let change = document.fold(event, typed, how.closely);
+                let change = document.fold(event, typed, how.track_changes);
                 folded
                     .changes
                     .extend(change.map_err(|error| error.to_string())?.map(|(before, after)| {
@@ -159,7 +164,7 @@ impl<'a> Batch<'a> {
             }
         }
         mark_last_of_events(&mut folded.changes);
-        for (key, mut document) in working {
+        for (key, mut document) in documents {
             at.set(document.position());
             document.refresh().map_err(|error| error.to_string())?;
             document.finish(how.scope, key, &mut folded);
@@ -168,11 +173,11 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The keys of an event, each once; or why the view has none to give.
+/// The keys of an event, each once, or why the view cannot name them.
 fn keys(view: Option<&'static dyn AnyView>, event: &TypedEvent) -> Result<Vec<String>, String> {
     let Some(view) = view else { return Ok(Vec::new()) };
     let mut keys = catch_unwind(AssertUnwindSafe(|| view.keys(event)))
-        .map_err(|panic| format!("the view panicked: {}", message_of(&*panic)))?;
+        .map_err(|panic| format!("the view panicked: {}", panic_message(&*panic)))?;
     let mut seen = HashSet::new();
     keys.retain(|key| seen.insert(key.clone()));
     Ok(keys)
@@ -195,7 +200,7 @@ fn parked(event: &PublishedEvent, poison: Option<&PoisonEvent>, how: FoldContext
     }
 }
 
-/// The name of a parked event: the same wherever it is computed.
+/// The id of a parked event: the same on every server.
 fn letter_id(scope: &Scope, event_id: Uuid) -> Uuid {
     let name = format!(
         "{}/{}/{}/{event_id}",
@@ -204,8 +209,8 @@ fn letter_id(scope: &Scope, event_id: Uuid) -> Uuid {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes())
 }
 
-/// What a panic said.
-pub(super) fn message_of(panic: &(dyn Any + Send)) -> &str {
+/// The message of a panic.
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()
@@ -213,7 +218,7 @@ pub(super) fn message_of(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("without a message")
 }
 
-/// Only the last change of an event completes the event's position.
+/// Marks the last change of each event: only that one completes the event's position.
 fn mark_last_of_events(changes: &mut [DocumentChange]) {
     let mut later = None;
     for change in changes.iter_mut().rev() {

@@ -1,4 +1,4 @@
-//! Another generation of a view becomes the one that is read: by a rebuild of this server, or of another.
+//! Switches a view to another generation, after a rebuild by this server or by another.
 
 use domain::{id::WorkspaceId, token::ConsistencyToken};
 
@@ -6,7 +6,8 @@ use super::{Changes, Commit, Context, dead_letter_gauge};
 use broker::PartitionId;
 use documents::{DocumentStoreError, Scope};
 
-/// Another generation of a view is live from now on, and has folded as far as `as_of`. In the turn of the view's lanes.
+/// Announces that another generation of a view is live and has folded as far as `as_of`. The caller holds the
+/// lock of the view's lanes.
 pub(super) async fn switched(context: &Context, scope: Scope, as_of: &ConsistencyToken) {
     let Some(progress) = context.progress.of(scope.workspace, scope.view) else {
         return;
@@ -32,7 +33,7 @@ pub(super) async fn switched(context: &Context, scope: Scope, as_of: &Consistenc
     dead_letter_gauge::report(context).await;
 }
 
-/// A lane has found that another server has switched its view. In the turn of the view's lanes.
+/// Follows a switch that another server has made. The caller holds the lock of the view's lanes.
 pub(super) async fn follow_switch(
     context: &Context,
     view: &'static str,

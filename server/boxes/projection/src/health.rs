@@ -1,6 +1,6 @@
-//! Which lanes are not well: those that still catch up since the start, those that try again after an error or a panic, and
-//! those that have stopped, which go on trying slowly. Logs, figures and the interface say so; readiness waits for those
-//! that catch up, and no lane decides it that has stopped.
+//! The health of lanes: those that are still catching up since the start, those that retry after an error or
+//! a panic, and those that have stopped, which go on retrying slowly. Logs, metrics and the interface report
+//! them. Readiness waits only for lanes that are catching up.
 
 use std::{
     collections::BTreeMap,
@@ -16,63 +16,63 @@ use super::retry::STOPPED_AFTER;
 use broker::PartitionId;
 
 #[derive(Debug)]
-struct Failing {
+struct LaneFailure {
     failures: u32,
     error: String,
 }
 
-/// See the module.
+/// Counts the lanes that are catching up and records those that fail.
 #[derive(Debug, Default)]
 pub struct Health {
     starting: AtomicUsize,
-    failing: Mutex<BTreeMap<(&'static str, PartitionId), Failing>>,
+    failing: Mutex<BTreeMap<(&'static str, PartitionId), LaneFailure>>,
 }
 
-/// A lane that catches up at start; readiness waits until this is dropped.
+/// A lane that is catching up at start; the server is not ready until this is dropped.
 #[derive(Debug)]
-pub struct Starting<'a>(&'a Health);
+pub struct StartupGuard<'a>(&'a Health);
 
-impl Drop for Starting<'_> {
+impl Drop for StartupGuard<'_> {
     fn drop(&mut self) {
         self.0.starting.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
 impl Health {
-    /// Notes that lanes are about to catch up, so that readiness does not come before they have begun.
+    /// Announces lanes that are about to catch up, so that the server is not ready before they have begun.
     pub(crate) fn awaits(&self, lanes: usize) {
         self.starting.fetch_add(lanes, Ordering::AcqRel);
     }
 
-    /// One of the lanes that were expected.
-    pub(crate) fn starting(&self) -> Starting<'_> {
-        Starting(self)
+    /// The guard of one announced lane.
+    pub(crate) fn starting(&self) -> StartupGuard<'_> {
+        StartupGuard(self)
     }
 
-    /// A lane has failed so often in a row, and will be tried again.
+    /// Records that a lane has failed this often in a row and will be retried.
     pub(crate) fn failed(&self, view: &'static str, partition: PartitionId, failures: u32, error: String) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        failing.insert((view, partition), Failing { failures, error });
+        failing.insert((view, partition), LaneFailure { failures, error });
         report(&failing);
     }
 
-    /// A lane goes on.
+    /// Records that a lane works again.
     pub(crate) fn running(&self, view: &'static str, partition: PartitionId) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         if failing.remove(&(view, partition)).is_some() {
-            tracing::info!(projection.view = view, %partition, "the lane goes on");
+            tracing::info!(projection.view = view, %partition, "the lane works again");
             report(&failing);
         }
     }
 
-    /// A workspace is there no more.
+    /// Forgets a purged workspace.
     pub(crate) fn end(&self, workspace: WorkspaceId) {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         failing.retain(|(_, partition), _| partition.workspace != workspace);
         report(&failing);
     }
 
-    /// The lanes of a view that are tried again.
+    /// The lanes of a view that are failing.
     pub fn failing(&self, view: &str, workspace: WorkspaceId) -> Vec<FailingLane> {
         let failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         failing
@@ -87,9 +87,9 @@ impl Health {
             .collect()
     }
 
-    /// What the server waits for before it is ready, one sentence each; empty where there is nothing. A lane that has stopped
-    /// is not among it: the views of other workspaces are as good as ever, and figures, the log and the lab name the lane.
-    pub fn complaints(&self) -> Vec<String> {
+    /// What the server waits for before it is ready, one sentence each. A stopped lane is not included: the
+    /// views of other workspaces are unaffected, and metrics, the log and the lab name the lane.
+    pub fn unready_reasons(&self) -> Vec<String> {
         let starting = self.starting.load(Ordering::Acquire);
         (starting > 0)
             .then(|| format!("{starting} lanes are catching up"))
@@ -98,7 +98,7 @@ impl Health {
     }
 }
 
-fn report(failing: &BTreeMap<(&'static str, PartitionId), Failing>) {
+fn report(failing: &BTreeMap<(&'static str, PartitionId), LaneFailure>) {
     let stopped = failing
         .values()
         .filter(|lane| lane.failures >= STOPPED_AFTER)

@@ -6,10 +6,10 @@ use broker::{Events, PartitionId, PublishedEvent, decode};
 
 use super::{Context, lane_error::LaneError};
 
-/// How many historical events are read, and applied in one transaction.
-const HISTORY: u32 = 1_000;
+/// How many historical events are read at a time and applied in one transaction.
+const PAGE: u32 = 1_000;
 
-/// The next historical events of a partition.
+/// Reads the next historical events of a partition.
 pub(super) async fn history(
     context: &Context,
     partition: PartitionId,
@@ -18,19 +18,19 @@ pub(super) async fn history(
     let PartitionId { workspace, partition } = partition;
     let read = context
         .store
-        .read_partition(workspace, partition, after, HISTORY)
+        .read_partition(workspace, partition, after, PAGE)
         .await?;
     let events = decode(&read);
     match events.first() {
         Some(first) if first.position == after + 1 => Ok(events),
-        // another server may have purged it
+        // Another server may have purged the workspace.
         None if context.store.workspace(workspace).await?.is_none() => Err(LaneError::Gone),
         _ => Err(LaneError::Missing(after + 1)),
     }
 }
 
-/// The events before a position; `None` where there are none.
-pub(super) fn before(position: u64, events: &[Arc<PublishedEvent>]) -> Option<&[Arc<PublishedEvent>]> {
+/// The events before a position, if there are any.
+pub(super) fn events_before(position: u64, events: &[Arc<PublishedEvent>]) -> Option<&[Arc<PublishedEvent>]> {
     let count = events
         .iter()
         .take_while(|event| event.position < position)

@@ -1,10 +1,10 @@
 //! A lane: one view on one partition.
 //!
-//! An event is applied when it is the next position, skipped when it is older, and when it is newer the lane first reads
-//! the missing historical events from the store. Documents, listings and checkpoint change in one transaction that
-//! compares the checkpoint, so the effect of an event is exactly once, whatever is delivered, and by however many owners.
-//! An event that cannot be applied is the caller's to try again; when it has had its attempts the caller condemns it, and
-//! the lane passes it as a dead letter.
+//! An event is applied if it has the next position and skipped if it is older; if it is newer, the lane first
+//! reads the missing historical events from the store. Documents, listings and checkpoint change in one
+//! transaction that compares the checkpoint, so each event has its effect exactly once, however often it is
+//! delivered and however many servers run the lane. The caller retries an event that cannot be applied; once
+//! it has used up its attempts, the caller passes it as poison, and the lane parks it as a dead letter.
 
 use std::sync::Arc;
 
@@ -17,18 +17,18 @@ use super::{
     fold::PoisonEvent,
     generation_switch::follow_switch,
     handler::EventHandler,
-    history::{before, history},
+    history::{events_before, history},
     lane_error::LaneError,
     read_ahead::ReadAhead,
 };
 use broker::{PartitionId, PublishedEvent};
-use documents::{DocumentStoreError, LaneId, Scope, Updated};
+use documents::{DocumentStoreError, LaneId, Scope, UpdateOutcome};
 
-/// More events than this in one transaction are not told one by one to those who follow.
-const TOLD_ONE_BY_ONE: usize = 512;
+/// With more events than this in one transaction, clients get a snapshot instead of single changes.
+const MAX_TRACKED_EVENTS: usize = 512;
 
-/// See the module. Lives as long as there is something to apply; what it must remember lies in the read model, and in
-/// [`Progress`](super::progress::Progress) for speed.
+/// Applies the events of one partition to one handler, exactly once. It lives as long as there is something
+/// to apply; its checkpoint is in the read model and, for speed, in [`Progress`](super::progress::Progress).
 #[derive(Debug)]
 pub struct Lane {
     context: Arc<Context>,
@@ -46,7 +46,7 @@ impl Lane {
         }
     }
 
-    /// What handles its events.
+    /// The handler of its events.
     pub fn handler(&self) -> &Arc<dyn EventHandler> {
         &self.handler
     }
@@ -65,23 +65,24 @@ impl Lane {
         progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
     }
 
-    /// Whether there is nothing left to do, for ever. Panics where the lab wants it to.
+    /// Whether the workspace was purged. Panics if the lab has requested a crash.
     fn has_ended(&self) -> bool {
         let progress = &self.context.progress;
         if let Some(view) = progress.of(self.partition.workspace, self.handler.name()) {
-            view.controls().crash_if_asked(self.partition.partition);
+            view.controls().crash_if_requested(self.partition.partition);
         }
         progress.has_ended(self.partition.workspace)
     }
 
-    /// Applies a delivery: when it returns, every event of it has had its effect, once; or it is parked, if it is
-    /// `poison` or its stream is held back.
+    /// Applies a delivery. When this returns, every event of it has had its effect once, or is parked because
+    /// it is `poison` or its stream is held back.
     pub async fn apply(
         &self,
         delivered: &[Arc<PublishedEvent>],
         poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
-        // One for each event: below the command that caused it, in whose trace somebody looks for it.
+        // One span for each event, below the command that caused it: that is the trace in which an educator
+        // looks for it.
         let applied = telemetry::spans_of(delivered, |event| {
             tracing::debug_span!(
                 parent: None,
@@ -125,13 +126,13 @@ impl Lane {
 
     /// Applies historical events up to a position.
     pub async fn catch_up(&self, to: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
-        let mut ahead = ReadAhead::new(self.context.clone(), self.partition);
+        let mut read_ahead = ReadAhead::new(self.context.clone(), self.partition);
         while !self.has_ended() {
             let checkpoint = self.checkpoint();
             if checkpoint >= to {
                 return Ok(());
             }
-            let events = ahead.behind(checkpoint, to).await?;
+            let events = read_ahead.events_after(checkpoint, to).await?;
             self.commit(checkpoint, &events, poison).await?;
         }
         Ok(())
@@ -143,8 +144,8 @@ impl Lane {
         self.commit(after, &events, poison).await
     }
 
-    /// Commits consecutive events, the first of them next to `from`. An event that fails does not hold back those before
-    /// it.
+    /// Commits consecutive events; the first of them follows `from`. An event that fails does not hold back
+    /// those before it.
     async fn commit(
         &self,
         from: u64,
@@ -154,16 +155,17 @@ impl Lane {
         let mut events = events;
         loop {
             match self.transact(from, events, poison).await {
-                // Of an effect: what the read model does not take, the step has gone before.
+                // A fault of a consumer; `BatchCommit` has handled faults of the read model already.
                 Err(LaneError::Documents(DocumentStoreError::Fault(fault))) => {
-                    events = before(fault.position, events).ok_or(DocumentStoreError::Fault(fault))?;
+                    events = events_before(fault.position, events).ok_or(DocumentStoreError::Fault(fault))?;
                 }
                 result => return result,
             }
         }
     }
 
-    /// One transaction, then in this order: invalidate the cache, tell the followers, note the progress.
+    /// Commits one transaction, then in this order: invalidates the cache, notifies the followers, notes the
+    /// progress.
     async fn transact(
         &self,
         from: u64,
@@ -183,7 +185,7 @@ impl Lane {
             return Ok(());
         }
         if progress.folded().position(partition) != from {
-            // Another task of this lane had its turn first; the caller looks again.
+            // Another task of this lane was first; the caller looks again.
             return Ok(());
         }
         let scope = Scope {
@@ -193,22 +195,22 @@ impl Lane {
         };
         let lane = LaneId { scope, partition };
         if self.handler.documents().is_none() {
-            effect_delivery::pass(context, &*self.handler, &lane, from, events, poison).await?;
+            effect_delivery::deliver(context, &*self.handler, &lane, from, events, poison).await?;
         }
-        let closely = events.len() <= TOLD_ONE_BY_ONE && context.followers.follow(&scope);
+        let track_changes = events.len() <= MAX_TRACKED_EVENTS && context.followers.follow(&scope);
         let step = BatchCommit {
             context,
             handler: &*self.handler,
             lane,
             poison,
-            closely,
+            track_changes,
         };
         let (updated, folded, applied) = step
             .apply_most(from, events)
             .instrument(tracing::debug_span!("Read Model Database"))
             .await?;
         let (to, changes) = match updated {
-            Updated::Committed => {
+            UpdateOutcome::Committed => {
                 context
                     .cache
                     .invalidate(&folded.topics)
@@ -218,26 +220,26 @@ impl Lane {
                 let to = from + applied as u64;
                 (
                     to,
-                    if closely {
+                    if track_changes {
                         Changes::Each(folded.changes)
                     } else {
                         Changes::Unknown
                     },
                 )
             }
-            Updated::Elsewhere { checkpoint } if checkpoint > from => {
-                // Another owner was faster: what it changed is not known here.
+            UpdateOutcome::CheckpointMoved { checkpoint } if checkpoint > from => {
+                // Another owner was faster; its changes are not known here.
                 tracing::debug!(from, checkpoint, "the checkpoint was moved by another owner");
                 context.cache.clear().await;
                 (checkpoint, Changes::Unknown)
             }
-            Updated::Elsewhere { checkpoint } => {
+            UpdateOutcome::CheckpointMoved { checkpoint } => {
                 return Err(DocumentStoreError::Corrupt(format!(
                     "the checkpoint fell from {from} to {checkpoint}"
                 ))
                 .into());
             }
-            Updated::Retired { live } => {
+            UpdateOutcome::Retired { live } => {
                 // Another owner has switched the view to another generation.
                 return follow_switch(context, self.handler.name(), workspace, live)
                     .await

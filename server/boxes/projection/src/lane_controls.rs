@@ -1,5 +1,5 @@
-//! What the lab does to the lanes of a view in one workspace: it holds them, or has them crash. In memory: a server that
-//! starts again holds nothing.
+//! The lab's controls of a view's lanes in one workspace: pause, resume and crash. They are in memory only:
+//! after a restart no lane is paused.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::watch;
 
-/// See the module.
+/// Pauses, resumes and crashes the lanes of one view in one workspace.
 #[derive(Debug, Default)]
 pub struct LaneControls {
     paused: watch::Sender<bool>,
@@ -16,61 +16,61 @@ pub struct LaneControls {
     panics: AtomicU64,
 }
 
-/// The partitions whose lanes are to crash, and of those that have begun to and were not caught yet.
+/// The partitions whose lanes are to crash, and those whose panic the supervisor has not caught yet.
 #[derive(Debug, Default)]
 struct Crashes {
-    asked: BTreeSet<u32>,
-    under_way: BTreeSet<u32>,
+    requested: BTreeSet<u32>,
+    in_progress: BTreeSet<u32>,
 }
 
 impl LaneControls {
-    /// Lanes begin no transaction from now on.
+    /// Pauses the lanes: they begin no transaction from now on.
     pub fn pause(&self) {
         self.paused.send_replace(true);
     }
 
-    /// Lanes go on where they were held.
+    /// Resumes the lanes at their checkpoints.
     pub fn resume(&self) {
         self.paused.send_replace(false);
     }
 
-    /// Whether lanes are held.
+    /// Whether the lanes are paused.
     pub fn is_paused(&self) -> bool {
         *self.paused.borrow()
     }
 
-    /// Waits while lanes are held.
+    /// Waits until the lanes are not paused.
     pub async fn resumed(&self) {
         // The sender lives as long as this: it cannot be closed while it is borrowed.
         let _ = self.paused.subscribe().wait_for(|paused| !paused).await;
     }
 
-    /// The lanes of these partitions are to crash, once, at the next thing that they do.
-    pub fn ask_to_crash(&self, partitions: impl IntoIterator<Item = u32>) {
+    /// Requests a crash of the lanes of these partitions: each panics once, at its next step.
+    pub fn request_crash(&self, partitions: impl IntoIterator<Item = u32>) {
         self.crashes
-            .send_modify(|crashes| crashes.asked.extend(partitions));
+            .send_modify(|crashes| crashes.requested.extend(partitions));
     }
 
-    /// Panics where this lane was asked to.
-    pub(super) fn crash_if_asked(&self, partition: u32) {
-        let asked = self.crashes.send_if_modified(|crashes| {
-            crashes.asked.remove(&partition) && crashes.under_way.insert(partition)
+    /// Panics if a crash of this lane was requested.
+    pub(super) fn crash_if_requested(&self, partition: u32) {
+        let requested = self.crashes.send_if_modified(|crashes| {
+            crashes.requested.remove(&partition) && crashes.in_progress.insert(partition)
         });
-        // That is what the educator wants to see; the supervisor catches it, as it would any other.
-        assert!(!asked, "an educator had this lane crash");
+        // The educator wants to see this panic; the supervisor catches it like any other.
+        assert!(!requested, "an educator had this lane crash");
     }
 
-    /// Waits until every lane that was asked to crash has done so, and the supervisor has caught it.
+    /// Waits until every requested crash has happened and the supervisor has caught it.
     pub async fn crashed(&self) {
-        let is_over = |crashes: &Crashes| crashes.asked.is_empty() && crashes.under_way.is_empty();
+        let is_over = |crashes: &Crashes| crashes.requested.is_empty() && crashes.in_progress.is_empty();
         let _ = self.crashes.subscribe().wait_for(is_over).await;
     }
 
-    /// A lane has panicked, and will go on at its checkpoint.
+    /// Notes that a lane has panicked and will continue at its checkpoint.
     pub(super) fn note_panic(&self, partition: u32) {
         self.panics.fetch_add(1, Ordering::Relaxed);
         self.crashes
-            .send_if_modified(|crashes| crashes.under_way.remove(&partition));
+            .send_if_modified(|crashes| crashes.in_progress.remove(&partition));
     }
 
     /// How often a lane has panicked.

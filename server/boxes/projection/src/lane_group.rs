@@ -1,9 +1,9 @@
-//! A lane group: the lanes of one handler on every partition that this server owns. It takes deliveries from the broker and
-//! runs a lane for each, as a task that ends when its delivery is applied.
+//! A lane group: the lanes of one handler on every partition that this server owns. It takes deliveries from
+//! the broker and runs a lane for each, as a task that ends when its delivery is applied.
 //!
-//! It is also the lanes' supervisor: an error is tried again with backoff and jitter, a panic is caught and the delivery
-//! made again, and a lane that keeps failing is reported as stopped and goes on trying slowly. An event that cannot be
-//! applied is parked when it had its attempts; no event is ever skipped silently.
+//! It is also the lanes' supervisor. An error is retried with backoff and jitter; after a panic the delivery
+//! is made again; a lane that keeps failing is reported as stopped and goes on retrying slowly. An event that
+//! cannot be applied is parked after its attempts; no event is skipped silently.
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
@@ -13,45 +13,45 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Context,
-    fold::message_of,
+    fold::panic_message,
     handler::EventHandler,
-    health::Starting,
+    health::StartupGuard,
     lane::Lane,
     lane_error::LaneError,
     retry::{Retry, STOPPED_AFTER},
 };
 use broker::{Delivery, PartitionId, Subscriber};
 
-/// How many lanes of a group work at the same time.
-const AT_ONCE: usize = 8;
+/// How many lanes of a group run at the same time.
+const MAX_RUNNING_LANES: usize = 8;
 
-/// The lanes of a group, for the lab.
+/// A handle to the lanes of a group, for the lab.
 #[derive(Debug, Clone)]
 pub struct Lanes {
-    shared: Arc<Shared>,
+    supervisor: Arc<Supervisor>,
     tasks: TaskTracker,
 }
 
 impl Lanes {
-    /// Starts the lane of a partition, supervised like any, to fold what there is up to `head`.
+    /// Starts a supervised lane of a partition, which folds up to `head`.
     pub(super) fn start(&self, partition: PartitionId, head: u64) {
         self.tasks
-            .spawn(self.shared.clone().catch_up(partition, head, None));
+            .spawn(self.supervisor.clone().catch_up(partition, head, None));
     }
 }
 
-/// Runs the lanes of one handler, and starts those again that fail.
+/// Runs the lanes of one handler and restarts those that fail.
 #[derive(Debug)]
 pub struct LaneGroup {
-    shared: Arc<Shared>,
+    supervisor: Arc<Supervisor>,
     tasks: TaskTracker,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Supervisor {
     context: Arc<Context>,
     handler: Arc<dyn EventHandler>,
-    at_once: Semaphore,
+    permits: Semaphore,
     cancelled: CancellationToken,
 }
 
@@ -63,33 +63,33 @@ impl LaneGroup {
         tasks: TaskTracker,
         cancelled: CancellationToken,
     ) -> Self {
-        let shared = Shared {
+        let supervisor = Supervisor {
             context,
             handler,
-            at_once: Semaphore::new(AT_ONCE),
+            permits: Semaphore::new(MAX_RUNNING_LANES),
             cancelled,
         };
         Self {
-            shared: Arc::new(shared),
+            supervisor: Arc::new(supervisor),
             tasks,
         }
     }
 
-    /// Its lanes.
+    /// A handle to its lanes.
     pub fn lanes(&self) -> Lanes {
         Lanes {
-            shared: self.shared.clone(),
+            supervisor: self.supervisor.clone(),
             tasks: self.tasks.clone(),
         }
     }
 
-    /// Starts a lane for every partition whose checkpoint lies before its head.
+    /// Starts a lane for every partition whose checkpoint is behind its head.
     pub fn catch_up(&self, heads: &HashMap<PartitionId, u64>) {
-        let context = &self.shared.context;
+        let context = &self.supervisor.context;
         let folded = |partition: PartitionId| {
             let progress = context
                 .progress
-                .of(partition.workspace, self.shared.handler.name());
+                .of(partition.workspace, self.supervisor.handler.name());
             progress.map_or(0, |progress| progress.folded().position(partition.partition))
         };
         let behind: Vec<_> = heads
@@ -99,14 +99,14 @@ impl LaneGroup {
             .collect();
         context.health.awaits(behind.len());
         for (partition, head) in behind {
-            let shared = self.shared.clone();
+            let supervisor = self.supervisor.clone();
             self.tasks.spawn(async move {
-                let context = shared.context.clone();
+                let context = supervisor.context.clone();
                 let starting = context.health.starting();
-                if !shared.owns(partition).await {
+                if !supervisor.owns(partition).await {
                     return;
                 }
-                shared.catch_up(partition, head, Some(starting)).await;
+                supervisor.catch_up(partition, head, Some(starting)).await;
             });
         }
     }
@@ -115,12 +115,12 @@ impl LaneGroup {
     pub async fn run(self, mut subscriber: Box<dyn Subscriber>) {
         loop {
             let delivery = tokio::select! {
-                () = self.shared.cancelled.cancelled() => return,
+                () = self.supervisor.cancelled.cancelled() => return,
                 delivery = subscriber.next() => delivery,
             };
             let Some(delivery) = delivery else { return };
-            if self.shared.owns(delivery.partition()).await {
-                self.tasks.spawn(self.shared.clone().deliver(delivery));
+            if self.supervisor.owns(delivery.partition()).await {
+                self.tasks.spawn(self.supervisor.clone().deliver(delivery));
             } else {
                 // The owner reads it from its own broker, or from the event store.
                 delivery.acknowledge();
@@ -136,13 +136,13 @@ enum Failure {
 }
 
 impl Failure {
-    /// The lane is held, or its workspace is there no more: nothing to try again after a while.
-    fn is_no_fault(&self) -> bool {
+    /// Whether the lane is paused or its workspace was purged: then there is no backoff.
+    fn is_expected(&self) -> bool {
         matches!(self, Self::Error(LaneError::Paused | LaneError::Gone))
     }
 }
 
-impl Shared {
+impl Supervisor {
     async fn owns(&self, partition: PartitionId) -> bool {
         let ownership = &self.context.ownership;
         ownership.owns(self.handler.name(), partition).await
@@ -150,7 +150,7 @@ impl Shared {
 
     async fn deliver(self: Arc<Self>, delivery: Delivery) {
         let lane = Lane::new(self.context.clone(), self.handler.clone(), delivery.partition());
-        // A repetition follows a panic or a lost acknowledgement: it has had its failures before this task.
+        // A repeated delivery follows a panic or a lost acknowledgement: its earlier failures count.
         let mut retry = Retry::after(delivery.attempt() - 1);
         loop {
             let poison: Vec<_> = retry.poison().into_iter().collect();
@@ -161,15 +161,16 @@ impl Shared {
                     return;
                 }
                 Err(failure) => {
-                    if failure.is_no_fault() {
-                        if self.let_go(&lane, failure).await {
+                    if failure.is_expected() {
+                        if self.wait_for_resumption(&lane, failure).await {
                             continue;
                         }
                         return;
                     }
                     let panicked = matches!(failure, Failure::Panic(_));
                     let goes_on = self.pause(&lane, &mut retry, failure).await;
-                    // After a panic it is not acknowledged: the broker makes it again, and a new lane takes it.
+                    // After a panic the delivery is not acknowledged: the broker makes it again, and a new
+                    // lane takes it.
                     if panicked || !goes_on {
                         return;
                     }
@@ -182,7 +183,7 @@ impl Shared {
         self: Arc<Self>,
         partition: PartitionId,
         head: u64,
-        mut starting: Option<Starting<'_>>,
+        mut starting: Option<StartupGuard<'_>>,
     ) {
         let lane = Lane::new(self.context.clone(), self.handler.clone(), partition);
         let mut retry = Retry::default();
@@ -192,11 +193,11 @@ impl Shared {
                 self.context.health.running(self.handler.name(), partition);
                 return;
             };
-            let goes_on = if failure.is_no_fault() {
-                self.let_go(&lane, failure).await
+            let goes_on = if failure.is_expected() {
+                self.wait_for_resumption(&lane, failure).await
             } else {
                 if retry.failures() + 1 >= STOPPED_AFTER {
-                    // It goes on trying, and nothing else waits for it.
+                    // It goes on retrying, and readiness does not wait for it.
                     drop(starting.take());
                 }
                 self.pause(&lane, &mut retry, failure).await
@@ -208,20 +209,20 @@ impl Shared {
     }
 
     async fn attempt(&self, work: impl Future<Output = Result<(), LaneError>>) -> Result<(), Failure> {
-        // The semaphore is never closed; without a permit the lane would work all the same.
-        let _permit = self.at_once.acquire().await;
+        // The semaphore is never closed; without a permit the lane would run all the same.
+        let _permit = self.permits.acquire().await;
         match AssertUnwindSafe(work).catch_unwind().await {
             Ok(result) => result.map_err(Failure::Error),
-            Err(panic) => Err(Failure::Panic(message_of(&*panic).to_owned())),
+            Err(panic) => Err(Failure::Panic(panic_message(&*panic).to_owned())),
         }
     }
 
-    /// Waits, without a place among those that work, until the lane may go on; `false`: the server stops.
-    async fn let_go(&self, lane: &Lane, failure: Failure) -> bool {
+    /// Waits, without a permit, until the lane may go on. `false`: the server stops.
+    async fn wait_for_resumption(&self, lane: &Lane, failure: Failure) -> bool {
         let (view, partition) = (self.handler.name(), lane.partition());
         self.context.health.running(view, partition);
         if matches!(failure, Failure::Error(LaneError::Gone)) {
-            // what is left to do of it is nothing
+            // Nothing is left to do for this workspace.
             self.context.progress.end(partition.workspace).await;
             return true;
         }
@@ -234,7 +235,7 @@ impl Shared {
         }
     }
 
-    /// Waits before the next attempt; `false`: there will be none, the server stops.
+    /// Waits before the next attempt. `false`: the server stops.
     async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
         let (view, partition) = (self.handler.name(), lane.partition());
         let (error, reason) = match failure {
@@ -258,7 +259,9 @@ impl Shared {
             tracing::error!(projection.view = view, %partition, failures, error, "the lane has stopped");
         } else {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(projection.view = view, %partition, failures, pause_ms, error, "the lane tries again");
+            tracing::warn!(
+                projection.view = view, %partition, failures, pause_ms, error, "the lane failed and will be retried"
+            );
         }
         self.context.health.failed(view, partition, failures, reason);
         tokio::select! {

@@ -1,8 +1,9 @@
 //! Box 7, Projection Worker: builds read models from ordered events.
 //!
-//! A **lane** is one handler on one partition, with its own checkpoint; see [`lane`]. A [lane group](lane_group) starts lanes as
-//! events arrive and lets them end when nothing is left to do, so a workspace that nobody uses costs no task. Effects of
-//! events are the views' own (`domain::view`); serving what was folded is left to the query API.
+//! A **lane** is one handler on one partition, with its own checkpoint; see [`lane`]. A [lane
+//! group](lane_group) starts lanes as events arrive and lets them end when nothing is left to do, so an
+//! unused workspace costs no task. What an event means to a view is defined by the view itself
+//! (`domain::view`); the query API serves the documents.
 
 mod batch_commit;
 mod build;
@@ -12,7 +13,7 @@ mod document_fold;
 pub mod effect;
 mod effect_delivery;
 pub mod fold;
-pub mod folded;
+pub mod fold_result;
 mod generation_switch;
 pub mod handler;
 pub mod health;
@@ -39,7 +40,7 @@ use event_store::{EventStore, StoreError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use dead_letters::DeadLetters;
-use folded::DocumentChange;
+use fold_result::DocumentChange;
 use handler::EventHandler;
 use health::Health;
 use lane_group::{LaneGroup, Lanes};
@@ -50,42 +51,43 @@ use rebuild::{RebuildError, Rebuilds};
 /// What a lane has committed.
 #[derive(Debug)]
 pub struct Commit {
-    /// Where.
+    /// The workspace, view and generation.
     pub scope: Scope,
-    /// In which partition.
+    /// The partition.
     pub partition: u32,
     /// The position of the last event.
     pub to: u64,
-    /// What changed.
+    /// The changes.
     pub changes: Changes,
 }
 
-/// What a commit has changed, as far as it is known.
+/// The changes of a commit, as far as they are known.
 #[derive(Debug)]
 pub enum Changes {
     /// Event by event.
     Each(Vec<DocumentChange>),
-    /// The lane did not look closely, because nobody followed the view, or because there was too much.
+    /// The lane did not track changes, because no client followed the view or because there were too many.
     Unknown,
-    /// Perhaps everything, though the checkpoint may not have moved: parked events were applied, or another generation is
-    /// live from now on. Who follows needs a snapshot, whatever it has seen.
+    /// Any document may have changed, though the checkpoint may not have moved: parked events were applied,
+    /// or another generation is live. Every follower needs a snapshot.
     Everything,
 }
 
-/// Those who follow views live.
+/// Notifies the clients that follow views live.
 pub trait Followers: Send + Sync + Debug {
-    /// Whether anybody follows this view of the workspace, so that changes must be told one by one.
+    /// Whether a client follows this view of the workspace, so that changes must be announced one by one.
     fn follow(&self, scope: &Scope) -> bool;
 
-    /// Tells of a commit; in the order of commits of a view, after the cache was invalidated. Must not block.
+    /// Announces a commit, in the order of the view's commits and after the cache was invalidated. Must not
+    /// block.
     fn committed(&self, commit: Commit);
 }
 
-/// No client follows these lanes, and nothing is told of their commits.
+/// For lanes without followers: no commit is announced.
 #[derive(Debug)]
-pub struct Unfollowed;
+pub struct NoFollowers;
 
-impl Followers for Unfollowed {
+impl Followers for NoFollowers {
     fn follow(&self, _: &Scope) -> bool {
         false
     }
@@ -100,15 +102,15 @@ pub struct Context {
     pub store: Arc<dyn EventStore>,
     /// Box 6.
     pub broker: Arc<dyn Broker>,
-    /// Where documents and checkpoints lie: box 8, or what a process manager or a consumer keeps.
+    /// The store of documents and checkpoints: box 8, or that of a process manager or a consumer.
     pub documents: Arc<dyn DocumentStore>,
     /// Box 9.
     pub cache: Arc<dyn Cache>,
     /// The live subscriptions of box 10.
     pub followers: Arc<dyn Followers>,
-    /// What is stored and what is folded.
+    /// How far each workspace is stored and folded.
     pub progress: Arc<Progress>,
-    /// Lanes that are catching up or have stopped.
+    /// Lanes that are catching up or fail.
     pub health: Arc<Health>,
     /// For the lag in milliseconds.
     pub clock: SharedClock,
@@ -117,7 +119,7 @@ pub struct Context {
 }
 
 impl Context {
-    /// For handlers whose documents no client reads: nothing of them is cached, and their commits are told to no client.
+    /// For handlers whose documents no client reads: none is cached, and no commit is announced.
     pub fn unread(
         store: Arc<dyn EventStore>,
         broker: Arc<dyn Broker>,
@@ -130,7 +132,7 @@ impl Context {
             broker,
             documents,
             cache: Arc::new(InProcessCache::new()),
-            followers: Arc::new(Unfollowed),
+            followers: Arc::new(NoFollowers),
             progress,
             health: Arc::new(Health::default()),
             clock,
@@ -161,12 +163,12 @@ pub enum StartError {
     Documents(#[from] DocumentStoreError),
 }
 
-/// The groups of all views, and what can be done about them.
+/// The lane groups of all views, and the lab's operations on them.
 #[derive(Debug)]
 pub struct Projections {
-    /// What could not be applied.
+    /// The events that could not be applied.
     pub dead_letters: DeadLetters,
-    /// New generations.
+    /// The rebuilds of views.
     pub rebuilds: Rebuilds,
     context: Arc<Context>,
     /// In the order of the views.
@@ -176,11 +178,13 @@ pub struct Projections {
 }
 
 impl Projections {
-    /// Starts a lane group for each handler of the context's progress. Lanes whose checkpoint lies before the head catch up from the
-    /// event store: also those of a view that was added since, which has none and folds all history.
+    /// Starts a lane group for each handler of the context's progress. Lanes whose checkpoint is behind the
+    /// head catch up from the event store. A view that was added since has no checkpoint and folds the whole
+    /// log.
     pub async fn start(context: Arc<Context>) -> Result<Self, StartError> {
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
-        // Subscribe first, look at the heads second: what is appended in between arrives twice rather than not at all.
+        // Subscribe before reading the heads: an event appended in between arrives twice rather than not at
+        // all.
         let mut groups = Vec::new();
         for handler in context.progress.handlers() {
             let subscriber = context.broker.subscribe(handler.name()).await;
@@ -229,13 +233,13 @@ impl Projections {
         })
     }
 
-    /// Holds the lanes of a view in a workspace, until they are resumed or the server stops. What they have committed stays
-    /// what is read, and says how far it is behind.
+    /// Pauses the lanes of a view in a workspace until they are resumed or the server stops. Clients go on
+    /// reading what the lanes have committed, and see how far behind it is.
     pub async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
         self.rebuilds.pause(workspace, view).await
     }
 
-    /// Lets the lanes of a view go on; `false`: there is no such view.
+    /// Resumes the lanes of a view. `false`: there is no such view.
     pub fn resume(&self, workspace: WorkspaceId, view: &str) -> bool {
         let progress = self.context.progress.of(workspace, view);
         progress.is_some_and(|progress| {
@@ -244,8 +248,8 @@ impl Projections {
         })
     }
 
-    /// Makes every lane of a view in a workspace panic, and waits until each has: the supervisor starts it again at its
-    /// checkpoint. `false`: there is no such view.
+    /// Makes every lane of a view in a workspace panic, and waits until each has; the supervisor restarts it
+    /// at its checkpoint. `false`: there is no such view.
     pub async fn crash(&self, workspace: WorkspaceId, view: &str) -> bool {
         let Some((progress, lanes)) = self.context.progress.of(workspace, view).zip(
             self.context
@@ -258,8 +262,8 @@ impl Projections {
         let head = progress.head();
         progress
             .controls()
-            .ask_to_crash(head.iter().map(|(partition, _)| partition));
-        // A lane that has something to do crashes by itself; one that has nothing is not there, and is started for it.
+            .request_crash(head.iter().map(|(partition, _)| partition));
+        // A lane with work crashes by itself; a lane without work does not exist, and is started to crash.
         for (partition, position) in head.iter() {
             lanes.start(PartitionId { workspace, partition }, position);
         }
@@ -267,7 +271,8 @@ impl Projections {
         true
     }
 
-    /// A workspace is there no more. When this returns, its lanes and rebuilds write nothing, and nothing of it is in memory.
+    /// Ends a purged workspace. When this returns, its lanes and rebuilds write nothing more, and nothing of
+    /// it is in memory.
     pub async fn end(&self, workspace: WorkspaceId) {
         self.context.progress.end(workspace).await;
         self.rebuilds.end(workspace).await;
@@ -275,7 +280,7 @@ impl Projections {
         self.context.cache.clear().await;
     }
 
-    /// How every view of a workspace stands.
+    /// The status of every view of a workspace.
     pub async fn status(&self, workspace: WorkspaceId) -> Result<Vec<ProjectionStatus>, DocumentStoreError> {
         let counts = self
             .context
@@ -308,7 +313,7 @@ impl Projections {
             .collect())
     }
 
-    /// Lets every lane finish its transaction, and stops.
+    /// Stops, after every lane has finished its transaction.
     pub async fn stop(&self) {
         self.cancelled.cancel();
         self.tasks.close();

@@ -1,7 +1,7 @@
-//! Which server runs the lanes of a group on a partition. A group is asked for whenever it has something to do.
+//! Which server runs the lanes of a group on a partition. A lane group asks each time that it has work.
 //!
-//! Ownership saves work; it keeps nothing safe. Two servers that both believe that they own a lane are told apart by its
-//! checkpoint, which only one of them can move.
+//! Ownership saves work; it is no safeguard. If two servers both believe that they own a lane, its checkpoint
+//! decides: only one of them can move it.
 
 use std::fmt::Debug;
 

@@ -1,5 +1,6 @@
-//! What is stored and what is folded, and a way to wait for it: kept in memory, told by the relay (heads) and by the
-//! lanes (checkpoints). `behind`, read-your-writes and the figures of lag come from here; nothing is polled.
+//! Tracks in memory what is stored and what is folded, and lets callers wait for it. The relay reports heads,
+//! the lanes report checkpoints. `behind`, read-your-writes and the lag metrics come from here; nothing is
+//! polled.
 
 use std::{
     collections::HashMap,
@@ -27,18 +28,18 @@ use super::{
 use broker::{PartitionId, relay::Heads};
 use documents::FIRST_GENERATION;
 
-/// How far one view of a workspace is.
+/// How far one view of a workspace has folded.
 #[derive(Debug)]
 pub struct ViewProgress {
     folded: watch::Sender<ConsistencyToken>,
-    /// Since when something is stored that the view has not folded.
+    /// Since when the view is behind.
     behind_since: Mutex<Option<Instant>>,
-    /// Held by a lane from before its commit until the commit is published, so that commits of a view are published in
-    /// their order also where several partitions feed it.
+    /// Held by a lane from before its commit until the commit is published, so that commits of a view are
+    /// published in their order even if several partitions feed it.
     order: tokio::sync::Mutex<()>,
     generation: AtomicU64,
     controls: LaneControls,
-    /// Where partitions stood when parked events of theirs were last applied.
+    /// The positions of partitions when parked events of theirs were last applied.
     released: Mutex<ConsistencyToken>,
 }
 
@@ -54,8 +55,8 @@ impl ViewProgress {
         self.generation.store(generation, Ordering::Release);
     }
 
-    /// Where partitions stood when parked events of theirs were last applied: documents have changed there without the
-    /// token moving, so whoever has seen no more than this may have missed something.
+    /// The positions of partitions when parked events of theirs were last applied. Documents have changed
+    /// there without the token moving, so a client that has seen no more than this may have missed a change.
     pub fn released(&self) -> ConsistencyToken {
         self.released
             .lock()
@@ -63,7 +64,7 @@ impl ViewProgress {
             .clone()
     }
 
-    /// Parked events were applied while the partition stood at `position`.
+    /// Notes that parked events were applied while the partition was at `position`.
     pub fn note_release(&self, partition: u32, position: u64) {
         let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
         released.advance(partition, position);
@@ -84,24 +85,24 @@ impl ViewProgress {
             .await;
     }
 
-    /// For how long something has been waiting to be folded; `None` where the view is caught up.
+    /// For how long the view has been behind; `None`: it is caught up.
     pub fn behind_for(&self) -> Option<Duration> {
         let since = *self.behind_since.lock().unwrap_or_else(PoisonError::into_inner);
         since.map(|since| since.elapsed())
     }
 
-    /// What the lab does to its lanes.
+    /// The lab's controls of its lanes.
     pub fn controls(&self) -> &LaneControls {
         &self.controls
     }
 
-    /// The turn of a lane: see `order`.
+    /// Locks the view's lanes: see `order`.
     pub async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
         self.order.lock().await
     }
 }
 
-/// One workspace: what is stored in it, and how far each view is.
+/// One workspace: its heads, and how far each view is.
 #[derive(Debug)]
 pub struct WorkspaceProgress {
     head: Mutex<ConsistencyToken>,
@@ -130,10 +131,10 @@ impl WorkspaceProgress {
     }
 }
 
-/// What is stored and what is folded, everywhere.
+/// What is stored and what is folded, in all workspaces.
 #[derive(Debug)]
 pub struct Progress {
-    /// `None`: the workspace was purged, and stays so whatever is still told of it.
+    /// `None`: the workspace was purged, and later reports about it are ignored.
     workspaces: RwLock<HashMap<WorkspaceId, Option<Arc<WorkspaceProgress>>>>,
     handlers: Box<[Arc<dyn EventHandler>]>,
     /// Events that each view has not folded, over all workspaces.
@@ -142,7 +143,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of these handlers, with nothing stored.
+    /// The progress of these handlers, with nothing stored.
     pub fn new(handlers: impl Into<Box<[Arc<dyn EventHandler>]>>) -> Self {
         let handlers = handlers.into();
         Self {
@@ -153,7 +154,7 @@ impl Progress {
         }
     }
 
-    /// Of the projections of these views, with nothing stored.
+    /// The progress of the projections of these views, with nothing stored.
     pub fn of_views(views: &[&'static dyn AnyView]) -> Self {
         let handler = |view: &&'static dyn AnyView| Arc::new(Projection(*view)) as Arc<dyn EventHandler>;
         Self::new(views.iter().map(handler).collect::<Vec<_>>())
@@ -164,7 +165,7 @@ impl Progress {
         &self.handlers
     }
 
-    /// The workspace of this id; empty where nothing was stored yet.
+    /// The workspace of this id; empty if nothing was stored yet.
     pub fn workspace(&self, id: WorkspaceId) -> Arc<WorkspaceProgress> {
         let known = self
             .workspaces
@@ -180,7 +181,7 @@ impl Progress {
         known.unwrap_or_else(nothing)
     }
 
-    /// The workspaces of which anything was told.
+    /// The workspaces with reported heads or checkpoints.
     pub fn workspaces(&self) -> Vec<WorkspaceId> {
         let workspaces = self.workspaces.read().unwrap_or_else(PoisonError::into_inner);
         let known = workspaces.iter().filter(|(_, progress)| progress.is_some());
@@ -193,8 +194,8 @@ impl Progress {
         matches!(workspaces.get(&id), Some(None))
     }
 
-    /// The workspace is purged: nothing that is told of it from now on counts. When this returns, no lane is in the middle
-    /// of a transaction there, and none begins one.
+    /// Ends a purged workspace: later reports about it are ignored. When this returns, no lane is in the
+    /// middle of a transaction there, and none begins one.
     pub async fn end(&self, id: WorkspaceId) {
         let ended = self
             .workspaces
@@ -221,7 +222,7 @@ impl Progress {
         self.workspace(workspace).head()
     }
 
-    /// Events up to `position` are stored.
+    /// Notes that events up to `position` are stored.
     pub fn stored(&self, partition: PartitionId, position: u64) {
         let workspace = self.workspace(partition.workspace);
         let mut head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
@@ -243,7 +244,8 @@ impl Progress {
         self.changed.notify_waiters();
     }
 
-    /// A view has folded a partition up to `position`, and everybody who caches or follows it knows.
+    /// Notes that a view has folded a partition up to `position`, after the cache and the followers were
+    /// notified.
     pub fn folded(&self, view: &str, partition: PartitionId, position: u64) {
         let Some(index) = self.index(view) else { return };
         let workspace = self.workspace(partition.workspace);
@@ -269,7 +271,7 @@ impl Progress {
         self.changed.notify_waiters();
     }
 
-    /// Parked events of this workspace were applied or given up: whoever waits for that looks again.
+    /// Notes that parked events were applied or discarded, and wakes the tasks that wait for that.
     pub fn released(&self) {
         self.changed.notify_waiters();
     }
@@ -304,12 +306,12 @@ impl Progress {
             .map_or(0, |index| self.lag[index].load(Ordering::Relaxed))
     }
 
-    /// Wakes when anything was stored or folded after the call.
+    /// Wakes when an event is stored or folded after the call.
     pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()
     }
 
-    /// Publishes the figures of lag.
+    /// Publishes the lag metrics.
     pub fn report(&self) {
         for (handler, lag) in self.handlers.iter().zip(&self.lag) {
             #[expect(
@@ -338,7 +340,7 @@ impl Default for Progress {
     }
 }
 
-/// One view of one workspace: its progress, with what is stored.
+/// The progress of one view of one workspace, with the workspace's heads.
 #[derive(Debug, Clone)]
 pub struct HandlerProgress {
     workspace: Arc<WorkspaceProgress>,

@@ -1,5 +1,6 @@
-//! Historical events of one partition, read ahead: while a batch is folded and committed, the next one is read and decoded
-//! on another core. What was read ahead is only used where the lane then stands; else it is read again.
+//! Reads the historical events of one partition ahead: while a batch is folded and committed, the next one is
+//! read and decoded on another core. A batch is used only if it follows the lane's checkpoint; otherwise it
+//! is read again.
 
 use std::sync::Arc;
 
@@ -8,12 +9,12 @@ use tokio::task::JoinHandle;
 use super::{Context, history::history, lane_error::LaneError};
 use broker::{Events, PartitionId};
 
-/// See the module.
+/// Reads the next batch of a partition in the background.
 #[derive(Debug)]
 pub(super) struct ReadAhead {
     context: Arc<Context>,
     partition: PartitionId,
-    /// What is being read, and behind which position.
+    /// The running read, and the position that it starts behind.
     next: Option<(u64, JoinHandle<Result<Events, LaneError>>)>,
 }
 
@@ -26,9 +27,10 @@ impl ReadAhead {
         }
     }
 
-    /// The next events behind a position. Where `goal` lies behind them, it goes on reading.
-    pub(super) async fn behind(&mut self, position: u64, goal: u64) -> Result<Events, LaneError> {
-        let ahead = match self.next.take() {
+    /// The next events behind a position. If `goal` is beyond them, the batch after them is read in the
+    /// background.
+    pub(super) async fn events_after(&mut self, position: u64, goal: u64) -> Result<Events, LaneError> {
+        let batch = match self.next.take() {
             Some((from, task)) if from == position => task.await.ok(),
             Some((_, task)) => {
                 task.abort();
@@ -36,9 +38,9 @@ impl ReadAhead {
             }
             None => None,
         };
-        let events = match ahead {
+        let events = match batch {
             Some(Ok(events)) => events,
-            // whatever was wrong a moment ago, the caller hears of what is wrong now
+            // A failed read is repeated, so that the caller gets the current error.
             _ => history(&self.context, self.partition, position).await?,
         };
         let end = position + events.len() as u64;

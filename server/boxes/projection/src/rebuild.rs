@@ -1,8 +1,9 @@
-//! Rebuilds, blue and green: a new generation of a view is folded from the whole log beside the live one, which goes on
-//! answering and folding; when the new one has caught up, it becomes the live one in one transaction.
+//! Rebuilds, blue and green: a new generation of a view is folded from the whole log beside the live one,
+//! which goes on folding and answering queries. Once the new one has caught up, it becomes the live one in
+//! one transaction.
 //!
-//! Which generation is being built, and how far it is, lies in the read model: after a restart a rebuild goes on. What is
-//! left of a generation that was replaced or given up is removed behind the scenes.
+//! The read model stores which generation is being built and how far it is, so a rebuild continues after a
+//! restart. What is left of a replaced or cancelled generation is removed in the background.
 
 use std::{
     collections::HashMap,
@@ -15,35 +16,35 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Context, StartError,
-    build::{Build, Ended},
+    build::{Build, BuildOutcome},
     handler::EventHandler,
 };
 use documents::{DocumentStoreError, Scope, StoredGeneration};
 
-/// How many generations are folded at the same time; the others wait their turn.
-const AT_ONCE: usize = 2;
+/// How many generations are folded at the same time; the others wait.
+const MAX_RUNNING_BUILDS: usize = 2;
 
 /// How many rows of a kind are removed in one transaction.
-const REMOVED_AT_ONCE: u32 = 1_000;
+const REMOVAL_BATCH: u32 = 1_000;
 
 type Key = (WorkspaceId, &'static str);
 
-/// Why a rebuild did not begin or end.
+/// Why a rebuild or a pause was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// There is no such view.
     #[error("there is no projection {0}")]
     UnknownView(String),
-    /// Nothing is being rebuilt.
+    /// The view is not being rebuilt.
     #[error("{0} is not being rebuilt")]
     NotRunning(&'static str),
-    /// It would move on though it is to stand still.
+    /// The view is paused, and a rebuild would move it.
     #[error("{0} is paused; resume it first")]
     Paused(&'static str),
-    /// A rebuild cannot be held.
+    /// The view is being rebuilt, and a rebuild cannot be paused.
     #[error("{0} is being rebuilt; wait until that is done, or cancel it")]
     Running(&'static str),
-    /// The read model did not do it.
+    /// The read model failed.
     #[error(transparent)]
     ReadModel(#[from] DocumentStoreError),
 }
@@ -51,42 +52,42 @@ pub enum RebuildError {
 /// The rebuilds of a server.
 #[derive(Debug)]
 pub struct Rebuilds {
-    shared: Arc<Shared>,
+    runner: Arc<RebuildRunner>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct RebuildRunner {
     context: Arc<Context>,
     running: Mutex<HashMap<Key, Arc<Build>>>,
-    /// One at a time begins or cancels.
-    deciding: tokio::sync::Mutex<()>,
-    at_once: Semaphore,
+    /// Serialises begin, pause and cancel.
+    decision: tokio::sync::Mutex<()>,
+    permits: Semaphore,
     tasks: TaskTracker,
     stopping: CancellationToken,
 }
 
 impl Rebuilds {
-    /// Goes on with the rebuilds that a stop has interrupted, and removes what earlier ones left. What is not of a workspace of
-    /// the event store is left alone: of a purged one it is deleted, and any other is another server's, whose view would be
-    /// folded from no events.
+    /// Continues the rebuilds that a stop has interrupted, and removes what earlier ones left. Generations of
+    /// workspaces that are not in this event store are left alone: those of a purged workspace are deleted
+    /// with it, and any other belongs to another server, and would be folded from no events here.
     pub async fn start(
         context: Arc<Context>,
         tasks: TaskTracker,
         stopping: CancellationToken,
     ) -> Result<Self, StartError> {
         let rebuilds = Self {
-            shared: Arc::new(Shared {
+            runner: Arc::new(RebuildRunner {
                 context,
                 running: Mutex::default(),
-                deciding: tokio::sync::Mutex::default(),
-                at_once: Semaphore::new(AT_ONCE),
+                decision: tokio::sync::Mutex::default(),
+                permits: Semaphore::new(MAX_RUNNING_BUILDS),
                 tasks,
                 stopping,
             }),
         };
-        let shared = &rebuilds.shared;
-        for interrupted in shared.context.documents.builds().await? {
-            if shared
+        let runner = &rebuilds.runner;
+        for interrupted in runner.context.documents.builds().await? {
+            if runner
                 .context
                 .store
                 .workspace(interrupted.workspace)
@@ -95,13 +96,16 @@ impl Rebuilds {
             {
                 continue;
             }
-            if let Some(handler) = shared.context.progress.handler(&interrupted.view) {
-                tracing::info!(projection.view = handler.name(), workspace = %interrupted.workspace, "a rebuild goes on");
-                shared.begin(handler.clone(), interrupted.workspace, interrupted.generation);
+            if let Some(handler) = runner.context.progress.handler(&interrupted.view) {
+                tracing::info!(
+                    projection.view = handler.name(), workspace = %interrupted.workspace,
+                    "an interrupted rebuild continues"
+                );
+                runner.begin(handler.clone(), interrupted.workspace, interrupted.generation);
             }
         }
-        for leftover in shared.context.documents.leftovers().await? {
-            if shared
+        for leftover in runner.context.documents.leftovers().await? {
+            if runner
                 .context
                 .store
                 .workspace(leftover.workspace)
@@ -110,51 +114,52 @@ impl Rebuilds {
             {
                 continue;
             }
-            shared.tasks.spawn(shared.clone().remove(leftover));
+            runner.tasks.spawn(runner.clone().remove(leftover));
         }
         Ok(rebuilds)
     }
 
-    /// Begins to rebuild a view of a workspace; where it is being rebuilt already, that goes on.
+    /// Begins to rebuild a view of a workspace. If it is being rebuilt already, that rebuild continues.
     pub async fn rebuild(&self, workspace: WorkspaceId, view: &str) -> Result<RebuildProgress, RebuildError> {
-        let shared = &self.shared;
-        let view = shared.handler(view)?;
-        let _deciding = shared.deciding.lock().await;
-        if let Some(running) = shared.running(workspace, view.name()) {
+        let runner = &self.runner;
+        let view = runner.handler(view)?;
+        let _decision = runner.decision.lock().await;
+        if let Some(running) = runner.running(workspace, view.name()) {
             return Ok(running.progress());
         }
-        let progress = shared.context.progress.of(workspace, view.name());
+        let progress = runner.context.progress.of(workspace, view.name());
         if progress.is_some_and(|progress| progress.controls().is_paused()) {
             return Err(RebuildError::Paused(view.name()));
         }
-        let generation = shared
+        let generation = runner
             .context
             .documents
             .begin_build(workspace, view.name())
             .await?;
-        Ok(shared.begin(view, workspace, generation).progress())
+        Ok(runner.begin(view, workspace, generation).progress())
     }
 
-    /// Holds the lanes of a view that is not being rebuilt. When it returns, none of them is in the middle of anything.
+    /// Pauses the lanes of a view that is not being rebuilt. When this returns, none of them is in the middle
+    /// of a transaction.
     pub(super) async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
-        let shared = &self.shared;
-        let view = shared.handler(view)?;
-        let _deciding = shared.deciding.lock().await;
-        if shared.running(workspace, view.name()).is_some() {
+        let runner = &self.runner;
+        let view = runner.handler(view)?;
+        let _decision = runner.decision.lock().await;
+        if runner.running(workspace, view.name()).is_some() {
             return Err(RebuildError::Running(view.name()));
         }
-        if let Some(progress) = shared.context.progress.of(workspace, view.name()) {
+        if let Some(progress) = runner.context.progress.of(workspace, view.name()) {
             progress.controls().pause();
             drop(progress.turn().await);
         }
         Ok(())
     }
 
-    /// A workspace is there no more: nothing is built there, and when this returns, nothing is written.
+    /// Cancels the builds of a purged workspace. When this returns, they write nothing more.
     pub(super) async fn end(&self, workspace: WorkspaceId) {
-        let _deciding = self.shared.deciding.lock().await;
+        let _decision = self.runner.decision.lock().await;
         let builds: Vec<_> = {
-            let running = self.shared.lock();
+            let running = self.runner.lock();
             let of_it = running.iter().filter(|((of, _), _)| *of == workspace);
             of_it.map(|(_, build)| build.clone()).collect()
         };
@@ -164,32 +169,32 @@ impl Rebuilds {
         }
     }
 
-    /// How far the rebuild of a view is; `None` where it is not being rebuilt.
+    /// How far the rebuild of a view is; `None`: it is not being rebuilt.
     pub fn progress(&self, workspace: WorkspaceId, view: &str) -> Option<RebuildProgress> {
-        let view = self.shared.context.progress.handler(view)?;
-        Some(self.shared.running(workspace, view.name())?.progress())
+        let view = self.runner.context.progress.handler(view)?;
+        Some(self.runner.running(workspace, view.name())?.progress())
     }
 
     /// Waits until no rebuild of a view is running.
     pub async fn finished(&self, workspace: WorkspaceId, view: &str) {
-        let view = self.shared.context.progress.handler(view);
-        let build = view.and_then(|view| self.shared.running(workspace, view.name()));
+        let view = self.runner.context.progress.handler(view);
+        let build = view.and_then(|view| self.runner.running(workspace, view.name()));
         if let Some(build) = build {
             build.ended().await;
         }
     }
 
-    /// Gives a rebuild up. The live generation was never touched.
+    /// Cancels a rebuild. The live generation was never touched.
     pub async fn cancel(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
-        let shared = &self.shared;
-        let view = shared.handler(view)?;
-        let _deciding = shared.deciding.lock().await;
+        let runner = &self.runner;
+        let view = runner.handler(view)?;
+        let _decision = runner.decision.lock().await;
         let not_running = RebuildError::NotRunning(view.name());
-        let Some(build) = shared.running(workspace, view.name()) else {
+        let Some(build) = runner.running(workspace, view.name()) else {
             return Err(not_running);
         };
-        // From here on its lanes cannot write, whatever they are about to do. Unless the switch was faster.
-        if !shared.context.documents.cancel_build(build.scope()).await? {
+        // From here on its lanes cannot write, unless the switch was faster.
+        if !runner.context.documents.cancel_build(build.scope()).await? {
             return Err(not_running);
         }
         build.cancel();
@@ -198,7 +203,7 @@ impl Rebuilds {
     }
 }
 
-impl Shared {
+impl RebuildRunner {
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Build>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -240,8 +245,8 @@ impl Shared {
             view,
             generation,
         } = *build.scope();
-        // Never closed; without a permit it would run all the same.
-        let permit = self.at_once.acquire().await;
+        // The semaphore is never closed; without a permit the build would run all the same.
+        let permit = self.permits.acquire().await;
         let replaced = self
             .context
             .progress
@@ -254,10 +259,10 @@ impl Shared {
         self.lock().remove(&(workspace, view));
         build.note_ended();
         let leftover = match ended {
-            Ended::Switched => replaced,
-            Ended::Cancelled => Some(generation),
-            // It goes on after the next start.
-            Ended::Interrupted => None,
+            BuildOutcome::Switched => replaced,
+            BuildOutcome::Cancelled => Some(generation),
+            // It continues after the next start.
+            BuildOutcome::Interrupted => None,
         };
         if let Some(generation) = leftover {
             let leftover = StoredGeneration {
@@ -269,10 +274,10 @@ impl Shared {
         }
     }
 
-    /// Removes a generation, a little at a time; what a stop interrupts is removed after the next start.
+    /// Removes a generation in small batches; after an interruption the next start removes the rest.
     async fn remove(self: Arc<Self>, leftover: StoredGeneration) {
         while !self.stopping.is_cancelled() {
-            match self.context.documents.remove(&leftover, REMOVED_AT_ONCE).await {
+            match self.context.documents.remove(&leftover, REMOVAL_BATCH).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {

@@ -1,8 +1,9 @@
-//! When to try again, and when an event has had its attempts.
+//! When to retry, and when an event has used up its attempts.
 //!
-//! A failure is answered with a pause that doubles each time. An event that cannot be applied is tried a few times, since
-//! the next deployment or the next moment may do what this one could not; then it is poison, and the lane passes it as
-//! a dead letter. A store that does not answer condemns nothing: it is asked for ever, slowly.
+//! Each failure doubles the pause before the next attempt. An event that cannot be applied is tried a few
+//! times, because the cause may be temporary or fixed by a deployment; then it is poison, and the lane passes
+//! it as a dead letter. A store that does not answer makes no event poison: the lane retries without end,
+//! slowly.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ pub const STOPPED_AFTER: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The failures of one piece of work, in a row.
+/// The consecutive failures of one piece of work.
 #[derive(Debug, Default)]
 pub struct Retry {
     failures: u32,
@@ -26,7 +27,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Of work that has failed before.
+    /// For work that has failed this often before.
     pub fn after(failures: u32) -> Self {
         Self {
             failures,
@@ -42,7 +43,7 @@ impl Retry {
         };
         let attempts = match self.fault.take() {
             Some((before, attempts)) if before.position == fault.position => attempts + 1,
-            // The lane came further since the last one.
+            // The lane has made progress since the last fault.
             _ => 1,
         };
         self.failures = attempts;
@@ -59,7 +60,7 @@ impl Retry {
         self.failures
     }
 
-    /// The event that has had its attempts.
+    /// The event that has used up its attempts.
     pub fn poison(&self) -> Option<PoisonEvent> {
         let (fault, attempts) = self.fault.as_ref()?;
         (*attempts >= EVENT_ATTEMPTS).then(|| PoisonEvent {
@@ -69,8 +70,8 @@ impl Retry {
         })
     }
 
-    /// How long to wait: exponential backoff with full-width jitter: 20 ms, doubled each time, up to 30 s, times 0.5 to
-    /// 1.5. Nothing, where the next attempt does something else: it passes the event.
+    /// How long to wait: exponential backoff with jitter: 20 ms, doubled each time, up to 30 s, times 0.5 to
+    /// 1.5. Zero if the next attempt differs because it passes the event.
     pub fn pause(&self) -> Duration {
         if self.poison().is_some() {
             return Duration::ZERO;
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_does_not_answer_condemns_nothing() {
+    fn a_store_that_does_not_answer_makes_no_event_poison() {
         let mut retry = Retry::default();
         for _ in 0..100 {
             retry.failed(&LaneError::Documents(DocumentStoreError::Unavailable(

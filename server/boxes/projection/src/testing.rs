@@ -11,16 +11,16 @@ use event_store::{EventStore, SqliteEventStore};
 use tempfile::TempDir;
 use test_support::open_workspace;
 
-use crate::{Context, Unfollowed, ownership::EveryServer, progress::Progress};
+use crate::{Context, NoFollowers, ownership::EveryServer, progress::Progress};
 
 /// The boxes around a lane, with nothing running: lanes are driven by hand.
-pub(crate) struct Parts {
+pub(crate) struct LaneFixture {
     pub(crate) context: Arc<Context>,
     pub(crate) workspace: WorkspaceId,
     _folder: TempDir,
 }
 
-impl Parts {
+impl LaneFixture {
     /// Both stores, and a workspace with this many partitions.
     pub(crate) async fn new(shards: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -44,14 +44,14 @@ impl Parts {
         context(self.context.store.clone(), self.context.documents.clone())
     }
 
-    /// The same, which sees the read model through another.
+    /// An owner that sees the read model through `documents`.
     pub(crate) fn owner_with(&self, documents: Arc<dyn DocumentStore>) -> Arc<Context> {
         context(self.context.store.clone(), documents)
     }
 
-    /// The same stores, for a context that is made otherwise.
-    pub(crate) fn parts_of_context(&self) -> Context {
-        unshared(self.context.store.clone(), self.context.documents.clone())
+    /// A context over the same stores, to be changed by the test.
+    pub(crate) fn new_context(&self) -> Context {
+        context_over(self.context.store.clone(), self.context.documents.clone())
     }
 
     /// Appends events to a stream.
@@ -86,17 +86,17 @@ impl Parts {
 }
 
 fn context(store: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Arc<Context> {
-    Arc::new(unshared(store, documents))
+    Arc::new(context_over(store, documents))
 }
 
-fn unshared(store: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Context {
+fn context_over(store: Arc<dyn EventStore>, documents: Arc<dyn DocumentStore>) -> Context {
     let progress = Arc::new(Progress::default());
     Context {
         broker: Arc::new(InProcessBroker::new(store.clone())),
         store,
         documents,
         cache: Arc::new(InProcessCache::new()),
-        followers: Arc::new(Unfollowed),
+        followers: Arc::new(NoFollowers),
         progress,
         health: Arc::default(),
         clock: Arc::new(SystemClock),

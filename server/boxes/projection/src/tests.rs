@@ -1,9 +1,10 @@
-//! Lanes over real databases: in any order and however often an event is delivered, its effect is exactly once.
+//! Lanes over real databases: in any order and however often an event is delivered, its effect is exactly
+//! once.
 
-mod ended;
 mod generations;
 mod model;
 mod ownership;
+mod purged;
 mod refused;
 mod supervisor;
 
@@ -17,12 +18,12 @@ use broker::{PartitionId, PublishedEvent};
 use documents::DocumentStoreError;
 use test_support::received;
 
-use crate::testing::Parts;
+use crate::testing::LaneFixture;
 
 /// The lane of the view `inventory` on partition 0.
-fn lane(parts: &Parts, context: &Arc<super::Context>) -> Lane {
+fn lane(fixture: &LaneFixture, context: &Arc<super::Context>) -> Lane {
     let partition = PartitionId {
-        workspace: parts.workspace,
+        workspace: fixture.workspace,
         partition: 0,
     };
     Lane::new(
@@ -42,25 +43,25 @@ fn duplicates_reordering_and_gaps_have_their_effect_exactly_once() {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(24));
     let property = |deliveries: Vec<Vec<usize>>| {
         runtime.block_on(async {
-            let parts = Parts::new(1).await;
+            let fixture = LaneFixture::new(1).await;
             for n in 1..=20 {
-                parts.append("inventory-mug-1", &[received(n)]).await;
+                fixture.append("inventory-mug-1", &[received(n)]).await;
             }
-            let events = parts.published().await;
-            let lane = lane(&parts, &parts.context);
+            let events = fixture.published().await;
+            let lane = lane(&fixture, &fixture.context);
             for delivery in &deliveries {
                 let delivery: Vec<_> = delivery.iter().map(|n| events[*n].clone()).collect();
                 lane.apply(&delivery, &[]).await.unwrap();
             }
             let seen = deliveries.iter().flatten().max().copied().unwrap_or(0) as u64 + 1;
-            let on_hand = parts.document("inventory", "mug-1").await["on_hand"].clone();
-            // Historical events come in pages, and may lead further than what was delivered; never less, never twice.
+            let on_hand = fixture.document("inventory", "mug-1").await["on_hand"].clone();
+            // Historical events come in pages and may go beyond what was delivered; never less, never twice.
             assert!(
                 on_hand.as_u64() >= Some(seen * (seen + 1) / 2),
                 "{on_hand} after {seen}"
             );
             lane.apply(&events, &[]).await.unwrap();
-            assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 210);
+            assert_eq!(fixture.document("inventory", "mug-1").await["on_hand"], 210);
         });
         Ok(())
     };
@@ -69,20 +70,20 @@ fn duplicates_reordering_and_gaps_have_their_effect_exactly_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_owner_of_a_lane_is_harmless() {
-    let parts = Parts::new(1).await;
+    let fixture = LaneFixture::new(1).await;
     for n in 0..60 {
-        parts
+        fixture
             .append(&format!("inventory-mug-{}", n % 3), &[received(1)])
             .await;
     }
-    let events = parts.published().await;
+    let events = fixture.published().await;
     let owners = [
-        parts.context.clone(),
-        parts.another_owner(),
-        parts.another_owner(),
+        fixture.context.clone(),
+        fixture.another_owner(),
+        fixture.another_owner(),
     ]
     .map(|context| {
-        let lane = lane(&parts, &context);
+        let lane = lane(&fixture, &context);
         let events = events.clone();
         tokio::spawn(async move {
             for chunk in events.chunks(2) {
@@ -93,44 +94,49 @@ async fn a_second_owner_of_a_lane_is_harmless() {
     join_all(owners).await.into_iter().for_each(Result::unwrap);
     for n in 0..3 {
         assert_eq!(
-            parts.document("inventory", &format!("mug-{n}")).await["on_hand"],
+            fixture.document("inventory", &format!("mug-{n}")).await["on_hand"],
             20
         );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_committed_but_not_acknowledged_is_delivered_again_and_skipped() {
-    let parts = Parts::new(1).await;
-    let mut subscriber = parts.context.broker.subscribe("inventory").await;
-    parts.append("inventory-mug-1", &[received(3), received(4)]).await;
+async fn a_committed_but_unacknowledged_delivery_is_repeated_and_skipped() {
+    let fixture = LaneFixture::new(1).await;
+    let mut subscriber = fixture.context.broker.subscribe("inventory").await;
+    fixture
+        .append("inventory-mug-1", &[received(3), received(4)])
+        .await;
     let partition = PartitionId {
-        workspace: parts.workspace,
+        workspace: fixture.workspace,
         partition: 0,
     };
-    parts
+    fixture
         .context
         .broker
-        .publish(partition, parts.published().await)
+        .publish(partition, fixture.published().await)
         .await;
     for attempt in 1..=3 {
         let delivery = subscriber.next().await.unwrap();
         assert_eq!(delivery.attempt(), attempt);
-        // A new owner each time: it knows nothing but what the read model says.
-        let owner = parts.another_owner();
-        lane(&parts, &owner).apply(delivery.events(), &[]).await.unwrap();
+        // A new owner each time: it knows only what the read model stores.
+        let owner = fixture.another_owner();
+        lane(&fixture, &owner)
+            .apply(delivery.events(), &[])
+            .await
+            .unwrap();
         drop(delivery);
     }
-    assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 7);
+    assert_eq!(fixture.document("inventory", "mug-1").await["on_hand"], 7);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_cannot_be_read_stops_the_lane_behind_those_before_it() {
-    let parts = Parts::new(1).await;
-    parts
+    let fixture = LaneFixture::new(1).await;
+    fixture
         .append("inventory-mug-1", &[received(3), received(4), received(5)])
         .await;
-    let mut events = parts.published().await;
+    let mut events = fixture.published().await;
     let broken = PublishedEvent {
         decoded: Err(domain::event::DecodeError::UnknownType("StockStolen".into())),
         position: 2,
@@ -142,11 +148,11 @@ async fn an_event_that_cannot_be_read_stops_the_lane_behind_those_before_it() {
         recorded_at: events[1].recorded_at,
     };
     events[1] = Arc::new(broken);
-    let lane = lane(&parts, &parts.context);
+    let lane = lane(&fixture, &fixture.context);
     let stopped = lane.apply(&events, &[]).await;
     assert!(
         matches!(&stopped, Err(LaneError::Documents(DocumentStoreError::Fault(fault))) if fault.position == 2),
         "{stopped:?}"
     );
-    assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 3);
+    assert_eq!(fixture.document("inventory", "mug-1").await["on_hand"], 3);
 }

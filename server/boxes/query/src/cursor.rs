@@ -1,22 +1,23 @@
 //! The cursor of a page: opaque to clients, and valid only for the listing, group and order that gave it.
 //!
-//! JSON in hexadecimal. It holds the place of the row at the edge of the page, and which way to go on from there, so paging
-//! never skips or repeats a row, whatever is inserted in between.
+//! JSON in hexadecimal. It holds the sort key and the key of the row at the edge of the page, and the
+//! direction to read from there. So paging never skips or repeats a row, even if rows are inserted in
+//! between.
 
 use domain::wire::Order;
 use serde::{Deserialize, Serialize};
 
-use super::{Listed, QueryError};
+use super::{ListingGroup, QueryError};
 use cache::CachedRow;
 use documents::SeekKey;
 
-/// The longest cursor that is read; sort keys come from documents, whose fields are bounded.
-const LONGEST: usize = 8_192;
+/// The longest accepted cursor, in bytes; sort keys come from documents, whose fields are bounded.
+const MAX_LENGTH: usize = 8_192;
 
-/// Which way a page lies from the one that gave its cursor.
+/// On which side of the page that gave the cursor the requested page lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) enum Way {
-    /// Behind it: its `next`.
+pub(super) enum PageDirection {
+    /// After it: its `next`.
     #[default]
     #[serde(rename = "n")]
     Next,
@@ -25,9 +26,9 @@ pub(super) enum Way {
     Previous,
 }
 
-impl Way {
-    /// The order in which rows are read from the cursor's place on.
-    pub(super) fn reads(self, order: Order) -> Order {
+impl PageDirection {
+    /// The order in which rows are read from the cursor on.
+    pub(super) fn read_order(self, order: Order) -> Order {
         match (self, order) {
             (Self::Next, order) => order,
             (Self::Previous, Order::Asc) => Order::Desc,
@@ -49,7 +50,7 @@ pub(super) struct Cursor<'a> {
     #[serde(rename = "o")]
     order: Order,
     #[serde(rename = "w", default)]
-    way: Way,
+    direction: PageDirection,
     #[serde(rename = "s")]
     sort: std::borrow::Cow<'a, str>,
     #[serde(rename = "k")]
@@ -57,14 +58,19 @@ pub(super) struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// The text of a cursor from a row on.
-    pub(super) fn text(listed: &Listed, order: Order, way: Way, row: &CachedRow) -> String {
+    /// The text of a cursor that starts at a row.
+    pub(super) fn text(
+        group: &ListingGroup,
+        order: Order,
+        direction: PageDirection,
+        row: &CachedRow,
+    ) -> String {
         let cursor = Cursor {
-            view: listed.view.name().into(),
-            listing: listed.listing.into(),
-            group: listed.group.as_str().into(),
+            view: group.view.name().into(),
+            listing: group.listing.into(),
+            group: group.group.as_str().into(),
             order,
-            way,
+            direction,
             sort: row.sort.as_str().into(),
             key: row.key.as_str().into(),
         };
@@ -72,29 +78,34 @@ impl Cursor<'_> {
         hex::encode(serde_json::to_vec(&cursor).unwrap_or_default())
     }
 
-    /// The place that a cursor names, and which way to go from there.
-    pub(super) fn parse(text: &str, listed: &Listed, order: Order) -> Result<(SeekKey, Way), QueryError> {
-        if text.len() > LONGEST {
+    /// Parses a cursor into its seek key and its direction.
+    pub(super) fn parse(
+        text: &str,
+        group: &ListingGroup,
+        order: Order,
+    ) -> Result<(SeekKey, PageDirection), QueryError> {
+        if text.len() > MAX_LENGTH {
             return Err(QueryError::BadCursor);
         }
         let bytes = hex::decode(text).map_err(|_| QueryError::BadCursor)?;
         let cursor: Cursor<'_> = serde_json::from_slice(&bytes).map_err(|_| QueryError::BadCursor)?;
-        let same = cursor.view == listed.view.name()
-            && cursor.listing == listed.listing
-            && cursor.group == listed.group
+        let same = cursor.view == group.view.name()
+            && cursor.listing == group.listing
+            && cursor.group == group.group
             && cursor.order == order;
         if !same {
             return Err(QueryError::BadCursor);
         }
-        // No text that comes in has it, and PostgreSQL takes none that does: no listing has given such a place.
+        // No input text contains U+0000, and PostgreSQL does not accept it: no listing has given such a
+        // cursor.
         if [&cursor.sort, &cursor.key].iter().any(|text| text.contains('\0')) {
             return Err(QueryError::BadCursor);
         }
-        let place = SeekKey {
+        let seek_key = SeekKey {
             sort: cursor.sort.into_owned(),
             key: cursor.key.into_owned(),
         };
-        Ok((place, cursor.way))
+        Ok((seek_key, cursor.direction))
     }
 }
 
@@ -102,8 +113,8 @@ impl Cursor<'_> {
 mod tests {
     use super::*;
 
-    fn listed() -> Listed {
-        Listed {
+    fn group() -> ListingGroup {
+        ListingGroup {
             view: domain::view::find("products").unwrap(),
             listing: "all",
             group: String::new(),
@@ -117,30 +128,30 @@ mod tests {
             owner: None,
             data: serde_json::value::to_raw_value(&1).unwrap(),
         };
-        Cursor::text(&listed(), Order::Asc, Way::Next, &row)
+        Cursor::text(&group(), Order::Asc, PageDirection::Next, &row)
     }
 
     #[test]
     fn a_cursor_leads_back_to_its_row() {
-        let (place, way) = Cursor::parse(&cursor("mug", "mug-1"), &listed(), Order::Asc).unwrap();
+        let (seek_key, direction) = Cursor::parse(&cursor("mug", "mug-1"), &group(), Order::Asc).unwrap();
         assert_eq!(
-            (place.sort.as_str(), place.key.as_str(), way),
-            ("mug", "mug-1", Way::Next)
+            (seek_key.sort.as_str(), seek_key.key.as_str(), direction),
+            ("mug", "mug-1", PageDirection::Next)
         );
     }
 
     #[test]
-    fn what_no_listing_has_given_is_no_cursor() {
+    fn a_text_that_no_listing_gave_is_not_a_cursor() {
         for made_up in [
             cursor("mu\0g", "mug-1"),
             cursor("mug", "mug-\0"),
-            cursor(&"x".repeat(LONGEST), "mug-1"),
+            cursor(&"x".repeat(MAX_LENGTH), "mug-1"),
             hex::encode("{}"),
-            // a key that is not UTF-8
+            // A key that is not UTF-8.
             cursor("mug", "mug-1").replace(&hex::encode("mug-1"), "ff"),
             "mug".to_owned(),
         ] {
-            let parsed = Cursor::parse(&made_up, &listed(), Order::Asc);
+            let parsed = Cursor::parse(&made_up, &group(), Order::Asc);
             assert!(
                 matches!(parsed, Err(QueryError::BadCursor)),
                 "{made_up}: {parsed:?}"

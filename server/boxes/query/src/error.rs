@@ -1,4 +1,4 @@
-//! Why a query has no answer, and the problem that the interface shows for it.
+//! Why a query fails, and the problem that the interface shows for it.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use documents::{DocumentStoreError, SealError};
 use domain::{rejection::Violation, wire::Problem};
 use event_store::StoreError;
 
-/// What is said where waiting longer would not help.
-const PAUSED: &str = ": an educator has paused it in the lab, and it goes on when it is resumed";
+/// Appended if the view is paused, so that waiting longer would not help.
+const PAUSED: &str = ": an educator has paused it in the lab, and it continues when it is resumed";
 
-/// Why a query has no answer.
+/// Why a query fails.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum QueryError {
     /// There is no such view.
@@ -20,46 +20,46 @@ pub enum QueryError {
     UnknownListing {
         /// The view.
         view: &'static str,
-        /// What was asked for.
+        /// The requested listing.
         listing: String,
-        /// What there is.
+        /// The listings that it has.
         known: String,
     },
-    /// There is no such document, or not for this actor.
+    /// There is no such document, or the actor may not see it.
     #[error("there is no such document")]
     NotFound,
     /// The actor may not read this listing.
     #[error("your role may not read this listing")]
     Forbidden,
-    /// `cursor` is not one of this listing's.
+    /// `cursor` was not given by this listing.
     #[error("cursor is not one that this listing gave as next")]
     BadCursor,
     /// `after` or `resume` names a partition that no workspace has.
     #[error("the consistency token names a partition that cannot exist")]
     BadToken,
-    /// The view did not come as far as `after` in time.
+    /// The view did not fold as far as `after` in time.
     #[error("the view has not folded the awaited events in time{}", if *.paused { PAUSED } else { "" })]
     TimedOut {
-        /// What lags, as in `orders 0:12 of 0:15`.
+        /// The lagging partitions, as in `orders 0:12 of 0:15`.
         waiting_for: Vec<String>,
         /// An educator has paused its lanes.
         paused: bool,
     },
-    /// Something is left to do.
+    /// Some work is not done yet.
     #[error("not everything was done in time")]
     NotSettled {
-        /// What, one phrase each.
+        /// The remaining work, one phrase each.
         waiting_for: Vec<String>,
     },
-    /// Too much is asked of one live session.
+    /// The live session has as many subscriptions as it may.
     #[error("a session has at most {0} subscriptions")]
     TooManySubscriptions(usize),
     /// The sandbox has as many live subscriptions as it may.
     #[error(
-        "a sandbox may have {0} live subscriptions at a time; close pages that nobody looks at, or open a new workspace"
+        "a sandbox may have {0} live subscriptions at a time; close unused pages, or open a new workspace"
     )]
     Full(u32),
-    /// A database refuses a value of the request, whenever it is sent.
+    /// A database refuses a value of the request, and will refuse it again.
     #[error("a value of this request cannot be looked up; sent again, it is refused again")]
     Refused,
     /// The read model or the event store does not answer; the log says why.

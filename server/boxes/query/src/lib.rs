@@ -1,8 +1,8 @@
 //! Box 10, Query API: serves queries from projections and cache.
 //!
-//! Every answer says how far it is folded (`as_of`) and what is not folded yet (`behind`). A query that names a token
-//! waits until its view has come so far: read your own writes. Rights are checked here, on what is answered. Following a
-//! view instead of asking again is [`live`].
+//! Every answer states how far it is folded (`as_of`) and how many events are not (`behind`). A query that
+//! names a token waits until its view has folded that far: read your own writes. Rights are checked here, on
+//! each answer. [`live`] lets a client follow a view in place of repeated queries.
 
 pub mod cursor;
 pub mod error;
@@ -23,17 +23,17 @@ use domain::{
 use projection::progress::{HandlerProgress, Progress};
 use serde_json::value::RawValue;
 
-use cursor::{Cursor, Way};
+use cursor::{Cursor, PageDirection};
 pub use error::QueryError;
 use live::{LiveSession, hub::Hub};
 
-/// How long a query waits for its token, unless it says.
+/// How long a query waits for its token by default.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest that a query can wait.
 pub const LONGEST_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The rows of a page, unless the query says.
+/// The rows of a page by default.
 pub const DEFAULT_LIMIT: u32 = 50;
 
 /// The most rows of a page; a larger limit means this.
@@ -48,7 +48,7 @@ pub struct Wait {
     pub timeout: Duration,
 }
 
-/// Which page of which listing.
+/// A request for a page of a listing.
 #[derive(Debug, Clone, Default)]
 pub struct ListingRequest {
     /// The view.
@@ -57,15 +57,15 @@ pub struct ListingRequest {
     pub listing: Option<String>,
     /// The group; empty where absent.
     pub group: Option<String>,
-    /// Which way.
+    /// The order of the rows.
     pub order: Order,
     /// The most rows: [`DEFAULT_LIMIT`] where absent, [`MAX_LIMIT`] at most.
     pub limit: Option<u32>,
-    /// What another page gave as `next` or `previous`.
+    /// The `next` or `previous` of another page.
     pub cursor: Option<String>,
 }
 
-/// Queries, and live subscriptions.
+/// Answers queries and opens live sessions.
 #[derive(Debug)]
 pub struct QueryApi {
     read_model: Arc<dyn DocumentStore>,
@@ -76,7 +76,7 @@ pub struct QueryApi {
 }
 
 impl QueryApi {
-    /// Over these boxes.
+    /// A query API over these boxes.
     pub fn new(
         read_model: Arc<dyn DocumentStore>,
         cache: Arc<dyn Cache>,
@@ -92,18 +92,18 @@ impl QueryApi {
         }
     }
 
-    /// Opens what is sealed in documents before they are answered; without an opener, they are answered as they are kept.
+    /// Unseals documents before they are returned; without an opener, they are returned sealed.
     #[must_use]
     pub fn with_opener(self, opener: Option<Arc<dyn Opener>>) -> Self {
         Self { opener, ..self }
     }
 
-    /// The newest positions of a workspace, as far as this server has heard of them.
+    /// The newest positions of a workspace that this server knows.
     pub fn head(&self, workspace: WorkspaceId) -> ConsistencyToken {
         self.progress.head(workspace)
     }
 
-    /// A frame of a live session as its client may read it.
+    /// Unseals a frame of a live session.
     pub async fn open_frame(
         &self,
         workspace: WorkspaceId,
@@ -156,18 +156,20 @@ impl QueryApi {
         wait: Option<Wait>,
     ) -> Result<ListingAnswer<Box<RawValue>>, QueryError> {
         let view = self.find(&request.view)?;
-        let listed = Listed::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
+        let group = ListingGroup::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
         let cursor = request
             .cursor
             .as_deref()
-            .map(|text| Cursor::parse(text, &listed, request.order))
+            .map(|text| Cursor::parse(text, &group, request.order))
             .transpose()?;
         self.wait(workspace, view, wait).await?;
         let limit = request.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-        let (place, way) = cursor.map_or((None, None), |(place, way)| (Some(place), Some(way)));
-        let reads = way.unwrap_or_default().reads(request.order);
+        let (seek_key, direction) = cursor.map_or((None, None), |(seek_key, direction)| {
+            (Some(seek_key), Some(direction))
+        });
+        let read_order = direction.unwrap_or_default().read_order(request.order);
         let found = self
-            .find_page(workspace, actor, &listed, reads, limit, place)
+            .find_page(workspace, actor, &group, read_order, limit, seek_key)
             .await?;
         let mut data = Vec::new();
         for row in found.rows() {
@@ -177,10 +179,10 @@ impl QueryApi {
                 data: self.open(workspace, row.data.clone()).await?,
             });
         }
-        if way == Some(Way::Previous) {
+        if direction == Some(PageDirection::Previous) {
             data.reverse();
         }
-        let (previous, next) = found.cursors(&listed, request.order, way);
+        let (previous, next) = found.cursors(&group, request.order, direction);
         Ok(ListingAnswer {
             data,
             previous,
@@ -191,7 +193,7 @@ impl QueryApi {
         })
     }
 
-    /// Opens a session of live subscriptions for somebody.
+    /// Opens a session of live subscriptions for an actor.
     pub fn live(self: &Arc<Self>, workspace: WorkspaceId, actor: Actor) -> LiveSession {
         LiveSession::new(self.clone(), self.hub.clone(), workspace, actor)
     }
@@ -239,14 +241,14 @@ impl QueryApi {
             .ok_or_else(|| QueryError::UnknownView(view.name().to_owned()))
     }
 
-    /// A document as the actor sees it: without a row where there is none for them.
+    /// Reads a document as the actor sees it: without a row if there is none for them.
     async fn find_document<'a>(
         &self,
         workspace: WorkspaceId,
         actor: &'a Actor,
         view: &'static dyn AnyView,
         key: &str,
-    ) -> Result<Found<'a>, QueryError> {
+    ) -> Result<VisibleAnswer<'a>, QueryError> {
         let topic = Topic::Document {
             workspace,
             view: view.name(),
@@ -271,28 +273,28 @@ impl QueryApi {
             .await
     }
 
-    /// A page as the actor sees it.
+    /// Reads a page as the actor sees it.
     async fn find_page<'a>(
         &self,
         workspace: WorkspaceId,
         actor: &'a Actor,
-        listed: &Listed,
+        group: &ListingGroup,
         order: Order,
         limit: u32,
         behind: Option<SeekKey>,
-    ) -> Result<Found<'a>, QueryError> {
-        let view = listed.view;
+    ) -> Result<VisibleAnswer<'a>, QueryError> {
+        let view = group.view;
         let topic = Topic::Group {
             workspace,
             view: view.name(),
-            listing: listed.listing,
-            group: listed.group.clone(),
+            listing: group.listing,
+            group: group.group.clone(),
         };
         let page = Some(PageKey::new(order, limit, behind.as_ref()));
         let load = async {
             let request = PageRequest {
-                listing: listed.listing,
-                group: &listed.group,
+                listing: group.listing,
+                group: &group.group,
                 order,
                 // One more than is shown, to know whether there is a next page.
                 limit: limit + 1,
@@ -324,17 +326,17 @@ impl QueryApi {
         view: &'static dyn AnyView,
         key: CacheKey,
         load: impl Future<Output = Result<CachedAnswer, DocumentStoreError>> + Send,
-    ) -> Result<Found<'a>, QueryError> {
+    ) -> Result<VisibleAnswer<'a>, QueryError> {
         let progress = self.progress_of(workspace, view)?;
-        // Read before the lookup: every commit up to here was invalidated before it was noted, so that an answer that
-        // is still kept has not been touched by any of them, and is true at this later moment too.
+        // Read before the lookup: every commit up to here was invalidated before it was noted, so none of
+        // them has changed an answer that is still cached, and the answer is true at this later token too.
         let folded = progress.folded();
         let answer = self.cache.get(key, Box::pin(load)).await?;
         let mut as_of = answer.as_of.clone();
         for (partition, position) in folded.iter() {
             as_of.advance(partition, position);
         }
-        Ok(Found {
+        Ok(VisibleAnswer {
             answer,
             as_of,
             progress,
@@ -344,10 +346,10 @@ impl QueryApi {
     }
 }
 
-/// Where a view has not come as far as `goal`, as in `orders 0:12 of 0:15`, and whether it is held there.
+/// The partitions in which a view is behind `goal`, as in `orders 0:12 of 0:15`, and whether it is paused.
 fn lagging(view: &str, progress: &HandlerProgress, goal: &ConsistencyToken) -> Vec<String> {
     let folded = progress.folded();
-    let held = if progress.controls().is_paused() {
+    let suffix = if progress.controls().is_paused() {
         " (paused)"
     } else {
         ""
@@ -355,19 +357,19 @@ fn lagging(view: &str, progress: &HandlerProgress, goal: &ConsistencyToken) -> V
     goal.iter()
         .map(|(partition, position)| (partition, folded.position(partition), position))
         .filter(|(_, at, position)| at < position)
-        .map(|(partition, at, position)| format!("{view} {partition}:{at} of {partition}:{position}{held}"))
+        .map(|(partition, at, position)| format!("{view} {partition}:{at} of {partition}:{position}{suffix}"))
         .collect()
 }
 
 /// A group of a listing that exists and that the actor may read.
 #[derive(Debug, Clone)]
-struct Listed {
+struct ListingGroup {
     view: &'static dyn AnyView,
     listing: &'static str,
     group: String,
 }
 
-impl Listed {
+impl ListingGroup {
     fn new(
         view: &'static dyn AnyView,
         actor: &Actor,
@@ -389,8 +391,8 @@ impl Listed {
     }
 }
 
-/// An answer, seen by an actor, at a moment.
-struct Found<'a> {
+/// An answer as of a token, with only the rows that an actor may see.
+struct VisibleAnswer<'a> {
     answer: Arc<CachedAnswer>,
     as_of: ConsistencyToken,
     progress: HandlerProgress,
@@ -398,7 +400,7 @@ struct Found<'a> {
     view: &'static str,
 }
 
-impl Found<'_> {
+impl VisibleAnswer<'_> {
     fn rows(&self) -> impl Iterator<Item = &CachedRow> {
         self.answer
             .rows
@@ -414,17 +416,28 @@ impl Found<'_> {
         self.as_of.behind(&self.progress.head())
     }
 
-    /// The cursors of the page before and of the next page, for a page that was reached this way. Made from the rows that
-    /// were read, seen by the actor or not.
-    fn cursors(&self, listed: &Listed, order: Order, way: Option<Way>) -> (Option<String>, Option<String>) {
+    /// The cursors of the previous and of the next page, for a page that was read in this direction. They are
+    /// made from the rows that were read, visible to the actor or not.
+    fn cursors(
+        &self,
+        group: &ListingGroup,
+        order: Order,
+        direction: Option<PageDirection>,
+    ) -> (Option<String>, Option<String>) {
         let (first, last) = (self.answer.rows.first(), self.answer.rows.last());
-        let cursor = |way, row: Option<&CachedRow>| Some(Cursor::text(listed, order, way, row?));
-        let further = last.filter(|_| self.answer.more);
-        match way {
-            None => (None, cursor(Way::Next, further)),
-            // There are rows where somebody came from.
-            Some(Way::Next) => (cursor(Way::Previous, first), cursor(Way::Next, further)),
-            Some(Way::Previous) => (cursor(Way::Previous, further), cursor(Way::Next, first)),
+        let cursor = |direction, row: Option<&CachedRow>| Some(Cursor::text(group, order, direction, row?));
+        let beyond = last.filter(|_| self.answer.more);
+        match direction {
+            None => (None, cursor(PageDirection::Next, beyond)),
+            // The page that gave the cursor lies on this side.
+            Some(PageDirection::Next) => (
+                cursor(PageDirection::Previous, first),
+                cursor(PageDirection::Next, beyond),
+            ),
+            Some(PageDirection::Previous) => (
+                cursor(PageDirection::Previous, beyond),
+                cursor(PageDirection::Next, first),
+            ),
         }
     }
 }

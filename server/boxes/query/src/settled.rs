@@ -1,7 +1,7 @@
-//! Settled: nothing that an intention caused, or the whole workspace, is left to do.
+//! Settled: all work that an intention caused, or all work of the workspace, is done.
 //!
-//! What was caused can cause more, so this looks at the log again when all is done that it knew of, until nothing was
-//! added. It waits on what the lanes tell, and polls nothing.
+//! Work can cause more work, so the log is read again once all known work is done, until nothing was added.
+//! Waiting is driven by the lanes' notifications; nothing is polled.
 
 use std::{
     fmt::Debug,
@@ -27,9 +27,9 @@ use projection::progress::Progress;
 /// How many events of a correlation are read at a time.
 const PAGE: u32 = 200;
 
-/// What is to be settled: all of these; without any, everything in the workspace.
+/// What must be settled: all of these conditions; without any, everything in the workspace.
 #[derive(Debug, Clone, Default)]
-pub struct Settle {
+pub struct SettleRequest {
     /// Everything that this intention caused.
     pub correlation: Option<Uuid>,
     /// Everything up to this token.
@@ -38,16 +38,16 @@ pub struct Settle {
     pub timeout: Duration,
 }
 
-/// Those who do more about events than showing them: the consumers.
+/// What process managers and consumers still have to do.
 #[async_trait]
-pub trait Unfinished: Send + Sync + Debug {
-    /// Each wakes when somebody has come further after the call.
+pub trait PendingWork: Send + Sync + Debug {
+    /// Each wakes when a process manager or a consumer makes progress after the call.
     fn changed(&self) -> Vec<Notified<'_>>;
 
-    /// What keeps them from being ready, one sentence each.
-    fn complaints(&self) -> Vec<String>;
+    /// Why they are not ready, one sentence each.
+    fn unready_reasons(&self) -> Vec<String>;
 
-    /// What they still have to do, or wait for, about events up to a token; of one correlation or of all.
+    /// Their remaining work and timers for events up to a token, of one correlation or of all.
     async fn unfinished(
         &self,
         workspace: WorkspaceId,
@@ -56,24 +56,24 @@ pub trait Unfinished: Send + Sync + Debug {
     ) -> Result<Vec<String>, DocumentStoreError>;
 }
 
-/// See the module.
+/// Waits until a correlation, a token or a workspace is settled.
 #[derive(Debug)]
-pub struct Settling {
+pub struct Settlement {
     store: Arc<dyn EventStore>,
     read_model: Arc<dyn DocumentStore>,
     progress: Arc<Progress>,
-    consumers: OnceLock<Arc<dyn Unfinished>>,
+    consumers: OnceLock<Arc<dyn PendingWork>>,
 }
 
-/// What is known to be stored, and has to be done.
+/// The events that must be handled, as far as they are known.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Goal {
     token: ConsistencyToken,
     events: u64,
 }
 
-impl Settling {
-    /// Over these boxes.
+impl Settlement {
+    /// Waits on these boxes.
     pub fn new(
         store: Arc<dyn EventStore>,
         read_model: Arc<dyn DocumentStore>,
@@ -87,26 +87,26 @@ impl Settling {
         }
     }
 
-    /// From now on the consumers must be done as well. Said once.
-    pub fn wait_for(&self, consumers: Arc<dyn Unfinished>) {
+    /// Includes the consumers from now on. Called once.
+    pub fn wait_for(&self, consumers: Arc<dyn PendingWork>) {
         if self.consumers.set(consumers).is_err() {
-            tracing::error!("consumers were named twice; the first ones stay");
+            tracing::error!("consumers were registered twice; the first ones stay");
         }
     }
 
-    /// What keeps the consumers from being ready.
-    pub fn complaints(&self) -> Vec<String> {
+    /// Why the consumers are not ready.
+    pub fn unready_reasons(&self) -> Vec<String> {
         self.consumers
             .get()
-            .map(|consumers| consumers.complaints())
+            .map(|consumers| consumers.unready_reasons())
             .unwrap_or_default()
     }
 
-    /// Waits until it is settled; otherwise says what is left to do.
+    /// Waits until everything is settled; on timeout, the error names the remaining work.
     pub async fn settled(
         &self,
         workspace: WorkspaceId,
-        settle: &Settle,
+        settle: &SettleRequest,
     ) -> Result<SettledAnswer, QueryError> {
         let impossible = |token: &ConsistencyToken| {
             token
@@ -133,68 +133,82 @@ impl Settling {
         })
     }
 
-    /// What is left to do, looked at once more; nothing, where it was done at the last moment.
+    /// The remaining work after the timeout, read once more; empty if it was done at the last moment.
     async fn waiting_for(
         &self,
         workspace: WorkspaceId,
-        settle: &Settle,
+        settle: &SettleRequest,
         goal: &mut Goal,
     ) -> Result<Vec<String>, QueryError> {
         loop {
-            self.look(workspace, settle, goal).await?;
+            self.refresh_goal(workspace, settle, goal).await?;
             let mut waiting_for = self.lagging(workspace, &goal.token);
-            waiting_for.extend(self.left(workspace, settle.correlation, &goal.token).await?);
+            waiting_for.extend(self.remaining(workspace, settle.correlation, &goal.token).await?);
             let before = goal.clone();
-            self.look(workspace, settle, goal).await?;
+            self.refresh_goal(workspace, settle, goal).await?;
             if !waiting_for.is_empty() || *goal == before {
                 return Ok(waiting_for);
             }
         }
     }
 
-    async fn wait(&self, workspace: WorkspaceId, settle: &Settle, goal: &mut Goal) -> Result<(), QueryError> {
+    async fn wait(
+        &self,
+        workspace: WorkspaceId,
+        settle: &SettleRequest,
+        goal: &mut Goal,
+    ) -> Result<(), QueryError> {
         loop {
-            // Registered before anything is looked at, so that nothing happens unheard in between.
+            // Registered before anything is read, so that no notification is missed in between.
             let changed = self.progress.changed();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
-            let consumed = self.consumers.get().map(|consumers| consumers.changed());
-            let mut consumed: Vec<_> = consumed.unwrap_or_default().into_iter().map(Box::pin).collect();
-            for consumer in &mut consumed {
+            let consumer_changes = self.consumers.get().map(|consumers| consumers.changed());
+            let mut consumer_changes: Vec<_> = consumer_changes
+                .unwrap_or_default()
+                .into_iter()
+                .map(Box::pin)
+                .collect();
+            for consumer in &mut consumer_changes {
                 consumer.as_mut().enable();
             }
-            self.look(workspace, settle, goal).await?;
+            self.refresh_goal(workspace, settle, goal).await?;
             for view in self.progress.handlers() {
                 if let Some(progress) = self.progress.of(workspace, view.name()) {
                     progress.reaches(&goal.token).await;
                 }
             }
             if !self
-                .left(workspace, settle.correlation, &goal.token)
+                .remaining(workspace, settle.correlation, &goal.token)
                 .await?
                 .is_empty()
             {
                 tokio::select! {
                     () = changed => {}
-                    _ = select_all(consumed), if !consumed.is_empty() => {}
+                    _ = select_all(consumer_changes), if !consumer_changes.is_empty() => {}
                 }
                 continue;
             }
             let before = goal.clone();
-            self.look(workspace, settle, goal).await?;
+            self.refresh_goal(workspace, settle, goal).await?;
             if *goal == before {
                 return Ok(());
             }
         }
     }
 
-    /// Brings the goal up to what is stored by now.
-    async fn look(&self, workspace: WorkspaceId, settle: &Settle, goal: &mut Goal) -> Result<(), QueryError> {
+    /// Advances the goal to what is stored by now.
+    async fn refresh_goal(
+        &self,
+        workspace: WorkspaceId,
+        settle: &SettleRequest,
+        goal: &mut Goal,
+    ) -> Result<(), QueryError> {
         if let Some(after) = &settle.after {
             advance(&mut goal.token, after);
         }
         match settle.correlation {
-            Some(correlation) => self.look_at(workspace, correlation, goal).await,
+            Some(correlation) => self.refresh_from_correlation(workspace, correlation, goal).await,
             None if settle.after.is_none() => {
                 advance(&mut goal.token, &self.store.head(workspace).await?);
                 Ok(())
@@ -203,7 +217,7 @@ impl Settling {
         }
     }
 
-    async fn look_at(
+    async fn refresh_from_correlation(
         &self,
         workspace: WorkspaceId,
         correlation: Uuid,
@@ -240,8 +254,8 @@ impl Settling {
         waiting_for
     }
 
-    /// What is held back, and what the consumers have to do.
-    async fn left(
+    /// Parked events, and the consumers' remaining work.
+    async fn remaining(
         &self,
         workspace: WorkspaceId,
         correlation: Option<Uuid>,
@@ -252,18 +266,18 @@ impl Settling {
             .parked_counts(Some(workspace), correlation)
             .await
             .map_err(Arc::new)?;
-        let said = |count: documents::ParkedCount| {
+        let phrase = |count: documents::ParkedCount| {
             format!(
                 "{}: {} dead letters, {} events wait behind one",
                 count.view, count.dead, count.waiting
             )
         };
-        let mut left: Vec<_> = counts.into_iter().map(said).collect();
+        let mut remaining: Vec<_> = counts.into_iter().map(phrase).collect();
         if let Some(consumers) = self.consumers.get() {
             let unfinished = consumers.unfinished(workspace, correlation, up_to).await;
-            left.extend(unfinished.map_err(Arc::new)?);
+            remaining.extend(unfinished.map_err(Arc::new)?);
         }
-        Ok(left)
+        Ok(remaining)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Box 8, Read Model Database: stores denormalized views for queries.
 //!
-//! It is a document store of its own, in a file of its own or in a schema of its own: what a document store promises, the
-//! crate `documents` says. What the documents mean, and when they are folded, is left to the projections.
+//! It is a document store in its own file or schema; the crate `documents` defines what a document store
+//! promises. What the documents mean, and when they are folded, is left to the projections.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub async fn open(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStor
     documents::open(url, SCHEMA).await
 }
 
-/// Opens the read model that a URL names, to read from it and no more.
+/// Opens the read model that a URL names, read-only.
 pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
     documents::open_to_read(url, SCHEMA).await
 }

@@ -1,13 +1,13 @@
 //! Time, ids and randomness: the only place of the server that asks the machine for them.
 //!
-//! Everything else takes a [`Clock`], so that a test, and later a workspace's virtual clock, can say what time it is.
+//! All other code takes a [`Clock`], so that a test can set the time.
 
 use std::{fmt::Debug, sync::Arc, time::SystemTime};
 
 use domain::timestamp::Timestamp;
 use uuid::Uuid;
 
-/// Where time and ids come from.
+/// The source of time and ids.
 pub trait Clock: Send + Sync + Debug {
     /// Now, in UTC.
     fn now(&self) -> Timestamp;
@@ -19,7 +19,7 @@ pub trait Clock: Send + Sync + Debug {
     }
 }
 
-/// A clock that is shared by the boxes.
+/// A clock that the boxes share.
 pub type SharedClock = Arc<dyn Clock>;
 
 /// The machine's own clock.

@@ -1,5 +1,5 @@
-//! Whose cryptography TLS is made of, for the server and for every client in it (other servers, mails, traces, an object
-//! store): ring's. One is enough, and the libraries do not choose where two could be meant.
+//! The cryptography provider of TLS, for the server and for its clients (other servers, mails, traces, an
+//! object store): ring. It is set explicitly, since the libraries do not choose between two providers.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-/// Has clients of this process use it; called before the first is made.
+/// Makes ring the default of this process; called before the first client is created.
 pub fn use_ring() {
-    // Refused where there is one already, which is this one.
+    // It fails if a default is set already, which is this one.
     let _ = ring::default_provider().install_default();
 }

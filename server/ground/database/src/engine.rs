@@ -1,17 +1,18 @@
-//! One statement for both databases: code that is generic over the engine binds, runs and reads by it, and the compiler
-//! makes of it what it would of two copies.
+//! Statements for both databases: code that is generic over the engine binds, runs and reads them, and the
+//! compiler generates a copy for each engine.
 //!
-//! sqlx leaves it to generic code to name every type that is bound or read. A bound on a type parameter would have to be
-//! written again at every function; as a supertrait of [`Engine`], or of a store's own trait, it is written once. Both
-//! engines know `$1`, `on conflict`, `returning` and row values; numbers go in as `i64`, of which both make a `bigint`.
+//! sqlx requires generic code to name every type that is bound or read. A bound on a type parameter would
+//! have to be repeated at every function; as a supertrait of [`Engine`], or of a store's own trait, it is
+//! written once. Both engines support `$1`, `on conflict`, `returning` and row values; numbers are bound as
+//! `i64`, a `bigint` in both.
 
 use futures::{TryStreamExt as _, future::BoxFuture, stream::BoxStream};
 use sqlx::{Encode, Executor as _, FromRow, Postgres, Sqlite, Type, error::BoxDynError};
 use uuid::Uuid;
 
-/// An engine that takes a parameter of type `T`.
+/// An engine that binds parameters of type `T`.
 pub trait Binds<T>: sqlx::Database {
-    /// Adds the value behind those that are bound already.
+    /// Adds the value after those that are bound already.
     fn bind(arguments: &mut Self::Arguments, value: T) -> Result<(), BoxDynError>;
 }
 
@@ -25,9 +26,9 @@ where
     }
 }
 
-/// An engine whose rows can be read as a `T`.
+/// An engine that reads rows as a `T`.
 pub trait Reads<T>: sqlx::Database {
-    /// The row as it is meant.
+    /// The row as a `T`.
     fn read(row: &Self::Row) -> Result<T, sqlx::Error>;
 }
 
@@ -41,7 +42,7 @@ where
     }
 }
 
-/// SQLite or PostgreSQL, as what the stores ask of either.
+/// SQLite or PostgreSQL, with the parameter and row types that every store needs.
 pub trait Engine:
     sqlx::Database
     + Binds<i64>
@@ -56,28 +57,28 @@ pub trait Engine:
     + Reads<(Uuid,)>
     + Reads<(String,)>
 {
-    /// Begins a transaction that writes. On SQLite it takes the write lock at once: one that began by reading could find at
-    /// its first write that its snapshot is old.
+    /// Begins a transaction that writes. On SQLite it takes the write lock at once: after a read, the first
+    /// write could fail because the snapshot is out of date.
     const BEGIN: &'static str;
 
-    /// Begins a transaction that reads, and whose statements see one moment.
+    /// Begins a transaction that reads one snapshot with all its statements.
     const BEGIN_SNAPSHOT: &'static str;
 
-    /// Runs a statement; how many rows it changed.
+    /// Runs a statement; returns the number of rows that it changed.
     fn execute<'c>(
         connection: &'c mut Self::Connection,
         sql: &'static str,
         arguments: Self::Arguments,
     ) -> BoxFuture<'c, Result<u64, sqlx::Error>>;
 
-    /// Runs a statement; its rows, as they come.
+    /// Runs a statement; returns a stream of its rows.
     fn fetch<'c>(
         connection: &'c mut Self::Connection,
         sql: &'static str,
         arguments: Self::Arguments,
     ) -> BoxStream<'c, Result<Self::Row, sqlx::Error>>;
 
-    /// Runs a statement; its first row.
+    /// Runs a statement; returns its first row.
     fn fetch_optional<'c>(
         connection: &'c mut Self::Connection,
         sql: &'static str,
@@ -124,14 +125,14 @@ macro_rules! engine {
 engine!(Sqlite, begin: "begin immediate", snapshot: "begin");
 engine!(Postgres, begin: "begin", snapshot: "begin isolation level repeatable read read only");
 
-/// A statement with the values of its parameters.
+/// A statement with its bound parameters.
 #[must_use]
 pub struct Statement<D: sqlx::Database> {
     sql: &'static str,
     arguments: Result<D::Arguments, BoxDynError>,
 }
 
-/// A statement, kept prepared by the connection that runs it.
+/// A statement that stays prepared on the connection that runs it.
 pub fn statement<D: Engine>(sql: &'static str) -> Statement<D> {
     Statement {
         sql,
@@ -153,13 +154,13 @@ impl<D: Engine> Statement<D> {
         self
     }
 
-    /// Runs it; how many rows it changed.
+    /// Runs it; returns the number of rows that it changed.
     pub async fn execute(self, connection: &mut D::Connection) -> Result<u64, sqlx::Error> {
         let arguments = self.arguments.map_err(sqlx::Error::Encode)?;
         D::execute(connection, self.sql, arguments).await
     }
 
-    /// Its rows.
+    /// Runs it; returns its rows.
     pub async fn all<T: Send>(self, connection: &mut D::Connection) -> Result<Vec<T>, sqlx::Error>
     where
         D: Reads<T>,
@@ -173,7 +174,7 @@ impl<D: Engine> Statement<D> {
         Ok(rows)
     }
 
-    /// Its row, where there is one.
+    /// Runs it; returns its row, if there is one.
     pub async fn optional<T: Send>(self, connection: &mut D::Connection) -> Result<Option<T>, sqlx::Error>
     where
         D: Reads<T>,
@@ -183,7 +184,7 @@ impl<D: Engine> Statement<D> {
         row.map(|row| D::read(&row)).transpose()
     }
 
-    /// Its row, of which there must be one.
+    /// Runs it; returns its row, which must exist.
     pub async fn one<T: Send>(self, connection: &mut D::Connection) -> Result<T, sqlx::Error>
     where
         D: Reads<T>,

@@ -1,5 +1,5 @@
-//! What the stores ask of a database, whichever box they are in: how a URL becomes connections, which tables a program
-//! accepts, and which errors are worth a retry.
+//! The common database code of the stores of all boxes: URLs and connections, the check of the schema
+//! version, and the classification of errors.
 
 pub mod engine;
 pub mod postgres;

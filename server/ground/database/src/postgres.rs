@@ -1,4 +1,4 @@
-//! How a URL becomes connections to a PostgreSQL: what both stores ask of one.
+//! Connections to a PostgreSQL database, for all stores.
 
 use std::{fmt::Display, str::FromStr as _, time::Duration};
 
@@ -11,12 +11,12 @@ use sqlx::{
 
 use crate::schema::SchemaError;
 
-/// How long a connection may take to come. A caller who is told "not now" in time can come again; one who waits cannot be
-/// helped.
-pub const PATIENCE: Duration = Duration::from_secs(2);
+/// How long opening a connection may take. A caller that gets an error in time can retry; one that waits for
+/// ever cannot.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Every statement of the stores is a walk along an index, or a few. The planner is told so, and does not change its mind
-/// with its statistics: a plan that reads a whole table is right for a small one, and is kept when it has grown.
+/// Planner settings: every statement of the stores is one index scan, or a few. Without them the planner
+/// would choose a scan of the whole table while it is small, and keep that plan when it has grown.
 const PLANNER: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),
@@ -24,22 +24,22 @@ const PLANNER: [(&str, &str); 4] = [
     ("enable_mergejoin", "off"),
 ];
 
-/// What a connection that writes asks for besides.
+/// Additional settings of a connection that writes.
 const WRITER: [(&str, &str); 3] = [
-    // what is acknowledged is on disk, whatever the server's default is
+    // what is acknowledged is on disk, independently of the server's default
     ("synchronous_commit", "on"),
-    // the locks of a process whose machine has gone are let go
+    // releases the locks of a process on a machine that has crashed
     ("idle_in_transaction_session_timeout", "10s"),
     ("statement_timeout", "10s"),
 ];
 
-/// How the connection that listens is named, for whoever looks at the database's connections.
+/// The application name of the connection that listens, for an administrator of the database.
 const LISTENER: &str = "foldline listener";
 
-/// Whether a database refuses a value of a statement, and will refuse it whenever it is sent: data exceptions (class 22),
-/// among them U+0000 in a text, violated constraints (class 23), and keys that are too long for an index (54000); on SQLite,
-/// constraints and what is too large or of another type.
-pub fn refuses_for_good(error: &sqlx::Error) -> bool {
+/// Whether a database refuses a value of a statement permanently: data exceptions (class 22), such as U+0000
+/// in a text, violated constraints (class 23), and keys that are too long for an index (54000); on SQLite,
+/// violated constraints and values that are too large or of a wrong type.
+pub fn is_permanent_refusal(error: &sqlx::Error) -> bool {
     let Some(code) = error.as_database_error().and_then(DatabaseError::code) else {
         return false;
     };
@@ -51,36 +51,36 @@ pub fn refuses_for_good(error: &sqlx::Error) -> bool {
         .is_ok_and(|code| matches!(code & 0xff, 18..=20))
 }
 
-/// Why there is no connection to begin with.
+/// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The URL. Not repeated: any part of it may be the password.
-    #[error("its URL is not one that PostgreSQL knows")]
+    /// The URL is invalid. It is not repeated: any part of it may be the password.
+    #[error("its URL is not a valid PostgreSQL URL")]
     Url,
-    /// The server, the database or the user.
+    /// The server, the database or the user is unavailable.
     #[error("{place} cannot be used: {error}")]
     Connection {
         /// The database.
         place: String,
-        /// Why not.
+        /// The reason.
         error: String,
     },
-    /// The tables.
+    /// The migrations failed, or the schema is newer.
     #[error(transparent)]
     Schema(#[from] SchemaError),
 }
 
-/// A database, before anybody connects.
+/// A database and its connection options, before any connection.
 #[derive(Debug, Clone)]
 pub struct Database {
     options: PgConnectOptions,
-    /// Its name for people: without a user and without a password.
+    /// Its name in messages: without a user and without a password.
     place: String,
     schema: &'static str,
 }
 
 impl Database {
-    /// The database of a URL. Its tables lie in a schema of their own, so that one database can hold both stores.
+    /// The database of a URL. Each store has its own schema, so that one database can hold several stores.
     pub fn new(url: &str, schema: &'static str) -> Result<Self, OpenError> {
         let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
         Ok(Self {
@@ -100,9 +100,9 @@ impl Database {
         }
     }
 
-    /// Makes or changes the tables; refuses those of a newer version of the program.
+    /// Runs the migrations; refuses the schema of a newer version of the program.
     pub async fn migrate(&self, mut migrations: Migrator) -> Result<(), OpenError> {
-        let mut connection = tokio::time::timeout(PATIENCE, self.options.connect())
+        let mut connection = tokio::time::timeout(CONNECT_TIMEOUT, self.options.connect())
             .await
             .map_err(|error| self.unusable(error))?
             .map_err(|error| self.unusable(error))?;
@@ -114,17 +114,17 @@ impl Database {
         connection.close().await.map_err(|error| self.unusable(error))
     }
 
-    /// How one connection that writes is made.
+    /// A connector for the connection that writes.
     pub fn writer(&self) -> Connector {
         Connector(self.options.clone().options(PLANNER).options(WRITER))
     }
 
-    /// Connections that write.
+    /// A pool of connections that write.
     pub async fn writers(&self, connections: u32) -> Result<PgPool, OpenError> {
         self.pool(connections, self.writer().0).await
     }
 
-    /// Connections that read.
+    /// A pool of connections that read.
     pub async fn readers(&self, connections: u32) -> Result<PgPool, OpenError> {
         let options = self
             .options
@@ -134,11 +134,11 @@ impl Database {
         self.pool(connections, options).await
     }
 
-    /// One connection that listens, opened when it is asked for.
+    /// A pool of one connection that listens, which is opened when it is acquired.
     pub fn listener(&self) -> PgPool {
         PgPoolOptions::new()
             .max_connections(1)
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(CONNECT_TIMEOUT)
             .idle_timeout(None)
             .max_lifetime(None)
             .connect_lazy_with(self.options.clone().application_name(LISTENER))
@@ -147,21 +147,21 @@ impl Database {
     async fn pool(&self, connections: u32, options: PgConnectOptions) -> Result<PgPool, OpenError> {
         PgPoolOptions::new()
             .max_connections(connections)
-            .acquire_timeout(PATIENCE)
+            .acquire_timeout(CONNECT_TIMEOUT)
             .connect_with(options)
             .await
             .map_err(|error| self.unusable(error))
     }
 }
 
-/// How a connection that writes is made, and a new one when it has broken.
+/// Opens connections that write.
 #[derive(Debug, Clone)]
 pub struct Connector(PgConnectOptions);
 
 impl Connector {
     /// Opens a connection.
     pub async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
-        tokio::time::timeout(PATIENCE, self.0.connect())
+        tokio::time::timeout(CONNECT_TIMEOUT, self.0.connect())
             .await
             .map_err(|_| sqlx::Error::PoolTimedOut)?
     }

@@ -1,24 +1,23 @@
-//! How a database is refused whose tables are not those that this program knows. The migrations themselves lie beside the
-//! stores that they are for.
+//! Refuses a database with the schema of a newer version of the program. The stores have the migrations.
 
 use std::fmt::Display;
 
 use sqlx::migrate::{MigrateError, Migrator};
 
-/// Why the tables are not as they must be.
+/// Why the schema is not the expected one.
 #[derive(Debug, thiserror::Error)]
 pub enum SchemaError {
-    /// A newer version of the program has been here.
+    /// A newer version of the program has migrated it.
     #[error(
-        "{place} has schema {found}, from a newer version of this program, which knows {newest} at most; start the newer \
-         version, or restore a backup"
+        "{place} has schema {found}, from a newer version of this program, which knows {newest} at most; start the \
+         newer version, or restore a backup"
     )]
     Newer {
         /// The file or the database.
         place: String,
         /// Its newest migration.
         found: i64,
-        /// Our newest migration.
+        /// The newest migration of this program.
         newest: i64,
     },
     /// A migration failed.
@@ -26,13 +25,13 @@ pub enum SchemaError {
     Failed {
         /// The file or the database.
         place: String,
-        /// Why.
+        /// The reason.
         error: MigrateError,
     },
 }
 
 impl SchemaError {
-    /// What became of `migrations` at a place.
+    /// The error of running `migrations` on a file or a database.
     pub fn new(place: impl Display, migrations: &Migrator, error: MigrateError) -> Self {
         let place = place.to_string();
         let newest = migrations

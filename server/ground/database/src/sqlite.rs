@@ -1,5 +1,5 @@
-//! What holds for every SQLite file, whatever is in it: how it is copied while others have it open, and when a connection
-//! can be used again.
+//! Common functions for SQLite files: copying a file that is in use, checking its integrity, and the reuse of
+//! pooled connections.
 
 use std::{path::Path, time::Duration};
 
@@ -9,17 +9,17 @@ use sqlx::{
     sqlite::SqliteConnectOptions,
 };
 
-/// How long a copy waits for a lock, as while the file is being made or migrated.
+/// How long a copy waits for a lock, such as during a migration.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Copies what a file holds at one moment into a new file. Whoever writes to it goes on meanwhile.
+/// Copies a snapshot of a file into a new file, while other connections write to it.
 pub async fn copy(from: &Path, to: &Path) -> Result<(), sqlx::Error> {
     let options = SqliteConnectOptions::new()
         .filename(from)
         .read_only(true)
         .busy_timeout(BUSY_TIMEOUT);
     let mut connection = options.connect().await?;
-    // one read transaction over the whole file: later commits are not in the copy, and are not held up by it
+    // one read transaction over the whole file: it does not block later commits, which are not in the copy
     sqlx::query("vacuum into ?1")
         .bind(to.to_string_lossy().into_owned())
         .execute(&mut connection)
@@ -27,22 +27,22 @@ pub async fn copy(from: &Path, to: &Path) -> Result<(), sqlx::Error> {
     connection.close().await
 }
 
-/// What SQLite finds wrong with a file; nothing, where it is sound.
-pub async fn complaints(file: &Path) -> Result<Vec<String>, sqlx::Error> {
+/// The errors that SQLite's integrity check finds in a file.
+pub async fn integrity_errors(file: &Path) -> Result<Vec<String>, sqlx::Error> {
     let options = SqliteConnectOptions::new().filename(file).read_only(true);
     let mut connection = options.connect().await?;
-    let mut said: Vec<String> = sqlx::query_scalar("pragma integrity_check")
+    let mut errors: Vec<String> = sqlx::query_scalar("pragma integrity_check")
         .fetch_all(&mut connection)
         .await?;
     connection.close().await?;
-    said.retain(|line| line != "ok");
-    Ok(said)
+    errors.retain(|line| line != "ok");
+    Ok(errors)
 }
 
-/// Whether a connection that comes back to its pool can be used again: see `before_acquire` of the pool.
+/// Whether a pooled connection can be used again: for `before_acquire` of the pool.
 ///
-/// Where a disk is full, SQLite rolls back by itself, and the library believes for ever that the transaction is still
-/// there. Another connection has to do then. The ping comes behind a rollback that is still on its way.
+/// On a full disk SQLite rolls back by itself, and the library still takes the connection for one in a
+/// transaction. Such a connection is replaced. The ping waits for a rollback that has not finished yet.
 pub fn out_of_transaction(
     connection: &mut SqliteConnection,
     _: PoolConnectionMetadata,

@@ -1,4 +1,5 @@
-//! The URLs of the boxes that have adapters. What no adapter serves is refused here, with what is served.
+//! The URLs of the boxes that have adapters. A URL that no adapter serves is refused, with a list of those
+//! that are served.
 
 use std::{
     fmt,
@@ -6,7 +7,7 @@ use std::{
     str::FromStr,
 };
 
-/// Where a store lies.
+/// The location of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// A file.
@@ -19,8 +20,8 @@ pub enum StoreUrl {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteUrl(PathBuf);
 
-/// `postgres://…`, as in `postgres://user:password@host/database`. It may hold a password, so it is never shown, and
-/// whether it is well formed is said without it: see [`PostgresUrl::check`].
+/// `postgres://…`, as in `postgres://user:password@host/database`. It may contain a password, so it is never
+/// shown, not even by the check of its syntax: see [`PostgresUrl::check`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl(String);
 
@@ -47,12 +48,12 @@ impl From<PathBuf> for StoreUrl {
 }
 
 impl PostgresUrl {
-    /// The URL, with everything that is in it.
+    /// The URL, with its password.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether it is a URL at all; what it lets open is found out by the store.
+    /// Checks that it is a well-formed URL; the store checks the rest.
     pub fn check(&self) -> Result<(), UrlError> {
         match ::url::Url::parse(&self.0) {
             Ok(_) => Ok(()),
@@ -67,7 +68,7 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
-/// What a store may be.
+/// The error that lists the URLs of stores.
 const ALLOWED: UrlError = UrlError(
     "sqlite:<file>, as in sqlite:./data/events.db, and postgres://<user>:<password>@<host>/<database>",
 );
@@ -77,7 +78,7 @@ impl FromStr for StoreUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            // Whatever else it is: a refusal here would show it, with its password.
+            // Not parsed here: an error would show it, with its password.
             return Ok(Self::Postgres(PostgresUrl(text.to_owned())));
         }
         text.parse().map(Self::Sqlite)
@@ -90,7 +91,7 @@ impl FromStr for SqliteUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let file = text.strip_prefix("sqlite:").ok_or(ALLOWED)?;
         let file = file.strip_prefix("//").unwrap_or(file);
-        // SQLite would read these otherwise than as a file name.
+        // SQLite does not take these as file names.
         if file.is_empty() || file.starts_with(':') || file.contains('?') {
             return Err(ALLOWED);
         }
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_postgres_url_keeps_its_password_to_itself() {
+    fn a_postgres_url_never_shows_its_password() {
         for url in [
             "postgres://shop:wonderland@db.example/foldline",
             "postgresql://shop:wonderland@db.example:70000/foldline",
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_adapter_serves_is_refused_with_what_is_served() {
+    fn a_url_without_an_adapter_is_refused_with_the_list_of_served_ones() {
         for url in [
             "mysql://localhost/foldline",
             "sqlite:",

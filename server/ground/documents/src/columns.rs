@@ -1,4 +1,4 @@
-//! How columns become what the trait speaks of: numbers, tokens, documents, parked events.
+//! Converts columns into the types of the trait: numbers, tokens, documents, parked events.
 
 use domain::{
     id::{StreamName, WorkspaceId},
@@ -13,7 +13,7 @@ use super::{
     StoredDocument, StoredGeneration,
 };
 
-/// A position, generation or partition as it is kept.
+/// A position, generation or partition as it is stored.
 pub(super) fn stored(number: u64) -> Result<i64, DocumentStoreError> {
     i64::try_from(number).map_err(|_| DocumentStoreError::Corrupt(format!("{number} does not fit a column")))
 }
@@ -23,13 +23,13 @@ pub(super) fn loaded<T: TryFrom<i64>>(column: i64) -> Result<T, DocumentStoreErr
     T::try_from(column).map_err(|_| DocumentStoreError::Corrupt(format!("{column} is out of range")))
 }
 
-/// The positions that a statement joined with commas; absent where a view has folded nothing.
+/// The token of checkpoints that a statement joined with commas; `None`: the view has folded nothing.
 pub(super) fn token(text: Option<&str>) -> Result<ConsistencyToken, DocumentStoreError> {
     text.map_or_else(|| Ok(ConsistencyToken::default()), str::parse)
         .map_err(|_| DocumentStoreError::Corrupt("the checkpoints of a view are not a token".to_owned()))
 }
 
-/// Something that was read, with the generation and the joined checkpoints of its moment.
+/// A value that was read, with the generation and the joined checkpoints of its snapshot.
 pub(super) fn moment<T>(
     generation: i64,
     as_of: Option<&str>,
@@ -140,7 +140,7 @@ impl TryFrom<ParkedRow> for ParkedEvent {
     }
 }
 
-/// State, reason and attempts of a parked event, as they are kept.
+/// State, reason and attempts of a parked event, as they are stored.
 pub(super) fn state(event: &ParkedEvent) -> (&'static str, &str, u32) {
     match &event.state {
         ParkedState::Dead { reason, attempts } => ("dead", reason.as_str(), *attempts),
@@ -174,7 +174,7 @@ impl TryFrom<DeadLetterRow> for DeadLetter {
     }
 }
 
-/// What is held back of a view.
+/// The counts of a view's parked events.
 #[derive(sqlx::FromRow)]
 pub(super) struct CountRow {
     view: String,
@@ -194,7 +194,7 @@ impl TryFrom<CountRow> for ParkedCount {
     }
 }
 
-/// Rows as what they mean.
+/// Converts rows into values.
 pub(super) fn all<R, T: TryFrom<R, Error = DocumentStoreError>>(
     rows: Vec<R>,
 ) -> Result<Vec<T>, DocumentStoreError> {

@@ -1,10 +1,10 @@
-//! What every document store must do, whatever its database: one suite, written against the trait. An adapter runs it with
-//! [`conformance_suite!`], so that no adapter can leave a promise out.
+//! The conformance suite of document stores, written against the trait. An adapter runs it with
+//! [`conformance_suite!`], so that no adapter can leave a test out.
 
 mod documents;
-mod purged;
-mod rebuilt;
-mod refused;
+mod generations;
+mod parking;
+mod purge;
 
 use std::sync::Arc;
 
@@ -13,32 +13,33 @@ use domain::{id::WorkspaceId, view::ListingEntry};
 use serde_json::value::RawValue;
 
 use super::{
-    DocumentStore, DocumentStoreError, DocumentWrite, Effect, LaneId, Loaded, Scope, StoredDocument, Updated,
+    DocumentStore, DocumentStoreError, DocumentWrite, FoldInput, FoldOutput, LaneId, Scope, StoredDocument,
+    UpdateOutcome,
 };
 use clock::{Clock as _, SystemClock};
 
 pub(super) use documents::*;
-pub(super) use purged::*;
-pub(super) use rebuilt::*;
-pub(super) use refused::*;
+pub(super) use generations::*;
+pub(super) use parking::*;
+pub(super) use purge::*;
 
-/// A database of one test. A document store is opened on it, and again.
+/// The database of one test, on which document stores are opened.
 #[async_trait(?Send)]
-pub(super) trait Bench: Sized {
-    /// Makes a database.
+pub(super) trait TestDatabase: Sized {
+    /// Creates a database.
     async fn new() -> Self;
 
     /// Opens its document store.
     async fn open(&self) -> Result<Arc<dyn DocumentStore>, DocumentStoreError>;
 
-    /// Runs a statement past the document store, as anybody could.
+    /// Runs a statement on the database, bypassing the document store.
     async fn run(&self, statement: &'static str);
 }
 
-/// Makes one test of each promise, for a [`Bench`].
+/// Generates one test of each function of the suite, for a [`TestDatabase`].
 macro_rules! conformance_suite {
-    ($bench:ty) => {
-        $crate::conformance::conformance_suite!($bench;
+    ($database:ty) => {
+        $crate::conformance::conformance_suite!($database;
             an_update_changes_documents_listings_and_checkpoint_together
             a_checkpoint_that_was_moved_refuses_and_changes_nothing
             a_fold_that_fails_changes_nothing
@@ -46,7 +47,7 @@ macro_rules! conformance_suite {
             an_amendment_changes_documents_and_no_checkpoint
             a_listing_is_read_in_the_order_of_its_bytes_both_ways
             a_document_leaves_and_enters_listings_and_goes
-            everything_is_of_one_moment
+            the_contents_of_a_view_are_of_one_snapshot
             what_was_folded_is_there_after_a_restart
             a_newer_schema_is_refused_with_a_sentence
             a_generation_is_built_beside_the_live_one_and_switched_in
@@ -58,12 +59,12 @@ macro_rules! conformance_suite {
             a_purge_takes_everything_of_one_workspace_and_nothing_of_another
         );
     };
-    ($bench:ty; $($promise:ident)*) => {
+    ($database:ty; $($test:ident)*) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $promise() {
-                let bench = <$bench as $crate::conformance::Bench>::new().await;
-                $crate::conformance::$promise(bench).await;
+            async fn $test() {
+                let database = <$database as $crate::conformance::TestDatabase>::new().await;
+                $crate::conformance::$test(database).await;
             }
         )*
     };
@@ -102,8 +103,8 @@ fn entry(group: &str, sort: &str) -> ListingEntry {
     }
 }
 
-/// A document with a number, newly listed at these places.
-fn write(key: &str, number: u64, entered: Vec<ListingEntry>) -> DocumentWrite {
+/// A document with a number, with new entries in listings.
+fn write(key: &str, number: u64, added_entries: Vec<ListingEntry>) -> DocumentWrite {
     DocumentWrite {
         key: key.to_owned(),
         data: Some(
@@ -112,8 +113,8 @@ fn write(key: &str, number: u64, entered: Vec<ListingEntry>) -> DocumentWrite {
                 .into(),
         ),
         owner: None,
-        left: Vec::new(),
-        entered,
+        removed_entries: Vec::new(),
+        added_entries,
     }
 }
 
@@ -131,10 +132,10 @@ async fn fold(
     from: u64,
     to: u64,
     writes: Vec<DocumentWrite>,
-) -> Updated {
+) -> UpdateOutcome {
     let keys: Vec<_> = writes.iter().map(|write| write.key.clone()).collect();
-    let mut effect = |_: Loaded| {
-        Ok(Effect {
+    let mut effect = |_: FoldInput| {
+        Ok(FoldOutput {
             writes: writes.clone(),
             parked: Vec::new(),
         })

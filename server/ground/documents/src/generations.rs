@@ -1,7 +1,7 @@
-//! Generations: a view is rebuilt by folding a new generation beside the live one, and then making it the live one.
+//! Generations: a rebuild folds a new generation of a view beside the live one, and then switches to it.
 //!
-//! A view that was never rebuilt is at its first generation and needs no record. A number is never used twice, so what is
-//! left of a generation that was given up can never be mistaken for part of another.
+//! A view that was never rebuilt is at its first generation and needs no record. A number is never used
+//! twice, so the rows of a cancelled generation are never mistaken for those of another.
 
 use std::fmt::Debug;
 
@@ -15,48 +15,50 @@ use super::{DocumentStoreError, Scope};
 pub struct StoredGeneration {
     /// The workspace.
     pub workspace: WorkspaceId,
-    /// The view's name; perhaps one that this program no longer has.
+    /// The view's name; the program may not have this view any more.
     pub view: String,
     /// The generation.
     pub generation: u64,
 }
 
-/// What became of a switch.
+/// The outcome of a switch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Switched {
-    /// The generation is the live one from now on; it has folded as far as this.
+pub enum SwitchOutcome {
+    /// The generation is live; it has folded up to this token.
     Done(ConsistencyToken),
-    /// It has folded less than the live one somewhere: readers would go back. Nothing was changed.
+    /// It has folded less than the live one in some partition, so readers would see an older state. Nothing
+    /// was changed.
     Behind,
-    /// It is not being built: it was cancelled. Nothing was changed.
+    /// It is not being built, because it was cancelled. Nothing was changed.
     NotBuilding,
 }
 
 /// The generations of a document store's views. Part of [`DocumentStore`](super::DocumentStore).
 #[async_trait]
 pub trait Generations: Send + Sync + Debug {
-    /// The generation of a view that is read.
+    /// The live generation of a view.
     async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError>;
 
-    /// Begins a new generation of a view beside the live one; its number. Where one is being built already, its number.
+    /// Begins a new generation of a view beside the live one; returns its number, or that of one that is
+    /// being built already.
     async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError>;
 
     /// Every generation that is being built.
     async fn builds(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError>;
 
-    /// How far a generation has folded.
+    /// The token up to which a generation has folded.
     async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, DocumentStoreError>;
 
-    /// In one transaction: makes the generation that is being built the live one, unless readers would go back.
-    async fn switch(&self, scope: &Scope) -> Result<Switched, DocumentStoreError>;
+    /// In one transaction: makes the generation that is being built the live one, unless it is behind.
+    async fn switch(&self, scope: &Scope) -> Result<SwitchOutcome, DocumentStoreError>;
 
-    /// Gives a build up; whether it was being built. Its lanes cannot write from then on.
+    /// Cancels a build; returns whether it was being built. Its lanes cannot write from then on.
     async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError>;
 
-    /// Generations that are neither live nor being built, and of which something is left.
+    /// Generations with rows that are neither live nor being built.
     async fn leftovers(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError>;
 
-    /// Removes up to `limit` rows of each kind of a generation that is neither live nor being built; whether anything is
-    /// left of it.
+    /// Deletes up to `limit` rows of each kind of a generation that is neither live nor being built; returns
+    /// whether rows may be left.
     async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, DocumentStoreError>;
 }

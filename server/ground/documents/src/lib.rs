@@ -1,10 +1,10 @@
-//! A store of documents, with listings and checkpoints: what box 8, the process managers and the payment's test mode keep
-//! what they fold in.
+//! A store of documents, with listings and checkpoints, for box 8, the process managers and the payment's
+//! test mode.
 //!
-//! The trait and its vocabulary; adapters lie beside it. Whatever the database, an adapter promises: the documents, the
-//! listings and the checkpoint of a lane change in one transaction, and only if the checkpoint is what the lane believes
-//! it to be; and a reader gets its documents and how far they are folded from one and the same moment. What the documents
-//! mean, and when they are folded, is left to the projections.
+//! The trait and its vocabulary; the adapters are modules beside it. On every database, an adapter promises:
+//! the documents, the listings and the checkpoint of a lane change in one transaction, and only if the
+//! checkpoint is the one that the lane expects; and a reader gets documents and their consistency token from
+//! one snapshot. The projections decide what the documents mean and when they are folded.
 
 mod columns;
 #[cfg(test)]
@@ -25,8 +25,8 @@ use domain::{id::WorkspaceId, token::ConsistencyToken, view::ListingEntry, wire:
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use database::{postgres::refuses_for_good, schema::SchemaError};
-pub use generations::{Generations, StoredGeneration, Switched};
+use database::{postgres::is_permanent_refusal, schema::SchemaError};
+pub use generations::{Generations, StoredGeneration, SwitchOutcome};
 pub use open::{open, open_to_read};
 pub use opener::{Opener, SealError};
 pub use parking::{DeadLetter, DeadLetterKey, ParkedCount, ParkedEvent, ParkedState, Parking};
@@ -46,7 +46,7 @@ pub struct Scope {
     pub generation: u64,
 }
 
-/// Where a lane writes: one generation of a view, and the partition whose checkpoint it moves.
+/// A lane: one generation of a view, and the partition with the checkpoint that it advances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LaneId {
     /// The view.
@@ -60,60 +60,60 @@ pub struct LaneId {
 pub struct StoredCheckpoint {
     /// The workspace.
     pub workspace: WorkspaceId,
-    /// The view's name; perhaps one that this program no longer has.
+    /// The view's name; the program may not have this view any more.
     pub view: String,
-    /// The live generation, whose checkpoint it is.
+    /// The live generation.
     pub generation: u64,
     /// The partition.
     pub partition: u32,
     /// The position of the last event that was folded or parked.
     pub position: u64,
-    /// Where it stood when parked events were last applied; 0 where none ever were.
+    /// The checkpoint's position when parked events were last applied; 0: none were.
     pub released_at: u64,
 }
 
-/// A document as it lies in the database.
+/// A document as it is stored.
 #[derive(Debug, Clone)]
 pub struct StoredDocument {
     /// Its key.
     pub key: String,
     /// Its JSON.
     pub data: Box<RawValue>,
-    /// Whose it is.
+    /// The user who owns it; `None`: no user does.
     pub owner: Option<Uuid>,
 }
 
-/// What a lane does to one document.
+/// The change of one document.
 #[derive(Debug, Clone)]
 pub struct DocumentWrite {
     /// Its key.
     pub key: String,
     /// Its new JSON; `None` deletes it.
     pub data: Option<Arc<RawValue>>,
-    /// Whose it is now.
+    /// Its new owner.
     pub owner: Option<Uuid>,
-    /// Where it is no longer listed.
-    pub left: Vec<ListingEntry>,
-    /// Where it is newly listed.
-    pub entered: Vec<ListingEntry>,
+    /// The entries that are removed from listings.
+    pub removed_entries: Vec<ListingEntry>,
+    /// The entries that are added to listings.
+    pub added_entries: Vec<ListingEntry>,
 }
 
-/// What a fold is given: the documents of the keys that it asked for, as far as they exist, and the streams that are held
-/// back on its lane.
+/// The input of a fold: the existing documents of the requested keys, and the streams that are held back on
+/// its lane.
 #[derive(Debug, Clone, Default)]
-pub struct Loaded {
+pub struct FoldInput {
     /// The documents.
     pub documents: Vec<StoredDocument>,
-    /// The names of streams behind whose dead letters events have to wait.
-    pub held: Vec<String>,
+    /// The names of streams with dead letters, behind which later events have to wait.
+    pub held_streams: Vec<String>,
 }
 
-/// What a fold answers.
+/// The output of a fold.
 #[derive(Debug, Clone, Default)]
-pub struct Effect {
-    /// What becomes of documents.
+pub struct FoldOutput {
+    /// The changes of documents.
     pub writes: Vec<DocumentWrite>,
-    /// Events that are passed without being applied.
+    /// Events that are parked instead of applied.
     pub parked: Vec<ParkedEvent>,
 }
 
@@ -123,49 +123,49 @@ pub struct Effect {
 pub struct FoldFault {
     /// Its position.
     pub position: u64,
-    /// Why not.
+    /// The reason.
     pub reason: String,
 }
 
-/// A document's place in a listing, and the document.
+/// An entry of a listing, with its document.
 #[derive(Debug, Clone)]
 pub struct StoredRow {
-    /// What it is sorted by.
+    /// The sort key.
     pub sort: String,
     /// The document.
     pub document: StoredDocument,
 }
 
-/// A document and every place where it is listed: what the verifier compares with the fold.
+/// A document with its entries in listings, for the verifier.
 #[derive(Debug, Clone)]
 pub struct ListedDocument {
     /// The document.
     pub document: StoredDocument,
-    /// Listing, group and sort key of each place, in order.
+    /// Listing, group and sort key of each entry, in order.
     pub places: Vec<(String, String, String)>,
 }
 
-/// Everything that a view holds at one moment.
+/// The contents of a view in one snapshot.
 #[derive(Debug, Clone, Default)]
-pub struct Everything {
+pub struct ViewContents {
     /// Its documents, by key.
     pub documents: Vec<ListedDocument>,
-    /// The partition and the position of every event that it has passed without applying it.
+    /// The partition and the position of every event that was parked.
     pub passed: Vec<(u32, u64)>,
 }
 
-/// Something read, and the moment it is from.
+/// A value with the consistency token and the generation of the snapshot that it was read from.
 #[derive(Debug, Clone)]
 pub struct Moment<T> {
-    /// What was read.
+    /// The value.
     pub value: T,
-    /// How far it is folded.
+    /// The token up to which it is folded.
     pub as_of: ConsistencyToken,
-    /// The generation that was live at that moment.
+    /// The live generation.
     pub generation: u64,
 }
 
-/// Where a page of a listing begins: behind this place.
+/// The entry of a listing after which a page begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeekKey {
     /// The sort key.
@@ -181,22 +181,23 @@ pub struct PageRequest<'a> {
     pub listing: &'a str,
     /// The group within it.
     pub group: &'a str,
-    /// Which way.
+    /// The direction.
     pub order: Order,
     /// The most rows.
     pub limit: u32,
-    /// Behind which row; from the first where absent.
+    /// The row after which it begins; `None`: at the first.
     pub behind: Option<&'a SeekKey>,
 }
 
-/// What became of an update.
+/// The outcome of an update.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Updated {
+pub enum UpdateOutcome {
     /// It is committed.
     Committed,
-    /// The checkpoint is not where the lane believed: somebody else moved it. Nothing was changed.
-    Elsewhere {
-        /// Where it is.
+    /// The checkpoint is not the expected one: another owner of the lane has advanced it. Nothing was
+    /// changed.
+    CheckpointMoved {
+        /// The current checkpoint.
         checkpoint: u64,
     },
     /// The generation is neither live nor being built. Nothing was changed.
@@ -209,13 +210,13 @@ pub enum Updated {
 /// Why nothing was read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentStoreError {
-    /// The database did not do it; worth a retry.
+    /// The database failed; worth a retry.
     #[error("the document store is unavailable: {0}")]
     Unavailable(String),
-    /// It refuses a value, and will refuse it again: no retry helps.
+    /// It refuses a value permanently: no retry helps.
     #[error("the document store refuses a value: {0}")]
     Refused(String),
-    /// What it holds cannot be read; a rebuild mends it.
+    /// A stored value cannot be read; a rebuild repairs it.
     #[error("the document store holds something unreadable: {0}")]
     Corrupt(String),
     /// The fold failed at an event, and nothing was changed.
@@ -226,7 +227,7 @@ pub enum DocumentStoreError {
 impl From<sqlx::Error> for DocumentStoreError {
     fn from(error: sqlx::Error) -> Self {
         match error {
-            _ if refuses_for_good(&error) => Self::Refused(error.to_string()),
+            _ if is_permanent_refusal(&error) => Self::Refused(error.to_string()),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
             other => Self::Unavailable(other.to_string()),
         }
@@ -242,22 +243,22 @@ impl From<SchemaError> for DocumentStoreError {
     }
 }
 
-/// Folds events into the documents of an update. Pure and repeatable: an adapter may call it again when its transaction
-/// has to start over.
-pub type Fold<'a> = dyn FnMut(Loaded) -> Result<Effect, FoldFault> + Send + 'a;
+/// Folds events into the documents of an update. Pure and repeatable: an adapter may call it again when it
+/// restarts its transaction.
+pub type Fold<'a> = dyn FnMut(FoldInput) -> Result<FoldOutput, FoldFault> + Send + 'a;
 
-/// Documents and listings, and how far they are folded.
+/// A store of documents and listings with the checkpoints of their lanes.
 #[async_trait]
 pub trait DocumentStore: Parking + Generations + Purging {
     /// Every checkpoint of every live generation.
     async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, DocumentStoreError>;
 
-    /// The checkpoint of one lane; 0 where it has seen nothing.
+    /// The checkpoint of one lane; 0: it has folded nothing.
     async fn checkpoint(&self, lane: &LaneId) -> Result<u64, DocumentStoreError>;
 
-    /// In one transaction: moves the lane's checkpoint from `from` to `to`, reads the documents of `keys` and which streams
-    /// are held back, folds, and writes and parks what the fold answers. The lanes of other partitions may hold the same
-    /// documents; the transaction keeps them apart, so no update is lost.
+    /// In one transaction: advances the lane's checkpoint from `from` to `to`, reads the documents of `keys`
+    /// and the streams that are held back, folds, and writes and parks the fold's output. Lanes of other
+    /// partitions may write the same documents; the transactions are serialised, so that no update is lost.
     async fn update(
         &self,
         lane: &LaneId,
@@ -265,10 +266,10 @@ pub trait DocumentStore: Parking + Generations + Purging {
         to: u64,
         keys: &[String],
         fold: &mut Fold<'_>,
-    ) -> Result<Updated, DocumentStoreError>;
+    ) -> Result<UpdateOutcome, DocumentStoreError>;
 
-    /// In one transaction: reads the documents of `keys` and writes what the fold answers, without moving a checkpoint; for
-    /// changes that no event makes. Who shows these documents has to be told.
+    /// In one transaction: reads the documents of `keys` and writes the fold's output, without a checkpoint;
+    /// for changes that no event makes. The caller has to notify the readers of these documents.
     async fn amend(
         &self,
         scope: &Scope,
@@ -292,17 +293,17 @@ pub trait DocumentStore: Parking + Generations + Purging {
         page: &PageRequest<'_>,
     ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError>;
 
-    /// Every document of the live generation with its places, by key, and what was passed, at one moment. Holds them all in
-    /// memory: for the verifier, not for queries.
-    async fn everything(
+    /// Every document of the live generation with its entries, by key, and the parked events, in one
+    /// snapshot. It loads all of them into memory: for the verifier, not for queries.
+    async fn contents(
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<Everything>, DocumentStoreError>;
+    ) -> Result<Moment<ViewContents>, DocumentStoreError>;
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), DocumentStoreError>;
 
-    /// Finishes what is under way and closes the files.
+    /// Finishes the running operations and closes the connections.
     async fn close(&self);
 }

@@ -1,4 +1,4 @@
-//! Which adapter serves a URL.
+//! Opens the adapter that serves a URL.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use super::{
 };
 use database::url::StoreUrl;
 
-/// Opens the store that a URL names. In a PostgreSQL its tables lie in a schema of this name, so that one database holds
-/// several stores.
+/// Opens the store that a URL names. In a PostgreSQL database its tables are in this schema, so that one
+/// database can hold several stores.
 pub async fn open(
     url: &StoreUrl,
     schema: &'static str,
@@ -19,7 +19,7 @@ pub async fn open(
     })
 }
 
-/// Opens the store that a URL names, to read from it and no more.
+/// Opens the store that a URL names, for reading only.
 pub async fn open_to_read(
     url: &StoreUrl,
     schema: &'static str,

@@ -1,6 +1,7 @@
-//! The port to what is personal in documents: texts are kept sealed, and opened on the way to a reader who may see them.
+//! The port that opens personal data in documents: texts are stored sealed, and opened for a reader who may
+//! see them.
 //!
-//! The service that keeps the keys implements it; the query API, mails and the search index use it.
+//! The identity service, which has the keys, implements it; the query API, mails and the search index use it.
 
 use std::fmt::Debug;
 
@@ -13,17 +14,17 @@ use serde_json::value::RawValue;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
     /// The keys cannot be read now; worth a retry.
-    #[error("what is sealed cannot be opened now: {0}")]
+    #[error("sealed texts cannot be opened now: {0}")]
     Unavailable(String),
-    /// The store of keys refuses a value, and will refuse it again.
-    #[error("what is sealed cannot be opened: {0}")]
+    /// The store of keys refuses a value permanently.
+    #[error("sealed texts cannot be opened: {0}")]
     Refused(String),
 }
 
-/// Opens sealed texts. A text whose key is gone says that its person was erased.
+/// Opens sealed texts. If the key of a text is destroyed, the text says that its person was erased.
 #[async_trait]
 pub trait Opener: Send + Sync + Debug {
-    /// A text as it was written.
+    /// A text as it was before it was sealed.
     async fn open_text(&self, workspace: WorkspaceId, text: &str) -> Result<String, SealError>;
 
     /// A document with every sealed text in it opened.

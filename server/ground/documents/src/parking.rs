@@ -1,8 +1,9 @@
-//! Parked events: what a projection could not apply, and what waits behind it.
+//! Parked events: events that a projection could not apply, and the later events that wait behind them.
 //!
-//! A **dead letter** is an event that could not be applied. It holds back its own stream only: later events of the stream
-//! on that lane wait behind it, in order. Parking happens in the transaction that moves the lane's checkpoint over the
-//! event (see [`DocumentStore::update`](super::DocumentStore::update)), so an event is folded or parked, and never neither.
+//! A **dead letter** is an event that could not be applied. It holds back only its own stream: later events
+//! of the stream on that lane wait behind it, in order. An event is parked in the transaction that advances
+//! the lane's checkpoint over it (see [`DocumentStore::update`](super::DocumentStore::update)), so each event
+//! is either folded or parked.
 
 use std::fmt::{self, Debug};
 
@@ -16,33 +17,33 @@ use uuid::Uuid;
 
 use super::{DocumentStoreError, Fold, LaneId};
 
-/// What a parked event is waiting for.
+/// The state of a parked event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParkedState {
     /// It could not be applied: a dead letter.
     Dead {
-        /// Why not.
+        /// The reason.
         reason: String,
-        /// How often that was tried.
+        /// The number of attempts to apply it.
         attempts: u32,
     },
-    /// It is behind a dead letter of its stream.
+    /// It waits behind a dead letter of its stream.
     Waiting,
-    /// Somebody decided to go on without it; kept as a record, and holds back nothing.
+    /// It was discarded by a client; it stays as a record, and holds back no event.
     Discarded {
-        /// Why it could not be applied.
+        /// The reason why it could not be applied.
         reason: String,
-        /// How often that was tried.
+        /// The number of attempts to apply it.
         attempts: u32,
     },
 }
 
-/// An event that a lane has passed without applying it.
+/// An event that a lane has parked instead of applying it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedEvent {
     /// Its position in the lane's partition.
     pub position: u64,
-    /// Its name in the interface: unique in the workspace, and the same wherever it is computed.
+    /// Its id in the API: unique in the workspace, and the same on every server.
     pub id: Uuid,
     /// The stream.
     pub stream: StreamName,
@@ -52,32 +53,32 @@ pub struct ParkedEvent {
     pub event_id: Uuid,
     /// The event's type.
     pub event_type: String,
-    /// The intention that caused it.
+    /// The event's correlation id.
     pub correlation_id: Uuid,
-    /// What it is waiting for.
+    /// Its state.
     pub state: ParkedState,
     /// When it was parked.
     pub parked_at: Timestamp,
 }
 
-/// A dead letter as stored, with the lane it belongs to.
+/// A dead letter as stored, with its lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The view's name; perhaps one that this program no longer has.
+    /// The view's name; the program may not have this view any more.
     pub view: String,
-    /// The generation whose lane parked it.
+    /// The generation of the lane that parked it.
     pub generation: u64,
     /// The partition.
     pub partition: u32,
     /// The event.
     pub event: ParkedEvent,
-    /// How many events of its stream wait behind it.
+    /// The number of events of its stream that wait behind it.
     pub waiting: u64,
 }
 
 impl DeadLetter {
-    /// Where it stands in the order in which dead letters are listed.
-    pub fn place(&self) -> DeadLetterKey {
+    /// Its key in the order of dead letters.
+    pub fn key(&self) -> DeadLetterKey {
         DeadLetterKey {
             view: self.view.clone(),
             generation: self.generation,
@@ -87,7 +88,7 @@ impl DeadLetter {
     }
 }
 
-/// The place of a dead letter in the order in which they are listed.
+/// The key of a dead letter, by which they are listed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeadLetterKey {
     /// The view.
@@ -100,14 +101,14 @@ pub struct DeadLetterKey {
     pub position: u64,
 }
 
-/// How many dead letters a view has, and how many events wait behind them.
+/// The numbers of a view's dead letters and of the events that wait behind them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ParkedCount {
     /// The view.
     pub view: String,
-    /// Dead letters.
+    /// The number of dead letters.
     pub dead: u64,
-    /// Events that wait behind them.
+    /// The number of events that wait behind them.
     pub waiting: u64,
 }
 
@@ -124,24 +125,28 @@ impl fmt::Display for ParkedCount {
 /// The parked events of a document store. Parts of [`DocumentStore`](super::DocumentStore).
 #[async_trait]
 pub trait Parking: Send + Sync + Debug {
-    /// The events of a stream that are held back on a lane, by position: the first is the dead letter.
-    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, DocumentStoreError>;
+    /// The events of a stream that are held back on a lane, by position; the first is the dead letter.
+    async fn held_events(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+    ) -> Result<Vec<ParkedEvent>, DocumentStoreError>;
 
-    /// In one transaction: takes the held events of a stream off the lane, if they are exactly those at the positions
-    /// `believed`; reads the documents of `keys`; folds, with nothing held; and writes what the fold answers, which may
-    /// park some of them again. Notes that documents have changed without the checkpoint moving. `false`: they are not
-    /// those that the caller believes, and nothing was changed.
+    /// In one transaction: removes the held events of a stream from the lane, if they are exactly those at
+    /// the positions `expected`; reads the documents of `keys`; folds, with no stream held back; and writes
+    /// the fold's output, which may park some of the events again. Notes that documents have changed without
+    /// a new checkpoint. `false`: other events are held, and nothing was changed.
     async fn release(
         &self,
         lane: &LaneId,
         stream: &StreamName,
-        believed: &[u64],
+        expected: &[u64],
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<bool, DocumentStoreError>;
 
-    /// The dead letters of a workspace in the order of their places, behind `after`, at most `limit`; of the live
-    /// generations and of those being built.
+    /// The dead letters of a workspace in the order of their keys, after `after`, at most `limit`; those of
+    /// the live generations and of the ones that are being built.
     async fn dead_letters(
         &self,
         workspace: WorkspaceId,
@@ -150,14 +155,15 @@ pub trait Parking: Send + Sync + Debug {
         limit: u32,
     ) -> Result<Vec<DeadLetter>, DocumentStoreError>;
 
-    /// The dead letter of this id.
+    /// The dead letter with this id.
     async fn dead_letter(
         &self,
         workspace: WorkspaceId,
         id: Uuid,
     ) -> Result<Option<DeadLetter>, DocumentStoreError>;
 
-    /// What is held back in the live generations: in one workspace or in all, and of one correlation or of all.
+    /// The counts of parked events in the live generations, of one workspace or of all, and of one
+    /// correlation or of all.
     async fn parked_counts(
         &self,
         workspace: Option<WorkspaceId>,

@@ -1,7 +1,7 @@
-//! Purging: everything that a document store holds of a workspace goes with it.
+//! Purging: deletes the rows of a workspace in a document store.
 //!
-//! A document store does not know which workspaces there are; the event store does. So it can say of which it holds anything,
-//! and whoever finds one among them that is there no more has it purged.
+//! A document store does not know which workspaces exist; the event store does. So it lists the workspaces of
+//! its rows, and the lifecycle service purges those that have ended.
 
 use std::fmt::Debug;
 
@@ -10,18 +10,19 @@ use domain::id::WorkspaceId;
 
 use super::DocumentStoreError;
 
-/// Part of [`DocumentStore`](super::DocumentStore).
+/// The purge of workspaces; part of [`DocumentStore`](super::DocumentStore).
 #[async_trait]
 pub trait Purging: Send + Sync + Debug {
-    /// The workspaces of which it holds anything.
+    /// The workspaces with any rows.
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, DocumentStoreError>;
 
-    /// Removes up to `limit` rows of each kind of a workspace, in one transaction; whether there may be more.
+    /// Deletes up to `limit` rows of each kind of a workspace, in one transaction; returns whether there may
+    /// be more.
     async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, DocumentStoreError>;
 }
 
-/// The workspaces of a table whose primary key begins with the workspace: a jump in its index for each, however many rows
-/// there are.
+/// The workspaces of a table with a primary key that begins with the workspace: one index search for each
+/// workspace, independently of the number of rows.
 macro_rules! workspaces_of {
     ($table:literal) => {
         concat!(
@@ -42,7 +43,7 @@ macro_rules! workspaces_of {
     };
 }
 
-/// For every table that can be the only one to hold something of a workspace.
+/// One statement for every table that can be the only one with rows of a workspace.
 pub(super) const WORKSPACES: [&str; 3] = [
     workspaces_of!("documents"),
     workspaces_of!("checkpoints"),

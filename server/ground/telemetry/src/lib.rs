@@ -1,15 +1,15 @@
-//! Traces: each span is named like the box of the diagram that it stands for, and is exported over OTLP where an endpoint
-//! is set.
+//! Traces: each span is named after its box of the diagram, and is exported over OTLP if an endpoint is set.
 //!
-//! A command's trace goes on where its events go: an event carries the `traceparent` of the span that appended it, and
-//! a box that handles the event later, on any server, begins a span below that. Without an endpoint the spans are those
-//! of the log alone, and nothing here costs anything.
+//! A command's trace continues with its events: an event carries the `traceparent` of the span that appended
+//! it, and a box that handles the event later, on any server, begins a span below that. Without an endpoint,
+//! spans appear only in the log.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use opentelemetry::{
+    Context,
     propagation::{Extractor, TextMapPropagator as _},
-    trace::{TraceContextExt as _, TracerProvider as _},
+    trace::TracerProvider as _,
 };
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
@@ -21,7 +21,7 @@ use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use url::Url;
 
-/// The header, and the field of an event's metadata.
+/// The name of the HTTP header and of the field in an event's metadata.
 pub const TRACEPARENT: &str = "traceparent";
 
 /// Exports spans until it is [closed](Self::close).
@@ -39,7 +39,7 @@ pub struct ExportError {
 }
 
 impl Exporter {
-    /// An exporter to a collector, of so many of a hundred traces.
+    /// An exporter to a collector, of `sample_percent` percent of the traces.
     pub fn new(endpoint: &Url, sample_percent: u8) -> Result<Self, ExportError> {
         let endpoint = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
         let exporter = SpanExporter::builder()
@@ -50,19 +50,20 @@ impl Exporter {
         let ratio = f64::from(sample_percent) / 100.0;
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
-            // a caller that has decided already says so
+            // a caller's own sampling decision has priority
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio))))
             .with_resource(Resource::builder().with_service_name("foldline").build())
             .build();
         Ok(Self { provider })
     }
 
-    /// What `tracing` gives its spans to.
+    /// The tracer that receives the spans of `tracing`.
     pub fn tracer(&self) -> Tracer {
         self.provider.tracer("foldline")
     }
 
-    /// Sends what has not been sent. Waits for the endpoint, so not to be called on a thread of the runtime.
+    /// Sends the remaining spans. It blocks on the endpoint, so it must not be called on a thread of the
+    /// runtime.
     pub fn close(self) {
         if let Err(error) = self.provider.shutdown() {
             tracing::warn!(%error, "the last spans were not exported");
@@ -83,24 +84,25 @@ impl Extractor for Carrier<'_> {
     }
 }
 
-/// Makes the span go on from where `traceparent` comes from. A span that is not exported stays as it is.
+/// Makes the span a child of the span of `traceparent`. A span that is not exported stays unchanged.
 pub fn continue_from(span: &Span, traceparent: Option<&str>) {
     if let Some(traceparent) = traceparent
         && !span.is_disabled()
     {
         let parent = TraceContextPropagator::new().extract(&Carrier(traceparent));
-        // it fails where no span is exported, which is no failure
+        // it fails if no span is exported, which is not an error
         let _ = span.set_parent(parent);
     }
 }
 
-/// What belongs to the trace that caused it.
+/// A value that belongs to a trace.
 pub trait Traced {
-    /// The `traceparent` of the span that it comes from; none where no trace caused it.
+    /// The `traceparent` of the span that caused it; `None`: no trace did.
     fn traceparent(&self) -> Option<&str>;
 }
 
-/// A span for each event that has a trace, as a part of it; they last as long as what is done about them together.
+/// A span for each event that has a trace, as a part of that trace. They last as long as the events are
+/// handled together.
 pub fn spans_of<E: Traced>(events: &[Arc<E>], span: impl Fn(&E) -> Span) -> Vec<Span> {
     let mut spans = Vec::new();
     for event in events {
@@ -117,17 +119,39 @@ pub fn spans_of<E: Traced>(events: &[Arc<E>], span: impl Fn(&E) -> Span) -> Vec<
     spans
 }
 
-/// The `traceparent` of the span we are in; none where spans are not exported.
+/// The `traceparent` of the current span; `None`: spans are not exported.
 pub fn current_traceparent() -> Option<String> {
-    let context = Span::current().context();
-    let span = context.span();
-    let span = span.span_context();
-    span.is_valid().then(|| {
-        format!(
-            "00-{}-{}-{:02x}",
-            span.trace_id(),
-            span.span_id(),
-            span.trace_flags().to_u8()
-        )
-    })
+    traceparent_of(&Span::current().context())
+}
+
+/// A caller's `traceparent` as events carry it. An invalid one is ignored, as W3C Trace Context demands: a
+/// trace must not fail a request.
+pub fn accepted_traceparent(text: &str) -> Option<String> {
+    traceparent_of(&TraceContextPropagator::new().extract_with_context(&Context::new(), &Carrier(text)))
+}
+
+fn traceparent_of(context: &Context) -> Option<String> {
+    let mut headers = HashMap::<String, String>::new();
+    TraceContextPropagator::new().inject_context(context, &mut headers);
+    headers.remove(TRACEPARENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_valid_traceparent_is_accepted() {
+        let valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+        assert_eq!(accepted_traceparent(valid).as_deref(), Some(valid));
+        for text in [
+            "",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        ] {
+            assert_eq!(accepted_traceparent(text), None, "{text}");
+        }
+    }
 }

@@ -1,17 +1,18 @@
-# A PostgreSQL of one test process: made, started, and gone when whoever holds our standard input goes, however it goes.
+# The PostgreSQL server of one test process: created, started, and removed when the process that holds our standard input
+# ends.
 # Arguments: the folder of PostgreSQL's programs; on or off, whether commits are flushed to disk; and further options for
 # the server, if any.
-# Says `ready <folder of the socket>`, and then `done` behind each line that it is told: `crash`, `stop` or `start`.
+# Prints `ready <folder of the socket>`, and then `done` after each command on standard input: `crash`, `stop` or `start`.
 set -u
-# How many seconds a start or a stop may take on a machine that is busy; pg_ctl gives up after one minute otherwise.
+# How many seconds a start or a stop may take on a busy machine; by default pg_ctl gives up after one minute.
 export PGCTLTIMEOUT=600
 bin=$1 flush=$2 more=${3-}
-# Ctrl-C is for whoever holds us; this script has a server and a folder to remove, and does so when that one is gone.
+# Ctrl-C is for the test process; this script removes its server and its folder when that process has ended.
 trap '' INT
 folder=$(mktemp -d "${TMPDIR:-/tmp}/foldline-postgres.XXXXXX") || exit 1
 data=$folder/data log=$folder/log
 
-# Sorts as people do, so that a table that relies on bytes must say so.
+# A natural-language collation, so that a table that relies on the order of bytes must declare it.
 "$bin/initdb" --pgdata "$data" --username foldline --auth trust --encoding UTF8 --locale C \
   --locale-provider icu --icu-locale en --no-sync >"$log" 2>&1 || { cat "$log" >&2; rm -rf "$folder"; exit 1; }
 

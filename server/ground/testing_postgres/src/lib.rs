@@ -1,14 +1,15 @@
-//! A real PostgreSQL for tests, with a fresh database for each.
+//! A PostgreSQL server for tests, with a new database for each test.
 //!
-//! By default a test process has a server of its own, which ends with it: PostgreSQL's programs are looked for where
-//! Debian puts them and in `PATH`. `FOLDLINE_TEST_POSTGRES` names a server instead, as in
-//! `postgres://user:password@host/postgres`, whose user may make databases. Unit tests and API tests share this file.
+//! By default each test process has its own server, which ends with it. PostgreSQL's programs are searched
+//! for in Debian's folders and in `PATH`. `FOLDLINE_TEST_POSTGRES` names a running server instead, as in
+//! `postgres://user:password@host/postgres`; its user needs the right to create databases. Unit tests and API
+//! tests share this crate.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::missing_panics_doc,
-    reason = "what cannot be prepared fails the test that wants it"
+    reason = "a failed preparation fails its test"
 )]
 
 use std::{
@@ -20,10 +21,10 @@ use std::{
 
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-/// Names a server that is there.
+/// The environment variable that names a running server.
 const SERVER: &str = "FOLDLINE_TEST_POSTGRES";
 
-/// A server: the script that holds it ends with its standard input, and that with us, however we end.
+/// A server, held by a script that ends with its standard input, and so with this process.
 pub struct Cluster {
     _script: Child,
     orders: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
@@ -31,7 +32,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a server. `flush`: whether commits are on disk when they are acknowledged, as in real life.
+    /// Starts a server. `flush`: whether commits are on disk when they are acknowledged, as in production.
     pub fn start(flush: bool) -> Self {
         let mut script = command()
             .arg(programs())
@@ -47,7 +48,7 @@ impl Cluster {
         Self {
             _script: script,
             orders: Mutex::new((orders, answers)),
-            folder: folder.expect("PostgreSQL starts; what it said is above"),
+            folder: folder.expect("PostgreSQL starts; its output is above"),
         }
     }
 
@@ -61,7 +62,7 @@ impl Cluster {
         self.order("crash");
     }
 
-    /// Starts it again; returns when it takes connections.
+    /// Starts it again; returns when it accepts connections.
     pub fn resume(&self) {
         self.order("start");
     }
@@ -79,7 +80,7 @@ fn line(answers: &mut BufReader<ChildStdout>) -> String {
     line.trim_end().to_owned()
 }
 
-/// A shell with the script, as a person whom PostgreSQL obeys: it refuses to run as root.
+/// A shell with the script, as a user other than root, as which PostgreSQL refuses to run.
 fn command() -> Command {
     const SCRIPT: &str = include_str!("cluster.sh");
     let shell = ["sh", "-c", SCRIPT, "cluster.sh"];
@@ -110,7 +111,7 @@ fn command() -> Command {
     command
 }
 
-/// Where `initdb` is: of the newest version, where there are several.
+/// The folder of `initdb`, of the newest version if there are several.
 pub fn programs() -> PathBuf {
     let mut found: Vec<(u32, PathBuf)> = std::fs::read_dir("/usr/lib/postgresql")
         .into_iter()
@@ -130,7 +131,7 @@ pub fn programs() -> PathBuf {
         std::env::split_paths(&path).find(|folder| has_programs(folder))
     };
     found.pop().map(|(_, folder)| folder).or_else(in_path).expect(
-        "these tests need PostgreSQL: install Debian's package `postgresql`, or name a server in FOLDLINE_TEST_POSTGRES",
+        "these tests need PostgreSQL: install Debian's package `postgresql`, or set FOLDLINE_TEST_POSTGRES",
     )
 }
 
@@ -138,27 +139,27 @@ fn has_programs(folder: &Path) -> bool {
     folder.join("initdb").is_file() && folder.join("pg_ctl").is_file()
 }
 
-/// The server that the tests of this process share. Commits are not flushed: none of them asks what a crash leaves.
+/// The server that the tests of this process share. Commits are not flushed: no test on it covers a crash.
 fn shared() -> &'static Cluster {
     static SHARED: OnceLock<Cluster> = OnceLock::new();
     SHARED.get_or_init(|| Cluster::start(false))
 }
 
-/// A database of one test.
+/// The database of one test.
 pub struct Database {
-    /// Where it is.
+    /// Its URL.
     pub url: String,
-    /// How it is removed from a server that stays.
+    /// The server and the name by which it is dropped, if the server outlives the process.
     removal: Option<(String, String)>,
 }
 
 impl Database {
-    /// Makes one, empty.
+    /// Creates an empty database.
     pub async fn new() -> Self {
         let server = std::env::var(SERVER).ok();
         let name = format!("foldline_test_{}", uuid::Uuid::from_u128(rand::random()).simple());
         let administration = server.clone().unwrap_or_else(|| shared().url("postgres"));
-        make(&administration, &name).await;
+        create(&administration, &name).await;
         match server {
             Some(server) => {
                 let mut url = url::Url::parse(&server).expect("FOLDLINE_TEST_POSTGRES is a URL");
@@ -175,9 +176,9 @@ impl Database {
         }
     }
 
-    /// Makes one on a server of the test's own, with which it goes.
+    /// Creates a database on a test's own server, with which it ends.
     pub async fn on(cluster: &Cluster) -> Self {
-        make(&cluster.url("postgres"), "own").await;
+        create(&cluster.url("postgres"), "own").await;
         Self {
             url: cluster.url("own"),
             removal: None,
@@ -185,7 +186,7 @@ impl Database {
     }
 }
 
-async fn make(administration: &str, name: &str) {
+async fn create(administration: &str, name: &str) {
     let mut connection = PgConnection::connect(administration).await.unwrap();
     connection
         .execute(AssertSqlSafe(format!("create database {name}")))

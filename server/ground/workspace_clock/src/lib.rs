@@ -1,7 +1,7 @@
-//! Time, as each workspace has it: the machine's, or ahead of it by as much as somebody has put it forward.
+//! The clock of each workspace: the machine's time, or ahead of it if the clock was put forward.
 //!
-//! A clock that was put forward stays so, also after a restart: a timer never comes later than it was promised. It is never
-//! put back.
+//! A clock that was put forward stays so, also after a restart, so that a timer never fires later than
+//! announced. It is never put back.
 
 use std::{
     collections::HashMap,
@@ -10,50 +10,50 @@ use std::{
 
 use clock::SharedClock;
 use documents::{
-    DocumentStore, DocumentStoreError, DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Scope,
+    DocumentStore, DocumentStoreError, DocumentWrite, FIRST_GENERATION, FoldFault, FoldOutput, Scope,
 };
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-/// The name under which clocks are kept beside the processes.
+/// The view name of the clocks in the store of the processes.
 const VIEW: &str = "clocks";
 const KEY: &str = "clock";
 
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Stored {
+struct StoredClock {
     ahead_ms: u64,
 }
 
-/// See the module.
+/// The clocks of all workspaces.
 #[derive(Debug)]
 pub struct Clocks {
     machine: SharedClock,
     processes: Arc<dyn DocumentStore>,
-    known: RwLock<HashMap<WorkspaceId, u64>>,
+    cache: RwLock<HashMap<WorkspaceId, u64>>,
     put_forward: Notify,
 }
 
 impl Clocks {
-    /// Over the machine's clock; what was put forward is kept in `processes`.
+    /// Clocks on top of the machine's; their leads are stored in `processes`.
     pub fn new(machine: SharedClock, processes: Arc<dyn DocumentStore>) -> Self {
         Self {
             machine,
             processes,
-            known: RwLock::default(),
+            cache: RwLock::default(),
             put_forward: Notify::new(),
         }
     }
 
     /// How far a workspace's clock is ahead of the machine's, in milliseconds.
     pub async fn ahead_ms(&self, workspace: WorkspaceId) -> Result<u64, DocumentStoreError> {
-        let known = self
-            .known
+        let cached = self
+            .cache
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&workspace)
             .copied();
-        if let Some(ahead_ms) = known {
+        if let Some(ahead_ms) = cached {
             return Ok(ahead_ms);
         }
         let read = self.processes.document(workspace, VIEW, KEY).await?;
@@ -62,12 +62,12 @@ impl Clocks {
             .map(|document| parsed(document.data.get()))
             .transpose()?;
         let ahead_ms = stored.unwrap_or_default().ahead_ms;
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        // Somebody may have put it forward since it was read.
-        Ok(*known.entry(workspace).or_insert(ahead_ms))
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        // It may have been put forward since it was read.
+        Ok(*cache.entry(workspace).or_insert(ahead_ms))
     }
 
-    /// What time it is in a workspace.
+    /// The current time of a workspace.
     pub async fn now(&self, workspace: WorkspaceId) -> Result<Timestamp, DocumentStoreError> {
         let ahead_ms = i64::try_from(self.ahead_ms(workspace).await?).unwrap_or(i64::MAX);
         let micros = self.machine.now().as_micros();
@@ -76,14 +76,15 @@ impl Clocks {
         ))
     }
 
-    /// Puts a workspace's clock forward; what is due by then is done. Answers how far it is ahead now.
+    /// Puts a workspace's clock forward, which fires the timers that are due by then. Returns how far it is
+    /// ahead now.
     pub async fn put_forward(&self, workspace: WorkspaceId, by_ms: u64) -> Result<u64, DocumentStoreError> {
         self.advance(workspace, &|ahead_ms| ahead_ms.saturating_add(by_ms))
             .await
     }
 
-    /// Puts a workspace's clock forward to a time, unless it is there already; what is due by then is done. Answers how far
-    /// it is ahead now.
+    /// Puts a workspace's clock forward to a time, unless it has passed that; the timers that are due by then
+    /// fire. Returns how far it is ahead now.
     pub async fn put_forward_to(
         &self,
         workspace: WorkspaceId,
@@ -94,10 +95,10 @@ impl Clocks {
         self.advance(workspace, &|ahead_ms| ahead_ms.max(wanted_ms)).await
     }
 
-    /// A workspace is there no more.
+    /// Removes a workspace that has ended from memory.
     pub fn end(&self, workspace: WorkspaceId) {
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.remove(&workspace);
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        cache.remove(&workspace);
     }
 
     async fn advance(
@@ -111,7 +112,7 @@ impl Clocks {
             generation: FIRST_GENERATION,
         };
         let mut ahead_ms = 0;
-        let mut fold = |loaded: documents::Loaded| {
+        let mut fold = |loaded: documents::FoldInput| {
             let unreadable = |reason: String| FoldFault { position: 0, reason };
             let stored = loaded
                 .documents
@@ -121,34 +122,34 @@ impl Clocks {
                 .transpose()
                 .map_err(|error| unreadable(error.to_string()))?;
             ahead_ms = further(stored.unwrap_or_default().ahead_ms);
-            let data = serde_json::value::to_raw_value(&Stored { ahead_ms })
+            let data = serde_json::value::to_raw_value(&StoredClock { ahead_ms })
                 .map_err(|error| unreadable(error.to_string()))?;
-            Ok(Effect {
+            Ok(FoldOutput {
                 writes: vec![DocumentWrite {
                     key: KEY.to_owned(),
                     data: Some(data.into()),
                     owner: None,
-                    left: Vec::new(),
-                    entered: Vec::new(),
+                    removed_entries: Vec::new(),
+                    added_entries: Vec::new(),
                 }],
                 parked: Vec::new(),
             })
         };
         self.processes.amend(&scope, &[KEY.to_owned()], &mut fold).await?;
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let newest = known.entry(workspace).or_insert(0);
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        let newest = cache.entry(workspace).or_insert(0);
         *newest = (*newest).max(ahead_ms);
-        drop(known);
+        drop(cache);
         self.put_forward.notify_waiters();
         Ok(ahead_ms)
     }
 
-    /// Wakes when a clock was put forward after the call.
+    /// Completes when a clock is put forward after the call.
     pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.put_forward.notified()
     }
 }
 
-fn parsed(text: &str) -> Result<Stored, DocumentStoreError> {
+fn parsed(text: &str) -> Result<StoredClock, DocumentStoreError> {
     serde_json::from_str(text).map_err(|error| DocumentStoreError::Corrupt(format!("a clock: {error}")))
 }

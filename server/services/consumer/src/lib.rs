@@ -1,8 +1,10 @@
-//! Effect consumers: those that do something outside of the log and the views. Each is run by the same lanes as a view,
-//! with a checkpoint per partition, retries, dead letters and restarts; it has no documents, and no rebuild ever runs it.
+//! Consumers: event handlers with an effect outside of the log and the views. Each runs on the same lanes as
+//! a view, with a checkpoint per partition, retries, dead letters and restarts. It has no documents, and no
+//! rebuild runs it.
 //!
-//! An effect comes before the checkpoint moves: at least once, in order. What makes it exactly once is the consumer's: it
-//! knows what of it is done already, by the ids of events or by an [`ProcessedPositions`] that is written with the effect.
+//! An effect comes before the checkpoint moves: at least once, in order. To make it exactly once, the
+//! consumer recognises events that it has handled, by their ids or by a [`ProcessedPositions`] that it writes
+//! with the effect.
 
 use std::{
     fmt::Debug,
@@ -29,63 +31,65 @@ pub use projection::{
     handler::EventHandler,
 };
 
-/// An effect consumer, as the registry names it.
+/// A consumer, as it is registered.
 #[async_trait]
 pub trait Consumer: EventHandler {
-    /// What its checkpoints stand and fall with.
+    /// The lifetime of its checkpoints.
     fn checkpoint_storage(&self) -> CheckpointStorage;
 
-    /// The workspaces of which it holds anything.
+    /// The workspaces of which it has data.
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError>;
 
-    /// A workspace is there no more: everything that is held of it goes. Called when no lane of it runs.
+    /// Deletes all data of a purged workspace. Called when no lane of it runs.
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError>;
 
-    /// Finishes what is under way.
+    /// Finishes running work.
     async fn close(&self) {}
 }
 
-/// What the checkpoints of a consumer stand and fall with.
+/// Where the checkpoints of a consumer are stored, and with what they are lost.
 #[derive(Debug, Clone)]
 pub enum CheckpointStorage {
-    /// The memory of process managers, which is backed up with the events: what was done in the world stays done.
+    /// In the process managers' store, which is backed up with the events: an effect in the outside world is
+    /// not repeated.
     Processes,
-    /// What it made, by this id. Where that is lost, or made anew, every event is handled again from the first.
-    Made(Uuid),
+    /// Bound to the consumer's own output with this id. If the output is lost or recreated, every event is
+    /// handled again from the first.
+    Output(Uuid),
 }
 
-/// What effect consumers need of the other boxes.
+/// The boxes that consumers need.
 #[derive(Debug, Clone)]
 pub struct Dependencies {
     /// Box 5, for historical events.
     pub store: Arc<dyn EventStore>,
     /// Box 6.
     pub broker: Arc<dyn Broker>,
-    /// Where process managers remember.
+    /// The process managers' store.
     pub processes: Arc<dyn DocumentStore>,
-    /// The folder of checkpoints that stand and fall with what a consumer makes.
+    /// The folder of checkpoints that are bound to a consumer's output.
     pub folder: PathBuf,
     /// The machine's clock.
     pub clock: SharedClock,
 }
 
-/// An effect consumer, running.
+/// A running consumer.
 #[derive(Debug)]
 pub struct RunningConsumer {
     consumer: Arc<dyn Consumer>,
     projections: Projections,
     progress: Arc<Progress>,
     checkpoints: Arc<dyn DocumentStore>,
-    /// The checkpoints lie in a file of its own.
-    own: bool,
+    /// Whether its checkpoints are in a file of their own.
+    has_own_store: bool,
 }
 
 impl RunningConsumer {
-    /// Starts its lanes. What a stop has interrupted goes on.
+    /// Starts its lanes, which continue at their checkpoints.
     pub async fn start(consumer: Arc<dyn Consumer>, dependencies: &Dependencies) -> Result<Self, StartError> {
-        let (checkpoints, own): (Arc<dyn DocumentStore>, _) = match consumer.checkpoint_storage() {
+        let (checkpoints, has_own_store): (Arc<dyn DocumentStore>, _) = match consumer.checkpoint_storage() {
             CheckpointStorage::Processes => (dependencies.processes.clone(), false),
-            CheckpointStorage::Made(id) => (
+            CheckpointStorage::Output(id) => (
                 Arc::new(open(&dependencies.folder, consumer.name(), id).await?),
                 true,
             ),
@@ -104,7 +108,7 @@ impl RunningConsumer {
             consumer,
             progress,
             checkpoints,
-            own,
+            has_own_store,
         })
     }
 
@@ -113,7 +117,7 @@ impl RunningConsumer {
         self.consumer.name()
     }
 
-    /// How far it is in a workspace.
+    /// Its progress in a workspace.
     pub fn progress_of(&self, workspace: WorkspaceId) -> Option<HandlerProgress> {
         self.progress.of(workspace, self.name())
     }
@@ -123,13 +127,13 @@ impl RunningConsumer {
         &self.projections.dead_letters
     }
 
-    /// Wakes when it has handled anything after the call.
+    /// Wakes when it handles an event after the call.
     pub fn changed(&self) -> Notified<'_> {
         self.progress.changed()
     }
 
-    /// What it still has to do about events up to a token. What it has parked in the process managers' memory is counted
-    /// there.
+    /// Its remaining work for events up to a token. Events that it has parked in the process managers' store
+    /// are counted there.
     pub async fn unfinished(
         &self,
         workspace: WorkspaceId,
@@ -142,7 +146,7 @@ impl RunningConsumer {
         {
             unfinished.push(format!("{}: events to handle", self.name()));
         }
-        if self.own {
+        if self.has_own_store {
             let counts = self
                 .checkpoints
                 .parked_counts(Some(workspace), correlation)
@@ -152,14 +156,14 @@ impl RunningConsumer {
         Ok(unfinished)
     }
 
-    /// A workspace is there no more. When this returns, nothing is done about its events here.
+    /// Ends a purged workspace. When this returns, none of its events is handled here.
     pub async fn end(&self, workspace: WorkspaceId) {
         self.projections.end(workspace).await;
     }
 
-    /// Its checkpoints, where they lie in a file of its own.
+    /// Its checkpoints, if they are in a file of their own.
     pub fn own_checkpoints(&self) -> Option<&Arc<dyn DocumentStore>> {
-        self.own.then_some(&self.checkpoints)
+        self.has_own_store.then_some(&self.checkpoints)
     }
 
     /// The consumer itself.
@@ -167,17 +171,17 @@ impl RunningConsumer {
         &self.consumer
     }
 
-    /// Lets its lanes finish what they are doing, and stops.
+    /// Stops, after its lanes have finished their work.
     pub async fn stop(&self) {
         self.projections.stop().await;
         self.consumer.close().await;
-        if self.own {
+        if self.has_own_store {
             self.checkpoints.close().await;
         }
     }
 }
 
-/// Opens the checkpoints of what has this id; those of what was there before are removed.
+/// Opens the checkpoints that are bound to this id, and removes those of earlier ids.
 async fn open(folder: &Path, name: &str, id: Uuid) -> Result<SqliteDocumentStore, StartError> {
     let failed = |error: std::io::Error| {
         StartError::Documents(DocumentStoreError::Unavailable(format!(

@@ -1,23 +1,25 @@
-//! What is known of people and must not be in the log: keys that open what is personal in it, and how they sign in.
+//! The data of people that must not be in the log: the keys of their personal data, and their credentials and
+//! sessions.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`seals`] | seals what is personal before it is stored, opens it where it is shown |
-//! | [`addresses`] | what stands for an email where the email must not be |
+//! | [`seals`] | seals personal data before it is stored, and opens it where it is shown |
+//! | [`email_hasher`] | keyed hashes that replace emails |
 //! | [`passwords`] | Argon2id |
-//! | [`sessions`] | sign-in, and tokens that renew a session |
-//! | [`standing`] | whether a token is let in: an account has sessions, and they end |
+//! | [`sessions`] | sign-in, and the tokens that renew a session |
+//! | [`session_status`] | whether a token is still valid, from its person's account and sessions |
 //! | [`store`], `sql` | rows in SQLite or PostgreSQL, apart from the events |
 //!
-//! The command service asks for what goes along with a user's commands ([`People::registering`] and its siblings), the query
-//! API and whoever sends mails ask [`Seals`] to open texts. What an account is, is the log's to say.
+//! The command service writes the data that accompanies a user's commands ([`People::registering`] and its
+//! siblings); the query API and the mail service open texts through [`Seals`]. The log alone defines an
+//! account.
 
-pub mod addresses;
+pub mod email_hasher;
 pub mod passwords;
 pub mod seals;
+pub mod session_status;
 pub mod sessions;
 mod sql;
-pub mod standing;
 pub mod store;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -32,63 +34,63 @@ use domain::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use addresses::Addresses;
 use clock::SharedClock;
 use database::url::StoreUrl;
+use email_hasher::EmailHasher;
 use event_store::{Direction, EventStore, StoreError};
 use passwords::{HashCost, Passwords};
 pub use seals::Seals;
+use session_status::{PresentedToken, SessionStatusCache};
 pub use sql::{PostgresPeople, SqlitePeople};
-use standing::{Presented, Standings};
 pub use store::{PeopleError, PeopleStore, PersonId};
 
-/// How long an erasure may be on its way before a server that finds it believes that it was never appended.
-const ON_ITS_WAY: Duration = Duration::from_mins(10);
+/// How old the note of an erasure must be before a server treats the erasure as never appended.
+const ERASURE_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How often unfinished erasures and ended tokens are looked for.
-const LOOK_AFTER: Duration = Duration::from_mins(1);
+/// The interval between searches for unfinished erasures and expired tokens.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Events of a user that are read at a time.
 const PAGE: u32 = 100;
 
-/// See the module.
+/// The people service: keys, credentials and sessions of the people in all workspaces.
 #[derive(Debug)]
 pub struct People {
-    /// Seals and opens.
+    /// Seals and opens personal texts.
     pub seals: Seals,
     store: Arc<dyn PeopleStore>,
     events: Arc<dyn EventStore>,
-    addresses: Addresses,
+    email_hasher: EmailHasher,
     passwords: Passwords,
-    standings: Standings,
+    statuses: SessionStatusCache,
     clock: SharedClock,
 }
 
-/// Why somebody cannot be looked up.
+/// Why a person cannot be looked up.
 #[derive(Debug, thiserror::Error)]
 pub enum LookUpError {
-    /// What is kept of people.
+    /// The people store failed.
     #[error(transparent)]
     People(#[from] PeopleError),
-    /// The event store.
+    /// The event store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// An account as the log has it now.
+/// The account of a person, as the log has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
-    /// Whose.
+pub struct UserAccount {
+    /// Its person.
     pub of: PersonId,
-    /// What they go by.
+    /// The person's display name.
     pub display_name: String,
-    /// What they are in the workspace.
+    /// The person's role in the workspace.
     pub role: Role,
-    /// The command that registered them, under which their password is kept.
+    /// The command that registered the person; the password is stored under it.
     command: Uuid,
 }
 
-/// Opens what is kept of people at a URL.
+/// Opens the people store at a URL.
 pub async fn open_store(url: &StoreUrl) -> Result<Arc<dyn PeopleStore>, PeopleError> {
     Ok(match url {
         StoreUrl::Sqlite(url) => Arc::new(SqlitePeople::open(url.file()).await?),
@@ -97,7 +99,7 @@ pub async fn open_store(url: &StoreUrl) -> Result<Arc<dyn PeopleStore>, PeopleEr
 }
 
 impl People {
-    /// With the rows of a store, and the key of a folder.
+    /// A people service on a store, with the email key in a folder.
     pub fn new(
         store: Arc<dyn PeopleStore>,
         events: Arc<dyn EventStore>,
@@ -107,22 +109,22 @@ impl People {
     ) -> Result<Self, PeopleError> {
         Ok(Self {
             seals: Seals::new(Arc::clone(&store)),
-            standings: Standings::new(store.is_shared()),
+            statuses: SessionStatusCache::new(store.is_shared()),
             store,
             events,
-            addresses: Addresses::open(keys_folder)?,
+            email_hasher: EmailHasher::open(keys_folder)?,
             passwords: Passwords::new(hash_cost),
             clock,
         })
     }
 
-    /// The rows.
+    /// The people store.
     pub fn store(&self) -> &Arc<dyn PeopleStore> {
         &self.store
     }
 
-    /// The stream of an email's reservation; the email may be sealed. `None`: its key is gone, or was never here, and so
-    /// nobody can tell which stream it was.
+    /// The stream of an email's reservation; the email may be sealed. `None`: its key is destroyed or absent,
+    /// so the stream cannot be found.
     pub async fn reservation(
         &self,
         workspace: WorkspaceId,
@@ -130,25 +132,26 @@ impl People {
     ) -> Result<Option<StreamName>, PeopleError> {
         let email = self.seals.opened(workspace, email).await?;
         email
-            .map(|email| self.addresses.stream(workspace, &email))
+            .map(|email| self.email_hasher.stream(workspace, &email))
             .transpose()
     }
 
-    /// Before a registration is appended: its password is hashed and kept under its command, and so is the session of the
-    /// token by which a person registers themself. Whether they count, the log says.
+    /// Before a registration is appended: hashes its password and stores it under the command, with the
+    /// session of the token by which a person registers themselves. Both are valid only if the log has the
+    /// registration.
     pub async fn registering(
         &self,
         of: PersonId,
         command: Uuid,
         email: &str,
         password: Option<&Password>,
-        own: Option<&Presented>,
+        own: Option<&PresentedToken>,
     ) -> Result<(), PeopleError> {
         let Some(password) = password else { return Ok(()) };
         let hash = self.passwords.hash(password).await?;
         self.store.keep_credentials(of, command, &hash).await?;
         if let Some(token) = own {
-            // A program has no cookies: what would renew its session is never given.
+            // A program has no cookies: it never gets a refresh token.
             let given = (!token.is_browser).then(|| self.clock.now());
             self.store
                 .keep_registering(of, command, token.session, token.until, given)
@@ -157,12 +160,12 @@ impl People {
         self.changing_email(of, email).await
     }
 
-    /// A registration is stored: from here on tokens of the person without a session are refused.
+    /// After a registration: tokens of the person without a session are refused from here on.
     pub async fn registered(&self, of: PersonId) {
         self.sessions_changed(of).await;
     }
 
-    /// Whether a password is the one of a person's account; `None`: they have no account.
+    /// Whether a password is that of a person's account; `None`: the person has no account.
     pub async fn is_password_of(
         &self,
         of: PersonId,
@@ -172,38 +175,38 @@ impl People {
             return Ok(None);
         };
         let hash = self.store.credentials(of, account.command).await?;
-        Ok(Some(self.passwords.fits(password, hash.as_deref()).await?))
+        Ok(Some(self.passwords.verify(password, hash.as_deref()).await?))
     }
 
-    /// A registration was refused.
+    /// After a refused registration: removes its credentials.
     pub async fn not_registered(&self, of: PersonId, command: Uuid) {
         if let Err(error) = self.store.forget_credentials(of, command).await {
-            tracing::warn!(%error, "what was kept for a refused registration stays; it opens nothing");
+            tracing::warn!(%error, "the invalid credentials of a refused registration were not deleted");
         }
     }
 
-    /// Before another email is appended: it can be signed in with.
+    /// Before a new email is appended: stores its login.
     pub async fn changing_email(&self, of: PersonId, email: &str) -> Result<(), PeopleError> {
-        self.store.keep_login(&self.addresses.login(email)?, of).await
+        self.store.keep_login(&self.email_hasher.login(email)?, of).await
     }
 
-    /// Before an erasure is appended: it is noted, so that it is finished whatever happens in between.
+    /// Before an erasure is appended: notes it, so that it is completed also after a crash.
     pub async fn erasing(&self, of: PersonId) -> Result<(), PeopleError> {
         self.store.note_erasure(of, self.clock.now()).await
     }
 
-    /// An erasure was refused.
+    /// After a refused erasure: removes its note.
     pub async fn not_erased(&self, of: PersonId) {
         if let Err(error) = self.store.forget_erasure(of).await {
-            tracing::warn!(%error, "the note of a refused erasure stays; nothing follows from it");
+            tracing::warn!(%error, "the note of a refused erasure was not deleted");
         }
     }
 
-    /// An erasure is stored: the person's key and everything by which they sign in is destroyed.
+    /// After an erasure: destroys the person's key and credentials.
     pub async fn erased(&self, of: PersonId) -> Result<(), PeopleError> {
         self.seals.forget(of).await;
         self.store.erase(of, self.clock.now()).await?;
-        // somebody may have looked it up in between
+        // another task may have cached the key in between
         self.seals.forget(of).await;
         self.sessions_changed(of).await;
         metrics::counter!("foldline_people_erased_total").increment(1);
@@ -211,14 +214,14 @@ impl People {
         Ok(())
     }
 
-    /// The account of a person; none where there is none, or none any more.
-    pub async fn account(&self, of: PersonId) -> Result<Option<Registered>, LookUpError> {
+    /// The account of a person; `None`: there is none, or it was erased.
+    pub async fn account(&self, of: PersonId) -> Result<Option<UserAccount>, LookUpError> {
         let (state, command) = self.user(of).await?;
         let (Some(account), Some(command), false) = (state.account, command, state.erased) else {
             return Ok(None);
         };
         let display_name = self.seals.opened(of.workspace, &account.display_name).await?;
-        Ok(Some(Registered {
+        Ok(Some(UserAccount {
             of,
             display_name: display_name.unwrap_or_else(|| ERASED.to_owned()),
             role: account.role,
@@ -231,7 +234,7 @@ impl People {
         Ok(self.user(of).await?.0.erased)
     }
 
-    /// A user's state, and the command of their first event.
+    /// A user's state, and the command id of the first event.
     async fn user(&self, of: PersonId) -> Result<(UserState, Option<Uuid>), LookUpError> {
         let stream = StreamName::new(User::CATEGORY, of.person)
             .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
@@ -256,14 +259,14 @@ impl People {
         }
     }
 
-    /// Finishes erasures that a crash has interrupted, and forgets what has ended.
-    pub async fn look_after(&self) -> Result<(), LookUpError> {
+    /// Completes erasures that a crash has interrupted, and deletes expired tokens.
+    pub async fn maintain(&self) -> Result<(), LookUpError> {
         let now = self.clock.now();
         for (of, noted_at) in self.store.erasures().await? {
             let age = Duration::from_millis(now.millis_since(noted_at));
             if self.is_erased(of).await? {
                 self.erased(of).await?;
-            } else if age > ON_ITS_WAY && self.events.workspace(of.workspace).await?.is_some() {
+            } else if age > ERASURE_TIMEOUT && self.events.workspace(of.workspace).await?.is_some() {
                 self.store.forget_erasure(of).await?;
             }
         }
@@ -271,27 +274,27 @@ impl People {
         Ok(())
     }
 
-    /// Looks after people, and hears what other servers do to their sessions, until it is stopped.
+    /// Runs the maintenance, and receives the session changes of other servers, until it is stopped.
     pub async fn run(self: Arc<Self>, stopping: CancellationToken) {
-        let hearing = stopping.run_until_cancelled(self.hear_others());
-        tokio::join!(self.look_after_always(&stopping), hearing);
+        let listening = stopping.run_until_cancelled(self.receive_changes());
+        tokio::join!(self.maintain_periodically(&stopping), listening);
     }
 
-    async fn look_after_always(&self, stopping: &CancellationToken) {
+    async fn maintain_periodically(&self, stopping: &CancellationToken) {
         loop {
-            let pause = tokio::time::sleep(LOOK_AFTER);
+            let pause = tokio::time::sleep(MAINTENANCE_INTERVAL);
             if stopping.run_until_cancelled(pause).await.is_none() {
                 return;
             }
-            if let Err(error) = self.look_after().await {
-                tracing::warn!(%error, "erasures that may be unfinished could not be looked after");
+            if let Err(error) = self.maintain().await {
+                tracing::warn!(%error, "erasures and expired tokens could not be maintained");
             }
         }
     }
 
-    /// A workspace is there no more: nothing of it stays in memory.
+    /// Removes a workspace that has ended from memory.
     pub fn end(&self, workspace: WorkspaceId) {
         self.seals.end(workspace);
-        self.standings.end(workspace);
+        self.statuses.end(workspace);
     }
 }

@@ -1,6 +1,6 @@
-//! Passwords: Argon2id, with the parameters that its authors' library recommends, on threads of their own and never more at
-//! a time than there are cores, because each costs as much memory and time as it is worth. A server for tests hashes with the
-//! least parameters that Argon2 has.
+//! Passwords: Argon2id with the parameters that its library recommends, on separate threads and never more at
+//! a time than there are cores, because each hash costs memory and time. A server for tests hashes with
+//! Argon2's least parameters.
 
 use std::sync::Arc;
 
@@ -13,42 +13,43 @@ use tokio::sync::Semaphore;
 
 use super::{seals::random, store::PeopleError};
 
-/// Of nobody's password: what is tried where there is no account, so that both answers take as long.
-const NOBODYS: &str =
+/// A hash of no account's password: verified where there is no account, so that both answers take the same
+/// time.
+const DUMMY_HASH: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$Zm9sZGxpbmUtbm9ib2R5$YcvUS4N1BjRhUt5p6HFwXGhHhaRsRJHS0hyl5PZiVAk";
 
 /// The same with [`HashCost::Least`].
-const NOBODYS_AT_LEAST_COST: &str =
+const DUMMY_HASH_AT_LEAST_COST: &str =
     "$argon2id$v=19$m=8,t=1,p=1$Zm9sZGxpbmUtbm9ib2R5$YcvUS4N1BjRhUt5p6HFwXGhHhaRsRJHS0hyl5PZiVAk";
 
-/// What a hash costs an attacker who guesses, and us.
+/// The cost of a hash, for an attacker who guesses and for the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum HashCost {
-    /// What Argon2's authors recommend.
+    /// The parameters that Argon2's library recommends.
     #[default]
     Recommended,
-    /// As little as Argon2 knows: protects no password, for tests.
+    /// Argon2's least parameters: for tests, since they protect no password.
     Least,
 }
 
-/// Hashes and verifies.
+/// Hashes and verifies passwords.
 #[derive(Debug)]
 pub struct Passwords {
-    at_a_time: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
     cost: HashCost,
 }
 
 impl Passwords {
-    /// Whose hashes cost as much.
+    /// Hashes new passwords at this cost.
     pub fn new(cost: HashCost) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
-            at_a_time: Arc::new(Semaphore::new(cores)),
+            slots: Arc::new(Semaphore::new(cores)),
             cost,
         }
     }
 
-    /// The hash to keep, with its salt and its parameters.
+    /// The hash of a password, with its salt and its parameters.
     pub async fn hash(&self, password: &Password) -> Result<String, PeopleError> {
         let password = password.clone();
         let salt: [u8; 16] = random()?;
@@ -57,7 +58,7 @@ impl Passwords {
             HashCost::Least => Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None)
                 .map_err(|error| cannot(&error))?,
         };
-        self.beside(move || {
+        self.run_blocking(move || {
             let salt = SaltString::encode_b64(&salt).map_err(|error| cannot(&error))?;
             let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
                 .hash_password(password.expose().as_bytes(), &salt)
@@ -67,35 +68,35 @@ impl Passwords {
         .await
     }
 
-    /// Whether it is the password of this hash; without a hash it is nobody's, and takes as long.
-    pub async fn fits(&self, password: &Password, hash: Option<&str>) -> Result<bool, PeopleError> {
+    /// Whether a password matches a hash; without a hash it does not, and the check takes the same time.
+    pub async fn verify(&self, password: &Password, hash: Option<&str>) -> Result<bool, PeopleError> {
         let password = password.clone();
-        let is_somebodys = hash.is_some();
-        let nobodys = match self.cost {
-            HashCost::Recommended => NOBODYS,
-            HashCost::Least => NOBODYS_AT_LEAST_COST,
+        let has_hash = hash.is_some();
+        let dummy = match self.cost {
+            HashCost::Recommended => DUMMY_HASH,
+            HashCost::Least => DUMMY_HASH_AT_LEAST_COST,
         };
-        let hash = hash.unwrap_or(nobodys).to_owned();
-        let fits = self
-            .beside(move || {
+        let hash = hash.unwrap_or(dummy).to_owned();
+        let matches = self
+            .run_blocking(move || {
                 let hash = PasswordHash::new(&hash).map_err(|error| cannot(&error))?;
                 Ok(Argon2::default()
                     .verify_password(password.expose().as_bytes(), &hash)
                     .is_ok())
             })
             .await?;
-        Ok(fits && is_somebodys)
+        Ok(matches && has_hash)
     }
 
-    /// On a thread where nothing else waits for it, when it is its turn.
-    async fn beside<T: Send + 'static>(
+    /// Runs work on a blocking thread, as soon as a slot is free.
+    async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, PeopleError> + Send + 'static,
     ) -> Result<T, PeopleError> {
-        let turn = Arc::clone(&self.at_a_time).acquire_owned().await;
+        let slot = Arc::clone(&self.slots).acquire_owned().await;
         let work = tokio::task::spawn_blocking(move || {
-            // held by the thread, which goes on also where nobody waits any more
-            let _turn = turn;
+            // the thread holds the slot, also if its caller does not wait any more
+            let _slot = slot;
             work()
         });
         work.await
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_password_fits_its_own_hash_and_no_other() {
+    async fn a_password_matches_its_own_hash_and_no_other() {
         let passwords = Passwords::new(HashCost::Recommended);
         let hash = passwords.hash(&password("correct horse")).await.unwrap();
         assert!(
@@ -126,42 +127,46 @@ mod tests {
         assert_ne!(hash, passwords.hash(&password("correct horse")).await.unwrap());
         assert!(
             passwords
-                .fits(&password("correct horse"), Some(&hash))
+                .verify(&password("correct horse"), Some(&hash))
                 .await
                 .unwrap()
         );
         assert!(
             !passwords
-                .fits(&password("battery staple"), Some(&hash))
+                .verify(&password("battery staple"), Some(&hash))
                 .await
                 .unwrap()
         );
     }
 
     #[tokio::test]
-    async fn nobodys_password_is_a_hash_that_takes_as_long_and_fits_nothing() {
-        for (cost, nobodys) in [
-            (HashCost::Recommended, NOBODYS),
-            (HashCost::Least, NOBODYS_AT_LEAST_COST),
+    async fn the_dummy_hash_takes_the_same_time_and_matches_no_password() {
+        for (cost, dummy) in [
+            (HashCost::Recommended, DUMMY_HASH),
+            (HashCost::Least, DUMMY_HASH_AT_LEAST_COST),
         ] {
             let passwords = Passwords::new(cost);
-            let parsed = PasswordHash::new(nobodys).unwrap();
+            let parsed = PasswordHash::new(dummy).unwrap();
             let real = passwords.hash(&password("correct horse")).await.unwrap();
             let real = PasswordHash::new(&real).unwrap();
             assert_eq!(
                 (parsed.algorithm, parsed.version, &parsed.params),
                 (real.algorithm, real.version, &real.params)
             );
-            assert!(!passwords.fits(&password("correct horse"), None).await.unwrap());
+            assert!(!passwords.verify(&password("correct horse"), None).await.unwrap());
         }
     }
 
     #[tokio::test]
-    async fn a_hash_fits_whatever_it_costs_to_make_another_one() {
+    async fn a_hash_matches_at_any_cost_of_new_hashes() {
         let [recommended, least] = [HashCost::Recommended, HashCost::Least].map(Passwords::new);
         for (made, read) in [(&recommended, &least), (&least, &recommended)] {
             let hash = made.hash(&password("correct horse")).await.unwrap();
-            assert!(read.fits(&password("correct horse"), Some(&hash)).await.unwrap());
+            assert!(
+                read.verify(&password("correct horse"), Some(&hash))
+                    .await
+                    .unwrap()
+            );
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Sealing what is personal before it is stored, and opening it where it is shown.
+//! Seals personal data before it is stored, and opens it where it is shown.
 //!
-//! A text is sealed as `sealed:<person>:<base64url of nonce and ciphertext>` with AES-256-GCM under a key of that person's
-//! own; workspace and person are authenticated along, so that a sealed text says nothing elsewhere. Where the key is
-//! destroyed, or was never here, `erased` is shown. What holds no sealed text costs one search through its bytes.
+//! A text is sealed as `sealed:<person>:<base64url of nonce and ciphertext>` with AES-256-GCM under the
+//! person's own key. Workspace and person are the associated data, so that a sealed text cannot be opened
+//! elsewhere. If the key is destroyed or absent, `erased` is shown. JSON without sealed texts costs one
+//! search through its bytes.
 //!
-//! Keys stay in memory. With several servers on one database an erasure at another one is seen here within
-//! [`SHARED_KEYS_LIVE`].
+//! Keys are cached. With several servers on one database, an erasure at another server takes effect here
+//! within [`SHARED_KEY_TTL`].
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -29,28 +30,28 @@ use uuid::Uuid;
 
 use super::store::{PeopleError, PeopleStore, PersonId, StoredKey};
 
-/// How long a key is used without another look, where other servers may destroy it.
-pub const SHARED_KEYS_LIVE: Duration = Duration::from_secs(2);
+/// How long a cached key is used where other servers may destroy it.
+pub const SHARED_KEY_TTL: Duration = Duration::from_secs(2);
 
-/// Keys that stay in memory.
+/// The most cached keys.
 const KEYS: u64 = 50_000;
 
-/// The bytes of a nonce; random, which is sound for far more texts than a person leaves.
+/// The bytes of a nonce. It is random, which is safe for far more texts than a person has.
 const NONCE: usize = 12;
 
-/// A sealed text as it stands in JSON.
+/// The beginning of a sealed text in JSON.
 const IN_JSON: &[u8] = b"\"sealed:";
 
-/// What is known of a person's key.
+/// The cached key of a person.
 #[derive(Clone)]
 enum Key {
     Cipher(Arc<Aes256Gcm>),
     Destroyed,
-    /// There is none, and never was.
+    /// The person never had one.
     Absent,
 }
 
-/// See the module.
+/// Seals and opens personal texts under the keys of people.
 #[derive(Clone)]
 pub struct Seals {
     store: Arc<dyn PeopleStore>,
@@ -73,7 +74,7 @@ impl Seals {
             .max_capacity(KEYS)
             .support_invalidation_closures();
         if store.is_shared() {
-            keys = keys.time_to_live(SHARED_KEYS_LIVE);
+            keys = keys.time_to_live(SHARED_KEY_TTL);
         }
         Self {
             keys: keys.build(),
@@ -81,8 +82,8 @@ impl Seals {
         }
     }
 
-    /// Seals texts of a person, each in its place. For somebody who was erased they are lost: there is no key, and none is
-    /// made.
+    /// Seals texts of a person in place. Those of an erased person are lost: there is no key, and no new one
+    /// is created.
     pub async fn seal(
         &self,
         workspace: WorkspaceId,
@@ -93,7 +94,7 @@ impl Seals {
         let cipher = self.key_to_seal(of).await?;
         for text in texts {
             let sealed = match &cipher {
-                Some(cipher) => sealed(cipher, of, text)?,
+                Some(cipher) => encrypt(cipher, of, text)?,
                 None => Vec::new(),
             };
             *text = format!("{MARKER}{person}:{}", URL_SAFE_NO_PAD.encode(sealed));
@@ -101,26 +102,26 @@ impl Seals {
         Ok(())
     }
 
-    /// What a sealed text says; `None` where its key is gone. Also a text that is not sealed says what it says.
+    /// Opens a sealed text; `None`: its key is gone. A text that is not sealed is returned unchanged.
     pub async fn opened(&self, workspace: WorkspaceId, text: &str) -> Result<Option<String>, PeopleError> {
         let Some((person, sealed)) = personal::parts(text) else {
             return Ok(Some(text.to_owned()));
         };
         let of = PersonId { workspace, person };
         Ok(match self.key(of).await? {
-            Key::Cipher(cipher) => plain(&cipher, of, sealed),
+            Key::Cipher(cipher) => decrypt(&cipher, of, sealed),
             Key::Destroyed | Key::Absent => None,
         })
     }
 
-    /// `None`: nothing in it is sealed.
+    /// Opens every sealed text in JSON; `None`: there is none.
     async fn open_in(&self, workspace: WorkspaceId, json: &[u8]) -> Result<Option<Vec<u8>>, PeopleError> {
         let found = sealed_in(json);
         if found.is_empty() {
             return Ok(None);
         }
         let mut keys = HashMap::new();
-        for Found { person, .. } in &found {
+        for SealedText { person, .. } in &found {
             if !keys.contains_key(person) {
                 let key = self
                     .key(PersonId {
@@ -133,7 +134,7 @@ impl Seals {
         }
         let mut opened = Vec::with_capacity(json.len());
         let mut behind = 0;
-        for Found {
+        for SealedText {
             begin,
             end,
             person,
@@ -142,7 +143,7 @@ impl Seals {
         {
             let of = PersonId { workspace, person };
             let text = match keys.get(&person) {
-                Some(Key::Cipher(cipher)) => plain(cipher, of, sealed),
+                Some(Key::Cipher(cipher)) => decrypt(cipher, of, sealed),
                 _ => None,
             };
             opened.extend_from_slice(&json[behind..begin]);
@@ -161,17 +162,17 @@ impl Seals {
         Ok(matches!(key, Key::Destroyed))
     }
 
-    /// A person's key is, or is about to be, destroyed.
+    /// Removes a person's cached key, before and after it is destroyed.
     pub(super) async fn forget(&self, of: PersonId) {
         self.keys.invalidate(&of).await;
     }
 
-    /// A workspace is there no more.
+    /// Removes the cached keys of a workspace that has ended.
     pub(super) fn end(&self, workspace: WorkspaceId) {
         let is_of_it = move |of: &PersonId, _: &Key| of.workspace == workspace;
-        // The closure is refused only by a cache that was built without support for it.
+        // Only a cache that was built without support for closures refuses one.
         if let Err(error) = self.keys.invalidate_entries_if(is_of_it) {
-            tracing::error!(%error, "keys of a purged workspace stay until they are pushed out");
+            tracing::error!(%error, "keys of a purged workspace stay in memory until they are evicted");
         }
     }
 
@@ -187,7 +188,7 @@ impl Seals {
         Ok(key)
     }
 
-    /// `None`: it was destroyed.
+    /// The key of a person, created if there is none; `None`: it was destroyed.
     async fn key_to_seal(&self, of: PersonId) -> Result<Option<Arc<Aes256Gcm>>, PeopleError> {
         match self.key(of).await? {
             Key::Cipher(cipher) => return Ok(Some(cipher)),
@@ -242,28 +243,28 @@ impl Key {
     }
 }
 
-/// Random bytes of the machine's.
+/// Random bytes from the operating system.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], PeopleError> {
     let mut bytes: [u8; N] = [0; N];
-    rand::rngs::OsRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|error| PeopleError::Unavailable(format!("the machine gave no random bytes: {error}")))?;
+    rand::rngs::OsRng.try_fill_bytes(&mut bytes).map_err(|error| {
+        PeopleError::Unavailable(format!("the operating system gave no random bytes: {error}"))
+    })?;
     Ok(bytes)
 }
 
-/// Workspace and person, which a sealed text is bound to.
-fn bound_to(of: PersonId) -> [u8; 32] {
+/// Workspace and person, as associated data of the encryption.
+fn associated_data(of: PersonId) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[..16].copy_from_slice(of.workspace.0.as_bytes());
     bytes[16..].copy_from_slice(of.person.as_bytes());
     bytes
 }
 
-fn sealed(cipher: &Aes256Gcm, of: PersonId, text: &str) -> Result<Vec<u8>, PeopleError> {
+fn encrypt(cipher: &Aes256Gcm, of: PersonId, text: &str) -> Result<Vec<u8>, PeopleError> {
     let nonce: [u8; NONCE] = random()?;
     let payload = Payload {
         msg: text.as_bytes(),
-        aad: &bound_to(of),
+        aad: &associated_data(of),
     };
     let encrypted = cipher
         .encrypt(&nonce.into(), payload)
@@ -271,35 +272,35 @@ fn sealed(cipher: &Aes256Gcm, of: PersonId, text: &str) -> Result<Vec<u8>, Peopl
     Ok([&nonce[..], &encrypted].concat())
 }
 
-fn plain(cipher: &Aes256Gcm, of: PersonId, sealed: &str) -> Option<String> {
+fn decrypt(cipher: &Aes256Gcm, of: PersonId, sealed: &str) -> Option<String> {
     let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
     let (nonce, encrypted) = bytes.split_first_chunk::<NONCE>()?;
     let payload = Payload {
         msg: encrypted,
-        aad: &bound_to(of),
+        aad: &associated_data(of),
     };
     let text = cipher.decrypt(&(*nonce).into(), payload).ok()?;
     String::from_utf8(text).ok()
 }
 
-/// A sealed text in JSON, with its quotation marks.
-struct Found<'a> {
+/// A sealed text in JSON, with the range of its string literal.
+struct SealedText<'a> {
     begin: usize,
     end: usize,
     person: Uuid,
     sealed: &'a str,
 }
 
-/// Every text in JSON that is sealed. A sealed text has no character that JSON escapes, so it ends at the next quotation
-/// mark; one behind a backslash is within another text, and no text of its own.
-fn sealed_in(json: &[u8]) -> Vec<Found<'_>> {
+/// Every sealed text in JSON. A sealed text has no character that JSON escapes, so it ends at the next
+/// quotation mark; one after a backslash is inside another string and is skipped.
+fn sealed_in(json: &[u8]) -> Vec<SealedText<'_>> {
     memmem::find_iter(json, IN_JSON)
         .filter(|begin| *begin == 0 || json[begin - 1] != b'\\')
         .filter_map(|begin| {
             let inner = &json[begin + 1..];
             let length = memchr::memchr(b'"', inner)?;
             let (person, sealed) = personal::parts(std::str::from_utf8(&inner[..length]).ok()?)?;
-            Some(Found {
+            Some(SealedText {
                 begin,
                 end: begin + length + 2,
                 person,
@@ -332,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_sealed_says_nothing_and_opens_to_what_it_was() {
+    async fn a_sealed_text_is_unreadable_and_opens_to_the_original() {
         let (seals, _folder) = seals().await;
         let text = "Ada \"Countess\" Lovelace\n";
         let sealed = seal(&seals, text).await;
@@ -343,7 +344,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn in_json_every_sealed_text_is_opened_and_all_else_stays_as_it_is() {
+    async fn in_json_every_sealed_text_is_opened_and_the_rest_stays_unchanged() {
         let (seals, _folder) = seals().await;
         let name = seal(&seals, "A\"da").await;
         let json = format!(
@@ -363,11 +364,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sealed_text_says_nothing_in_another_workspace_or_of_another_person_or_changed() {
+    async fn a_sealed_text_does_not_open_in_another_workspace_or_for_another_person_or_changed() {
         let (seals, _folder) = seals().await;
         let sealed = seal(&seals, "Ada").await;
         let elsewhere = WorkspaceId(Uuid::from_u128(2));
-        // that person has a key there too
+        // the person has a key there too
         let mut other = "Ada".to_owned();
         seals.seal(elsewhere, ADA, vec![&mut other]).await.unwrap();
         assert_eq!(seals.open_text(elsewhere, &sealed).await.unwrap(), ERASED);

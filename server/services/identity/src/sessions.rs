@@ -1,11 +1,12 @@
-//! Signing in, and staying signed in.
+//! Signing in, and the renewal of sessions.
 //!
-//! An access token of somebody with an account is short; what renews it is a refresh token, which is used once and followed
-//! by the next one of its family. One that comes again after its time of grace was stolen from somebody, and the family
-//! ends. Within the grace it is another tab of the same browser, which has sent its requests before the new token came.
+//! The access token of a person with an account is short-lived. A refresh token renews it; it is used once
+//! and followed by the next one of its family. A refresh token that is used again after its grace period was
+//! stolen, and the family ends. Within the grace period it comes from another tab of the same browser, which
+//! sent its request before it had the new token.
 //!
-//! Whether an email belongs to somebody is told to nobody: a wrong password and an email without an account are one answer,
-//! and take as long.
+//! Sign-in does not reveal whether an email has an account: a wrong password and an email without an account
+//! have the same answer, in the same time.
 
 use std::time::Duration;
 
@@ -22,36 +23,36 @@ use domain::{
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::{LookUpError, People, PeopleError, PersonId, Registered, seals::random, store::StoredToken};
+use super::{LookUpError, People, PeopleError, PersonId, UserAccount, seals::random, store::StoredToken};
 use event_store::{Direction, StoreError};
 
-/// How long an access token of somebody with an account is good, in seconds.
+/// The lifetime of an access token of a person with an account, in seconds.
 pub const ACCESS_SECONDS: u64 = 15 * 60;
-/// How long somebody stays signed in who does not come back.
-pub const SIGNED_IN: Duration = Duration::from_hours(30 * 24);
-/// How long a used token is still taken for another tab's.
-pub const GRACE: Duration = Duration::from_secs(30);
+/// How long a session lasts without a renewal.
+pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
+/// How long a used refresh token is accepted again, from another tab.
+pub const REUSE_GRACE: Duration = Duration::from_secs(30);
 
-/// In how many workspaces an email is looked for: each costs a password's hash.
+/// The most workspaces in which an email is looked up: each costs a password hash.
 const MOST_WORKSPACES: u32 = 4;
 
-/// Somebody who is signed in.
+/// The session of a sign-in or a renewal, with its next refresh token.
 #[derive(Debug, Clone)]
-pub struct SignedIn {
-    /// Who.
-    pub who: Registered,
-    /// What all tokens of this sign-in share.
+pub struct RenewableSession {
+    /// The account.
+    pub account: UserAccount,
+    /// The id of the session, which all tokens of the sign-in share.
     pub family: Uuid,
-    /// What renews the session.
+    /// Renews the session.
     pub refresh_token: RefreshToken,
 }
 
-/// The text of a refresh token; printed nowhere.
+/// The text of a refresh token; never printed.
 #[derive(Clone)]
 pub struct RefreshToken(String);
 
 impl RefreshToken {
-    /// For a cookie.
+    /// The text, for a cookie.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -63,19 +64,19 @@ impl std::fmt::Debug for RefreshToken {
     }
 }
 
-/// Why nobody is signed in.
+/// Why a person is not signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
     /// No account has this email and this password.
     #[error("no account has this email and this password")]
-    Wrong,
+    WrongCredentials,
     /// Several workspaces have such an account.
     #[error("several workspaces have an account with this email and password; name the workspace")]
     SeveralWorkspaces,
-    /// The token is not, or no longer, good.
+    /// The token is not valid, or not any more.
     #[error("this session has ended; sign in again")]
-    Over,
-    /// It cannot be found out now.
+    SessionEnded,
+    /// The account cannot be looked up now.
     #[error(transparent)]
     LookUp(#[from] LookUpError),
 }
@@ -87,23 +88,23 @@ impl From<PeopleError> for SignInError {
 }
 
 impl People {
-    /// What stands for an email that somebody tries to sign in with.
+    /// The keyed hash of an email in a sign-in.
     pub fn login(&self, email: &str) -> Result<[u8; 32], PeopleError> {
-        self.addresses.login(email)
+        self.email_hasher.login(email)
     }
 
-    /// Signs in; without a workspace, where the only account is that fits.
+    /// Signs in; without a workspace, in the only one that has a matching account.
     pub async fn sign_in(
         &self,
         email: &str,
         password: &Password,
         workspace: Option<WorkspaceId>,
-    ) -> Result<SignedIn, SignInError> {
+    ) -> Result<RenewableSession, SignInError> {
         let candidates = match workspace {
             Some(workspace) => self.holder(workspace, email).await?.into_iter().collect(),
             None => self.holders(email).await?,
         };
-        let mut fitting = Vec::new();
+        let mut matching = Vec::new();
         let mut tried = false;
         for of in candidates {
             let Some(account) = self.account(of).await? else {
@@ -111,22 +112,22 @@ impl People {
             };
             let hash = self.store.credentials(of, account.command).await?;
             tried = true;
-            if self.passwords.fits(password, hash.as_deref()).await? {
-                fitting.push(account);
+            if self.passwords.verify(password, hash.as_deref()).await? {
+                matching.push(account);
             }
         }
         if !tried {
-            self.passwords.fits(password, None).await?;
+            self.passwords.verify(password, None).await?;
         }
-        match (fitting.pop(), fitting.is_empty()) {
-            (None, _) => Err(SignInError::Wrong),
+        match (matching.pop(), matching.is_empty()) {
+            (None, _) => Err(SignInError::WrongCredentials),
             (Some(account), true) => Ok(self.begin(account).await?),
             (Some(_), false) => Err(SignInError::SeveralWorkspaces),
         }
     }
 
-    /// Takes another password, and ends every session but the one in which this is asked; whoever asks knows the one that is
-    /// to be replaced.
+    /// Changes the password, and ends every session except the caller's; the caller has to know the current
+    /// password.
     pub async fn change_password(
         &self,
         of: PersonId,
@@ -135,34 +136,41 @@ impl People {
         session: Uuid,
     ) -> Result<(), SignInError> {
         let Some(account) = self.account(of).await? else {
-            return Err(SignInError::Wrong);
+            return Err(SignInError::WrongCredentials);
         };
         let hash = self.store.credentials(of, account.command).await?;
-        if !self.passwords.fits(current, hash.as_deref()).await? {
-            return Err(SignInError::Wrong);
+        if !self.passwords.verify(current, hash.as_deref()).await? {
+            return Err(SignInError::WrongCredentials);
         }
         let hash = self.passwords.hash(new).await?;
         let replaced = self
             .store
             .replace_credentials(of, account.command, &hash, Some(session));
-        // gone in between: the person was erased
-        replaced.await?.then_some(()).ok_or(SignInError::Wrong)?;
+        // `false`: the person was erased in between
+        replaced
+            .await?
+            .then_some(())
+            .ok_or(SignInError::WrongCredentials)?;
         self.sessions_changed(of).await;
         Ok(())
     }
 
-    async fn begin(&self, who: Registered) -> Result<SignedIn, PeopleError> {
-        let signed_in = Self::made(who, self.clock.new_id())?;
+    async fn begin(&self, account: UserAccount) -> Result<RenewableSession, PeopleError> {
+        let signed_in = Self::new_session(account, self.clock.new_id())?;
         self.store.keep_token(&self.stored(&signed_in)).await?;
         Ok(signed_in)
     }
 
-    /// Lets the session of the token that registered a person be renewed, as a browser does. `None`: it was let before, as the
-    /// token that registers is worth one token that renews and no second; or a program has registered by it.
-    pub async fn go_on(&self, of: PersonId, session: Uuid) -> Result<Option<SignedIn>, SignInError> {
-        let who = self.account(of).await?.ok_or(SignInError::Over)?;
-        let command = who.command;
-        let signed_in = Self::made(who, session)?;
+    /// Issues the first refresh token for the session of the token that registered a person. `None`: it was
+    /// issued before, since that token gets only one; or a program has registered with it.
+    pub async fn renew_registered(
+        &self,
+        of: PersonId,
+        session: Uuid,
+    ) -> Result<Option<RenewableSession>, SignInError> {
+        let account = self.account(of).await?.ok_or(SignInError::SessionEnded)?;
+        let command = account.command;
+        let signed_in = Self::new_session(account, session)?;
         let kept = self
             .store
             .keep_first(command, &self.stored(&signed_in), self.clock.now())
@@ -170,36 +178,37 @@ impl People {
         Ok(kept.then_some(signed_in))
     }
 
-    /// Renews a session: the token is used, and the next one of its family takes its place.
-    pub async fn renew(&self, token: &str) -> Result<SignedIn, SignInError> {
+    /// Renews a session: marks the token as used, and issues the next one of its family.
+    pub async fn renew(&self, token: &str) -> Result<RenewableSession, SignInError> {
         let hash = digest(token);
         let now = self.clock.now();
         let stored = self.store.token(&hash).await?;
         let stored = stored
             .filter(|token| token.expires_at > now)
-            .ok_or(SignInError::Over)?;
+            .ok_or(SignInError::SessionEnded)?;
         if !self.store.use_token(&hash, now).await? {
-            // used before, or by somebody else at this moment
+            // used before, or by a concurrent request
             let used_at = match self.store.token(&hash).await? {
                 Some(token) => token.used_at,
-                None => return Err(SignInError::Over),
+                None => return Err(SignInError::SessionEnded),
             };
-            let is_other_tab = used_at.is_some_and(|used_at| now.millis_since(used_at) <= millis(GRACE));
+            let is_other_tab =
+                used_at.is_some_and(|used_at| now.millis_since(used_at) <= millis(REUSE_GRACE));
             if !is_other_tab {
                 self.end_session(stored.of, stored.family).await?;
                 metrics::counter!("foldline_refresh_tokens_reused_total").increment(1);
-                tracing::warn!(workspace = %stored.of.workspace, "a refresh token came twice; its session is ended");
-                return Err(SignInError::Over);
+                tracing::warn!(workspace = %stored.of.workspace, "a refresh token was used twice; its session ends");
+                return Err(SignInError::SessionEnded);
             }
         }
-        let Some(who) = self.account(stored.of).await? else {
+        let Some(account) = self.account(stored.of).await? else {
             self.end_session(stored.of, stored.family).await?;
-            return Err(SignInError::Over);
+            return Err(SignInError::SessionEnded);
         };
-        self.next(who, stored.family).await
+        self.next(account, stored.family).await
     }
 
-    /// Signs out wherever this token's sign-in is used; a token that is not good has nothing to end.
+    /// Ends the session of a refresh token; an invalid token has none.
     pub async fn sign_out(&self, token: &str) -> Result<(), PeopleError> {
         if let Some(stored) = self.store.token(&digest(token)).await? {
             self.end_session(stored.of, stored.family).await?;
@@ -207,7 +216,7 @@ impl People {
         Ok(())
     }
 
-    /// Signs a person out of one session; one that has ended has ended.
+    /// Ends a session of a person; no effect if it has ended.
     pub async fn end_session(&self, of: PersonId, session: Uuid) -> Result<(), PeopleError> {
         if self.store.end_family(session).await? {
             self.sessions_changed(of).await;
@@ -215,34 +224,34 @@ impl People {
         Ok(())
     }
 
-    /// A session goes on, unless it has ended in between.
-    async fn next(&self, who: Registered, family: Uuid) -> Result<SignedIn, SignInError> {
-        let signed_in = Self::made(who, family)?;
+    /// Issues the next token of a session, unless it has ended in between.
+    async fn next(&self, account: UserAccount, family: Uuid) -> Result<RenewableSession, SignInError> {
+        let signed_in = Self::new_session(account, family)?;
         let kept = self.store.keep_next(&self.stored(&signed_in)).await?;
-        kept.then_some(signed_in).ok_or(SignInError::Over)
+        kept.then_some(signed_in).ok_or(SignInError::SessionEnded)
     }
 
-    fn made(who: Registered, family: Uuid) -> Result<SignedIn, PeopleError> {
-        Ok(SignedIn {
-            who,
+    fn new_session(account: UserAccount, family: Uuid) -> Result<RenewableSession, PeopleError> {
+        Ok(RenewableSession {
+            account,
             family,
             refresh_token: RefreshToken(URL_SAFE_NO_PAD.encode(random::<32>()?)),
         })
     }
 
-    fn stored(&self, signed_in: &SignedIn) -> StoredToken {
+    fn stored(&self, signed_in: &RenewableSession) -> StoredToken {
         StoredToken {
             hash: digest(signed_in.refresh_token.expose()),
             family: signed_in.family,
-            of: signed_in.who.of,
-            expires_at: later(self.clock.now(), SIGNED_IN),
+            of: signed_in.account.of,
+            expires_at: later(self.clock.now(), SESSION_LIFETIME),
             used_at: None,
         }
     }
 
-    /// Who holds an email in a workspace.
+    /// The person who has reserved an email in a workspace.
     async fn holder(&self, workspace: WorkspaceId, email: &str) -> Result<Option<PersonId>, LookUpError> {
-        let stream = self.addresses.stream(workspace, email)?;
+        let stream = self.email_hasher.stream(workspace, email)?;
         let last = self
             .events
             .read_stream(workspace, &stream, u64::MAX, Direction::Backwards, 1)
@@ -261,10 +270,10 @@ impl People {
         })
     }
 
-    /// Who holds an email, in any workspace.
+    /// The people who have reserved an email, in any workspace.
     async fn holders(&self, email: &str) -> Result<Vec<PersonId>, LookUpError> {
         let mut holders = Vec::new();
-        let login = self.addresses.login(email)?;
+        let login = self.email_hasher.login(email)?;
         for candidate in self.store.logins(&login, MOST_WORKSPACES).await? {
             if self.holder(candidate.workspace, email).await? == Some(candidate) {
                 holders.push(candidate);

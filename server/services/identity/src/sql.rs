@@ -1,6 +1,6 @@
-//! The two adapters, SQLite and PostgreSQL, from the same statements: both know `$1`, `on conflict` and row values, and
-//! there is nothing here that one of them would do in another way. What differs is how each is opened, and what is left
-//! to do after a key was destroyed.
+//! The two adapters, SQLite and PostgreSQL, with the same statements: both support `$1`, `on conflict` and
+//! row values. The adapters differ in how they open, notify and listen, and in the removal of copies after a
+//! key was destroyed.
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
@@ -15,26 +15,27 @@ use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    standing::Change,
+    session_status::SessionChange,
     store::{KeyBytes, PeopleError, PeopleStore, PersonId, StoredKey, StoredToken},
 };
 use database::{
-    postgres::{Database, PATIENCE},
+    postgres::{CONNECT_TIMEOUT, Database},
     schema::SchemaError,
     sqlite::out_of_transaction,
 };
 
-/// Where the tables lie in a PostgreSQL database.
+/// The schema of the tables in a PostgreSQL database.
 const SCHEMA: &str = "foldline_people";
 
-/// How many connections there are.
+/// The number of connections.
 const CONNECTIONS: u32 = 4;
 
-/// On which servers tell each other of sessions; of one database, like its tables.
+/// The channel of session changes; it belongs to one database, like the tables.
 const CHANNEL: &str = "foldline_people";
 
-/// After so much silence the connection is asked whether it still is one: a machine that has gone says no goodbye.
-const SILENCE: Duration = Duration::from_secs(10);
+/// After so long without a notification the connection is tested: a machine that has crashed does not close
+/// it.
+const PING_AFTER: Duration = Duration::from_secs(10);
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/sqlite/people");
 
@@ -62,7 +63,7 @@ const DESTROY_KEY: &str = "
     where person_keys.key is not null
 ";
 
-/// By which a person signs in, and the note that they are being erased: it goes with the key.
+/// Deletes a person's credentials, and the note of the erasure, together with the key.
 const FORGET_PERSON: [&str; 4] = [
     "delete from credentials where workspace = $1 and person = $2",
     "delete from logins where workspace = $1 and person = $2",
@@ -82,7 +83,7 @@ const CREDENTIALS: &str =
 const REPLACE_CREDENTIALS: &str =
     "update credentials set hash = $4 where workspace = $1 and person = $2 and command_id = $3";
 
-/// Whoever is signed in by the old password is signed out, but for the browser in which it was changed.
+/// Ends the sessions under the old password, except the one in which it was changed.
 const END_OTHER_FAMILIES: &str = "
     delete from refresh_tokens where workspace = $1 and person = $2 and ($3 is null or family <> $3)
 ";
@@ -102,14 +103,15 @@ const KEEP_TOKEN: &str = "
     insert into refresh_tokens (hash, family, workspace, person, expires_at) values ($1, $2, $3, $4, $5)
 ";
 
-/// What has ended in between stays ended.
+/// A session that has ended in between stays ended.
 const KEEP_NEXT: &str = "
     insert into refresh_tokens (hash, family, workspace, person, expires_at)
     select $1, $2, $3, $4, $5
     where exists (select 1 from refresh_tokens where family = $2)
 ";
 
-/// Its command, sent again while it was not known whether it was stored, may come by another token. Used once is used.
+/// The command may be repeated with another token, if it was not known whether it was stored. A used session
+/// stays used.
 const KEEP_REGISTERING: &str = "
     insert into refresh_tokens (hash, family, workspace, person, expires_at, used_at) values ($1, $2, $3, $4, $5, $6)
     on conflict (hash) do update set family = excluded.family, expires_at = excluded.expires_at,
@@ -126,7 +128,7 @@ const FORGET_TOKEN: &str = "delete from refresh_tokens where hash = $1";
 const TOKEN: &str =
     "select family, workspace, person, expires_at, used_at from refresh_tokens where hash = $1";
 
-/// Of two that come with the same token, one changes the row.
+/// Of two requests with the same token, one changes the row.
 const USE_TOKEN: &str = "update refresh_tokens set used_at = $2 where hash = $1 and used_at is null";
 
 const OPEN_UNTIL: &str = "
@@ -146,7 +148,7 @@ const WORKSPACES: [&str; 4] = [
     "select distinct workspace from refresh_tokens",
 ];
 
-const PIECES: [&str; 5] = [
+const BATCH: [&str; 5] = [
     "
     delete from person_keys where (workspace, person) in (
         select workspace, person from person_keys where workspace = $1 limit $2
@@ -170,7 +172,7 @@ const PIECES: [&str; 5] = [
     ",
 ];
 
-/// The columns of a key: absent where it was destroyed.
+/// The columns of a key; null: it was destroyed.
 fn stored_key((key,): (Option<Vec<u8>>,)) -> Result<StoredKey, PeopleError> {
     match key.map(KeyBytes::try_from) {
         None => Ok(StoredKey::Destroyed),
@@ -181,13 +183,13 @@ fn stored_key((key,): (Option<Vec<u8>>,)) -> Result<StoredKey, PeopleError> {
     }
 }
 
-/// In a file of its own, beside the events.
+/// The people store in a SQLite file, beside the one of the events.
 #[derive(Debug, Clone)]
 pub struct SqlitePeople {
     pool: SqlitePool,
 }
 
-/// In the database of the events, in a schema of its own.
+/// The people store in the PostgreSQL database of the events, in a separate schema.
 #[derive(Clone)]
 pub struct PostgresPeople {
     pool: PgPool,
@@ -195,7 +197,7 @@ pub struct PostgresPeople {
 }
 
 impl std::fmt::Debug for PostgresPeople {
-    /// Not how it connects.
+    /// Without the connection options, which may have a password.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PostgresPeople")
             .field("pool", &self.pool)
@@ -204,13 +206,13 @@ impl std::fmt::Debug for PostgresPeople {
 }
 
 impl SqlitePeople {
-    /// Opens the file, or makes it, and brings its tables up to date.
+    /// Opens the file, or creates it, and runs the migrations.
     pub async fn open(path: &Path) -> Result<Self, PeopleError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            // a key that is lost is what it sealed, lost
+            // with a lost key, the texts under it are lost
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(10))
             // what is deleted is overwritten: a destroyed key must not lie in a free page
@@ -229,28 +231,28 @@ impl SqlitePeople {
         Ok(Self { pool })
     }
 
-    /// The log of writes may still hold the key: it is moved into the file, and cut.
-    async fn leave_no_copy(&self) -> Result<(), PeopleError> {
+    /// The write-ahead log may still contain the key: it is checkpointed into the file, and truncated.
+    async fn remove_copies(&self) -> Result<(), PeopleError> {
         sqlx::query("pragma wal_checkpoint(truncate)")
             .execute(&self.pool)
             .await?;
         Ok(())
     }
 
-    /// There are no other servers.
+    /// There are no other servers to notify.
     #[expect(clippy::unused_async, reason = "the other adapter has something to do here")]
-    async fn tell_others(&self, _: PersonId) -> Result<(), PeopleError> {
+    async fn notify_servers(&self, _: PersonId) -> Result<(), PeopleError> {
         Ok(())
     }
 
-    /// There are no other servers.
-    async fn hear_others(&self, _: &mpsc::Sender<Change>) -> Result<(), PeopleError> {
+    /// There are no other servers to listen to.
+    async fn listen_to_servers(&self, _: &mpsc::Sender<SessionChange>) -> Result<(), PeopleError> {
         std::future::pending().await
     }
 }
 
 impl PostgresPeople {
-    /// Opens the database that a URL names, and brings its tables up to date.
+    /// Opens the database that a URL names, and runs the migrations.
     pub async fn open(url: &str) -> Result<Self, PeopleError> {
         let database = Database::new(url, SCHEMA)?;
         database
@@ -262,13 +264,14 @@ impl PostgresPeople {
         })
     }
 
-    /// Old versions of rows go when the database vacuums, and from its log when that is reused: see docs/operations.md.
+    /// Vacuuming removes old versions of rows, and they leave the log when it is reused: see
+    /// docs/operations.md.
     #[expect(clippy::unused_async, reason = "the other adapter has something to do here")]
-    async fn leave_no_copy(&self) -> Result<(), PeopleError> {
+    async fn remove_copies(&self) -> Result<(), PeopleError> {
         Ok(())
     }
 
-    async fn tell_others(&self, of: PersonId) -> Result<(), PeopleError> {
+    async fn notify_servers(&self, of: PersonId) -> Result<(), PeopleError> {
         sqlx::query(TELL)
             .bind(CHANNEL)
             .bind(format!("{}/{}", of.workspace.0.simple(), of.person.simple()))
@@ -277,45 +280,48 @@ impl PostgresPeople {
         Ok(())
     }
 
-    async fn hear_others(&self, heard: &mpsc::Sender<Change>) -> Result<(), PeopleError> {
-        let silent = || PeopleError::Unavailable("the connection does not answer".to_owned());
-        // Its pool is its own: a connection that hangs stands in the way of no other.
+    async fn listen_to_servers(&self, changes: &mpsc::Sender<SessionChange>) -> Result<(), PeopleError> {
+        let unanswered = || PeopleError::Unavailable("the connection does not answer".to_owned());
+        // A separate pool, so that a connection that hangs blocks no other.
         let pool = self.database.listener();
         let connect = async {
             let mut listener = PgListener::connect_with(&pool).await?;
-            // One that is lost is replaced by the caller, who knows then that something may have been missed.
+            // No automatic reconnect: the caller has to handle the notifications that were missed.
             listener.eager_reconnect(false);
             listener.listen(CHANNEL).await?;
             Ok::<_, sqlx::Error>(listener)
         };
-        let mut listener = timeout(PATIENCE, connect).await.map_err(|_| silent())??;
-        let mut change = Change::Unheard;
+        let mut listener = timeout(CONNECT_TIMEOUT, connect)
+            .await
+            .map_err(|_| unanswered())??;
+        let mut change = SessionChange::Unknown;
         loop {
-            if heard.send(change).await.is_err() {
+            if changes.send(change).await.is_err() {
                 return Ok(());
             }
             change = loop {
-                let Ok(notification) = timeout(SILENCE, listener.try_recv()).await else {
-                    let alive = sqlx::query("select 1").execute(&mut listener);
-                    timeout(PATIENCE, alive).await.map_err(|_| silent())??;
+                let Ok(notification) = timeout(PING_AFTER, listener.try_recv()).await else {
+                    let ping = sqlx::query("select 1").execute(&mut listener);
+                    timeout(CONNECT_TIMEOUT, ping).await.map_err(|_| unanswered())??;
                     continue;
                 };
-                let notification = notification?.ok_or_else(silent)?;
-                // What a newer program says in words of its own may be about each of them.
-                break told(notification.payload()).map_or(Change::Unheard, Change::Of);
+                let notification = notification?.ok_or_else(unanswered)?;
+                // A payload in the format of a newer version may concern any person.
+                break notified_person(notification.payload())
+                    .map_or(SessionChange::Unknown, SessionChange::Of);
             };
         }
     }
 }
 
-/// The person that a server tells of.
-fn told(text: &str) -> Option<PersonId> {
+/// The person in a notification's payload.
+fn notified_person(text: &str) -> Option<PersonId> {
     let (workspace, person) = text.split_once('/')?;
     Some(person_id(workspace.parse().ok()?, person.parse().ok()?))
 }
 
-/// What is kept in the place of a token's hash for a token that renews nothing. No text is known that has such a hash.
-fn of_command(command: Uuid) -> [u8; 32] {
+/// Stored instead of a token's hash for the session of a registering token. No token has such a hash.
+fn hash_of_command(command: Uuid) -> [u8; 32] {
     let mut hash = [0; 32];
     hash[..16].copy_from_slice(command.as_bytes());
     hash
@@ -339,7 +345,7 @@ macro_rules! people_store {
             }
 
             async fn keep_key(&self, of: PersonId, key: &KeyBytes) -> Result<StoredKey, PeopleError> {
-                // where another was faster, no row is changed and its key is the one
+                // if another server was faster, no row is changed and its key is returned
                 sqlx::query(KEEP_KEY)
                     .bind(of.workspace.0)
                     .bind(of.person)
@@ -361,7 +367,7 @@ macro_rules! people_store {
             }
 
             async fn forget_erasure(&self, of: PersonId) -> Result<(), PeopleError> {
-                // none where another server has finished it
+                // no row if another server has finished it
                 sqlx::query(FORGET_ERASURE)
                     .bind(of.workspace.0)
                     .bind(of.person)
@@ -380,7 +386,7 @@ macro_rules! people_store {
 
             async fn erase(&self, of: PersonId, at: Timestamp) -> Result<(), PeopleError> {
                 let mut transaction = self.pool.begin_with($begin).await?;
-                // no row is changed where the key was destroyed before
+                // no row is changed if the key was destroyed before
                 sqlx::query(DESTROY_KEY)
                     .bind(of.workspace.0)
                     .bind(of.person)
@@ -395,7 +401,7 @@ macro_rules! people_store {
                         .await?;
                 }
                 transaction.commit().await?;
-                self.leave_no_copy().await
+                self.remove_copies().await
             }
 
             async fn keep_credentials(
@@ -441,7 +447,7 @@ macro_rules! people_store {
                 if replaced.rows_affected() == 0 {
                     return Ok(false);
                 }
-                // as many as there are
+                // any number of rows
                 sqlx::query(END_OTHER_FAMILIES)
                     .bind(of.workspace.0)
                     .bind(of.person)
@@ -454,16 +460,16 @@ macro_rules! people_store {
 
             async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError> {
                 let mut transaction = self.pool.begin_with($begin).await?;
-                // none where the person was erased meanwhile
+                // no row if the person was erased meanwhile
                 sqlx::query(FORGET_CREDENTIALS)
                     .bind(of.workspace.0)
                     .bind(of.person)
                     .bind(command)
                     .execute(&mut *transaction)
                     .await?;
-                // none where it was refused before it was kept
+                // no row if the command was refused before the session was stored
                 sqlx::query(FORGET_TOKEN)
-                    .bind(&of_command(command)[..])
+                    .bind(&hash_of_command(command)[..])
                     .execute(&mut *transaction)
                     .await?;
                 transaction.commit().await?;
@@ -479,7 +485,7 @@ macro_rules! people_store {
                 given: Option<Timestamp>,
             ) -> Result<(), PeopleError> {
                 let kept = sqlx::query(KEEP_REGISTERING)
-                    .bind(&of_command(command)[..])
+                    .bind(&hash_of_command(command)[..])
                     .bind(session)
                     .bind(of.workspace.0)
                     .bind(of.person)
@@ -498,7 +504,7 @@ macro_rules! people_store {
             ) -> Result<bool, PeopleError> {
                 let mut transaction = self.pool.begin_with($begin).await?;
                 let used = sqlx::query(USE_REGISTERING)
-                    .bind(&of_command(command)[..])
+                    .bind(&hash_of_command(command)[..])
                     .bind(token.family)
                     .bind(at.as_micros())
                     .execute(&mut *transaction)
@@ -520,7 +526,7 @@ macro_rules! people_store {
             }
 
             async fn keep_login(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError> {
-                // none where it is there already
+                // no row if it is stored already
                 sqlx::query(KEEP_LOGIN)
                     .bind(&login[..])
                     .bind(of.workspace.0)
@@ -604,12 +610,12 @@ macro_rules! people_store {
                 Ok(until.map(Timestamp::from_micros))
             }
 
-            async fn tell(&self, of: PersonId) -> Result<(), PeopleError> {
-                self.tell_others(of).await
+            async fn notify(&self, of: PersonId) -> Result<(), PeopleError> {
+                self.notify_servers(of).await
             }
 
-            async fn hear(&self, heard: &mpsc::Sender<Change>) -> Result<(), PeopleError> {
-                self.hear_others(heard).await
+            async fn listen(&self, changes: &mpsc::Sender<SessionChange>) -> Result<(), PeopleError> {
+                self.listen_to_servers(changes).await
             }
 
             async fn end_family(&self, family: Uuid) -> Result<bool, PeopleError> {
@@ -629,18 +635,18 @@ macro_rules! people_store {
             }
 
             async fn workspaces(&self) -> Result<Vec<WorkspaceId>, PeopleError> {
-                let mut known = BTreeSet::new();
+                let mut workspaces = BTreeSet::new();
                 for statement in WORKSPACES {
                     let ids: Vec<Uuid> = sqlx::query_scalar(statement).fetch_all(&self.pool).await?;
-                    known.extend(ids);
+                    workspaces.extend(ids);
                 }
-                Ok(known.into_iter().map(WorkspaceId).collect())
+                Ok(workspaces.into_iter().map(WorkspaceId).collect())
             }
 
             async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, PeopleError> {
                 let mut transaction = self.pool.begin_with($begin).await?;
                 let mut removed = 0;
-                for statement in PIECES {
+                for statement in BATCH {
                     removed += sqlx::query(statement)
                         .bind(workspace.0)
                         .bind(i64::from(limit))
@@ -650,7 +656,7 @@ macro_rules! people_store {
                 }
                 transaction.commit().await?;
                 if removed > 0 {
-                    self.leave_no_copy().await?;
+                    self.remove_copies().await?;
                 }
                 Ok(removed > 0)
             }
@@ -677,7 +683,7 @@ fn person_id(workspace: Uuid, person: Uuid) -> PersonId {
     }
 }
 
-/// A write that must change one row.
+/// Fails unless a write changed exactly one row.
 fn one(rows: u64) -> Result<(), PeopleError> {
     if rows == 1 {
         Ok(())

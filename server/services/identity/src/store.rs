@@ -1,5 +1,5 @@
-//! What a database must keep of people, whichever it is: keys, credentials, tokens that renew sessions, and erasures that
-//! are under way. Plain rows; what they mean is decided around it.
+//! The port to the database of people: keys, credentials, refresh tokens, and notes of erasures. It stores
+//! rows; the other modules interpret them.
 
 use std::fmt::Debug;
 
@@ -8,24 +8,24 @@ use domain::{id::WorkspaceId, timestamp::Timestamp};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::standing::Change;
+use super::session_status::SessionChange;
 use database::{
-    postgres::{OpenError, refuses_for_good},
+    postgres::{OpenError, is_permanent_refusal},
     schema::SchemaError,
 };
 use documents::SealError;
 
-/// What is kept of people cannot be read or changed.
+/// Why the people store cannot be read or changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PeopleError {
-    /// The database is gone, full or shutting down; worth a retry.
-    #[error("what is kept of people is unavailable: {0}")]
+    /// The database cannot be reached, is full or is shutting down; worth a retry.
+    #[error("the people store is unavailable: {0}")]
     Unavailable(String),
-    /// The database refuses a value, and will refuse it again: no retry helps.
-    #[error("what is kept of people cannot hold a value: {0}")]
+    /// The database refuses a value permanently: no retry helps.
+    #[error("the people store refuses a value: {0}")]
     Refused(String),
-    /// What it holds cannot be used.
-    #[error("what is kept of people cannot be used: {0}")]
+    /// A stored value cannot be used.
+    #[error("the people store holds something unusable: {0}")]
     Corrupt(String),
 }
 
@@ -40,7 +40,7 @@ impl From<PeopleError> for SealError {
 
 impl From<sqlx::Error> for PeopleError {
     fn from(error: sqlx::Error) -> Self {
-        if refuses_for_good(&error) {
+        if is_permanent_refusal(&error) {
             return Self::Refused(error.to_string());
         }
         Self::Unavailable(error.to_string())
@@ -65,9 +65,9 @@ pub type KeyBytes = [u8; 32];
 /// The key of a person.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StoredKey {
-    /// It opens what is theirs.
+    /// It opens the person's sealed texts.
     Key(KeyBytes),
-    /// It is gone for ever.
+    /// It was destroyed.
     Destroyed,
 }
 
@@ -84,28 +84,28 @@ impl Debug for StoredKey {
 /// A person of a workspace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PersonId {
-    /// Where.
+    /// The workspace.
     pub workspace: WorkspaceId,
-    /// Who.
+    /// The person.
     pub person: Uuid,
 }
 
-/// A token that renews a session, as it is kept.
+/// A refresh token, as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredToken {
     /// SHA-256 of the token.
     pub hash: [u8; 32],
-    /// Shared by all that follow from one sign-in.
+    /// The session, which all tokens of one sign-in share.
     pub family: Uuid,
-    /// Whose.
+    /// The person.
     pub of: PersonId,
-    /// Until when it is good.
+    /// When it expires.
     pub expires_at: Timestamp,
-    /// When it was used, if it was.
+    /// When it was used; `None`: it was not.
     pub used_at: Option<Timestamp>,
 }
 
-/// See the module.
+/// A store of keys, credentials, refresh tokens and notes of erasures.
 #[async_trait]
 pub trait PeopleStore: Send + Sync + Debug {
     /// Whether other servers may change the same rows.
@@ -114,30 +114,30 @@ pub trait PeopleStore: Send + Sync + Debug {
     /// The key of a person.
     async fn key(&self, of: PersonId) -> Result<Option<StoredKey>, PeopleError>;
 
-    /// Keeps a key unless there is one, or was one; what there is then.
+    /// Stores a key unless there is one, or was one; returns the stored key.
     async fn keep_key(&self, of: PersonId, key: &KeyBytes) -> Result<StoredKey, PeopleError>;
 
     /// Notes that a person is about to be erased.
     async fn note_erasure(&self, of: PersonId, at: Timestamp) -> Result<(), PeopleError>;
 
-    /// They are not, after all.
+    /// Removes the note: the person is not erased.
     async fn forget_erasure(&self, of: PersonId) -> Result<(), PeopleError>;
 
-    /// Erasures that are under way, with when they were noted.
+    /// The noted erasures, with the times of the notes.
     async fn erasures(&self) -> Result<Vec<(PersonId, Timestamp)>, PeopleError>;
 
-    /// Destroys a person's key and everything by which they sign in, in one transaction; no copy of the key stays behind in
-    /// the database's files where the database can do that.
+    /// Destroys a person's key and credentials in one transaction. No copy of the key remains in the files,
+    /// if the database supports that.
     async fn erase(&self, of: PersonId, at: Timestamp) -> Result<(), PeopleError>;
 
-    /// Keeps a password's hash for the command that registers its person.
+    /// Stores a password's hash for the command that registers its person.
     async fn keep_credentials(&self, of: PersonId, command: Uuid, hash: &str) -> Result<(), PeopleError>;
 
-    /// The hash that was kept for a command.
+    /// The hash that is stored for a command.
     async fn credentials(&self, of: PersonId, command: Uuid) -> Result<Option<String>, PeopleError>;
 
-    /// Puts another hash in the place of a command's, and ends every sign-in of the person but one, in one transaction.
-    /// `false`: there is none to replace, so nothing was ended.
+    /// Replaces a command's hash, and ends every session of the person except `kept`, in one transaction.
+    /// `false`: there is none to replace, and no session was ended.
     async fn replace_credentials(
         &self,
         of: PersonId,
@@ -146,9 +146,10 @@ pub trait PeopleStore: Send + Sync + Debug {
         kept: Option<Uuid>,
     ) -> Result<bool, PeopleError>;
 
-    /// Keeps the session of the token by which a command registers its person, until the token ends. Nothing renews it: it
-    /// is kept where tokens that do are, and in the place of a token's hash it has the command's id. With `given` it counts as
-    /// used at that time, so that [`keep_first`](Self::keep_first) keeps nothing.
+    /// Stores the session of the token by which a command registers its person, until the token expires. It
+    /// is a row among the refresh tokens, with the command's id instead of a token's hash, and renews
+    /// nothing. With `given` it counts as used at that time, so that [`keep_first`](Self::keep_first) stores
+    /// nothing.
     async fn keep_registering(
         &self,
         of: PersonId,
@@ -158,8 +159,9 @@ pub trait PeopleStore: Send + Sync + Debug {
         given: Option<Timestamp>,
     ) -> Result<(), PeopleError>;
 
-    /// Keeps the first token that renews the session of a registering token, and notes in the same transaction that it was
-    /// given. `false`: one was given before, or that session has ended, and nothing was kept.
+    /// Stores the first refresh token for the session of a registering token, and notes in the same
+    /// transaction that it was issued. `false`: one was issued before, or the session has ended; nothing was
+    /// stored.
     async fn keep_first(
         &self,
         command: Uuid,
@@ -167,47 +169,48 @@ pub trait PeopleStore: Send + Sync + Debug {
         at: Timestamp,
     ) -> Result<bool, PeopleError>;
 
-    /// The command was refused: what was kept for it goes, the hash and the session.
+    /// Deletes the hash and the session of a command that was refused.
     async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError>;
 
-    /// A person may sign in with this email.
+    /// Allows a person to sign in with an email, by its keyed hash.
     async fn keep_login(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError>;
 
-    /// Who may sign in with an email, at most `limit`.
+    /// The people who may sign in with an email, at most `limit`.
     async fn logins(&self, login: &[u8; 32], limit: u32) -> Result<Vec<PersonId>, PeopleError>;
 
-    /// Keeps a new token.
+    /// Stores a new refresh token.
     async fn keep_token(&self, token: &StoredToken) -> Result<(), PeopleError>;
 
-    /// Keeps the next token of a family; `false`: the family has ended, and a new token does not begin it again.
+    /// Stores the next token of a family; `false`: the family has ended, and nothing was stored.
     async fn keep_next(&self, token: &StoredToken) -> Result<bool, PeopleError>;
 
-    /// A token.
+    /// The token with this hash.
     async fn token(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, PeopleError>;
 
-    /// Uses a token; `false`: it was used already, or is gone.
+    /// Marks a token as used; `false`: it was used already, or does not exist.
     async fn use_token(&self, hash: &[u8; 32], at: Timestamp) -> Result<bool, PeopleError>;
 
-    /// Until when a family is good; `None`: it is not, or not any more.
+    /// When a family expires; `None`: it does not exist, or has ended.
     async fn open_until(&self, family: Uuid, at: Timestamp) -> Result<Option<Timestamp>, PeopleError>;
 
-    /// Signs out: no token of the family is good any more. `false`: none was.
+    /// Deletes the tokens of a family, which ends its session. `false`: there were none.
     async fn end_family(&self, family: Uuid) -> Result<bool, PeopleError>;
 
-    /// Tells the other servers that sessions of a person have ended or begun to count.
-    async fn tell(&self, of: PersonId) -> Result<(), PeopleError>;
+    /// Notifies the other servers that sessions of a person have begun or ended.
+    async fn notify(&self, of: PersonId) -> Result<(), PeopleError>;
 
-    /// Passes on what servers tell, until that cannot be heard any more. Whenever it begins to listen, it says that it is
-    /// not known what was told before. Where there are no other servers, nothing is ever heard.
-    async fn hear(&self, heard: &mpsc::Sender<Change>) -> Result<(), PeopleError>;
+    /// Passes on the changes that other servers notify, until the connection is lost. Its first change is
+    /// [`SessionChange::Unknown`], since earlier notifications may have been missed. Without other servers it
+    /// never returns.
+    async fn listen(&self, changes: &mpsc::Sender<SessionChange>) -> Result<(), PeopleError>;
 
-    /// Deletes tokens that ended before; how many.
+    /// Deletes tokens that expired before; returns their number.
     async fn forget_ended(&self, before: Timestamp) -> Result<u64, PeopleError>;
 
-    /// The workspaces of which anything is kept.
+    /// The workspaces with any rows.
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, PeopleError>;
 
-    /// Removes up to `limit` rows of each kind of a workspace; whether there may be more.
+    /// Deletes up to `limit` rows of each kind of a workspace; returns whether there may be more.
     async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, PeopleError>;
 
     /// Whether the database answers.

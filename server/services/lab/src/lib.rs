@@ -1,8 +1,8 @@
-//! The lab: what an educator does to the pipeline of a workspace, so that everybody sees what it is made for.
+//! The lab: an educator's operations on the pipeline of a workspace, which make it visible.
 //!
-//! Lanes are paused, resumed and made to crash, and the workspace's clock is put forward. The lab asks the boxes; what
-//! then happens, and what readers are told meanwhile, is the boxes' own. A pause is kept in memory: it is a demonstration,
-//! and a server that starts again runs every lane.
+//! An educator pauses, resumes and crashes lanes, and puts the workspace's clock forward. The lab only calls
+//! the boxes; what follows is their own behaviour. A pause is kept in memory: after a restart every lane
+//! runs.
 
 use std::sync::Arc;
 
@@ -16,30 +16,30 @@ use domain::{
 use projection::{Projections, rebuild::RebuildError};
 use workspace_clock::Clocks;
 
-/// The furthest that a clock can be ahead of the machine's, in milliseconds: 100 years.
-const FURTHEST_MS: u64 = 100 * 365 * 24 * 3_600_000;
+/// The most that a clock can be ahead of the machine's, in milliseconds: 100 years.
+const MAX_AHEAD_MS: u64 = 100 * 365 * 24 * 3_600_000;
 
-/// What can be done to a projection.
+/// An operation on a projection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intervention {
-    /// Its lanes are held.
+    /// Pauses its lanes.
     Pause,
-    /// They go on.
+    /// Resumes its lanes.
     Resume,
-    /// They panic, now, and are started again.
+    /// Makes its lanes panic; the supervisor restarts them.
     Crash,
 }
 
-/// How far a clock is put forward.
+/// How far to put a clock forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Forward {
-    /// By so many milliseconds.
+pub enum ClockMove {
+    /// By this many milliseconds.
     By(i64),
     /// To this time.
     To(Timestamp),
 }
 
-/// Why the lab did nothing.
+/// Why an operation of the lab failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// There is no such projection, or it is being rebuilt.
@@ -50,7 +50,7 @@ pub enum LabError {
         "a workspace's clock goes forward only; it is {now} there, and a timer that has run out stays so"
     )]
     Backwards {
-        /// What time it is there.
+        /// The workspace's current time.
         now: Timestamp,
     },
     /// A clock would go too far.
@@ -61,7 +61,7 @@ pub enum LabError {
     Clock(#[from] DocumentStoreError),
 }
 
-/// See the module.
+/// Performs an educator's operations.
 #[derive(Debug)]
 pub struct Lab {
     projections: Arc<Projections>,
@@ -70,7 +70,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Over the projections and the clocks of workspaces; `clock` is the machine's.
+    /// A lab over the projections and the clocks of workspaces; `clock` is the machine's.
     pub fn new(projections: Arc<Projections>, clocks: Arc<Clocks>, clock: SharedClock) -> Self {
         Self {
             projections,
@@ -79,7 +79,7 @@ impl Lab {
         }
     }
 
-    /// Does something to the lanes of a projection in a workspace; how it stands then.
+    /// Pauses, resumes or crashes the lanes of a projection in a workspace, and returns its status.
     pub async fn intervene(
         &self,
         workspace: WorkspaceId,
@@ -105,7 +105,7 @@ impl Lab {
         Ok(status.ok_or_else(unknown)?)
     }
 
-    /// What time it is in a workspace.
+    /// The time of a workspace.
     pub async fn clock(&self, workspace: WorkspaceId) -> Result<LabClock, LabError> {
         let clocks = &self.clocks;
         Ok(LabClock {
@@ -114,24 +114,24 @@ impl Lab {
         })
     }
 
-    /// Puts the clock of a workspace forward: timers that are due by then run out at once.
-    pub async fn move_clock(&self, workspace: WorkspaceId, forward: Forward) -> Result<LabClock, LabError> {
+    /// Puts the clock of a workspace forward; timers that are due by then expire at once.
+    pub async fn move_clock(&self, workspace: WorkspaceId, forward: ClockMove) -> Result<LabClock, LabError> {
         let clocks = &self.clocks;
         let now = clocks.now(workspace).await?;
         let ahead_ms = clocks.ahead_ms(workspace).await?;
         match forward {
-            Forward::By(by_ms) => {
+            ClockMove::By(by_ms) => {
                 let by_ms = u64::try_from(by_ms).map_err(|_| LabError::Backwards { now })?;
-                if ahead_ms.saturating_add(by_ms) > FURTHEST_MS {
+                if ahead_ms.saturating_add(by_ms) > MAX_AHEAD_MS {
                     return Err(LabError::TooFar);
                 }
                 clocks.put_forward(workspace, by_ms).await?;
             }
-            Forward::To(to) => {
+            ClockMove::To(to) => {
                 if to < now {
                     return Err(LabError::Backwards { now });
                 }
-                if to.millis_since(self.clock.now()) > FURTHEST_MS {
+                if to.millis_since(self.clock.now()) > MAX_AHEAD_MS {
                     return Err(LabError::TooFar);
                 }
                 clocks.put_forward_to(workspace, to).await?;

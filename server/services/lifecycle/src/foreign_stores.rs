@@ -1,9 +1,9 @@
-//! Foreign stores: whether stores that lie apart from the event store are of the same server.
+//! Detects foreign stores: separate stores that belong to another event store.
 //!
-//! Views, the memory of process managers and what is kept of people follow from one event store. Given another one, a server
-//! would go on with what it cannot know: it would answer from views without events, and send commands to workspaces that are
-//! not there. So it does not start where the event store has never had any of the workspaces of such a store. Where it has
-//! had some of them, it starts, and leaves the others alone: see [`Purger`](super::Purger).
+//! Views, the states of process managers and the data of people belong to one event store. With another event
+//! store, a server would answer from views without events, and send commands to workspaces that do not exist.
+//! So it does not start if the event store has never had any of the workspaces of such a store. If it has had
+//! some of them, the server starts, and leaves the others unchanged: see [`Purger`](super::Purger).
 
 use documents::{DocumentStore, DocumentStoreError};
 use domain::id::WorkspaceId;
@@ -15,13 +15,13 @@ use identity::{PeopleError, PeopleStore};
 pub enum ForeignStoresError {
     /// A store belongs to another event store.
     #[error(
-        "{what} {setting} names {hold} workspaces, and the event store that --event-store names, or else --data-dir, has never \
-         had one of them; let {setting} and --event-store name stores of one server"
+        "{what} {setting} names {hold} workspaces, and the event store that --event-store names, or else --data-dir, \
+         has never had one of them; let {setting} and --event-store name stores of one server"
     )]
     Foreign {
         /// The store.
         what: &'static str,
-        /// Its verb.
+        /// The verb of the message.
         hold: &'static str,
         /// The setting that names it.
         setting: &'static str,
@@ -32,25 +32,25 @@ pub enum ForeignStoresError {
     /// A document store cannot be read.
     #[error(transparent)]
     Documents(#[from] DocumentStoreError),
-    /// What is kept of people cannot be read.
+    /// The people store cannot be read.
     #[error(transparent)]
     People(#[from] PeopleError),
 }
 
-/// The stores that lie apart from an event store.
+/// The stores that are separate from the event store.
 #[derive(Debug, Clone, Copy)]
-pub struct StoresApart<'a> {
-    /// Box 8.
+pub struct SeparateStores<'a> {
+    /// The read model, box 8.
     pub read_model: &'a dyn DocumentStore,
-    /// The memory of process managers.
+    /// The states of process managers.
     pub processes: &'a dyn DocumentStore,
     /// Keys and credentials.
     pub people: &'a dyn PeopleStore,
 }
 
-impl StoresApart<'_> {
-    /// Refuses stores of another event store. `read_model_setting`: which setting names the read model.
-    pub async fn must_belong_to(
+impl SeparateStores<'_> {
+    /// Refuses stores of another event store. `read_model_setting` is the setting that names the read model.
+    pub async fn check_belong_to(
         &self,
         events: &dyn EventStore,
         read_model_setting: &'static str,
@@ -82,13 +82,13 @@ impl StoresApart<'_> {
         Ok(())
     }
 
-    /// Whether nothing is kept in the stores that follow an event store into its database.
+    /// Whether the stores that share the event store's database are empty.
     pub async fn are_empty_beside_events(&self) -> Result<bool, ForeignStoresError> {
         Ok(self.processes.workspaces().await?.is_empty() && self.people.workspaces().await?.is_empty())
     }
 }
 
-/// Whether one of these workspaces is there, is being purged, or was purged.
+/// Whether one of these workspaces exists, is being purged, or was purged.
 async fn has_had_any(events: &dyn EventStore, workspaces: &[WorkspaceId]) -> Result<bool, StoreError> {
     for workspace in workspaces {
         if events.workspace(*workspace).await?.is_some() || events.was_purged(*workspace).await? {

@@ -1,9 +1,10 @@
-//! The life of a workspace, across the boxes: whether it is there and somebody in it ([`presence`]), that nobody's
-//! expires ([`sweep`]), that it goes as a whole ([`purge`]), and that the stores of it belong together ([`foreign_stores`]).
+//! The lifecycle of workspaces, across the boxes: their existence and activity ([`presence`]), the expiry of
+//! unused ones ([`sweep`]), their complete deletion ([`purge`]), and the check that all stores belong
+//! together ([`foreign_stores`]).
 //!
-//! No box of the diagram. What is kept of a workspace, and that nothing of it is deleted in part, is the event store's
-//! ([`Lifecycle`](event_store::Lifecycle)); each box forgets its own. Every workspace is a sandbox: opened by
-//! anybody, limited, and gone when nobody uses it.
+//! This is no box of the diagram. The event store marks and deletes a workspace
+//! ([`Lifecycle`](event_store::Lifecycle)), and each box deletes its own data. Every workspace is a sandbox:
+//! anyone may open one, its size is limited, and it expires when it is unused.
 
 pub mod foreign_stores;
 pub mod presence;

@@ -1,8 +1,8 @@
-//! Presence: is this workspace there, and that somebody is in it.
+//! Presence: whether a workspace exists, and the record of its activity.
 //!
-//! Asked with every request and now and then by every socket, so it costs a look at a table in memory. The event store is
-//! asked again after a few seconds, because another server may have purged the workspace, and is told at most once in a
-//! [grain](Presence::grain) that somebody was there.
+//! It is checked with every request and periodically by every socket, so it costs one look-up in memory. The
+//! event store is read again after a few seconds, because another server may have purged the workspace. The
+//! activity is written at most once in an [interval](Presence::activity_interval).
 
 use std::{
     collections::HashMap,
@@ -19,107 +19,108 @@ use event_store::{EventStore, StoreError};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-/// How long what was read is believed.
-const BELIEVED: Duration = Duration::from_secs(5);
+/// How long a cached presence is used.
+const CACHE_TTL: Duration = Duration::from_secs(5);
 
-/// The longest time between two notes that somebody was there.
-const LONGEST_GRAIN: Duration = Duration::from_hours(1);
+/// The longest interval between two writes of a workspace's activity.
+const MAX_ACTIVITY_INTERVAL: Duration = Duration::from_hours(1);
 
-/// How many grains a workspace can be idle for, at least.
-const GRAINS: u32 = 16;
+/// How many intervals the allowed idle time has, at least.
+const INTERVALS_PER_IDLE_TIME: u32 = 16;
 
-/// What is known of one workspace.
+/// The cached presence of one workspace.
 #[derive(Debug, Default)]
-struct Known {
-    gone: CancellationToken,
-    /// In microseconds since 1970: until when what is known is believed.
-    believed_until: AtomicI64,
-    /// When it was last noted that somebody was there.
+struct CachedPresence {
+    ended: CancellationToken,
+    /// In microseconds since 1970: when the cached presence expires.
+    valid_until: AtomicI64,
+    /// The last activity that was written.
     noted: Mutex<Option<Timestamp>>,
 }
 
-/// See the module.
+/// Checks the presence of workspaces, and records their activity.
 #[derive(Debug)]
 pub struct Presence {
     store: Arc<dyn EventStore>,
     clock: SharedClock,
     idle: Option<Duration>,
-    known: RwLock<HashMap<WorkspaceId, Arc<Known>>>,
+    cache: RwLock<HashMap<WorkspaceId, Arc<CachedPresence>>>,
 }
 
 impl Presence {
-    /// Of the workspaces of a store, which expire when nobody was in them for `idle`.
+    /// The presence of a store's workspaces, which expire after `idle` without activity.
     pub fn new(store: Arc<dyn EventStore>, clock: SharedClock, idle: Option<Duration>) -> Self {
         Self {
             store,
             clock,
             idle,
-            known: RwLock::default(),
+            cache: RwLock::default(),
         }
     }
 
-    /// How much older than the truth the stored time of the last activity may be.
-    pub fn grain(&self) -> Duration {
-        self.idle
-            .map_or(LONGEST_GRAIN, |idle| LONGEST_GRAIN.min(idle / GRAINS))
+    /// The interval in which activity is written once: the stored time may lag behind by so much.
+    pub fn activity_interval(&self) -> Duration {
+        self.idle.map_or(MAX_ACTIVITY_INTERVAL, |idle| {
+            MAX_ACTIVITY_INTERVAL.min(idle / INTERVALS_PER_IDLE_TIME)
+        })
     }
 
-    /// When a workspace expires if nobody comes after now; `None`: never.
+    /// When a workspace expires without activity after now; `None`: never.
     pub fn expires_at(&self) -> Option<Timestamp> {
-        self.idle.map(|idle| moved(self.clock.now(), idle, 1))
+        self.idle.map(|idle| shifted(self.clock.now(), idle, 1))
     }
 
-    /// Workspaces with no activity since then have expired: never early, and up to a grain late.
+    /// Workspaces without activity since this time have expired; never early, and up to an interval late.
     pub fn expired_since(&self) -> Option<Timestamp> {
         self.idle
-            .map(|idle| moved(self.clock.now(), idle + self.grain(), -1))
+            .map(|idle| shifted(self.clock.now(), idle + self.activity_interval(), -1))
     }
 
-    /// Whether the workspace is there, said by somebody who is in it. A store that does not answer is not a reason to turn
-    /// anybody away: whatever they ask for will say so.
+    /// Records activity in a workspace, and returns whether it exists. If the store does not answer, the
+    /// caller is not refused: the request itself will fail.
     pub async fn is_there(&self, workspace: WorkspaceId) -> bool {
-        let known = self.known(workspace);
-        if known.gone.is_cancelled() {
+        let cached = self.cached(workspace);
+        if cached.ended.is_cancelled() {
             return false;
         }
         let now = self.clock.now();
-        if now.as_micros() < known.believed_until.load(Ordering::Acquire) {
+        if now.as_micros() < cached.valid_until.load(Ordering::Acquire) {
             return true;
         }
-        // one at a time looks; the others wait for what it finds
-        let mut noted = known.noted.lock().await;
-        if known.gone.is_cancelled() || now.as_micros() < known.believed_until.load(Ordering::Acquire) {
-            return !known.gone.is_cancelled();
+        // one task reads the store; the others wait for its result
+        let mut noted = cached.noted.lock().await;
+        if cached.ended.is_cancelled() || now.as_micros() < cached.valid_until.load(Ordering::Acquire) {
+            return !cached.ended.is_cancelled();
         }
-        match self.look(workspace, &mut noted, now).await {
+        match self.read(workspace, &mut noted, now).await {
             Ok(true) => {}
-            Ok(false) => known.gone.cancel(),
+            Ok(false) => cached.ended.cancel(),
             Err(error) => {
-                tracing::warn!(%workspace, %error, "it is not known whether a workspace is there");
+                tracing::warn!(%workspace, %error, "whether a workspace exists is not known");
             }
         }
-        let until = moved(now, BELIEVED, 1);
-        known.believed_until.store(until.as_micros(), Ordering::Release);
-        !known.gone.is_cancelled()
+        let until = shifted(now, CACHE_TTL, 1);
+        cached.valid_until.store(until.as_micros(), Ordering::Release);
+        !cached.ended.is_cancelled()
     }
 
-    /// Cancelled when the workspace is gone: for whoever stays.
-    pub fn gone(&self, workspace: WorkspaceId) -> CancellationToken {
-        self.known(workspace).gone.clone()
+    /// A token that is cancelled when the workspace ends, for long-lived connections.
+    pub fn end_token(&self, workspace: WorkspaceId) -> CancellationToken {
+        self.cached(workspace).ended.clone()
     }
 
-    /// The workspace is gone. That, and no more, stays known.
+    /// Marks a workspace as ended; only this stays cached.
     pub fn end(&self, workspace: WorkspaceId) {
-        self.known(workspace).gone.cancel();
+        self.cached(workspace).ended.cancel();
     }
 
-    async fn look(
+    async fn read(
         &self,
         workspace: WorkspaceId,
         noted: &mut Option<Timestamp>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let is_fresh = |noted: Timestamp| now < moved(noted, self.grain(), 1);
+        let is_fresh = |noted: Timestamp| now < shifted(noted, self.activity_interval(), 1);
         if noted.is_some_and(is_fresh) {
             return Ok(self.store.workspace(workspace).await?.is_some());
         }
@@ -128,18 +129,18 @@ impl Presence {
         Ok(is_there)
     }
 
-    fn known(&self, workspace: WorkspaceId) -> Arc<Known> {
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.get(&workspace) {
-            return known.clone();
+    fn cached(&self, workspace: WorkspaceId) -> Arc<CachedPresence> {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cached) = cache.get(&workspace) {
+            return cached.clone();
         }
-        drop(known);
-        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.entry(workspace).or_default().clone()
+        drop(cache);
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        cache.entry(workspace).or_default().clone()
     }
 }
 
-fn moved(at: Timestamp, by: Duration, sign: i64) -> Timestamp {
+fn shifted(at: Timestamp, by: Duration, sign: i64) -> Timestamp {
     let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(at.as_micros().saturating_add(sign.saturating_mul(micros)))
 }
@@ -152,18 +153,18 @@ mod tests {
     use clock::Clock;
     use event_store::{SqliteEventStore, Workspace};
 
-    /// Stands still until a test moves it.
+    /// A clock that only a test advances.
     #[derive(Debug)]
-    struct HandClock(AtomicI64);
+    struct ManualClock(AtomicI64);
 
-    impl HandClock {
+    impl ManualClock {
         fn pass(&self, time: Duration) {
             let micros = i64::try_from(time.as_micros()).unwrap();
             self.0.fetch_add(micros, Ordering::Relaxed);
         }
     }
 
-    impl Clock for HandClock {
+    impl Clock for ManualClock {
         fn now(&self) -> Timestamp {
             Timestamp::from_micros(self.0.load(Ordering::Relaxed))
         }
@@ -171,9 +172,9 @@ mod tests {
 
     const IDLE: Duration = Duration::from_hours(24 * 7);
 
-    async fn started() -> (tempfile::TempDir, Arc<HandClock>, Presence, WorkspaceId) {
+    async fn started() -> (tempfile::TempDir, Arc<ManualClock>, Presence, WorkspaceId) {
         let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(HandClock(AtomicI64::new(1_795_000_000_000_000)));
+        let clock = Arc::new(ManualClock(AtomicI64::new(1_795_000_000_000_000)));
         let store = SqliteEventStore::open(&folder.path().join("events.db"), clock.clone(), None)
             .await
             .unwrap();
@@ -195,51 +196,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn that_somebody_was_there_is_written_down_once_in_a_grain() {
+    async fn activity_is_written_once_in_an_interval() {
         let (_folder, clock, presence, workspace) = started().await;
-        assert_eq!(presence.grain(), LONGEST_GRAIN);
-        // from the first look on, nothing is written until the grain is over, however often somebody asks
+        assert_eq!(presence.activity_interval(), MAX_ACTIVITY_INTERVAL);
+        // after the first check, further checks write nothing until the interval is over
         assert!(presence.is_there(workspace).await);
         let noted = clock.now();
         for _ in 0..5 {
-            clock.pass(LONGEST_GRAIN / 6);
+            clock.pass(MAX_ACTIVITY_INTERVAL / 6);
             assert!(presence.is_there(workspace).await);
         }
-        let behind = Timestamp::from_micros(noted.as_micros() + 1);
-        assert_eq!(presence.store.idle_since(behind, 9).await.unwrap(), [workspace]);
-        clock.pass(LONGEST_GRAIN / 6);
+        let since = Timestamp::from_micros(noted.as_micros() + 1);
+        assert_eq!(presence.store.idle_since(since, 9).await.unwrap(), [workspace]);
+        clock.pass(MAX_ACTIVITY_INTERVAL / 6);
         assert!(presence.is_there(workspace).await);
-        assert!(presence.store.idle_since(behind, 9).await.unwrap().is_empty());
+        assert!(presence.store.idle_since(since, 9).await.unwrap().is_empty());
     }
 
     #[tokio::test]
-    async fn nobody_is_thrown_out_early() {
+    async fn a_workspace_never_expires_early() {
         let (_folder, clock, presence, workspace) = started().await;
         assert!(presence.is_there(workspace).await);
-        // unwritten: the last who was there before it was empty
-        clock.pass(LONGEST_GRAIN / 2);
+        // the last activity, which is not written
+        clock.pass(MAX_ACTIVITY_INTERVAL / 2);
         assert!(presence.is_there(workspace).await);
         let promised = presence.expires_at().unwrap();
         clock.pass(IDLE);
         assert_eq!(clock.now(), promised);
         let since = presence.expired_since().unwrap();
         assert!(presence.store.idle_since(since, 9).await.unwrap().is_empty());
-        clock.pass(LONGEST_GRAIN);
+        clock.pass(MAX_ACTIVITY_INTERVAL);
         let since = presence.expired_since().unwrap();
         assert_eq!(presence.store.idle_since(since, 9).await.unwrap(), [workspace]);
         assert!(presence.store.begin_purge(workspace, Some(since)).await.unwrap());
     }
 
     #[tokio::test]
-    async fn what_another_server_has_purged_is_noticed() {
+    async fn a_purge_by_another_server_is_noticed() {
         let (_folder, clock, presence, workspace) = started().await;
         assert!(presence.is_there(workspace).await);
-        let gone = presence.gone(workspace);
+        let ended = presence.end_token(workspace);
         assert!(presence.store.begin_purge(workspace, None).await.unwrap());
-        clock.pass(BELIEVED);
+        clock.pass(CACHE_TTL);
         assert!(!presence.is_there(workspace).await);
-        assert!(gone.is_cancelled());
-        // and one that this server never heard of
+        assert!(ended.is_cancelled());
+        // and a workspace that this server has never had
         assert!(!presence.is_there(WorkspaceId(clock.new_id())).await);
     }
 }

@@ -1,10 +1,10 @@
-//! Purging a workspace: the one way for everything of it to go, whoever wants it.
+//! Purges workspaces: the only way in which the data of a workspace is deleted, on demand and after expiry.
 //!
-//! In this order: it is marked in the event store, for ever, and nobody appends or reads there any more; each box of this
-//! server lets go of it, and its sockets are closed; what views and process managers keep of it is deleted; its log is
-//! deleted, and its row last. Each step can be repeated. A crash anywhere leaves the mark, and the next sweep goes on.
-//! Nothing is deleted of a workspace that has no mark and never had one: that the event store does not know it may mean that
-//! it is the wrong event store.
+//! The steps: the event store marks the workspace, irrevocably, and refuses appends and reads there; each box
+//! of this server removes it from memory, and its sockets are closed; its rows in the stores of views,
+//! process managers and people are deleted; then its log, and its own row last. Each step can be repeated.
+//! After a crash the mark remains, and the next sweep continues. Data of a workspace that was never marked is
+//! not deleted: an unknown workspace may mean that the server has the wrong event store.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -15,63 +15,64 @@ use tokio_util::sync::CancellationToken;
 use super::Presence;
 use command::CommandService;
 use documents::{DocumentStore, DocumentStoreError};
-use event_store::{EventStore, Purged, StoreError};
+use event_store::{EventStore, PurgeProgress, StoreError};
 use identity::{People, PeopleError};
 
-/// How many rows go in one transaction: a few milliseconds, so that whoever appends elsewhere hardly notices.
-const PIECE: u32 = 1_000;
+/// The most rows of one transaction: a few milliseconds, so that other appends are hardly delayed.
+const BATCH: u32 = 1_000;
 
-/// Why a purge does not go on for now.
+/// Why a purge stops for now.
 #[derive(Debug, thiserror::Error)]
 pub enum PurgeError {
-    /// The event store.
+    /// The event store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A read model.
+    /// A document store failed.
     #[error(transparent)]
     ReadModel(#[from] DocumentStoreError),
-    /// What is kept of people.
+    /// The people store failed.
     #[error(transparent)]
     People(#[from] PeopleError),
-    /// What a consumer has made.
-    #[error("a consumer does not forget: {0}")]
+    /// A consumer failed to delete its data.
+    #[error("a consumer could not delete its data: {0}")]
     Consumer(String),
 }
 
-/// Boxes that keep something of workspaces, in memory or for good.
+/// A box with data of workspaces, in memory or in stores.
 #[async_trait]
 pub trait WorkspaceKeeper: Send + Sync + Debug {
-    /// A workspace is there no more. When this returns, nothing writes to it here, and nothing of it is in memory.
+    /// Ends a workspace. When this returns, nothing writes to it here, and none of its data is in memory.
     async fn end(&self, workspace: WorkspaceId);
 
-    /// The stores of documents with what is kept of workspaces; they are purged before [`forget`](Self::forget) is called.
+    /// The document stores with data of workspaces; they are purged before [`forget`](Self::forget) is
+    /// called.
     fn stores(&self) -> Vec<Arc<dyn DocumentStore>>;
 
-    /// Deletes what is kept of a workspace elsewhere.
+    /// Deletes the data of a workspace outside the document stores.
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), PurgeError>;
 
-    /// The workspaces of which something is kept in memory, or elsewhere than in the stores of documents.
+    /// The workspaces with data in memory or outside the document stores.
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, PurgeError>;
 }
 
-/// See the module.
+/// Purges workspaces across the boxes of a server.
 #[derive(Debug)]
 pub struct Purger {
-    /// Box 5.
+    /// The event store, box 5.
     pub store: Arc<dyn EventStore>,
-    /// Who is where.
+    /// The presence of workspaces.
     pub presence: Arc<Presence>,
-    /// Box 3.
+    /// The command service, box 3.
     pub commands: Arc<CommandService>,
-    /// Boxes 6 to 10, process managers, and consumers: in this order they let go of a workspace.
+    /// Boxes 6 to 10, process managers and consumers, in the order in which they end a workspace.
     pub keepers: Vec<Arc<dyn WorkspaceKeeper>>,
     /// Keys and credentials of people.
     pub people: Arc<People>,
 }
 
 impl Purger {
-    /// Marks a workspace; with `idle_since`, only if nobody was there since. `false`: it is not there, or somebody was.
-    /// When it returns `true`, nobody gets in or out of it.
+    /// Marks a workspace; with `idle_since`, only if it had no activity since. `false`: it does not exist, or
+    /// had activity. When it returns `true`, every request to the workspace is refused.
     pub async fn begin(
         &self,
         workspace: WorkspaceId,
@@ -85,7 +86,7 @@ impl Purger {
         Ok(begun)
     }
 
-    /// Everybody on this server lets go of a workspace that is gone.
+    /// Removes a workspace that has ended from the memory of this server.
     pub async fn end(&self, workspace: WorkspaceId) {
         self.presence.end(workspace);
         for keeper in &self.keepers {
@@ -95,8 +96,8 @@ impl Purger {
         self.people.end(workspace);
     }
 
-    /// Deletes what is left of a marked workspace, until it is done or `stopping`. `false`: something is left, which
-    /// another server may be deleting.
+    /// Deletes the rest of a marked workspace, until it is complete or `stopping` is cancelled. `false`:
+    /// something is left, which another server may be deleting.
     pub async fn finish(
         &self,
         workspace: WorkspaceId,
@@ -107,74 +108,77 @@ impl Purger {
             return Ok(false);
         }
         while !stopping.is_cancelled() {
-            match self.store.purge(workspace, PIECE).await? {
-                Purged::Piece => {}
-                Purged::Whole => {
+            match self.store.purge(workspace, BATCH).await? {
+                PurgeProgress::Batch => {}
+                PurgeProgress::Complete => {
                     metrics::counter!("foldline_workspaces_purged_total").increment(1);
                     tracing::info!(%workspace, "a workspace is purged");
                     return Ok(true);
                 }
-                Purged::Elsewhere => return Ok(false),
+                PurgeProgress::HeldElsewhere => return Ok(false),
             }
         }
         Ok(false)
     }
 
-    /// Deletes what views, consumers and the keys of people keep of a workspace; `false`: it was stopped.
+    /// Deletes a workspace's data in the stores of views, people and consumers; `false`: it was stopped.
     async fn forget(&self, workspace: WorkspaceId, stopping: &CancellationToken) -> Result<bool, PurgeError> {
         for store in self.stores() {
-            while store.purge(workspace, PIECE).await? {
+            while store.purge(workspace, BATCH).await? {
                 if stopping.is_cancelled() {
                     return Ok(false);
                 }
             }
         }
         let people = self.people.store();
-        while people.purge(workspace, PIECE).await? {
+        while people.purge(workspace, BATCH).await? {
             if stopping.is_cancelled() {
                 return Ok(false);
             }
         }
-        // Behind their checkpoints: what a consumer has made must never lack what its checkpoint says it has.
+        // After their checkpoints: the output of a consumer must never lack events that its checkpoint
+        // includes.
         for keeper in &self.keepers {
             keeper.forget(workspace).await?;
         }
         Ok(true)
     }
 
-    /// Deletes what is kept of workspaces that the event store has marked or purged: what another server has written about
-    /// one while it was being purged, and what this server did not hear of. What is kept of a workspace that the event store
-    /// has never had is of another event store, and stays as it is; these workspaces are returned.
-    pub async fn forget_strangers(
-        &self,
-        stopping: &CancellationToken,
-    ) -> Result<Vec<WorkspaceId>, PurgeError> {
-        let mut strangers = self.people.store().workspaces().await?;
+    /// Deletes orphaned data: rows of workspaces that the event store has marked or purged, which another
+    /// server wrote during the purge, or which this server has missed. Data of a workspace that the event
+    /// store has never had belongs to another event store, and is left unchanged; these workspaces are
+    /// returned.
+    pub async fn purge_orphans(&self, stopping: &CancellationToken) -> Result<Vec<WorkspaceId>, PurgeError> {
+        let mut orphans = self.people.store().workspaces().await?;
         for store in self.stores() {
-            strangers.extend(store.workspaces().await?);
+            orphans.extend(store.workspaces().await?);
         }
         for keeper in &self.keepers {
-            strangers.extend(keeper.workspaces().await?);
+            orphans.extend(keeper.workspaces().await?);
         }
-        strangers.sort_unstable();
-        strangers.dedup();
-        // read behind them: of a workspace that was opened since, nothing is among them
-        let mut behind = None;
+        orphans.sort_unstable();
+        orphans.dedup();
+        // read after the orphans, so that a workspace that was opened meanwhile is not among them
+        let mut after = None;
         loop {
-            let known = self.store.workspaces(behind, PIECE).await?;
-            let Some(last) = known.last() else { break };
-            behind = Some(last.id);
-            strangers.retain(|stranger| known.binary_search_by_key(stranger, |known| known.id).is_err());
+            let existing = self.store.workspaces(after, BATCH).await?;
+            let Some(last) = existing.last() else { break };
+            after = Some(last.id);
+            orphans.retain(|orphan| {
+                existing
+                    .binary_search_by_key(orphan, |workspace| workspace.id)
+                    .is_err()
+            });
         }
         let mut foreign = Vec::new();
-        for stranger in strangers {
-            if !self.store.was_purged(stranger).await? {
-                foreign.push(stranger);
+        for orphan in orphans {
+            if !self.store.was_purged(orphan).await? {
+                foreign.push(orphan);
                 continue;
             }
-            tracing::info!(workspace = %stranger, "what is kept of a purged workspace is deleted");
-            self.end(stranger).await;
-            if !self.forget(stranger, stopping).await? {
+            tracing::info!(workspace = %orphan, "orphaned data of a purged workspace is deleted");
+            self.end(orphan).await;
+            if !self.forget(orphan, stopping).await? {
                 break;
             }
         }

@@ -1,8 +1,8 @@
-//! The sweep: workspaces that nobody uses expire, and what is marked as being purged is deleted.
+//! The sweep: unused workspaces expire, and marked workspaces are deleted.
 //!
-//! One task a server. It begins with what a stop or a crash has left, and comes again every minute, and at once when
-//! somebody purges a workspace. Several servers may sweep one database: a workspace is marked once, and one server at a
-//! time deletes.
+//! Each server has one task for it. It starts with what a stop or a crash has left, runs every minute, and at
+//! once after a request to purge a workspace. Several servers may sweep one database: a workspace is marked
+//! once, and one server at a time deletes it.
 
 use std::{
     sync::{
@@ -19,27 +19,27 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Purger, purge::PurgeError};
 use event_store::StoreError;
 
-/// How long it rests.
-const EVERY: Duration = Duration::from_mins(1);
+/// The interval between sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How long it rests where something is left that could not be done.
-const AGAIN: Duration = Duration::from_secs(5);
+/// The interval after an incomplete sweep.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// After how many sweeps it is looked for what is kept of workspaces that are not there.
-const STRANGERS_EVERY: u32 = 60;
+/// After how many sweeps orphaned data is searched for.
+const SWEEPS_PER_ORPHAN_SEARCH: u32 = 60;
 
 /// How many expired workspaces are read at a time.
 const PAGE: u32 = 100;
 
-/// See the module.
+/// The task that expires and purges workspaces.
 #[derive(Debug)]
 pub struct Sweeper {
     purger: Purger,
     woken: Notify,
-    /// How many sweeps somebody waits for, and the number of the last that is done.
-    asked: watch::Sender<u64>,
+    /// The number of requested sweeps, and of the last one that is done.
+    requested: watch::Sender<u64>,
     done: watch::Sender<u64>,
-    /// Whether it was said that stores do not belong together.
+    /// Whether the warning about foreign data was logged.
     has_warned: AtomicBool,
     tasks: TaskTracker,
     stopping: CancellationToken,
@@ -51,7 +51,7 @@ impl Sweeper {
         let sweeper = Arc::new(Self {
             purger,
             woken: Notify::new(),
-            asked: watch::Sender::new(0),
+            requested: watch::Sender::new(0),
             done: watch::Sender::new(0),
             has_warned: AtomicBool::new(false),
             tasks: TaskTracker::new(),
@@ -61,8 +61,8 @@ impl Sweeper {
         sweeper
     }
 
-    /// Purges a workspace. When it returns, nobody gets in or out of it; what is left of it is deleted behind the scenes.
-    /// `false`: it is not there.
+    /// Purges a workspace. When it returns, every request to the workspace is refused; its data is deleted in
+    /// the background. `false`: it does not exist.
     pub async fn purge(&self, workspace: WorkspaceId) -> Result<bool, StoreError> {
         let begun = self.purger.begin(workspace, None).await?;
         if begun {
@@ -71,19 +71,19 @@ impl Sweeper {
         Ok(begun)
     }
 
-    /// Sweeps now, and waits until everything is done that was to be done when this was called.
-    pub async fn swept(&self) {
+    /// Sweeps now, and waits until the work that was due at the call is done.
+    pub async fn sweep_now(&self) {
         let mut wanted = 0;
-        self.asked.send_modify(|asked| {
-            *asked += 1;
-            wanted = *asked;
+        self.requested.send_modify(|requested| {
+            *requested += 1;
+            wanted = *requested;
         });
         self.woken.notify_one();
         // The sender lives as long as this.
         let _ = self.done.subscribe().wait_for(|done| *done >= wanted).await;
     }
 
-    /// Stops between two pieces; the next start goes on.
+    /// Stops between two batches; the next start continues.
     pub async fn stop(&self) {
         self.stopping.cancel();
         self.tasks.close();
@@ -91,24 +91,24 @@ impl Sweeper {
     }
 
     async fn run(self: Arc<Self>) {
-        let mut until_strangers = 0;
+        let mut until_orphan_search = 0;
         while !self.stopping.is_cancelled() {
-            let (asked, done) = (*self.asked.borrow(), *self.done.borrow());
-            let look_for_strangers = until_strangers == 0 || asked > done;
-            let rest = match self.sweep(look_for_strangers).await {
+            let (requested, done) = (*self.requested.borrow(), *self.done.borrow());
+            let find_orphans = until_orphan_search == 0 || requested > done;
+            let rest = match self.sweep(find_orphans).await {
                 Ok(true) => {
-                    until_strangers = if look_for_strangers {
-                        STRANGERS_EVERY
+                    until_orphan_search = if find_orphans {
+                        SWEEPS_PER_ORPHAN_SEARCH
                     } else {
-                        until_strangers - 1
+                        until_orphan_search - 1
                     };
-                    self.done.send_replace(asked);
-                    EVERY
+                    self.done.send_replace(requested);
+                    SWEEP_INTERVAL
                 }
-                Ok(false) => AGAIN,
+                Ok(false) => RETRY_INTERVAL,
                 Err(error) => {
                     tracing::warn!(%error, "workspaces could not be swept; trying again");
-                    AGAIN
+                    RETRY_INTERVAL
                 }
             };
             tokio::select! {
@@ -119,8 +119,8 @@ impl Sweeper {
         }
     }
 
-    /// `false`: something is left.
-    async fn sweep(&self, look_for_strangers: bool) -> Result<bool, PurgeError> {
+    /// One sweep; `false`: something is left.
+    async fn sweep(&self, find_orphans: bool) -> Result<bool, PurgeError> {
         let store = &self.purger.store;
         while let Some(since) = self.purger.presence.expired_since() {
             let expired = store.idle_since(since, PAGE).await?;
@@ -138,21 +138,21 @@ impl Sweeper {
         for workspace in store.purging().await? {
             is_done &= self.purger.finish(workspace, &self.stopping).await?;
         }
-        if look_for_strangers {
-            let foreign = self.purger.forget_strangers(&self.stopping).await?;
+        if find_orphans {
+            let foreign = self.purger.purge_orphans(&self.stopping).await?;
             self.warn_of(&foreign);
         }
         Ok(is_done && !self.stopping.is_cancelled())
     }
 
-    /// Says once that stores do not belong together.
+    /// Warns once that stores do not belong together.
     fn warn_of(&self, foreign: &[WorkspaceId]) {
         let Some(first) = foreign.first() else { return };
         if !self.has_warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 workspaces = foreign.len(), %first,
-                "something is kept of workspaces that the event store has never had; it is left alone: --event-store, \
-                 --read-model, --warehouse and --data-dir should name stores of one server"
+                "stores have data of workspaces that the event store has never had, which is left unchanged: \
+                 --event-store, --read-model, --warehouse and --data-dir should name stores of one server"
             );
         }
     }

@@ -1,4 +1,5 @@
-//! Where somebody gets mails: what their own stream says, opened for the moment of writing to them and kept nowhere.
+//! The mail addresses of users: read from their own streams, unsealed only while a mail is written, and
+//! stored nowhere else.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -14,10 +15,10 @@ use uuid::Uuid;
 use consumer::EffectError;
 use documents::Opener;
 
-/// Events of a person that are read at a time.
+/// Events of a user that are read at a time.
 const PAGE: u32 = 100;
 
-/// A person, to write to.
+/// The name and the address of a recipient.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Address {
     /// As in `ada@example.com`.
@@ -32,14 +33,14 @@ impl Debug for Address {
     }
 }
 
-/// Knows where to write to.
+/// Finds the addresses of users.
 #[async_trait]
 pub trait Addresses: Send + Sync + Debug {
-    /// The address of a person; `None`: they have none, as guests, or were erased.
+    /// The address of a user; `None`: they have none, like guests, or were erased.
     async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError>;
 
-    /// The address that a person had before an event of theirs changed it; `None`: they had none, it is the same one, or
-    /// they were erased.
+    /// The address that a user had before an event of theirs changed it; `None`: they had none, it is the
+    /// same, or they were erased.
     async fn before(
         &self,
         workspace: WorkspaceId,
@@ -48,44 +49,44 @@ pub trait Addresses: Send + Sync + Debug {
     ) -> Result<Option<Address>, EffectError>;
 }
 
-/// From the people's own streams.
+/// Reads addresses from the users' own streams.
 #[derive(Debug)]
 pub struct StreamAddresses {
     /// Box 5.
     pub store: Arc<dyn EventStore>,
-    /// Opens what is sealed in it.
+    /// Unseals personal fields.
     pub opener: Arc<dyn Opener>,
 }
 
-/// The personal fields of a person's events, each as far as the event has it.
+/// The personal fields of a user's events, as far as the event has them.
 #[derive(Deserialize)]
 struct Personal {
     email: Option<String>,
     display_name: Option<String>,
 }
 
-/// What a person's stream says of where to write to; sealed.
+/// The addresses and the name in a user's stream; sealed.
 #[derive(Default)]
-struct Told {
-    /// Before a version.
+struct StoredContact {
+    /// The address before a version.
     before: Option<String>,
-    /// With that version.
-    since: Option<String>,
+    /// The address of that version.
+    current: Option<String>,
     name: Option<String>,
 }
 
 impl StreamAddresses {
-    /// `None`: the person was erased.
-    async fn told(
+    /// Reads a user's stream. `None`: the user was erased.
+    async fn stored_contact(
         &self,
         workspace: WorkspaceId,
         user: Uuid,
         version: u64,
-    ) -> Result<Option<Told>, EffectError> {
+    ) -> Result<Option<StoredContact>, EffectError> {
         let Ok(stream) = format!("user-{user}").parse::<StreamName>() else {
             return Ok(None);
         };
-        let (mut told, mut from) = (Told::default(), 1);
+        let (mut stored, mut from) = (StoredContact::default(), 1);
         loop {
             let page = self
                 .store
@@ -96,22 +97,22 @@ impl StreamAddresses {
                     return Ok(None);
                 }
                 let personal = personal(event);
-                told.name = personal.display_name.or(told.name);
+                stored.name = personal.display_name.or(stored.name);
                 if event.version < version {
-                    told.before = personal.email.or(told.before);
+                    stored.before = personal.email.or(stored.before);
                 } else if event.version == version {
-                    told.since = personal.email;
+                    stored.current = personal.email;
                 }
             }
             let Some(last) = page.last().filter(|_| page.len() == PAGE as usize) else {
-                return Ok(Some(told));
+                return Ok(Some(stored));
             };
             from = last.version + 1;
         }
     }
 
-    /// What cannot be opened any more is no address.
-    async fn opened(
+    /// Unseals an address; `None`: it cannot be unsealed any more.
+    async fn open(
         &self,
         workspace: WorkspaceId,
         email: Option<String>,
@@ -130,10 +131,10 @@ impl StreamAddresses {
 #[async_trait]
 impl Addresses for StreamAddresses {
     async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError> {
-        let Some(told) = self.told(workspace, user, u64::MAX).await? else {
+        let Some(stored) = self.stored_contact(workspace, user, u64::MAX).await? else {
             return Ok(None);
         };
-        self.opened(workspace, told.before, told.name).await
+        self.open(workspace, stored.before, stored.name).await
     }
 
     async fn before(
@@ -142,18 +143,18 @@ impl Addresses for StreamAddresses {
         user: Uuid,
         version: u64,
     ) -> Result<Option<Address>, EffectError> {
-        let Some(told) = self.told(workspace, user, version).await? else {
+        let Some(stored) = self.stored_contact(workspace, user, version).await? else {
             return Ok(None);
         };
-        let since = self.opened(workspace, told.since, None).await?;
-        let before = self.opened(workspace, told.before, told.name).await?;
-        let is_another = |before: &Address| since.is_none_or(|since| since.email != before.email);
+        let current = self.open(workspace, stored.current, None).await?;
+        let before = self.open(workspace, stored.before, stored.name).await?;
+        let is_another = |before: &Address| current.is_none_or(|current| current.email != before.email);
         Ok(before.filter(is_another))
     }
 }
 
 fn personal(event: &StoredEvent) -> Personal {
-    // Of another shape is of no use here; the lanes complain about it.
+    // Another payload has no personal fields for this; the lanes report it.
     serde_json::from_str(event.payload.get()).unwrap_or(Personal {
         email: None,
         display_name: None,

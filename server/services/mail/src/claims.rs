@@ -1,92 +1,96 @@
-//! Who sends which mail: a note of every mail before it is handed over, and after. It lies beside what process managers
-//! remember, so servers on one database see each other's, and it is backed up with the events.
+//! Claims of mails: a record of every mail before it is handed to the mail server, and after. The records lie
+//! in the process managers' store, so servers on one database see each other's, and they are backed up with
+//! the events.
 
 use std::sync::Arc;
 
 use clock::SharedClock;
 use documents::{
-    DocumentStore, DocumentStoreError, DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded, Scope,
+    DocumentStore, DocumentStoreError, DocumentWrite, FIRST_GENERATION, FoldFault, FoldInput, FoldOutput,
+    Scope,
 };
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-/// How long somebody's note "I am sending it" keeps others from it: longer than a mail may take.
+/// How long a server's claim keeps others from a mail: longer than sending may take.
 const LEASE_MS: u64 = 40_000;
 
-/// What is noted of a mail.
+/// The record of a mail.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state")]
-enum Note {
-    /// Somebody is about to hand it over.
+enum MailRecord {
+    /// A server is about to hand it over.
     Sending { by: Uuid, since: Timestamp },
     /// A mail server answers for it.
     Sent { at: Timestamp },
 }
 
-/// What a person wants.
+/// A user's preference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Preference {
     stopped: bool,
 }
 
-/// Whether a mail is ours to send.
+/// Whether this server may send a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// It is; nobody has tried before.
-    First,
-    /// It is; somebody has tried before, and it is not known what came of it.
-    Again,
+    /// It may; no server has tried before.
+    Fresh,
+    /// It may; a server has tried before, with an unknown outcome.
+    Retry,
     /// It was sent.
     Sent,
     /// Another server is sending it.
     Elsewhere,
 }
 
-/// See the module.
+/// Claims mails and records what was sent.
 #[derive(Debug)]
 pub(super) struct Claims {
     processes: Arc<dyn DocumentStore>,
     view: &'static str,
     clock: SharedClock,
-    /// This server, since it was started.
-    me: Uuid,
+    /// The id of this server process.
+    server_id: Uuid,
 }
 
 impl Claims {
     pub(super) fn new(processes: Arc<dyn DocumentStore>, view: &'static str, clock: SharedClock) -> Self {
-        let me = clock.new_id();
+        let server_id = clock.new_id();
         Self {
             processes,
             view,
             clock,
-            me,
+            server_id,
         }
     }
 
-    /// Claims the mail about an event. `alone`: no other server can be at it.
+    /// Claims the mail about an event. `single_server`: there is no other server.
     pub(super) async fn claim(
         &self,
         workspace: WorkspaceId,
         event: Uuid,
-        alone: bool,
+        single_server: bool,
     ) -> Result<Claim, DocumentStoreError> {
         let now = self.clock.now();
-        let mut claim = Claim::First;
-        self.change(workspace, &event.to_string(), &mut |note: Option<Note>| {
-            claim = match &note {
-                None => Claim::First,
-                Some(Note::Sent { .. }) => Claim::Sent,
-                Some(Note::Sending { by, since }) => {
-                    if *by == self.me || alone || now.millis_since(*since) > LEASE_MS {
-                        Claim::Again
+        let mut claim = Claim::Fresh;
+        self.change(workspace, &event.to_string(), &mut |record: Option<
+            MailRecord,
+        >| {
+            claim = match &record {
+                None => Claim::Fresh,
+                Some(MailRecord::Sent { .. }) => Claim::Sent,
+                Some(MailRecord::Sending { by, since }) => {
+                    if *by == self.server_id || single_server || now.millis_since(*since) > LEASE_MS {
+                        Claim::Retry
                     } else {
                         Claim::Elsewhere
                     }
                 }
             };
-            matches!(claim, Claim::First | Claim::Again).then_some(Note::Sending {
-                by: self.me,
+            matches!(claim, Claim::Fresh | Claim::Retry).then_some(MailRecord::Sending {
+                by: self.server_id,
                 since: now,
             })
         })
@@ -94,7 +98,7 @@ impl Claims {
         Ok(claim)
     }
 
-    /// Whether somebody has ever begun to send the mail about an event.
+    /// Whether a server has ever begun to send the mail about an event.
     pub(super) async fn has_begun(
         &self,
         workspace: WorkspaceId,
@@ -110,13 +114,13 @@ impl Claims {
     /// A mail server answers for it.
     pub(super) async fn sent(&self, workspace: WorkspaceId, event: Uuid) -> Result<(), DocumentStoreError> {
         let at = self.clock.now();
-        self.change(workspace, &event.to_string(), &mut |_: Option<Note>| {
-            Some(Note::Sent { at })
+        self.change(workspace, &event.to_string(), &mut |_: Option<MailRecord>| {
+            Some(MailRecord::Sent { at })
         })
         .await
     }
 
-    /// A person wants no mails, or wants them again.
+    /// Records that a user stops or resumes mails.
     pub(super) async fn prefer(
         &self,
         workspace: WorkspaceId,
@@ -129,7 +133,7 @@ impl Claims {
         .await
     }
 
-    /// Whether a person wants no mails.
+    /// Whether a user has stopped mails.
     pub(super) async fn has_stopped(
         &self,
         workspace: WorkspaceId,
@@ -143,7 +147,7 @@ impl Claims {
         Ok(known.transpose()?.unwrap_or_default().stopped)
     }
 
-    /// Changes what is noted under a key, in one transaction; `None` leaves it as it is.
+    /// Changes the record under a key in one transaction; `None` leaves it as it is.
     async fn change<T: Serialize + DeserializeOwned>(
         &self,
         workspace: WorkspaceId,
@@ -156,23 +160,23 @@ impl Claims {
             generation: FIRST_GENERATION,
         };
         let fault = |reason: String| FoldFault { position: 0, reason };
-        let mut fold = |loaded: Loaded| {
+        let mut fold = |loaded: FoldInput| {
             let before = loaded
                 .documents
                 .first()
                 .map(|document| parsed(document.data.get()));
             let before = before.transpose().map_err(|error| fault(error.to_string()))?;
             let Some(after) = change(before) else {
-                return Ok(Effect::default());
+                return Ok(FoldOutput::default());
             };
             let data = serde_json::value::to_raw_value(&after).map_err(|error| fault(error.to_string()))?;
-            Ok(Effect {
+            Ok(FoldOutput {
                 writes: vec![DocumentWrite {
                     key: key.to_owned(),
                     data: Some(data.into()),
                     owner: None,
-                    left: Vec::new(),
-                    entered: Vec::new(),
+                    removed_entries: Vec::new(),
+                    added_entries: Vec::new(),
                 }],
                 parked: Vec::new(),
             })

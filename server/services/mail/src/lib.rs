@@ -1,15 +1,15 @@
-//! Notification: tells people by mail what became of their orders.
+//! Notification: tells users by mail about their orders.
 //!
-//! Where the email of an account is changed, the old address is told, once, also where no other mails are wanted: it is the
-//! one place where a change that its owner did not make is noticed.
+//! If the email of an account is changed, the old address gets one mail, even if its owner has stopped mails:
+//! only there can they notice a change that they did not make.
 //!
-//! An effect consumer. Mails go to a mail server ([`smtp`]), or into a folder ([`mailbox`]) where there is none; each once,
-//! whatever is delivered. Guests have no address and get none. Nobody gets one about what happened before yesterday: whoever
-//! switches mails on for a shop that is years old, or brings one in from elsewhere, does not write to everybody about it.
+//! A consumer. Mails go to a mail server ([`smtp`]), or into a folder ([`mailbox`]) if there is none; each
+//! once, however often its event is delivered. Guests have no address and get none. Events older than a day
+//! cause no mails, so that enabling mails for an old or imported shop does not write to all its users.
 
 mod addresses;
 mod claims;
-mod letter;
+mod content;
 pub mod mailbox;
 mod settings;
 pub mod smtp;
@@ -29,7 +29,7 @@ use uuid::Uuid;
 
 pub use addresses::{Address, Addresses, StreamAddresses};
 use claims::{Claim, Claims};
-use letter::{Envelope, Letter, letter, moved, welcome};
+use content::{Envelope, MailContent, content_for, email_changed, welcome};
 use mailbox::Mailbox;
 pub use settings::MailSettings;
 use smtp::Smtp;
@@ -39,76 +39,77 @@ use clock::SharedClock;
 use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
 use documents::{DocumentStore, FoldFault};
 
-/// The name of its lanes, and of its notes.
+/// The name of its lanes and of its records.
 pub const NAME: &str = "notification";
 
-/// What happened longer ago than this is nothing to write to anybody about: a day.
-const TOO_OLD_MS: u64 = 24 * 60 * 60 * 1_000;
+/// The age from which an event causes no mail: a day.
+const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Domains that nobody gets mails at (RFC 2606): samples use them.
-const SAMPLES: [&str; 3] = ["example.com", "example.net", "example.org"];
+/// Domains without mailboxes (RFC 2606), which samples use.
+const SAMPLE_DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
 
-/// Makes the links by which people get no more mails.
+/// Makes the links that stop mails.
 #[async_trait]
 pub trait Links: Send + Sync + Debug {
-    /// The link of a person, as soon as it is known where people reach us: a mail that is written again must be the same. `None`:
-    /// none can be made.
+    /// The link of a user, once the public address of the server is known: a mail that is rendered again must
+    /// be the same. `None`: no link can be made.
     async fn unsubscribe(&self, workspace: WorkspaceId, user: Uuid) -> Option<String>;
 }
 
 /// Where mails go.
 #[derive(Debug)]
-pub enum Post {
+pub enum Transport {
     /// Into a folder.
     Mailbox(Mailbox),
     /// To a mail server.
     Smtp(Smtp),
 }
 
-/// What it needs of the other boxes.
+/// The boxes and settings that it needs.
 #[derive(Debug)]
 pub struct Dependencies {
     /// Where mails go.
-    pub post: Post,
-    /// The folder of mails; emptied of whoever is erased, also where mails go to a server by now.
+    pub transport: Transport,
+    /// The folder of mails. Mails of erased users are deleted from it even if new mails go to a server.
     pub mailbox: Mailbox,
-    /// Who writes.
+    /// The sender.
     pub from: lettre::message::Mailbox,
-    /// Where to write to.
+    /// Finds the users' addresses.
     pub addresses: Arc<dyn Addresses>,
-    /// How to get no more.
+    /// Makes the links that stop mails.
     pub links: Arc<dyn Links>,
-    /// Beside what process managers remember.
+    /// The process managers' store, which also holds the records of mails.
     pub processes: Arc<dyn DocumentStore>,
-    /// No other server writes to these processes.
-    pub alone: bool,
-    /// Mails that one address gets in an hour: a stranger may register any address; `None` is no limit.
+    /// Whether this server alone writes to that store.
+    pub single_server: bool,
+    /// The most mails to one address in an hour, because a stranger may register any address; `None` is no
+    /// limit.
     pub per_hour: Option<NonZeroU32>,
     /// The machine's clock.
     pub clock: SharedClock,
 }
 
-/// See the module.
+/// Writes mails about events.
 #[derive(Debug)]
 pub struct Notification {
-    parts: Dependencies,
+    dependencies: Dependencies,
     claims: Claims,
     per_address: Option<DefaultKeyedRateLimiter<String>>,
 }
 
 impl Notification {
-    /// With these parts.
-    pub fn new(parts: Dependencies) -> Self {
+    /// A consumer with these dependencies.
+    pub fn new(dependencies: Dependencies) -> Self {
         Self {
-            claims: Claims::new(parts.processes.clone(), NAME, parts.clock.clone()),
-            per_address: parts
+            claims: Claims::new(dependencies.processes.clone(), NAME, dependencies.clock.clone()),
+            per_address: dependencies
                 .per_hour
                 .map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_hour(count))),
-            parts,
+            dependencies,
         }
     }
 
-    /// Counts a mail to an address, and says whether it is one too many.
+    /// Counts a mail to an address, and returns whether it exceeds the limit.
     fn gets_too_many(&self, email: &String) -> bool {
         let limiter = self.per_address.as_ref();
         limiter.is_some_and(|limiter| limiter.check_key(email).is_err())
@@ -127,8 +128,8 @@ impl Notification {
         if event.stream.category() == "user" {
             return self.handle_user(event).await;
         }
-        match notice(event).zip(letter(event)) {
-            Some((notice, letter)) => self.tell(notice.user, &letter, event).await,
+        match notice(event).zip(content_for(event)) {
+            Some((notice, content)) => self.notify(notice.user, &content, event).await,
             None => Ok(()),
         }
     }
@@ -139,14 +140,14 @@ impl Notification {
         };
         match event.event_type.as_str() {
             "EmailChanged" => self.tell_old_address(user, event).await,
-            "UserRegistered" => self.tell(user, &welcome(), event).await,
-            "UserErased" => Ok(self.parts.mailbox.erase(event.workspace, user).await?),
+            "UserRegistered" => self.notify(user, &welcome(), event).await,
+            "UserErased" => Ok(self.dependencies.mailbox.erase(event.workspace, user).await?),
             _ => Ok(()),
         }
     }
 
-    /// Writes to somebody, unless there is a reason not to.
-    async fn tell(&self, user: Uuid, letter: &Letter, event: &TypedEvent) -> Result<(), EffectError> {
+    /// Writes to a user, unless the event is too old, they have stopped mails, or they have no address.
+    async fn notify(&self, user: Uuid, content: &MailContent, event: &TypedEvent) -> Result<(), EffectError> {
         let workspace = event.workspace;
         if self.is_too_old(event).await? {
             return {
@@ -160,17 +161,17 @@ impl Notification {
                 Ok(())
             };
         }
-        let Some(address) = self.parts.addresses.of(workspace, user).await? else {
+        let Some(address) = self.dependencies.addresses.of(workspace, user).await? else {
             return {
                 skipped("no_address");
                 Ok(())
             };
         };
-        let link = self.parts.links.unsubscribe(workspace, user).await;
-        self.write(user, letter, &address, link.as_deref(), event).await
+        let link = self.dependencies.links.unsubscribe(workspace, user).await;
+        self.write(user, content, &address, link.as_deref(), event).await
     }
 
-    /// Writes to the address that a person had before. It has no link by which mails end: they are another address's by now.
+    /// Writes to a user's former address, without a link that stops mails: mails now go to another address.
     async fn tell_old_address(&self, user: Uuid, event: &TypedEvent) -> Result<(), EffectError> {
         if self.is_too_old(event).await? {
             return {
@@ -178,9 +179,9 @@ impl Notification {
                 Ok(())
             };
         }
-        let addresses = &self.parts.addresses;
+        let addresses = &self.dependencies.addresses;
         if let Some(address) = addresses.before(event.workspace, user, event.version).await? {
-            self.write(user, &moved(), &address, None, event).await
+            self.write(user, &email_changed(), &address, None, event).await
         } else {
             skipped("no_address");
             Ok(())
@@ -189,47 +190,51 @@ impl Notification {
 
     /// Whether an event is too old for a mail, and no mail about it was begun.
     async fn is_too_old(&self, event: &TypedEvent) -> Result<bool, EffectError> {
-        let age_ms = self.parts.clock.now().millis_since(event.recorded_at);
+        let age_ms = self.dependencies.clock.now().millis_since(event.recorded_at);
         let has_begun = self.claims.has_begun(event.workspace, event.event_id);
-        Ok(age_ms > TOO_OLD_MS && !has_begun.await?)
+        Ok(age_ms > MAX_AGE_MS && !has_begun.await?)
     }
 
     async fn write(
         &self,
         user: Uuid,
-        letter: &Letter,
+        content: &MailContent,
         address: &Address,
         link: Option<&str>,
         event: &TypedEvent,
     ) -> Result<(), EffectError> {
         let (workspace, id) = (event.workspace, event.event_id);
         let envelope = Envelope {
-            from: &self.parts.from,
+            from: &self.dependencies.from,
             to: address,
             unsubscribe: link,
             event,
         };
-        let mail = letter.written(&envelope).map_err(|error| FoldFault {
+        let mail = content.render(&envelope).map_err(|error| FoldFault {
             position: event.position,
             reason: error.to_string(),
         })?;
-        match &self.parts.post {
-            Post::Mailbox(mailbox) => mailbox.put(workspace, id, user, mail.formatted()).await?,
-            Post::Smtp(smtp) => {
+        match &self.dependencies.transport {
+            Transport::Mailbox(mailbox) => mailbox.put(workspace, id, user, mail.formatted()).await?,
+            Transport::Smtp(smtp) => {
                 if is_sample(address) {
                     return {
                         skipped("sample");
                         Ok(())
                     };
                 }
-                match self.claims.claim(workspace, id, self.parts.alone).await? {
+                match self
+                    .claims
+                    .claim(workspace, id, self.dependencies.single_server)
+                    .await?
+                {
                     Claim::Sent => return Ok(()),
                     Claim::Elsewhere => {
                         return Err(EffectError::Unavailable(
                             "another server is sending it".to_owned(),
                         ));
                     }
-                    Claim::First if self.gets_too_many(&address.email) => {
+                    Claim::Fresh if self.gets_too_many(&address.email) => {
                         tracing::warn!(%workspace, "an address has got too many mails in an hour; this one is not sent");
                         self.claims.sent(workspace, id).await?;
                         return {
@@ -237,7 +242,7 @@ impl Notification {
                             Ok(())
                         };
                     }
-                    Claim::First | Claim::Again => {}
+                    Claim::Fresh | Claim::Retry => {}
                 }
                 smtp.send(event.position, mail).await?;
                 self.claims.sent(workspace, id).await?;
@@ -251,14 +256,14 @@ impl Notification {
     }
 }
 
-/// Notes a mail that is not written.
+/// Counts a mail that is not written.
 fn skipped(why: &'static str) {
     metrics::counter!("foldline_mails_total", "outcome" => why).increment(1);
 }
 
 fn is_sample(address: &Address) -> bool {
     let domain = address.email.rsplit('@').next().unwrap_or_default();
-    SAMPLES.contains(&domain) || [".example", ".invalid"].iter().any(|end| domain.ends_with(end))
+    SAMPLE_DOMAINS.contains(&domain) || [".example", ".invalid"].iter().any(|end| domain.ends_with(end))
 }
 
 #[async_trait]
@@ -284,10 +289,10 @@ impl Consumer for Notification {
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {
-        Ok(self.parts.mailbox.workspaces().await?)
+        Ok(self.dependencies.mailbox.workspaces().await?)
     }
 
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
-        Ok(self.parts.mailbox.forget(workspace).await?)
+        Ok(self.dependencies.mailbox.forget(workspace).await?)
     }
 }

@@ -1,7 +1,8 @@
-//! The mailbox folder: a file a mail, for whoever has no mail server, readable in the app.
+//! The mailbox folder, for servers without a mail server: one file per mail, readable in the app.
 //!
-//! `<workspace>/<event>.<person>.eml`. A file gets its name when it is written and flushed, and the same mail has the same
-//! name, so writing it again changes nothing. The files hold names and addresses; they go with their person.
+//! `<workspace>/<event>.<person>.eml`. A file gets its name once it is written and flushed, and the same mail
+//! has the same name, so writing it again changes nothing. The files hold names and addresses; they are
+//! deleted when their user is erased.
 
 use std::{
     fs::{self, File},
@@ -13,25 +14,25 @@ use domain::{id::WorkspaceId, timestamp::Timestamp, wire::MailboxMessage};
 use mailparse::MailHeaderMap as _;
 use uuid::Uuid;
 
-/// See the module.
+/// Stores mails as files in a folder.
 #[derive(Debug, Clone)]
 pub struct Mailbox {
     folder: PathBuf,
 }
 
-/// Which mails are wanted.
+/// A request for a page of mails.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
-    /// Of this person only.
+    /// Only mails to this user.
     pub user: Option<Uuid>,
-    /// Those before this event's.
+    /// Only mails before this event's.
     pub before: Option<Uuid>,
     /// The most.
     pub limit: usize,
 }
 
 impl Mailbox {
-    /// In a folder, which need not be there.
+    /// A mailbox in a folder, which need not exist.
     pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
@@ -40,7 +41,7 @@ impl Mailbox {
         self.folder.join(workspace.to_string())
     }
 
-    /// Puts a mail in; one that is there already stays as it is.
+    /// Stores a mail; an existing one stays as it is.
     pub(super) async fn put(
         &self,
         workspace: WorkspaceId,
@@ -57,11 +58,11 @@ impl Mailbox {
                 return Ok(());
             }
             let partial = folder.join(format!("{name}.partial"));
-            let mut writing = File::create(&partial)?;
-            writing.write_all(&mail)?;
-            writing.sync_all()?;
+            let mut partial_file = File::create(&partial)?;
+            partial_file.write_all(&mail)?;
+            partial_file.sync_all()?;
             fs::rename(&partial, &file)?;
-            // The name is as durable as what it names.
+            // Flush the folder too, so that the name is as durable as the content.
             File::open(&folder)?.sync_all()
         })
         .await
@@ -84,7 +85,7 @@ impl Mailbox {
             for (event, user, file) in files {
                 match fs::read(&file) {
                     Ok(bytes) => messages.push(read(event, user, &bytes)?),
-                    // Its person was erased a moment ago.
+                    // Its user was erased a moment ago.
                     Err(error) if error.kind() == ErrorKind::NotFound => {}
                     Err(error) => return Err(error),
                 }
@@ -94,15 +95,15 @@ impl Mailbox {
         .await
     }
 
-    /// A person was erased.
+    /// Deletes the mails of an erased user.
     pub(super) async fn erase(&self, workspace: WorkspaceId, person: Uuid) -> io::Result<()> {
         let folder = self.of(workspace);
         blocking(move || {
             let person = person.to_string();
-            // Also what was never finished.
+            // Unfinished files as well.
             for name in names(&folder)? {
                 if name.split('.').nth(1) == Some(person.as_str()) {
-                    gone(fs::remove_file(folder.join(name)))?;
+                    ignore_missing(fs::remove_file(folder.join(name)))?;
                 }
             }
             Ok(())
@@ -110,10 +111,10 @@ impl Mailbox {
         .await
     }
 
-    /// A workspace is there no more.
+    /// Deletes the mails of a purged workspace.
     pub(super) async fn forget(&self, workspace: WorkspaceId) -> io::Result<()> {
         let folder = self.of(workspace);
-        blocking(move || gone(fs::remove_dir_all(folder))).await
+        blocking(move || ignore_missing(fs::remove_dir_all(folder))).await
     }
 
     /// The workspaces that have mails.
@@ -133,8 +134,8 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
         .map_err(io::Error::other)?
 }
 
-/// What is not there is gone already.
-fn gone(result: io::Result<()>) -> io::Result<()> {
+/// Treats a missing file as deleted.
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
     result.or_else(|error| {
         if error.kind() == ErrorKind::NotFound {
             Ok(())
@@ -170,7 +171,8 @@ fn names(folder: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Event, person and file of every mail. One that was never finished has another name; the next attempt writes over it.
+/// The event, the user and the file of every mail. An unfinished file has another name; the next attempt
+/// overwrites it.
 fn files(folder: &Path) -> io::Result<Vec<(Uuid, Uuid, PathBuf)>> {
     let names = names(folder)?;
     let parse = |name: String| {

@@ -1,4 +1,4 @@
-//! The settings of mails.
+//! The settings for mails.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,8 @@ use super::SmtpUrl;
 /// Mails to customers; without a mail server they go into a folder.
 #[derive(Debug, Clone, Args)]
 pub struct MailSettings {
-    /// The mail server: `smtp+starttls://USER@HOST`, `smtps://USER@HOST`, or `smtp://HOST` without any encryption
+    /// The mail server: `smtp+starttls://USER@HOST`, `smtps://USER@HOST`, or `smtp://HOST` without any
+    /// encryption
     #[arg(long, env = "FOLDLINE_SMTP_URL", hide_env_values = true, value_name = "URL")]
     pub smtp_url: Option<SmtpUrl>,
     /// A file with the password for the mail server, unless the URL has it
@@ -20,10 +21,10 @@ pub struct MailSettings {
         requires = "smtp_url"
     )]
     pub smtp_password_file: Option<PathBuf>,
-    /// A certificate authority of the mail server's, PEM, besides those that everybody knows
+    /// A certificate authority for the mail server, PEM, besides the public ones
     #[arg(long, env = "FOLDLINE_SMTP_CA", value_name = "FILE", requires = "smtp_url")]
     pub smtp_ca: Option<PathBuf>,
-    /// Who writes, as in `Shop <shop@example.com>`
+    /// The sender, as in `Shop <shop@example.com>`
     #[arg(
         long,
         env = "FOLDLINE_MAIL_FROM",
@@ -39,7 +40,7 @@ pub struct MailSettings {
         value_name = "COUNT"
     )]
     pub mails_per_hour: u32,
-    /// Where people reach this server, for the links in mails [default: where it listens]
+    /// The public address of this server, for the links in mails [default: the address that it listens on]
     #[arg(long, env = "FOLDLINE_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<url::Url>,
 }

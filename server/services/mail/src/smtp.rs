@@ -1,8 +1,8 @@
-//! The way to a mail server: SMTP with STARTTLS, with TLS from the first byte, or without.
+//! Sends mails to a mail server: SMTP with STARTTLS, with TLS from the first byte, or without encryption.
 //!
-//! SMTP has no repetitions: between the server's "250" and our note of it lies a moment in which we may die, and then nobody
-//! knows whether the mail went. It is sent again then, with the same Message-ID, by which mailboxes tell that it is one. Of
-//! refusals only numbers are told: what servers say besides repeats addresses.
+//! SMTP has no idempotency: if this server dies between the mail server's "250" and the record of it, the
+//! outcome is unknown. The mail is then sent again with the same Message-ID, by which mailboxes recognise the
+//! repetition. Only the numbers of refusals are logged, because their texts repeat addresses.
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
@@ -18,16 +18,16 @@ use super::{MailSettings, SmtpSecurity};
 use consumer::EffectError;
 use documents::FoldFault;
 
-/// How long one step of the conversation may take.
-const STEP: Duration = Duration::from_secs(10);
+/// The timeout of one step of the conversation.
+const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a mail may take; a claim of it is held for longer.
-pub(super) const WHOLE: Duration = Duration::from_secs(25);
+/// The timeout of sending a mail; its claim lasts longer.
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Why mails cannot be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum SmtpError {
-    /// A file that a setting names.
+    /// A file that a setting names cannot be read.
     #[error("{flag} {path}: {source}")]
     File {
         /// The setting.
@@ -37,22 +37,22 @@ pub enum SmtpError {
         /// Why.
         source: io::Error,
     },
-    /// The settings do not fit each other.
+    /// The settings contradict each other.
     #[error("{0}")]
     Settings(String),
-    /// The certificate, or the name of the server.
+    /// The certificate or the server's name is not valid.
     #[error("TLS to the mail server is not possible: {0}")]
     Tls(#[from] lettre::transport::smtp::Error),
 }
 
-/// A mail server.
+/// A connection pool to a mail server.
 #[derive(Debug)]
 pub struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
 }
 
 impl Smtp {
-    /// The one that the settings name; `None`: they name none. Nothing is connected yet.
+    /// The mail server of the settings; `None`: they name none. Nothing is connected yet.
     pub fn of(settings: &MailSettings) -> Result<Option<Self>, SmtpError> {
         let Some(url) = &settings.smtp_url else {
             return Ok(None);
@@ -76,7 +76,7 @@ impl Smtp {
         let mut transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(server.host.clone())
             .port(server.port)
             .tls(tls)
-            .timeout(Some(STEP));
+            .timeout(Some(STEP_TIMEOUT));
         let password = match &settings.smtp_password_file {
             Some(path) => Some(
                 read("--smtp-password-file", path)?
@@ -92,7 +92,7 @@ impl Smtp {
             (None, None) => {}
             (Some(_), None) => {
                 return Err(SmtpError::Settings(
-                    "--smtp-url names a user; say the password in --smtp-password-file".to_owned(),
+                    "--smtp-url names a user; put the password into --smtp-password-file".to_owned(),
                 ));
             }
             (None, Some(_)) => {
@@ -106,15 +106,15 @@ impl Smtp {
         }))
     }
 
-    /// Hands a mail over. When it returns, the mail server answers for it.
+    /// Sends a mail. When this returns, the mail server has accepted it.
     pub(super) async fn send(&self, position: u64, mail: Message) -> Result<(), EffectError> {
-        let sent = tokio::time::timeout(WHOLE, self.transport.send(mail)).await;
+        let sent = tokio::time::timeout(SEND_TIMEOUT, self.transport.send(mail)).await;
         let unavailable = |reason: &str| EffectError::Unavailable(reason.to_owned());
         match sent {
             Err(_) => Err(unavailable("the mail server takes too long")),
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(match error.status().map(u16::from) {
-                // Who we are is not right, or not enough: no mail's fault.
+                // Our credentials are not accepted: no mail is at fault.
                 Some(code @ 530..=538) => unavailable(&format!("the mail server does not let us in: {code}")),
                 Some(code) if error.is_permanent() => EffectError::Event(FoldFault {
                     position,

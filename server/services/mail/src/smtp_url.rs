@@ -1,4 +1,5 @@
-//! The URL of a mail server. It may hold a password, so it is never shown, and whether it is well formed is said without it.
+//! The URL of a mail server. It may contain a password, so it is never displayed, and neither is it in the
+//! error of a malformed URL.
 
 use std::{fmt, str::FromStr};
 
@@ -8,12 +9,12 @@ use url::Url;
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmtpUrl(String);
 
-/// How the way to the mail server is kept from others.
+/// How the connection to the mail server is encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SmtpSecurity {
-    /// Not at all: for a server on the same machine.
+    /// Not at all, for a server on the same machine.
     None,
-    /// It begins in the open, and goes on with TLS or not at all.
+    /// STARTTLS: it begins unencrypted, and must switch to TLS.
     StartTls,
     /// TLS from the first byte.
     Tls,
@@ -22,19 +23,19 @@ pub enum SmtpSecurity {
 /// A mail server.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SmtpServer {
-    /// How the way there is kept.
+    /// The encryption.
     pub security: SmtpSecurity,
-    /// Its name.
+    /// Its host name.
     pub host: String,
-    /// Where it listens.
+    /// Its port.
     pub port: u16,
-    /// Who we are to it.
+    /// The user name.
     pub user: Option<String>,
-    /// What shows that.
+    /// The password.
     pub password: Option<String>,
 }
 
-/// What it may be.
+/// The URL is malformed; the text names the allowed forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "allowed is smtp://<host>, smtp+starttls://<user>@<host> and smtps://<user>@<host>, each with :<port> and \
@@ -43,7 +44,7 @@ pub struct SmtpServer {
 pub struct SmtpUrlError;
 
 impl SmtpUrl {
-    /// What it says.
+    /// Parses the URL.
     pub fn server(&self) -> Result<SmtpServer, SmtpUrlError> {
         let url = Url::parse(&self.0).map_err(|_| SmtpUrlError)?;
         let (security, port) = match url.scheme() {
@@ -75,7 +76,7 @@ impl SmtpUrl {
     }
 }
 
-/// What a part of a URL means; `None`: it is not text.
+/// Decodes a part of a URL; `None`: it is not UTF-8.
 fn percent_decode(text: &str) -> Option<String> {
     // A form's value has `+` for a space; elsewhere a plus is a plus.
     let form = format!("_={}", text.replace('+', "%2B"));
@@ -86,7 +87,7 @@ fn percent_decode(text: &str) -> Option<String> {
 impl FromStr for SmtpUrl {
     type Err = std::convert::Infallible;
 
-    /// Whatever it is: a refusal here would show it, with its password.
+    /// Accepts any text: an error here would display it, with its password.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self(text.to_owned()))
     }
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_says_where_how_and_as_whom() {
+    fn a_url_names_host_encryption_and_user() {
         let plain = server("smtp://localhost:2525").unwrap();
         assert_eq!(
             (plain.security, plain.port, plain.user),
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_is_refused_and_never_shown() {
+    fn a_malformed_url_is_refused_and_never_displayed() {
         for url in [
             "",
             "mail.test",

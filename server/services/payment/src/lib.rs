@@ -1,7 +1,7 @@
-//! Document 2's Payment Service: the port to whoever really moves money.
+//! The Payment Service of the second diagram: the port to a payment provider.
 //!
-//! A provider takes an idempotency key with every request and gives the same answer to it for ever, whoever asks again and
-//! whenever. It may also give none yet: then the request is repeated. What an answer means to an order is the domain's.
+//! A provider takes an idempotency key with every request, and always gives the same answer to the same key.
+//! If it has no answer yet, the request is repeated. The domain decides what an answer means for an order.
 
 pub mod test_mode;
 #[cfg(test)]
@@ -15,48 +15,48 @@ use domain::{
     id::{StreamName, WorkspaceId},
 };
 
-/// How long a provider is listened to at a time. Nobody waits for it in between.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long one request waits for the provider's answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Whoever moves money.
+/// A provider that charges and refunds payments.
 #[async_trait]
 pub trait PaymentProvider: Send + Sync + Debug {
-    /// Asks for something, which happens once for a key, however often it is asked for.
+    /// Sends a request. It is carried out once for a key, also when it is sent several times.
     async fn ask(
         &self,
         workspace: WorkspaceId,
         key: &str,
         request: &ProviderRequest,
-    ) -> Result<ProviderAnswer, NoAnswer>;
+    ) -> Result<ProviderAnswer, ProviderError>;
 }
 
-/// Why there is no answer.
+/// Why a provider gives no answer.
 #[derive(Debug, thiserror::Error)]
-pub enum NoAnswer {
-    /// It may have been done and may be done still: only the same request again finds out.
+pub enum ProviderError {
+    /// The request may have been carried out, or may be later: only a repetition finds out.
     #[error("the payment provider has not answered yet; send it again with the same Idempotency-Key")]
     NotYet,
-    /// It was not heard.
+    /// The provider did not get the request, or has failed.
     #[error("the payment provider is not available: {0}")]
     Unavailable(String),
-    /// Another request is under way for the same payment.
+    /// The key was used for another request.
     #[error("the payment provider was asked for something else for this payment before")]
     KeyReused,
 }
 
-/// The one way to ask: with a key that follows from the payment's stream, and for a bounded time.
+/// Sends a request with a key that follows from the payment's stream, and waits for a bounded time.
 pub async fn ask(
     provider: &Arc<dyn PaymentProvider>,
     workspace: WorkspaceId,
     payment: &StreamName,
     request: &ProviderRequest,
-) -> Result<ProviderAnswer, NoAnswer> {
+) -> Result<ProviderAnswer, ProviderError> {
     let (what, key) = match request {
         ProviderRequest::Charge { .. } => ("charge", format!("charge/{}", payment.id())),
         ProviderRequest::Refund { .. } => ("refund", format!("refund/{}", payment.id())),
     };
-    let answer = tokio::time::timeout(PATIENCE, provider.ask(workspace, &key, request)).await;
-    let answer = answer.unwrap_or(Err(NoAnswer::NotYet));
+    let answer = tokio::time::timeout(ANSWER_TIMEOUT, provider.ask(workspace, &key, request)).await;
+    let answer = answer.unwrap_or(Err(ProviderError::NotYet));
     let outcome = match &answer {
         Ok(ProviderAnswer::Refused { .. }) => "refused",
         Ok(_) => "done",

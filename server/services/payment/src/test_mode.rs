@@ -1,7 +1,8 @@
-//! A payment provider like a card processor's test mode: the method says what happens.
+//! A payment provider like the test mode of a card processor: the payment method decides what happens.
 //!
-//! It keeps books of its own, as a processor does: every request under its key, and every charge. They lie beside the
-//! processes, are changed in one transaction a request, and go with their workspace. Its time is the workspace's.
+//! It has its own books, as a processor does: every request under its key, and every charge. They are stored
+//! beside the processes, change in one transaction for each request, and are purged with their workspace. Its
+//! clock is the workspace's.
 
 use std::sync::Arc;
 
@@ -17,21 +18,21 @@ use domain::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-use super::{NoAnswer, PaymentProvider};
+use super::{PaymentProvider, ProviderError};
 use documents::{
-    DocumentStore, DocumentStoreError, DocumentWrite, Effect, FIRST_GENERATION, FoldFault, Loaded,
+    DocumentStore, DocumentStoreError, DocumentWrite, FIRST_GENERATION, FoldFault, FoldInput, FoldOutput,
     PageRequest, Scope, SeekKey,
 };
 
 use workspace_clock::Clocks;
 
-/// The name under which the books are kept beside the processes.
+/// The view name of the books in the store of the processes.
 const BOOKS: &str = "payment_provider";
 
 /// The listing of charges, by time.
 const CHARGES: &str = "charges";
 
-/// After how long `tok_timeout` answers: behind the deadline of whoever waits for it.
+/// After how long `tok_timeout` answers: after the deadline of the caller.
 const LATE_MS: i64 = 8_000;
 
 /// How often `tok_flaky` fails before it charges.
@@ -39,52 +40,52 @@ const FLAKY_FAILURES: u32 = 2;
 
 const PAGE: u32 = 200;
 
-/// A request, as it is kept under its key.
+/// A request, as it is stored under its key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Request {
-    /// What was asked for, so that a key stands for one thing.
+    /// The content of the request, so that a key stands for one request.
     wanted: String,
-    /// How often.
+    /// How often it was sent.
     asked: u32,
-    /// What is answered; absent while it fails.
+    /// The answer; `None` while the provider fails.
     answer: Option<ProviderAnswer>,
-    /// From when on, by the workspace's clock.
+    /// From when on it is given, by the workspace's clock.
     answers_at: Timestamp,
 }
 
 /// A charge in the books.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
-    /// The provider's name for it.
+    /// Its id at the provider.
     pub charge: String,
-    /// The key of the request that it was made for.
+    /// The key of the request that it belongs to.
     pub key: String,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// How.
+    /// The payment method.
     pub method: String,
-    /// When, by the workspace's clock.
+    /// When it was made, by the workspace's clock.
     pub charged_at: Timestamp,
-    /// When it was given back.
+    /// When it was refunded; `None`: it was not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refunded_at: Option<Timestamp>,
 }
 
-/// See the module.
+/// The payment provider in test mode.
 #[derive(Debug)]
 pub struct TestMode {
     books: Arc<dyn DocumentStore>,
     clocks: Arc<Clocks>,
 }
 
-/// What a request changes in the books.
+/// The changes of a request in the books.
 struct Entry {
     request: Request,
     charge: Option<Charge>,
 }
 
 impl TestMode {
-    /// A provider with its books in `books`, which lives by the workspaces' clocks.
+    /// A provider with its books in `books`, which uses the workspaces' clocks.
     pub fn new(books: Arc<dyn DocumentStore>, clocks: Arc<Clocks>) -> Self {
         Self { books, clocks }
     }
@@ -95,20 +96,20 @@ impl TestMode {
         workspace: WorkspaceId,
     ) -> Result<Vec<Charge>, DocumentStoreError> {
         let mut charges = Vec::new();
-        let mut behind: Option<SeekKey> = None;
+        let mut after: Option<SeekKey> = None;
         loop {
             let request = PageRequest {
                 listing: CHARGES,
                 group: "",
                 order: Order::Asc,
                 limit: PAGE,
-                behind: behind.as_ref(),
+                behind: after.as_ref(),
             };
             let page = books.page(workspace, BOOKS, &request).await?.value;
             let Some(last) = page.last() else {
                 return Ok(charges);
             };
-            behind = Some(SeekKey {
+            after = Some(SeekKey {
                 sort: last.sort.clone(),
                 key: last.document.key.clone(),
             });
@@ -118,7 +119,7 @@ impl TestMode {
         }
     }
 
-    /// Looks a request up in the books, and enters what becomes of it, in one transaction.
+    /// Looks up a request in the books, and enters its outcome, in one transaction.
     async fn enter(
         &self,
         workspace: WorkspaceId,
@@ -127,7 +128,7 @@ impl TestMode {
         now: Timestamp,
     ) -> Result<Request, DocumentStoreError> {
         let request_key = format!("request/{key}");
-        // A name that nobody can guess; it is used where the request turns out to be new.
+        // An id that cannot be guessed; it is used if the request is new.
         let new_charge = format!("ch_{}", Uuid::from_bytes(rand::random()).simple());
         let charge_key = match request {
             ProviderRequest::Charge { .. } => format!("charge/{new_charge}"),
@@ -139,22 +140,22 @@ impl TestMode {
             generation: FIRST_GENERATION,
         };
         let mut found: Option<Request> = None;
-        let mut fold = |loaded: Loaded| {
+        let mut fold = |loaded: FoldInput| {
             let find = |key: &str| loaded.documents.iter().find(|document| document.key == *key);
-            let known: Option<Request> = find(&request_key)
+            let recorded: Option<Request> = find(&request_key)
                 .map(|document| parsed(document.data.get()).map_err(fault))
                 .transpose()?;
             let charge: Option<Charge> = find(&charge_key)
                 .map(|document| parsed(document.data.get()).map_err(fault))
                 .transpose()?;
-            let is_answered = known
+            let is_answered = recorded
                 .as_ref()
-                .is_some_and(|known| known.answer.is_some() || known.wanted != wanted(request));
+                .is_some_and(|recorded| recorded.answer.is_some() || recorded.wanted != wanted(request));
             if is_answered {
-                found = known;
-                return Ok(Effect::default());
+                found = recorded;
+                return Ok(FoldOutput::default());
             }
-            let asked = known.map_or(0, |known| known.asked) + 1;
+            let asked = recorded.map_or(0, |recorded| recorded.asked) + 1;
             let entry = match request {
                 ProviderRequest::Charge { amount, method } => {
                     charged(key, &new_charge, (amount, method.as_str()), asked, now)
@@ -164,13 +165,13 @@ impl TestMode {
             found = Some(entry.request.clone());
             let mut writes = vec![write(&request_key, &entry.request, Vec::new())?];
             if let Some(after) = &entry.charge {
-                let entered = match &charge {
+                let added_entries = match &charge {
                     Some(_) => Vec::new(),
                     None => vec![ListingEntry::new(CHARGES, after.charged_at.to_string())],
                 };
-                writes.push(write(&charge_key, after, entered)?);
+                writes.push(write(&charge_key, after, added_entries)?);
             }
-            Ok(Effect {
+            Ok(FoldOutput {
                 writes,
                 parked: Vec::new(),
             })
@@ -189,10 +190,10 @@ impl PaymentProvider for TestMode {
         workspace: WorkspaceId,
         key: &str,
         request: &ProviderRequest,
-    ) -> Result<ProviderAnswer, NoAnswer> {
+    ) -> Result<ProviderAnswer, ProviderError> {
         let unavailable = |error: DocumentStoreError| {
             tracing::warn!(%error, "the books of the payment provider's test mode cannot be used");
-            NoAnswer::Unavailable("its books cannot be used now".to_owned())
+            ProviderError::Unavailable("its books cannot be used now".to_owned())
         };
         let now = self.clocks.now(workspace).await.map_err(unavailable)?;
         let entered = self
@@ -200,12 +201,14 @@ impl PaymentProvider for TestMode {
             .await
             .map_err(unavailable)?;
         if entered.wanted != wanted(request) {
-            return Err(NoAnswer::KeyReused);
+            return Err(ProviderError::KeyReused);
         }
         match entered.answer {
             Some(answer) if entered.answers_at <= now => Ok(answer),
-            Some(_) => Err(NoAnswer::NotYet),
-            None => Err(NoAnswer::Unavailable("it failed, as its method says".to_owned())),
+            Some(_) => Err(ProviderError::NotYet),
+            None => Err(ProviderError::Unavailable(
+                "it failed, as its method says".to_owned(),
+            )),
         }
     }
 }
@@ -283,7 +286,7 @@ fn refunded(charge: Option<Charge>, asked: u32, request: &ProviderRequest, now: 
     }
 }
 
-/// A request as a text: the same for the same.
+/// The content of a request as a text, for comparison.
 fn wanted(request: &ProviderRequest) -> String {
     match request {
         ProviderRequest::Charge { amount, method } => wanted_charge(amount, method),
@@ -300,7 +303,7 @@ fn wanted_charge(amount: &Money, method: &str) -> String {
 fn write<T: Serialize>(
     key: &str,
     document: &T,
-    entered: Vec<ListingEntry>,
+    added_entries: Vec<ListingEntry>,
 ) -> Result<DocumentWrite, FoldFault> {
     let data = serde_json::value::to_raw_value(document)
         .map_err(|error| fault(DocumentStoreError::Corrupt(error.to_string())))?;
@@ -308,8 +311,8 @@ fn write<T: Serialize>(
         key: key.to_owned(),
         data: Some(data.into()),
         owner: None,
-        left: Vec::new(),
-        entered,
+        removed_entries: Vec::new(),
+        added_entries,
     })
 }
 

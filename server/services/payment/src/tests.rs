@@ -1,4 +1,4 @@
-//! The test mode keeps its word: one answer a key, whoever asks again, and whenever.
+//! The test mode gives one answer for each key.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,7 +9,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{NoAnswer, PaymentProvider, test_mode::TestMode};
+use super::{PaymentProvider, ProviderError, test_mode::TestMode};
 use clock::SystemClock;
 use documents::{DocumentStore, sqlite::SqliteDocumentStore};
 
@@ -37,7 +37,7 @@ impl Provider {
         }
     }
 
-    async fn charge(&self, key: &str, amount: i64, method: &str) -> Result<ProviderAnswer, NoAnswer> {
+    async fn charge(&self, key: &str, amount: i64, method: &str) -> Result<ProviderAnswer, ProviderError> {
         let request = ProviderRequest::Charge {
             amount: Money::new(amount, "EUR"),
             method: method.to_owned(),
@@ -89,13 +89,13 @@ async fn a_key_stands_for_one_request() {
     provider.charge("1", 500, "tok_ok").await.unwrap();
     for (amount, method) in [(501, "tok_ok"), (500, "tok_declined")] {
         let other = provider.charge("1", amount, method).await;
-        assert!(matches!(other, Err(NoAnswer::KeyReused)), "{other:?}");
+        assert!(matches!(other, Err(ProviderError::KeyReused)), "{other:?}");
     }
     assert_eq!(provider.charges().await, 1);
 }
 
 #[tokio::test]
-async fn each_method_does_what_it_says() {
+async fn each_method_has_its_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let provider = Provider::open(folder.path()).await;
     for method in ["tok_declined", "tok_insufficient_funds", "cash"] {
@@ -104,20 +104,24 @@ async fn each_method_does_what_it_says() {
     }
     for _ in 0..2 {
         let failed = provider.charge("flaky", 500, "tok_flaky").await;
-        assert!(matches!(failed, Err(NoAnswer::Unavailable(_))), "{failed:?}");
+        assert!(matches!(failed, Err(ProviderError::Unavailable(_))), "{failed:?}");
     }
     assert_eq!(provider.charges().await, 0);
     charge_of(&provider.charge("flaky", 500, "tok_flaky").await.unwrap());
     let late = provider.charge("late", 500, "tok_timeout").await;
-    assert!(matches!(late, Err(NoAnswer::NotYet)), "{late:?}");
-    assert_eq!(provider.charges().await, 2, "it has charged, and says nothing");
+    assert!(matches!(late, Err(ProviderError::NotYet)), "{late:?}");
+    assert_eq!(
+        provider.charges().await,
+        2,
+        "it has charged, and does not answer yet"
+    );
     provider.clocks.put_forward(SHOP, 8_000).await.unwrap();
     charge_of(&provider.charge("late", 500, "tok_timeout").await.unwrap());
     assert_eq!(provider.charges().await, 2);
 }
 
 #[tokio::test]
-async fn a_charge_is_given_back_once() {
+async fn a_charge_is_refunded_once() {
     let folder = tempfile::tempdir().unwrap();
     let provider = Provider::open(folder.path()).await;
     let charge = charge_of(&provider.charge("1", 500, "tok_ok").await.unwrap());

@@ -1,7 +1,9 @@
-//! What the runner is sending just now, and what it lets rest: one queue for each stream of a process.
+//! The command queues of the runner: which commands are being sent, and which back off. There is one queue
+//! for each stream of a process.
 //!
-//! Commands of a process for one stream go in their order, one after the other; those for different streams do not wait for
-//! each other. A command without an answer rests a little longer each time, and holds up its own queue only.
+//! A process's commands for one stream are sent in order, one after the other; commands for different streams
+//! do not wait for each other. A command without an answer backs off, longer each time, and holds up its own
+//! queue only.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,13 +21,13 @@ use uuid::Uuid;
 use super::waker::Waker;
 use documents::Scope;
 
-/// How long a command rests that had no answer, at first and at most.
-const FIRST_REST: Duration = Duration::from_millis(100);
-const LONGEST_REST: Duration = Duration::from_secs(2);
+/// The first and the longest pause after a command without an answer.
+const FIRST_BACKOFF: Duration = Duration::from_millis(100);
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
 /// One stream of one process.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Lane {
+struct QueueKey {
     workspace: WorkspaceId,
     policy: &'static str,
     process: String,
@@ -33,7 +35,7 @@ struct Lane {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Rest {
+struct Backoff {
     policy: &'static str,
     until: Instant,
     pause: Duration,
@@ -41,124 +43,123 @@ struct Rest {
 
 #[derive(Debug, Default)]
 struct State {
-    busy: HashSet<Lane>,
-    resting: HashMap<(WorkspaceId, Uuid), Rest>,
+    leased: HashSet<QueueKey>,
+    backoffs: HashMap<(WorkspaceId, Uuid), Backoff>,
 }
 
-/// See the module.
+/// Knows the leased queues and the commands that back off.
 #[derive(Debug, Default)]
-pub(super) struct Sending(Mutex<State>);
+pub(super) struct CommandQueues(Mutex<State>);
 
-/// Commands for one stream, taken by whoever holds this; free again when it is dropped.
+/// Commands for one stream that one task may send; the queue is free again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct CommandLease {
     pub(super) commands: Vec<PendingCommand>,
-    lane: Lane,
-    sending: Arc<Sending>,
+    queue_key: QueueKey,
+    queues: Arc<CommandQueues>,
     waker: Arc<Waker>,
 }
 
-impl Drop for Queue {
+impl Drop for CommandLease {
     fn drop(&mut self) {
-        self.sending.lock().busy.remove(&self.lane);
-        // What was added meanwhile is to be sent as well.
-        self.waker.wake(self.lane.workspace, self.lane.policy);
+        self.queues.lock().leased.remove(&self.queue_key);
+        // Commands may have been added meanwhile.
+        self.waker.wake(self.queue_key.workspace, self.queue_key.policy);
     }
 }
 
-impl Sending {
+impl CommandQueues {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what of a process can be sent now.
+    /// Leases the queues of a process that can be sent now.
     pub(super) fn take(
         self: &Arc<Self>,
         scope: &Scope,
         key: &str,
         process: &Process,
         waker: &Arc<Waker>,
-    ) -> Vec<Queue> {
+    ) -> Vec<CommandLease> {
         let now = Instant::now();
         let mut state = self.lock();
-        let mut queues: Vec<Queue> = Vec::new();
-        let mut passed: HashSet<&str> = HashSet::new();
+        let mut leases: Vec<CommandLease> = Vec::new();
+        let mut skipped: HashSet<&str> = HashSet::new();
         for command in &process.pending {
-            if passed.contains(command.stream.as_str()) {
+            if skipped.contains(command.stream.as_str()) {
                 continue;
             }
-            if let Some(queue) = queues
+            if let Some(lease) = leases
                 .iter_mut()
-                .find(|queue| queue.lane.stream == command.stream)
+                .find(|lease| lease.queue_key.stream == command.stream)
             {
-                queue.commands.push(command.clone());
+                lease.commands.push(command.clone());
                 continue;
             }
-            let rests = state
-                .resting
+            let is_backing_off = state
+                .backoffs
                 .get(&(scope.workspace, command.command_id))
-                .is_some_and(|rest| rest.until > now);
-            let lane = Lane {
+                .is_some_and(|backoff| backoff.until > now);
+            let queue_key = QueueKey {
                 workspace: scope.workspace,
                 policy: scope.view,
                 process: key.to_owned(),
                 stream: command.stream.clone(),
             };
-            if rests || !state.busy.insert(lane.clone()) {
-                passed.insert(&command.stream);
+            if is_backing_off || !state.leased.insert(queue_key.clone()) {
+                skipped.insert(&command.stream);
                 continue;
             }
-            queues.push(Queue {
+            leases.push(CommandLease {
                 commands: vec![command.clone()],
-                lane,
-                sending: Arc::clone(self),
+                queue_key,
+                queues: Arc::clone(self),
                 waker: Arc::clone(waker),
             });
         }
-        queues
+        leases
     }
 
-    /// A command had no answer: it is left alone for a while.
-    pub(super) fn rest(&self, scope: &Scope, command_id: Uuid) {
+    /// Makes a command without an answer back off.
+    pub(super) fn back_off(&self, scope: &Scope, command_id: Uuid) {
         let mut state = self.lock();
-        let rest = state
-            .resting
+        let backoff = state
+            .backoffs
             .entry((scope.workspace, command_id))
-            .or_insert(Rest {
+            .or_insert(Backoff {
                 policy: scope.view,
                 until: Instant::now(),
-                pause: FIRST_REST / 2,
+                pause: FIRST_BACKOFF / 2,
             });
-        rest.pause = (rest.pause * 2).min(LONGEST_REST);
-        rest.until = Instant::now() + rest.pause;
+        backoff.pause = (backoff.pause * 2).min(MAX_BACKOFF);
+        backoff.until = Instant::now() + backoff.pause;
     }
 
-    /// A command has its answer.
+    /// Notes that a command has its answer.
     pub(super) fn answered(&self, workspace: WorkspaceId, command_id: Uuid) {
-        self.lock().resting.remove(&(workspace, command_id));
+        self.lock().backoffs.remove(&(workspace, command_id));
     }
 
-    /// When the next command of a policy in a workspace has rested.
-    pub(super) fn rested_at(&self, scope: &Scope) -> Option<Instant> {
+    /// When the next command of a policy in a workspace may be retried.
+    pub(super) fn next_retry_at(&self, scope: &Scope) -> Option<Instant> {
         let state = self.lock();
-        let of_scope = state
-            .resting
-            .iter()
-            .filter(|((workspace, _), rest)| *workspace == scope.workspace && rest.policy == scope.view);
-        of_scope.map(|(_, rest)| rest.until).min()
+        let of_scope = state.backoffs.iter().filter(|((workspace, _), backoff)| {
+            *workspace == scope.workspace && backoff.policy == scope.view
+        });
+        of_scope.map(|(_, backoff)| backoff.until).min()
     }
 
-    /// Time has been put forward: whoever rests has rested.
+    /// Ends all pauses, after a clock was put forward.
     pub(super) fn wake_all(&self) {
         let now = Instant::now();
-        for rest in self.lock().resting.values_mut() {
-            rest.until = now;
-            rest.pause = FIRST_REST / 2;
+        for backoff in self.lock().backoffs.values_mut() {
+            backoff.until = now;
+            backoff.pause = FIRST_BACKOFF / 2;
         }
     }
 
-    /// A workspace is there no more.
+    /// Forgets a purged workspace.
     pub(super) fn end(&self, workspace: WorkspaceId) {
-        self.lock().resting.retain(|(of, _), _| *of != workspace);
+        self.lock().backoffs.retain(|(of, _), _| *of != workspace);
     }
 }

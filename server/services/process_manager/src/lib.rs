@@ -1,9 +1,10 @@
-//! Process managers: what policies want done about events is done, once, also after a crash.
+//! Process managers: carry out what policies decide about events, exactly once, even across a crash.
 //!
-//! A [policy](domain::policy) is run by the same lanes as a view: what a process remembers and wants done is its document,
-//! changed exactly once by each event, with dead letters, retries and restarts like any view's. These documents lie in a store
-//! of their own, because they cannot be folded again from the log: a rebuild never runs a policy. The [`runner`] does what the
-//! documents say is to be done. Time is the workspace's: see [`Clocks`].
+//! A [policy](domain::policy) runs on the same lanes as a view. The state of a process, with its pending
+//! commands and timers, is a document that each event changes exactly once, with dead letters, retries and
+//! restarts like any view's. These documents have a store of their own, because they cannot be folded again
+//! from the log: a rebuild never runs a policy. The [`runner`] sends the commands and expires the timers.
+//! Time is the workspace's: see [`Clocks`].
 
 mod command_queue;
 pub mod process;
@@ -29,7 +30,7 @@ use workspace_clock::Clocks;
 use runner::{Dependencies as RunnerDependencies, Runner};
 use waker::Waker;
 
-/// What process managers need of the other boxes.
+/// The boxes that process managers need.
 #[derive(Debug)]
 pub struct Dependencies {
     /// Box 5, for historical events.
@@ -38,15 +39,15 @@ pub struct Dependencies {
     pub broker: Arc<dyn Broker>,
     /// Box 3, which takes the policies' commands.
     pub commands: Arc<CommandService>,
-    /// Where processes lie: never the views' own read model.
+    /// The store of processes, which is never the read model of the views.
     pub processes: Arc<dyn DocumentStore>,
-    /// Time, as each workspace has it.
+    /// The clocks of workspaces.
     pub clocks: Arc<Clocks>,
     /// The machine's clock.
     pub clock: SharedClock,
 }
 
-/// The process managers, running.
+/// The running process managers.
 #[derive(Debug)]
 pub struct ProcessManagers {
     projections: Projections,
@@ -60,7 +61,7 @@ pub struct ProcessManagers {
 }
 
 impl ProcessManagers {
-    /// Starts lanes and the runner. What a stop has interrupted goes on.
+    /// Starts the lanes and the runner, which continue at their checkpoints.
     pub async fn start(
         dependencies: Dependencies,
         policies: &'static [&'static dyn AnyPolicy],
@@ -96,7 +97,7 @@ impl ProcessManagers {
             clock,
             waker: waker.clone(),
         }));
-        // What a checkpoint of another event store's workspace stands for cannot be done here.
+        // Work of a workspace that is not in this event store cannot be done here.
         let known: HashSet<WorkspaceId> = store.heads().await?.iter().map(|(of, ..)| *of).collect();
         for checkpoint in processes.checkpoints().await? {
             if !known.contains(&checkpoint.workspace) {
@@ -125,12 +126,12 @@ impl ProcessManagers {
         &self.projections.dead_letters
     }
 
-    /// What processes remember, with checkpoints.
+    /// The store of processes, with checkpoints.
     pub fn processes(&self) -> &Arc<dyn DocumentStore> {
         &self.processes
     }
 
-    /// Time, as each workspace has it.
+    /// The clocks of workspaces.
     pub fn clocks(&self) -> &Arc<Clocks> {
         &self.clocks
     }
@@ -140,13 +141,14 @@ impl ProcessManagers {
         self.progress.changed()
     }
 
-    /// What keeps them from being ready, one sentence each.
-    pub fn complaints(&self) -> Vec<String> {
-        self.health.complaints()
+    /// Why they are not ready, one sentence each.
+    pub fn unready_reasons(&self) -> Vec<String> {
+        self.health.unready_reasons()
     }
 
-    /// What they still have to do about events up to a token, one sentence each: events to handle, commands, timers, and
-    /// events that are parked in the store of processes, also those of consumers that keep their checkpoints there.
+    /// Their remaining work for events up to a token, one sentence each: events to handle, commands, timers,
+    /// and events that are parked in the store of processes, including those of consumers that keep their
+    /// checkpoints there.
     pub async fn unfinished(
         &self,
         workspace: WorkspaceId,
@@ -167,15 +169,15 @@ impl ProcessManagers {
         Ok(unfinished)
     }
 
-    /// A workspace is there no more. When this returns, no lane writes to it here, and nothing of it is in memory.
+    /// Ends a purged workspace. When this returns, no lane writes to it here, and nothing of it is in memory.
     pub async fn end(&self, workspace: WorkspaceId) {
         self.projections.end(workspace).await;
         self.clocks.end(workspace);
         self.runner.end(workspace);
     }
 
-    /// Sends nothing more, and lets lanes finish their transaction. Returns when they have stopped; the store of processes
-    /// stays open for the consumers beside them.
+    /// Stops sending, and stops the lanes after their transactions. The store of processes stays open for the
+    /// consumers beside them.
     pub async fn stop(&self) {
         self.cancelled.cancel();
         self.projections.stop().await;

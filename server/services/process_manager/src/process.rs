@@ -1,9 +1,9 @@
-//! A process's document, read and amended: commands that were sent, timers that were scheduled or have run out.
+//! Reads and amends a process's document after commands were sent and timers were scheduled or expired.
 
 use std::sync::Arc;
 
 use database::url::StoreUrl;
-use documents::{DocumentStore, DocumentStoreError, DocumentWrite, Effect, FoldFault, Loaded, Scope};
+use documents::{DocumentStore, DocumentStoreError, DocumentWrite, FoldFault, FoldInput, FoldOutput, Scope};
 use domain::{
     policy::{AnyPolicy, Process},
     view::AnyView,
@@ -11,7 +11,7 @@ use domain::{
 use projection::handler::EventHandler;
 use serde_json::value::RawValue;
 
-/// The schema of the processes' tables in a PostgreSQL.
+/// The PostgreSQL schema of the processes' tables.
 const SCHEMA: &str = "foldline_processes";
 
 /// A process manager: a policy, whose processes are documents that events are folded into.
@@ -40,22 +40,22 @@ pub async fn open(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStor
     documents::open(url, SCHEMA).await
 }
 
-/// Reads a document.
+/// Parses a process's document.
 pub fn parsed(json: &RawValue) -> Result<Process, DocumentStoreError> {
     serde_json::from_str(json.get())
         .map_err(|error| DocumentStoreError::Corrupt(format!("a process: {error}")))
 }
 
-/// Changes a process in one transaction; one that is gone is left alone. `change` may be called again.
+/// Changes a process in one transaction, unless it does not exist any more. `change` may be called again.
 pub(crate) async fn amend(
     processes: &dyn DocumentStore,
     scope: &Scope,
     key: &str,
     change: &(dyn Fn(&RawValue, Process) -> Result<Process, DocumentStoreError> + Sync),
 ) -> Result<(), DocumentStoreError> {
-    let mut fold = |loaded: Loaded| {
+    let mut fold = |loaded: FoldInput| {
         let Some(document) = loaded.documents.first() else {
-            return Ok(Effect::default());
+            return Ok(FoldOutput::default());
         };
         let fault = |error: DocumentStoreError| FoldFault {
             position: 0,
@@ -67,13 +67,13 @@ pub(crate) async fn amend(
         let is = after.listings();
         let data = serde_json::value::to_raw_value(&after)
             .map_err(|error| fault(DocumentStoreError::Corrupt(error.to_string())))?;
-        Ok(Effect {
+        Ok(FoldOutput {
             writes: vec![DocumentWrite {
                 key: key.to_owned(),
                 data: Some(data.into()),
                 owner: None,
-                left: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
-                entered: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
+                removed_entries: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
+                added_entries: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
             }],
             parked: Vec::new(),
         })

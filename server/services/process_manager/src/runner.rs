@@ -1,15 +1,15 @@
-//! The runner: does what processes want done. It sends their commands, and lets their timers run out.
+//! The runner: sends the commands of processes and expires their timers.
 //!
-//! What is to be done lies in the processes' documents. The runner does it first and then notes that it is done; a crash in
-//! between does it again, and the command service knows the command's id. It is woken by the lanes' commits and by clocks
-//! that are put forward, and sleeps until the next timer is due. A timer that is due comes before whatever is to be sent, so
-//! that an answer which comes too late is too late.
+//! Pending work is in the processes' documents. The runner performs it and then records that it is done;
+//! after a crash in between it performs it again, and the command service recognises the command's id. It is
+//! woken by the lanes' commits and by clocks that are put forward, and sleeps until the next timer is due.
+//! Due timers expire before commands are sent, so an answer after the deadline counts as late.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{
     id::WorkspaceId,
-    policy::{AnyPolicy, Now, OPEN, PendingCommand, Sent, TIMERS, WORK},
+    policy::{AnyPolicy, Now, OPEN, PendingCommand, SendOutcome, TIMERS, WORK},
     timestamp::Timestamp,
     wire::Order,
 };
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use workspace_clock::Clocks;
 
 use super::{
-    command_queue::{Queue, Sending},
+    command_queue::{CommandLease, CommandQueues},
     process::{amend, parsed},
     waker::Waker,
 };
@@ -33,19 +33,19 @@ use projection::progress::Progress;
 
 /// How many processes are read at a time.
 const PAGE: u32 = 64;
-/// How many processes are worked on at once. Many, because each may have to wait for somebody else's answer, and the event
-/// store takes what comes at the same time in one commit.
-const AT_ONCE: usize = 512;
-/// How many commands of a process are sent at once.
-const QUEUES_AT_ONCE: usize = 16;
+/// How many processes run at the same time: many, because each may wait for a provider's answer, and the
+/// event store commits concurrent appends together.
+const MAX_RUNNING_PROCESSES: usize = 512;
+/// How many commands of a process are sent at the same time.
+const MAX_RUNNING_QUEUES: usize = 16;
 
-/// How long to wait before a store that did not answer is asked again.
-const AGAIN: Duration = Duration::from_millis(200);
+/// The pause before a store that did not answer is asked again.
+const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// The policies that are looked at again at a time of the machine, if nothing happens before.
+/// When each policy runs again, by the machine's clock, if nothing wakes it before.
 type Alarms = BTreeMap<(WorkspaceId, &'static str), Instant>;
 
-/// See the module.
+/// Runs policies: sends their commands and expires their timers.
 #[derive(Debug)]
 pub(super) struct Runner {
     policies: &'static [&'static dyn AnyPolicy],
@@ -55,13 +55,13 @@ pub(super) struct Runner {
     clocks: Arc<Clocks>,
     clock: SharedClock,
     waker: Arc<Waker>,
-    sending: Arc<Sending>,
-    places: Arc<Semaphore>,
+    queues: Arc<CommandQueues>,
+    permits: Arc<Semaphore>,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
 
-/// What the runner needs of the other boxes.
+/// The boxes that the runner needs.
 #[derive(Debug)]
 pub(super) struct Dependencies {
     pub(super) policies: &'static [&'static dyn AnyPolicy],
@@ -92,14 +92,14 @@ impl Runner {
             clocks,
             clock,
             waker,
-            sending: Arc::default(),
-            places: Arc::new(Semaphore::new(AT_ONCE)),
+            queues: Arc::default(),
+            permits: Arc::new(Semaphore::new(MAX_RUNNING_PROCESSES)),
             tasks: TaskTracker::new(),
             cancelled: CancellationToken::new(),
         }
     }
 
-    /// Works until it is cancelled, and lets go of what it is sending then.
+    /// Runs until it is cancelled, and then abandons the commands that it is sending.
     pub(super) async fn run(self: Arc<Self>, cancelled: CancellationToken) {
         tokio::select! {
             () = cancelled.cancelled() => {}
@@ -110,16 +110,16 @@ impl Runner {
         self.tasks.wait().await;
     }
 
-    /// A workspace is there no more.
+    /// Forgets a purged workspace.
     pub(super) fn end(&self, workspace: WorkspaceId) {
         self.waker.end(workspace);
-        self.sending.end(workspace);
+        self.queues.end(workspace);
     }
 
     async fn work(self: &Arc<Self>) {
         let mut alarms = Alarms::new();
         loop {
-            // Registered before anything is looked at, so that nothing happens unheard in between.
+            // Registered before anything is read, so that no notification is missed in between.
             let changed = self.clocks.changed();
             let mut changed = std::pin::pin!(changed);
             changed.as_mut().enable();
@@ -133,23 +133,23 @@ impl Runner {
             );
             for (workspace, policy) in awake {
                 alarms.remove(&(workspace, policy));
-                match self.look(workspace, policy).await {
+                match self.run_policy(workspace, policy).await {
                     Ok(None) => {}
                     Ok(Some(at)) => {
                         alarms.insert((workspace, policy), at);
                     }
                     Err(error) => {
-                        complain(policy, workspace, &error);
-                        alarms.insert((workspace, policy), Instant::now() + AGAIN);
+                        report_failure(policy, workspace, &error);
+                        alarms.insert((workspace, policy), Instant::now() + RETRY_DELAY);
                     }
                 }
-                // Whoever waits for all to be done looks again.
+                // Wakes the tasks that wait for the workspace to be settled.
                 self.progress.released();
             }
             tokio::select! {
                 () = self.waker.woken() => {}
                 () = changed => {
-                    self.sending.wake_all();
+                    self.queues.wake_all();
                     for at in alarms.values_mut() {
                         *at = Instant::now();
                     }
@@ -163,8 +163,8 @@ impl Runner {
         self.policies.iter().copied().find(|policy| policy.name() == name)
     }
 
-    /// Does what is to be done for a policy in a workspace. When to look again, if nothing happens before.
-    async fn look(
+    /// Runs a policy in a workspace. Returns when to run it again, if nothing wakes it before.
+    async fn run_policy(
         self: &Arc<Self>,
         workspace: WorkspaceId,
         policy: &'static str,
@@ -181,13 +181,13 @@ impl Runner {
             generation: FIRST_GENERATION,
         };
         self.schedule(&scope, policy).await?;
-        let next = self.let_run_out(&scope, policy).await?;
+        let next = self.expire_timers(&scope, policy).await?;
         self.send_all(&scope, policy).await?;
-        let rested = self.sending.rested_at(&scope);
-        Ok([next, rested].into_iter().flatten().min())
+        let next_retry = self.queues.next_retry_at(&scope);
+        Ok([next, next_retry].into_iter().flatten().min())
     }
 
-    /// Says when timers run out that have begun and were not looked at.
+    /// Schedules the timers that have been started.
     async fn schedule(
         &self,
         scope: &Scope,
@@ -197,7 +197,7 @@ impl Runner {
         loop {
             let page = self.page(scope, WORK, behind.as_ref()).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            behind = Some(place(last));
+            behind = Some(seek_key(last));
             for row in &page {
                 if parsed(&row.document.data)?.is_to_be_scheduled() {
                     self.note(scope, policy, &row.document.key, &[]).await?;
@@ -206,8 +206,8 @@ impl Runner {
         }
     }
 
-    /// Lets every timer run out that is due. When the next one is.
-    async fn let_run_out(
+    /// Expires every due timer. Returns when the next one is due.
+    async fn expire_timers(
         &self,
         scope: &Scope,
         policy: &'static dyn AnyPolicy,
@@ -222,7 +222,8 @@ impl Runner {
                 self.clocks.now(scope.workspace).await?,
             );
             if next > now {
-                // At least a millisecond: a timer that is due within one would be looked at again and again.
+                // At least a millisecond: otherwise a timer that is due within one would be read again and
+                // again.
                 let left = Duration::from_millis(next.millis_since(now) + 1);
                 return Ok(Some(Instant::now() + left));
             }
@@ -242,7 +243,7 @@ impl Runner {
         }
     }
 
-    /// Begins to send whatever can be sent, and waits for nobody's answer.
+    /// Begins to send all commands that can be sent, without waiting for answers.
     async fn send_all(
         self: &Arc<Self>,
         scope: &Scope,
@@ -252,46 +253,53 @@ impl Runner {
         loop {
             let page = self.page(scope, WORK, behind.as_ref()).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            behind = Some(place(last));
+            behind = Some(seek_key(last));
             for row in page {
                 let process = parsed(&row.document.data)?;
-                // Closed only when the program ends.
-                let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
+                // The semaphore is closed only when the program ends.
+                let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
                     return Ok(());
                 };
                 let key = row.document.key;
-                let queues = self.sending.take(scope, &key, &process, &self.waker);
-                if queues.is_empty() {
+                let leases = self.queues.take(scope, &key, &process, &self.waker);
+                if leases.is_empty() {
                     continue;
                 }
                 let (runner, scope) = (Arc::clone(self), *scope);
                 self.tasks.spawn(async move {
                     let cancelled = runner.cancelled.clone();
                     cancelled
-                        .run_until_cancelled(runner.advance(&scope, policy, &key, queues))
+                        .run_until_cancelled(runner.advance(&scope, policy, &key, leases))
                         .await;
-                    drop(place);
+                    drop(permit);
                 });
             }
         }
     }
 
-    /// Sends what was taken of one process, and notes what became of it as soon as it is known.
-    async fn advance(&self, scope: &Scope, policy: &'static dyn AnyPolicy, key: &str, queues: Vec<Queue>) {
-        // Sent and noted side by side, and not noted between two looks at what is being sent: that may hold the one
-        // connection that writes, and would never let go of it.
-        futures::stream::iter(queues)
-            .map(async |queue| {
-                // The queue is held until it is noted, so that nobody sends the same again meanwhile.
-                let (_queue, outcomes) = self.send_queue(scope, queue).await;
+    /// Sends the leased commands of one process, and records each outcome as soon as it is known.
+    async fn advance(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        key: &str,
+        leases: Vec<CommandLease>,
+    ) {
+        // Each queue is sent and recorded in one future, not recorded between two polls of the sends: that
+        // could hold the only writing connection and never release it.
+        futures::stream::iter(leases)
+            .map(async |lease| {
+                // The lease is held until the outcome is recorded, so that no other task sends the same
+                // command meanwhile.
+                let (_queue, outcomes) = self.send_queue(scope, lease).await;
                 if let Err(error) = self.note(scope, policy, key, &outcomes).await {
-                    complain(scope.view, scope.workspace, &error);
+                    report_failure(scope.view, scope.workspace, &error);
                     for (command_id, _) in &outcomes {
-                        self.sending.rest(scope, *command_id);
+                        self.queues.back_off(scope, *command_id);
                     }
                 }
             })
-            .buffer_unordered(QUEUES_AT_ONCE)
+            .buffer_unordered(MAX_RUNNING_QUEUES)
             .collect::<()>()
             .await;
         self.progress.released();
@@ -302,7 +310,7 @@ impl Runner {
         scope: &Scope,
         policy: &'static dyn AnyPolicy,
         key: &str,
-        sent: &[(Uuid, Sent)],
+        sent: &[(Uuid, SendOutcome)],
     ) -> Result<(), DocumentStoreError> {
         let now = Now {
             machine: self.clock.now(),
@@ -316,46 +324,50 @@ impl Runner {
         amend(&*self.processes, scope, key, &change).await
     }
 
-    /// Sends the commands of a queue one after the other, up to the first that has no answer.
-    async fn send_queue(&self, scope: &Scope, queue: Queue) -> (Queue, Vec<(Uuid, Sent)>) {
-        let mut outcomes = Vec::with_capacity(queue.commands.len());
-        for pending in &queue.commands {
+    /// Sends the commands of a queue in order, up to the first without an answer.
+    async fn send_queue(
+        &self,
+        scope: &Scope,
+        lease: CommandLease,
+    ) -> (CommandLease, Vec<(Uuid, SendOutcome)>) {
+        let mut outcomes = Vec::with_capacity(lease.commands.len());
+        for pending in &lease.commands {
             let id = pending.command_id;
             match self.send(scope, pending).await {
                 Ok(sent) => {
-                    let is_unanswered = sent == Sent::Unanswered;
+                    let is_unanswered = sent == SendOutcome::Unanswered;
                     outcomes.push((id, sent));
                     if is_unanswered {
-                        self.sending.rest(scope, id);
+                        self.queues.back_off(scope, id);
                         break;
                     }
-                    self.sending.answered(scope.workspace, id);
+                    self.queues.answered(scope.workspace, id);
                 }
                 Err(failure) => {
-                    complain(scope.view, scope.workspace, &failure);
-                    self.sending.rest(scope, id);
+                    report_failure(scope.view, scope.workspace, &failure);
+                    self.queues.back_off(scope, id);
                     break;
                 }
             }
         }
-        (queue, outcomes)
+        (lease, outcomes)
     }
 
-    /// Sends a command. `Err`: it did not get as far as a decision, and is worth another attempt.
-    async fn send(&self, scope: &Scope, pending: &PendingCommand) -> Result<Sent, CommandFailure> {
+    /// Sends a command. `Err`: no decision was made, and the command is worth another attempt.
+    async fn send(&self, scope: &Scope, pending: &PendingCommand) -> Result<SendOutcome, CommandFailure> {
         let intent = Intent::of_policy(scope.workspace, scope.view, pending, &*self.clock);
         let sent = match intent {
             Ok(intent) => self.commands.carry_out(intent).await,
             Err(failure) => Err(failure),
         };
         let (outcome, sent) = match sent {
-            Ok(_) => ("accepted", Sent::Accepted),
+            Ok(_) => ("accepted", SendOutcome::Accepted),
             Err(failure) if failure.is_undecided() => return Err(failure),
-            Err(failure) if failure.is_unanswered() => ("unanswered", Sent::Unanswered),
+            Err(failure) if failure.is_unanswered() => ("unanswered", SendOutcome::Unanswered),
             Err(failure) => {
                 let command = pending.command_type.as_str();
                 tracing::info!(consumer.policy = scope.view, command, error = %failure, "a policy's command was refused");
-                ("refused", Sent::Refused(failure.to_string()))
+                ("refused", SendOutcome::Refused(failure.to_string()))
             }
         };
         metrics::counter!("foldline_consumer_commands_total", "policy" => scope.view, "outcome" => outcome)
@@ -380,13 +392,13 @@ impl Runner {
         Ok(read.value)
     }
 
-    /// What processes of a workspace still want done, or wait for.
+    /// The remaining commands and timers of a workspace's processes.
     pub(super) async fn unfinished(
         &self,
         workspace: WorkspaceId,
         correlation: Option<Uuid>,
     ) -> Result<Vec<String>, DocumentStoreError> {
-        let concerns = |of: Uuid| correlation.is_none_or(|correlation| correlation == of);
+        let is_concerned = |of: Uuid| correlation.is_none_or(|correlation| correlation == of);
         let mut unfinished = Vec::new();
         for policy in self.policies {
             let scope = Scope {
@@ -399,30 +411,30 @@ impl Runner {
             loop {
                 let page = self.page(&scope, OPEN, behind.as_ref()).await?;
                 let Some(last) = page.last() else { break };
-                behind = Some(place(last));
+                behind = Some(seek_key(last));
                 for row in &page {
                     let process = parsed(&row.document.data)?;
                     commands += process
                         .pending
                         .iter()
-                        .filter(|it| concerns(it.correlation_id))
+                        .filter(|it| is_concerned(it.correlation_id))
                         .count();
                     timers += process
                         .timers
                         .iter()
-                        .filter(|it| concerns(it.correlation_id))
+                        .filter(|it| is_concerned(it.correlation_id))
                         .count();
                 }
             }
-            let said = [(commands, "commands to send"), (timers, "timers")];
-            let said = said.into_iter().filter(|(count, _)| *count > 0);
-            unfinished.extend(said.map(|(count, what)| format!("{}: {count} {what}", policy.name())));
+            let counts = [(commands, "commands to send"), (timers, "timers")];
+            let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+            unfinished.extend(counts.map(|(count, what)| format!("{}: {count} {what}", policy.name())));
         }
         Ok(unfinished)
     }
 }
 
-fn place(row: &StoredRow) -> SeekKey {
+fn seek_key(row: &StoredRow) -> SeekKey {
     SeekKey {
         sort: row.sort.clone(),
         key: row.document.key.clone(),
@@ -436,7 +448,7 @@ async fn sleep_until(instant: Option<Instant>) {
     }
 }
 
-fn complain(policy: &'static str, workspace: WorkspaceId, error: &dyn std::error::Error) {
-    tracing::warn!(consumer.policy = policy, %workspace, error = %error, "a process could not go on; trying again");
+fn report_failure(policy: &'static str, workspace: WorkspaceId, error: &dyn std::error::Error) {
+    tracing::warn!(consumer.policy = policy, %workspace, %error, "a process failed and will be retried");
     metrics::counter!("foldline_consumer_failures_total", "policy" => policy).increment(1);
 }

@@ -1,4 +1,4 @@
-//! Which policies may have something to do: woken by the commits of lanes, and by answers that free a queue.
+//! Which policies may have work: woken by the commits of lanes, and by answers that free a queue.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use domain::id::WorkspaceId;
 use projection::{Commit, Followers};
 use tokio::sync::Notify;
 
-/// The policies of workspaces in which something may be to do; woken by the lanes.
+/// The policies of workspaces that may have work.
 #[derive(Debug, Default)]
 pub(super) struct Waker {
     awake: Mutex<BTreeSet<(WorkspaceId, &'static str)>>,
@@ -18,7 +18,7 @@ pub(super) struct Waker {
 }
 
 impl Waker {
-    /// A policy of a workspace may have something to do.
+    /// Wakes a policy of a workspace.
     pub(super) fn wake(&self, workspace: WorkspaceId, policy: &'static str) {
         self.awake
             .lock()
@@ -27,13 +27,13 @@ impl Waker {
         self.woken.notify_one();
     }
 
-    /// A workspace is there no more.
+    /// Forgets a purged workspace.
     pub(super) fn end(&self, workspace: WorkspaceId) {
         let mut awake = self.awake.lock().unwrap_or_else(PoisonError::into_inner);
         awake.retain(|(of, _)| *of != workspace);
     }
 
-    /// The policies that were woken since this was last asked.
+    /// Takes the policies that were woken since the last call.
     pub(super) fn take(&self) -> BTreeSet<(WorkspaceId, &'static str)> {
         std::mem::take(&mut *self.awake.lock().unwrap_or_else(PoisonError::into_inner))
     }

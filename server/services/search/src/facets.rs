@@ -1,4 +1,4 @@
-//! Facets: how many of the hits have which value, counted on the column of a field, segment by segment.
+//! Facets: how many hits have each value of a field, counted on the field's column, segment by segment.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use tantivy::{
 #[derive(Debug)]
 pub(super) struct Facets(pub(super) &'static str);
 
-/// The values of one segment, by their number in it.
+/// The counts of one segment, by the values' ordinals.
 pub(super) struct SegmentColumns {
     column: Option<StrColumn>,
     counts: HashMap<u64, u64>,
@@ -61,7 +61,7 @@ impl SegmentCollector for SegmentColumns {
         let mut values = HashMap::with_capacity(self.counts.len());
         for (number, count) in self.counts {
             let mut value = String::new();
-            // A number that the dictionary does not have was not given by the column.
+            // The column gives only ordinals of its dictionary.
             if column.ord_to_str(number, &mut value).unwrap_or(false) {
                 values.insert(value, count);
             }
@@ -70,8 +70,8 @@ impl SegmentCollector for SegmentColumns {
     }
 }
 
-/// The most frequent values, the most first; of equals in the order of the alphabet.
-pub(super) fn most(counts: HashMap<String, u64>, limit: usize) -> Vec<Facet> {
+/// The most frequent values, descending; equal ones in alphabetical order.
+pub(super) fn most_frequent(counts: HashMap<String, u64>, limit: usize) -> Vec<Facet> {
     let mut facets: Vec<_> = counts
         .into_iter()
         .map(|(value, count)| Facet { value, count })

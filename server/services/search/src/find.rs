@@ -1,7 +1,7 @@
-//! Finding: from what was typed, and who asks, to a query, hits, facets and highlights.
+//! Runs a search: from a text and an actor to a query, hits, facets and highlights.
 //!
-//! Rights are clauses of the query: the workspace always, and of what is not for everybody only what is one's own. So neither
-//! a hit nor a count tells of anything else.
+//! Rights are clauses of the query: always the workspace, and the owner for kinds that the actor may not
+//! list. So neither a hit nor a count reveals anything else.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use tantivy::{
 };
 
 use super::{
-    entry::Kept,
-    facets::{Facets, most},
+    entry::IndexedDocument,
+    facets::{Facets, most_frequent},
     index::{Fields, Files, KIND, STATUS, SearchError, TAG, owner_term},
     words::{Word, highlighted, words},
 };
@@ -28,47 +28,47 @@ use super::{
 /// The most values of a facet.
 const FACETS: usize = 50;
 
-/// What somebody looks for.
+/// A search request.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    /// What was typed.
-    pub typed: String,
-    /// Of which kinds.
+pub struct SearchRequest {
+    /// The entered text.
+    pub text: String,
+    /// The kinds to search.
     pub kinds: Vec<SearchKind>,
-    /// Only what has this tag.
+    /// Only documents with this tag.
     pub tag: Option<String>,
     /// The most hits.
     pub limit: usize,
 }
 
-/// What was found, with personal fields as they are kept.
+/// The result of a search, with personal fields as they are stored.
 #[derive(Debug, Default)]
-pub struct Found {
-    /// The best first.
+pub struct SearchResult {
+    /// The hits, best first.
     pub hits: Vec<SearchHit<Box<RawValue>>>,
-    /// How many of what.
+    /// The counts of values.
     pub facets: SearchFacets,
 }
 
 type Clause = (Occur, Box<dyn Query>);
 
-/// Finds what somebody may see. Blocks: it reads files, and computes.
+/// Finds documents that the actor may see. Blocks: it reads files and computes.
 pub(super) fn find(
     files: &Arc<Files>,
     workspace: WorkspaceId,
     actor: &Actor,
-    wanted: &Wanted,
-) -> Result<Found, SearchError> {
-    let words = words(&wanted.typed);
-    if words.is_empty() || wanted.kinds.is_empty() {
-        return Ok(Found::default());
+    request: &SearchRequest,
+) -> Result<SearchResult, SearchError> {
+    let words = words(&request.text);
+    if words.is_empty() || request.kinds.is_empty() {
+        return Ok(SearchResult::default());
     }
     let searcher = files.searcher();
-    let query = query(files.fields, workspace, actor, wanted, &words);
-    let top = TopDocs::with_limit(wanted.limit).order_by_score();
+    let query = query(files.fields, workspace, actor, request, &words);
+    let top = TopDocs::with_limit(request.limit).order_by_score();
     let (hits, (kinds, tags, statuses)) =
         searcher.search(&query, &(top, (Facets(KIND), Facets(TAG), Facets(STATUS))))?;
-    let mut found = Found {
+    let mut found = SearchResult {
         hits: Vec::with_capacity(hits.len()),
         facets: SearchFacets {
             kinds: facets(kinds),
@@ -81,7 +81,7 @@ pub(super) fn find(
             .hits
             .extend(hit(&searcher, files.fields, address, score, &words)?);
     }
-    // The index gives equals in the order of its files, which changes with every merge.
+    // The index orders equal scores by its files, which change with every merge.
     found.hits.sort_by(|a, b| {
         b.score
             .total_cmp(&a.score)
@@ -91,7 +91,7 @@ pub(super) fn find(
 }
 
 fn facets(counts: std::collections::HashMap<String, u64>) -> Vec<Facet> {
-    most(counts, FACETS)
+    most_frequent(counts, FACETS)
 }
 
 fn hit(
@@ -106,8 +106,8 @@ fn hit(
         let value = document.get_first(field).and_then(|value| value.as_str());
         value.unwrap_or_default().to_owned()
     };
-    let kept: Kept = serde_json::from_str(&text(fields.kept))?;
-    let Some(data) = kept.data else { return Ok(None) };
+    let indexed: IndexedDocument = serde_json::from_str(&text(fields.document))?;
+    let Some(data) = indexed.data else { return Ok(None) };
     let title = text(fields.title);
     let highlight = |field: &str, text: &str| {
         highlighted(text, words).map(|parts| Highlight {
@@ -117,8 +117,8 @@ fn hit(
     };
     let highlights = [("title", title.as_str()), ("text", &text(fields.text))];
     Ok(Some(SearchHit {
-        kind: kept.kind,
-        key: kept.key,
+        kind: indexed.kind,
+        key: indexed.key,
         score,
         highlights: highlights
             .into_iter()
@@ -133,28 +133,36 @@ fn query(
     fields: Fields,
     workspace: WorkspaceId,
     actor: &Actor,
-    wanted: &Wanted,
+    request: &SearchRequest,
     words: &[Word],
 ) -> BooleanQuery {
     let mut clauses: Vec<Clause> = vec![
-        (Occur::Must, exactly(fields.workspace, &workspace.to_string())),
-        (Occur::Must, may_see(fields, workspace, actor, &wanted.kinds)),
+        (Occur::Must, term_filter(fields.workspace, &workspace.to_string())),
+        (
+            Occur::Must,
+            visibility_filter(fields, workspace, actor, &request.kinds),
+        ),
     ];
-    if let Some(tag) = &wanted.tag {
-        clauses.push((Occur::Must, exactly(fields.tag, tag)));
+    if let Some(tag) = &request.tag {
+        clauses.push((Occur::Must, term_filter(fields.tag, tag)));
     }
-    clauses.extend(words.iter().map(|word| (Occur::Must, like(fields, word))));
+    clauses.extend(words.iter().map(|word| (Occur::Must, word_query(fields, word))));
     BooleanQuery::new(clauses)
 }
 
-/// The kinds that were asked for; of those that are not for everybody to list, what is the actor's own.
-fn may_see(fields: Fields, workspace: WorkspaceId, actor: &Actor, kinds: &[SearchKind]) -> Box<dyn Query> {
+/// The requested kinds; of those that the actor may not list, only the actor's own documents.
+fn visibility_filter(
+    fields: Fields,
+    workspace: WorkspaceId,
+    actor: &Actor,
+    kinds: &[SearchKind],
+) -> Box<dyn Query> {
     let kinds = kinds.iter().map(|kind| {
-        let of_kind = exactly(fields.kind, kind.as_str());
+        let of_kind = term_filter(fields.kind, kind.as_str());
         if actor.may_read_listing(kind.as_str(), "all", "") {
             return (Occur::Should, of_kind);
         }
-        let own = exactly(fields.owner, &owner_term(workspace, actor.id));
+        let own = term_filter(fields.owner, &owner_term(workspace, actor.id));
         let both: Box<dyn Query> = Box::new(BooleanQuery::intersection(vec![of_kind, own]));
         (Occur::Should, both)
     });
@@ -162,47 +170,48 @@ fn may_see(fields: Fields, workspace: WorkspaceId, actor: &Actor, kinds: &[Searc
     Box::new(ConstScoreQuery::new(any, 0.0))
 }
 
-/// A condition that says nothing about how well something fits.
-fn exactly(field: Field, value: &str) -> Box<dyn Query> {
+/// A condition that does not affect the score.
+fn term_filter(field: Field, value: &str) -> Box<dyn Query> {
     let term = TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic);
     Box::new(ConstScoreQuery::new(Box::new(term), 0.0))
 }
 
-/// A word, or one near it: in the title it counts more than in the text, and written right more than nearly right.
-fn like(fields: Fields, word: &Word) -> Box<dyn Query> {
-    let mut ways: Vec<Clause> = Vec::new();
-    let mut way = |query: Box<dyn Query>, boost: f32| {
+/// A word or a similar one. A match in the title scores higher than one in the text, and an exact match
+/// higher than a similar one.
+fn word_query(fields: Fields, word: &Word) -> Box<dyn Query> {
+    let mut alternatives: Vec<Clause> = Vec::new();
+    let mut add = |query: Box<dyn Query>, boost: f32| {
         let boosted: Box<dyn Query> = Box::new(BoostQuery::new(query, boost));
-        ways.push((Occur::Should, boosted));
+        alternatives.push((Occur::Should, boosted));
     };
     for (field, boost) in [(fields.title, 4.0), (fields.text, 1.0)] {
         let term = || Term::from_field_text(field, &word.text);
-        way(
+        add(
             Box::new(TermQuery::new(term(), IndexRecordOption::WithFreqs)),
             2.0 * boost,
         );
         if word.distance > 0 {
-            way(
+            add(
                 Box::new(FuzzyTermQuery::new(term(), word.distance, true)),
                 0.5 * boost,
             );
         }
-        if word.goes_on {
-            way(Box::new(FuzzyTermQuery::new_prefix(term(), 0, true)), boost);
+        if word.is_prefix {
+            add(Box::new(FuzzyTermQuery::new_prefix(term(), 0, true)), boost);
             if word.distance > 0 {
-                way(
+                add(
                     Box::new(FuzzyTermQuery::new_prefix(term(), word.distance, true)),
                     0.25 * boost,
                 );
             }
         }
     }
-    way(
+    add(
         Box::new(TermQuery::new(
             Term::from_field_text(fields.tag, &word.text),
             IndexRecordOption::Basic,
         )),
         2.0,
     );
-    Box::new(BooleanQuery::new(ways))
+    Box::new(BooleanQuery::new(alternatives))
 }

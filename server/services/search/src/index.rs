@@ -1,5 +1,5 @@
-//! The index's files: its fields, how it is opened, and what lies in it. Whatever cannot be opened is made anew, because
-//! everything in it follows from the log.
+//! The index's files and fields. An index that cannot be opened is created anew, because everything in it
+//! follows from the log.
 
 use std::{
     fs,
@@ -19,16 +19,16 @@ use tantivy::{
 use uuid::Uuid;
 
 use super::{
-    entry::{Kept, place},
+    entry::{IndexedDocument, document_id},
     words::analyzer,
 };
 use documents::SealError;
 use projection::effect::ProcessedPositions;
 
-/// Raised whenever fields, or what is kept, change: an index of another format is made anew.
+/// Raised with every change of fields or stored documents: an index of another format is created anew.
 const FORMAT: u32 = 1;
 
-/// How texts are cut into words.
+/// The name of the tokenizer.
 const WORDS: &str = "words";
 
 /// The columns that hits are counted by.
@@ -36,13 +36,13 @@ pub(super) const KIND: &str = "kind";
 pub(super) const TAG: &str = "tag";
 pub(super) const STATUS: &str = "status";
 
-/// What the writer may hold in memory, in bytes.
+/// The memory limit of the writer, in bytes.
 const WRITER_MEMORY: usize = 20_000_000;
 
 /// Why the index cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    /// A file.
+    /// A file could not be read or written.
     #[error("the search index in {path}: {source}")]
     File {
         /// Which.
@@ -50,16 +50,16 @@ pub enum SearchError {
         /// Why.
         source: std::io::Error,
     },
-    /// The index itself.
+    /// The index failed.
     #[error("the search index: {0}")]
     Index(#[from] tantivy::TantivyError),
-    /// What is kept in it.
+    /// A stored document cannot be parsed.
     #[error("the search index holds something unreadable: {0}")]
-    Kept(#[from] serde_json::Error),
-    /// A personal field.
+    Document(#[from] serde_json::Error),
+    /// A personal field could not be unsealed.
     #[error(transparent)]
     Sealed(#[from] SealError),
-    /// It does no work any more.
+    /// The writer has stopped.
     #[error("the search index has stopped")]
     Stopped,
 }
@@ -67,8 +67,8 @@ pub enum SearchError {
 /// The fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Fields {
-    /// Where the document lies: unique.
-    pub(super) place: Field,
+    /// The document's id, which is unique.
+    pub(super) document_id: Field,
     pub(super) workspace: Field,
     pub(super) kind: Field,
     pub(super) owner: Field,
@@ -76,18 +76,18 @@ pub(super) struct Fields {
     pub(super) text: Field,
     pub(super) tag: Field,
     pub(super) status: Field,
-    /// What is kept, as JSON.
-    pub(super) kept: Field,
+    /// The stored document, as JSON.
+    pub(super) document: Field,
 }
 
-/// Which index this is.
+/// The identity of an index.
 #[derive(Debug, Serialize, Deserialize)]
 struct Label {
     format: u32,
     id: Uuid,
 }
 
-/// See the module.
+/// An open index.
 pub(super) struct Files {
     pub(super) index: Index,
     pub(super) reader: IndexReader,
@@ -96,13 +96,13 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Opens the index in a folder, or makes it.
+    /// Opens the index in a folder, or creates it.
     pub(super) fn open(folder: &Path, new_id: Uuid) -> Result<(Self, IndexWriter), SearchError> {
         match Self::open_existing(folder) {
             Ok(Some(opened)) => return Ok(opened),
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(%error, "the search index cannot be opened, and is made anew");
+                tracing::warn!(%error, "the search index cannot be opened and is created anew");
             }
         }
         Self::make(folder, new_id)
@@ -128,7 +128,7 @@ impl Files {
         let index = folder.join("index");
         fs::create_dir_all(&index).map_err(at(folder))?;
         let opened = Self::over(Index::create_in_dir(&index, schema())?, id)?;
-        // Last: an index without a label is none.
+        // Last: an index without a label is not valid.
         let label = serde_json::to_vec(&Label { format: FORMAT, id })?;
         fs::write(folder.join("label.json"), label).map_err(at(folder))?;
         Ok(opened)
@@ -139,7 +139,7 @@ impl Files {
         let schema = index.schema();
         let field = |name| schema.get_field(name);
         let fields = Fields {
-            place: field("place")?,
+            document_id: field("place")?,
             workspace: field("workspace")?,
             kind: field(KIND)?,
             owner: field("owner")?,
@@ -147,10 +147,10 @@ impl Files {
             text: field("text")?,
             tag: field(TAG)?,
             status: field(STATUS)?,
-            kept: field("kept")?,
+            document: field("kept")?,
         };
         let writer = index.writer_with_num_threads(1, WRITER_MEMORY)?;
-        clear_away(&writer)?;
+        collect_garbage(&writer)?;
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -164,30 +164,30 @@ impl Files {
         Ok((files, writer))
     }
 
-    /// What is committed, now.
+    /// A searcher over the committed documents.
     pub(super) fn searcher(&self) -> Searcher {
         self.reader.searcher()
     }
 
-    /// What is kept at a place.
-    pub(super) fn kept(&self, place: &str) -> Result<Option<Kept>, SearchError> {
-        let json = self.json(place)?;
+    /// The document of an id.
+    pub(super) fn document(&self, document_id: &str) -> Result<Option<IndexedDocument>, SearchError> {
+        let json = self.json(document_id)?;
         Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
     }
 
-    /// What of a partition has been handled.
-    pub(super) fn inbox(&self, place: &str) -> Result<ProcessedPositions, SearchError> {
-        let json = self.json(place)?;
+    /// The processed positions of a partition.
+    pub(super) fn processed_positions(&self, document_id: &str) -> Result<ProcessedPositions, SearchError> {
+        let json = self.json(document_id)?;
         Ok(json
             .map(|json| serde_json::from_str(&json))
             .transpose()?
             .unwrap_or_default())
     }
 
-    fn json(&self, place: &str) -> Result<Option<String>, SearchError> {
+    fn json(&self, document_id: &str) -> Result<Option<String>, SearchError> {
         let searcher = self.searcher();
         let query = TermQuery::new(
-            Term::from_field_text(self.fields.place, place),
+            Term::from_field_text(self.fields.document_id, document_id),
             IndexRecordOption::Basic,
         );
         let found = searcher.search(&query, &TopDocs::with_limit(1).order_by_score())?;
@@ -197,29 +197,33 @@ impl Files {
         self.stored(&searcher, *address)
     }
 
-    /// What is kept of everything that belongs to somebody.
-    pub(super) fn kept_of(&self, workspace: WorkspaceId, owner: Uuid) -> Result<Vec<Kept>, SearchError> {
+    /// All documents of an owner.
+    pub(super) fn documents_of(
+        &self,
+        workspace: WorkspaceId,
+        owner: Uuid,
+    ) -> Result<Vec<IndexedDocument>, SearchError> {
         let searcher = self.searcher();
         let query = TermQuery::new(
             Term::from_field_text(self.fields.owner, &owner_term(workspace, owner)),
             IndexRecordOption::Basic,
         );
-        let mut kept = Vec::new();
+        let mut documents = Vec::new();
         for address in searcher.search(&query, &DocSetCollector)? {
             if let Some(json) = self.stored(&searcher, address)? {
-                kept.push(serde_json::from_str(&json)?);
+                documents.push(serde_json::from_str(&json)?);
             }
         }
-        Ok(kept)
+        Ok(documents)
     }
 
     fn stored(&self, searcher: &Searcher, address: DocAddress) -> Result<Option<String>, SearchError> {
         let document: TantivyDocument = searcher.doc(address)?;
-        let kept = document.get_first(self.fields.kept);
-        Ok(kept.and_then(|kept| kept.as_str()).map(str::to_owned))
+        let document = document.get_first(self.fields.document);
+        Ok(document.and_then(|document| document.as_str()).map(str::to_owned))
     }
 
-    /// The workspaces of which it holds anything.
+    /// The workspaces with documents in it.
     pub(super) fn workspaces(&self) -> Result<Vec<WorkspaceId>, SearchError> {
         let mut workspaces = Vec::new();
         for segment in self.searcher().segment_readers() {
@@ -238,27 +242,27 @@ impl Files {
     }
 }
 
-/// Removes the files of a commit that was cut short. The same commit, made again, would write some of them by the same names,
-/// and is refused where they are there already.
-pub(super) fn clear_away(writer: &IndexWriter) -> tantivy::Result<()> {
+/// Removes the files of an interrupted commit. The repeated commit would use some of their names, and fails
+/// if they exist.
+pub(super) fn collect_garbage(writer: &IndexWriter) -> tantivy::Result<()> {
     writer.garbage_collect_files().wait()?;
     Ok(())
 }
 
-/// Where the inbox of a partition lies.
-pub(super) fn inbox_place(workspace: WorkspaceId, partition: u32) -> String {
+/// The id of a partition's processed positions.
+pub(super) fn positions_id(workspace: WorkspaceId, partition: u32) -> String {
     format!("{workspace}/inbox/{partition}")
 }
 
-/// Whose a document is: a person is somebody in one workspace only.
+/// The term of an owner, whose user id belongs to one workspace only.
 pub(super) fn owner_term(workspace: WorkspaceId, owner: Uuid) -> String {
     format!("{workspace}/{owner}")
 }
 
-impl Kept {
-    /// Where it lies.
-    pub(super) fn place(&self, workspace: WorkspaceId) -> String {
-        place(workspace, self.kind, &self.key)
+impl IndexedDocument {
+    /// Its id in the index.
+    pub(super) fn document_id(&self, workspace: WorkspaceId) -> String {
+        document_id(workspace, self.kind, &self.key)
     }
 }
 

@@ -1,8 +1,8 @@
-//! The search indexer: products, orders and people, found by words, also by words that are nearly right.
+//! The search indexer: finds products, orders and customers by words, also by similar ones.
 //!
-//! An effect consumer whose effect is an index of this server's own, in its data folder. It folds the documents of the views
-//! by the views' own folds ([`entry`]), and writes them with what it has handled in one commit ([`writer`]). The
-//! index follows from the log: one that is lost is made again. Whoever asks waits for a token as they do for a view, and
+//! A consumer with an index in this server's data folder. It folds the documents of the views by the views'
+//! own folds ([`entry`]), and writes them together with the processed positions in one commit ([`writer`]).
+//! The index follows from the log: a lost one is created again. A search waits for a token like a view, and
 //! rights are part of the query ([`find`]).
 
 mod entry;
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
 use documents::Opener;
-pub use find::{Found, Wanted};
+pub use find::{SearchRequest, SearchResult};
 use index::Files;
 pub use index::SearchError;
 use writer::{Job, Writer};
@@ -32,20 +32,20 @@ use writer::{Job, Writer};
 /// The name of its lanes.
 pub const NAME: &str = "search";
 
-/// Work that may wait for the writer.
-const WAITING: usize = 256;
+/// The most jobs that wait for the writer.
+const QUEUE_SIZE: usize = 256;
 
-/// Searches at the same time: they compute, and there are not many cores.
-const AT_ONCE: usize = 4;
+/// The most concurrent searches: they need CPU time, and there are few cores.
+const MAX_RUNNING_SEARCHES: usize = 4;
 
-/// See the module.
+/// The index, its writer thread, and searches.
 pub struct Search {
     files: Arc<Files>,
-    /// Taken away when it closes.
+    /// Taken when it closes.
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     opener: Arc<dyn Opener>,
-    at_once: Semaphore,
+    permits: Semaphore,
 }
 
 impl fmt::Debug for Search {
@@ -57,11 +57,11 @@ impl fmt::Debug for Search {
 }
 
 impl Search {
-    /// Opens the index in a folder, or makes it: `id` is what a new one is known by. Must be called in a runtime.
+    /// Opens the index in a folder, or creates it with this `id`. Must be called in a runtime.
     pub fn open(folder: &Path, id: Uuid, opener: Arc<dyn Opener>) -> Result<Self, SearchError> {
         let (files, writer) = Files::open(folder, id)?;
         let files = Arc::new(files);
-        let (jobs, waiting) = mpsc::channel(WAITING);
+        let (jobs, queue) = mpsc::channel(QUEUE_SIZE);
         let writer = Writer {
             files: files.clone(),
             index: writer,
@@ -70,7 +70,7 @@ impl Search {
         };
         let thread = std::thread::Builder::new()
             .name("search-index".to_owned())
-            .spawn(move || writer.run(waiting))
+            .spawn(move || writer.run(queue))
             .map_err(|source| SearchError::File {
                 path: folder.to_owned(),
                 source,
@@ -80,21 +80,21 @@ impl Search {
             jobs: Mutex::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
             opener,
-            at_once: Semaphore::new(AT_ONCE),
+            permits: Semaphore::new(MAX_RUNNING_SEARCHES),
         })
     }
 
-    /// Finds what somebody may see, with personal fields opened.
+    /// Finds documents that the actor may see, with personal fields unsealed.
     pub async fn find(
         &self,
         workspace: WorkspaceId,
         actor: &Actor,
-        wanted: Wanted,
-    ) -> Result<Found, SearchError> {
-        // It is never closed.
-        let _permit = self.at_once.acquire().await;
+        request: SearchRequest,
+    ) -> Result<SearchResult, SearchError> {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
         let (files, actor) = (self.files.clone(), actor.clone());
-        let found = tokio::task::spawn_blocking(move || find::find(&files, workspace, &actor, &wanted));
+        let found = tokio::task::spawn_blocking(move || find::find(&files, workspace, &actor, &request));
         let mut found = found.await.map_err(|_| SearchError::Stopped)??;
         for hit in &mut found.hits {
             hit.data = self.opener.open_json(workspace, hit.data.clone()).await?;
@@ -102,7 +102,7 @@ impl Search {
         Ok(found)
     }
 
-    async fn ask(
+    async fn run_job(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<(), EffectError>>) -> Job,
     ) -> Result<(), EffectError> {
@@ -122,14 +122,14 @@ impl EventHandler for Search {
     }
 
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
-        self.ask(|answer| Job::Index(work.clone(), answer)).await
+        self.run_job(|answer| Job::Index(work.clone(), answer)).await
     }
 }
 
 #[async_trait]
 impl Consumer for Search {
     fn checkpoint_storage(&self) -> CheckpointStorage {
-        CheckpointStorage::Made(self.files.id)
+        CheckpointStorage::Output(self.files.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {
@@ -139,7 +139,7 @@ impl Consumer for Search {
     }
 
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
-        self.ask(|answer| Job::Forget(workspace, answer)).await
+        self.run_job(|answer| Job::Forget(workspace, answer)).await
     }
 
     async fn close(&self) {

@@ -1,15 +1,15 @@
-//! What was typed, as words: how far a text may be from each, and which pieces of a text match. The index is asked with the
-//! same distances, so what is highlighted is what was found.
+//! The words of a query: how much a text may differ from each, and which parts of a text match. The index
+//! uses the same distances, so highlights show what matched.
 
 use domain::wire::HighlightPart;
 use tantivy::tokenizer::{
     AsciiFoldingFilter, LowerCaser, RemoveLongFilter, SimpleTokenizer, TextAnalyzer, TokenStream as _,
 };
 
-/// Words of a query that count.
+/// The most words of a query; later ones are ignored.
 const MAX_WORDS: usize = 8;
 
-/// Longer is no word that anybody searches for, in bytes.
+/// The longest word, in bytes; longer ones are not indexed.
 const MAX_WORD: usize = 40;
 
 /// A word of a query.
@@ -17,13 +17,13 @@ const MAX_WORD: usize = 40;
 pub(super) struct Word {
     /// In lower case, without accents.
     pub(super) text: String,
-    /// How many letters may be wrong.
+    /// The most characters that may differ.
     pub(super) distance: u8,
-    /// Somebody is still typing it: it may go on.
-    pub(super) goes_on: bool,
+    /// Whether it is the last word, which may be incomplete.
+    pub(super) is_prefix: bool,
 }
 
-/// How every text and every query is cut into words.
+/// The tokenizer of all texts and queries.
 pub(super) fn analyzer() -> TextAnalyzer {
     TextAnalyzer::builder(SimpleTokenizer::default())
         .filter(RemoveLongFilter::limit(MAX_WORD))
@@ -32,11 +32,11 @@ pub(super) fn analyzer() -> TextAnalyzer {
         .build()
 }
 
-/// The words of what was typed.
-pub(super) fn words(typed: &str) -> Vec<Word> {
+/// The words of a query.
+pub(super) fn words(query: &str) -> Vec<Word> {
     let mut texts = Vec::new();
     analyzer()
-        .token_stream(typed)
+        .token_stream(query)
         .process(&mut |token| texts.push(token.text.clone()));
     texts.truncate(MAX_WORDS);
     let last = texts.len().saturating_sub(1);
@@ -45,13 +45,13 @@ pub(super) fn words(typed: &str) -> Vec<Word> {
         .enumerate()
         .map(|(n, text)| Word {
             distance: distance(&text),
-            goes_on: n == last,
+            is_prefix: n == last,
             text,
         })
         .collect()
 }
 
-/// Short words have too many neighbours to be forgiven anything, and numbers mean what they say.
+/// Short words have too many similar ones, and numbers must match exactly.
 fn distance(word: &str) -> u8 {
     if word.bytes().any(|byte| byte.is_ascii_digit()) {
         return 0;
@@ -64,13 +64,13 @@ fn distance(word: &str) -> u8 {
 }
 
 impl Word {
-    /// Whether a word of a text is this one, or as near as is forgiven.
+    /// Whether a word of a text is this one, or similar enough.
     pub(super) fn matches(&self, token: &str) -> bool {
         let distance = usize::from(self.distance);
         if strsim::osa_distance(token, &self.text) <= distance {
             return true;
         }
-        if !self.goes_on {
+        if !self.is_prefix {
             return false;
         }
         let length = self.text.chars().count();
@@ -81,7 +81,7 @@ impl Word {
     }
 }
 
-/// A text in pieces, where something in it matches.
+/// Splits a text into matching and other parts; `None` if nothing matches.
 pub(super) fn highlighted(text: &str, words: &[Word]) -> Option<Vec<HighlightPart>> {
     let mut parts = Vec::new();
     let mut done = 0;
@@ -89,7 +89,7 @@ pub(super) fn highlighted(text: &str, words: &[Word]) -> Option<Vec<HighlightPar
         if !words.iter().any(|word| word.matches(&token.text)) {
             return;
         }
-        // The analyzer cuts where characters begin; were it otherwise, the piece would stay unmarked.
+        // The analyzer splits at character boundaries; otherwise the part would stay unmarked.
         let (Some(before), Some(matched)) = (
             text.get(done..token.offset_from),
             text.get(token.offset_from..token.offset_to),
@@ -122,8 +122,8 @@ fn part(text: &str, matched: bool) -> HighlightPart {
 mod tests {
     use super::*;
 
-    fn marked(text: &str, typed: &str) -> String {
-        let parts = highlighted(text, &words(typed)).unwrap_or_default();
+    fn marked(text: &str, query: &str) -> String {
+        let parts = highlighted(text, &words(query)).unwrap_or_default();
         parts
             .into_iter()
             .map(|part| {
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_matches_is_marked_as_it_is_written() {
+    fn a_match_is_marked_in_its_original_spelling() {
         assert_eq!(
             marked("A blue Café-Mug, blue", "cafe blue"),
             "A [blue] [Café]-Mug, [blue]"
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_typing_error_is_forgiven_where_the_word_is_long_enough() {
+    fn a_typing_error_is_tolerated_in_a_long_enough_word() {
         assert_eq!(marked("a teapot", "teaopt kettle"), "a [teapot]");
         assert_eq!(marked("a blanket", "balnket "), "a [blanket]");
         assert_eq!(marked("a cup", "cap first"), "");
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_may_go_on_and_no_other() {
+    fn only_the_last_word_may_be_incomplete() {
         assert_eq!(marked("a teapot", "tea"), "a [teapot]");
         assert_eq!(marked("a teapot", "tea cup"), "");
         assert_eq!(marked("a blanket", "blak"), "a [blanket]");

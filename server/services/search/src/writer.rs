@@ -1,7 +1,9 @@
-//! The one who writes to the index: a thread that takes what lanes have waiting, folds it, and commits it together.
+//! The writer of the index: a thread that takes the lanes' waiting jobs, folds their events, and commits them
+//! together.
 //!
-//! A commit costs some milliseconds however little is in it, so those who wait share one. Documents and the inbox of their
-//! partition are in the same commit, so an event is in the index once, whatever is delivered, and wherever this stops.
+//! A commit costs some milliseconds however small it is, so waiting jobs share one. Documents and the
+//! processed positions of their partition are in the same commit, so each event is in the index exactly once,
+//! however often it is delivered and wherever a crash happens.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -10,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{event::TypedEvent, id::WorkspaceId, view::Folding};
+use domain::{event::TypedEvent, id::WorkspaceId, view::FoldTarget};
 use tantivy::{IndexWriter, TantivyDocument, Term};
 use tokio::{
     runtime::Handle,
@@ -19,30 +21,30 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    entry::{Kept, Piece, joined, place, views},
-    index::{Fields, Files, SearchError, clear_away, inbox_place, owner_term},
+    entry::{IndexedDocument, TextPart, document_id, joined, views},
+    index::{Fields, Files, SearchError, collect_garbage, owner_term, positions_id},
 };
 use documents::{FoldFault, Opener};
 use projection::effect::{EffectError, ProcessedPositions, Work};
 
-/// How many pieces of work share a commit.
-const TOGETHER: usize = 64;
+/// The most jobs that share a commit.
+const BATCH_SIZE: usize = 64;
 
-/// Commits come no faster than this, so that a shop that is busy does not keep the disk busy with its index.
-const EVERY: Duration = Duration::from_millis(50);
+/// The shortest interval between commits, so that a busy shop does not keep the disk busy.
+const COMMIT_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How often it is tried to get rid of what was deleted, where merges of the index's own are in the way.
-const ATTEMPTS: u32 = 20;
+/// How often to try to remove deleted documents from the files while merges are running.
+const PURGE_ATTEMPTS: u32 = 20;
 
-/// What is asked of the writer.
+/// A job for the writer.
 pub(super) enum Job {
-    /// To index events.
+    /// Indexes events.
     Index(Work, oneshot::Sender<Result<(), EffectError>>),
-    /// To forget a workspace.
+    /// Deletes a workspace.
     Forget(WorkspaceId, oneshot::Sender<Result<(), EffectError>>),
 }
 
-/// See the module.
+/// Writes to the index.
 pub(super) struct Writer {
     pub(super) files: Arc<Files>,
     pub(super) index: IndexWriter,
@@ -50,25 +52,25 @@ pub(super) struct Writer {
     pub(super) runtime: Handle,
 }
 
-/// What is written by the next commit, and not in the index yet.
+/// The content of the next commit.
 #[derive(Default)]
-struct Pending {
-    /// By place.
-    kept: BTreeMap<String, (WorkspaceId, Kept)>,
-    inboxes: HashMap<String, (WorkspaceId, ProcessedPositions)>,
+struct CommitBatch {
+    /// By document id.
+    documents: BTreeMap<String, (WorkspaceId, IndexedDocument)>,
+    positions: HashMap<String, (WorkspaceId, ProcessedPositions)>,
     forgotten: BTreeSet<WorkspaceId>,
-    /// Somebody was erased: what was deleted must go from the files as well.
+    /// A user was erased: deleted documents must be removed from the files as well.
     erased: bool,
 }
 
 impl Writer {
-    /// Works until nobody can ask any more.
+    /// Runs until all senders of jobs are dropped.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
-        let mut waiting = Vec::with_capacity(TOGETHER);
-        while jobs.blocking_recv_many(&mut waiting, TOGETHER) > 0 {
+        let mut waiting = Vec::with_capacity(BATCH_SIZE);
+        while jobs.blocking_recv_many(&mut waiting, BATCH_SIZE) > 0 {
             let begun = Instant::now();
             self.work(std::mem::take(&mut waiting));
-            pause(EVERY.saturating_sub(begun.elapsed()));
+            pause(COMMIT_INTERVAL.saturating_sub(begun.elapsed()));
         }
         if let Err(error) = self.index.wait_merging_threads() {
             tracing::warn!(%error, "the search index was closed while it was being merged");
@@ -76,12 +78,12 @@ impl Writer {
     }
 
     fn work(&mut self, jobs: Vec<Job>) {
-        let mut pending = Pending::default();
+        let mut pending = CommitBatch::default();
         let mut answers = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job {
                 Job::Index(work, answer) => {
-                    // What was half done is not among what is pending.
+                    // A panic leaves nothing of the job in the batch.
                     let done = catch_unwind(AssertUnwindSafe(|| self.index(&work, &pending)));
                     let done = done.unwrap_or_else(|_| Err(unavailable("a fold panicked")));
                     match done {
@@ -105,12 +107,12 @@ impl Writer {
             Err(_) => Some("the search index panicked".to_owned()),
         };
         if let Some(reason) = &failed
-            && let Err(error) = self.take_back()
+            && let Err(error) = self.roll_back()
         {
-            tracing::error!(reason, %error, "the search index cannot take back what it could not write");
+            tracing::error!(reason, %error, "a failed commit of the search index could not be rolled back");
         }
         for answer in answers {
-            // Who asked may have gone.
+            // The lane may have stopped waiting.
             let _ = answer.send(match &failed {
                 None => Ok(()),
                 Some(reason) => Err(unavailable(reason)),
@@ -118,43 +120,43 @@ impl Writer {
         }
     }
 
-    /// Forgets what was not committed, also what of it is in files.
-    fn take_back(&mut self) -> tantivy::Result<()> {
+    /// Rolls back what was not committed, including its files.
+    fn roll_back(&mut self) -> tantivy::Result<()> {
         self.index.rollback()?;
-        clear_away(&self.index)
+        collect_garbage(&self.index)
     }
 
-    /// Folds the events of some work that have not been folded before.
-    fn index(&self, work: &Work, before: &Pending) -> Result<Pending, EffectError> {
+    /// Folds those events of a job that have not been folded before.
+    fn index(&self, work: &Work, before: &CommitBatch) -> Result<CommitBatch, EffectError> {
         let workspace = work.partition.workspace;
-        let at = inbox_place(workspace, work.partition.partition);
-        let mut inbox = match before.inboxes.get(&at) {
-            Some((_, inbox)) => inbox.clone(),
-            None => self.files.inbox(&at).map_err(failed)?,
+        let at = positions_id(workspace, work.partition.partition);
+        let mut processed = match before.positions.get(&at) {
+            Some((_, processed)) => processed.clone(),
+            None => self.files.processed_positions(&at).map_err(failed)?,
         };
-        let mut folds: BTreeMap<String, (Kept, Box<dyn Folding>)> = BTreeMap::new();
+        let mut folds: BTreeMap<String, (IndexedDocument, Box<dyn FoldTarget>)> = BTreeMap::new();
         let mut erased = BTreeSet::new();
-        for event in work.events.iter().filter(|event| inbox.wants(event.position)) {
+        for event in work.events.iter().filter(|event| processed.wants(event.position)) {
             let Ok(typed) = &event.decoded else { continue };
             self.fold(workspace, typed, before, &mut folds)?;
             if typed.event_type == "UserErased" {
                 erased.extend(typed.stream.id().parse::<Uuid>());
             }
         }
-        let mut more = Pending::default();
-        let must_be_noted = inbox.note(work);
-        for (place, (mut kept, folding)) in folds {
+        let mut more = CommitBatch::default();
+        let must_be_noted = processed.note(work);
+        for (document_id, (mut indexed, folding)) in folds {
             let unreadable = |error: domain::view::DocumentError| unavailable(&error.to_string());
-            kept.data = folding.document().map_err(unreadable)?;
-            kept.owner = folding.owner();
-            kept.listed = !folding.listings().is_empty();
-            more.kept.insert(place, (workspace, kept));
+            indexed.data = folding.document().map_err(unreadable)?;
+            indexed.owner = folding.owner();
+            indexed.listed = !folding.listings().is_empty();
+            more.documents.insert(document_id, (workspace, indexed));
         }
         for user in erased {
             self.erase(workspace, user, before, &mut more)?;
         }
-        if must_be_noted || !more.kept.is_empty() {
-            more.inboxes.insert(at, (workspace, inbox));
+        if must_be_noted || !more.documents.is_empty() {
+            more.positions.insert(at, (workspace, processed));
         }
         Ok(more)
     }
@@ -163,8 +165,8 @@ impl Writer {
         &self,
         workspace: WorkspaceId,
         event: &TypedEvent,
-        before: &Pending,
-        folds: &mut BTreeMap<String, (Kept, Box<dyn Folding>)>,
+        before: &CommitBatch,
+        folds: &mut BTreeMap<String, (IndexedDocument, Box<dyn FoldTarget>)>,
     ) -> Result<(), EffectError> {
         let fault = |error: domain::view::DocumentError| FoldFault {
             position: event.position,
@@ -172,13 +174,13 @@ impl Writer {
         };
         for (kind, view) in views() {
             for key in view.keys(event) {
-                let place = place(workspace, kind, &key);
-                if !folds.contains_key(&place) {
-                    let kept = match before.kept.get(&place) {
-                        Some((_, kept)) => Some(kept.clone()),
-                        None => self.files.kept(&place).map_err(failed)?,
+                let document_id = document_id(workspace, kind, &key);
+                if !folds.contains_key(&document_id) {
+                    let indexed = match before.documents.get(&document_id) {
+                        Some((_, indexed)) => Some(indexed.clone()),
+                        None => self.files.document(&document_id).map_err(failed)?,
                     };
-                    let kept = kept.unwrap_or(Kept {
+                    let indexed = indexed.unwrap_or(IndexedDocument {
                         kind,
                         key: key.clone(),
                         owner: None,
@@ -186,10 +188,10 @@ impl Writer {
                         erased: false,
                         data: None,
                     });
-                    let folding = view.load(&key, kept.data.as_deref()).map_err(fault)?;
-                    folds.insert(place.clone(), (kept, folding));
+                    let folding = view.load(&key, indexed.data.as_deref()).map_err(fault)?;
+                    folds.insert(document_id.clone(), (indexed, folding));
                 }
-                if let Some((_, folding)) = folds.get_mut(&place) {
+                if let Some((_, folding)) = folds.get_mut(&document_id) {
                     folding.fold(event);
                 }
             }
@@ -197,44 +199,46 @@ impl Writer {
         Ok(())
     }
 
-    /// Writes everything of a person again, without what is theirs alone.
+    /// Writes all documents of a user again, without personal data.
     fn erase(
         &self,
         workspace: WorkspaceId,
         user: Uuid,
-        before: &Pending,
-        more: &mut Pending,
+        before: &CommitBatch,
+        more: &mut CommitBatch,
     ) -> Result<(), EffectError> {
-        let stored = self.files.kept_of(workspace, user).map_err(failed)?;
-        let stored = stored.into_iter().map(|kept| (kept.place(workspace), kept));
-        let of_person = |(place, (of, kept)): (&String, &(WorkspaceId, Kept))| {
-            (*of == workspace && kept.owner == Some(user)).then(|| (place.clone(), kept.clone()))
+        let stored = self.files.documents_of(workspace, user).map_err(failed)?;
+        let stored = stored
+            .into_iter()
+            .map(|indexed| (indexed.document_id(workspace), indexed));
+        let of_person = |(document_id, (of, indexed)): (&String, &(WorkspaceId, IndexedDocument))| {
+            (*of == workspace && indexed.owner == Some(user)).then(|| (document_id.clone(), indexed.clone()))
         };
         let newer: Vec<_> = before
-            .kept
+            .documents
             .iter()
-            .chain(&more.kept)
+            .chain(&more.documents)
             .filter_map(of_person)
             .collect();
         // Later ones take the place of earlier ones.
         let of_person: BTreeMap<_, _> = stored.chain(newer).collect();
-        for (place, mut kept) in of_person {
-            kept.erased = true;
-            more.kept.insert(place, (workspace, kept));
+        for (document_id, mut indexed) in of_person {
+            indexed.erased = true;
+            more.documents.insert(document_id, (workspace, indexed));
         }
         more.erased = true;
         Ok(())
     }
 
-    /// Writes what is pending, in one commit.
-    fn write(&mut self, pending: Pending) -> Result<(), SearchError> {
-        let Pending {
-            kept,
-            inboxes,
+    /// Writes a batch in one commit.
+    fn write(&mut self, pending: CommitBatch) -> Result<(), SearchError> {
+        let CommitBatch {
+            documents,
+            positions,
             forgotten,
             erased,
         } = pending;
-        if kept.is_empty() && inboxes.is_empty() && forgotten.is_empty() {
+        if documents.is_empty() && positions.is_empty() && forgotten.is_empty() {
             return Ok(());
         }
         let fields = self.files.fields;
@@ -242,19 +246,19 @@ impl Writer {
             self.index
                 .delete_term(Term::from_field_text(fields.workspace, &workspace.to_string()));
         }
-        for (place, (workspace, kept)) in kept {
-            let document = self.document(&place, workspace, &kept)?;
+        for (document_id, (workspace, indexed)) in documents {
+            let document = self.tantivy_document(&document_id, workspace, &indexed)?;
             self.index
-                .delete_term(Term::from_field_text(fields.place, &place));
+                .delete_term(Term::from_field_text(fields.document_id, &document_id));
             self.index.add_document(document)?;
         }
-        for (place, (workspace, inbox)) in inboxes {
+        for (document_id, (workspace, processed)) in positions {
             let mut document = TantivyDocument::new();
-            document.add_text(fields.place, &place);
+            document.add_text(fields.document_id, &document_id);
             document.add_text(fields.workspace, workspace.to_string());
-            document.add_text(fields.kept, serde_json::to_string(&inbox)?);
+            document.add_text(fields.document, serde_json::to_string(&processed)?);
             self.index
-                .delete_term(Term::from_field_text(fields.place, &place));
+                .delete_term(Term::from_field_text(fields.document_id, &document_id));
             self.index.add_document(document)?;
         }
         self.index.commit()?;
@@ -265,14 +269,14 @@ impl Writer {
         Ok(())
     }
 
-    fn document(
+    fn tantivy_document(
         &self,
-        place: &str,
+        document_id: &str,
         workspace: WorkspaceId,
-        kept: &Kept,
+        indexed: &IndexedDocument,
     ) -> Result<TantivyDocument, SearchError> {
         let Fields {
-            place: place_field,
+            document_id: id_field,
             workspace: workspace_field,
             kind,
             owner,
@@ -280,19 +284,19 @@ impl Writer {
             text,
             tag,
             status,
-            kept: kept_field,
+            document: document_field,
         } = self.files.fields;
         let mut document = TantivyDocument::new();
-        document.add_text(place_field, place);
+        document.add_text(id_field, document_id);
         document.add_text(workspace_field, workspace.to_string());
-        document.add_text(kept_field, serde_json::to_string(kept)?);
-        if let Some(of) = kept.owner {
+        document.add_text(document_field, serde_json::to_string(indexed)?);
+        if let Some(of) = indexed.owner {
             document.add_text(owner, owner_term(workspace, of));
         }
-        // Without a kind it is found by no query.
-        if kept.listed {
-            let words = kept.words();
-            document.add_text(kind, kept.kind.as_str());
+        // Without a kind no query finds it.
+        if indexed.listed {
+            let words = indexed.words();
+            document.add_text(kind, indexed.kind.as_str());
             document.add_text(title, self.opened(workspace, words.title)?);
             document.add_text(text, self.opened(workspace, words.text)?);
             for word in words.tags {
@@ -305,18 +309,18 @@ impl Writer {
         Ok(document)
     }
 
-    fn opened(&self, workspace: WorkspaceId, pieces: Vec<Piece>) -> Result<String, SearchError> {
+    fn opened(&self, workspace: WorkspaceId, pieces: Vec<TextPart>) -> Result<String, SearchError> {
         let open = |piece| match piece {
-            Piece::Plain(text) => Ok(text),
-            Piece::Personal(text) => self.runtime.block_on(self.opener.open_text(workspace, &text)),
+            TextPart::Plain(text) => Ok(text),
+            TextPart::Personal(text) => self.runtime.block_on(self.opener.open_text(workspace, &text)),
         };
         let opened: Result<Vec<_>, _> = pieces.into_iter().map(open).collect();
         Ok(joined(opened?))
     }
 
-    /// Gets rid of the files that hold what was deleted: a deleted document stays in its segment until that is merged.
+    /// Removes deleted documents from the files: they stay in their segment until it is merged.
     fn purge(&mut self) -> Result<(), SearchError> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..PURGE_ATTEMPTS {
             let metas = self.files.index.searchable_segment_metas()?;
             let segments: Vec<_> = metas
                 .iter()
@@ -326,9 +330,9 @@ impl Writer {
             if segments.is_empty() {
                 break;
             }
-            // One that is being merged already goes with that merge.
+            // A segment that is being merged already is removed by that merge.
             if self.index.merge(&segments).wait().is_err() {
-                pause(EVERY);
+                pause(COMMIT_INTERVAL);
             }
             self.files.reader.reload()?;
         }
@@ -337,16 +341,16 @@ impl Writer {
     }
 }
 
-impl Pending {
+impl CommitBatch {
     fn add(&mut self, more: Self) {
-        self.kept.extend(more.kept);
-        self.inboxes.extend(more.inboxes);
+        self.documents.extend(more.documents);
+        self.positions.extend(more.positions);
         self.erased |= more.erased;
     }
 
     fn forget(&mut self, workspace: WorkspaceId) {
-        self.kept.retain(|_, (of, _)| *of != workspace);
-        self.inboxes.retain(|_, (of, _)| *of != workspace);
+        self.documents.retain(|_, (of, _)| *of != workspace);
+        self.positions.retain(|_, (of, _)| *of != workspace);
         self.forgotten.insert(workspace);
     }
 }

@@ -2,27 +2,27 @@
 
 use object_store::Error as ObjectError;
 
-use super::place::WarehousePlaceError;
+use super::location::WarehouseUrlError;
 
-/// Why the warehouse does not do something.
+/// An error of the warehouse.
 #[derive(Debug, thiserror::Error)]
 pub enum WarehouseError {
-    /// The folder, or the object store.
+    /// The folder or the object store failed.
     #[error("the warehouse: {0}")]
     Objects(#[from] ObjectError),
-    /// A table.
+    /// A table could not be read or written.
     #[error("a table of the warehouse: {0}")]
     Table(#[from] parquet::errors::ParquetError),
-    /// A manifest.
+    /// A manifest could not be parsed.
     #[error("a manifest of the warehouse: {0}")]
     Manifest(#[from] serde_json::Error),
-    /// Another server has written it.
+    /// Another server has written the next manifest first.
     #[error("another server has written to the warehouse meanwhile")]
-    Overtaken,
-    /// The setting.
+    Conflict,
+    /// The setting is malformed.
     #[error("--warehouse: {0}")]
-    Place(#[from] WarehousePlaceError),
-    /// The folder cannot be made.
+    Place(#[from] WarehouseUrlError),
+    /// The folder cannot be created.
     #[error("the warehouse in {0}: {1}")]
     Folder(String, std::io::Error),
 }

@@ -1,12 +1,12 @@
-//! Analytics: a warehouse of Parquet files that other tools read, filed by day.
+//! Analytics: a warehouse of Parquet files for other tools, stored by day.
 //!
-//! An effect consumer. What of each partition is in the warehouse is said in the same atomic step that makes the rows count, so
-//! each event is in it once, whatever is delivered, also with several servers ([`warehouse`]). Files of a day are put together as
-//! they become many. It follows from the log: one that is lost is made again.
+//! A consumer. The processed positions of each partition are published in the same atomic step as the rows,
+//! so each event is in the warehouse exactly once, even with several servers ([`warehouse`]). Small files of
+//! a day are merged. The warehouse follows from the log: a lost one is created again.
 
 mod error;
+pub mod location;
 mod model;
-pub mod place;
 mod storage;
 pub mod table;
 mod warehouse;
@@ -21,41 +21,41 @@ use tokio::sync::Mutex;
 use clock::SharedClock;
 use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
 pub use error::WarehouseError;
+use location::WarehouseLocation;
 use model::{CUSTOMER, DATE, Dimensions, FACT, Facts, PRODUCT, add};
-use place::WarehouseAt;
-use table::{Row, read, written};
+use table::{Row, encode, read};
 use warehouse::{FactFile, Manifest, Warehouse};
 
 /// The name of its lanes.
 pub const NAME: &str = "analytics";
 
-/// A day with so many small files has them put together.
-pub const MANY: usize = 16;
+/// With this many small files, those of a day are merged.
+pub const MERGE_THRESHOLD: usize = 16;
 
-/// A file with more rows is not small.
-const SMALL: usize = 50_000;
+/// A file with fewer rows is small.
+const SMALL_FILE_ROWS: usize = 50_000;
 
-/// Workspaces whose newest state stays in memory.
-const REMEMBERED: usize = 64;
+/// The most workspaces whose state is cached.
+const MAX_CACHED_STATES: usize = 64;
 
-/// What is known of a workspace.
+/// The state of a workspace.
 #[derive(Debug, Clone, Default)]
 struct State {
     manifest: Manifest,
     dimensions: Dimensions,
 }
 
-/// See the module.
+/// Writes order lines and dimensions into the warehouse.
 #[derive(Debug)]
 pub struct Analytics {
     warehouse: Warehouse,
-    /// The newest states; a workspace that is not among them is read again.
+    /// The newest states; a workspace without one is read again.
     states: Mutex<HashMap<WorkspaceId, Arc<State>>>,
 }
 
 impl Analytics {
-    /// The one at a place.
-    pub async fn open(at: &WarehouseAt, clock: SharedClock) -> Result<Self, WarehouseError> {
+    /// Opens the warehouse at a location.
+    pub async fn open(at: &WarehouseLocation, clock: SharedClock) -> Result<Self, WarehouseError> {
         Ok(Self {
             warehouse: Warehouse::open(at, clock).await?,
             states: Mutex::default(),
@@ -70,18 +70,18 @@ impl Analytics {
         let mut rows = HashMap::new();
         for (name, file) in &manifest.dimensions {
             let bytes = self.warehouse.read(workspace, file).await?;
-            rows.insert(name.as_str(), computed(move || read(bytes)).await?);
+            rows.insert(name.as_str(), run_blocking(move || read(bytes)).await?);
         }
         let mut of = |name| rows.remove(name).unwrap_or_default();
         let dimensions = Dimensions::of_rows(of("dim_product"), of("dim_customer"), of("dim_date"));
         let state = Arc::new(State { manifest, dimensions });
-        self.remember(workspace, state.clone()).await;
+        self.cache_state(workspace, state.clone()).await;
         Ok(state)
     }
 
-    async fn remember(&self, workspace: WorkspaceId, state: Arc<State>) {
+    async fn cache_state(&self, workspace: WorkspaceId, state: Arc<State>) {
         let mut states = self.states.lock().await;
-        if states.len() >= REMEMBERED {
+        if states.len() >= MAX_CACHED_STATES {
             states.clear();
         }
         states.insert(workspace, state);
@@ -90,7 +90,7 @@ impl Analytics {
     async fn write(&self, work: &Work) -> Result<(), WarehouseError> {
         let (workspace, partition) = (work.partition.workspace, work.partition.partition);
         let before = self.state(workspace).await?;
-        let mut inbox = before
+        let mut processed = before
             .manifest
             .inboxes
             .get(&partition)
@@ -98,18 +98,18 @@ impl Analytics {
             .unwrap_or_default();
         let mut dimensions = before.dimensions.clone();
         let mut facts = Facts::new();
-        for event in work.events.iter().filter(|event| inbox.wants(event.position)) {
+        for event in work.events.iter().filter(|event| processed.wants(event.position)) {
             if let Ok(typed) = &event.decoded {
                 add(typed, &mut dimensions, &mut facts);
             }
         }
-        let must_be_noted = inbox.note(work);
+        let must_be_noted = processed.note(work);
         if !must_be_noted && facts.is_empty() && dimensions == before.dimensions {
             return Ok(());
         }
         let mut manifest = before.manifest.clone();
         manifest.version += 1;
-        manifest.inboxes.insert(partition, inbox);
+        manifest.inboxes.insert(partition, processed);
         for (day, rows) in facts {
             self.add_facts(workspace, &mut manifest, day, rows).await?;
         }
@@ -118,12 +118,12 @@ impl Analytics {
         self.warehouse
             .commit(workspace, &before.manifest, &manifest)
             .await?;
-        self.remember(workspace, Arc::new(State { manifest, dimensions }))
+        self.cache_state(workspace, Arc::new(State { manifest, dimensions }))
             .await;
         Ok(())
     }
 
-    /// Files rows under their day, together with the small files that are there, where those have become many.
+    /// Writes rows under their day, merged with the day's small files once there are many.
     async fn add_facts(
         &self,
         workspace: WorkspaceId,
@@ -132,12 +132,13 @@ impl Analytics {
         mut rows: Vec<Row>,
     ) -> Result<(), WarehouseError> {
         let files = manifest.facts.entry(day.to_string()).or_default();
-        let small = files.iter().filter(|file| file.rows < SMALL).count();
-        if small + 1 >= MANY {
-            let (merged, kept): (Vec<_>, Vec<_>) = files.drain(..).partition(|file| file.rows < SMALL);
+        let small = files.iter().filter(|file| file.rows < SMALL_FILE_ROWS).count();
+        if small + 1 >= MERGE_THRESHOLD {
+            let (merged, kept): (Vec<_>, Vec<_>) =
+                files.drain(..).partition(|file| file.rows < SMALL_FILE_ROWS);
             for file in merged {
                 let bytes = self.warehouse.read(workspace, &file.path).await?;
-                rows.extend(computed(move || read(bytes)).await?);
+                rows.extend(run_blocking(move || read(bytes)).await?);
             }
             *files = kept;
         }
@@ -146,15 +147,15 @@ impl Analytics {
             path: path.clone(),
             rows: rows.len(),
         });
-        let bytes = computed(move || {
-            // By time, then by event and line: neighbours compress well.
+        let bytes = run_blocking(move || {
+            // By time, then by event and line, for better compression.
             rows.sort_by(|a, b| a[7].cmp(&b[7]).then_with(|| a.cmp(b)));
-            written(FACT, &rows)
+            encode(FACT, &rows)
         });
         self.warehouse.stage(workspace, &path, bytes.await?).await
     }
 
-    /// Writes the dimensions that have changed.
+    /// Writes the changed dimensions.
     async fn put_dimensions(
         &self,
         workspace: WorkspaceId,
@@ -174,7 +175,7 @@ impl Analytics {
         }
         for (name, columns, rows) in changed {
             let path = format!("{name}/{:020}.parquet", manifest.version);
-            let bytes = computed(move || written(columns, &rows)).await?;
+            let bytes = run_blocking(move || encode(columns, &rows)).await?;
             self.warehouse.stage(workspace, &path, bytes).await?;
             manifest.dimensions.insert(name.to_owned(), path);
         }
@@ -182,8 +183,8 @@ impl Analytics {
     }
 }
 
-/// Encodes or decodes a table where it holds up nobody.
-async fn computed<T: Send + 'static>(
+/// Encodes or decodes a table on a blocking thread.
+async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, parquet::errors::ParquetError> + Send + 'static,
 ) -> Result<T, WarehouseError> {
     let done = tokio::task::spawn_blocking(work).await;
@@ -198,19 +199,19 @@ impl EventHandler for Analytics {
     }
 
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
-        let written = self.write(work).await;
-        if written.is_err() {
-            // Whatever came of it is looked at anew.
+        let result = self.write(work).await;
+        if result.is_err() {
+            // The outcome is unknown: the state is read again next time.
             self.states.lock().await.remove(&work.partition.workspace);
         }
-        Ok(written?)
+        Ok(result?)
     }
 }
 
 #[async_trait]
 impl Consumer for Analytics {
     fn checkpoint_storage(&self) -> CheckpointStorage {
-        CheckpointStorage::Made(self.warehouse.id)
+        CheckpointStorage::Output(self.warehouse.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

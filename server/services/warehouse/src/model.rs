@@ -1,5 +1,6 @@
-//! What the warehouse says: one fact, the lines of orders that were sold or taken back, and three dimensions, products, people
-//! and days. Of people it has a number and no more, so nothing of it goes when somebody is erased.
+//! The warehouse's tables: one fact, the lines of orders that were sold or returned, and three dimensions:
+//! products, customers and days. Of customers it has only the id, so nothing of it must be deleted when a
+//! user is erased.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ use uuid::Uuid;
 
 use super::table::{Column, Row, Value};
 
-/// The columns of the fact. The day it is filed under is in the name of its folder.
+/// The columns of the fact. Its day is in the name of its folder.
 pub(super) const FACT: &[Column] = &[
     Column::Text("event_id"),
     Column::Text("order_id"),
@@ -43,7 +44,7 @@ pub(super) const PRODUCT: &[Column] = &[
     Column::Flag("retired"),
 ];
 
-/// The columns of the dimension of people.
+/// The columns of the dimension of customers.
 pub(super) const CUSTOMER: &[Column] = &[
     Column::Text("customer_id"),
     Column::Flag("registered"),
@@ -72,7 +73,7 @@ pub(super) struct Product {
     retired: bool,
 }
 
-/// A person.
+/// A customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Customer {
     registered: bool,
@@ -134,7 +135,7 @@ pub(super) fn add(event: &TypedEvent, dimensions: &mut Dimensions, facts: &mut F
         }
         _ if event.event_type == "UserRegistered" => {
             if let Ok(user) = event.stream.id().parse() {
-                seen(dimensions, user, at).registered = true;
+                customer_entry(dimensions, user, at).registered = true;
             }
         }
         _ => {}
@@ -145,7 +146,7 @@ fn add_order(event: &TypedEvent, order: &OrderEvent, dimensions: &mut Dimensions
     let at = event.recorded_at.as_micros();
     let (customer, lines, sign) = match order {
         OrderEvent::OrderCreated(created) => {
-            seen(dimensions, created.customer.id, at);
+            customer_entry(dimensions, created.customer.id, at);
             return;
         }
         OrderEvent::OrderConfirmed(confirmed) => (confirmed.customer, &confirmed.lines, 1),
@@ -163,12 +164,12 @@ fn add_order(event: &TypedEvent, order: &OrderEvent, dimensions: &mut Dimensions
     }
 }
 
-fn seen(dimensions: &mut Dimensions, customer: Uuid, at: i64) -> &mut Customer {
+fn customer_entry(dimensions: &mut Dimensions, customer: Uuid, at: i64) -> &mut Customer {
     let known = dimensions.customers.entry(customer).or_insert(Customer {
         registered: false,
         first_seen_at: at,
     });
-    // Partitions are read each at their own pace.
+    // Partitions are read at different speeds.
     known.first_seen_at = known.first_seen_at.min(at);
     known
 }
@@ -207,7 +208,7 @@ impl Dimensions {
         self.products.iter().map(row).collect()
     }
 
-    /// The rows of the dimension of people.
+    /// The rows of the dimension of customers.
     pub(super) fn customer_rows(&self) -> Vec<Row> {
         let row = |(id, customer): (&Uuid, &Customer)| {
             vec![
@@ -240,7 +241,7 @@ impl Dimensions {
         self.days.iter().filter_map(row).collect()
     }
 
-    /// The dimensions, from their rows.
+    /// Parses the dimensions from their rows.
     pub(super) fn of_rows(products: Vec<Row>, customers: Vec<Row>, dates: Vec<Row>) -> Self {
         let mut dimensions = Self::default();
         for row in products {
@@ -293,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dimensions_are_what_their_rows_say() {
+    fn dimensions_survive_a_round_trip_through_their_rows() {
         let mut dimensions = Dimensions::default();
         dimensions.products.insert(
             "mug-01".to_owned(),
@@ -305,8 +306,8 @@ mod tests {
                 retired: false,
             },
         );
-        seen(&mut dimensions, Uuid::from_u128(7), 9).registered = true;
-        seen(&mut dimensions, Uuid::from_u128(7), 3);
+        customer_entry(&mut dimensions, Uuid::from_u128(7), 9).registered = true;
+        customer_entry(&mut dimensions, Uuid::from_u128(7), 3);
         dimensions.days.insert(20_261_122);
         let again = Dimensions::of_rows(
             dimensions.product_rows(),

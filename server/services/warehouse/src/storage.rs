@@ -1,5 +1,5 @@
-//! Where a warehouse's files are kept: a folder, or a bucket of an object store. Both can create a file only if it is not there
-//! yet, and that is all that the warehouse's promise needs of them.
+//! The storage of the warehouse's files: a folder, or a bucket of an object store. Both can create a file
+//! only if it does not exist, which is all that the warehouse's guarantee needs.
 
 use std::{path::Path as FsPath, sync::Arc, time::Duration};
 
@@ -9,40 +9,40 @@ use object_store::{
 
 use super::{
     error::WarehouseError,
-    place::{Bucket, WarehouseAt},
+    location::{Bucket, WarehouseLocation},
 };
 
-/// How often an object store is asked again before the lane is told, which tries again too.
-const TRIES: usize = 3;
+/// How often a request to an object store is repeated before the lane fails, which retries too.
+const MAX_RETRIES: usize = 3;
 
-/// How long all of them may take.
-const TRYING: Duration = Duration::from_secs(20);
+/// The timeout of all repetitions.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The files in a place.
-pub(super) fn open(at: &WarehouseAt) -> Result<Arc<dyn ObjectStore>, WarehouseError> {
+/// Opens the storage at a location.
+pub(super) fn open(at: &WarehouseLocation) -> Result<Arc<dyn ObjectStore>, WarehouseError> {
     match at {
-        WarehouseAt::Folder(folder) => in_folder(folder),
-        WarehouseAt::Bucket(bucket) => in_bucket(bucket),
+        WarehouseLocation::Folder(folder) => in_folder(folder),
+        WarehouseLocation::Bucket(bucket) => in_bucket(bucket),
     }
 }
 
 fn in_folder(folder: &FsPath) -> Result<Arc<dyn ObjectStore>, WarehouseError> {
     std::fs::create_dir_all(folder)
         .map_err(|error| WarehouseError::Folder(folder.display().to_string(), error))?;
-    // What was said to be there must be there after a power cut.
+    // A committed file must survive a power cut.
     let objects = LocalFileSystem::new_with_prefix(folder)?
         .with_automatic_cleanup(true)
         .with_fsync(true);
     Ok(Arc::new(objects))
 }
 
-/// Who we are to the store, and where it is, is said by the `AWS_…` variables.
+/// Credentials and endpoint come from the `AWS_…` variables.
 fn in_bucket(bucket: &Bucket) -> Result<Arc<dyn ObjectStore>, WarehouseError> {
     let objects = AmazonS3Builder::from_env()
         .with_bucket_name(&bucket.name)
         .with_retry(RetryConfig {
-            max_retries: TRIES,
-            retry_timeout: TRYING,
+            max_retries: MAX_RETRIES,
+            retry_timeout: RETRY_TIMEOUT,
             ..RetryConfig::default()
         })
         .build()?;

@@ -1,4 +1,5 @@
-//! A table as a Parquet file: a few plain columns that every tool reads, none of them nullable, compressed with Snappy.
+//! A table as a Parquet file: a few plain columns that every tool reads, not nullable, compressed with
+//! Snappy.
 
 use std::sync::Arc;
 
@@ -29,11 +30,11 @@ pub enum Value {
     Instant(i64),
     /// A day, counted from 1970-01-01.
     Day(i32),
-    /// Yes or no.
+    /// A Boolean.
     Flag(bool),
 }
 
-/// What a column holds, and its name.
+/// The type of a column, and its name.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Column {
     Text(&'static str),
@@ -60,8 +61,8 @@ impl Column {
     }
 }
 
-/// The file of these rows.
-pub(super) fn written(columns: &[Column], rows: &[Row]) -> Result<Bytes, ParquetError> {
+/// Encodes rows as a file.
+pub(super) fn encode(columns: &[Column], rows: &[Row]) -> Result<Bytes, ParquetError> {
     let declarations: Vec<_> = columns.iter().map(|column| column.declaration()).collect();
     let schema = parse_message_type(&format!("message row {{ {} }}", declarations.join(" ")))?;
     let properties = WriterProperties::builder()
@@ -116,12 +117,12 @@ pub(super) fn written(columns: &[Column], rows: &[Row]) -> Result<Bytes, Parquet
         n += 1;
     }
     group.close()?;
-    // It refuses columns of different lengths, so a value of a wrong type is not lost silently.
+    // The writer refuses columns of different lengths, so a value of a wrong type is not lost silently.
     writer.close()?;
     Ok(file.into())
 }
 
-/// The rows of a file.
+/// Decodes the rows of a file.
 pub fn read(file: Bytes) -> Result<Vec<Row>, ParquetError> {
     let reader = SerializedFileReader::new(file)?;
     reader
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn rows_survive_a_round_trip() {
         let columns = [
             Column::Text("sku"),
             Column::Number("amount"),
@@ -171,14 +172,14 @@ mod tests {
             ]
         };
         let rows: Vec<Row> = (0..2_000).map(row).collect();
-        assert_eq!(read(written(&columns, &rows).unwrap()).unwrap(), rows);
-        assert_eq!(read(written(&columns, &[]).unwrap()).unwrap(), Vec::<Row>::new());
+        assert_eq!(read(encode(&columns, &rows).unwrap()).unwrap(), rows);
+        assert_eq!(read(encode(&columns, &[]).unwrap()).unwrap(), Vec::<Row>::new());
     }
 
     #[test]
     fn a_value_of_another_type_is_refused() {
         let columns = [Column::Text("sku"), Column::Number("amount")];
         let rows = [vec![Value::Text("mug".into()), Value::Text("many".into())]];
-        assert!(written(&columns, &rows).is_err());
+        assert!(encode(&columns, &rows).is_err());
     }
 }

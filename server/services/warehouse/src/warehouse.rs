@@ -1,9 +1,10 @@
-//! The warehouse's files: what is written first, what makes it count, and what is cleared away.
+//! The warehouse's files: how they are staged, published and removed.
 //!
-//! New files are written under `_staging`, where no pattern of a reader finds them. Then the next **manifest** is created,
-//! which names every file that counts and says what of each partition is in them: that is the one atomic step, and of two
-//! writers one gets it. After that the files move to their places, and what no manifest names is deleted. A stop anywhere in
-//! between is made good at the next look.
+//! New files are written under `_staging`, which readers' patterns do not match. Then the next **manifest**
+//! is created, which names all current files and the processed positions of each partition: that is the one
+//! atomic step, and of two writers only one succeeds. Then the staged files are renamed to their final paths,
+//! and files that the manifest does not name are deleted. After a crash in between, the next read of the
+//! manifest finishes the work.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,37 +17,37 @@ use object_store::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{error::WarehouseError, place::WarehouseAt, storage};
+use super::{error::WarehouseError, location::WarehouseLocation, storage};
 use clock::SharedClock;
 use projection::effect::ProcessedPositions;
 
-/// The folder, in a workspace's, of files that do not count yet.
+/// The folder, within a workspace's, of staged files.
 const STAGING: &str = "_staging";
 
 /// The folder of manifests.
 const MANIFESTS: &str = "_manifest";
 
-/// Manifests that are kept for whoever is reading by one.
-const KEPT: u64 = 3;
+/// Older manifests that are kept for running readers.
+const KEPT_MANIFESTS: u64 = 3;
 
-/// After this long, in seconds, a file that does not count was left by somebody who has stopped.
-const LEFT_AFTER_S: i64 = 3_600;
+/// The age, in seconds, from which a staged file is considered abandoned.
+const ABANDONED_AFTER_S: i64 = 3_600;
 
 /// A file of the fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FactFile {
-    /// Where it lies, in the workspace's folder.
+    /// Its path in the workspace's folder.
     pub(super) path: String,
-    /// Its rows.
+    /// The number of its rows.
     pub(super) rows: usize,
 }
 
-/// What counts in a workspace.
+/// The current content of a workspace.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Manifest {
-    /// 0 before the first.
+    /// The version; 0 before the first.
     pub(super) version: u64,
-    /// What of each partition is in it.
+    /// The processed positions of each partition.
     pub(super) inboxes: BTreeMap<u32, ProcessedPositions>,
     /// The fact's files, by day.
     pub(super) facts: BTreeMap<String, Vec<FactFile>>,
@@ -61,14 +62,14 @@ impl Manifest {
     }
 }
 
-/// Which warehouse this is.
+/// The identity of a warehouse.
 #[derive(Debug, Serialize, Deserialize)]
 struct Label {
     format: u32,
     id: Uuid,
 }
 
-/// See the module.
+/// Reads and writes the files of a warehouse.
 #[derive(Debug)]
 pub(super) struct Warehouse {
     objects: Arc<dyn ObjectStore>,
@@ -77,8 +78,8 @@ pub(super) struct Warehouse {
 }
 
 impl Warehouse {
-    /// The one at a place; makes it where there is none.
-    pub(super) async fn open(at: &WarehouseAt, clock: SharedClock) -> Result<Self, WarehouseError> {
+    /// Opens the warehouse at a location, or creates it.
+    pub(super) async fn open(at: &WarehouseLocation, clock: SharedClock) -> Result<Self, WarehouseError> {
         let objects = storage::open(at)?;
         let path = Path::from("_warehouse.json");
         let label = Label {
@@ -97,9 +98,9 @@ impl Warehouse {
         Ok(Self { objects, clock, id })
     }
 
-    /// What counts now, with everything in its place.
+    /// The current manifest, with all its files published.
     pub(super) async fn manifest(&self, workspace: WorkspaceId) -> Result<Manifest, WarehouseError> {
-        // Listed before the manifest is read: whatever counts among these is in it.
+        // Listed before the manifest is read: the manifest names every current file among these.
         let files = self.list(&root(workspace)).await?;
         let versions = self.list(&root(workspace).join(MANIFESTS)).await?;
         let newest = versions
@@ -111,27 +112,29 @@ impl Warehouse {
         };
         let json = read(&*self.objects, &manifest_path(workspace, newest)).await?;
         let manifest: Manifest = serde_json::from_slice(&json)?;
-        self.tidy(workspace, &manifest, files).await?;
+        self.recover(workspace, &manifest, files).await?;
         Ok(manifest)
     }
 
-    /// A file that counts.
+    /// Reads a current file.
     pub(super) async fn read(&self, workspace: WorkspaceId, file: &str) -> Result<Bytes, WarehouseError> {
-        Ok(read(&*self.objects, &place(workspace, file)).await?)
+        Ok(read(&*self.objects, &file_path(workspace, file)).await?)
     }
 
-    /// Writes a file that does not count yet.
+    /// Stages a file.
     pub(super) async fn stage(
         &self,
         workspace: WorkspaceId,
         file: &str,
         bytes: Bytes,
     ) -> Result<(), WarehouseError> {
-        self.objects.put(&staged(workspace, file), bytes.into()).await?;
+        self.objects
+            .put(&staging_path(workspace, file), bytes.into())
+            .await?;
         Ok(())
     }
 
-    /// Makes a manifest the one that counts, and puts everything in its place. `before` is the one that it follows.
+    /// Makes a manifest the current one, and publishes its files. `before` is its predecessor.
     pub(super) async fn commit(
         &self,
         workspace: WorkspaceId,
@@ -142,33 +145,37 @@ impl Warehouse {
         let path = manifest_path(workspace, manifest.version);
         match create(&*self.objects, &path, json.into()).await {
             Ok(()) => {}
-            Err(ObjectError::AlreadyExists { .. }) => return Err(WarehouseError::Overtaken),
+            Err(ObjectError::AlreadyExists { .. }) => return Err(WarehouseError::Conflict),
             Err(error) => return Err(error.into()),
         }
         let known: Vec<&String> = before.files().collect();
         for file in manifest.files().filter(|file| !known.contains(file)) {
-            self.put_in_place(workspace, file).await?;
+            self.publish_file(workspace, file).await?;
         }
-        let counting: Vec<&String> = manifest.files().collect();
-        for file in known.into_iter().filter(|file| !counting.contains(file)) {
-            self.delete(&place(workspace, file)).await?;
+        let current: Vec<&String> = manifest.files().collect();
+        for file in known.into_iter().filter(|file| !current.contains(file)) {
+            self.delete(&file_path(workspace, file)).await?;
         }
-        if let Some(old) = manifest.version.checked_sub(KEPT).filter(|old| *old > 0) {
+        if let Some(old) = manifest
+            .version
+            .checked_sub(KEPT_MANIFESTS)
+            .filter(|old| *old > 0)
+        {
             self.delete(&manifest_path(workspace, old)).await?;
         }
         Ok(())
     }
 
-    /// The workspaces that it has anything of.
+    /// The workspaces with files in it.
     pub(super) async fn workspaces(&self) -> Result<Vec<WorkspaceId>, WarehouseError> {
         let listed = self.objects.list_with_delimiter(None).await?;
         let id = |path: &Path| path.filename()?.strip_prefix("workspace=")?.parse().ok();
         Ok(listed.common_prefixes.iter().filter_map(id).collect())
     }
 
-    /// A workspace is there no more.
+    /// Deletes the files of a purged workspace.
     pub(super) async fn forget(&self, workspace: WorkspaceId) -> Result<(), WarehouseError> {
-        // Without a manifest nothing counts; so manifests go first.
+        // Without a manifest no file is current, so manifests are deleted first.
         for prefix in [root(workspace).join(MANIFESTS), root(workspace)] {
             for (path, _) in self.list(&prefix).await? {
                 self.delete(&path).await?;
@@ -177,8 +184,8 @@ impl Warehouse {
         Ok(())
     }
 
-    /// Finishes what a stop has interrupted.
-    async fn tidy(
+    /// Finishes a commit that a crash has interrupted.
+    async fn recover(
         &self,
         workspace: WorkspaceId,
         manifest: &Manifest,
@@ -186,37 +193,37 @@ impl Warehouse {
     ) -> Result<(), WarehouseError> {
         let staging = root(workspace).join(STAGING);
         let manifests = root(workspace).join(MANIFESTS);
-        let counting: Vec<Path> = manifest.files().map(|file| place(workspace, file)).collect();
-        let there: Vec<&Path> = files.iter().map(|(path, _)| path).collect();
+        let current: Vec<Path> = manifest.files().map(|file| file_path(workspace, file)).collect();
+        let existing: Vec<&Path> = files.iter().map(|(path, _)| path).collect();
         for file in manifest.files() {
-            if !there.contains(&&place(workspace, file)) {
-                self.put_in_place(workspace, file).await?;
+            if !existing.contains(&&file_path(workspace, file)) {
+                self.publish_file(workspace, file).await?;
             }
         }
         let now_s = self.clock.now().as_millis() / 1_000;
         for (path, modified_s) in &files {
-            let is_left = if path.prefix_matches(&staging) {
-                now_s - modified_s > LEFT_AFTER_S
+            let is_garbage = if path.prefix_matches(&staging) {
+                now_s - modified_s > ABANDONED_AFTER_S
             } else {
-                !path.prefix_matches(&manifests) && !counting.contains(path)
+                !path.prefix_matches(&manifests) && !current.contains(path)
             };
-            if is_left {
+            if is_garbage {
                 self.delete(path).await?;
             }
         }
         Ok(())
     }
 
-    async fn put_in_place(&self, workspace: WorkspaceId, file: &str) -> Result<(), WarehouseError> {
+    async fn publish_file(&self, workspace: WorkspaceId, file: &str) -> Result<(), WarehouseError> {
         match self
             .objects
-            .rename(&staged(workspace, file), &place(workspace, file))
+            .rename(&staging_path(workspace, file), &file_path(workspace, file))
             .await
         {
             Ok(()) => Ok(()),
-            // It is there already: another server has made it good.
+            // It is published already, by another server.
             Err(ObjectError::NotFound { .. }) => {
-                self.objects.head(&place(workspace, file)).await?;
+                self.objects.head(&file_path(workspace, file)).await?;
                 Ok(())
             }
             Err(error) => Err(error.into()),
@@ -230,7 +237,7 @@ impl Warehouse {
         }
     }
 
-    /// Files, with when they were written, in seconds since 1970.
+    /// Lists files with their modification times, in seconds since 1970.
     async fn list(&self, prefix: &Path) -> Result<Vec<(Path, i64)>, WarehouseError> {
         let listed = self.objects.list(Some(prefix));
         let listed = listed.map(|file| file.map(|file| (file.location, file.last_modified.timestamp())));
@@ -242,11 +249,11 @@ fn root(workspace: WorkspaceId) -> Path {
     Path::from(format!("workspace={workspace}"))
 }
 
-fn place(workspace: WorkspaceId, file: &str) -> Path {
+fn file_path(workspace: WorkspaceId, file: &str) -> Path {
     Path::from(format!("workspace={workspace}/{file}"))
 }
 
-fn staged(workspace: WorkspaceId, file: &str) -> Path {
+fn staging_path(workspace: WorkspaceId, file: &str) -> Path {
     Path::from(format!("workspace={workspace}/{STAGING}/{file}"))
 }
 

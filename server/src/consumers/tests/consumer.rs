@@ -1,4 +1,5 @@
-//! An effect consumer over real databases: each event once, whatever stops it; what it cannot stand is a dead letter.
+//! A consumer over real databases: each event once, across crashes; an event at which it panics is a dead
+//! letter.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -12,41 +13,42 @@ use ::consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Process
 use async_trait::async_trait;
 use domain::id::WorkspaceId;
 use projection::dead_letters::Remedy;
-use query::settled::Settle;
+use query::settled::SettleRequest;
 use uuid::Uuid;
 
-use crate::read_side::testing::{PATIENCE, Shop, received};
+use crate::read_side::testing::{Shop, TEST_TIMEOUT, received};
 
-/// A quantity that it cannot stand, unless it is mended.
+/// A quantity at which it panics until it is fixed.
 const POISON: u32 = 13;
 
-/// Adds up what comes in, and keeps an inbox with the sum, as a consumer with a store of its own does.
+/// Adds up received stock, and stores its processed positions with the sum, like a consumer with a store of
+/// its own.
 #[derive(Debug)]
 struct Ledger {
     id: Uuid,
-    kept: Mutex<std::collections::HashMap<PartitionKey, (ProcessedPositions, u64)>>,
-    mended: AtomicBool,
-    /// Every second time it does its work and then says that it has not.
-    forgets: bool,
-    forgetful: AtomicBool,
+    sums: Mutex<std::collections::HashMap<PartitionKey, (ProcessedPositions, u64)>>,
+    is_fixed: AtomicBool,
+    /// Every second time it performs its work and then reports a failure.
+    loses_answers: bool,
+    loses_next_answer: AtomicBool,
 }
 
 type PartitionKey = (WorkspaceId, u32);
 
 impl Ledger {
-    /// One that `forgets` says every other time that its answer was lost.
-    fn new(forgets: bool) -> Arc<Self> {
+    /// With `loses_answers`, every second answer is lost.
+    fn new(loses_answers: bool) -> Arc<Self> {
         Arc::new(Self {
-            forgets,
+            loses_answers,
             id: Uuid::from_u128(1),
-            kept: Mutex::default(),
-            mended: AtomicBool::new(false),
-            forgetful: AtomicBool::new(false),
+            sums: Mutex::default(),
+            is_fixed: AtomicBool::new(false),
+            loses_next_answer: AtomicBool::new(false),
         })
     }
 
     fn sum(&self) -> u64 {
-        self.kept
+        self.sums
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .values()
@@ -62,24 +64,24 @@ impl EventHandler for Ledger {
     }
 
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = kept
+        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = sums
             .entry((work.partition.workspace, work.partition.partition))
             .or_default();
-        let (mut inbox, mut sum) = entry.clone();
-        for event in work.events.iter().filter(|event| inbox.wants(event.position)) {
+        let (mut processed, mut sum) = entry.clone();
+        for event in work.events.iter().filter(|event| processed.wants(event.position)) {
             let Ok(typed) = &event.decoded else { continue };
             if let DomainEvent::Inventory(InventoryEvent::StockReceived(stock)) = &typed.payload {
                 assert!(
-                    stock.quantity != POISON || self.mended.load(Ordering::Relaxed),
+                    stock.quantity != POISON || self.is_fixed.load(Ordering::Relaxed),
                     "a real panic"
                 );
                 sum += u64::from(stock.quantity);
             }
         }
-        inbox.note(work);
-        *entry = (inbox, sum);
-        if self.forgets && self.forgetful.fetch_xor(true, Ordering::Relaxed) {
+        processed.note(work);
+        *entry = (processed, sum);
+        if self.loses_answers && self.loses_next_answer.fetch_xor(true, Ordering::Relaxed) {
             return Err(EffectError::Unavailable("the answer was lost".to_owned()));
         }
         Ok(())
@@ -89,16 +91,16 @@ impl EventHandler for Ledger {
 #[async_trait]
 impl Consumer for Ledger {
     fn checkpoint_storage(&self) -> CheckpointStorage {
-        CheckpointStorage::Made(self.id)
+        CheckpointStorage::Output(self.id)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(kept.keys().map(|(workspace, _)| *workspace).collect())
+        let sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(sums.keys().map(|(workspace, _)| *workspace).collect())
     }
 
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
-        self.kept
+        self.sums
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|(of, _), _| *of != workspace);
@@ -107,11 +109,15 @@ impl Consumer for Ledger {
 }
 
 async fn settled(shop: &Shop) {
-    let settle = Settle {
-        timeout: PATIENCE,
-        ..Settle::default()
+    let settle = SettleRequest {
+        timeout: TEST_TIMEOUT,
+        ..SettleRequest::default()
     };
-    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+    shop.read
+        .settlement
+        .settled(shop.workspace, &settle)
+        .await
+        .unwrap();
 }
 
 async fn running(shop: &Shop, ledger: &Arc<Ledger>) -> Arc<crate::consumers::Consumers> {
@@ -119,10 +125,10 @@ async fn running(shop: &Shop, ledger: &Arc<Ledger>) -> Arc<crate::consumers::Con
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_event_has_its_effect_once_whatever_is_lost() {
+async fn each_event_has_its_effect_once_across_lost_answers_and_checkpoints() {
     let shop = Shop::open(3).await;
     let ledger = Ledger::new(true);
-    // History and what comes later are the same to it.
+    // It handles history and later events alike.
     for n in 0..20 {
         shop.append(&format!("inventory-mug-{}", n % 5), &[received(1)])
             .await;
@@ -135,7 +141,7 @@ async fn each_event_has_its_effect_once_whatever_is_lost() {
     settled(&shop).await;
     assert_eq!(ledger.sum(), 40);
     consumers.stop().await;
-    // Checkpoints that were lost have everything come again.
+    // After the loss of its checkpoints every event comes again.
     std::fs::remove_dir_all(shop.folder.path().join("checkpoints")).unwrap();
     let shop = shop.restart().await;
     let consumers = running(&shop, &ledger).await;
@@ -146,24 +152,28 @@ async fn each_event_has_its_effect_once_whatever_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_it_cannot_stand_is_a_dead_letter_that_can_be_tried_again() {
+async fn an_event_at_which_it_panics_is_a_dead_letter_that_can_be_retried() {
     let shop = Shop::open(1).await;
     let ledger = Ledger::new(false);
     let consumers = running(&shop, &ledger).await;
     shop.append("inventory-bad", &[received(1), received(POISON), received(2)])
         .await;
     let good = shop.append("inventory-mug", &[received(4)]).await;
-    let settle = Settle {
+    let settle = SettleRequest {
         correlation: Some(good.correlation_id),
-        timeout: PATIENCE,
-        ..Settle::default()
+        timeout: TEST_TIMEOUT,
+        ..SettleRequest::default()
     };
-    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
-    assert_eq!(ledger.sum(), 5, "the other stream went on");
+    shop.read
+        .settlement
+        .settled(shop.workspace, &settle)
+        .await
+        .unwrap();
+    assert_eq!(ledger.sum(), 5, "the other stream continued");
     let letters = consumers.consumer("ledger").unwrap().dead_letters();
     let listed = letters.list(shop.workspace, None, None, 9).await.unwrap();
     assert_eq!((listed.len(), listed[0].waiting), (1, 1));
-    ledger.mended.store(true, Ordering::Relaxed);
+    ledger.is_fixed.store(true, Ordering::Relaxed);
     let released = letters
         .remedy(shop.workspace, listed[0].event.id, Remedy::Retry)
         .await;

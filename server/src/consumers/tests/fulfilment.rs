@@ -1,5 +1,6 @@
-//! Orders from end to end behind the gateway: whatever the provider, the broker, the clock and the machine do, an order
-//! ends confirmed or undone, its stock adds up, and nobody is charged twice or for nothing.
+//! Orders from end to end behind the gateway: under any faults of provider, broker, clock and machine, an
+//! order ends confirmed or undone, its stock adds up, and no customer is charged twice or for an order that
+//! failed.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -10,19 +11,19 @@ use domain::{
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
 
-use super::shop::{Chance, Place, Shop, StoppedClock};
+use super::shop::{FaultSource, Shop, StoppedClock, TestStorage};
 use clock::SystemClock;
 use testing_postgres::Database;
 
-async fn calm_shop(shards: u32) -> Shop {
-    let chance = Chance::new(1);
-    chance.calm();
-    Shop::open(Place::folder(), shards, chance, StoppedClock::at_now()).await
+async fn shop_without_faults(shards: u32) -> Shop {
+    let faults = FaultSource::new(1);
+    faults.disable();
+    Shop::open(TestStorage::folder(), shards, faults, StoppedClock::at_now()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_reserved_charged_and_confirmed_and_settled_says_when() {
-    let shop = calm_shop(3).await;
+    let shop = shop_without_faults(3).await;
     shop.list("mug", 2).await;
     shop.list("cup", 1).await;
     let placed = shop.order("1", &["mug", "cup"], "tok_ok").await;
@@ -67,8 +68,8 @@ async fn an_order_is_reserved_charged_and_confirmed_and_settled_says_when() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_method_of_payment_ends_as_it_says() {
-    let shop = calm_shop(2).await;
+async fn each_payment_method_has_its_outcome() {
+    let shop = shop_without_faults(2).await;
     shop.list("mug", 9).await;
     for (method, status, reason) in [
         ("tok_declined", "rejected", "the card was declined"),
@@ -92,15 +93,15 @@ async fn each_method_of_payment_ends_as_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payment_that_is_late_is_given_up_then_given_back_and_holds_nobody_up() {
-    let shop = calm_shop(2).await;
+async fn a_late_payment_is_abandoned_then_refunded_and_delays_no_other_order() {
+    let shop = shop_without_faults(2).await;
     shop.list("mug", 2).await;
     let late = shop.order("late", &["mug"], "tok_timeout").await;
     let quick = shop.order("quick", &["mug"], "tok_ok").await;
     shop.settled(Some(quick.correlation_id)).await.unwrap();
     assert_eq!(shop.document("orders", "quick").await["status"], "confirmed");
-    // Nobody has put the clock forward: the charge is made, and not answered. How long it may take is counted from when that
-    // was noted.
+    // The clock has not moved: the charge is made and not answered. The deadline runs from when that was
+    // recorded.
     shop.waits_for_the_payment(late.correlation_id).await;
     let shop = shop.crash().await;
     shop.put_forward(20_000).await;
@@ -116,7 +117,7 @@ async fn a_payment_that_is_late_is_given_up_then_given_back_and_holds_nobody_up(
     let order = shop.document("orders", "late").await;
     assert_eq!(order["reason"], "the payment was not answered in time");
     assert_eq!(shop.document("inventory", "mug").await["available"], 1);
-    // Both were charged, in whichever order.
+    // Both were charged, in either order.
     let mut charges = shop.charges().await;
     charges.sort_by_key(|charge| charge.method != "tok_timeout");
     let refunded: Vec<_> = charges
@@ -129,7 +130,7 @@ async fn a_payment_that_is_late_is_given_up_then_given_back_and_holds_nobody_up(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_item_is_sold_once() {
-    let shop = calm_shop(4).await;
+    let shop = shop_without_faults(4).await;
     shop.list("mug", 1).await;
     let (one, two) = tokio::join!(
         shop.order("1", &["mug"], "tok_ok"),
@@ -159,8 +160,8 @@ async fn the_last_item_is_sold_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confirmed_order_that_is_cancelled_is_released_and_given_back() {
-    let shop = calm_shop(2).await;
+async fn a_confirmed_order_that_is_cancelled_is_released_and_refunded() {
+    let shop = shop_without_faults(2).await;
     shop.list("mug", 1).await;
     let placed = shop.order("1", &["mug"], "tok_ok").await;
     shop.settled(Some(placed.correlation_id)).await.unwrap();
@@ -189,9 +190,9 @@ async fn placed_day(shop: &Shop) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_cannot_even_be_asked_for_rejects_the_order() {
-    let shop = calm_shop(1).await;
-    // "product-" fits into a stream's name before this sku, and "inventory-" does not.
+async fn a_line_that_cannot_be_reserved_rejects_the_order() {
+    let shop = shop_without_faults(1).await;
+    // A stream name may be "product-" with this sku, but not "inventory-" with it.
     let sku = "m".repeat(112);
     shop.was_listed(&sku).await;
     let placed = shop.order("1", &[sku.as_str()], "tok_ok").await;
@@ -208,23 +209,23 @@ async fn a_line_that_cannot_even_be_asked_for_rejects_the_order() {
     shop.stop().await;
 }
 
-/// What happens to a shop.
+/// A step of the test.
 #[derive(Debug, Clone)]
 enum Step {
-    /// Somebody orders: which products, how it is paid.
+    /// A customer orders: the products, and the payment method.
     Order(u8, u8),
-    /// An order is told something: which one, what.
+    /// A command for an order: the order, and the type.
     Tell(u8, &'static str),
     /// Goods arrive.
     Receive(u8),
-    /// Somebody puts the clock forward.
+    /// An educator puts the clock forward.
     PutForward(u16),
-    /// Everything stops wherever it is, and starts again.
+    /// Everything stops at any point, and starts again.
     Crash,
 }
 
-/// How long it takes at least until somebody who waits is taken to wait for the clock.
-const A_MOMENT: Duration = Duration::from_millis(500);
+/// How long to wait for settlement before the clock is put forward.
+const SETTLE_WAIT: Duration = Duration::from_millis(500);
 
 const SKUS: [&str; 3] = ["cup", "mug", "pot"];
 
@@ -241,7 +242,7 @@ fn steps() -> impl Strategy<Value = (u64, Vec<Step>)> {
     (any::<u64>(), prop::collection::vec(step, 4..24))
 }
 
-async fn take(shop: Shop, orders: &mut u8, step: &Step) -> Shop {
+async fn run_step(shop: Shop, orders: &mut u8, step: &Step) -> Shop {
     match step {
         Step::Order(skus, method) => {
             let skus: Vec<_> = (0..3)
@@ -268,7 +269,8 @@ async fn take(shop: Shop, orders: &mut u8, step: &Step) -> Shop {
     shop
 }
 
-/// Reserved and available make up what is on hand, at every moment of the log and in the view at its end.
+/// Reserved and available stock add up to the stock on hand, at every position of the log and in the view at
+/// its end.
 async fn stock_adds_up(shop: &Shop) -> BTreeMap<(String, String), i64> {
     let mut reserved: BTreeMap<(String, String), i64> = BTreeMap::new();
     let mut on_hand: BTreeMap<String, i64> = BTreeMap::new();
@@ -278,38 +280,41 @@ async fn stock_adds_up(shop: &Shop) -> BTreeMap<(String, String), i64> {
         };
         let sku = event.stream.id().to_owned();
         let order = change.order().unwrap_or_default().to_owned();
-        let promised = reserved.entry((sku.clone(), order)).or_default();
-        let there = on_hand.entry(sku.clone()).or_default();
+        let reserved_quantity = reserved.entry((sku.clone(), order)).or_default();
+        let stock_on_hand = on_hand.entry(sku.clone()).or_default();
         match change {
-            InventoryEvent::StockReceived(stock) => *there += i64::from(stock.quantity),
-            InventoryEvent::StockReserved(stock) => *promised += i64::from(stock.quantity),
-            InventoryEvent::StockReleased(stock) => *promised -= i64::from(stock.quantity),
+            InventoryEvent::StockReceived(stock) => *stock_on_hand += i64::from(stock.quantity),
+            InventoryEvent::StockReserved(stock) => *reserved_quantity += i64::from(stock.quantity),
+            InventoryEvent::StockReleased(stock) => *reserved_quantity -= i64::from(stock.quantity),
             InventoryEvent::StockShipped(stock) => {
-                *promised -= i64::from(stock.quantity);
-                *there -= i64::from(stock.quantity);
+                *reserved_quantity -= i64::from(stock.quantity);
+                *stock_on_hand -= i64::from(stock.quantity);
             }
             InventoryEvent::StockReservationFailed(_) => {}
         }
         let all: i64 = reserved
             .iter()
             .filter(|((of, _), _)| *of == sku)
-            .map(|(_, promised)| *promised)
+            .map(|(_, reserved_quantity)| *reserved_quantity)
             .sum();
         assert!(all <= on_hand[&sku], "{sku}: {all} promised of {on_hand:?}");
-        assert!(reserved.values().all(|promised| *promised >= 0), "{reserved:?}");
+        assert!(
+            reserved.values().all(|reserved_quantity| *reserved_quantity >= 0),
+            "{reserved:?}"
+        );
     }
-    for (sku, there) in &on_hand {
+    for (sku, stock_on_hand) in &on_hand {
         let stock = shop.document("inventory", sku).await;
-        assert_eq!(stock["on_hand"].as_i64().unwrap(), *there);
+        assert_eq!(stock["on_hand"].as_i64().unwrap(), *stock_on_hand);
         assert_eq!(
             stock["reserved"].as_i64().unwrap() + stock["available"].as_i64().unwrap(),
-            *there
+            *stock_on_hand
         );
     }
     reserved
 }
 
-/// Every order is done with, and stock, payments and the provider's books agree with what became of it.
+/// Every order has ended, and stock, payments and the provider's books agree with its outcome.
 async fn every_order_is_confirmed_or_undone(shop: &Shop, orders: u8) {
     let reserved = stock_adds_up(shop).await;
     let charges = shop.charges().await;
@@ -322,14 +327,14 @@ async fn every_order_is_confirmed_or_undone(shop: &Shop, orders: u8) {
             .filter(|charge| charge.key == format!("charge/{id}"))
             .collect();
         assert!(charges.len() <= 1, "{id} was charged more than once: {charges:?}");
-        let kept = charges
+        let charged = charges
             .iter()
             .filter(|charge| charge.refunded_at.is_none())
             .count();
-        let promised: i64 = reserved
+        let reserved_quantity: i64 = reserved
             .iter()
             .filter(|((_, of), _)| *of == id)
-            .map(|(_, promised)| *promised)
+            .map(|(_, reserved_quantity)| *reserved_quantity)
             .sum();
         let lines = i64::try_from(order["lines"].as_array().unwrap().len()).unwrap();
         let expected = match status {
@@ -338,44 +343,44 @@ async fn every_order_is_confirmed_or_undone(shop: &Shop, orders: u8) {
             "rejected" | "cancelled" => (0, 0),
             other => panic!("order {id} is left {other}: {order}"),
         };
-        assert_eq!((kept, promised), expected, "{status}: {order}");
+        assert_eq!((charged, reserved_quantity), expected, "{status}: {order}");
         let payment = shop.document("payments", &id).await;
         let paid = match payment["status"].as_str() {
             Some("processed") => 1,
             Some("refunded" | "failed") | None => 0,
             other => panic!("{other:?}"),
         };
-        assert_eq!(paid, kept, "the payment says otherwise than the books: {payment}");
+        assert_eq!(paid, charged, "the payment contradicts the books: {payment}");
     }
     assert_eq!(shop.findings().await, Vec::<String>::new());
 }
 
-async fn live(place: Place, seed: u64, steps: &[Step]) {
-    let chance = Chance::new(seed);
-    let mut shop = Shop::open(place, 3, Arc::clone(&chance), Arc::new(SystemClock)).await;
+async fn run_case(storage: TestStorage, seed: u64, steps: &[Step]) {
+    let faults = FaultSource::new(seed);
+    let mut shop = Shop::open(storage, 3, Arc::clone(&faults), Arc::new(SystemClock)).await;
     for (n, sku) in SKUS.iter().enumerate() {
         shop.list(sku, u32::try_from(n).unwrap() + 1).await;
     }
     let mut orders = 0;
     for step in steps {
-        shop = take(shop, &mut orders, step).await;
+        shop = run_step(shop, &mut orders, step).await;
     }
-    chance.calm();
-    // Behind every deadline and every answer that comes late, as often as somebody still waits for one.
-    while shop.settled_within(None, A_MOMENT).await.is_err() {
+    faults.disable();
+    // Past every deadline and every late answer, as often as an order still waits for one.
+    while shop.settled_within(None, SETTLE_WAIT).await.is_err() {
         shop.put_forward(20_000).await;
     }
     every_order_is_confirmed_or_undone(&shop, orders).await;
     shop.stop().await;
 }
 
-fn hold(cases: u32, place: impl Fn() -> Place, runtime: &tokio::runtime::Runtime) {
+fn check_property(cases: u32, storage: impl Fn() -> TestStorage, runtime: &tokio::runtime::Runtime) {
     let mut runner = TestRunner::new(ProptestConfig {
         max_shrink_iters: 16,
         ..ProptestConfig::with_cases(cases)
     });
     let property = |(seed, steps): (u64, Vec<Step>)| {
-        runtime.block_on(live(place(), seed, &steps));
+        runtime.block_on(run_case(storage(), seed, &steps));
         Ok(())
     };
     runner.run(&steps(), property).unwrap();
@@ -390,12 +395,16 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn whatever_happens_every_order_ends_confirmed_or_undone_on_sqlite() {
-    hold(12, Place::folder, &runtime());
+fn every_order_ends_confirmed_or_undone_under_any_faults_on_sqlite() {
+    check_property(12, TestStorage::folder, &runtime());
 }
 
 #[test]
-fn whatever_happens_every_order_ends_confirmed_or_undone_on_postgresql() {
+fn every_order_ends_confirmed_or_undone_under_any_faults_on_postgresql() {
     let runtime = runtime();
-    hold(4, || Place::Database(runtime.block_on(Database::new())), &runtime);
+    check_property(
+        4,
+        || TestStorage::Database(runtime.block_on(Database::new())),
+        &runtime,
+    );
 }

@@ -1,4 +1,5 @@
-//! Mails over a real log and a real folder: each once, to those who have an address and want them, and gone with them.
+//! Mails over a real log and a real folder: each once, to users who have an address and want mails, and
+//! deleted when their user is erased.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -14,27 +15,27 @@ use domain::{
 
 use super::consumers_with;
 use ::mail::{
-    Dependencies, Links, Notification, Post, StreamAddresses,
+    Dependencies, Links, Notification, StreamAddresses, Transport,
     mailbox::{self, Mailbox},
 };
 use async_trait::async_trait;
 use clock::SystemClock;
 use documents::sqlite::SqliteDocumentStore;
 use domain::id::WorkspaceId;
-use query::settled::Settle;
-use test_support::unsealed::Unsealed;
+use query::settled::SettleRequest;
+use test_support::plaintext_opener::PlaintextOpener;
 use uuid::Uuid;
 
 use crate::{
     consumers::Consumers,
-    read_side::testing::{PATIENCE, Shop, cancelled, confirmed, created, customer},
+    read_side::testing::{Shop, TEST_TIMEOUT, cancelled, confirmed, created, customer},
 };
 
 #[derive(Debug)]
-struct NoPage;
+struct TestLinks;
 
 #[async_trait]
-impl Links for NoPage {
+impl Links for TestLinks {
     async fn unsubscribe(&self, _: WorkspaceId, user: Uuid) -> Option<String> {
         Some(format!("https://shop.test/unsubscribe?token={user}"))
     }
@@ -49,16 +50,16 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
         .await
         .unwrap();
     let notification = Notification::new(Dependencies {
-        post: Post::Mailbox(mailbox(shop)),
+        transport: Transport::Mailbox(mailbox(shop)),
         mailbox: mailbox(shop),
         from: "Shop <shop@shop.test>".parse().unwrap(),
         addresses: Arc::new(StreamAddresses {
             store: shop.store.clone(),
-            opener: Arc::new(Unsealed),
+            opener: Arc::new(PlaintextOpener),
         }),
-        links: Arc::new(NoPage),
+        links: Arc::new(TestLinks),
         processes: Arc::new(processes),
-        alone: true,
+        single_server: true,
         per_hour: None,
         clock: Arc::new(SystemClock),
     });
@@ -66,11 +67,15 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
 }
 
 async fn settled(shop: &Shop) {
-    let settle = Settle {
-        timeout: PATIENCE,
-        ..Settle::default()
+    let settle = SettleRequest {
+        timeout: TEST_TIMEOUT,
+        ..SettleRequest::default()
     };
-    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+    shop.read
+        .settlement
+        .settled(shop.workspace, &settle)
+        .await
+        .unwrap();
 }
 
 async fn register(shop: &Shop, person: &Actor) {
@@ -84,7 +89,7 @@ async fn register(shop: &Shop, person: &Actor) {
         &[UserEvent::from(registered).into_domain()],
     )
     .await;
-    // An order of theirs may lie on another partition; whoever has no address yet gets no mail.
+    // An order of theirs may lie on another partition, and a user without an address gets no mail.
     settled(shop).await;
 }
 
@@ -112,7 +117,7 @@ fn files(shop: &Shop) -> Vec<PathBuf> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_mail_is_written_once_to_whom_it_concerns() {
+async fn each_mail_is_written_once_to_the_user_concerned() {
     let shop = Shop::open(2).await;
     let ada = customer(1);
     let consumers = running(&shop).await;
@@ -153,7 +158,7 @@ async fn each_mail_is_written_once_to_whom_it_concerns() {
         text.contains("List-Unsubscribe: <https://shop.test/unsubscribe?token="),
         "{text}"
     );
-    // All of it is delivered again to somebody who has forgotten everything.
+    // Every event is delivered again to a consumer that has lost its store.
     consumers.stop().await;
     std::fs::remove_file(shop.folder.path().join("consumers.db")).unwrap();
     let shop = shop.restart().await;
@@ -168,7 +173,7 @@ async fn each_mail_is_written_once_to_whom_it_concerns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guests_and_whoever_wants_none_get_none_and_the_erased_keep_none() {
+async fn guests_and_users_who_stopped_mails_get_none_and_erased_users_keep_none() {
     let shop = Shop::open(1).await;
     let ada = customer(1);
     let consumers = running(&shop).await;
@@ -217,14 +222,14 @@ async fn the_old_address_is_told_once_that_the_email_was_changed() {
             .await;
     }
     settled(&shop).await;
-    let told: Vec<_> = mails(&shop, Some(ada.id))
+    let notifications: Vec<_> = mails(&shop, Some(ada.id))
         .await
         .into_iter()
         .filter(|mail| mail.subject != "Welcome")
         .collect();
-    // the newest first; taking the email that one has is no change
-    let [second, first] = told.as_slice() else {
-        panic!("two mails: {told:?}");
+    // The newest first; setting the same email again is no change.
+    let [second, first] = notifications.as_slice() else {
+        panic!("two mails: {notifications:?}");
     };
     assert!(first.to.contains(&old), "{first:?}");
     assert!(second.to.contains("countess@post.test"), "{second:?}");
@@ -236,7 +241,7 @@ async fn the_old_address_is_told_once_that_the_email_was_changed() {
             mail.text
         );
     }
-    // delivered again to a server that has forgotten everything, and after the person was erased
+    // Delivered again to a server that has lost its store, after the user was erased.
     let erased = UserEvent::from(UserErased {}).into_domain();
     shop.append(&stream, &[erased]).await;
     settled(&shop).await;

@@ -1,4 +1,4 @@
-//! The index over a real log: what is found, by whom, and that it is gone where it has to go.
+//! The index over a real log: what it finds, for which users, and that erased data is gone.
 
 use std::sync::Arc;
 
@@ -9,50 +9,54 @@ use domain::{
 };
 
 use super::consumers_with;
-use ::search::{Search, Wanted};
+use ::search::{Search, SearchRequest};
 use clock::{Clock as _, SystemClock};
 use domain::id::WorkspaceId;
-use query::settled::Settle;
-use test_support::unsealed::Unsealed;
+use query::settled::SettleRequest;
+use test_support::plaintext_opener::PlaintextOpener;
 
 use crate::{
     consumers::Consumers,
-    read_side::testing::{PATIENCE, Shop, created, customer, educator, listed, price, retired},
+    read_side::testing::{Shop, TEST_TIMEOUT, created, customer, educator, listed, price, retired},
 };
 
 async fn index(shop: &Shop) -> (Arc<Search>, Arc<Consumers>) {
     let folder = shop.folder.path().join("search");
-    let search = Arc::new(Search::open(&folder, SystemClock.new_id(), Arc::new(Unsealed)).unwrap());
+    let search = Arc::new(Search::open(&folder, SystemClock.new_id(), Arc::new(PlaintextOpener)).unwrap());
     let consumers = consumers_with(shop, "consumers.db", vec![search.clone()]).await;
     (search, consumers)
 }
 
 async fn settled(shop: &Shop) {
-    let settle = Settle {
-        timeout: PATIENCE,
-        ..Settle::default()
+    let settle = SettleRequest {
+        timeout: TEST_TIMEOUT,
+        ..SettleRequest::default()
     };
-    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+    shop.read
+        .settlement
+        .settled(shop.workspace, &settle)
+        .await
+        .unwrap();
 }
 
-fn wanted(typed: &str) -> Wanted {
-    Wanted {
-        typed: typed.to_owned(),
+fn request(text: &str) -> SearchRequest {
+    SearchRequest {
+        text: text.to_owned(),
         kinds: domain::wire::SearchKind::ALL.to_vec(),
         tag: None,
         limit: 20,
     }
 }
 
-async fn found(search: &Search, workspace: WorkspaceId, actor: &Actor, typed: &str) -> Vec<String> {
-    let found = search.find(workspace, actor, wanted(typed)).await.unwrap();
+async fn found(search: &Search, workspace: WorkspaceId, actor: &Actor, text: &str) -> Vec<String> {
+    let found = search.find(workspace, actor, request(text)).await.unwrap();
     let hits = found.hits.iter();
     hits.map(|hit| format!("{}/{}", hit.kind.as_str(), hit.key))
         .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everybody_finds_what_they_may_see_and_nobody_else_does() {
+async fn a_user_finds_only_what_they_may_see() {
     let shop = Shop::open(2).await;
     let (ada, bob) = (customer(1), customer(2));
     shop.append("product-mug-1", &[listed("mug-1", "Blue teapot")])
@@ -62,13 +66,9 @@ async fn everybody_finds_what_they_may_see_and_nobody_else_does() {
     shop.append("order-2", &[created(&bob)]).await;
     settled(&shop).await;
     let at = shop.workspace;
-    // Typed wrong, and not to the end.
-    for typed in ["teapot", "teaopt", "blue tea", "BLUE"] {
-        assert_eq!(
-            found(&search, at, &ada, typed).await,
-            ["products/mug-1"],
-            "{typed}"
-        );
+    // With typing errors, and incomplete.
+    for text in ["teapot", "teaopt", "blue tea", "BLUE"] {
+        assert_eq!(found(&search, at, &ada, text).await, ["products/mug-1"], "{text}");
     }
     assert_eq!(
         found(&search, at, &ada, "mug").await.len(),
@@ -86,11 +86,11 @@ async fn everybody_finds_what_they_may_see_and_nobody_else_does() {
             .contains(&"orders/1".to_owned())
     );
     assert_eq!(found(&search, at, &educator(), "mug").await.len(), 3);
-    let counted = search.find(at, &ada, wanted("mug")).await.unwrap().facets;
+    let counted = search.find(at, &ada, request("mug")).await.unwrap().facets;
     assert_eq!(counted.statuses.len(), 1, "{counted:?}");
     assert_eq!(
         counted.statuses[0].count, 1,
-        "no count tells of other people's orders"
+        "no count includes other users' orders"
     );
     let elsewhere = shop.another_workspace().await;
     assert!(found(&search, elsewhere, &educator(), "mug").await.is_empty());
@@ -98,7 +98,7 @@ async fn everybody_finds_what_they_may_see_and_nobody_else_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_changes_is_found_as_it_is_and_a_lost_index_is_made_again() {
+async fn changes_are_indexed_and_a_lost_index_is_created_again() {
     let shop = Shop::open(1).await;
     let (search, consumers) = index(&shop).await;
     shop.append("product-mug-1", &[listed("mug-1", "Blue teapot"), price(4_200)])
@@ -107,7 +107,7 @@ async fn what_changes_is_found_as_it_is_and_a_lost_index_is_made_again() {
         .await;
     settled(&shop).await;
     let hits = search
-        .find(shop.workspace, &educator(), wanted("blue"))
+        .find(shop.workspace, &educator(), request("blue"))
         .await
         .unwrap()
         .hits;
@@ -129,7 +129,7 @@ async fn what_changes_is_found_as_it_is_and_a_lost_index_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_was_cut_short_is_made_again() {
+async fn an_interrupted_commit_is_repeated() {
     let shop = Shop::open(1).await;
     let (search, consumers) = index(&shop).await;
     for sku in ["mug-1", "mug-2"] {
@@ -151,7 +151,8 @@ async fn a_commit_that_was_cut_short_is_made_again() {
     settled(&shop).await;
     consumers.stop().await;
     drop(search);
-    // As if it had been killed when all files of the commit were written, and before they were said to count.
+    // As if the server had been killed after all files of the commit were written and before they were
+    // committed.
     for (file, bytes) in before {
         if !file.ends_with(".managed.json") {
             std::fs::write(file, bytes).unwrap();
@@ -162,7 +163,7 @@ async fn a_commit_that_was_cut_short_is_made_again() {
     let (search, consumers) = index(&shop).await;
     settled(&shop).await;
     let hits = search
-        .find(shop.workspace, &educator(), wanted("teapot"))
+        .find(shop.workspace, &educator(), request("teapot"))
         .await
         .unwrap()
         .hits;
@@ -177,7 +178,7 @@ async fn a_commit_that_was_cut_short_is_made_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_erased_is_gone_from_the_files() {
+async fn an_erased_user_is_gone_from_the_files() {
     let shop = Shop::open(1).await;
     let (search, consumers) = index(&shop).await;
     let mut ada = customer(1);
@@ -214,7 +215,7 @@ async fn whoever_is_erased_is_gone_from_the_files() {
     let mut words = 0;
     for file in std::fs::read_dir(shop.folder.path().join("search/index")).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        // The words that it was found by; the document itself is sealed where people are real.
+        // The words that it was found by; in a real server the document itself is sealed.
         words += usize::from(
             bytes
                 .windows(18)

@@ -1,5 +1,5 @@
-//! A shop that takes orders, for tests: every box behind the gateway over real stores, with a payment provider and
-//! deliveries that fail now and then, and that can be stopped in the middle of anything.
+//! A shop for tests: every box behind the gateway over real stores, with a payment provider and deliveries
+//! that fail at random. It can be stopped at any point.
 
 use std::{
     path::PathBuf,
@@ -27,10 +27,10 @@ use domain::{
 };
 use event_store::{EventFilter, EventStore, Workspace};
 use payment::{
-    NoAnswer, PaymentProvider,
+    PaymentProvider, ProviderError,
     test_mode::{Charge, TestMode},
 };
-use query::{QueryError, settled::Settle};
+use query::{QueryError, settled::SettleRequest};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use testing_postgres::Database;
@@ -39,17 +39,17 @@ use workspace_clock::Clocks;
 
 use crate::{
     consumers::{Consumers, Dependencies},
-    read_side::{self, ReadSide, ReadSideBuilder, testing::PATIENCE},
+    read_side::{self, ReadSide, ReadSideBuilder, testing::TEST_TIMEOUT},
     settings::StoreUrl,
 };
 
-/// Where everything is kept.
-pub(super) enum Place {
+/// The stores of a shop.
+pub(super) enum TestStorage {
     Folder(TempDir),
     Database(Database),
 }
 
-impl Place {
+impl TestStorage {
     pub(super) fn folder() -> Self {
         Self::Folder(tempfile::tempdir().unwrap())
     }
@@ -62,84 +62,84 @@ impl Place {
     }
 }
 
-/// Chance that follows from a seed, so that a failing case fails again.
+/// A random source of faults with a seed, so that a failing case can be repeated.
 #[derive(Debug, Default)]
-pub(super) struct Chance {
+pub(super) struct FaultSource {
     seed: AtomicU64,
-    is_calm: AtomicBool,
+    is_disabled: AtomicBool,
 }
 
-impl Chance {
+impl FaultSource {
     pub(super) fn new(seed: u64) -> Arc<Self> {
         Arc::new(Self {
             seed: AtomicU64::new(seed | 1),
-            is_calm: AtomicBool::new(false),
+            is_disabled: AtomicBool::new(false),
         })
     }
 
-    /// From now on nothing goes wrong.
-    pub(super) fn calm(&self) {
-        self.is_calm.store(true, Ordering::Relaxed);
+    /// Injects no more faults.
+    pub(super) fn disable(&self) {
+        self.is_disabled.store(true, Ordering::Relaxed);
     }
 
-    /// Once in `n` times.
-    fn strikes(&self, n: u64) -> bool {
+    /// Whether a fault occurs: once in `n` times.
+    fn occurs(&self, n: u64) -> bool {
         let next = self
             .seed
             .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
             .wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        !self.is_calm.load(Ordering::Relaxed) && (next >> 32).is_multiple_of(n)
+        !self.is_disabled.load(Ordering::Relaxed) && (next >> 32).is_multiple_of(n)
     }
 }
 
-/// A provider that is not heard now and then, before or after it did what it was asked for.
+/// A provider whose request or answer is sometimes lost.
 #[derive(Debug)]
-struct Moody {
+struct UnreliableProvider {
     inner: TestMode,
-    chance: Arc<Chance>,
+    faults: Arc<FaultSource>,
 }
 
 #[async_trait]
-impl PaymentProvider for Moody {
+impl PaymentProvider for UnreliableProvider {
     async fn ask(
         &self,
         workspace: WorkspaceId,
         key: &str,
         request: &ProviderRequest,
-    ) -> Result<ProviderAnswer, NoAnswer> {
-        if self.chance.strikes(4) {
-            return Err(NoAnswer::Unavailable("it was not reached".to_owned()));
+    ) -> Result<ProviderAnswer, ProviderError> {
+        if self.faults.occurs(4) {
+            return Err(ProviderError::Unavailable("it was not reached".to_owned()));
         }
         let answer = self.inner.ask(workspace, key, request).await;
-        if self.chance.strikes(4) {
-            return Err(NoAnswer::NotYet);
+        if self.faults.occurs(4) {
+            return Err(ProviderError::NotYet);
         }
         answer
     }
 }
 
-/// A broker whose subscribers drop a delivery now and then, which is then made again.
+/// A broker whose subscribers sometimes drop a delivery, which is then made again.
 #[derive(Debug)]
-struct Forgetful {
+struct UnreliableBroker {
     inner: Arc<dyn Broker>,
-    chance: Arc<Chance>,
+    faults: Arc<FaultSource>,
 }
 
-struct Dropping {
+struct UnreliableSubscriber {
     inner: Box<dyn Subscriber>,
-    chance: Arc<Chance>,
+    faults: Arc<FaultSource>,
 }
 
 #[async_trait]
-impl Broker for Forgetful {
+impl Broker for UnreliableBroker {
     async fn publish(&self, partition: PartitionId, events: Events) {
         self.inner.publish(partition, events).await;
     }
 
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber> {
-        Box::new(Dropping {
+        Box::new(UnreliableSubscriber {
             inner: self.inner.subscribe(group).await,
-            chance: self.chance.clone(),
+            faults: self.faults.clone(),
         })
     }
 
@@ -149,19 +149,19 @@ impl Broker for Forgetful {
 }
 
 #[async_trait]
-impl Subscriber for Dropping {
+impl Subscriber for UnreliableSubscriber {
     async fn next(&mut self) -> Option<Delivery> {
         loop {
             let delivery = self.inner.next().await?;
-            if !self.chance.strikes(3) {
+            if !self.faults.occurs(3) {
                 return Some(delivery);
             }
         }
     }
 }
 
-/// A clock that goes on by a microsecond where it is asked, so that events have an order, and not otherwise:
-/// deadlines end where the test puts the workspace's clock forward, and not because the machine is busy.
+/// A clock that advances by a microsecond with each call, so that events have an order, and not otherwise:
+/// deadlines pass when the test puts the workspace's clock forward, not because the machine is busy.
 #[derive(Debug)]
 pub(super) struct StoppedClock(AtomicI64);
 
@@ -172,36 +172,36 @@ impl Clock for StoppedClock {
 }
 
 impl StoppedClock {
-    /// It stands at this moment.
+    /// A clock that stands at the current time.
     pub(super) fn at_now() -> SharedClock {
         Arc::new(Self(AtomicI64::new(SystemClock.now().as_micros())))
     }
 }
 
-/// The boxes, running.
+/// The running boxes.
 pub(super) struct Shop {
     pub(super) store: Arc<dyn EventStore>,
     pub(super) read: ReadSide,
     pub(super) commands: Arc<CommandService>,
     pub(super) consumers: Arc<Consumers>,
     pub(super) workspace: Workspace,
-    pub(super) place: Place,
-    pub(super) chance: Arc<Chance>,
+    pub(super) storage: TestStorage,
+    pub(super) faults: Arc<FaultSource>,
     clock: SharedClock,
 }
 
 async fn start(
-    place: &Place,
-    chance: &Arc<Chance>,
+    storage: &TestStorage,
+    faults: &Arc<FaultSource>,
     clock: &SharedClock,
 ) -> (Arc<dyn EventStore>, ReadSide, Arc<CommandService>, Arc<Consumers>) {
     let clock = Arc::clone(clock);
     let builder = ReadSideBuilder::with_views(view::all());
-    let store = event_store::open(&place.url("events.db"), clock.clone(), Some(builder.observer()))
+    let store = event_store::open(&storage.url("events.db"), clock.clone(), Some(builder.observer()))
         .await
         .unwrap();
     store.register_types().await.unwrap();
-    let read_model = read_model::open(&place.url("views.db")).await.unwrap();
+    let read_model = read_model::open(&storage.url("views.db")).await.unwrap();
     let read = builder
         .start(read_side::Dependencies::in_process(
             store.clone(),
@@ -210,38 +210,43 @@ async fn start(
         ))
         .await
         .unwrap();
-    let processes = process_manager::process::open(&place.url("consumers.db"))
+    let processes = process_manager::process::open(&storage.url("consumers.db"))
         .await
         .unwrap();
     let clocks = Arc::new(Clocks::new(clock.clone(), processes.clone()));
-    let provider = Moody {
+    let provider = UnreliableProvider {
         inner: TestMode::new(processes.clone(), clocks.clone()),
-        chance: chance.clone(),
+        faults: faults.clone(),
     };
     let commands = CommandService::new(store.clone(), clock.clone()).with_payments(Arc::new(provider));
     let commands = Arc::new(commands);
     let dependencies = Dependencies {
         store: store.clone(),
-        broker: Arc::new(Forgetful {
+        broker: Arc::new(UnreliableBroker {
             inner: read.broker.clone(),
-            chance: chance.clone(),
+            faults: faults.clone(),
         }),
         commands: commands.clone(),
         processes,
         clocks,
-        // no effect consumer runs here, and so nobody writes to it
+        // No consumer runs here, so this folder stays empty.
         folder: std::path::PathBuf::new(),
         clock,
     };
     let consumers = Consumers::start(dependencies, policy::all(), Vec::new()).await;
     let consumers = Arc::new(consumers.unwrap());
-    read.settling.wait_for(consumers.clone());
+    read.settlement.wait_for(consumers.clone());
     (store, read, commands, consumers)
 }
 
 impl Shop {
-    pub(super) async fn open(place: Place, shards: u32, chance: Arc<Chance>, clock: SharedClock) -> Self {
-        let (store, read, commands, consumers) = start(&place, &chance, &clock).await;
+    pub(super) async fn open(
+        storage: TestStorage,
+        shards: u32,
+        faults: Arc<FaultSource>,
+        clock: SharedClock,
+    ) -> Self {
+        let (store, read, commands, consumers) = start(&storage, &faults, &clock).await;
         let id = WorkspaceId(SystemClock.new_id());
         let workspace = Workspace {
             id,
@@ -258,13 +263,13 @@ impl Shop {
             commands,
             consumers,
             workspace,
-            place,
-            chance,
+            storage,
+            faults,
             clock,
         }
     }
 
-    /// Stops whatever is under way wherever it is, and starts everything again over the same stores.
+    /// Stops all boxes at any point, and starts them again over the same stores.
     pub(super) async fn crash(self) -> Self {
         let Self {
             store,
@@ -272,23 +277,23 @@ impl Shop {
             commands,
             consumers,
             workspace,
-            place,
-            chance,
+            storage,
+            faults,
             clock,
         } = self;
         consumers.stop().await;
         read.shutdown().await;
         store.close().await;
         drop((store, read, commands, consumers));
-        let (store, read, commands, consumers) = start(&place, &chance, &clock).await;
+        let (store, read, commands, consumers) = start(&storage, &faults, &clock).await;
         Self {
             store,
             read,
             commands,
             consumers,
             workspace,
-            place,
-            chance,
+            storage,
+            faults,
             clock,
         }
     }
@@ -305,7 +310,7 @@ impl Shop {
             .await
     }
 
-    /// A product with so much stock.
+    /// Lists a product with this much stock.
     pub(super) async fn list(&self, sku: &str, stock: u32) {
         self.send(
             json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
@@ -320,7 +325,7 @@ impl Shop {
         }
     }
 
-    /// A product from before skus had a greatest length.
+    /// Lists a product from before the length of skus was limited.
     pub(super) async fn was_listed(&self, sku: &str) {
         let events = [test_support::listed(sku, "Mug")];
         test_support::append(
@@ -346,16 +351,16 @@ impl Shop {
         .unwrap()
     }
 
-    /// What the shop tells an order; whether it was allowed.
+    /// Sends a command to an order. Returns whether it was accepted.
     pub(super) async fn tell(&self, id: &str, command_type: &str) -> bool {
         let data = match command_type {
             "CancelOrder" => json!({"reason": "changed my mind"}),
             _ => json!({}),
         };
-        let told = self
+        let answer = self
             .send(json!({"type": command_type, "stream": format!("order-{id}"), "data": data}))
             .await;
-        match told {
+        match answer {
             Ok(_) => true,
             Err(CommandFailure::Rejected(_)) => false,
             Err(failure) => panic!("{command_type} of {id}: {failure}"),
@@ -371,30 +376,30 @@ impl Shop {
             .unwrap();
     }
 
-    /// Waits until everything is done that was caused: all of it, or one intention's.
+    /// Waits until all work, or that of one intention, is settled.
     pub(super) async fn settled(&self, correlation: Option<Uuid>) -> Result<(), QueryError> {
-        self.settled_within(correlation, PATIENCE).await
+        self.settled_within(correlation, TEST_TIMEOUT).await
     }
 
-    /// The same, for those who do something where it takes longer.
+    /// The same, with a timeout.
     pub(super) async fn settled_within(
         &self,
         correlation: Option<Uuid>,
         timeout: Duration,
     ) -> Result<(), QueryError> {
-        let settle = Settle {
+        let settle = SettleRequest {
             correlation,
             timeout,
-            ..Settle::default()
+            ..SettleRequest::default()
         };
         self.read
-            .settling
+            .settlement
             .settled(self.workspace.id, &settle)
             .await
             .map(|_| ())
     }
 
-    /// Waits until the payment of an order is waited for: it was asked for, and had no answer.
+    /// Waits until an order waits for its payment: it was requested and not answered.
     pub(super) async fn waits_for_the_payment(&self, correlation: Uuid) {
         let request = PageRequest {
             listing: TIMERS,
@@ -415,7 +420,10 @@ impl Shop {
             let is_settled = self
                 .settled_within(Some(correlation), Duration::from_millis(50))
                 .await;
-            assert!(is_settled.is_err(), "it is done, and nobody has waited");
+            assert!(
+                is_settled.is_err(),
+                "the order settled without waiting for its payment"
+            );
         }
     }
 
@@ -436,7 +444,7 @@ impl Shop {
             .unwrap()
     }
 
-    /// What happened to a stream, by type.
+    /// The types of a stream's events.
     pub(super) async fn happened(&self, stream: &str) -> Vec<String> {
         let stream = stream.parse().unwrap();
         let events = self
@@ -470,7 +478,7 @@ impl Shop {
         }
     }
 
-    /// What the verifier finds.
+    /// The findings of the verification.
     pub(super) async fn findings(&self) -> Vec<String> {
         let read_model = &**self.read.read_model();
         monitor::verify::verify_running(&*self.store, read_model, &self.read.projections, &self.workspace)

@@ -1,37 +1,41 @@
-//! The warehouse over a real log, read back from its files: each line once, wherever it was stopped, also when files are put
-//! together.
+//! The warehouse over a real log, read back from its files: each line once, wherever the server stops, also
+//! when files are merged.
 
 use std::{path::PathBuf, sync::Arc};
 
 use super::consumers_with;
 use ::warehouse::{
-    Analytics, MANY,
-    place::WarehouseAt,
+    Analytics, MERGE_THRESHOLD,
+    location::WarehouseLocation,
     table::{Row, Value, read},
 };
 use clock::SystemClock;
-use query::settled::Settle;
+use query::settled::SettleRequest;
 
 use crate::{
     consumers::Consumers,
-    read_side::testing::{PATIENCE, Shop, confirmed, created, customer, listed},
+    read_side::testing::{Shop, TEST_TIMEOUT, confirmed, created, customer, listed},
 };
 
 async fn running(shop: &Shop) -> Arc<Consumers> {
-    let at = WarehouseAt::Folder(shop.folder.path().join("warehouse"));
+    let at = WarehouseLocation::Folder(shop.folder.path().join("warehouse"));
     let analytics = Analytics::open(&at, Arc::new(SystemClock)).await.unwrap();
     consumers_with(shop, "consumers.db", vec![Arc::new(analytics)]).await
 }
 
 async fn settled(shop: &Shop) {
-    let settle = Settle {
-        timeout: PATIENCE,
-        ..Settle::default()
+    let settle = SettleRequest {
+        timeout: TEST_TIMEOUT,
+        ..SettleRequest::default()
     };
-    shop.read.settling.settled(shop.workspace, &settle).await.unwrap();
+    shop.read
+        .settlement
+        .settled(shop.workspace, &settle)
+        .await
+        .unwrap();
 }
 
-/// Every file of a table that a pattern finds.
+/// Every file of a table that a reader's pattern matches.
 fn files(shop: &Shop, table: &str) -> Vec<PathBuf> {
     let folder = shop
         .folder
@@ -67,14 +71,14 @@ async fn order(shop: &Shop, n: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_line_is_in_the_warehouse_once_and_files_do_not_pile_up() {
+async fn every_line_is_in_the_warehouse_once_and_small_files_are_merged() {
     let shop = Shop::open(2).await;
     shop.append("product-mug-1", &[listed("mug-1", "Mug")]).await;
     let consumers = running(&shop).await;
     for n in 0..40 {
         order(&shop, n).await;
         if n % 2 == 0 {
-            // So that each comes by itself.
+            // So that each gets a file of its own.
             settled(&shop).await;
         }
     }
@@ -84,7 +88,7 @@ async fn every_line_is_in_the_warehouse_once_and_files_do_not_pile_up() {
         .map(|row| row[10].clone());
     let amounts: Vec<_> = amounts.collect();
     assert_eq!(amounts, vec![Value::Number(900); 40]);
-    assert!(files(&shop, "fact_order_lines").len() <= MANY);
+    assert!(files(&shop, "fact_order_lines").len() <= MERGE_THRESHOLD);
     for (table, count) in [("dim_product", 1), ("dim_customer", 1), ("dim_date", 1)] {
         assert_eq!(
             (files(&shop, table).len(), rows(&shop, table).len()),
@@ -92,7 +96,7 @@ async fn every_line_is_in_the_warehouse_once_and_files_do_not_pile_up() {
             "{table}"
         );
     }
-    // Whatever is said to be done by somebody who has lost track is done no second time.
+    // Events that come again after a loss of the checkpoints have no second effect.
     consumers.stop().await;
     std::fs::remove_dir_all(shop.folder.path().join("checkpoints")).unwrap();
     let shop = shop.restart().await;
@@ -104,13 +108,13 @@ async fn every_line_is_in_the_warehouse_once_and_files_do_not_pile_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_stop_has_left_is_made_good_and_a_lost_warehouse_made_again() {
+async fn an_interrupted_commit_is_finished_and_a_lost_warehouse_is_created_again() {
     let shop = Shop::open(1).await;
     let consumers = running(&shop).await;
     order(&shop, 0).await;
     settled(&shop).await;
     consumers.stop().await;
-    // As if it had been killed between the manifest and the moves: nothing is at its place yet.
+    // As if the server had been killed between the manifest and the renames: no file is published yet.
     let root = shop
         .folder
         .path()

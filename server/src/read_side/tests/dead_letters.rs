@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::faulty::{Faulty, faulty};
+use super::faulty::{FaultyInventory, faulty_inventory};
 use documents::{DeadLetter, ParkedState};
 use projection::{
     dead_letters::{DeadLetterError, Remedy},
@@ -14,8 +14,8 @@ use crate::read_side::testing::{Shop, educator, received};
 
 const BAD: &str = "inventory-bad";
 
-async fn broken_shop() -> (&'static Faulty, Shop) {
-    let (view, views) = faulty();
+async fn broken_shop() -> (&'static FaultyInventory, Shop) {
+    let (view, views) = faulty_inventory();
     (view, Shop::open_with(1, views).await)
 }
 
@@ -63,8 +63,8 @@ async fn a_dead_letter_holds_back_its_own_stream_only() {
         matches!(&event.state, ParkedState::Dead { reason, attempts: EVENT_ATTEMPTS } if reason.contains("broken at")),
         "{event:?}"
     );
-    // It is known, and not the lane's illness.
-    assert_eq!(shop.read.complaints().await, Vec::<String>::new());
+    // A dead letter does not make the server unready.
+    assert_eq!(shop.read.unready_reasons().await, Vec::<String>::new());
     assert_eq!(shop.findings().await.len(), 1, "{:?}", shop.findings().await);
 }
 
@@ -126,7 +126,7 @@ async fn a_retry_that_fails_again_goes_as_far_as_it_can() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_discarded_is_left_out_until_the_view_is_rebuilt() {
+async fn a_discarded_event_is_left_out_until_the_view_is_rebuilt() {
     let (view, shop) = broken_shop().await;
     view.break_at(BAD, 1);
     shop.append(BAD, &[received(1), received(2)]).await;
@@ -143,7 +143,7 @@ async fn what_is_discarded_is_left_out_until_the_view_is_rebuilt() {
     assert_eq!(
         shop.findings().await.len(),
         1,
-        "the verifier says what is left out"
+        "the verification reports the discarded event"
     );
     view.mend(BAD, 1);
     shop.read
@@ -164,7 +164,7 @@ async fn what_is_discarded_is_left_out_until_the_view_is_rebuilt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_that_passes_is_no_dead_letter() {
+async fn a_temporary_fault_is_no_dead_letter() {
     let (view, shop) = broken_shop().await;
     view.break_at(BAD, 2);
     view.heal_after(EVENT_ATTEMPTS - 1);
@@ -209,7 +209,7 @@ async fn the_lists_pages_are_consecutive() {
             .await
             .unwrap();
         let Some(last) = page.last() else { break };
-        after = Some(last.place());
+        after = Some(last.key());
         seen.extend(page.iter().map(|letter| letter.event.position));
     }
     assert_eq!(seen, [1, 2, 3, 4, 5]);
@@ -232,7 +232,7 @@ async fn snapshot(session: &mut LiveSession) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_follows_sees_a_retry_though_the_token_stays_and_also_who_comes_back() {
+async fn a_subscriber_sees_a_retry_though_the_token_stays_also_after_a_reconnection() {
     let (view, shop) = broken_shop().await;
     view.break_at(BAD, 2);
     shop.append(BAD, &[received(1), received(2)]).await;
@@ -250,12 +250,12 @@ async fn who_follows_sees_a_retry_though_the_token_stays_and_also_who_comes_back
     assert_eq!(snapshot(&mut following).await["data"]["on_hand"], 1);
     view.mend(BAD, 2);
     remedy(&shop, &letters(&shop).await[0], Remedy::Retry).await;
-    let told = snapshot(&mut following).await;
+    let update = snapshot(&mut following).await;
     assert_eq!(
-        (&told["data"]["on_hand"], &told["as_of"]),
+        (&update["data"]["on_hand"], &update["as_of"]),
         (&3.into(), &"0:2".into())
     );
-    // Somebody who saw 0:2 before the retry cannot be told from somebody who saw it after: a snapshot for both.
+    // A client that saw 0:2 before the retry cannot be told from one that saw it after: both get a snapshot.
     let mut back = shop.read.query.live(shop.workspace, educator());
     back.subscribe(to(Some("0:2".parse().unwrap()))).await;
     assert_eq!(snapshot(&mut back).await["data"]["on_hand"], 3);
@@ -264,11 +264,11 @@ async fn who_follows_sees_a_retry_though_the_token_stays_and_also_who_comes_back
     let mut back = shop.read.query.live(shop.workspace, educator());
     back.subscribe(to(Some("0:2".parse().unwrap()))).await;
     assert_eq!(snapshot(&mut back).await["data"]["on_hand"], 3);
-    // What comes later proves again that nothing was missed.
+    // A later token proves again that nothing was missed.
     shop.append(BAD, &[received(4)]).await;
-    let mut told = frame(&mut back).await;
-    while told["op"] != "change" {
-        told = frame(&mut back).await;
+    let mut update = frame(&mut back).await;
+    while update["op"] != "change" {
+        update = frame(&mut back).await;
     }
     let mut later = shop.read.query.live(shop.workspace, educator());
     later.subscribe(to(Some("0:3".parse().unwrap()))).await;

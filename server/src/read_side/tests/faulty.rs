@@ -1,4 +1,4 @@
-//! A view that can be broken: it is `inventory`, and panics at the events that it is told to.
+//! A faulty view: it is `inventory`, and panics at the events that the test selects.
 
 use std::{
     collections::HashSet,
@@ -10,14 +10,14 @@ use std::{
 
 use domain::{
     event::TypedEvent,
-    view::{self, AnyView, DocumentError, Folding, ListingEntry},
+    view::{self, AnyView, DocumentError, FoldTarget, ListingEntry},
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-/// See the module.
+/// The view `inventory` with panics at selected events.
 #[derive(Debug)]
-pub(super) struct Faulty {
+pub(super) struct FaultyInventory {
     inner: &'static dyn AnyView,
     broken: Mutex<HashSet<(String, u64)>>,
     panics: AtomicU32,
@@ -25,38 +25,38 @@ pub(super) struct Faulty {
 }
 
 struct FaultyDocument {
-    inner: Box<dyn Folding>,
-    view: &'static Faulty,
+    inner: Box<dyn FoldTarget>,
+    view: &'static FaultyInventory,
 }
 
-/// The view, and a registry with it alone.
-pub(super) fn faulty() -> (&'static Faulty, &'static [&'static dyn AnyView]) {
-    let view: &'static Faulty = Box::leak(Box::new(Faulty {
+/// The view, and a registry that contains only it.
+pub(super) fn faulty_inventory() -> (&'static FaultyInventory, &'static [&'static dyn AnyView]) {
+    let view: &'static FaultyInventory = Box::leak(Box::new(FaultyInventory {
         inner: view::find("inventory").unwrap(),
         broken: Mutex::default(),
         panics: AtomicU32::new(0),
         heals_after: AtomicU32::new(u32::MAX),
     }));
-    let views: Vec<&'static dyn AnyView> = vec![Box::leak(Box::new(Shared(view)))];
+    let views: Vec<&'static dyn AnyView> = vec![Box::leak(Box::new(FaultyViewRef(view)))];
     (view, Box::leak(views.into_boxed_slice()))
 }
 
-/// The registry holds references; so does a document.
+/// The registry and documents hold references to the view.
 #[derive(Debug)]
-struct Shared(&'static Faulty);
+struct FaultyViewRef(&'static FaultyInventory);
 
-impl Faulty {
-    /// From now on it panics at this version of this stream.
+impl FaultyInventory {
+    /// Makes it panic at this version of this stream.
     pub(super) fn break_at(&self, stream: &str, version: u64) {
         self.broken.lock().unwrap().insert((stream.to_owned(), version));
     }
 
-    /// It panics so often, and then never again.
+    /// Limits how often it panics.
     pub(super) fn heal_after(&self, panics: u32) {
         self.heals_after.store(panics, Ordering::Relaxed);
     }
 
-    /// It panics no more at this event.
+    /// Makes it apply this event again.
     pub(super) fn mend(&self, stream: &str, version: u64) {
         self.broken.lock().unwrap().remove(&(stream.to_owned(), version));
     }
@@ -79,7 +79,7 @@ impl Faulty {
     }
 }
 
-impl AnyView for Shared {
+impl AnyView for FaultyViewRef {
     fn name(&self) -> &'static str {
         self.0.inner.name()
     }
@@ -92,7 +92,7 @@ impl AnyView for Shared {
         self.0.inner.keys(event)
     }
 
-    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn Folding>, DocumentError> {
+    fn load(&self, key: &str, document: Option<&RawValue>) -> Result<Box<dyn FoldTarget>, DocumentError> {
         Ok(Box::new(FaultyDocument {
             inner: self.0.inner.load(key, document)?,
             view: self.0,
@@ -100,7 +100,7 @@ impl AnyView for Shared {
     }
 }
 
-impl Folding for FaultyDocument {
+impl FoldTarget for FaultyDocument {
     fn fold(&mut self, event: &TypedEvent) {
         self.view.check(event);
         self.inner.fold(event);

@@ -1,4 +1,5 @@
-//! Live subscriptions over real databases: snapshot, every change after it, nothing missed and nothing twice.
+//! Live subscriptions over real databases: a snapshot, then every change after it, none missed and none
+//! twice.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ use crate::read_side::testing::{
 
 type Frame = ServerFrame<Value>;
 
-/// The next frame, but for those that say that a lane is slow at the moment: that depends on the machine.
+/// The next frame, without those that report a slow lane: they depend on the machine.
 async fn next(session: &mut LiveSession) -> Frame {
     loop {
         let frame = match session.next().await {
@@ -51,7 +52,7 @@ fn to_listing(id: u64, view: &str, listing: &str, group: &str) -> Subscribe {
     }
 }
 
-/// What a client makes of the frames of one subscription.
+/// A client's state after the frames of one subscription.
 #[derive(Debug, Default)]
 struct Client {
     rows: BTreeMap<String, (String, Value)>,
@@ -74,7 +75,7 @@ impl Client {
                 (self.as_of, self.generation) = (as_of, generation);
                 self.snapshots += 1;
                 let SnapshotData::Rows(rows) = data else {
-                    panic!("a listing was asked for")
+                    panic!("the subscription is of a listing")
                 };
                 let row = |Row { key, sort, data }: Row| (key, (sort, data));
                 self.rows = rows.into_iter().map(row).collect();
@@ -126,7 +127,7 @@ impl Client {
     }
 }
 
-/// The rows that a query answers.
+/// The rows that a query returns.
 async fn queried(shop: &Shop, actor: &Actor, request: &Subscribe) -> BTreeMap<String, (String, Value)> {
     let request = query::ListingRequest {
         view: request.view.clone(),
@@ -174,7 +175,7 @@ async fn a_subscription_gets_a_snapshot_and_then_each_change() {
     shop.append("inventory-mug-1", &[received(1), reserved(2)]).await;
     for (position, available) in [(2, 4), (3, 2)] {
         let frame = next(&mut session).await;
-        let said = format!("{frame:?}");
+        let text = format!("{frame:?}");
         let Frame::Change {
             id: 7,
             as_of,
@@ -184,7 +185,7 @@ async fn a_subscription_gets_a_snapshot_and_then_each_change() {
             ..
         } = frame
         else {
-            panic!("{said}")
+            panic!("{text}")
         };
         assert_eq!(
             (as_of.position(0), event.position, key.as_str()),
@@ -266,7 +267,7 @@ async fn a_document_enters_moves_within_and_leaves_a_listing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_comes_back_gets_only_what_it_missed() {
+async fn a_client_that_reconnects_gets_only_what_it_missed() {
     let shop = Shop::open(2).await;
     shop.append("product-mug-1", &[listed("mug-1", "Mug")]).await;
     shop.settle().await;
@@ -319,7 +320,7 @@ async fn a_client_whose_past_is_unknown_gets_a_snapshot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_slow_client_gets_a_snapshot_instead_of_what_it_did_not_take() {
+async fn a_slow_client_gets_a_snapshot_instead_of_its_changes() {
     let shop = Shop::open(1).await;
     let request = to_listing(1, "inventory", "all", "");
     let mut session = shop.read.query.live(shop.workspace, educator());
@@ -345,7 +346,7 @@ async fn a_client_hears_of_progress_that_does_not_concern_its_documents() {
     loop {
         match next(&mut session).await {
             Frame::CaughtUp { as_of, .. } if as_of.position(0) == 1 => return,
-            Frame::Change { .. } => panic!("nothing of this concerns the order"),
+            Frame::Change { .. } => panic!("no event changes the order"),
             _ => {}
         }
     }
@@ -423,9 +424,10 @@ async fn a_session_ends_when_the_server_stops() {
     stopped.await.unwrap();
 }
 
-/// Random commits on several partitions, and rebuilds, while a client subscribes, is cut off and comes back at random.
+/// Random commits on several partitions, and rebuilds, while clients subscribe, disconnect and reconnect at
+/// random.
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_client_goes_through_it_ends_with_what_a_query_answers() {
+async fn after_any_disconnections_a_client_has_the_rows_of_a_query() {
     let shop = std::sync::Arc::new(Shop::open(3).await);
     let writer = tokio::spawn({
         let shop = shop.clone();

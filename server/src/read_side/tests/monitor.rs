@@ -1,4 +1,4 @@
-//! The monitor over real stores: it calls well what is well, and names what somebody has tampered with.
+//! The monitor over real stores: it accepts an intact store, and names what was tampered with.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use documents::sqlite::SqliteDocumentStore;
 use event_store::SqliteEventStore;
 use monitor::{
     rebuild,
-    replay::{Source, Wanted, replay},
+    replay::{ReplayOptions, Source, replay},
     terminal::{self, Format, MonitorError},
     verify::{verify, verify_running},
 };
@@ -31,7 +31,7 @@ async fn shop() -> Shop {
     shop
 }
 
-/// Changes a file behind everybody's back, as somebody with a shell could.
+/// Changes a file directly, as an attacker with a shell could.
 async fn tamper(shop: &Shop, file: &str, statements: &str) {
     let options = SqliteConnectOptions::new().filename(shop.folder.path().join(file));
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
@@ -51,13 +51,13 @@ async fn findings(shop: &Shop) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn what_is_as_it_should_be_is_called_well() {
+async fn an_intact_workspace_has_no_findings() {
     let shop = shop().await;
     let workspace = shop.store.workspace(shop.workspace).await.unwrap().unwrap();
     let report = verify(&*shop.store, &**shop.read.read_model(), &workspace)
         .await
         .unwrap();
-    // A product, its stock, an order, whose it is, what they are told of it, and five entries of activity.
+    // A product, its stock, an order, its customer, their notifications, and five entries of activity.
     assert_eq!(
         (report.events, report.documents, report.findings),
         (5, 10, Vec::new())
@@ -109,7 +109,7 @@ async fn a_view_that_differs_from_its_fold_is_named() {
     );
 }
 
-/// As a server does that takes the views for those of purged workspaces.
+/// As by a server that takes the views for those of purged workspaces.
 const LOSE_THE_VIEWS: &str = "
     delete from documents;
     delete from listings;
@@ -118,11 +118,11 @@ const LOSE_THE_VIEWS: &str = "
 ";
 
 #[tokio::test]
-async fn views_that_are_gone_with_their_checkpoints_are_named() {
+async fn views_that_are_lost_with_their_checkpoints_are_named() {
     let shop = shop().await;
     tamper(&shop, "views.db", LOSE_THE_VIEWS).await;
     let findings = findings(&shop).await;
-    // of three partitions, those that have events
+    // Only partitions that have events.
     let behind = findings
         .iter()
         .filter(|finding| finding.contains("does not move"));
@@ -139,12 +139,12 @@ async fn views_that_a_running_server_has_lost_are_named_at_once() {
     let findings = shop.findings().await;
     assert_eq!(findings.len(), view::all().len(), "{findings:?}");
     let folded = shop.head().await;
-    let said = format!("orders: it was folded as far as {folded}, and is as of 0:0 now");
-    assert!(findings.contains(&said), "{findings:?}");
+    let output = format!("orders: it was folded as far as {folded}, and is as of 0:0 now");
+    assert!(findings.contains(&output), "{findings:?}");
 }
 
 #[tokio::test]
-async fn a_view_that_is_held_is_behind_and_no_finding() {
+async fn a_paused_view_is_behind_and_no_finding() {
     let shop = shop().await;
     let projections = &shop.read.projections;
     projections.pause(shop.workspace, "inventory").await.unwrap();
@@ -154,7 +154,7 @@ async fn a_view_that_is_held_is_behind_and_no_finding() {
         .await
         .unwrap();
     assert_eq!(report.findings, Vec::<String>::new());
-    // in the files it is seen to stand still, when the other views have come as far as they can
+    // Over the files it does not move, once the other views are caught up.
     let head = shop.head().await;
     for view in view::all().iter().filter(|view| view.name() != "inventory") {
         let progress = shop.read.progress.of(shop.workspace, view.name()).unwrap();
@@ -199,7 +199,7 @@ async fn the_terminal_reads_files_that_a_server_has_open() {
 }
 
 #[tokio::test]
-async fn an_unknown_workspace_is_named_and_what_is_not_well_is_a_failure() {
+async fn an_unknown_workspace_is_named_and_findings_are_a_failure() {
     let shop = shop().await;
     let unknown = "01a20048-4550-7c84-b60a-af45ee4b4270".parse().unwrap();
     let refused = terminal::streams(&*shop.store, unknown, "", &mut Vec::new()).await;
@@ -207,7 +207,10 @@ async fn an_unknown_workspace_is_named_and_what_is_not_well_is_a_failure() {
     tamper(&shop, "views.db", "delete from documents; delete from listings").await;
     let mut out = Vec::new();
     let verdict = terminal::verify_all(&*shop.store, &**shop.read.read_model(), None, &mut out).await;
-    assert!(matches!(verdict, Err(MonitorError::NotWell(10))), "{verdict:?}");
+    assert!(
+        matches!(verdict, Err(MonitorError::FindingsReported(10))),
+        "{verdict:?}"
+    );
 }
 
 #[tokio::test]
@@ -232,8 +235,8 @@ async fn a_view_is_rebuilt_in_the_files() {
             .await
             .map(|()| String::from_utf8(out).unwrap())
     };
-    let said = rebuild(shop.workspace, "inventory").await.unwrap();
-    assert!(said.ends_with("inventory  generation 2 is read\n"), "{said}");
+    let output = rebuild(shop.workspace, "inventory").await.unwrap();
+    assert!(output.ends_with("inventory  generation 2 is read\n"), "{output}");
     let unknown = rebuild(shop.workspace, "nonsense").await;
     assert!(matches!(unknown, Err(MonitorError::Rebuild(_))), "{unknown:?}");
     let unknown = rebuild(WorkspaceId(Uuid::from_u128(7)), "inventory").await;
@@ -249,24 +252,24 @@ async fn a_view_is_rebuilt_in_the_files() {
 async fn replayed(
     shop: &Shop,
     source: Source,
-    wanted: Wanted,
+    options: ReplayOptions,
     format: Format,
 ) -> Result<String, MonitorError> {
     let mut out = Vec::new();
-    replay(&*shop.store, shop.workspace, &source, wanted, format, &mut out).await?;
+    replay(&*shop.store, shop.workspace, &source, options, format, &mut out).await?;
     Ok(String::from_utf8(out).unwrap())
 }
 
-fn everything() -> Wanted {
-    Wanted {
+fn everything() -> ReplayOptions {
+    ReplayOptions {
         states: true,
         views: view::all().to_vec(),
-        ..Wanted::default()
+        ..ReplayOptions::default()
     }
 }
 
 #[tokio::test]
-async fn a_stream_is_replayed_with_what_came_of_each_event() {
+async fn a_stream_is_replayed_with_the_result_of_each_event() {
     let shop = shop().await;
     let order = || Source::Stream("order-1".parse().unwrap());
     let text = replayed(&shop, order(), everything(), Format::Json)
@@ -281,7 +284,7 @@ async fn a_stream_is_replayed_with_what_came_of_each_event() {
         let order = documents.iter().find(|document| document["view"] == "orders");
         order.unwrap()["data"].clone()
     };
-    let told: Vec<_> = lines
+    let seen: Vec<_> = lines
         .iter()
         .map(|line| {
             (
@@ -292,16 +295,16 @@ async fn a_stream_is_replayed_with_what_came_of_each_event() {
         })
         .collect();
     assert_eq!(
-        told,
+        seen,
         [
             (json!(1), json!("created"), json!("created")),
             (json!(2), json!("cancelled"), json!("cancelled"))
         ]
     );
-    // the last one is the document that is read
+    // The last one is the document that a query returns.
     assert_eq!(order_in(&lines[1]), shop.document("orders", "1").await);
-    // up to a version, and up to a time
-    let first = Wanted {
+    // Up to a version, and up to a time.
+    let first = ReplayOptions {
         to: Some(1),
         ..everything()
     };
@@ -314,21 +317,21 @@ async fn a_stream_is_replayed_with_what_came_of_each_event() {
         text.contains("state  {") && text.contains("orders/1  {"),
         "{text}"
     );
-    // both were appended at once: a moment earlier there was nothing, and that is no mistake
+    // Both were appended at once: a moment earlier there was no event, which is no error.
     let at: Timestamp = lines[0]["event"]["recorded_at"]
         .as_str()
         .unwrap()
         .parse()
         .unwrap();
     for (at, shown) in [(at.as_micros() - 1, 0), (at.as_micros(), 2)] {
-        let then = Wanted {
+        let then = ReplayOptions {
             at: Some(Timestamp::from_micros(at)),
-            ..Wanted::default()
+            ..ReplayOptions::default()
         };
         let text = replayed(&shop, order(), then, Format::Text).await.unwrap();
         assert_eq!(text.lines().count(), shown, "{text}");
     }
-    let plain = replayed(&shop, order(), Wanted::default(), Format::Text)
+    let plain = replayed(&shop, order(), ReplayOptions::default(), Format::Text)
         .await
         .unwrap();
     assert_eq!(plain.lines().count(), 2, "{plain}");
@@ -353,7 +356,7 @@ async fn a_partition_is_replayed_in_its_order() {
         }
     }
     assert_eq!(positions, 5);
-    for (source, said) in [
+    for (source, output) in [
         (Source::Partition(3), "partitions 0 to 2"),
         (
             Source::Stream("order-9".parse().unwrap()),
@@ -364,6 +367,6 @@ async fn a_partition_is_replayed_in_its_order() {
             .await
             .unwrap_err()
             .to_string();
-        assert!(refused.contains(said), "{refused}");
+        assert!(refused.contains(output), "{refused}");
     }
 }

@@ -1,4 +1,5 @@
-//! Queries over real databases: reading your own writes, paging, rights, and a cache that is never older than its token.
+//! Queries over real databases: reading your own writes, paging, rights, and a cache that is never older than
+//! its token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,13 +15,13 @@ use cache::{Cache as _, CacheKey, CachedAnswer, Topic, in_process::InProcessCach
 use query::{ListingRequest, QueryError, Wait};
 
 use crate::read_side::testing::{
-    PATIENCE, Shop, cancelled, created, customer, educator, listed, received, reserved,
+    Shop, TEST_TIMEOUT, cancelled, created, customer, educator, listed, received, reserved,
 };
 
 fn after(token: &ConsistencyToken) -> Wait {
     Wait {
         after: token.clone(),
-        timeout: PATIENCE,
+        timeout: TEST_TIMEOUT,
     }
 }
 
@@ -96,7 +97,7 @@ async fn a_token_of_a_partition_that_cannot_exist_is_refused() {
     let shop = Shop::open(1).await;
     let wait = Some(Wait {
         after: ConsistencyToken::at(64, 1),
-        timeout: PATIENCE,
+        timeout: TEST_TIMEOUT,
     });
     let answer = shop
         .read
@@ -110,7 +111,7 @@ async fn a_token_of_a_partition_that_cannot_exist_is_refused() {
 async fn cursors_page_through_everything_exactly_once_in_both_directions() {
     let shop = Shop::open(3).await;
     for n in 0..37 {
-        // Names repeat, so that the key has to break ties.
+        // Names repeat, so that the key must break ties.
         shop.append(
             &format!("product-mug-{n:02}"),
             &[listed(&format!("mug-{n:02}"), &format!("Mug {}", n % 5))],
@@ -143,7 +144,7 @@ async fn cursors_page_through_everything_exactly_once_in_both_directions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_before_is_the_one_that_was_seen_before_in_either_order() {
+async fn the_previous_page_is_the_one_that_was_shown_before_in_either_order() {
     let shop = Shop::open(1).await;
     for n in 0..11 {
         let sku = format!("mug-{n:02}");
@@ -235,7 +236,7 @@ async fn a_cursor_is_good_for_its_own_listing_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_customer_reads_their_own_orders_and_nobody_elses() {
+async fn a_customer_reads_only_their_own_orders() {
     let shop = Shop::open(2).await;
     let (ada, bob) = (customer(1), customer(2));
     shop.append("order-1", &[created(&ada)]).await;
@@ -289,7 +290,7 @@ async fn a_document_that_moves_between_groups_is_in_one_of_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_workspace_is_another_world() {
+async fn another_workspace_has_its_own_documents() {
     let shop = Shop::open(1).await;
     shop.append("inventory-mug-1", &[received(1)]).await;
     shop.settle().await;
@@ -341,7 +342,7 @@ async fn a_cached_answer_is_as_new_as_the_token_that_it_carries() {
 }
 
 #[tokio::test]
-async fn what_was_read_before_an_invalidation_is_not_found_after_it() {
+async fn an_answer_read_before_an_invalidation_is_not_found_after_it() {
     let cache = InProcessCache::new();
     let topic = Topic::Document {
         workspace: domain::id::WorkspaceId(uuid::Uuid::nil()),

@@ -1,11 +1,11 @@
-//! Rebuilds: the old generation answers and folds until the new one is switched in, whole.
+//! Rebuilds: the old generation answers queries and folds until the new one is switched in, complete.
 
 use std::sync::Arc;
 
 use documents::Scope;
 use domain::{token::ConsistencyToken, view};
 
-use super::{assert_views_equal_their_folds, faulty::faulty};
+use super::{assert_views_equal_their_folds, faulty::faulty_inventory};
 use projection::rebuild::RebuildError;
 use query::live::{LiveItem, Subscribe};
 
@@ -45,7 +45,7 @@ async fn a_rebuild_under_load_ends_with_the_fold_and_readers_never_go_back() {
         let shop = shop.clone();
         tokio::spawn(async move {
             let reader = educator();
-            // The writers are at it already, so the head would be ahead of what any reader has seen.
+            // The writers run already, so the head may be ahead of what a reader has seen.
             let (mut seen, mut on_hand, mut generation) = (ConsistencyToken::default(), 0, 1);
             while generation == 1 {
                 let document = shop
@@ -103,14 +103,14 @@ async fn a_rebuild_under_load_ends_with_the_fold_and_readers_never_go_back() {
         status.iter().all(|it| it.rebuild.is_none() && it.behind == 0),
         "{status:?}"
     );
-    // The old generation is removed behind the scenes.
+    // The old generation is removed in the background.
     while !shop.read.read_model().leftovers().await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_follows_gets_a_snapshot_of_the_new_generation_and_goes_on() {
+async fn a_subscriber_gets_a_snapshot_of_the_new_generation_and_then_its_changes() {
     let shop = Shop::open(1).await;
     shop.append("inventory-mug-1", &[received(3)]).await;
     shop.settle().await;
@@ -171,7 +171,7 @@ async fn a_second_request_joins_the_rebuild_and_a_cancelled_one_leaves_no_trace(
         rebuilds.rebuild(shop.workspace, "nonsense").await,
         Err(RebuildError::UnknownView(_))
     ));
-    // While the lanes' turn is held, nothing can be switched.
+    // While the lanes are locked, no generation can be switched in.
     let turn = progress.turn().await;
     let first = rebuilds.rebuild(shop.workspace, VIEW).await.unwrap();
     let second = rebuilds.rebuild(shop.workspace, VIEW).await.unwrap();
@@ -188,7 +188,7 @@ async fn a_second_request_joins_the_rebuild_and_a_cancelled_one_leaves_no_trace(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rebuild_goes_on_after_a_restart() {
+async fn a_rebuild_continues_after_a_restart() {
     let shop = Shop::open(1).await;
     fill(&shop, 15).await;
     shop.settle().await;
@@ -239,7 +239,7 @@ async fn a_view_that_is_added_later_folds_all_history() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generation_has_dead_letters_of_its_own() {
-    let (faulty, views) = faulty();
+    let (faulty, views) = faulty_inventory();
     let shop = Shop::open_with(1, views).await;
     faulty.break_at("inventory-bad", 1);
     shop.append("inventory-bad", &[received(1)]).await;

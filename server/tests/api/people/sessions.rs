@@ -1,9 +1,9 @@
-//! Sessions of people with an account: renewed, ended, and kept from other sites' pages.
+//! Sessions of people with an account: renewal, sign-out, and protection from other sites' pages.
 
 use super::*;
 
 #[tokio::test]
-async fn a_session_is_renewed_and_a_token_that_comes_again_ends_it() {
+async fn a_session_is_renewed_and_a_replayed_refresh_token_ends_it() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
@@ -15,11 +15,11 @@ async fn a_session_is_renewed_and_a_token_that_comes_again_ends_it() {
     assert_eq!(renewed.status(), StatusCode::OK);
     let second = cookie(&renewed, "foldline_refresh").unwrap();
     assert_ne!(first, second);
-    // another tab of the same browser had sent the first one too
+    // another tab of the same browser sends the first token too
     let other_tab = refresh(&app, &first).await;
     assert_eq!(other_tab.status(), StatusCode::OK);
     let third = cookie(&other_tab, "foldline_refresh").unwrap();
-    // much later it is no tab
+    // a day later it is not a tab but a replay
     app.pass_days(1);
     let reused = refresh(&app, &first).await;
     assert_eq!(reused.status(), StatusCode::UNAUTHORIZED);
@@ -35,7 +35,7 @@ async fn a_session_is_renewed_and_a_token_that_comes_again_ends_it() {
 }
 
 #[tokio::test]
-async fn signed_out_is_signed_out_everywhere_and_again() {
+async fn signing_out_ends_the_session_and_may_be_repeated() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
@@ -84,14 +84,14 @@ async fn a_browser_stays_signed_in_as_long_as_its_cookie_renews_it() {
     let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
     let token = cookie(&response, "foldline_refresh").unwrap();
     let get = |cookies: String| app.get("/api/v1/session").header("cookie", cookies).send();
-    // no access token at all: a page or a request gets one
+    // without an access token a page or a request gets one
     let renewed = get(format!("foldline_refresh={token}")).await.unwrap();
     assert_eq!(renewed.status(), StatusCode::OK);
     let access = cookie(&renewed, "foldline_session").unwrap();
     let next = cookie(&renewed, "foldline_refresh").unwrap();
     let session: Value = renewed.json().await.unwrap();
     assert_eq!(session["actor_id"], json!(user));
-    // a young one is left alone
+    // a fresh token is not renewed
     let cookies = format!("foldline_session={access}; foldline_refresh={next}");
     assert!(
         get(cookies.clone())
@@ -101,7 +101,7 @@ async fn a_browser_stays_signed_in_as_long_as_its_cookie_renews_it() {
             .get(SET_COOKIE)
             .is_none()
     );
-    // an old one is renewed, but not without the cookie that renews it
+    // an old token is renewed, but not without the refresh cookie
     app.pass_days(1);
     let alone = get(format!("foldline_session={access}")).await.unwrap();
     assert_eq!(alone.status(), StatusCode::UNAUTHORIZED);
@@ -121,7 +121,7 @@ async fn a_browser_stays_signed_in_as_long_as_its_cookie_renews_it() {
 }
 
 #[tokio::test]
-async fn a_browsers_socket_outlives_its_token_as_long_as_somebody_is_signed_in() {
+async fn a_browsers_socket_outlives_its_token_as_long_as_its_session() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, user) = registered(&app, &educator, "ada@example.org").await;
@@ -131,7 +131,7 @@ async fn a_browsers_socket_outlives_its_token_as_long_as_somebody_is_signed_in()
     let claims = access["token"].as_str().unwrap().split('.').nth(1).unwrap();
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
     let session: Uuid = claims["sid"].as_str().unwrap().parse().unwrap();
-    // The token ends at this moment, and is still taken for the few seconds by which clocks may differ.
+    // The token expires at this moment, and is accepted only for the leeway between clocks.
     app.stop_clock();
     let cookies = format!("foldline_session={}", app.ending(&person, user, session));
     let origin = app.origin();
@@ -145,7 +145,8 @@ async fn a_browsers_socket_outlives_its_token_as_long_as_somebody_is_signed_in()
         .await;
     live.next_of("snapshot").await;
     for name in ["Countess", "Lovelace"] {
-        let changed = json!({"type": "ChangeDisplayName", "stream": format!("user-{user}"), "data": {"display_name": name}});
+        let changed = json!({"type": "ChangeDisplayName", "stream": format!("user-{user}"),
+            "data": {"display_name": name}});
         app.command(&person, &changed).await;
         assert_eq!(live.next_of("change").await["data"]["display_name"], name);
     }
@@ -168,7 +169,7 @@ fn change_password(app: &TestApp, person: &Person, current: &str, new: &str) -> 
 }
 
 #[tokio::test]
-async fn a_new_password_is_the_only_one_and_ends_every_other_session() {
+async fn a_new_password_replaces_the_old_and_ends_every_other_session() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
@@ -192,7 +193,7 @@ async fn a_new_password_is_the_only_one_and_ends_every_other_session() {
     assert_eq!(problem(old).await.kind, "/problems/wrong-credentials");
     let new = sign_in(&app, &credentials("ada@example.org", "another horse", &person)).await;
     assert_eq!(new.status(), StatusCode::OK);
-    // what was sent again is too late: the old one is no longer theirs
+    // a repetition is refused: the old password is no longer valid
     let again = change_password(&app, &here, PASSWORD, "another horse")
         .send()
         .await
@@ -201,7 +202,7 @@ async fn a_new_password_is_the_only_one_and_ends_every_other_session() {
 }
 
 #[tokio::test]
-async fn a_password_is_changed_by_whoever_knows_it_and_into_one_that_is_long_enough() {
+async fn changing_a_password_needs_the_present_one_and_a_new_one_of_valid_length() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
@@ -214,32 +215,32 @@ async fn a_password_is_changed_by_whoever_knows_it_and_into_one_that_is_long_eno
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
         assert_eq!(fields(&problem(refused).await), [wrong]);
     }
-    // whoever has no account has no password to change
+    // a guest has no password to change
     let visitor = app.student(&educator.join_code).await;
     let refused = change_password(&app, &visitor, PASSWORD, "another horse")
         .send()
         .await
         .unwrap();
     assert_eq!(fields(&problem(refused).await), ["current"]);
-    let nobody = app
+    let anonymous = app
         .request(Method::PUT, "/api/v1/sessions/password")
         .json(&json!({"current": PASSWORD, "new": "another horse"}))
         .send()
         .await
         .unwrap();
-    assert_eq!(nobody.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(anonymous.status(), StatusCode::UNAUTHORIZED);
     let same = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
     assert_eq!(same.status(), StatusCode::OK);
 }
 
-/// An email is no secret: what strangers try with it is counted apart from what its owner does in a session.
+/// An email is no secret: attempts of strangers to sign in do not count against the owner's session.
 #[tokio::test]
-async fn who_tries_to_sign_in_as_another_does_not_keep_them_from_changing_their_password() {
+async fn attempts_of_a_stranger_do_not_keep_the_owner_from_changing_the_password() {
     let app = TestApp::start().await;
     let educator = app.educator().await;
     let (person, _) = registered(&app, &educator, "ada@example.org").await;
     let wrong = credentials("ada@example.org", "wrong password", &person);
-    // Ten at once, and another every six seconds, which a slow machine may need for one.
+    // The limit is ten, and one more every six seconds, which a slow machine may need for one.
     let mut tries = 0;
     while sign_in(&app, &wrong).await.status() != StatusCode::TOO_MANY_REQUESTS {
         tries += 1;

@@ -1,4 +1,4 @@
-//! Holds the history against the log.
+//! Checks the history against the log.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -15,11 +15,11 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    people::Access,
-    record::{Acknowledged, History, Seen, Shown},
+    clients::Access,
+    record::{AcknowledgedCommand, History, Observation, ObservedState},
 };
 
-/// How much was checked.
+/// The amount of checked data.
 pub(crate) struct Report {
     commands: usize,
     events: usize,
@@ -40,18 +40,18 @@ impl fmt::Display for Report {
     }
 }
 
-/// `witnesses`: everybody who reads and watches, each of whom has seen the end of the log at least.
+/// `witnesses`: all readers and watchers, each of whom has observed at least the end of the log.
 pub(crate) async fn check(access: &Access, history: &History, witnesses: &[String]) -> Report {
     let log = access.log().await;
-    in_order(&log);
+    check_order(&log);
     let commands = history.commands();
-    told_and_stored_are_the_same(&commands, &log);
-    what_was_given_up_is_undone(&log);
-    in_the_order_of_acknowledgements(&commands);
-    let seen = history.all_seen();
+    check_acknowledged_events(&commands, &log);
+    check_compensations(&log);
+    check_acknowledgement_order(&commands);
+    let seen = history.take_observations();
     let mut folds = Folds::of(&log);
     for seen in &seen {
-        folds.hold_against(seen);
+        folds.compare(seen);
     }
     assert!(
         !commands.is_empty(),
@@ -70,8 +70,8 @@ pub(crate) async fn check(access: &Access, history: &History, witnesses: &[Strin
     }
 }
 
-/// Partitions and streams are dense, and each stream lies in one partition in its order.
-fn in_order(log: &[StoredEvent]) {
+/// Partitions and streams have no gaps, and each stream lies in one partition, in order.
+fn check_order(log: &[StoredEvent]) {
     let mut positions: HashMap<u32, u64> = HashMap::new();
     let mut versions: HashMap<&str, u64> = HashMap::new();
     for event in log {
@@ -89,11 +89,11 @@ fn in_order(log: &[StoredEvent]) {
     }
 }
 
-/// Every event was acknowledged once, as it is stored; none is lost, and none is there twice.
-fn told_and_stored_are_the_same(commands: &[Acknowledged], log: &[StoredEvent]) {
+/// Every event was acknowledged once, as it is stored; none is lost or duplicated.
+fn check_acknowledged_events(commands: &[AcknowledgedCommand], log: &[StoredEvent]) {
     let mut stored: HashMap<_, _> = log.iter().map(|event| (event.event_id, event)).collect();
     assert_eq!(stored.len(), log.len(), "an event is stored twice");
-    for Acknowledged { answer, .. } in commands {
+    for AcknowledgedCommand { answer, .. } in commands {
         for told in &answer.events {
             let event = stored
                 .remove(&told.event_id)
@@ -106,10 +106,10 @@ fn told_and_stored_are_the_same(commands: &[Acknowledged], log: &[StoredEvent]) 
             );
         }
     }
-    // every command was sent until it had an answer, so whatever nobody was told of is a second effect; but for what the
-    // process manager did about an event, once for each
+    // Every command was sent until it had an answer, so an unacknowledged event is a second effect, except
+    // for one reaction of the process manager to each event.
     let mut effects = HashSet::new();
-    let untold: Vec<_> = stored
+    let unacknowledged: Vec<_> = stored
         .values()
         .filter(|event| {
             let cause = event.metadata.causation_id;
@@ -119,14 +119,14 @@ fn told_and_stored_are_the_same(commands: &[Acknowledged], log: &[StoredEvent]) 
         })
         .collect();
     assert!(
-        untold.is_empty(),
-        "{} events that nobody was told of: {untold:?}",
-        untold.len()
+        unacknowledged.is_empty(),
+        "{} events were not acknowledged: {unacknowledged:?}",
+        unacknowledged.len()
     );
 }
 
-/// Nothing is promised to an order that was rejected or cancelled, and nothing is kept of what was charged for it.
-fn what_was_given_up_is_undone(log: &[StoredEvent]) {
+/// An order that was rejected or cancelled has no reserved stock and no charge that was not refunded.
+fn check_compensations(log: &[StoredEvent]) {
     let of = |event: &StoredEvent| -> Option<String> {
         let payload: Value = serde_json::from_str(event.payload.get()).ok()?;
         Some(payload["order"].as_str()?.to_owned())
@@ -147,15 +147,15 @@ fn what_was_given_up_is_undone(log: &[StoredEvent]) {
         let left = taken.get(event.stream.id()).copied().unwrap_or(0);
         assert_eq!(
             left, 0,
-            "{} was given up, and something of it is left",
+            "{} was rejected or cancelled, but has reserved stock or a charge",
             event.stream
         );
     }
 }
 
-/// What was acknowledged before something else was sent has the smaller version in their stream.
-fn in_the_order_of_acknowledgements(commands: &[Acknowledged]) {
-    let mut streams: HashMap<&str, Vec<&Acknowledged>> = HashMap::new();
+/// A command that was acknowledged before another was sent has the smaller version in their stream.
+fn check_acknowledgement_order(commands: &[AcknowledgedCommand]) {
+    let mut streams: HashMap<&str, Vec<&AcknowledgedCommand>> = HashMap::new();
     for command in commands
         .iter()
         .filter(|command| !command.answer.events.is_empty())
@@ -176,18 +176,18 @@ fn in_the_order_of_acknowledgements(commands: &[Acknowledged]) {
     }
 }
 
-/// Which events make a document, so many of each partition.
-type Extent = Vec<(u32, usize)>;
+/// The number of a document's events in each partition.
+type EventCounts = Vec<(u32, usize)>;
 
-/// The views as the log makes them, as of any moment.
+/// The views as folded from the log, as of any token.
 struct Folds {
-    /// The events of a document, by view and key: for each partition in its order.
+    /// The events of a document, by view and key, for each partition in order.
     events: HashMap<(&'static str, String), BTreeMap<u32, Vec<TypedEvent>>>,
-    /// What was folded before: the document, and where it is listed.
-    folded: HashMap<(&'static str, String, Extent), Folded>,
+    /// Folded documents, with their listings.
+    folded: HashMap<(&'static str, String, EventCounts), FoldedDocument>,
 }
 
-/// Whoever sends and reads in these histories.
+/// The actor of all clients in these histories.
 fn reader() -> Actor {
     Actor {
         id: Uuid::nil(),
@@ -197,7 +197,7 @@ fn reader() -> Actor {
 }
 
 #[derive(Clone)]
-struct Folded {
+struct FoldedDocument {
     document: Option<Value>,
     places: HashSet<(&'static str, String)>,
 }
@@ -220,16 +220,16 @@ impl Folds {
         }
     }
 
-    /// The document as of a moment.
-    fn fold(&mut self, view: &'static str, key: &str, as_of: &ConsistencyToken) -> Folded {
+    /// The document as of a token.
+    fn fold(&mut self, view: &'static str, key: &str, as_of: &ConsistencyToken) -> FoldedDocument {
         let name = (view, key.to_owned());
         let Some(partitions) = self.events.get(&name) else {
-            return Folded {
+            return FoldedDocument {
                 document: None,
                 places: HashSet::new(),
             };
         };
-        let extent: Extent = partitions
+        let extent: EventCounts = partitions
             .iter()
             .map(|(partition, events)| {
                 let seen = as_of.position(*partition);
@@ -245,9 +245,9 @@ impl Folds {
                 folding.fold(event);
             }
         }
-        // What nobody may read yet is shown as nothing.
+        // A document that no actor may read yet is not shown.
         let shown = reader().may_read_document(view, folding.owner());
-        let folded = Folded {
+        let folded = FoldedDocument {
             document: folding
                 .document()
                 .unwrap()
@@ -263,23 +263,23 @@ impl Folds {
         folded
     }
 
-    fn hold_against(&mut self, seen: &Seen) {
-        let Seen {
+    fn compare(&mut self, seen: &Observation) {
+        let Observation {
             by,
             view,
             as_of,
             what,
         } = seen;
         match what {
-            Shown::Document { key, data } => {
+            ObservedState::Document { key, data } => {
                 let expected = self.fold(view, key, as_of).document;
-                agree(
+                check_equal(
                     data.as_ref(),
                     expected,
                     &format!("{by}: {view} {key} as of {as_of}"),
                 );
             }
-            Shown::Listed {
+            ObservedState::Listed {
                 listing,
                 group,
                 key,
@@ -287,9 +287,9 @@ impl Folds {
             } => {
                 let expected = self.listed(view, listing, group, key, as_of);
                 let place = format!("{by}: {view} {key} in {listing} {group} as of {as_of}");
-                agree(data.as_ref(), expected, &place);
+                check_equal(data.as_ref(), expected, &place);
             }
-            Shown::Listing { listing, group, rows } => {
+            ObservedState::Listing { listing, group, rows } => {
                 let keys: Vec<String> = self
                     .events
                     .keys()
@@ -306,8 +306,8 @@ impl Folds {
                 let expected: BTreeMap<_, _> = expected
                     .into_iter()
                     .map(|(key, folded)| {
-                        let opened = opened(folded, rows.get(&key));
-                        (key, opened)
+                        let unsealed = unsealed(folded, rows.get(&key));
+                        (key, unsealed)
                     })
                     .collect();
                 assert_eq!(*rows, expected, "{by}: {view} {listing} {group} as of {as_of}");
@@ -315,7 +315,7 @@ impl Folds {
         }
     }
 
-    /// The document, where it is in the listing at that moment.
+    /// The document, if the listing shows it as of that token.
     fn listed(
         &mut self,
         view: &'static str,
@@ -330,16 +330,17 @@ impl Folds {
     }
 }
 
-/// What was shown is the fold. Before an order's own first event there are only traces of it, which nobody is shown.
-fn agree(shown: Option<&Value>, folded: Option<Value>, place: &str) {
+/// The observed state is the fold. Before an order's own first event there are only traces of it, which no
+/// client is shown.
+fn check_equal(shown: Option<&Value>, folded: Option<Value>, place: &str) {
     let folded = folded.filter(|folded| folded["version"] != 0);
-    let expected = folded.map(|folded| opened(folded, shown));
+    let expected = folded.map(|folded| unsealed(folded, shown));
     assert_eq!(shown, expected.as_ref(), "{place}");
 }
 
-/// The fold, with what is sealed in it as it was shown. The log is read as it is stored, and nobody but the server has the
-/// keys; that a text is never shown sealed is held here.
-fn opened(folded: Value, shown: Option<&Value>) -> Value {
+/// The fold, with its sealed values replaced by the observed ones. The log is read as it is stored, and only
+/// the server has the keys; this also checks that no text is shown sealed.
+fn unsealed(folded: Value, shown: Option<&Value>) -> Value {
     match folded {
         Value::String(text) if text.starts_with("sealed:") => match shown {
             Some(Value::String(shown)) if !shown.starts_with("sealed:") => Value::String(shown.clone()),
@@ -348,12 +349,12 @@ fn opened(folded: Value, shown: Option<&Value>) -> Value {
         Value::Array(items) => items
             .into_iter()
             .enumerate()
-            .map(|(index, item)| opened(item, shown.and_then(|shown| shown.get(index))))
+            .map(|(index, item)| unsealed(item, shown.and_then(|shown| shown.get(index))))
             .collect(),
         Value::Object(fields) => fields
             .into_iter()
             .map(|(name, field)| {
-                let field = opened(field, shown.and_then(|shown| shown.get(&name)));
+                let field = unsealed(field, shown.and_then(|shown| shown.get(&name)));
                 (name, field)
             })
             .collect(),

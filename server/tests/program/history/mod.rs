@@ -1,16 +1,16 @@
-//! The history checker: clients write down what they send and what they see, while the server is killed again and again
-//! (`kill -9`, at random moments, also while it starts). Afterwards the log says what happened, and every line of the
-//! history must agree with it.
+//! The history checker: clients record what they send and what they see, while the server is killed again and
+//! again (`kill -9`, at random times, also while it starts). Afterwards every record of the history must
+//! agree with the log.
 //!
-//! A run fails on: an acknowledged event that is not in the log; an event that nobody was told of, or a second effect of
-//! one command; a stream or a partition with a gap or out of order; an order of events against the order in which they
-//! were acknowledged; a read older than its token, or one that went back; a document, listing or live view that differs
-//! from the fold of the log at the moment that it claims to show.
+//! A run fails on: an acknowledged event that is not in the log; an event that was never acknowledged, or a
+//! second effect of one command; a stream or a partition with a gap or out of order; events in another order
+//! than their acknowledgements; a read older than its token, or one that went back; a document, listing or
+//! live view that differs from the fold of the log as of its token.
 //!
-//! `cargo xtask history --kills 500` runs it for longer.
+//! `cargo xtask history --kills 500` runs it longer.
 
 mod check;
-mod people;
+mod clients;
 mod record;
 mod watchers;
 
@@ -19,7 +19,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::join_all;
 
 use check::check;
-use people::{Access, Reader, Writer};
+use clients::{Access, Reader, Writer};
 use record::History;
 use testing_postgres::Database;
 use watchers::Watcher;
@@ -30,21 +30,21 @@ use crate::running::Server;
 const KILLS: &str = "FOLDLINE_TEST_KILLS";
 const DEFAULT_KILLS: u32 = 50;
 
-/// The most commands that are acknowledged between two kills.
-const MOST_BETWEEN_KILLS: u64 = 60;
-/// A server that is killed while it starts lives no longer than this.
-const MOST_OF_A_START: Duration = Duration::from_millis(600);
+/// The most acknowledged commands between two kills.
+const MAX_COMMANDS_BETWEEN_KILLS: u64 = 60;
+/// The longest time to a kill during a start.
+const MAX_START_BEFORE_KILL: Duration = Duration::from_millis(600);
 
 const WRITERS: usize = 8;
 const READERS: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_doubled_or_stale_however_often_a_server_with_sqlite_is_killed() {
+async fn no_event_is_lost_doubled_or_stale_however_often_a_server_with_sqlite_is_killed() {
     run(Vec::new()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_doubled_or_stale_however_often_a_server_with_postgresql_is_killed() {
+async fn no_event_is_lost_doubled_or_stale_however_often_a_server_with_postgresql_is_killed() {
     let database = Database::new().await;
     let url = database.url.clone();
     run(vec![
@@ -90,10 +90,10 @@ async fn run(stores: Vec<String>) {
 
     for kill in 0..kills {
         if rand::random_ratio(1, 5) {
-            // the moment is what is random here; nothing waits for anything to be done by then
-            tokio::time::sleep(MOST_OF_A_START.mul_f64(rand::random())).await;
+            // The time of the kill is random; no work must be done by then.
+            tokio::time::sleep(MAX_START_BEFORE_KILL.mul_f64(rand::random())).await;
         } else {
-            let until = history.acknowledged() + rand::random_range(0..MOST_BETWEEN_KILLS);
+            let until = history.acknowledged() + rand::random_range(0..MAX_COMMANDS_BETWEEN_KILLS);
             history.until_acknowledged(until).await;
         }
         server.kill();
@@ -106,10 +106,11 @@ async fn run(stores: Vec<String>) {
             );
         }
     }
-    let until = history.acknowledged() + MOST_BETWEEN_KILLS;
+    let until = history.acknowledged() + MAX_COMMANDS_BETWEEN_KILLS;
     history.until_acknowledged(until).await;
 
-    // who writes and who reads goes on until what was begun has an answer; who watches, until all of it was shown
+    // Writers and readers continue until their last request has an answer; watchers continue until they have
+    // seen the whole log.
     history.no_more_commands();
     for task in join_all(writers).await {
         task.expect("a writer ends well");

@@ -1,5 +1,5 @@
-//! What the clients write down. Moments are ticks of one counter: whatever ended before something else began has the
-//! smaller tick, and that is all that an order in time means here.
+//! The clients' records. Times are ticks of one counter: an action that ended before another began has the
+//! smaller tick, and only this order counts.
 
 use std::{
     collections::BTreeMap,
@@ -15,11 +15,11 @@ use serde_json::Value;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::running::PATIENCE;
+use crate::running::TEST_TIMEOUT;
 
 /// A command that was accepted.
 #[derive(Debug)]
-pub(crate) struct Acknowledged {
+pub(crate) struct AcknowledgedCommand {
     /// Before it was sent for the first time.
     pub(crate) sent: u64,
     /// After its answer had come.
@@ -27,29 +27,29 @@ pub(crate) struct Acknowledged {
     pub(crate) answer: CommandAnswer,
 }
 
-/// What somebody was shown of a view.
+/// A client's observation of a view.
 #[derive(Debug)]
-pub(crate) struct Seen {
-    /// Who saw it, for the message.
+pub(crate) struct Observation {
+    /// The client, for messages.
     pub(crate) by: String,
     pub(crate) view: &'static str,
-    /// The moment that it claims to show.
+    /// The token that the answer names.
     pub(crate) as_of: ConsistencyToken,
-    pub(crate) what: Shown,
+    pub(crate) what: ObservedState,
 }
 
 #[derive(Debug)]
-pub(crate) enum Shown {
-    /// A document, or that there is none.
+pub(crate) enum ObservedState {
+    /// A document, or its absence.
     Document { key: String, data: Option<Value> },
-    /// A document in a group of a listing, or that it is not in it.
+    /// A document in a group of a listing, or its absence.
     Listed {
         listing: &'static str,
         group: &'static str,
         key: String,
         data: Option<Value>,
     },
-    /// All of a group of a listing.
+    /// A complete group of a listing.
     Listing {
         listing: &'static str,
         group: &'static str,
@@ -57,19 +57,19 @@ pub(crate) enum Shown {
     },
 }
 
-/// Everything that was written down.
+/// All records of a run.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     ticks: AtomicU64,
-    commands: Mutex<Vec<Acknowledged>>,
-    seen: Mutex<Vec<Seen>>,
+    commands: Mutex<Vec<AcknowledgedCommand>>,
+    observations: Mutex<Vec<Observation>>,
     acknowledged: watch::Sender<u64>,
-    closing: watch::Sender<Closing>,
+    phase: watch::Sender<RunPhase>,
 }
 
-/// How far the run is: who writes stops first, and who sees stops where the log ends.
+/// The phase of the run: writers stop first, and watchers stop at the end of the log.
 #[derive(Debug, Default)]
-struct Closing {
+struct RunPhase {
     no_more_commands: bool,
     head: Option<ConsistencyToken>,
 }
@@ -81,7 +81,7 @@ impl History {
 
     pub(crate) fn accepted(&self, sent: u64, answer: CommandAnswer) {
         let answered = self.tick();
-        self.commands().push(Acknowledged {
+        self.commands().push(AcknowledgedCommand {
             sent,
             answered,
             answer,
@@ -89,22 +89,22 @@ impl History {
         self.acknowledged.send_modify(|count| *count += 1);
     }
 
-    pub(crate) fn saw(&self, seen: Seen) {
-        self.seen
+    pub(crate) fn observe(&self, observation: Observation) {
+        self.observations
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .push(seen);
+            .push(observation);
     }
 
-    pub(crate) fn commands(&self) -> std::sync::MutexGuard<'_, Vec<Acknowledged>> {
+    pub(crate) fn commands(&self) -> std::sync::MutexGuard<'_, Vec<AcknowledgedCommand>> {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn all_seen(&self) -> Vec<Seen> {
-        std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn take_observations(&self) -> Vec<Observation> {
+        std::mem::take(&mut *self.observations.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Something that was written a moment ago: its stream and token.
+    /// The stream and the token of a recent command.
     pub(crate) fn recent(&self) -> Option<(String, ConsistencyToken)> {
         let commands = self.commands();
         let recent = &commands[commands.len().saturating_sub(16)..];
@@ -118,39 +118,38 @@ impl History {
 
     pub(crate) async fn until_acknowledged(&self, count: u64) {
         let mut acknowledged = self.acknowledged.subscribe();
-        tokio::time::timeout(PATIENCE, acknowledged.wait_for(|so_far| *so_far >= count))
+        tokio::time::timeout(TEST_TIMEOUT, acknowledged.wait_for(|so_far| *so_far >= count))
             .await
             .expect("commands are acknowledged")
             .unwrap();
     }
 
     pub(crate) fn no_more_commands(&self) {
-        self.closing
-            .send_modify(|closing| closing.no_more_commands = true);
+        self.phase.send_modify(|phase| phase.no_more_commands = true);
     }
 
     pub(crate) fn takes_commands(&self) -> bool {
-        !self.closing.borrow().no_more_commands
+        !self.phase.borrow().no_more_commands
     }
 
     pub(crate) fn ends_at(&self, head: ConsistencyToken) {
-        self.closing.send_modify(|closing| closing.head = Some(head));
+        self.phase.send_modify(|phase| phase.head = Some(head));
     }
 
-    /// Returns when the log has ended.
+    /// Waits until the end of the log is known.
     pub(crate) async fn ended(&self) {
-        let mut closing = self.closing.subscribe();
-        let _ = closing.wait_for(|closing| closing.head.is_some()).await;
+        let mut phase = self.phase.subscribe();
+        let _ = phase.wait_for(|phase| phase.head.is_some()).await;
     }
 
-    /// Whether all of the log was shown to somebody who has seen this.
-    pub(crate) fn is_all(&self, seen: &ConsistencyToken) -> bool {
-        let closing = self.closing.borrow();
-        closing.head.as_ref().is_some_and(|head| seen.covers(head))
+    /// Whether a client with this token has seen the whole log.
+    pub(crate) fn is_all(&self, as_of: &ConsistencyToken) -> bool {
+        let phase = self.phase.borrow();
+        phase.head.as_ref().is_some_and(|head| as_of.covers(head))
     }
 }
 
-/// A name that nothing else has.
+/// A unique id.
 pub(crate) fn unique() -> Uuid {
     SystemClock.new_id()
 }

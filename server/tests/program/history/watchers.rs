@@ -1,4 +1,4 @@
-//! Who watches live: keeps what the frames make of a subscription, and resumes it with its token after every kill.
+//! Live watchers: each keeps the state of a subscription, and resumes it with its token after every kill.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -12,17 +12,17 @@ use tokio_tungstenite::{
 };
 
 use super::{
-    people::Access,
-    record::{History, Seen, Shown},
+    clients::Access,
+    record::{History, Observation, ObservedState},
 };
-use crate::running::PATIENCE;
+use crate::running::TEST_TIMEOUT;
 
-/// Whole listings are written down this often: each is as long as the listing.
-const WHOLE_EVERY: u64 = 25;
+/// Complete listings are recorded this often, because each is long.
+const FULL_RECORD_INTERVAL: u64 = 25;
 
-/// What is followed.
+/// The target of a subscription.
 #[derive(Debug, Clone, Copy)]
-enum Followed {
+enum WatchTarget {
     Document {
         key: &'static str,
     },
@@ -32,7 +32,7 @@ enum Followed {
     },
 }
 
-/// What is read of a frame.
+/// The fields of a frame that are read.
 #[derive(Debug, Deserialize)]
 struct Frame {
     op: String,
@@ -46,13 +46,13 @@ struct Frame {
 }
 
 /// How a connection ended.
-enum End {
-    /// All of the log was shown.
+enum ConnectionEnd {
+    /// The whole log was shown.
     SeenAll,
     /// The server is gone.
     Gone,
-    /// The server is there, and had no answer at that moment.
-    NotNow,
+    /// The server is up, but could not answer.
+    Busy,
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
@@ -62,8 +62,8 @@ pub(crate) struct Watcher {
     history: Arc<History>,
     pub(crate) name: String,
     view: &'static str,
-    followed: Followed,
-    /// What is shown now: the rows of the listing, or the document under its key.
+    followed: WatchTarget,
+    /// The current state: the rows of the listing, or the document under its key.
     rows: BTreeMap<String, Value>,
     as_of: Option<ConsistencyToken>,
     generation: Option<u64>,
@@ -72,15 +72,15 @@ pub(crate) struct Watcher {
 
 impl Watcher {
     pub(crate) fn all(access: &Access, history: &Arc<History>) -> Vec<Self> {
-        let listing = |listing, group| Followed::Listing { listing, group };
+        let listing = |listing, group| WatchTarget::Listing { listing, group };
         [
             ("inventory", listing("all", "")),
             ("inventory", listing("low_stock", "")),
             ("orders", listing("by_status", "created")),
             ("orders", listing("by_status", "confirmed")),
             ("products", listing("all", "")),
-            ("inventory", Followed::Document { key: "mug-0" }),
-            ("products", Followed::Document { key: "mug-1" }),
+            ("inventory", WatchTarget::Document { key: "mug-0" }),
+            ("products", WatchTarget::Document { key: "mug-1" }),
         ]
         .into_iter()
         .enumerate()
@@ -98,19 +98,19 @@ impl Watcher {
         .collect()
     }
 
-    /// Follows through every life of the server until all of the log was shown.
+    /// Follows across restarts of the server until the whole log was shown.
     pub(crate) async fn watch(mut self) {
         let mut gone = None;
         loop {
-            let (life, url) = self.access.url(gone).await;
+            let (incarnation, url) = self.access.url(gone).await;
             let end = match self.connect(&url).await {
                 Some(mut socket) => self.follow(&mut socket).await,
-                None => End::Gone,
+                None => ConnectionEnd::Gone,
             };
             gone = match end {
-                End::SeenAll => return,
-                End::Gone => Some(life),
-                End::NotNow => None,
+                ConnectionEnd::SeenAll => return,
+                ConnectionEnd::Gone => Some(incarnation),
+                ConnectionEnd::Busy => None,
             };
         }
     }
@@ -130,8 +130,8 @@ impl Watcher {
         let mut socket = connect_async(request).await.ok()?.0;
         let mut subscribe = json!({"op": "subscribe", "id": 1, "view": self.view});
         match self.followed {
-            Followed::Document { key } => subscribe["key"] = json!(key),
-            Followed::Listing { listing, group } => {
+            WatchTarget::Document { key } => subscribe["key"] = json!(key),
+            WatchTarget::Listing { listing, group } => {
                 subscribe["listing"] = json!(listing);
                 subscribe["group"] = json!(group);
                 subscribe["limit"] = json!(200);
@@ -146,24 +146,24 @@ impl Watcher {
     }
 
     /// Follows one connection to its end.
-    async fn follow(&mut self, socket: &mut Socket) -> End {
+    async fn follow(&mut self, socket: &mut Socket) -> ConnectionEnd {
         let history = Arc::clone(&self.history);
         let mut ended = false;
         loop {
             let message = tokio::select! {
-                message = tokio::time::timeout(PATIENCE, socket.next()) => {
+                message = tokio::time::timeout(TEST_TIMEOUT, socket.next()) => {
                     message.unwrap_or_else(|_| panic!("{}: not even a ping", self.name))
                 }
                 () = history.ended(), if !ended => {
                     ended = true;
                     if self.has_seen_all() {
-                        return End::SeenAll;
+                        return ConnectionEnd::SeenAll;
                     }
                     continue;
                 }
             };
             let Some(Ok(message)) = message else {
-                return End::Gone;
+                return ConnectionEnd::Gone;
             };
             let Message::Text(text) = message else {
                 continue;
@@ -171,17 +171,17 @@ impl Watcher {
             let frame: Frame = serde_json::from_str(&text).unwrap();
             if frame.op == "ping" {
                 if socket.send(Message::text(r#"{"op":"pong"}"#)).await.is_err() {
-                    return End::Gone;
+                    return ConnectionEnd::Gone;
                 }
                 continue;
             }
-            // as a request that is told to come back later
+            // Like a request that is answered with 503.
             if frame.op == "error" && frame.problem["status"] == 503 {
-                return End::NotNow;
+                return ConnectionEnd::Busy;
             }
             self.take(frame);
             if ended && self.has_seen_all() {
-                return End::SeenAll;
+                return ConnectionEnd::SeenAll;
             }
         }
     }
@@ -192,7 +192,7 @@ impl Watcher {
             .as_ref()
             .is_some_and(|as_of| self.history.is_all(as_of));
         if all {
-            self.write_down_everything();
+            self.record_everything();
         }
         all
     }
@@ -219,7 +219,7 @@ impl Watcher {
                 );
                 self.generation = frame.generation;
                 self.rows = self.snapshot(frame.data);
-                self.write_down_everything();
+                self.record_everything();
             }
             "change" => {
                 let key = frame.key.expect("a change has a key");
@@ -227,12 +227,12 @@ impl Watcher {
                     Some(data) => self.rows.insert(key.clone(), data.clone()),
                     None => self.rows.remove(&key),
                 };
-                self.write_down(match self.followed {
-                    Followed::Document { .. } => Shown::Document {
+                self.record(match self.followed {
+                    WatchTarget::Document { .. } => ObservedState::Document {
                         key,
                         data: frame.data,
                     },
-                    Followed::Listing { listing, group } => Shown::Listed {
+                    WatchTarget::Listing { listing, group } => ObservedState::Listed {
                         listing,
                         group,
                         key,
@@ -240,28 +240,28 @@ impl Watcher {
                     },
                 });
             }
-            "caught_up" if self.frames.is_multiple_of(WHOLE_EVERY) => self.write_down_everything(),
+            "caught_up" if self.frames.is_multiple_of(FULL_RECORD_INTERVAL) => self.record_everything(),
             _ => {}
         }
     }
 
     fn snapshot(&self, data: Option<Value>) -> BTreeMap<String, Value> {
         match self.followed {
-            Followed::Document { key } => data.map(|data| (key.to_owned(), data)).into_iter().collect(),
-            Followed::Listing { .. } => {
+            WatchTarget::Document { key } => data.map(|data| (key.to_owned(), data)).into_iter().collect(),
+            WatchTarget::Listing { .. } => {
                 let rows: Vec<Row> = serde_json::from_value(data.expect("a listing has rows")).unwrap();
                 rows.into_iter().map(|row| (row.key, row.data)).collect()
             }
         }
     }
 
-    fn write_down_everything(&self) {
-        self.write_down(match self.followed {
-            Followed::Document { key } => Shown::Document {
+    fn record_everything(&self) {
+        self.record(match self.followed {
+            WatchTarget::Document { key } => ObservedState::Document {
                 key: key.to_owned(),
                 data: self.rows.get(key).cloned(),
             },
-            Followed::Listing { listing, group } => Shown::Listing {
+            WatchTarget::Listing { listing, group } => ObservedState::Listing {
                 listing,
                 group,
                 rows: self.rows.clone(),
@@ -269,8 +269,8 @@ impl Watcher {
         });
     }
 
-    fn write_down(&self, what: Shown) {
-        self.history.saw(Seen {
+    fn record(&self, what: ObservedState) {
+        self.history.observe(Observation {
             by: self.name.clone(),
             view: self.view,
             as_of: self.as_of.clone().expect("frames carry their moment"),

@@ -1,4 +1,4 @@
-//! What the mail server must have taken: what follows from the log, mail by mail, and nothing else.
+//! The mails that the mail server must have accepted: those that follow from the log, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use super::peer::Mail;
 
-/// Who writes.
+/// The sender.
 pub(crate) const FROM: &str = "The shop <shop@shop.test>";
 const SENDER: (&str, &str) = ("shop@shop.test", "The shop");
 
-/// Which events people are told of, and how the mail about each is headed.
+/// The events that cause mails, and the subject of each.
 const SUBJECTS: [(&str, &str); 7] = [
     ("UserRegistered", "Welcome"),
     ("OrderConfirmed", "Your order is confirmed"),
@@ -24,19 +24,19 @@ const SUBJECTS: [(&str, &str); 7] = [
     ("PaymentRefunded", "Your money is on its way back"),
 ];
 
-/// Somebody with an address.
+/// A user with an address.
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) email: String,
     pub(crate) name: String,
-    /// Wants no mails but the first.
+    /// Stops mails after the first.
     pub(crate) stopped: bool,
 }
 
-/// People, by their id.
+/// Users, by their id.
 pub(crate) type People = BTreeMap<Uuid, Person>;
 
-/// A mail that is to come.
+/// An expected mail.
 #[derive(Debug)]
 struct Expected<'a> {
     to: &'a Person,
@@ -46,15 +46,15 @@ struct Expected<'a> {
     partition: u32,
 }
 
-/// How many mails there were, and how many of them twice.
+/// The number of mails, and of repeated ones.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) mails: usize,
-    pub(crate) again: usize,
+    pub(crate) repeated: usize,
     pub(crate) subjects: BTreeSet<&'static str>,
 }
 
-/// By Message-ID.
+/// The expected mails, by Message-ID.
 fn expected<'a>(log: &[StoredEvent], people: &'a People) -> BTreeMap<String, Expected<'a>> {
     let mail = |event: &StoredEvent| {
         let (_, subject) = SUBJECTS.iter().find(|(of, _)| *of == event.event_type)?;
@@ -78,7 +78,7 @@ fn expected<'a>(log: &[StoredEvent], people: &'a People) -> BTreeMap<String, Exp
     log.iter().filter_map(mail).collect()
 }
 
-/// Holds the mails that were taken against the log.
+/// Compares the accepted mails with the log.
 pub(crate) fn check(mails: &[Mail], log: &[StoredEvent], people: &People) -> Report {
     let expected = expected(log, people);
     let mut arrived: BTreeMap<&str, Vec<&Mail>> = BTreeMap::new();
@@ -88,7 +88,7 @@ pub(crate) fn check(mails: &[Mail], log: &[StoredEvent], people: &People) -> Rep
         let id = header(&parsed, "Message-ID");
         let Some((id, expected)) = expected.get_key_value(&id) else {
             panic!(
-                "nobody expects this mail: {}",
+                "this mail is unexpected: {}",
                 String::from_utf8_lossy(&mail.content)
             );
         };
@@ -102,7 +102,7 @@ pub(crate) fn check(mails: &[Mail], log: &[StoredEvent], people: &People) -> Rep
             "this mail has not arrived: {id}: {expected:?}"
         );
     }
-    let mut again = 0;
+    let mut repeated = 0;
     for (id, mails) in &arrived {
         let last = mails.len() - 1;
         assert!(mails[last].answered, "{id} was never answered for");
@@ -115,18 +115,18 @@ pub(crate) fn check(mails: &[Mail], log: &[StoredEvent], people: &People) -> Rep
                 !mail.answered || is_last_of_its_lane(mail, &lanes),
                 "{id} has come again, though its answer was not lost"
             );
-            again += 1;
+            repeated += 1;
         }
     }
     Report {
         mails: arrived.len(),
-        again,
+        repeated,
         subjects: expected.values().map(|expected| expected.subject).collect(),
     }
 }
 
-/// Whether nothing came behind it of its lane in these lives of ours and of the mail server's: a lane hands over the next
-/// mail when it has noted the answer to the one before.
+/// Whether its lane sent no later mail in these incarnations of our server and of the mail server: a lane
+/// sends the next mail after it has recorded the answer to the one before.
 fn is_last_of_its_lane(mail: &Mail, lanes: &[(&Mail, u32)]) -> bool {
     let place = lanes.iter().position(|(other, _)| std::ptr::eq(*other, mail));
     let place = place.expect("it is one of them");
@@ -163,18 +163,24 @@ fn check_mail(mail: &Mail, parsed: &ParsedMail<'_>, expected: &Expected<'_>) {
     assert!(text.starts_with(&format!("Hello {name},")), "{}", context());
     assert!(html.starts_with("<!doctype html>"), "{}", context());
     let order = expected.order.as_deref().unwrap_or_default();
-    let link = link(parsed);
-    let (_, token) = link.split_once("?token=").expect("it says whose it is");
+    let unsubscribe_link = unsubscribe_link(parsed);
+    let (_, token) = unsubscribe_link
+        .split_once("?token=")
+        .expect("it says whose it is");
     for part in [text, html] {
         assert!(part.contains(order) && part.contains(token), "{}", context());
     }
 }
 
-/// The link by which somebody gets no more mails.
-pub(crate) fn link(mail: &ParsedMail<'_>) -> String {
-    let link = header(mail, "List-Unsubscribe");
-    let link = link.strip_prefix('<').and_then(|link| link.strip_suffix('>'));
-    link.expect("it is a URL in angle brackets").to_owned()
+/// The link that stops mails.
+pub(crate) fn unsubscribe_link(mail: &ParsedMail<'_>) -> String {
+    let unsubscribe_link = header(mail, "List-Unsubscribe");
+    let unsubscribe_link = unsubscribe_link
+        .strip_prefix('<')
+        .and_then(|unsubscribe_link| unsubscribe_link.strip_suffix('>'));
+    unsubscribe_link
+        .expect("it is a URL in angle brackets")
+        .to_owned()
 }
 
 fn header(mail: &ParsedMail<'_>, name: &str) -> String {

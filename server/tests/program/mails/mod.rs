@@ -1,9 +1,10 @@
-//! Mails go to a real mail server (aiosmtpd, in Python), with STARTTLS and a password, while we and it are killed again and again
-//! (`kill -9`), and while it refuses for now: every mail that follows from the log arrives, and no other.
+//! Mails go to a real mail server (aiosmtpd, in Python), with STARTTLS and a password, while both servers are
+//! killed again and again (`kill -9`), and while the mail server refuses temporarily: every mail that follows
+//! from the log arrives, and no other.
 //!
-//! SMTP knows no repetition, so a mail whose answer is lost comes again: with the same Message-ID, and the same to the byte
-//! (record 91). The answer of no other mail can be lost than of the last that a lane handed over in a life of ours or of the
-//! mail server's; and none comes again but those. `check` holds every single mail to that.
+//! SMTP has no idempotency, so a mail whose answer is lost comes again: with the same Message-ID, and the
+//! same to the byte (record 91). Only the answer to the last mail of a lane in an incarnation of either
+//! server can be lost, so only those come again. `check` verifies that for every single mail.
 
 mod check;
 pub(crate) mod peer;
@@ -13,23 +14,23 @@ use check::check;
 use shop::Shop;
 use testing_postgres::Database;
 
-/// What goes wrong while mails are on their way.
+/// A disruption during the delivery of mails.
 #[derive(Debug, Clone, Copy)]
-enum Trouble {
-    /// We are killed when some of them have arrived.
+enum Disruption {
+    /// Our server is killed when some have arrived.
     Kill,
-    /// The mail server has a mail, and we are killed before it says so.
+    /// The mail server has a mail, and our server is killed before the answer.
     KillBeforeTheAnswer,
-    /// The mail server refuses for now, and we are killed over it.
+    /// The mail server refuses temporarily, and our server is killed meanwhile.
     Refusals,
-    /// The mail server is killed and away for a while, and we are killed meanwhile.
+    /// The mail server is killed and down for a while, and our server is killed meanwhile.
     Away,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mail_arrives_once_however_a_server_with_sqlite_and_the_mail_server_are_killed() {
-    use Trouble::{Away, Kill, KillBeforeTheAnswer, Refusals};
-    let troubles = [
+    use Disruption::{Away, Kill, KillBeforeTheAnswer, Refusals};
+    let disruptions = [
         Kill,
         KillBeforeTheAnswer,
         Refusals,
@@ -41,48 +42,48 @@ async fn each_mail_arrives_once_however_a_server_with_sqlite_and_the_mail_server
         Refusals,
         Kill,
     ];
-    run(Vec::new(), &troubles).await;
+    run(Vec::new(), &disruptions).await;
 }
 
-/// Of several servers on one database, one writes a mail at a time: whoever is killed over it keeps it from the others for
-/// 40 seconds. So one trouble is enough here.
+/// Of several servers on one database, only one sends a given mail: a killed server's claim keeps it from the
+/// others for 40 seconds. So one disruption is enough here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mail_arrives_once_though_a_server_with_postgresql_is_killed_over_one() {
     let database = Database::new().await;
     let url = database.url.clone();
     let stores = vec!["--event-store".into(), url.clone(), "--read-model".into(), url];
-    run(stores, &[Trouble::KillBeforeTheAnswer]).await;
+    run(stores, &[Disruption::KillBeforeTheAnswer]).await;
 }
 
-async fn run(settings: Vec<String>, troubles: &[Trouble]) {
+async fn run(settings: Vec<String>, disruptions: &[Disruption]) {
     let mut shop = Shop::open(settings).await;
     shop.unsubscribe().await;
     for _ in 0..2 {
         shop.order().await;
     }
-    for trouble in troubles {
-        shop.suffer(*trouble).await;
+    for disruption in disruptions {
+        shop.disrupt(*disruption).await;
     }
     shop.staff.settled().await;
-    shop.tell_all_the_rest().await;
+    shop.ship_and_cancel_orders().await;
     shop.staff.settled().await;
 
     shop.peer.order("take").await;
     let report = check(&shop.peer.mails(), &shop.staff.log().await, &shop.people);
-    println!("{troubles:?}: {report:?}");
-    let held = troubles
+    println!("{disruptions:?}: {report:?}");
+    let held = disruptions
         .iter()
-        .filter(|trouble| matches!(trouble, Trouble::KillBeforeTheAnswer));
-    assert!(report.again >= held.count(), "{report:?}");
-    // Three of those who order have an address and want mails; four have got the first.
-    assert!(report.mails >= 4 + 3 * (2 + troubles.len()), "{report:?}");
+        .filter(|disruption| matches!(disruption, Disruption::KillBeforeTheAnswer));
+    assert!(report.repeated >= held.count(), "{report:?}");
+    // Three customers have an address and want mails; four have got the first mail.
+    assert!(report.mails >= 4 + 3 * (2 + disruptions.len()), "{report:?}");
     assert_eq!(report.subjects.len(), 7, "every kind of mail: {report:?}");
     shop.server.stop().await;
 }
 
 impl Shop {
     async fn order_until_mails_arrive(&mut self) {
-        // Everybody but two gets one.
+        // All customers but two get one.
         let some = self.peer.count() + rand::random_range(0..=2);
         self.order().await;
         self.peer
@@ -90,14 +91,14 @@ impl Shop {
             .await;
     }
 
-    async fn suffer(&mut self, trouble: Trouble) {
-        match trouble {
-            Trouble::Kill => {
+    async fn disrupt(&mut self, disruption: Disruption) {
+        match disruption {
+            Disruption::Kill => {
                 self.order_until_mails_arrive().await;
                 self.server.kill();
-                self.next_life();
+                self.note_restart();
             }
-            Trouble::KillBeforeTheAnswer => {
+            Disruption::KillBeforeTheAnswer => {
                 self.staff.settled().await;
                 self.peer.order("hold").await;
                 self.order().await;
@@ -108,32 +109,32 @@ impl Shop {
                     .await;
                 self.server.kill();
                 self.peer.order("take").await;
-                self.next_life();
+                self.note_restart();
             }
-            Trouble::Refusals => {
+            Disruption::Refusals => {
                 self.peer.order("refuse").await;
                 self.order().await;
                 self.until_refused(3).await;
                 self.server.kill();
-                self.next_life();
+                self.note_restart();
                 self.until_refused(2).await;
                 self.peer.order("take").await;
             }
-            Trouble::Away => {
+            Disruption::Away => {
                 self.order_until_mails_arrive().await;
                 self.peer.kill();
                 let before = self.tried().await;
                 self.order().await;
                 self.until_tried(before + 2).await;
                 self.server.kill();
-                self.next_life();
+                self.note_restart();
                 self.until_tried(2).await;
                 self.peer.start().await;
             }
         }
     }
 
-    /// Waits until the mail server has refused so many mails.
+    /// Waits until the mail server has refused this many mails.
     async fn until_refused(&self, times: usize) {
         let wanted = self.peer.refused() + times;
         self.peer.until("refusals", |heard| heard.refused >= wanted).await;
@@ -141,8 +142,8 @@ impl Shop {
 
     async fn until_tried(&self, times: u64) {
         while self.tried().await < times {
-            // It cannot settle before the mail server is back; that it is asked lets it go on for a while.
-            assert!(self.staff.is_settled(200).await.is_err(), "nobody writes mails");
+            // It cannot settle before the mail server is back; the request only lets time pass.
+            assert!(self.staff.is_settled(200).await.is_err(), "no mails are sent");
         }
     }
 }

@@ -1,8 +1,8 @@
-"""A mail server for a test: takes mails with STARTTLS and a password, and says so, a line of JSON each, before it answers.
+"""A mail server for a test: accepts mails with STARTTLS and a password, and reports each as a line of JSON before it answers.
 
 Arguments: the port; the certificate and its key, PEM; the user who may send, and what the password begins with.
 
-It obeys words on its standard input, and says so: `take` mails; `refuse` them for now; `reject` them for good; `hold` them,
+It obeys commands on its standard input, and reports so: `take` mails; `refuse` them for now; `reject` them for good; `hold` them,
 that is, take them and never answer. It ends when its standard input ends.
 """
 
@@ -22,7 +22,7 @@ def say(**line):
 
 
 class Hooks:
-    """What is done with mails."""
+    """The handling of mails."""
 
     def __init__(self):
         self.mode = "take"
@@ -33,7 +33,7 @@ class Hooks:
         say(said="refused")
         return answer
 
-    # In turns: as greylisting does, before the mail is seen; and when all of it is there.
+    # In turns: before the mail is received, as by greylisting, and after all of it was received.
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.mode == "refuse" and self.refused % 2 == 0:
             return self.refuse("450 4.2.0 come back later")
@@ -82,7 +82,7 @@ async def main(port, certificate, key, user, secret):
             loop=loop,
         )
 
-    # The port is the test's own, who holds it also while nobody listens there.
+    # The test keeps the port reserved, also while this server is down.
     await loop.create_server(conversation, "127.0.0.1", int(port), reuse_port=True)
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)

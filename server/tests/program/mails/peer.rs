@@ -1,5 +1,5 @@
-//! The mail server of the test, `peer.py`: a process that is started, told what to do, and killed. It says which mails it has
-//! taken before it answers for them, so of a life that was cut short everything that it answered for is known.
+//! The mail server of the test, `peer.py`: a process that is started, commanded and killed. It reports each
+//! accepted mail before it answers for it, so after a kill every mail that it has answered for is known.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -14,35 +14,35 @@ use serde::Deserialize;
 use tempfile::TempDir;
 use tokio::{net::TcpSocket, sync::watch};
 
-use crate::{python, running::PATIENCE};
+use crate::{python, running::TEST_TIMEOUT};
 
 const USER: &str = "foldline";
-/// What every password begins with. What comes behind says which life of the server has signed in.
-const SECRET: &str = "correct horse battery ";
+/// The prefix of every password. The rest names the incarnation of our server that has signed in.
+const PASSWORD_PREFIX: &str = "correct horse battery ";
 
-/// A mail that was taken.
+/// An accepted mail.
 #[derive(Debug, Clone)]
 pub(crate) struct Mail {
-    /// In which lives, ours and the mail server's.
+    /// The incarnations of our server and of the mail server.
     pub(crate) session: (String, u32),
-    /// Whether the mail server has answered for it, as far as it could.
+    /// Whether the mail server has sent its answer.
     pub(crate) answered: bool,
-    /// Who sends it, to whom: the envelope.
+    /// The sender and the recipients of the envelope.
     pub(crate) sender: String,
     pub(crate) to: Vec<String>,
     pub(crate) content: Vec<u8>,
 }
 
-/// What it has said so far, in all its lives.
+/// All output of the mail server so far, across restarts.
 #[derive(Debug, Default)]
-pub(crate) struct Heard {
+pub(crate) struct PeerOutput {
     pub(crate) mails: Vec<Mail>,
     pub(crate) refused: usize,
     ready: u32,
     obeyed: usize,
 }
 
-/// A line of its.
+/// A line of its output.
 #[derive(Deserialize)]
 #[serde(tag = "said", rename_all = "snake_case")]
 enum Line {
@@ -61,19 +61,19 @@ enum Line {
 struct Process {
     child: Child,
     orders: ChildStdin,
-    listening: JoinHandle<()>,
+    reader: JoinHandle<()>,
 }
 
 pub(crate) struct Peer {
-    /// Keeps the port ours while nobody listens at it; so whoever connects then is refused.
+    /// Keeps the port reserved while the mail server is down, so that connections are refused.
     port: TcpSocket,
     folder: TempDir,
     process: Mutex<Option<Process>>,
-    heard: Arc<watch::Sender<Heard>>,
+    output: Arc<watch::Sender<PeerOutput>>,
 }
 
 impl Peer {
-    /// With a certificate of its own; not started yet.
+    /// A mail server with its own certificate, not started yet.
     pub(crate) fn new() -> Self {
         let port = TcpSocket::new_v4().unwrap();
         port.set_reuseport(true).unwrap();
@@ -86,7 +86,7 @@ impl Peer {
             port,
             folder,
             process: Mutex::new(None),
-            heard: Arc::default(),
+            output: Arc::default(),
         }
     }
 
@@ -104,71 +104,71 @@ impl Peer {
         ]
     }
 
-    /// The password with which a server signs in that is started after this.
-    pub(crate) fn expect(&self, life: u32) {
-        std::fs::write(self.file("password"), format!("{SECRET}{life}\n")).unwrap();
+    /// Sets the password of the next server that is started.
+    pub(crate) fn expect(&self, incarnation: u32) {
+        std::fs::write(self.file("password"), format!("{PASSWORD_PREFIX}{incarnation}\n")).unwrap();
     }
 
     /// Starts it, and returns when it listens.
     pub(crate) async fn start(&self) {
-        let number = self.heard.borrow().ready + 1;
+        let number = self.output.borrow().ready + 1;
         let mut child = python::program("mails/peer.py")
             .arg(self.port.local_addr().unwrap().port().to_string())
             .args([self.file("certificate.pem"), self.file("key.pem")])
-            .args([USER, SECRET])
+            .args([USER, PASSWORD_PREFIX])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let orders = child.stdin.take().unwrap();
-        let said = child.stdout.take().unwrap();
-        let heard = Arc::clone(&self.heard);
-        let listening = std::thread::spawn(move || listen(said, number, &heard));
+        let stdout = child.stdout.take().unwrap();
+        let output = Arc::clone(&self.output);
+        let reader = std::thread::spawn(move || read_output(stdout, number, &output));
         *self.process() = Some(Process {
             child,
             orders,
-            listening,
+            reader,
         });
-        self.until("it listens", |heard| heard.ready == number).await;
+        self.until("it listens", |output| output.ready == number).await;
     }
 
-    /// `kill -9`. When this returns, everything that it has said is known.
+    /// `kill -9`. When this returns, all its output has been read.
     pub(crate) fn kill(&self) {
         let mut process = self.process().take().expect("it was started");
         process.child.kill().unwrap();
         process.child.wait().unwrap();
-        process.listening.join().unwrap();
+        process.reader.join().unwrap();
     }
 
-    /// Tells it what to do. When this returns, it does, and everything that it has said before is known.
+    /// Sends it a command. When this returns, it has obeyed, and all earlier output has been read.
     pub(crate) async fn order(&self, word: &str) {
-        let obeyed = self.heard.borrow().obeyed + 1;
+        let obeyed = self.output.borrow().obeyed + 1;
         writeln!(self.process().as_mut().expect("it was started").orders, "{word}").unwrap();
-        self.until(word, |heard| heard.obeyed == obeyed).await;
+        self.until(word, |output| output.obeyed == obeyed).await;
     }
 
-    /// Waits until it has said something.
-    pub(crate) async fn until(&self, what: &str, has_said: impl FnMut(&Heard) -> bool) {
-        let mut heard = self.heard.subscribe();
-        let waited = tokio::time::timeout(PATIENCE, heard.wait_for(has_said)).await;
+    /// Waits for a condition on its output.
+    pub(crate) async fn until(&self, what: &str, is_reached: impl FnMut(&PeerOutput) -> bool) {
+        let mut output = self.output.subscribe();
+        let waited = tokio::time::timeout(TEST_TIMEOUT, output.wait_for(is_reached)).await;
         waited
             .unwrap_or_else(|_| panic!("the mail server: not in time: {what}"))
             .expect("it is not dropped while it is used");
     }
 
-    /// How often it has refused a mail so far.
+    /// The number of refusals so far.
     pub(crate) fn refused(&self) -> usize {
-        self.heard.borrow().refused
+        self.output.borrow().refused
     }
 
-    /// How many mails it has taken so far.
+    /// The number of accepted mails so far.
     pub(crate) fn count(&self) -> usize {
-        self.heard.borrow().mails.len()
+        self.output.borrow().mails.len()
     }
 
-    /// Every mail that it has taken, in the order in which it has.
+    /// Every accepted mail, in order.
     pub(crate) fn mails(&self) -> Vec<Mail> {
-        self.heard.borrow().mails.clone()
+        self.output.borrow().mails.clone()
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -189,16 +189,16 @@ impl Drop for Peer {
     }
 }
 
-/// Hears all that a life of it says. Half a line is what it was killed over: it had not answered yet.
-fn listen(said: ChildStdout, number: u32, heard: &watch::Sender<Heard>) {
-    let mut said = BufReader::new(said);
+/// Reads the output of one process of it. A partial line was cut by a kill: it had not answered yet.
+fn read_output(stdout: ChildStdout, number: u32, output: &watch::Sender<PeerOutput>) {
+    let mut stdout = BufReader::new(stdout);
     let mut text = String::new();
-    while said.read_line(&mut text).is_ok_and(|_| text.ends_with('\n')) {
+    while stdout.read_line(&mut text).is_ok_and(|_| text.ends_with('\n')) {
         let line: Line = serde_json::from_str(&text).unwrap();
-        heard.send_modify(|heard| match line {
-            Line::Ready => heard.ready = number,
-            Line::Obeyed => heard.obeyed += 1,
-            Line::Refused => heard.refused += 1,
+        output.send_modify(|output| match line {
+            Line::Ready => output.ready = number,
+            Line::Obeyed => output.obeyed += 1,
+            Line::Refused => output.refused += 1,
             Line::Mail {
                 by,
                 sender,
@@ -206,7 +206,7 @@ fn listen(said: ChildStdout, number: u32, heard: &watch::Sender<Heard>) {
                 answered,
                 content,
             } => {
-                heard.mails.push(Mail {
+                output.mails.push(Mail {
                     session: (by, number),
                     answered,
                     sender,

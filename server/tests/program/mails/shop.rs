@@ -1,4 +1,4 @@
-//! A shop whose customers get mails: they register, order and unsubscribe, and the server has one life after the other.
+//! A shop whose customers get mails: they register, order and unsubscribe, across restarts of the server.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,18 +7,18 @@ use reqwest::{StatusCode, header::CONTENT_TYPE};
 use serde_json::json;
 
 use super::{
-    check::{FROM, People, Person, link},
+    check::{FROM, People, Person, unsubscribe_link},
     peer::Peer,
 };
 use crate::{client::Client, running::Server};
 
-/// Partitions: lanes that write mails.
+/// The number of partitions, and so of lanes that send mails.
 const SHARDS: u32 = 3;
-/// Where people reach the shop, whatever port the server has in which life.
-const PUBLIC: &str = "https://shop.test/";
+/// The public address of the shop, which does not change with the server's port.
+const PUBLIC_URL: &str = "https://shop.test/";
 /// More than is ordered.
 const STOCK: u32 = 10_000;
-/// How the customers are called, and whether they go on wanting mails. Nobody may get more than 60 mails an hour.
+/// The customers' names, and whether they keep mails enabled. No address may get more than 60 mails an hour.
 const NAMES: [(&str, bool); 4] = [
     ("Ada", true),
     ("Zoë Ångström", true),
@@ -28,23 +28,24 @@ const NAMES: [(&str, bool); 4] = [
 
 pub(crate) struct Shop {
     pub(crate) server: Arc<Server>,
-    /// Which life of the server it is in.
-    life: u32,
+    /// The current incarnation of the server.
+    incarnation: u32,
     pub(crate) peer: Peer,
     pub(crate) staff: Client,
-    /// Those with an address, and one without.
+    /// Customers with an address, and one without.
     customers: Vec<Client>,
     pub(crate) people: People,
     orders: usize,
 }
 
 impl Shop {
-    /// With a mail server of its own, beside further arguments of `foldline serve`. Everybody has got the first mail.
+    /// Opens a shop with its own mail server and these arguments of `foldline serve`. All customers have got
+    /// the first mail.
     pub(crate) async fn open(mut settings: Vec<String>) -> Self {
         let peer = Peer::new();
         peer.start().await;
         settings.extend(peer.settings());
-        settings.extend(["--mail-from", FROM, "--public-url", PUBLIC].map(str::to_owned));
+        settings.extend(["--mail-from", FROM, "--public-url", PUBLIC_URL].map(str::to_owned));
         let server = Arc::new(Server::new(settings));
         peer.expect(1);
         server.start();
@@ -57,7 +58,7 @@ impl Shop {
         let guest = staff.join(&opened.join_code, "Guest").await;
         let mut shop = Self {
             server,
-            life: 1,
+            incarnation: 1,
             peer,
             staff,
             customers: vec![guest],
@@ -87,7 +88,7 @@ impl Shop {
         self.people.insert(user, person);
     }
 
-    /// Whoever wants no more mails follows the link of the first, as their mail program does it (RFC 8058).
+    /// Customers who stop mails follow the link of the first one, as their mail program does (RFC 8058).
     pub(crate) async fn unsubscribe(&self) {
         self.peer.order("take").await;
         for mail in self.peer.mails() {
@@ -95,19 +96,19 @@ impl Shop {
             if !self.people.values().any(stops) {
                 continue;
             }
-            let link = link(&mailparse::parse_mail(&mail.content).unwrap());
-            let path = link.strip_prefix(PUBLIC).expect("it leads to us").to_owned();
+            let link = unsubscribe_link(&mailparse::parse_mail(&mail.content).unwrap());
+            let path = link.strip_prefix(PUBLIC_URL).expect("it leads to us").to_owned();
             let send = |http: &reqwest::Client, url: &str| {
                 http.post(format!("{url}/{path}"))
                     .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                     .body("List-Unsubscribe=One-Click")
             };
-            assert_eq!(self.staff.ask(send).await.0, StatusCode::OK);
+            assert_eq!(self.staff.request_until_answered(send).await.0, StatusCode::OK);
         }
         self.staff.settled().await;
     }
 
-    /// Everybody orders; one of three cannot pay.
+    /// All customers order; one of three payments fails.
     pub(crate) async fn order(&mut self) {
         for customer in &self.customers {
             let method = if self.orders % 3 == 2 {
@@ -123,30 +124,30 @@ impl Shop {
     }
 
     /// After a kill.
-    pub(crate) fn next_life(&mut self) {
-        self.life += 1;
-        self.peer.expect(self.life);
+    pub(crate) fn note_restart(&mut self) {
+        self.incarnation += 1;
+        self.peer.expect(self.incarnation);
         self.server.start();
     }
 
-    /// How often this life of the server has tried in vain to hand a mail over.
+    /// How often this incarnation of the server has failed to send a mail.
     pub(crate) async fn tried(&self) -> u64 {
         let line = r#"foldline_projection_failures_total{view="notification"} "#;
         let (_, metrics) = self
             .staff
-            .ask(|http, url| http.get(format!("{url}/metrics")))
+            .request_until_answered(|http, url| http.get(format!("{url}/metrics")))
             .await;
         let tried = metrics.lines().find_map(|metric| metric.strip_prefix(line));
         tried.map_or(0, |tried| tried.parse().unwrap())
     }
 
-    /// What people are told besides: some orders are sent and arrive, some are taken back.
-    pub(crate) async fn tell_all_the_rest(&self) {
+    /// The other events with mails: some orders are shipped and delivered, some are cancelled.
+    pub(crate) async fn ship_and_cancel_orders(&self) {
         let orders: ListingAnswer = self.staff.get("/api/v1/views/orders?listing=all&limit=200").await;
         assert_eq!(orders.data.len(), self.orders);
         let mut told = BTreeSet::new();
         for row in orders.data.iter().filter(|row| row.data["status"] == "confirmed") {
-            // One of each of every customer's.
+            // One of each for every customer.
             let customer = row.data["customer"]["id"].as_str().unwrap();
             let commands: &[&str] = if told.insert((customer.to_owned(), "sent")) {
                 &["ShipOrder", "DeliverOrder"]

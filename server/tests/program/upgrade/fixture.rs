@@ -1,6 +1,6 @@
-//! A fixture on disk: what a version has left behind in its stores, and what is known of it.
+//! A fixture on disk: the stores of a version, and the known facts about them.
 //!
-//! Search index, warehouse and their checkpoints are left out: they are made again from the events.
+//! Search index, warehouse and their checkpoints are left out: they are derived from the events.
 
 use std::{
     collections::BTreeMap,
@@ -18,15 +18,15 @@ use uuid::Uuid;
 
 use crate::running::clean;
 
-/// What is known of a fixture; `facts.json`.
+/// The facts about a fixture; `facts.json`.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Facts {
-    /// Of every account.
+    /// The password of every account.
     pub(super) password: String,
     pub(super) workspaces: Vec<WorkspaceFacts>,
 }
 
-/// What is known of a workspace.
+/// The facts about a workspace.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WorkspaceFacts {
     pub(super) id: WorkspaceId,
@@ -34,21 +34,21 @@ pub(super) struct WorkspaceFacts {
     pub(super) educator: Account,
     /// Orders, and gets mails.
     pub(super) customer: Account,
-    /// Wants no mails.
+    /// Has stopped mails.
     pub(super) without_mails: Account,
-    /// Had an account with this email, and was erased.
+    /// Had an account with this email and was erased.
     pub(super) erased: Account,
     /// Ordered without an account.
     pub(super) guest: Uuid,
     /// The customer's order whose payment has a deadline that has not come yet.
     pub(super) waiting_order: String,
-    /// A mail that the mail server would not have.
+    /// A mail that the mail server refused.
     pub(super) dead_letter: Option<DeadLetter>,
     /// The view that was rebuilt.
     pub(super) rebuilt: Rebuilt,
     /// A command of the educator that was answered, with its idempotency key.
     pub(super) answered: Answered,
-    /// How many charges are in the payment provider's books.
+    /// The number of charges in the payment provider's books.
     pub(super) charges: usize,
 }
 
@@ -61,7 +61,7 @@ pub(super) struct Account {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct DeadLetter {
     pub(super) id: Uuid,
-    /// Whom the mail is for.
+    /// The recipient of the mail.
     pub(super) user: Uuid,
 }
 
@@ -86,10 +86,10 @@ const DATA: &str = "data";
 const DUMP: &str = "database.sql";
 const EXPORT: &str = "export.ndjson";
 const FACTS: &str = "facts.json";
-/// What is made again from the events.
-const MADE_AGAIN: [&str; 3] = ["search", "warehouse", "checkpoints"];
+/// Folders that are derived from the events.
+const DERIVED: [&str; 3] = ["search", "warehouse", "checkpoints"];
 
-/// Where a server keeps everything: files, or a PostgreSQL database besides.
+/// The stores of a server: files, or a PostgreSQL database besides.
 pub(super) struct Stores(Option<Database>);
 
 impl Stores {
@@ -101,15 +101,15 @@ impl Stores {
         Self(Some(Database::new().await))
     }
 
-    /// Others of the same kind, with nothing in them.
-    pub(super) async fn others(&self) -> Self {
+    /// Empty stores of the same kind.
+    pub(super) async fn empty_ones(&self) -> Self {
         match &self.0 {
             Some(_) => Self::postgresql().await,
             None => Self::files(),
         }
     }
 
-    /// What a fixture of them is called in its version's folder.
+    /// The name of their fixture in its version's folder.
     pub(super) fn name(&self) -> &'static str {
         match &self.0 {
             Some(_) => "postgresql",
@@ -117,7 +117,7 @@ impl Stores {
         }
     }
 
-    /// How they are named on the command line, besides the data folder.
+    /// Their arguments on the command line, besides the data folder.
     pub(super) fn arguments(&self) -> Vec<String> {
         self.0.as_ref().map_or_else(Vec::new, |database| {
             let url = &database.url;
@@ -142,9 +142,9 @@ impl Stores {
         }
     }
 
-    /// Writes what a server that was stopped has left behind into a new folder.
-    pub(super) fn keep(&self, data: &Path, export: &str, facts: &Facts, fixture: &Path) {
-        copy(data, &fixture.join(DATA), &MADE_AGAIN).unwrap();
+    /// Saves the stores of a stopped server into a new folder.
+    pub(super) fn save(&self, data: &Path, export: &str, facts: &Facts, fixture: &Path) {
+        copy(data, &fixture.join(DATA), &DERIVED).unwrap();
         if let Some(database) = &self.0 {
             fs::write(fixture.join(DUMP), dump(database)).unwrap();
         }
@@ -153,10 +153,10 @@ impl Stores {
         fs::write(fixture.join(FACTS), facts + "\n").unwrap();
     }
 
-    /// Puts what was kept where a server finds it.
+    /// Restores a fixture into a data folder.
     pub(super) async fn restore(&self, fixture: &Path, data: &Path) {
         copy(&fixture.join(DATA), data, &[]).unwrap();
-        private(&data.join("keys")).unwrap();
+        restrict_permissions(&data.join("keys")).unwrap();
         if let Some(database) = &self.0 {
             let dump = fs::read_to_string(fixture.join(DUMP)).unwrap();
             let mut connection = PgConnection::connect(&database.url).await.unwrap();
@@ -233,8 +233,9 @@ fn copy(from: &Path, to: &Path, left_out: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-/// Keys that others may read stop a server, and a repository keeps no such modes.
-fn private(keys: &Path) -> io::Result<()> {
+/// Restricts the permissions of keys: a server refuses keys that others may read, and a repository does not
+/// keep modes.
+fn restrict_permissions(keys: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));

@@ -1,8 +1,8 @@
-//! Makes a fixture: two shops, of one partition and of four, in which everything has happened that can, and something is
-//! about to happen.
+//! Makes a fixture: two shops, of one partition and of four, in which every kind of event has happened and
+//! some work is unfinished.
 //!
-//! Nothing is written but by the program, with one exception: events of the versions that it reads and does not write any more
-//! are appended through its event store.
+//! Only the program writes, with one exception: events of older schema versions, which it reads and no longer
+//! writes, are appended through its event store.
 
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
@@ -27,12 +27,12 @@ use crate::{client::Client, mails::peer::Peer, running::Server};
 
 const SHARDS: [u32; 2] = [1, 4];
 const PASSWORD: &str = "correct horse battery";
-/// More events in one stream than there are between two snapshots.
+/// More events in one stream than between two snapshots.
 const DELIVERIES: u32 = 60;
 const WAITING: &str = "waiting";
 const REBUILT: &str = "orders";
 
-/// A server that was stopped, with all that it has left behind, and what is known of it.
+/// Makes the stores, stops the server, and returns it with the known facts.
 pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
     let server = Arc::new(Server::new(arguments(stores)));
     server.start();
@@ -58,7 +58,7 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
     }
     server.stop().await;
 
-    // From now on mails go to a mail server.
+    // From here on mails go to a mail server.
     let peer = Peer::new();
     peer.start().await;
     peer.expect(1);
@@ -70,7 +70,7 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
     }
     assert_eq!(peer.count(), SHARDS.len());
     peer.order("reject").await;
-    let dead_letter = shops[0].be_rejected().await;
+    let dead_letter = shops[0].register_with_a_rejected_mail().await;
     let mut facts = Facts {
         password: PASSWORD.to_owned(),
         workspaces: Vec::new(),
@@ -78,7 +78,7 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
     for (shop, dead_letter) in shops.iter().zip([Some(dead_letter), None]) {
         facts.workspaces.push(shop.facts(dead_letter).await);
     }
-    // Last of all, because its deadline comes soon.
+    // Last, because its deadline comes soon.
     for shop in &shops {
         shop.order(&shop.customer.client, WAITING, "mug", "tok_timeout")
             .await;
@@ -93,7 +93,7 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
     (server, facts)
 }
 
-/// How many charges there are in the payment provider's books.
+/// The number of charges in the payment provider's books.
 pub(super) async fn charges(stores: &Stores, folder: &Path, workspace: &WorkspaceFacts) -> usize {
     let books = process_manager::process::open(&stores.processes(folder))
         .await
@@ -153,20 +153,20 @@ impl Shop {
         }
     }
 
-    /// Every type of event, but for what `be_rejected` and the older versions add.
+    /// Every type of event, except those of `register_with_a_rejected_mail` and of older versions.
     async fn trade(&self) {
         for (sku, stock) in [("mug", DELIVERIES), ("tea", 1), ("lamp", 1)] {
             let command = list(sku);
-            self.does(&format!("list-{sku}"), &command).await;
+            self.send(&format!("list-{sku}"), &command).await;
             for delivery in 0..stock {
                 let receive = json!({"type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": 1}});
-                self.does(&format!("receive-{sku}-{delivery}"), &receive).await;
+                self.send(&format!("receive-{sku}-{delivery}"), &receive).await;
             }
         }
         let dearer = json!({"type": "ChangePrice", "stream": "product-lamp", "data": {"price": {"amount": 4_500, "currency": "EUR"}}});
-        self.does("dearer", &dearer).await;
+        self.send("dearer", &dearer).await;
         let retire = json!({"type": "RetireProduct", "stream": "product-lamp", "data": {}});
-        self.does("retire", &retire).await;
+        self.send("retire", &retire).await;
 
         let Person { client: ada, account } = &self.customer;
         let own = format!("user-{}", account.user);
@@ -176,10 +176,10 @@ impl Shop {
         let move_away =
             json!({"type": "ChangeEmail", "stream": own, "data": {"email": ADA, "password": PASSWORD}});
         assert!(ada.command("move", &move_away).await);
-        self.wants_mails(&self.customer, false).await;
-        self.wants_mails(&self.customer, true).await;
-        self.wants_mails(&self.without_mails, false).await;
-        // Who wants no mails is known before there is one to write.
+        self.set_mails(&self.customer, false).await;
+        self.set_mails(&self.customer, true).await;
+        self.set_mails(&self.without_mails, false).await;
+        // The preference is stored before the first mail.
         self.educator.settled().await;
 
         self.order(ada, "delivered", "mug", "tok_ok").await;
@@ -193,12 +193,12 @@ impl Shop {
             .await;
         self.order(ada, "tea", "tea", "tok_ok").await;
         self.educator.settled().await;
-        // The last of it is sold.
+        // The last item is sold.
         self.order(ada, "sold-out", "tea", "tok_ok").await;
         let ship = json!({"type": "ShipOrder", "stream": "order-delivered", "data": {}});
-        self.does("ship", &ship).await;
+        self.send("ship", &ship).await;
         let deliver = json!({"type": "DeliverOrder", "stream": "order-delivered", "data": {}});
-        self.does("deliver", &deliver).await;
+        self.send("deliver", &deliver).await;
         let cancel = json!({"type": "CancelOrder", "stream": "order-cancelled", "data": {"reason": "changed my mind"}});
         assert!(ada.command("cancel", &cancel).await);
         let erase = json!({"type": "EraseUser", "stream": format!("user-{}", self.erased.account.user), "data": {"password": PASSWORD}});
@@ -213,11 +213,11 @@ impl Shop {
         self.educator.settled().await;
     }
 
-    async fn does(&self, key: &str, command: &Value) {
+    async fn send(&self, key: &str, command: &Value) {
         assert!(self.educator.command(key, command).await, "{command}");
     }
 
-    async fn wants_mails(&self, person: &Person, wanted: bool) {
+    async fn set_mails(&self, person: &Person, wanted: bool) {
         let kind = if wanted { "ResumeMails" } else { "StopMails" };
         let stream = format!("inbox-{}", person.account.user);
         let command = json!({"type": kind, "stream": stream, "data": {}});
@@ -235,7 +235,7 @@ impl Shop {
         register(&client, name, email, "customer").await
     }
 
-    /// Orders and goods as programs wrote them that this one replaced.
+    /// Orders and stock in the schema versions of earlier programs.
     async fn append_older_versions(&self, store: &dyn EventStore) {
         let created = json!({
             "customer": {"id": self.customer.account.user, "name": "Ada"},
@@ -307,7 +307,7 @@ impl Shop {
         let path = format!("/api/v1/lab/projections/{REBUILT}/rebuild");
         let begun = self
             .educator
-            .ask(|http, url| http.post(format!("{url}{path}")))
+            .request_until_answered(|http, url| http.post(format!("{url}{path}")))
             .await;
         assert_eq!(begun.0, StatusCode::ACCEPTED, "{}", begun.1);
         while self.generation().await == 1 {
@@ -323,8 +323,8 @@ impl Shop {
         orders.generation
     }
 
-    /// Somebody registers whose mail the mail server will not have.
-    async fn be_rejected(&self) -> DeadLetter {
+    /// A user registers whose mail the mail server refuses.
+    async fn register_with_a_rejected_mail(&self) -> DeadLetter {
         let account = self.join_and_register("Dora", "dora@post.test").await;
         loop {
             let letters: Page<DeadLetterInfo> = self.educator.get("/api/v1/dead-letters").await;
@@ -382,7 +382,7 @@ impl Shop {
         }
     }
 
-    /// Every version of every type of event is there.
+    /// Checks that every version of every event type is present.
     async fn check_types(&self, log: &[StoredEvent]) {
         let schemas: Page<EventSchema> = self.educator.get("/api/v1/schemas").await;
         let known = schemas.data.into_iter();
@@ -398,7 +398,7 @@ impl Shop {
     }
 }
 
-/// The customer's email, after they have moved.
+/// The customer's email after the change.
 const ADA: &str = "ada@post.test";
 
 fn list(sku: &str) -> Value {

@@ -1,9 +1,9 @@
-//! What earlier versions have left behind is carried on: each fixture in `server/tests/fixtures` is put where a server finds it,
-//! and opened by the program of today. Nothing that was stored changes, what was under way goes on once, what was done is not
-//! done again, and people come in and go on.
+//! The current program continues with the stores of earlier versions: each fixture in `server/tests/fixtures`
+//! is restored and opened. Stored data does not change, unfinished work continues once, finished work is not
+//! repeated, and users sign in and continue.
 //!
-//! `cargo xtask fixture <name>` keeps what today's program leaves behind. Making one and carrying it on is a test as well, so
-//! that the next one can be made whenever it is wanted.
+//! `cargo xtask fixture <name>` saves the stores of the current program. Making a fixture and continuing with
+//! it is a test too, so that the next one can be made at any time.
 
 mod fixture;
 mod make;
@@ -32,11 +32,11 @@ use crate::{
 };
 use fixture::{Facts, Mails, Stores, WorkspaceFacts, mails};
 
-/// Under which name to keep what is made.
-const KEEP: &str = "FOLDLINE_TEST_FIXTURE";
+/// The name under which to save a new fixture.
+const FIXTURE_NAME: &str = "FOLDLINE_TEST_FIXTURE";
 
-/// What becomes of the order whose deadline has passed: it is given up, and a charge that comes too late is given back.
-const GIVEN_UP: [&str; 6] = [
+/// The events of the order whose deadline has passed: it is abandoned, and a late charge is refunded.
+const ABANDONED_ORDER_EVENTS: [&str; 6] = [
     "OrderCreated",
     "OrderRejected",
     "PaymentProcessed",
@@ -84,7 +84,8 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Arguments of `foldline serve`. Links in mails do not depend on the port, and no workspace is purged because the fixture is old.
+/// The arguments of `foldline serve`. Links in mails do not depend on the port, and no workspace is purged
+/// because the fixture is old.
 fn arguments(stores: &Stores) -> Vec<String> {
     let mut arguments = stores.arguments();
     arguments.extend(
@@ -116,9 +117,9 @@ async fn make_and_carry_on(stores: Stores) {
             "it waits, in each: {waiting:?}"
         );
     }
-    // Goes when the test ends, unless it is to be kept.
+    // Deleted when the test ends, unless it is saved.
     let passing = tempfile::tempdir().unwrap();
-    let version = match std::env::var(KEEP) {
+    let version = match std::env::var(FIXTURE_NAME) {
         Ok(name) => fixtures().join(name),
         Err(_) => passing.path().to_owned(),
     };
@@ -128,11 +129,11 @@ async fn make_and_carry_on(stores: Stores) {
         "a fixture never changes; give the new one another name than {}",
         version.display()
     );
-    stores.keep(server.folder(), &exported, &facts, &fixture);
-    carry_on(stores.others().await, &version).await;
+    stores.save(server.folder(), &exported, &facts, &fixture);
+    carry_on(stores.empty_ones().await, &version).await;
 }
 
-/// Runs a subcommand on stores of which no server runs; what it says.
+/// Runs a subcommand on stores without a running server, and returns its output.
 fn foldline(stores: &Stores, folder: &Path, command: &[&str]) -> String {
     let output = clean(env!("CARGO_BIN_EXE_foldline"))
         .args(command)
@@ -141,10 +142,10 @@ fn foldline(stores: &Stores, folder: &Path, command: &[&str]) -> String {
         .args(stores.arguments())
         .output()
         .unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    let complaints = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {said}{complaints}");
-    said
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stdout}{stderr}");
+    stdout
 }
 
 async fn carry_on(stores: Stores, version: &Path) {
@@ -157,7 +158,7 @@ async fn carry_on(stores: Stores, version: &Path) {
     server.start();
     let mut sent = Sent::new();
     for shop in &facts.workspaces {
-        sent.extend(Shop::enter(&server, &facts, shop).await.goes_on().await);
+        sent.extend(Shop::enter(&server, &facts, shop).await.continue_work().await);
     }
     let metrics = metrics(&server, &facts).await;
     assert_eq!(metrics.get("sent"), Some(&sent.len()), "{metrics:?}");
@@ -173,28 +174,28 @@ async fn carry_on(stores: Stores, version: &Path) {
     let original = fs::read_to_string(fixture::export(&fixture)).unwrap();
     check_export(&original, &foldline(&stores, server.folder(), &["export"]));
     for shop in &facts.workspaces {
-        // The customer's new order, and that of the one who wants no mails.
+        // The customer's new order, and that of the user who has stopped mails.
         assert_eq!(
             make::charges(&stores, server.folder(), shop).await,
             shop.charges + 2
         );
-        check_made_again(server.folder(), shop.id);
+        check_derived_again(server.folder(), shop.id);
     }
 
-    // Once it is done, it is done.
+    // Finished work is not repeated.
     server.start();
     for shop in &facts.workspaces {
         let shop = Shop::enter(&server, &facts, shop).await;
         shop.educator.settled().await;
-        shop.check_order_was_given_up(&shop.educator.log().await);
+        shop.check_order_was_abandoned(&shop.educator.log().await);
     }
     server.stop().await;
     assert!(mails(server.folder()) == after, "no mail comes with a restart");
 
-    import(&stores.others().await, &fixture);
+    import(&stores.empty_ones().await, &fixture);
 }
 
-/// The event and the person of each mail that is to come.
+/// The event and the user of each expected mail.
 type Sent = BTreeSet<(Uuid, Uuid)>;
 
 struct Shop<'a> {
@@ -215,14 +216,14 @@ impl<'a> Shop<'a> {
         }
     }
 
-    /// What was under way is done, and people go on. Which mails come of it.
-    async fn goes_on(&self) -> Sent {
+    /// Unfinished work is done, and users continue. Returns the resulting mails.
+    async fn continue_work(&self) -> Sent {
         let facts = self.facts;
         self.check_people().await;
         self.retry_dead_letter().await;
         self.educator.settled().await;
         let log = self.educator.log().await;
-        self.check_order_was_given_up(&log);
+        self.check_order_was_abandoned(&log);
         self.check_is_answered_again().await;
         let orders: ListingAnswer = self
             .educator
@@ -276,7 +277,7 @@ impl<'a> Shop<'a> {
         Client::sign_in(self.server, self.facts.id, email, self.password).await
     }
 
-    /// Who was erased stays so, and others go by the names that they had.
+    /// Erased users stay erased, and others keep their names.
     async fn check_people(&self) {
         let facts = self.facts;
         let refused = self.sign_in(&facts.erased.email).await.err();
@@ -296,7 +297,7 @@ impl<'a> Shop<'a> {
         assert_eq!(orders.data[0].data["customer"]["name"], "Guest");
     }
 
-    /// A mail that could not be sent is still known, and is sent now that it can be.
+    /// A mail that could not be sent is still a dead letter, and a retry sends it.
     async fn retry_dead_letter(&self) {
         let path = "/api/v1/dead-letters";
         let letters: Page<DeadLetterInfo> = self.educator.get(path).await;
@@ -307,7 +308,7 @@ impl<'a> Shop<'a> {
         for id in known {
             let (status, text) = self
                 .educator
-                .ask(|http, url| http.post(format!("{url}{path}/{id}/retry")))
+                .request_until_answered(|http, url| http.post(format!("{url}{path}/{id}/retry")))
                 .await;
             assert_eq!(status, StatusCode::OK, "{text}");
             let outcome: DeadLetterOutcome = serde_json::from_str(&text).unwrap();
@@ -315,7 +316,7 @@ impl<'a> Shop<'a> {
         }
     }
 
-    fn check_order_was_given_up(&self, log: &[StoredEvent]) {
+    fn check_order_was_abandoned(&self, log: &[StoredEvent]) {
         let order = self.facts.waiting_order.as_str();
         let concerns = |event: &&StoredEvent| {
             let payload: Value = serde_json::from_str(event.payload.get()).unwrap();
@@ -324,10 +325,10 @@ impl<'a> Shop<'a> {
         let events = log.iter().filter(concerns);
         let mut events: Vec<_> = events.map(|event| event.event_type.as_str()).collect();
         events.sort_unstable();
-        assert_eq!(events, GIVEN_UP, "each once");
+        assert_eq!(events, ABANDONED_ORDER_EVENTS, "each once");
     }
 
-    /// A command that was answered is answered the same.
+    /// A repeated command gets the same answer.
     async fn check_is_answered_again(&self) {
         let answered = &self.facts.answered;
         let (status, answer) = self
@@ -341,12 +342,12 @@ impl<'a> Shop<'a> {
     }
 }
 
-/// Mails that this life of the server has handled, by what became of them.
+/// Mails that this incarnation of the server has handled, by outcome.
 async fn metrics(server: &Arc<Server>, facts: &Facts) -> BTreeMap<String, usize> {
     let shop = Shop::enter(server, facts, &facts.workspaces[0]).await;
     let (_, metrics) = shop
         .educator
-        .ask(|http, url| http.get(format!("{url}/metrics")))
+        .request_until_answered(|http, url| http.get(format!("{url}/metrics")))
         .await;
     let of_mails = metrics.lines().filter_map(|line| {
         let (outcome, count) = line
@@ -357,7 +358,7 @@ async fn metrics(server: &Arc<Server>, facts: &Facts) -> BTreeMap<String, usize>
     of_mails.collect()
 }
 
-/// Nothing that was sent is sent again or changed, and what is new is what is expected.
+/// No mail is sent again or changed, and the new ones are the expected ones.
 fn check_mails(before: &Mails, after: &Mails, sent: &Sent) {
     let mut new = Sent::new();
     for (name, content) in after {
@@ -373,7 +374,7 @@ fn check_mails(before: &Mails, after: &Mails, sent: &Sent) {
     assert_eq!(after.len(), before.len() + sent.len(), "no mail is gone");
 }
 
-/// Every event and every answered command is exported as it was, in the order in which it was.
+/// Every event and every answered command is exported unchanged and in the same order.
 fn check_export(stored: &str, now: &str) {
     let is_of_the_log = |line: &&str| {
         let line: Value = serde_json::from_str(line).unwrap();
@@ -392,12 +393,12 @@ fn check_export(stored: &str, now: &str) {
 }
 
 /// The warehouse was not in the fixture.
-fn check_made_again(folder: &Path, workspace: WorkspaceId) {
+fn check_derived_again(folder: &Path, workspace: WorkspaceId) {
     let manifests = folder.join(format!("warehouse/workspace={workspace}/_manifest"));
     assert!(fs::read_dir(manifests).is_ok_and(|manifests| manifests.count() > 0));
 }
 
-/// What was exported then is imported now, and exported as it was to the byte.
+/// An old export can be imported, and its new export is the same to the byte.
 fn import(stores: &Stores, fixture: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let export = fixture::export(fixture);

@@ -1,5 +1,5 @@
-"""An object store that speaks S3, with one bucket, `shop`. It says where it listens; and for each folder that it is told, a line
-each, it copies the whole bucket there and says that it has.
+"""An object store that speaks S3, with one bucket, `shop`. It reports its address; then, for each line with a folder, it copies the
+whole bucket there and reports when it is done.
 """
 
 import logging

@@ -1,4 +1,4 @@
-//! A bucket for the warehouse, in an object store of the test's own: `bucket.py`, a process beside the server.
+//! A bucket for the warehouse, in the test's own object store: `bucket.py`, a process beside the server.
 
 use std::{
     io::{BufRead as _, BufReader, Lines, Write as _},
@@ -8,18 +8,18 @@ use std::{
 
 use crate::python;
 
-/// Where in it the warehouse lies.
+/// The path of the warehouse in it.
 const PREFIX: &str = "a/warehouse";
 
 pub(crate) struct Bucket {
     store: Child,
     orders: ChildStdin,
-    says: Lines<BufReader<ChildStdout>>,
+    output: Lines<BufReader<ChildStdout>>,
     url: String,
 }
 
 impl Bucket {
-    /// An empty one.
+    /// Starts an empty bucket.
     pub(crate) fn open() -> Self {
         let mut store = python::program("warehouse/bucket.py")
             .stdin(Stdio::piped())
@@ -27,12 +27,12 @@ impl Bucket {
             .spawn()
             .unwrap();
         let orders = store.stdin.take().unwrap();
-        let mut says = BufReader::new(store.stdout.take().unwrap()).lines();
-        let url = says.next().expect("it says where it listens").unwrap();
+        let mut output = BufReader::new(store.stdout.take().unwrap()).lines();
+        let url = output.next().expect("it says where it listens").unwrap();
         Self {
             store,
             orders,
-            says,
+            output,
             url,
         }
     }
@@ -42,7 +42,7 @@ impl Bucket {
         vec!["--warehouse".to_owned(), format!("s3://shop/{PREFIX}")]
     }
 
-    /// What the server must know to reach it.
+    /// The variables by which the server reaches it.
     pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         let known = |name, value: &str| (name, value.to_owned());
         vec![
@@ -54,10 +54,10 @@ impl Bucket {
         ]
     }
 
-    /// Copies all of it into a folder. Where the warehouse lies there.
+    /// Copies all of it into a folder, and returns the warehouse's path there.
     pub(crate) fn copy(&mut self, folder: &Path) -> std::path::PathBuf {
         writeln!(self.orders, "{}", folder.display()).unwrap();
-        assert_eq!(self.says.next().expect("it goes on").unwrap(), "copied");
+        assert_eq!(self.output.next().expect("it goes on").unwrap(), "copied");
         folder.join(PREFIX)
     }
 }

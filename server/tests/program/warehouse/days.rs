@@ -1,4 +1,4 @@
-//! Days that are over: orders that were confirmed and cancelled then, written into the log of a server that does not run.
+//! Past days: orders that were confirmed and cancelled then, written into the log of a stopped server.
 
 use std::{
     path::Path,
@@ -22,20 +22,20 @@ use uuid::Uuid;
 
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
-/// A clock that stands, at this microsecond.
+/// A clock that stands at this microsecond.
 #[derive(Debug, Default)]
-struct Then(AtomicI64);
+struct FixedClock(AtomicI64);
 
-impl Clock for Then {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::Relaxed))
     }
 }
 
-/// Writes what would be in the log if the shop had been open for a week: on each day an order in its first microsecond and one
-/// in its last, and every other one of them cancelled a day later. How many orders.
+/// Writes a week of orders into the log: on each day one in its first microsecond and one in its last, every
+/// other one cancelled a day later. Returns the number of orders.
 pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, price: &Money) -> usize {
-    let clock = Arc::new(Then::default());
+    let clock = Arc::new(FixedClock::default());
     let store = event_store::open(&folder.join("events.db").into(), clock.clone(), None)
         .await
         .unwrap();
@@ -65,7 +65,7 @@ pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, pric
     orders
 }
 
-/// What happens to an order: it is placed, confirmed and cancelled.
+/// The events of an order: it is placed, confirmed and cancelled.
 fn order(line: OrderLine) -> [DomainEvent; 3] {
     let customer = SystemClock.new_id();
     let total = line.price.times(line.quantity).unwrap();

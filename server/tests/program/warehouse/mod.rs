@@ -1,5 +1,6 @@
-//! The warehouse as others read it: `DuckDB` opens its Parquet files, and finds what the view `sales` says, day by day and product
-//! by product, to the last cent. Meanwhile the server is killed again and again (`kill -9`), also while it puts files together.
+//! The warehouse as other tools read it: `DuckDB` opens its Parquet files and finds what the view `sales`
+//! says, day by day and product by product, to the last cent. Meanwhile the server is killed again and again
+//! (`kill -9`), also while it merges files.
 
 mod bucket;
 mod days;
@@ -19,7 +20,7 @@ use serde_json::json;
 use crate::{client::Client, python, running::Server};
 
 const SHARDS: u32 = 2;
-/// What is sold. An order is in one currency.
+/// The products. An order has one currency.
 const PRODUCTS: [(&str, i64, &str); 4] = [
     ("mug", 1_250, "EUR"),
     ("tea", 499, "EUR"),
@@ -27,16 +28,16 @@ const PRODUCTS: [(&str, i64, &str); 4] = [
     ("rice", 420, "JPY"),
 ];
 const STOCK: u32 = 10_000;
-/// A day with so many small files has them put together.
-const MANY: usize = 16;
-/// More than are filed by themselves.
+/// With this many small files, those of a day are merged.
+const MERGE_THRESHOLD: usize = 16;
+/// More than stay in files of their own.
 const ORDERS: usize = 60;
-/// So many orders are placed between two kills.
+/// The orders between two kills.
 const BETWEEN_KILLS: usize = 6;
-/// An order takes about so long to be fulfilled and filed.
+/// About the time until an order is fulfilled and in the warehouse.
 const FULFILMENT_MS: u32 = 120;
 
-/// Of a day, or of a product.
+/// The total of a day or of a product.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
 struct Total {
     orders: u64,
@@ -49,19 +50,19 @@ struct Total {
 
 type Totals = BTreeMap<String, Total>;
 
-/// What `DuckDB` reads.
+/// The content that `DuckDB` reads.
 #[derive(Debug, Deserialize)]
-struct Read {
-    /// How many files each day has.
+struct WarehouseContent {
+    /// The number of files of each day.
     files: BTreeMap<String, usize>,
     totals: Totals,
     checks: BTreeMap<String, u64>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn duckdb_finds_in_the_warehouse_what_the_view_of_sales_says_however_often_the_server_is_killed() {
+async fn duckdb_finds_the_totals_of_the_view_of_sales_however_often_the_server_is_killed() {
     let server = Arc::new(Server::new(Vec::new()));
-    let opened = sell_and_be_killed(&server).await;
+    let opened = sell_under_kills(&server).await;
     let warehouse = server.folder().join("warehouse");
     compare(&opened, &warehouse).await;
     server.stop().await;
@@ -71,55 +72,55 @@ async fn duckdb_finds_in_the_warehouse_what_the_view_of_sales_says_however_often
 async fn a_warehouse_in_an_object_store_is_the_same() {
     let mut bucket = Bucket::open();
     let server = Arc::new(Server::with_variables(Bucket::setting(), bucket.variables()));
-    let opened = sell_and_be_killed(&server).await;
+    let opened = sell_under_kills(&server).await;
     let folder = tempfile::tempdir().unwrap();
     let warehouse = bucket.copy(folder.path());
     compare(&opened, &warehouse).await;
     server.stop().await;
 }
 
-/// What was sold, and where.
-struct Sold {
+/// The sales of a run.
+struct SalesRun {
     staff: Client,
     workspace: WorkspaceId,
-    /// How many orders of days that are over.
-    then: usize,
+    /// The number of orders on past days.
+    past_orders: usize,
 }
 
-async fn sell_and_be_killed(server: &Arc<Server>) -> Sold {
+async fn sell_under_kills(server: &Arc<Server>) -> SalesRun {
     server.start();
     let (staff, opened) = Client::open(server, SHARDS).await;
     list_products(&staff).await;
     server.kill();
     let (mug, price, currency) = PRODUCTS[0];
     let price = Money::new(price, currency);
-    let then = days::write(server.folder(), opened.workspace, mug, &price).await;
+    let past_orders = days::write(server.folder(), opened.workspace, mug, &price).await;
     server.start();
 
     for number in 0..ORDERS {
         place_and_cancel(&staff, number).await;
-        if is_last_of_a_life(number) {
-            // The moment is what is random here; nothing waits for anything to be done by then.
+        if is_last_before_a_kill(number) {
+            // The time of the kill is random; no work must be done by then.
             let _ = staff.is_settled(rand::random_range(0..FULFILMENT_MS)).await;
             server.kill();
             server.start();
         }
     }
     staff.settled().await;
-    Sold {
+    SalesRun {
         staff,
         workspace: opened.workspace,
-        then,
+        past_orders,
     }
 }
 
-async fn compare(sold: &Sold, warehouse: &Path) {
+async fn compare(sold: &SalesRun, warehouse: &Path) {
     let sales = sales(&sold.staff).await;
     let folder = warehouse.join(format!("workspace={}", sold.workspace));
-    for way in ["manifest", "pattern"] {
-        let read = read(&folder, way);
-        assert_eq!(read.totals, sales, "{way}");
-        check_rows(&read, sold.then);
+    for file_selection in ["manifest", "pattern"] {
+        let read = read(&folder, file_selection);
+        assert_eq!(read.totals, sales, "{file_selection}");
+        check_rows(&read, sold.past_orders);
     }
 }
 
@@ -133,12 +134,12 @@ async fn list_products(staff: &Client) {
     }
 }
 
-fn is_last_of_a_life(number: usize) -> bool {
+fn is_last_before_a_kill(number: usize) -> bool {
     number % BETWEEN_KILLS == BETWEEN_KILLS - 1
 }
 
-/// An order of two products or of one. One of seven cannot be paid, and every third is cancelled when it is confirmed; the last
-/// before a kill is on its way when the next thing happens, and sometimes that is that it is cancelled.
+/// An order of one or two products. One of seven cannot be paid, and every third is cancelled once it is
+/// confirmed; the last before a kill is unfinished when the next step comes, which may be its cancellation.
 async fn place_and_cancel(staff: &Client, number: usize) {
     let (first, second) = if number.is_multiple_of(2) {
         ("mug", "tea")
@@ -156,8 +157,8 @@ async fn place_and_cancel(staff: &Client, number: usize) {
     let key = format!("place-{number}");
     let (_, answer) = staff.post("/api/v1/commands", &place, &key).await;
     let placed: CommandAnswer = serde_json::from_value(answer.unwrap()).unwrap();
-    if !is_last_of_a_life(number) {
-        // So that each is filed by itself, and files become many.
+    if !is_last_before_a_kill(number) {
+        // So that each gets a file of its own, and there are many.
         staff.settled_of(placed.correlation_id).await;
     }
     if number.is_multiple_of(3) || number % (2 * BETWEEN_KILLS) == BETWEEN_KILLS - 1 {
@@ -192,10 +193,10 @@ fn total(sales: &SalesDocument) -> Total {
     }
 }
 
-fn read(folder: &Path, way: &str) -> Read {
+fn read(folder: &Path, file_selection: &str) -> WarehouseContent {
     let output = python::program("warehouse/totals.py")
         .arg(folder)
-        .arg(way)
+        .arg(file_selection)
         .output()
         .unwrap();
     assert!(
@@ -206,14 +207,14 @@ fn read(folder: &Path, way: &str) -> Read {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// `then`: how many orders were sold on days that are over.
-fn check_rows(read: &Read, then: usize) {
+/// `past_orders`: the number of orders on past days.
+fn check_rows(read: &WarehouseContent, past_orders: usize) {
     let check = |name: &str| read.checks[name];
     assert_eq!(check("rows"), check("lines"), "a line is there twice");
     for fault in ["wrong_amounts", "wrong_days", "without_dimension"] {
         assert_eq!(check(fault), 0, "{fault}");
     }
-    // That there was something to compare: a week, both currencies, what was cancelled, and files that were put together.
+    // Checks that there is enough to compare: a week, both currencies, cancellations, and merged files.
     let days: Vec<_> = read
         .totals
         .iter()
@@ -224,13 +225,13 @@ fn check_rows(read: &Read, then: usize) {
     assert_eq!(read.totals.len() - days.len(), PRODUCTS.len());
     assert!(days.iter().any(|(_, total)| total.revenue.len() == 2), "{days:?}");
     let sold = sum(|total| total.orders);
-    let then = u64::try_from(then).unwrap();
+    let past_orders = u64::try_from(past_orders).unwrap();
     assert!(
-        sold > then + 20 && sold < then + 60,
-        "{sold} were sold, {then} of them then"
+        sold > past_orders + 20 && sold < past_orders + 60,
+        "{sold} were sold, {past_orders} of them then"
     );
-    assert!(sum(|total| total.cancelled_orders) > then / 2, "{days:?}");
+    assert!(sum(|total| total.cancelled_orders) > past_orders / 2, "{days:?}");
     println!("{} lines in the files {:?}", check("rows"), read.files);
     let most = read.files.values().max().unwrap();
-    assert!(*most < MANY, "files were not put together: {:?}", read.files);
+    assert!(*most < MERGE_THRESHOLD, "files were not merged: {:?}", read.files);
 }

@@ -1,6 +1,6 @@
-"""What was sold, as DuckDB reads it out of the warehouse: as one JSON object, by day and by product.
+"""The sales as DuckDB reads them from the warehouse: one JSON object, by day and by product.
 
-Arguments: the folder of a workspace in the warehouse; `pattern` reads every file of the fact that lies where readers look,
+Arguments: the folder of a workspace in the warehouse; `pattern` reads every file of the fact that a reader's pattern matches,
 `manifest` those that the newest manifest names.
 """
 
@@ -11,7 +11,7 @@ import sys
 
 import duckdb
 
-# Of a group of rows, by currency where money is summed. What was taken back has negative quantities and amounts.
+# Totals of a group of rows, by currency for money. Returned goods have negative quantities and amounts.
 COUNTS = """
     select {key} as key,
         count(distinct order_id) filter (where kind = 'sold') as orders,
@@ -28,7 +28,7 @@ SUMS = """
 """
 KEYS = ["'day/' || strftime(day, '%Y-%m-%d')", "'sku/' || sku"]
 
-# Each line of an event once; amounts that follow from their prices; and rows that fit their day and their dimensions.
+# Checks: each line of an event once, amounts that follow from prices, rows that match their day and their dimensions.
 CHECKS = {
     "rows": "select count(*) from fact",
     "lines": "select count(*) from (select distinct event_id, line from fact)",

@@ -1,15 +1,17 @@
-//! `ChangeDisplayName`: the name is sealed, so it is stored only where the keys of people are kept.
+//! `ChangeDisplayName`: the name is sealed, so it can only be stored with the people service, which has the
+//! keys.
 
 use domain::{aggregate::user::ChangeDisplayName, wire::CommandAnswer};
 
 use super::user_account::Account;
-use event_store::Appended;
+use event_store::AppendAnswer;
 
 use crate::{
-    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
+    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
+    retry::AttemptError,
 };
 
-/// Gives an account another name.
+/// Changes the name of an account.
 pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
@@ -30,7 +32,7 @@ async fn append(
     account: &mut Account<'_>,
     change: &ChangeDisplayName,
     freshness: Freshness,
-) -> Result<Appended, Setback> {
+) -> Result<AppendAnswer, AttemptError> {
     let decision = account.decide(change.clone().into(), freshness).await?;
     account.records_to_write(&decision)?;
     account.append(decision).await

@@ -1,16 +1,17 @@
-//! `ChangeEmail`: one email is given back and another reserved in the same append; the new one can be signed in with
-//! before it.
+//! `ChangeEmail`: the old email is released and the new one reserved in the same append; the login by the new
+//! one is stored before it.
 
 use domain::{aggregate::user::ChangeEmail, wire::CommandAnswer};
 
 use super::user_account::Account;
-use event_store::Appended;
+use event_store::AppendAnswer;
 
 use crate::{
-    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
+    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
+    retry::AttemptError,
 };
 
-/// Gives an account another email, where the command comes with the account's password.
+/// Changes the email of an account, if the command has the account's password.
 pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
@@ -32,7 +33,7 @@ async fn append(
     account: &mut Account<'_>,
     change: &ChangeEmail,
     freshness: Freshness,
-) -> Result<Appended, Setback> {
+) -> Result<AppendAnswer, AttemptError> {
     let decision = account.decide(change.clone().into(), freshness).await?;
     if let Some((people, of)) = account.records_to_write(&decision)? {
         people.changing_email(of, &change.email).await?;

@@ -1,5 +1,5 @@
-//! The reservations of emails: each is a stream of its own, decided with the user's events that it follows from and
-//! appended with them, or everything is refused.
+//! The reservations of emails. Each is a separate stream; its events follow from the user's events and are
+//! appended with them, all or nothing.
 
 use domain::{
     aggregate::{
@@ -14,13 +14,14 @@ use uuid::Uuid;
 use crate::{
     aggregates::Freshness,
     repository::{Repository, StreamDecision},
-    retry::Setback,
+    retry::AttemptError,
 };
 
-/// What was decided on the stream of an email, to be appended with the user's events.
+/// The decision on the stream of an email, appended with the user's events.
 pub(super) type ReservationAppend = StreamDecision<Email>;
 
-/// What becomes of reservations with these events of a user in this state; refused where an email is another user's.
+/// Decides the reservations that follow from a user's events in this state; refused if an email is another
+/// user's.
 pub(super) async fn decide(
     repository: &Repository,
     workspace: WorkspaceId,
@@ -28,18 +29,21 @@ pub(super) async fn decide(
     events: &[UserEvent],
     context: &Context,
     freshness: Freshness,
-) -> Result<Vec<ReservationAppend>, Setback> {
+) -> Result<Vec<ReservationAppend>, AttemptError> {
     let Ok(user) = context.stream.id().parse() else {
         return Ok(Vec::new());
     };
     let mut reservations: Vec<ReservationAppend> = Vec::new();
     for (email, command) in commands(user, state, events) {
         let people = repository.people()?;
-        // An email that cannot be read any more has no stream that could be found.
+        // The stream of an email that cannot be opened any more cannot be found.
         let Some(stream) = people.reservation(workspace, &email).await? else {
             continue;
         };
-        let index = if let Some(index) = reservations.iter().position(|known| known.stream == stream) {
+        let index = if let Some(index) = reservations
+            .iter()
+            .position(|reservation| reservation.stream == stream)
+        {
             index
         } else {
             let loaded = repository
@@ -66,14 +70,14 @@ pub(super) async fn decide(
     Ok(reservations)
 }
 
-/// What a user's events make of reservations: the commands, each with its email.
+/// The reservation commands that follow from a user's events, each with its email.
 fn commands(user: Uuid, state: &UserState, events: &[UserEvent]) -> Vec<(String, EmailCommand)> {
-    let held = state.account.as_ref().map(|account| account.email.clone());
-    let release = move || held.map(|email| (email, ReleaseEmail { user }.into()));
+    let current = state.account.as_ref().map(|account| account.email.clone());
+    let release = move || current.map(|email| (email, ReleaseEmail { user }.into()));
     let reserve = |email: &String| (email.clone(), ReserveEmail { user }.into());
     match events {
         [UserEvent::UserRegistered(UserRegistered { email, .. })] => vec![reserve(email)],
-        // Given back first: it may be the same one, spelled in another way.
+        // Released first: the new one may be the same in another spelling.
         [UserEvent::EmailChanged(EmailChanged { email })] => {
             release().into_iter().chain([reserve(email)]).collect()
         }
@@ -92,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_email_is_reserved_and_given_back_with_what_happens_to_its_user() {
+    fn an_email_is_reserved_and_released_with_the_events_of_its_user() {
         let user = Uuid::from_u128(1);
         let before = UserState::default();
         let (old, new) = ("ada@example.org".to_owned(), "countess@example.org".to_owned());
@@ -115,7 +119,7 @@ mod tests {
             [(old.clone(), release.clone()), (new, reserve)]
         );
         assert_eq!(commands(user, &state, &[UserErased {}.into()]), [(old, release)]);
-        // a person without an account holds no email
+        // a person without an account has no email
         assert_eq!(commands(user, &before, &[UserErased {}.into()]), []);
     }
 }

@@ -1,17 +1,18 @@
-//! `EraseUser`: the email is given back in the same append; the erasure is noted before it, and the person's key and
-//! everything by which they sign in is destroyed after it.
+//! `EraseUser`: the email is released in the same append; the erasure is noted before it, and the person's
+//! key and credentials are destroyed after it.
 
 use domain::{aggregate::user::EraseUser, wire::CommandAnswer};
 
 use super::user_account::Account;
-use event_store::Appended;
+use event_store::AppendAnswer;
 
 use crate::{
-    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
+    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
+    retry::AttemptError,
 };
 
-/// Erases a person, where the command comes with their password or from an educator. What fails after the append is
-/// finished by [`People::run`](identity::People::run).
+/// Erases a person, if the command has their password or comes from an educator.
+/// [`People::run`](identity::People::run) completes an erasure that fails after the append.
 pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
@@ -31,11 +32,11 @@ pub(crate) async fn handle(
         match &answer {
             Ok(_) => {
                 if let Err(error) = people.erased(of).await {
-                    tracing::warn!(%error, "a person is erased in the log, and their key not yet destroyed");
+                    tracing::warn!(%error, "a person is erased in the log, but their key still exists");
                 }
             }
             Err(failure) if failure.is_refusal() => people.not_erased(of).await,
-            // Where it is not known whether it was stored, nothing is taken back.
+            // If it is not known whether the erasure was stored, the note stays.
             Err(_) => {}
         }
     }
@@ -46,7 +47,7 @@ async fn append(
     account: &mut Account<'_>,
     erase: &EraseUser,
     freshness: Freshness,
-) -> Result<Appended, Setback> {
+) -> Result<AppendAnswer, AttemptError> {
     let decision = account.decide(erase.clone().into(), freshness).await?;
     if let Some((people, of)) = account.records_to_write(&decision)? {
         people.erasing(of).await?;

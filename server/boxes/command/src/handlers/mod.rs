@@ -1,15 +1,15 @@
-//! Handlers: commands that need more than to be decided on their own stream and appended to it.
+//! Handlers of commands that need more than a decision on their own stream and an append to it.
 //!
-//! Each loads what its decision has to see, explicitly and before the decision, and does what has to be done outside of the
-//! log before and after the append. One file a handler; every other command takes the repository's
+//! Each handler loads the state that its decision needs, explicitly and before the decision, and writes the
+//! data outside the log before and after the append. Every other command is carried out by the repository's
 //! [`execute`](super::repository::Repository::execute).
 //!
 //! | command | what it needs |
 //! |---|---|
-//! | `PlaceOrder` | the products that the order's lines name, from their own streams |
+//! | `PlaceOrder` | the products of the order's lines, from their own streams |
 //! | `ProcessPayment`, `RefundPayment` | the payment provider's answer |
-//! | `RegisterUser` | the email's reservation; a password's hash and a session, kept before the append |
-//! | `ChangeEmail` | the password; the reservations of two emails; an email to sign in with, kept before the append |
+//! | `RegisterUser` | the email's reservation; the password's hash and a session, stored before the append |
+//! | `ChangeEmail` | the password; the reservations of two emails; the new login, stored before the append |
 //! | `ChangeDisplayName` | the keys that seal the name |
 //! | `EraseUser` | the password; the email's reservation; the person's key, destroyed after the append |
 

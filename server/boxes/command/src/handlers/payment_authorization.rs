@@ -1,7 +1,7 @@
-//! `ProcessPayment`, `RefundPayment`: the payment provider is asked first, and the decision sees its answer.
+//! `ProcessPayment`, `RefundPayment`: the payment provider is asked first, and the decision gets its answer.
 //!
-//! It is asked outside of the stream's turn, so that a provider that takes its time holds up no other command. A request
-//! carries the same key for the same payment, so a decision that has to be taken again asks for nothing new.
+//! It is asked without the stream's lock, so that a slow provider delays no other command. The requests of a
+//! payment have the same key, so a decision that is made again asks for nothing new.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use domain::{
     aggregate::payment::{NOT_ASKED, Payment, PaymentCommand, ProviderAnswer, ProviderRequest},
     wire::CommandAnswer,
 };
-use event_store::Appended;
-use payment::{NoAnswer, PaymentProvider};
+use event_store::AppendAnswer;
+use payment::{PaymentProvider, ProviderError};
 
 use crate::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository};
 
-/// How often other commands may change the payment while the provider is being asked.
+/// How often other commands may change the payment while the provider is asked.
 const MAX_ATTEMPTS: u32 = 8;
 
-/// Asks the provider for what the payment's state calls for, and decides on its answer.
+/// Sends the provider the request that follows from the payment's state, and decides on its answer.
 pub(crate) async fn handle(
     repository: &Repository,
     provider: Option<&Arc<dyn PaymentProvider>>,
@@ -33,7 +33,7 @@ async fn ask_and_decide(
     provider: Option<&Arc<dyn PaymentProvider>>,
     intent: &Intent,
     command: &PaymentCommand,
-) -> Result<Appended, CommandFailure> {
+) -> Result<AppendAnswer, CommandFailure> {
     let mut version = 0;
     for _ in 0..MAX_ATTEMPTS {
         let loaded = repository
@@ -52,7 +52,7 @@ async fn ask_and_decide(
             .decide_and_append::<Payment>(intent, command.clone(), answer)
             .await;
         match decided {
-            // The payment is another one than it was when the provider was asked.
+            // The payment has changed since the provider was asked.
             Err(CommandFailure::Rejected(rejection)) if rejection.rule == NOT_ASKED => {}
             decided => return decided,
         }
@@ -67,7 +67,7 @@ async fn ask(
     provider: Option<&Arc<dyn PaymentProvider>>,
     intent: &Intent,
     request: &ProviderRequest,
-) -> Result<ProviderAnswer, NoAnswer> {
-    let provider = provider.ok_or_else(|| NoAnswer::Unavailable("this server has none".to_owned()))?;
+) -> Result<ProviderAnswer, ProviderError> {
+    let provider = provider.ok_or_else(|| ProviderError::Unavailable("this server has none".to_owned()))?;
     payment::ask(provider, intent.workspace, &intent.stream, request).await
 }

@@ -1,4 +1,4 @@
-//! `PlaceOrder`: the decision sees the products that the order's lines name, from their own streams.
+//! `PlaceOrder`: the decision reads the products of the order's lines, from their own streams.
 
 use domain::{
     aggregate::{
@@ -9,18 +9,18 @@ use domain::{
     id::{StreamName, WorkspaceId},
     wire::CommandAnswer,
 };
-use event_store::{Appended, StoreError};
+use event_store::{AppendAnswer, StoreError};
 
 use crate::{
     aggregates::Freshness,
     failure::CommandFailure,
     intent::Intent,
     repository::{Repository, decide},
-    retry::Setback,
+    retry::AttemptError,
 };
 
-/// Places an order at the names and prices of the moment. The append does not check the products' versions: a price may be
-/// as old as a state of another stream may be used unread.
+/// Places an order at the current names and prices. The append does not check the products' versions: a price
+/// may be as old as a cached state of another stream may be.
 pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
@@ -41,7 +41,7 @@ async fn place(
     intent: &Intent,
     order: &PlaceOrder,
     freshness: Freshness,
-) -> Result<Appended, Setback> {
+) -> Result<AppendAnswer, AttemptError> {
     let loaded = repository.load::<Order>(intent, freshness).await?;
     let catalogue = catalogue(repository, intent.workspace, order, freshness).await?;
     let context = repository.context(intent, catalogue);
@@ -58,7 +58,7 @@ async fn catalogue(
 ) -> Result<ProductCatalogue, StoreError> {
     let mut products = Vec::new();
     for sku in order.skus() {
-        // What cannot be a stream's name cannot be a product.
+        // A text that is not valid in a stream's name is no product.
         let Ok(stream) = StreamName::new(Product::CATEGORY, sku) else {
             continue;
         };

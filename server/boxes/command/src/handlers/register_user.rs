@@ -1,16 +1,17 @@
-//! `RegisterUser`: the email is reserved in the same append; the password's hash, and the session of the token by which a
-//! person registers themself, are kept before it.
+//! `RegisterUser`: the email is reserved in the same append; the password's hash, and the session of the
+//! token with which a person registers themselves, are stored before it.
 
 use domain::{aggregate::user::RegisterUser, wire::CommandAnswer};
 
 use super::user_account::Account;
-use event_store::Appended;
+use event_store::AppendAnswer;
 
 use crate::{
-    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository, retry::Setback,
+    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
+    retry::AttemptError,
 };
 
-/// Makes an account.
+/// Registers an account.
 pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
@@ -29,7 +30,7 @@ pub(crate) async fn handle(
         match &answer {
             Ok(_) => people.registered(of).await,
             Err(failure) if failure.is_refusal() => people.not_registered(of, intent.command_id).await,
-            // Where it is not known whether it was stored, nothing is taken back.
+            // If it is not known whether the registration was stored, the credentials stay.
             Err(_) => {}
         }
     }
@@ -41,11 +42,11 @@ async fn append(
     intent: &Intent,
     register: &RegisterUser,
     freshness: Freshness,
-) -> Result<Appended, Setback> {
+) -> Result<AppendAnswer, AttemptError> {
     let decision = account.decide(register.clone().into(), freshness).await?;
     if let Some((people, of)) = account.records_to_write(&decision)? {
         let RegisterUser { email, password, .. } = register;
-        // An educator who registers another person does not lend them a session.
+        // An educator's token does not become the session of a person whom they register.
         let own = intent.token.as_ref().filter(|_| intent.actor.id == of.person);
         people
             .registering(of, intent.command_id, email, password.as_ref(), own)

@@ -1,38 +1,39 @@
-//! What the commands of a user's account share: reservations of emails are appended with the user's events, and what is
-//! kept of people outside of the log is written before.
+//! The common part of the commands of a user's account: reservations of emails are appended with the user's
+//! events, and the data outside the log is written before.
 //!
-//! Before the append everything is noted that must not be lost by a crash behind it, and it counts only if the log says so:
-//! a password's hash under the command that registers its person, and that a person is being erased. A crash in between
-//! leaves a note, and never an account without its password or a key that outlives its person.
+//! Data that a crash after the append must not lose is written before it, and is valid only if the log has
+//! the event: a password's hash under the command that registers its person, and the note that a person is
+//! being erased. A crash in between leaves an unused record, and never an account without its password or the
+//! key of an erased person.
 
 use std::sync::Arc;
 
 use domain::aggregate::user::{Password, User, UserCommand, UserEvent, UserState, wrong_password};
 
 use super::email_reservation::{self, ReservationAppend};
-use event_store::Appended;
+use event_store::AppendAnswer;
 use identity::{LookUpError, People, PeopleError, PersonId};
 
 use crate::{
-    aggregates::{Freshness, Loaded},
+    aggregates::{Freshness, LoadedAggregate},
     failure::CommandFailure,
     intent::Intent,
     repository::{Repository, decide},
-    retry::Setback,
+    retry::AttemptError,
 };
 
-/// The account that a user's command is about.
+/// The account that a command changes.
 pub(super) struct Account<'a> {
     repository: &'a Repository,
     intent: &'a Intent,
-    /// `None` where the stream names no person, which the rules refuse.
+    /// `None`: the stream names no person, and the rules refuse the command.
     person: Option<PersonId>,
-    is_written: bool,
+    has_written: bool,
 }
 
-/// What was decided about an account and its email, to be appended together.
+/// The decisions on an account and its email, appended together.
 pub(super) struct AccountDecision {
-    loaded: Arc<Loaded<UserState>>,
+    loaded: Arc<LoadedAggregate<UserState>>,
     events: Vec<UserEvent>,
     reservations: Vec<ReservationAppend>,
 }
@@ -47,17 +48,17 @@ impl<'a> Account<'a> {
             repository,
             intent,
             person,
-            is_written: false,
+            has_written: false,
         }
     }
 
-    /// The person and what is kept of people; `None` where this command service keeps nothing.
+    /// The people service and the person; `None`: this command service has no people service.
     pub(super) fn people(&self) -> Option<(&'a People, PersonId)> {
         Some((self.repository.people.as_deref()?, self.person?))
     }
 
-    /// Refuses what takes an account over or away, where the password that comes with it is not the account's. That there
-    /// is one at all is a rule of the user's; a person without an account has none.
+    /// Refuses a command that takes over or erases an account if its password is wrong. The rules of the user
+    /// aggregate require that it has a password; a person without an account has none.
     pub(super) async fn require_password(&self, password: Option<&Password>) -> Result<(), CommandFailure> {
         let (Some((people, of)), Some(password)) = (self.people(), password) else {
             return Ok(());
@@ -73,12 +74,12 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Loads the account and decides the command, and what becomes of reservations with its events.
+    /// Loads the account, and decides the command and the reservations that follow from its events.
     pub(super) async fn decide(
         &self,
         command: UserCommand,
         freshness: Freshness,
-    ) -> Result<AccountDecision, Setback> {
+    ) -> Result<AccountDecision, AttemptError> {
         let (repository, intent) = (self.repository, self.intent);
         let loaded = repository.load::<User>(intent, freshness).await?;
         let context = repository.context(intent, ());
@@ -99,24 +100,24 @@ impl<'a> Account<'a> {
         })
     }
 
-    /// Where the person's data outside of the log is to be written before the append: once, and only for a decision that
-    /// changes something. An error where this command service keeps nothing.
+    /// The people service, if data outside the log has to be written before the append: once for each
+    /// command, and only for a decision with events. An error if this command service has no people service.
     pub(super) fn records_to_write(
         &mut self,
         decision: &AccountDecision,
     ) -> Result<Option<(&'a People, PersonId)>, PeopleError> {
         let Some(person) = self
             .person
-            .filter(|_| !self.is_written && !decision.events.is_empty())
+            .filter(|_| !self.has_written && !decision.events.is_empty())
         else {
             return Ok(None);
         };
-        self.is_written = true;
+        self.has_written = true;
         Ok(Some((self.repository.people()?, person)))
     }
 
-    /// Appends the user's events and those of reservations, or nothing.
-    pub(super) async fn append(&self, decision: AccountDecision) -> Result<Appended, Setback> {
+    /// Appends the user's events and those of reservations, all or nothing.
+    pub(super) async fn append(&self, decision: AccountDecision) -> Result<AppendAnswer, AttemptError> {
         let AccountDecision {
             loaded,
             events,

@@ -1,5 +1,5 @@
-//! The customers of the template `shop`: three people who never sign in, so that the back office has somebody to show. They
-//! have no password, and addresses at a domain where nobody has any (RFC 2606).
+//! The customers of the template `shop`: three people for the back office to show. They never sign in, have
+//! no passwords, and have addresses in a reserved domain (RFC 2606).
 
 use domain::wire::CommandRequest;
 use serde_json::json;
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::first;
 
-/// Somebody of the template. Ids are the same in every workspace, which is each a world of its own.
+/// A customer of the template. Ids are the same in every workspace; workspaces do not share data.
 pub(super) struct Customer {
     pub(super) id: Uuid,
     pub(super) display_name: &'static str,
@@ -32,7 +32,7 @@ pub(super) const CUSTOMERS: [Customer; 3] = [
     },
 ];
 
-/// Each is registered.
+/// The commands that register them.
 pub(super) fn commands() -> Vec<CommandRequest> {
     CUSTOMERS
         .iter()

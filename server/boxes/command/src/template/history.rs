@@ -1,12 +1,13 @@
-//! The history of the template `shop`: a few orders of its customers, in several states, by commands like anybody's.
+//! The history of the template `shop`: a few orders of its customers, in several states, placed by ordinary
+//! commands.
 //!
-//! Whoever opens the workspace finds them there, and does not watch them come: the steps of the process manager are taken
-//! here, with the ids and the data that its own commands have. It then finds everything done, whoever of both was faster.
+//! The orders are complete when the workspace opens: this module executes the steps of the process manager,
+//! with the same command ids and data. The process manager then finds its steps done.
 
 use domain::{
     access::{Actor, Role},
     event::StoredEvent,
-    policy::{AnyPolicy, Erased, Now, Process, Sent, fulfilment::Fulfilment},
+    policy::{AnyPolicy, ErasedPolicy, Now, Process, SendOutcome, fulfilment::Fulfilment},
     view::{AnyView as _, DocumentError},
     wire::{AppendedEvent, CommandRequest, ExpectedVersion},
 };
@@ -19,86 +20,86 @@ use event_store::{Direction, EventStore, StoreError, Workspace};
 
 use crate::{failure::CommandFailure, intent::Intent, service::CommandService};
 
-const FULFILMENT: Erased<Fulfilment> = Erased::new();
+const FULFILMENT: ErasedPolicy<Fulfilment> = ErasedPolicy::new();
 
-/// The id of the first order; the others count on.
+/// The id of the first order; the others follow it.
 const FIRST_ORDER: u128 = 0x0198_c1a0_0002_7000_8000_0000_0000_0001;
 
-/// An order, and what the shop or its customer told it afterwards.
-struct Story {
-    /// Which of the template's customers ordered.
+/// An order, and the commands that the shop or its customer sent to it afterwards.
+struct OrderScenario {
+    /// The index of its customer.
     customer: usize,
     lines: &'static [(&'static str, u32)],
     method: &'static str,
-    then: &'static [(&'static str, &'static str)],
+    later_commands: &'static [(&'static str, &'static str)],
 }
 
 const SHIP: (&str, &str) = ("ShipOrder", "{}");
 const DELIVER: (&str, &str) = ("DeliverOrder", "{}");
 const CANCEL: (&str, &str) = ("CancelOrder", r#"{"reason":"ordered twice by mistake"}"#);
 
-static STORIES: [Story; 6] = [
-    Story {
+static SCENARIOS: [OrderScenario; 6] = [
+    OrderScenario {
         customer: 0,
         lines: &[("tea-01", 2), ("honey-01", 1)],
         method: "tok_ok",
-        then: &[SHIP, DELIVER],
+        later_commands: &[SHIP, DELIVER],
     },
-    Story {
+    OrderScenario {
         customer: 1,
         lines: &[("oil-01", 3)],
         method: "tok_ok",
-        then: &[SHIP, DELIVER],
+        later_commands: &[SHIP, DELIVER],
     },
-    Story {
+    OrderScenario {
         customer: 2,
         lines: &[("ink-01", 1), ("pencil-01", 2)],
         method: "tok_ok",
-        then: &[SHIP],
+        later_commands: &[SHIP],
     },
-    Story {
+    OrderScenario {
         customer: 0,
         lines: &[("stand-01", 1)],
         method: "tok_ok",
-        then: &[],
+        later_commands: &[],
     },
-    Story {
+    OrderScenario {
         customer: 1,
         lines: &[("salt-01", 2)],
         method: "tok_declined",
-        then: &[],
+        later_commands: &[],
     },
-    Story {
+    OrderScenario {
         customer: 2,
         lines: &[("ruler-01", 1)],
         method: "tok_ok",
-        then: &[CANCEL],
+        later_commands: &[CANCEL],
     },
 ];
 
-/// What the history is written with.
-pub(crate) struct Writer<'a> {
+/// Writes the history into a new workspace.
+pub(crate) struct HistoryWriter<'a> {
     pub(crate) commands: &'a CommandService,
     pub(crate) store: &'a dyn EventStore,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) workspace: &'a Workspace,
 }
 
-impl Writer<'_> {
-    /// Every order side by side, so that the store's group commit takes their steps together.
+impl HistoryWriter<'_> {
+    /// Writes all orders concurrently, so that the store's group commit takes their steps together.
     pub(crate) async fn write(&self) -> Result<(), CommandFailure> {
-        let stories = STORIES
+        let scenarios = SCENARIOS
             .iter()
             .zip(FIRST_ORDER..)
-            .map(|(story, id)| self.begin(story, Uuid::from_u128(id).to_string()));
-        futures::future::try_join_all(stories).await?;
+            .map(|(scenario, id)| self.run(scenario, Uuid::from_u128(id).to_string()));
+        futures::future::try_join_all(scenarios).await?;
         Ok(())
     }
 
-    /// A story whose payment is not answered in time, or in whose middle the process manager is already, is left to that:
-    /// it ends without what was to be told afterwards, and nobody waits for it.
-    async fn begin(&self, story: &Story, order: String) -> Result<(), CommandFailure> {
-        match self.tell(story, order).await {
+    /// Runs a scenario. If its payment is not answered in time, or if the process manager has begun it, the
+    /// rest is left to the process manager, and the later commands are not sent.
+    async fn run(&self, scenario: &OrderScenario, order: String) -> Result<(), CommandFailure> {
+        match self.try_run(scenario, order).await {
             Err(
                 reason @ (CommandFailure::Unanswered(_)
                 | CommandFailure::Rejected(_)
@@ -107,22 +108,22 @@ impl Writer<'_> {
                 tracing::info!(%reason, "an order of the template is left to the process manager");
                 Ok(())
             }
-            told => told,
+            result => result,
         }
     }
 
-    async fn tell(&self, story: &Story, order: String) -> Result<(), CommandFailure> {
-        let customer = &CUSTOMERS[story.customer];
+    async fn try_run(&self, scenario: &OrderScenario, order: String) -> Result<(), CommandFailure> {
+        let customer = &CUSTOMERS[scenario.customer];
         let customer = Actor {
             id: customer.id,
-            // Not the customer's own role: what a template does is nobody's quota.
+            // Not the customer's own role: commands of a template count towards no quota.
             role: Role::System,
             name: customer.display_name.to_owned(),
         };
         let mut process: Option<Box<RawValue>> = None;
-        let mut happened = self.send(&customer, &placed(story, &order)).await?;
-        self.fulfil(&order, &mut process, happened).await?;
-        for (command_type, data) in story.then {
+        let mut events = self.send(&customer, &placed(scenario, &order)).await?;
+        self.fulfil(&order, &mut process, events).await?;
+        for (command_type, data) in scenario.later_commands {
             let request = CommandRequest {
                 command_type: (*command_type).to_owned(),
                 stream: format!("order-{order}"),
@@ -130,34 +131,34 @@ impl Writer<'_> {
                 expected_version: ExpectedVersion::Any,
                 correlation_id: None,
             };
-            happened = self.send(&customer, &request).await?;
-            self.fulfil(&order, &mut process, happened).await?;
+            events = self.send(&customer, &request).await?;
+            self.fulfil(&order, &mut process, events).await?;
         }
         Ok(())
     }
 
-    /// Does what the process manager wants done about events, until it wants nothing more.
+    /// Executes the commands that the process manager would send about events, until there are none.
     async fn fulfil(
         &self,
         order: &str,
         process: &mut Option<Box<RawValue>>,
-        mut happened: Vec<StoredEvent>,
+        mut events: Vec<StoredEvent>,
     ) -> Result<(), CommandFailure> {
         loop {
             let mut folding = FULFILMENT.load(order, process.as_deref()).map_err(unreadable)?;
-            for event in &happened {
+            for event in &events {
                 folding.fold(&event.decode().map_err(corrupt)?);
             }
             let Some(json) = folding.document().map_err(unreadable)? else {
                 return Ok(());
             };
-            let wanted: Process = serde_json::from_str(json.get()).map_err(corrupt)?;
+            let state: Process = serde_json::from_str(json.get()).map_err(corrupt)?;
             let (mut sent, mut caused) = (Vec::new(), Vec::new());
-            for pending in &wanted.pending {
+            for pending in &state.pending {
                 let intent = Intent::of_policy(self.workspace.id, FULFILMENT.name(), pending, self.clock)?;
                 let answer = self.commands.carry_out(intent).await?;
                 caused.extend(self.read(&answer.stream, &answer.events).await?);
-                sent.push((pending.command_id, Sent::Accepted));
+                sent.push((pending.command_id, SendOutcome::Accepted));
             }
             let now = Now {
                 machine: self.clock.now(),
@@ -165,10 +166,10 @@ impl Writer<'_> {
             };
             let after = FULFILMENT.sent(&json, &sent, now).map_err(unreadable)?;
             *process = Some(serde_json::value::to_raw_value(&after).map_err(corrupt)?);
-            if wanted.pending.is_empty() {
+            if state.pending.is_empty() {
                 return Ok(());
             }
-            happened = caused;
+            events = caused;
         }
     }
 
@@ -184,7 +185,7 @@ impl Writer<'_> {
         self.read(&answer.stream, &answer.events).await
     }
 
-    /// What a command has caused.
+    /// The events of a command.
     async fn read(&self, stream: &str, events: &[AppendedEvent]) -> Result<Vec<StoredEvent>, CommandFailure> {
         let Some(first) = events.first() else {
             return Ok(Vec::new());
@@ -205,8 +206,8 @@ impl Writer<'_> {
     }
 }
 
-fn placed(story: &Story, order: &str) -> CommandRequest {
-    let lines: Vec<Value> = story
+fn placed(scenario: &OrderScenario, order: &str) -> CommandRequest {
+    let lines: Vec<Value> = scenario
         .lines
         .iter()
         .map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity}))
@@ -214,7 +215,7 @@ fn placed(story: &Story, order: &str) -> CommandRequest {
     first(
         "PlaceOrder",
         format!("order-{order}"),
-        json!({"lines": lines, "payment_method": story.method}),
+        json!({"lines": lines, "payment_method": scenario.method}),
     )
 }
 

@@ -1,5 +1,5 @@
-//! What a new workspace starts with. A template is a list of commands, sent through the command service like anybody's:
-//! there is no back door into the event store.
+//! The initial content of a workspace. A template is a list of commands, sent through the command service
+//! like those of a client: none of its events bypasses the rules.
 
 mod customers;
 pub(super) mod history;

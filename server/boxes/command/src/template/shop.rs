@@ -1,4 +1,5 @@
-//! The template `shop`: 24 products in 5 tags, each with stock; two are nearly sold out, so that low stock is seen.
+//! The template `shop`: 24 products in 5 tags, each with stock; two are nearly sold out, so that low stock is
+//! shown.
 
 use domain::wire::CommandRequest;
 use serde_json::json;
@@ -16,7 +17,7 @@ struct Item {
     stock: u32,
 }
 
-/// Every product is listed, then its stock is received.
+/// The commands that list every product and receive its stock.
 pub(super) fn commands() -> Vec<CommandRequest> {
     ITEMS
         .iter()

@@ -1,8 +1,8 @@
-//! What the judge has to know: workspaces with the heads of their partitions, versions of streams, numbers of types,
-//! and which commands were answered before.
+//! The state that the validator needs: workspaces with the heads of their partitions, versions of streams,
+//! numbers of types, and the commands that were answered before.
 //!
-//! Looked up by the database's writer where it is missing, and kept. A stream's version is kept with its partition: it is
-//! true as long as the partition's head is, because every append moves the head.
+//! The database's writer loads what is missing. A stream's version is cached with its partition: it is
+//! current as long as the partition's head is, because every append advances the head.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,8 @@ use uuid::Uuid;
 
 use crate::{Append, Expected, RecordedCommand, StreamAppend};
 
-/// More than this many streams or workspaces, and the memory starts afresh: simpler than an order of age, and as rare.
+/// With more streams or workspaces than this, the cache is cleared: simpler than an eviction by age, and
+/// rare.
 const MAX_STREAMS: usize = 200_000;
 const MAX_WORKSPACES: usize = 20_000;
 
@@ -25,7 +26,7 @@ pub(crate) struct CachedStream {
     pub(crate) version: u64,
 }
 
-/// A partition, its head, and those of its streams that were met.
+/// A partition, its head, and those of its streams that were loaded.
 #[derive(Debug)]
 pub(crate) struct CachedPartition {
     pub(crate) no: i64,
@@ -42,12 +43,12 @@ pub(crate) struct CachedWorkspace {
 }
 
 impl CachedWorkspace {
-    /// The partition of a stream, as an index.
+    /// The index of a stream's partition.
     pub(crate) fn index(&self, stream: &StreamName) -> u32 {
         stream.partition(u32::try_from(self.partitions.len()).unwrap_or(u32::MAX))
     }
 
-    /// How many events it has: positions are dense.
+    /// The number of its events: positions are dense.
     pub(crate) fn events(&self) -> u64 {
         self.partitions.iter().map(|partition| partition.head).sum()
     }
@@ -58,7 +59,7 @@ impl CachedWorkspace {
     }
 }
 
-/// A stream that is to be looked up.
+/// A stream that has to be loaded.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct MissingStream {
     pub(crate) workspace: WorkspaceId,
@@ -67,29 +68,29 @@ pub(crate) struct MissingStream {
 }
 
 impl StreamAppend {
-    /// Whether the stream must be known before the append is judged. One that is to have its first event now need not be:
-    /// if it is there already the write finds out, because a name is there once.
-    pub(crate) fn must_be_known(&self) -> bool {
+    /// Whether the stream must be loaded before the append is validated. One that gets its first event now
+    /// need not be: if it exists already, the write fails, because a name is unique.
+    pub(crate) fn must_be_loaded(&self) -> bool {
         self.events.is_empty() || !matches!(self.expected, Expected::NoStream | Expected::Exact(0))
     }
 }
 
-/// What is known at the moment.
+/// The cached state.
 #[derive(Debug, Default)]
 pub(crate) struct AppendCache {
     pub(crate) workspaces: HashMap<WorkspaceId, CachedWorkspace>,
-    /// Only of the group under way, by the number of the workspace.
+    /// The recorded commands of the current group, by the number of the workspace.
     pub(crate) commands: HashMap<(i64, Uuid), RecordedCommand>,
-    /// Numbers for streams that have their first event. One that is not written leaves a hole, which nobody minds.
+    /// Numbers for streams that get their first event. One that is not written leaves a harmless hole.
     pub(crate) stream_nos: Range<i64>,
     types: HashMap<String, Vec<(u32, i64)>>,
-    /// How many streams have been noted since the memory was empty.
+    /// The number of cached streams.
     streams: usize,
 }
 
 impl AppendCache {
-    /// Begins a group: forgets the commands of the last one, and everything where it has become too much.
-    pub(super) fn begin(&mut self) {
+    /// Begins a group: removes the commands of the last one, and every workspace if there are too many.
+    pub(super) fn begin_group(&mut self) {
         self.commands.clear();
         if self.workspaces.len() > MAX_WORKSPACES || self.streams > MAX_STREAMS {
             self.workspaces.clear();
@@ -97,19 +98,19 @@ impl AppendCache {
         }
     }
 
-    /// Forgets everything that a failure may have made untrue.
-    pub(super) fn forget(&mut self) {
+    /// Removes everything that a failure may have invalidated.
+    pub(super) fn clear(&mut self) {
         self.workspaces.clear();
         self.commands.clear();
         self.streams = 0;
     }
 
-    /// Forgets a workspace that is there no more.
-    pub(crate) fn forget_workspace(&mut self, workspace: WorkspaceId) {
+    /// Removes a workspace that has ended.
+    pub(crate) fn remove_workspace(&mut self, workspace: WorkspaceId) {
         self.workspaces.remove(&workspace);
     }
 
-    /// The workspaces that these appends name and that are not known.
+    /// The workspaces of these appends that are not cached.
     pub(crate) fn missing_workspaces(&self, appends: &[&Append]) -> Vec<WorkspaceId> {
         let ids: HashSet<_> = appends.iter().map(|append| append.workspace).collect();
         ids.into_iter()
@@ -117,7 +118,8 @@ impl AppendCache {
             .collect()
     }
 
-    /// The streams of known workspaces that these appends name, that are not known, and that `wanted` wants; each once.
+    /// The streams of these appends that `wanted` selects and that are not cached, each once; only of cached
+    /// workspaces.
     pub(crate) fn missing_streams(
         &self,
         appends: &[&Append],
@@ -129,10 +131,10 @@ impl AppendCache {
                 continue;
             };
             for part in append.streams.iter().filter(|part| wanted(part)) {
-                let known = workspace
+                let is_cached = workspace
                     .partition(&part.stream)
                     .is_some_and(|partition| partition.streams.contains_key(&part.stream));
-                if !known {
+                if !is_cached {
                     streams.insert(MissingStream {
                         workspace: append.workspace,
                         workspace_no: workspace.no,
@@ -144,8 +146,8 @@ impl AppendCache {
         streams.into_iter().collect()
     }
 
-    /// The commands of these appends, each once, with the number of its workspace.
-    pub(crate) fn wanted_commands(&self, appends: &[&Append]) -> Vec<(i64, Uuid)> {
+    /// The command ids of these appends, each once, with the number of its workspace.
+    pub(crate) fn command_keys(&self, appends: &[&Append]) -> Vec<(i64, Uuid)> {
         let commands: HashSet<_> = appends
             .iter()
             .filter_map(|append| {
@@ -156,34 +158,35 @@ impl AppendCache {
         commands.into_iter().collect()
     }
 
-    /// Those of these appends that may be refused: the version is not what they expect, another one of the group comes
-    /// before them in the same stream, or the workspace may be full by then. Before that happens somebody must have looked whether they are repetitions.
-    pub(crate) fn doubtful<'a>(&self, appends: &[&'a Append]) -> Vec<&'a Append> {
+    /// Those of these appends that may be refused: the version is not what they expect, another one of the
+    /// group comes before them in the same stream, or the workspace may be full by then. Their commands have
+    /// to be looked up first: a repetition is answered, not refused.
+    pub(crate) fn possible_refusals<'a>(&self, appends: &[&'a Append]) -> Vec<&'a Append> {
         let mut seen = HashSet::new();
-        let mut coming: HashMap<WorkspaceId, u64> = HashMap::new();
-        let mut is_doubtful = |append: &'a Append| {
+        let mut new_events: HashMap<WorkspaceId, u64> = HashMap::new();
+        let mut may_be_refused = |append: &'a Append| {
             let workspace = self.workspaces.get(&append.workspace);
-            let coming = coming.entry(append.workspace).or_default();
-            *coming += append
+            let new_events = new_events.entry(append.workspace).or_default();
+            *new_events += append
                 .streams
                 .iter()
                 .map(|part| part.events.len() as u64)
                 .sum::<u64>();
-            let events = workspace.map_or(0, CachedWorkspace::events) + *coming;
-            let mut doubtful = append.max_events.is_some_and(|most| events > most);
+            let events = workspace.map_or(0, CachedWorkspace::events) + *new_events;
+            let mut is_possible = append.max_events.is_some_and(|most| events > most);
             for part in &append.streams {
                 let version = workspace
                     .and_then(|workspace| workspace.partition(&part.stream)?.streams.get(&part.stream))
                     .map_or(0, |stream| stream.version);
                 let first = seen.insert((append.workspace, &part.stream));
-                doubtful |= !first || !part.expected.is_met_by(version);
+                is_possible |= !first || !part.expected.is_met_by(version);
             }
-            doubtful
+            is_possible
         };
         appends
             .iter()
             .copied()
-            .filter(|append| is_doubtful(append))
+            .filter(|append| may_be_refused(append))
             .collect()
     }
 
@@ -198,7 +201,7 @@ impl AppendCache {
         workspace.partitions.get_mut(index as usize)
     }
 
-    /// Notes where a stream is.
+    /// Caches a stream.
     pub(crate) fn note_stream(&mut self, workspace: WorkspaceId, name: &StreamName, stream: CachedStream) {
         if let Some(partition) = self.partition_mut(workspace, name)
             && partition.streams.insert(name.clone(), stream).is_none()
@@ -216,7 +219,7 @@ impl AppendCache {
             .map(|(_, no)| *no)
     }
 
-    /// Notes the number of an event type.
+    /// Caches the number of an event type.
     pub(super) fn note_type(&mut self, name: &str, schema_version: u32, no: i64) {
         self.types
             .entry(name.to_owned())

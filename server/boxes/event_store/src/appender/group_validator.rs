@@ -1,7 +1,8 @@
-//! One group in memory: each append is judged on its own, and sees what the ones before it in the group did.
+//! Validates one group in memory: each append by itself, against the state that the ones before it in the
+//! group leave.
 //!
-//! Nothing here waits. What is not accepted leaves no trace; what is accepted has its positions, versions, hashes and
-//! answer when this returns, and is true once the transaction is committed.
+//! Nothing here waits. A refused append leaves no trace; an accepted one has its positions, versions, hashes
+//! and answer when this returns. They hold once the transaction is committed.
 
 use std::collections::HashMap;
 
@@ -16,20 +17,20 @@ use uuid::Uuid;
 
 use super::append_cache::{AppendCache, CachedPartition, CachedStream};
 use crate::{
-    Append, AppendError, Appended, NewEvent, RecordedCommand, StoreError, StreamAppend, StreamAppended,
-    answer::StoredAnswer,
+    Append, AppendAnswer, AppendError, NewEvent, RecordedCommand, StoreError, StreamAppend,
+    StreamAppendAnswer, answer::StoredAnswer,
 };
 
-/// An event with the numbers that the tables need.
-pub(crate) struct Placed {
+/// An event with the foreign keys of its row.
+pub(crate) struct EventRow {
     pub(crate) partition_no: i64,
     pub(crate) stream_no: i64,
     pub(crate) type_no: i64,
     pub(crate) event: StoredEvent,
 }
 
-/// A stream that the group moved.
-pub(crate) struct MovedStream {
+/// A stream that the group appends to, with its version afterwards.
+pub(crate) struct StreamUpdate {
     pub(crate) no: i64,
     pub(crate) workspace_no: i64,
     pub(crate) name: StreamName,
@@ -39,8 +40,8 @@ pub(crate) struct MovedStream {
     pub(crate) version: u64,
 }
 
-/// A partition that the group moved, or at least relied on: its head before and after.
-pub(crate) struct MovedPartition {
+/// A partition that the group appends to, or that a decision relies on: its head before and after.
+pub(crate) struct PartitionUpdate {
     pub(crate) no: i64,
     pub(crate) workspace: WorkspaceId,
     pub(crate) workspace_no: i64,
@@ -51,9 +52,9 @@ pub(crate) struct MovedPartition {
     pub(crate) head_hash: String,
 }
 
-impl MovedPartition {
-    /// As it is before the group.
-    fn untouched(
+impl PartitionUpdate {
+    /// The partition before the group: its head is unchanged.
+    fn unchanged(
         partition: &CachedPartition,
         (workspace, workspace_no): (WorkspaceId, i64),
         index: u32,
@@ -80,34 +81,34 @@ pub(crate) struct AcceptedCommand {
     pub(crate) answer: String,
 }
 
-/// What a group writes.
+/// The rows that a group writes.
 #[derive(Default)]
 pub(crate) struct ValidatedGroup {
-    /// In the order of partitions and positions: of a partition all together, without a gap.
-    pub(crate) events: Vec<Placed>,
-    pub(crate) streams: Vec<MovedStream>,
+    /// In the order of partitions and positions; those of a partition have no gap.
+    pub(crate) events: Vec<EventRow>,
+    pub(crate) streams: Vec<StreamUpdate>,
     /// In the order of their numbers.
-    pub(crate) partitions: Vec<MovedPartition>,
+    pub(crate) partitions: Vec<PartitionUpdate>,
     pub(crate) commands: Vec<AcceptedCommand>,
 }
 
-/// The judge of a group.
+/// Validates the appends of a group, one after another.
 pub(super) struct GroupValidator<'a> {
-    known: &'a mut AppendCache,
+    cache: &'a mut AppendCache,
     now: Timestamp,
-    /// Others append to the same log.
+    /// Whether other servers append to the same log.
     shared: bool,
-    events: Vec<Placed>,
-    streams: HashMap<i64, MovedStream>,
-    partitions: HashMap<i64, MovedPartition>,
+    events: Vec<EventRow>,
+    streams: HashMap<i64, StreamUpdate>,
+    partitions: HashMap<i64, PartitionUpdate>,
     commands: Vec<AcceptedCommand>,
 }
 
 impl<'a> GroupValidator<'a> {
-    pub(super) fn new(known: &'a mut AppendCache, now: Timestamp, shared: bool) -> Self {
+    pub(super) fn new(cache: &'a mut AppendCache, now: Timestamp, shared: bool) -> Self {
         let (events, commands) = (Vec::new(), Vec::new());
         Self {
-            known,
+            cache,
             now,
             shared,
             events,
@@ -117,21 +118,22 @@ impl<'a> GroupValidator<'a> {
         }
     }
 
-    /// One append.
-    pub(super) fn judge(&mut self, append: &Append) -> Result<Appended, AppendError> {
-        let Some(workspace) = self.known.workspaces.get(&append.workspace) else {
+    /// Accepts or refuses one append.
+    pub(super) fn validate(&mut self, append: &Append) -> Result<AppendAnswer, AppendError> {
+        let Some(workspace) = self.cache.workspaces.get(&append.workspace) else {
             return Err(AppendError::UnknownWorkspace(append.workspace));
         };
         let workspace_no = workspace.no;
         let command_id = append.metadata.command_id;
-        if let Some(recorded) = self.known.commands.get(&(workspace_no, command_id)) {
+        if let Some(recorded) = self.cache.commands.get(&(workspace_no, command_id)) {
             return if recorded.body_digest == append.body_digest {
                 Ok(recorded.answer.clone())
             } else {
                 Err(AppendError::CommandReused(command_id))
             };
         }
-        // All expectations before the first event: a conflict on the second stream must leave the first as it was.
+        // All versions before the first event: a conflict on the second stream must leave the first
+        // unchanged.
         for part in &append.streams {
             let current = workspace
                 .partition(&part.stream)
@@ -175,7 +177,7 @@ impl<'a> GroupValidator<'a> {
             token: token.clone(),
             streams: stored,
         };
-        let answer = Appended {
+        let answer = AppendAnswer {
             correlation_id: append.metadata.correlation_id,
             streams,
             token,
@@ -191,26 +193,27 @@ impl<'a> GroupValidator<'a> {
             body_digest: append.body_digest,
             answer: answer.clone(),
         };
-        self.known.commands.insert((workspace_no, command_id), recorded);
+        self.cache.commands.insert((workspace_no, command_id), recorded);
         Ok(answer)
     }
 
-    /// How many events a workspace has is known from all its partitions: the write has to confirm each of them.
+    /// The number of a workspace's events depends on all its partitions: the write has to confirm each of
+    /// them.
     fn rely_on_all(&mut self, id: WorkspaceId) {
-        let Some(workspace) = self.known.workspaces.get(&id) else {
+        let Some(workspace) = self.cache.workspaces.get(&id) else {
             return;
         };
         for (index, partition) in (0..).zip(&workspace.partitions) {
             self.partitions
                 .entry(partition.no)
-                .or_insert_with(|| MovedPartition::untouched(partition, (id, workspace.no), index));
+                .or_insert_with(|| PartitionUpdate::unchanged(partition, (id, workspace.no), index));
         }
     }
 
-    /// What is to be written.
+    /// The rows to write.
     pub(super) fn finish(mut self) -> ValidatedGroup {
         self.events
-            .sort_by_key(|placed| (placed.partition_no, placed.event.position));
+            .sort_by_key(|row| (row.partition_no, row.event.position));
         let mut partitions: Vec<_> = self.partitions.into_values().collect();
         partitions.sort_by_key(|partition| partition.no);
         ValidatedGroup {
@@ -221,34 +224,33 @@ impl<'a> GroupValidator<'a> {
         }
     }
 
-    /// The events of one stream: what the caller hears, and the partition with its head.
+    /// Adds the events of one stream; returns the answer for it, and the partition with its head.
     fn store(
         &mut self,
         append: &Append,
         part: &StreamAppend,
-    ) -> Result<(StreamAppended, u32, u64), AppendError> {
+    ) -> Result<(StreamAppendAnswer, u32, u64), AppendError> {
         let unknown = || AppendError::UnknownWorkspace(append.workspace);
         let mut types = Vec::with_capacity(part.events.len());
         for event in &part.events {
             types.push(self.type_no(event)?);
         }
         let workspace = self
-            .known
+            .cache
             .workspaces
             .get_mut(&append.workspace)
             .ok_or_else(unknown)?;
         let (workspace_no, index) = (workspace.no, workspace.index(&part.stream));
         let partition = workspace.partitions.get_mut(index as usize).ok_or_else(unknown)?;
-        let moved = self
-            .partitions
-            .entry(partition.no)
-            .or_insert_with(|| MovedPartition::untouched(partition, (append.workspace, workspace_no), index));
+        let update = self.partitions.entry(partition.no).or_insert_with(|| {
+            PartitionUpdate::unchanged(partition, (append.workspace, workspace_no), index)
+        });
         let (mut stream, is_new) = match partition.streams.get(&part.stream) {
-            Some(known) => (*known, false),
+            Some(stream) => (*stream, false),
             None if part.events.is_empty() => (CachedStream { no: 0, version: 0 }, true),
             None => {
-                let no = self.known.stream_nos.next().ok_or_else(|| {
-                    StoreError::Unavailable("there is no number for a new stream".to_owned())
+                let no = self.cache.stream_nos.next().ok_or_else(|| {
+                    StoreError::Unavailable("no number is left for a new stream".to_owned())
                 })?;
                 (CachedStream { no, version: 0 }, true)
             }
@@ -273,7 +275,7 @@ impl<'a> GroupValidator<'a> {
                 position: event.position,
                 partition: index,
             });
-            self.events.push(Placed {
+            self.events.push(EventRow {
                 partition_no: partition.no,
                 stream_no: stream.no,
                 type_no,
@@ -282,11 +284,11 @@ impl<'a> GroupValidator<'a> {
         }
         let head = partition.head;
         if !part.events.is_empty() {
-            moved.head = head;
-            moved.head_hash.clone_from(&partition.head_hash);
+            update.head = head;
+            update.head_hash.clone_from(&partition.head_hash);
             self.streams
                 .entry(stream.no)
-                .or_insert_with(|| MovedStream {
+                .or_insert_with(|| StreamUpdate {
                     no: stream.no,
                     workspace_no,
                     name: part.stream.clone(),
@@ -295,10 +297,10 @@ impl<'a> GroupValidator<'a> {
                     version: stream.version,
                 })
                 .version = stream.version;
-            self.known.note_stream(append.workspace, &part.stream, stream);
+            self.cache.note_stream(append.workspace, &part.stream, stream);
         }
         Ok((
-            StreamAppended {
+            StreamAppendAnswer {
                 stream: part.stream.clone(),
                 version: stream.version,
                 events,
@@ -309,7 +311,7 @@ impl<'a> GroupValidator<'a> {
     }
 
     fn type_no(&self, event: &NewEvent) -> Result<i64, StoreError> {
-        self.known
+        self.cache
             .type_no(&event.event_type, event.schema_version)
             .ok_or_else(|| {
                 StoreError::Unavailable(format!("event type {} has not been registered", event.event_type))
@@ -317,7 +319,7 @@ impl<'a> GroupValidator<'a> {
     }
 }
 
-/// The event behind the head of its partition.
+/// The event, as the one after the head of its partition.
 fn recorded(
     append: &Append,
     part: &StreamAppend,

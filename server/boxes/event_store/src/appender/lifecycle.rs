@@ -1,24 +1,28 @@
-//! What the appender does for the life of workspaces. It is the one that writes, so it does this too, between two groups of
-//! appends: a purge in pieces never holds up an append for longer than a piece.
+//! The lifecycle writes of the appender. It owns the connection that writes, so it makes these writes too,
+//! between two groups of appends: a purge delays an append by one batch at most.
 
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 
 use super::{Answer, Appender, Queue, Work, Writer};
-use crate::{Admitted, Purged, StoreError};
+use crate::{AdmissionOutcome, PurgeProgress, StoreError};
 
-/// See [`Lifecycle`](crate::Lifecycle).
+/// A write of [`Lifecycle`](crate::Lifecycle), with its answer.
 pub(super) enum LifecycleWork {
-    Admit(WorkspaceId, Option<u32>, Answer<Admitted>),
+    Admit(WorkspaceId, Option<u32>, Answer<AdmissionOutcome>),
     NoteActivity(WorkspaceId, Timestamp, Answer<bool>),
     BeginPurge(WorkspaceId, Option<Timestamp>, Answer<bool>),
-    Purge(WorkspaceId, u32, Answer<Purged>),
+    Purge(WorkspaceId, u32, Answer<PurgeProgress>),
 }
 
-/// What a database does for it; see [`Lifecycle`](crate::Lifecycle).
+/// The writes of [`Lifecycle`](crate::Lifecycle) on a database.
 #[async_trait]
 pub(crate) trait LifecycleWriter {
-    async fn admit(&mut self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError>;
+    async fn admit(
+        &mut self,
+        workspace: WorkspaceId,
+        most: Option<u32>,
+    ) -> Result<AdmissionOutcome, StoreError>;
 
     async fn note_activity(&mut self, workspace: WorkspaceId, at: Timestamp) -> Result<bool, StoreError>;
 
@@ -29,7 +33,7 @@ pub(crate) trait LifecycleWriter {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    async fn purge(&mut self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError>;
+    async fn purge(&mut self, workspace: WorkspaceId, limit: u32) -> Result<PurgeProgress, StoreError>;
 }
 
 impl Queue {
@@ -37,7 +41,7 @@ impl Queue {
         &self,
         workspace: WorkspaceId,
         most: Option<u32>,
-    ) -> Result<Admitted, StoreError> {
+    ) -> Result<AdmissionOutcome, StoreError> {
         self.ask(|answer| Work::Lifecycle(LifecycleWork::Admit(workspace, most, answer)))
             .await
     }
@@ -60,7 +64,11 @@ impl Queue {
             .await
     }
 
-    pub(crate) async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
+    pub(crate) async fn purge(
+        &self,
+        workspace: WorkspaceId,
+        limit: u32,
+    ) -> Result<PurgeProgress, StoreError> {
         self.ask(|answer| Work::Lifecycle(LifecycleWork::Purge(workspace, limit, answer)))
             .await
     }
@@ -81,8 +89,8 @@ impl<W: Writer> Appender<W> {
                 let now = self.clock.now();
                 let result = self.writer.begin_purge(workspace, idle_since, now).await;
                 if matches!(result, Ok(true)) {
-                    self.known.forget_workspace(workspace);
-                    self.unsure.retain(|(of, _), _| *of != workspace);
+                    self.cache.remove_workspace(workspace);
+                    self.unconfirmed.retain(|(of, _), _| *of != workspace);
                 }
                 self.reply(answer, result).await;
             }

@@ -1,18 +1,18 @@
-//! The appender: the one task of a process that writes. It takes what is waiting, judges it in memory, has it written in
-//! one transaction, and answers after the commit.
+//! The appender: the one task of a process that writes to the store. It takes the waiting appends as a group,
+//! validates them in memory, writes them in one transaction, and answers after the commit.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `lifecycle` | people, activity and the end of workspaces |
-//! | `judge` | one group in memory: versions, heads, hashes, conflicts, repetitions |
-//! | `known` | what the judge has to know beforehand |
-//! | `writer` | what is asked of the database |
+//! | `lifecycle` | admissions, activity and purges of workspaces |
+//! | `group_validator` | one group in memory: versions, heads, hashes, conflicts, repetitions |
+//! | `append_cache` | the state that the validator needs |
+//! | `writer` | the operations of the database |
 //!
-//! When a transaction fails, nothing of it is stored: everything known is forgotten, and each append of the group is
-//! tried again alone, so that one bad append cannot fail its neighbours. Where several servers write, a group is first
-//! judged by what is remembered; if the database says that others have moved on, or if somebody is to be refused, it is
-//! judged again with the partitions locked. No caller is ever left waiting: if this task ends, for whatever reason, the
-//! answers that are still out fail.
+//! When a transaction fails, nothing of it is stored: the cache is cleared, and each append of the group is
+//! tried again alone, so that one bad append cannot fail its neighbours. Where several servers write, a group
+//! is first validated against the cache; if the database reports that another server has appended, or if an
+//! append would be refused, the group is validated again with the partitions locked. No caller waits for
+//! ever: if this task ends, the answers that are still due fail.
 
 mod append_cache;
 mod group_validator;
@@ -35,48 +35,49 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Append, AppendError, Appended, CommitObserver, Registered, Snapshot, StoreError, Workspace,
+    Append, AppendAnswer, AppendError, CommitObserver, Snapshot, StoreError, TypeCompatibility, Workspace,
     columns::{schema, unreadable},
 };
 pub(super) use append_cache::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, MissingStream};
 use clock::SharedClock;
 use group_validator::GroupValidator;
-pub(super) use group_validator::{AcceptedCommand, MovedPartition, MovedStream, Placed, ValidatedGroup};
+pub(super) use group_validator::{AcceptedCommand, EventRow, PartitionUpdate, StreamUpdate, ValidatedGroup};
 pub(super) use lifecycle::LifecycleWriter;
-pub(super) use writer::{Cause, Failure, Knowledge, Writer};
+pub(super) use writer::{Cause, Failure, LookUpMode, Writer};
 
-/// Appends that wait; whoever comes later waits to be let in.
+/// Appends that wait; a later caller waits for a place.
 const QUEUE: usize = 4096;
 
 /// The most appends of one transaction, and about the most bytes: a commit of a few milliseconds.
 const GROUP_APPENDS: usize = 512;
 const GROUP_BYTES: usize = 4 << 20;
 
-/// How often a group is judged anew because others were faster, before it fails.
+/// How often a group is validated again because another server was faster, before it fails.
 const ATTEMPTS: usize = 4;
 
-/// How long after a failure it is looked whether something was stored all the same, where nobody appends meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// How long after a failure the appender checks whether the events were stored all the same, if no append
+/// comes first.
+const RECHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Events that are read at a time to tell the observer what it has missed.
+/// Events that are read at a time for an observer that has missed them.
 const PAGE: u32 = 512;
 
 type Answer<T, E = StoreError> = oneshot::Sender<Result<T, E>>;
 
 struct Job {
     append: Append,
-    answer: Answer<Appended, AppendError>,
+    answer: Answer<AppendAnswer, AppendError>,
 }
 
 enum Work {
     Append(Job),
     CreateWorkspace(Workspace, Answer<bool>),
     SaveSnapshot(WorkspaceId, StreamName, Snapshot, Answer<()>),
-    RegisterTypes(Answer<Registered>),
+    RegisterTypes(Answer<TypeCompatibility>),
     Lifecycle(lifecycle::LifecycleWork),
 }
 
-/// The way to the appender.
+/// The queue to the appender.
 pub(super) struct Queue {
     sender: mpsc::Sender<Work>,
     closing: CancellationToken,
@@ -93,8 +94,8 @@ pub(super) fn start<W: Writer>(
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
     let appender = Appender {
         writer,
-        known: AppendCache::default(),
-        unsure: HashMap::new(),
+        cache: AppendCache::default(),
+        unconfirmed: HashMap::new(),
         clock,
         observer,
     };
@@ -112,7 +113,7 @@ fn stopped() -> StoreError {
 }
 
 impl Queue {
-    /// A queue that takes nothing: the store is only read.
+    /// A queue that refuses everything, for a store that is only read.
     pub(super) fn closed() -> Self {
         let (closing, task) = (CancellationToken::new(), TaskTracker::new());
         closing.cancel();
@@ -124,8 +125,8 @@ impl Queue {
         }
     }
 
-    /// Stores events; answered after the commit.
-    pub(super) async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+    /// Stores events; returns after the commit.
+    pub(super) async fn append(&self, append: Append) -> Result<AppendAnswer, AppendError> {
         let started = Instant::now();
         let (answer, answered) = oneshot::channel();
         self.send(Work::Append(Job { append, answer })).await?;
@@ -152,13 +153,13 @@ impl Queue {
         answered.await.map_err(|_| stopped())?
     }
 
-    pub(super) async fn register_types(&self) -> Result<Registered, StoreError> {
+    pub(super) async fn register_types(&self) -> Result<TypeCompatibility, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.send(Work::RegisterTypes(answer)).await?;
         answered.await.map_err(|_| stopped())?
     }
 
-    /// Whether appends are taken.
+    /// Whether the queue takes appends.
     pub(super) fn is_open(&self) -> Result<(), StoreError> {
         if self.closing.is_cancelled() || self.sender.is_closed() {
             Err(stopped())
@@ -167,13 +168,13 @@ impl Queue {
         }
     }
 
-    /// Takes nothing more, and finishes what has been taken.
+    /// Refuses new work, and waits until the work that was taken is done.
     pub(super) async fn close(&self) {
         self.closing.cancel();
         self.task.wait().await;
     }
 
-    /// Has something done, and waits for it.
+    /// Sends work to the appender, and waits for its answer.
     async fn ask<T>(&self, work: impl FnOnce(Answer<T>) -> Work) -> Result<T, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.send(work(answer)).await?;
@@ -188,10 +189,10 @@ impl Queue {
 
 struct Appender<W> {
     writer: W,
-    known: AppendCache,
-    /// Partitions that somebody moved without the observer being told, or may have, and the head up to which it was: of a
-    /// commit whose answer was lost, or of another server.
-    unsure: HashMap<(WorkspaceId, u32), u64>,
+    cache: AppendCache,
+    /// Partitions that a commit may have advanced without the observer being notified, because its answer was
+    /// lost or because another server made it; with the head up to which the observer was notified.
+    unconfirmed: HashMap<(WorkspaceId, u32), u64>,
     clock: SharedClock,
     observer: Option<Arc<dyn CommitObserver>>,
 }
@@ -207,8 +208,8 @@ impl<W: Writer> Appender<W> {
                     continue;
                 }
                 work = inbox.recv() => work,
-                () = tokio::time::sleep(LOOK_AGAIN), if !self.unsure.is_empty() => {
-                    self.tell_missed().await;
+                () = tokio::time::sleep(RECHECK_INTERVAL), if !self.unconfirmed.is_empty() => {
+                    self.notify_missed().await;
                     continue;
                 }
             };
@@ -221,7 +222,7 @@ impl<W: Writer> Appender<W> {
                         bytes += size(&job.append);
                         group.push(job);
                     }
-                    other => self.other(other).await,
+                    other => self.handle(other).await,
                 }
                 if group.len() < GROUP_APPENDS && bytes < GROUP_BYTES {
                     next = inbox.try_recv().ok();
@@ -240,7 +241,7 @@ impl<W: Writer> Appender<W> {
         let failure = match self.commit(&group).await {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {
-                    // whoever no longer listens has gone away; their events are stored all the same
+                    // a caller may have gone away; its events are stored all the same
                     let _ = job.answer.send(result);
                 }
                 return;
@@ -248,7 +249,7 @@ impl<W: Writer> Appender<W> {
             Err(failure) => failure,
         };
         tracing::warn!(error = %failure.error, appends = group.len(), "a group of appends was not stored");
-        if group.len() > 1 && matches!(failure.cause, Cause::Overtaken | Cause::OneAppend) {
+        if group.len() > 1 && matches!(failure.cause, Cause::StaleCache | Cause::OneAppend) {
             for job in group {
                 Box::pin(self.group(vec![job])).await;
             }
@@ -259,26 +260,26 @@ impl<W: Writer> Appender<W> {
         }
     }
 
-    /// One transaction, and what each append hears of it.
-    async fn commit(&mut self, group: &[Job]) -> Result<Vec<Result<Appended, AppendError>>, Failure> {
+    /// One transaction, and the result of each append.
+    async fn commit(&mut self, group: &[Job]) -> Result<Vec<Result<AppendAnswer, AppendError>>, Failure> {
         let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
-        let mut knowledge = Knowledge::Remembered;
+        let mut mode = LookUpMode::Cached;
         let mut attempts = 1..ATTEMPTS;
         loop {
-            match self.try_commit(&appends, knowledge).await {
-                Ok((results, judged)) => {
-                    self.tell_missed().await;
-                    self.tell(judged);
+            match self.try_commit(&appends, mode).await {
+                Ok((results, validated)) => {
+                    self.notify_missed().await;
+                    self.notify(validated);
                     return Ok(results);
                 }
                 Err(failure) => {
                     self.give_up().await;
-                    let again = matches!(failure.cause, Cause::Overtaken | Cause::Lost);
+                    let again = matches!(failure.cause, Cause::StaleCache | Cause::ConnectionLost);
                     if !again || attempts.next().is_none() {
                         return Err(failure);
                     }
                     metrics::counter!("foldline_append_overtaken_total").increment(1);
-                    knowledge = Knowledge::Certain;
+                    mode = LookUpMode::Complete;
                 }
             }
         }
@@ -287,9 +288,9 @@ impl<W: Writer> Appender<W> {
     async fn try_commit(
         &mut self,
         appends: &[&Append],
-        knowledge: Knowledge,
-    ) -> Result<(Vec<Result<Appended, AppendError>>, ValidatedGroup), Failure> {
-        self.known.begin();
+        mode: LookUpMode,
+    ) -> Result<(Vec<Result<AppendAnswer, AppendError>>, ValidatedGroup), Failure> {
+        self.cache.begin_group();
         for event in appends
             .iter()
             .flat_map(|append| &append.streams)
@@ -298,12 +299,12 @@ impl<W: Writer> Appender<W> {
             self.register_type(&event.event_type, event.schema_version)
                 .await?;
         }
-        self.writer.look_up(&mut self.known, appends, knowledge).await?;
-        let mut judge = GroupValidator::new(&mut self.known, self.clock.now(), W::SHARED);
+        self.writer.look_up(&mut self.cache, appends, mode).await?;
+        let mut validator = GroupValidator::new(&mut self.cache, self.clock.now(), W::SHARED);
         let mut results = Vec::with_capacity(appends.len());
         let mut refused = false;
         for append in appends {
-            let result = judge.judge(append);
+            let result = validator.validate(append);
             if let Err(AppendError::Store(error)) = result {
                 return Err(Failure {
                     error,
@@ -313,82 +314,82 @@ impl<W: Writer> Appender<W> {
             refused |= result.is_err();
             results.push(result);
         }
-        let judged = judge.finish();
-        // nobody is refused for something that was true a while ago
-        if W::SHARED && refused && knowledge == Knowledge::Remembered {
+        let validated = validator.finish();
+        // an append is not refused because of a state that may be out of date
+        if W::SHARED && refused && mode == LookUpMode::Cached {
             return Err(Failure {
-                error: StoreError::Unavailable("others are appending".to_owned()),
-                cause: Cause::Overtaken,
+                error: StoreError::Unavailable("other servers are appending".to_owned()),
+                cause: Cause::StaleCache,
             });
         }
-        if judged.commands.is_empty() {
-            if knowledge == Knowledge::Certain {
+        if validated.commands.is_empty() {
+            if mode == LookUpMode::Complete {
                 self.writer.give_up().await;
             }
-        } else if let Err(failure) = self.writer.write(&judged).await {
-            for moved in &judged.partitions {
-                self.unsure
-                    .entry((moved.workspace, moved.partition))
-                    .or_insert(moved.before);
+        } else if let Err(failure) = self.writer.write(&validated).await {
+            for update in &validated.partitions {
+                self.unconfirmed
+                    .entry((update.workspace, update.partition))
+                    .or_insert(update.before);
             }
             return Err(failure);
         }
-        Ok((results, judged))
+        Ok((results, validated))
     }
 
-    /// Tells the observer of events that were stored without it being told.
-    async fn tell_missed(&mut self) {
-        for ((workspace, partition), told) in std::mem::take(&mut self.unsure) {
-            if let Err((told, error)) = self.tell_behind(workspace, partition, told).await {
-                tracing::warn!(%error, "it is not known yet whether a lost commit was stored");
-                self.unsure.insert((workspace, partition), told);
+    /// Notifies the observer of stored events that it has missed.
+    async fn notify_missed(&mut self) {
+        for ((workspace, partition), notified) in std::mem::take(&mut self.unconfirmed) {
+            if let Err((notified, error)) = self.notify_from(workspace, partition, notified).await {
+                tracing::warn!(%error, "whether a lost commit was stored is not known yet");
+                self.unconfirmed.insert((workspace, partition), notified);
             }
         }
     }
 
-    async fn tell_behind(
+    async fn notify_from(
         &mut self,
         workspace: WorkspaceId,
         partition: u32,
-        mut told: u64,
+        mut notified: u64,
     ) -> Result<(), (u64, StoreError)> {
         loop {
-            let page = self.writer.read(workspace, partition, told, PAGE).await;
-            let events = page.map_err(|error| (told, error))?;
+            let page = self.writer.read(workspace, partition, notified, PAGE).await;
+            let events = page.map_err(|error| (notified, error))?;
             let Some(last) = events.last() else { return Ok(()) };
-            told = last.position;
-            self.tell_run(events);
+            notified = last.position;
+            self.notify_observer(events);
         }
     }
 
-    /// Tells the observer what has been committed, partition by partition.
-    fn tell(&self, judged: ValidatedGroup) {
+    /// Notifies the observer of a committed group, partition by partition.
+    fn notify(&self, validated: ValidatedGroup) {
         let mut events: Vec<StoredEvent> = Vec::new();
         let same_partition =
             |a: &StoredEvent, b: &StoredEvent| (a.workspace, a.partition) == (b.workspace, b.partition);
-        for placed in judged.events {
+        for row in validated.events {
             if events
                 .last()
-                .is_some_and(|last| !same_partition(last, &placed.event))
+                .is_some_and(|last| !same_partition(last, &row.event))
             {
-                self.tell_run(std::mem::take(&mut events));
+                self.notify_observer(std::mem::take(&mut events));
             }
-            events.push(placed.event);
+            events.push(row.event);
         }
-        self.tell_run(events);
+        self.notify_observer(events);
     }
 
-    fn tell_run(&self, run: Vec<StoredEvent>) {
-        let Some(observer) = self.observer.as_ref().filter(|_| !run.is_empty()) else {
+    fn notify_observer(&self, events: Vec<StoredEvent>) {
+        let Some(observer) = self.observer.as_ref().filter(|_| !events.is_empty()) else {
             return;
         };
-        // An observer that panics must not take the appender with it: the relay brings what it missed.
-        if catch_unwind(AssertUnwindSafe(|| observer.committed(run.into()))).is_err() {
-            tracing::error!("the observer of commits panicked; the relay will bring what it missed");
+        // An observer that panics must not end the appender; the relay delivers what it missed.
+        if catch_unwind(AssertUnwindSafe(|| observer.committed(events.into()))).is_err() {
+            tracing::error!("the observer of commits panicked; the relay will deliver what it missed");
         }
     }
 
-    async fn other(&mut self, work: Work) {
+    async fn handle(&mut self, work: Work) {
         match work {
             Work::Append(job) => Box::pin(self.group(vec![job])).await,
             Work::CreateWorkspace(workspace, answer) => {
@@ -408,12 +409,12 @@ impl<W: Writer> Appender<W> {
         }
     }
 
-    /// After a failure only the database knows what is true. Where others write too, what is remembered is compared with
-    /// it at every write anyway.
+    /// Rolls back. After a failure the cache may be wrong. Where several servers write, every write compares
+    /// it with the database, so it need not be cleared.
     async fn give_up(&mut self) {
         self.writer.give_up().await;
         if !W::SHARED {
-            self.known.forget();
+            self.cache.clear();
         }
     }
 
@@ -422,43 +423,43 @@ impl<W: Writer> Appender<W> {
         if result.is_err() {
             self.give_up().await;
         }
-        // whoever no longer listens has gone away
+        // the caller may have gone away
         let _ = answer.send(result);
     }
 
     async fn register_type(&mut self, name: &str, schema_version: u32) -> Result<(), StoreError> {
-        if self.known.type_no(name, schema_version).is_none() {
+        if self.cache.type_no(name, schema_version).is_none() {
             let (no, _) = self.writer.register_type(name, schema_version, None).await?;
-            self.known.note_type(name, schema_version, no);
+            self.cache.note_type(name, schema_version, no);
         }
         Ok(())
     }
 
-    /// See [`EventStore::register_types`](super::EventStore::register_types).
-    async fn register_domain_types(&mut self) -> Result<Registered, StoreError> {
+    /// Implements [`EventStore::register_types`](super::EventStore::register_types).
+    async fn register_domain_types(&mut self) -> Result<TypeCompatibility, StoreError> {
         let mut changed = Vec::new();
-        for known in DomainEvent::schemas() {
-            let (name, version) = (known.event_type.as_str(), known.version);
-            let text = known.schema.to_string();
+        for current in DomainEvent::schemas() {
+            let (name, version) = (current.event_type.as_str(), current.version);
+            let text = current.schema.to_string();
             let (no, kept) = self.writer.register_type(name, version, Some(&text)).await?;
-            if self.known.type_no(name, version).is_none() {
-                self.known.note_type(name, version, no);
+            if self.cache.type_no(name, version).is_none() {
+                self.cache.note_type(name, version, no);
             }
             let kept = kept
                 .map(|kept| schema((name.to_owned(), i64::from(version), kept)))
                 .transpose()?;
-            if kept.is_some_and(|kept| !same_meaning(&kept.schema, &known.schema)) {
+            if kept.is_some_and(|kept| !same_meaning(&kept.schema, &current.schema)) {
                 changed.push(format!("{name} version {version}"));
             }
         }
-        Ok(Registered {
+        Ok(TypeCompatibility {
             unreadable: unreadable(self.writer.stored_types().await?)?,
             changed,
         })
     }
 }
 
-/// About what an append weighs.
+/// The approximate size of an append in bytes.
 fn size(append: &Append) -> usize {
     let payloads = append
         .streams

@@ -1,5 +1,5 @@
-//! What the appender asks of a database. Everything else about a group, what is judged, what is remembered, what is
-//! tried again and who hears of it, is the same for all of them.
+//! The operations that the appender needs of a database. The rest is the same for every database: validation,
+//! cache, retries and the notification of the observer.
 
 use async_trait::async_trait;
 use domain::{
@@ -11,31 +11,31 @@ use domain::{
 use super::{append_cache::AppendCache, group_validator::ValidatedGroup, lifecycle::LifecycleWriter};
 use crate::{Append, Snapshot, StoreError, Workspace};
 
-/// Why a group was not stored, and what that says about another try.
+/// Why a group was not stored, and whether a retry makes sense.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) error: StoreError,
     pub(crate) cause: Cause,
 }
 
-/// What kind of failure it is.
+/// The cause of a failure, which decides about a retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// What was remembered is no longer so: worth another try, on what the database says now.
-    Overtaken,
-    /// The connection had gone, and the answer with it: worth another try, which finds what the first one stored.
-    Lost,
-    /// It may lie in one of the appends, so that the others are worth a try without it.
+    /// The cache is out of date: worth a retry on the current state.
+    StaleCache,
+    /// The connection was lost before the answer: worth a retry, which finds what the first try stored.
+    ConnectionLost,
+    /// One of the appends may have caused it: worth a retry of each append alone.
     OneAppend,
-    /// The database is locked, full, unreadable or gone, and is so for every append: trying each would make the last
-    /// caller wait as often as there are appends.
+    /// The database is locked, full, unreadable or not reachable, for every append: a retry of each alone
+    /// would only make the callers wait.
     Database,
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let cause = match error {
-            // what cannot be read, or is refused, may be what one append asked for
+            // an unreadable row or a refused value may concern a single append
             StoreError::Corrupt(_) | StoreError::Refused(_) => Cause::OneAppend,
             StoreError::Unavailable(_) | StoreError::Full(_) => Cause::Database,
         };
@@ -49,39 +49,39 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// How sure the judge must be.
+/// Which state is loaded before a group is validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Knowledge {
-    /// What is remembered will do: the write is refused if it is not true.
-    Remembered,
-    /// Everything is asked, commands too, and stays true until the group is written or given up.
-    Certain,
+pub(crate) enum LookUpMode {
+    /// Only what the cache lacks; the write is refused if the cache is out of date.
+    Cached,
+    /// Everything, commands included; it stays current until the group is written or given up.
+    Complete,
 }
 
 /// The one connection that writes.
 #[async_trait]
 pub(crate) trait Writer: LifecycleWriter + Send + 'static {
-    /// Whether others write to the same log, so that what is remembered may be out of date.
+    /// Whether other servers write to the same log, so that the cache may be out of date.
     const SHARED: bool;
 
-    /// Looks up what is not known of what these appends need.
+    /// Loads the state that these appends need into the cache.
     async fn look_up(
         &mut self,
-        known: &mut AppendCache,
+        cache: &mut AppendCache,
         appends: &[&Append],
-        knowledge: Knowledge,
+        mode: LookUpMode,
     ) -> Result<(), Failure>;
 
-    /// Stores a group, whole or not at all; when it returns, the group is durable.
-    async fn write(&mut self, judged: &ValidatedGroup) -> Result<(), Failure>;
+    /// Stores a group, all or nothing; when it returns, the group is durable.
+    async fn write(&mut self, validated: &ValidatedGroup) -> Result<(), Failure>;
 
-    /// Ends what `look_up` or `write` began and nobody finishes.
+    /// Rolls back a transaction that `look_up` or `write` began and that is not finished.
     async fn give_up(&mut self);
 
-    /// See [`EventStore::create_workspace`](crate::EventStore::create_workspace).
+    /// Implements [`EventStore::create_workspace`](crate::EventStore::create_workspace).
     async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError>;
 
-    /// See [`EventStore::save_snapshot`](crate::EventStore::save_snapshot).
+    /// Implements [`EventStore::save_snapshot`](crate::EventStore::save_snapshot).
     async fn save_snapshot(
         &mut self,
         workspace: WorkspaceId,
@@ -89,7 +89,8 @@ pub(crate) trait Writer: LifecycleWriter + Send + 'static {
         snapshot: &Snapshot,
     ) -> Result<(), StoreError>;
 
-    /// The number of an event type, which it gets if it has none, and its schema, which is kept if there was none.
+    /// Registers an event type; returns its number and its stored schema, which is `schema` if there was
+    /// none.
     async fn register_type(
         &mut self,
         name: &str,
@@ -97,10 +98,10 @@ pub(crate) trait Writer: LifecycleWriter + Send + 'static {
         schema: Option<&str>,
     ) -> Result<(i64, Option<String>), StoreError>;
 
-    /// The names and schema versions that some event has.
+    /// The names and schema versions of stored events.
     async fn stored_types(&mut self) -> Result<Vec<(String, i64)>, StoreError>;
 
-    /// Events of a partition behind a position, oldest first, at most `limit`.
+    /// Events of a partition after a position, oldest first, at most `limit`.
     async fn read(
         &mut self,
         workspace: WorkspaceId,

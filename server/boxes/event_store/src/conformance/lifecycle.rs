@@ -1,4 +1,5 @@
-//! The life of a workspace: what it may hold, who came in, when it is idle, and that it goes as a whole or not at all.
+//! The lifecycle of a workspace: its limits, admissions, idleness, and a purge that is complete or does not
+//! happen.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -11,8 +12,11 @@ use futures::future::join_all;
 use serde_json::value::RawValue;
 
 use super::{
-    super::{Admitted, Append, AppendError, Direction, EventFilter, EventStore, Expected, Purged, Snapshot},
-    Bench, append, checked_partition, event, id, name, one, open_workspace, part, whole_stream,
+    super::{
+        AdmissionOutcome, Append, AppendError, Direction, EventFilter, EventStore, Expected, PurgeProgress,
+        Snapshot,
+    },
+    TestDatabase, append, checked_partition, event, id, name, one, open_workspace, part, whole_stream,
 };
 use clock::{Clock as _, SystemClock};
 
@@ -35,7 +39,7 @@ pub(crate) async fn a_full_workspace_takes_no_more_and_repeats_its_answers(store
         match result {
             Ok(answer) => {
                 accepted += 1;
-                // a repetition has its answer, however full it is by now
+                // a repetition gets its answer, also when the workspace is full
                 assert_eq!(store.append(append.clone()).await.unwrap(), answer);
             }
             Err(AppendError::Full { stored, most }) => assert_eq!((stored, most), (MOST, MOST)),
@@ -45,7 +49,7 @@ pub(crate) async fn a_full_workspace_takes_no_more_and_repeats_its_answers(store
     assert_eq!(accepted, MOST);
     let head = store.head(workspace).await.unwrap();
     assert_eq!(ConsistencyToken::default().behind(&head), MOST);
-    // another workspace has its own count, and whoever has no limit goes on
+    // another workspace has its own count, and an append without a limit is accepted
     let elsewhere = open_workspace(&*store, 1).await;
     store
         .append(limited(one(elsewhere, "order-1", Expected::Any), 1))
@@ -82,26 +86,29 @@ pub(crate) async fn what_does_not_fit_is_refused_whole(store: Arc<dyn EventStore
         vec![part("order-3", Expected::NoStream, vec![event(1), event(2)])],
     );
     store.append(limited(two, 5)).await.unwrap();
-    // what stores nothing takes no room
+    // an append without events takes no space
     let nothing = append(workspace, vec![part("order-3", Expected::Exact(2), Vec::new())]);
     store.append(limited(nothing, 5)).await.unwrap();
 }
 
-pub(crate) async fn people_are_let_in_until_it_is_full(store: Arc<dyn EventStore>) {
+pub(crate) async fn people_are_admitted_until_a_workspace_is_full(store: Arc<dyn EventStore>) {
     let workspace = open_workspace(&*store, 1).await;
-    // whoever opened it is in it
-    let let_in = join_all((0..8).map(|_| store.admit(workspace, Some(5)))).await;
+    // the person who opened the workspace counts as one
+    let admissions = join_all((0..8).map(|_| store.admit(workspace, Some(5)))).await;
     let count = |wanted| {
-        let_in
+        admissions
             .iter()
-            .filter(|admitted| *admitted.as_ref().unwrap() == wanted)
+            .filter(|outcome| *outcome.as_ref().unwrap() == wanted)
             .count()
     };
-    assert_eq!((count(Admitted::Yes), count(Admitted::Full)), (4, 4));
-    assert_eq!(store.admit(workspace, None).await.unwrap(), Admitted::Yes);
+    assert_eq!(
+        (count(AdmissionOutcome::Yes), count(AdmissionOutcome::Full)),
+        (4, 4)
+    );
+    assert_eq!(store.admit(workspace, None).await.unwrap(), AdmissionOutcome::Yes);
     assert_eq!(
         store.admit(WorkspaceId(id()), Some(5)).await.unwrap(),
-        Admitted::Unknown
+        AdmissionOutcome::Unknown
     );
 }
 
@@ -109,13 +116,13 @@ fn after(hours: i64) -> Timestamp {
     Timestamp::from_micros(SystemClock.now().as_micros() + hours * 3_600_000_000)
 }
 
-pub(crate) async fn a_workspace_is_idle_when_nobody_was_there(store: Arc<dyn EventStore>) {
+pub(crate) async fn a_workspace_without_activity_is_idle(store: Arc<dyn EventStore>) {
     let (used, left) = (open_workspace(&*store, 1).await, open_workspace(&*store, 1).await);
     assert!(store.idle_since(after(-1), 10).await.unwrap().is_empty());
     assert!(store.note_activity(used, after(9)).await.unwrap());
     assert!(
         store.note_activity(used, after(2)).await.unwrap(),
-        "what is older changes nothing"
+        "an earlier time changes nothing"
     );
     assert!(!store.note_activity(WorkspaceId(id()), after(9)).await.unwrap());
     assert_eq!(store.idle_since(after(8), 10).await.unwrap(), [left]);
@@ -126,7 +133,7 @@ pub(crate) async fn a_workspace_is_idle_when_nobody_was_there(store: Arc<dyn Eve
     assert!(!store.note_activity(left, after(9)).await.unwrap());
 }
 
-/// A workspace with something of everything.
+/// A workspace with rows in every table.
 async fn full_workspace(store: &dyn EventStore) -> (WorkspaceId, Append) {
     let workspace = open_workspace(store, 3).await;
     for n in 0..40 {
@@ -149,7 +156,7 @@ async fn full_workspace(store: &dyn EventStore) -> (WorkspaceId, Append) {
     (workspace, last)
 }
 
-/// Nobody knows the workspace.
+/// Asserts that no query finds the workspace, and that appends to it are refused.
 async fn is_unknown(store: &dyn EventStore, workspace: WorkspaceId, last: &Append) {
     assert!(store.workspace(workspace).await.unwrap().is_none());
     let listed = store.workspaces(None, 1_000).await.unwrap();
@@ -197,29 +204,34 @@ async fn is_unknown(store: &dyn EventStore, workspace: WorkspaceId, last: &Appen
             .unwrap()
             .is_none()
     );
-    assert_eq!(store.admit(workspace, None).await.unwrap(), Admitted::Unknown);
+    assert_eq!(
+        store.admit(workspace, None).await.unwrap(),
+        AdmissionOutcome::Unknown
+    );
 }
 
-/// The rows of every table that belong to a workspace, together: of the only workspace that is left, or of none.
-async fn rows<B: Bench>(bench: &B) -> [i64; 6] {
+/// The number of rows in each table with data of workspaces.
+async fn rows<B: TestDatabase>(database: &B) -> [i64; 6] {
     [
-        bench.number("select count(*) from workspaces").await,
-        bench.number("select count(*) from partitions").await,
-        bench.number("select count(*) from streams").await,
-        bench.number("select count(*) from events").await,
-        bench.number("select count(*) from commands").await,
-        bench.number("select count(*) from snapshots").await,
+        database.number("select count(*) from workspaces").await,
+        database.number("select count(*) from partitions").await,
+        database.number("select count(*) from streams").await,
+        database.number("select count(*) from events").await,
+        database.number("select count(*) from commands").await,
+        database.number("select count(*) from snapshots").await,
     ]
 }
 
-pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_another<B: Bench>(bench: B) {
-    let store = bench.open().await;
+pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_another<B: TestDatabase>(
+    database: B,
+) {
+    let store = database.open().await;
     let (stays, _) = full_workspace(&*store).await;
-    let before = rows(&bench).await;
+    let before = rows(&database).await;
     let (goes, last) = full_workspace(&*store).await;
     assert_eq!(
         store.purge(goes, 10).await.unwrap(),
-        Purged::Whole,
+        PurgeProgress::Complete,
         "it is not marked"
     );
     assert_eq!(store.head(goes).await.unwrap().iter().count(), 3);
@@ -233,25 +245,25 @@ pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_ano
     );
     is_unknown(&*store, goes, &last).await;
     assert_eq!(store.purging().await.unwrap(), [goes]);
-    let mut pieces = 0;
-    while store.purge(goes, 10).await.unwrap() == Purged::Piece {
-        pieces += 1;
-        // between two pieces there is room for others
+    let mut batches = 0;
+    while store.purge(goes, 10).await.unwrap() == PurgeProgress::Batch {
+        batches += 1;
+        // other appends come between two batches
         let elsewhere = limited(one(stays, "order-1", Expected::Any), 1_000);
         store.append(elsewhere).await.unwrap();
         is_unknown(&*store, goes, &last).await;
     }
-    assert!(pieces > 8, "{pieces} pieces");
+    assert!(batches > 8, "{batches} batches");
     assert_eq!(store.purging().await.unwrap(), []);
     is_unknown(&*store, goes, &last).await;
-    // that it was there once stays known, and of one that never was, nothing
+    // the store keeps a record of the purged workspace, and has none of others
     assert!(store.was_purged(goes).await.unwrap());
     for other in [stays, WorkspaceId(id())] {
         assert!(!store.was_purged(other).await.unwrap());
     }
 
-    let after = rows(&bench).await;
-    let more = [0, 0, 0, pieces, pieces, 0];
+    let after = rows(&database).await;
+    let more = [0, 0, 0, batches, batches, 0];
     let expected: Vec<_> = before.iter().zip(more).map(|(rows, more)| rows + more).collect();
     assert_eq!(after.to_vec(), expected);
     let mut events = 0;
@@ -262,7 +274,7 @@ pub(crate) async fn a_purge_takes_everything_of_one_workspace_and_nothing_of_ano
     assert!(store.snapshot(stays, &name("order-1")).await.unwrap().is_some());
 }
 
-/// What everybody may try who has a connection to the database.
+/// Statements that a client with a connection to the database may try.
 const IN_PART: [&str; 8] = [
     "delete from events",
     "delete from events where version = 2",
@@ -274,8 +286,8 @@ const IN_PART: [&str; 8] = [
     "update workspaces set purging_since = null where purging_since is not null",
 ];
 
-pub(crate) async fn nothing_is_deleted_in_part<B: Bench>(bench: B) {
-    let store = bench.open().await;
+pub(crate) async fn nothing_is_deleted_in_part<B: TestDatabase>(database: B) {
+    let store = database.open().await;
     let (stays, _) = full_workspace(&*store).await;
     let (goes, last) = full_workspace(&*store).await;
     let refused = |error: sqlx::Error| {
@@ -290,24 +302,24 @@ pub(crate) async fn nothing_is_deleted_in_part<B: Bench>(bench: B) {
         ];
         assert!(said.iter().any(|said| error.contains(said)), "{error}");
     };
-    let before = rows(&bench).await;
-    // nobody is marked: the last of them is about marks
+    let before = rows(&database).await;
+    // no workspace is marked yet, and the last statement concerns marked ones
     for statement in &IN_PART[..7] {
-        refused(bench.run(statement).await.unwrap_err());
+        refused(database.run(statement).await.unwrap_err());
     }
     assert!(store.begin_purge(goes, None).await.unwrap());
     for statement in IN_PART {
-        refused(bench.run(statement).await.unwrap_err());
+        refused(database.run(statement).await.unwrap_err());
     }
     assert_eq!(
-        rows(&bench).await,
+        rows(&database).await,
         before,
         "a statement that was refused deletes nothing"
     );
     is_unknown(&*store, goes, &last).await;
-    while store.purge(goes, 1_000).await.unwrap() == Purged::Piece {}
+    while store.purge(goes, 1_000).await.unwrap() == PurgeProgress::Batch {}
     for statement in &IN_PART[..5] {
-        refused(bench.run(statement).await.unwrap_err());
+        refused(database.run(statement).await.unwrap_err());
     }
     for partition in 0..3 {
         assert!(!checked_partition(&*store, stays, partition).await.is_empty());
@@ -317,33 +329,33 @@ pub(crate) async fn nothing_is_deleted_in_part<B: Bench>(bench: B) {
 const PLACE: &str = "FOLDLINE_TEST_PURGE_PLACE";
 const WORKSPACE: &str = "FOLDLINE_TEST_PURGE_WORKSPACE";
 
-/// Purges a workspace piece by piece and says so, where a process was started for it.
-pub(crate) async fn purge_until_killed<B: Bench>() {
+/// Purges a workspace in batches and reports each, in a process that was started for it.
+pub(crate) async fn purge_until_killed<B: TestDatabase>() {
     let (Ok(place), Ok(workspace)) = (std::env::var(PLACE), std::env::var(WORKSPACE)) else {
         return;
     };
     let workspace: WorkspaceId = workspace.parse().unwrap();
     let store = B::open_at(&place, None).await.unwrap();
     store.begin_purge(workspace, None).await.unwrap();
-    std::io::stdout().write_all(b"\npiece\n").unwrap();
-    while store.purge(workspace, 3).await.unwrap() == Purged::Piece {
-        std::io::stdout().write_all(b"\npiece\n").unwrap();
+    std::io::stdout().write_all(b"\nbatch\n").unwrap();
+    while store.purge(workspace, 3).await.unwrap() == PurgeProgress::Batch {
+        std::io::stdout().write_all(b"\nbatch\n").unwrap();
     }
 }
 
-pub(crate) async fn a_purge_that_is_killed_goes_on<B: Bench>(bench: &B, module: &str) {
-    let store = bench.open().await;
+pub(crate) async fn a_purge_that_is_killed_goes_on<B: TestDatabase>(database: &B, module: &str) {
+    let store = database.open().await;
     let (stays, _) = full_workspace(&*store).await;
-    let before = rows(bench).await;
+    let before = rows(database).await;
     let (goes, last) = full_workspace(&*store).await;
     store.close().await;
     for until in [1, 2, 7, 12] {
-        let (module, place) = (module.to_owned(), bench.place());
+        let (module, place) = (module.to_owned(), database.place());
         tokio::task::spawn_blocking(move || kill_after(&module, &place, goes, until))
             .await
             .unwrap();
-        let store = bench.open().await;
-        // it is not there, and it is not gone
+        let store = database.open().await;
+        // no query finds it, and its rows are still there
         is_unknown(&*store, goes, &last).await;
         assert_eq!(store.purging().await.unwrap(), [goes]);
         for partition in 0..3 {
@@ -351,17 +363,17 @@ pub(crate) async fn a_purge_that_is_killed_goes_on<B: Bench>(bench: &B, module: 
         }
         store.close().await;
     }
-    let store = bench.open().await;
-    while store.purge(goes, 1_000).await.unwrap() == Purged::Piece {}
+    let store = database.open().await;
+    while store.purge(goes, 1_000).await.unwrap() == PurgeProgress::Batch {}
     assert_eq!(store.purging().await.unwrap(), []);
-    assert_eq!(rows(bench).await, before);
+    assert_eq!(rows(database).await, before);
     store
         .append(one(stays, "order-1", Expected::StreamExists))
         .await
         .unwrap();
 }
 
-/// Runs the process until it has deleted so many pieces, and kills it.
+/// Runs the process until it has deleted `until` batches, and kills it.
 fn kill_after(module: &str, place: &str, workspace: WorkspaceId, until: usize) {
     let name = format!("{}::the_purge_that_is_killed", module.split_once("::").unwrap().1);
     let mut child = Command::new(std::env::current_exe().unwrap())
@@ -372,8 +384,8 @@ fn kill_after(module: &str, place: &str, workspace: WorkspaceId, until: usize) {
         .spawn()
         .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let pieces = lines.map_while(Result::ok).filter(|line| line == "piece");
-    assert_eq!(pieces.take(until).count(), until, "the process ended by itself");
+    let batches = lines.map_while(Result::ok).filter(|line| line == "batch");
+    assert_eq!(batches.take(until).count(), until, "the process ended by itself");
     child.kill().unwrap();
     child.wait().unwrap();
 }

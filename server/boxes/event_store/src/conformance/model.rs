@@ -1,4 +1,4 @@
-//! Random appends, sent at once, against a model that fits on a page.
+//! Random concurrent appends, compared with a small model.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,18 +8,18 @@ use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use uuid::Uuid;
 
 use super::{
-    super::{Append, AppendError, Appended, Direction, EventFilter, EventStore, Expected},
+    super::{Append, AppendAnswer, AppendError, Direction, EventFilter, EventStore, Expected},
     append, checked_partition, event, id, name, open_workspace, part,
 };
 
 /// How many random histories.
 const HISTORIES: usize = 40;
 
-/// An append, small enough to collide with others all the time.
+/// An append that often collides with others.
 #[derive(Debug, Clone)]
 struct Step {
     parts: Vec<(u8, Expected, u8)>,
-    /// Few ids, so that some are repeated, and fewer bodies, so that some do not fit.
+    /// One of few ids and of fewer bodies, so that some are repeated and some do not match.
     command: u8,
     body: u8,
     unknown_workspace: bool,
@@ -46,17 +46,17 @@ fn steps() -> impl Strategy<Value = Vec<Vec<Step>>> {
     prop::collection::vec(prop::collection::vec(step, 1..24), 1..6)
 }
 
-/// The store, in a few lines: streams of event ids, and the answers that were given.
+/// A model of the store: streams of event ids, and the answers so far.
 #[derive(Default)]
 struct Model {
     streams: HashMap<String, Vec<Uuid>>,
-    answers: HashMap<Uuid, ([u8; 32], Appended)>,
+    answers: HashMap<Uuid, ([u8; 32], AppendAnswer)>,
     events: usize,
 }
 
 impl Model {
-    /// Whether the store's answer is the one that this append must get behind those before it.
-    fn step(&mut self, sent: &Append, result: &Result<Appended, AppendError>) {
+    /// Checks that the store's answer is the one that this append must get after the previous ones.
+    fn step(&mut self, sent: &Append, result: &Result<AppendAnswer, AppendError>) {
         if let Some((digest, answer)) = self.answers.get(&sent.metadata.command_id) {
             if *digest == sent.body_digest {
                 assert_eq!(
@@ -101,7 +101,7 @@ impl Model {
     }
 }
 
-/// Appends that are sent at once, in one order, are judged in that order, whatever groups they end up in.
+/// Appends that are sent at once are validated in the order of sending, independently of their groups.
 pub(crate) async fn concurrent_appends_behave_like_the_model(store: Arc<dyn EventStore>) {
     let mut runner = TestRunner::deterministic();
     for _ in 0..HISTORIES {

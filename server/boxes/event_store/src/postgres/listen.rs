@@ -1,8 +1,9 @@
-//! Listening: one connection of a server hears what the others commit to the same database, and tells the observer.
+//! The listener: one connection receives the notifications of the other servers on the same database, and
+//! passes the heads on to the observer.
 //!
-//! What a notice says is a hint; the truth are the heads of the partitions. All of them are looked at when the connection
-//! listens, after it was lost as well, and every few seconds while there is none. So a lost notice makes this server late,
-//! and never wrong.
+//! A notification is a hint; the partitions' rows hold the heads. The listener reads all of them when its
+//! connection begins to listen, also after it was lost, and every few seconds while there is none. So a lost
+//! notification delays this server, and never misleads it.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -10,40 +11,41 @@ use sqlx::{PgPool, postgres::PgListener};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
-use super::notice::{CHANNEL, Moved, Notice};
-use database::postgres::{Database, PATIENCE};
+use super::notification::{CHANNEL, HeadNotification, PartitionHead};
+use database::postgres::{CONNECT_TIMEOUT, Database};
 
 use crate::{
     CommitObserver, StoreError,
-    sql::{Listening, read},
+    sql::{ListenerTask, read},
 };
 
-/// How often the heads are looked at while nothing can be heard, and a connection is tried.
-const DEAF: Duration = Duration::from_secs(2);
+/// How often the heads are read, and a connection is tried, while there is none that listens.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long after a connection was lost the next one is tried.
-const LOST: Duration = Duration::from_millis(100);
+/// How long after a lost connection the next one is tried.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// After so much silence the connection is asked whether it still is one: a machine that has gone says no goodbye.
-const SILENCE: Duration = Duration::from_secs(10);
+/// After so long without a notification the connection is tested: a machine that has crashed does not close
+/// it.
+const PING_AFTER: Duration = Duration::from_secs(10);
 
-/// How long notices without names are gathered before the heads are looked at.
-const GATHER: Duration = Duration::from_millis(20);
+/// How long notifications without names are gathered before the heads are read.
+const GATHER_TIME: Duration = Duration::from_millis(20);
 
-/// Listens to every server but `origin`, which is this one.
+/// Starts a listener to every server except `origin`, which is this one.
 pub(super) fn start(
     database: Database,
     readers: PgPool,
     origin: Uuid,
     observer: Arc<dyn CommitObserver>,
-) -> Listening {
+) -> ListenerTask {
     let listener = Listener {
         database,
         readers,
         origin,
         observer,
     };
-    Listening::start(async move { listener.run().await })
+    ListenerTask::start(async move { listener.run().await })
 }
 
 struct Listener {
@@ -53,105 +55,107 @@ struct Listener {
     observer: Arc<dyn CommitObserver>,
 }
 
-/// Why nothing is heard any more.
-enum Deaf {
-    /// There was a connection that listened.
+/// Why the listener receives nothing.
+enum ListenError {
+    /// The connection that listened was lost.
     Lost(StoreError),
-    /// There was none.
-    Never(StoreError),
+    /// No connection could be opened.
+    NotConnected(StoreError),
 }
 
 impl Listener {
     async fn run(&self) {
         loop {
-            let Err(deaf) = self.listen().await;
+            let Err(error) = self.listen().await;
             metrics::counter!("foldline_event_store_deaf_total").increment(1);
-            match deaf {
-                Deaf::Lost(error) => {
+            match error {
+                ListenError::Lost(error) => {
                     tracing::warn!(%error, "the connection that listens to other servers was lost");
-                    sleep(LOST).await;
+                    sleep(RECONNECT_PAUSE).await;
                 }
-                Deaf::Never(error) => {
-                    tracing::warn!(%error, "other servers cannot be heard; the heads are looked at instead");
-                    if let Err(error) = self.look().await {
-                        tracing::warn!(%error, "the heads cannot be looked at");
+                ListenError::NotConnected(error) => {
+                    tracing::warn!(%error, "no connection can listen to other servers; polling the heads");
+                    if let Err(error) = self.read_heads().await {
+                        tracing::warn!(%error, "the heads cannot be read");
                     }
-                    sleep(DEAF).await;
+                    sleep(POLL_INTERVAL).await;
                 }
             }
         }
     }
 
-    async fn listen(&self) -> Result<Infallible, Deaf> {
-        let mut listener = self.connect().await.map_err(Deaf::Never)?;
-        // What was committed before is looked at, and what is committed from here on is heard.
-        self.look().await.map_err(Deaf::Never)?;
-        self.hear_all(&mut listener).await.map_err(Deaf::Lost)
+    async fn listen(&self) -> Result<Infallible, ListenError> {
+        let mut listener = self.connect().await.map_err(ListenError::NotConnected)?;
+        // Reads what was committed before; later commits arrive as notifications.
+        self.read_heads().await.map_err(ListenError::NotConnected)?;
+        self.receive_all(&mut listener).await.map_err(ListenError::Lost)
     }
 
-    /// A connection that listens. Its pool is its own: one that hangs stands in nobody's way.
+    /// A connection that listens. It has its own pool, so that one that hangs blocks no other.
     async fn connect(&self) -> Result<PgListener, StoreError> {
         let pool = self.database.listener();
         let connect = async {
             let mut listener = PgListener::connect_with(&pool).await?;
-            // One that is lost is replaced here, where it is known what was missed.
+            // No automatic reconnect: `run` has to read the heads that were missed.
             listener.eager_reconnect(false);
             listener.listen(CHANNEL).await?;
             Ok::<_, sqlx::Error>(listener)
         };
-        Ok(timeout(PATIENCE, connect).await.map_err(|_| silent())??)
+        Ok(timeout(CONNECT_TIMEOUT, connect)
+            .await
+            .map_err(|_| unanswered())??)
     }
 
-    async fn hear_all(&self, listener: &mut PgListener) -> Result<Infallible, StoreError> {
-        let mut look_at: Option<Instant> = None;
+    async fn receive_all(&self, listener: &mut PgListener) -> Result<Infallible, StoreError> {
+        let mut read_at: Option<Instant> = None;
         loop {
-            let silence = Instant::now() + SILENCE;
+            let ping_at = Instant::now() + PING_AFTER;
             tokio::select! {
-                heard = listener.try_recv() => {
-                    let Some(notification) = heard? else { return Err(silent()) };
-                    if !self.hear(notification.payload()) {
-                        look_at.get_or_insert_with(|| Instant::now() + GATHER);
+                received = listener.try_recv() => {
+                    let Some(notification) = received? else { return Err(unanswered()) };
+                    if !self.receive(notification.payload()) {
+                        read_at.get_or_insert_with(|| Instant::now() + GATHER_TIME);
                     }
                 }
-                () = sleep_until(look_at.unwrap_or(silence)) => {
-                    if look_at.take().is_some() {
-                        self.look().await?;
+                () = sleep_until(read_at.unwrap_or(ping_at)) => {
+                    if read_at.take().is_some() {
+                        self.read_heads().await?;
                     } else {
-                        let alive = sqlx::query("select 1").execute(&mut *listener);
-                        timeout(PATIENCE, alive).await.map_err(|_| silent())??;
+                        let ping = sqlx::query("select 1").execute(&mut *listener);
+                        timeout(CONNECT_TIMEOUT, ping).await.map_err(|_| unanswered())??;
                     }
                 }
             }
         }
     }
 
-    /// Tells what a notice says; `false`: it does not say what was moved.
-    fn hear(&self, text: &str) -> bool {
-        match Notice::parse(text) {
-            Some(notice) if notice.origin == self.origin => true,
-            Some(Notice {
-                moved: Some(moved), ..
+    /// Passes on the heads of a notification; `false`: it names none.
+    fn receive(&self, text: &str) -> bool {
+        match HeadNotification::parse(text) {
+            Some(notification) if notification.origin == self.origin => true,
+            Some(HeadNotification {
+                heads: Some(heads), ..
             }) => {
-                self.tell(moved);
+                self.pass_on(heads);
                 true
             }
-            // Also what a newer program says in words of its own.
-            Some(Notice { moved: None, .. }) | None => false,
+            // A newer version of the program may use another format.
+            Some(HeadNotification { heads: None, .. }) | None => false,
         }
     }
 
-    async fn look(&self) -> Result<(), StoreError> {
-        self.tell(read::heads(&self.readers).await?);
+    async fn read_heads(&self) -> Result<(), StoreError> {
+        self.pass_on(read::heads(&self.readers).await?);
         Ok(())
     }
 
-    fn tell(&self, moved: Vec<Moved>) {
-        for (workspace, partition, head) in moved {
-            self.observer.moved(workspace, partition, head);
+    fn pass_on(&self, heads: Vec<PartitionHead>) {
+        for (workspace, partition, head) in heads {
+            self.observer.head_advanced(workspace, partition, head);
         }
     }
 }
 
-fn silent() -> StoreError {
+fn unanswered() -> StoreError {
     StoreError::Unavailable("the connection does not answer".to_owned())
 }

@@ -1,8 +1,8 @@
-//! What a group has to know, read from the database: either the little that is not remembered, or everything, with the
-//! partitions locked.
+//! Loads the state that a group needs: either what the cache lacks, or everything, with the partitions
+//! locked.
 //!
-//! A stream that is to have its first event now is not looked up where remembering will do: if it is there already, the
-//! write finds out, and the group is judged again.
+//! With the cache, a stream that gets its first event now is not looked up: if it exists already, the write
+//! fails, and the group is validated again.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -20,7 +20,7 @@ use crate::{
     sql::directory::recorded,
 };
 
-/// A number that is no version, no position and no partition.
+/// The error for a value that no column should hold.
 fn corrupt(what: impl std::fmt::Display) -> sqlx::Error {
     sqlx::Error::Decode(what.to_string().into())
 }
@@ -29,64 +29,64 @@ fn natural(number: i64) -> Result<u64, sqlx::Error> {
     u64::try_from(number).map_err(corrupt)
 }
 
-/// The most streams that a group can begin.
+/// The most new streams that a group can have.
 fn new_streams(appends: &[&Append]) -> usize {
     appends.iter().map(|append| append.streams.len()).sum()
 }
 
-fn has_numbers(known: &AppendCache, appends: &[&Append]) -> bool {
-    let left = known.stream_nos.end - known.stream_nos.start;
+fn has_numbers(cache: &AppendCache, appends: &[&Append]) -> bool {
+    let left = cache.stream_nos.end - cache.stream_nos.start;
     usize::try_from(left).is_ok_and(|left| left >= new_streams(appends))
 }
 
-/// Whether something has to be asked before a group can be judged by what is remembered.
-pub(super) fn is_needed(known: &AppendCache, appends: &[&Append]) -> bool {
-    !has_numbers(known, appends)
-        || !known.missing_workspaces(appends).is_empty()
-        || !known
-            .missing_streams(appends, StreamAppend::must_be_known)
+/// Whether the cache lacks something that a group needs.
+pub(super) fn is_needed(cache: &AppendCache, appends: &[&Append]) -> bool {
+    !has_numbers(cache, appends)
+        || !cache.missing_workspaces(appends).is_empty()
+        || !cache
+            .missing_streams(appends, StreamAppend::must_be_loaded)
             .is_empty()
 }
 
-/// Looks up what is not remembered. `false`: what was remembered is no longer so.
-pub(super) async fn remembered(
+/// Loads what the cache lacks. `false`: the cache is out of date.
+pub(super) async fn load_missing(
     connection: &mut PgConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<bool, sqlx::Error> {
-    number_streams(connection, known, appends).await?;
-    load_workspaces(connection, known, appends).await?;
-    let missing = known.missing_streams(appends, StreamAppend::must_be_known);
-    load_streams(connection, known, &missing).await
+    number_streams(connection, cache, appends).await?;
+    load_workspaces(connection, cache, appends).await?;
+    let missing = cache.missing_streams(appends, StreamAppend::must_be_loaded);
+    load_streams(connection, cache, &missing).await
 }
 
-/// Begins a transaction, and looks up everything with the partitions locked. Always `true`.
-pub(super) async fn certain(
+/// Begins a transaction, and loads everything with the partitions locked. Always `true`.
+pub(super) async fn load_all(
     connection: &mut PgConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<bool, sqlx::Error> {
-    number_streams(connection, known, appends).await?;
+    number_streams(connection, cache, appends).await?;
     connection.execute("begin").await?;
-    load_workspaces(connection, known, appends).await?;
-    lock_partitions(connection, known, appends).await?;
-    // behind the locks: a statement sees what was committed before it began
-    let missing = known.missing_streams(appends, |_| true);
-    load_streams(connection, known, &missing).await?;
-    load_commands(connection, known, appends).await?;
+    load_workspaces(connection, cache, appends).await?;
+    lock_partitions(connection, cache, appends).await?;
+    // after the locks: a statement sees what was committed before it began
+    let missing = cache.missing_streams(appends, |_| true);
+    load_streams(connection, cache, &missing).await?;
+    load_commands(connection, cache, appends).await?;
     Ok(true)
 }
 
-/// Takes blocks of numbers until there are enough for the group.
+/// Takes blocks of stream numbers until there are enough for the group.
 async fn number_streams(
     connection: &mut PgConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
-    while !has_numbers(known, appends) {
-        known.stream_nos = stream_numbers(connection).await?;
-        let size = known.stream_nos.end - known.stream_nos.start;
-        // more new streams than a block has numbers: judged one by one, they fit
+    while !has_numbers(cache, appends) {
+        cache.stream_nos = stream_numbers(connection).await?;
+        let size = cache.stream_nos.end - cache.stream_nos.start;
+        // more new streams than a block has numbers: validated one by one, they fit
         if new_streams(appends) > usize::try_from(size).unwrap_or(usize::MAX) {
             break;
         }
@@ -94,7 +94,7 @@ async fn number_streams(
     Ok(())
 }
 
-/// Name, number and version of those of these streams that are there.
+/// Name, number and version of those of these streams that exist.
 pub(super) async fn streams(
     connection: &mut PgConnection,
     workspace_no: i64,
@@ -107,7 +107,7 @@ pub(super) async fn streams(
         .await
 }
 
-/// A block of numbers that no stream has.
+/// A block of unused stream numbers.
 pub(super) async fn stream_numbers(connection: &mut PgConnection) -> Result<Range<i64>, sqlx::Error> {
     let (first, size): (i64, i64) = sqlx::query_as(
         "select nextval('stream_nos'), increment_by from pg_sequences
@@ -120,10 +120,10 @@ pub(super) async fn stream_numbers(connection: &mut PgConnection) -> Result<Rang
 
 async fn load_workspaces(
     connection: &mut PgConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
-    let ids: Vec<Uuid> = known
+    let ids: Vec<Uuid> = cache
         .missing_workspaces(appends)
         .into_iter()
         .map(|id| id.0)
@@ -140,7 +140,7 @@ async fn load_workspaces(
     .fetch_all(connection)
     .await?;
     for (id, workspace_no, no, head, head_hash) in rows {
-        let workspace = known
+        let workspace = cache
             .workspaces
             .entry(WorkspaceId(id))
             .or_insert_with(|| CachedWorkspace {
@@ -157,28 +157,28 @@ async fn load_workspaces(
     Ok(())
 }
 
-/// Locks the partitions of a group in the order of their numbers, and learns their heads.
+/// Locks the partitions of a group in the order of their numbers, and loads their heads.
 async fn lock_partitions(
     connection: &mut PgConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
     let mut wanted = BTreeSet::new();
     for append in appends {
-        if let Some(workspace) = known.workspaces.get(&append.workspace) {
+        if let Some(workspace) = cache.workspaces.get(&append.workspace) {
             let partitions = append
                 .streams
                 .iter()
                 .filter_map(|part| workspace.partition(&part.stream));
             wanted.extend(partitions.map(|partition| partition.no));
-            // how many events a workspace has is known from all of them
+            // the number of a workspace's events depends on all of them
             if append.max_events.is_some() {
                 wanted.extend(workspace.partitions.iter().map(|partition| partition.no));
             }
         }
     }
     let wanted: Vec<i64> = wanted.into_iter().collect();
-    let asked = wanted.clone();
+    let locked = wanted.clone();
     let rows: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
         "select no, head, head_hash from partitions where no = any ($1) order by no for no key update",
     )
@@ -190,14 +190,14 @@ async fn lock_partitions(
         .filter(|(_, _, hash)| *hash != TOMBSTONE)
         .map(|(no, head, hash)| (no, (head, hex::encode(hash))))
         .collect();
-    // a workspace of which a partition is gone, or is about to go, is gone
-    known.workspaces.retain(|_, workspace| {
+    // a workspace with a missing or tombstoned partition is purged, or about to be
+    cache.workspaces.retain(|_, workspace| {
         let partitions = &workspace.partitions;
-        !partitions
-            .iter()
-            .any(|partition| asked.binary_search(&partition.no).is_ok() && !heads.contains_key(&partition.no))
+        !partitions.iter().any(|partition| {
+            locked.binary_search(&partition.no).is_ok() && !heads.contains_key(&partition.no)
+        })
     });
-    let partitions = known
+    let partitions = cache
         .workspaces
         .values_mut()
         .flat_map(|workspace| &mut workspace.partitions);
@@ -208,17 +208,17 @@ async fn lock_partitions(
         if partition.head_hash != *head_hash {
             partition.head = natural(*head)?;
             partition.head_hash.clone_from(head_hash);
-            // their versions were those of another moment
+            // the cached versions belong to the old head
             partition.streams.clear();
         }
     }
     Ok(())
 }
 
-/// Looks up streams. `false`: one of their partitions is no longer at the head that is remembered.
+/// Loads streams. `false`: one of their partitions is no longer at its cached head.
 async fn load_streams(
     connection: &mut PgConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     missing: &[MissingStream],
 ) -> Result<bool, sqlx::Error> {
     if missing.is_empty() {
@@ -226,7 +226,7 @@ async fn load_streams(
     }
     let workspace_nos: Vec<i64> = missing.iter().map(|stream| stream.workspace_no).collect();
     let names: Vec<&str> = missing.iter().map(|stream| stream.name.as_str()).collect();
-    // one statement, and so one moment: the versions are those of the heads beside them
+    // one statement reads one snapshot: the versions belong to the heads beside them
     let rows: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(
         "select wanted.n, s.no, s.version, p.head_hash
          from unnest($1::bigint[], $2::text[]) with ordinality wanted (workspace_no, name, n)
@@ -241,25 +241,25 @@ async fn load_streams(
         let stream = usize::try_from(n - 1)
             .ok()
             .and_then(|n| missing.get(n))
-            .ok_or_else(|| corrupt("a stream that nobody asked for"))?;
-        let is_true = known
+            .ok_or_else(|| corrupt("a stream that was not asked for"))?;
+        let is_current = cache
             .partition_mut(stream.workspace, &stream.name)
             .is_some_and(|partition| partition.head_hash == hex::encode(head_hash));
-        if !is_true {
+        if !is_current {
             return Ok(false);
         }
         let version = natural(version)?;
-        known.note_stream(stream.workspace, &stream.name, CachedStream { no, version });
+        cache.note_stream(stream.workspace, &stream.name, CachedStream { no, version });
     }
     Ok(true)
 }
 
 async fn load_commands(
     connection: &mut PgConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
-    let (workspace_nos, ids): (Vec<i64>, Vec<Uuid>) = known.wanted_commands(appends).into_iter().unzip();
+    let (workspace_nos, ids): (Vec<i64>, Vec<Uuid>) = cache.command_keys(appends).into_iter().unzip();
     let rows: Vec<(i64, Uuid, Vec<u8>, Uuid, String)> = sqlx::query_as(
         "select c.workspace_no, c.command_id, c.body_digest, c.correlation_id, c.answer
          from unnest($1::bigint[], $2::uuid[]) wanted (workspace_no, command_id)
@@ -272,7 +272,7 @@ async fn load_commands(
     for (workspace_no, command_id, digest, correlation_id, answer) in rows {
         let command = (digest, correlation_id, answer);
         let recorded = recorded::<Postgres>(connection, workspace_no, command).await?;
-        known.commands.insert((workspace_no, command_id), recorded);
+        cache.commands.insert((workspace_no, command_id), recorded);
     }
     Ok(())
 }

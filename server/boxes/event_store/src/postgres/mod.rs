@@ -1,24 +1,26 @@
-//! The event store in a PostgreSQL database: for several servers, or for a database that is looked after by others.
+//! The event store in a PostgreSQL database: for several servers, or for a database that is administered
+//! elsewhere.
 //!
-//! Servers are kept apart by the rows of the partitions: an append holds those that it moves until its commit, so positions
-//! are dense and in the order of commits, of one server or of several. What an appender remembers is confirmed by the write
-//! itself: `append_group` refuses a group whose partitions have other heads than the appender believed.
+//! The rows of the partitions order the servers: an append locks those that it advances until its commit, so
+//! positions are dense and in the order of commits, of one server or of several. The write itself validates
+//! an appender's cache: `append_group` refuses a group if the heads of its partitions differ from the cached
+//! ones.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `open` | the database, its connections, their settings and its migrations |
-//! | `notice` | what a server tells the others of a group |
-//! | `listen` | how a server hears of the groups of others |
+//! | `notification` | the notification of a group to the other servers |
+//! | `listen` | receives the notifications of other servers |
 //! | `writer` | groups on the connection that writes |
-//! | `look_up` | what a group has to know beforehand |
-//! | `write` | what a group writes: one call |
+//! | `look_up` | loads the state that a group needs |
+//! | `write` | the rows of a group: one call |
 //! | `read` | the statements that read events |
-//! | `purge` | the end of a workspace where others append |
+//! | `purge` | the purge of a workspace while other servers append |
 //! | `row` | the columns of an event |
 
 mod listen;
 mod look_up;
-mod notice;
+mod notification;
 mod open;
 mod purge;
 mod read;
@@ -37,22 +39,22 @@ use uuid::Uuid;
 use super::{
     Append, CommitObserver, EventFilter, StoreError,
     answer::AnswerColumns,
-    appender::{self, AppendCache, Cause, Failure, Knowledge, ValidatedGroup},
+    appender::{self, AppendCache, Cause, Failure, LookUpMode, ValidatedGroup},
     columns::{EventColumns, integer},
     import::Import,
-    sql::{Database, Listening, SqlEventStore, import::SqlImport, writer::SqlWriter},
+    sql::{Database, ListenerTask, SqlEventStore, import::SqlImport, writer::SqlWriter},
 };
 use clock::SharedClock;
 use database::postgres::Connector;
-use notice::Notice;
+use notification::HeadNotification;
 
 /// An event store in a PostgreSQL database.
 pub type PostgresEventStore = SqlEventStore<Postgres>;
 
 impl PostgresEventStore {
-    /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and makes the tables where
-    /// they are not there. Refuses a database that a newer version of the program has written. `observer` is told of
-    /// every commit of this process, and of the heads that others have moved.
+    /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and runs the
+    /// migrations. Refuses a database that a newer version of the program has migrated. `observer` receives
+    /// every commit of this process, and the heads that other servers have advanced.
     pub async fn open(
         url: &str,
         clock: SharedClock,
@@ -63,18 +65,18 @@ impl PostgresEventStore {
         let writer = SqlWriter::<Postgres>::new(opened.writer, (), origin);
         let queue = appender::start(writer, clock, observer.clone());
         let readers = opened.readers;
-        let listening = observer.map_or_else(Listening::none, |observer| {
+        let listener = observer.map_or_else(ListenerTask::none, |observer| {
             listen::start(opened.database, readers.clone(), origin, observer)
         });
-        Ok(Self::new(readers, queue, listening))
+        Ok(Self::new(readers, queue, listener))
     }
 
-    /// Opens a database that has the tables, to look at it and no more. Appends are refused.
+    /// Opens a migrated database for reading only. Appends are refused.
     pub async fn open_to_read(url: &str) -> Result<Self, StoreError> {
         Ok(Self::read_only(open::open_to_read(url).await?))
     }
 
-    /// Opens the database to bring workspaces into it; servers on it may go on.
+    /// Opens the database to import workspaces into it; servers may run on it meanwhile.
     pub async fn open_to_import(url: &str, clock: SharedClock) -> Result<Import, StoreError> {
         let opened = open::open(url).await?;
         opened.readers.close().await;
@@ -96,7 +98,7 @@ impl Database for Postgres {
     const PURGE_PARTITIONS: &'static str = purge::PURGE_PARTITIONS;
     const BEGIN_IMPORT: &'static [&'static str] = &[
         "begin",
-        // what is imported may come slowly, and holds no other transaction up
+        // an import may be slow, and blocks no other transaction
         "set local idle_in_transaction_session_timeout = 0",
     ];
 
@@ -114,15 +116,15 @@ impl Database for Postgres {
 
     async fn look_up(
         writer: &mut SqlWriter<Self>,
-        known: &mut AppendCache,
+        cache: &mut AppendCache,
         appends: &[&Append],
-        knowledge: Knowledge,
+        mode: LookUpMode,
     ) -> Result<(), Failure> {
-        writer::look_up(writer, known, appends, knowledge).await
+        writer::look_up(writer, cache, appends, mode).await
     }
 
-    async fn write(writer: &mut SqlWriter<Self>, judged: &ValidatedGroup) -> Result<(), Failure> {
-        writer::write(writer, judged).await
+    async fn write(writer: &mut SqlWriter<Self>, validated: &ValidatedGroup) -> Result<(), Failure> {
+        writer::write(writer, validated).await
     }
 
     async fn give_up(writer: &mut SqlWriter<Self>) {
@@ -143,8 +145,8 @@ impl Database for Postgres {
         read::page(filter)
     }
 
-    fn bounds(_: i64, behind: u64, until: u64) -> (i64, i64) {
-        (integer(behind), integer(until))
+    fn bounds(_: i64, after: u64, until: u64) -> (i64, i64) {
+        (integer(after), integer(until))
     }
 
     async fn answer_events(
@@ -181,9 +183,11 @@ impl Database for Postgres {
         look_up::stream_numbers(connection).await
     }
 
-    async fn write_rows(connection: &mut PgConnection, judged: &ValidatedGroup) -> Result<(), StoreError> {
-        // heard by every server when the import is committed: none of them is called nil
-        let notice = Notice::of(Uuid::nil(), judged);
-        Ok(write::Group::new(judged)?.run(connection, &notice).await?)
+    async fn write_rows(connection: &mut PgConnection, validated: &ValidatedGroup) -> Result<(), StoreError> {
+        // every server receives it after the commit: no server has the nil id
+        let notification = HeadNotification::of(Uuid::nil(), validated);
+        Ok(write::Group::new(validated)?
+            .run(connection, &notification)
+            .await?)
     }
 }

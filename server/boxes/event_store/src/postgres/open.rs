@@ -5,14 +5,14 @@ use sqlx::PgPool;
 
 use crate::StoreError;
 
-/// Where the tables lie.
+/// The schema of the tables.
 const SCHEMA: &str = "foldline_events";
 
 /// Reading connections.
 const READERS: u32 = 8;
 
 /// An open database.
-pub(super) struct Opened {
+pub(super) struct OpenDatabase {
     pub(super) writer: Connector,
     pub(super) readers: PgPool,
     pub(super) database: Database,
@@ -27,20 +27,20 @@ impl From<OpenError> for StoreError {
     }
 }
 
-/// Opens a database for good.
-pub(super) async fn open(url: &str) -> Result<Opened, StoreError> {
+/// Opens a database for a server, and runs the migrations.
+pub(super) async fn open(url: &str) -> Result<OpenDatabase, StoreError> {
     let database = Database::new(url, SCHEMA)?;
     database
         .migrate(sqlx::migrate!("../../../migrations/postgres/events"))
         .await?;
-    Ok(Opened {
+    Ok(OpenDatabase {
         writer: database.writer(),
         readers: database.readers(READERS).await?,
         database,
     })
 }
 
-/// Connections that read a database of this program's own schema.
+/// Connections that read a migrated database.
 pub(super) async fn open_to_read(url: &str) -> Result<PgPool, StoreError> {
     Ok(Database::new(url, SCHEMA)?.readers(READERS).await?)
 }

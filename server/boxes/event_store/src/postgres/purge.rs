@@ -1,9 +1,9 @@
-//! What the end of a workspace needs where several servers append, and where events lie in a table for each of eight groups of
-//! partitions. Of several servers, one at a time deletes: the one that holds the workspace's row.
+//! The purge of a workspace where several servers append, and where the events are in eight tables, one for
+//! each group of partitions. One server at a time deletes: the one that holds the workspace's row.
 
 use sqlx::PgConnection;
 
-/// The hash of a head of a workspace that is being purged; no event has it.
+/// The head hash of a workspace that is being purged; no event has it.
 pub(super) const TOMBSTONE: [u8; 32] = [0xff; 32];
 
 pub(super) const CLAIM_PURGE: &str =
@@ -12,17 +12,17 @@ pub(super) const CLAIM_PURGE: &str =
 pub(super) const PURGE_PARTITIONS: &str = "delete from partitions where no in (
     select no from partitions where workspace_no = $1 order by no limit $2)";
 
-/// See [`Database::invalidate_heads`](crate::sql::Database::invalidate_heads).
+/// Implements [`Database::invalidate_heads`](crate::sql::Database::invalidate_heads).
 pub(super) async fn invalidate_heads(
     transaction: &mut PgConnection,
     workspace_no: i64,
 ) -> Result<(), sqlx::Error> {
-    // in the order in which a group takes them; waits for a group that is under way
+    // in the order in which a group locks them; waits for a group that is being written
     sqlx::query("select no from partitions where workspace_no = $1 order by no for no key update")
         .bind(workspace_no)
         .execute(&mut *transaction)
         .await?;
-    // what a server remembers of these heads is wrong from now on
+    // every cached head is out of date from now on
     sqlx::query("update partitions set head_hash = $2 where workspace_no = $1")
         .bind(workspace_no)
         .bind(&TOMBSTONE[..])
@@ -31,7 +31,7 @@ pub(super) async fn invalidate_heads(
     Ok(())
 }
 
-/// Deletes a range of one partition that has events: so only one table of the eight is looked into.
+/// Deletes a range of events of one partition, so that only one of the eight tables is read.
 pub(super) async fn events(
     transaction: &mut PgConnection,
     workspace_no: i64,

@@ -1,5 +1,5 @@
-//! The statements that read events. A partition's row is locked from the first write of an append to its commit, so a
-//! snapshot that has a position has all below it.
+//! The statements that read events. A partition's row is locked from the first write of an append to its
+//! commit, so a snapshot with a position has all positions below it.
 
 use domain::id::WorkspaceId;
 use sqlx::PgConnection;
@@ -11,7 +11,7 @@ use crate::{
     columns::{EventColumns, integer},
 };
 
-/// The events of a stream. The partition as a value of its own: so only the one table of the eight is looked into.
+/// The events of a stream. The partition is a separate value, so that only one of the eight tables is read.
 macro_rules! select_stream {
     ($rest:literal) => {
         select_events!(
@@ -41,7 +41,7 @@ pub(super) const STREAM_TAIL: &str = select_stream!(
     ), 1) order by e.version limit $4"
 );
 
-/// See [`Database::partition`](crate::sql::Database::partition).
+/// Implements [`Database::partition`](crate::sql::Database::partition).
 pub(super) async fn partition(
     connection: &mut PgConnection,
     workspace: WorkspaceId,
@@ -63,7 +63,7 @@ pub(super) async fn partition(
     .await
 }
 
-/// See [`Database::page`](crate::sql::Database::page).
+/// Implements [`Database::page`](crate::sql::Database::page).
 pub(super) const fn page(filter: &EventFilter) -> &'static str {
     if filter.correlation_id.is_some() {
         select_events!(
@@ -89,7 +89,7 @@ pub(super) const fn page(filter: &EventFilter) -> &'static str {
     }
 }
 
-/// See [`Database::answer_events`](crate::sql::Database::answer_events).
+/// Implements [`Database::answer_events`](crate::sql::Database::answer_events).
 pub(super) async fn answer_events(
     connection: &mut PgConnection,
     workspace_no: i64,

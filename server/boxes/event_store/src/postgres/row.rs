@@ -1,6 +1,6 @@
 //! The columns of an event.
 
-/// The columns of an event, as [`EventColumns`](crate::columns::EventColumns) has them, of the rows of `e`.
+/// The columns of [`EventColumns`](crate::columns::EventColumns), for the rows of `e`.
 macro_rules! select_events {
     ($($rest:literal),+) => {
         concat!(

@@ -1,9 +1,9 @@
-//! The suite that every store passes, on a PostgreSQL, and what only this one can show: several servers on one database,
-//! commits that are delayed, and a database that goes away.
+//! The conformance suite on PostgreSQL, and the tests that only this adapter has: several servers on one
+//! database, delayed commits, and a database that crashes.
 
-mod gone;
-mod heard;
-mod interleaved;
+mod crash;
+mod notifications;
+mod several_servers;
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use testing_postgres::Database;
 
 use crate::{
     CommitObserver, EventStore, StoreError,
-    conformance::{Bench, conformance_suite},
+    conformance::{TestDatabase, conformance_suite},
 };
 
-/// A connection past the store, as anybody could have one.
+/// A connection to the database that bypasses the store.
 async fn raw(database: &Database) -> PgConnection {
     let mut connection = PgConnection::connect(&database.url).await.unwrap();
     connection
@@ -30,7 +30,7 @@ async fn raw(database: &Database) -> PgConnection {
 }
 
 #[async_trait(?Send)]
-impl Bench for Database {
+impl TestDatabase for Database {
     const UNLOCK: &str = "drop trigger events_are_never_changed on events";
     const REFUSE: &str = "alter table events add constraint no_room check (payload <> '{\"quantity\":666}')";
     const RELENT: &str = "alter table events drop constraint no_room";

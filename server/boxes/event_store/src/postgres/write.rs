@@ -1,30 +1,30 @@
-//! What a group writes: one call of `append_group`, an array a column. With it goes the notice to other servers, which
-//! they get if the group is committed, and not otherwise.
+//! Writes a group: one call of `append_group`, with an array for each column. The same statement sends the
+//! notification to the other servers, which receive it only if the group is committed.
 
 use sqlx::PgConnection;
 
-use super::notice::{CHANNEL, Notice};
+use super::notification::{CHANNEL, HeadNotification};
 use crate::{
     StoreError,
     appender::ValidatedGroup,
     columns::{bytes_of_hash, integer},
 };
 
-/// A group as the call has it.
+/// A group as the arguments of the call.
 pub(super) struct Group<'a> {
-    judged: &'a ValidatedGroup,
-    /// Of partitions: before and after; of events.
+    validated: &'a ValidatedGroup,
+    /// The hashes of the partitions before and after, and those of the events, as bytes.
     hashes_before: Vec<Vec<u8>>,
     head_hashes: Vec<Vec<u8>>,
     hashes: Vec<Vec<u8>>,
 }
 
 impl<'a> Group<'a> {
-    pub(super) fn new(judged: &'a ValidatedGroup) -> Result<Self, StoreError> {
-        let of_partitions = judged.partitions.iter();
-        let of_events = judged.events.iter();
+    pub(super) fn new(validated: &'a ValidatedGroup) -> Result<Self, StoreError> {
+        let of_partitions = validated.partitions.iter();
+        let of_events = validated.events.iter();
         Ok(Self {
-            judged,
+            validated,
             hashes_before: of_partitions
                 .clone()
                 .map(|partition| bytes_of_hash(&partition.hash_before))
@@ -33,20 +33,24 @@ impl<'a> Group<'a> {
                 .map(|partition| bytes_of_hash(&partition.head_hash))
                 .collect::<Result<_, _>>()?,
             hashes: of_events
-                .map(|placed| bytes_of_hash(&placed.event.hash))
+                .map(|row| bytes_of_hash(&row.event.hash))
                 .collect::<Result<_, _>>()?,
         })
     }
 
-    /// Calls; a transaction by itself, unless there is one.
-    pub(super) async fn run(self, connection: &mut PgConnection, notice: &Notice) -> Result<(), sqlx::Error> {
+    /// Calls `append_group`; a transaction by itself, unless one has begun.
+    pub(super) async fn run(
+        self,
+        connection: &mut PgConnection,
+        notification: &HeadNotification,
+    ) -> Result<(), sqlx::Error> {
         let ValidatedGroup {
             events,
             streams,
             partitions,
             commands,
-        } = self.judged;
-        let (begun, moved): (Vec<_>, Vec<_>) = streams.iter().partition(|stream| stream.is_new);
+        } = self.validated;
+        let (new, existing): (Vec<_>, Vec<_>) = streams.iter().partition(|stream| stream.is_new);
         sqlx::query(
             "select append_group(
                 $1, $2, $3, $4,
@@ -60,29 +64,27 @@ impl<'a> Group<'a> {
         .bind(self.hashes_before)
         .bind(each(partitions, |partition| integer(partition.head)))
         .bind(self.head_hashes)
-        .bind(each(&begun, |stream| stream.no))
-        .bind(each(&begun, |stream| stream.workspace_no))
-        .bind(each(&begun, |stream| stream.name.as_str()))
-        .bind(each(&begun, |stream| stream.partition_no))
-        .bind(each(&begun, |stream| integer(stream.version)))
-        .bind(each(&moved, |stream| stream.no))
-        .bind(each(&moved, |stream| integer(stream.version)))
-        .bind(each(events, |placed| placed.partition_no))
-        .bind(each(events, |placed| integer(placed.event.position)))
-        .bind(each(events, |placed| placed.stream_no))
-        .bind(each(events, |placed| integer(placed.event.version)))
-        .bind(each(events, |placed| placed.event.event_id))
-        .bind(each(events, |placed| placed.type_no))
-        .bind(each(events, |placed| placed.event.payload.get()))
-        .bind(each(events, |placed| placed.event.metadata.correlation_id))
-        .bind(each(events, |placed| placed.event.metadata.causation_id))
-        .bind(each(events, |placed| placed.event.metadata.command_id))
-        .bind(each(events, |placed| placed.event.metadata.actor.id))
-        .bind(each(events, |placed| placed.event.metadata.actor.role.as_str()))
-        .bind(each(events, |placed| {
-            placed.event.metadata.traceparent.as_deref()
-        }))
-        .bind(each(events, |placed| placed.event.recorded_at.as_micros()))
+        .bind(each(&new, |stream| stream.no))
+        .bind(each(&new, |stream| stream.workspace_no))
+        .bind(each(&new, |stream| stream.name.as_str()))
+        .bind(each(&new, |stream| stream.partition_no))
+        .bind(each(&new, |stream| integer(stream.version)))
+        .bind(each(&existing, |stream| stream.no))
+        .bind(each(&existing, |stream| integer(stream.version)))
+        .bind(each(events, |row| row.partition_no))
+        .bind(each(events, |row| integer(row.event.position)))
+        .bind(each(events, |row| row.stream_no))
+        .bind(each(events, |row| integer(row.event.version)))
+        .bind(each(events, |row| row.event.event_id))
+        .bind(each(events, |row| row.type_no))
+        .bind(each(events, |row| row.event.payload.get()))
+        .bind(each(events, |row| row.event.metadata.correlation_id))
+        .bind(each(events, |row| row.event.metadata.causation_id))
+        .bind(each(events, |row| row.event.metadata.command_id))
+        .bind(each(events, |row| row.event.metadata.actor.id))
+        .bind(each(events, |row| row.event.metadata.actor.role.as_str()))
+        .bind(each(events, |row| row.event.metadata.traceparent.as_deref()))
+        .bind(each(events, |row| row.event.recorded_at.as_micros()))
         .bind(self.hashes)
         .bind(each(commands, |command| command.workspace_no))
         .bind(each(commands, |command| command.command_id))
@@ -90,14 +92,14 @@ impl<'a> Group<'a> {
         .bind(each(commands, |command| command.correlation_id))
         .bind(each(commands, |command| command.answer.as_str()))
         .bind(CHANNEL)
-        .bind(notice.to_string())
+        .bind(notification.to_string())
         .execute(connection)
         .await?;
         Ok(())
     }
 }
 
-/// A column.
+/// The array of a column.
 fn each<'a, R, T>(rows: &'a [R], column: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(column).collect()
 }

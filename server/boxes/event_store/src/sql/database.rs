@@ -1,4 +1,4 @@
-//! What differs between the databases: everything that is not here is the same SQL for both.
+//! The differences between the databases; all other SQL is the same for both.
 
 use std::{ops::Range, time::Duration};
 
@@ -11,12 +11,12 @@ use database::engine::{Engine, Reads};
 use crate::{
     Append, EventFilter, StoreError,
     answer::AnswerColumns,
-    appender::{AppendCache, Cause, Failure, Knowledge, ValidatedGroup},
+    appender::{AppendCache, Cause, Failure, LookUpMode, ValidatedGroup},
     columns::{EventColumns, SchemaColumns, SnapshotColumns, StreamColumns, WorkspaceColumns},
 };
 
-/// A database of the event store. Its functions fail as sqlx does where the writer has to know whether the connection was
-/// lost.
+/// A database of the event store. Its functions return the errors of sqlx where the writer has to know
+/// whether the connection was lost.
 pub(crate) trait Database:
     Engine
     + Reads<EventColumns>
@@ -32,16 +32,17 @@ pub(crate) trait Database:
     + Reads<(i64, Vec<u8>, Uuid, String)>
     + Reads<(Uuid, Vec<u8>, Uuid, String)>
 {
-    /// How a connection that writes is opened, and a new one when it has broken.
+    /// Opens the connection that writes, and a new one when it has broken.
     type Connector: Send + Sync + 'static;
 
-    /// What keeps other processes out as long as it is held; nothing where they may come.
+    /// The lock that excludes other processes; `()` where they are allowed.
     type Lock: Send + 'static;
 
-    /// Whether others write to the same log, so that what is remembered may be out of date.
+    /// Whether other servers write to the same log, so that the cache may be out of date.
     const SHARED: bool;
 
-    /// How long one step on the connection that writes may take before the connection counts as lost. A file is not lost.
+    /// How long one step on the connection that writes may take before the connection counts as lost; `None`
+    /// for a file.
     const STEP_LIMIT: Option<Duration>;
 
     /// Opens a connection that writes.
@@ -49,37 +50,38 @@ pub(crate) trait Database:
         connector: &Self::Connector,
     ) -> impl Future<Output = Result<Self::Connection, sqlx::Error>> + Send;
 
-    /// Whether a connection that was not used for a while still is one.
+    /// Whether a connection that was idle for a while still works.
     fn is_alive(connection: &mut Self::Connection, rested: Duration) -> impl Future<Output = bool> + Send;
 
-    /// What an error says about another try.
+    /// The cause of an error, which decides about a retry.
     fn cause(error: &sqlx::Error) -> Cause;
 
-    /// See [`Writer::look_up`](crate::appender::Writer::look_up).
+    /// Implements [`Writer::look_up`](crate::appender::Writer::look_up).
     fn look_up(
         writer: &mut SqlWriter<Self>,
-        known: &mut AppendCache,
+        cache: &mut AppendCache,
         appends: &[&Append],
-        knowledge: Knowledge,
+        mode: LookUpMode,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// See [`Writer::write`](crate::appender::Writer::write).
+    /// Implements [`Writer::write`](crate::appender::Writer::write).
     fn write(
         writer: &mut SqlWriter<Self>,
-        judged: &ValidatedGroup,
+        validated: &ValidatedGroup,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// See [`Writer::give_up`](crate::appender::Writer::give_up).
+    /// Implements [`Writer::give_up`](crate::appender::Writer::give_up).
     fn give_up(writer: &mut SqlWriter<Self>) -> impl Future<Output = ()> + Send;
 
-    /// The events of a stream in the order of their versions: of the workspace `$1` and the name `$2`, from version `$3` on,
-    /// at most `$4`.
+    /// The events of a stream in the order of their versions: of the workspace `$1` and the name `$2`, from
+    /// version `$3` on, at most `$4`.
     const STREAM_FORWARDS: &'static str;
 
     /// The same, back from version `$3`.
     const STREAM_BACKWARDS: &'static str;
 
-    /// The same in the order of their versions, from the one on that the snapshot of schema version `$3` was taken at.
+    /// The same in the order of their versions, from the one on that the snapshot of schema version `$3` was
+    /// taken at.
     const STREAM_TAIL: &'static str;
 
     /// The rows of [`EventStore::read_partition`](crate::EventStore::read_partition).
@@ -91,14 +93,15 @@ pub(crate) trait Database:
         limit: u32,
     ) -> impl Future<Output = Result<Vec<EventColumns>, sqlx::Error>> + Send;
 
-    /// The wanted events of the partition with the number `$1` behind `$2` and up to `$3`, which are
-    /// [`bounds`](Self::bounds): of the correlation `$4`, of the type `$5`, of the streams from `$6` to `$7`, at most `$8`.
+    /// The events of the partition with the number `$1` after `$2` and up to `$3`, which are
+    /// [`bounds`](Self::bounds), with the correlation `$4`, the type `$5` and the streams from `$6` to `$7`,
+    /// at most `$8`.
     fn page(filter: &EventFilter) -> &'static str;
 
-    /// Two positions of a partition, as the events are ordered by them.
-    fn bounds(partition_no: i64, behind: u64, until: u64) -> (i64, i64);
+    /// Two positions of a partition, as values of the column that orders the events.
+    fn bounds(partition_no: i64, after: u64, until: u64) -> (i64, i64);
 
-    /// The events of a partition from a position on, so many: what a command's answer says of them.
+    /// The columns for a command's answer, of `count` events of a partition from a position on.
     fn answer_events(
         connection: &mut Self::Connection,
         workspace_no: i64,
@@ -107,36 +110,36 @@ pub(crate) trait Database:
         count: u64,
     ) -> impl Future<Output = Result<Vec<AnswerColumns>, sqlx::Error>> + Send;
 
-    /// Makes sure that no server goes on from the heads that it remembers of a workspace.
+    /// Makes every server's cached heads of a workspace invalid.
     fn invalidate_heads(
         connection: &mut Self::Connection,
         workspace_no: i64,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// The number of the workspace `$1`, if it is marked and no other server is deleting it at this moment.
+    /// The number of the workspace `$1`, if it is marked and no other server is deleting it.
     const CLAIM_PURGE: &'static str;
 
     /// Deletes partitions of the workspace with the number `$1`, at most `$2`.
     const PURGE_PARTITIONS: &'static str;
 
-    /// Deletes events of a workspace, at most `limit`; how many.
+    /// Deletes events of a workspace, at most `limit`; returns their number.
     fn purge_events(
         connection: &mut Self::Connection,
         workspace_no: i64,
         limit: u32,
     ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
-    /// How the transaction of an import begins.
+    /// The statements that begin the transaction of an import.
     const BEGIN_IMPORT: &'static [&'static str];
 
-    /// Name, number and version of those of these streams that are there.
+    /// Name, number and version of those of these streams that exist.
     fn streams(
         connection: &mut Self::Connection,
         workspace_no: i64,
         names: &[&str],
     ) -> impl Future<Output = Result<Vec<(String, i64, i64)>, sqlx::Error>> + Send;
 
-    /// Numbers that no stream has.
+    /// Unused stream numbers.
     fn stream_numbers(
         connection: &mut Self::Connection,
     ) -> impl Future<Output = Result<Range<i64>, sqlx::Error>> + Send;
@@ -144,6 +147,6 @@ pub(crate) trait Database:
     /// Writes rows in the transaction of an import.
     fn write_rows(
         connection: &mut Self::Connection,
-        judged: &ValidatedGroup,
+        validated: &ValidatedGroup,
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

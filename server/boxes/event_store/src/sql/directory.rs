@@ -1,4 +1,4 @@
-//! What lies beside the events: workspaces, snapshots, event types, and the commands that were answered.
+//! Workspaces, snapshots, event types and recorded commands.
 
 use domain::{
     id::{StreamName, WorkspaceId},
@@ -17,10 +17,10 @@ use crate::{
     columns::{self, SchemaColumns, integer},
 };
 
-/// Before the first event: a hash of zeros.
+/// The head hash of a partition without events: zeros.
 const NO_HASH: [u8; 32] = [0; 32];
 
-/// Opens a workspace with its partitions; `false` where the join code is taken.
+/// Creates a workspace with its partitions; `false`: the join code is taken.
 pub(super) async fn create_workspace<D: Database>(
     connection: &mut D::Connection,
     workspace: &Workspace,
@@ -39,7 +39,7 @@ pub(super) async fn create_workspace<D: Database>(
     Ok(true)
 }
 
-/// The same in a transaction that has begun; the workspace's number.
+/// The same within a transaction; returns the workspace's number.
 pub(super) async fn insert_workspace<D: Database>(
     connection: &mut D::Connection,
     workspace: &Workspace,
@@ -77,7 +77,7 @@ pub(super) async fn insert_workspace<D: Database>(
     .execute(connection)
     .await?;
     if opened != u64::from(workspace.shards) {
-        return Err(sqlx::Error::Protocol("a partition was not opened".to_owned()));
+        return Err(sqlx::Error::Protocol("a partition was not created".to_owned()));
     }
     Ok(Some(workspace_no))
 }
@@ -117,7 +117,7 @@ pub(super) async fn workspaces<D: Database>(
         "select id, name, template, shards, join_code, created_at from open_workspaces
          where id > $1 order by id limit $2",
     )
-    // no workspace has the first of all ids
+    // no workspace has the nil id
     .bind(after.map_or_else(Uuid::nil, |id| id.0))
     .bind(i64::from(limit))
     .all(&mut *readers.acquire().await?)
@@ -125,7 +125,7 @@ pub(super) async fn workspaces<D: Database>(
     rows.into_iter().map(columns::workspace).collect()
 }
 
-/// What a command answered when it was appended.
+/// The answer that a command got when it was appended.
 pub(super) async fn recorded_command<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
@@ -147,14 +147,14 @@ pub(super) async fn recorded_command<D: Database>(
     Ok(Some(recorded::<D>(&mut connection, workspace_no, command).await?))
 }
 
-/// See [`EventStore::commands`](crate::EventStore::commands).
+/// Implements [`EventStore::commands`](crate::EventStore::commands).
 pub(super) async fn commands<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
     after: Option<Uuid>,
     limit: u32,
 ) -> Result<Vec<AnsweredCommand>, StoreError> {
-    // the first of all ids is one that a command may have
+    // a command may have the nil id
     let sql = if after.is_some() {
         "select command_id, body_digest, correlation_id, answer from commands
          where workspace_no = (select no from workspaces where id = $1) and command_id > $2
@@ -185,7 +185,7 @@ pub(crate) async fn recorded<D: Database>(
     for (_, _, partition, position, count) in &answer.streams {
         events.push(D::answer_events(connection, workspace_no, *partition, *position, *count).await?);
     }
-    answer.whole(&command, events).map_err(unreadable)
+    answer.with_events(&command, events).map_err(unreadable)
 }
 
 pub(super) async fn snapshot<D: Database>(
@@ -206,7 +206,7 @@ pub(super) async fn snapshot<D: Database>(
     row.map(columns::snapshot).transpose()
 }
 
-/// Keeps a snapshot, unless there is a newer one of the same schema, or no such stream.
+/// Stores a snapshot, unless there is a newer one of the same schema, or no such stream.
 pub(super) async fn save_snapshot<D: Database>(
     connection: &mut D::Connection,
     workspace: WorkspaceId,
@@ -229,12 +229,12 @@ pub(super) async fn save_snapshot<D: Database>(
     .execute(connection)
     .await?;
     if written == 0 {
-        tracing::debug!(%stream, snapshot.version, "a snapshot was not newer than the one that is kept");
+        tracing::debug!(%stream, snapshot.version, "a snapshot was not newer than the stored one");
     }
     Ok(())
 }
 
-/// The number of an event type, which it gets if it has none, and its schema, which is kept if there was none.
+/// Registers an event type; returns its number and its stored schema, which is `schema` if there was none.
 pub(super) async fn register_type<D: Database>(
     connection: &mut D::Connection,
     name: &str,
@@ -257,7 +257,7 @@ pub(super) async fn register_type<D: Database>(
         .await
 }
 
-/// See [`EventStore::schemas`](crate::EventStore::schemas).
+/// Implements [`EventStore::schemas`](crate::EventStore::schemas).
 pub(super) async fn schemas<D: Database>(readers: &Pool<D>) -> Result<Vec<EventSchema>, StoreError> {
     let rows: Vec<SchemaColumns> = statement::<D>(
         "select name, schema_version, schema from event_types where schema is not null
@@ -268,7 +268,7 @@ pub(super) async fn schemas<D: Database>(readers: &Pool<D>) -> Result<Vec<EventS
     rows.into_iter().map(columns::schema).collect()
 }
 
-/// The types and versions that some event has.
+/// The types and versions of stored events.
 pub(super) async fn stored_types<D: Database>(
     connection: &mut D::Connection,
 ) -> Result<Vec<(String, i64)>, sqlx::Error> {

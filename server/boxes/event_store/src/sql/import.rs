@@ -1,5 +1,6 @@
-//! The transaction of an import, on a connection of its own. Where servers go on meanwhile, none of them has the partitions
-//! of the workspace that is brought in; elsewhere no server runs, because the import has the lock.
+//! The transaction of an import, on its own connection. On PostgreSQL servers may run meanwhile, and none of
+//! them has the partitions of the imported workspace; on SQLite no server runs, because the import holds the
+//! lock.
 
 use std::ops::Range;
 
@@ -17,6 +18,7 @@ use crate::{
     import::ImportDatabase,
 };
 
+/// An [`ImportDatabase`] on a database that speaks SQL.
 pub(crate) struct SqlImport<D: Database> {
     connection: D::Connection,
     _lock: D::Lock,
@@ -84,8 +86,8 @@ impl<D: Database> ImportDatabase for SqlImport<D> {
         Ok(no)
     }
 
-    async fn write(&mut self, judged: &ValidatedGroup) -> Result<(), StoreError> {
-        D::write_rows(&mut self.connection, judged).await
+    async fn write(&mut self, validated: &ValidatedGroup) -> Result<(), StoreError> {
+        D::write_rows(&mut self.connection, validated).await
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {
@@ -97,7 +99,7 @@ impl<D: Database> ImportDatabase for SqlImport<D> {
     }
 
     async fn close(self: Box<Self>) -> Result<(), StoreError> {
-        // the last one to close a file brings what was written from its log into it
+        // closing the last connection checkpoints SQLite's write-ahead log
         Ok(self.connection.close().await?)
     }
 }

@@ -1,4 +1,4 @@
-//! The life of a workspace in the database: see [`Lifecycle`](crate::Lifecycle).
+//! The statements of [`Lifecycle`](crate::Lifecycle).
 
 use domain::{id::WorkspaceId, timestamp::Timestamp};
 use sqlx::{Connection as _, Pool};
@@ -6,13 +6,13 @@ use sqlx::{Connection as _, Pool};
 use super::Database;
 use database::engine::statement;
 
-use crate::{Admitted, Purged, StoreError};
+use crate::{AdmissionOutcome, PurgeProgress, StoreError};
 
 pub(super) async fn admit<D: Database>(
     connection: &mut D::Connection,
     workspace: WorkspaceId,
     most: Option<u32>,
-) -> Result<Admitted, sqlx::Error> {
+) -> Result<AdmissionOutcome, sqlx::Error> {
     let counted = statement::<D>(
         "update workspaces set people = people + 1
          where id = $1 and purging_since is null and ($2 is null or people < $2)",
@@ -22,13 +22,13 @@ pub(super) async fn admit<D: Database>(
     .execute(connection)
     .await?;
     if counted == 1 {
-        return Ok(Admitted::Yes);
+        return Ok(AdmissionOutcome::Yes);
     }
-    let known: Option<(i64,)> = statement::<D>("select no from open_workspaces where id = $1")
+    let open: Option<(i64,)> = statement::<D>("select no from open_workspaces where id = $1")
         .bind(workspace.0)
         .optional(connection)
         .await?;
-    Ok(known.map_or(Admitted::Unknown, |_| Admitted::Full))
+    Ok(open.map_or(AdmissionOutcome::Unknown, |_| AdmissionOutcome::Full))
 }
 
 pub(super) async fn note_activity<D: Database>(
@@ -109,9 +109,9 @@ pub(super) async fn was_purged<D: Database>(
     Ok(purged.is_some())
 }
 
-/// In this order behind the events, and before the partitions: nothing is left that refers to what is gone. Snapshots and
-/// streams are taken by name, so that one batch takes the snapshots of the streams that it takes.
-const PIECES: [&[&str]; 2] = [
+/// Run after the events and before the partitions, so that no row refers to a deleted one. Snapshots and
+/// streams are selected by name, so that a batch deletes the snapshots of the streams that it deletes.
+const BATCHES: [&[&str]; 2] = [
     &["delete from commands where workspace_no = $1 and command_id in (
         select command_id from commands where workspace_no = $1 limit $2)"],
     &[
@@ -126,7 +126,7 @@ pub(super) async fn purge<D: Database>(
     connection: &mut D::Connection,
     workspace: WorkspaceId,
     limit: u32,
-) -> Result<Purged, sqlx::Error> {
+) -> Result<PurgeProgress, sqlx::Error> {
     let mut transaction = connection.begin_with(D::BEGIN).await?;
     let claimed = statement::<D>(D::CLAIM_PURGE)
         .bind(workspace.0)
@@ -139,11 +139,11 @@ pub(super) async fn purge<D: Database>(
                 .optional(&mut transaction)
                 .await?;
         transaction.rollback().await?;
-        return Ok(left.map_or(Purged::Whole, |_| Purged::Elsewhere));
+        return Ok(left.map_or(PurgeProgress::Complete, |_| PurgeProgress::HeldElsewhere));
     };
-    if piece::<D>(&mut transaction, no, limit).await? {
+    if delete_batch::<D>(&mut transaction, no, limit).await? {
         transaction.commit().await?;
-        return Ok(Purged::Piece);
+        return Ok(PurgeProgress::Batch);
     }
     let deleted = statement::<D>("delete from workspaces where no = $1")
         .bind(no)
@@ -154,11 +154,11 @@ pub(super) async fn purge<D: Database>(
         return Err(sqlx::Error::Decode(error.into()));
     }
     transaction.commit().await?;
-    Ok(Purged::Whole)
+    Ok(PurgeProgress::Complete)
 }
 
-/// Deletes something; `false`: there is nothing left but the workspace's own row.
-async fn piece<D: Database>(
+/// Deletes one batch; `false`: only the workspace's own row is left.
+async fn delete_batch<D: Database>(
     connection: &mut D::Connection,
     workspace_no: i64,
     limit: u32,
@@ -166,9 +166,9 @@ async fn piece<D: Database>(
     if D::purge_events(connection, workspace_no, limit).await? > 0 {
         return Ok(true);
     }
-    for piece in PIECES.into_iter().chain([&[D::PURGE_PARTITIONS][..]]) {
+    for batch in BATCHES.into_iter().chain([&[D::PURGE_PARTITIONS][..]]) {
         let mut deleted = 0;
-        for sql in piece {
+        for sql in batch {
             deleted += statement::<D>(sql)
                 .bind(workspace_no)
                 .bind(i64::from(limit))

@@ -1,23 +1,23 @@
-//! The event store on a database that speaks SQL, whichever of the two: everything but what [`Database`] asks of each.
+//! The event store on a database that speaks SQL: everything except the differences that [`Database`] covers.
 //!
-//! One appender owns the only connection that writes and gathers concurrent appends into one transaction; readers have
-//! connections of their own, which cannot write.
+//! One appender owns the only connection that writes and commits concurrent appends in one transaction;
+//! readers have their own connections, which cannot write.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `database` | what differs between the databases |
+//! | `database` | the differences between the databases |
 //! | `writer` | the connection that writes, as the appender uses it |
 //! | `read` | reading streams, partitions and the log |
-//! | `lifecycle` | people, activity and the end of workspaces |
+//! | `lifecycle` | admissions, activity and purges of workspaces |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
 //! | `import` | the transaction of an import |
-//! | `listening` | the task that hears other servers |
+//! | `listener_task` | the task that receives the commits of other servers |
 
 mod database;
 pub(super) mod directory;
 pub(super) mod import;
 mod lifecycle;
-mod listening;
+mod listener_task;
 pub(super) mod read;
 pub(super) mod writer;
 
@@ -35,11 +35,12 @@ use sqlx::Pool;
 use uuid::Uuid;
 
 pub(super) use database::Database;
-pub(super) use listening::Listening;
+pub(super) use listener_task::ListenerTask;
 
 use super::{
-    Admitted, AnsweredCommand, Append, AppendError, Appended, Direction, EventFilter, EventStore, Lifecycle,
-    Purged, RecordedCommand, Registered, Snapshot, StoreError, Workspace, appender::Queue, columns,
+    AdmissionOutcome, AnsweredCommand, Append, AppendAnswer, AppendError, Direction, EventFilter, EventStore,
+    Lifecycle, PurgeProgress, RecordedCommand, Snapshot, StoreError, TypeCompatibility, Workspace,
+    appender::Queue, columns,
 };
 use ::database::engine::statement;
 
@@ -47,22 +48,22 @@ use ::database::engine::statement;
 pub struct SqlEventStore<D: sqlx::Database> {
     readers: Pool<D>,
     queue: Queue,
-    listening: Listening,
+    listener: ListenerTask,
 }
 
 impl<D: sqlx::Database> SqlEventStore<D> {
-    /// A store that reads by these connections and appends by this queue.
-    pub(super) fn new(readers: Pool<D>, queue: Queue, listening: Listening) -> Self {
+    /// A store that reads through these connections and appends through this queue.
+    pub(super) fn new(readers: Pool<D>, queue: Queue, listener: ListenerTask) -> Self {
         Self {
             readers,
             queue,
-            listening,
+            listener,
         }
     }
 
-    /// A store to look at and no more. Appends are refused.
+    /// A store for reading only. Appends are refused.
     pub(super) fn read_only(readers: Pool<D>) -> Self {
-        Self::new(readers, Queue::closed(), Listening::none())
+        Self::new(readers, Queue::closed(), ListenerTask::none())
     }
 }
 
@@ -76,7 +77,7 @@ impl<D: sqlx::Database> fmt::Debug for SqlEventStore<D> {
 
 #[async_trait]
 impl<D: Database> Lifecycle for SqlEventStore<D> {
-    async fn admit(&self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError> {
+    async fn admit(&self, workspace: WorkspaceId, most: Option<u32>) -> Result<AdmissionOutcome, StoreError> {
         self.queue.admit(workspace, most).await
     }
 
@@ -104,7 +105,7 @@ impl<D: Database> Lifecycle for SqlEventStore<D> {
         lifecycle::purging(&self.readers).await
     }
 
-    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<PurgeProgress, StoreError> {
         self.queue.purge(workspace, limit).await
     }
 }
@@ -127,7 +128,7 @@ impl<D: Database> EventStore for SqlEventStore<D> {
         directory::workspaces(&self.readers, after, limit).await
     }
 
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+    async fn append(&self, append: Append) -> Result<AppendAnswer, AppendError> {
         self.queue.append(append).await
     }
 
@@ -228,7 +229,7 @@ impl<D: Database> EventStore for SqlEventStore<D> {
             .await
     }
 
-    async fn register_types(&self) -> Result<Registered, StoreError> {
+    async fn register_types(&self) -> Result<TypeCompatibility, StoreError> {
         self.queue.register_types().await
     }
 
@@ -246,7 +247,7 @@ impl<D: Database> EventStore for SqlEventStore<D> {
 
     async fn close(&self) {
         self.queue.close().await;
-        self.listening.stop().await;
+        self.listener.stop().await;
         self.readers.close().await;
     }
 }

@@ -1,5 +1,5 @@
-//! Reading streams, partitions and the log. Every statement reads one snapshot of the database, in which a commit is seen
-//! whole or not at all; so a reader of a partition never meets a gap.
+//! Reading streams, partitions and the log. Every statement reads one snapshot of the database, which
+//! contains a commit as a whole or not at all; so a reader of a partition never sees a gap.
 
 use domain::{
     event::StoredEvent,
@@ -15,10 +15,10 @@ use database::engine::statement;
 
 use crate::{
     Direction, EventFilter, StoreError,
-    columns::{self, BEHIND_ALL_NAMES, EventColumns, integer, natural, small},
+    columns::{self, AFTER_ALL_NAMES, EventColumns, integer, natural, small},
 };
 
-/// See [`EventStore::read_stream`](crate::EventStore::read_stream).
+/// Implements [`EventStore::read_stream`](crate::EventStore::read_stream).
 pub(super) async fn stream<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
@@ -41,7 +41,7 @@ pub(super) async fn stream<D: Database>(
     columns::events(workspace, rows)
 }
 
-/// See [`EventStore::read_tail`](crate::EventStore::read_tail).
+/// Implements [`EventStore::read_tail`](crate::EventStore::read_tail).
 pub(super) async fn tail<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
@@ -59,7 +59,7 @@ pub(super) async fn tail<D: Database>(
     columns::events(workspace, rows)
 }
 
-/// See [`EventStore::read_events`](crate::EventStore::read_events).
+/// Implements [`EventStore::read_events`](crate::EventStore::read_events).
 pub(super) async fn events<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
@@ -70,8 +70,8 @@ pub(super) async fn events<D: Database>(
     let mut connection = readers.acquire().await?;
     let mut token = after.clone();
     let mut events = Vec::new();
-    // The heads first: what lies behind them is another page's, so that a page that is not full has seen everything up
-    // to the head, and the token may say so even where no event was wanted.
+    // The heads first: a later event belongs to another page. So a page that is not full has seen everything
+    // up to the head, and its token may say so even if no event matched.
     for (no, partition, head) in partitions::<D>(&mut connection, workspace).await? {
         let wanted = limit as usize - events.len().min(limit as usize);
         if wanted == 0 {
@@ -91,20 +91,20 @@ pub(super) async fn events<D: Database>(
     Ok((events, token))
 }
 
-/// The wanted events of a range of positions. A correlation has few events and a type has an index that lies in the order
-/// of positions; a category is tested event by event, since its streams lie all over the log.
+/// The matching events of a range of positions. A correlation has few events, and the index of a type is in
+/// the order of positions; a category is tested event by event, since its streams are spread over the log.
 async fn page<D: Database>(
     connection: &mut D::Connection,
     filter: &EventFilter,
     partition_no: i64,
-    (behind, until): (i64, i64),
+    (after, until): (i64, i64),
     limit: usize,
 ) -> Result<Vec<EventColumns>, sqlx::Error> {
     let first = filter.category.as_ref().map(|category| format!("{category}-"));
-    let last = first.as_ref().map(|first| format!("{first}{BEHIND_ALL_NAMES}"));
+    let last = first.as_ref().map(|first| format!("{first}{AFTER_ALL_NAMES}"));
     statement::<D>(D::page(filter))
         .bind(partition_no)
-        .bind(behind)
+        .bind(after)
         .bind(until)
         .bind(filter.correlation_id)
         .bind(filter.event_type.as_deref())
@@ -132,7 +132,7 @@ async fn partitions<D: Database>(
         .collect()
 }
 
-/// See [`EventStore::streams`](crate::EventStore::streams).
+/// Implements [`EventStore::streams`](crate::EventStore::streams).
 pub(super) async fn streams<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
@@ -140,7 +140,7 @@ pub(super) async fn streams<D: Database>(
     after: Option<&str>,
     limit: u32,
 ) -> Result<Page<StreamInfo>, StoreError> {
-    let behind = format!("{prefix}{BEHIND_ALL_NAMES}");
+    let end = format!("{prefix}{AFTER_ALL_NAMES}");
     let rows = statement::<D>(
         "select s.name, s.version, p.partition
          from streams s join partitions p on p.no = s.partition_no
@@ -150,16 +150,16 @@ pub(super) async fn streams<D: Database>(
     )
     .bind(workspace.0)
     .bind(prefix)
-    .bind(behind.as_str())
+    .bind(end.as_str())
     .bind(after.unwrap_or_default())
-    // one more than asked for tells whether there is another page
+    // one row more than the limit tells whether there is another page
     .bind(i64::from(limit) + 1)
     .all(&mut *readers.acquire().await?)
     .await?;
     columns::streams(rows, limit)
 }
 
-/// See [`EventStore::head`](crate::EventStore::head).
+/// Implements [`EventStore::head`](crate::EventStore::head).
 pub(super) async fn head<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
@@ -171,7 +171,7 @@ pub(super) async fn head<D: Database>(
         .collect())
 }
 
-/// See [`EventStore::heads`](crate::EventStore::heads).
+/// Implements [`EventStore::heads`](crate::EventStore::heads).
 pub(crate) async fn heads<D: Database>(
     readers: &Pool<D>,
 ) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError> {

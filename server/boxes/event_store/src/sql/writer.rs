@@ -1,4 +1,5 @@
-//! The connection that writes, as the appender uses it: opened anew when it broke, and given up when a step on it was lost.
+//! The connection that writes, as the appender uses it: reopened when it has broken, and dropped when a step
+//! on it was lost.
 
 use std::time::Instant;
 
@@ -14,23 +15,23 @@ use uuid::Uuid;
 
 use super::{Database, directory, lifecycle};
 use crate::{
-    Admitted, Append, Purged, Snapshot, StoreError, Workspace,
-    appender::{AppendCache, Cause, Failure, Knowledge, LifecycleWriter, ValidatedGroup, Writer},
+    AdmissionOutcome, Append, PurgeProgress, Snapshot, StoreError, Workspace,
+    appender::{AppendCache, Cause, Failure, LifecycleWriter, LookUpMode, ValidatedGroup, Writer},
     columns,
 };
 
 /// A connection that is open.
 pub(crate) struct OpenConnection<D: Database> {
     pub(crate) connection: D::Connection,
-    /// Whether a transaction has begun on it that is not finished.
+    /// Whether it is in a transaction.
     pub(crate) in_transaction: bool,
     used: Instant,
 }
 
-/// The one that writes to a database.
+/// The only writer of a database.
 pub(crate) struct SqlWriter<D: Database> {
     connector: D::Connector,
-    /// By which other servers tell this one from themselves; nil where there are none.
+    /// Identifies this server in its notifications; nil where there are no other servers.
     pub(crate) origin: Uuid,
     pub(crate) open: Option<OpenConnection<D>>,
     _lock: D::Lock,
@@ -46,7 +47,7 @@ impl<D: Database> SqlWriter<D> {
         }
     }
 
-    /// The connection: the one that is open, if it still is one.
+    /// The open connection, if it still works; otherwise a new one.
     pub(crate) async fn connect(&mut self) -> Result<&mut OpenConnection<D>, StoreError> {
         if let Some(mut open) = self.open.take()
             && D::is_alive(&mut open.connection, open.used.elapsed()).await
@@ -62,9 +63,9 @@ impl<D: Database> SqlWriter<D> {
         Ok(self.open.insert(open))
     }
 
-    /// Notes what became of a step: a connection that was lost on the way is not used again.
+    /// Records the outcome of a step: a connection that was lost is not used again.
     pub(crate) fn settle<T>(&mut self, step: Result<T, Failure>) -> Result<T, Failure> {
-        if matches!(&step, Err(failure) if failure.cause == Cause::Lost) {
+        if matches!(&step, Err(failure) if failure.cause == Cause::ConnectionLost) {
             self.open = None;
         } else if let Some(open) = &mut self.open {
             open.used = Instant::now();
@@ -73,7 +74,7 @@ impl<D: Database> SqlWriter<D> {
     }
 }
 
-/// An error of a database, and what it says about another try.
+/// An error of a database, with its cause.
 pub(crate) fn failure<D: Database>(error: sqlx::Error) -> Failure {
     Failure {
         cause: D::cause(&error),
@@ -81,7 +82,7 @@ pub(crate) fn failure<D: Database>(error: sqlx::Error) -> Failure {
     }
 }
 
-/// Takes a step on the connection that writes, as long as that may take.
+/// Runs a step on the connection that writes, within its time limit.
 pub(crate) async fn limited<D: Database, T>(
     step: impl Future<Output = Result<T, sqlx::Error>> + Send,
 ) -> Result<T, Failure> {
@@ -95,14 +96,18 @@ pub(crate) async fn limited<D: Database, T>(
 
 fn unanswered() -> Failure {
     Failure {
-        error: StoreError::Unavailable("it does not answer".to_owned()),
-        cause: Cause::Lost,
+        error: StoreError::Unavailable("the database does not answer".to_owned()),
+        cause: Cause::ConnectionLost,
     }
 }
 
 #[async_trait]
 impl<D: Database> LifecycleWriter for SqlWriter<D> {
-    async fn admit(&mut self, workspace: WorkspaceId, most: Option<u32>) -> Result<Admitted, StoreError> {
+    async fn admit(
+        &mut self,
+        workspace: WorkspaceId,
+        most: Option<u32>,
+    ) -> Result<AdmissionOutcome, StoreError> {
         let open = self.connect().await?;
         let step = limited::<D, _>(lifecycle::admit::<D>(&mut open.connection, workspace, most)).await;
         Ok(self.settle(step)?)
@@ -126,7 +131,7 @@ impl<D: Database> LifecycleWriter for SqlWriter<D> {
         Ok(self.settle(step)?)
     }
 
-    async fn purge(&mut self, workspace: WorkspaceId, limit: u32) -> Result<Purged, StoreError> {
+    async fn purge(&mut self, workspace: WorkspaceId, limit: u32) -> Result<PurgeProgress, StoreError> {
         let open = self.connect().await?;
         let step = limited::<D, _>(lifecycle::purge::<D>(&mut open.connection, workspace, limit)).await;
         Ok(self.settle(step)?)
@@ -139,15 +144,15 @@ impl<D: Database> Writer for SqlWriter<D> {
 
     async fn look_up(
         &mut self,
-        known: &mut AppendCache,
+        cache: &mut AppendCache,
         appends: &[&Append],
-        knowledge: Knowledge,
+        mode: LookUpMode,
     ) -> Result<(), Failure> {
-        D::look_up(self, known, appends, knowledge).await
+        D::look_up(self, cache, appends, mode).await
     }
 
-    async fn write(&mut self, judged: &ValidatedGroup) -> Result<(), Failure> {
-        D::write(self, judged).await
+    async fn write(&mut self, validated: &ValidatedGroup) -> Result<(), Failure> {
+        D::write(self, validated).await
     }
 
     async fn give_up(&mut self) {

@@ -1,9 +1,9 @@
-//! What a group has to know, read from the file: once, because nobody else writes to it while the appender runs (see the
-//! lock in `open`).
+//! Loads the state that a group needs from the file: once, because no other process writes to it while the
+//! appender runs (see the lock in `open`).
 //!
-//! Mostly there is nothing to read. That a command was answered before, or that a stream is there already, the write finds
-//! out, whose constraints refuse it; the group is then judged again with everything read. Only who may be refused is looked
-//! up beforehand: a repetition is answered, not refused.
+//! Mostly there is nothing to read. If a command was answered before, or a stream exists already, the
+//! constraints refuse the write, and the group is validated again with the complete state. Only the commands
+//! of appends that may be refused are looked up before: a repetition is answered, not refused.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -15,41 +15,41 @@ use super::write::{Script, placeholders};
 use crate::{
     Append, StoreError, StreamAppend,
     answer::CommandColumns,
-    appender::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, Knowledge, MissingStream},
+    appender::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, LookUpMode, MissingStream},
     columns::natural,
     sql::directory::recorded,
 };
 
-/// Looks up what the appends of a group need.
+/// Loads the state that the appends of a group need.
 pub(super) async fn look_up(
     connection: &mut SqliteConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     appends: &[&Append],
-    knowledge: Knowledge,
+    mode: LookUpMode,
 ) -> Result<(), StoreError> {
-    if known.stream_nos.is_empty() {
-        known.stream_nos = stream_numbers(connection).await?;
+    if cache.stream_nos.is_empty() {
+        cache.stream_nos = stream_numbers(connection).await?;
     }
-    for id in known.missing_workspaces(appends) {
+    for id in cache.missing_workspaces(appends) {
         if let Some(workspace) = load_workspace(connection, id).await? {
-            known.workspaces.insert(id, workspace);
+            cache.workspaces.insert(id, workspace);
         }
     }
-    match knowledge {
-        Knowledge::Certain => {
-            let streams = known.missing_streams(appends, |_| true);
-            load_streams(connection, known, &streams).await?;
-            load_commands(connection, known, appends).await
+    match mode {
+        LookUpMode::Complete => {
+            let streams = cache.missing_streams(appends, |_| true);
+            load_streams(connection, cache, &streams).await?;
+            load_commands(connection, cache, appends).await
         }
-        Knowledge::Remembered => {
-            let streams = known.missing_streams(appends, StreamAppend::must_be_known);
-            load_streams(connection, known, &streams).await?;
-            load_commands(connection, known, &known.doubtful(appends)).await
+        LookUpMode::Cached => {
+            let streams = cache.missing_streams(appends, StreamAppend::must_be_loaded);
+            load_streams(connection, cache, &streams).await?;
+            load_commands(connection, cache, &cache.possible_refusals(appends)).await
         }
     }
 }
 
-/// Numbers that no stream has.
+/// Unused stream numbers.
 pub(super) async fn stream_numbers(connection: &mut SqliteConnection) -> Result<Range<i64>, sqlx::Error> {
     let highest: Option<i64> = sqlx::query_scalar("select max(no) from streams")
         .fetch_one(connection)
@@ -57,7 +57,7 @@ pub(super) async fn stream_numbers(connection: &mut SqliteConnection) -> Result<
     Ok(highest.unwrap_or(0) + 1..i64::MAX)
 }
 
-/// Name, number and version of those of these streams that are there.
+/// Name, number and version of those of these streams that exist.
 pub(super) async fn streams(
     connection: &mut SqliteConnection,
     workspace_no: i64,
@@ -78,7 +78,7 @@ pub(super) async fn streams(
 
 async fn load_streams(
     connection: &mut SqliteConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     streams: &[MissingStream],
 ) -> Result<(), StoreError> {
     let mut script = Script::new(streams.len());
@@ -106,7 +106,7 @@ async fn load_streams(
             version: natural(row.try_get(3)?)?,
         };
         if let Some(workspace) = workspaces.get(&row.try_get(0)?) {
-            known.note_stream(*workspace, &name, stream);
+            cache.note_stream(*workspace, &name, stream);
         }
     }
     Ok(())
@@ -114,10 +114,10 @@ async fn load_streams(
 
 async fn load_commands(
     connection: &mut SqliteConnection,
-    known: &mut AppendCache,
+    cache: &mut AppendCache,
     appends: &[&Append],
 ) -> Result<(), StoreError> {
-    let commands = known.wanted_commands(appends);
+    let commands = cache.command_keys(appends);
     let mut script = Script::new(commands.len());
     wanted_rows(
         &mut script,
@@ -131,18 +131,18 @@ async fn load_commands(
     )?;
     for row in script.run(connection).await?.into_iter().flatten() {
         let (workspace_no, command_id): (i64, Uuid) = (row.try_get(0)?, row.try_get(1)?);
-        if known.commands.contains_key(&(workspace_no, command_id)) {
+        if cache.commands.contains_key(&(workspace_no, command_id)) {
             continue;
         }
         let columns: CommandColumns = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
         let command = recorded::<Sqlite>(connection, workspace_no, columns).await?;
-        known.commands.insert((workspace_no, command_id), command);
+        cache.commands.insert((workspace_no, command_id), command);
     }
     Ok(())
 }
 
-/// Asks for rows by their two-part keys. The number of keys is rounded up to a power of two by asking for the last one
-/// again, so that few statements serve every group.
+/// Selects rows by their two-part keys. The number of keys is rounded up to a power of two by repeating the
+/// last one, so that few statements serve every group.
 fn wanted_rows<K>(
     script: &mut Script,
     keys: &[K],

@@ -1,16 +1,16 @@
 //! The event store in one SQLite file: the embedded default.
 //!
-//! WAL with `synchronous=FULL`: what is acknowledged is on disk. A lock keeps every other process from appending, so what
-//! the appender remembers is what is in the file.
+//! WAL with `synchronous=FULL`: what is acknowledged is on disk. A lock keeps every other process from
+//! appending, so the appender's cache is always current.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `open` | the file, its lock, its settings and its migrations |
 //! | `writer` | groups on the connection that writes |
-//! | `look_up` | what a group has to know beforehand |
-//! | `write` | what a group writes, as few statements as it can be |
+//! | `look_up` | loads the state that a group needs |
+//! | `write` | the rows of a group, in as few statements as possible |
 //! | `read` | the statements that read events |
-//! | `row` | places, and the columns of an event |
+//! | `row` | the `place` column, and the columns of an event |
 
 mod look_up;
 mod open;
@@ -30,10 +30,10 @@ use uuid::Uuid;
 use super::{
     Append, CommitObserver, EventFilter, StoreError,
     answer::AnswerColumns,
-    appender::{self, AppendCache, Cause, Failure, Knowledge, ValidatedGroup},
+    appender::{self, AppendCache, Cause, Failure, LookUpMode, ValidatedGroup},
     columns::EventColumns,
     import::Import,
-    sql::{Database, Listening, SqlEventStore, import::SqlImport, writer::SqlWriter},
+    sql::{Database, ListenerTask, SqlEventStore, import::SqlImport, writer::SqlWriter},
 };
 use clock::SharedClock;
 use open::{Connector, Lock};
@@ -43,8 +43,9 @@ use row::place;
 pub type SqliteEventStore = SqlEventStore<Sqlite>;
 
 impl SqliteEventStore {
-    /// Opens the file, and makes it with its folder where it is not there. Refuses a file that a newer version of the
-    /// program has written, and one that another process has open. `observer` is told of every commit.
+    /// Opens the file, and creates it with its folder if it does not exist. Refuses a file that a newer
+    /// version of the program has migrated, and one that another process has open. `observer` receives every
+    /// commit.
     pub async fn open(
         path: &Path,
         clock: SharedClock,
@@ -53,16 +54,16 @@ impl SqliteEventStore {
         let opened = open::open(path).await?;
         let writer = SqlWriter::<Sqlite>::new(opened.writer, opened.lock, Uuid::nil());
         let queue = appender::start(writer, clock, observer);
-        Ok(Self::new(opened.readers, queue, Listening::none()))
+        Ok(Self::new(opened.readers, queue, ListenerTask::none()))
     }
 
-    /// Opens a file that is there, to look at it and no more, also while a server has it open. Appends are refused.
+    /// Opens an existing file for reading only, also while a server has it open. Appends are refused.
     pub async fn open_to_read(path: &Path) -> Result<Self, StoreError> {
         Ok(Self::read_only(open::open_to_read(path).await?))
     }
 
-    /// Opens the file to bring workspaces into it, as if for appending: it is made where it is not there, and no other
-    /// process may have it open.
+    /// Opens the file to import workspaces into it, as for appending: it is created if it does not exist, and
+    /// no other process may have it open.
     pub async fn open_to_import(path: &Path, clock: SharedClock) -> Result<Import, StoreError> {
         let opened = open::open(path).await?;
         opened.readers.close().await;
@@ -81,7 +82,7 @@ impl Database for Sqlite {
     const STREAM_BACKWARDS: &'static str = read::STREAM_BACKWARDS;
     const STREAM_TAIL: &'static str = read::STREAM_TAIL;
     const CLAIM_PURGE: &'static str = "select no from workspaces where id = $1 and purging_since is not null";
-    // one at a time: SQLite looks through all streams for one that refers to it
+    // one at a time: SQLite scans all streams for one that refers to it
     const PURGE_PARTITIONS: &'static str = "delete from partitions where no in (
         select no from partitions where workspace_no = $1 limit min(1, $2))";
     const BEGIN_IMPORT: &'static [&'static str] = &["begin immediate"];
@@ -90,7 +91,7 @@ impl Database for Sqlite {
         connector.connect().await
     }
 
-    /// A connection to a file does not go away.
+    /// A connection to a file is never lost.
     async fn is_alive(_: &mut SqliteConnection, _: Duration) -> bool {
         true
     }
@@ -101,16 +102,16 @@ impl Database for Sqlite {
 
     async fn look_up(
         writer: &mut SqlWriter<Self>,
-        known: &mut AppendCache,
+        cache: &mut AppendCache,
         appends: &[&Append],
-        knowledge: Knowledge,
+        mode: LookUpMode,
     ) -> Result<(), Failure> {
         let open = writer.connect().await?;
-        Ok(look_up::look_up(&mut open.connection, known, appends, knowledge).await?)
+        Ok(look_up::look_up(&mut open.connection, cache, appends, mode).await?)
     }
 
-    async fn write(writer: &mut SqlWriter<Self>, judged: &ValidatedGroup) -> Result<(), Failure> {
-        writer::write(writer, judged).await
+    async fn write(writer: &mut SqlWriter<Self>, validated: &ValidatedGroup) -> Result<(), Failure> {
+        writer::write(writer, validated).await
     }
 
     async fn give_up(writer: &mut SqlWriter<Self>) {
@@ -131,8 +132,8 @@ impl Database for Sqlite {
         read::page(filter)
     }
 
-    fn bounds(partition_no: i64, behind: u64, until: u64) -> (i64, i64) {
-        (place(partition_no, behind), place(partition_no, until))
+    fn bounds(partition_no: i64, after: u64, until: u64) -> (i64, i64) {
+        (place(partition_no, after), place(partition_no, until))
     }
 
     async fn answer_events(
@@ -145,7 +146,7 @@ impl Database for Sqlite {
         read::answer_events(connection, workspace_no, partition, position, count).await
     }
 
-    /// No other server remembers one.
+    /// No other server caches heads.
     async fn invalidate_heads(_: &mut SqliteConnection, _: i64) -> Result<(), sqlx::Error> {
         Ok(())
     }
@@ -172,9 +173,9 @@ impl Database for Sqlite {
 
     async fn write_rows(
         connection: &mut SqliteConnection,
-        judged: &ValidatedGroup,
+        validated: &ValidatedGroup,
     ) -> Result<(), StoreError> {
-        write::rows(judged)?.run(connection).await?;
+        write::rows(validated)?.run(connection).await?;
         Ok(())
     }
 }

@@ -19,20 +19,22 @@ use crate::StoreError;
 /// The migrations, inside the program.
 static MIGRATIONS: Migrator = sqlx::migrate!("../../../migrations/sqlite/events");
 
-/// How long a statement waits for another process that holds SQLite's lock: a backup, or somebody looking at the file.
+/// How long a statement waits for another process that holds SQLite's lock, as a backup or a database client
+/// does.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a start waits for the process before it to let go.
+/// How long a start waits for the previous process to release the lock.
 const LOCK_ATTEMPTS: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
-/// Reading connections. More than a few only compete for the processor: SQLite reads from memory.
+/// Reading connections. More would only compete for the processor: SQLite reads from memory.
 const READERS: u32 = 4;
 
-/// Statements that the writer keeps prepared: every size of every multi-row statement, and the small combinations.
+/// Statements that the writer keeps prepared: every size of every multi-row statement, and the small
+/// combinations.
 const WRITER_STATEMENTS: usize = 256;
 
-/// How the writer gets a new connection when one has broken.
+/// Opens the connection that writes, and a new one when it has broken.
 #[derive(Debug, Clone)]
 pub(crate) struct Connector(SqliteConnectOptions);
 
@@ -43,25 +45,29 @@ impl Connector {
     }
 }
 
-/// Held as long as the store is open, so that no second process appends to it: the appender keeps heads and versions in
-/// memory. A file of its own, because closing any handle on the database file would drop SQLite's locks on it.
+/// Held as long as the store is open, so that no second process appends to it: the appender caches heads and
+/// versions. A separate file, because closing any handle on the database file would drop SQLite's locks on
+/// it.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
 /// An open file.
-pub(super) struct Opened {
+pub(super) struct OpenDatabase {
     pub(super) writer: Connector,
     pub(super) readers: SqlitePool,
     pub(super) lock: Lock,
 }
 
-/// Opens the file for good.
-pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
+/// Opens the file for a server, and runs the migrations.
+pub(super) async fn open(path: &Path) -> Result<OpenDatabase, StoreError> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| {
-            StoreError::Unavailable(format!("the folder {} cannot be made: {error}", folder.display()))
+            StoreError::Unavailable(format!(
+                "the folder {} cannot be created: {error}",
+                folder.display()
+            ))
         })?;
     }
     let lock = lock(path).await?;
@@ -69,7 +75,8 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
         .filename(path)
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
-        // without it, `insert or replace` would delete an event and not wake the trigger that refuses it
+        // without it, `insert or replace` would delete an event without firing the trigger that refuses
+        // deletions
         .pragma("recursive_triggers", "on")
         .disable_statement_logging();
     let writer = Connector(
@@ -88,18 +95,18 @@ pub(super) async fn open(path: &Path) -> Result<Opened, StoreError> {
     connection.close().await?;
     let readers = SqlitePoolOptions::new()
         .max_connections(READERS)
-        // a connection to a file does not go away, and asking costs as much as reading
+        // a connection to a file is never lost, and a test costs as much as a read
         .test_before_acquire(false)
         .connect_with(options.read_only(true).pragma("cache_size", "-32768"))
         .await?;
-    Ok(Opened {
+    Ok(OpenDatabase {
         writer,
         readers,
         lock,
     })
 }
 
-/// Connections that read a file of this program's own schema.
+/// Connections that read a migrated file.
 pub(super) async fn open_to_read(path: &Path) -> Result<SqlitePool, StoreError> {
     let options = SqliteConnectOptions::new()
         .filename(path)

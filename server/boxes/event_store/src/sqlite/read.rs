@@ -1,4 +1,5 @@
-//! The statements that read events, and the one that deletes them: a partition is a range of places, see `row`.
+//! The statements that read events, and the one that deletes them: a partition is a range of the column
+//! `place`, see `row`.
 
 use domain::id::WorkspaceId;
 use sqlx::SqliteConnection;
@@ -39,7 +40,7 @@ pub(super) const STREAM_TAIL: &str = select_stream!(
     ), 1) order by e.version limit $4"
 );
 
-/// See [`Database::partition`](crate::sql::Database::partition).
+/// Implements [`Database::partition`](crate::sql::Database::partition).
 pub(super) async fn partition(
     connection: &mut SqliteConnection,
     workspace: WorkspaceId,
@@ -47,7 +48,8 @@ pub(super) async fn partition(
     after: u64,
     limit: u32,
 ) -> Result<Vec<EventColumns>, sqlx::Error> {
-    // the number of the partition first: it never changes, and the planner then sees a plain range of places
+    // the number of the partition first: it never changes, and the planner then sees a simple range of
+    // `place`
     let no: Option<i64> = sqlx::query_scalar(
         "select no from partitions
          where workspace_no = (select no from open_workspaces where id = $1) and partition = $2",
@@ -71,7 +73,7 @@ pub(super) async fn partition(
     .await
 }
 
-/// See [`Database::page`](crate::sql::Database::page). A place says which partition it is of.
+/// Implements [`Database::page`](crate::sql::Database::page). A `place` includes the partition.
 pub(super) const fn page(filter: &EventFilter) -> &'static str {
     if filter.correlation_id.is_some() {
         concat!(
@@ -99,7 +101,7 @@ pub(super) const fn page(filter: &EventFilter) -> &'static str {
     }
 }
 
-/// See [`Database::answer_events`](crate::sql::Database::answer_events).
+/// Implements [`Database::answer_events`](crate::sql::Database::answer_events).
 pub(super) async fn answer_events(
     connection: &mut SqliteConnection,
     workspace_no: i64,
@@ -125,7 +127,7 @@ pub(super) async fn answer_events(
     .await
 }
 
-/// Deletes events: of each partition, a range of places.
+/// Deletes events: a range of `place` in each partition.
 pub(super) async fn purge_events(
     connection: &mut SqliteConnection,
     workspace_no: i64,

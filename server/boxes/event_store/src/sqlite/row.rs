@@ -1,8 +1,8 @@
-//! How a place is a partition and a position, and which columns make an event.
+//! The column `place`, which combines a partition and a position, and the columns of an event.
 
 use crate::columns::integer;
 
-/// Positions have 40 bits of a place, partitions the 23 above.
+/// A position has the lower 40 bits of a place, the partition the 23 bits above.
 const POSITION_BITS: u32 = 40;
 
 /// The highest position in a partition.
@@ -13,8 +13,8 @@ pub(super) fn place(partition_no: i64, position: u64) -> i64 {
     (partition_no << POSITION_BITS) | integer(position.min(MAX_POSITION))
 }
 
-/// The columns of an event, as [`EventColumns`](crate::columns::EventColumns) has them, and their tables; `e`
-/// leads, so that its order is the order of the rows.
+/// The columns of [`EventColumns`](crate::columns::EventColumns), and their tables. `e` comes first, so that
+/// its order is the order of the rows.
 macro_rules! select_events {
     ($rest:literal) => {
         concat!(

@@ -1,4 +1,4 @@
-//! The suite that every store passes, on a file.
+//! The conformance suite on a SQLite file.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -11,7 +11,7 @@ use clock::SystemClock;
 
 use crate::{
     CommitObserver, EventStore, StoreError,
-    conformance::{Bench, conformance_suite},
+    conformance::{TestDatabase, conformance_suite},
 };
 
 /// A file in a folder of its own.
@@ -24,7 +24,7 @@ impl File {
 }
 
 #[async_trait(?Send)]
-impl Bench for File {
+impl TestDatabase for File {
     const UNLOCK: &str = "drop trigger events_are_never_updated";
     const REFUSE: &str =
         "create trigger no_room before insert on events when new.payload = '{\"quantity\":666}'

@@ -1,9 +1,9 @@
-//! What a group writes, as few statements as it can be: a round trip to the connection's thread costs as much as
+//! Writes a group in as few statements as possible: a round trip to the connection's thread costs as much as
 //! several rows.
 //!
-//! Rows go out many to a statement, in sizes that are powers of two and with empty rows behind the last, so that a handful
-//! of prepared statements serves every group; and all but the largest groups go out whole, from `begin` to `commit`, in one
-//! round trip.
+//! A statement has many rows. Their number is a power of two, with empty rows after the last, so that a few
+//! prepared statements serve every group. All but the largest groups are one round trip, from `begin` to
+//! `commit`.
 
 use futures::TryStreamExt as _;
 use sqlx::{
@@ -18,7 +18,7 @@ use crate::{
     columns::{bytes_of_hash, integer},
 };
 
-/// The most rows of one statement. A group of which no table gets more goes out as one.
+/// The most rows of one statement. A group with no more rows for any table is one round trip.
 const MAX_ROWS: usize = 64;
 
 /// Statements with their arguments, in order.
@@ -31,12 +31,12 @@ pub(super) struct Script {
 struct Part {
     sql: String,
     arguments: SqliteArguments,
-    /// For each statement, the rows that it must affect; `None` where that means nothing.
+    /// For each statement, the number of rows that it must affect; `None`: any number.
     expected: Vec<Option<u64>>,
 }
 
 impl Script {
-    /// A script that writes at most so many rows into a table.
+    /// A script that writes at most `rows` rows into a table.
     pub(super) fn new(rows: usize) -> Self {
         Self {
             joined: rows <= MAX_ROWS,
@@ -69,7 +69,7 @@ impl Script {
             .map_err(|error| sqlx::Error::Encode(error).into())
     }
 
-    /// Runs the statements; for each, the rows that it returned.
+    /// Runs the statements; returns the rows of each.
     pub(super) async fn run(
         self,
         connection: &mut SqliteConnection,
@@ -115,7 +115,7 @@ impl Script {
     ) -> Result<(), StoreError> {
         for chunk in rows.chunks(MAX_ROWS) {
             let size = chunk.len().next_power_of_two();
-            // a first column is never null but in the rows behind the last
+            // a first column is null only in the rows after the last
             let sql = format!(
                 "insert into {insert} select * from (values {}) where column1 is not null{conflict}",
                 placeholders(size, columns)
@@ -132,41 +132,43 @@ impl Script {
     }
 }
 
-/// `(?,?),(?,?)`: so many rows of so many columns.
+/// Placeholders for rows of columns, as in `(?,?),(?,?)`.
 pub(super) fn placeholders(rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(","));
     vec![row; rows].join(",")
 }
 
 /// The whole transaction of a group.
-pub(super) fn transaction(judged: &ValidatedGroup) -> Result<Script, StoreError> {
-    let mut script = Script::new(most_rows(judged));
-    // the write lock at once: nothing read here may be overtaken
+pub(super) fn transaction(validated: &ValidatedGroup) -> Result<Script, StoreError> {
+    let mut script = Script::new(most_rows(validated));
+    // the write lock at once, so that no other write comes in between
     script.statement("begin immediate", None);
-    add(&mut script, judged)?;
+    add(&mut script, validated)?;
     script.statement("commit", None);
     Ok(script)
 }
 
 /// The rows of a group, for a transaction that has begun.
-pub(super) fn rows(judged: &ValidatedGroup) -> Result<Script, StoreError> {
-    let mut script = Script::new(most_rows(judged));
-    add(&mut script, judged)?;
+pub(super) fn rows(validated: &ValidatedGroup) -> Result<Script, StoreError> {
+    let mut script = Script::new(most_rows(validated));
+    add(&mut script, validated)?;
     Ok(script)
 }
 
-/// The rows of the table that gets the most.
-fn most_rows(judged: &ValidatedGroup) -> usize {
-    let of_log = judged.events.len().max(judged.commands.len());
-    of_log.max(judged.streams.len()).max(judged.partitions.len())
+/// The largest number of rows for one table.
+fn most_rows(validated: &ValidatedGroup) -> usize {
+    let of_log = validated.events.len().max(validated.commands.len());
+    of_log
+        .max(validated.streams.len())
+        .max(validated.partitions.len())
 }
 
-fn add(script: &mut Script, judged: &ValidatedGroup) -> Result<(), StoreError> {
+fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError> {
     script.rows(
         "streams (no, workspace_no, name, partition_no, version)",
         5,
         " on conflict (no) do update set version = excluded.version",
-        &judged.streams,
+        &validated.streams,
         |script, stream| {
             script.bind(stream.no)?;
             script.bind(stream.workspace_no)?;
@@ -180,14 +182,14 @@ fn add(script: &mut Script, judged: &ValidatedGroup) -> Result<(), StoreError> {
          actor_id, actor_role, traceparent, recorded_at, hash)",
         14,
         "",
-        &judged.events,
-        |script, placed| {
-            let event = &placed.event;
-            script.bind(place(placed.partition_no, event.position))?;
-            script.bind(placed.stream_no)?;
+        &validated.events,
+        |script, row| {
+            let event = &row.event;
+            script.bind(place(row.partition_no, event.position))?;
+            script.bind(row.stream_no)?;
             script.bind(integer(event.version))?;
             script.bind(event.event_id)?;
-            script.bind(placed.type_no)?;
+            script.bind(row.type_no)?;
             script.bind(event.payload.get())?;
             script.bind(event.metadata.correlation_id)?;
             script.bind(event.metadata.causation_id)?;
@@ -203,7 +205,7 @@ fn add(script: &mut Script, judged: &ValidatedGroup) -> Result<(), StoreError> {
         "partitions (no, workspace_no, partition, head, head_hash)",
         5,
         " on conflict (no) do update set head = excluded.head, head_hash = excluded.head_hash",
-        &judged.partitions,
+        &validated.partitions,
         |script, partition| {
             script.bind(partition.no)?;
             script.bind(partition.workspace_no)?;
@@ -216,7 +218,7 @@ fn add(script: &mut Script, judged: &ValidatedGroup) -> Result<(), StoreError> {
         "commands (workspace_no, command_id, body_digest, correlation_id, answer)",
         5,
         "",
-        &judged.commands,
+        &validated.commands,
         |script, command| {
             script.bind(command.workspace_no)?;
             script.bind(command.command_id)?;

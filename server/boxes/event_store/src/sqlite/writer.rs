@@ -1,4 +1,5 @@
-//! Groups on the connection that writes: a transaction that begins, writes and commits in one round trip, see `write`.
+//! Groups on the connection that writes: a transaction that begins, writes and commits in one round trip, see
+//! `write`.
 
 use sqlx::Sqlite;
 
@@ -8,7 +9,7 @@ use crate::{
     sql::writer::{SqlWriter, failure},
 };
 
-/// What an error says about another try, by SQLite's extended result code.
+/// The cause of an error, by SQLite's extended result code.
 pub(super) fn cause(error: &sqlx::Error) -> Cause {
     const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
@@ -21,8 +22,8 @@ pub(super) fn cause(error: &sqlx::Error) -> Cause {
         .as_database_error()
         .and_then(|error| error.code()?.parse::<i32>().ok());
     match code {
-        // a name, a command or a version is there already
-        Some(PRIMARY_KEY | UNIQUE) => Cause::Overtaken,
+        // a name, a command or a version exists already
+        Some(PRIMARY_KEY | UNIQUE) => Cause::StaleCache,
         // the low byte is the kind
         Some(code) if !matches!(code & 0xff, BUSY | LOCKED | READ_ONLY | IO_ERROR | CANNOT_OPEN) => {
             Cause::OneAppend
@@ -31,9 +32,9 @@ pub(super) fn cause(error: &sqlx::Error) -> Cause {
     }
 }
 
-pub(super) async fn write(writer: &mut SqlWriter<Sqlite>, judged: &ValidatedGroup) -> Result<(), Failure> {
+pub(super) async fn write(writer: &mut SqlWriter<Sqlite>, validated: &ValidatedGroup) -> Result<(), Failure> {
     let open = writer.connect().await?;
-    write::transaction(judged)?
+    write::transaction(validated)?
         .run(&mut open.connection)
         .await
         .map_err(failure::<Sqlite>)?;
@@ -42,7 +43,8 @@ pub(super) async fn write(writer: &mut SqlWriter<Sqlite>, judged: &ValidatedGrou
 
 pub(super) async fn give_up(writer: &mut SqlWriter<Sqlite>) {
     if let Some(open) = &mut writer.open {
-        // An error of SQLite's own says that there is no transaction left; any other, that the connection is gone.
+        // An error of SQLite itself means that no transaction is open; any other, that the connection is
+        // lost.
         match sqlx::query("rollback").execute(&mut open.connection).await {
             Ok(_) | Err(sqlx::Error::Database(_)) => {}
             Err(error) => {

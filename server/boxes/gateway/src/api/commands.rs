@@ -7,8 +7,8 @@ use axum::{
 };
 use command::CommandFailure;
 use domain::wire::{CommandAnswer, CommandRequest, Problem};
-use identity::standing::Presented;
-use payment::NoAnswer;
+use identity::session_status::PresentedToken;
+use payment::ProviderError;
 use uuid::Uuid;
 
 use crate::{
@@ -26,28 +26,35 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Send a command
 ///
-/// Sent again with the same `Idempotency-Key`, it is not carried out again, and the first answer is given. The answer's
-/// `token`, sent as `after` to a view, reads what was written.
+/// A command that is sent again with the same `Idempotency-Key` is not carried out again; the first answer is
+/// repeated. The answer's `token`, sent as `after` to a view, reads what the command wrote.
 ///
-/// `RegisterUser` makes the access token that it comes by a session, and other tokens of that person are refused from then on;
-/// a browser gets the cookies of a session. `ChangeEmail` and `EraseUser` of one's own account have the `password` in
-/// their data: where it is missing or wrong, the answer is 422 and names `data.password`.
+/// `RegisterUser` turns the access token that it is sent with into a session, and other tokens of that person
+/// are refused from then on; a browser gets the cookies of a session. `ChangeEmail` and `EraseUser` of the
+/// caller's own account have the `password` in their data: where it is missing or wrong, the answer is 422
+/// and names `data.password`.
 #[utoipa::path(post, path = "/commands", tag = "commands", request_body = CommandRequest,
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible ASCII characters; your own"),
-        ("Foldline-Actor" = Option<Uuid>, Header, description = "Whose command it is; 401 where the session is somebody else's by now, as in a browser with two tabs"),
+        ("Idempotency-Key" = Option<String>, Header,
+            description = "1 to 200 visible ASCII characters, chosen by the client"),
+        ("Foldline-Actor" = Option<Uuid>, Header,
+            description = "The person who sends the command; 401 where the session belongs to another person \
+                by now, as in a browser with two tabs"),
         ("traceparent" = Option<String>, Header, description = "W3C trace context; kept with the events"),
     ),
     responses(
-        (status = 200, description = "Accepted; `events` is empty where it changed nothing", body = CommandAnswer),
-        (status = 400, description = "It cannot be read", body = Problem),
-        (status = 401, description = "Nobody is signed in, or somebody other than `Foldline-Actor`", body = Problem),
+        (status = 200, body = CommandAnswer,
+            description = "Accepted; `events` is empty where the command changed nothing"),
+        (status = 400, description = "The request cannot be read", body = Problem),
+        (status = 401, description = "Not signed in, or not as `Foldline-Actor`", body = Problem),
         (status = 403, description = "The role does not allow it", body = Problem),
         (status = 404, description = "There is no such command", body = Problem),
-        (status = 409, description = "The stream moved on: `current_version`; or the Idempotency-Key was used for another command", body = Problem),
+        (status = 409, body = Problem,
+            description = "The stream is at another version: `current_version`; or the Idempotency-Key was \
+                used for another command"),
         (status = 413, description = "Too large", body = Problem),
         (status = 415, description = "Not JSON", body = Problem),
-        (status = 422, description = "A rule says no: `rule`, `violations`", body = Problem),
+        (status = 422, description = "A rule rejects the command: `rule`, `violations`", body = Problem),
         (status = 429, description = "Too many requests", body = Problem),
         (status = 503, description = "Try again with the same key", body = Problem),
     ))]
@@ -67,16 +74,16 @@ pub(super) async fn send(
             ));
         }
     };
-    must_be(&caller, &headers)?;
+    must_be_actor(&caller, &headers)?;
     let traceparent = headers
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())
-        .filter(|text| is_traceparent(text));
-    let answer = carry_out(&gateway, &caller, &request, key, traceparent).await?;
+        .and_then(telemetry::accepted_traceparent);
+    let answer = carry_out(&gateway, &caller, &request, key, traceparent.as_deref()).await?;
     Ok(Json(answer))
 }
 
-/// What a request, a frame of a socket and a form have in common.
+/// Carries out the command of a request, of a frame of a socket or of a form.
 pub(crate) async fn carry_out(
     gateway: &SharedGateway,
     caller: &Caller,
@@ -84,14 +91,14 @@ pub(crate) async fn carry_out(
     idempotency_key: Option<&str>,
     traceparent: Option<&str>,
 ) -> Result<CommandAnswer, ApiProblem> {
-    if is_try(request) {
+    if is_password_attempt(request) {
         must_not_guess(gateway, caller, Client::Person(caller.actor().id))?;
     }
-    let token = Presented {
+    let token = PresentedToken {
         is_browser: caller.is_browser(),
         ..caller.bearer().presented()
     };
-    let handled = gateway.commands.handle_by(
+    let handled = gateway.commands.handle_with_token(
         Some(token),
         caller.workspace(),
         caller.actor(),
@@ -102,14 +109,14 @@ pub(crate) async fn carry_out(
     Ok(handled.await?)
 }
 
-/// Whether a command brings a password that is compared with that of an account.
-fn is_try(request: &CommandRequest) -> bool {
+/// Whether a command has a password that is compared with that of an account.
+fn is_password_attempt(request: &CommandRequest) -> bool {
     matches!(request.command_type.as_str(), "ChangeEmail" | "EraseUser")
         && request.data.get("password").is_some()
 }
 
-/// Refuses a command of somebody else than the one who is signed in now.
-fn must_be(caller: &Caller, headers: &HeaderMap) -> Result<(), ApiProblem> {
+/// Refuses a command whose `Foldline-Actor` is not the person who is signed in now.
+fn must_be_actor(caller: &Caller, headers: &HeaderMap) -> Result<(), ApiProblem> {
     let Some(actor) = headers.get(ACTOR) else {
         return Ok(());
     };
@@ -121,22 +128,10 @@ fn must_be(caller: &Caller, headers: &HeaderMap) -> Result<(), ApiProblem> {
     if actor != caller.actor().id {
         return Err(ApiProblem::new(
             Kind::Unauthenticated,
-            "somebody else has signed in here meanwhile; load the page again",
+            "another person has signed in here meanwhile; load the page again",
         ));
     }
     Ok(())
-}
-
-/// `00-<32 hex>-<16 hex>-<2 hex>`. What is not is left out, as W3C Trace Context wants it: a trace must not fail a
-/// request.
-fn is_traceparent(text: &str) -> bool {
-    let is_hex = |part: &str, length| {
-        part.len() == length && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let is_zero = |part: &str| part.bytes().all(|byte| byte == b'0');
-    let parts: Vec<&str> = text.split('-').collect();
-    matches!(parts[..], ["00", trace, span, flags]
-        if is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2) && !is_zero(trace) && !is_zero(span))
 }
 
 impl From<CommandFailure> for ApiProblem {
@@ -160,7 +155,7 @@ impl From<CommandFailure> for ApiProblem {
             CommandFailure::UnknownType(_) => Self::new(Kind::NotFound, detail),
             CommandFailure::UnknownWorkspace(_) => Self::workspace_gone(),
             CommandFailure::Full { .. } => Self::new(Kind::QuotaExceeded, detail),
-            CommandFailure::Unanswered(NoAnswer::KeyReused) => Self::new(Kind::Conflict, detail)
+            CommandFailure::Unanswered(ProviderError::KeyReused) => Self::new(Kind::Conflict, detail)
                 .with(|problem| problem.rule = Some("payment-under-way".to_owned())),
             CommandFailure::Unanswered(_) => Self::unanswered(detail),
             CommandFailure::Unavailable(error) => error.into(),
@@ -172,22 +167,6 @@ impl From<CommandFailure> for ApiProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_a_traceparent_is_one() {
-        assert!(is_traceparent(
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-        ));
-        for text in [
-            "",
-            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
-            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
-            "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-        ] {
-            assert!(!is_traceparent(text), "{text}");
-        }
-    }
 
     #[test]
     fn a_conflict_names_the_version_that_the_stream_has() {

@@ -1,4 +1,4 @@
-//! Dead letters: what views and policies could not apply, for those who run the shop.
+//! Dead letters: the events that views and policies could not apply, for staff and educators.
 
 use axum::{
     Json,
@@ -7,51 +7,57 @@ use axum::{
 use documents::{DeadLetterKey, DocumentStoreError};
 use domain::wire::{DeadLetterInfo, DeadLetterOutcome, Page, Problem};
 use monitor::{DeadLetterError, Remedy};
+use serde::Deserialize;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::{
     SharedGateway,
     auth::Caller,
-    params::Params,
+    params::{PageLimit, QueryParams},
     problem::{ApiProblem, Kind},
 };
 
-/// The most entries of a page.
-const MAX_LIMIT: u32 = 200;
-/// Entries of a page where nobody says.
-const DEFAULT_LIMIT: u32 = 50;
+/// Which page of the dead letters.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeadLetterParams {
+    /// Only dead letters of this view or policy
+    view: Option<String>,
+    /// The `next` of the page before
+    cursor: Option<String>,
+    /// 1 to 200; 50 where absent
+    #[serde(default)]
+    #[param(inline)]
+    limit: PageLimit,
+}
 
 /// List dead letters
 ///
-/// An event that a view or a policy could not apply, after several attempts. Later events of its stream wait behind it; other streams
-/// go on.
+/// A dead letter is an event that a view or a policy could not apply, after several attempts. Later events of
+/// its stream wait for it; other streams go on.
 #[utoipa::path(get, path = "/dead-letters", tag = "operations",
-    params(
-        ("view" = Option<String>, Query, description = "Only of this view or policy"),
-        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
-    ),
+    params(DeadLetterParams),
     responses(
         (status = 200, description = "Dead letters by view and position", body = Page<DeadLetterInfo>),
         (status = 400, description = "A parameter is not valid", body = Problem),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 403, description = "Not staff or an educator", body = Problem),
     ))]
 pub(super) async fn list(
     State(gateway): State<SharedGateway>,
     caller: Caller,
-    mut params: Params,
+    QueryParams(params): QueryParams<DeadLetterParams>,
 ) -> Result<Json<Page<DeadLetterInfo>>, ApiProblem> {
-    let view = params.text("view");
-    let after = params.text("cursor").map(|text| place(&text)).transpose()?;
-    let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?;
-    params.finish()?;
+    let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
+    let (view, limit) = (params.view.as_deref(), params.limit.get());
     caller.must_run_shop()?;
     let inspection = &gateway.inspection;
-    let page = inspection.dead_letters(caller.workspace(), view.as_deref(), after.as_ref(), limit);
+    let page = inspection.dead_letters(caller.workspace(), view, after.as_ref(), limit);
     let (letters, has_more) = page.await?;
     let last = letters.last().filter(|_| has_more);
-    let next = last.map(|last| cursor(&last.place()));
+    let next = last.map(|last| format_cursor(&last.key()));
     Ok(Json(Page {
         data: letters.into_iter().map(Into::into).collect(),
         next,
@@ -60,15 +66,16 @@ pub(super) async fn list(
 
 /// Retry a dead letter
 ///
-/// Applies it, and then what waits behind it, in order and at one moment. Where an event fails again, what came before it is
-/// applied, and the answer names the dead letter that holds the stream back now.
+/// Applies the event, and then the events that wait for it, in order and in one transaction. Where an event
+/// fails again, the events before it are applied, and the answer names the dead letter that holds the stream
+/// back now.
 #[utoipa::path(post, path = "/dead-letters/{id}/retry", tag = "operations",
     params(("id" = Uuid, Path, description = "The dead letter")),
     responses(
-        (status = 200, description = "What came of it", body = DeadLetterOutcome),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 200, description = "The outcome", body = DeadLetterOutcome),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 403, description = "Not staff or an educator", body = Problem),
-        (status = 404, description = "No such dead letter, or no longer", body = Problem),
+        (status = 404, description = "There is no such dead letter, or no longer", body = Problem),
     ))]
 pub(super) async fn retry(
     State(gateway): State<SharedGateway>,
@@ -80,14 +87,15 @@ pub(super) async fn retry(
 
 /// Discard a dead letter
 ///
-/// The view goes on without this event: what waits behind it is applied. A rebuild of the view tries it again.
+/// The view goes on without this event: the events that wait for it are applied. A rebuild of the view tries
+/// it again.
 #[utoipa::path(post, path = "/dead-letters/{id}/discard", tag = "operations",
     params(("id" = Uuid, Path, description = "The dead letter")),
     responses(
-        (status = 200, description = "What came of it", body = DeadLetterOutcome),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 200, description = "The outcome", body = DeadLetterOutcome),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 403, description = "Not staff or an educator", body = Problem),
-        (status = 404, description = "No such dead letter, or no longer", body = Problem),
+        (status = 404, description = "There is no such dead letter, or no longer", body = Problem),
     ))]
 pub(super) async fn discard(
     State(gateway): State<SharedGateway>,
@@ -104,7 +112,7 @@ async fn remedy(
     remedy: Remedy,
 ) -> Result<Json<DeadLetterOutcome>, ApiProblem> {
     caller.must_run_shop()?;
-    // What cannot be an id names nothing.
+    // A text that is no UUID is the id of no dead letter.
     let id: Uuid = id
         .parse()
         .map_err(|_| ApiProblem::from(DeadLetterError::Unknown))?;
@@ -112,22 +120,22 @@ async fn remedy(
     Ok(Json(released.into()))
 }
 
-fn cursor(place: &DeadLetterKey) -> String {
+fn format_cursor(key: &DeadLetterKey) -> String {
     let DeadLetterKey {
         view,
         generation,
         partition,
         position,
-    } = place;
+    } = key;
     format!("{view}:{generation}:{partition}:{position}")
 }
 
-fn place(cursor: &str) -> Result<DeadLetterKey, ApiProblem> {
+fn parse_cursor(cursor: &str) -> Result<DeadLetterKey, ApiProblem> {
     let parse = || {
         let mut parts = cursor.split(':');
-        let place = DeadLetterKey {
+        let key = DeadLetterKey {
             view: parts.next()?.to_owned(),
-            // As far as every database counts.
+            // Every database can store this much.
             generation: parts.next()?.parse::<u32>().ok()?.into(),
             partition: parts.next()?.parse().ok()?,
             position: parts
@@ -136,9 +144,9 @@ fn place(cursor: &str) -> Result<DeadLetterKey, ApiProblem> {
                 .ok()
                 .filter(|position| i64::try_from(*position).is_ok())?,
         };
-        parts.next().is_none().then_some(place)
+        parts.next().is_none().then_some(key)
     };
-    parse().ok_or_else(|| ApiProblem::field("cursor", "is not one that this list gave as next"))
+    parse().ok_or_else(|| ApiProblem::field("cursor", "is not a `next` of this list"))
 }
 
 impl From<DeadLetterError> for ApiProblem {
@@ -149,9 +157,9 @@ impl From<DeadLetterError> for ApiProblem {
             DeadLetterError::Effect(reason) => {
                 tracing::warn!(
                     error = reason,
-                    "a consumer could not do what a dead letter asks for"
+                    "a consumer could not carry out the effect of a dead letter"
                 );
-                Self::new(Kind::Unavailable, "the consumer cannot do it now")
+                Self::new(Kind::Unavailable, "the consumer cannot carry this out now")
             }
             DeadLetterError::Store(error) => error.into(),
         }

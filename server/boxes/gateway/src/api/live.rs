@@ -1,4 +1,4 @@
-//! The way into the live socket; what is said on it is in [`crate::live`].
+//! The endpoint of the live socket; its frames are in [`crate::live`].
 
 use axum::{
     extract::{
@@ -18,21 +18,22 @@ use crate::{
 
 /// Follow views live
 ///
-/// A WebSocket with the subprotocol `foldline.v1`. The client sends `subscribe`, `unsubscribe`, `command` and `pong`; the
-/// server sends `snapshot`, `change`, `caught_up`, `result`, `error` and `ping`. A program sends its token as
-/// `Authorization: Bearer`; a browser has the session cookie, and must connect from our own pages.
+/// A WebSocket with the subprotocol `foldline.v1`. The client sends `subscribe`, `unsubscribe`, `command` and
+/// `pong`; the server sends `snapshot`, `change`, `caught_up`, `result`, `error` and `ping`. A program sends
+/// its token as `Authorization: Bearer`; a browser sends the session cookie, and must connect from Foldline's
+/// own pages.
 #[utoipa::path(get, path = "/live", tag = "views", responses(
     (status = 101, description = "The socket is open"),
     (status = 400, description = "Not a WebSocket, or another subprotocol", body = Problem),
-    (status = 401, description = "Nobody is signed in", body = Problem),
-    (status = 403, description = "From another site's page", body = Problem),
+    (status = 401, description = "Not signed in", body = Problem),
+    (status = 403, description = "Sent by a page of another site", body = Problem),
 ))]
 pub(super) async fn live(
     State(gateway): State<SharedGateway>,
     caller: Caller,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiProblem> {
-    caller.must_come_from_here()?;
+    caller.must_be_same_site()?;
     let upgrade =
         upgrade.map_err(|_| ApiProblem::new(Kind::Malformed, "connect to this path with a WebSocket"))?;
     let most = gateway.limits.max_body_bytes;

@@ -1,6 +1,6 @@
-//! The log, inspected: streams, one stream's events, and the events of the whole workspace.
+//! Inspection of the log: streams, one stream's events, and the events of the whole workspace.
 //!
-//! Students and educators read it, in their own workspace; what is not theirs is not there.
+//! Students and educators read the log of their own workspace; streams of other workspaces are not found.
 
 use axum::{
     Json,
@@ -10,27 +10,86 @@ use domain::{
     event::RecordedEvent,
     id::StreamName,
     token::ConsistencyToken,
-    wire::{EventPage, Page, Problem, StreamInfo},
+    wire::{EventPage, Order, Page, Problem, StreamInfo},
 };
 use monitor::{Direction, EventFilter};
+use serde::Deserialize;
 use serde_json::Value;
+use utoipa::IntoParams;
+use uuid::Uuid;
 
-use crate::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem};
+use crate::{
+    SharedGateway,
+    auth::Caller,
+    params::{PageLimit, QueryParams, WholeNumber},
+    problem::ApiProblem,
+};
 
-/// The most entries of a page.
-const MAX_LIMIT: u32 = 200;
-/// Entries of a page where nobody says.
-const DEFAULT_LIMIT: u32 = 50;
-/// Longer is no stream, and no type.
-const MAX_TEXT: usize = 200;
+/// No name of a stream, a type or a category is longer.
+const MAX_NAME: usize = 200;
+/// The largest version that every database can store.
+const MAX_VERSION: u64 = i64::MAX as u64;
+
+/// The version of an event in its stream.
+type Version = WholeNumber<1, MAX_VERSION>;
+
+/// Which page of the streams.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamsParams {
+    /// Only streams whose names begin with this, as in `order-`
+    prefix: Option<String>,
+    /// The `next` of the page before
+    cursor: Option<String>,
+    /// 1 to 200; 50 where absent
+    #[serde(default)]
+    #[param(inline)]
+    limit: PageLimit,
+}
+
+/// Which events of a stream.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StreamParams {
+    /// The version to begin with
+    #[param(inline)]
+    from: Option<Version>,
+    /// `asc` or `desc`
+    #[serde(default)]
+    #[param(inline)]
+    order: Order,
+    /// 1 to 200; 50 where absent
+    #[serde(default)]
+    #[param(inline)]
+    limit: PageLimit,
+}
+
+/// Which events of the workspace.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventsParams {
+    /// Only events of this type, as in `OrderCreated`
+    #[serde(rename = "type")]
+    event_type: Option<String>,
+    /// Only events with this correlation id
+    correlation: Option<Uuid>,
+    /// Only events of streams of this category, as in `order`
+    category: Option<String>,
+    /// A consistency token: only events after it
+    #[param(value_type = Option<String>)]
+    after: Option<ConsistencyToken>,
+    /// 1 to 200; 50 where absent
+    #[serde(default)]
+    #[param(inline)]
+    limit: PageLimit,
+}
 
 /// List streams
 #[utoipa::path(get, path = "/streams", tag = "log",
-    params(
-        ("prefix" = Option<String>, Query, description = "Only streams whose names begin with this, as in `order-`"),
-        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
-    ),
+    params(StreamsParams),
     responses(
         (status = 200, description = "Streams by name", body = Page<StreamInfo>),
         (status = 400, description = "A parameter is not valid", body = Problem),
@@ -39,13 +98,13 @@ const MAX_TEXT: usize = 200;
 pub(super) async fn streams(
     State(gateway): State<SharedGateway>,
     caller: Caller,
-    mut params: Params,
+    QueryParams(params): QueryParams<StreamsParams>,
 ) -> Result<Json<Page<StreamInfo>>, ApiProblem> {
-    let prefix = text(&mut params, "prefix")?.unwrap_or_default();
-    let cursor = text(&mut params, "cursor")?;
-    let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?;
-    params.finish()?;
-    streams_page(&gateway, &caller, &prefix, cursor.as_deref(), limit)
+    let (prefix, cursor) = (params.prefix.as_deref(), params.cursor.as_deref());
+    must_fit("prefix", prefix)?;
+    must_fit("cursor", cursor)?;
+    let prefix = prefix.unwrap_or_default();
+    streams_page(&gateway, &caller, prefix, cursor, params.limit.get())
         .await
         .map(Json)
 }
@@ -71,9 +130,7 @@ pub(crate) async fn streams_page(
 #[utoipa::path(get, path = "/streams/{stream}", tag = "log",
     params(
         ("stream" = String, Path, description = "As in `order-0198c1…`"),
-        ("from" = Option<u64>, Query, description = "The version to begin with"),
-        ("order" = Option<String>, Query, description = "`asc` or `desc`"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
+        StreamParams,
     ),
     responses(
         (status = 200, description = "Events; send `next` as `from`", body = Page<RecordedEvent<Value>>),
@@ -85,25 +142,17 @@ pub(super) async fn stream(
     State(gateway): State<SharedGateway>,
     caller: Caller,
     Path(name): Path<String>,
-    mut params: Params,
+    QueryParams(params): QueryParams<StreamParams>,
 ) -> Result<Json<EventPage>, ApiProblem> {
-    let order = [("asc", Direction::Forwards), ("desc", Direction::Backwards)];
-    let direction = params.word("order", &order, Direction::Forwards)?;
-    let begin = if direction == Direction::Forwards {
-        1
-    } else {
-        MAX_VERSION
+    let (direction, first) = match params.order {
+        Order::Asc => (Direction::Forwards, 1),
+        Order::Desc => (Direction::Backwards, MAX_VERSION),
     };
-    let from = params.number("from", 1..=MAX_VERSION, begin)?;
-    let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?;
-    params.finish()?;
-    stream_page(&gateway, &caller, &name, from, direction, limit)
+    let from = params.from.map_or(first, Version::get);
+    stream_page(&gateway, &caller, &name, from, direction, params.limit.get())
         .await
         .map(Json)
 }
-
-/// What every database can count to.
-const MAX_VERSION: u64 = i64::MAX as u64;
 
 /// A page of a stream, with the rights of the caller.
 pub(crate) async fn stream_page(
@@ -116,7 +165,7 @@ pub(crate) async fn stream_page(
 ) -> Result<EventPage, ApiProblem> {
     caller.must_read_lab()?;
     let not_found = || ApiProblem::not_found(format_args!("stream of this name in your workspace"));
-    // What cannot be a name names nothing.
+    // A text that cannot be a name is the name of no stream.
     let stream: StreamName = name.parse().map_err(|_| not_found())?;
     let page = gateway
         .inspection
@@ -127,16 +176,10 @@ pub(crate) async fn stream_page(
 
 /// Read the workspace's events
 ///
-/// In order within each partition. To follow the log, send the place of the newest event of each partition that you have
-/// seen as `after`.
+/// In order within each partition. To follow the log, send the position of the newest event that you have
+/// seen of each partition as `after`.
 #[utoipa::path(get, path = "/events", tag = "log",
-    params(
-        ("type" = Option<String>, Query, description = "Only events of this type, as in `OrderCreated`"),
-        ("correlation" = Option<uuid::Uuid>, Query, description = "Only what one intention caused"),
-        ("category" = Option<String>, Query, description = "Only events of streams of this category, as in `order`"),
-        ("after" = Option<String>, Query, description = "A consistency token: only events behind it"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 200, description = "1 to 200; 50 where absent"),
-    ),
+    params(EventsParams),
     responses(
         (status = 200, description = "Events; send `next` as `after`", body = Page<RecordedEvent<Value>>),
         (status = 400, description = "A parameter is not valid", body = Problem),
@@ -145,16 +188,16 @@ pub(crate) async fn stream_page(
 pub(super) async fn events(
     State(gateway): State<SharedGateway>,
     caller: Caller,
-    mut params: Params,
+    QueryParams(params): QueryParams<EventsParams>,
 ) -> Result<Json<EventPage>, ApiProblem> {
+    must_fit("type", params.event_type.as_deref())?;
+    must_fit("category", params.category.as_deref())?;
     let filter = EventFilter {
-        event_type: text(&mut params, "type")?,
-        correlation_id: params.parsed("correlation")?,
-        category: text(&mut params, "category")?,
+        event_type: params.event_type,
+        correlation_id: params.correlation,
+        category: params.category,
     };
-    let after = params.parsed::<ConsistencyToken>("after")?.unwrap_or_default();
-    let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)?;
-    params.finish()?;
+    let (after, limit) = (params.after.unwrap_or_default(), params.limit.get());
     caller.must_read_lab()?;
     let page = gateway
         .inspection
@@ -163,12 +206,13 @@ pub(super) async fn events(
     Ok(Json(page))
 }
 
-fn text(params: &mut Params, name: &'static str) -> Result<Option<String>, ApiProblem> {
-    match params.text(name) {
-        Some(text) if text.len() > MAX_TEXT => Err(ApiProblem::field(
-            name,
-            format!("has at most {MAX_TEXT} characters"),
-        )),
-        text => Ok(text),
+/// Refuses a text that is longer than any name.
+fn must_fit(parameter: &str, text: Option<&str>) -> Result<(), ApiProblem> {
+    match text {
+        Some(text) if text.len() > MAX_NAME => {
+            let message = format!("has at most {MAX_NAME} characters");
+            Err(ApiProblem::field(parameter, message))
+        }
+        _ => Ok(()),
     }
 }

@@ -1,4 +1,5 @@
-//! The mailbox: mails that lie in the data folder, because there is no mail server, readable by whom they were written to.
+//! The mailbox: mails in the data folder of a server without a mail server, readable by the people they are
+//! written to.
 
 use axum::{Json, extract::State};
 use domain::{
@@ -6,48 +7,65 @@ use domain::{
     wire::{MailboxMessage, Page, Problem},
 };
 use mail::mailbox;
+use serde::Deserialize;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::{
     SharedGateway,
     auth::Caller,
-    params::Params,
+    params::{Limit, QueryParams},
     problem::{ApiProblem, Kind},
 };
 
 /// The most mails of a page.
 const MAX_LIMIT: u32 = 100;
-/// Mails of a page where nobody says.
+/// The mails of a page where the client does not say.
 const DEFAULT_LIMIT: u32 = 20;
+
+/// The limit of a page of mails.
+type MailLimit = Limit<MAX_LIMIT, DEFAULT_LIMIT>;
+
+/// Which page of whose mails.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MailboxParams {
+    /// Only mails to this person: yourself, or for educators any person
+    user: Option<Uuid>,
+    /// The `next` of the page before
+    #[param(value_type = Option<String>)]
+    cursor: Option<Uuid>,
+    /// 1 to 100; 20 where absent
+    #[serde(default)]
+    #[param(inline)]
+    limit: MailLimit,
+}
 
 /// Read the mailbox
 ///
-/// One's own mails, the newest first; an educator reads everybody's. Where mails go to a mail server, there are none here.
+/// The caller's own mails, or for an educator all mails, the newest first. Where mails go to a mail server,
+/// the mailbox is empty.
 #[utoipa::path(get, path = "/mailbox", tag = "views",
-    params(
-        ("user" = Option<Uuid>, Query, description = "Only mails to this person: yourself, or anybody for educators"),
-        ("cursor" = Option<String>, Query, description = "The `next` of the page before"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "1 to 100; 20 where absent"),
-    ),
+    params(MailboxParams),
     responses(
         (status = 200, description = "Mails, the newest first", body = Page<MailboxMessage>),
         (status = 400, description = "A parameter is not valid", body = Problem),
-        (status = 401, description = "Nobody is signed in", body = Problem),
-        (status = 403, description = "Not your mails", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
+        (status = 403, description = "Mails of another person", body = Problem),
     ))]
 pub(super) async fn list(
     State(gateway): State<SharedGateway>,
     caller: Caller,
-    mut params: Params,
+    QueryParams(params): QueryParams<MailboxParams>,
 ) -> Result<Json<Page<MailboxMessage>>, ApiProblem> {
-    let user = params.parsed::<Uuid>("user")?;
-    let before = params.parsed::<Uuid>("cursor")?;
-    let limit = params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)? as usize;
-    params.finish()?;
-    page(&gateway, &caller, user, before, limit).await.map(Json)
+    let limit = params.limit.get() as usize;
+    page(&gateway, &caller, params.user, params.cursor, limit)
+        .await
+        .map(Json)
 }
 
-/// Mails from the one before `before` on, where the caller may read them.
+/// The mails before the mail `before`, where the caller may read them.
 async fn page(
     gateway: &SharedGateway,
     caller: &Caller,
@@ -57,10 +75,13 @@ async fn page(
 ) -> Result<Page<MailboxMessage>, ApiProblem> {
     let me = caller.actor();
     let user = match user {
-        asked if me.role == Role::Educator => asked,
+        any if me.role == Role::Educator => any,
         None => Some(me.id),
         Some(user) if user == me.id => Some(user),
-        Some(_) => return Err(ApiProblem::new(Kind::Forbidden, "these are not your mails")),
+        Some(_) => {
+            let detail = "these are the mails of another person";
+            return Err(ApiProblem::new(Kind::Forbidden, detail));
+        }
     };
     let page = mailbox::Page { user, before, limit };
     let (data, more) = gateway
@@ -72,7 +93,7 @@ async fn page(
     Ok(Page { data, next })
 }
 
-/// What the application shows of it.
+/// The first page of the caller's mails, or the page at a cursor, as the application shows it.
 pub(crate) async fn mailbox_page(
     gateway: &SharedGateway,
     caller: &Caller,

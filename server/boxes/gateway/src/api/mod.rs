@@ -1,6 +1,7 @@
-//! The HTTP interface under `/api`: one file an endpoint group, each with its handlers and their documentation.
+//! The HTTP interface under `/api`: one file per group of endpoints, with the handlers and their
+//! documentation.
 //!
-//! The OpenAPI description is made from the handlers, so it says what they do.
+//! The OpenAPI description is generated from the handlers.
 
 mod commands;
 mod dead_letters;
@@ -52,10 +53,10 @@ pub(super) use sessions::{
     charge_for_signing_in, end as end_session, must_not_guess, try_change_password, try_sign_in,
 };
 
-/// Where the description is.
+/// The path of the OpenAPI description.
 const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";
 
-/// The longest that a query may ask to wait for a view, in milliseconds.
+/// The longest time that a client can ask to wait for a view, in milliseconds.
 const MAX_WAIT_MS: u64 = 60_000;
 
 #[derive(OpenApi)]
@@ -63,7 +64,8 @@ const MAX_WAIT_MS: u64 = 60_000;
     info(
         title = "Foldline",
         description = "An event-sourced shop: send commands, read views, inspect the log.\n\nErrors are \
-            application/problem+json (RFC 9457). Programs send `Authorization: Bearer`; a browser has a session cookie."
+            application/problem+json (RFC 9457). Programs send `Authorization: Bearer`; a browser sends a \
+            session cookie."
     ),
     modifiers(&Credentials),
     components(schemas(vocabulary::ViewName)),
@@ -71,11 +73,14 @@ const MAX_WAIT_MS: u64 = 60_000;
     tags(
         (name = "workspaces", description = "A workspace is a tenant: one class, one test or one business."),
         (name = "sessions", description = "Signing in with an account, and staying signed in."),
-        (name = "commands", description = "What people want to happen."),
-        (name = "views", description = "Projections: documents and listings, each with its consistency token."),
-        (name = "operations", description = "How projections stand, what they could not apply, and whether all is done."),
-        (name = "lab", description = "What an educator does to the pipeline, so that everybody sees what it is made for."),
-        (name = "log", description = "The event store, inspected: for students and educators."),
+        (name = "commands", description = "Requests to change something; a rule can reject them."),
+        (name = "views",
+            description = "Documents and listings of projections, each with its consistency token."),
+        (name = "operations",
+            description = "The status of projections, dead letters, and whether all is done."),
+        (name = "lab",
+            description = "An educator pauses and crashes parts of the pipeline, to show how it recovers."),
+        (name = "log", description = "Inspection of the event store, for students and educators."),
     )
 )]
 struct Description;
@@ -97,8 +102,8 @@ impl Modify for Credentials {
 
 /// The routes.
 pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
-    let most = gateway.limits.request_timeout();
-    let prompt = OpenApiRouter::new()
+    let timeout = gateway.limits.request_timeout();
+    let quick = OpenApiRouter::new()
         .routes(routes!(workspaces::open))
         .routes(routes!(workspaces::join))
         .routes(routes!(workspace::purge))
@@ -123,19 +128,19 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(lab::resume))
         .routes(routes!(lab::crash))
         .routes(routes!(lab::clock, lab::move_clock))
-        .route_layer(from_fn(move |request, next| within(most, request, next)));
-    // These may be asked to wait, or have the whole log to read.
-    let patient = most + Duration::from_millis(MAX_WAIT_MS);
-    let waiting = OpenApiRouter::new()
+        .route_layer(from_fn(move |request, next| within(timeout, request, next)));
+    // These wait for a view where the client asks for it, or read the whole log.
+    let long_timeout = timeout + Duration::from_millis(MAX_WAIT_MS);
+    let slow = OpenApiRouter::new()
         .routes(routes!(views::document))
         .routes(routes!(views::listing))
         .routes(routes!(search::search))
         .routes(routes!(settled::settled))
         .routes(routes!(verify::verify))
         .routes(routes!(export::export))
-        .route_layer(from_fn(move |request, next| within(patient, request, next)));
+        .route_layer(from_fn(move |request, next| within(long_timeout, request, next)));
     let (api, mut description) = OpenApiRouter::with_openapi(Description::openapi())
-        .nest("/api/v1", prompt.merge(waiting))
+        .nest("/api/v1", quick.merge(slow))
         .split_for_parts();
     problems::describe(&mut description);
     api.route(
@@ -148,12 +153,12 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     .route("/api/{*path}", any(unknown))
 }
 
-/// A path under `/api` that is not there is a problem, and never a page for people.
+/// An unknown path under `/api` is answered with a problem, and never with a page for people.
 async fn unknown() -> ApiProblem {
-    nothing_here()
+    unknown_path()
 }
 
-fn nothing_here() -> ApiProblem {
+fn unknown_path() -> ApiProblem {
     ApiProblem::new(
         Kind::NotFound,
         "there is nothing at this path; the interface is described at /api/docs",

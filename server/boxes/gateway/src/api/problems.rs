@@ -1,5 +1,5 @@
-//! What the description says about errors, in one place: their media type, and those that any operation may answer with
-//! because they come from before or behind it.
+//! What the description says about errors: their media type, and the errors that any operation can answer
+//! with because they come from a layer before or behind it.
 
 use utoipa::openapi::{
     Content, OpenApi, Ref, RefOr, Response,
@@ -15,12 +15,12 @@ const ALWAYS: [(&str, &str); 6] = [
         "400",
         "A part of the path, a parameter or a field is not valid; the problem names it",
     ),
-    ("401", "Nobody is signed in, or the token is not valid"),
+    ("401", "Not signed in, or the token is not valid"),
     ("410", "The workspace of the token was purged"),
     ("429", "Too many requests; Retry-After says when to come back"),
     (
         "500",
-        "A mistake of the server's, which is in its log under this request's id",
+        "A defect of the server, which is in its log under this request's id",
     ),
     (
         "503",
@@ -34,7 +34,7 @@ const OF_BODIES: [(&str, &str); 2] = [
     ("415", "The body is not application/json"),
 ];
 
-/// Completes every operation's errors.
+/// Adds the errors that are common to all operations, and sets the media type of every error.
 pub(super) fn describe(openapi: &mut OpenApi) {
     for item in openapi.paths.paths.values_mut() {
         let PathItem {

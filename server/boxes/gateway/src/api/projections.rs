@@ -1,4 +1,4 @@
-//! Projections, seen and rebuilt: for the lab and for those who operate a workspace.
+//! The status and the rebuild of projections, for the lab and for the operators of a workspace.
 
 use axum::{
     Json,
@@ -13,39 +13,39 @@ use monitor::RebuildError;
 use crate::{
     SharedGateway,
     auth::Caller,
-    params::Params,
+    params::{NoParams, QueryParams},
     problem::{ApiProblem, Kind},
 };
 
-/// How projections stand
+/// List projections
 ///
-/// Which generation is read, how far it is, what it could not apply, which lanes are tried again, and how far a rebuild is.
+/// The status of each: the generation that queries read and how far it is, the events that it could not
+/// apply, the lanes that are retried, and the progress of a rebuild.
 #[utoipa::path(get, path = "/lab/projections", tag = "operations",
     responses(
         (status = 200, description = "Every projection of the workspace", body = Vec<ProjectionStatus>),
         (status = 400, description = "There are no parameters", body = Problem),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 403, description = "Not a student or educator", body = Problem),
     ))]
 pub(super) async fn list(
     State(gateway): State<SharedGateway>,
     caller: Caller,
-    params: Params,
+    _: QueryParams<NoParams>,
 ) -> Result<Json<Vec<ProjectionStatus>>, ApiProblem> {
-    params.finish()?;
     caller.must_read_lab()?;
     Ok(Json(gateway.inspection.projections(caller.workspace()).await?))
 }
 
 /// Rebuild a projection
 ///
-/// Folds a new generation from the whole log, while the live one goes on; when it has caught up, it becomes the live one.
-/// Where it is being rebuilt already, that goes on.
+/// Folds a new generation from the whole log, while the live one goes on; when the new one has caught up, it
+/// becomes the live one. A rebuild that is already running goes on.
 #[utoipa::path(post, path = "/lab/projections/{name}/rebuild", tag = "operations",
     params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
         (status = 202, description = "It is being rebuilt", body = RebuildProgress),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 403, description = "Not an educator", body = Problem),
         (status = 404, description = "No such projection", body = Problem),
         (status = 409, description = "It is paused", body = Problem),
@@ -55,19 +55,19 @@ pub(super) async fn rebuild(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<RebuildProgress>), ApiProblem> {
-    caller.must_bend_lab()?;
+    caller.must_control_lab()?;
     let progress = gateway.inspection.rebuild(caller.workspace(), &name).await?;
     Ok((StatusCode::ACCEPTED, Json(progress)))
 }
 
 /// Cancel a rebuild
 ///
-/// The live generation was never touched; what was folded of the new one is removed.
+/// The live generation stays as it is; the documents of the new one are removed.
 #[utoipa::path(delete, path = "/lab/projections/{name}/rebuild", tag = "operations",
     params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
         (status = 204, description = "It is cancelled"),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 403, description = "Not an educator", body = Problem),
         (status = 404, description = "No such projection, or it is not being rebuilt", body = Problem),
     ))]
@@ -76,7 +76,7 @@ pub(super) async fn cancel(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiProblem> {
-    caller.must_bend_lab()?;
+    caller.must_control_lab()?;
     let inspection = &gateway.inspection;
     inspection.cancel_rebuild(caller.workspace(), &name).await?;
     Ok(StatusCode::NO_CONTENT)

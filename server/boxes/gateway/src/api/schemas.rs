@@ -1,6 +1,7 @@
-//! The schema registry: what the payload of every version of every event looks like, as the event store keeps it.
+//! The schema registry: the JSON Schema of the payload of every version of every event, as the event store
+//! keeps it.
 //!
-//! Whoever has a token may read it: it is the same in every workspace, and tells nothing about any.
+//! Any token may read it: it is the same in every workspace, and says nothing about one.
 
 use axum::{
     Json,
@@ -8,24 +9,29 @@ use axum::{
 };
 use domain::wire::{EventSchema, Page, Problem};
 
-use crate::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem};
+use crate::{
+    SharedGateway,
+    auth::Caller,
+    params::{NoParams, QueryParams},
+    problem::ApiProblem,
+};
 
 /// List schemas
 ///
-/// The JSON Schema of every version of every event's payload, also of versions that are no longer written. A schema never
-/// changes: what changes is a new version. Stored events keep theirs, as `schema_version` says.
+/// The JSON Schema of every version of every event's payload, also of versions that are no longer written. A
+/// schema never changes: a change makes a new version. Stored events keep the version that their
+/// `schema_version` names.
 #[utoipa::path(get, path = "/schemas", tag = "log",
     responses(
         (status = 200, description = "Schemas by type and version", body = Page<EventSchema>),
         (status = 400, description = "There are no parameters", body = Problem),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
     ))]
 pub(super) async fn list(
     State(gateway): State<SharedGateway>,
     _caller: Caller,
-    params: Params,
+    _: QueryParams<NoParams>,
 ) -> Result<Json<Page<EventSchema>>, ApiProblem> {
-    params.finish()?;
     Ok(Json(Page {
         data: gateway.inspection.schemas().await?,
         next: None,
@@ -40,7 +46,7 @@ pub(super) async fn list(
     ),
     responses(
         (status = 200, description = "The schema", body = EventSchema),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 404, description = "No such type, or no such version of it", body = Problem),
     ))]
 pub(super) async fn read(

@@ -1,68 +1,92 @@
-//! Search: products, orders and people by words, as far as the index is, or as far as the caller asks to wait.
+//! Search: finds products, orders and people by words, at the index's position or, where the client asks for
+//! it, at a token.
 
 use axum::{Json, extract::State};
 use domain::{
-    token::MAX_PARTITIONS,
+    token::{ConsistencyToken, MAX_PARTITIONS},
     wire::{Problem, SearchAnswer, SearchKind},
 };
+use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
+use utoipa::IntoParams;
 
-use super::views::wait;
+use super::views::{TimeoutMs, wait};
 use query::{QueryError, Wait};
-use search::{NAME, SearchError, Wanted};
+use search::{NAME, SearchError, SearchRequest};
 
 use crate::{
     SharedGateway,
     auth::Caller,
-    params::Params,
+    params::{Limit, QueryParams},
     problem::{ApiProblem, Kind},
 };
 
-/// The longest that may be typed, in characters.
+/// The longest search text, in characters.
 const MAX_TYPED: usize = 200;
 /// The longest tag, in characters.
 const MAX_TAG: usize = 64;
 /// The most hits of an answer.
 const MAX_LIMIT: u32 = 50;
-/// Hits of an answer where nobody says.
+/// The hits of an answer where the client does not say.
 const DEFAULT_LIMIT: u32 = 20;
+
+/// The limit of an answer's hits.
+type HitLimit = Limit<MAX_LIMIT, DEFAULT_LIMIT>;
+
+/// What to search for, and how fresh the index must be.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchParams {
+    /// The text to search for
+    #[serde(default)]
+    #[param(required = true, min_length = 1, max_length = 200)]
+    q: String,
+    /// Of `products,orders,customers`; all where absent
+    kinds: Option<String>,
+    /// Only hits with this tag
+    #[param(max_length = 64)]
+    tag: Option<String>,
+    /// 1 to 50; 20 where absent
+    #[serde(default)]
+    #[param(inline)]
+    limit: HitLimit,
+    /// A consistency token: wait until the index is as far
+    #[param(value_type = Option<String>)]
+    after: Option<ConsistencyToken>,
+    /// How long to wait, up to 60000; 5000 where absent
+    #[param(inline)]
+    timeout_ms: Option<TimeoutMs>,
+}
 
 /// Search
 ///
-/// Every word must be found, in any order, also where a letter is wrong; the last one may go on. A customer finds products, and
-/// own orders.
+/// A hit has every word, in any order, also where a letter is wrong; the last word may be the beginning of
+/// one. A customer finds products and own orders.
 #[utoipa::path(get, path = "/search", tag = "views",
-    params(
-        ("q" = String, Query, min_length = 1, max_length = 200, description = "What was typed"),
-        ("kinds" = Option<String>, Query, description = "Of `products,orders,customers`; all where absent"),
-        ("tag" = Option<String>, Query, max_length = 64, description = "Only what has this tag"),
-        ("limit" = Option<u32>, Query, minimum = 1, maximum = 50, description = "1 to 50; 20 where absent"),
-        ("after" = Option<String>, Query, description = "A consistency token: wait until the index is as far"),
-        ("timeout_ms" = Option<u64>, Query, maximum = 60_000, description = "How long to wait, up to 60000; 5000 where absent"),
-    ),
+    params(SearchParams),
     responses(
-        (status = 200, description = "What was found, the best first", body = SearchAnswer<Value>),
+        (status = 200, description = "The hits, the best first", body = SearchAnswer<Value>),
         (status = 400, description = "A parameter is not valid", body = Problem),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 503, description = "Not indexed in time: `waiting_for`", body = Problem),
     ))]
 pub(super) async fn search(
     State(gateway): State<SharedGateway>,
     caller: Caller,
-    mut params: Params,
+    QueryParams(params): QueryParams<SearchParams>,
 ) -> Result<Json<SearchAnswer<Box<RawValue>>>, ApiProblem> {
-    let wanted = Wanted {
-        typed: typed(params.text("q").unwrap_or_default())?,
-        kinds: kinds(&mut params)?,
-        tag: tag(&mut params)?,
-        limit: params.number("limit", 1..=MAX_LIMIT, DEFAULT_LIMIT)? as usize,
+    let request = SearchRequest {
+        text: text(params.q)?,
+        kinds: kinds(params.kinds.as_deref())?,
+        tag: tag(params.tag)?,
+        limit: params.limit.get() as usize,
     };
-    let wait = wait(&mut params)?;
-    params.finish()?;
-    found(&gateway, &caller, wanted, wait).await.map(Json)
+    let wait = wait(params.after, params.timeout_ms);
+    found(&gateway, &caller, request, wait).await.map(Json)
 }
 
-/// The products that a page of the catalogue shows for what was typed.
+/// The products that a page of the catalogue shows for a search text.
 pub(crate) async fn found_products(
     gateway: &SharedGateway,
     caller: &Caller,
@@ -70,19 +94,19 @@ pub(crate) async fn found_products(
     tag: Option<String>,
     wait: Option<Wait>,
 ) -> Result<SearchAnswer<Box<RawValue>>, ApiProblem> {
-    let wanted = Wanted {
-        typed: typed(what.to_owned())?,
+    let request = SearchRequest {
+        text: text(what.to_owned())?,
         kinds: vec![SearchKind::Products],
         tag,
         limit: MAX_LIMIT as usize,
     };
-    found(gateway, caller, wanted, wait).await
+    found(gateway, caller, request, wait).await
 }
 
 async fn found(
     gateway: &SharedGateway,
     caller: &Caller,
-    wanted: Wanted,
+    request: SearchRequest,
     wait: Option<Wait>,
 ) -> Result<SearchAnswer<Box<RawValue>>, ApiProblem> {
     let workspace = caller.workspace();
@@ -108,9 +132,9 @@ async fn found(
             .into());
         }
     }
-    // Looked at first: what the index has by then may be more, and never less.
+    // Read before the search: the index may have more by then, and never less.
     let as_of = progress.folded();
-    let found = gateway.search.find(workspace, caller.actor(), wanted).await?;
+    let found = gateway.search.find(workspace, caller.actor(), request).await?;
     Ok(SearchAnswer {
         hits: found.hits,
         facets: found.facets,
@@ -119,17 +143,17 @@ async fn found(
     })
 }
 
-fn typed(typed: String) -> Result<String, ApiProblem> {
-    let length = typed.trim().chars().count();
+fn text(text: String) -> Result<String, ApiProblem> {
+    let length = text.trim().chars().count();
     if (1..=MAX_TYPED).contains(&length) {
-        Ok(typed)
+        Ok(text)
     } else {
         Err(ApiProblem::field("q", format!("has 1 to {MAX_TYPED} characters")))
     }
 }
 
-fn kinds(params: &mut Params) -> Result<Vec<SearchKind>, ApiProblem> {
-    let Some(names) = params.text("kinds") else {
+fn kinds(names: Option<&str>) -> Result<Vec<SearchKind>, ApiProblem> {
+    let Some(names) = names else {
         return Ok(SearchKind::ALL.to_vec());
     };
     let mut kinds = Vec::new();
@@ -145,8 +169,7 @@ fn kinds(params: &mut Params) -> Result<Vec<SearchKind>, ApiProblem> {
     Ok(kinds)
 }
 
-fn tag(params: &mut Params) -> Result<Option<String>, ApiProblem> {
-    let tag = params.text("tag");
+fn tag(tag: Option<String>) -> Result<Option<String>, ApiProblem> {
     if tag.as_ref().is_some_and(|tag| tag.chars().count() > MAX_TAG) {
         return Err(ApiProblem::field(
             "tag",

@@ -1,4 +1,4 @@
-//! Who is asking, as the server sees it.
+//! The caller's session, as the server sees it.
 
 use axum::{Json, extract::State};
 use domain::wire::{Problem, SessionInfo};
@@ -7,8 +7,8 @@ use crate::{SharedGateway, auth::Caller, problem::ApiProblem};
 
 /// Who am I?
 #[utoipa::path(get, path = "/session", tag = "workspaces", responses(
-    (status = 200, description = "The bearer of the token or cookie", body = SessionInfo),
-    (status = 401, description = "Nobody is signed in", body = Problem),
+    (status = 200, description = "The person and the workspace of the token or cookie", body = SessionInfo),
+    (status = 401, description = "Not signed in", body = Problem),
 ))]
 pub(super) async fn session(
     State(gateway): State<SharedGateway>,
@@ -17,7 +17,7 @@ pub(super) async fn session(
     session_info(&gateway, &caller).await.map(Json)
 }
 
-/// What a browser needs to know of a session.
+/// The caller and their workspace, as a browser shows them.
 pub(crate) async fn session_info(
     gateway: &SharedGateway,
     caller: &Caller,

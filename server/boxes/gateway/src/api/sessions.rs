@@ -1,7 +1,8 @@
-//! Sessions of people with an account: begun with email and password, renewed by a cookie, ended.
+//! Sessions of people with an account: they begin with email and password, and are renewed by a cookie until
+//! they end.
 //!
-//! The cookie is taken from our own pages only, and a sign-in too: another site could otherwise sign its visitors in as
-//! somebody they are not.
+//! The cookie and a sign-in are taken from Foldline's own pages only: another site could otherwise sign its
+//! visitors in under another identity.
 
 use axum::{
     Extension, Json,
@@ -18,7 +19,7 @@ use domain::{
 };
 use identity::{
     LookUpError,
-    sessions::{ACCESS_SECONDS, SignInError, SignedIn},
+    sessions::{ACCESS_SECONDS, RenewableSession, SignInError},
 };
 
 use crate::{
@@ -33,14 +34,16 @@ use crate::{
 
 /// Sign in
 ///
-/// Answers an access token that is good for 15 minutes, and sets the cookie that renews it. An email that nobody has and a
-/// wrong password are one answer.
+/// Answers an access token that is valid for 15 minutes, and sets the cookie that renews it. An unknown email
+/// and a wrong password have the same answer.
 #[utoipa::path(post, path = "/sessions", tag = "sessions", security(()), request_body = SignIn, responses(
-    (status = 200, description = "Signed in; `Set-Cookie` has what renews the session", body = SessionAccess),
-    (status = 400, description = "A field is not valid, or several workspaces have such an account: `workspace`", body = Problem),
+    (status = 200, body = SessionAccess,
+        description = "Signed in; `Set-Cookie` has the cookie that renews the session"),
+    (status = 400, body = Problem,
+        description = "A field is not valid, or several workspaces have such an account: `workspace`"),
     (status = 401, description = "No account has this email and password", body = Problem),
-    (status = 403, description = "From another site's page", body = Problem),
-    (status = 429, description = "Too many tries from this address, or with this email", body = Problem),
+    (status = 403, description = "Sent by a page of another site", body = Problem),
+    (status = 429, description = "Too many attempts from this address, or with this email", body = Problem),
 ))]
 pub(super) async fn sign_in(
     State(gateway): State<SharedGateway>,
@@ -50,13 +53,13 @@ pub(super) async fn sign_in(
     uri: Uri,
     JsonBody(wanted): JsonBody<SignIn>,
 ) -> Result<Response, ApiProblem> {
-    must_come_from_here(&gateway, &headers, &uri)?;
+    must_be_same_site(&gateway, &headers, &uri)?;
     charge_for_signing_in(&gateway, address)?;
     let signed_in = try_sign_in(&gateway, &identity, &wanted).await?;
     answer(&gateway, &signed_in).await
 }
 
-/// Counts a try to sign in from an address, before anything is looked up for it.
+/// Counts an attempt to sign in from an address, before the account is looked up.
 pub(crate) fn charge_for_signing_in(
     gateway: &SharedGateway,
     Address(client): Address,
@@ -64,12 +67,12 @@ pub(crate) fn charge_for_signing_in(
     gateway.rate.charge(client, COST_OF_SIGNING_IN)
 }
 
-/// What the form and the interface have in common.
+/// Signs in, for the form and for the interface.
 pub(crate) async fn try_sign_in(
     gateway: &SharedGateway,
     identity: &Identity,
     wanted: &SignIn,
-) -> Result<SignedIn, ApiProblem> {
+) -> Result<RenewableSession, ApiProblem> {
     let (email, password) = (wanted.email.trim(), wanted.password.expose());
     if email.is_empty() || email.len() > MAX_EMAIL {
         return Err(ApiProblem::field(
@@ -92,27 +95,28 @@ pub(crate) async fn try_sign_in(
 
 /// Renew a session
 ///
-/// By the cookie that a sign-in has set; it is replaced. One that comes again later than a moment after it was used ends the
-/// session everywhere.
+/// By the cookie that a sign-in has set; the answer replaces it. A cookie that is used again, later than a
+/// moment after its first use, ends the session everywhere.
 #[utoipa::path(post, path = "/sessions/refresh", tag = "sessions", security(()), responses(
-    (status = 200, description = "A new access token; `Set-Cookie` has what renews it", body = SessionAccess),
+    (status = 200, body = SessionAccess,
+        description = "A new access token; `Set-Cookie` has the cookie that renews it"),
     (status = 401, description = "There is no cookie, or its session has ended", body = Problem),
-    (status = 403, description = "From another site's page", body = Problem),
+    (status = 403, description = "Sent by a page of another site", body = Problem),
 ))]
 pub(super) async fn refresh(
     State(gateway): State<SharedGateway>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiProblem> {
-    must_come_from_here(&gateway, &headers, &uri)?;
-    let token = session_cookie::refresh_token(&headers).ok_or(SignInError::Over)?;
+    must_be_same_site(&gateway, &headers, &uri)?;
+    let token = session_cookie::refresh_token(&headers).ok_or(SignInError::SessionEnded)?;
     let renewed = gateway.people.renew(&token).await;
     match renewed {
         Ok(signed_in) => answer(&gateway, &signed_in).await,
         Err(error) => {
-            let is_over = matches!(error, SignInError::Over);
+            let has_ended = matches!(error, SignInError::SessionEnded);
             let mut response = ApiProblem::from(error).into_response();
-            if is_over {
+            if has_ended {
                 session_cookie::end_all(&gateway, response.headers_mut());
             }
             Ok(response)
@@ -122,13 +126,13 @@ pub(super) async fn refresh(
 
 /// Change your password
 ///
-/// Whoever is signed in with the old one is signed out everywhere else.
+/// Every other session of your account is signed out.
 #[utoipa::path(put, path = "/sessions/password", tag = "sessions", request_body = ChangePassword, responses(
     (status = 204, description = "Changed"),
     (status = 400, description = "A field is not valid, or `current` is not your password", body = Problem),
-    (status = 401, description = "Nobody is signed in", body = Problem),
-    (status = 403, description = "From another site's page", body = Problem),
-    (status = 429, description = "Too many tries", body = Problem),
+    (status = 401, description = "Not signed in", body = Problem),
+    (status = 403, description = "Sent by a page of another site", body = Problem),
+    (status = 429, description = "Too many attempts", body = Problem),
 ))]
 pub(super) async fn change_password(
     State(gateway): State<SharedGateway>,
@@ -140,7 +144,7 @@ pub(super) async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What the form and the interface have in common.
+/// Changes the password, for the form and for the interface.
 pub(crate) async fn try_change_password(
     gateway: &SharedGateway,
     caller: &Caller,
@@ -151,9 +155,9 @@ pub(crate) async fn try_change_password(
         let message = format!("has {MIN_PASSWORD} to {MAX_PASSWORD} characters");
         return Err(ApiProblem::field("new", message));
     }
-    let is_not_theirs = || ApiProblem::field("current", "is not your password");
+    let wrong_current = || ApiProblem::field("current", "is not your password");
     if wanted.current.expose().chars().count() > MAX_PASSWORD {
-        return Err(is_not_theirs());
+        return Err(wrong_current());
     }
     must_not_guess(gateway, caller, client)?;
     let bearer = caller.bearer();
@@ -162,31 +166,32 @@ pub(crate) async fn try_change_password(
         .people
         .change_password(bearer.of(), &wanted.current, &wanted.new, session);
     match changed.await {
-        Err(SignInError::Wrong) => Err(is_not_theirs()),
+        Err(SignInError::WrongCredentials) => Err(wrong_current()),
         other => Ok(other?),
     }
 }
 
-/// Counts a try at the password of the caller's own account: a stranger who has taken over its session must not guess for
-/// long. It is not the count of signing in, which others can use up: see [`SignInLimit`](crate::limits::SignInLimit).
+/// Counts an attempt at the password of the caller's own account: a stranger who has taken over its session
+/// must not guess for long. It is not the count of signing in, which others can use up: see
+/// [`SignInLimit`](crate::limits::SignInLimit).
 pub(crate) fn must_not_guess(
     gateway: &SharedGateway,
     caller: &Caller,
     client: Client,
 ) -> Result<(), ApiProblem> {
     gateway.rate.charge(client, COST_OF_SIGNING_IN)?;
-    let mut tries = [0; 32];
-    tries[..16].copy_from_slice(caller.actor().id.as_bytes());
-    gateway.sign_ins.charge(&tries)
+    let mut account = [0; 32];
+    account[..16].copy_from_slice(caller.actor().id.as_bytes());
+    gateway.sign_ins.charge(&account)
 }
 
 /// Sign out
 ///
-/// Ends the session of the token or of the cookies wherever it is used, and takes the cookies back: its tokens are refused from
-/// here on, and its sockets closed. Signed out already is signed out.
+/// Ends the session of the token or of the cookies on every device, and deletes the cookies: its tokens are
+/// refused from now on, and its sockets are closed. Signing out again changes nothing.
 #[utoipa::path(delete, path = "/sessions", tag = "sessions", security(()), responses(
     (status = 204, description = "Signed out"),
-    (status = 403, description = "From another site's page", body = Problem),
+    (status = 403, description = "Sent by a page of another site", body = Problem),
 ))]
 pub(super) async fn sign_out(
     State(gateway): State<SharedGateway>,
@@ -194,13 +199,13 @@ pub(super) async fn sign_out(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiProblem> {
-    must_come_from_here(&gateway, &headers, &uri)?;
+    must_be_same_site(&gateway, &headers, &uri)?;
     let mut response = StatusCode::NO_CONTENT.into_response();
     end(&gateway, &identity, &headers, response.headers_mut()).await?;
     Ok(response)
 }
 
-/// Signs out of whatever a request carries, and takes its cookies back.
+/// Ends every session that a request carries, and deletes its cookies.
 pub(crate) async fn end(
     gateway: &SharedGateway,
     identity: &Identity,
@@ -210,9 +215,9 @@ pub(crate) async fn end(
     if let Some(token) = session_cookie::refresh_token(headers) {
         gateway.people.sign_out(&token).await?;
     }
-    if let Identity::Known(caller) = identity {
+    if let Identity::Authenticated(caller) = identity {
         let bearer = caller.bearer();
-        // A guest without an account has none to end.
+        // A guest without an account has no session in the store.
         gateway
             .people
             .end_session(bearer.of(), bearer.presented().session)
@@ -222,9 +227,9 @@ pub(crate) async fn end(
     Ok(())
 }
 
-fn must_come_from_here(gateway: &SharedGateway, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiProblem> {
+fn must_be_same_site(gateway: &SharedGateway, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiProblem> {
     match Origin::of(headers, uri, gateway.https) {
-        Origin::Same | Origin::Unsaid => Ok(()),
+        Origin::Same | Origin::Unknown => Ok(()),
         Origin::Foreign => Err(ApiProblem::new(
             Kind::ForeignOrigin,
             "a browser may send this from Foldline's own pages only",
@@ -232,8 +237,8 @@ fn must_come_from_here(gateway: &SharedGateway, headers: &HeaderMap, uri: &Uri) 
     }
 }
 
-async fn answer(gateway: &SharedGateway, signed_in: &SignedIn) -> Result<Response, ApiProblem> {
-    let (token, bearer) = auth::access(gateway, &signed_in.who, signed_in.family)
+async fn answer(gateway: &SharedGateway, signed_in: &RenewableSession) -> Result<Response, ApiProblem> {
+    let (token, bearer) = auth::access(gateway, &signed_in.account, signed_in.family)
         .await
         .map_err(ApiProblem::internal)?;
     let cookie = session_cookie::refresh(gateway, signed_in).map_err(ApiProblem::internal)?;
@@ -253,9 +258,9 @@ async fn answer(gateway: &SharedGateway, signed_in: &SignedIn) -> Result<Respons
 impl From<SignInError> for ApiProblem {
     fn from(error: SignInError) -> Self {
         match error {
-            SignInError::Wrong => Self::new(Kind::WrongCredentials, error.to_string()),
+            SignInError::WrongCredentials => Self::new(Kind::WrongCredentials, error.to_string()),
             SignInError::SeveralWorkspaces => Self::field("workspace", error.to_string()),
-            SignInError::Over => Self::new(Kind::Unauthenticated, error.to_string()),
+            SignInError::SessionEnded => Self::new(Kind::Unauthenticated, error.to_string()),
             SignInError::LookUp(error) => error.into(),
         }
     }

@@ -1,43 +1,56 @@
-//! Settled: for tests and demonstrations that want to look when everything is done, and not before.
-
-use std::time::Duration;
+//! Settled: waits until everything is done, for tests and demonstrations.
 
 use axum::{Json, extract::State};
-use domain::wire::{Problem, SettledAnswer};
+use domain::{
+    token::ConsistencyToken,
+    wire::{Problem, SettledAnswer},
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+use uuid::Uuid;
 
-use super::MAX_WAIT_MS;
-use query::{DEFAULT_TIMEOUT, settled::Settle};
+use super::views::{TimeoutMs, timeout};
+use query::settled::SettleRequest;
 
-use crate::{SharedGateway, auth::Caller, params::Params, problem::ApiProblem};
+use crate::{SharedGateway, auth::Caller, params::QueryParams, problem::ApiProblem};
+
+/// What must be done, and how long to wait for it.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SettledParams {
+    /// Only events with this correlation id
+    correlation: Option<Uuid>,
+    /// A consistency token: only events up to it
+    #[param(value_type = Option<String>)]
+    after: Option<ConsistencyToken>,
+    /// How long to wait, up to 60000; 5000 where absent
+    #[param(inline)]
+    timeout_ms: Option<TimeoutMs>,
+}
 
 /// Wait until all is done
 ///
-/// Everything that an intention caused; or everything up to a consistency token; or, with neither, everything in the
-/// workspace. Done is: folded into every view, with nothing held back by a dead letter.
+/// All events with a correlation id; or all events up to a consistency token; or, with neither, all events of
+/// the workspace. An event is done when every view has folded it and no dead letter holds it back.
 #[utoipa::path(get, path = "/settled", tag = "operations",
-    params(
-        ("correlation" = Option<uuid::Uuid>, Query, description = "Only what this intention caused"),
-        ("after" = Option<String>, Query, description = "A consistency token: only what is stored up to it"),
-        ("timeout_ms" = Option<u64>, Query, maximum = 60_000, description = "How long to wait, up to 60000; 5000 where absent"),
-    ),
+    params(SettledParams),
     responses(
         (status = 200, description = "All is done", body = SettledAnswer),
         (status = 400, description = "A parameter is not valid", body = Problem),
-        (status = 401, description = "Nobody is signed in", body = Problem),
+        (status = 401, description = "Not signed in", body = Problem),
         (status = 504, description = "Not in time: `waiting_for`", body = Problem),
     ))]
 pub(super) async fn settled(
     State(gateway): State<SharedGateway>,
     caller: Caller,
-    mut params: Params,
+    QueryParams(params): QueryParams<SettledParams>,
 ) -> Result<Json<SettledAnswer>, ApiProblem> {
-    let default = u64::try_from(DEFAULT_TIMEOUT.as_millis()).unwrap_or(MAX_WAIT_MS);
-    let settle = Settle {
-        correlation: params.parsed("correlation")?,
-        after: params.parsed("after")?,
-        timeout: Duration::from_millis(params.number("timeout_ms", 0..=MAX_WAIT_MS, default)?),
+    let settle = SettleRequest {
+        correlation: params.correlation,
+        after: params.after,
+        timeout: timeout(params.timeout_ms),
     };
-    params.finish()?;
-    let settling = &gateway.settling;
-    Ok(Json(settling.settled(caller.workspace(), &settle).await?))
+    let settlement = &gateway.settlement;
+    Ok(Json(settlement.settled(caller.workspace(), &settle).await?))
 }

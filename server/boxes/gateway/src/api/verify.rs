@@ -1,4 +1,4 @@
-//! Proof on demand: the hash chain computed again, every view folded again.
+//! Verification on demand: computes the hash chain again, and folds every view again.
 
 use axum::{Json, extract::State};
 use domain::wire::{Problem, VerifyReport};
@@ -7,11 +7,12 @@ use crate::{SharedGateway, auth::Caller, problem::ApiProblem};
 
 /// Verify the workspace
 ///
-/// Reads the whole log: the hash of every event is computed again, and every view is folded again and compared. A view that is
-/// being folded is compared as of where it is; one that has lost what was folded, or whose lane has stopped, is a finding.
+/// Reads the whole log, computes the hash of every event again, and folds every view again and compares it. A
+/// view that is behind is compared at its own position; a view that has lost documents, or whose lane has
+/// stopped, is a finding.
 #[utoipa::path(get, path = "/verify", tag = "log",
     responses(
-        (status = 200, description = "What was looked at, and what is not as it should be", body = VerifyReport),
+        (status = 200, description = "What was verified, and the findings", body = VerifyReport),
         (status = 403, description = "Not a student or educator", body = Problem),
     ))]
 pub(super) async fn verify(

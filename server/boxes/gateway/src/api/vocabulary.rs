@@ -1,5 +1,5 @@
-//! The words that the interface knows and that are no types of their own, for the description: so that a reader sees what
-//! can be asked for, and a program that makes requests up from the description asks for what is there.
+//! Words of the interface that have no type of their own, for the description: it lists the values that
+//! exist, for readers and for programs that generate requests from it.
 
 use std::borrow::Cow;
 

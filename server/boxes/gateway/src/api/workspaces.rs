@@ -1,4 +1,4 @@
-//! Opening and joining a workspace: the one way in for programs that have no token yet.
+//! Opening and joining a workspace: how a program gets its first token.
 
 use axum::{Extension, Json, extract::State};
 use command::{Admission, AdmissionError};
@@ -12,18 +12,21 @@ use crate::{
     tokens::TTL_SECONDS,
 };
 
-/// How a program that opens a workspace is named; it gives no name.
-const OPENER: &str = "Educator";
+/// The display name of a program that opens a workspace, which sends none.
+const EDUCATOR_NAME: &str = "Educator";
 
 /// Open a workspace
 ///
-/// It is filled with the template, and the token is an educator's. No account is needed. It is a sandbox: so many events,
-/// people and live subscriptions, and it is purged when nobody has been in it for some days.
-#[utoipa::path(post, path = "/workspaces", tag = "workspaces", security(()), request_body = OpenWorkspace, responses(
-    (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),
-    (status = 400, description = "A field is not valid", body = Problem),
-    (status = 429, description = "Too many requests, or too many workspaces from this address", body = Problem),
-))]
+/// The workspace is filled with the template, and the token is an educator's. No account is needed. The
+/// workspace is a sandbox: it has limits on events, people and live subscriptions, and is purged after some
+/// days without a visitor.
+#[utoipa::path(post, path = "/workspaces", tag = "workspaces", security(()), request_body = OpenWorkspace,
+    responses(
+        (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),
+        (status = 400, description = "A field is not valid", body = Problem),
+        (status = 429, body = Problem,
+            description = "Too many requests, or too many workspaces from this address"),
+    ))]
 pub(super) async fn open(
     State(gateway): State<SharedGateway>,
     Extension(client): Extension<Client>,
@@ -32,19 +35,22 @@ pub(super) async fn open(
 ) -> Result<Json<WorkspaceAccess>, ApiProblem> {
     gateway.rate.charge(client, COST_OF_OPENING)?;
     gateway.opening.charge(address)?;
-    let admission = gateway.workspaces.open(&wanted, OPENER).await?;
+    let admission = gateway.workspaces.open(&wanted, EDUCATOR_NAME).await?;
     access(&gateway, &admission)
 }
 
 /// Join a workspace
 ///
 /// The token is a student's: a customer who may also inspect the log.
-#[utoipa::path(post, path = "/workspaces/join", tag = "workspaces", security(()), request_body = JoinWorkspace, responses(
-    (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),
-    (status = 400, description = "A field is not valid", body = Problem),
-    (status = 404, description = "No workspace has this code", body = Problem),
-    (status = 429, description = "Too many requests, or as many people as may come in", body = Problem),
-))]
+#[utoipa::path(post, path = "/workspaces/join", tag = "workspaces", security(()),
+    request_body = JoinWorkspace,
+    responses(
+        (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),
+        (status = 400, description = "A field is not valid", body = Problem),
+        (status = 404, description = "No workspace has this code", body = Problem),
+        (status = 429, body = Problem,
+            description = "Too many requests, or the workspace has as many people as it may"),
+    ))]
 pub(super) async fn join(
     State(gateway): State<SharedGateway>,
     Extension(Address(address)): Extension<Address>,

@@ -1,4 +1,4 @@
-//! What a connection makes of its time: whether there is progress, and its end where there is none.
+//! The progress of a connection, and the deadline that closes a connection without any.
 
 use std::{
     io,
@@ -28,55 +28,54 @@ use tower::Service;
 use super::quota::Permit;
 
 /// The most of an answer that a connection takes at once, in bytes: a client that reads slowly makes progress
-/// with each piece, also where the answer is one large file.
-const PIECE: usize = 16_384;
+/// with each chunk, also where the answer is one large file.
+const CHUNK_BYTES: usize = 16_384;
 
-/// What a connection's stream, its service and its bodies tell each other.
+/// The state that a connection's stream, its service and its bodies share.
 #[derive(Debug)]
 pub(super) struct Progress {
     accepted: Instant,
-    /// Milliseconds from `accepted` to the last progress, and one more: zero is a connection without a
-    /// request.
+    /// Milliseconds from `accepted` to the last progress, plus one: zero is a connection without a request.
     last: AtomicU64,
-    /// Answers that the server is at work on.
-    at_work: AtomicUsize,
-    /// Request bodies of which the server waits for more.
+    /// Answers that the server is working on.
+    pending_answers: AtomicUsize,
+    /// Request bodies of which the server awaits more data.
     awaited_bodies: AtomicUsize,
     /// An answer has switched the protocol.
     is_switched: AtomicBool,
 }
 
 impl Progress {
-    /// Of a connection that was accepted just now.
+    /// The state of a new connection.
     pub(super) fn new() -> Self {
         Self {
             accepted: Instant::now(),
             last: AtomicU64::new(0),
-            at_work: AtomicUsize::new(0),
+            pending_answers: AtomicUsize::new(0),
             awaited_bodies: AtomicUsize::new(0),
             is_switched: AtomicBool::new(false),
         }
     }
 
-    /// Notes that there was progress.
-    fn note(&self) {
+    /// Records progress.
+    fn record(&self) {
         let millis = u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(millis.saturating_add(1), Ordering::Relaxed);
     }
 
-    /// When there was progress; `None` before the first request.
+    /// The time of the last progress; `None` before the first request.
     fn last(&self) -> Option<Instant> {
         let millis = self.last.load(Ordering::Relaxed).checked_sub(1)?;
         Some(self.accepted + Duration::from_millis(millis))
     }
 
-    /// Whether the server is at work on an answer for which it needs nothing more of the client.
+    /// Whether the server works on an answer for which it needs no more data of the client.
     fn is_servers_turn(&self) -> bool {
-        self.at_work.load(Ordering::Relaxed) > self.awaited_bodies.load(Ordering::Relaxed)
+        self.pending_answers.load(Ordering::Relaxed) > self.awaited_bodies.load(Ordering::Relaxed)
     }
 
-    fn at_work(&self) -> &AtomicUsize {
-        &self.at_work
+    fn pending_answers(&self) -> &AtomicUsize {
+        &self.pending_answers
     }
 
     fn awaited_bodies(&self) -> &AtomicUsize {
@@ -84,14 +83,14 @@ impl Progress {
     }
 }
 
-/// One more in a count of a connection, until it is dropped.
+/// A guard that raises one of the counts until it is dropped.
 #[derive(Debug)]
-struct Counted {
+struct CountGuard {
     progress: Arc<Progress>,
     count: fn(&Progress) -> &AtomicUsize,
 }
 
-impl Counted {
+impl CountGuard {
     fn new(progress: &Arc<Progress>, count: fn(&Progress) -> &AtomicUsize) -> Self {
         count(progress).fetch_add(1, Ordering::Relaxed);
         Self {
@@ -101,7 +100,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountGuard {
     fn drop(&mut self) {
         (self.count)(&self.progress).fetch_sub(1, Ordering::Relaxed);
     }
@@ -121,7 +120,8 @@ pub(crate) struct ProgressStream<T> {
 }
 
 impl<T> ProgressStream<T> {
-    /// A connection with its permit: how long its first request may take to come, and how long it may then make no progress.
+    /// A connection with its permit. `first_request`: how long its first request may take to arrive; `idle`:
+    /// how long it may make no progress afterwards.
     pub(super) fn new(
         stream: T,
         progress: &Arc<Progress>,
@@ -140,8 +140,8 @@ impl<T> ProgressStream<T> {
         }
     }
 
-    /// Ready with the reason once the connection is to be closed. Until then the task is woken when it may
-    /// be.
+    /// Ready with the reason when the connection must be closed. Until then the task is woken at the
+    /// deadline.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
         while !self.is_upgraded {
             if self.awaits_first_request
@@ -158,7 +158,7 @@ impl<T> ProgressStream<T> {
         Poll::Pending
     }
 
-    /// Sets the deadline anew, where there was progress.
+    /// Extends the deadline, or fails where there was no progress.
     fn extend(&mut self, now: Instant) -> io::Result<()> {
         let Some(last) = self.progress.last() else {
             return Err(closed("no request came in time"));
@@ -176,8 +176,8 @@ impl<T> ProgressStream<T> {
         Ok(())
     }
 
-    /// Ends a connection on which so much comes that it never has to wait, and still no progress. It has as
-    /// long again: what came may be a request that a busy server has not yet read.
+    /// Ends a connection that receives so much data that it never waits, and still makes no progress. It has
+    /// the same time again: the data may be a request that a busy server has not read yet.
     fn check_flood(&mut self) -> io::Result<()> {
         let now = Instant::now();
         if self.is_upgraded || now < self.deadline.deadline() + self.idle {
@@ -237,8 +237,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressStream<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        // A flush comes after what is buffered above: now the answer that switched the protocol is sent. A
-        // client that leaves no room for it has no live socket yet, whose pings would find it out.
+        // A flush follows the buffered data: the answer that switches the protocol is sent now. Until then
+        // the deadline holds, because there is no live socket yet whose pings would notice a client that does
+        // not read.
         self.is_upgraded = self.is_upgraded || self.progress.is_switched.load(Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
@@ -248,7 +249,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressStream<T> {
     }
 }
 
-/// A service whose requests and answers are progress of their connection.
+/// A service that records requests and answers as progress of their connection.
 #[derive(Debug, Clone)]
 pub(crate) struct ProgressService<S> {
     service: S,
@@ -276,16 +277,16 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        self.progress.note();
+        self.progress.record();
         let progress = Arc::clone(&self.progress);
         let request = request.map(|body| RequestBody::new(body, &progress));
         let answer = self.service.call(request);
         Box::pin(async move {
-            // Counted from the first poll on: hyper polls once the answers before this one have left.
-            let at_work = Counted::new(&progress, Progress::at_work);
+            // Counted from the first poll on: hyper polls when the earlier answers are sent.
+            let pending = CountGuard::new(&progress, Progress::pending_answers);
             let answer = answer.await;
-            drop(at_work);
-            progress.note();
+            drop(pending);
+            progress.record();
             answer.map(|answer| {
                 if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                     progress.is_switched.store(true, Ordering::Relaxed);
@@ -296,13 +297,13 @@ where
     }
 }
 
-/// A request's body, of which each frame with data is progress.
+/// A request's body that records each frame with data as progress.
 #[derive(Debug)]
 pub(crate) struct RequestBody<B> {
     body: B,
     progress: Arc<Progress>,
-    /// There while the server waits for more.
-    awaited: Option<Counted>,
+    /// Set while the server awaits more data.
+    awaited: Option<CountGuard>,
 }
 
 impl<B> RequestBody<B> {
@@ -328,17 +329,17 @@ impl<B: HttpBody + Unpin> HttpBody for RequestBody<B> {
         match &polled {
             Poll::Pending => {
                 if this.awaited.is_none() {
-                    this.awaited = Some(Counted::new(&this.progress, Progress::awaited_bodies));
+                    this.awaited = Some(CountGuard::new(&this.progress, Progress::awaited_bodies));
                 }
             }
             Poll::Ready(Some(Ok(frame))) => {
                 let length = frame.data_ref().map(Buf::remaining);
-                // A frame without data is nothing that the server was waiting for.
+                // The server still awaits data after an empty frame.
                 if length != Some(0) {
                     this.awaited = None;
                 }
                 if length.is_some_and(|length| length > 0) {
-                    this.progress.note();
+                    this.progress.record();
                 }
             }
             Poll::Ready(Some(Err(_)) | None) => this.awaited = None,
@@ -355,15 +356,15 @@ impl<B: HttpBody + Unpin> HttpBody for RequestBody<B> {
     }
 }
 
-/// An answer's body, of which each piece that the connection takes is progress, and its end.
+/// An answer's body that records each chunk that the connection takes, and its end, as progress.
 #[derive(Debug)]
 pub(crate) struct AnswerBody {
     body: Body,
-    /// What is left of a frame that is taken in pieces.
+    /// The rest of a frame that is sent in chunks.
     rest: Bytes,
     progress: Arc<Progress>,
-    /// There while the server has not made the next frame.
-    at_work: Option<Counted>,
+    /// Set while the server has not made the next frame.
+    pending: Option<CountGuard>,
 }
 
 impl AnswerBody {
@@ -372,7 +373,7 @@ impl AnswerBody {
             body,
             rest: Bytes::new(),
             progress: Arc::clone(progress),
-            at_work: None,
+            pending: None,
         }
     }
 }
@@ -388,13 +389,13 @@ impl HttpBody for AnswerBody {
         let this = self.get_mut();
         if this.rest.is_empty() {
             let Poll::Ready(next) = Pin::new(&mut this.body).poll_frame(context) else {
-                if this.at_work.is_none() {
-                    this.at_work = Some(Counted::new(&this.progress, Progress::at_work));
+                if this.pending.is_none() {
+                    this.pending = Some(CountGuard::new(&this.progress, Progress::pending_answers));
                 }
                 return Poll::Pending;
             };
-            this.at_work = None;
-            this.progress.note();
+            this.pending = None;
+            this.progress.record();
             match next {
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => this.rest = data,
@@ -403,10 +404,10 @@ impl HttpBody for AnswerBody {
                 end @ (Some(Err(_)) | None) => return Poll::Ready(end),
             }
         } else {
-            this.progress.note();
+            this.progress.record();
         }
-        let piece = this.rest.split_to(this.rest.len().min(PIECE));
-        Poll::Ready(Some(Ok(Frame::data(piece))))
+        let chunk = this.rest.split_to(this.rest.len().min(CHUNK_BYTES));
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -425,15 +426,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_answer_is_taken_in_pieces_and_stays_whole() {
-        let bytes = vec![7_u8; 2 * PIECE + 1];
+    async fn an_answer_is_sent_in_chunks_and_stays_whole() {
+        let bytes = vec![7_u8; 2 * CHUNK_BYTES + 1];
         let progress = Arc::new(Progress::new());
         let answer = AnswerBody::new(Body::from(bytes.clone()), &progress);
         assert_eq!(answer.size_hint().exact(), Some(bytes.len() as u64));
-        let pieces: Vec<Bytes> = Body::new(answer).into_data_stream().try_collect().await.unwrap();
-        let lengths: Vec<usize> = pieces.iter().map(Bytes::len).collect();
-        assert_eq!(lengths, [PIECE, PIECE, 1]);
-        assert!(pieces.iter().flatten().eq(&bytes));
+        let chunks: Vec<Bytes> = Body::new(answer).into_data_stream().try_collect().await.unwrap();
+        let lengths: Vec<usize> = chunks.iter().map(Bytes::len).collect();
+        assert_eq!(lengths, [CHUNK_BYTES, CHUNK_BYTES, 1]);
+        assert!(chunks.iter().flatten().eq(&bytes));
         assert!(progress.last().is_some());
     }
 
@@ -441,7 +442,7 @@ mod tests {
     fn it_is_the_servers_turn_unless_it_waits_for_a_body() {
         let progress = Arc::new(Progress::new());
         assert!(!progress.is_servers_turn());
-        let _at_work = Counted::new(&progress, Progress::at_work);
+        let _pending = CountGuard::new(&progress, Progress::pending_answers);
         assert!(progress.is_servers_turn());
         let never = Body::from_stream(futures::stream::pending::<io::Result<Bytes>>());
         let mut request = RequestBody::new(never, &progress);

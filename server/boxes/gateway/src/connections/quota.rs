@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and from one address.
+//! The quota of connections, in all and from one address.
 
 use std::{
     collections::HashMap,
@@ -8,17 +8,17 @@ use std::{
 
 use crate::limits::Client;
 
-/// The most connections of one address beyond this machine, where the settings do not say: a class of 200
-/// behind one address, each browser with six connections and a live socket, has 1,400.
+/// The default limit for one address, this machine's own excepted: a class of 200 behind one address, each
+/// browser with six connections and a live socket, has 1,400.
 const PER_ADDRESS: usize = 2_048;
-/// Descriptors that are kept for databases, files and peers.
+/// Descriptors that are reserved for databases, files and peers.
 const RESERVED_DESCRIPTORS: u64 = 128;
-/// Connections that there may be also where the machine allows fewer.
+/// The fewest connections that are permitted, also where the machine has fewer descriptors.
 const FEWEST: usize = 16;
-/// Where a machine does not say how many descriptors a process may have.
+/// The limit where a process has no limit of descriptors, or none that can be read.
 const WITHOUT_DESCRIPTORS: usize = 8_192;
 
-/// How many connections there may be, and how many there are.
+/// The limits of connections, and the counts of open ones.
 #[derive(Debug)]
 pub(super) struct Quota {
     pub(super) most: usize,
@@ -34,9 +34,9 @@ struct Counts {
 }
 
 impl Quota {
-    /// `most` in all. `of_address` is the setting of what one address may hold, zero for no limit. Without it
-    /// an address leaves half of them to the others; a proxy on this machine brings the connections of all
-    /// clients, and may hold all.
+    /// `most` in all. `of_address` is the setting for one address, zero for no limit. Without it one address
+    /// may hold half of them at most; an address of this machine may hold all, because a proxy brings the
+    /// connections of all clients.
     pub(super) fn new(most: usize, of_address: Option<u32>) -> Self {
         let (most_of_address, most_of_this_machine) = match of_address.map(usize::try_from) {
             Some(Ok(0) | Err(_)) => (usize::MAX, usize::MAX),
@@ -56,7 +56,7 @@ impl Quota {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many connections an address may hold.
+    /// The number of connections that an address may hold.
     fn most_of(&self, address: IpAddr) -> usize {
         if address.to_canonical().is_loopback() {
             self.most_of_this_machine
@@ -66,7 +66,7 @@ impl Quota {
     }
 }
 
-/// One of the connections that there may be, given back when it is dropped.
+/// The permit of one open connection, returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     quota: Arc<Quota>,
@@ -74,7 +74,7 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// Takes one for an address, or says which limit is reached.
+    /// Takes a permit for an address, or names the limit that is reached.
     pub(super) fn take(quota: &Arc<Quota>, address: IpAddr) -> Result<Self, &'static str> {
         let client = Client::of_address(Some(address));
         let mut counts = quota.counts();
@@ -110,9 +110,9 @@ impl Drop for Permit {
     }
 }
 
-/// As many connections as the process has descriptors for, after it has asked for as many as it may have.
+/// The number of connections that the process has descriptors for, after raising its limit to the maximum.
 #[cfg(unix)]
-pub(super) fn possible() -> usize {
+pub(super) fn descriptor_limit() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
@@ -131,11 +131,11 @@ pub(super) fn possible() -> usize {
 }
 
 #[cfg(not(unix))]
-pub(super) fn possible() -> usize {
+pub(super) fn descriptor_limit() -> usize {
     WITHOUT_DESCRIPTORS
 }
 
-/// Connections that so many descriptors allow; `None` is no limit of descriptors.
+/// The number of connections for a number of descriptors; `None` is no limit of descriptors.
 fn connections_with(descriptors: Option<u64>) -> usize {
     let Some(descriptors) = descriptors else {
         return WITHOUT_DESCRIPTORS;
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_holds_so_many_connections_and_another_has_its_own_count() {
+    fn an_address_holds_connections_up_to_its_limit_and_another_has_its_own_count() {
         let quota = quota(10, Some(2));
         let [one, two] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().unwrap());
         let permits: Vec<_> = (0..2).map(|_| Permit::take(&quota, one).unwrap()).collect();
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_so_many_connections_in_all() {
+    fn all_addresses_together_have_a_limit() {
         let quota = quota(2, Some(0));
         let [one, two, three] = ["192.0.2.1", "192.0.2.2", "192.0.2.3"].map(|text| text.parse().unwrap());
         let _first = Permit::take(&quota, one).unwrap();
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptors_are_kept_for_the_databases() {
+    fn descriptors_are_reserved_for_the_databases() {
         for (descriptors, connections) in [
             (Some(256), 128),
             (Some(1_024), 896),

@@ -1,5 +1,5 @@
-//! A model of lanes under faults: whatever is delivered, and in which order, and wherever an owner dies, the view never goes
-//! backwards and equals the fold of the log in the end.
+//! A model of lanes under faults: in any order of deliveries, and at any point where an owner dies, the view
+//! never goes backwards, and in the end it equals the fold of the log.
 
 use std::sync::{
     Arc, Mutex,
@@ -8,16 +8,16 @@ use std::sync::{
 
 use async_trait::async_trait;
 use broker::{Events, PartitionId};
-use documents::{DocumentStoreError, Updated};
+use documents::{DocumentStoreError, UpdateOutcome};
 use domain::view;
 use futures::FutureExt as _;
 use proptest::{prelude::*, test_runner::TestRunner};
 use test_support::{
+    observed_store::{ObservedStore, Write, WriteObserver},
     received, reserved,
-    watched::{Watch, Watched, Write},
 };
 
-use crate::{Context, handler::Projection, lane::Lane, testing::Parts};
+use crate::{Context, handler::Projection, lane::Lane, testing::LaneFixture};
 
 const VIEW: &str = "inventory";
 
@@ -27,18 +27,18 @@ enum Fault {
     None,
     /// The transaction never began.
     BeforeCommit,
-    /// It was committed, and the owner never heard.
+    /// It was committed, but the owner got no answer.
     AfterCommit,
     /// The owner panics instead of beginning it.
     Panic,
 }
 
-/// What happens next.
+/// A step of the test.
 #[derive(Debug, Clone)]
-enum BatchCommit {
-    /// So many events are appended to a stream.
+enum Step {
+    /// This many events are appended to a stream.
     Append(u8, u8),
-    /// An owner gets these events (by their places in the log so far), in this order, as one delivery.
+    /// An owner gets these events (by their index in the log so far), in this order, as one delivery.
     Deliver(bool, Vec<u8>, Fault),
     /// An owner forgets everything but what is stored, and starts again.
     Restart(bool),
@@ -46,7 +46,7 @@ enum BatchCommit {
     Rebuild(bool),
 }
 
-fn steps() -> impl Strategy<Value = Vec<BatchCommit>> {
+fn steps() -> impl Strategy<Value = Vec<Step>> {
     let fault = prop_oneof![
         6 => Just(Fault::None),
         1 => Just(Fault::BeforeCommit),
@@ -54,23 +54,23 @@ fn steps() -> impl Strategy<Value = Vec<BatchCommit>> {
         1 => Just(Fault::Panic),
     ];
     let step = prop_oneof![
-        3 => (0..3_u8, 1..4_u8).prop_map(|(stream, count)| BatchCommit::Append(stream, count)),
+        3 => (0..3_u8, 1..4_u8).prop_map(|(stream, count)| Step::Append(stream, count)),
         8 => (any::<bool>(), prop::collection::vec(any::<u8>(), 1..8), fault)
-            .prop_map(|(owner, events, fault)| BatchCommit::Deliver(owner, events, fault)),
-        1 => any::<bool>().prop_map(BatchCommit::Restart),
-        1 => any::<bool>().prop_map(BatchCommit::Rebuild),
+            .prop_map(|(owner, events, fault)| Step::Deliver(owner, events, fault)),
+        1 => any::<bool>().prop_map(Step::Restart),
+        1 => any::<bool>().prop_map(Step::Rebuild),
     ];
     prop::collection::vec(step, 1..30)
 }
 
-/// Fails the owner of a read model when it is told to, once.
+/// Injects one fault into a write to the read model.
 #[derive(Debug)]
-struct Failing {
+struct FaultInjector {
     next: Mutex<Fault>,
     injected: AtomicU32,
 }
 
-impl Failing {
+impl FaultInjector {
     fn fault(&self) -> Fault {
         let fault = std::mem::replace(&mut *self.next.lock().unwrap(), Fault::None);
         self.injected
@@ -79,20 +79,20 @@ impl Failing {
     }
 }
 
-fn gone() -> DocumentStoreError {
+fn injected_error() -> DocumentStoreError {
     DocumentStoreError::Unavailable("a fault that the test has made".to_owned())
 }
 
 #[async_trait]
-impl Watch for Failing {
-    async fn update(&self, update: Write<'_, Updated>) -> Result<Updated, DocumentStoreError> {
+impl WriteObserver for FaultInjector {
+    async fn update(&self, update: Write<'_, UpdateOutcome>) -> Result<UpdateOutcome, DocumentStoreError> {
         match self.fault() {
             Fault::None => update.await,
-            Fault::BeforeCommit => Err(gone()),
+            Fault::BeforeCommit => Err(injected_error()),
             Fault::Panic => panic!("a real panic"),
             Fault::AfterCommit => {
                 update.await?;
-                Err(gone())
+                Err(injected_error())
             }
         }
     }
@@ -100,37 +100,37 @@ impl Watch for Failing {
 
 /// Two owners of one lane over the same stores, and what has happened so far.
 struct Model {
-    parts: Parts,
-    owners: [(Arc<Context>, Arc<Watched<Failing>>); 2],
+    fixture: LaneFixture,
+    owners: [(Arc<Context>, Arc<ObservedStore<FaultInjector>>); 2],
     /// The highest position that any reader has seen, and the generation.
     seen: (u64, u64),
 }
 
 impl Model {
     async fn new() -> Self {
-        let parts = Parts::new(1).await;
-        let owners = [Self::owner(&parts), Self::owner(&parts)];
+        let fixture = LaneFixture::new(1).await;
+        let owners = [Self::owner(&fixture), Self::owner(&fixture)];
         Self {
-            parts,
+            fixture,
             owners,
             seen: (0, 1),
         }
     }
 
-    fn owner(parts: &Parts) -> (Arc<Context>, Arc<Watched<Failing>>) {
-        let failing = Arc::new(Watched {
-            inner: parts.context.documents.clone(),
-            watch: Failing {
+    fn owner(fixture: &LaneFixture) -> (Arc<Context>, Arc<ObservedStore<FaultInjector>>) {
+        let injector = Arc::new(ObservedStore {
+            inner: fixture.context.documents.clone(),
+            observer: FaultInjector {
                 next: Mutex::new(Fault::None),
                 injected: AtomicU32::new(0),
             },
         });
-        (parts.owner_with(failing.clone()), failing)
+        (fixture.owner_with(injector.clone()), injector)
     }
 
     fn lane(&self, owner: usize) -> Lane {
         let partition = PartitionId {
-            workspace: self.parts.workspace,
+            workspace: self.fixture.workspace,
             partition: 0,
         };
         Lane::new(
@@ -140,32 +140,32 @@ impl Model {
         )
     }
 
-    async fn take(&mut self, step: BatchCommit) {
+    async fn perform(&mut self, step: Step) {
         match step {
-            BatchCommit::Append(stream, count) => {
+            Step::Append(stream, count) => {
                 let events: Vec<_> = (0..u32::from(count))
                     .map(|n| if n % 2 == 0 { received(n + 3) } else { reserved(1) })
                     .collect();
-                self.parts
+                self.fixture
                     .append(&format!("inventory-mug-{stream}"), &events)
                     .await;
             }
-            BatchCommit::Deliver(owner, places, fault) => {
-                let log = self.parts.published().await;
+            Step::Deliver(owner, indexes, fault) => {
+                let log = self.fixture.published().await;
                 if log.is_empty() {
                     return;
                 }
-                let delivery: Events = places
+                let delivery: Events = indexes
                     .iter()
-                    .map(|place| log[usize::from(*place) % log.len()].clone())
+                    .map(|index| log[usize::from(*index) % log.len()].clone())
                     .collect();
                 let owner = usize::from(owner);
-                *self.owners[owner].1.watch.next.lock().unwrap() = fault;
+                *self.owners[owner].1.observer.next.lock().unwrap() = fault;
                 let applied = std::panic::AssertUnwindSafe(self.lane(owner).apply(&delivery, &[]))
                     .catch_unwind()
                     .await;
-                // Nothing fails but what the test has broken; and then the delivery is simply not acknowledged.
-                let next = &self.owners[owner].1.watch.next;
+                // Only injected faults fail; the delivery is then not acknowledged.
+                let next = &self.owners[owner].1.observer.next;
                 let unharmed = std::mem::replace(&mut *next.lock().unwrap(), Fault::None);
                 let was_injected = fault != Fault::None && unharmed == Fault::None;
                 assert!(
@@ -173,21 +173,22 @@ impl Model {
                     "{fault:?}: {applied:?}"
                 );
             }
-            BatchCommit::Restart(owner) => self.owners[usize::from(owner)] = Self::owner(&self.parts),
-            BatchCommit::Rebuild(owner) => {
+            Step::Restart(owner) => self.owners[usize::from(owner)] = Self::owner(&self.fixture),
+            Step::Rebuild(owner) => {
                 let context = &self.owners[usize::from(owner)].0;
                 let rebuilds = super::generations::rebuilds(context).await;
-                rebuilds.rebuild(self.parts.workspace, VIEW).await.unwrap();
-                rebuilds.finished(self.parts.workspace, VIEW).await;
+                rebuilds.rebuild(self.fixture.workspace, VIEW).await.unwrap();
+                rebuilds.finished(self.fixture.workspace, VIEW).await;
             }
         }
         self.look().await;
     }
 
-    /// A reader: neither the position nor the generation ever goes back, and what it sees is the fold up to there.
+    /// A reader: neither the position nor the generation ever goes back, and what it sees is the fold up to
+    /// there.
     async fn look(&mut self) {
-        let documents = &self.parts.context.documents;
-        let read = documents.everything(self.parts.workspace, VIEW).await.unwrap();
+        let documents = &self.fixture.context.documents;
+        let read = documents.contents(self.fixture.workspace, VIEW).await.unwrap();
         let now = (read.as_of.position(0), read.generation);
         assert!(
             now.0 >= self.seen.0 && now.1 >= self.seen.1,
@@ -198,7 +199,7 @@ impl Model {
         assert_eq!(
             read.value.passed,
             Vec::new(),
-            "nothing was broken that an event could be blamed for"
+            "no injected fault is the fault of an event"
         );
         let shown = read.value.documents.iter();
         let shown: Vec<_> = shown
@@ -210,7 +211,7 @@ impl Model {
     async fn fold_up_to(&self, position: u64) -> Vec<(String, String)> {
         let view = view::find(VIEW).unwrap();
         let mut folded = std::collections::BTreeMap::new();
-        for event in self.parts.published().await {
+        for event in self.fixture.published().await {
             if event.position > position {
                 break;
             }
@@ -230,21 +231,22 @@ impl Model {
 }
 
 #[test]
-fn whatever_happens_to_its_lanes_a_view_is_the_fold_of_the_log() {
+fn a_view_equals_the_fold_of_the_log_after_any_faults_of_its_lanes() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     let mut runner = TestRunner::new(ProptestConfig::with_cases(48));
-    let property = |steps: Vec<BatchCommit>| {
+    let property = |steps: Vec<Step>| {
         runtime.block_on(async {
             let mut model = Model::new().await;
             for step in steps {
-                model.take(step).await;
+                model.perform(step).await;
             }
-            // In the end every owner is given everything once more, as a broker does that delivers at least once.
-            let log = model.parts.published().await;
+            // In the end every owner gets every event once more, as from a broker that delivers at least
+            // once.
+            let log = model.fixture.published().await;
             for owner in 0..2 {
                 model.lane(owner).apply(&log, &[]).await.unwrap();
                 model.look().await;

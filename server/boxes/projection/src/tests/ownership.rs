@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use broker::PartitionId;
 use test_support::received;
 
-use crate::{Context, Projections, ownership::Ownership, testing::Parts};
+use crate::{Context, Projections, ownership::Ownership, testing::LaneFixture};
 
 /// Owns every group, or all but `inventory`.
 #[derive(Debug, Default)]
@@ -23,36 +23,36 @@ impl Ownership for AllButInventory {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_leaves_the_events_of_a_group_alone_that_it_does_not_own() {
-    let parts = Parts::new(1).await;
-    parts.append("inventory-mug-1", &[received(3)]).await;
+async fn a_server_does_not_handle_events_for_a_group_that_it_does_not_own() {
+    let fixture = LaneFixture::new(1).await;
+    fixture.append("inventory-mug-1", &[received(3)]).await;
     let ownership = Arc::new(AllButInventory::default());
     let context = Arc::new(Context {
         ownership: ownership.clone(),
-        ..parts.parts_of_context()
+        ..fixture.new_context()
     });
     let here = PartitionId {
-        workspace: parts.workspace,
+        workspace: fixture.workspace,
         partition: 0,
     };
     let projections = Projections::start(context.clone()).await.unwrap();
-    let inventory = context.progress.of(parts.workspace, "inventory").unwrap();
-    let orders = context.progress.of(parts.workspace, "orders").unwrap();
+    let inventory = context.progress.of(fixture.workspace, "inventory").unwrap();
+    let orders = context.progress.of(fixture.workspace, "orders").unwrap();
     orders.reaches(&"0:1".parse().unwrap()).await;
-    parts.append("inventory-mug-1", &[received(4)]).await;
-    let events = parts.published().await;
+    fixture.append("inventory-mug-1", &[received(4)]).await;
+    let events = fixture.published().await;
     context.progress.stored(here, 2);
     context.broker.publish(here, events[1..].to_vec()).await;
     orders.reaches(&"0:2".parse().unwrap()).await;
     assert_eq!(inventory.folded().position(0), 0);
 
-    // It has become the owner: with the next event the lane reads what it has not had.
+    // It has become the owner: with the next event the lane reads the events that it has missed.
     ownership.0.store(true, Ordering::Release);
-    parts.append("inventory-mug-1", &[received(5)]).await;
-    let events = parts.published().await;
+    fixture.append("inventory-mug-1", &[received(5)]).await;
+    let events = fixture.published().await;
     context.progress.stored(here, 3);
     context.broker.publish(here, events[2..].to_vec()).await;
     inventory.reaches(&"0:3".parse().unwrap()).await;
-    assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 12);
+    assert_eq!(fixture.document("inventory", "mug-1").await["on_hand"], 12);
     projections.stop().await;
 }

@@ -1,21 +1,21 @@
-//! What a real PostgreSQL refuses for good is a dead letter: a name with U+0000, which was stored before names were looked at.
+//! What PostgreSQL refuses is a dead letter: a name with U+0000, stored before names were validated.
 
 use documents::ParkedState;
 use test_support::{listed, price, received, reserved_for};
 use testing_postgres::Database;
 
-use crate::{Context, Projections, dead_letters::Remedy, retry::EVENT_ATTEMPTS, testing::Parts};
+use crate::{Context, Projections, dead_letters::Remedy, retry::EVENT_ATTEMPTS, testing::LaneFixture};
 
-async fn reach(parts: &Parts, context: &Context, position: u64) {
+async fn reach(fixture: &LaneFixture, context: &Context, position: u64) {
     for view in context.progress.handlers() {
-        let progress = context.progress.of(parts.workspace, view.name()).unwrap();
+        let progress = context.progress.of(fixture.workspace, view.name()).unwrap();
         progress.reaches(&format!("0:{position}").parse().unwrap()).await;
     }
 }
 
 /// View, stream and version of every dead letter, and how many events wait.
-async fn letters(parts: &Parts, context: &Context) -> Vec<(String, String, u64, u64)> {
-    let letters = context.documents.dead_letters(parts.workspace, None, None, 100);
+async fn letters(fixture: &LaneFixture, context: &Context) -> Vec<(String, String, u64, u64)> {
+    let letters = context.documents.dead_letters(fixture.workspace, None, None, 100);
     let mut letters: Vec<_> = letters
         .await
         .unwrap()
@@ -36,61 +36,64 @@ async fn letters(parts: &Parts, context: &Context) -> Vec<(String, String, u64, 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_database_refuses_is_a_dead_letter_and_holds_no_other_stream() {
+async fn an_event_that_the_database_refuses_is_a_dead_letter_and_holds_back_no_other_stream() {
     let database = Database::new().await;
     let documents = read_model::open(&database.url.parse().unwrap()).await.unwrap();
-    let parts = Parts::new(1).await;
-    let context = parts.owner_with(documents);
+    let fixture = LaneFixture::new(1).await;
+    let context = fixture.owner_with(documents);
     for n in 0..20 {
-        parts
+        fixture
             .append(
                 &format!("product-before-{n}"),
                 &[listed(&format!("before-{n}"), "Mug")],
             )
             .await;
     }
-    // of a document's place in a listing, and of a document's key
-    parts
+    // U+0000 in a sort key, and in a document's key.
+    fixture
         .append("product-bad", &[listed("bad", "Mu\0g"), price(1_000)])
         .await;
-    parts
+    fixture
         .append(
             "inventory-bad",
             &[received(3), reserved_for("o\0", 1), received(2)],
         )
         .await;
-    parts.append("product-behind", &[listed("behind", "Mug")]).await;
+    fixture.append("product-behind", &[listed("behind", "Mug")]).await;
 
     let projections = Projections::start(context.clone()).await.unwrap();
-    reach(&parts, &context, 26).await;
-    let dead = letters(&parts, &context).await;
+    reach(&fixture, &context, 26).await;
+    let dead = letters(&fixture, &context).await;
     assert!(
         dead.contains(&("products".to_owned(), "product-bad".to_owned(), 1, 1)),
         "{dead:?}"
     );
     for key in ["before-0", "before-19", "behind"] {
-        let read = context.documents.document(parts.workspace, "products", key).await;
+        let read = context
+            .documents
+            .document(fixture.workspace, "products", key)
+            .await;
         assert!(read.unwrap().value.is_some(), "{key}");
     }
     for view in context.progress.handlers() {
-        let failing = context.health.failing(view.name(), parts.workspace);
+        let failing = context.health.failing(view.name(), fixture.workspace);
         assert!(failing.is_empty(), "{failing:?}");
     }
-    assert_eq!(context.health.complaints(), Vec::<String>::new());
+    assert_eq!(context.health.unready_reasons(), Vec::<String>::new());
 
     // Another attempt ends in the same letter, and a rebuild in the same letters.
     let letter = context
         .documents
-        .dead_letters(parts.workspace, Some("products"), None, 1)
+        .dead_letters(fixture.workspace, Some("products"), None, 1)
         .await
         .unwrap()
         .remove(0);
     let released = projections
         .dead_letters
-        .remedy(parts.workspace, letter.event.id, Remedy::Retry)
+        .remedy(fixture.workspace, letter.event.id, Remedy::Retry)
         .await
         .unwrap();
     assert_eq!(released.applied, 0);
-    assert_eq!(letters(&parts, &context).await, dead);
+    assert_eq!(letters(&fixture, &context).await, dead);
     projections.stop().await;
 }

@@ -1,4 +1,4 @@
-//! The supervisor: lanes that really panic, and a view that is right in the end.
+//! The supervisor: lanes that panic, and a view that is right in the end.
 
 use std::sync::{
     Arc,
@@ -10,16 +10,16 @@ use documents::Scope;
 use test_support::received;
 use tokio::sync::watch;
 
-use crate::{Commit, Context, Followers, Projections, retry::STOPPED_AFTER, testing::Parts};
+use crate::{Commit, Context, Followers, Projections, retry::STOPPED_AFTER, testing::LaneFixture};
 
-/// Followers that panic when they are told of a commit: after the transaction, before it is noted.
+/// Followers that panic when a commit is announced: after the transaction, before the progress is noted.
 #[derive(Debug)]
-struct Panicking {
+struct PanickingFollowers {
     left: AtomicU32,
     panics: watch::Sender<u32>,
 }
 
-impl Followers for Panicking {
+impl Followers for PanickingFollowers {
     fn follow(&self, _: &Scope) -> bool {
         false
     }
@@ -37,7 +37,7 @@ impl Followers for Panicking {
     }
 }
 
-fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
+fn with_panics(fixture: &LaneFixture, panics: u32) -> (Arc<Context>, Arc<PanickingFollowers>) {
     let Context {
         store,
         broker,
@@ -48,8 +48,8 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
         clock,
         ownership,
         ..
-    } = &*parts.context;
-    let followers = Arc::new(Panicking {
+    } = &*fixture.context;
+    let followers = Arc::new(PanickingFollowers {
         left: AtomicU32::new(panics),
         panics: watch::Sender::new(0),
     });
@@ -67,50 +67,52 @@ fn with_panics(parts: &Parts, panics: u32) -> (Arc<Context>, Arc<Panicking>) {
     (Arc::new(context), followers)
 }
 
-fn here(parts: &Parts) -> PartitionId {
+fn here(fixture: &LaneFixture) -> PartitionId {
     PartitionId {
-        workspace: parts.workspace,
+        workspace: fixture.workspace,
         partition: 0,
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lane_that_panics_is_restarted_and_has_its_effect_once() {
-    let parts = Parts::new(1).await;
-    parts.append("inventory-mug-1", &[received(3), received(4)]).await;
-    let (context, followers) = with_panics(&parts, 3);
+    let fixture = LaneFixture::new(1).await;
+    fixture
+        .append("inventory-mug-1", &[received(3), received(4)])
+        .await;
+    let (context, followers) = with_panics(&fixture, 3);
     // Three views catch up, and the first three commits panic.
     let projections = Projections::start(context.clone()).await.unwrap();
     for view in context.progress.handlers() {
-        let progress = context.progress.of(parts.workspace, view.name()).unwrap();
+        let progress = context.progress.of(fixture.workspace, view.name()).unwrap();
         progress.reaches(&"0:2".parse().unwrap()).await;
     }
     assert_eq!(*followers.panics.borrow(), 3);
-    assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 7);
+    assert_eq!(fixture.document("inventory", "mug-1").await["on_hand"], 7);
     // Live deliveries panic as well, and are made again.
     followers.left.store(2, Ordering::Release);
-    parts.append("inventory-mug-1", &[received(5)]).await;
-    let events = parts.published().await;
-    context.progress.stored(here(&parts), 3);
-    context.broker.publish(here(&parts), events[2..].to_vec()).await;
+    fixture.append("inventory-mug-1", &[received(5)]).await;
+    let events = fixture.published().await;
+    context.progress.stored(here(&fixture), 3);
+    context.broker.publish(here(&fixture), events[2..].to_vec()).await;
     for view in context.progress.handlers() {
-        let progress = context.progress.of(parts.workspace, view.name()).unwrap();
+        let progress = context.progress.of(fixture.workspace, view.name()).unwrap();
         progress.reaches(&"0:3".parse().unwrap()).await;
     }
     assert_eq!(*followers.panics.borrow(), 5);
-    assert_eq!(parts.document("inventory", "mug-1").await["on_hand"], 12);
+    assert_eq!(fixture.document("inventory", "mug-1").await["on_hand"], 12);
     projections.stop().await;
-    assert_eq!(context.health.complaints(), Vec::<String>::new());
+    assert_eq!(context.health.unready_reasons(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_says_which_lane_fails_and_when_it_goes_on() {
-    let parts = Parts::new(1).await;
-    parts.append("inventory-mug-1", &[received(3)]).await;
-    let (context, followers) = with_panics(&parts, u32::MAX);
+async fn health_reports_which_lane_fails_and_when_it_works_again() {
+    let fixture = LaneFixture::new(1).await;
+    fixture.append("inventory-mug-1", &[received(3)]).await;
+    let (context, followers) = with_panics(&fixture, u32::MAX);
     let projections = Projections::start(context.clone()).await.unwrap();
-    // Its commit was made, and cannot be told: the lane fails again and again. The second panic comes after the first
-    // failure was noted.
+    // Its commit was made and cannot be announced: the lane fails again and again. The second panic comes
+    // after the first failure was noted.
     followers
         .panics
         .subscribe()
@@ -121,7 +123,7 @@ async fn health_says_which_lane_fails_and_when_it_goes_on() {
         .progress
         .handlers()
         .iter()
-        .flat_map(|view| context.health.failing(view.name(), parts.workspace))
+        .flat_map(|view| context.health.failing(view.name(), fixture.workspace))
         .collect();
     assert!(
         failing
@@ -129,33 +131,36 @@ async fn health_says_which_lane_fails_and_when_it_goes_on() {
             .any(|lane| lane.reason.contains("a real panic") && lane.failures > 0),
         "{failing:?}"
     );
-    assert!(!context.health.complaints().is_empty(), "lanes are catching up");
+    assert!(
+        !context.health.unready_reasons().is_empty(),
+        "lanes are catching up"
+    );
     followers.left.store(0, Ordering::Release);
     for view in context.progress.handlers() {
-        let progress = context.progress.of(parts.workspace, view.name()).unwrap();
+        let progress = context.progress.of(fixture.workspace, view.name()).unwrap();
         progress.reaches(&"0:1".parse().unwrap()).await;
     }
     projections.stop().await;
-    assert_eq!(context.health.complaints(), Vec::<String>::new());
-    let failing = context.health.failing("inventory", parts.workspace);
+    assert_eq!(context.health.unready_reasons(), Vec::<String>::new());
+    let failing = context.health.failing("inventory", fixture.workspace);
     assert!(failing.is_empty(), "{failing:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_is_ready_though_lanes_have_stopped() {
-    let parts = Parts::new(1).await;
-    parts.append("inventory-mug-1", &[received(3)]).await;
-    let (context, followers) = with_panics(&parts, u32::MAX);
+    let fixture = LaneFixture::new(1).await;
+    fixture.append("inventory-mug-1", &[received(3)]).await;
+    let (context, followers) = with_panics(&fixture, u32::MAX);
     let projections = Projections::start(context.clone()).await.unwrap();
-    // Looked at whenever a lane panics again, which is after its failure before was noted.
+    // Checked each time that a lane panics again, which is after its previous failure was noted.
     let have_stopped = |_: &u32| {
         let handlers = context.progress.handlers();
         handlers.iter().all(|view| {
-            let failing = context.health.failing(view.name(), parts.workspace);
+            let failing = context.health.failing(view.name(), fixture.workspace);
             failing.iter().any(|lane| lane.failures >= STOPPED_AFTER)
         })
     };
     followers.panics.subscribe().wait_for(have_stopped).await.unwrap();
-    assert_eq!(context.health.complaints(), Vec::<String>::new());
+    assert_eq!(context.health.unready_reasons(), Vec::<String>::new());
     projections.stop().await;
 }

@@ -1,8 +1,8 @@
-//! A channel: one view of one workspace, followed by at least one subscription now or not long ago.
+//! A channel: one view of one workspace, with at least one subscription now or recently.
 //!
-//! It hands each change to the subscriptions that show the document, and keeps the newest changes in a ring, so that a
-//! client that was cut off gets only what it missed. Subscriptions and commits go through one lock, and commits arrive in
-//! their order; so between a subscription's registration and its changes nothing is missed.
+//! It distributes each change to the subscriptions that show the document, and keeps the newest changes in a
+//! ring, so that a reconnecting client gets only what it missed. Subscriptions and commits take the same
+//! lock, and commits arrive in order, so a subscription misses nothing after its registration.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,35 +19,35 @@ use super::{
 use documents::FIRST_GENERATION;
 use projection::{
     Changes, Commit,
-    folded::{DocumentChange, DocumentState},
+    fold_result::{DocumentChange, DocumentState},
 };
 
-/// The most changes of the ring, and the most bytes of documents that they hold on to.
+/// Limits of the ring: the number of changes, and the bytes of the documents that they hold.
 const RING: usize = 512;
 const RING_BYTES: usize = 512 * 1024;
 
 /// What a subscription shows.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum Shown {
+pub(super) enum SubscriptionTarget {
     /// One document.
     Document(String),
     /// One group of a listing.
     Group(&'static str, String),
 }
 
-/// A subscription as the channel knows it.
+/// A registered subscription.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) number: u64,
     pub(super) view: &'static str,
-    pub(super) shown: Shown,
+    pub(super) target: SubscriptionTarget,
     pub(super) actor: Arc<Actor>,
     pub(super) session_queue: Arc<SessionQueue>,
 }
 
 /// A change in the ring.
 #[derive(Debug)]
-struct Recent {
+struct RingEntry {
     change: DocumentChange,
     partition: u32,
     as_of: Arc<ConsistencyToken>,
@@ -56,50 +56,51 @@ struct Recent {
 
 #[derive(Debug)]
 struct State {
-    subscriptions: HashMap<Shown, Vec<Arc<Subscription>>>,
+    subscriptions: HashMap<SubscriptionTarget, Vec<Arc<Subscription>>>,
     count: usize,
-    /// How far the changes have come that this channel was told of.
+    /// The position of the newest commit that this channel got.
     as_of: Arc<ConsistencyToken>,
     generation: u64,
-    ring: VecDeque<Recent>,
+    ring: VecDeque<RingEntry>,
     ring_bytes: usize,
-    /// Everything after this moment is in the ring.
+    /// The ring holds every change after this token.
     ring_floor: ConsistencyToken,
-    /// Documents have changed at this moment without it moving: only a later one proves anything. Of the partitions that
-    /// it names.
+    /// Released parked events have changed documents at these positions without the token moving, so a client
+    /// can resume in these partitions only from later positions.
     released: ConsistencyToken,
-    /// Since when nobody follows.
+    /// When the last subscription left.
     idle_since: Instant,
-    /// No longer in the hub: a newcomer has to look for another.
+    /// No longer in the hub: a new subscription needs another channel.
     retired: bool,
-    /// What was last told about how the view stands.
-    told: Told,
+    /// The last status that was sent to all subscriptions.
+    last_status: LastStatus,
 }
 
 #[derive(Debug, Default)]
-struct Told {
+struct LastStatus {
     caught_up: Option<ConsistencyToken>,
     behind_at: Option<Instant>,
 }
 
-/// See the module.
+/// Distributes one view's changes to its subscriptions.
 #[derive(Debug)]
 pub(super) struct Channel {
     state: Mutex<State>,
 }
 
-/// How a subscription begins.
-pub(super) enum Joined {
-    /// With a snapshot.
+/// The result of registering a subscription.
+pub(super) enum JoinOutcome {
+    /// It begins with a snapshot.
     Fresh,
-    /// With what the client has missed.
+    /// It continues with the changes that the client has missed.
     Resumed,
-    /// Not here: the channel is retired.
+    /// The channel is retired, and the subscription needs another.
     Retired,
 }
 
 impl Channel {
-    /// Of a view that has published everything up to `as_of`, with parked events last applied at `released`.
+    /// A channel of a view that has published everything up to `as_of`, with parked events last released at
+    /// `released`.
     pub(super) fn new(as_of: ConsistencyToken, generation: u64, released: ConsistencyToken) -> Self {
         let state = State {
             released,
@@ -112,7 +113,7 @@ impl Channel {
             ring_bytes: 0,
             idle_since: Instant::now(),
             retired: false,
-            told: Told::default(),
+            last_status: LastStatus::default(),
         };
         Self {
             state: Mutex::new(state),
@@ -123,37 +124,37 @@ impl Channel {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Registers a subscription; where the ring proves that the client can continue from `resume`, what it missed is put
-    /// into its session_queue.
+    /// Registers a subscription. If the ring holds everything after `resume`, the missed changes are put into
+    /// its session queue.
     pub(super) fn join(
         &self,
         subscription: &Arc<Subscription>,
         resume: Option<(&ConsistencyToken, Option<u64>)>,
-    ) -> Joined {
+    ) -> JoinOutcome {
         let mut state = self.lock();
         if state.retired {
-            return Joined::Retired;
+            return JoinOutcome::Retired;
         }
         state.count += 1;
         state
             .subscriptions
-            .entry(subscription.shown.clone())
+            .entry(subscription.target.clone())
             .or_default()
             .push(subscription.clone());
         let Some((token, generation)) = resume else {
-            return Joined::Fresh;
+            return JoinOutcome::Fresh;
         };
         if generation.unwrap_or(FIRST_GENERATION) != state.generation || !state.continues(token) {
-            return Joined::Fresh;
+            return JoinOutcome::Fresh;
         }
         let missed: Vec<_> = state
             .ring
             .iter()
-            .filter(|recent| recent.change.event.position > token.position(recent.partition))
-            .filter_map(|recent| recent.frame_for(subscription))
+            .filter(|entry| entry.change.event.position > token.position(entry.partition))
+            .filter_map(|entry| entry.frame_for(subscription))
             .collect();
         if missed.len() > CAPACITY {
-            return Joined::Fresh;
+            return JoinOutcome::Fresh;
         }
         subscription
             .session_queue
@@ -161,24 +162,24 @@ impl Channel {
         for change in missed {
             subscription.session_queue.offer(subscription.number, &change);
         }
-        Joined::Resumed
+        JoinOutcome::Resumed
     }
 
     /// Removes a subscription.
     pub(super) fn leave(&self, subscription: &Subscription) {
         let mut state = self.lock();
-        let Some(group) = state.subscriptions.get_mut(&subscription.shown) else {
+        let Some(group) = state.subscriptions.get_mut(&subscription.target) else {
             return;
         };
         group.retain(|other| other.number != subscription.number);
         if group.is_empty() {
-            state.subscriptions.remove(&subscription.shown);
+            state.subscriptions.remove(&subscription.target);
         }
         state.count -= 1;
         state.idle_since = Instant::now();
     }
 
-    /// Hands a commit to those who follow.
+    /// Distributes a commit to the subscriptions.
     pub(super) fn committed(&self, commit: Commit) {
         let mut state = self.lock();
         let changes = match commit.changes {
@@ -188,7 +189,7 @@ impl Channel {
                 return;
             }
             Changes::Everything => {
-                state.begin_again(commit.partition, commit.to, commit.scope.generation);
+                state.invalidate(commit.partition, commit.to, commit.scope.generation);
                 return;
             }
         };
@@ -203,57 +204,57 @@ impl Channel {
             let as_of = Arc::new(as_of);
             state.as_of = as_of.clone();
             let bytes = change.after.as_ref().map_or(0, |after| after.data.get().len()) + change.key.len();
-            let recent = Recent {
+            let entry = RingEntry {
                 change,
                 partition: commit.partition,
                 as_of,
                 bytes,
             };
-            state.hand_out(&recent);
-            state.remember(recent);
+            state.distribute(&entry);
+            state.remember(entry);
         }
         let mut as_of = (*state.as_of).clone();
         as_of.advance(commit.partition, commit.to);
         state.as_of = Arc::new(as_of);
     }
 
-    /// How far everything is that subscriptions were told of.
+    /// The position of the newest change that subscriptions got.
     pub(super) fn as_of(&self) -> Arc<ConsistencyToken> {
         self.lock().as_of.clone()
     }
 
-    /// Whether it was without subscriptions since before `instant`; if so it takes no more.
+    /// Retires the channel if it has had no subscription since `instant`. Returns whether it is retired.
     pub(super) fn retire_if_idle_since(&self, instant: Instant) -> bool {
         let mut state = self.lock();
         state.retired = state.retired || (state.count == 0 && state.idle_since <= instant);
         state.retired
     }
 
-    /// When it was left by the last subscription; `None` while there are any.
+    /// When the last subscription left; `None` while there are any.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let state = self.lock();
         (state.count == 0).then_some(state.idle_since)
     }
 
-    /// Tells everybody that the view has folded everything, unless that was told before.
+    /// Tells all subscriptions that the view is caught up, unless they know.
     pub(super) fn tell_caught_up(&self) {
         let mut state = self.lock();
         let as_of = state.as_of.clone();
-        state.told.behind_at = None;
-        if state.told.caught_up.as_ref() == Some(&*as_of) {
+        state.last_status.behind_at = None;
+        if state.last_status.caught_up.as_ref() == Some(&*as_of) {
             return;
         }
-        state.told.caught_up = Some((*as_of).clone());
+        state.last_status.caught_up = Some((*as_of).clone());
         state.tell(&Status::CaughtUp(as_of));
     }
 
-    /// Tells everybody that the view is behind, unless that was told less than `pause` ago.
+    /// Tells all subscriptions that the view is behind, unless they were told less than `pause` ago.
     pub(super) fn tell_behind(&self, behind: u64, behind_ms: u64, pause: std::time::Duration) {
         let mut state = self.lock();
-        if state.told.behind_at.is_some_and(|at| at.elapsed() < pause) {
+        if state.last_status.behind_at.is_some_and(|at| at.elapsed() < pause) {
             return;
         }
-        state.told = Told {
+        state.last_status = LastStatus {
             caught_up: None,
             behind_at: Some(Instant::now()),
         };
@@ -273,12 +274,12 @@ impl State {
         token.covers(&self.ring_floor) && self.as_of.covers(token) && self.released.iter().all(later)
     }
 
-    fn hand_out(&self, recent: &Recent) {
-        let change = &recent.change;
-        let mut topics = vec![Shown::Document(change.key.to_string())];
+    fn distribute(&self, entry: &RingEntry) {
+        let change = &entry.change;
+        let mut topics = vec![SubscriptionTarget::Document(change.key.to_string())];
         for state in [&change.before, &change.after].into_iter().flatten() {
-            for entry in &state.listings {
-                let group = Shown::Group(entry.listing, entry.group.clone());
+            for listed in &state.listings {
+                let group = SubscriptionTarget::Group(listed.listing, listed.group.clone());
                 if !topics.contains(&group) {
                     topics.push(group);
                 }
@@ -289,22 +290,22 @@ impl State {
                 continue;
             };
             let mut frames = Frames {
-                recent,
+                entry,
                 topic,
-                now: None,
+                current: None,
                 left: None,
             };
             for subscription in subscriptions {
-                if let Some(frame) = frames.seen_by(subscription) {
+                if let Some(frame) = frames.frame_for(subscription) {
                     subscription.session_queue.offer(subscription.number, &frame);
                 }
             }
         }
     }
 
-    fn remember(&mut self, recent: Recent) {
-        self.ring_bytes += recent.bytes;
-        self.ring.push_back(recent);
+    fn remember(&mut self, entry: RingEntry) {
+        self.ring_bytes += entry.bytes;
+        self.ring.push_back(entry);
         while self.ring.len() > RING || self.ring_bytes > RING_BYTES {
             let Some(oldest) = self.ring.pop_front() else {
                 return;
@@ -315,7 +316,7 @@ impl State {
         }
     }
 
-    /// A commit whose changes are not known: nobody can continue over it.
+    /// Handles a commit without known changes: no client can resume across it.
     fn lose(&mut self, partition: u32, to: u64) {
         self.empty_ring(partition, to);
         for subscription in self.subscriptions.values().flatten() {
@@ -325,8 +326,8 @@ impl State {
         }
     }
 
-    /// Documents are not what they were, whatever somebody has seen, and in whichever generation.
-    fn begin_again(&mut self, partition: u32, to: u64, generation: u64) {
+    /// Handles changes that no token shows: every client needs a snapshot, no matter what it has seen.
+    fn invalidate(&mut self, partition: u32, to: u64, generation: u64) {
         self.empty_ring(partition, to);
         if self.generation == generation {
             self.released.advance(partition, to);
@@ -335,7 +336,7 @@ impl State {
             self.released = ConsistencyToken::default();
         }
         for subscription in self.subscriptions.values().flatten() {
-            subscription.session_queue.begin_again(subscription.number);
+            subscription.session_queue.invalidate(subscription.number);
         }
     }
 
@@ -355,35 +356,36 @@ impl State {
     }
 }
 
-impl Recent {
+impl RingEntry {
     fn frame_for(&self, subscription: &Subscription) -> Option<Arc<ChangeFrame>> {
         Frames {
-            recent: self,
-            topic: &subscription.shown,
-            now: None,
+            entry: self,
+            topic: &subscription.target,
+            current: None,
             left: None,
         }
-        .seen_by(subscription)
+        .frame_for(subscription)
     }
 }
 
-/// The two frames that a change can be to those who show the same: how the document is now, or that it has left.
+/// The two frames that a change can be for subscriptions of one target: the document's current state, or that
+/// it has left.
 struct Frames<'a> {
-    recent: &'a Recent,
-    topic: &'a Shown,
-    now: Option<Arc<ChangeFrame>>,
+    entry: &'a RingEntry,
+    topic: &'a SubscriptionTarget,
+    current: Option<Arc<ChangeFrame>>,
     left: Option<Arc<ChangeFrame>>,
 }
 
 impl Frames<'_> {
     /// The frame for a subscription; `None` where it shows the document neither before nor after.
-    fn seen_by(&mut self, subscription: &Subscription) -> Option<Arc<ChangeFrame>> {
-        let Recent {
+    fn frame_for(&mut self, subscription: &Subscription) -> Option<Arc<ChangeFrame>> {
+        let RingEntry {
             change,
             partition,
             as_of,
             ..
-        } = self.recent;
+        } = self.entry;
         let visible = |state: &Option<Arc<DocumentState>>| -> bool {
             state.as_ref().is_some_and(|state| {
                 self.topic.holds(&change.key, state)
@@ -398,7 +400,7 @@ impl Frames<'_> {
         }
         let after = change.after.as_deref().filter(|_| is);
         let slot = if after.is_some() {
-            &mut self.now
+            &mut self.current
         } else {
             &mut self.left
         };
@@ -410,7 +412,7 @@ impl Frames<'_> {
     }
 }
 
-impl Shown {
+impl SubscriptionTarget {
     fn holds(&self, changed: &str, state: &DocumentState) -> bool {
         match self {
             Self::Document(key) => key == changed,

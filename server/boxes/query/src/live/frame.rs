@@ -1,5 +1,5 @@
-//! Frames as bytes. A change is written once for everybody who follows the same document or group; only the
-//! subscription's id in front of it differs, and where it does not, even the bytes are shared.
+//! Frames as bytes. A change is serialised once for all subscriptions of the same document or group; only the
+//! id in front of it differs, and subscriptions with the same id share even the bytes.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +8,7 @@ use domain::{
     token::ConsistencyToken,
     wire::{ChangeCause, ServerFrame},
 };
-use projection::folded::{DocumentChange, DocumentState};
+use projection::fold_result::{DocumentChange, DocumentState};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -17,17 +17,17 @@ use serde_json::value::RawValue;
 pub(super) struct ChangeFrame {
     pub(super) partition: u32,
     pub(super) position: u64,
-    /// The moment after it.
+    /// The token after it.
     pub(super) as_of: Arc<ConsistencyToken>,
-    /// Everything behind the id.
-    rest: String,
-    /// The whole frame for the id that asked first.
+    /// Everything after the id.
+    body: String,
+    /// The whole frame for the first id that asked.
     first: OnceLock<(u64, Bytes)>,
 }
 
-/// The fields of `ServerFrame::Change` behind `op` and `id`.
+/// The fields of `ServerFrame::Change` after `op` and `id`.
 #[derive(Serialize)]
-struct Rest<'a> {
+struct ChangeBody<'a> {
     as_of: &'a ConsistencyToken,
     key: &'a str,
     data: Option<&'a RawValue>,
@@ -37,18 +37,18 @@ struct Rest<'a> {
 }
 
 impl ChangeFrame {
-    /// The document as it is now, at its place in the listing if it is a listing's; `None`: it has left.
+    /// The document as it is now, with its sort key if the target is a listing. `None`: it has left.
     pub(super) fn new(
         change: &DocumentChange,
         partition: u32,
         as_of: &Arc<ConsistencyToken>,
-        shown: Option<(&DocumentState, Option<&str>)>,
+        visible: Option<(&DocumentState, Option<&str>)>,
     ) -> Self {
-        let rest = Rest {
+        let body = ChangeBody {
             as_of,
             key: &change.key,
-            data: shown.map(|(state, _)| &*state.data),
-            sort: shown.and_then(|(_, sort)| sort),
+            data: visible.map(|(state, _)| &*state.data),
+            sort: visible.and_then(|(_, sort)| sort),
             event: ChangeCause {
                 id: change.event.event_id,
                 event_type: change.event.event_type.clone(),
@@ -57,12 +57,12 @@ impl ChangeFrame {
             },
         };
         // Strings, numbers and JSON that was read as JSON: this always serialises.
-        let rest = serde_json::to_string(&rest).unwrap_or_default();
+        let body = serde_json::to_string(&body).unwrap_or_default();
         Self {
             partition,
             position: change.event.position,
             as_of: as_of.clone(),
-            rest,
+            body,
             first: OnceLock::new(),
         }
     }
@@ -70,8 +70,8 @@ impl ChangeFrame {
     /// The frame for a subscription of this id.
     pub(super) fn bytes(&self, id: u64) -> Bytes {
         let render = || {
-            let rest = self.rest.strip_prefix('{').unwrap_or_default();
-            Bytes::from(format!("{{\"op\":\"change\",\"id\":{id},{rest}"))
+            let body = self.body.strip_prefix('{').unwrap_or_default();
+            Bytes::from(format!("{{\"op\":\"change\",\"id\":{id},{body}"))
         };
         let (first, bytes) = self.first.get_or_init(|| (id, render()));
         if *first == id { bytes.clone() } else { render() }

@@ -1,5 +1,5 @@
-//! The hub: one a process. It knows the channels, takes the lanes' commits, and tells those who follow whether their
-//! view is caught up or behind, from one timer that rests while nothing happens.
+//! The hub, one per process. It knows the channels, receives the lanes' commits, and tells clients from one
+//! timer whether their view is caught up or behind. The timer sleeps while nothing happens.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -14,7 +14,7 @@ use domain::id::WorkspaceId;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{Channel, Joined, Subscription};
+use super::channel::{Channel, JoinOutcome, Subscription};
 use documents::Scope;
 use projection::{
     Commit, Followers,
@@ -23,37 +23,37 @@ use projection::{
 
 use crate::QueryError;
 
-/// How long news of progress are gathered before they are told.
+/// How long progress is collected before clients are told.
 const TICK: Duration = Duration::from_millis(50);
 
-/// A view that is behind for less than this is not worth a word.
-const BEHIND: Duration = Duration::from_millis(100);
+/// A view that has been behind for less than this is not reported.
+const BEHIND_AFTER: Duration = Duration::from_millis(100);
 
-/// How often a view that stays behind says so.
-const BEHIND_AGAIN: Duration = Duration::from_millis(250);
+/// How often a view that stays behind is reported.
+const BEHIND_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a channel without subscriptions keeps its ring for those who come back.
-const KEPT: Duration = Duration::from_mins(2);
+/// How long a channel without subscriptions keeps its ring for clients that reconnect.
+const CHANNEL_IDLE_LIMIT: Duration = Duration::from_mins(2);
 
 type ChannelId = (WorkspaceId, &'static str);
 
-/// See the module.
+/// Owns the channels of live subscriptions.
 #[derive(Debug)]
 pub struct Hub {
     channels: RwLock<HashMap<ChannelId, Arc<Channel>>>,
-    /// One at a time may open a channel.
-    opening: tokio::sync::Mutex<()>,
+    /// Held while a channel is opened.
+    opening_lock: tokio::sync::Mutex<()>,
     progress: Arc<Progress>,
     numbers: AtomicU64,
     followed: Notify,
     closed: CancellationToken,
     sessions: AtomicUsize,
-    /// Subscriptions by workspace, and how many there may be.
-    taken: Mutex<HashMap<WorkspaceId, u32>>,
-    most: Option<u32>,
+    /// The number of subscriptions of each workspace, and the most that a sandbox may have.
+    subscription_counts: Mutex<HashMap<WorkspaceId, u32>>,
+    quota: Option<u32>,
 }
 
-/// One of the subscriptions that a sandbox may have; free again when it is dropped.
+/// Counts as one of the subscriptions that a sandbox may have, until it is dropped.
 #[derive(Debug)]
 pub(super) struct SubscriptionPermit {
     hub: Arc<Hub>,
@@ -62,8 +62,12 @@ pub(super) struct SubscriptionPermit {
 
 impl Drop for SubscriptionPermit {
     fn drop(&mut self) {
-        let mut taken = self.hub.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Entry::Occupied(mut count) = taken.entry(self.workspace) {
+        let mut counts = self
+            .hub
+            .subscription_counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Entry::Occupied(mut count) = counts.entry(self.workspace) {
             *count.get_mut() -= 1;
             if *count.get() == 0 {
                 count.remove();
@@ -77,29 +81,35 @@ impl Hub {
     pub fn new(progress: Arc<Progress>) -> Self {
         Self {
             channels: RwLock::default(),
-            opening: tokio::sync::Mutex::default(),
+            opening_lock: tokio::sync::Mutex::default(),
             progress,
             numbers: AtomicU64::new(0),
             followed: Notify::new(),
             closed: CancellationToken::new(),
             sessions: AtomicUsize::new(0),
-            taken: Mutex::default(),
-            most: None,
+            subscription_counts: Mutex::default(),
+            quota: None,
         }
     }
 
-    /// Lets a sandbox have so many subscriptions at a time.
+    /// Limits the subscriptions that a sandbox may have at a time.
     #[must_use]
-    pub fn with_quota(self, most: Option<u32>) -> Self {
-        Self { most, ..self }
+    pub fn with_quota(self, quota: Option<u32>) -> Self {
+        Self { quota, ..self }
     }
 
-    /// A place for a subscription, if there is one left.
-    pub(super) fn place(self: &Arc<Self>, workspace: WorkspaceId) -> Result<SubscriptionPermit, QueryError> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(workspace).or_insert(0);
-        if let Some(most) = self.most.filter(|most| *count >= *most) {
-            return Err(QueryError::Full(most));
+    /// A permit for a subscription, if the quota is not used up.
+    pub(super) fn acquire(
+        self: &Arc<Self>,
+        workspace: WorkspaceId,
+    ) -> Result<SubscriptionPermit, QueryError> {
+        let mut counts = self
+            .subscription_counts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(workspace).or_insert(0);
+        if let Some(quota) = self.quota.filter(|quota| *count >= *quota) {
+            return Err(QueryError::Full(quota));
         }
         *count += 1;
         Ok(SubscriptionPermit {
@@ -108,7 +118,7 @@ impl Hub {
         })
     }
 
-    /// A workspace is there no more.
+    /// Forgets a purged workspace.
     pub fn end(&self, workspace: WorkspaceId) {
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
         channels.retain(|(of, _), _| *of != workspace);
@@ -145,9 +155,9 @@ impl Hub {
         loop {
             let channel = self.channel((workspace, subscription.view), progress).await;
             let resumed = match channel.join(subscription, resume) {
-                Joined::Retired => continue,
-                Joined::Fresh => false,
-                Joined::Resumed => true,
+                JoinOutcome::Retired => continue,
+                JoinOutcome::Fresh => false,
+                JoinOutcome::Resumed => true,
             };
             self.followed.notify_one();
             return (channel, resumed);
@@ -158,11 +168,12 @@ impl Hub {
         if let Some(channel) = self.find(&id) {
             return channel;
         }
-        let _opening = self.opening.lock().await;
+        let _opening = self.opening_lock.lock().await;
         if let Some(channel) = self.find(&id) {
             return channel;
         }
-        // In the turn of the view's lanes, so that no commit lies between what is published and what will be told.
+        // Holds the lock of the view's lanes, so that no commit lies between what is published and what the
+        // channel will get.
         let _turn = progress.turn().await;
         let channel = Arc::new(Channel::new(
             progress.folded(),
@@ -190,7 +201,7 @@ impl Hub {
             .collect()
     }
 
-    /// Tells of progress until it is cancelled.
+    /// Reports progress to clients until it is cancelled.
     pub async fn run(self: Arc<Self>, cancelled: CancellationToken) {
         tokio::select! {
             () = cancelled.cancelled() => {}
@@ -215,18 +226,18 @@ impl Hub {
         }
     }
 
-    /// Tells each channel how its view stands. Whether one of them is behind and the timer must go on; and when the
-    /// next channel may be retired.
+    /// Tells each channel the status of its view. Returns whether a view is behind, so that the timer must go
+    /// on, and when the next channel may be retired.
     fn tick(&self) -> (bool, Option<Instant>) {
         let now = Instant::now();
         let mut busy = false;
         let mut expiry: Option<Instant> = None;
         for (id, channel) in self.all() {
             if let Some(idle_since) = channel.idle_since() {
-                if now.duration_since(idle_since) >= KEPT {
+                if now.duration_since(idle_since) >= CHANNEL_IDLE_LIMIT {
                     self.retire(&id, now);
                 } else {
-                    let expires = idle_since + KEPT;
+                    let expires = idle_since + CHANNEL_IDLE_LIMIT;
                     expiry = Some(expiry.map_or(expires, |earlier| earlier.min(expires)));
                 }
                 continue;
@@ -243,7 +254,7 @@ impl Hub {
     fn retire(&self, id: &ChannelId, now: Instant) {
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
         let idle = |channel: &Arc<Channel>| {
-            now.checked_sub(KEPT)
+            now.checked_sub(CHANNEL_IDLE_LIMIT)
                 .is_some_and(|then| channel.retire_if_idle_since(then))
         };
         if channels.get(id).is_some_and(idle) {
@@ -252,7 +263,7 @@ impl Hub {
     }
 }
 
-/// Tells a channel how its view stands; whether it is caught up.
+/// Tells a channel the status of its view. Returns whether it is caught up.
 fn tell(channel: &Channel, progress: &HandlerProgress) -> bool {
     let head = progress.head();
     let as_of = channel.as_of();
@@ -260,9 +271,12 @@ fn tell(channel: &Channel, progress: &HandlerProgress) -> bool {
         channel.tell_caught_up();
         return true;
     }
-    if let Some(behind_for) = progress.behind_for().filter(|behind_for| *behind_for > BEHIND) {
+    if let Some(behind_for) = progress
+        .behind_for()
+        .filter(|behind_for| *behind_for > BEHIND_AFTER)
+    {
         let behind_ms = u64::try_from(behind_for.as_millis()).unwrap_or(u64::MAX);
-        channel.tell_behind(as_of.behind(&head), behind_ms, BEHIND_AGAIN);
+        channel.tell_behind(as_of.behind(&head), behind_ms, BEHIND_INTERVAL);
     }
     false
 }

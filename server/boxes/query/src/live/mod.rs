@@ -1,10 +1,11 @@
-//! Live: a subscription gets a snapshot with its token, then every change after it, in order, with nothing missed and
-//! nothing twice.
+//! Live subscriptions: a client gets a snapshot with its token, then every later change in order, none
+//! missing and none twice.
 //!
-//! A session is one client's connection. It registers with the view's [`channel`] first and reads its snapshot second;
-//! changes that arrive meanwhile wait in its [`session_queue`], and those that the snapshot already has are dropped. A client
-//! that comes back with its token gets only what it missed, if the channel's ring still has all of that, and otherwise a
-//! new snapshot. A slow client loses its changes for a snapshot; it never slows the others.
+//! A session is one client's connection. It registers with the view's [`channel`] first and reads its
+//! snapshot second; changes that arrive meanwhile wait in its [`session_queue`], and those that the snapshot
+//! already contains are dropped. A client that reconnects with its token gets only what it missed if the
+//! channel's ring still holds all of that, and a new snapshot otherwise. A slow client gets a snapshot in
+//! place of its changes; it never slows the others.
 
 mod channel;
 mod frame;
@@ -29,17 +30,17 @@ use serde_json::value::RawValue;
 pub use session_queue::CAPACITY;
 
 use self::{
-    channel::{Channel, Shown, Subscription},
+    channel::{Channel, Subscription, SubscriptionTarget},
     frame::{frame, plain},
     hub::{Hub, SubscriptionPermit},
     session_queue::{Next, SessionQueue, Status},
 };
-use super::{DEFAULT_LIMIT, Listed, MAX_LIMIT, QueryApi, QueryError};
+use super::{DEFAULT_LIMIT, ListingGroup, MAX_LIMIT, QueryApi, QueryError};
 
 /// The most subscriptions of a session.
 pub const MAX_SUBSCRIPTIONS: usize = 100;
 
-/// What a client asks to follow; the fields of the frame `subscribe`.
+/// A client's request to follow a document or a listing: the fields of the frame `subscribe`.
 #[derive(Debug, Clone, Default)]
 pub struct Subscribe {
     /// The client's name for it; a name in use is replaced.
@@ -56,13 +57,13 @@ pub struct Subscribe {
     pub order: Order,
     /// The most rows of the snapshot.
     pub limit: Option<u32>,
-    /// What the client has already seen.
+    /// The token up to which the client has seen changes.
     pub resume: Option<ConsistencyToken>,
     /// The generation of what it has seen.
     pub generation: Option<u64>,
 }
 
-/// What a session has for its client.
+/// What a session sends to its client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveItem {
     /// A `ServerFrame` as JSON text, in UTF-8.
@@ -71,15 +72,15 @@ pub enum LiveItem {
     Closed,
 }
 
-/// A subscription of the session.
+/// A subscription of the session, with its snapshot's page.
 #[derive(Debug)]
-struct Following {
+struct ClientSubscription {
     id: u64,
     subscription: Arc<Subscription>,
     channel: Arc<Channel>,
     order: Order,
     limit: u32,
-    _place: SubscriptionPermit,
+    _permit: SubscriptionPermit,
 }
 
 /// One client's subscriptions; see the module.
@@ -90,8 +91,8 @@ pub struct LiveSession {
     workspace: WorkspaceId,
     actor: Arc<Actor>,
     session_queue: Arc<SessionQueue>,
-    /// By the number that the subscription has in the session_queue.
-    following: HashMap<u64, Following>,
+    /// By the number of the subscription in the session queue.
+    subscriptions: HashMap<u64, ClientSubscription>,
     ready: VecDeque<Bytes>,
 }
 
@@ -104,12 +105,12 @@ impl LiveSession {
             workspace,
             actor: Arc::new(actor),
             session_queue: Arc::default(),
-            following: HashMap::new(),
+            subscriptions: HashMap::new(),
             ready: VecDeque::new(),
         }
     }
 
-    /// Follows a document or a listing. What comes of it, an error included, comes from [`next`](Self::next).
+    /// Follows a document or a listing. Its frames, an error included, come from [`next`](Self::next).
     pub async fn subscribe(&mut self, request: Subscribe) {
         let id = request.id;
         self.unsubscribe(id);
@@ -122,16 +123,16 @@ impl LiveSession {
     }
 
     async fn try_subscribe(&mut self, request: Subscribe) -> Result<(), QueryError> {
-        if self.following.len() >= MAX_SUBSCRIPTIONS {
+        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(QueryError::TooManySubscriptions(MAX_SUBSCRIPTIONS));
         }
         let view = self.api.find(&request.view)?;
-        let shown = self.shown(view, &request)?;
-        let place = self.hub.place(self.workspace)?;
+        let target = self.target(view, &request)?;
+        let permit = self.hub.acquire(self.workspace)?;
         let subscription = Arc::new(Subscription {
             number: self.hub.number(),
             view: view.name(),
-            shown,
+            target,
             actor: self.actor.clone(),
             session_queue: self.session_queue.clone(),
         });
@@ -144,15 +145,15 @@ impl LiveSession {
             .join(self.workspace, &subscription, &progress, resume)
             .await;
         let limit = request.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-        let following = Following {
+        let entry = ClientSubscription {
             id: request.id,
             subscription,
             channel,
             order: request.order,
             limit,
-            _place: place,
+            _permit: permit,
         };
-        self.following.insert(number, following);
+        self.subscriptions.insert(number, entry);
         if resumed {
             self.tell_if_caught_up(number, &ConsistencyToken::default());
         } else {
@@ -161,36 +162,41 @@ impl LiveSession {
         Ok(())
     }
 
-    fn shown(&self, view: &'static dyn AnyView, request: &Subscribe) -> Result<Shown, QueryError> {
+    fn target(
+        &self,
+        view: &'static dyn AnyView,
+        request: &Subscribe,
+    ) -> Result<SubscriptionTarget, QueryError> {
         if let Some(key) = &request.key {
-            return Ok(Shown::Document(key.clone()));
+            return Ok(SubscriptionTarget::Document(key.clone()));
         }
-        let listed = Listed::new(
+        let group = ListingGroup::new(
             view,
             &self.actor,
             request.listing.as_deref(),
             request.group.as_deref(),
         )?;
-        Ok(Shown::Group(listed.listing, listed.group))
+        Ok(SubscriptionTarget::Group(group.listing, group.group))
     }
 
-    /// Stops following; an id that is not in use is nothing to complain about.
+    /// Ends a subscription; an unknown id is no error.
     pub fn unsubscribe(&mut self, id: u64) {
         let Some(number) = self
-            .following
+            .subscriptions
             .iter()
-            .find(|(_, following)| following.id == id)
+            .find(|(_, entry)| entry.id == id)
             .map(|(n, _)| *n)
         else {
             return;
         };
         self.session_queue.remove(number);
-        if let Some(following) = self.following.remove(&number) {
-            following.channel.leave(&following.subscription);
+        if let Some(entry) = self.subscriptions.remove(&number) {
+            entry.channel.leave(&entry.subscription);
         }
     }
 
-    /// The next thing for the client; waits for one. Cancel safe: what was not returned is returned next time.
+    /// Waits for the next item for the client. Cancel safe: an item that was not returned is returned next
+    /// time.
     pub async fn next(&mut self) -> LiveItem {
         loop {
             if let Some(frame) = self.ready.pop_front() {
@@ -210,16 +216,16 @@ impl LiveSession {
         }
     }
 
-    /// Gives a subscription a fresh snapshot. Where this is cancelled, the session_queue still says that one is wanted.
+    /// Reads a new snapshot for a subscription. If this is cancelled, the session queue still requests one.
     async fn snapshot(&mut self, number: u64) {
-        let Some(following) = self.following.get(&number) else {
+        let Some(entry) = self.subscriptions.get(&number) else {
             self.session_queue.remove(number);
             return;
         };
         if !self.session_queue.begin_snapshot(number) {
             return;
         }
-        match self.read_snapshot(following).await {
+        match self.read_snapshot(entry).await {
             Ok((frame, as_of)) => {
                 if self.session_queue.end_snapshot(number, &as_of) {
                     self.ready.push_back(frame);
@@ -227,7 +233,7 @@ impl LiveSession {
                 }
             }
             Err(error) => {
-                let id = following.id;
+                let id = entry.id;
                 let problem = error.problem();
                 self.unsubscribe(id);
                 self.ready.push_back(plain(&ServerFrame::Error {
@@ -238,40 +244,40 @@ impl LiveSession {
         }
     }
 
-    /// The snapshot as a frame, and its moment.
+    /// Reads the snapshot as a frame, with its token.
     async fn read_snapshot(
         &self,
-        following: &Following,
+        entry: &ClientSubscription,
     ) -> Result<(Bytes, Arc<ConsistencyToken>), QueryError> {
-        let Following {
+        let ClientSubscription {
             id,
             subscription,
             order,
             limit,
             ..
-        } = following;
+        } = entry;
         let view = self.api.find(subscription.view)?;
-        let (found, listed) = match &subscription.shown {
-            Shown::Document(key) => (
+        let (found, group) = match &subscription.target {
+            SubscriptionTarget::Document(key) => (
                 self.api
                     .find_document(self.workspace, &self.actor, view, key)
                     .await?,
                 None,
             ),
-            Shown::Group(listing, group) => {
-                let listed = Listed {
+            SubscriptionTarget::Group(listing, group) => {
+                let group = ListingGroup {
                     view,
                     listing,
                     group: group.clone(),
                 };
                 let found = self
                     .api
-                    .find_page(self.workspace, &self.actor, &listed, *order, *limit, None)
+                    .find_page(self.workspace, &self.actor, &group, *order, *limit, None)
                     .await?;
-                (found, Some(listed))
+                (found, Some(group))
             }
         };
-        let data: SnapshotData<Option<&RawValue>> = match &listed {
+        let data: SnapshotData<Option<&RawValue>> = match &group {
             None => SnapshotData::Document(found.row().map(|row| &*row.data)),
             Some(_) => SnapshotData::Rows(
                 found
@@ -290,23 +296,23 @@ impl LiveSession {
             generation: found.answer.generation,
             behind: found.behind(),
             data,
-            next: listed.and_then(|listed| found.cursors(&listed, *order, None).1),
+            next: group.and_then(|group| found.cursors(&group, *order, None).1),
         };
         Ok((frame(&snapshot), Arc::new(found.as_of.clone())))
     }
 
-    /// After a snapshot or a resumption: where the view is caught up, the client hears it at once, behind its changes.
-    /// Otherwise the hub's timer says so later.
-    fn tell_if_caught_up(&self, number: u64, shown: &ConsistencyToken) {
-        let Some(following) = self.following.get(&number) else {
+    /// After a snapshot or a resumption: if the view is caught up, the client hears it at once, after its
+    /// changes. Otherwise the hub's timer tells it later.
+    fn tell_if_caught_up(&self, number: u64, sent: &ConsistencyToken) {
+        let Some(entry) = self.subscriptions.get(&number) else {
             return;
         };
-        let Some(progress) = self.api.progress.of(self.workspace, following.subscription.view) else {
+        let Some(progress) = self.api.progress.of(self.workspace, entry.subscription.view) else {
             return;
         };
-        // Everything that the channel was told of is in what is shown, or waits in the session_queue.
-        let mut as_of = (*following.channel.as_of()).clone();
-        for (partition, position) in shown.iter() {
+        // Every change that the channel got is in the snapshot or waits in the session queue.
+        let mut as_of = (*entry.channel.as_of()).clone();
+        for (partition, position) in sent.iter() {
             as_of.advance(partition, position);
         }
         if as_of.covers(&progress.head()) {
@@ -318,8 +324,8 @@ impl LiveSession {
 
 impl Drop for LiveSession {
     fn drop(&mut self) {
-        for following in self.following.values() {
-            following.channel.leave(&following.subscription);
+        for entry in self.subscriptions.values() {
+            entry.channel.leave(&entry.subscription);
         }
         self.hub.leave();
     }

@@ -1,7 +1,7 @@
-//! The session_queue of a session: a bounded queue of changes that wait for a client, and what else it is to be told.
+//! The queue of a session: a bounded number of changes that wait for a client, and statuses to tell it.
 //!
-//! A client that does not take its changes is not waited for: they are dropped, and the subscriptions concerned get a
-//! fresh snapshot when the client comes back to read.
+//! The server does not wait for a slow client: its changes are dropped, and the subscriptions concerned get a
+//! new snapshot when the client reads again.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -17,23 +17,23 @@ use super::frame::{ChangeFrame, plain};
 /// The most changes that wait for a client.
 pub const CAPACITY: usize = 512;
 
-/// Where a subscription stands.
+/// The phase of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// It wants a snapshot.
-    Wanting,
+    /// It needs a snapshot.
+    NeedsSnapshot,
     /// Its snapshot is being read; changes wait.
-    Reading,
-    /// It follows.
-    Following,
+    ReadsSnapshot,
+    /// It gets changes.
+    Live,
 }
 
-/// What a subscription is to be told besides changes; the newest replaces an older one.
+/// A status to tell a subscription besides changes; a newer one replaces an older one.
 #[derive(Debug, Clone)]
 pub(super) enum Status {
-    /// The view has folded everything.
+    /// The view is caught up.
     CaughtUp(Arc<ConsistencyToken>),
-    /// It has not.
+    /// The view is behind.
     Behind {
         as_of: Arc<ConsistencyToken>,
         behind: u64,
@@ -42,15 +42,15 @@ pub(super) enum Status {
 }
 
 #[derive(Debug)]
-struct Followed {
+struct QueuedSubscription {
     /// The client's name for it.
     id: u64,
     phase: Phase,
-    /// Changes up to here are in the snapshot; absent once the changes have passed it.
+    /// The snapshot contains changes up to here; absent once the changes have passed it.
     floor: Option<ConsistencyToken>,
-    /// The moment of the last thing that was put into the queue.
-    told: Option<Arc<ConsistencyToken>>,
-    /// The client believes the view to be behind, or has not heard yet that it is not.
+    /// The token of the newest queued item.
+    last_token: Option<Arc<ConsistencyToken>>,
+    /// The client believes that the view is behind, or does not know yet that it is not.
     expects_caught_up: bool,
     status: Option<Status>,
 }
@@ -58,21 +58,22 @@ struct Followed {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<(u64, Arc<ChangeFrame>)>,
-    followed: HashMap<u64, Followed>,
-    /// Subscriptions that want a snapshot, or whose snapshot is being read.
+    subscriptions: HashMap<u64, QueuedSubscription>,
+    /// Subscriptions that need a snapshot or whose snapshot is being read.
     unsettled: usize,
     /// Subscriptions with a status to tell.
     statuses: usize,
 }
 
-/// See the module. Subscriptions have numbers here, since a client may use an id again.
+/// Queues changes and statuses for one client. Subscriptions have numbers here, because a client may use an
+/// id again.
 #[derive(Debug, Default)]
 pub(super) struct SessionQueue {
     state: Mutex<State>,
     arrived: Notify,
 }
 
-/// What comes next.
+/// The next item for the client.
 #[derive(Debug)]
 pub(super) enum Next {
     Frame(Bytes),
@@ -86,68 +87,70 @@ impl SessionQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes room for a subscription that wants a snapshot.
+    /// Adds a subscription that needs a snapshot.
     pub(super) fn add(&self, number: u64, id: u64) {
-        let followed = Followed {
+        let subscription = QueuedSubscription {
             id,
-            phase: Phase::Wanting,
+            phase: Phase::NeedsSnapshot,
             floor: None,
-            told: None,
+            last_token: None,
             expects_caught_up: true,
             status: None,
         };
         let mut state = self.lock();
-        state.followed.insert(number, followed);
+        state.subscriptions.insert(number, subscription);
         state.unsettled += 1;
     }
 
     /// Forgets a subscription and everything that waits for it.
     pub(super) fn remove(&self, number: u64) {
         let mut state = self.lock();
-        let Some(followed) = state.followed.remove(&number) else {
+        let Some(subscription) = state.subscriptions.remove(&number) else {
             return;
         };
-        state.unsettled -= usize::from(followed.phase != Phase::Following);
-        state.statuses -= usize::from(followed.status.is_some());
+        state.unsettled -= usize::from(subscription.phase != Phase::Live);
+        state.statuses -= usize::from(subscription.status.is_some());
         state.queue.retain(|(of, _)| *of != number);
     }
 
-    /// A subscription that continues where a client left off: it needs no snapshot, only what it has missed.
+    /// Resumes a subscription where the client left off: it needs no snapshot, only the changes that it has
+    /// missed.
     pub(super) fn resume(&self, number: u64, at: &Arc<ConsistencyToken>) {
         let mut state = self.lock();
         let state = &mut *state;
-        if let Some(followed) = state.followed.get_mut(&number)
-            && followed.phase == Phase::Wanting
+        if let Some(subscription) = state.subscriptions.get_mut(&number)
+            && subscription.phase == Phase::NeedsSnapshot
         {
-            followed.phase = Phase::Following;
-            followed.told = Some(at.clone());
+            subscription.phase = Phase::Live;
+            subscription.last_token = Some(at.clone());
             state.unsettled -= 1;
         }
     }
 
-    /// Puts a change into the queue; where that is full, everything in it is dropped in favour of snapshots.
+    /// Queues a change. If the queue is full, all its changes are dropped in favour of snapshots.
     pub(super) fn offer(&self, number: u64, change: &Arc<ChangeFrame>) {
         {
             let mut state = self.lock();
             let state = &mut *state;
-            let Some(followed) = state.followed.get_mut(&number) else {
+            let Some(subscription) = state.subscriptions.get_mut(&number) else {
                 return;
             };
-            if followed.phase == Phase::Wanting {
+            if subscription.phase == Phase::NeedsSnapshot {
                 return;
             }
-            if let Some(floor) = &followed.floor {
+            if let Some(floor) = &subscription.floor {
                 if change.position <= floor.position(change.partition) {
                     return;
                 }
-                // Commits are published in order: what comes after the snapshot comes after all that is in it.
-                followed.floor = None;
+                // Commits are published in order: what comes after the snapshot comes after all that is in
+                // it.
+                subscription.floor = None;
             }
-            followed.told = Some(change.as_of.clone());
-            if let Some(Status::CaughtUp(_)) = followed.status {
-                // No longer the newest moment, and it would come behind this change. The hub will say it again.
-                followed.status = None;
-                followed.expects_caught_up = true;
+            subscription.last_token = Some(change.as_of.clone());
+            if let Some(Status::CaughtUp(_)) = subscription.status {
+                // No longer the newest token, and it would come after this change. The hub will repeat it.
+                subscription.status = None;
+                subscription.expects_caught_up = true;
                 state.statuses -= 1;
             }
             state.queue.push_back((number, change.clone()));
@@ -159,14 +162,15 @@ impl SessionQueue {
         self.arrived.notify_one();
     }
 
-    /// Changes up to `to` were not told one by one: whoever does not have them in a snapshot needs one.
+    /// Changes up to `to` are not known one by one: a subscription without a snapshot that contains them
+    /// needs one.
     pub(super) fn lose(&self, number: u64, partition: u32, to: u64) {
         {
             let mut state = self.lock();
-            let Some(followed) = state.followed.get(&number) else {
+            let Some(subscription) = state.subscriptions.get(&number) else {
                 return;
             };
-            if followed
+            if subscription
                 .floor
                 .as_ref()
                 .is_some_and(|floor| floor.position(partition) >= to)
@@ -178,36 +182,39 @@ impl SessionQueue {
         self.arrived.notify_one();
     }
 
-    /// What a subscription shows, or is reading, is not true any more: it needs a snapshot.
-    pub(super) fn begin_again(&self, number: u64) {
+    /// Documents have changed behind a subscription's token: it needs a snapshot.
+    pub(super) fn invalidate(&self, number: u64) {
         self.lock().want_snapshot(number);
         self.arrived.notify_one();
     }
 
-    /// Tells a subscription how the view stands, when everything before has been told.
+    /// Queues a status for a subscription, after its changes.
     pub(super) fn tell(&self, number: u64, status: &Status) {
         {
             let mut state = self.lock();
             let state = &mut *state;
-            let Some(followed) = state.followed.get_mut(&number) else {
+            let Some(subscription) = state.subscriptions.get_mut(&number) else {
                 return;
             };
-            let ahead = followed
+            let ahead = subscription
                 .floor
                 .as_ref()
                 .is_some_and(|floor| !status.token().covers(floor));
-            if followed.phase != Phase::Following || ahead {
+            if subscription.phase != Phase::Live || ahead {
                 return;
             }
             if let Status::CaughtUp(as_of) = status {
-                let heard = followed.told.as_ref().is_some_and(|told| told.covers(as_of));
-                if heard && !followed.expects_caught_up && followed.status.is_none() {
+                let knows = subscription
+                    .last_token
+                    .as_ref()
+                    .is_some_and(|last_token| last_token.covers(as_of));
+                if knows && !subscription.expects_caught_up && subscription.status.is_none() {
                     return;
                 }
             }
-            followed.expects_caught_up = matches!(status, Status::Behind { .. });
-            state.statuses += usize::from(followed.status.is_none());
-            followed.status = Some(status.clone());
+            subscription.expects_caught_up = matches!(status, Status::Behind { .. });
+            state.statuses += usize::from(subscription.status.is_none());
+            subscription.status = Some(status.clone());
         }
         self.arrived.notify_one();
     }
@@ -216,52 +223,53 @@ impl SessionQueue {
     pub(super) fn begin_snapshot(&self, number: u64) -> bool {
         let mut state = self.lock();
         let state = &mut *state;
-        let Some(followed) = state.followed.get_mut(&number) else {
+        let Some(subscription) = state.subscriptions.get_mut(&number) else {
             return false;
         };
-        followed.phase = Phase::Reading;
-        followed.floor = None;
+        subscription.phase = Phase::ReadsSnapshot;
+        subscription.floor = None;
         state.queue.retain(|(of, _)| *of != number);
         true
     }
 
-    /// The snapshot was read: what waits and is in it is dropped. `false`: the subscription is gone, or has lost changes
-    /// in the meantime and needs another snapshot.
+    /// Ends a snapshot: waiting changes that it contains are dropped. `false`: the subscription is gone, or
+    /// has lost changes in the meantime and needs another snapshot.
     pub(super) fn end_snapshot(&self, number: u64, as_of: &Arc<ConsistencyToken>) -> bool {
         let mut state = self.lock();
         let state = &mut *state;
-        let Some(followed) = state.followed.get_mut(&number) else {
+        let Some(subscription) = state.subscriptions.get_mut(&number) else {
             return false;
         };
-        if followed.phase != Phase::Reading {
+        if subscription.phase != Phase::ReadsSnapshot {
             return false;
         }
-        followed.phase = Phase::Following;
+        subscription.phase = Phase::Live;
         state.unsettled -= 1;
         state
             .queue
             .retain(|(of, change)| *of != number || change.position > as_of.position(change.partition));
         let newer = state.queue.iter().rfind(|(of, _)| *of == number);
-        followed.told = Some(newer.map_or_else(|| as_of.clone(), |(_, change)| change.as_of.clone()));
+        subscription.last_token =
+            Some(newer.map_or_else(|| as_of.clone(), |(_, change)| change.as_of.clone()));
         // With a newer change in the queue, the changes have passed the snapshot.
-        followed.floor = newer.is_none().then(|| (**as_of).clone());
-        followed.expects_caught_up = true;
-        if followed.status.take().is_some() {
+        subscription.floor = newer.is_none().then(|| (**as_of).clone());
+        subscription.expects_caught_up = true;
+        if subscription.status.take().is_some() {
             state.statuses -= 1;
         }
         true
     }
 
-    /// What comes next, in this order: snapshots, changes, statuses.
+    /// The next item: snapshots first, then changes, then statuses.
     pub(super) fn next(&self) -> Next {
         let mut state = self.lock();
         let state = &mut *state;
         if state.unsettled > 0 {
-            let wanting = state
-                .followed
+            let unsettled = state
+                .subscriptions
                 .iter()
-                .find(|(_, followed)| followed.phase != Phase::Following);
-            if let Some((number, _)) = wanting {
+                .find(|(_, subscription)| subscription.phase != Phase::Live);
+            if let Some((number, _)) = unsettled {
                 return Next::Snapshot(*number);
             }
         }
@@ -269,27 +277,30 @@ impl SessionQueue {
             if state.queue.is_empty() && state.queue.capacity() > 64 {
                 state.queue.shrink_to_fit();
             }
-            if let Some(followed) = state.followed.get(&number) {
-                return Next::Frame(change.bytes(followed.id));
+            if let Some(subscription) = state.subscriptions.get(&number) {
+                return Next::Frame(change.bytes(subscription.id));
             }
         }
         if state.statuses > 0
-            && let Some(followed) = state
-                .followed
+            && let Some(subscription) = state
+                .subscriptions
                 .values_mut()
-                .find(|followed| followed.status.is_some())
-            && let Some(status) = followed.status.take()
+                .find(|subscription| subscription.status.is_some())
+            && let Some(status) = subscription.status.take()
         {
             state.statuses -= 1;
-            let told = followed.told.as_ref().filter(|told| told.covers(status.token()));
-            let as_of = told.unwrap_or_else(|| status.token()).clone();
-            followed.told = Some(as_of.clone());
-            return Next::Frame(status.bytes(followed.id, &as_of));
+            let last_token = subscription
+                .last_token
+                .as_ref()
+                .filter(|last_token| last_token.covers(status.token()));
+            let as_of = last_token.unwrap_or_else(|| status.token()).clone();
+            subscription.last_token = Some(as_of.clone());
+            return Next::Frame(status.bytes(subscription.id, &as_of));
         }
         Next::Nothing
     }
 
-    /// Waits for something to come. One reader at a time.
+    /// Waits for an item. One reader at a time.
     pub(super) async fn arrived(&self) {
         self.arrived.notified().await;
     }
@@ -304,9 +315,9 @@ impl State {
     }
 
     fn want_snapshot(&mut self, number: u64) {
-        if let Some(followed) = self.followed.get_mut(&number) {
-            self.unsettled += usize::from(followed.phase == Phase::Following);
-            followed.phase = Phase::Wanting;
+        if let Some(subscription) = self.subscriptions.get_mut(&number) {
+            self.unsettled += usize::from(subscription.phase == Phase::Live);
+            subscription.phase = Phase::NeedsSnapshot;
         }
         self.queue.retain(|(of, _)| *of != number);
     }
@@ -319,7 +330,7 @@ impl Status {
         }
     }
 
-    /// The frame, for a subscription that has been told everything up to `as_of`.
+    /// The frame for a subscription that has got everything up to `as_of`.
     fn bytes(&self, id: u64, as_of: &ConsistencyToken) -> Bytes {
         let as_of = as_of.clone();
         plain(&match self {

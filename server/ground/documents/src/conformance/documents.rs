@@ -8,15 +8,17 @@ use uuid::Uuid;
 
 use super::{
     super::{
-        DocumentStore, DocumentStoreError, DocumentWrite, Effect, FoldFault, Loaded, PageRequest, SeekKey,
-        Updated,
+        DocumentStore, DocumentStoreError, DocumentWrite, FoldFault, FoldInput, FoldOutput, PageRequest,
+        SeekKey, UpdateOutcome,
     },
-    Bench, VIEW, entry, fold, lane, number, workspace, write,
+    TestDatabase, VIEW, entry, fold, lane, number, workspace, write,
 };
 use clock::{Clock as _, SystemClock};
 
-pub(crate) async fn an_update_changes_documents_listings_and_checkpoint_together<B: Bench>(bench: B) {
-    let model = bench.open().await.unwrap();
+pub(crate) async fn an_update_changes_documents_listings_and_checkpoint_together<B: TestDatabase>(
+    database: B,
+) {
+    let model = database.open().await.unwrap();
     let (workspace, elsewhere) = (workspace(), workspace());
     let nothing = model.document(workspace, VIEW, "a").await.unwrap();
     assert!(nothing.value.is_none());
@@ -33,15 +35,15 @@ pub(crate) async fn an_update_changes_documents_listings_and_checkpoint_together
     let lanes = [lane(workspace, 1, 0), lane(workspace, 1, 3)];
     assert_eq!(
         fold(&*model, &lanes[0], 0, 4, vec![written]).await,
-        Updated::Committed
+        UpdateOutcome::Committed
     );
     assert_eq!(
         fold(&*model, &lanes[1], 0, 2, vec![write("b", 2, vec![])]).await,
-        Updated::Committed
+        UpdateOutcome::Committed
     );
     assert_eq!(
         fold(&*model, &lanes[0], 4, 9, Vec::new()).await,
-        Updated::Committed
+        UpdateOutcome::Committed
     );
 
     let read = model.document(workspace, VIEW, "a").await.unwrap();
@@ -89,22 +91,22 @@ pub(crate) async fn an_update_changes_documents_listings_and_checkpoint_together
     assert!(model.ping().await.is_err());
 }
 
-pub(crate) async fn a_checkpoint_that_was_moved_refuses_and_changes_nothing<B: Bench>(bench: B) {
-    let model = bench.open().await.unwrap();
+pub(crate) async fn a_checkpoint_that_was_moved_refuses_and_changes_nothing<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
     let lane = lane(workspace(), 1, 0);
     fold(&*model, &lane, 0, 5, vec![write("a", 1, vec![])]).await;
     for from in [0, 4, 6] {
         let refused = fold(&*model, &lane, from, 7, vec![write("a", 2, vec![])]).await;
-        assert_eq!(refused, Updated::Elsewhere { checkpoint: 5 });
+        assert_eq!(refused, UpdateOutcome::CheckpointMoved { checkpoint: 5 });
     }
     let read = model.document(lane.scope.workspace, VIEW, "a").await.unwrap();
     assert_eq!(number(&read.value.unwrap()), 1);
 }
 
-pub(crate) async fn a_fold_that_fails_changes_nothing<B: Bench>(bench: B) {
-    let model = bench.open().await.unwrap();
+pub(crate) async fn a_fold_that_fails_changes_nothing<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
     let lane = lane(workspace(), 1, 0);
-    let mut fault = |_: Loaded| {
+    let mut fault = |_: FoldInput| {
         Err(FoldFault {
             position: 1,
             reason: "it does not fit".to_owned(),
@@ -113,26 +115,26 @@ pub(crate) async fn a_fold_that_fails_changes_nothing<B: Bench>(bench: B) {
     let failed = model.update(&lane, 0, 1, &["a".to_owned()], &mut fault).await;
     assert!(matches!(failed, Err(DocumentStoreError::Fault(_))), "{failed:?}");
     assert_eq!(model.checkpoint(&lane).await.unwrap(), 0);
-    // and the lane goes on
+    // and the lane continues
     assert_eq!(
         fold(&*model, &lane, 0, 1, vec![write("a", 1, vec![])]).await,
-        Updated::Committed
+        UpdateOutcome::Committed
     );
 }
 
-pub(crate) async fn lanes_that_share_a_document_lose_no_update<B: Bench>(bench: B) {
+pub(crate) async fn lanes_that_share_a_document_lose_no_update<B: TestDatabase>(database: B) {
     const LANES: u32 = 8;
     const ROUNDS: u64 = 12;
-    let model = bench.open().await.unwrap();
+    let model = database.open().await.unwrap();
     let workspace = workspace();
-    // the document is not there yet when all of them begin
+    // the document does not exist yet when all of them begin
     let lanes = (0..LANES).map(|partition| {
         let model = Arc::clone(&model);
         tokio::spawn(async move {
             for round in 0..ROUNDS {
-                let mut add_one = |loaded: Loaded| {
+                let mut add_one = |loaded: FoldInput| {
                     let before = loaded.documents.first().map_or(0, number);
-                    Ok(Effect {
+                    Ok(FoldOutput {
                         writes: vec![write("shared", before + 1, vec![])],
                         parked: Vec::new(),
                     })
@@ -147,7 +149,7 @@ pub(crate) async fn lanes_that_share_a_document_lose_no_update<B: Bench>(bench: 
                     )
                     .await
                     .unwrap();
-                assert_eq!(updated, Updated::Committed);
+                assert_eq!(updated, UpdateOutcome::Committed);
             }
         })
     });
@@ -158,15 +160,15 @@ pub(crate) async fn lanes_that_share_a_document_lose_no_update<B: Bench>(bench: 
     assert_eq!(number(&read.value.unwrap()), u64::from(LANES) * ROUNDS);
 }
 
-pub(crate) async fn an_amendment_changes_documents_and_no_checkpoint<B: Bench>(bench: B) {
-    let model = bench.open().await.unwrap();
+pub(crate) async fn an_amendment_changes_documents_and_no_checkpoint<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
     let lane = lane(workspace(), 1, 0);
     fold(&*model, &lane, 0, 1, vec![write("a", 1, vec![])]).await;
     let amendments = (0..8).map(|_| {
         let model = Arc::clone(&model);
         tokio::spawn(async move {
-            let mut add_one = |loaded: Loaded| {
-                Ok(Effect {
+            let mut add_one = |loaded: FoldInput| {
+                Ok(FoldOutput {
                     writes: vec![write("a", number(&loaded.documents[0]) + 1, vec![])],
                     parked: Vec::new(),
                 })
@@ -216,10 +218,10 @@ async fn keys(
     }
 }
 
-pub(crate) async fn a_listing_is_read_in_the_order_of_its_bytes_both_ways<B: Bench>(bench: B) {
-    let model = bench.open().await.unwrap();
+pub(crate) async fn a_listing_is_read_in_the_order_of_its_bytes_both_ways<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
     let workspace = workspace();
-    // people would sort these otherwise: capitals, accents, a hyphen, and a tie that the key decides
+    // a natural-language order would differ: capitals, accents, a hyphen, and equal sort keys
     let sorts = ["", "B", "a", "a", "a-b", "ab", "z", "É"];
     let mut writes: Vec<_> = sorts
         .iter()
@@ -239,8 +241,8 @@ pub(crate) async fn a_listing_is_read_in_the_order_of_its_bytes_both_ways<B: Ben
     }
 }
 
-pub(crate) async fn a_document_leaves_and_enters_listings_and_goes<B: Bench>(bench: B) {
-    let model = bench.open().await.unwrap();
+pub(crate) async fn a_document_leaves_and_enters_listings_and_goes<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
     let lane = lane(workspace(), 1, 0);
     let workspace = lane.scope.workspace;
     let listed = async |group| {
@@ -258,20 +260,20 @@ pub(crate) async fn a_document_leaves_and_enters_listings_and_goes<B: Bench>(ben
             .collect::<Vec<_>>()
     };
     let at = |key: &str, sort: &str| (key.to_owned(), sort.to_owned());
-    let entered = vec![entry("anna", "1"), entry("", "1")];
+    let added_entries = vec![entry("anna", "1"), entry("", "1")];
     fold(
         &*model,
         &lane,
         0,
         1,
-        vec![write("a", 1, entered), write("b", 1, vec![entry("", "0")])],
+        vec![write("a", 1, added_entries), write("b", 1, vec![entry("", "0")])],
     )
     .await;
     assert_eq!(listed("anna").await, [at("a", "1")]);
     assert_eq!(listed("").await, [at("b", "0"), at("a", "1")]);
 
     let moved = DocumentWrite {
-        left: vec![entry("anna", "1")],
+        removed_entries: vec![entry("anna", "1")],
         ..write("a", 2, vec![entry("berta", "7")])
     };
     fold(&*model, &lane, 1, 2, vec![moved]).await;
@@ -280,17 +282,17 @@ pub(crate) async fn a_document_leaves_and_enters_listings_and_goes<B: Bench>(ben
         (vec![], vec![at("a", "7")])
     );
 
-    let gone = DocumentWrite {
+    let deleted = DocumentWrite {
         data: None,
-        left: vec![entry("berta", "7"), entry("", "1")],
+        removed_entries: vec![entry("berta", "7"), entry("", "1")],
         ..write("a", 0, vec![])
     };
-    // one that never was may go too
-    let never = DocumentWrite {
+    // one that was never written may be deleted too
+    let unwritten = DocumentWrite {
         data: None,
         ..write("never", 0, vec![])
     };
-    fold(&*model, &lane, 2, 3, vec![gone, never]).await;
+    fold(&*model, &lane, 2, 3, vec![deleted, unwritten]).await;
     assert_eq!(
         (listed("berta").await, listed("").await),
         (vec![], vec![at("b", "0")])
@@ -305,11 +307,11 @@ pub(crate) async fn a_document_leaves_and_enters_listings_and_goes<B: Bench>(ben
     );
 }
 
-pub(crate) async fn everything_is_of_one_moment<B: Bench>(bench: B) {
-    let model = bench.open().await.unwrap();
+pub(crate) async fn the_contents_of_a_view_are_of_one_snapshot<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
     let workspace = workspace();
     let owner = Uuid::from_u128(7);
-    let of_somebody = DocumentWrite {
+    let owned = DocumentWrite {
         owner: Some(owner),
         ..write("b", 2, vec![entry("berta", "2"), entry("anna", "1")])
     };
@@ -318,15 +320,15 @@ pub(crate) async fn everything_is_of_one_moment<B: Bench>(bench: B) {
         &lane(workspace, 1, 1),
         0,
         3,
-        vec![of_somebody, write("a", 1, vec![])],
+        vec![owned, write("a", 1, vec![])],
     )
     .await;
-    let everything = model.everything(workspace, VIEW).await.unwrap();
+    let contents = model.contents(workspace, VIEW).await.unwrap();
     assert_eq!(
-        (everything.as_of, everything.generation),
+        (contents.as_of, contents.generation),
         (ConsistencyToken::at(1, 3), 1)
     );
-    let documents = everything.value.documents;
+    let documents = contents.value.documents;
     assert_eq!(
         documents
             .iter()
@@ -337,11 +339,11 @@ pub(crate) async fn everything_is_of_one_moment<B: Bench>(bench: B) {
     assert_eq!(documents[1].document.owner, Some(owner));
     let place = |group: &str, sort: &str| ("by_customer".to_owned(), group.to_owned(), sort.to_owned());
     assert_eq!(documents[1].places, [place("anna", "1"), place("berta", "2")]);
-    assert!(everything.value.passed.is_empty());
+    assert!(contents.value.passed.is_empty());
 }
 
-pub(crate) async fn what_was_folded_is_there_after_a_restart<B: Bench>(bench: B) {
-    let model = bench.open().await.unwrap();
+pub(crate) async fn what_was_folded_is_there_after_a_restart<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
     let lane = lane(workspace(), 1, 0);
     fold(
         &*model,
@@ -352,22 +354,25 @@ pub(crate) async fn what_was_folded_is_there_after_a_restart<B: Bench>(bench: B)
     )
     .await;
     model.close().await;
-    let model = bench.open().await.unwrap();
+    let model = database.open().await.unwrap();
     assert_eq!(model.checkpoint(&lane).await.unwrap(), 5);
     let read = model.document(lane.scope.workspace, VIEW, "a").await.unwrap();
     assert_eq!(number(&read.value.unwrap()), 1);
-    assert_eq!(fold(&*model, &lane, 5, 6, Vec::new()).await, Updated::Committed);
+    assert_eq!(
+        fold(&*model, &lane, 5, 6, Vec::new()).await,
+        UpdateOutcome::Committed
+    );
 }
 
-pub(crate) async fn a_newer_schema_is_refused_with_a_sentence<B: Bench>(bench: B) {
-    bench.open().await.unwrap().close().await;
-    bench
+pub(crate) async fn a_newer_schema_is_refused_with_a_sentence<B: TestDatabase>(database: B) {
+    database.open().await.unwrap().close().await;
+    database
         .run(
             "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
              select 9000, 'from the future', true, checksum, 0 from _sqlx_migrations limit 1",
         )
         .await;
-    let error = bench.open().await.unwrap_err().to_string();
+    let error = database.open().await.unwrap_err().to_string();
     assert!(
         error.contains("schema 9000, from a newer version of this program"),
         "{error}"

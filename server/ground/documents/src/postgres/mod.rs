@@ -1,8 +1,8 @@
-//! The document store in a PostgreSQL database, which may be the event store's: the two have a schema each.
+//! The document store in a PostgreSQL database, which may be the event store's: each has its own schema.
 //!
-//! Who writes a view of a workspace holds the view's row in `generations` for the whole transaction, so that lanes of
-//! different partitions never fold into one document at the same time, and none writes a generation that is being
-//! retired.
+//! A transaction that writes a view of a workspace locks the view's row in `generations`, so that lanes of
+//! different partitions never fold into one document at the same time, and none writes a generation that is
+//! being retired.
 
 #[cfg(test)]
 mod tests;
@@ -18,18 +18,18 @@ use super::{
 };
 use database::{engine::statement, postgres, postgres::OpenError};
 
-/// How many connections write: lanes of different views do so at the same time.
+/// The number of connections that write: lanes of different views do so at the same time.
 const WRITERS: u32 = 4;
 
-/// How many connections read.
+/// The number of connections that read.
 const READERS: u32 = 8;
 
 /// A document store in a PostgreSQL database.
 pub type PostgresDocumentStore = SqlDocumentStore<Postgres>;
 
 impl PostgresDocumentStore {
-    /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and brings the tables of one of
-    /// its schemas up to date.
+    /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and runs the
+    /// migrations in one of its schemas.
     pub(super) async fn open(url: &str, schema: &'static str) -> Result<Self, DocumentStoreError> {
         let database = postgres::Database::new(url, schema)?;
         database
@@ -41,7 +41,7 @@ impl PostgresDocumentStore {
         })
     }
 
-    /// Opens a database that has the tables in one of its schemas, to read from it and no more.
+    /// Opens a migrated schema of a database, for reading only.
     pub(super) async fn open_to_read(url: &str, schema: &'static str) -> Result<Self, DocumentStoreError> {
         let readers = postgres::Database::new(url, schema)?.readers(READERS).await?;
         Ok(Self {
@@ -73,7 +73,7 @@ impl Database for Postgres {
         )
     ";
 
-    async fn take_turn(
+    async fn lock_view(
         transaction: &mut PgConnection,
         workspace: WorkspaceId,
         view: &str,
@@ -101,7 +101,8 @@ impl Database for Postgres {
             if let Some(row) = row {
                 return ViewGenerations::from_columns(row);
             }
-            // the first transaction that writes this view; if two do at once, one of them waits here for the other
+            // the first transaction that writes this view; if two do at once, one of them waits here for the
+            // other
             statement::<Self>(
                 "insert into generations (workspace, view, live, newest) values ($1, $2, $3, $3) on conflict do nothing",
             )

@@ -1,4 +1,4 @@
-//! The suite that every document store passes, on a PostgreSQL.
+//! The conformance suite on PostgreSQL.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use testing_postgres::Database;
 
 use crate::{
     DocumentStore, DocumentStoreError,
-    conformance::{Bench, conformance_suite},
+    conformance::{TestDatabase, conformance_suite},
 };
 
 const SCHEMA: &str = "foldline_views";
 
 #[async_trait(?Send)]
-impl Bench for Database {
+impl TestDatabase for Database {
     async fn new() -> Self {
         Self::new().await
     }
@@ -34,7 +34,8 @@ impl Bench for Database {
 
 conformance_suite!(Database);
 
-/// A lane's transaction costs what its events cost, however many documents the view has; also while nobody has counted them.
+/// The cost of a lane's transaction depends on its events and not on the size of the view, also without
+/// statistics.
 #[tokio::test]
 async fn rows_are_found_by_their_whole_key() {
     let database = Database::new().await;
@@ -43,7 +44,7 @@ async fn rows_are_found_by_their_whole_key() {
     for (name, statement, lists) in [
         ("load", write::LOAD, 1),
         ("delete", write::DELETE, 1),
-        ("leave", write::LEAVE, 4),
+        ("leave", write::REMOVE_ENTRIES, 4),
     ] {
         let (types, values) = (",text[]".repeat(lists), ", '{a}'".repeat(lists));
         let prepare = format!("prepare {name} (uuid, text, bigint {types}) as {statement}");

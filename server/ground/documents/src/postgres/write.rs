@@ -1,9 +1,9 @@
-//! Documents and their places, in at most five statements of a lane's transaction: lists of rows go in as arrays, one a
-//! column.
+//! Documents and their entries, in at most five statements of a lane's transaction: lists of rows are bound
+//! as arrays, one for each column.
 //!
-//! Where a list meets a table, the list is outside and the table is searched by its whole key: `lateral … offset 0` says so.
-//! Left to itself the planner, which takes a generation of a view for one row as long as nobody has counted, goes through
-//! all of them and through the list for each.
+//! A list is joined to a table from the outside, and the table is searched by its whole key: `lateral …
+//! offset 0` enforces that. Otherwise the planner, which without statistics estimates one row for a
+//! generation of a view, would scan all of its rows, and the list for each of them.
 
 use serde_json::value::RawValue;
 use sqlx::{PgConnection, Postgres};
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::{
     DocumentStoreError, DocumentWrite, Scope, StoredDocument, columns,
-    sql::{every, of_scope},
+    sql::{of_scope, require_all},
 };
 
 /// The documents of a list of keys.
@@ -25,7 +25,7 @@ pub(super) const LOAD: &str = "
     ) d
 ";
 
-/// No documents any more.
+/// Deletes documents.
 pub(super) const DELETE: &str = "
     delete from documents where ctid = any (array(
         select d.ctid
@@ -38,8 +38,9 @@ pub(super) const DELETE: &str = "
     ))
 ";
 
-/// Places that are left. A row's address is as good as its key here: whoever writes a view holds its generations.
-pub(super) const LEAVE: &str = "
+/// Deletes entries of listings. A row's `ctid` is as good as its key here: the transaction has locked the
+/// view.
+pub(super) const REMOVE_ENTRIES: &str = "
     delete from listings where ctid = any (array(
         select l.ctid
         from unnest($4::text[], $5::text[], $6::text[], $7::text[]) gone (listing, group_key, sort_key, key)
@@ -76,12 +77,19 @@ pub(super) async fn store(
 ) -> Result<(), DocumentStoreError> {
     write_documents(transaction, scope, writes).await?;
     delete_documents(transaction, scope, writes).await?;
-    change_places(transaction, scope, writes, |write| &write.left, LEAVE).await?;
-    change_places(
+    change_entries(
         transaction,
         scope,
         writes,
-        |write| &write.entered,
+        |write| &write.removed_entries,
+        REMOVE_ENTRIES,
+    )
+    .await?;
+    change_entries(
+        transaction,
+        scope,
+        writes,
+        |write| &write.added_entries,
         "
         insert into listings (workspace, view, generation, listing, group_key, sort_key, key)
         select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::text[], $7::text[])
@@ -121,7 +129,7 @@ async fn write_documents(
         .bind(owners)
         .execute(transaction)
         .await?;
-    every(scope, rows, changed)
+    require_all(scope, rows, changed)
 }
 
 async fn delete_documents(
@@ -137,7 +145,7 @@ async fn delete_documents(
     if keys.is_empty() {
         return Ok(());
     }
-    // perhaps fewer than there are keys: a document may never have been written
+    // may be fewer than the keys: a document may never have been written
     of_scope::<Postgres>(DELETE, scope)?
         .bind(keys)
         .execute(transaction)
@@ -145,8 +153,9 @@ async fn delete_documents(
     Ok(())
 }
 
-/// Runs a statement over the places of documents, an array a column, and holds it to its effect.
-async fn change_places<'a>(
+/// Runs a statement on the entries of documents, an array for each column, and checks the number of changed
+/// rows.
+async fn change_entries<'a>(
     transaction: &mut PgConnection,
     scope: &Scope,
     writes: &'a [DocumentWrite],
@@ -173,5 +182,5 @@ async fn change_places<'a>(
         .bind(keys)
         .execute(transaction)
         .await?;
-    every(scope, rows, changed)
+    require_all(scope, rows, changed)
 }

@@ -1,4 +1,4 @@
-//! What differs between the databases: everything that is not here is the same SQL for both.
+//! The differences between the databases; all other SQL is the same for both.
 
 use domain::id::WorkspaceId;
 use uuid::Uuid;
@@ -30,28 +30,28 @@ pub(crate) trait Database:
     + Reads<(String, String, Option<Uuid>)>
     + Reads<(String, String, String, String)>
 {
-    /// Takes the turn of a view until the end of the transaction: no other transaction writes the view meanwhile.
-    fn take_turn(
+    /// Locks a view until the end of the transaction: no other transaction writes the view meanwhile.
+    fn lock_view(
         transaction: &mut Self::Connection,
         workspace: WorkspaceId,
         view: &str,
     ) -> impl Future<Output = Result<(), DocumentStoreError>> + Send;
 
-    /// The same, and the generations of the view.
+    /// The same; returns the generations of the view.
     fn generations(
         transaction: &mut Self::Connection,
         workspace: WorkspaceId,
         view: &str,
     ) -> impl Future<Output = Result<ViewGenerations, DocumentStoreError>> + Send;
 
-    /// The documents of these keys, as far as they exist.
+    /// The existing documents of these keys.
     fn load(
         transaction: &mut Self::Connection,
         scope: &Scope,
         keys: &[String],
     ) -> impl Future<Output = Result<Vec<StoredDocument>, DocumentStoreError>> + Send;
 
-    /// Writes documents and their places: in a few statements, however many there are.
+    /// Writes documents and their entries, in a few statements for any number of them.
     fn store(
         transaction: &mut Self::Connection,
         scope: &Scope,

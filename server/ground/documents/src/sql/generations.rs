@@ -1,4 +1,4 @@
-//! The generations of views: one row a view that was ever rebuilt, or whose turn was ever taken.
+//! The generations of views: one row for each view that was rebuilt or locked.
 
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, token::ConsistencyToken};
@@ -7,7 +7,7 @@ use super::{Database, SqlDocumentStore};
 use database::engine::statement;
 
 use crate::{
-    DocumentStoreError, FIRST_GENERATION, Generations, Scope, StoredGeneration, Switched,
+    DocumentStoreError, FIRST_GENERATION, Generations, Scope, StoredGeneration, SwitchOutcome,
     columns::{self, GenerationRow, loaded, stored, token},
 };
 
@@ -20,7 +20,7 @@ pub(crate) struct ViewGenerations {
 }
 
 impl Default for ViewGenerations {
-    /// Those of a view that was never rebuilt.
+    /// The generations of a view that was never rebuilt.
     fn default() -> Self {
         Self {
             live: FIRST_GENERATION,
@@ -68,8 +68,8 @@ async fn folded<D: Database>(
     token(text.as_deref())
 }
 
-/// Writes the row of a view, whose turn is taken.
-async fn note<D: Database>(
+/// Writes the row of a view that is locked.
+async fn write_row<D: Database>(
     transaction: &mut D::Connection,
     workspace: WorkspaceId,
     view: &str,
@@ -93,7 +93,7 @@ async fn note<D: Database>(
         Ok(())
     } else {
         Err(DocumentStoreError::Corrupt(format!(
-            "the generations of {view} were not noted"
+            "the generations of {view} were not written"
         )))
     }
 }
@@ -121,7 +121,7 @@ impl<D: Database> Generations for SqlDocumentStore<D> {
             building: Some(newest),
             ..row
         };
-        note::<D>(&mut transaction, workspace, view, row).await?;
+        write_row::<D>(&mut transaction, workspace, view, row).await?;
         transaction.commit().await?;
         Ok(newest)
     }
@@ -140,7 +140,7 @@ impl<D: Database> Generations for SqlDocumentStore<D> {
         folded::<D>(&mut connection, scope.workspace, scope.view, scope.generation).await
     }
 
-    async fn switch(&self, scope: &Scope) -> Result<Switched, DocumentStoreError> {
+    async fn switch(&self, scope: &Scope) -> Result<SwitchOutcome, DocumentStoreError> {
         let Scope {
             workspace,
             view,
@@ -149,21 +149,21 @@ impl<D: Database> Generations for SqlDocumentStore<D> {
         let mut transaction = self.writers.begin_with(D::BEGIN).await?;
         let row = D::generations(&mut transaction, workspace, view).await?;
         if row.building != Some(generation) {
-            return Ok(Switched::NotBuilding);
+            return Ok(SwitchOutcome::NotBuilding);
         }
         let before = folded::<D>(&mut transaction, workspace, view, row.live).await?;
         let after = folded::<D>(&mut transaction, workspace, view, generation).await?;
         if !after.covers(&before) {
-            return Ok(Switched::Behind);
+            return Ok(SwitchOutcome::Behind);
         }
         let row = ViewGenerations {
             live: generation,
             building: None,
             ..row
         };
-        note::<D>(&mut transaction, workspace, view, row).await?;
+        write_row::<D>(&mut transaction, workspace, view, row).await?;
         transaction.commit().await?;
-        Ok(Switched::Done(after))
+        Ok(SwitchOutcome::Done(after))
     }
 
     async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError> {
@@ -179,7 +179,7 @@ impl<D: Database> Generations for SqlDocumentStore<D> {
     }
 
     async fn leftovers(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError> {
-        // every transaction of a lane writes its checkpoint, and removal takes it last
+        // every transaction of a lane writes its checkpoint, and a removal deletes it last
         let rows: Vec<GenerationRow> = statement::<D>(
             "
             select distinct c.workspace, c.view, c.generation

@@ -1,10 +1,10 @@
-//! The statements of one lane: where its rows lie.
+//! Statements on the rows of one lane or of one generation.
 
 use super::Database;
 use crate::{DocumentStoreError, LaneId, Scope, columns::stored};
 use ::database::engine::{Statement, statement};
 
-/// A statement whose first parameters are a lane.
+/// A statement with a lane as its first parameters.
 pub(super) fn of_lane<D: Database>(
     sql: &'static str,
     lane: &LaneId,
@@ -12,7 +12,7 @@ pub(super) fn of_lane<D: Database>(
     Ok(of_scope::<D>(sql, &lane.scope)?.bind(i64::from(lane.partition)))
 }
 
-/// A statement whose first parameters are a generation of a view.
+/// A statement with a generation of a view as its first parameters.
 pub(crate) fn of_scope<D: Database>(
     sql: &'static str,
     scope: &Scope,

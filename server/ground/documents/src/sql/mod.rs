@@ -1,14 +1,14 @@
-//! The document store on a database that speaks SQL, whichever of the two: everything but what [`Database`] asks of each. A query
-//! is one statement, and so sees one moment.
+//! The document store on a database that speaks SQL: everything except the differences that [`Database`]
+//! covers. A query is one statement, and so reads one snapshot.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `database` | what differs between the databases |
-//! | `query` | documents and listings of one moment |
+//! | `database` | the differences between the databases |
+//! | `query` | documents and listings of one snapshot |
 //! | `write` | a lane's transaction |
 //! | `generations` | the generations of views |
-//! | `parking` | events that a lane has passed without applying them |
-//! | `purging` | the end of workspaces |
+//! | `parking` | events that a lane has parked |
+//! | `purging` | the purge of workspaces |
 
 mod database;
 mod generations;
@@ -27,11 +27,11 @@ use sqlx::Pool;
 pub(super) use database::Database;
 pub(super) use generations::ViewGenerations;
 pub(super) use lane::of_scope;
-pub(super) use write::every;
+pub(super) use write::require_all;
 
 use super::{
-    DocumentStore, DocumentStoreError, Everything, Fold, LaneId, Moment, PageRequest, Scope,
-    StoredCheckpoint, StoredDocument, StoredRow, Updated,
+    DocumentStore, DocumentStoreError, Fold, LaneId, Moment, PageRequest, Scope, StoredCheckpoint,
+    StoredDocument, StoredRow, UpdateOutcome, ViewContents,
 };
 use ::database::engine::statement;
 
@@ -66,7 +66,7 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         to: u64,
         keys: &[String],
         fold: &mut Fold<'_>,
-    ) -> Result<Updated, DocumentStoreError> {
+    ) -> Result<UpdateOutcome, DocumentStoreError> {
         write::update(&self.writers, lane, from, to, keys, fold).await
     }
 
@@ -97,12 +97,12 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         query::page(&self.readers, workspace, view, page).await
     }
 
-    async fn everything(
+    async fn contents(
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<Everything>, DocumentStoreError> {
-        query::everything(&self.readers, workspace, view).await
+    ) -> Result<Moment<ViewContents>, DocumentStoreError> {
+        query::contents(&self.readers, workspace, view).await
     }
 
     async fn ping(&self) -> Result<(), DocumentStoreError> {

@@ -1,4 +1,5 @@
-//! Parked events: written with the checkpoint that passes them, taken off with the documents that they are folded into.
+//! Parked events: written with the checkpoint that passes them, and deleted with the update of their
+//! documents.
 
 use async_trait::async_trait;
 use domain::id::{StreamName, WorkspaceId};
@@ -8,12 +9,12 @@ use super::{Database, SqlDocumentStore, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    DeadLetter, DeadLetterKey, DocumentStoreError, Effect, Fold, LaneId, Loaded, ParkedCount, ParkedEvent,
-    Parking,
+    DeadLetter, DeadLetterKey, DocumentStoreError, Fold, FoldInput, FoldOutput, LaneId, ParkedCount,
+    ParkedEvent, Parking,
     columns::{self, CountRow, DeadLetterRow, ParkedRow, loaded, stored},
 };
 
-/// A dead letter with what waits behind it: the columns, to be followed by a condition.
+/// Selects dead letters with the number of events that wait behind each; a condition follows.
 macro_rules! dead_letters {
     ($condition:literal) => {
         concat!(
@@ -54,7 +55,7 @@ pub(super) async fn held_streams<D: Database>(
     Ok(held.into_iter().map(|(stream,)| stream).collect())
 }
 
-/// Notes events that a lane passes.
+/// Stores events that a lane parks.
 pub(super) async fn park<D: Database>(
     transaction: &mut D::Connection,
     lane: &LaneId,
@@ -90,12 +91,12 @@ pub(super) async fn park<D: Database>(
     Ok(())
 }
 
-/// Takes the held events of a stream off, if they are those that the caller believes.
+/// Deletes the held events of a stream; returns whether they are the expected ones.
 async fn take<D: Database>(
     transaction: &mut D::Connection,
     lane: &LaneId,
     stream: &StreamName,
-    believed: &[u64],
+    expected: &[u64],
 ) -> Result<bool, DocumentStoreError> {
     let taken: Vec<(i64,)> = of_lane::<D>(
         "
@@ -114,10 +115,11 @@ async fn take<D: Database>(
         .map(|(position,)| loaded(position))
         .collect::<Result<_, _>>()?;
     positions.sort_unstable();
-    Ok(positions == believed && !believed.is_empty())
+    Ok(positions == expected && !expected.is_empty())
 }
 
-/// From here on, a token that names no more than this partition's checkpoint proves nothing.
+/// Notes that documents have changed at this checkpoint: a token of the same position may be of an older
+/// state.
 async fn note_release<D: Database>(
     transaction: &mut D::Connection,
     lane: &LaneId,
@@ -142,7 +144,11 @@ async fn note_release<D: Database>(
 
 #[async_trait]
 impl<D: Database> Parking for SqlDocumentStore<D> {
-    async fn held(&self, lane: &LaneId, stream: &StreamName) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
+    async fn held_events(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+    ) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
         let rows: Vec<ParkedRow> = of_lane::<D>(
             "
             select position, id, stream, version, event_id, event_type, correlation_id, state, reason, attempts,
@@ -164,21 +170,21 @@ impl<D: Database> Parking for SqlDocumentStore<D> {
         &self,
         lane: &LaneId,
         stream: &StreamName,
-        believed: &[u64],
+        expected: &[u64],
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<bool, DocumentStoreError> {
         let mut transaction = self.writers.begin_with(D::BEGIN).await?;
-        D::take_turn(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
-        if !take::<D>(&mut transaction, lane, stream, believed).await? {
+        D::lock_view(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
+        if !take::<D>(&mut transaction, lane, stream, expected).await? {
             transaction.rollback().await?;
             return Ok(false);
         }
-        let loaded = Loaded {
+        let loaded = FoldInput {
             documents: D::load(&mut transaction, &lane.scope, keys).await?,
-            held: Vec::new(),
+            held_streams: Vec::new(),
         };
-        let Effect { writes, parked } = fold(loaded)?;
+        let FoldOutput { writes, parked } = fold(loaded)?;
         D::store(&mut transaction, &lane.scope, &writes).await?;
         park::<D>(&mut transaction, lane, &parked).await?;
         note_release::<D>(&mut transaction, lane).await?;
@@ -203,10 +209,10 @@ impl<D: Database> Parking for SqlDocumentStore<D> {
         ))
         .bind(workspace.0)
         .bind(view)
-        .bind(after.map(|place| place.view.as_str()))
-        .bind(after.map(|place| stored(place.generation)).transpose()?)
-        .bind(after.map(|place| i64::from(place.partition)))
-        .bind(after.map(|place| stored(place.position)).transpose()?)
+        .bind(after.map(|key| key.view.as_str()))
+        .bind(after.map(|key| stored(key.generation)).transpose()?)
+        .bind(after.map(|key| i64::from(key.partition)))
+        .bind(after.map(|key| stored(key.position)).transpose()?)
         .bind(i64::from(limit))
         .all(&mut *self.readers.acquire().await?)
         .await?;

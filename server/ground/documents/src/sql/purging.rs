@@ -1,4 +1,4 @@
-//! Purging: see [`Purging`].
+//! The statements of [`Purging`].
 
 use std::collections::BTreeSet;
 
@@ -40,12 +40,12 @@ const GENERATIONS: &str = "
 impl<D: Database> Purging for SqlDocumentStore<D> {
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, DocumentStoreError> {
         let mut connection = self.readers.acquire().await?;
-        let mut known = BTreeSet::new();
+        let mut workspaces = BTreeSet::new();
         for sql in WORKSPACES {
             let ids: Vec<(Uuid,)> = statement::<D>(sql).all(&mut connection).await?;
-            known.extend(ids);
+            workspaces.extend(ids);
         }
-        Ok(known.into_iter().map(|(id,)| WorkspaceId(id)).collect())
+        Ok(workspaces.into_iter().map(|(id,)| WorkspaceId(id)).collect())
     }
 
     async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, DocumentStoreError> {

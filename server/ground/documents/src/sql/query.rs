@@ -1,4 +1,4 @@
-//! Reading: every query is one statement, so that documents, generation and checkpoints are of one moment.
+//! Queries: each is one statement, so that documents, generation and checkpoints are of one snapshot.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use super::{Database, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    DocumentStoreError, Everything, LaneId, ListedDocument, Moment, PageRequest, StoredCheckpoint,
-    StoredDocument, StoredRow,
+    DocumentStoreError, LaneId, ListedDocument, Moment, PageRequest, StoredCheckpoint, StoredDocument,
+    StoredRow, ViewContents,
     columns::{self, CheckpointRow, loaded},
 };
 
-/// The live generation of a view, and how far it is folded: the beginning of every query.
+/// The beginning of every query: the live generation of a view, and its joined checkpoints.
 macro_rules! at_one_moment {
     ($($rest:literal),+) => {
         concat!(
@@ -51,7 +51,7 @@ const DOCUMENT: &str = at_one_moment!(
     "
 );
 
-/// A page, as a statement. Its variants differ in the order and in where it begins.
+/// The statement of a page. Its variants differ in the order and in the beginning.
 macro_rules! page {
     ($behind:literal, $direction:literal) => {
         at_one_moment!(
@@ -148,7 +148,7 @@ pub(super) async fn document<D: Database>(
     columns::moment(generation, as_of.as_deref(), found(key, data, owner)?)
 }
 
-/// A document; `None` where the outer join found none.
+/// A document; `None`: the outer join found none.
 fn found(
     key: Option<String>,
     data: Option<String>,
@@ -178,14 +178,14 @@ pub(super) async fn page<D: Database>(
         .bind(page.listing)
         .bind(page.group)
         .bind(i64::from(page.limit));
-    if let Some(place) = page.behind {
-        query = query.bind(place.sort.as_str()).bind(place.key.as_str());
+    if let Some(last) = page.behind {
+        query = query.bind(last.sort.as_str()).bind(last.key.as_str());
     }
     let rows: Vec<EntryColumns> = query.all(&mut *readers.acquire().await?).await?;
     let (generation, as_of) = rows
         .first()
         .map(|(generation, as_of, ..)| (*generation, as_of.clone()))
-        .ok_or_else(|| DocumentStoreError::Corrupt("a moment without a row".to_owned()))?;
+        .ok_or_else(|| DocumentStoreError::Corrupt("a snapshot without a row".to_owned()))?;
     let mut entries = Vec::with_capacity(rows.len());
     for (_, _, key, data, owner, sort) in rows {
         if let Some((document, sort)) = found(key, data, owner)?.zip(sort) {
@@ -195,12 +195,12 @@ pub(super) async fn page<D: Database>(
     columns::moment(generation, as_of.as_deref(), entries)
 }
 
-pub(super) async fn everything<D: Database>(
+pub(super) async fn contents<D: Database>(
     readers: &Pool<D>,
     workspace: WorkspaceId,
     view: &str,
-) -> Result<Moment<Everything>, DocumentStoreError> {
-    // one snapshot, so that its statements see one moment
+) -> Result<Moment<ViewContents>, DocumentStoreError> {
+    // one snapshot for all statements
     let mut transaction = readers.begin_with(D::BEGIN_SNAPSHOT).await?;
     let (generation, as_of, ..): DocumentColumns = statement::<D>(DOCUMENT)
         .bind(workspace.0)
@@ -251,12 +251,12 @@ pub(super) async fn everything<D: Database>(
     .all(&mut transaction)
     .await?;
     transaction.commit().await?;
-    let everything = Everything {
+    let contents = ViewContents {
         documents: documents.into_values().collect(),
         passed: passed
             .into_iter()
             .map(|(partition, position)| Ok((loaded(partition)?, loaded(position)?)))
             .collect::<Result<_, DocumentStoreError>>()?,
     };
-    columns::moment(generation, as_of.as_deref(), everything)
+    columns::moment(generation, as_of.as_deref(), contents)
 }

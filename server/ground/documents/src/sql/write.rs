@@ -1,10 +1,10 @@
-//! Writing: a lane's update is one transaction of a few statements, however many documents it touches.
+//! Writes: a lane's update is one transaction of a few statements, for any number of documents.
 
 use sqlx::Pool;
 
 use super::{Database, lane::of_lane, parking, query::checkpoint};
 
-use crate::{DocumentStoreError, Effect, Fold, LaneId, Loaded, Scope, Updated, columns::stored};
+use crate::{DocumentStoreError, Fold, FoldInput, FoldOutput, LaneId, Scope, UpdateOutcome, columns::stored};
 
 pub(super) async fn update<D: Database>(
     writers: &Pool<D>,
@@ -13,29 +13,29 @@ pub(super) async fn update<D: Database>(
     to: u64,
     keys: &[String],
     fold: &mut Fold<'_>,
-) -> Result<Updated, DocumentStoreError> {
+) -> Result<UpdateOutcome, DocumentStoreError> {
     let mut transaction = writers.begin_with(D::BEGIN).await?;
     let generations = D::generations(&mut transaction, lane.scope.workspace, lane.scope.view).await?;
     if !generations.has(lane.scope.generation) {
         transaction.rollback().await?;
-        return Ok(Updated::Retired {
+        return Ok(UpdateOutcome::Retired {
             live: generations.live,
         });
     }
     if !advance::<D>(&mut transaction, lane, from, to).await? {
         let checkpoint = checkpoint::<D>(&mut transaction, lane).await?;
         transaction.rollback().await?;
-        return Ok(Updated::Elsewhere { checkpoint });
+        return Ok(UpdateOutcome::CheckpointMoved { checkpoint });
     }
-    let loaded = Loaded {
+    let loaded = FoldInput {
         documents: D::load(&mut transaction, &lane.scope, keys).await?,
-        held: parking::held_streams::<D>(&mut transaction, lane).await?,
+        held_streams: parking::held_streams::<D>(&mut transaction, lane).await?,
     };
-    let Effect { writes, parked } = fold(loaded)?;
+    let FoldOutput { writes, parked } = fold(loaded)?;
     D::store(&mut transaction, &lane.scope, &writes).await?;
     parking::park::<D>(&mut transaction, lane, &parked).await?;
     transaction.commit().await?;
-    Ok(Updated::Committed)
+    Ok(UpdateOutcome::Committed)
 }
 
 pub(super) async fn amend<D: Database>(
@@ -45,10 +45,10 @@ pub(super) async fn amend<D: Database>(
     fold: &mut Fold<'_>,
 ) -> Result<(), DocumentStoreError> {
     let mut transaction = writers.begin_with(D::BEGIN).await?;
-    D::take_turn(&mut transaction, scope.workspace, scope.view).await?;
-    let loaded = Loaded {
+    D::lock_view(&mut transaction, scope.workspace, scope.view).await?;
+    let loaded = FoldInput {
         documents: D::load(&mut transaction, scope, keys).await?,
-        held: Vec::new(),
+        held_streams: Vec::new(),
     };
     let effect = fold(loaded)?;
     D::store(&mut transaction, scope, &effect.writes).await?;
@@ -56,7 +56,7 @@ pub(super) async fn amend<D: Database>(
     Ok(())
 }
 
-/// The compare-and-set that makes a second owner of a lane harmless.
+/// Advances the checkpoint by a compare-and-set, which makes a second owner of a lane harmless.
 async fn advance<D: Database>(
     transaction: &mut D::Connection,
     lane: &LaneId,
@@ -82,8 +82,8 @@ async fn advance<D: Database>(
     Ok(advance.execute(transaction).await? == 1)
 }
 
-/// Holds a statement over a list of rows to its effect.
-pub(crate) fn every(scope: &Scope, rows: usize, changed: u64) -> Result<(), DocumentStoreError> {
+/// Fails unless a statement has changed every row of its list.
+pub(crate) fn require_all(scope: &Scope, rows: usize, changed: u64) -> Result<(), DocumentStoreError> {
     if changed == rows as u64 {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! The document store in SQLite: the embedded default, one file beside the event store's.
 //!
-//! WAL with `synchronous = normal`: after a power cut the file is sound and may be a moment old, which costs nothing,
-//! because the lanes fold what is missing again. One connection writes, since SQLite takes one, and a few read.
+//! WAL with `synchronous = normal`: after a power cut the file is intact and may lack the last commits, which
+//! the lanes fold again. One connection writes, since SQLite allows one, and a few read.
 
 #[cfg(test)]
 mod tests;
@@ -21,10 +21,10 @@ use super::{
 };
 use database::{engine::statement, schema::SchemaError, sqlite::out_of_transaction};
 
-/// How many connections read.
+/// The number of connections that read.
 const READERS: u32 = 4;
 
-/// How many bytes of the file each connection keeps in memory, as SQLite counts it: negative, in KiB.
+/// The cache of each connection, as SQLite counts it: negative, in KiB.
 const CACHE_SIZE: &str = "-16384";
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/sqlite/views");
@@ -33,7 +33,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations
 pub type SqliteDocumentStore = SqlDocumentStore<Sqlite>;
 
 impl SqliteDocumentStore {
-    /// Opens the file, or makes it, and brings its tables up to date.
+    /// Opens the file, or creates it, and runs the migrations.
     pub async fn open(path: &Path) -> Result<Self, DocumentStoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -49,7 +49,7 @@ impl SqliteDocumentStore {
             .max_lifetime(None)
             .test_before_acquire(false)
             .before_acquire(out_of_transaction)
-            // a lane that waits for another connection than the one that was given up tries again before long
+            // a lane that waits while a broken connection is replaced tries again soon
             .acquire_timeout(Duration::from_secs(10))
             .connect_with(options.clone())
             .await?;
@@ -66,7 +66,7 @@ impl SqliteDocumentStore {
         Ok(Self { writers, readers })
     }
 
-    /// Opens a file that is there, to look at it and no more, also while a server has it open.
+    /// Opens an existing file for reading only, also while a server has it open.
     pub async fn open_to_read(path: &Path) -> Result<Self, DocumentStoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -92,8 +92,8 @@ impl Database for Sqlite {
     const PURGE_DOCUMENTS: &'static str =
         "delete from documents where rowid in (select rowid from documents where workspace = $1 limit $2)";
 
-    /// It was taken with the file: one transaction writes.
-    async fn take_turn(_: &mut SqliteConnection, _: WorkspaceId, _: &str) -> Result<(), DocumentStoreError> {
+    /// The transaction has locked the file already.
+    async fn lock_view(_: &mut SqliteConnection, _: WorkspaceId, _: &str) -> Result<(), DocumentStoreError> {
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! The suite that every document store passes, on a file.
+//! The conformance suite on a SQLite file.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::{SqliteDocumentStore, write};
 use crate::{
     DocumentStore, DocumentStoreError,
-    conformance::{Bench, conformance_suite},
+    conformance::{TestDatabase, conformance_suite},
 };
 
 /// A file in a folder of its own.
@@ -22,7 +22,7 @@ impl File {
 }
 
 #[async_trait(?Send)]
-impl Bench for File {
+impl TestDatabase for File {
     async fn new() -> Self {
         Self(TempDir::new().unwrap())
     }
@@ -44,7 +44,7 @@ impl Bench for File {
 
 conformance_suite!(File);
 
-/// A lane's transaction costs what its events cost, however many documents the view has.
+/// The cost of a lane's transaction depends on its events and not on the size of the view.
 #[tokio::test]
 async fn documents_are_loaded_by_their_whole_key() {
     let file = File::new().await;

@@ -1,4 +1,5 @@
-//! Documents and their places, in at most five statements of a lane's transaction: lists of rows go in as one JSON parameter.
+//! Documents and their entries, in at most five statements of a lane's transaction: a list of rows is one
+//! JSON parameter.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -7,11 +8,11 @@ use uuid::Uuid;
 
 use crate::{
     DocumentStoreError, DocumentWrite, Scope, StoredDocument, columns,
-    sql::{every, of_scope},
+    sql::{of_scope, require_all},
 };
 
-/// The documents of a list of keys. `cross join` keeps the list outside: the planner, which takes the list for long and the
-/// view for short, would go through every document of the view instead.
+/// The documents of a list of keys. `cross join` keeps the list on the outside: the planner, which assumes a
+/// long list and a small view, would otherwise scan every document of the view.
 pub(super) const LOAD: &str = "
     select d.key, d.data, d.owner
     from json_each($4) wanted
@@ -56,8 +57,8 @@ pub(super) async fn store(
         .filter(|write| write.data.is_none())
         .map(|write| write.key.as_str())
         .collect();
-    let left: Vec<[&str; 4]> = places(writes, |write| &write.left);
-    let entered: Vec<[&str; 4]> = places(writes, |write| &write.entered);
+    let removed: Vec<[&str; 4]> = places(writes, |write| &write.removed_entries);
+    let added: Vec<[&str; 4]> = places(writes, |write| &write.added_entries);
     run(
         transaction,
         scope,
@@ -86,7 +87,7 @@ pub(super) async fn store(
     run(
         transaction,
         scope,
-        &left,
+        &removed,
         "
         delete from listings
         where (workspace, view, generation, listing, group_key, sort_key, key) in (
@@ -99,7 +100,7 @@ pub(super) async fn store(
     run(
         transaction,
         scope,
-        &entered,
+        &added,
         "
         insert into listings (workspace, view, generation, listing, group_key, sort_key, key)
         select $1, $2, $3, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each($4)
@@ -123,16 +124,16 @@ fn places<'a>(
         .collect()
 }
 
-/// How many rows a statement must have changed.
+/// The number of rows that a statement must have changed.
 #[derive(Clone, Copy)]
 enum Affects {
-    /// As many as it was given.
+    /// Every row of its list.
     Every,
-    /// At most as many: a document may never have been written.
+    /// Some rows of its list: a document may never have been written.
     Some,
 }
 
-/// Runs a statement over a list of rows, unless there are none, and holds it to its effect.
+/// Runs a statement on a list of rows, unless it is empty, and checks the number of changed rows.
 async fn run<T: Serialize>(
     transaction: &mut SqliteConnection,
     scope: &Scope,
@@ -148,7 +149,7 @@ async fn run<T: Serialize>(
         .execute(transaction)
         .await?;
     match affects {
-        Affects::Every => every(scope, rows.len(), changed),
+        Affects::Every => require_all(scope, rows.len(), changed),
         Affects::Some => Ok(()),
     }
 }

@@ -1,9 +1,0 @@
-//! The program `entry`: brings the pages outside of any workspace to life, the first that anybody loads.
-
-// As in `app`: the layout of a view is a type as deep as the view.
-#![recursion_limit = "256"]
-
-fn main() {
-    console_error_panic_hook::set_once();
-    app::hydrate_entry();
-}

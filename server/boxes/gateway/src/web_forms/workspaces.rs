@@ -1,0 +1,154 @@
+//! The forms that open, join and leave a workspace. On success the browser gets a session cookie; otherwise
+//! it is sent to the start page with the code of a problem, which the page puts into words.
+
+use axum::{
+    Extension,
+    extract::{Request, State},
+    http::header::SET_COOKIE,
+    response::Response,
+};
+use domain::wire::{OpenWorkspace, Template};
+use serde::Deserialize;
+
+use super::{
+    form, is_same_site,
+    redirect::{refusal, see_other},
+};
+use crate::{
+    SharedGateway,
+    api::end_session,
+    auth::Identity,
+    limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
+    session_cookie,
+};
+use command::{Admission, AdmissionError};
+
+/// The page that a browser is sent to with its new session.
+const SHOP: &str = "/shop";
+/// The display name of an educator who gives none.
+const DEFAULT_DISPLAY_NAME: &str = "Educator";
+
+#[derive(Debug, Deserialize)]
+struct OpenForm {
+    #[serde(default)]
+    display_name: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    template: Option<Template>,
+}
+
+#[derive(Debug, Deserialize)]
+struct JoinForm {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    display_name: String,
+}
+
+/// `POST /session/open`.
+pub(super) async fn open(
+    State(gateway): State<SharedGateway>,
+    Extension(client): Extension<Client>,
+    Extension(address): Extension<Address>,
+    request: Request,
+) -> Response {
+    let Some(form) = form::<OpenForm>(&gateway, request).await else {
+        return refusal("invalid", None);
+    };
+    if gateway.rate.charge(client, COST_OF_OPENING).is_err() || gateway.opening.charge(address).is_err() {
+        return refusal("rate-limited", None);
+    }
+    let display_name = filled_in(&form.display_name).unwrap_or(DEFAULT_DISPLAY_NAME);
+    let wanted = OpenWorkspace {
+        template: form.template.unwrap_or(Template::Shop),
+        shards: None,
+        name: filled_in(&form.name).map(str::to_owned),
+    };
+    match gateway.workspaces.open(&wanted, display_name).await {
+        Ok(admission) => begin_session(&gateway, &admission),
+        Err(error) => refusal(code_of(&error), None),
+    }
+}
+
+/// `POST /session/join`.
+pub(super) async fn join(
+    State(gateway): State<SharedGateway>,
+    Extension(Address(address)): Extension<Address>,
+    request: Request,
+) -> Response {
+    let Some(form) = form::<JoinForm>(&gateway, request).await else {
+        return refusal("invalid", None);
+    };
+    if gateway.rate.charge(address, COST_OF_JOINING).is_err() {
+        return refusal("rate-limited", Some(&form.code));
+    }
+    match gateway.workspaces.join(&form.code, &form.display_name).await {
+        Ok(admission) => begin_session(&gateway, &admission),
+        Err(error) => refusal(code_of(&error), Some(&form.code)),
+    }
+}
+
+/// `POST /session/leave`.
+pub(super) async fn leave(
+    State(gateway): State<SharedGateway>,
+    Extension(identity): Extension<Identity>,
+    request: Request,
+) -> Response {
+    if !is_same_site(&gateway, &request) {
+        return refusal("invalid", None);
+    }
+    let mut response = see_other("/");
+    let ended = end_session(&gateway, &identity, request.headers(), response.headers_mut()).await;
+    if ended.is_err() {
+        // The browser forgets its cookies all the same; the session itself ends when it is not renewed.
+        session_cookie::end_all(&gateway, response.headers_mut());
+    }
+    response
+}
+
+fn filled_in(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|text| !text.is_empty())
+}
+
+fn begin_session(gateway: &SharedGateway, admission: &Admission) -> Response {
+    match session_cookie::begin(gateway, admission.workspace.id, &admission.actor) {
+        Ok(cookie) => {
+            let mut response = see_other(SHOP);
+            response.headers_mut().append(SET_COOKIE, cookie);
+            session_cookie::end_refresh(gateway, response.headers_mut());
+            response
+        }
+        Err(error) => {
+            tracing::error!(%error, "a session could not be begun");
+            refusal("unavailable", None)
+        }
+    }
+}
+
+/// The code by which the start page finds its message.
+fn code_of(error: &AdmissionError) -> &'static str {
+    match error {
+        AdmissionError::UnknownCode => "unknown-code",
+        AdmissionError::Full(_) => "full",
+        AdmissionError::Invalid(rejection) => {
+            let is_about = |field: &str| {
+                rejection
+                    .violations
+                    .iter()
+                    .any(|violation| violation.field == field)
+            };
+            if is_about("display_name") {
+                "display-name"
+            } else if is_about("code") {
+                "unknown-code"
+            } else {
+                "invalid"
+            }
+        }
+        AdmissionError::Template(_) | AdmissionError::Store(_) => {
+            tracing::error!(%error, "a workspace could not be opened or joined");
+            "unavailable"
+        }
+    }
+}

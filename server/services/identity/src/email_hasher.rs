@@ -1,0 +1,119 @@
+//! Keyed hashes (HMAC-SHA-256) that replace email addresses in the log and in tables, so that a reader of
+//! these cannot try addresses. The key is a separate file in the folder of the other keys, and belongs in a
+//! backup: without it no email is found again.
+
+use std::{fs, io::Write as _, path::Path};
+
+use domain::{
+    aggregate::{email::Email, user},
+    decider::Decider as _,
+    id::{StreamName, WorkspaceId},
+};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+use super::{seals::random, store::PeopleError};
+
+/// The file of the key, in the folder of keys.
+const FILE: &str = "emails.key";
+
+/// Hashes email addresses.
+#[derive(Clone)]
+pub struct EmailHasher {
+    key: [u8; 32],
+}
+
+impl std::fmt::Debug for EmailHasher {
+    /// Never the key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EmailHasher")
+    }
+}
+
+impl EmailHasher {
+    /// Reads the key of a folder, or creates it if there is none.
+    pub fn open(folder: &Path) -> Result<Self, PeopleError> {
+        let file = folder.join(FILE);
+        let failed = |error: std::io::Error| {
+            PeopleError::Unavailable(format!("the key {} cannot be used: {error}", file.display()))
+        };
+        if !file.exists() {
+            let mut options = fs::OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let text = hex::encode(random::<32>()?);
+            let mut made = options.open(&file).map_err(failed)?;
+            made.write_all(text.as_bytes())
+                .and_then(|()| made.sync_all())
+                .map_err(failed)?;
+        }
+        let text = fs::read_to_string(&file).map_err(failed)?;
+        let mut key = [0; 32];
+        hex::decode_to_slice(text.trim(), &mut key).map_err(|_| {
+            PeopleError::Corrupt(format!(
+                "{} is not a key of 64 hexadecimal digits",
+                file.display()
+            ))
+        })?;
+        Ok(Self { key })
+    }
+
+    /// The stream of an address's reservation in a workspace.
+    pub fn stream(&self, workspace: WorkspaceId, email: &str) -> Result<StreamName, PeopleError> {
+        let hash = self.hash(&[b"reservation", workspace.0.as_bytes()], email)?;
+        StreamName::new(Email::CATEGORY, hex::encode(&hash[..20]))
+            .map_err(|error| PeopleError::Corrupt(error.to_string()))
+    }
+
+    /// The hash of an address for sign-in, the same in every workspace.
+    pub fn login(&self, email: &str) -> Result<[u8; 32], PeopleError> {
+        self.hash(&[b"login"], email)
+    }
+
+    fn hash(&self, about: &[&[u8]], email: &str) -> Result<[u8; 32], PeopleError> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key)
+            .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
+        for part in about {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.update(user::normalised(email).as_bytes());
+        Ok(mac.finalize().into_bytes().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn an_address_has_one_stream_for_each_workspace_that_depends_on_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let hasher = EmailHasher::open(folder.path()).unwrap();
+        let [here, there] = [1, 2].map(|n| WorkspaceId(Uuid::from_u128(n)));
+        let stream = hasher.stream(here, "ada@example.org").unwrap();
+        assert_eq!(stream, hasher.stream(here, " Ada@Example.ORG ").unwrap());
+        assert_ne!(stream, hasher.stream(there, "ada@example.org").unwrap());
+        assert!(stream.as_str().starts_with("email-") && stream.as_str().len() == 46);
+        // the same key after a restart, and another one elsewhere
+        let again = EmailHasher::open(folder.path()).unwrap();
+        assert_eq!(stream, again.stream(here, "ada@example.org").unwrap());
+        let elsewhere = tempfile::tempdir().unwrap();
+        let other = EmailHasher::open(elsewhere.path()).unwrap();
+        assert_ne!(stream, other.stream(here, "ada@example.org").unwrap());
+        assert_ne!(
+            other.login("ada@example.org").unwrap(),
+            hasher.login("ada@example.org").unwrap()
+        );
+    }
+
+    #[test]
+    fn an_invalid_key_is_refused_with_its_file_name() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), "nonsense").unwrap();
+        let refusal = EmailHasher::open(folder.path()).unwrap_err().to_string();
+        assert!(refusal.contains("emails.key"), "{refusal}");
+    }
+}

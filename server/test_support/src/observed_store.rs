@@ -1,0 +1,203 @@
+//! A document store for tests over a real one: an observer carries out each write, and may inspect its result
+//! or let it fail. Everything else is delegated.
+
+use std::{fmt::Debug, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{
+    id::{StreamName, WorkspaceId},
+    token::ConsistencyToken,
+};
+use futures::future::BoxFuture;
+use uuid::Uuid;
+
+use documents::{
+    DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError, Fold, Generations, LaneId, Moment,
+    PageRequest, ParkedCount, ParkedEvent, Parking, Purging, Scope, StoredCheckpoint, StoredDocument,
+    StoredGeneration, StoredRow, SwitchOutcome, UpdateOutcome, ViewContents,
+};
+
+/// A write to carry out.
+pub type Write<'a, T> = BoxFuture<'a, Result<T, DocumentStoreError>>;
+
+/// Observes writes.
+#[async_trait]
+pub trait WriteObserver: Send + Sync + Debug {
+    /// A lane's update.
+    async fn update(&self, update: Write<'_, UpdateOutcome>) -> Result<UpdateOutcome, DocumentStoreError> {
+        update.await
+    }
+
+    /// A change outside of a lane.
+    async fn amend(&self, _scope: &Scope, amend: Write<'_, ()>) -> Result<(), DocumentStoreError> {
+        amend.await
+    }
+}
+
+/// A document store whose writes an observer carries out.
+#[derive(Debug)]
+pub struct ObservedStore<W> {
+    pub inner: Arc<dyn DocumentStore>,
+    pub observer: W,
+}
+
+#[async_trait]
+impl<W: WriteObserver> DocumentStore for ObservedStore<W> {
+    async fn checkpoints(&self) -> Result<Vec<StoredCheckpoint>, DocumentStoreError> {
+        self.inner.checkpoints().await
+    }
+
+    async fn checkpoint(&self, lane: &LaneId) -> Result<u64, DocumentStoreError> {
+        self.inner.checkpoint(lane).await
+    }
+
+    async fn update(
+        &self,
+        lane: &LaneId,
+        from: u64,
+        to: u64,
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<UpdateOutcome, DocumentStoreError> {
+        let update = self.inner.update(lane, from, to, keys, fold);
+        self.observer.update(update).await
+    }
+
+    async fn amend(
+        &self,
+        scope: &Scope,
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<(), DocumentStoreError> {
+        let amend = self.inner.amend(scope, keys, fold);
+        self.observer.amend(scope, amend).await
+    }
+
+    async fn document(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+        key: &str,
+    ) -> Result<Moment<Option<StoredDocument>>, DocumentStoreError> {
+        self.inner.document(workspace, view, key).await
+    }
+
+    async fn page(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+        page: &PageRequest<'_>,
+    ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError> {
+        self.inner.page(workspace, view, page).await
+    }
+
+    async fn contents(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> Result<Moment<ViewContents>, DocumentStoreError> {
+        self.inner.contents(workspace, view).await
+    }
+
+    async fn ping(&self) -> Result<(), DocumentStoreError> {
+        self.inner.ping().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[async_trait]
+impl<W: WriteObserver> Generations for ObservedStore<W> {
+    async fn live_generation(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
+        self.inner.live_generation(workspace, view).await
+    }
+
+    async fn begin_build(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
+        self.inner.begin_build(workspace, view).await
+    }
+
+    async fn builds(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError> {
+        self.inner.builds().await
+    }
+
+    async fn folded(&self, scope: &Scope) -> Result<ConsistencyToken, DocumentStoreError> {
+        self.inner.folded(scope).await
+    }
+
+    async fn switch(&self, scope: &Scope) -> Result<SwitchOutcome, DocumentStoreError> {
+        self.inner.switch(scope).await
+    }
+
+    async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError> {
+        self.inner.cancel_build(scope).await
+    }
+
+    async fn leftovers(&self) -> Result<Vec<StoredGeneration>, DocumentStoreError> {
+        self.inner.leftovers().await
+    }
+
+    async fn remove(&self, leftover: &StoredGeneration, limit: u32) -> Result<bool, DocumentStoreError> {
+        self.inner.remove(leftover, limit).await
+    }
+}
+
+#[async_trait]
+impl<W: WriteObserver> Purging for ObservedStore<W> {
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, DocumentStoreError> {
+        self.inner.workspaces().await
+    }
+
+    async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, DocumentStoreError> {
+        self.inner.purge(workspace, limit).await
+    }
+}
+
+#[async_trait]
+impl<W: WriteObserver> Parking for ObservedStore<W> {
+    async fn held_events(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+    ) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
+        self.inner.held_events(lane, stream).await
+    }
+
+    async fn release(
+        &self,
+        lane: &LaneId,
+        stream: &StreamName,
+        believed: &[u64],
+        keys: &[String],
+        fold: &mut Fold<'_>,
+    ) -> Result<bool, DocumentStoreError> {
+        self.inner.release(lane, stream, believed, keys, fold).await
+    }
+
+    async fn dead_letters(
+        &self,
+        workspace: WorkspaceId,
+        view: Option<&str>,
+        after: Option<&DeadLetterKey>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
+        self.inner.dead_letters(workspace, view, after, limit).await
+    }
+
+    async fn dead_letter(
+        &self,
+        workspace: WorkspaceId,
+        id: Uuid,
+    ) -> Result<Option<DeadLetter>, DocumentStoreError> {
+        self.inner.dead_letter(workspace, id).await
+    }
+
+    async fn parked_counts(
+        &self,
+        workspace: Option<WorkspaceId>,
+        correlation: Option<Uuid>,
+    ) -> Result<Vec<ParkedCount>, DocumentStoreError> {
+        self.inner.parked_counts(workspace, correlation).await
+    }
+}

@@ -105,7 +105,13 @@ mod document {
             format!("import init from \"/pkg/{js}\"; await init({{ module_or_path: \"/pkg/{wasm}\" }});");
         view! {
             <link rel="modulepreload" href=format!("/pkg/{js}") nonce=nonce.clone() />
-            <link rel="preload" href=format!("/pkg/{wasm}") r#as="fetch" r#type="application/wasm" crossorigin="" />
+            <link
+                rel="preload"
+                href=format!("/pkg/{wasm}")
+                r#as="fetch"
+                r#type="application/wasm"
+                crossorigin=""
+            />
             <script type="module" nonce=nonce inner_html=script></script>
         }
     }

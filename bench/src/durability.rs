@@ -62,7 +62,8 @@ impl Disk {
         }
         ensure!(
             flushes >= commits,
-            "{commits} commits were acknowledged one after the other, and the disk was flushed {flushes} times"
+            "{commits} commits were acknowledged one after the other, \
+             and the disk was flushed {flushes} times"
         );
         Ok(Some(f64::from(flushes) / f64::from(commits)))
     }

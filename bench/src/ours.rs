@@ -96,7 +96,13 @@ pub(crate) fn event(event_type: &str, payload: Box<RawValue>) -> NewEvent {
 /// An order of two lines as JSON; with the other fields of an event it has about 430 bytes.
 pub(crate) fn order_created(customer: Uuid) -> String {
     format!(
-        r#"{{"customer":{{"id":"{customer}","name":"Ada"}},"lines":[{{"sku":"mug-01","name":"Mug","price":{{"amount":1290,"currency":"EUR"}},"quantity":2}},{{"sku":"tea-07","name":"Darjeeling, 100 g","price":{{"amount":890,"currency":"EUR"}},"quantity":1}}],"total":{{"amount":3470,"currency":"EUR"}},"payment_method":"tok_ok"}}"#
+        concat!(
+            r#"{{"customer":{{"id":"{}","name":"Ada"}},"lines":["#,
+            r#"{{"sku":"mug-01","name":"Mug","price":{{"amount":1290,"currency":"EUR"}},"quantity":2}},"#,
+            r#"{{"sku":"tea-07","name":"Darjeeling, 100 g","price":{{"amount":890,"currency":"EUR"}},"#,
+            r#""quantity":1}}],"total":{{"amount":3470,"currency":"EUR"}},"payment_method":"tok_ok"}}"#,
+        ),
+        customer
     )
 }
 

@@ -15,11 +15,11 @@
 
 mod cli;
 mod consumers;
+mod for_tests;
 pub mod import_files;
 pub mod read_side;
 mod readiness;
 pub mod settings;
-mod test_stores;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -31,6 +31,8 @@ use consumers::{Consumers, registry};
 use documents::DocumentStoreError;
 use domain::policy;
 use event_store::{EventStore, StoreError, TypeCompatibility};
+use for_tests::ForTestsMark;
+pub use for_tests::{ForTestsError, StoreKind};
 use gateway::{
     Gateway, Listener, SharedGateway,
     keys::{KeyError, KeyRing},
@@ -49,8 +51,6 @@ use payment::test_mode::TestMode;
 use read_side::{ReadSide, ReadSideBuilder};
 use readiness::BoxesReadiness;
 use settings::Settings;
-use test_stores::TestStores;
-pub use test_stores::{StoreKind, TestStoresError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warehouse::WarehouseError;
 use workspace_clock::Clocks;
@@ -78,7 +78,7 @@ pub enum StartError {
     Keys(#[from] KeyError),
     /// A real server was started on test stores, or a test server on real ones.
     #[error(transparent)]
-    TestStores(#[from] TestStoresError),
+    ForTests(#[from] ForTestsError),
     /// The certificate of HTTPS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -86,12 +86,15 @@ pub enum StartError {
     #[error(transparent)]
     Events(#[from] StoreError),
     /// The log holds events that this program cannot read.
-    #[error("this program cannot read stored events; start the version that wrote them, or a newer one: {}", .0.join("; "))]
+    #[error(
+        "this program cannot read stored events; start the version that wrote them, or a newer one: {}",
+        .0.join("; ")
+    )]
     UnreadableEvents(Vec<String>),
     /// The schema of a stored event differs from that of this program.
     #[error(
-        "the schema of an event never changes once it is stored, and this program has another one; what has changed is a \
-         new version, with an upcaster: {}", .0.join("; ")
+        "the schema of an event never changes once it is stored, and this program has another one; what has \
+         changed is a new version, with an upcaster: {}", .0.join("; ")
     )]
     ChangedSchemas(Vec<String>),
     /// The keys or credentials of users cannot be used.
@@ -139,7 +142,7 @@ impl Foldline {
     #[expect(clippy::too_many_lines, reason = "it is the diagram, read from top to bottom")]
     pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
         cryptography::use_ring();
-        let mut test_stores = TestStores::open(settings)?;
+        let mut for_tests = ForTestsMark::open(settings)?;
         let metrics = gateway::recorder().map_err(StartError::Metrics)?;
         let tls_folder = settings.storage.data_dir.join("tls");
         let tls = tls::server_config(&settings.tls, &tls_folder, settings.listen.ip())?;
@@ -161,8 +164,8 @@ impl Foldline {
             processes: &*processes,
             people: &*people,
         };
-        if let Some(test_stores) = &mut test_stores {
-            test_stores.admit(storage, &*events, &apart).await?;
+        if let Some(for_tests) = &mut for_tests {
+            for_tests.admit(storage, &*events, &apart).await?;
             tracing::warn!(
                 "this server is for tests only: it has no rate limits, and its passwords are cheap to guess"
             );
@@ -194,9 +197,9 @@ impl Foldline {
             tracing::warn!(%error, "interrupted erasures could not be finished");
         }
 
-        // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker: historical
-        // events. Projection Worker → Read Model Database: upsert projection. Query API → Cache, Read Model
-        // Database.
+        // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker:
+        // historical events. Projection Worker → Read Model Database: upsert projection. Query API →
+        // Cache, Read Model Database.
         let read_side = Arc::new(
             read_side
                 .with_opener(Arc::new(people.seals.clone()))
@@ -220,8 +223,8 @@ impl Foldline {
         let workspaces = Workspaces::new(Arc::clone(&events), Arc::clone(&commands), clock.clone());
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
-        // Message Broker → consumers → Command Service: process managers. Message Broker → consumers: mails,
-        // warehouse, index.
+        // Message Broker → consumers → Command Service: process managers. Message Broker → consumers:
+        // mails, warehouse, index.
         let dependencies = consumers::Dependencies {
             store: Arc::clone(&events),
             broker: read_side.broker.clone(),
@@ -242,12 +245,12 @@ impl Foldline {
             clock: clock.clone(),
         };
         let opened = registry::open(settings, registry_dependencies).await?;
-        if let (Some(test_stores), Some(url)) = (&mut test_stores, &settings.warehouse) {
+        if let (Some(for_tests), Some(url)) = (&mut for_tests, &settings.warehouse) {
             let at = url
                 .warehouse()
                 .map_err(WarehouseError::from)
                 .map_err(ConsumerError::from)?;
-            test_stores.admit_warehouse(&at, &*opened.warehouse).await?;
+            for_tests.admit_warehouse(&at, &*opened.warehouse).await?;
         }
         let consumers = Consumers::start(dependencies, policy::all(), opened.all).await?;
         let consumers = Arc::new(consumers);
@@ -270,8 +273,8 @@ impl Foldline {
             .spawn(Arc::clone(&people).run(background_tasks.1.clone()));
         let lab = Lab::new(Arc::clone(&read_side.projections), clocks, clock.clone());
 
-        // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store: replay
-        // stream.
+        // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store:
+        // replay stream.
         let projections = &read_side.projections;
         let dead_letters = std::iter::once(&projections.dead_letters).chain(consumers.dead_letters());
         let inspection = Inspection::new(
@@ -306,7 +309,8 @@ impl Foldline {
         };
         let gateway = Gateway::new(dependencies, &settings.limits, quotas.per_hour(), https);
 
-        // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read request.
+        // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read
+        // request.
         let address = settings.listen;
         let listener = Listener::open(address, tls, gateway::router(&gateway), &settings.limits)
             .map_err(|source| StartError::Listen { address, source })?;

@@ -77,8 +77,8 @@ impl Client {
         Ok(Self { files })
     }
 
-    /// Prints a table of the files in the three encodings, with the totals of a page outside of a workspace and
-    /// of all files.
+    /// Prints a table of the files in the three encodings, with the totals of a page outside of a workspace
+    /// and of all files.
     pub(crate) fn print_sizes(&self) {
         println!(
             "{:<32} {:>9} {:>9} {:>9}",

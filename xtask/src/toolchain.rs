@@ -1,7 +1,7 @@
 //! A Rust toolchain that can build for WebAssembly. `rust-toolchain.toml` names the channel, and no target: a
 //! target would be downloaded before xtask can look for another way. This module promises a `cargo` whose
-//! standard library for `wasm32-unknown-unknown` is in place, or an error that names what to install. It tries,
-//! in this order: this toolchain as it is, a copy made earlier, rustup, Debian's packages.
+//! standard library for `wasm32-unknown-unknown` is in place, or an error that names what to install. It
+//! tries, in this order: this toolchain as it is, a copy made earlier, rustup, Debian's packages.
 
 use std::{
     env,

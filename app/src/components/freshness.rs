@@ -97,8 +97,14 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
             </summary>
             <dl class="facts">
                 <div><dt>{td_string!(locale, freshness.lane)}</dt><dd>{text(lane)}</dd></div>
-                <div><dt>{td_string!(locale, freshness.position)}</dt><dd class="mono">{text(as_of)}</dd></div>
-                <div><dt>{td_string!(locale, freshness.not_folded)}</dt><dd class="mono">{text(move || behind.get().to_string())}</dd></div>
+                <div>
+                    <dt>{td_string!(locale, freshness.position)}</dt>
+                    <dd class="mono">{text(as_of)}</dd>
+                </div>
+                <div>
+                    <dt>{td_string!(locale, freshness.not_folded)}</dt>
+                    <dd class="mono">{text(move || behind.get().to_string())}</dd>
+                </div>
                 <div><dt>{td_string!(locale, freshness.why)}</dt><dd>{text(why)}</dd></div>
                 <div><dt>{td_string!(locale, freshness.since)}</dt><dd>{text(since)}</dd></div>
             </dl>

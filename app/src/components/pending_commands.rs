@@ -57,7 +57,9 @@ fn shown(commands: Commands, pending: &Pending, history: Signal<Vec<HistoryEntry
     let key = pending.key;
     let dismiss = |word: &'static str| {
         view! {
-            <button type="button" class="button button--quiet" on:click=move |_| commands.discard(key)>{word}</button>
+            <button type="button" class="button button--quiet" on:click=move |_| commands.discard(key)>
+                {word}
+            </button>
         }
         .erase()
     };

@@ -59,7 +59,9 @@ impl Island for BasketContents {
                     title=td_string!(locale, basket.empty_title)
                     text=td_string!(locale, basket.empty)
                     action=view! {
-                        <a class="button button--primary" href="/shop">{td_string!(locale, orders.empty_action)}</a>
+                        <a class="button button--primary" href="/shop">
+                            {td_string!(locale, orders.empty_action)}
+                        </a>
                     }.erase()
                 />
             }
@@ -76,7 +78,9 @@ impl Island for BasketContents {
                             <th scope="col" class="figure">{td_string!(locale, basket.sum)}</th>
                         </tr>
                     </thead>
-                    <tbody>{for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), form.errors, short))}</tbody>
+                    <tbody>
+                        {for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), form.errors, short))}
+                    </tbody>
                     <tfoot>
                         <tr>
                             <th scope="row" colspan="3">{td_string!(locale, basket.total)}</th>
@@ -176,7 +180,9 @@ fn line(
                 <Stock available />
                 <p class="field__error" id=error_id.clone()>{text(error)}</p>
             </th>
-            <td class="figure" data-label=td_string!(locale, basket.price)><Price amount=Signal::derive(price) /></td>
+            <td class="figure" data-label=td_string!(locale, basket.price)>
+                <Price amount=Signal::derive(price) />
+            </td>
             <td data-label=td_string!(locale, basket.quantity)>
                 <span class="quantity">
                     <input

@@ -112,7 +112,9 @@ impl Island for Catalogue {
                 <EmptyState
                     title=td_string!(locale, shop.empty_title)
                     text=empty_text
-                    action=view! { <a class="button" href="/shop">{td_string!(locale, shop.all_tags)}</a> }.erase()
+                    action=view! {
+                        <a class="button" href="/shop">{td_string!(locale, shop.all_tags)}</a>
+                    }.erase()
                 />
             }
             .erase()
@@ -202,7 +204,10 @@ fn results(outcome: SearchOutcome, listing: LiveListing<ProductDocument>) -> Vie
         SearchOutcome::Hits(Hits { hits, .. }) => hits,
         SearchOutcome::Problem(problem) => {
             return view! {
-                <p class="notice notice--danger" role="alert"><Icon picture=Picture::Alert />{explain(&problem)}</p>
+                <p class="notice notice--danger" role="alert">
+                    <Icon picture=Picture::Alert />
+                    {explain(&problem)}
+                </p>
             }
             .erase();
         }
@@ -212,7 +217,9 @@ fn results(outcome: SearchOutcome, listing: LiveListing<ProductDocument>) -> Vie
             <EmptyState
                 title=td_string!(locale, shop.nothing_found_title)
                 text=td_string!(locale, shop.nothing_found)
-                action=view! { <a class="button" href="/shop">{td_string!(locale, shop.all_tags)}</a> }.erase()
+                action=view! {
+                    <a class="button" href="/shop">{td_string!(locale, shop.all_tags)}</a>
+                }.erase()
             />
         }
         .erase();

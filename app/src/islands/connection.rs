@@ -48,7 +48,10 @@ impl Island for ConnectionBadge {
         };
         let is_blocked = use_navigation_blocked();
         let blocked = move || {
-            view! { <span class="connection__held">{td_string!(locale, connection.navigation_blocked)}</span> }.erase()
+            view! {
+                <span class="connection__held">{td_string!(locale, connection.navigation_blocked)}</span>
+            }
+            .erase()
         };
         let ended = move || {
             view! {

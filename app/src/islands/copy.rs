@@ -63,11 +63,18 @@ pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
         let _ = &content;
     };
     view! {
-        <button type="button" class="button button--quiet button--icon needs-script" on:click=copy title=label>
+        <button
+            type="button"
+            class="button button--quiet button--icon needs-script"
+            on:click=copy
+            title=label
+        >
             <Icon picture />
             <span class="hidden">{name}</span>
         </button>
-        <span class="hidden" role="status">{text(move || if copied.get() { td_string!(locale, layout.copied) } else { "" })}</span>
+        <span class="hidden" role="status">
+            {text(move || if copied.get() { td_string!(locale, layout.copied) } else { "" })}
+        </span>
     }
     .erase()
 }

@@ -62,7 +62,9 @@ impl Island for Inbox {
                     title=td_string!(locale, inbox.empty_title)
                     text=td_string!(locale, inbox.empty)
                     action=view! {
-                        <a class="button button--primary" href="/shop">{td_string!(locale, orders.empty_action)}</a>
+                        <a class="button button--primary" href="/shop">
+                            {td_string!(locale, orders.empty_action)}
+                        </a>
                     }.erase()
                 />
             }
@@ -123,7 +125,11 @@ fn row(
     let mark = move || {
         let (mark_read, event) = (mark_read.clone(), event.clone());
         view! {
-            <button type="button" class="button button--quiet needs-script" on:click=move |_| mark_read(vec![event.clone()])>
+            <button
+                type="button"
+                class="button button--quiet needs-script"
+                on:click=move |_| mark_read(vec![event.clone()])
+            >
                 {td_string!(locale, inbox.read)}
             </button>
         }

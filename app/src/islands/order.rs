@@ -140,7 +140,14 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
                 </div>
                 <div><dt>{td_string!(locale, orders.placed)}</dt><dd><When at=placed_at /></dd></div>
                 <div><dt>{td_string!(locale, orders.customer)}</dt><dd>{customer.name}</dd></div>
-                <div><dt>{td_string!(locale, order.stream)}</dt><dd><a class="mono" href=["/streams/", &stream].concat()>{td_string!(locale, order.events)}</a></dd></div>
+                <div>
+                    <dt>{td_string!(locale, order.stream)}</dt>
+                    <dd>
+                        <a class="mono" href=["/streams/", &stream].concat()>
+                            {td_string!(locale, order.events)}
+                        </a>
+                    </dd>
+                </div>
             </dl>
         </section>
         {lines_panel(lines, total)}
@@ -177,10 +184,18 @@ fn lines_panel(lines: Vec<OrderLine>, total: Money) -> View {
                             let sum = line.price.times(line.quantity);
                             view! {
                                 <tr>
-                                    <th scope="row"><a href=["/shop/", &line.sku].concat()>{line.name}</a></th>
-                                    <td class="figure" data-label=td_string!(locale, basket.price)><Price amount=Some(line.price) /></td>
-                                    <td class="figure mono" data-label=td_string!(locale, basket.quantity)>{line.quantity}</td>
-                                    <td class="figure" data-label=td_string!(locale, basket.sum)><Price amount=sum /></td>
+                                    <th scope="row">
+                                        <a href=["/shop/", &line.sku].concat()>{line.name}</a>
+                                    </th>
+                                    <td class="figure" data-label=td_string!(locale, basket.price)>
+                                        <Price amount=Some(line.price) />
+                                    </td>
+                                    <td class="figure mono" data-label=td_string!(locale, basket.quantity)>
+                                        {line.quantity}
+                                    </td>
+                                    <td class="figure" data-label=td_string!(locale, basket.sum)>
+                                        <Price amount=sum />
+                                    </td>
                                 </tr>
                             }
                         })

@@ -41,7 +41,9 @@ impl Island for OrderList {
                     title=td_string!(locale, orders.empty_title)
                     text=td_string!(locale, orders.empty)
                     action=view! {
-                        <a class="button button--primary" href="/shop">{td_string!(locale, orders.empty_action)}</a>
+                        <a class="button button--primary" href="/shop">
+                            {td_string!(locale, orders.empty_action)}
+                        </a>
                     }.erase()
                 />
             }
@@ -78,11 +80,15 @@ fn row(id: &str, order: Memo<Revision<OrderDocument>>) -> View {
     };
     view! {
         <tr class=text(class) data-order=id.to_owned()>
-            <th scope="row"><a class="row-link" href=["/orders/", id].concat()><Id id=id.to_owned() /></a></th>
+            <th scope="row">
+                <a class="row-link" href=["/orders/", id].concat()><Id id=id.to_owned() /></a>
+            </th>
             <td data-label=td_string!(locale, orders.placed)><When at=first.placed_at /></td>
             <td data-label=td_string!(locale, orders.customer)>{first.customer.name}</td>
             <td data-label=td_string!(locale, orders.items) class="figure mono">{items}</td>
-            <td data-label=td_string!(locale, orders.total) class="figure"><Price amount=Some(first.total) /></td>
+            <td data-label=td_string!(locale, orders.total) class="figure">
+                <Price amount=Some(first.total) />
+            </td>
             <td data-label=td_string!(locale, orders.status)><StatusBadge status /></td>
         </tr>
     }

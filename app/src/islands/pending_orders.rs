@@ -72,7 +72,10 @@ fn order(commands: Commands, key: Uuid) -> View {
                 return_to_basket(commands, basket, &pending);
             }
         };
-        view! { <button type="button" class="button" on:click=back>{td_string!(locale, basket.back)}</button> }.erase()
+        view! {
+            <button type="button" class="button" on:click=back>{td_string!(locale, basket.back)}</button>
+        }
+        .erase()
     };
     let can_go_back =
         move || find().is_some_and(|pending| pending.can_be_discarded() || pending.problem().is_some());

@@ -87,7 +87,9 @@ fn shown(outcome: Result<VerifyReport, Problem>) -> View {
                             }}
                         </p>
                         {(!whole).then(|| view! {
-                            <ul>{findings.into_iter().map(|finding| view! { <li>{finding}</li> }).collect_view()}</ul>
+                            <ul>
+                                {findings.into_iter().map(|finding| view! { <li>{finding}</li> }).collect_view()}
+                            </ul>
                         })}
                     </div>
                 </div>

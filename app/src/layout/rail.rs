@@ -19,16 +19,35 @@ pub(super) fn Rail() -> impl IntoView {
     let locale = language();
     // Without a session, all links are shown; with one, only those that its role may follow.
     let streams = use_session().is_none_or(|session| session.role.reads_lab()).then(|| {
-        view! { <li><A href="/streams"><Icon picture=Picture::Streams /><span>{td_string!(locale, streams.place)}</span></A></li> }
+        view! {
+            <li>
+                <A href="/streams">
+                    <Icon picture=Picture::Streams />
+                    <span>{td_string!(locale, streams.place)}</span>
+                </A>
+            </li>
+        }
     });
     let office = use_session().filter(|session| session.role != Role::Customer).map(|_| {
-        view! { <li><A href="/office"><Icon picture=Picture::Office /><span>{td_string!(locale, office.place)}</span></A></li> }
+        view! {
+            <li>
+                <A href="/office">
+                    <Icon picture=Picture::Office />
+                    <span>{td_string!(locale, office.place)}</span>
+                </A>
+            </li>
+        }
     });
     let basket = use_session().map(|_| BasketCount {}.island());
     view! {
         <nav class="rail" aria-label=td_string!(locale, layout.navigation)>
             <ul>
-                <li><A href="/shop"><Icon picture=Picture::Shop /><span>{td_string!(locale, shop.place)}</span></A></li>
+                <li>
+                    <A href="/shop">
+                        <Icon picture=Picture::Shop />
+                        <span>{td_string!(locale, shop.place)}</span>
+                    </A>
+                </li>
                 <li>
                     <A href="/basket">
                         <Icon picture=Picture::Basket />
@@ -36,7 +55,12 @@ pub(super) fn Rail() -> impl IntoView {
                         {basket}
                     </A>
                 </li>
-                <li><A href="/orders"><Icon picture=Picture::Orders /><span>{td_string!(locale, orders.place)}</span></A></li>
+                <li>
+                    <A href="/orders">
+                        <Icon picture=Picture::Orders />
+                        <span>{td_string!(locale, orders.place)}</span>
+                    </A>
+                </li>
                 {office}
                 {streams}
             </ul>

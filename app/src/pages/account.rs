@@ -109,7 +109,9 @@ fn no_account() -> View {
         <section class="panel panel--narrow">
             <h2>{td_string!(locale, account.none_title)}</h2>
             <p>{td_string!(locale, account.register_lead)}</p>
-            <p><a class="button button--primary" href="/register">{td_string!(locale, account.register)}</a></p>
+            <p>
+                <a class="button button--primary" href="/register">{td_string!(locale, account.register)}</a>
+            </p>
         </section>
     }
     .erase()
@@ -198,7 +200,11 @@ fn password(flash: Option<Flash>) -> View {
     view! {
         <section class="panel panel--narrow">
             <h2>{td_string!(locale, account.password_title)}</h2>
-            <FormSummary flash=flash.clone() fields=PASSWORD done=td_string!(locale, account.password_saved) />
+            <FormSummary
+                flash=flash.clone()
+                fields=PASSWORD
+                done=td_string!(locale, account.password_saved)
+            />
             <form method="post" action="/session/password" class="form">
                 <Field
                     id="account-password"

@@ -47,7 +47,9 @@ fn mails(page: Page<MailboxMessage>) -> View {
             <EmptyState
                 title=td_string!(locale, mailbox.empty_title)
                 text=td_string!(locale, mailbox.empty)
-                action=view! { <a class="button" href="/account">{td_string!(locale, mailbox.account)}</a> }.erase()
+                action=view! {
+                    <a class="button" href="/account">{td_string!(locale, mailbox.account)}</a>
+                }.erase()
             />
         }
         .erase();
@@ -55,7 +57,9 @@ fn mails(page: Page<MailboxMessage>) -> View {
     let next = page.next.map(|cursor| {
         view! {
             <p class="more">
-                <a class="button" href=format!("/mailbox?cursor={cursor}")>{td_string!(locale, mailbox.older)}</a>
+                <a class="button" href=format!("/mailbox?cursor={cursor}")>
+                    {td_string!(locale, mailbox.older)}
+                </a>
             </p>
         }
     });

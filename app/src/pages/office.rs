@@ -63,7 +63,11 @@ fn refused() -> View {
         <div class="empty">
             <h1>{td_string!(locale, office.refused_title)}</h1>
             <p>{td_string!(locale, office.refused)}</p>
-            <p><a class="button button--primary" href="/orders">{td_string!(locale, office.refused_action)}</a></p>
+            <p>
+                <a class="button button--primary" href="/orders">
+                    {td_string!(locale, office.refused_action)}
+                </a>
+            </p>
         </div>
     }
     .erase()
@@ -88,7 +92,12 @@ fn OfficeNavigation() -> impl IntoView {
         let is_here = here == href || (here == "/office" && href == "/office/orders");
         view! { <li><a class="place" href=href aria-current=is_here.then_some("page")>{name}</a></li> }
     });
-    view! { <nav class="places" aria-label=td_string!(locale, office.navigation)><ul>{links.collect_view()}</ul></nav> }.erase()
+    view! {
+        <nav class="places" aria-label=td_string!(locale, office.navigation)>
+            <ul>{links.collect_view()}</ul>
+        </nav>
+    }
+    .erase()
 }
 
 /// Links that filter or sort a list through the page's address.

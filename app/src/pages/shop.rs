@@ -53,7 +53,10 @@ pub(crate) fn ShopPage() -> impl IntoView {
                         Some(searched) => Some(searched.await),
                         None => None,
                     };
-                    view! { <WindowTitle text=title />{Catalogue::new(initial, tags, query, outcome).island()} }
+                    view! {
+                        <WindowTitle text=title />
+                        {Catalogue::new(initial, tags, query, outcome).island()}
+                    }
                         .erase()
                 }
                 Err(problem) => problem_view(title, &problem),

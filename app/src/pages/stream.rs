@@ -61,11 +61,17 @@ fn Events(events: EventPage, name: String) -> impl IntoView {
     let locale = language();
     let next = events.next.map(|next| {
         view! {
-            <p class="more"><a class="button" href=format!("/streams/{name}?from={next}")>{td_string!(locale, orders.more)}</a></p>
+            <p class="more">
+                <a class="button" href=format!("/streams/{name}?from={next}")>
+                    {td_string!(locale, orders.more)}
+                </a>
+            </p>
         }
     });
     view! {
-        <ol class="events">{events.data.into_iter().map(|event| view! { <Event event /> }).collect_view()}</ol>
+        <ol class="events">
+            {events.data.into_iter().map(|event| view! { <Event event /> }).collect_view()}
+        </ol>
         {next}
     }
     .erase()
@@ -90,18 +96,42 @@ fn Event(event: StoredEvent) -> impl IntoView {
                 <span class="event__version mono">{event.version}</span>
                 <code class="event__type">{event.event_type}</code>
             </h2>
-            <p class="muted"><When at=event.recorded_at />" · "<span class="mono">{metadata.actor.role.as_str()}</span></p>
-            <pre class="code" tabindex="0" aria-label=td_string!(locale, stream.payload)><code>{payload}</code></pre>
+            <p class="muted">
+                <When at=event.recorded_at />
+                " · "
+                <span class="mono">{metadata.actor.role.as_str()}</span>
+            </p>
+            <pre class="code" tabindex="0" aria-label=td_string!(locale, stream.payload)>
+                <code>{payload}</code>
+            </pre>
             <details>
                 <summary>{td_string!(locale, stream.details)}</summary>
                 <dl class="facts">
-                    <div><dt>{td_string!(locale, stream.position)}</dt><dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd></div>
-                    <div><dt>{td_string!(locale, stream.schema)}</dt><dd class="mono">{event.schema_version}</dd></div>
-                    <div><dt>{td_string!(locale, stream.event_id)}</dt><dd class="mono break">{event.event_id.to_string()}</dd></div>
-                    <div><dt>{td_string!(locale, stream.command)}</dt><dd class="mono break">{metadata.command_id.to_string()}</dd></div>
-                    <div><dt>{td_string!(locale, stream.correlation)}</dt><dd class="mono break">{metadata.correlation_id.to_string()}</dd></div>
+                    <div>
+                        <dt>{td_string!(locale, stream.position)}</dt>
+                        <dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd>
+                    </div>
+                    <div>
+                        <dt>{td_string!(locale, stream.schema)}</dt>
+                        <dd class="mono">{event.schema_version}</dd>
+                    </div>
+                    <div>
+                        <dt>{td_string!(locale, stream.event_id)}</dt>
+                        <dd class="mono break">{event.event_id.to_string()}</dd>
+                    </div>
+                    <div>
+                        <dt>{td_string!(locale, stream.command)}</dt>
+                        <dd class="mono break">{metadata.command_id.to_string()}</dd>
+                    </div>
+                    <div>
+                        <dt>{td_string!(locale, stream.correlation)}</dt>
+                        <dd class="mono break">{metadata.correlation_id.to_string()}</dd>
+                    </div>
                     <div><dt>{td_string!(locale, stream.causation)}</dt><dd>{cause}</dd></div>
-                    <div><dt>{td_string!(locale, stream.hash)}</dt><dd class="mono break">{event.hash}</dd></div>
+                    <div>
+                        <dt>{td_string!(locale, stream.hash)}</dt>
+                        <dd class="mono break">{event.hash}</dd>
+                    </div>
                 </dl>
             </details>
         </li>

@@ -46,7 +46,14 @@ fn Streams(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
             <form method="get" action="/streams" class="form form--inline" role="search">
                 <div class="field">
                     <label for="prefix">{td_string!(locale, streams.prefix)}</label>
-                    <input type="search" id="prefix" name="prefix" value=prefix.clone() aria-describedby="prefix-help" autocomplete="off" />
+                    <input
+                        type="search"
+                        id="prefix"
+                        name="prefix"
+                        value=prefix.clone()
+                        aria-describedby="prefix-help"
+                        autocomplete="off"
+                    />
                     <p class="field__help" id="prefix-help">{td_string!(locale, streams.prefix_help)}</p>
                 </div>
                 <button class="button">{td_string!(locale, streams.find)}</button>
@@ -65,7 +72,9 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
             <EmptyState
                 title=td_string!(locale, streams.empty_title)
                 text=td_string!(locale, streams.empty)
-                action=view! { <a class="button" href="/streams">{td_string!(locale, streams.all)}</a> }.erase()
+                action=view! {
+                    <a class="button" href="/streams">{td_string!(locale, streams.all)}</a>
+                }.erase()
             />
         }
         .erase();
@@ -94,9 +103,17 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
                     .into_iter()
                     .map(|StreamInfo { stream, version, partition }| view! {
                         <tr>
-                            <th scope="row"><a class="row-link mono" href=format!("/streams/{stream}")>{stream.clone()}</a></th>
-                            <td class="figure mono" data-label=td_string!(locale, streams.version)>{version}</td>
-                            <td class="figure mono" data-label=td_string!(locale, streams.partition)>{partition}</td>
+                            <th scope="row">
+                                <a class="row-link mono" href=format!("/streams/{stream}")>
+                                    {stream.clone()}
+                                </a>
+                            </th>
+                            <td class="figure mono" data-label=td_string!(locale, streams.version)>
+                                {version}
+                            </td>
+                            <td class="figure mono" data-label=td_string!(locale, streams.partition)>
+                                {partition}
+                            </td>
                         </tr>
                     })
                     .collect_view()}

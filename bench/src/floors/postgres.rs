@@ -49,7 +49,9 @@ impl PostgresLog {
     pub(crate) async fn insert(connection: &mut PgConnection, rows: &[Row]) -> Result<()> {
         let inserted = sqlx::query(
             "insert into log (stream, version, event_id, type, payload, metadata, recorded_at)
-             select * from unnest($1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[])",
+             select * from unnest(
+                 $1::text[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::bigint[]
+             )",
         )
         .bind(each(rows, |row| row.stream.as_str()))
         .bind(each(rows, |row| row.version))

@@ -61,7 +61,8 @@ impl SqliteLog {
         }
         for chunk in rows.chunks(MAX_ROWS) {
             let mut sql = String::from(
-                "insert into log (stream, version, event_id, type, payload, metadata, recorded_at) values (?,?,?,?,?,?,?)",
+                "insert into log (stream, version, event_id, type, payload, metadata, recorded_at) \
+                 values (?,?,?,?,?,?,?)",
             );
             for _ in 1..chunk.len() {
                 sql.push_str(",(?,?,?,?,?,?,?)");

@@ -103,8 +103,8 @@ fn preface(report: &Report) -> Vec<String> {
         format!("versions: {}", pairs(&around.versions, ", ")),
         format!("durability: {}", pairs(&around.durability, "; ")),
         format!(
-            "{} runs of {} s each, in turns; a figure is the median of the runs, a ratio the median of the ratios of \
-             each run",
+            "{} runs of {} s each, in turns; a figure is the median of the runs, a ratio the median of \
+             the ratios of each run",
             report.runs, report.seconds
         ),
     ]

@@ -129,8 +129,8 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
         }
         if !parked.is_empty() {
             report(&format!(
-                "    the log is complete, but these views are not: `foldline dead-letters list --workspace {id}` says \
-                 why; retry or discard each"
+                "    the log is complete, but these views are not: `foldline dead-letters list \
+                 --workspace {id}` says why; retry or discard each"
             ));
         }
     }

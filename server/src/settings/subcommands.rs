@@ -254,7 +254,12 @@ pub struct TokenSettings {
     #[arg(long, default_value = "Operator", value_name = "NAME")]
     pub name: String,
     /// Its lifetime, in seconds
-    #[arg(long, default_value = "43200", value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    #[arg(
+        long,
+        default_value = "43200",
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=31_536_000)
+    )]
     pub ttl: u64,
 }
 

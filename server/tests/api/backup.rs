@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use monitor::backup::{BackupError, backup};
 use server::settings::StorageSettings;
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::{
     app::TestApp,

@@ -4,7 +4,7 @@
 use domain::access::Role;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::app::{Person, TestApp, fields, list_product, problem};
 

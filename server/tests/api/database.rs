@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::access::Role;
 use reqwest::{StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
-use testing_postgres::{Cluster, Database};
+use test_postgres::{Cluster, Database};
 
 use crate::app::{TEST_TIMEOUT, TestApp, list_product, problem};
 

@@ -4,7 +4,7 @@ use domain::access::Role;
 use monitor::{rebuild::rebuild_server, tail::Remote};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use testing_postgres::Database;
+use test_postgres::Database;
 use uuid::Uuid;
 
 use crate::{

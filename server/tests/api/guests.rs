@@ -8,7 +8,7 @@ use reqwest::{
     header::{CONTENT_TYPE, LOCATION, SET_COOKIE},
 };
 use serde_json::{Value, json};
-use testing_postgres::Database;
+use test_postgres::Database;
 use uuid::Uuid;
 
 use crate::{

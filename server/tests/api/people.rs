@@ -16,7 +16,7 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use testing_postgres::Database;
+use test_postgres::Database;
 use uuid::Uuid;
 
 use crate::{

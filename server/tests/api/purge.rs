@@ -6,7 +6,7 @@ use domain::{access::Role, id::WorkspaceId};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, SqliteConnection, sqlite::SqliteConnectOptions};
-use testing_postgres::Database;
+use test_postgres::Database;
 use uuid::Uuid;
 
 use crate::{

@@ -11,7 +11,7 @@ use serde_json::{Value, json, value::to_raw_value};
 
 use server::settings::Settings;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::{
     app::{TestApp, fields, problem},

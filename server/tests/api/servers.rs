@@ -4,7 +4,7 @@ use domain::access::Role;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::app::{Live, Person, TEST_TIMEOUT, TestApp, list_product};
 

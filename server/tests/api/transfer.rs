@@ -28,7 +28,7 @@ use server::{
     settings::{Settings, StorageSettings},
 };
 use tempfile::TempDir;
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::{
     app::{Person, TestApp, fields, list_product, place_order, problem},

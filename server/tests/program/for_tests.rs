@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::wire::{DocumentAnswer, VerifyReport};
 use serde_json::json;
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::{
     client::Client,
@@ -82,7 +82,8 @@ async fn a_database_that_holds_workspaces_is_left_alone() {
 /// Lists a product, and waits until every view has it.
 async fn list_product(educator: &Client) {
     let product = json!({"type": "ListProduct", "stream": "product-mug", "data": {
-        "sku": "mug", "name": "Mug", "description": "For tea.", "price": {"amount": 1200, "currency": "EUR"}, "tags": [],
+        "sku": "mug", "name": "Mug", "description": "For tea.",
+        "price": {"amount": 1200, "currency": "EUR"}, "tags": [],
     }});
     assert!(educator.command("list", &product).await);
     educator.settled().await;

@@ -13,7 +13,7 @@ use payment::test_mode::TestMode;
 use serde_json::{Value, json};
 
 use server::settings::StoreUrl;
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::{client::Client, running::Server};
 
@@ -56,7 +56,9 @@ async fn run(server: &Arc<Server>) -> Outcome {
     server.start();
     let (client, opened) = Client::open(server, 3).await;
     let list = json!({"type": "ListProduct", "stream": "product-mug", "data": {
-        "sku": "mug", "name": "Mug", "description": "Of a kind", "price": {"amount": 500, "currency": "EUR"}, "tags": []}});
+        "sku": "mug", "name": "Mug", "description": "Of a kind",
+        "price": {"amount": 500, "currency": "EUR"}, "tags": [],
+    }});
     assert!(client.command("list", &list).await);
     let receive = json!({"type": "ReceiveStock", "stream": "inventory-mug", "data": {"quantity": STOCK}});
     assert!(client.command("receive", &receive).await);
@@ -65,7 +67,9 @@ async fn run(server: &Arc<Server>) -> Outcome {
         for order in 0..ORDERS {
             let number = kill * ORDERS + order;
             let place = json!({"type": "PlaceOrder", "stream": format!("order-{number}"), "data": {
-                "lines": [{"sku": "mug", "quantity": 1}], "payment_method": METHODS[number % METHODS.len()]}});
+                "lines": [{"sku": "mug", "quantity": 1}],
+                "payment_method": METHODS[number % METHODS.len()],
+            }});
             assert!(client.command(&format!("place-{number}"), &place).await);
             // A customer cancels at any point of the fulfilment.
             if number % 3 == 2 {

@@ -73,7 +73,10 @@ impl Island for OfficeActivity {
         };
         let choices: Vec<_> = std::iter::once("").chain(KINDS).map(choice).collect();
         let feed = move || {
-            view! { <ol class="feed">{for_each(keys, move |key| entry(listing.row(key), reads_streams))}</ol> }.erase()
+            view! {
+                <ol class="feed">{for_each(keys, move |key| entry(listing.row(key), reads_streams))}</ol>
+            }
+            .erase()
         };
         let nothing = move || {
             view! {
@@ -90,7 +93,9 @@ impl Island for OfficeActivity {
                 title=td_string!(locale, office.activity)
                 mark=view! { <Freshness view="activity" progress=listing.progress() /> }.erase()
             />
-            <div class="tags needs-script" role="group" aria-label=td_string!(locale, office.kinds)><ul>{choices}</ul></div>
+            <div class="tags needs-script" role="group" aria-label=td_string!(locale, office.kinds)>
+                <ul>{choices}</ul>
+            </div>
             {either(move || keys().is_empty(), nothing, feed)}
             <MoreRows listing=listing.untyped() />
         }
@@ -132,7 +137,10 @@ fn entry(activity: Memo<Revision<ActivityDocument>>, reads_streams: bool) -> Vie
         name.erase()
     };
     view! {
-        <li class=text(move || format!("feed__entry {}", highlight_class(activity))) data-kind=kind.to_owned()>
+        <li
+            class=text(move || format!("feed__entry {}", highlight_class(activity)))
+            data-kind=kind.to_owned()
+        >
             <code class="feed__event">{event}</code>
             <span>{name}</span>
             <span class="muted"><When at />" · "<span class="mono">{by.as_str()}</span></span>

@@ -57,7 +57,9 @@ pub(super) fn submit_button(verb: &'static str, sender: Sender) -> View {
         }
     };
     view! {
-        <button class=text(class) aria-disabled=text(move || sender.is_sending().to_string())>{text(word)}</button>
+        <button class=text(class) aria-disabled=text(move || sender.is_sending().to_string())>
+            {text(word)}
+        </button>
     }
     .erase()
 }

@@ -56,7 +56,9 @@ impl Island for OfficeOrders {
                     title=td_string!(locale, office.orders_none)
                     text=td_string!(locale, office.orders_empty)
                     action=view! {
-                        <a class="button" href="/office/orders?status=all">{td_string!(locale, office.orders_all)}</a>
+                        <a class="button" href="/office/orders?status=all">
+                            {td_string!(locale, office.orders_all)}
+                        </a>
                     }.erase()
                 />
             }
@@ -86,7 +88,11 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
     });
     let items: u32 = first.lines.iter().map(|line| line.quantity).sum();
     let acting = acts.then(|| {
-        view! { <td class="acts needs-script" data-label=td_string!(locale, office.act)>{actions(id, server, status)}</td> }
+        view! {
+            <td class="acts needs-script" data-label=td_string!(locale, office.act)>
+                {actions(id, server, status)}
+            </td>
+        }
     });
     let is_pending = is_pending(format!("order-{id}"));
     let class = move || {
@@ -102,7 +108,9 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
             <td data-label=td_string!(locale, orders.placed)><When at=first.placed_at /></td>
             <td data-label=td_string!(locale, orders.customer)>{first.customer.name}</td>
             <td data-label=td_string!(locale, orders.items) class="figure mono">{items}</td>
-            <td data-label=td_string!(locale, orders.total) class="figure"><Price amount=Some(first.total) /></td>
+            <td data-label=td_string!(locale, orders.total) class="figure">
+                <Price amount=Some(first.total) />
+            </td>
             <td data-label=td_string!(locale, orders.status)><StatusBadge status /></td>
             {acting}
         </tr>

@@ -50,7 +50,9 @@ impl Island for OfficePayments {
                     title=td_string!(locale, office.payments_none)
                     text=td_string!(locale, office.payments_empty)
                     action=view! {
-                        <a class="button" href="/office/payments">{td_string!(locale, office.payments_all)}</a>
+                        <a class="button" href="/office/payments">
+                            {td_string!(locale, office.payments_all)}
+                        </a>
                     }.erase()
                 />
             }
@@ -97,10 +99,14 @@ fn row(order: &str, payment: Memo<Revision<PaymentDocument>>, acts: bool) -> Vie
     });
     view! {
         <tr class=text(move || highlight_class(payment)) data-order=order.to_owned()>
-            <th scope="row"><a class="row-link" href=format!("/orders/{order}")><Id id=order.to_owned() /></a></th>
+            <th scope="row">
+                <a class="row-link" href=format!("/orders/{order}")><Id id=order.to_owned() /></a>
+            </th>
             <td data-label=td_string!(locale, office.at)><When at=first.at /></td>
             <td data-label=td_string!(locale, office.method)><code>{first.method}</code></td>
-            <td data-label=td_string!(locale, office.amount) class="figure"><Price amount=Some(first.amount) /></td>
+            <td data-label=td_string!(locale, office.amount) class="figure">
+                <Price amount=Some(first.amount) />
+            </td>
             <td data-label=td_string!(locale, orders.status)>
                 {badge(status)}
                 " "
@@ -126,7 +132,10 @@ fn badge(status: Signal<PaymentStatus>) -> View {
         PaymentStatus::Refunded => td_string!(locale, office.refunded),
     };
     view! {
-        <span class="badge" data-status=text(move || status.get().as_str())><Icon picture />{text(word)}</span>
+        <span class="badge" data-status=text(move || status.get().as_str())>
+            <Icon picture />
+            {text(word)}
+        </span>
     }
     .erase()
 }

@@ -166,7 +166,10 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
                     aria-invalid=text(move || (!error().is_empty()).to_string())
                     node_ref=field
                 />
-                <button class="button button--small" aria-disabled=text(move || sender.is_sending().to_string())>
+                <button
+                    class="button button--small"
+                    aria-disabled=text(move || sender.is_sending().to_string())
+                >
                     {text(move || {
                         if sender.is_sending() { td_string!(locale, outgoing.sending) } else { td_string!(locale, office.change_price_confirm) }
                     })}

@@ -155,7 +155,13 @@ fn erased_action(
                     >
                         {text(move || if sender.is_sending() { td_string!(locale, outgoing.sending) } else { confirm })}
                     </button>
-                    <button type="button" class="button button--small button--quiet" on:click=move |_| open.set(false)>{keep}</button>
+                    <button
+                        type="button"
+                        class="button button--small button--quiet"
+                        on:click=move |_| open.set(false)
+                    >
+                        {keep}
+                    </button>
                 </p>
             </form>
         }

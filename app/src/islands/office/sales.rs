@@ -43,7 +43,9 @@ impl Island for OfficeSales {
                 <EmptyState
                     title=td_string!(locale, office.sales_none)
                     text=td_string!(locale, office.sales_empty)
-                    action=view! { <a class="button" href="/shop">{td_string!(locale, orders.empty_action)}</a> }.erase()
+                    action=view! {
+                        <a class="button" href="/shop">{td_string!(locale, orders.empty_action)}</a>
+                    }.erase()
                 />
             }
             .erase()
@@ -80,10 +82,22 @@ fn totals(days: LiveListing<SalesDocument>) -> View {
         <section class="panel">
             <h2>{td_string!(locale, office.totals)}</h2>
             <dl class="facts totals">
-                <div><dt>{td_string!(locale, office.revenue)}</dt><dd>{move || sums(net.get().as_slice())}</dd></div>
-                <div><dt>{td_string!(locale, orders.title)}</dt><dd class="mono">{figure(|day| day.orders)}</dd></div>
-                <div><dt>{td_string!(locale, office.units)}</dt><dd class="mono">{figure(|day| day.units)}</dd></div>
-                <div><dt>{td_string!(locale, office.taken_back)}</dt><dd class="mono">{figure(|day| day.cancelled_orders)}</dd></div>
+                <div>
+                    <dt>{td_string!(locale, office.revenue)}</dt>
+                    <dd>{move || sums(net.get().as_slice())}</dd>
+                </div>
+                <div>
+                    <dt>{td_string!(locale, orders.title)}</dt>
+                    <dd class="mono">{figure(|day| day.orders)}</dd>
+                </div>
+                <div>
+                    <dt>{td_string!(locale, office.units)}</dt>
+                    <dd class="mono">{figure(|day| day.units)}</dd>
+                </div>
+                <div>
+                    <dt>{td_string!(locale, office.taken_back)}</dt>
+                    <dd class="mono">{figure(|day| day.cancelled_orders)}</dd>
+                </div>
             </dl>
         </section>
     }
@@ -106,7 +120,9 @@ fn by_day(days: LiveListing<SalesDocument>) -> View {
     let bars = Signal::derive(move || currency.with(|currency| bars(&days.documents(), currency)));
     let chart = move || {
         view! {
-            <p class="muted">{text(move || td_string!(locale, office.chart_is, currency = currency.get()))}</p>
+            <p class="muted">
+                {text(move || td_string!(locale, office.chart_is, currency = currency.get()))}
+            </p>
             {bar_chart(bars, unit)}
         }
         .erase()
@@ -185,9 +201,13 @@ fn day_row(day: Memo<Revision<SalesDocument>>) -> View {
     view! {
         <tr class=text(move || highlight_class(day))>
             <th scope="row" class="mono">{name}</th>
-            <td class="figure mono" data-label=td_string!(locale, orders.title)>{figure(|day| day.orders)}</td>
+            <td class="figure mono" data-label=td_string!(locale, orders.title)>
+                {figure(|day| day.orders)}
+            </td>
             <td class="figure mono" data-label=td_string!(locale, office.units)>{figure(|day| day.units)}</td>
-            <td class="figure" data-label=td_string!(locale, office.sold)>{money(|day| day.revenue.as_slice())}</td>
+            <td class="figure" data-label=td_string!(locale, office.sold)>
+                {money(|day| day.revenue.as_slice())}
+            </td>
             <td class="figure" data-label=td_string!(locale, office.cancelled)>
                 {money(|day| day.cancelled_revenue.as_slice())}
             </td>

@@ -111,12 +111,19 @@ fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: b
     };
     let low = move || {
         view! {
-            <span class="badge" data-status="low"><Icon picture=Picture::Alert />{td_string!(locale, office.low)}</span>
+            <span class="badge" data-status="low">
+                <Icon picture=Picture::Alert />
+                {td_string!(locale, office.low)}
+            </span>
         }
         .erase()
     };
     let receiving = acts.then(|| {
-        view! { <td class="acts needs-script" data-label=td_string!(locale, office.receive)>{receive(sku, &name, server)}</td> }
+        view! {
+            <td class="acts needs-script" data-label=td_string!(locale, office.receive)>
+                {receive(sku, &name, server)}
+            </td>
+        }
     });
     view! {
         <tr class=text(class) data-sku=sku.to_owned()>
@@ -127,9 +134,15 @@ fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: b
                 " "
                 {only_if(is_low, low)}
             </th>
-            <td class="figure mono" data-label=td_string!(locale, office.on_hand)>{figure(|stock| stock.on_hand)}</td>
-            <td class="figure mono" data-label=td_string!(locale, office.reserved)>{figure(|stock| stock.reserved)}</td>
-            <td class="figure mono" data-label=td_string!(locale, office.available)>{figure(|stock| stock.available)}</td>
+            <td class="figure mono" data-label=td_string!(locale, office.on_hand)>
+                {figure(|stock| stock.on_hand)}
+            </td>
+            <td class="figure mono" data-label=td_string!(locale, office.reserved)>
+                {figure(|stock| stock.reserved)}
+            </td>
+            <td class="figure mono" data-label=td_string!(locale, office.available)>
+                {figure(|stock| stock.available)}
+            </td>
             {receiving}
         </tr>
     }

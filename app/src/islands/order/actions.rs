@@ -92,7 +92,9 @@ pub(super) fn Actions(
     });
     let button = move || {
         view! {
-            <button type="button" class="button" on:click=move |_| open.set(true)>{td_string!(locale, order.cancel)}</button>
+            <button type="button" class="button" on:click=move |_| open.set(true)>
+                {td_string!(locale, order.cancel)}
+            </button>
         }
         .erase()
     };

@@ -41,7 +41,10 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Revision<OrderDocument>>) -
         Some((["#e-", &cause.event_id.to_string()].concat(), cause.event.clone()))
     });
     let cause = cause.map(|(href, event)| {
-        view! { <span>{td_string!(locale, order.caused_by)}" "<a href=href><code>{event}</code></a></span> }.erase()
+        view! {
+            <span>{td_string!(locale, order.caused_by)}" "<a href=href><code>{event}</code></a></span>
+        }
+        .erase()
     });
     let href = ["/streams/", &stream].concat();
     let mark = move || {

@@ -54,7 +54,11 @@ pub(crate) fn OfficeStockPage() -> impl IntoView {
             match initial.await {
                 Ok(initial) => {
                     let names = names.await;
-                    view! { <WindowTitle text=title />{filter}{OfficeStock { initial, names, acts }.island()} }
+                    view! {
+                        <WindowTitle text=title />
+                        {filter}
+                        {OfficeStock { initial, names, acts }.island()}
+                    }
                         .erase()
                 }
                 Err(problem) => problem_view(title, &problem),

@@ -156,7 +156,8 @@ impl StorePool {
                     create table snapshots (
                         aggregate_type text not null, aggregate_id text not null,
                         last_sequence integer not null check (last_sequence >= 0),
-                        current_snapshot integer not null check (current_snapshot >= 0), payload text not null,
+                        current_snapshot integer not null check (current_snapshot >= 0),
+                        payload text not null,
                         primary key (aggregate_type, aggregate_id, last_sequence)
                     ) strict;",
                 )
@@ -176,7 +177,8 @@ impl StorePool {
             Self::Postgres(pool) => {
                 let events = peers_sqlx::query(
                     r#"insert into events
-                       select 'inventory', $1, n, 'StockReceived', '1', '{"StockReceived":{"quantity":1}}', '{}'
+                       select 'inventory', $1, n, 'StockReceived', '1',
+                           '{"StockReceived":{"quantity":1}}', '{}'
                        from generate_series(1, $2) n"#,
                 );
                 let snapshots = peers_sqlx::query(
@@ -190,7 +192,8 @@ impl StorePool {
                 let events = peers_sqlx::query(
                     r#"with recursive number (n) as (select 1 union all select n + 1 from number where n < ?2)
                        insert into events
-                       select 'inventory', ?1, n, 'StockReceived', '1', '{"StockReceived":{"quantity":1}}', '{}'
+                       select 'inventory', ?1, n, 'StockReceived', '1',
+                           '{"StockReceived":{"quantity":1}}', '{}'
                        from number"#,
                 );
                 let snapshots =

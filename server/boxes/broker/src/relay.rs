@@ -237,7 +237,9 @@ impl RelayTask {
                     if let Ok(None) = self.store.workspace(partition.workspace).await {
                         self.published.remove(&partition);
                     } else {
-                        tracing::error!(%partition, published, up_to, "a committed event is not in the store");
+                        tracing::error!(
+                            %partition, published, up_to, "a committed event is not in the store"
+                        );
                     }
                     return;
                 }
@@ -259,10 +261,12 @@ impl RelayTask {
     async fn publish(&mut self, partition: PartitionId, events: &[StoredEvent]) {
         let Some(last) = events.last() else { return };
         let events = decode(events);
-        let _published = telemetry::spans_of(
-            &events,
-            |event| tracing::debug_span!(parent: None, "Message Broker", event.r#type = %event.event_type, event.position = event.position),
-        );
+        let _published = telemetry::spans_of(&events, |event| {
+            tracing::debug_span!(
+                parent: None, "Message Broker",
+                event.r#type = %event.event_type, event.position = event.position
+            )
+        });
         let count = events.len();
         self.broker.publish(partition, events).await;
         self.published.insert(partition, last.position);

@@ -56,8 +56,8 @@ pub enum CommandFailure {
     UnknownWorkspace(WorkspaceId),
     /// The workspace would have more events than a sandbox may have.
     #[error(
-        "a sandbox may have {most} events, and this one has {stored}; export what is worth keeping, and open a \
-         new workspace"
+        "a sandbox may have {most} events, and this one has {stored}; export what is worth keeping, and open \
+         a new workspace"
     )]
     Full {
         /// The number of its events.

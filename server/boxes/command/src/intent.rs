@@ -261,7 +261,8 @@ mod tests {
     fn a_digest_does_not_depend_on_the_password() {
         let with = |password: &str| {
             request(&format!(
-                r#"{{"type":"RegisterUser","stream":"user-1","data":{{"email":"a@b.co","password":"{password}"}}}}"#
+                r#"{{"type":"RegisterUser","stream":"user-1",
+                    "data":{{"email":"a@b.co","password":"{password}"}}}}"#
             ))
         };
         assert_eq!(digest(&with("correct horse")), digest(&with("battery staple")));
@@ -275,7 +276,8 @@ mod tests {
             r#"{"type":"A","stream":"b-2","data":{"x":1}}"#,
             r#"{"type":"A","stream":"b-1","data":{"x":"1"}}"#,
             r#"{"type":"A","stream":"b-1","data":{"x":1},"expected_version":0}"#,
-            r#"{"type":"A","stream":"b-1","data":{"x":1},"correlation_id":"0198c1a0-0000-7000-8000-000000000001"}"#,
+            r#"{"type":"A","stream":"b-1","data":{"x":1},
+                "correlation_id":"0198c1a0-0000-7000-8000-000000000001"}"#,
         ] {
             assert_ne!(digest(&base), digest(&request(other)), "{other}");
         }

@@ -1,8 +1,8 @@
 //! Box 3, Command Service: validates intent and creates domain commands.
 //!
-//! Every command takes the same steps: parse → authorise → (repeated? the first answer again) → load the
-//! aggregate → `decide` → append with the version that was decided on → if another append came first and the
-//! caller did not name a version, load and decide again.
+//! Every command takes the same steps: parse → authorise → (repeated? the first answer again) → load
+//! the aggregate → `decide` → append with the version that was decided on → if another append came
+//! first and the caller did not name a version, load and decide again.
 //!
 //! | module | what it does |
 //! |---|---|

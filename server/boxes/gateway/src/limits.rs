@@ -81,8 +81,8 @@ impl OpeningLimit {
             let wait = until.wait_time_from(DefaultClock::default().now());
             let seconds = wait.as_secs().saturating_add(1);
             let detail = format!(
-                "from one address {most} workspaces may be opened in an hour; open the next one in {seconds} s, \
-                 or join an existing one"
+                "from one address {most} workspaces may be opened in an hour; open the next one in \
+                 {seconds} s, or join an existing one"
             );
             ApiProblem::rate_limited(seconds).with(|problem| problem.detail = detail)
         })

@@ -140,7 +140,8 @@ async fn show_form(
         StatusCode::OK,
         "No more mails?",
         &format!(
-            "<p>You will get no more mails of this shop. News of your orders is still in your inbox there.</p>\n\
+            "<p>You will get no more mails of this shop. News of your orders is still in your inbox \
+             there.</p>\n\
              <form method=\"post\" action=\"{PATH}?token={token}\"><button>No more mails</button></form>"
         ),
     )

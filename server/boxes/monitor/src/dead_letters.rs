@@ -164,7 +164,8 @@ fn write_letter(
     } = letter;
     writeln!(
         out,
-        "{id}  {parked_at}  {view}  {event_type}  {stream} v{version}  {attempts} attempts, {waiting} waiting  {reason}"
+        "{id}  {parked_at}  {view}  {event_type}  {stream} v{version}  \
+         {attempts} attempts, {waiting} waiting  {reason}"
     )?;
     Ok(())
 }

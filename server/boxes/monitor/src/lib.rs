@@ -11,9 +11,11 @@
 //! | [`replay`] | `foldline replay`: state and documents after each event |
 //! | [`rebuild`] | `foldline rebuild`: a view folded again |
 //! | [`dead_letters`] | `foldline dead-letters`: the events that could not be applied |
-//! | [`cloud_event`], [`export`], [`import`] | `foldline export` and `import`: whole workspaces as CloudEvents |
+//! | [`cloud_event`], [`export`], [`import`] | `foldline export` and `import`: workspaces as CloudEvents |
 //! | [`inspection`] | what the gateway shows of a running server |
 //! | [`backup`] | `foldline backup`: copies of the files, while a server has them open |
+//!
+//! Tests over the whole pipeline: `server/src/read_side/tests/monitor.rs`.
 
 pub mod backup;
 pub mod chain;

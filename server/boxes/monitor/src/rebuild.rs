@@ -114,7 +114,8 @@ fn write_progress(
     let failing = failing.as_deref().unwrap_or_default();
     writeln!(
         out,
-        "{view}  generation {generation}  {events_done} of {events_total} events  {events_per_second}/s  {failing}"
+        "{view}  generation {generation}  {events_done} of {events_total} events  \
+         {events_per_second}/s  {failing}"
     )?;
     Ok(out.flush()?)
 }

@@ -138,8 +138,8 @@ impl Build {
             retry.failed(&error);
             metrics::counter!("foldline_projection_failures_total", "view" => self.scope.view).increment(1);
             tracing::warn!(
-                projection.view = self.scope.view, workspace = %self.scope.workspace, failures = retry.failures(),
-                %error, "a rebuild failed and will be retried"
+                projection.view = self.scope.view, workspace = %self.scope.workspace,
+                failures = retry.failures(), %error, "a rebuild failed and will be retried"
             );
             *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.public_reason());
             tokio::select! {

@@ -138,7 +138,12 @@ impl Lane {
         Ok(())
     }
 
-    #[tracing::instrument(name = "Historical events", level = "debug", skip_all, fields(partition = %self.partition, after))]
+    #[tracing::instrument(
+        name = "Historical events",
+        level = "debug",
+        skip_all,
+        fields(partition = %self.partition, after)
+    )]
     async fn read_history(&self, after: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
         let events = history(&self.context, self.partition, after).await?;
         self.commit(after, &events, poison).await

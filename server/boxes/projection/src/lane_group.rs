@@ -260,7 +260,8 @@ impl Supervisor {
         } else {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(
-                projection.view = view, %partition, failures, pause_ms, error, "the lane failed and will be retried"
+                projection.view = view, %partition, failures, pause_ms, error,
+                "the lane failed and will be retried"
             );
         }
         self.context.health.failed(view, partition, failures, reason);

@@ -255,7 +255,9 @@ impl RebuildRunner {
         let ended = build.run().await;
         drop(permit);
         metrics::counter!("foldline_rebuilds_total", "view" => view, "outcome" => ended.name()).increment(1);
-        tracing::info!(projection.view = view, %workspace, generation, outcome = ended.name(), "a rebuild has ended");
+        tracing::info!(
+            projection.view = view, %workspace, generation, outcome = ended.name(), "a rebuild has ended"
+        );
         self.lock().remove(&(workspace, view));
         build.note_ended();
         let leftover = match ended {
@@ -281,7 +283,9 @@ impl RebuildRunner {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(%error, ?leftover, "an old generation is left for the next start to remove");
+                    tracing::warn!(
+                        %error, ?leftover, "an old generation is left for the next start to remove"
+                    );
                     return;
                 }
             }

@@ -151,7 +151,10 @@ async fn an_event_that_cannot_be_read_stops_the_lane_behind_those_before_it() {
     let lane = lane(&fixture, &fixture.context);
     let stopped = lane.apply(&events, &[]).await;
     assert!(
-        matches!(&stopped, Err(LaneError::Documents(DocumentStoreError::Fault(fault))) if fault.position == 2),
+        matches!(
+            &stopped,
+            Err(LaneError::Documents(DocumentStoreError::Fault(fault))) if fault.position == 2
+        ),
         "{stopped:?}"
     );
     assert_eq!(fixture.document("inventory", "mug-1").await["on_hand"], 3);

@@ -9,8 +9,8 @@ use sqlx::migrate::{MigrateError, Migrator};
 pub enum SchemaError {
     /// A newer version of the program has migrated it.
     #[error(
-        "{place} has schema {found}, from a newer version of this program, which knows {newest} at most; start the \
-         newer version, or restore a backup"
+        "{place} has schema {found}, from a newer version of this program, which knows {newest} at most; \
+         start the newer version, or restore a backup"
     )]
     Newer {
         /// The file or the database.

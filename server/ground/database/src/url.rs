@@ -20,8 +20,8 @@ pub enum StoreUrl {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteUrl(PathBuf);
 
-/// `postgres://…`, as in `postgres://user:password@host/database`. It may contain a password, so it is never
-/// shown, not even by the check of its syntax: see [`PostgresUrl::check`].
+/// `postgres://…`, as in `postgres://user:password@host/database`. It may contain a password, so it is
+/// never shown, not even by the check of its syntax: see [`PostgresUrl::check`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct PostgresUrl(String);
 

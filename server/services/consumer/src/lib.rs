@@ -5,6 +5,8 @@
 //! An effect comes before the checkpoint moves: at least once, in order. To make it exactly once, the
 //! consumer recognises events that it has handled, by their ids or by a [`ProcessedPositions`] that it writes
 //! with the effect.
+//!
+//! Tests over the whole pipeline: `server/src/consumers/tests/consumer.rs`.
 
 use std::{
     fmt::Debug,

@@ -197,7 +197,9 @@ impl People {
             if !is_other_tab {
                 self.end_session(stored.of, stored.family).await?;
                 metrics::counter!("foldline_refresh_tokens_reused_total").increment(1);
-                tracing::warn!(workspace = %stored.of.workspace, "a refresh token was used twice; its session ends");
+                tracing::warn!(
+                    workspace = %stored.of.workspace, "a refresh token was used twice; its session ends"
+                );
                 return Err(SignInError::SessionEnded);
             }
         }

@@ -113,7 +113,8 @@ const KEEP_NEXT: &str = "
 /// The command may be repeated with another token, if it was not known whether it was stored. A used session
 /// stays used.
 const KEEP_REGISTERING: &str = "
-    insert into refresh_tokens (hash, family, workspace, person, expires_at, used_at) values ($1, $2, $3, $4, $5, $6)
+    insert into refresh_tokens (hash, family, workspace, person, expires_at, used_at)
+    values ($1, $2, $3, $4, $5, $6)
     on conflict (hash) do update set family = excluded.family, expires_at = excluded.expires_at,
         used_at = coalesce(refresh_tokens.used_at, excluded.used_at)
 ";
@@ -132,7 +133,8 @@ const TOKEN: &str =
 const USE_TOKEN: &str = "update refresh_tokens set used_at = $2 where hash = $1 and used_at is null";
 
 const OPEN_UNTIL: &str = "
-    select expires_at from refresh_tokens where family = $1 and expires_at > $2 order by expires_at desc limit 1
+    select expires_at from refresh_tokens where family = $1 and expires_at > $2
+    order by expires_at desc limit 1
 ";
 
 const TELL: &str = "select pg_notify($1, $2)";
@@ -164,7 +166,11 @@ const BATCH: [&str; 5] = [
         select login, workspace, person from logins where workspace = $1 limit $2
     )
     ",
-    "delete from refresh_tokens where hash in (select hash from refresh_tokens where workspace = $1 limit $2)",
+    "
+    delete from refresh_tokens where hash in (
+        select hash from refresh_tokens where workspace = $1 limit $2
+    )
+    ",
     "
     delete from erasures where (workspace, person) in (
         select workspace, person from erasures where workspace = $1 limit $2

@@ -15,8 +15,8 @@ use identity::{PeopleError, PeopleStore};
 pub enum ForeignStoresError {
     /// A store belongs to another event store.
     #[error(
-        "{what} {setting} names {hold} workspaces, and the event store that --event-store names, or else --data-dir, \
-         has never had one of them; let {setting} and --event-store name stores of one server"
+        "{what} {setting} names {hold} workspaces, and the event store that --event-store names, or else \
+         --data-dir, has never had one of them; let {setting} and --event-store name stores of one server"
     )]
     Foreign {
         /// The store.

@@ -110,8 +110,8 @@ pub(super) fn email_changed() -> MailContent {
     MailContent {
         subject: "The email of your account was changed".to_owned(),
         paragraphs: vec![
-            "Your account has another email from now on. You sign in with that one, and we write to it and no longer \
-             to this address."
+            "Your account has another email from now on. You sign in with that one, and we write to it and \
+             no longer to this address."
                 .to_owned(),
             "If it was not you who changed it, tell the people of the shop at once.".to_owned(),
         ],
@@ -208,7 +208,8 @@ impl MailContent {
     fn html(&self, name: &str, unsubscribe: Option<&str>) -> String {
         let escaped = |text: &str| html_escape::encode_safe(text).into_owned();
         let mut html = format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head><body>\n<p>{}</p>\n",
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <title>{}</title></head><body>\n<p>{}</p>\n",
             escaped(&self.subject),
             escaped(&greeting(name))
         );

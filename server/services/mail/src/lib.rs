@@ -6,6 +6,8 @@
 //! A consumer. Mails go to a mail server ([`smtp`]), or into a folder ([`mailbox`]) if there is none; each
 //! once, however often its event is delivered. Guests have no address and get none. Events older than a day
 //! cause no mails, so that enabling mails for an old or imported shop does not write to all its users.
+//!
+//! Tests over the whole pipeline: `server/src/consumers/tests/mail.rs`.
 
 mod addresses;
 mod claims;
@@ -235,7 +237,9 @@ impl Notification {
                         ));
                     }
                     Claim::Fresh if self.gets_too_many(&address.email) => {
-                        tracing::warn!(%workspace, "an address has got too many mails in an hour; this one is not sent");
+                        tracing::warn!(
+                            %workspace, "an address has got too many mails in an hour; this one is not sent"
+                        );
                         self.claims.sent(workspace, id).await?;
                         return {
                             skipped("too_many");

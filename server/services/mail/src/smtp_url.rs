@@ -38,8 +38,8 @@ pub struct SmtpServer {
 /// The URL is malformed; the text names the allowed forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "allowed is smtp://<host>, smtp+starttls://<user>@<host> and smtps://<user>@<host>, each with :<port> and \
-     <user>:<password> where needed"
+    "allowed is smtp://<host>, smtp+starttls://<user>@<host> and smtps://<user>@<host>, each with :<port> \
+     and <user>:<password> where needed"
 )]
 pub struct SmtpUrlError;
 

@@ -5,6 +5,8 @@
 //! restarts like any view's. These documents have a store of their own, because they cannot be folded again
 //! from the log: a rebuild never runs a policy. The [`runner`] sends the commands and expires the timers.
 //! Time is the workspace's: see [`Clocks`].
+//!
+//! Tests over the whole pipeline: `server/src/consumers/tests.rs`.
 
 mod command_queue;
 pub mod process;

@@ -366,7 +366,9 @@ impl Runner {
             Err(failure) if failure.is_unanswered() => ("unanswered", SendOutcome::Unanswered),
             Err(failure) => {
                 let command = pending.command_type.as_str();
-                tracing::info!(consumer.policy = scope.view, command, error = %failure, "a policy's command was refused");
+                tracing::info!(
+                    consumer.policy = scope.view, command, error = %failure, "a policy's command was refused"
+                );
                 ("refused", SendOutcome::Refused(failure.to_string()))
             }
         };

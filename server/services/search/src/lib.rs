@@ -4,6 +4,8 @@
 //! own folds ([`entry`]), and writes them together with the processed positions in one commit ([`writer`]).
 //! The index follows from the log: a lost one is created again. A search waits for a token like a view, and
 //! rights are part of the query ([`find`]).
+//!
+//! Tests over the whole pipeline: `server/src/consumers/tests/search.rs`.
 
 mod entry;
 mod facets;

@@ -3,6 +3,8 @@
 //! A consumer. The processed positions of each partition are published in the same atomic step as the rows,
 //! so each event is in the warehouse exactly once, even with several servers ([`warehouse`]). Small files of
 //! a day are merged. The warehouse follows from the log: a lost one is created again.
+//!
+//! Tests over the whole pipeline: `server/src/consumers/tests/warehouse.rs`.
 
 mod error;
 pub mod location;

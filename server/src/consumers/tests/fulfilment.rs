@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::shop::{FaultSource, Shop, StoppedClock, TestStorage};
 use clock::SystemClock;
-use testing_postgres::Database;
+use test_postgres::Database;
 
 async fn shop_without_faults(shards: u32) -> Shop {
     let faults = FaultSource::new(1);

@@ -33,7 +33,7 @@ use payment::{
 use query::{QueryError, settled::SettleRequest};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testing_postgres::Database;
+use test_postgres::Database;
 use uuid::Uuid;
 use workspace_clock::Clocks;
 
@@ -314,12 +314,15 @@ impl Shop {
     pub(super) async fn list(&self, sku: &str, stock: u32) {
         self.send(
             json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
-            "sku": sku, "name": sku, "description": "Of a kind", "price": {"amount": 500, "currency": "EUR"}, "tags": []}}),
+                "sku": sku, "name": sku, "description": "Of a kind",
+                "price": {"amount": 500, "currency": "EUR"}, "tags": [],
+            }}),
         )
         .await
         .unwrap();
         if stock > 0 {
-            self.send(json!({"type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": stock}}))
+            let stream = format!("inventory-{sku}");
+            self.send(json!({"type": "ReceiveStock", "stream": stream, "data": {"quantity": stock}}))
                 .await
                 .unwrap();
         }

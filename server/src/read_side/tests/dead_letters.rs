@@ -60,7 +60,10 @@ async fn a_dead_letter_holds_back_its_own_stream_only() {
     let DeadLetter { event, waiting, .. } = &parked[0];
     assert_eq!((event.version, event.position, *waiting), (2, 2, 2));
     assert!(
-        matches!(&event.state, ParkedState::Dead { reason, attempts: EVENT_ATTEMPTS } if reason.contains("broken at")),
+        matches!(
+            &event.state,
+            ParkedState::Dead { reason, attempts: EVENT_ATTEMPTS } if reason.contains("broken at")
+        ),
         "{event:?}"
     );
     // A dead letter does not make the server unready.

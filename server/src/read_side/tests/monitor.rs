@@ -82,7 +82,8 @@ async fn an_event_that_was_changed_is_named() {
 #[tokio::test]
 async fn an_event_that_was_removed_is_noticed() {
     let shop = shop().await;
-    let change = "drop trigger events_are_never_deleted; delete from events where version = 1 and payload like '%lines%'";
+    let change = "drop trigger events_are_never_deleted;
+        delete from events where version = 1 and payload like '%lines%'";
     tamper(&shop, "events.db", change).await;
     let findings = findings(&shop).await;
     assert!(
@@ -94,7 +95,8 @@ async fn an_event_that_was_removed_is_noticed() {
 #[tokio::test]
 async fn a_view_that_differs_from_its_fold_is_named() {
     let shop = shop().await;
-    let change = "update documents set data = replace(data, '\"available\":7', '\"available\":8') where view = 'inventory';
+    let change = "update documents set data = replace(data, '\"available\":7', '\"available\":8')
+            where view = 'inventory';
         delete from listings where view = 'products';
         delete from documents where view = 'orders';
         delete from listings where view = 'orders'";

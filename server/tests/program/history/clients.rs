@@ -62,7 +62,8 @@ impl Access {
         for number in 0..PRODUCTS {
             let sku = sku(number);
             let list = json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
-                "sku": sku, "name": "Mug", "description": "For tea.", "price": {"amount": 1200, "currency": "EUR"}, "tags": ["kitchen"],
+                "sku": sku, "name": "Mug", "description": "For tea.",
+                "price": {"amount": 1200, "currency": "EUR"}, "tags": ["kitchen"],
             }});
             self.command(history, &list).await;
         }

@@ -21,7 +21,7 @@ use futures::future::join_all;
 use check::check;
 use clients::{Access, Reader, Writer};
 use record::History;
-use testing_postgres::Database;
+use test_postgres::Database;
 use watchers::Watcher;
 
 use crate::running::Server;

@@ -12,7 +12,7 @@ mod shop;
 
 use check::check;
 use shop::Shop;
-use testing_postgres::Database;
+use test_postgres::Database;
 
 /// A disruption during the delivery of mails.
 #[derive(Debug, Clone, Copy)]

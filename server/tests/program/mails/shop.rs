@@ -51,7 +51,9 @@ impl Shop {
         server.start();
         let (staff, opened) = Client::open(&server, SHARDS).await;
         let list = json!({"type": "ListProduct", "stream": "product-mug", "data": {
-            "sku": "mug", "name": "Mug", "description": "For tea", "price": {"amount": 500, "currency": "EUR"}, "tags": []}});
+            "sku": "mug", "name": "Mug", "description": "For tea",
+            "price": {"amount": 500, "currency": "EUR"}, "tags": [],
+        }});
         assert!(staff.command("list", &list).await);
         let receive = json!({"type": "ReceiveStock", "stream": "inventory-mug", "data": {"quantity": STOCK}});
         assert!(staff.command("receive", &receive).await);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use server::settings::StoreUrl;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use testing_postgres::{Database, programs};
+use test_postgres::{Database, programs};
 use uuid::Uuid;
 
 use crate::running::clean;

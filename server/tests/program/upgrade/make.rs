@@ -159,11 +159,15 @@ impl Shop {
             let command = list(sku);
             self.send(&format!("list-{sku}"), &command).await;
             for delivery in 0..stock {
-                let receive = json!({"type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": 1}});
+                let receive = json!({
+                    "type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": 1},
+                });
                 self.send(&format!("receive-{sku}-{delivery}"), &receive).await;
             }
         }
-        let dearer = json!({"type": "ChangePrice", "stream": "product-lamp", "data": {"price": {"amount": 4_500, "currency": "EUR"}}});
+        let dearer = json!({"type": "ChangePrice", "stream": "product-lamp", "data": {
+            "price": {"amount": 4_500, "currency": "EUR"},
+        }});
         self.send("dearer", &dearer).await;
         let retire = json!({"type": "RetireProduct", "stream": "product-lamp", "data": {}});
         self.send("retire", &retire).await;
@@ -199,16 +203,21 @@ impl Shop {
         self.send("ship", &ship).await;
         let deliver = json!({"type": "DeliverOrder", "stream": "order-delivered", "data": {}});
         self.send("deliver", &deliver).await;
-        let cancel = json!({"type": "CancelOrder", "stream": "order-cancelled", "data": {"reason": "changed my mind"}});
+        let cancel = json!({
+            "type": "CancelOrder", "stream": "order-cancelled", "data": {"reason": "changed my mind"},
+        });
         assert!(ada.command("cancel", &cancel).await);
-        let erase = json!({"type": "EraseUser", "stream": format!("user-{}", self.erased.account.user), "data": {"password": PASSWORD}});
+        let stream = format!("user-{}", self.erased.account.user);
+        let erase = json!({"type": "EraseUser", "stream": stream, "data": {"password": PASSWORD}});
         assert!(self.erased.client.command("erase", &erase).await);
         self.educator.settled().await;
 
         let log = self.educator.log().await;
         let told = log.iter().find(|event| event.event_type == "OrderConfirmed");
         let inbox = format!("inbox-{}", account.user);
-        let read = json!({"type": "ReadNotifications", "stream": inbox, "data": {"events": [told.unwrap().event_id]}});
+        let read = json!({"type": "ReadNotifications", "stream": inbox, "data": {
+            "events": [told.unwrap().event_id],
+        }});
         assert!(ada.command("read", &read).await);
         self.educator.settled().await;
     }
@@ -239,8 +248,11 @@ impl Shop {
     async fn append_older_versions(&self, store: &dyn EventStore) {
         let created = json!({
             "customer": {"id": self.customer.account.user, "name": "Ada"},
-            "lines": [{"sku": "mug", "name": "mug", "price": {"amount": 500, "currency": "EUR"}, "quantity": 1}],
-            "total": {"amount": 500, "currency": "EUR"}, "payment_method": "tok_ok"});
+            "lines": [
+                {"sku": "mug", "name": "mug", "price": {"amount": 500, "currency": "EUR"}, "quantity": 1},
+            ],
+            "total": {"amount": 500, "currency": "EUR"}, "payment_method": "tok_ok",
+        });
         let placed = || ("OrderCreated", created.clone());
         let reason = || json!({"reason": "it was so"});
         let streams = [
@@ -403,7 +415,9 @@ const ADA: &str = "ada@post.test";
 
 fn list(sku: &str) -> Value {
     json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
-        "sku": sku, "name": sku, "description": "Of a kind", "price": {"amount": 500, "currency": "EUR"}, "tags": ["kitchen"]}})
+        "sku": sku, "name": sku, "description": "Of a kind",
+        "price": {"amount": 500, "currency": "EUR"}, "tags": ["kitchen"],
+    }})
 }
 
 async fn user(client: &Client) -> Uuid {

@@ -127,9 +127,13 @@ async fn compare(sold: &SalesRun, warehouse: &Path) {
 async fn list_products(staff: &Client) {
     for (sku, price, currency) in PRODUCTS {
         let list = json!({"type": "ListProduct", "stream": format!("product-{sku}"), "data": {
-            "sku": sku, "name": sku, "description": "For tea", "price": {"amount": price, "currency": currency}, "tags": ["a", "b"]}});
+            "sku": sku, "name": sku, "description": "For tea",
+            "price": {"amount": price, "currency": currency}, "tags": ["a", "b"],
+        }});
         assert!(staff.command(&format!("list-{sku}"), &list).await);
-        let receive = json!({"type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": STOCK}});
+        let receive = json!({
+            "type": "ReceiveStock", "stream": format!("inventory-{sku}"), "data": {"quantity": STOCK},
+        });
         assert!(staff.command(&format!("receive-{sku}"), &receive).await);
     }
 }

@@ -369,7 +369,10 @@ pub(crate) async fn schemas_are_kept_once_and_a_change_is_named<B: TestDatabase>
     store.close().await;
     // another description has the same meaning
     database
-        .run("update event_types set schema = replace(schema, '\"description\":\"How many.\"', '\"description\":\"?\"')")
+        .run(
+            "update event_types \
+             set schema = replace(schema, '\"description\":\"How many.\"', '\"description\":\"?\"')",
+        )
         .await
         .unwrap();
     let store = database.open().await;
@@ -393,7 +396,10 @@ pub(crate) async fn schemas_are_kept_once_and_a_change_is_named<B: TestDatabase>
     );
     assert_eq!(store.schemas().await.unwrap().len(), kept.len());
     database
-        .run("update event_types set schema = replace(schema, '\"quantity\"', '\"amount\"') where name = 'StockShipped'")
+        .run(
+            "update event_types set schema = replace(schema, '\"quantity\"', '\"amount\"') \
+             where name = 'StockShipped'",
+        )
         .await
         .unwrap();
     assert_eq!(

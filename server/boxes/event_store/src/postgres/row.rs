@@ -4,9 +4,9 @@
 macro_rules! select_events {
     ($($rest:literal),+) => {
         concat!(
-            "select p.partition, e.position, s.name, e.version, e.event_id, t.name, t.schema_version, e.payload,
-                e.correlation_id, e.causation_id, e.command_id, e.actor_id, e.actor_role, e.traceparent,
-                e.recorded_at, e.hash
+            "select p.partition, e.position, s.name, e.version, e.event_id, t.name, t.schema_version,
+                e.payload, e.correlation_id, e.causation_id, e.command_id, e.actor_id, e.actor_role,
+                e.traceparent, e.recorded_at, e.hash
             from events e
                 join partitions p on p.no = e.partition_no
                 join streams s on s.no = e.stream_no

@@ -12,7 +12,7 @@ use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::PostgresEventStore;
 use clock::SystemClock;
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::{
     CommitObserver, EventStore, StoreError,

@@ -196,7 +196,8 @@ pub(super) async fn snapshot<D: Database>(
     let row = statement::<D>(
         "select version, schema_version, state from snapshots
          where stream_no = (
-            select no from streams where workspace_no = (select no from open_workspaces where id = $1) and name = $2
+            select no from streams
+            where workspace_no = (select no from open_workspaces where id = $1) and name = $2
          )",
     )
     .bind(workspace.0)

@@ -87,8 +87,8 @@ pub(super) const fn page(filter: &EventFilter) -> &'static str {
         concat!(
             select_events!("from events e indexed by events_by_type "),
             joined_tables!(),
-            "where e.type_no in (select no from event_types where name = $5) and e.place > $2 and e.place <= $3
-               and ($6 is null or s.name between $6 and $7)
+            "where e.type_no in (select no from event_types where name = $5)
+               and e.place > $2 and e.place <= $3 and ($6 is null or s.name between $6 and $7)
              order by e.place limit $8"
         )
     } else {

@@ -18,9 +18,9 @@ pub(super) fn place(partition_no: i64, position: u64) -> i64 {
 macro_rules! select_events {
     ($rest:literal) => {
         concat!(
-            "select p.partition, e.place & 1099511627775, s.name, e.version, e.event_id, t.name, t.schema_version, e.payload, \
-             e.correlation_id, e.causation_id, e.command_id, e.actor_id, e.actor_role, e.traceparent, \
-             e.recorded_at, e.hash ",
+            "select p.partition, e.place & 1099511627775, s.name, e.version, e.event_id, t.name, \
+             t.schema_version, e.payload, e.correlation_id, e.causation_id, e.command_id, e.actor_id, \
+             e.actor_role, e.traceparent, e.recorded_at, e.hash ",
             $rest
         )
     };

@@ -178,8 +178,8 @@ fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError
         },
     )?;
     script.rows(
-        "events (place, stream_no, version, event_id, type_no, payload, correlation_id, causation_id, command_id, \
-         actor_id, actor_role, traceparent, recorded_at, hash)",
+        "events (place, stream_no, version, event_id, type_no, payload, correlation_id, causation_id, \
+         command_id, actor_id, actor_role, traceparent, recorded_at, hash)",
         14,
         "",
         &validated.events,

@@ -1,8 +1,8 @@
 //! What PostgreSQL refuses is a dead letter: a name with U+0000, stored before names were validated.
 
 use documents::ParkedState;
+use test_postgres::Database;
 use test_support::{listed, price, received, reserved_for};
-use testing_postgres::Database;
 
 use crate::{Context, Projections, dead_letters::Remedy, retry::EVENT_ATTEMPTS, testing::LaneFixture};
 

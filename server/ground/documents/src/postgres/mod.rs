@@ -104,7 +104,8 @@ impl Database for Postgres {
             // the first transaction that writes this view; if two do at once, one of them waits here for the
             // other
             statement::<Self>(
-                "insert into generations (workspace, view, live, newest) values ($1, $2, $3, $3) on conflict do nothing",
+                "insert into generations (workspace, view, live, newest) values ($1, $2, $3, $3) \
+                 on conflict do nothing",
             )
             .bind(workspace.0)
             .bind(view)

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
 use super::{PostgresDocumentStore, write};
-use testing_postgres::Database;
+use test_postgres::Database;
 
 use crate::{
     DocumentStore, DocumentStoreError,

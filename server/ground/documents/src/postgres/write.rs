@@ -119,7 +119,8 @@ async fn write_documents(
         "
         insert into documents (workspace, view, generation, key, data, owner)
         select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::uuid[])
-        on conflict (workspace, view, generation, key) do update set data = excluded.data, owner = excluded.owner
+        on conflict (workspace, view, generation, key)
+            do update set data = excluded.data, owner = excluded.owner
         ",
         scope,
     )?;

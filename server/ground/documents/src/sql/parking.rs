@@ -19,8 +19,8 @@ macro_rules! dead_letters {
     ($condition:literal) => {
         concat!(
             "
-            select p.view, p.generation, p.partition, p.position, p.id, p.stream, p.version, p.event_id, p.event_type,
-                p.correlation_id, p.state, p.reason, p.attempts, p.parked_at,
+            select p.view, p.generation, p.partition, p.position, p.id, p.stream, p.version, p.event_id,
+                p.event_type, p.correlation_id, p.state, p.reason, p.attempts, p.parked_at,
                 (
                     select count(*) from parked w
                     where w.workspace = p.workspace and w.view = p.view and w.generation = p.generation
@@ -151,8 +151,8 @@ impl<D: Database> Parking for SqlDocumentStore<D> {
     ) -> Result<Vec<ParkedEvent>, DocumentStoreError> {
         let rows: Vec<ParkedRow> = of_lane::<D>(
             "
-            select position, id, stream, version, event_id, event_type, correlation_id, state, reason, attempts,
-                parked_at
+            select position, id, stream, version, event_id, event_type, correlation_id, state, reason,
+                attempts, parked_at
             from parked
             where workspace = $1 and view = $2 and generation = $3 and partition = $4 and stream = $5
                 and state <> 'discarded'

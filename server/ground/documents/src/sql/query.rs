@@ -209,7 +209,8 @@ pub(super) async fn contents<D: Database>(
         .one(&mut transaction)
         .await?;
     let rows: Vec<(String, String, Option<Uuid>)> = statement::<D>(
-        "select key, data, owner from documents where workspace = $1 and view = $2 and generation = $3 order by key",
+        "select key, data, owner from documents where workspace = $1 and view = $2 and generation = $3 \
+         order by key",
     )
     .bind(workspace.0)
     .bind(view)

@@ -68,7 +68,8 @@ pub(super) async fn store(
         select $1, $2, $3, value ->> 0, value ->> 1, unhex(value ->> 2, '-')
         from json_each($4)
         where true
-        on conflict (workspace, view, generation, key) do update set data = excluded.data, owner = excluded.owner
+        on conflict (workspace, view, generation, key)
+            do update set data = excluded.data, owner = excluded.owner
         ",
         Affects::Every,
     )

@@ -9,7 +9,7 @@ use domain::{event::StoredEvent, id::WorkspaceId};
 use futures::future::join_all;
 
 use super::Database;
-use testing_postgres::Cluster;
+use test_postgres::Cluster;
 
 use crate::{
     Append, AppendError, CommitObserver, EventStore, Expected, StoreError,

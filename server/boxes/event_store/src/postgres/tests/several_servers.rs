@@ -51,7 +51,8 @@ async fn servers<const N: usize>(database: &Database) -> [Arc<dyn EventStore>; N
 async fn until_waiting(connection: &mut PgConnection, sessions: i64) {
     loop {
         let waiting: i64 = sqlx::query_scalar(
-            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+            "select count(*) from pg_stat_activity where datname = current_database() \
+             and wait_event_type = 'Lock'",
         )
         .fetch_one(&mut *connection)
         .await

@@ -22,21 +22,23 @@ use crate::settings::{Settings, StorageSettings, StoreUrl};
 /// The marker file in the data folder.
 const MARK: &str = "made-for-tests";
 const EXPLANATION: &str = "\
-This folder was made by `foldline serve --for-tests`: its passwords are cheap to guess. Start it with --for-tests only.
+This folder was made by `foldline serve --for-tests`: its passwords are cheap to guess. \
+Start it with --for-tests only.
 ";
 
 /// Why a server does not start on these stores.
 #[derive(Debug, thiserror::Error)]
-pub enum TestStoresError {
+pub enum ForTestsError {
     /// The folder holds real data.
     #[error(
-        "--for-tests starts on a folder that it has made itself; {0} is not empty and was not made so, give another \
-         --data-dir"
+        "--for-tests starts on a folder that it has made itself; {0} is not empty and was not made so, \
+         give another --data-dir"
     )]
     NotMadeForTests(PathBuf),
     /// The store holds real data.
     #[error(
-        "--for-tests starts on the {} that it has found empty; {name} holds workspaces already, give another {}",
+        "--for-tests starts on the {} that it has found empty; {name} holds workspaces already, \
+         give another {}",
         .kind.name(), .kind.setting()
     )]
     HoldsWorkspaces {
@@ -47,8 +49,8 @@ pub enum TestStoresError {
     },
     /// The folder belongs to a server for tests.
     #[error(
-        "{0} was made by --for-tests, and its passwords are cheap to guess; start with --for-tests, or give another \
-         --data-dir"
+        "{0} was made by --for-tests, and its passwords are cheap to guess; start with --for-tests, or give \
+         another --data-dir"
     )]
     MadeForTests(PathBuf),
     /// The file cannot be read or written.
@@ -108,19 +110,19 @@ impl StoreKind {
 
 /// The data folder of a server for tests, and the external stores that it has created.
 #[derive(Debug)]
-pub(crate) struct TestStores {
+pub(crate) struct ForTestsMark {
     mark: PathBuf,
     /// Lines of the file; other lines are for human readers.
     made: BTreeSet<String>,
 }
 
-impl TestStores {
+impl ForTestsMark {
     /// Marks a new data folder, or reads its marker; `None` for a server that is not for tests. A new folder
     /// must be empty.
-    pub(crate) fn open(settings: &Settings) -> Result<Option<Self>, TestStoresError> {
+    pub(crate) fn open(settings: &Settings) -> Result<Option<Self>, ForTestsError> {
         let folder = &settings.storage.data_dir;
         let mark = folder.join(MARK);
-        let failed = |source| TestStoresError::Mark {
+        let failed = |source| ForTestsError::Mark {
             file: mark.clone(),
             source,
         };
@@ -131,7 +133,7 @@ impl TestStores {
         };
         match (settings.for_tests, said) {
             (false, None) => Ok(None),
-            (false, Some(_)) => Err(TestStoresError::MadeForTests(folder.clone())),
+            (false, Some(_)) => Err(ForTestsError::MadeForTests(folder.clone())),
             (true, Some(said)) => {
                 let names_a_store =
                     |line: &&str| StoreKind::ALL.iter().any(|kind| line.starts_with(&kind.line("")));
@@ -145,7 +147,7 @@ impl TestStores {
                 stores.write()?;
                 Ok(Some(stores))
             }
-            (true, None) => Err(TestStoresError::NotMadeForTests(folder.clone())),
+            (true, None) => Err(ForTestsError::NotMadeForTests(folder.clone())),
         }
     }
 
@@ -156,7 +158,7 @@ impl TestStores {
         storage: &StorageSettings,
         events: &dyn EventStore,
         apart: &SeparateStores<'_>,
-    ) -> Result<(), TestStoresError> {
+    ) -> Result<(), ForTestsError> {
         let named = name(&storage.event_store());
         if !self.has_made(StoreKind::Events, &named) {
             let is_empty =
@@ -186,7 +188,7 @@ impl TestStores {
         &mut self,
         at: &WarehouseLocation,
         consumer: &dyn Consumer,
-    ) -> Result<(), TestStoresError> {
+    ) -> Result<(), ForTestsError> {
         let named = name_of_warehouse(at);
         if self.has_made(StoreKind::Warehouse, &named) {
             return Ok(());
@@ -199,22 +201,22 @@ impl TestStores {
         self.made.contains(&kind.line(name))
     }
 
-    fn admit_store(&mut self, kind: StoreKind, name: String, is_empty: bool) -> Result<(), TestStoresError> {
+    fn admit_store(&mut self, kind: StoreKind, name: String, is_empty: bool) -> Result<(), ForTestsError> {
         if !is_empty {
-            return Err(TestStoresError::HoldsWorkspaces { kind, name });
+            return Err(ForTestsError::HoldsWorkspaces { kind, name });
         }
         self.made.insert(kind.line(&name));
         self.write()
     }
 
-    fn write(&self) -> Result<(), TestStoresError> {
+    fn write(&self) -> Result<(), ForTestsError> {
         let named = self.made.iter().map(|line| format!("{line}\n"));
         let said: String = std::iter::once(EXPLANATION.to_owned()).chain(named).collect();
         fs::write(&self.mark, said).map_err(|source| self.failed(source))
     }
 
-    fn failed(&self, source: io::Error) -> TestStoresError {
-        TestStoresError::Mark {
+    fn failed(&self, source: io::Error) -> ForTestsError {
+        ForTestsError::Mark {
             file: self.mark.clone(),
             source,
         }

@@ -55,9 +55,14 @@ macro_rules! command_types {
         impl $crate::command_type::CommandPayload for $name {
             const NAMES: &'static [&'static str] = &[$(stringify!($command)),*];
 
-            fn parse(name: &str, data: &serde_json::Value) -> Option<Result<Self, $crate::rejection::Violation>> {
+            fn parse(
+                name: &str,
+                data: &serde_json::Value,
+            ) -> Option<Result<Self, $crate::rejection::Violation>> {
                 match name {
-                    $(stringify!($command) => Some($crate::command_type::parse_data(data).map(Self::$command)),)*
+                    $(stringify!($command) => {
+                        Some($crate::command_type::parse_data(data).map(Self::$command))
+                    })*
                     _ => None,
                 }
             }

@@ -98,7 +98,9 @@ macro_rules! event_types {
                 &[$($crate::event_type::EventType { name: stringify!($event), schema_version: $version }),*];
 
             const UPCASTERS: &'static [$crate::event_type::upcast::Upcaster] = &[
-                $($($($crate::event_type::upcast::Upcaster::new::<$old, $next>(stringify!($event), $from),)+)?)*
+                $($($(
+                    $crate::event_type::upcast::Upcaster::new::<$old, $next>(stringify!($event), $from),
+                )+)?)*
             ];
 
             #[cfg(feature = "schema")]
@@ -111,8 +113,10 @@ macro_rules! event_types {
 
             fn event_type(&self) -> $crate::event_type::EventType {
                 match self {
-                    $(Self::$event(_) =>
-                        $crate::event_type::EventType { name: stringify!($event), schema_version: $version },)*
+                    $(Self::$event(_) => $crate::event_type::EventType {
+                        name: stringify!($event),
+                        schema_version: $version,
+                    },)*
                 }
             }
 

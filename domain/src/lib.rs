@@ -9,7 +9,7 @@
 //! | [`access`] | actors and their roles |
 //! | [`command_type`], [`event_type`] | the declaration of an aggregate's commands and events |
 //! | [`decider`] | the [`Decider`](decider::Decider) trait: the initial state, `decide` and `evolve` |
-//! | [`aggregate`] | one file for each aggregate: commands, events, state and rules; the registry of commands |
+//! | [`aggregate`] | one file for each aggregate: commands, events, state, rules; the registry of commands |
 //! | [`authorization`] | which role may send which command and read which view |
 //! | [`event`] | the recorded event, its hash, and the registry of events |
 //! | [`view`] | the [`View`](view::View) trait and one file for each view: keys, fold, listings |

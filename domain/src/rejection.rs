@@ -86,7 +86,8 @@ impl Violations {
             StreamName::new(category, id).is_ok(),
             field,
             format!(
-                "is the id of a stream {category}-<id>: 1 to {max} lower-case letters, digits, '-', '_' and '.'"
+                "is the id of a stream {category}-<id>: 1 to {max} lower-case letters, digits, '-', '_' \
+                 and '.'"
             ),
         );
     }

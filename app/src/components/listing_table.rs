@@ -95,7 +95,10 @@ impl ListingTable {
             .erase()
         };
         view! {
-            <PageHead title=title mark=view! { <Freshness view=view progress=listing.progress() /> }.erase() />
+            <PageHead
+                title=title
+                mark=view! { <Freshness view=view progress=listing.progress() /> }.erase()
+            />
             {before}
             {either(move || listing.is_empty(), nothing, table)}
             <MoreRows listing=listing />

@@ -191,14 +191,17 @@ fn line(
                         max="999"
                         inputmode="numeric"
                         prop:value=text(move || quantity().to_string())
-                        aria-label=text(move || [td_string!(locale, basket.quantity), ": ", &name.get()].concat())
+                        aria-label=text(move || {
+                            [td_string!(locale, basket.quantity), ": ", &name.get()].concat()
+                        })
                         aria-invalid=text(move || if error().is_empty() { "false" } else { "true" })
                         aria-describedby=error_id
                         on:change=move |event| {
                             // An invalid input becomes the quantity that it was.
                             let wanted = event_target_value(&event).parse().unwrap_or_else(|_| quantity());
                             set(wanted.max(1));
-                            event_target::<leptos::web_sys::HtmlInputElement>(&event).set_value(&quantity().to_string());
+                            event_target::<leptos::web_sys::HtmlInputElement>(&event)
+                                .set_value(&quantity().to_string());
                         }
                     />
                     <button type="button" class="button button--quiet" on:click=move |_| set(0)>

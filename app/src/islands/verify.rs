@@ -35,30 +35,36 @@ impl Island for Verify {
             }
         };
         view! {
-        <section class="panel">
-            <h2>{td_string!(locale, verify.title)}</h2>
-            <p>{td_string!(locale, verify.text)}</p>
-            <form
-                method="get"
-                action="/api/v1/verify"
-                on:submit=move |event| {
-                    event.prevent_default();
-                    verify();
-                }
-            >
-                <button
-                    class="button"
-                    class:button--pending=move || running.get()
-                    aria-disabled=text(move || running.get().to_string())
+            <section class="panel">
+                <h2>{td_string!(locale, verify.title)}</h2>
+                <p>{td_string!(locale, verify.text)}</p>
+                <form
+                    method="get"
+                    action="/api/v1/verify"
+                    on:submit=move |event| {
+                        event.prevent_default();
+                        verify();
+                    }
                 >
-                    <Icon picture=Picture::Shield />
-                    {text(move || if running.get() { td_string!(locale, verify.running) } else { td_string!(locale, verify.action) })}
-                </button>
-            </form>
-            <div role="status">{move || outcome.get().map(shown)}</div>
-        </section>
-    }
-    .erase()
+                    <button
+                        class="button"
+                        class:button--pending=move || running.get()
+                        aria-disabled=text(move || running.get().to_string())
+                    >
+                        <Icon picture=Picture::Shield />
+                        {text(move || {
+                            if running.get() {
+                                td_string!(locale, verify.running)
+                            } else {
+                                td_string!(locale, verify.action)
+                            }
+                        })}
+                    </button>
+                </form>
+                <div role="status">{move || outcome.get().map(shown)}</div>
+            </section>
+        }
+        .erase()
     }
 }
 
@@ -88,7 +94,10 @@ fn shown(outcome: Result<VerifyReport, Problem>) -> View {
                         </p>
                         {(!whole).then(|| view! {
                             <ul>
-                                {findings.into_iter().map(|finding| view! { <li>{finding}</li> }).collect_view()}
+                                {findings
+                                    .into_iter()
+                                    .map(|finding| view! { <li>{finding}</li> })
+                                    .collect_view()}
                             </ul>
                         })}
                     </div>

@@ -18,26 +18,30 @@ use crate::{
 pub(super) fn Rail() -> impl IntoView {
     let locale = language();
     // Without a session, all links are shown; with one, only those that its role may follow.
-    let streams = use_session().is_none_or(|session| session.role.reads_lab()).then(|| {
-        view! {
-            <li>
-                <A href="/streams">
-                    <Icon picture=Picture::Streams />
-                    <span>{td_string!(locale, streams.place)}</span>
-                </A>
-            </li>
-        }
-    });
-    let office = use_session().filter(|session| session.role != Role::Customer).map(|_| {
-        view! {
-            <li>
-                <A href="/office">
-                    <Icon picture=Picture::Office />
-                    <span>{td_string!(locale, office.place)}</span>
-                </A>
-            </li>
-        }
-    });
+    let streams = use_session()
+        .is_none_or(|session| session.role.reads_lab())
+        .then(|| {
+            view! {
+                <li>
+                    <A href="/streams">
+                        <Icon picture=Picture::Streams />
+                        <span>{td_string!(locale, streams.place)}</span>
+                    </A>
+                </li>
+            }
+        });
+    let office = use_session()
+        .filter(|session| session.role != Role::Customer)
+        .map(|_| {
+            view! {
+                <li>
+                    <A href="/office">
+                        <Icon picture=Picture::Office />
+                        <span>{td_string!(locale, office.place)}</span>
+                    </A>
+                </li>
+            }
+        });
     let basket = use_session().map(|_| BasketCount {}.island());
     view! {
         <nav class="rail" aria-label=td_string!(locale, layout.navigation)>

@@ -57,7 +57,7 @@ pub(crate) fn ShopPage() -> impl IntoView {
                         <WindowTitle text=title />
                         {Catalogue::new(initial, tags, query, outcome).island()}
                     }
-                        .erase()
+                    .erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

@@ -71,7 +71,9 @@ macro_rules! domain_commands {
             /// Parses a command for a stream.
             pub fn parse(name: &str, stream: &StreamName, data: &Value) -> Result<Self, CommandError> {
                 $(
-                    if let Some(command) = <<$family as Decider>::Command as CommandPayload>::parse(name, data) {
+                    if let Some(command) =
+                        <<$family as Decider>::Command as CommandPayload>::parse(name, data)
+                    {
                         if stream.category() != <$family as Decider>::CATEGORY {
                             return Err(CommandError::WrongStream {
                                 command: name.to_owned(),

@@ -118,7 +118,9 @@ macro_rules! domain_events {
             /// Decodes a payload of the newest version; `None` if no aggregate has the type.
             fn decode_newest(name: &str, payload: &RawValue) -> Option<serde_json::Result<Self>> {
                 $(
-                    if let Some(event) = <<$family as Decider>::Event as AggregateEvent>::decode(name, payload) {
+                    if let Some(event) =
+                        <<$family as Decider>::Event as AggregateEvent>::decode(name, payload)
+                    {
                         return Some(event.map(Self::$family));
                     }
                 )*

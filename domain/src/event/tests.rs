@@ -96,7 +96,8 @@ fn an_unreadable_event_is_named_with_its_version() {
         (
             "StockReservationFailed",
             0,
-            "event type StockReservationFailed has schema version 0, from which no upcaster leads to version 2",
+            "event type StockReservationFailed has schema version 0, from which no upcaster leads to \
+             version 2",
         ),
     ] {
         assert_eq!(decode(name, version, "{}").unwrap_err().to_string(), said);

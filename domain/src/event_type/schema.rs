@@ -99,7 +99,13 @@ mod tests {
 
     #[test]
     fn schemas_may_differ_in_explanations_only() {
-        let schema = |title: &str, kind: &str| json!({"title": title, "type": "object", "properties": {"title": {"type": kind, "description": title}}});
+        let schema = |title: &str, kind: &str| {
+            json!({
+                "title": title,
+                "type": "object",
+                "properties": {"title": {"type": kind, "description": title}},
+            })
+        };
         assert!(same_meaning(&schema("a", "string"), &schema("b", "string")));
         assert!(!same_meaning(&schema("a", "string"), &schema("a", "integer")));
         assert!(!same_meaning(

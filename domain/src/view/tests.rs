@@ -325,7 +325,12 @@ proptest! {
         let merged = interleave(&streams, &choices);
         prop_assert_eq!(merged.len(), one_after_the_other.len());
         for view in all() {
-            prop_assert_eq!(fold_all(*view, &merged), fold_all(*view, &one_after_the_other), "{}", view.name());
+            prop_assert_eq!(
+                fold_all(*view, &merged),
+                fold_all(*view, &one_after_the_other),
+                "{}",
+                view.name()
+            );
         }
     }
 }

@@ -30,7 +30,10 @@ pub struct ChangePassword {
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]
     pub current: Password,
     /// The new password; never logged.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password, min_length = 8, max_length = 200))]
+    #[cfg_attr(
+        feature = "openapi",
+        schema(value_type = String, format = Password, min_length = 8, max_length = 200)
+    )]
     pub new: Password,
 }
 

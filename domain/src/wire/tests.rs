@@ -33,9 +33,11 @@ fn expected_versions_are_numbers_or_names() {
 fn the_documented_client_frames_are_read() {
     let frames = [
         json!({"op":"subscribe","id":1,"view":"orders","key":"0198"}),
-        json!({"op":"subscribe","id":2,"view":"orders","listing":"by_customer","group":"0198","limit":50,"resume":"3:128"}),
+        json!({"op":"subscribe","id":2,"view":"orders","listing":"by_customer","group":"0198",
+               "limit":50,"resume":"3:128"}),
         json!({"op":"unsubscribe","id":2}),
-        json!({"op":"command","id":3,"command":{"type":"CancelOrder","stream":"order-0198","data":{"reason":"changed my mind"}},"idempotency_key":"k"}),
+        json!({"op":"command","id":3,"command":{"type":"CancelOrder","stream":"order-0198",
+               "data":{"reason":"changed my mind"}},"idempotency_key":"k"}),
         json!({"op":"pong"}),
     ];
     for frame in frames {
@@ -47,9 +49,11 @@ fn the_documented_client_frames_are_read() {
 fn the_documented_server_frames_are_read_and_written_back() {
     let frames = [
         json!({"op":"snapshot","id":1,"as_of":"3:127","generation":1,"behind":0,"data":{"id":"0198"}}),
-        json!({"op":"snapshot","id":1,"as_of":"3:127","generation":1,"behind":2,"data":[{"key":"a","sort":"b","data":{}}]}),
+        json!({"op":"snapshot","id":1,"as_of":"3:127","generation":1,"behind":2,
+               "data":[{"key":"a","sort":"b","data":{}}]}),
         json!({"op":"change","id":2,"as_of":"3:129","key":"0198","data":null,
-               "event":{"id":"00000000-0000-0000-0000-000000000000","type":"OrderCreated","partition":3,"position":129}}),
+               "event":{"id":"00000000-0000-0000-0000-000000000000","type":"OrderCreated",
+                        "partition":3,"position":129}}),
         json!({"op":"caught_up","id":2,"as_of":"3:129"}),
         json!({"op":"behind","id":2,"as_of":"3:129","behind":3,"behind_ms":740}),
         json!({"op":"ping"}),

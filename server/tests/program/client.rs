@@ -152,6 +152,12 @@ impl Client {
         self.is_done("", timeout_ms).await
     }
 
+    /// Waits until the work of one intention is settled. On timeout, the error names the remaining work.
+    pub(crate) async fn is_settled_of(&self, correlation: Uuid, timeout_ms: u32) -> Result<(), String> {
+        self.is_done(&format!("&correlation={correlation}"), timeout_ms)
+            .await
+    }
+
     /// Waits until the work of one intention is settled.
     pub(crate) async fn settled_of(&self, correlation: Uuid) {
         self.done(&format!("&correlation={correlation}")).await;

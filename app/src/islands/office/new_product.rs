@@ -21,6 +21,23 @@ use crate::{
 /// The currency of a new product's price.
 const CURRENCY: &str = "EUR";
 
+/// The text in a field.
+fn value(field: NodeRef<html::Input>) -> String {
+    field
+        .get_untracked()
+        .map(|field| field.value())
+        .unwrap_or_default()
+}
+
+/// The tags of a field, which separates them by commas.
+fn tag_list(field: &str) -> Vec<String> {
+    field
+        .split(',')
+        .map(|tag| tag.trim().to_lowercase())
+        .filter(|tag| !tag.is_empty())
+        .collect()
+}
+
 /// The form, collapsed until it is opened.
 pub(super) fn new_product() -> View {
     let locale = language();
@@ -29,12 +46,6 @@ pub(super) fn new_product() -> View {
     let message = RwSignal::new(String::new());
     let [sku, name, description, price, tags] = [(); 5].map(|()| NodeRef::<html::Input>::new());
     let submit = move || {
-        let value = |field: NodeRef<html::Input>| {
-            field
-                .get_untracked()
-                .map(|field| field.value())
-                .unwrap_or_default()
-        };
         let sku_value = value(sku).trim().to_lowercase();
         let name_value = value(name).trim().to_owned();
         let amount = parse_money(&value(price), CURRENCY);
@@ -44,17 +55,12 @@ pub(super) fn new_product() -> View {
         let Some(amount) = amount else {
             return;
         };
-        let tag_list: Vec<String> = value(tags)
-            .split(',')
-            .map(|tag| tag.trim().to_lowercase())
-            .filter(|tag| !tag.is_empty())
-            .collect();
         let data = json!({
             "sku": sku_value,
             "name": name_value,
             "description": value(description).trim(),
             "price": amount,
-            "tags": tag_list,
+            "tags": tag_list(&value(tags)),
         });
         sender.send("ListProduct", format!("product-{sku_value}"), data, move || {
             for field in [sku, name, description, price, tags] {
@@ -85,20 +91,40 @@ pub(super) fn new_product() -> View {
                 }
             >
                 {field(
-"text", "new-sku", td_string!(locale, office.sku), td_string!(locale, office.sku_help), sku, text(of("data.sku")))}
+                    "text",
+                    "new-sku",
+                    td_string!(locale, office.sku),
+                    td_string!(locale, office.sku_help),
+                    sku,
+                    text(of("data.sku")),
+                )}
                 {field(
-"text", "new-name", td_string!(locale, office.name), td_string!(locale, office.name_help), name, text(of("data.name")))}
+                    "text",
+                    "new-name",
+                    td_string!(locale, office.name),
+                    td_string!(locale, office.name_help),
+                    name,
+                    text(of("data.name")),
+                )}
                 {field(
-"text", "new-description",
+                    "text",
+                    "new-description",
                     td_string!(locale, office.description),
                     td_string!(locale, office.description_help),
                     description,
                     text(of("data.description")),
                 )}
                 {field(
-"text", "new-price", td_string!(locale, office.new_price), td_string!(locale, office.price_help), price, text(price_error))}
+                    "text",
+                    "new-price",
+                    td_string!(locale, office.new_price),
+                    td_string!(locale, office.price_help),
+                    price,
+                    text(price_error),
+                )}
                 {field(
-"text", "new-tags",
+                    "text",
+                    "new-tags",
                     td_string!(locale, office.tags),
                     td_string!(locale, office.tags_help, most = MAX_TAGS),
                     tags,

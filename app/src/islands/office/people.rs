@@ -69,12 +69,28 @@ impl Island for OfficePeople {
                         name,
                         of("data.display_name"),
                     )}
-                    {field("email", "person-email", td_string!(locale, office.email), td_string!(locale, office.email_help), email, of("data.email"))}
-                    {field("password", "person-password", td_string!(locale, office.password), help, password, of("data.password"))}
+                    {field(
+                        "email",
+                        "person-email",
+                        td_string!(locale, office.email),
+                        td_string!(locale, office.email_help),
+                        email,
+                        of("data.email"),
+                    )}
+                    {field(
+                        "password",
+                        "person-password",
+                        td_string!(locale, office.password),
+                        help,
+                        password,
+                        of("data.password"),
+                    )}
                     <div class="field">
                         <label for="person-role">{td_string!(locale, office.role)}</label>
                         <select id="person-role" on:change=move |event| role.set(event_target_value(&event))>
-                            {ROLES.map(|role| view! { <option value=role>{word(role)}</option> }).collect_view()}
+                            {ROLES
+                                .map(|role| view! { <option value=role>{word(role)}</option> })
+                                .collect_view()}
                         </select>
                     </div>
                     {refusal(sender)}

@@ -171,7 +171,11 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
                     aria-disabled=text(move || sender.is_sending().to_string())
                 >
                     {text(move || {
-                        if sender.is_sending() { td_string!(locale, outgoing.sending) } else { td_string!(locale, office.change_price_confirm) }
+                        if sender.is_sending() {
+                            td_string!(locale, outgoing.sending)
+                        } else {
+                            td_string!(locale, office.change_price_confirm)
+                        }
                     })}
                 </button>
             </form>

@@ -149,11 +149,17 @@ fn erased_action(
                         node_ref=confirm_button
                         class=text(move || {
                             let class = "button button--small button--danger";
-                            if sender.is_sending() { format!("{class} button--pending") } else { class.to_owned() }
+                            if sender.is_sending() {
+                                format!("{class} button--pending")
+                            } else {
+                                class.to_owned()
+                            }
                         })
                         aria-disabled=text(move || sender.is_sending().to_string())
                     >
-                        {text(move || if sender.is_sending() { td_string!(locale, outgoing.sending) } else { confirm })}
+                        {text(move || {
+                            if sender.is_sending() { td_string!(locale, outgoing.sending) } else { confirm }
+                        })}
                     </button>
                     <button
                         type="button"

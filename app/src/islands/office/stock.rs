@@ -57,11 +57,23 @@ impl Island for OfficeStock {
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=if is_low { td_string!(locale, office.low_none) } else { td_string!(locale, office.stock_none) }
-                    text=if is_low { td_string!(locale, office.low_empty) } else { td_string!(locale, office.stock_empty) }
+                    title=if is_low {
+                        td_string!(locale, office.low_none)
+                    } else {
+                        td_string!(locale, office.stock_none)
+                    }
+                    text=if is_low {
+                        td_string!(locale, office.low_empty)
+                    } else {
+                        td_string!(locale, office.stock_empty)
+                    }
                     action=view! {
                         <a class="button" href=if is_low { "/office/stock" } else { "/office/products" }>
-                            {if is_low { td_string!(locale, office.stock_all) } else { td_string!(locale, office.to_products) }}
+                            {if is_low {
+                                td_string!(locale, office.stock_all)
+                            } else {
+                                td_string!(locale, office.to_products)
+                            }}
                         </a>
                     }.erase()
                 />
@@ -222,7 +234,11 @@ fn receive(sku: &str, name: &str, server: Memo<Revision<InventoryDocument>>) -> 
                 aria-disabled=text(move || sender.is_sending().to_string())
             >
                 {text(move || {
-                    if sender.is_sending() { td_string!(locale, outgoing.sending) } else { td_string!(locale, office.receive_action) }
+                    if sender.is_sending() {
+                        td_string!(locale, outgoing.sending)
+                    } else {
+                        td_string!(locale, office.receive_action)
+                    }
                 })}
                 <span class="hidden">" "{name.to_owned()}</span>
             </button>

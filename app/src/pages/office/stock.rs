@@ -59,7 +59,7 @@ pub(crate) fn OfficeStockPage() -> impl IntoView {
                         {filter}
                         {OfficeStock { initial, names, acts }.island()}
                     }
-                        .erase()
+                    .erase()
                 }
                 Err(problem) => problem_view(title, &problem),
             }

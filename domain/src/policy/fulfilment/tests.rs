@@ -213,7 +213,12 @@ fn it_is_charged_once_every_line_is_reserved() {
     };
     assert_eq!(
         data,
-        json!({"order": "1", "amount": {"amount": 1_500, "currency": "EUR"}, "method": "tok_ok", "customer": CUSTOMER})
+        json!({
+            "order": "1",
+            "amount": {"amount": 1_500, "currency": "EUR"},
+            "method": "tok_ok",
+            "customer": CUSTOMER,
+        })
     );
 }
 

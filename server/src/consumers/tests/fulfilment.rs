@@ -327,7 +327,7 @@ async fn every_order_is_confirmed_or_undone(shop: &Shop, orders: u8) {
             .filter(|charge| charge.key == format!("charge/{id}"))
             .collect();
         assert!(charges.len() <= 1, "{id} was charged more than once: {charges:?}");
-        let charged = charges
+        let charge_count = charges
             .iter()
             .filter(|charge| charge.refunded_at.is_none())
             .count();
@@ -343,14 +343,14 @@ async fn every_order_is_confirmed_or_undone(shop: &Shop, orders: u8) {
             "rejected" | "cancelled" => (0, 0),
             other => panic!("order {id} is left {other}: {order}"),
         };
-        assert_eq!((charged, reserved_quantity), expected, "{status}: {order}");
+        assert_eq!((charge_count, reserved_quantity), expected, "{status}: {order}");
         let payment = shop.document("payments", &id).await;
         let paid = match payment["status"].as_str() {
             Some("processed") => 1,
             Some("refunded" | "failed") | None => 0,
             other => panic!("{other:?}"),
         };
-        assert_eq!(paid, charged, "the payment contradicts the books: {payment}");
+        assert_eq!(paid, charge_count, "the payment contradicts the books: {payment}");
     }
     assert_eq!(shop.findings().await, Vec::<String>::new());
 }

@@ -10,9 +10,10 @@ use clock::{Clock as _, SystemClock};
 use domain::{
     access::Role,
     event::{ActorRef, Metadata, StoredEvent},
+    id::WorkspaceId,
     wire::{CommandAnswer, DeadLetterInfo, EventSchema, ListingAnswer, Page, SessionInfo, WorkspaceAccess},
 };
-use event_store::{Append, EventStore, Expected, NewEvent, StreamAppend};
+use event_store::{Append, Direction, EventStore, Expected, NewEvent, StreamAppend};
 use payment::test_mode::TestMode;
 use reqwest::StatusCode;
 use serde_json::{Value, json, value::to_raw_value};
@@ -29,6 +30,7 @@ const SHARDS: [u32; 2] = [1, 4];
 const PASSWORD: &str = "correct horse battery";
 /// More events in one stream than between two snapshots.
 const DELIVERIES: u32 = 60;
+/// The beginning of the waiting order's name.
 const WAITING: &str = "waiting";
 const REBUILT: &str = "orders";
 
@@ -71,6 +73,7 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
     assert_eq!(peer.count(), SHARDS.len());
     peer.order("reject").await;
     let dead_letter = shops[0].register_with_a_rejected_mail().await;
+    peer.order("take").await;
     let mut facts = Facts {
         password: PASSWORD.to_owned(),
         workspaces: Vec::new(),
@@ -78,35 +81,64 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
     for (shop, dead_letter) in shops.iter().zip([Some(dead_letter), None]) {
         facts.workspaces.push(shop.facts(dead_letter).await);
     }
-    // Last, because its deadline comes soon.
-    for shop in &shops {
-        shop.order(&shop.customer.client, WAITING, "mug", "tok_timeout")
-            .await;
-    }
-    for shop in &shops {
-        shop.until_a_timer_runs().await;
-    }
-    server.stop().await;
+    leave_orders_waiting(stores, &server, &shops, &mut facts).await;
     for facts in &mut facts.workspaces {
         facts.charges = charges(stores, server.folder(), facts).await;
     }
     (server, facts)
 }
 
+/// Stops the server while an order of each shop waits for its payment: the provider has charged and not answered, and
+/// the order's timer runs. On a busy machine the deadline may pass before the server has stopped; then other orders
+/// are placed.
+async fn leave_orders_waiting(stores: &Stores, server: &Arc<Server>, shops: &[Shop], facts: &mut Facts) {
+    for attempt in 1.. {
+        let order = format!("{WAITING}-{attempt}");
+        let mut correlations = Vec::new();
+        for shop in shops {
+            let placed = shop.order(&shop.customer.client, &order, "mug", "tok_timeout");
+            correlations.push(placed.await);
+        }
+        for (shop, correlation) in shops.iter().zip(&correlations) {
+            shop.until_a_timer_runs(*correlation).await;
+        }
+        server.stop().await;
+        let mut all_wait = true;
+        for shop in shops {
+            all_wait &= shop.is_waiting(stores, server.folder(), &order).await;
+        }
+        if all_wait {
+            for facts in &mut facts.workspaces {
+                facts.waiting_order.clone_from(&order);
+            }
+            return;
+        }
+        server.start();
+        for (shop, correlation) in shops.iter().zip(correlations) {
+            shop.educator.settled_of(correlation).await;
+        }
+    }
+}
+
 /// The number of charges in the payment provider's books.
 pub(super) async fn charges(stores: &Stores, folder: &Path, workspace: &WorkspaceFacts) -> usize {
+    charge_keys(stores, folder, workspace.id).await.len()
+}
+
+/// The keys of the charges in the payment provider's books, each once.
+async fn charge_keys(stores: &Stores, folder: &Path, workspace: WorkspaceId) -> BTreeSet<String> {
     let books = process_manager::process::open(&stores.processes(folder))
         .await
         .unwrap();
-    let charges = TestMode::charges(&*books, workspace.id).await.unwrap();
+    let charges = TestMode::charges(&*books, workspace).await.unwrap();
     books.close().await;
-    let keys: BTreeSet<_> = charges.iter().map(|charge| &charge.key).collect();
+    let keys: BTreeSet<_> = charges.iter().map(|charge| charge.key.clone()).collect();
     assert_eq!(
         keys.len(),
         charges.len(),
         "an order was charged twice: {charges:?}"
     );
-    charges.len()
+    keys
 }
 
 struct Person {
@@ -233,10 +265,15 @@ impl Shop {
         assert!(person.client.command(kind, &command).await);
     }
 
-    async fn order(&self, client: &Client, order: &str, sku: &str, method: &str) {
+    /// Places an order, and returns the correlation id of all that it causes.
+    async fn order(&self, client: &Client, order: &str, sku: &str, method: &str) -> Uuid {
         let place = json!({"type": "PlaceOrder", "stream": format!("order-{order}"), "data": {
             "lines": [{"sku": sku, "quantity": 1}], "payment_method": method}});
-        assert!(client.command(&format!("place-{order}"), &place).await);
+        let path = "/api/v1/commands";
+        let (status, placed) = client.post(path, &place, &format!("place-{order}")).await;
+        assert_eq!(status, StatusCode::OK, "{placed:?}");
+        let placed: CommandAnswer = serde_json::from_value(placed.unwrap()).unwrap();
+        placed.correlation_id
     }
 
     async fn join_and_register(&self, name: &str, email: &str) -> Account {
@@ -351,13 +388,27 @@ impl Shop {
         }
     }
 
-    async fn until_a_timer_runs(&self) {
-        while let Err(left) = self.educator.is_settled(100).await {
+    /// Waits until an order's timer runs, or until the order is decided already.
+    async fn until_a_timer_runs(&self, correlation: Uuid) {
+        while let Err(left) = self.educator.is_settled_of(correlation, 100).await {
             if left.contains("1 timers") {
                 return;
             }
         }
-        panic!("no timer has run");
+    }
+
+    /// Whether the stores of the stopped server hold an order that is charged and not decided on.
+    async fn is_waiting(&self, stores: &Stores, folder: &Path, order: &str) -> bool {
+        let workspace = self.opened.workspace;
+        let store = event_store::open_to_read(&stores.events(folder)).await.unwrap();
+        let stream = format!("order-{order}").parse().unwrap();
+        let events = store.read_stream(workspace, &stream, 1, Direction::Forwards, 2);
+        let is_undecided = events.await.unwrap().len() == 1;
+        store.close().await;
+        is_undecided
+            && charge_keys(stores, folder, workspace)
+                .await
+                .contains(&format!("charge/{order}"))
     }
 
     async fn facts(&self, dead_letter: Option<DeadLetter>) -> WorkspaceFacts {
@@ -379,7 +430,7 @@ impl Shop {
             without_mails: self.without_mails.account.clone(),
             erased: self.erased.account.clone(),
             guest: self.guest.account.user,
-            waiting_order: WAITING.to_owned(),
+            waiting_order: String::new(),
             dead_letter,
             rebuilt: Rebuilt {
                 view: REBUILT.to_owned(),

@@ -365,7 +365,8 @@ fn open(orders: &[(u8, Method)], stock: u32) -> Simulation {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         8 => any::<usize>().prop_map(Step::Deliver),
-        8 => (any::<usize>(), prop::bool::weighted(0.2)).prop_map(|(which, is_lost)| Step::Send(which, is_lost)),
+        8 => (any::<usize>(), prop::bool::weighted(0.2))
+            .prop_map(|(which, is_lost)| Step::Send(which, is_lost)),
         1 => any::<usize>().prop_map(Step::Expire),
         1 => any::<usize>().prop_map(|which| Step::Command(which, "CancelOrder")),
         1 => any::<usize>().prop_map(|which| Step::Command(which, "ShipOrder")),

@@ -311,7 +311,7 @@ pub(crate) async fn the_contents_of_a_view_are_of_one_snapshot<B: TestDatabase>(
     let model = database.open().await.unwrap();
     let workspace = workspace();
     let owner = Uuid::from_u128(7);
-    let owned = DocumentWrite {
+    let with_owner = DocumentWrite {
         owner: Some(owner),
         ..write("b", 2, vec![entry("berta", "2"), entry("anna", "1")])
     };
@@ -320,7 +320,7 @@ pub(crate) async fn the_contents_of_a_view_are_of_one_snapshot<B: TestDatabase>(
         &lane(workspace, 1, 1),
         0,
         3,
-        vec![owned, write("a", 1, vec![])],
+        vec![with_owner, write("a", 1, vec![])],
     )
     .await;
     let contents = model.contents(workspace, VIEW).await.unwrap();

@@ -370,8 +370,8 @@ pub(crate) async fn schemas_are_kept_once_and_a_change_is_named<B: TestDatabase>
     // another description has the same meaning
     database
         .run(
-            "update event_types \
-             set schema = replace(schema, '\"description\":\"How many.\"', '\"description\":\"?\"')",
+            "update event_types set schema = \
+             replace(schema, '\"description\":\"The number of units.\"', '\"description\":\"?\"')",
         )
         .await
         .unwrap();

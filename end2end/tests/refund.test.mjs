@@ -25,7 +25,7 @@ test("staff refunds an order, and its customer is told why", async ({
   const row = shop.row(page, id);
   await expect(row).toContainText("paid");
   await row.getByRole("button", { name: /^Refund/ }).click();
-  await expect(row).toContainText("This gives EUR 12.50 back");
+  await expect(row).toContainText("This refunds EUR 12.50");
   await page.getByRole("button", { name: "Keep payment" }).click();
   await expect(page.getByLabel("Reason")).toBeHidden();
   await row.getByRole("button", { name: /^Refund/ }).click();

@@ -15,7 +15,7 @@ const OUTSIDE = "Outside a workspace";
 function chapters(order) {
   return {
     [OUTSIDE]: [
-      ["landing", "/", "The start page"],
+      ["landing", "/", "The home page"],
       ["join", "/join/ABCDEFG", "Joining with a code"],
       ["register", "/register", "Registering an account"],
       ["sign-in", "/sign-in", "Signing in"],

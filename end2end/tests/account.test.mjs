@@ -50,7 +50,7 @@ test("an erased account is gone from every tab and from the back office, and sig
   await account.sendErasure(page, "Ada Lovelace");
   await expect(page).toHavePath("/sign-in");
   await expect(
-    page.getByText("You have been erased. Your name and your email can no longer be read."),
+    page.getByText("Your data has been erased. Your name and your email can no longer be read."),
   ).toBeVisible();
   await expect(shop.connection(other)).toContainText("session ended");
 

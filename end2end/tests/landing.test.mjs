@@ -1,4 +1,4 @@
-// The start page.
+// The home page.
 import { checkAccessibility } from "../support/axe.mjs";
 import { mainHeading } from "../support/page.mjs";
 import { expect, test } from "../support/test.mjs";

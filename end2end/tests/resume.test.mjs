@@ -57,7 +57,7 @@ test("a browser without a network says so, and catches up when it is back", asyn
   await expect(shop.connection(page)).toHaveText("live");
 });
 
-test("a tab whose session has ended says so, and links to the start page", async ({
+test("a tab whose session has ended says so, and links to the home page", async ({
   context: ada,
   page,
   pageErrors,

@@ -37,7 +37,7 @@ test("the forms of an account, before and after they were sent", async ({
   await checkEveryLook(eve);
 
   await account.sendErasure(page, "Countess");
-  await expect(page.getByText("You have been erased.")).toBeVisible();
+  await expect(page.getByText("Your data has been erased.")).toBeVisible();
   await checkEveryLook(page);
 });
 

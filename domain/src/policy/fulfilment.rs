@@ -168,7 +168,7 @@ impl Policy for Fulfilment {
                     vec![ordered.reject(&ordered.sold_out(sku, failed))]
                 }
                 (InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_), Stage::Open) => {
-                    vec![ordered.reject("what was reserved for it was given away")]
+                    vec![ordered.reject("its reserved stock was released or shipped")]
                 }
                 _ => Vec::new(),
             },
@@ -221,7 +221,7 @@ impl FulfilmentState {
                 },
             ],
             PaymentStage::Processed => vec![ordered.order("confirm", "ConfirmOrder", json!({}))],
-            PaymentStage::Failed | PaymentStage::Refunded => vec![ordered.reject("it was not paid")],
+            PaymentStage::Failed | PaymentStage::Refunded => vec![ordered.reject("the order was not paid")],
         }
     }
 
@@ -235,13 +235,13 @@ impl FulfilmentState {
             }
             // A late answer: the order was rejected or cancelled in the meantime.
             (PaymentEvent::PaymentProcessed(_), Stage::Undone) => {
-                vec![ordered.refund("the order was given up before the payment was answered")]
+                vec![ordered.refund("the order was rejected or cancelled before the payment was answered")]
             }
             (PaymentEvent::PaymentFailed(PaymentFailed { reason, .. }), Stage::Open) => {
                 vec![stop, ordered.reject(reason)]
             }
             (PaymentEvent::PaymentRefunded(_), Stage::Open) => {
-                vec![stop, ordered.reject("the payment was given back")]
+                vec![stop, ordered.reject("the payment was refunded")]
             }
             _ => Vec::new(),
         }

@@ -117,7 +117,7 @@ async fn a_visitor_makes_an_account_changes_it_and_is_erased() {
     assert_eq!(browser.send("/session/erase", body).await, "/sign-in");
     assert!(!browser.cookies.contains_key("foldline_session"));
     let page = browser.page("/sign-in").await;
-    assert!(page.contains("You have been erased."));
+    assert!(page.contains("Your data has been erased."));
 }
 
 #[tokio::test]

@@ -326,7 +326,7 @@ fn late_events_are_compensated_on_arrival() {
     ];
     assert_eq!(
         then(&charge),
-        ["RefundPayment payment-1: the order was given up before the payment was answered"]
+        ["RefundPayment payment-1: the order was rejected or cancelled before the payment was answered"]
     );
     let refusal = [created(), reserved("mug"), reserved("cup"), rejected(), failed()];
     assert_eq!(then(&refusal), NOTHING);
@@ -350,7 +350,7 @@ fn a_refund_is_not_repeated() {
 fn a_lost_reservation_or_charge_rejects_the_order() {
     assert_eq!(
         then(&[created(), reserved("mug"), released("mug")]),
-        ["RejectOrder order-1: what was reserved for it was given away"]
+        ["RejectOrder order-1: its reserved stock was released or shipped"]
     );
     let refund = [
         created(),
@@ -361,7 +361,7 @@ fn a_lost_reservation_or_charge_rejects_the_order() {
     ];
     assert_eq!(
         then(&refund),
-        ["stop payment", "RejectOrder order-1: the payment was given back"]
+        ["stop payment", "RejectOrder order-1: the payment was refunded"]
     );
 }
 

@@ -112,7 +112,7 @@ impl Caller {
         } else {
             Err(ApiProblem::new(
                 Kind::Forbidden,
-                "the log is read by students and educators",
+                "only students and educators may read the log",
             ))
         }
     }
@@ -124,7 +124,7 @@ impl Caller {
         } else {
             Err(ApiProblem::new(
                 Kind::Forbidden,
-                "dead letters are for staff and educators",
+                "only staff and educators may see dead letters",
             ))
         }
     }
@@ -148,7 +148,7 @@ impl Caller {
         } else {
             Err(ApiProblem::new(
                 Kind::Forbidden,
-                "a workspace is purged by its educators",
+                "only educators may purge a workspace",
             ))
         }
     }
@@ -160,7 +160,7 @@ impl Caller {
         } else {
             Err(ApiProblem::new(
                 Kind::Forbidden,
-                "a workspace is exported by its educators",
+                "only educators may export a workspace",
             ))
         }
     }

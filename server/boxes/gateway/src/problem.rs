@@ -88,20 +88,20 @@ impl Kind {
             Self::Unauthenticated => "Not signed in",
             Self::WrongCredentials => "Wrong email or password",
             Self::Forbidden => "Not allowed",
-            Self::ForeignOrigin => "Another site asked",
+            Self::ForeignOrigin => "Cross-site request refused",
             Self::NotFound => "Not found",
             Self::MethodNotAllowed => "Method not allowed",
-            Self::Conflict => "The stream has moved on",
-            Self::Busy => "Not while something else is under way",
+            Self::Conflict => "Version conflict",
+            Self::Busy => "Another operation is in progress",
             Self::TooLarge => "Too large",
-            Self::UnsupportedMediaType => "Not JSON",
+            Self::UnsupportedMediaType => "Unsupported media type",
             Self::Rejected => "Rejected by a rule",
             Self::RateLimited => "Too many requests",
             Self::QuotaExceeded => "The sandbox is full",
             Self::Gone => "The workspace is gone",
-            Self::Internal => "Something went wrong here",
+            Self::Internal => "Internal server error",
             Self::Unavailable => "Not available now",
-            Self::TimedOut => "It took too long",
+            Self::TimedOut => "Timed out",
         }
     }
 
@@ -198,14 +198,14 @@ impl ApiProblem {
         tracing::error!(error = %cause, "a database refused a value of a request");
         Self::new(
             Kind::Malformed,
-            "a value of this request cannot be stored; sent again, it is refused again",
+            "a value of this request cannot be stored; a retry does not help",
         )
     }
 
     /// A defect, which is logged here with its cause; the caller learns only that it happened.
     pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a request failed on a defect");
-        Self::new(Kind::Internal, "this is a defect of the server; it was logged")
+        Self::new(Kind::Internal, "internal server error; it has been logged")
     }
 
     /// Changes the problem's own fields.
@@ -275,7 +275,7 @@ impl From<StoreError> for ApiProblem {
                 tracing::warn!(error = %reason, "the event store was not available to a request");
                 Self {
                     retry_after_seconds: Some(1),
-                    ..Self::new(Kind::Unavailable, "the event store is busy")
+                    ..Self::new(Kind::Unavailable, "the event store is temporarily unavailable")
                 }
             }
             StoreError::Full(reason) => {
@@ -302,7 +302,7 @@ impl From<PeopleError> for ApiProblem {
                 tracing::warn!(error = %reason, "the identity store was not available to a request");
                 Self {
                     retry_after_seconds: Some(1),
-                    ..Self::new(Kind::Unavailable, "accounts are busy")
+                    ..Self::new(Kind::Unavailable, "accounts are temporarily unavailable")
                 }
             }
             PeopleError::Refused(_) => Self::refused_value(error),

@@ -1,4 +1,4 @@
-//! A lane: one view on one partition.
+//! A lane: one event handler on one partition.
 //!
 //! An event is applied if it has the next position and skipped if it is older; if it is newer, the lane first
 //! reads the missing historical events from the store. Documents, listings and checkpoint change in one

@@ -171,7 +171,7 @@ impl From<DocumentStoreError> for ApiProblem {
         match error {
             DocumentStoreError::Unavailable(reason) => {
                 tracing::warn!(error = reason, "the read model was not available to a request");
-                Self::new(Kind::Unavailable, "the read model is busy")
+                Self::new(Kind::Unavailable, "the read model is temporarily unavailable")
             }
             DocumentStoreError::Refused(_) => Self::refused_value(error),
             DocumentStoreError::Corrupt(_) | DocumentStoreError::Fault(_) => Self::internal(error),

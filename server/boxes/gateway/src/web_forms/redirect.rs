@@ -8,7 +8,7 @@ use axum::{
 /// The beginning of every path that a form is sent to.
 pub(crate) const PREFIX: &str = "/session/";
 
-/// A redirect to the start page with the code of a problem, and with the join code so that it need not be
+/// A redirect to the home page with the code of a problem, and with the join code so that it need not be
 /// typed again.
 pub(crate) fn refusal(problem: &str, join_code: Option<&str>) -> Response {
     let mut query = url::form_urlencoded::Serializer::new(String::new());

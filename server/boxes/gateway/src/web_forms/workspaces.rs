@@ -1,5 +1,5 @@
 //! The forms that open, join and leave a workspace. On success the browser gets a session cookie; otherwise
-//! it is sent to the start page with the code of a problem, which the page puts into words.
+//! it is sent to the home page with the code of a problem, which the page puts into words.
 
 use axum::{
     Extension,
@@ -126,7 +126,7 @@ fn begin_session(gateway: &SharedGateway, admission: &Admission) -> Response {
     }
 }
 
-/// The code by which the start page finds its message.
+/// The code by which the home page finds its message.
 fn code_of(error: &AdmissionError) -> &'static str {
     match error {
         AdmissionError::UnknownCode => "unknown-code",

@@ -89,8 +89,8 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
 }
 
 /// Stops the server while an order of each shop waits for its payment: the provider has charged and not
-/// answered, and the order's timer runs. On a busy machine the deadline may pass before the server has stopped;
-/// then other orders are placed.
+/// answered, and the order's timer runs. On a busy machine the deadline may pass before the server has
+/// stopped; then other orders are placed.
 async fn leave_orders_waiting(stores: &Stores, server: &Arc<Server>, shops: &[Shop], facts: &mut Facts) {
     for attempt in 1.. {
         let order = format!("{WAITING}-{attempt}");

@@ -4,7 +4,7 @@ import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import * as office from "./support/office.mjs";
 import { mainHeading, openTab } from "./support/page.mjs";
-import { takePictures } from "./support/pictures.mjs";
+import { takePictures, takeSheet } from "./support/pictures.mjs";
 import * as shop from "./support/shop.mjs";
 import { expect, test } from "./support/test.mjs";
 
@@ -16,6 +16,8 @@ function chapters(order) {
   return {
     [OUTSIDE]: [
       ["landing", "/", "The home page"],
+      ["infographic", "/infographic", "The page of the picture"],
+      ["open", "/open", "Opening a workspace with names"],
       ["join", "/join/ABCDEFG", "Joining with a code"],
       ["register", "/register", "Registering an account"],
       ["sign-in", "/sign-in", "Signing in"],
@@ -48,7 +50,10 @@ function chapters(order) {
 }
 
 /** The pages that are taken in the light theme as well. */
-const LIGHT = ["catalogue", "order", "office-sales"];
+const LIGHT = ["landing", "catalogue", "order", "office-sales"];
+
+/** The languages of the pictures of the landing page and of the sheets. */
+const LANGUAGES = ["en", "de", "ar", "hi", "ja"];
 
 const docs = path.join(import.meta.dirname, "../docs");
 const folder = path.join(docs, "screens");
@@ -106,6 +111,23 @@ test("a picture of every page", async ({ page: outside, newPerson, server }) => 
       }
       await page.emulateMedia({ colorScheme: "dark" });
     }
+  }
+  lines.push("## In five languages", "");
+  for (const language of LANGUAGES.slice(1)) {
+    await outside.goto(`/?lang=${language}`);
+    const files = await takePictures(outside, folder, `landing-${language}`);
+    lines.push(files.map((file) => picture(file, `The home page, ${language}`)).join("\n"), "");
+  }
+  lines.push("## The picture", "");
+  for (const language of LANGUAGES) {
+    for (const sheet of ["pattern", "business"]) {
+      for (const theme of ["dark", "light"]) {
+        const file = path.join(folder, `${sheet}-${language}-${theme}-1600.webp`);
+        await takeSheet(outside, server, { sheet, theme, lang: language }, file);
+        lines.push(picture(file, `The sheet ${sheet}, ${language}, ${theme}`));
+      }
+    }
+    lines.push("");
   }
   await writeFile(path.join(docs, "screens.md"), `${lines.join("\n").trimEnd()}\n`);
   const files = await readdir(folder);

@@ -19,7 +19,7 @@ fn main() {
 
 /// The commit and its date, as in `0330cdc1a2b3 of 2026-11-28`.
 fn commit() -> Option<String> {
-    // A release without `.git` may lie in another project's checkout, whose commit is not ours.
+    // A release without `.git` may be in another project's checkout, whose commit is not ours.
     git(&["ls-files", "--error-unmatch", "build.rs"])?;
     git(&[
         "-c",

@@ -1,5 +1,6 @@
 //! Formats money and time. The server renders a fixed form, which hydration expects; after hydration, the
-//! browser's `Intl` formats the value for the reader's locale. So no locale data is sent to the browser.
+//! browser's `Intl` formats the value for the language of the page and the reader's region. So no locale data
+//! is sent to the browser.
 
 use domain::{money::Money, timestamp::Timestamp};
 use leptos::prelude::*;
@@ -108,16 +109,32 @@ mod intl {
 
     use domain::{money::Money, timestamp::Timestamp};
     use js_sys::{Array, Function, Intl, Object, Reflect};
+    use leptos::prelude::window;
     use wasm_bindgen::JsValue;
 
     use super::decimal;
+    use crate::language::language;
 
     thread_local! {
+        static LOCALES: Array = locales();
         static CURRENCIES: RefCell<BTreeMap<String, Function>> = const { RefCell::new(BTreeMap::new()) };
         static TIMES: Function = {
             let options = options(&[("dateStyle", "medium"), ("timeStyle", "medium")]);
-            Intl::DateTimeFormat::new(&Array::new(), &options).format()
+            LOCALES.with(|locales| Intl::DateTimeFormat::new(locales, &options).format())
         };
+    }
+
+    /// The language of the page, in the form of the browser's region if the browser has the same language,
+    /// and with Latin digits.
+    fn locales() -> Array {
+        let language = language().code();
+        let of_browser = window().navigator().languages();
+        let mut of_browser = of_browser.iter().filter_map(|tag| tag.as_string());
+        let regional = of_browser.find(|tag| tag.split('-').next() == Some(language));
+        let tag = regional.as_deref().unwrap_or(language);
+        // A tag may have extensions of its own.
+        let tag = tag.split("-u-").next().unwrap_or(language);
+        Array::of1(&JsValue::from([tag, "-u-nu-latn"].concat()))
     }
 
     fn options(entries: &[(&str, &str)]) -> Object {
@@ -139,7 +156,7 @@ mod intl {
             CURRENCIES.with_borrow_mut(|currencies| {
                 let formatter = currencies.entry(money.currency.clone()).or_insert_with(|| {
                     let options = options(&[("style", "currency"), ("currency", &money.currency)]);
-                    Intl::NumberFormat::new(&Array::new(), &options).format()
+                    LOCALES.with(|locales| Intl::NumberFormat::new(locales, &options).format())
                 });
                 // As text, because `Intl` reads decimal text exactly.
                 call(formatter, &JsValue::from_str(&decimal(money)))

@@ -12,10 +12,10 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        AccountPage, BasketPage, InboxPage, JoinPage, LandingPage, MailboxPage, NotFoundPage,
-        OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage,
-        OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OrderPage, OrdersPage, ProductPage,
-        RegisterPage, ShopPage, SignInPage, StreamPage, StreamsPage,
+        AccountPage, BasketPage, InboxPage, InfographicPage, JoinPage, LandingPage, MailboxPage,
+        NotFoundPage, OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage,
+        OfficePeoplePage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OpenPage, OrderPage,
+        OrdersPage, ProductPage, RegisterPage, ShopPage, SignInPage, StreamPage, StreamsPage,
     },
 };
 
@@ -29,6 +29,9 @@ pub fn App() -> impl IntoView {
             <Frame>
                 <FlatRoutes fallback=|| view! { <NotFoundPage /> }>
                     <Route path=path!("/") view=LandingPage />
+                    <Route path=path!("/infographic") view=InfographicPage />
+                    <Route path=path!("/open") view=OpenPage />
+                    <Route path=path!("/join") view=JoinPage />
                     <Route path=path!("/join/:code") view=JoinPage />
                     <Route path=path!("/register") view=RegisterPage />
                     <Route path=path!("/sign-in") view=SignInPage />

@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 /// The files that pages load from `/pkg/`. Their names have a hash of the content, so that they can be cached
-/// for ever.
+/// permanently.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AssetNames {
     /// The bundle, for pages of a workspace; `None` if no client was built.
     pub bundle: Option<BundleFiles>,
-    /// The script of the theme switch, for every page; empty if no client was built.
-    pub theme_script: String,
+    /// The script of the frame, for every page; empty if no client was built.
+    pub frame_script: String,
+    /// The script of the picture's page; empty if no client was built.
+    pub infographic_script: String,
     /// The style sheet; empty if no client was built.
     pub css: String,
 }
@@ -24,6 +26,11 @@ pub struct BundleFiles {
     pub wasm: String,
 }
 
+/// The address of the site as its readers see it, without a slash at the end. The server provides it by
+/// context.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SiteAddress(pub String);
+
 /// Sets the HTTP status of a page. The server may provide it by context; without it, every page has status
 /// 200.
 #[derive(Clone)]
@@ -35,18 +42,22 @@ impl std::fmt::Debug for StatusSetter {
     }
 }
 
+/// Marks the links to the files of the page's texts, for the bundle.
+pub(crate) const TEXT_ATTRIBUTE: &str = "data-text";
+
 #[cfg(feature = "ssr")]
 mod document {
     use leptos::prelude::*;
     use leptos_meta::MetaTags;
+    use leptos_router::location::RequestUrl;
 
-    use super::{AssetNames, BundleFiles};
-    use crate::{App, Theme, WORKSPACE_ATTRIBUTE, api, person};
-
-    /// The brand's prompt, `>_`, in the address bar: inline, so that it costs no request.
-    const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E\
-        %3Crect width='32' height='32' rx='6' fill='%230c1110'/%3E\
-        %3Cpath d='m7 9 8 7-8 7M17 24h8' fill='none' stroke='%233dff8f' stroke-width='3'/%3E%3C/svg%3E";
+    use super::{AssetNames, BundleFiles, TEXT_ATTRIBUTE};
+    use crate::{
+        App, Theme, WORKSPACE_ATTRIBUTE, api,
+        language::language,
+        person,
+        text::server::{TextFile, files_of_page},
+    };
 
     /// The whole document for one request. Render it in order or asynchronously: a page must be complete
     /// without JavaScript. A page outside of a workspace loads no WebAssembly.
@@ -54,13 +65,16 @@ mod document {
         // Every Leptos shell has options; this one takes the names of the files from `assets`.
         drop(options);
         let theme = use_context::<Theme>().unwrap_or_default();
+        let language = language();
         let AssetNames {
             bundle,
-            theme_script,
+            frame_script,
+            infographic_script,
             css,
         } = assets;
+        provide_context(InfographicScriptFile(infographic_script));
         let style = (!css.is_empty()).then(|| view! { <link rel="stylesheet" href=format!("/pkg/{css}") /> });
-        let theme_script = (!theme_script.is_empty()).then(|| view! { <ThemeScript file=theme_script /> });
+        let frame_script = (!frame_script.is_empty()).then(|| view! { <FrameScript file=frame_script /> });
         let session = api::session();
         let bundle = bundle
             .filter(|_| session.is_some())
@@ -72,14 +86,16 @@ mod document {
             .attr(person::ATTRIBUTE, person);
         view! {
             <!DOCTYPE html>
-            <html lang="en" dir="ltr" data-theme=theme.as_str()>
+            <html lang=language.code() dir=language.direction().as_str() data-theme=theme.as_str()>
                 <head>
                     <meta charset="utf-8" />
                     <meta name="viewport" content="width=device-width, initial-scale=1" />
                     <meta name="color-scheme" content="dark light" />
-                    <link rel="icon" href=ICON />
+                    <link rel="icon" href="/favicon.svg" type="image/svg+xml" />
+                    <link rel="apple-touch-icon" href="/apple-touch-icon.png" />
+                    <link rel="manifest" href="/manifest.webmanifest" />
                     {style}
-                    {theme_script}
+                    {frame_script}
                     {bundle}
                     <MetaTags />
                 </head>
@@ -88,11 +104,22 @@ mod document {
         }
     }
 
-    /// Loads the script of the theme switch. A module runs once the page is parsed.
+    /// Loads the script of the frame. A module runs once the page is parsed.
     #[component]
-    fn ThemeScript(file: String) -> impl IntoView {
+    fn FrameScript(file: String) -> impl IntoView {
         let nonce = leptos::nonce::use_nonce();
         view! { <script type="module" src=format!("/pkg/{file}") nonce=nonce></script> }
+    }
+
+    /// The name of the script of the picture's page.
+    #[derive(Clone)]
+    struct InfographicScriptFile(String);
+
+    /// Loads the script of the picture's page, on that page only.
+    #[component]
+    pub(crate) fn InfographicScript() -> impl IntoView {
+        let InfographicScriptFile(file) = use_context()?;
+        (!file.is_empty()).then(|| view! { <FrameScript file /> })
     }
 
     /// Loads the bundle, which hydrates the islands. The file names come from the build and need no escaping
@@ -101,6 +128,10 @@ mod document {
     fn Bundle(files: BundleFiles) -> impl IntoView {
         let nonce = leptos::nonce::use_nonce();
         let BundleFiles { js, wasm } = files;
+        let address = use_context::<RequestUrl>().and_then(|address| address.parse().ok());
+        let path = address
+            .map(|address| address.path().to_owned())
+            .unwrap_or_default();
         let script =
             format!("import init from \"/pkg/{js}\"; await init({{ module_or_path: \"/pkg/{wasm}\" }});");
         view! {
@@ -113,9 +144,26 @@ mod document {
                 crossorigin=""
             />
             <script type="module" nonce=nonce inner_html=script></script>
+            {files_of_page(language(), &path).map(text_link).collect_view()}
         }
+    }
+
+    /// Has the browser load a file of texts beside the bundle, which takes it from there.
+    fn text_link(file: &TextFile) -> impl IntoView {
+        view! {
+            <link
+                rel="preload"
+                href=format!("/pkg/{}", file.name)
+                r#as="fetch"
+                r#type="application/json"
+                crossorigin=""
+            />
+        }
+        .attr(TEXT_ATTRIBUTE, "")
     }
 }
 
+#[cfg(feature = "ssr")]
+pub(crate) use document::InfographicScript;
 #[cfg(feature = "ssr")]
 pub use document::shell;

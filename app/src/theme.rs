@@ -1,5 +1,5 @@
 //! The colour theme: the browser's preference, or the reader's choice in the cookie `theme`, so that the
-//! server's first paint has the theme already. The script `frontend/theme_switch.js` sets the cookie.
+//! server's first paint has the theme already. The script `frontend/frame.js` sets the cookie.
 
 /// The cookie with the choice.
 pub const COOKIE: &str = "theme";

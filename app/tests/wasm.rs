@@ -3,7 +3,9 @@
 #![cfg(target_arch = "wasm32")]
 
 use app::basket::{Basket, storage};
-use domain::id::WorkspaceId;
+use domain::{id::WorkspaceId, language::Language};
+use icu_locale_core::Locale;
+use icu_plurals::{PluralCategory, PluralRules};
 use leptos::prelude::*;
 use uuid::Uuid;
 use wasm_bindgen_test::{wasm_bindgen_test, wasm_bindgen_test_configure};
@@ -24,6 +26,29 @@ mod live {
     mod protocol;
 
     type Millis = u64;
+}
+
+#[path = "../src/text/plural.rs"]
+mod plural;
+
+/// The server chooses the form of a text by ICU, and a page must not change when it hydrates.
+#[wasm_bindgen_test]
+fn a_browser_has_the_plural_rules_of_the_server() {
+    for language in Language::ALL {
+        let locale = Locale::try_from_str(language.code()).unwrap();
+        let rules = PluralRules::try_new_cardinal((&locale).into()).unwrap();
+        for count in (0..=200_u64).chain([1_000, 1_000_000]) {
+            let expected = match rules.category_for(count) {
+                PluralCategory::Zero => plural::Category::Zero,
+                PluralCategory::One => plural::Category::One,
+                PluralCategory::Two => plural::Category::Two,
+                PluralCategory::Few => plural::Category::Few,
+                PluralCategory::Many => plural::Category::Many,
+                PluralCategory::Other => plural::Category::Other,
+            };
+            assert_eq!(plural::category(language, count), expected, "{language} {count}");
+        }
+    }
 }
 
 #[wasm_bindgen_test]

@@ -143,7 +143,7 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Result<Self> {
-        const SCRIPT: &str = include_str!("../../server/tests/postgres/cluster.sh");
+        const SCRIPT: &str = include_str!("../../server/test_postgres/src/cluster.sh");
         // Enough buffers for a run, and no checkpoint in the middle of one.
         const ROOMY: &str = "-c shared_buffers=1GB -c max_wal_size=8GB -c checkpoint_timeout=1h";
         let mut command = as_unprivileged_user();

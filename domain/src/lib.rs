@@ -8,6 +8,8 @@
 //! |---|---|
 //! | [`access`] | actors and their roles |
 //! | [`command_type`], [`event_type`] | the declaration of an aggregate's commands and events |
+//! | [`language`] | the languages that a person may choose |
+//! | [`reason`] | the reasons that the shop itself gives, as events store them |
 //! | [`decider`] | the [`Decider`](decider::Decider) trait: the initial state, `decide` and `evolve` |
 //! | [`aggregate`] | one file for each aggregate: commands, events, state, rules; the registry of commands |
 //! | [`authorization`] | which role may send which command and read which view |
@@ -28,9 +30,11 @@ pub mod decider;
 pub mod event;
 pub mod event_type;
 pub mod id;
+pub mod language;
 pub mod money;
 pub mod payment_method;
 pub mod policy;
+pub mod reason;
 pub mod rejection;
 pub mod timestamp;
 pub mod token;

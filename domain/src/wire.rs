@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 pub use crate::event_type::EventSchema;
 use crate::{
-    access::Role, event::StoredEvent, id::WorkspaceId, rejection::Violation, timestamp::Timestamp,
-    token::ConsistencyToken,
+    access::Role, event::StoredEvent, id::WorkspaceId, language::Language, rejection::Violation,
+    timestamp::Timestamp, token::ConsistencyToken,
 };
 pub use lab::{LabClock, MoveClock, PurgeStarted};
 pub use mailbox::MailboxMessage;
@@ -164,6 +164,10 @@ pub struct OpenWorkspace {
     /// The display name, up to 80 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The language of the template's texts; by default that of the request, or else English. English as well
+    /// where the template has no texts in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
 }
 
 /// The initial content of a workspace.
@@ -220,6 +224,10 @@ pub struct SessionInfo {
     pub display_name: String,
     /// The role.
     pub role: Role,
+    /// The language of the account: of emails, and of the interface on a device where none was chosen. Absent
+    /// for a guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
     /// The time at which the workspace is purged unless it is used before; absent if it is never purged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]

@@ -72,7 +72,7 @@ export async function sendErasure(page, name, password = PASSWORD) {
 
 /** The person whom the bar at the top names. */
 export function person(page) {
-  return page.getByRole("banner").locator("summary");
+  return page.getByRole("banner").locator(".person > summary");
 }
 
 async function write(page, label, text) {

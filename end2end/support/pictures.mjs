@@ -10,6 +10,24 @@ const SIZES = [
 /** The quality of a picture, in percent: text stays sharp, and the file has a tenth of the size of a PNG. */
 const QUALITY = 82;
 
+/** Writes a sheet of the infographic, as the server draws it, into a WebP file. */
+export async function takeSheet(page, server, choice, file) {
+  const answer = await server.fetch(`/infographic.svg?${new URLSearchParams(choice)}`);
+  await page.setContent(`<body style="margin:0">${await answer.text()}</body>`);
+  const before = page.viewportSize();
+  await page.setViewportSize({ width: 1600, height: 1000 });
+  await writeFile(file, await webp(page));
+  if (before) await page.setViewportSize(before);
+}
+
+/** The window of a page as WebP. Playwright itself knows no WebP; the browser does. */
+async function webp(page) {
+  const debuggee = await page.context().newCDPSession(page);
+  const { data } = await debuggee.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
+  await debuggee.detach();
+  return Buffer.from(data, "base64");
+}
+
 /**
  * Writes `<name>-1280.webp` and `<name>-360.webp`, for windows of these widths, into `folder`; gives their
  * paths.
@@ -17,8 +35,6 @@ const QUALITY = 82;
 export async function takePictures(page, folder, name) {
   await mkdir(folder, { recursive: true });
   const before = page.viewportSize();
-  // Playwright itself knows no WebP; the browser does.
-  const debuggee = await page.context().newCDPSession(page);
   const files = [];
   for (const viewport of SIZES) {
     await page.setViewportSize(viewport);
@@ -26,12 +42,10 @@ export async function takePictures(page, folder, name) {
     await page.evaluate(
       () => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))),
     );
-    const { data } = await debuggee.send("Page.captureScreenshot", { format: "webp", quality: QUALITY });
     const file = path.join(folder, `${name}-${viewport.width}.webp`);
-    await writeFile(file, Buffer.from(data, "base64"));
+    await writeFile(file, await webp(page));
     files.push(file);
   }
-  await debuggee.detach();
   if (before) await page.setViewportSize(before);
   return files;
 }

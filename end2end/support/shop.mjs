@@ -2,10 +2,11 @@
 import { expect } from "./expect.mjs";
 import { openTab } from "./page.mjs";
 
-/** Opens a sandbox from the landing page, and gives its join code. */
+/** Opens a sandbox by the form that takes names, and gives its join code. */
 export async function openSandbox(page, { name = "Ada" } = {}) {
+  await page.goto("/open");
   await page.getByLabel("Your name (optional)").fill(name);
-  await page.getByRole("button", { name: "Open a sandbox" }).click();
+  await page.getByRole("button", { name: "Open workspace" }).click();
   await expect(page).toHavePath("/shop");
   return joinCode(page);
 }

@@ -153,9 +153,9 @@ test("the link in a mail stops further mails, without a session", async ({
   await office.settled(opened);
   const [welcome] = await office.mails(opened);
   const reader = await openTab(await newPerson(), office.linkIn(welcome));
-  await expect(mainHeading(reader)).toContainText("No more mails?");
-  await reader.getByRole("button", { name: "No more mails" }).click();
-  await expect(reader.getByText("You get no more mails of this shop.")).toBeVisible();
+  await expect(mainHeading(reader)).toContainText("Stop emails?");
+  await reader.getByRole("button", { name: "Stop emails" }).click();
+  await expect(reader.getByText("This shop no longer emails you.")).toBeVisible();
   await shop.order(page);
   await expect(shop.entry(page, "OrderConfirmed")).toBeVisible();
   await office.settled(opened);

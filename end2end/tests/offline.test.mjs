@@ -108,7 +108,7 @@ test("a cancellation that waited is told which event came first", async ({
   await expect(page.getByText(/This has changed in the meantime/)).toBeVisible();
   await expect(page.getByRole("alert").getByText("OrderShipped")).toBeVisible();
   await expect(shop.status(page)).toContainText("shipped");
-  await page.getByRole("button", { name: "Review" }).click();
+  await page.getByRole("button", { name: "Discard" }).click();
   await expect(page.getByText(/This has changed in the meantime/)).toBeHidden();
   await expect(page.getByText("This order has been shipped and can no longer be cancelled.")).toBeVisible();
 });

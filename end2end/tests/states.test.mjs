@@ -48,13 +48,13 @@ test("the page of the link by which mails stop", async ({ context: ada, newPerso
   await office.settled(opened);
   const [welcome] = await office.mails(opened);
   const page = await openTab(await newPerson(), office.linkIn(welcome));
-  await expect(mainHeading(page)).toContainText("No more mails?");
+  await expect(mainHeading(page)).toContainText("Stop emails?");
   await checkEveryLook(page);
-  await page.getByRole("button", { name: "No more mails" }).click();
-  await expect(page.getByText("You get no more mails of this shop.")).toBeVisible();
+  await page.getByRole("button", { name: "Stop emails" }).click();
+  await expect(page.getByText("This shop no longer emails you.")).toBeVisible();
   await checkEveryLook(page);
   await page.goto("/unsubscribe?token=nonsense");
-  await expect(mainHeading(page)).toContainText("No such link");
+  await expect(mainHeading(page)).toContainText("Unknown link");
   await checkEveryLook(page);
 });
 
@@ -94,7 +94,9 @@ test("pages that do not exist, or that the person may not see", async ({
   for (const [path, title] of [
     ["/orders", "You are not in a workspace"],
     ["/nowhere", "Page not found"],
-    ["/?problem=unknown-code&code=ZZZZZZZ", /\S/],
+    ["/?problem=rate-limited", /\S/],
+    ["/join?problem=unknown-code&code=ZZZZZZZ", /\S/],
+    ["/open?problem=display-name", /\S/],
   ]) {
     await page.goto(path);
     await expect(mainHeading(page)).toContainText(title);
@@ -129,11 +131,11 @@ test("an order that was rejected, a basket with too much in it, and a log that w
   await shop.fillBasket(page);
   await page.getByLabel("Quantity: Enamel mug").fill("900");
   await page.keyboard.press("Tab");
-  await expect(page.getByText("Not enough in stock: 40 available.")).toBeVisible();
+  await expect(page.getByText("Not enough in stock. Available: 40.")).toBeVisible();
   await checkEveryLook(page);
   await page.goto("/streams");
   await shop.isLive(page);
   await page.getByRole("button", { name: "Verify everything" }).click();
-  await expect(page.getByText(/Everything matches: \d+ events/)).toBeVisible();
+  await expect(page.getByText(/Everything matches\. Events with the right hash: \d+/)).toBeVisible();
   await checkEveryLook(page);
 });

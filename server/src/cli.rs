@@ -217,7 +217,7 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
             event_store::open_to_read(&storage.event_store()).await?,
             read_model::open(&storage.read_model()).await?,
             (
-                process::open(&storage.processes()).await?,
+                process::open(&storage.process_store()).await?,
                 process::managers(domain::policy::all()),
             ),
             Arc::new(SystemClock),

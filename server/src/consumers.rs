@@ -1,7 +1,7 @@
-//! Process managers and consumers, wired: event handlers besides the views.
+//! Starts the event handlers besides the views: process managers and consumers.
 //!
 //! **Process managers** send commands: see [`process_manager`]. **Consumers** have effects outside of the log
-//! and the views: see [`consumer`] for what they are guaranteed, and [`registry`] for the list.
+//! and the views: see [`consumer`] for their guarantees, and [`registry`] for the list.
 
 pub(crate) mod registry;
 
@@ -23,7 +23,7 @@ use tokio::sync::futures::Notified;
 use uuid::Uuid;
 use workspace_clock::Clocks;
 
-/// The boxes that consumers need.
+/// The boxes that process managers and consumers need.
 #[derive(Debug)]
 pub(crate) struct Dependencies {
     /// Box 5, for historical events.
@@ -32,8 +32,8 @@ pub(crate) struct Dependencies {
     pub(crate) broker: Arc<dyn Broker>,
     /// Box 3, which takes the policies' commands.
     pub(crate) commands: Arc<CommandService>,
-    /// The store of processes, which is never the read model of the views.
-    pub(crate) processes: Arc<dyn DocumentStore>,
+    /// The process store, which is never the read model of the views.
+    pub(crate) process_store: Arc<dyn DocumentStore>,
     /// The clocks of workspaces.
     pub(crate) clocks: Arc<Clocks>,
     /// The folder of checkpoints that are bound to a consumer's output.
@@ -60,7 +60,7 @@ impl Consumers {
             store,
             broker,
             commands,
-            processes,
+            process_store,
             clocks,
             folder,
             clock,
@@ -68,7 +68,7 @@ impl Consumers {
         let of_consumers = consumer::Dependencies {
             store: store.clone(),
             broker: broker.clone(),
-            processes: processes.clone(),
+            process_store: process_store.clone(),
             folder,
             clock: clock.clone(),
         };
@@ -76,7 +76,7 @@ impl Consumers {
             store,
             broker,
             commands,
-            processes,
+            process_store,
             clocks,
             clock,
         };
@@ -103,13 +103,13 @@ impl Consumers {
         self.consumers.iter().find(|running| running.name() == name)
     }
 
-    /// Stops the lanes after their transactions, and closes the store of processes.
+    /// Stops the lanes after their transactions, and closes the process store.
     pub(crate) async fn stop(&self) {
         self.process_managers.stop().await;
         for consumer in &self.consumers {
             consumer.stop().await;
         }
-        self.process_managers.processes().close().await;
+        self.process_managers.process_store().close().await;
     }
 }
 
@@ -127,7 +127,7 @@ impl WorkspaceKeeper for Consumers {
             .consumers
             .iter()
             .filter_map(|running| running.own_checkpoints());
-        std::iter::once(self.process_managers.processes())
+        std::iter::once(self.process_managers.process_store())
             .chain(own_checkpoints)
             .cloned()
             .collect()

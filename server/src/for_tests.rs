@@ -66,7 +66,7 @@ pub enum ForTestsError {
     Store(#[from] StoreError),
     /// Another store could not be checked for being empty.
     #[error(transparent)]
-    Apart(#[from] ForeignStoresError),
+    SeparateStores(#[from] ForeignStoresError),
     /// The warehouse could not be checked for being empty.
     #[error("the warehouse cannot be listed: {0}")]
     Warehouse(#[from] EffectError),
@@ -75,7 +75,7 @@ pub enum ForTestsError {
 /// A kind of store that a setting can place outside of the data folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreKind {
-    /// Events; in PostgreSQL also processes and personal data.
+    /// Events; in PostgreSQL also the process store and personal data.
     Events,
     /// Views.
     Views,
@@ -126,18 +126,18 @@ impl ForTestsMark {
             file: mark.clone(),
             source,
         };
-        let said = match fs::read_to_string(&mark) {
-            Ok(said) => Some(said),
+        let text = match fs::read_to_string(&mark) {
+            Ok(text) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(failed(error)),
         };
-        match (settings.for_tests, said) {
+        match (settings.for_tests, text) {
             (false, None) => Ok(None),
             (false, Some(_)) => Err(ForTestsError::MadeForTests(folder.clone())),
-            (true, Some(said)) => {
+            (true, Some(text)) => {
                 let names_a_store =
                     |line: &&str| StoreKind::ALL.iter().any(|kind| line.starts_with(&kind.line("")));
-                let made = said.lines().filter(names_a_store).map(str::to_owned).collect();
+                let made = text.lines().filter(names_a_store).map(str::to_owned).collect();
                 Ok(Some(Self { mark, made }))
             }
             (true, None) if is_empty(folder).map_err(failed)? => {
@@ -157,12 +157,12 @@ impl ForTestsMark {
         &mut self,
         storage: &StorageSettings,
         events: &dyn EventStore,
-        apart: &SeparateStores<'_>,
+        separate: &SeparateStores<'_>,
     ) -> Result<(), ForTestsError> {
-        let named = name(&storage.event_store());
+        let named = name_without_credentials(&storage.event_store());
         if !self.has_made(StoreKind::Events, &named) {
             let is_empty =
-                events.workspaces(None, 1).await?.is_empty() && apart.are_empty_beside_events().await?;
+                events.workspaces(None, 1).await?.is_empty() && separate.are_empty_beside_events().await?;
             self.admit_store(StoreKind::Events, named, is_empty)?;
         }
         if let Some(url) = storage
@@ -170,9 +170,9 @@ impl ForTestsMark {
             .as_ref()
             .filter(|url| !is_inside(url, &storage.data_dir))
         {
-            let named = name(url);
+            let named = name_without_credentials(url);
             if !self.has_made(StoreKind::Views, &named) {
-                let views = apart
+                let views = separate
                     .read_model
                     .workspaces()
                     .await
@@ -211,8 +211,8 @@ impl ForTestsMark {
 
     fn write(&self) -> Result<(), ForTestsError> {
         let named = self.made.iter().map(|line| format!("{line}\n"));
-        let said: String = std::iter::once(EXPLANATION.to_owned()).chain(named).collect();
-        fs::write(&self.mark, said).map_err(|source| self.failed(source))
+        let text: String = std::iter::once(EXPLANATION.to_owned()).chain(named).collect();
+        fs::write(&self.mark, text).map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: io::Error) -> ForTestsError {
@@ -251,8 +251,8 @@ fn name_of_warehouse(at: &WarehouseLocation) -> String {
     }
 }
 
-/// A name that identifies a database, without credentials.
-fn name(url: &StoreUrl) -> String {
+/// A name that identifies a database, without user and password.
+fn name_without_credentials(url: &StoreUrl) -> String {
     match url {
         StoreUrl::Sqlite(url) => canonical(url.file()).display().to_string(),
         // `checked` has refused malformed URLs.
@@ -291,7 +291,7 @@ mod tests {
                 "postgres://localhost:5432/foldline?host=/run/postgres",
             ),
         ] {
-            assert_eq!(name(&url.parse().unwrap()), expected);
+            assert_eq!(name_without_credentials(&url.parse().unwrap()), expected);
         }
     }
 }

@@ -55,6 +55,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warehouse::WarehouseError;
 use workspace_clock::Clocks;
 
+/// How the picture names what this program runs on: it has its own event bus and its own search index.
+const PICTURE_NAMES: drawing::Names = drawing::Names {
+    bus: drawing::Bus::InProcess,
+    search: drawing::Search::Embedded,
+};
+
 /// A running server.
 #[derive(Debug)]
 pub struct Foldline {
@@ -154,14 +160,15 @@ impl Foldline {
         let read_side = ReadSideBuilder::default().with_quota(quotas.subscriptions());
         let url = settings.storage.event_store();
         let events = event_store::open(&url, clock.clone(), Some(read_side.observer())).await?;
-        // The stores beside the log: the views, the processes, and the personal data that must not be in it.
+        // The stores beside the log: the views, the process store, and the personal data that must not be in
+        // it.
         let storage = &settings.storage;
         let people = identity::open_store(&storage.people()).await?;
         let read_model = read_model::open(&storage.read_model()).await?;
-        let processes = process_manager::process::open(&storage.processes()).await?;
+        let process_store = process_manager::process::open(&storage.process_store()).await?;
         let apart = SeparateStores {
             read_model: &*read_model,
-            processes: &*processes,
+            process_store: &*process_store,
             people: &*people,
         };
         if let Some(for_tests) = &mut for_tests {
@@ -213,8 +220,8 @@ impl Foldline {
 
         // Command Service → Aggregate / Domain Logic: validate command. Aggregate → Event Store: append
         // events.
-        let clocks = Arc::new(Clocks::new(clock.clone(), Arc::clone(&processes)));
-        let payments = TestMode::new(Arc::clone(&processes), Arc::clone(&clocks));
+        let clocks = Arc::new(Clocks::new(clock.clone(), Arc::clone(&process_store)));
+        let payments = TestMode::new(Arc::clone(&process_store), Arc::clone(&clocks));
         let commands = CommandService::new(Arc::clone(&events), clock.clone())
             .with_quota(quotas.events())
             .with_people(Arc::clone(&people))
@@ -224,12 +231,12 @@ impl Foldline {
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
         // Message Broker → consumers → Command Service: process managers. Message Broker → consumers:
-        // mails, warehouse, index.
+        // emails, warehouse, index.
         let dependencies = consumers::Dependencies {
             store: Arc::clone(&events),
             broker: read_side.broker.clone(),
             commands: Arc::clone(&commands),
-            processes: Arc::clone(&processes),
+            process_store: Arc::clone(&process_store),
             clocks: Arc::clone(&clocks),
             folder: settings.storage.checkpoints_folder(),
             clock: clock.clone(),
@@ -239,7 +246,7 @@ impl Foldline {
         let links = Arc::new(links);
         let registry_dependencies = registry::Dependencies {
             store: Arc::clone(&events),
-            processes,
+            process_store,
             opener: Arc::new(people.seals.clone()),
             links: Arc::clone(&links) as _,
             clock: clock.clone(),
@@ -305,6 +312,7 @@ impl Foldline {
             search_index,
             mailbox: opened.mailbox,
             links: Arc::clone(&links),
+            picture_names: PICTURE_NAMES,
             metrics,
         };
         let gateway = Gateway::new(dependencies, &settings.limits, quotas.per_hour(), https);

@@ -134,8 +134,8 @@ impl StorageSettings {
             .unwrap_or_else(|| self.data_dir.join("views.db").into())
     }
 
-    /// The URL of the process managers' store: beside the events, because it is backed up with them.
-    pub fn processes(&self) -> StoreUrl {
+    /// The URL of the process store: beside the events, because it is backed up with them.
+    pub fn process_store(&self) -> StoreUrl {
         match &self.event_store {
             Some(StoreUrl::Postgres(url)) => StoreUrl::Postgres(url.clone()),
             _ => self.data_dir.join("consumers.db").into(),
@@ -155,13 +155,13 @@ impl StorageSettings {
     pub fn to_back_up(&self) -> BackupSources {
         BackupSources {
             events: self.event_store(),
-            processes: self.processes(),
+            process_store: self.process_store(),
             people: self.people(),
             keys: self.keys_folder(),
         }
     }
 
-    /// The folder of mails, for servers without a mail server.
+    /// The folder of emails, for servers without a mail server.
     pub fn mailbox_folder(&self) -> PathBuf {
         self.data_dir.join("mailbox")
     }
@@ -227,7 +227,7 @@ pub struct Settings {
     /// The export of traces.
     #[command(flatten)]
     pub traces: TraceSettings,
-    /// Mails to customers.
+    /// Emails to customers.
     #[command(flatten)]
     pub mail: MailSettings,
     /// The warehouse: a folder, or `s3://BUCKET/PATH` with the credentials in AWS_… variables [default: in

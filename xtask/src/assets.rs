@@ -1,5 +1,5 @@
 //! The files of the client as browsers get them: under names that carry a hash of the content, so they can be
-//! cached for ever, and compressed ahead of time. What was compressed once is kept, since brotli's best is
+//! cached permanently, and compressed ahead of time. What was compressed once is kept, since brotli's best is
 //! slow; the folder only changes when the client does, so that a server that embeds it is not built again for
 //! nothing.
 
@@ -53,8 +53,10 @@ pub(crate) enum Kind {
     BundleScript,
     /// The WebAssembly module of the bundle, for pages of a workspace.
     BundleModule,
-    /// The script of the theme switch, for every page.
-    ThemeScript,
+    /// The script of the frame, for every page.
+    FrameScript,
+    /// The script of the picture's page.
+    InfographicScript,
     /// The style sheet, for every page.
     Style,
 }
@@ -64,13 +66,14 @@ impl Kind {
     fn stem(self) -> &'static str {
         match self {
             Self::BundleScript | Self::BundleModule | Self::Style => "foldline",
-            Self::ThemeScript => "theme",
+            Self::FrameScript => "frame",
+            Self::InfographicScript => "infographic",
         }
     }
 
     fn extension(self) -> &'static str {
         match self {
-            Self::BundleScript | Self::ThemeScript => "js",
+            Self::BundleScript | Self::FrameScript | Self::InfographicScript => "js",
             Self::BundleModule => "wasm",
             Self::Style => "css",
         }
@@ -78,7 +81,9 @@ impl Kind {
 
     fn content_type(self) -> &'static str {
         match self {
-            Self::BundleScript | Self::ThemeScript => "text/javascript; charset=utf-8",
+            Self::BundleScript | Self::FrameScript | Self::InfographicScript => {
+                "text/javascript; charset=utf-8"
+            }
             Self::BundleModule => "application/wasm",
             Self::Style => "text/css; charset=utf-8",
         }
@@ -86,7 +91,7 @@ impl Kind {
 
     /// Whether every page loads the file, and not only the pages of a workspace.
     pub(crate) fn is_on_every_page(self) -> bool {
-        matches!(self, Self::ThemeScript | Self::Style)
+        matches!(self, Self::FrameScript | Self::Style)
     }
 }
 
@@ -157,7 +162,8 @@ pub(crate) fn publish(site: &Path, cache: &Path, effort: Effort, assets: &[Asset
         match kind {
             Kind::BundleScript => manifest["bundle"]["js"] = json!(name),
             Kind::BundleModule => manifest["bundle"]["wasm"] = json!(name),
-            Kind::ThemeScript => manifest["theme"] = json!(name),
+            Kind::FrameScript => manifest["frame"] = json!(name),
+            Kind::InfographicScript => manifest["infographic"] = json!(name),
             Kind::Style => manifest["css"] = json!(name),
         }
         let file = json!({ "name": name, "content_type": kind.content_type(), "raw": asset.content.len(),
@@ -285,7 +291,7 @@ mod tests {
         let assets = [
             asset(Kind::BundleModule, "1"),
             asset(Kind::BundleScript, "1"),
-            asset(Kind::ThemeScript, "2"),
+            asset(Kind::FrameScript, "2"),
             asset(Kind::Style, "3"),
         ];
         publish(&site, &folder.path().join("cache"), Effort::Dev, &assets).unwrap();
@@ -295,7 +301,7 @@ mod tests {
             manifest["bundle"],
             json!({ "js": "foldline.1.js", "wasm": "foldline.1.wasm" })
         );
-        assert_eq!(manifest["theme"], "theme.2.js");
+        assert_eq!(manifest["frame"], "frame.2.js");
         assert_eq!(manifest["css"], "foldline.3.css");
     }
 

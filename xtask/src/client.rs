@@ -1,5 +1,5 @@
 //! The browser's half: the bundle (the package `frontend`, compiled to WebAssembly, with its JavaScript
-//! glue), the script of the theme switch, and the style sheet, published into the site folder of the server.
+//! glue), the script of the frame, and the style sheet, published into the site folder of the server.
 //! A build in which nothing changed costs a freshness check of cargo's and a few hashes.
 
 use std::{
@@ -22,10 +22,12 @@ use crate::{
 
 /// The package that is compiled to the bundle.
 const PACKAGE: &str = "frontend";
-/// The source of the theme switch's script.
-const THEME_SCRIPT: &str = "frontend/theme_switch.js";
+/// The source of the frame's script.
+const FRAME_SCRIPT: &str = "frontend/frame.js";
+/// The source of the script of the picture's page.
+const INFOGRAPHIC_SCRIPT: &str = "frontend/infographic.js";
 /// The budget of a page outside of a workspace, brotli-compressed, besides the page itself: the script of the
-/// theme switch, and the style sheet.
+/// frame, and the style sheet.
 const OUTSIDE_BUDGET_BYTES: usize = 30 * 1000;
 /// The budget of all files, brotli-compressed: those of a page of a workspace.
 const BUDGET_BYTES: usize = 400 * 1000;
@@ -41,8 +43,8 @@ impl Client {
         Self::publish(workspace, effort, &compile(workspace, effort)?, "")
     }
 
-    /// Publishes a compiled bundle, with the current script of the theme switch and the current style sheet.
-    /// `script` is appended to the script of the theme switch, which every page loads.
+    /// Publishes a compiled bundle, with the current script of the frame and the current style sheet.
+    /// `script` is appended to the script of the frame, which every page loads.
     pub(crate) fn publish(
         workspace: &Workspace,
         effort: Effort,
@@ -62,14 +64,17 @@ impl Client {
             hash: assets::hash(&[&content]),
             content,
         };
-        let theme = fs::read(workspace.root.join(THEME_SCRIPT))
-            .with_context(|| format!("could not read {THEME_SCRIPT}"))?;
-        let theme = [theme.as_slice(), script.as_bytes()].concat();
+        let script_file = |file: &str| {
+            fs::read(workspace.root.join(file)).with_context(|| format!("could not read {file}"))
+        };
+        let frame = script_file(FRAME_SCRIPT)?;
+        let frame = [frame.as_slice(), script.as_bytes()].concat();
         let css = css::bundle(&workspace.root.join("style/main.css"))?;
         let files = [
             of_bundle(Kind::BundleModule, wasm),
             of_bundle(Kind::BundleScript, js),
-            by_content(Kind::ThemeScript, theme),
+            by_content(Kind::FrameScript, frame),
+            by_content(Kind::InfographicScript, script_file(INFOGRAPHIC_SCRIPT)?),
             by_content(Kind::Style, css),
         ];
         let compressed = cache(workspace, effort).join("compressed");

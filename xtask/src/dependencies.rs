@@ -1,5 +1,5 @@
-//! The table of allowed dependencies in ARCHITECTURE.md, held against what cargo says of the crates: an arrow
-//! that the diagram does not have must not compile for long.
+//! Compares the table of allowed dependencies in ARCHITECTURE.md with cargo's metadata, so that no dependency
+//! is added that the diagram does not have.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,14 +12,14 @@ use serde_json::Value;
 /// The heading of the table's first column, by which it is found.
 const HEADING: &str = "| crate | may depend on";
 
-/// The crates that the table is about lie in this folder; so does the program, and what only tests use.
+/// The folder of the crates that the table is about; the program and the crates of tests are in it too.
 const SERVER: &str = "server/";
 
 #[derive(Debug, Default)]
 struct Allowed {
-    /// The crates of the ground, from the lowest up: each may depend on those before it.
-    ground: Vec<String>,
-    /// What each of the others may depend on, besides the domain and the ground.
+    /// The foundation crates, from the lowest up: each may depend on those before it.
+    foundation: Vec<String>,
+    /// What each of the others may depend on, besides the domain and the foundation.
     boxes: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -38,8 +38,8 @@ fn allowed(architecture: &str) -> Allowed {
         .take_while(|line| line.starts_with('|'));
     for row in rows {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        if cells[1].starts_with("ground") {
-            allowed.ground = names(cells[1]).collect();
+        if cells[1].starts_with("foundation") {
+            allowed.foundation = names(cells[1]).collect();
         } else {
             for name in names(cells[1]) {
                 allowed.boxes.insert(name, names(cells[2]).collect());
@@ -82,11 +82,11 @@ fn violations(allowed: &Allowed, crates: &BTreeMap<String, (String, BTreeSet<Str
     let mut violations = Vec::new();
     for (name, (folder, depends)) in crates {
         let is_for_tests = folder.starts_with("server/test");
-        let lower = allowed.ground.iter().take_while(|ground| *ground != name);
+        let lower = allowed.foundation.iter().take_while(|lower| *lower != name);
         let mut may: BTreeSet<&str> = lower.map(String::as_str).chain(["domain"]).collect();
         match allowed.boxes.get(name) {
             Some(boxes) => may.extend(boxes.iter().map(String::as_str)),
-            None if allowed.ground.contains(name) || is_for_tests => {}
+            None if allowed.foundation.contains(name) || is_for_tests => {}
             None => violations.push(format!("{name} is not in the table of ARCHITECTURE.md")),
         }
         if is_for_tests {
@@ -95,7 +95,7 @@ fn violations(allowed: &Allowed, crates: &BTreeMap<String, (String, BTreeSet<Str
         let forbidden = depends.iter().filter(|it| !may.contains(it.as_str()));
         violations.extend(forbidden.map(|other| format!("{name} must not depend on {other}")));
     }
-    let named = allowed.boxes.keys().chain(&allowed.ground);
+    let named = allowed.boxes.keys().chain(&allowed.foundation);
     violations.extend(
         named
             .filter(|name| !crates.contains_key(*name))
@@ -145,7 +145,7 @@ fn the_program_exports_the_spans_of_every_crate_that_makes_some() {
 
 #[test]
 fn an_arrow_that_is_not_allowed_is_named() {
-    let table = "| crate | may depend on |\n|---|---|\n| ground, from below: `clock`, `database` | |\n\
+    let table = "| crate | may depend on |\n|---|---|\n| foundation, from below: `clock`, `database` | |\n\
                  | `event_store` | nothing |\n| `broker` | `event_store` |\n";
     let crates = |arrows: &[(&str, &[&str])]| {
         let arrows = arrows.iter().map(|(name, depends)| {

@@ -30,10 +30,11 @@ use crate::{
 };
 
 /// The folders of sources, and what is made from each.
-const SOURCES: [(&str, Stale); 6] = [
+const SOURCES: [(&str, Stale); 7] = [
     ("style", Stale::STYLE),
     ("frontend", Stale::CLIENT),
     ("server", Stale::SERVER),
+    ("drawing", Stale::SERVER),
     ("migrations", Stale::SERVER),
     ("app", Stale::PROGRAMS),
     ("domain", Stale::PROGRAMS),

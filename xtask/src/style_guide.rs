@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-/// Words that stand where an actor should be named, or a thing.
+/// Words that are used in place of an actor or a thing that should be named.
 const VAGUE: [&str; 5] = ["somebody", "nobody", "whoever", "whatever", "wherever"];
 /// They are not wrong everywhere: some sentences have no actor, and fixtures and translations keep theirs.
 const MOST_VAGUE: usize = 150;
@@ -49,7 +49,7 @@ fn max_width(root: &Path) -> usize {
     width.trim_start_matches([' ', '=']).trim().parse().unwrap()
 }
 
-/// Whether a line cannot be made two: behind its indentation and its comment's mark it is a single word, such
+/// Whether a line cannot be broken: after its indentation and its comment's mark it is a single word, such
 /// as a URL or a literal without a space, or it is a row of a comment's table. A text with spaces is none of
 /// these: a backslash continues it on the next line.
 fn is_unbreakable(line: &str) -> bool {

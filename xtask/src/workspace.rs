@@ -1,5 +1,5 @@
 //! Where things are: the workspace's root and its target folder, as cargo itself answers. Every other module
-//! gets its paths from here, so nothing depends on the folder a person stands in.
+//! gets its paths from here, so nothing depends on the current folder.
 
 use std::{env, path::PathBuf, process::Command};
 

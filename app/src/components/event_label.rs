@@ -1,24 +1,24 @@
 //! The labels of event types, for customers.
 
-use crate::{language::language, translations::i18n::td_string};
+use crate::{language::language, text};
 
 /// The label of an event type; `None` for one that customers do not see.
 pub(crate) fn event_label(event: &str) -> Option<&'static str> {
-    let locale = language();
+    let language = language();
     Some(match event {
-        "OrderCreated" => td_string!(locale, event.order_created),
-        "OrderConfirmed" => td_string!(locale, event.order_confirmed),
-        "OrderRejected" => td_string!(locale, event.order_rejected),
-        "OrderCancelled" => td_string!(locale, event.order_cancelled),
-        "OrderShipped" => td_string!(locale, event.order_shipped),
-        "OrderDelivered" => td_string!(locale, event.order_delivered),
-        "StockReserved" => td_string!(locale, event.stock_reserved),
-        "StockReservationFailed" => td_string!(locale, event.stock_reservation_failed),
-        "StockReleased" => td_string!(locale, event.stock_released),
-        "StockShipped" => td_string!(locale, event.stock_shipped),
-        "PaymentProcessed" => td_string!(locale, event.payment_processed),
-        "PaymentFailed" => td_string!(locale, event.payment_failed),
-        "PaymentRefunded" => td_string!(locale, event.payment_refunded),
+        "OrderCreated" => text::event::order_created(language),
+        "OrderConfirmed" => text::event::order_confirmed(language),
+        "OrderRejected" => text::event::order_rejected(language),
+        "OrderCancelled" => text::event::order_cancelled(language),
+        "OrderShipped" => text::event::order_shipped(language),
+        "OrderDelivered" => text::event::order_delivered(language),
+        "StockReserved" => text::event::stock_reserved(language),
+        "StockReservationFailed" => text::event::stock_reservation_failed(language),
+        "StockReleased" => text::event::stock_released(language),
+        "StockShipped" => text::event::stock_shipped(language),
+        "PaymentProcessed" => text::event::payment_processed(language),
+        "PaymentFailed" => text::event::payment_failed(language),
+        "PaymentRefunded" => text::event::payment_refunded(language),
         _ => return None,
     })
 }

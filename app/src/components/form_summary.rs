@@ -4,7 +4,7 @@
 use leptos::prelude::*;
 
 use super::{Icon, Picture};
-use crate::{Flash, erase::Erase, language::language, translations::i18n::td_string};
+use crate::{Flash, erase::Erase, language::language, text};
 
 /// A field of a form, for its summary.
 #[derive(Debug, Clone, Copy)]
@@ -17,22 +17,22 @@ pub(crate) struct FormField {
 
 /// The message for a field's problem.
 pub(crate) fn field_problem(flash: Option<&Flash>, field: &str) -> Option<&'static str> {
-    let locale = language();
+    let language = language();
     Some(match Flash::problem(flash, field)? {
-        "taken" => td_string!(locale, account.email_taken),
-        "email" => td_string!(locale, account.email_wrong),
-        "display_name" => td_string!(locale, account.display_name_wrong),
-        "password" | "new" => td_string!(locale, account.password_wrong),
-        "current" => td_string!(locale, account.current_wrong),
-        "confirm" => td_string!(locale, account.confirm_wrong),
-        "unknown-code" => td_string!(locale, join.unknown_code),
-        "workspace" => td_string!(locale, account.several),
-        "wrong" => td_string!(locale, account.wrong),
-        "already" => td_string!(locale, account.already),
-        "erased" => td_string!(locale, account.erased_already),
-        "rate-limited" => td_string!(locale, problem.too_many),
-        "unavailable" => td_string!(locale, account.unavailable),
-        _ => td_string!(locale, account.invalid),
+        "taken" => text::account::email_taken(language),
+        "email" => text::account::email_wrong(language),
+        "display_name" => text::account::display_name_wrong(language),
+        "password" | "new" => text::account::password_wrong(language),
+        "current" => text::account::current_wrong(language),
+        "confirm" => text::account::confirm_wrong(language),
+        "unknown-code" => text::join::unknown_code(language),
+        "workspace" => text::account::several(language),
+        "wrong" => text::account::wrong(language),
+        "already" => text::account::already(language),
+        "erased" => text::account::erased_already(language),
+        "rate-limited" => text::problem::too_many(language),
+        "unavailable" => text::account::unavailable(language),
+        _ => text::account::invalid(language),
     })
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn FormSummary(
     fields: &'static [FormField],
     done: &'static str,
 ) -> impl IntoView {
-    let locale = language();
+    let language = language();
     flash.map(|flash| {
         if flash.problems.is_empty() {
             return view! {
@@ -72,7 +72,7 @@ pub(crate) fn FormSummary(
             <div class="notice notice--danger" role="alert" tabindex="-1" autofocus>
                 <Icon picture=Picture::Alert />
                 <div>
-                    <h2>{td_string!(locale, problem.refused)}</h2>
+                    <h2>{text::problem::refused(language)}</h2>
                     <ul class="notice__list">{rest}{links}</ul>
                 </div>
             </div>

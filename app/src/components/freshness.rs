@@ -4,13 +4,13 @@
 use domain::token::ConsistencyToken;
 use leptos::prelude::*;
 
-use super::{Icon, Picture, text};
+use super::{Icon, Picture, only_if, text};
 use crate::{
     api::LastWrite,
     erase::Erase,
     language::language,
     live::{progress::Progress, protocol::Link, store::use_link},
-    translations::i18n::td_string,
+    text::{self, SLOT, around},
 };
 
 /// The freshness in one word.
@@ -29,7 +29,7 @@ enum State {
 /// The freshness mark of the view with this name.
 #[component]
 pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progress>) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let link = use_link();
     let written = use_context::<LastWrite>();
     // This tab's last write is stored, even if the view's own lag does not include it yet.
@@ -54,32 +54,34 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
         State::Unknown => Picture::Offline,
         State::Behind | State::Rendered => Picture::Clock,
     });
-    let word = move || match (state.get(), milliseconds.get()) {
-        (State::Live, _) => td_string!(locale, freshness.live).to_owned(),
-        (State::Rendered, _) => td_string!(locale, freshness.as_of).to_owned(),
-        (State::Unknown, Some(ms)) => td_string!(locale, freshness.unknown_for, seconds = ms / 1_000),
-        (State::Unknown, None) => td_string!(locale, freshness.unknown).to_owned(),
-        (State::Behind, Some(ms)) => td_string!(locale, freshness.behind_ms, count = behind.get(), ms = ms),
-        (State::Behind, None) => td_string!(locale, freshness.behind, count = behind.get()),
-    };
+    // The words before the position, and those after it.
+    let words = Memo::new(move |_| {
+        let words = match (state.get(), milliseconds.get()) {
+            (State::Live, _) => text::freshness::live(language).to_owned(),
+            (State::Rendered, _) => text::freshness::as_of(language, SLOT),
+            (State::Unknown, Some(ms)) => text::freshness::unknown_for(language, ms / 1_000, SLOT),
+            (State::Unknown, None) => text::freshness::unknown(language, SLOT),
+            (State::Behind, Some(ms)) => text::freshness::behind_ms(language, behind.get(), ms),
+            (State::Behind, None) => text::freshness::behind(language, behind.get()),
+        };
+        around(&words)
+    });
+    let before = move || words.with(|(before, _)| before.trim().to_owned());
+    let after = move || words.with(|(_, after)| after.trim().to_owned());
+    let end = move || view! { <span>{text(after)}</span> }.erase();
     let why = move || match state.get() {
-        State::Live => td_string!(locale, freshness.why_live),
-        State::Rendered => td_string!(locale, freshness.why_still),
-        State::Behind => td_string!(locale, freshness.why_behind),
-        State::Unknown => td_string!(locale, freshness.why_unknown),
+        State::Live => text::freshness::why_live(language),
+        State::Rendered => text::freshness::why_still(language),
+        State::Behind => text::freshness::why_behind(language),
+        State::Unknown => text::freshness::why_unknown(language),
     };
     let lane = move || {
         let token: ConsistencyToken = as_of().parse().unwrap_or_default();
         let partitions: Vec<_> = token.iter().map(|(partition, _)| partition.to_string()).collect();
-        td_string!(
-            locale,
-            freshness.lane_is,
-            view = view,
-            partitions = partitions.join(", ")
-        )
+        text::freshness::lane_is(language, view, partitions.join(", "))
     };
     let since = move || match milliseconds.get() {
-        Some(ms) => td_string!(locale, freshness.since_ms, ms = ms),
+        Some(ms) => text::freshness::since_ms(language, ms),
         None => "–".to_owned(),
     };
     let name = move || match state.get() {
@@ -92,21 +94,22 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
         <details class="freshness" data-state=text(name)>
             <summary>
                 <Icon picture />
-                <span class="freshness__word">{text(word)}</span>
+                <span class="freshness__word">{text(before)}</span>
                 <code class="freshness__token">{text(as_of)}</code>
+                {only_if(move || !after().is_empty(), end)}
             </summary>
             <dl class="facts">
-                <div><dt>{td_string!(locale, freshness.lane)}</dt><dd>{text(lane)}</dd></div>
+                <div><dt>{text::freshness::lane(language)}</dt><dd>{text(lane)}</dd></div>
                 <div>
-                    <dt>{td_string!(locale, freshness.position)}</dt>
+                    <dt>{text::freshness::position(language)}</dt>
                     <dd class="mono">{text(as_of)}</dd>
                 </div>
                 <div>
-                    <dt>{td_string!(locale, freshness.not_folded)}</dt>
+                    <dt>{text::freshness::not_folded(language)}</dt>
                     <dd class="mono">{text(move || behind.get().to_string())}</dd>
                 </div>
-                <div><dt>{td_string!(locale, freshness.why)}</dt><dd>{text(why)}</dd></div>
-                <div><dt>{td_string!(locale, freshness.since)}</dt><dd>{text(since)}</dd></div>
+                <div><dt>{text::freshness::why(language)}</dt><dd>{text(why)}</dd></div>
+                <div><dt>{text::freshness::since(language)}</dt><dd>{text(since)}</dd></div>
             </dl>
         </details>
     }

@@ -22,6 +22,8 @@ pub(crate) enum Picture {
     Clock,
     Contrast,
     Copy,
+    Download,
+    Language,
     Live,
     Moon,
     Office,
@@ -60,6 +62,8 @@ impl Picture {
                 "M10 8h10a2 2 0 0 1 2 2v10a2 2 0 0 1-2 2H10a2 2 0 0 1-2-2V10a2 2 0 0 1 2-2zM4 16c-1.1 \
                  0-2-.9-2-2V4c0-1.1.9-2 2-2h10c1.1 0 2 .9 2 2"
             }
+            Self::Download => "M12 15V3M21 15v4a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2v-4M7 10l5 5 5-5",
+            Self::Language => "m5 8 6 6M4 14l6-6 2-3M2 5h12M7 2h1M22 22l-5-10-5 10M14 18h6",
             Self::Live => "M2 12a10 10 0 1 0 20 0a10 10 0 1 0-20 0M9 12a3 3 0 1 0 6 0a3 3 0 1 0-6 0",
             Self::Moon => "M12 3a6 6 0 0 0 9 9 9 9 0 1 1-9-9Z",
             Self::Office => {

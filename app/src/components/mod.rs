@@ -16,6 +16,7 @@ mod more_rows;
 mod page_head;
 mod pending_commands;
 mod problem;
+mod reason;
 mod stock;
 mod value;
 #[cfg(feature = "ssr")]
@@ -36,7 +37,10 @@ pub(crate) use listing_table::{Column, ListingTable};
 pub(crate) use more_rows::MoreRows;
 pub(crate) use page_head::PageHead;
 pub(crate) use pending_commands::PendingCommands;
-pub(crate) use problem::{ProblemSummary, explain};
+#[cfg(feature = "ssr")]
+pub(crate) use problem::problem_text;
+pub(crate) use problem::{ProblemSummary, explain, explain_field, explain_rejection, predicted_problem};
+pub(crate) use reason::reason_text;
 pub(crate) use stock::{ProductOffer, Stock};
 pub(crate) use value::{Id, Price, When, highlight_class};
 #[cfg(feature = "ssr")]

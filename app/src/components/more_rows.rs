@@ -4,12 +4,12 @@ use leptos::prelude::*;
 use serde_json::Value;
 
 use super::only_if;
-use crate::{erase::Erase, language::language, live::store::LiveListing, translations::i18n::td_string};
+use crate::{erase::Erase, language::language, live::store::LiveListing, text};
 
 /// The button; hidden on the last page.
 #[component]
 pub(crate) fn MoreRows(listing: LiveListing<Value>) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let button = move || {
         view! {
             <p class="more">
@@ -19,7 +19,7 @@ pub(crate) fn MoreRows(listing: LiveListing<Value>) -> impl IntoView {
                     on:click=move |_| listing.more()
                     disabled=move || listing.is_loading_more()
                 >
-                    {td_string!(locale, orders.more)}
+                    {text::orders::more(language)}
                 </button>
             </p>
         }

@@ -5,13 +5,13 @@ use domain::view::orders::HistoryEntry;
 use leptos::prelude::*;
 use uuid::Uuid;
 
-use super::{Icon, Picture, When, explain, for_each};
+use super::{Icon, Picture, When, explain, for_each, reason_text};
 use crate::{
     commands::{Commands, use_commands},
     erase::{Erase, View},
     language::language,
     live::command_queue::{CommandQueue, Pending, Stage},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The pending and refused commands for a stream. `history` has the stream's events, if the page knows them;
@@ -40,20 +40,20 @@ pub(crate) fn PendingCommands(
 
 /// The label of a command.
 pub(crate) fn command_label(command: &str) -> String {
-    let locale = language();
+    let language = language();
     match command {
-        "PlaceOrder" => td_string!(locale, basket.place_order),
-        "CancelOrder" => td_string!(locale, order.cancel_confirm),
-        "ShipOrder" => td_string!(locale, outgoing.ship),
-        "DeliverOrder" => td_string!(locale, outgoing.deliver),
-        "ReceiveStock" => td_string!(locale, outgoing.receive),
+        "PlaceOrder" => text::basket::place_order(language),
+        "CancelOrder" => text::order::cancel_confirm(language),
+        "ShipOrder" => text::outgoing::ship(language),
+        "DeliverOrder" => text::outgoing::deliver(language),
+        "ReceiveStock" => text::outgoing::receive(language),
         other => other,
     }
     .to_owned()
 }
 
 fn shown(commands: Commands, pending: &Pending, history: Signal<Vec<HistoryEntry>>) -> View {
-    let locale = language();
+    let language = language();
     let key = pending.key;
     let dismiss = |word: &'static str| {
         view! {
@@ -66,30 +66,29 @@ fn shown(commands: Commands, pending: &Pending, history: Signal<Vec<HistoryEntry
     let Some(problem) = pending.problem() else {
         let session_ended = commands.with(CommandQueue::is_session_ended);
         let word = match pending.stage {
-            Stage::Sending => td_string!(locale, outgoing.sending),
-            _ if session_ended => td_string!(locale, outgoing.waits_for_session),
-            _ => td_string!(locale, outgoing.waits),
+            Stage::Sending => text::outgoing::sending(language),
+            _ if session_ended => text::outgoing::waits_for_session(language),
+            _ => text::outgoing::waits(language),
         };
         let discard = pending
             .can_be_discarded()
-            .then(|| dismiss(td_string!(locale, outgoing.discard)));
+            .then(|| dismiss(text::outgoing::discard(language)));
         let sign_in = session_ended
-            .then(|| view! { <a href="/sign-in">{td_string!(locale, outgoing.sign_in)}</a> }.erase());
+            .then(|| view! { <a href="/sign-in">{text::outgoing::sign_in(language)}</a> }.erase());
         return view! {
             <p class="pending">
                 <Icon picture=Picture::Clock />
-                <span>{command_label(&pending.command)}": "{word}</span>
+                <span>{text::layout::pair(language, command_label(&pending.command), word)}</span>
                 {sign_in}
                 {discard}
             </p>
         }
         .erase();
     };
+    let command = command_label(&pending.command);
     let conflict = problem.current_version.zip(pending.expected);
     let text = match conflict {
-        Some((current, expected)) => {
-            td_string!(locale, outgoing.conflict, expected = expected, current = current)
-        }
+        Some((current, expected)) => text::outgoing::conflict(language, expected, current),
         None => explain(problem),
     };
     let changes =
@@ -98,13 +97,13 @@ fn shown(commands: Commands, pending: &Pending, history: Signal<Vec<HistoryEntry
         <div class="notice notice--danger" role="alert">
             <Icon picture=Picture::Alert />
             <div>
-                <h3>{command_label(&pending.command)}": "{td_string!(locale, problem.refused)}</h3>
+                <h3>{text::layout::pair(language, command, text::problem::refused(language))}</h3>
                 <p>{text}</p>
                 {changes}
                 {dismiss(if conflict.is_some() {
-                    td_string!(locale, outgoing.review)
+                    text::outgoing::discard(language)
                 } else {
-                    td_string!(locale, outgoing.dismiss)
+                    text::outgoing::dismiss(language)
                 })}
             </div>
         </div>
@@ -127,7 +126,7 @@ fn changes(history: &[HistoryEntry], expected: u64, current: u64) -> Option<View
         view! {
             <li>
                 <code>{event}</code>" · "<span class="mono">{by.as_str()}</span>" · "<When at />
-                {reason.map(|reason| [": ", &reason].concat())}
+                {reason.map(|reason| [" · ", &reason_text(&reason)].concat())}
             </li>
         }
         .erase()

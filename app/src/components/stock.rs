@@ -4,10 +4,7 @@ use domain::view::products::ProductDocument;
 use leptos::prelude::*;
 
 use super::{Icon, Picture, Price, text};
-use crate::{
-    basket::use_basket, erase::Erase, language::language, live::store::Revision,
-    translations::i18n::td_string,
-};
+use crate::{basket::use_basket, erase::Erase, language::language, live::store::Revision, text};
 
 /// From this number on, the exact stock is not shown.
 const PLENTY: u32 = 50;
@@ -17,17 +14,17 @@ const FEW: u32 = 5;
 /// The available stock, in words.
 #[component]
 pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let level = move || match available.get() {
         0 => "none",
         1..=FEW => "few",
         _ => "many",
     };
     let words = move || match available.get() {
-        0 => td_string!(locale, stock.none).to_owned(),
-        few @ 1..=FEW => td_string!(locale, stock.few, count = few),
-        many if many < PLENTY => td_string!(locale, stock.some, count = many),
-        _ => td_string!(locale, stock.plenty).to_owned(),
+        0 => text::stock::none(language).to_owned(),
+        few @ 1..=FEW => text::stock::few(language, few),
+        many if many < PLENTY => text::stock::some(language, many),
+        _ => text::stock::plenty(language).to_owned(),
     };
     view! {
         <span class="stock" data-level=text(level)>{text(words)}</span>
@@ -38,7 +35,7 @@ pub(crate) fn Stock(#[prop(into)] available: Signal<u32>) -> impl IntoView {
 /// Price, stock, and the button that adds the product to the basket.
 #[component]
 pub(crate) fn ProductOffer(product: Memo<Revision<ProductDocument>>) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let basket = use_basket();
     let of = move |read: fn(&ProductDocument) -> String| {
         product.with(|product| {
@@ -64,7 +61,7 @@ pub(crate) fn ProductOffer(product: Memo<Revision<ProductDocument>>) -> impl Int
     let sku = move || of(|product| product.sku.clone());
     let in_basket = move || match basket.read().quantity(&sku()) {
         0 => String::new(),
-        count => td_string!(locale, product.in_basket, count = count),
+        count => text::product::in_basket(language, count),
     };
     view! {
         <p class="product__facts">
@@ -81,7 +78,7 @@ pub(crate) fn ProductOffer(product: Memo<Revision<ProductDocument>>) -> impl Int
                 }
             >
                 <Icon picture=Picture::Basket />
-                {td_string!(locale, product.add)}
+                {text::product::add(language)}
                 <span class="hidden">{text(move || of(|product| product.name.clone()))}</span>
             </button>
             <span class="add__inside" role="status">{text(in_basket)}</span>

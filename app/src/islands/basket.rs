@@ -16,7 +16,7 @@ use crate::{
     format::use_hydrated,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 mod checkout;
@@ -34,7 +34,7 @@ impl Island for BasketContents {
     const NAME: &'static str = "basket";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let listing = LiveListing::<ProductDocument>::new(self.initial);
         let hydrated = use_hydrated();
         let basket = use_basket();
@@ -56,11 +56,11 @@ impl Island for BasketContents {
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, basket.empty_title)
-                    text=td_string!(locale, basket.empty)
+                    title=text::basket::empty_title(language)
+                    text=text::basket::empty(language)
                     action=view! {
                         <a class="button button--primary" href="/shop">
-                            {td_string!(locale, orders.empty_action)}
+                            {text::orders::empty_action(language)}
                         </a>
                     }.erase()
                 />
@@ -72,10 +72,10 @@ impl Island for BasketContents {
                 <table class="table">
                     <thead>
                         <tr>
-                            <th scope="col">{td_string!(locale, basket.product)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, basket.price)}</th>
-                            <th scope="col">{td_string!(locale, basket.quantity)}</th>
-                            <th scope="col" class="figure">{td_string!(locale, basket.sum)}</th>
+                            <th scope="col">{text::basket::product(language)}</th>
+                            <th scope="col" class="figure">{text::basket::price(language)}</th>
+                            <th scope="col">{text::basket::quantity(language)}</th>
+                            <th scope="col" class="figure">{text::basket::sum(language)}</th>
                         </tr>
                     </thead>
                     <tbody>
@@ -83,7 +83,7 @@ impl Island for BasketContents {
                     </tbody>
                     <tfoot>
                         <tr>
-                            <th scope="row" colspan="3">{td_string!(locale, basket.total)}</th>
+                            <th scope="row" colspan="3">{text::basket::total(language)}</th>
                             <td class="figure total"><Price amount=sum /></td>
                         </tr>
                     </tfoot>
@@ -103,10 +103,10 @@ impl Island for BasketContents {
         let skeleton = || view! { <div class="skeleton skeleton--table needs-script"></div> }.erase();
         view! {
             <PageHead
-                title=td_string!(locale, basket.title)
+                title=text::basket::title(language)
                 mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
             />
-            <p class="notice needs-no-script">{td_string!(locale, basket.needs_script)}</p>
+            <p class="notice needs-no-script">{text::basket::needs_script(language)}</p>
             {either(move || hydrated.get(), contents, skeleton)}
         }
         .erase()
@@ -138,7 +138,7 @@ fn line(
     errors: FieldErrors,
     short: Memo<Vec<(String, u32)>>,
 ) -> View {
-    let locale = language();
+    let language = language();
     let basket = use_basket();
     let href = ["/shop/", sku].concat();
     let error_id = ["error-", sku].concat();
@@ -164,7 +164,7 @@ fn line(
         sku.with_value(|sku| {
             let left = short.with(|short| short.iter().find(|(of, _)| of == sku).map(|(_, left)| *left));
             if let Some(left) = left {
-                return td_string!(locale, basket.short_line, count = left);
+                return text::basket::shortage_line(language, left);
             }
             errors.with(|errors| {
                 let of_this = errors.iter().find(|(of, _)| of == sku);
@@ -180,10 +180,10 @@ fn line(
                 <Stock available />
                 <p class="field__error" id=error_id.clone()>{text(error)}</p>
             </th>
-            <td class="figure" data-label=td_string!(locale, basket.price)>
+            <td class="figure" data-label=text::basket::price(language)>
                 <Price amount=Signal::derive(price) />
             </td>
-            <td data-label=td_string!(locale, basket.quantity)>
+            <td data-label=text::basket::quantity(language)>
                 <span class="quantity">
                     <input
                         type="number"
@@ -192,7 +192,7 @@ fn line(
                         inputmode="numeric"
                         prop:value=text(move || quantity().to_string())
                         aria-label=text(move || {
-                            [td_string!(locale, basket.quantity), ": ", &name.get()].concat()
+                            text::layout::pair(language, text::basket::quantity(language), name.get())
                         })
                         aria-invalid=text(move || if error().is_empty() { "false" } else { "true" })
                         aria-describedby=error_id
@@ -205,12 +205,12 @@ fn line(
                         }
                     />
                     <button type="button" class="button button--quiet" on:click=move |_| set(0)>
-                        {td_string!(locale, basket.remove)}
+                        {text::basket::remove(language)}
                         <span class="hidden">{name}</span>
                     </button>
                 </span>
             </td>
-            <td class="figure" data-label=td_string!(locale, basket.sum)><Price amount=sum /></td>
+            <td class="figure" data-label=text::basket::sum(language)><Price amount=sum /></td>
         </tr>
     }
     .erase()

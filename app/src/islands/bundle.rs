@@ -6,8 +6,9 @@ use super::{
     OrderDetails, OrderList, ProductDetails, Verify,
     hydrate::{IslandHydrator, hydrate_page, hydrator},
 };
+use crate::text;
 
-/// Hydrates the islands of a workspace's page.
+/// Hydrates the islands of a workspace's page as soon as its texts are there.
 pub fn hydrate_workspace() {
     const HYDRATORS: &[IslandHydrator] = &[
         // the frame
@@ -33,5 +34,11 @@ pub fn hydrate_workspace() {
         hydrator::<OfficeStock>(),
         hydrator::<Verify>(),
     ];
-    hydrate_page(HYDRATORS);
+    wasm_bindgen_futures::spawn_local(async {
+        match text::browser::load().await {
+            Ok(()) => hydrate_page(HYDRATORS),
+            // The page stays as the server has rendered it.
+            Err(error) => leptos::logging::error!("the texts of the page cannot be loaded: {error}"),
+        }
+    });
 }

@@ -17,7 +17,7 @@ use crate::{
     erase::{Erase, View},
     language::language,
     live::store::{InitialListing, LiveListing, Revision, typed},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The maximum length of a search.
@@ -92,7 +92,7 @@ impl Island for Catalogue {
     const NAME: &'static str = "catalogue";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let Self {
             initial,
             tags,
@@ -101,8 +101,8 @@ impl Island for Catalogue {
         } = self;
         let tag = Some(initial.query.group.clone()).filter(|tag| !tag.is_empty());
         let empty_text = match tag {
-            Some(_) => td_string!(locale, shop.empty_tag),
-            None => td_string!(locale, shop.empty),
+            Some(_) => text::shop::empty_tag(language),
+            None => text::shop::empty(language),
         };
         let listing = LiveListing::<ProductDocument>::new(initial);
         let query = RwSignal::new(query);
@@ -110,10 +110,10 @@ impl Island for Catalogue {
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, shop.empty_title)
+                    title=text::shop::empty_title(language)
                     text=empty_text
                     action=view! {
-                        <a class="button" href="/shop">{td_string!(locale, shop.all_tags)}</a>
+                        <a class="button" href="/shop">{text::shop::all_tags(language)}</a>
                     }.erase()
                 />
             }
@@ -142,7 +142,7 @@ impl Island for Catalogue {
         let results = move || (move || outcome.get().map(|outcome| results(outcome, listing))).erase();
         view! {
             <PageHead
-                title=td_string!(locale, shop.title)
+                title=text::shop::title(language)
                 mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
             />
             <Search query outcome tag=tag.clone() />
@@ -160,7 +160,7 @@ fn Search(
     outcome: RwSignal<Option<SearchOutcome>>,
     tag: Option<String>,
 ) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let first = query.get_untracked();
     let hidden = tag
         .clone()
@@ -171,14 +171,14 @@ fn Search(
     let _ = tag;
     let message = move || {
         outcome.with(|outcome| match outcome {
-            Some(SearchOutcome::Hits(outcome)) => td_string!(locale, shop.found, count = outcome.hits.len()),
+            Some(SearchOutcome::Hits(outcome)) => text::shop::found(language, outcome.hits.len()),
             _ => String::new(),
         })
     };
     view! {
         <form method="get" action="/shop" class="form form--inline" role="search">
             <div class="field">
-                <label for="search">{td_string!(locale, shop.search)}</label>
+                <label for="search">{text::shop::search(language)}</label>
                 <input
                     type="search"
                     id="search"
@@ -191,7 +191,7 @@ fn Search(
                 <p class="field__help" role="status">{text(message)}</p>
             </div>
             {hidden}
-            <button class="button">{td_string!(locale, shop.search_action)}</button>
+            <button class="button">{text::shop::search_action(language)}</button>
         </form>
     }
     .erase()
@@ -199,7 +199,7 @@ fn Search(
 
 /// The cards of the hits, or the problem.
 fn results(outcome: SearchOutcome, listing: LiveListing<ProductDocument>) -> View {
-    let locale = language();
+    let language = language();
     let hits = match outcome {
         SearchOutcome::Hits(Hits { hits, .. }) => hits,
         SearchOutcome::Problem(problem) => {
@@ -215,10 +215,10 @@ fn results(outcome: SearchOutcome, listing: LiveListing<ProductDocument>) -> Vie
     if hits.is_empty() {
         return view! {
             <EmptyState
-                title=td_string!(locale, shop.nothing_found_title)
-                text=td_string!(locale, shop.nothing_found)
+                title=text::shop::nothing_found_title(language)
+                text=text::shop::nothing_found(language)
                 action=view! {
-                    <a class="button" href="/shop">{td_string!(locale, shop.all_tags)}</a>
+                    <a class="button" href="/shop">{text::shop::all_tags(language)}</a>
                 }.erase()
             />
         }
@@ -264,7 +264,7 @@ fn marked(highlight: Highlight) -> View {
 /// The tags as links.
 #[component]
 fn Tags(tags: Vec<String>, tag: Option<String>, query: RwSignal<String>) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let query = query.get_untracked();
     let link = move |href: String, name: String, chosen: bool| {
         view! { <li><a class="tag" href=href aria-current=chosen.then_some("true")>{name}</a></li> }.erase()
@@ -273,7 +273,7 @@ fn Tags(tags: Vec<String>, tag: Option<String>, query: RwSignal<String>) -> impl
     if !tags.is_empty() {
         links.push(link(
             address(&query, ""),
-            td_string!(locale, shop.all_tags).to_owned(),
+            text::shop::all_tags(language).to_owned(),
             tag.is_none(),
         ));
     }
@@ -281,7 +281,7 @@ fn Tags(tags: Vec<String>, tag: Option<String>, query: RwSignal<String>) -> impl
         let chosen = tag.as_ref() == Some(&name);
         link(address(&query, &name), name, chosen)
     }));
-    view! { <nav class="tags" aria-label=td_string!(locale, shop.tags)><ul>{links}</ul></nav> }.erase()
+    view! { <nav class="tags" aria-label=text::shop::tags(language)><ul>{links}</ul></nav> }.erase()
 }
 
 /// The address of a search, percent-encoded.

@@ -12,7 +12,7 @@ use crate::{
         protocol::Link,
         store::{use_link, use_navigation_blocked},
     },
-    translations::i18n::td_string,
+    text,
 };
 
 /// The badge of the connection.
@@ -23,7 +23,7 @@ impl Island for ConnectionBadge {
     const NAME: &'static str = "connection";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let link = use_link();
         let state = move || match link.get() {
             Link::Idle => "idle",
@@ -39,28 +39,28 @@ impl Island for ConnectionBadge {
             Link::Offline | Link::SessionEnded => Picture::Offline,
         });
         let word = move || match link.get() {
-            Link::Idle => td_string!(locale, connection.idle),
-            Link::Connecting => td_string!(locale, connection.connecting),
-            Link::Live => td_string!(locale, connection.live),
-            Link::Reconnecting(_) => td_string!(locale, connection.reconnecting),
-            Link::Offline => td_string!(locale, connection.offline),
-            Link::SessionEnded => td_string!(locale, connection.session_ended),
+            Link::Idle => text::connection::idle(language),
+            Link::Connecting => text::connection::connecting(language),
+            Link::Live => text::connection::live(language),
+            Link::Reconnecting(_) => text::connection::reconnecting(language),
+            Link::Offline => text::connection::offline(language),
+            Link::SessionEnded => text::connection::session_ended(language),
         };
         let is_blocked = use_navigation_blocked();
         let blocked = move || {
             view! {
-                <span class="connection__held">{td_string!(locale, connection.navigation_blocked)}</span>
+                <span class="connection__held">{text::connection::navigation_blocked(language)}</span>
             }
             .erase()
         };
         let ended = move || {
             view! {
                 <span class="connection__held">
-                    {td_string!(locale, problem.session_over)}
+                    {text::problem::session_over(language)}
                     " "
-                    <a href="/sign-in">{td_string!(locale, outgoing.sign_in)}</a>
+                    <a href="/sign-in">{text::outgoing::sign_in(language)}</a>
                     " "
-                    <a href="/">{td_string!(locale, outside.way_in)}</a>
+                    <a href="/">{text::outside::action(language)}</a>
                 </span>
             }
             .erase()

@@ -8,7 +8,7 @@ use crate::{
     components::{Icon, Picture, text},
     erase::{Erase, View},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The button.
@@ -32,7 +32,7 @@ impl Island for CopyButton {
 /// A button that copies `content`.
 #[component]
 pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let name = label.clone();
     let copied = RwSignal::new(false);
     let picture = Signal::derive(move || {
@@ -73,7 +73,7 @@ pub(crate) fn Copy(content: String, label: String) -> impl IntoView {
             <span class="hidden">{name}</span>
         </button>
         <span class="hidden" role="status">
-            {text(move || if copied.get() { td_string!(locale, layout.copied) } else { "" })}
+            {text(move || if copied.get() { text::layout::copied(language) } else { "" })}
         </span>
     }
     .erase()

@@ -1,4 +1,5 @@
-//! Hydrates a page: provides the context that its islands share, and then hydrates each island.
+//! Hydrates a page, whose texts are loaded: provides the context that its islands share, and then hydrates
+//! each island.
 
 use domain::id::WorkspaceId;
 use leptos::{

@@ -10,12 +10,12 @@ use crate::{
     commands::{NewCommand, use_commands},
     components::{
         EmptyState, Freshness, Icon, Id, MoreRows, PageHead, PendingCommands, Picture, When, either,
-        event_label, for_each, highlight_class, only_if, text,
+        event_label, for_each, highlight_class, only_if, reason_text, text,
     },
     erase::{Erase, View},
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The maximum number of notifications that one command can mark.
@@ -32,7 +32,7 @@ impl Island for Inbox {
     const NAME: &'static str = "inbox";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let stream = ["inbox-", &self.initial.query.group].concat();
         let listing = LiveListing::<NotificationSummary>::new(self.initial);
         let mark_read = mark_as_read(stream.clone());
@@ -51,7 +51,7 @@ impl Island for Inbox {
             view! {
                 <button type="button" class="button needs-script" on:click=move |_| mark_all(untrack(unread))>
                     <Icon picture=Picture::Check />
-                    {td_string!(locale, inbox.read_all)}
+                    {text::inbox::read_all(language)}
                 </button>
             }
             .erase()
@@ -59,11 +59,11 @@ impl Island for Inbox {
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, inbox.empty_title)
-                    text=td_string!(locale, inbox.empty)
+                    title=text::inbox::empty_title(language)
+                    text=text::inbox::empty(language)
                     action=view! {
                         <a class="button button--primary" href="/shop">
-                            {td_string!(locale, orders.empty_action)}
+                            {text::orders::empty_action(language)}
                         </a>
                     }.erase()
                 />
@@ -77,7 +77,7 @@ impl Island for Inbox {
         };
         view! {
             <PageHead
-                title=td_string!(locale, inbox.title)
+                title=text::inbox::title(language)
                 mark=view! { <Freshness view="notifications" progress=listing.progress() /> }.erase()
             />
             <p class="buttons">{only_if(has_unread, all)}<DesktopNotificationSwitch /></p>
@@ -108,7 +108,7 @@ fn row(
     notification: Memo<Revision<NotificationSummary>>,
     mark_read: impl Fn(Vec<String>) + Clone + Send + Sync + 'static,
 ) -> View {
-    let locale = language();
+    let language = language();
     let Some((first, _)) = notification.get_untracked() else {
         return ().erase();
     };
@@ -130,16 +130,16 @@ fn row(
                 class="button button--quiet needs-script"
                 on:click=move |_| mark_read(vec![event.clone()])
             >
-                {td_string!(locale, inbox.read)}
+                {text::inbox::read(language)}
             </button>
         }
         .erase()
     };
     let word = move || {
         if is_read.get() {
-            td_string!(locale, inbox.is_read)
+            text::inbox::is_read(language)
         } else {
-            td_string!(locale, inbox.is_new)
+            text::inbox::is_new(language)
         }
     };
     view! {
@@ -153,7 +153,10 @@ fn row(
                     {event_label(&first.event).unwrap_or_default()}" "<Id id=order />
                 </a>
             </p>
-            <p class="muted time-line__facts"><When at=first.at />{first.reason}</p>
+            <p class="muted time-line__facts">
+                <When at=first.at />
+                {first.reason.as_deref().map(reason_text)}
+            </p>
             {only_if(move || !is_read.get(), mark)}
         </li>
     }
@@ -163,14 +166,14 @@ fn row(
 /// The switch of desktop notifications. It asks for the browser's permission only when it is pressed.
 #[component]
 fn DesktopNotificationSwitch() -> impl IntoView {
-    let locale = language();
+    let language = language();
     let notifications = super::inbox_count::use_desktop_notifications();
     let switch = move || {
         let word = move || {
             if notifications.is_enabled.get() {
-                td_string!(locale, inbox.notifications_off)
+                text::inbox::notifications_off(language)
             } else {
-                td_string!(locale, inbox.notifications_on)
+                text::inbox::notifications_on(language)
             }
         };
         view! {
@@ -182,6 +185,6 @@ fn DesktopNotificationSwitch() -> impl IntoView {
         .erase()
     };
     let denied =
-        move || view! { <span class="muted">{td_string!(locale, inbox.notifications_denied)}</span> }.erase();
+        move || view! { <span class="muted">{text::inbox::notifications_denied(language)}</span> }.erase();
     either(move || notifications.is_denied.get(), denied, switch)
 }

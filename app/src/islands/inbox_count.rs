@@ -16,7 +16,7 @@ use crate::{
     erase::{Erase, View},
     language::language,
     live::store::{InitialListing, LiveListing},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The highest number shown.
@@ -33,7 +33,7 @@ impl Island for InboxCount {
     const NAME: &'static str = "inbox-count";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         // Starts empty, so that no page waits for it; the connection delivers the rows.
         let listing = LiveListing::<NotificationSummary>::new(InitialListing {
             query: inbox_of(self.person, MAX_COUNT + 1),
@@ -62,17 +62,21 @@ impl Island for InboxCount {
         browser::notify_arrivals(listing, unread);
         let count = move || match unread.with(Vec::len) {
             0 => String::new(),
-            count if count > MAX_COUNT as usize => "99+".to_owned(),
+            count if count > MAX_COUNT as usize => format!("{MAX_COUNT}+"),
             count => count.to_string(),
         };
-        let label = move || {
-            if unread.with(Vec::is_empty) {
-                ""
-            } else {
-                td_string!(locale, inbox.unread)
-            }
+        let label = move || match unread.with(Vec::len) {
+            0 => String::new(),
+            count if count > MAX_COUNT as usize => text::inbox::unread_over(language, MAX_COUNT),
+            count => text::inbox::unread(language, count),
         };
-        view! { <span class="count">{text(count)}<span class="hidden">{text(label)}</span></span> }.erase()
+        view! {
+            <span class="count">
+                <span aria-hidden="true">{text(count)}</span>
+                <span class="hidden">{text(label)}</span>
+            </span>
+        }
+        .erase()
     }
 }
 
@@ -119,7 +123,7 @@ mod browser {
 
     use super::{DesktopNotifications, NotificationSummary};
     use crate::{
-        components::event_label,
+        components::{event_label, reason_text},
         erased_effects::{effect, spawn},
         live::{progress::Progress, store::LiveListing},
     };
@@ -193,7 +197,7 @@ mod browser {
                     // The tag makes it one notification for all tabs.
                     options.set_tag(&new.event_id.to_string());
                     if let Some(reason) = &new.reason {
-                        options.set_body(reason);
+                        options.set_body(&reason_text(reason));
                     }
                     let title = event_label(&new.event).unwrap_or(&new.event);
                     let _ = Notification::new_with_options(title, &options);

@@ -8,12 +8,13 @@ use super::{Island, copy::Copy};
 use crate::{
     commands::is_pending,
     components::{
-        Freshness, Id, PageHead, Price, StatusBadge, When, either, for_each, highlight_class, only_if, text,
+        Freshness, Id, PageHead, Price, StatusBadge, When, either, for_each, highlight_class, only_if,
+        reason_text, text,
     },
     erase::{Erase, View},
     language::language,
     live::store::{InitialDocument, LiveDocument, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 mod actions;
@@ -46,15 +47,15 @@ impl Island for OrderDetails {
 
 /// The order is stored, and the view has not folded it yet.
 fn unfolded(document: LiveDocument<OrderDocument>, id: &str) -> View {
-    let locale = language();
+    let language = language();
     view! {
         <PageHead
-            title=td_string!(locale, order.title)
+            title=text::order::title(language)
             mark=view! { <Freshness view="orders" progress=document.progress() /> }.erase()
         />
         <section class="panel panel--pending" role="status">
             <p><Id id=id.to_owned() /></p>
-            <p>{td_string!(locale, order.unfolded)}</p>
+            <p>{text::order::pending(language)}</p>
         </section>
     }
     .erase()
@@ -62,7 +63,7 @@ fn unfolded(document: LiveDocument<OrderDocument>, id: &str) -> View {
 
 /// The order, with the predicted effect of pending commands.
 fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocument>>) -> View {
-    let locale = language();
+    let language = language();
     // The immutable parts of an order are read once; the others are tracked.
     let Some((first, _)) = shown.get_untracked() else {
         return ().erase();
@@ -75,13 +76,12 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
         shown.with(|shown| {
             shown
                 .as_ref()
-                .and_then(|(order, _)| order.reason.clone())
+                .and_then(|(order, _)| order.reason.as_deref().map(reason_text))
                 .unwrap_or_default()
         })
     };
-    let reason_entry = move || {
-        view! { <div><dt>{td_string!(locale, order.reason)}</dt><dd>{text(reason)}</dd></div> }.erase()
-    };
+    let reason_entry =
+        move || view! { <div><dt>{text::order::reason(language)}</dt><dd>{text(reason)}</dd></div> }.erase();
     let entry_ids = move || {
         shown.with(|shown| {
             let entries = shown.iter().flat_map(|(order, _)| &order.history);
@@ -118,33 +118,33 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
     };
     view! {
         <PageHead
-            title=td_string!(locale, order.title)
+            title=text::order::title(language)
             mark=view! { <Freshness view="orders" progress=document.progress() /> }.erase()
         />
         <section class=text(class)>
             <dl class="facts">
                 <div>
-                    <dt>{td_string!(locale, orders.status)}</dt>
+                    <dt>{text::orders::status(language)}</dt>
                     <dd aria-live="polite"><StatusBadge status /></dd>
                 </div>
                 {only_if(move || !reason().is_empty(), reason_entry)}
                 <div>
-                    <dt>{td_string!(locale, orders.order)}</dt>
+                    <dt>{text::orders::order(language)}</dt>
                     <dd>
                         <Id id=id.clone() />
                         <Copy
                             content=id.clone()
-                            label=td_string!(locale, order.copy_id).to_owned()
+                            label=text::order::copy_id(language).to_owned()
                         />
                     </dd>
                 </div>
-                <div><dt>{td_string!(locale, orders.placed)}</dt><dd><When at=placed_at /></dd></div>
-                <div><dt>{td_string!(locale, orders.customer)}</dt><dd>{customer.name}</dd></div>
+                <div><dt>{text::orders::placed(language)}</dt><dd><When at=placed_at /></dd></div>
+                <div><dt>{text::orders::customer(language)}</dt><dd>{customer.name}</dd></div>
                 <div>
-                    <dt>{td_string!(locale, order.stream)}</dt>
+                    <dt>{text::order::stream(language)}</dt>
                     <dd>
                         <a class="mono" href=["/streams/", &stream].concat()>
-                            {td_string!(locale, order.events)}
+                            {text::order::events(language)}
                         </a>
                     </dd>
                 </div>
@@ -153,7 +153,7 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
         {lines_panel(lines, total)}
         <Actions id server=document.shown() shown />
         <section class="panel">
-            <h2>{td_string!(locale, order.history)}</h2>
+            <h2>{text::order::history(language)}</h2>
             <ol class="time-line">
                 {for_each(entry_ids, entry_of)}
             </ol>
@@ -164,17 +164,17 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
 
 /// The lines of the order, with their cost.
 fn lines_panel(lines: Vec<OrderLine>, total: Money) -> View {
-    let locale = language();
+    let language = language();
     view! {
         <section class="panel">
-            <h2>{td_string!(locale, order.lines)}</h2>
+            <h2>{text::order::lines(language)}</h2>
             <table class="table">
                 <thead>
                     <tr>
-                        <th scope="col">{td_string!(locale, basket.product)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, basket.price)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, basket.quantity)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, basket.sum)}</th>
+                        <th scope="col">{text::basket::product(language)}</th>
+                        <th scope="col" class="figure">{text::basket::price(language)}</th>
+                        <th scope="col" class="figure">{text::basket::quantity(language)}</th>
+                        <th scope="col" class="figure">{text::basket::sum(language)}</th>
                     </tr>
                 </thead>
                 <tbody>
@@ -187,13 +187,13 @@ fn lines_panel(lines: Vec<OrderLine>, total: Money) -> View {
                                     <th scope="row">
                                         <a href=["/shop/", &line.sku].concat()>{line.name}</a>
                                     </th>
-                                    <td class="figure" data-label=td_string!(locale, basket.price)>
+                                    <td class="figure" data-label=text::basket::price(language)>
                                         <Price amount=Some(line.price) />
                                     </td>
-                                    <td class="figure mono" data-label=td_string!(locale, basket.quantity)>
+                                    <td class="figure mono" data-label=text::basket::quantity(language)>
                                         {line.quantity}
                                     </td>
-                                    <td class="figure" data-label=td_string!(locale, basket.sum)>
+                                    <td class="figure" data-label=text::basket::sum(language)>
                                         <Price amount=sum />
                                     </td>
                                 </tr>
@@ -203,7 +203,7 @@ fn lines_panel(lines: Vec<OrderLine>, total: Money) -> View {
                 </tbody>
                 <tfoot>
                     <tr>
-                        <th scope="row" colspan="3">{td_string!(locale, basket.total)}</th>
+                        <th scope="row" colspan="3">{text::basket::total(language)}</th>
                         <td class="figure total"><Price amount=Some(total) /></td>
                     </tr>
                 </tfoot>

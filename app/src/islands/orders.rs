@@ -11,7 +11,7 @@ use crate::{
     erase::{Erase, View},
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The list.
@@ -25,24 +25,24 @@ impl Island for OrderList {
     const NAME: &'static str = "orders";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let listing = LiveListing::<OrderDocument>::new(self.initial);
         let columns = vec![
-            Column::words(td_string!(locale, orders.order)),
-            Column::words(td_string!(locale, orders.placed)),
-            Column::words(td_string!(locale, orders.customer)),
-            Column::figures(td_string!(locale, orders.items)),
-            Column::figures(td_string!(locale, orders.total)),
-            Column::words(td_string!(locale, orders.status)),
+            Column::words(text::orders::order(language)),
+            Column::words(text::orders::placed(language)),
+            Column::words(text::orders::customer(language)),
+            Column::figures(text::orders::items(language)),
+            Column::figures(text::orders::total(language)),
+            Column::words(text::orders::status(language)),
         ];
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, orders.empty_title)
-                    text=td_string!(locale, orders.empty)
+                    title=text::orders::empty_title(language)
+                    text=text::orders::empty(language)
                     action=view! {
                         <a class="button button--primary" href="/shop">
-                            {td_string!(locale, orders.empty_action)}
+                            {text::orders::empty_action(language)}
                         </a>
                     }.erase()
                 />
@@ -50,7 +50,7 @@ impl Island for OrderList {
             .erase()
         };
         ListingTable {
-            title: td_string!(locale, orders.title),
+            title: text::orders::title(language),
             view: "orders",
             listing: listing.untyped(),
             columns,
@@ -61,7 +61,7 @@ impl Island for OrderList {
 }
 
 fn row(id: &str, order: Memo<Revision<OrderDocument>>) -> View {
-    let locale = language();
+    let language = language();
     // A row without a document is about to be removed.
     let Some((first, _)) = order.get_untracked() else {
         return ().erase();
@@ -83,13 +83,13 @@ fn row(id: &str, order: Memo<Revision<OrderDocument>>) -> View {
             <th scope="row">
                 <a class="row-link" href=["/orders/", id].concat()><Id id=id.to_owned() /></a>
             </th>
-            <td data-label=td_string!(locale, orders.placed)><When at=first.placed_at /></td>
-            <td data-label=td_string!(locale, orders.customer)>{first.customer.name}</td>
-            <td data-label=td_string!(locale, orders.items) class="figure mono">{items}</td>
-            <td data-label=td_string!(locale, orders.total) class="figure">
+            <td data-label=text::orders::placed(language)><When at=first.placed_at /></td>
+            <td data-label=text::orders::customer(language)>{first.customer.name}</td>
+            <td data-label=text::orders::items(language) class="figure mono">{items}</td>
+            <td data-label=text::orders::total(language) class="figure">
                 <Price amount=Some(first.total) />
             </td>
-            <td data-label=td_string!(locale, orders.status)><StatusBadge status /></td>
+            <td data-label=text::orders::status(language)><StatusBadge status /></td>
         </tr>
     }
     .erase()

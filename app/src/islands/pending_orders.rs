@@ -15,7 +15,7 @@ use crate::{
         command_queue::{Pending, Stage},
         store::typed,
     },
-    translations::i18n::td_string,
+    text::{self, SLOT, around},
 };
 
 /// The pending orders; with `accepted`, also those that were stored since the page was opened.
@@ -50,7 +50,7 @@ pub(super) fn is_any_pending() -> impl Fn() -> bool + Copy + Send + Sync + 'stat
 }
 
 fn order(commands: Commands, key: Uuid) -> View {
-    let locale = language();
+    let language = language();
     let basket = use_basket();
     let find = move || commands.with(|queue| queue.all().iter().find(|pending| pending.key == key).cloned());
     let Some(first) = untrack(find) else {
@@ -64,6 +64,10 @@ fn order(commands: Commands, key: Uuid) -> View {
     let line = |line: domain::aggregate::order::OrderLine| {
         view! { <li>{line.quantity}" × "{line.name}</li> }.erase()
     };
+    let titled = text::order::titled(language, SLOT);
+    let (before_id, after_id) = around(&titled);
+    let total_is = text::layout::pair(language, text::basket::total(language), SLOT);
+    let (before_total, after_total) = around(&total_is);
     let lines: Vec<View> = lines.unwrap_or_default().into_iter().map(line).collect();
     let is_accepted = move || matches!(commands.stage(key), Some(Stage::Accepted(_)));
     let back = move || {
@@ -73,14 +77,14 @@ fn order(commands: Commands, key: Uuid) -> View {
             }
         };
         view! {
-            <button type="button" class="button" on:click=back>{td_string!(locale, basket.back)}</button>
+            <button type="button" class="button" on:click=back>{text::basket::back(language)}</button>
         }
         .erase()
     };
     let can_go_back =
         move || find().is_some_and(|pending| pending.can_be_discarded() || pending.problem().is_some());
     let arrived = move || {
-        view! { <p><a class="button" href=href.clone()>{td_string!(locale, basket.look)}</a></p> }.erase()
+        view! { <p><a class="button" href=href.clone()>{text::basket::view_order(language)}</a></p> }.erase()
     };
     let outstanding = move || {
         view! {
@@ -98,9 +102,9 @@ fn order(commands: Commands, key: Uuid) -> View {
     };
     view! {
         <section class=text(class)>
-            <h2>{td_string!(locale, order.title)}" "<Id id /></h2>
+            <h2>{before_id}<Id id />{after_id}</h2>
             <ul>{lines}</ul>
-            <p>{td_string!(locale, basket.total)}": "<Price amount=Signal::stored(total) /></p>
+            <p>{before_total}<Price amount=Signal::stored(total) />{after_total}</p>
             {either(is_accepted, arrived, outstanding)}
         </section>
     }

@@ -10,7 +10,7 @@ use crate::{
     erase::{Erase, View},
     language::language,
     live::store::{InitialDocument, LiveDocument},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The product.
@@ -24,7 +24,7 @@ impl Island for ProductDetails {
     const NAME: &'static str = "product";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let sku = self.initial.key.clone();
         let document = LiveDocument::<ProductDocument>::new(self.initial);
         let shown = document.shown();
@@ -39,7 +39,7 @@ impl Island for ProductDetails {
             })
         };
         let retired = move || shown.with(|shown| shown.as_ref().is_some_and(|(product, _)| product.retired));
-        let notice = move || view! { <p class="notice">{td_string!(locale, product.retired)}</p> }.erase();
+        let notice = move || view! { <p class="notice">{text::product::retired(language)}</p> }.erase();
         let link = |stream: String| {
             let href = format!("/streams/{stream}");
             view! { <li><a class="mono" href=href>{stream}</a></li> }.erase()
@@ -55,10 +55,10 @@ impl Island for ProductDetails {
                 {only_if(retired, notice)}
             </section>
             <section class="panel">
-                <h2>{td_string!(locale, product.streams)}</h2>
-                <p>{td_string!(locale, product.streams_text)}</p>
+                <h2>{text::product::streams(language)}</h2>
+                <p>{text::product::streams_text(language)}</p>
                 <ul class="links">{link(format!("product-{sku}"))}{link(format!("inventory-{sku}"))}</ul>
-                <p class="muted">{td_string!(locale, product.sku, sku = sku)}</p>
+                <p class="muted">{text::product::sku(language, sku)}</p>
             </section>
         }
         .erase()

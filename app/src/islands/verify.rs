@@ -9,7 +9,7 @@ use crate::{
     components::{Icon, Picture, explain, text},
     erase::{Erase, View},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The button and the report. Without scripts it is a form, whose answer is the report as JSON.
@@ -20,7 +20,7 @@ impl Island for Verify {
     const NAME: &'static str = "verify";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let running = RwSignal::new(false);
         let outcome = RwSignal::new(None::<Result<VerifyReport, Problem>>);
         let verify = move || {
@@ -36,8 +36,8 @@ impl Island for Verify {
         };
         view! {
             <section class="panel">
-                <h2>{td_string!(locale, verify.title)}</h2>
-                <p>{td_string!(locale, verify.text)}</p>
+                <h2>{text::verify::title(language)}</h2>
+                <p>{text::verify::text(language)}</p>
                 <form
                     method="get"
                     action="/api/v1/verify"
@@ -54,9 +54,9 @@ impl Island for Verify {
                         <Icon picture=Picture::Shield />
                         {text(move || {
                             if running.get() {
-                                td_string!(locale, verify.running)
+                                text::verify::running(language)
                             } else {
-                                td_string!(locale, verify.action)
+                                text::verify::action(language)
                             }
                         })}
                     </button>
@@ -69,7 +69,7 @@ impl Island for Verify {
 }
 
 fn shown(outcome: Result<VerifyReport, Problem>) -> View {
-    let locale = language();
+    let language = language();
     match outcome {
         Err(problem) => view! {
             <p class="notice notice--danger"><Icon picture=Picture::Alert />{explain(&problem)}</p>
@@ -81,19 +81,20 @@ fn shown(outcome: Result<VerifyReport, Problem>) -> View {
             findings,
         }) => {
             let whole = findings.is_empty();
+            // The findings are the server's own words, for developers.
             view! {
                 <div class=if whole { "notice notice--good" } else { "notice notice--danger" }>
                     <Icon picture=if whole { Picture::Check } else { Picture::Alert } />
                     <div>
                         <p>
                             {if whole {
-                                td_string!(locale, verify.whole, events = events, documents = documents)
+                                text::verify::whole(language, events, documents)
                             } else {
-                                td_string!(locale, verify.broken, events = events, documents = documents)
+                                text::verify::broken(language, events, documents)
                             }}
                         </p>
                         {(!whole).then(|| view! {
-                            <ul>
+                            <ul lang="en" dir="ltr">
                                 {findings
                                     .into_iter()
                                     .map(|finding| view! { <li>{finding}</li> })

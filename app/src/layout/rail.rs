@@ -10,13 +10,13 @@ use crate::{
     erase::Erase,
     islands::{BasketCount, Island},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The navigation rail.
 #[component]
 pub(super) fn Rail() -> impl IntoView {
-    let locale = language();
+    let language = language();
     // Without a session, all links are shown; with one, only those that its role may follow.
     let streams = use_session()
         .is_none_or(|session| session.role.reads_lab())
@@ -25,7 +25,7 @@ pub(super) fn Rail() -> impl IntoView {
                 <li>
                     <A href="/streams">
                         <Icon picture=Picture::Streams />
-                        <span>{td_string!(locale, streams.place)}</span>
+                        <span>{text::streams::place(language)}</span>
                     </A>
                 </li>
             }
@@ -37,32 +37,32 @@ pub(super) fn Rail() -> impl IntoView {
                 <li>
                     <A href="/office">
                         <Icon picture=Picture::Office />
-                        <span>{td_string!(locale, office.place)}</span>
+                        <span>{text::office::place(language)}</span>
                     </A>
                 </li>
             }
         });
     let basket = use_session().map(|_| BasketCount {}.island());
     view! {
-        <nav class="rail" aria-label=td_string!(locale, layout.navigation)>
+        <nav class="rail" aria-label=text::layout::navigation(language)>
             <ul>
                 <li>
                     <A href="/shop">
                         <Icon picture=Picture::Shop />
-                        <span>{td_string!(locale, shop.place)}</span>
+                        <span>{text::shop::place(language)}</span>
                     </A>
                 </li>
                 <li>
                     <A href="/basket">
                         <Icon picture=Picture::Basket />
-                        <span>{td_string!(locale, basket.place)}</span>
+                        <span>{text::basket::place(language)}</span>
                         {basket}
                     </A>
                 </li>
                 <li>
                     <A href="/orders">
                         <Icon picture=Picture::Orders />
-                        <span>{td_string!(locale, orders.place)}</span>
+                        <span>{text::orders::place(language)}</span>
                     </A>
                 </li>
                 {office}

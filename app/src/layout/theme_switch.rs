@@ -1,4 +1,4 @@
-//! The theme switch: automatic, dark, light. The plain script `frontend/theme_switch.js` handles it on every
+//! The theme switch: automatic, dark, light. The plain script `frontend/frame.js` handles it on every
 //! page, so that a page outside of a workspace needs no WebAssembly.
 
 use leptos::prelude::*;
@@ -8,18 +8,18 @@ use crate::{
     components::{Icon, Picture},
     erase::{Erase, View},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The switch. It contains all states; the style sheet shows the one of the root's `data-theme`.
 #[component]
 pub(super) fn ThemeSwitch() -> impl IntoView {
-    let locale = language();
+    let language = language();
     view! {
         <button type="button" id="theme-switch" class="button button--quiet needs-script">
-            {state(Theme::Auto, Picture::Contrast, td_string!(locale, theme.auto))}
-            {state(Theme::Dark, Picture::Moon, td_string!(locale, theme.dark))}
-            {state(Theme::Light, Picture::Sun, td_string!(locale, theme.light))}
+            {state(Theme::Auto, Picture::Contrast, text::theme::auto(language))}
+            {state(Theme::Dark, Picture::Moon, text::theme::dark(language))}
+            {state(Theme::Light, Picture::Sun, text::theme::light(language))}
         </button>
     }
     .erase()

@@ -1,8 +1,8 @@
-//! `/account`: plain forms that change name, email and password, sign out, and erase the person. A person
-//! without an account is offered registration, and can be erased as well, because orders store the display
-//! name.
+//! `/account`: plain forms that change name, email, language and password, sign out, and erase the person. A
+//! person without an account is offered registration, and can be erased as well, because orders store the
+//! display name.
 
-use domain::view::customers::CustomerDocument;
+use domain::{language::Language, view::customers::CustomerDocument};
 use leptos::prelude::*;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
     components::{Field, FormField, FormSummary, PageHead, WindowTitle, field_problem},
     erase::{Erase, View},
     language::language,
-    translations::i18n::td_string,
+    text::{self, SLOT, around, server::is_translated},
 };
 
 const NAME: &[FormField] = &[FormField {
@@ -34,6 +34,10 @@ const EMAIL: &[FormField] = &[
         id: "account-email-password",
     },
 ];
+const LANGUAGE: &[FormField] = &[FormField {
+    name: "language",
+    id: "account-language",
+}];
 const PASSWORD: &[FormField] = &[
     FormField {
         name: "current",
@@ -59,17 +63,23 @@ const ERASE: &[FormField] = &[
 #[component]
 pub(crate) fn AccountPage() -> impl IntoView {
     within_workspace(|| {
-        let locale = language();
+        let language = language();
         let session = use_session();
         let id = session.as_ref().map(|session| session.actor_id.to_string());
+        let chosen = session.as_ref().and_then(|session| session.language);
         let name = session.map(|session| session.display_name).unwrap_or_default();
         let document = api::document("customers", id.unwrap_or_default());
-        let [name_flash, email_flash, password_flash, erase_flash] =
-            ["name", "email", "password", "erase"].map(Flash::about);
+        let [
+            name_flash,
+            email_flash,
+            language_flash,
+            password_flash,
+            erase_flash,
+        ] = ["name", "email", "language", "password", "erase"].map(Flash::about);
         suspend(async move {
             let answer = match document.await {
                 Ok(document) => document.answer,
-                Err(problem) => return problem_view(td_string!(locale, account.title), &problem),
+                Err(problem) => return problem_view(text::account::title(language), &problem),
             };
             let customer =
                 answer.and_then(|answer| serde_json::from_value::<CustomerDocument>(answer.data).ok());
@@ -81,6 +91,7 @@ pub(crate) fn AccountPage() -> impl IntoView {
             let forms = match account {
                 Some(account) => view! {
                     {profile(&account, name_flash, email_flash)}
+                    {account_language(chosen.unwrap_or_default(), language_flash)}
                     {password(password_flash)}
                     {sign_out()}
                 }
@@ -88,8 +99,8 @@ pub(crate) fn AccountPage() -> impl IntoView {
                 None => no_account(),
             };
             view! {
-                <WindowTitle text=td_string!(locale, account.title) />
-                <PageHead title=td_string!(locale, account.title) />
+                <WindowTitle text=text::account::title(language) />
+                <PageHead title=text::account::title(language) />
                 {forms}
                 {erase_account(&name, has_account, erase_flash)}
             }
@@ -104,13 +115,13 @@ fn error(flash: Option<&Flash>, field: &str) -> Signal<Option<&'static str>> {
 }
 
 fn no_account() -> View {
-    let locale = language();
+    let language = language();
     view! {
         <section class="panel panel--narrow">
-            <h2>{td_string!(locale, account.none_title)}</h2>
-            <p>{td_string!(locale, account.register_lead)}</p>
+            <h2>{text::account::none_title(language)}</h2>
+            <p>{text::account::register_lead(language)}</p>
             <p>
-                <a class="button button--primary" href="/register">{td_string!(locale, account.register)}</a>
+                <a class="button button--primary" href="/register">{text::account::register(language)}</a>
             </p>
         </section>
     }
@@ -122,37 +133,37 @@ fn no_account() -> View {
     reason = "a page consumes the flash of its form"
 )]
 fn profile(account: &CustomerDocument, name_flash: Option<Flash>, email_flash: Option<Flash>) -> View {
-    let locale = language();
+    let language = language();
     let name = Flash::typed(name_flash.as_ref(), "display_name").unwrap_or(account.display_name.clone());
     let email = Flash::typed(email_flash.as_ref(), "email").or(account.email.clone());
     view! {
         <section class="panel panel--narrow">
-            <h2>{td_string!(locale, account.name_title)}</h2>
-            <FormSummary flash=name_flash.clone() fields=NAME done=td_string!(locale, account.saved) />
+            <h2>{text::account::name_title(language)}</h2>
+            <FormSummary flash=name_flash.clone() fields=NAME done=text::account::saved(language) />
             <form method="post" action="/session/name" class="form">
                 <Field
                     id="account-name"
                     name="display_name"
-                    label=td_string!(locale, account.display_name)
-                    help=td_string!(locale, account.display_name_help)
+                    label=text::account::display_name(language)
+                    help=text::account::display_name_help(language)
                     error=error(name_flash.as_ref(), "display_name")
                     value=name
                     required=true
                     max=MAX_NAME
                     autocomplete="nickname"
                 />
-                <button class="button">{td_string!(locale, account.save_name)}</button>
+                <button class="button">{text::account::save_name(language)}</button>
             </form>
         </section>
         <section class="panel panel--narrow">
-            <h2>{td_string!(locale, account.email_title)}</h2>
-            <FormSummary flash=email_flash.clone() fields=EMAIL done=td_string!(locale, account.saved) />
+            <h2>{text::account::email_title(language)}</h2>
+            <FormSummary flash=email_flash.clone() fields=EMAIL done=text::account::saved(language) />
             <form method="post" action="/session/email" class="form">
                 <Field
                     id="account-email"
                     name="email"
-                    label=td_string!(locale, account.email)
-                    help=td_string!(locale, account.email_help)
+                    label=text::account::email(language)
+                    help=text::account::email_help(language)
                     error=error(email_flash.as_ref(), "email")
                     value=email.unwrap_or_default()
                     required=true
@@ -162,10 +173,54 @@ fn profile(account: &CustomerDocument, name_flash: Option<Flash>, email_flash: O
                 />
                 {current_password(
                     "account-email-password",
-                    td_string!(locale, account.email_password),
+                    text::account::email_password(language),
                     email_flash.as_ref(),
                 )}
-                <button class="button">{td_string!(locale, account.save_email)}</button>
+                <button class="button">{text::account::save_email(language)}</button>
+            </form>
+        </section>
+    }
+    .erase()
+}
+
+/// The choice of the account's language, among those that the interface is translated into. An account may
+/// have another one, from the API.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a page consumes the flash of its form"
+)]
+fn account_language(chosen: Language, flash: Option<Flash>) -> View {
+    let language = language();
+    let offered = Language::ALL
+        .into_iter()
+        .filter(|offered| is_translated(*offered) || *offered == chosen);
+    let options = offered.map(|offered| {
+        let selected = offered == chosen;
+        view! {
+            <option value=offered.code() lang=offered.code() selected=selected>
+                {offered.endonym()}
+            </option>
+        }
+    });
+    view! {
+        <section class="panel panel--narrow">
+            <h2>{text::account::language_title(language)}</h2>
+            <FormSummary flash=flash.clone() fields=LANGUAGE done=text::account::saved(language) />
+            <form method="post" action="/session/language" class="form">
+                <div class="field">
+                    <label for="account-language">{text::account::language(language)}</label>
+                    <select
+                        id="account-language"
+                        name="language"
+                        aria-describedby="account-language-help"
+                    >
+                        {options.collect_view()}
+                    </select>
+                    <p class="field__help" id="account-language-help">
+                        {text::account::language_help(language)}
+                    </p>
+                </div>
+                <button class="button">{text::account::save_language(language)}</button>
             </form>
         </section>
     }
@@ -174,13 +229,13 @@ fn profile(account: &CustomerDocument, name_flash: Option<Flash>, email_flash: O
 
 /// The field for the current password, for changes that could take over or remove the account.
 fn current_password(id: &'static str, label: &'static str, flash: Option<&Flash>) -> View {
-    let locale = language();
+    let language = language();
     view! {
         <Field
             id=id
             name="password"
             label=label
-            help=td_string!(locale, account.password_current_help)
+            help=text::account::password_current_help(language)
             error=error(flash, "password")
             required=true
             max=MAX_PASSWORD
@@ -196,21 +251,21 @@ fn current_password(id: &'static str, label: &'static str, flash: Option<&Flash>
     reason = "a page consumes the flash of its form"
 )]
 fn password(flash: Option<Flash>) -> View {
-    let locale = language();
+    let language = language();
     view! {
         <section class="panel panel--narrow">
-            <h2>{td_string!(locale, account.password_title)}</h2>
+            <h2>{text::account::password_title(language)}</h2>
             <FormSummary
                 flash=flash.clone()
                 fields=PASSWORD
-                done=td_string!(locale, account.password_saved)
+                done=text::account::password_saved(language)
             />
             <form method="post" action="/session/password" class="form">
                 <Field
                     id="account-password"
                     name="current"
-                    label=td_string!(locale, account.password_current)
-                    help=td_string!(locale, account.password_current_help)
+                    label=text::account::password_current(language)
+                    help=text::account::password_current_help(language)
                     error=error(flash.as_ref(), "current")
                     required=true
                     max=MAX_PASSWORD
@@ -220,15 +275,15 @@ fn password(flash: Option<Flash>) -> View {
                 <Field
                     id="account-new-password"
                     name="new"
-                    label=td_string!(locale, account.password_new)
-                    help=td_string!(locale, account.password_help)
+                    label=text::account::password_new(language)
+                    help=text::account::password_help(language)
                     error=error(flash.as_ref(), "new")
                     required=true
                     max=MAX_PASSWORD
                     autocomplete="new-password"
                     kind="password"
                 />
-                <button class="button">{td_string!(locale, account.save_password)}</button>
+                <button class="button">{text::account::save_password(language)}</button>
             </form>
         </section>
     }
@@ -236,13 +291,13 @@ fn password(flash: Option<Flash>) -> View {
 }
 
 fn sign_out() -> View {
-    let locale = language();
+    let language = language();
     view! {
         <section class="panel panel--narrow">
-            <h2>{td_string!(locale, account.sign_out_title)}</h2>
-            <p>{td_string!(locale, account.sign_out_text)}</p>
+            <h2>{text::account::sign_out_title(language)}</h2>
+            <p>{text::account::sign_out_text(language)}</p>
             <form method="post" action="/session/leave">
-                <button class="button">{td_string!(locale, account.sign_out)}</button>
+                <button class="button">{text::account::sign_out(language)}</button>
             </form>
         </section>
     }
@@ -254,20 +309,21 @@ fn sign_out() -> View {
     reason = "a page consumes the flash of its form"
 )]
 fn erase_account(name: &str, has_account: bool, flash: Option<Flash>) -> View {
-    let locale = language();
+    let language = language();
     let name = name.to_owned();
+    let (before, after) = around(&text::account::erase_type(language, SLOT));
     view! {
         <section class="panel panel--narrow">
-            <h2>{td_string!(locale, account.erase_title)}</h2>
-            <p>{td_string!(locale, account.erase_text)}</p>
+            <h2>{text::account::erase_title(language)}</h2>
+            <p>{text::account::erase_text(language)}</p>
             <FormSummary flash=flash.clone() fields=ERASE done="" />
             <form method="post" action="/session/erase" class="form">
-                <p>{td_string!(locale, account.erase_type)} " " <strong>{name}</strong></p>
+                <p>{before}<strong><bdi>{name}</bdi></strong>{after}</p>
                 <Field
                     id="account-confirm"
                     name="confirm"
-                    label=td_string!(locale, account.confirm)
-                    help=td_string!(locale, account.confirm_help)
+                    label=text::account::confirm(language)
+                    help=text::account::confirm_help(language)
                     error=error(flash.as_ref(), "confirm")
                     required=true
                     max=MAX_NAME
@@ -276,11 +332,11 @@ fn erase_account(name: &str, has_account: bool, flash: Option<Flash>) -> View {
                     .then(|| {
                         current_password(
                             "account-erase-password",
-                            td_string!(locale, account.erase_password),
+                            text::account::erase_password(language),
                             flash.as_ref(),
                         )
                     })}
-                <button class="button button--danger">{td_string!(locale, account.erase)}</button>
+                <button class="button button--danger">{text::account::erase(language)}</button>
             </form>
         </section>
     }

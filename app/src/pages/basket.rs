@@ -9,14 +9,14 @@ use crate::{
     erase::Erase,
     islands::{BasketContents, Island},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/basket`.
 #[component]
 pub(crate) fn BasketPage() -> impl IntoView {
     within_workspace(|| {
-        let title = td_string!(language(), basket.title);
+        let title = text::basket::title(language());
         let initial = api::listing(products(None, 200));
         suspend(async move {
             match initial.await {

@@ -9,14 +9,14 @@ use crate::{
     erase::Erase,
     islands::{Inbox, Island, inbox_of},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/inbox`.
 #[component]
 pub(crate) fn InboxPage() -> impl IntoView {
     within_workspace(|| {
-        let title = td_string!(language(), inbox.title);
+        let title = text::inbox::title(language());
         let person = use_session().map(|session| session.actor_id).unwrap_or_default();
         let initial = api::listing(inbox_of(person, PAGE_ROWS));
         suspend(async move {
@@ -24,7 +24,7 @@ pub(crate) fn InboxPage() -> impl IntoView {
                 Ok(initial) => view! {
                     <WindowTitle text=title />
                     {Inbox { initial }.island()}
-                    <p><a href="/mailbox">{td_string!(language(), mailbox.link)}</a></p>
+                    <p><a href="/mailbox">{text::mailbox::link(language())}</a></p>
                 }
                 .erase(),
                 Err(problem) => problem_view(title, &problem),

@@ -1,72 +1,78 @@
-//! The form that joins a workspace by code, on the landing page and on a page of its own for shared links. It
-//! is a plain form and needs no script.
+//! The page that joins a workspace by its code, also for shared links that carry the code. The form is plain
+//! and needs no script.
 
+use domain::language::Language;
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
 use crate::{
-    components::{Field, WindowTitle},
+    components::{Field, ProblemSummary, WindowTitle},
     erase::Erase,
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The maximum length of a display name.
 pub(super) const MAX_NAME: u16 = 40;
 
-/// The form.
-#[component]
-pub(super) fn JoinForm(#[prop(into)] code: String, #[prop(optional)] primary: bool) -> impl IntoView {
-    let locale = language();
-    let query = use_query_map();
-    let problem = move |named: &str| {
-        query.with(|query| query.get_str("code").is_some() && query.get_str("problem") == Some(named))
-    };
-    let code_error =
-        Signal::derive(move || problem("unknown-code").then(|| td_string!(locale, join.unknown_code)));
-    let name_error =
-        Signal::derive(move || problem("display-name").then(|| td_string!(locale, join.display_name_wrong)));
-    view! {
-        <form method="post" action="/session/join" class="form">
-            <Field
-                id="join-code"
-                name="code"
-                label=td_string!(locale, join.code)
-                help=td_string!(locale, join.code_help)
-                error=code_error
-                value=code
-                required=true
-                max=32
-            />
-            <Field
-                id="join-name"
-                name="display_name"
-                label=td_string!(locale, join.display_name)
-                help=td_string!(locale, join.display_name_help)
-                error=name_error
-                required=true
-                max=MAX_NAME
-                autocomplete="nickname"
-            />
-            <button class="button" class:button--primary=primary>{td_string!(locale, join.action)}</button>
-        </form>
+/// The message for the code of a problem with which the server sends a form back.
+pub(super) fn problem_text(language: Language, problem: &str) -> &'static str {
+    match problem {
+        "unknown-code" => text::join::unknown_code(language),
+        "full" => text::join::full(language),
+        "display-name" => text::join::display_name_wrong(language),
+        "rate-limited" => text::problem::too_many(language),
+        _ => text::join::invalid(language),
     }
-    .erase()
 }
 
-/// `/join/{code}`: the form, with the code filled in.
+/// `/join` and `/join/{code}`: the form, with the code filled in; a refused form comes back to `/join`.
 #[component]
 pub(crate) fn JoinPage() -> impl IntoView {
-    let locale = language();
+    let language = language();
+    let query = use_query_map();
     let code = use_params_map()
         .with_untracked(|params| params.get("code"))
+        .or_else(|| query.with_untracked(|query| query.get("code")))
         .unwrap_or_default();
+    let problem = move || query.with(|query| query.get_str("problem").map(str::to_owned));
+    let message =
+        Signal::derive(move || problem().map(|problem| problem_text(language, &problem).to_owned()));
+    let code_error = Signal::derive(move || {
+        (problem().as_deref() == Some("unknown-code")).then(|| text::join::unknown_code(language))
+    });
+    let name_error = Signal::derive(move || {
+        (problem().as_deref() == Some("display-name")).then(|| text::join::display_name_wrong(language))
+    });
     view! {
-        <WindowTitle text=td_string!(locale, join.title) />
+        <WindowTitle text=text::join::title(language) />
         <section class="panel panel--narrow">
-            <h1>{td_string!(locale, join.title)}</h1>
-            <p>{td_string!(locale, join.lead)}</p>
-            <JoinForm code primary=true />
+            <h1>{text::join::title(language)}</h1>
+            <p>{text::join::lead(language)}</p>
+            <ProblemSummary message />
+            <form method="post" action="/session/join" class="form">
+                <Field
+                    id="join-code"
+                    name="code"
+                    label=text::join::code(language)
+                    help=text::join::code_help(language)
+                    error=code_error
+                    value=code
+                    required=true
+                    max=32
+                />
+                <Field
+                    id="join-name"
+                    name="display_name"
+                    label=text::join::display_name(language)
+                    help=text::join::display_name_help(language)
+                    error=name_error
+                    required=true
+                    max=MAX_NAME
+                    autocomplete="nickname"
+                />
+                <button class="button button--primary">{text::join::action(language)}</button>
+            </form>
         </section>
     }
     .erase()

@@ -1,122 +1,131 @@
-//! The landing page: an introduction, and the forms that open a sandbox or join a workspace.
+//! The landing page: what this is, one button that opens a sandbox, and the picture.
 
 use leptos::prelude::*;
+use leptos_meta::Meta;
 use leptos_router::hooks::use_query_map;
 
-use super::join::{JoinForm, MAX_NAME};
+use super::join::problem_text;
 use crate::{
+    SiteAddress, Theme,
     api::use_session,
-    components::{Field, Icon, Picture, ProblemSummary, WindowTitle},
+    components::{Icon, Picture, ProblemSummary, WindowTitle},
     erase::Erase,
-    language::language,
-    translations::i18n::td_string,
+    language::{language, requested_language},
+    text,
 };
+
+const NARROW: &str = "(max-width: 640px)";
+const LIGHT: &str = "(prefers-color-scheme: light)";
 
 /// The landing page.
 #[component]
 pub(crate) fn LandingPage() -> impl IntoView {
-    let locale = language();
-    let query = use_query_map();
-    let code = query
-        .with_untracked(|query| query.get("code"))
-        .unwrap_or_default();
-    let message = Signal::derive(move || {
-        let message = query.with(|query| match query.get_str("problem")? {
-            "unknown-code" => Some(td_string!(locale, join.unknown_code)),
-            "full" => Some(td_string!(locale, join.full)),
-            "display-name" => Some(td_string!(locale, join.display_name_wrong)),
-            "rate-limited" => Some(td_string!(locale, problem.too_many)),
-            _ => Some(td_string!(locale, join.invalid)),
-        });
-        message.map(str::to_owned)
-    });
+    let language = language();
     let return_link = use_session().map(|session| {
         view! {
-            <p class="hero__actions">
-                <a class="button button--primary" href="/shop">
-                    {td_string!(locale, landing.back)}
-                    " "
-                    {session.workspace_name}
-                </a>
-            </p>
+            <a class="button button--primary" href="/shop">
+                {text::landing::back(language, session.workspace_name)}
+            </a>
         }
     });
+    let SiteAddress(site) = use_context().unwrap_or_default();
+    let is_first = return_link.is_none();
+    let query = use_query_map();
+    let message = Signal::derive(move || {
+        query.with(|query| Some(problem_text(language, query.get_str("problem")?).to_owned()))
+    });
     view! {
-        <WindowTitle text=td_string!(locale, landing.window) />
+        <WindowTitle text=text::landing::window(language) />
+        <Meta name="description" content=text::landing::description(language) />
+        <Meta property="og:title" content=text::landing::window(language) />
+        <Meta property="og:description" content=text::landing::description(language) />
+        <Meta property="og:type" content="website" />
+        <Meta property="og:image" content=format!("{site}/social.png") />
+        <Meta property="og:image:width" content="1200" />
+        <Meta property="og:image:height" content="630" />
+        <Meta name="twitter:card" content="summary_large_image" />
         <div class="landing">
             <section class="hero">
-                <h1>{td_string!(locale, landing.title)}</h1>
-                <p class="hero__lead">{td_string!(locale, landing.lead)}</p>
-                {return_link}
+                <h1>{text::landing::title(language)}</h1>
+                <p class="hero__lead">{text::landing::lead(language)}</p>
+                <div class="hero__actions">
+                    {return_link}
+                    <form method="post" action="/session/open">
+                        <input type="hidden" name="template" value="shop" />
+                        <button class="button" class:button--primary=is_first aria-describedby="try-it">
+                            {text::landing::try_it(language)}
+                        </button>
+                    </form>
+                    <a class="button button--quiet" href="/join">{text::landing::join(language)}</a>
+                    <a class="button button--quiet" href="/sign-in">{text::landing::sign_in(language)}</a>
+                </div>
+                <p id="try-it" class="muted">{text::landing::try_help(language)}</p>
             </section>
             <ProblemSummary message />
-            <div class="ways-in">
-                <section class="panel">
-                    <h2>{td_string!(locale, landing.open_title)}</h2>
-                    <p>{td_string!(locale, landing.open_text)}</p>
-                    <OpenForm />
-                </section>
-                <section class="panel">
-                    <h2>{td_string!(locale, join.title)}</h2>
-                    <p>{td_string!(locale, join.lead)}</p>
-                    <JoinForm code />
-                </section>
-            </div>
-            <ul class="promises">
-                <li>
-                    <Icon picture=Picture::Live />
-                    <h2>{td_string!(locale, landing.live_title)}</h2>
-                    <p>{td_string!(locale, landing.live_text)}</p>
-                </li>
-                <li>
-                    <Icon picture=Picture::Streams />
-                    <h2>{td_string!(locale, landing.log_title)}</h2>
-                    <p>{td_string!(locale, landing.log_text)}</p>
-                </li>
-                <li>
-                    <Icon picture=Picture::Shield />
-                    <h2>{td_string!(locale, landing.proof_title)}</h2>
-                    <p>{td_string!(locale, landing.proof_text)}</p>
-                </li>
-            </ul>
-            <p class="muted">{td_string!(locale, landing.educational)}</p>
+            <PipelinePicture />
+            <section>
+                <h2 class="hidden">{text::landing::uses(language)}</h2>
+                <ul class="uses">
+                    <li>
+                        <Icon picture=Picture::Shop />
+                        <h3>{text::landing::shop_title(language)}</h3>
+                        <p>{text::landing::shop_text(language)}</p>
+                    </li>
+                    <li>
+                        <Icon picture=Picture::Live />
+                        <h3>{text::landing::teach_title(language)}</h3>
+                        <p>{text::landing::teach_text(language)}</p>
+                        <p><a href="/open">{text::landing::teach_action(language)}</a></p>
+                    </li>
+                    <li>
+                        <Icon picture=Picture::Shield />
+                        <h3>{text::landing::test_title(language)}</h3>
+                        <p>{text::landing::test_text(language)}</p>
+                        <p><a href="/api/docs/" rel="external">{text::landing::test_action(language)}</a></p>
+                    </li>
+                </ul>
+            </section>
+            <p class="muted">{text::landing::educational(language)}</p>
         </div>
     }
     .erase()
 }
 
-/// Opens a sandbox: a plain form that needs no script.
+/// The picture of the pipeline, in the page's language and theme; on a narrow screen, its tall format.
 #[component]
-fn OpenForm() -> impl IntoView {
-    let locale = language();
-    let query = use_query_map();
-    let name_error = Signal::derive(move || {
-        let is_wrong = query.with(|query| {
-            query.get_str("code").is_none() && query.get_str("problem") == Some("display-name")
-        });
-        is_wrong.then(|| td_string!(locale, join.display_name_wrong))
-    });
+fn PipelinePicture() -> impl IntoView {
+    let language = language();
+    let requested = requested_language();
+    let address = |theme: &str, format: &str| {
+        format!("/infographic.svg?sheet=pattern&lang={requested}&theme={theme}&format={format}")
+    };
+    let theme = use_context::<Theme>().unwrap_or_default();
+    // The sources are tried in order; with an automatic theme, the browser's preference decides.
+    let sources: Vec<(String, String)> = match theme {
+        Theme::Auto => vec![
+            (format!("{NARROW} and {LIGHT}"), address("light", "tall")),
+            (LIGHT.to_owned(), address("light", "wide")),
+            (NARROW.to_owned(), address("dark", "tall")),
+        ],
+        fixed => vec![(NARROW.to_owned(), address(fixed.as_str(), "tall"))],
+    };
+    let fallback = match theme {
+        Theme::Auto => address("dark", "wide"),
+        fixed => address(fixed.as_str(), "wide"),
+    };
     view! {
-        <form method="post" action="/session/open" class="form">
-            <input type="hidden" name="template" value="shop" />
-            <Field
-                id="open-display-name"
-                name="display_name"
-                label=td_string!(locale, landing.display_name)
-                help=td_string!(locale, landing.display_name_help)
-                error=name_error
-                max=MAX_NAME
-                autocomplete="nickname"
-            />
-            <Field
-                id="open-name"
-                name="name"
-                label=td_string!(locale, landing.workspace_name)
-                help=td_string!(locale, landing.workspace_name_help)
-                max=80
-            />
-            <button class="button button--primary">{td_string!(locale, landing.open_action)}</button>
-        </form>
+        <section class="landing__picture">
+            <h2>{text::landing::picture_title(language)}</h2>
+            <p class="muted">{text::landing::picture_text(language)}</p>
+            <picture>
+                {sources
+                    .into_iter()
+                    .map(|(media, address)| view! { <source media=media srcset=address /> })
+                    .collect_view()}
+                <img src=fallback alt=text::landing::picture_text(language) width="1600" height="1000" />
+            </picture>
+            <p><a href="/infographic">{text::landing::picture_link(language)}</a></p>
+        </section>
     }
     .erase()
 }

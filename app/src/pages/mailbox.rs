@@ -11,14 +11,14 @@ use crate::{
     components::{EmptyState, PageHead, When, WindowTitle},
     erase::{Erase, View},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/mailbox?cursor=`.
 #[component]
 pub(crate) fn MailboxPage() -> impl IntoView {
     within_workspace(|| {
-        let title = td_string!(language(), mailbox.title);
+        let title = text::mailbox::title(language());
         let cursor = use_query_map().with_untracked(|query| query.get("cursor"));
         let backend = api::backend();
         suspend(async move {
@@ -29,7 +29,7 @@ pub(crate) fn MailboxPage() -> impl IntoView {
             match page {
                 Ok(page) => view! {
                     <WindowTitle text=title />
-                    <BackLink href="/inbox" text=td_string!(language(), inbox.title) />
+                    <BackLink href="/inbox" text=text::inbox::title(language()) />
                     <PageHead title />
                     {mails(page)}
                 }
@@ -41,14 +41,14 @@ pub(crate) fn MailboxPage() -> impl IntoView {
 }
 
 fn mails(page: Page<MailboxMessage>) -> View {
-    let locale = language();
+    let language = language();
     if page.data.is_empty() {
         return view! {
             <EmptyState
-                title=td_string!(locale, mailbox.empty_title)
-                text=td_string!(locale, mailbox.empty)
+                title=text::mailbox::empty_title(language)
+                text=text::mailbox::empty(language)
                 action=view! {
-                    <a class="button" href="/account">{td_string!(locale, mailbox.account)}</a>
+                    <a class="button" href="/account">{text::mailbox::account(language)}</a>
                 }.erase()
             />
         }
@@ -58,22 +58,25 @@ fn mails(page: Page<MailboxMessage>) -> View {
         view! {
             <p class="more">
                 <a class="button" href=format!("/mailbox?cursor={cursor}")>
-                    {td_string!(locale, mailbox.older)}
+                    {text::mailbox::older(language)}
                 </a>
             </p>
         }
     });
     let mails = page.data.into_iter().map(|mail| {
+        let (lang, dir) = (mail.language.code(), mail.language.direction().as_str());
         view! {
             <li class="panel">
-                <h2>{mail.subject.clone()}</h2>
-                <p class="muted"><span class="break">{mail.to}</span>" · "<When at=mail.at /></p>
-                <pre class="code mail" tabindex="0" aria-label=mail.subject>{mail.text}</pre>
+                <h2 lang=lang dir=dir>{mail.subject.clone()}</h2>
+                <p class="muted"><bdi class="break" dir="ltr">{mail.to}</bdi>" · "<When at=mail.at /></p>
+                <pre class="code mail" lang=lang dir=dir tabindex="0" aria-label=mail.subject>
+                    {mail.text}
+                </pre>
             </li>
         }
     });
     view! {
-        <p class="muted">{td_string!(locale, mailbox.text)}</p>
+        <p class="muted">{text::mailbox::text(language)}</p>
         <ol class="mails">{mails.collect_view()}</ol>
         {next}
     }

@@ -3,11 +3,13 @@
 mod account;
 mod basket;
 mod inbox;
+mod infographic;
 mod join;
 mod landing;
 mod mailbox;
 mod not_found;
 mod office;
+mod open;
 mod order;
 mod orders;
 mod product;
@@ -20,6 +22,7 @@ mod streams;
 pub(crate) use account::AccountPage;
 pub(crate) use basket::BasketPage;
 pub(crate) use inbox::InboxPage;
+pub(crate) use infographic::InfographicPage;
 pub(crate) use join::JoinPage;
 pub(crate) use landing::LandingPage;
 pub(crate) use mailbox::MailboxPage;
@@ -28,6 +31,7 @@ pub(crate) use office::{
     OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage, OfficePeoplePage,
     OfficeProductsPage, OfficeSalesPage, OfficeStockPage,
 };
+pub(crate) use open::OpenPage;
 pub(crate) use order::OrderPage;
 pub(crate) use orders::OrdersPage;
 pub(crate) use product::ProductPage;
@@ -45,7 +49,7 @@ use crate::{
     components::{Icon, PageHead, Picture, WindowTitle, explain},
     erase::{Erase, View},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The maximum number of rows of a listing's page.
@@ -56,13 +60,13 @@ fn within_workspace(page: impl FnOnce() -> View) -> View {
     if use_session().is_some() {
         return page();
     }
-    let locale = language();
+    let language = language();
     view! {
-        <WindowTitle text=td_string!(locale, outside.title) />
+        <WindowTitle text=text::outside::title(language) />
         <div class="empty">
-            <h1>{td_string!(locale, outside.title)}</h1>
-            <p>{td_string!(locale, outside.text)}</p>
-            <p><a class="button button--primary" href="/">{td_string!(locale, outside.way_in)}</a></p>
+            <h1>{text::outside::title(language)}</h1>
+            <p>{text::outside::text(language)}</p>
+            <p><a class="button button--primary" href="/">{text::outside::action(language)}</a></p>
         </div>
     }
     .erase()
@@ -76,7 +80,7 @@ fn suspend(page: impl Future<Output = View> + Send + 'static) -> View {
 
 /// The page for a problem: the reason, and a link that retries.
 fn problem_view(title: &'static str, problem: &Problem) -> View {
-    let locale = language();
+    let language = language();
     let text = explain(problem);
     if let Some(crate::StatusSetter(set_status)) = use_context::<crate::StatusSetter>()
         && problem.status >= 400
@@ -89,9 +93,9 @@ fn problem_view(title: &'static str, problem: &Problem) -> View {
         <div class="notice notice--danger" role="alert">
             <Icon picture=Picture::Alert />
             <div>
-                <h2>{td_string!(locale, problem.title)}</h2>
+                <h2>{text::problem::title(language)}</h2>
                 <p>{text}</p>
-                <a class="button" href="">{td_string!(locale, problem.retry)}</a>
+                <a class="button" href="">{text::problem::retry(language)}</a>
             </div>
         </div>
     }

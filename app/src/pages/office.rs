@@ -30,7 +30,7 @@ use crate::{
     components::WindowTitle,
     erase::{Erase, View},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// Renders a page of the back office below its navigation, if the session's role may see it. `page` receives
@@ -43,7 +43,7 @@ fn office(page: impl FnOnce(bool) -> View) -> View {
             Some(role) => view! {
                 <OfficeNavigation />
                 {(!role.runs_shop()).then(|| view! {
-                    <p class="notice">{td_string!(language(), office.read_only)}</p>
+                    <p class="notice">{text::office::read_only(language())}</p>
                 })}
                 {page(role.runs_shop())}
             }
@@ -54,18 +54,18 @@ fn office(page: impl FnOnce(bool) -> View) -> View {
 
 /// The page for customers, with a link to their own orders.
 fn refused() -> View {
-    let locale = language();
+    let language = language();
     if let Some(StatusSetter(set_status)) = use_context::<StatusSetter>() {
         set_status(403);
     }
     view! {
-        <WindowTitle text=td_string!(locale, office.refused_title) />
+        <WindowTitle text=text::office::refused_title(language) />
         <div class="empty">
-            <h1>{td_string!(locale, office.refused_title)}</h1>
-            <p>{td_string!(locale, office.refused)}</p>
+            <h1>{text::office::refused_title(language)}</h1>
+            <p>{text::office::refused(language)}</p>
             <p>
                 <a class="button button--primary" href="/orders">
-                    {td_string!(locale, office.refused_action)}
+                    {text::office::refused_action(language)}
                 </a>
             </p>
         </div>
@@ -76,16 +76,16 @@ fn refused() -> View {
 /// The navigation of the back office.
 #[component]
 fn OfficeNavigation() -> impl IntoView {
-    let locale = language();
+    let language = language();
     let pages = [
-        ("/office/orders", td_string!(locale, office.orders)),
-        ("/office/stock", td_string!(locale, office.stock)),
-        ("/office/products", td_string!(locale, office.products)),
-        ("/office/payments", td_string!(locale, office.payments)),
-        ("/office/customers", td_string!(locale, office.customers)),
-        ("/office/sales", td_string!(locale, office.sales)),
-        ("/office/activity", td_string!(locale, office.activity)),
-        ("/office/people", td_string!(locale, office.people)),
+        ("/office/orders", text::office::orders(language)),
+        ("/office/stock", text::office::stock(language)),
+        ("/office/products", text::office::products(language)),
+        ("/office/payments", text::office::payments(language)),
+        ("/office/customers", text::office::customers(language)),
+        ("/office/sales", text::office::sales(language)),
+        ("/office/activity", text::office::activity(language)),
+        ("/office/people", text::office::people(language)),
     ];
     let here = use_location().pathname.get_untracked();
     let links = pages.map(|(href, name)| {
@@ -93,7 +93,7 @@ fn OfficeNavigation() -> impl IntoView {
         view! { <li><a class="place" href=href aria-current=is_here.then_some("page")>{name}</a></li> }
     });
     view! {
-        <nav class="places" aria-label=td_string!(locale, office.navigation)>
+        <nav class="places" aria-label=text::office::navigation(language)>
             <ul>{links.collect_view()}</ul>
         </nav>
     }

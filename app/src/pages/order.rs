@@ -11,18 +11,18 @@ use crate::{
     erase::Erase,
     islands::{Island, OrderDetails},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/orders/{id}`.
 #[component]
 pub(crate) fn OrderPage() -> impl IntoView {
     within_workspace(|| {
-        let locale = language();
+        let language = language();
         let id = use_params_map().with_untracked(|params| params.get("id").unwrap_or_default());
         // After a recent write of this browser, a missing order may be one that the view has not folded yet.
         let may_be_unfolded = use_context::<RecentWrite>().is_some();
-        let title = td_string!(locale, order.title);
+        let title = text::order::title(language);
         let initial = api::document("orders", id);
         suspend(async move {
             match initial.await {
@@ -31,7 +31,7 @@ pub(crate) fn OrderPage() -> impl IntoView {
                 }
                 Ok(initial) => view! {
                     <WindowTitle text=title />
-                    <BackLink href="/orders" text=td_string!(locale, orders.title) />
+                    <BackLink href="/orders" text=text::orders::title(language) />
                     {OrderDetails { initial }.island()}
                 }
                 .erase(),

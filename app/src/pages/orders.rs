@@ -11,14 +11,14 @@ use crate::{
     erase::Erase,
     islands::{Island, OrderList},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/orders`.
 #[component]
 pub(crate) fn OrdersPage() -> impl IntoView {
     within_workspace(|| {
-        let title = td_string!(language(), orders.title);
+        let title = text::orders::title(language());
         let initial = api::listing(query());
         suspend(async move {
             match initial.await {

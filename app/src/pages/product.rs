@@ -12,18 +12,18 @@ use crate::{
     islands::{Island, ProductDetails},
     language::language,
     live::store::typed,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/shop/{sku}`.
 #[component]
 pub(crate) fn ProductPage() -> impl IntoView {
     within_workspace(|| {
-        let locale = language();
+        let language = language();
         let sku = use_params_map().with_untracked(|params| params.get("sku").unwrap_or_default());
         let initial = api::document("products", sku);
         suspend(async move {
-            let title = td_string!(locale, shop.title);
+            let title = text::shop::title(language);
             let initial = match initial.await {
                 Ok(initial) => initial,
                 Err(problem) => return problem_view(title, &problem),

@@ -10,7 +10,7 @@ use crate::{
     components::{Field, FormField, FormSummary, WindowTitle, field_problem},
     erase::Erase,
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The maximum length of an email address.
@@ -37,7 +37,7 @@ const FIELDS: &[FormField] = &[
 #[component]
 pub(crate) fn RegisterPage() -> impl IntoView {
     within_workspace(|| {
-        let locale = language();
+        let language = language();
         let flash = Flash::about("register");
         let error = |field| {
             let message = field_problem(flash.as_ref(), field);
@@ -48,17 +48,17 @@ pub(crate) fn RegisterPage() -> impl IntoView {
             .map(|session| session.display_name)
             .unwrap_or_default();
         view! {
-            <WindowTitle text=td_string!(locale, account.register_title) />
+            <WindowTitle text=text::account::register_title(language) />
             <section class="panel panel--narrow">
-                <h1>{td_string!(locale, account.register_title)}</h1>
-                <p>{td_string!(locale, account.register_lead)}</p>
+                <h1>{text::account::register_title(language)}</h1>
+                <p>{text::account::register_lead(language)}</p>
                 <FormSummary flash=flash.clone() fields=FIELDS done="" />
                 <form method="post" action="/session/register" class="form">
                     <Field
                         id="register-name"
                         name="display_name"
-                        label=td_string!(locale, account.display_name)
-                        help=td_string!(locale, account.display_name_help)
+                        label=text::account::display_name(language)
+                        help=text::account::display_name_help(language)
                         error=error("display_name")
                         value=typed("display_name").unwrap_or(name)
                         required=true
@@ -68,8 +68,8 @@ pub(crate) fn RegisterPage() -> impl IntoView {
                     <Field
                         id="register-email"
                         name="email"
-                        label=td_string!(locale, account.email)
-                        help=td_string!(locale, account.email_help)
+                        label=text::account::email(language)
+                        help=text::account::email_help(language)
                         error=error("email")
                         value=typed("email").unwrap_or_default()
                         required=true
@@ -80,20 +80,20 @@ pub(crate) fn RegisterPage() -> impl IntoView {
                     <Field
                         id="register-password"
                         name="password"
-                        label=td_string!(locale, account.password)
-                        help=td_string!(locale, account.password_help)
+                        label=text::account::password(language)
+                        help=text::account::password_help(language)
                         error=error("password")
                         required=true
                         max=MAX_PASSWORD
                         autocomplete="new-password"
                         kind="password"
                     />
-                    <button class="button button--primary">{td_string!(locale, account.register)}</button>
+                    <button class="button button--primary">{text::account::register(language)}</button>
                 </form>
                 <p class="muted">
-                    {td_string!(locale, account.have_one)}
+                    {text::account::have_one(language)}
                     " "
-                    <a href="/sign-in">{td_string!(locale, account.sign_in)}</a>
+                    <a href="/sign-in">{text::account::sign_in(language)}</a>
                 </p>
             </section>
         }

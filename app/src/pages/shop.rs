@@ -13,7 +13,7 @@ use crate::{
     islands::{Catalogue, Island},
     language::language,
     live::store::typed,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The maximum number of products of a catalogue page.
@@ -35,7 +35,7 @@ pub(super) fn products(tag: Option<String>, limit: u32) -> ListingQuery {
 #[component]
 pub(crate) fn ShopPage() -> impl IntoView {
     within_workspace(|| {
-        let title = td_string!(language(), shop.title);
+        let title = text::shop::title(language());
         let tag = use_query_map()
             .with_untracked(|query| query.get("tag"))
             .filter(|tag| !tag.is_empty());

@@ -8,7 +8,7 @@ use crate::{
     components::{Field, FormField, FormSummary, WindowTitle, field_problem},
     erase::Erase,
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 const FIELDS: &[FormField] = &[
@@ -29,7 +29,7 @@ const FIELDS: &[FormField] = &[
 /// The page.
 #[component]
 pub(crate) fn SignInPage() -> impl IntoView {
-    let locale = language();
+    let language = language();
     let flash = Flash::about("sign-in");
     let error = |field| {
         let message = field_problem(flash.as_ref(), field);
@@ -37,17 +37,17 @@ pub(crate) fn SignInPage() -> impl IntoView {
     };
     let typed = |field| Flash::typed(flash.as_ref(), field).unwrap_or_default();
     view! {
-        <WindowTitle text=td_string!(locale, account.sign_in_title) />
+        <WindowTitle text=text::account::sign_in_title(language) />
         <section class="panel panel--narrow">
-            <h1>{td_string!(locale, account.sign_in_title)}</h1>
-            <FormSummary flash=Flash::about("erased") fields=FIELDS done=td_string!(locale, account.erased) />
+            <h1>{text::account::sign_in_title(language)}</h1>
+            <FormSummary flash=Flash::about("erased") fields=FIELDS done=text::account::erased(language) />
             <FormSummary flash=flash.clone() fields=FIELDS done="" />
             <form method="post" action="/session/sign-in" class="form">
                 <Field
                     id="sign-in-email"
                     name="email"
-                    label=td_string!(locale, account.email)
-                    help=td_string!(locale, account.sign_in_email_help)
+                    label=text::account::email(language)
+                    help=text::account::sign_in_email_help(language)
                     error=error("email")
                     value=typed("email")
                     required=true
@@ -58,7 +58,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
                 <Field
                     id="sign-in-password"
                     name="password"
-                    label=td_string!(locale, account.password)
+                    label=text::account::password(language)
                     help=""
                     error=error("password")
                     required=true
@@ -69,15 +69,15 @@ pub(crate) fn SignInPage() -> impl IntoView {
                 <Field
                     id="sign-in-code"
                     name="code"
-                    label=td_string!(locale, account.code)
-                    help=td_string!(locale, account.code_help)
+                    label=text::account::code(language)
+                    help=text::account::code_help(language)
                     error=error("code")
                     value=typed("code")
                     max=32
                 />
-                <button class="button button--primary">{td_string!(locale, account.sign_in)}</button>
+                <button class="button button--primary">{text::account::sign_in(language)}</button>
             </form>
-            <p class="muted">{td_string!(locale, account.none_yet)}</p>
+            <p class="muted">{text::account::none_yet(language)}</p>
         </section>
     }
     .erase()

@@ -10,14 +10,14 @@ use crate::{
     components::{Icon, Id, PageHead, Picture, When, WindowTitle},
     erase::Erase,
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/streams/{stream}`.
 #[component]
 pub(crate) fn StreamPage() -> impl IntoView {
     within_workspace(|| {
-        let locale = language();
+        let language = language();
         let name = use_params_map().with_untracked(|params| params.get("stream").unwrap_or_default());
         let from = use_query_map()
             .with_untracked(|query| query.get_str("from").and_then(|from| from.parse().ok()))
@@ -31,7 +31,7 @@ pub(crate) fn StreamPage() -> impl IntoView {
             match events {
                 Ok(events) => view! { <Stream events name /> }.erase(),
                 Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.erase(),
-                Err(problem) => problem_view(td_string!(locale, streams.title), &problem),
+                Err(problem) => problem_view(text::streams::title(language), &problem),
             }
         })
     })
@@ -39,17 +39,17 @@ pub(crate) fn StreamPage() -> impl IntoView {
 
 #[component]
 fn Stream(events: EventPage, name: String) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let reload = view! {
         <a class="button" href="">
             <Icon picture=Picture::Reconnect />
-            {td_string!(locale, stream.reload)}
+            {text::stream::reload(language)}
         </a>
     }
     .erase();
     view! {
         <WindowTitle text=name.clone() />
-        <BackLink href="/streams" text=td_string!(locale, streams.title) />
+        <BackLink href="/streams" text=text::streams::title(language) />
         <PageHead title=name.clone() mark=reload />
         <Events events name />
     }
@@ -58,12 +58,12 @@ fn Stream(events: EventPage, name: String) -> impl IntoView {
 
 #[component]
 fn Events(events: EventPage, name: String) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let next = events.next.map(|next| {
         view! {
             <p class="more">
                 <a class="button" href=format!("/streams/{name}?from={next}")>
-                    {td_string!(locale, orders.more)}
+                    {text::orders::more(language)}
                 </a>
             </p>
         }
@@ -86,7 +86,7 @@ fn indented(event: &StoredEvent) -> String {
 
 #[component]
 fn Event(event: StoredEvent) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let payload = indented(&event);
     let metadata = event.metadata;
     let cause = metadata.causation_id.map(|id| view! { <Id id=id.to_string() /> });
@@ -101,35 +101,35 @@ fn Event(event: StoredEvent) -> impl IntoView {
                 " · "
                 <span class="mono">{metadata.actor.role.as_str()}</span>
             </p>
-            <pre class="code" tabindex="0" aria-label=td_string!(locale, stream.payload)>
+            <pre class="code" tabindex="0" aria-label=text::stream::payload(language)>
                 <code>{payload}</code>
             </pre>
             <details>
-                <summary>{td_string!(locale, stream.details)}</summary>
+                <summary>{text::stream::details(language)}</summary>
                 <dl class="facts">
                     <div>
-                        <dt>{td_string!(locale, stream.position)}</dt>
+                        <dt>{text::stream::position(language)}</dt>
                         <dd class="mono">{format!("{}:{}", event.partition, event.position)}</dd>
                     </div>
                     <div>
-                        <dt>{td_string!(locale, stream.schema)}</dt>
+                        <dt>{text::stream::schema(language)}</dt>
                         <dd class="mono">{event.schema_version}</dd>
                     </div>
                     <div>
-                        <dt>{td_string!(locale, stream.event_id)}</dt>
+                        <dt>{text::stream::event_id(language)}</dt>
                         <dd class="mono break">{event.event_id.to_string()}</dd>
                     </div>
                     <div>
-                        <dt>{td_string!(locale, stream.command)}</dt>
+                        <dt>{text::stream::command(language)}</dt>
                         <dd class="mono break">{metadata.command_id.to_string()}</dd>
                     </div>
                     <div>
-                        <dt>{td_string!(locale, stream.correlation)}</dt>
+                        <dt>{text::stream::correlation(language)}</dt>
                         <dd class="mono break">{metadata.correlation_id.to_string()}</dd>
                     </div>
-                    <div><dt>{td_string!(locale, stream.causation)}</dt><dd>{cause}</dd></div>
+                    <div><dt>{text::stream::causation(language)}</dt><dd>{cause}</dd></div>
                     <div>
-                        <dt>{td_string!(locale, stream.hash)}</dt>
+                        <dt>{text::stream::hash(language)}</dt>
                         <dd class="mono break">{event.hash}</dd>
                     </div>
                 </dl>

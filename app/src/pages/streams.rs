@@ -12,14 +12,14 @@ use crate::{
     erase::Erase,
     islands::{Island, Verify},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/streams`.
 #[component]
 pub(crate) fn StreamsPage() -> impl IntoView {
     within_workspace(|| {
-        let title = td_string!(language(), streams.title);
+        let title = text::streams::title(language());
         let (prefix, cursor) = use_query_map()
             .with_untracked(|query| (query.get("prefix").unwrap_or_default(), query.get("cursor")));
         let backend = api::backend();
@@ -38,14 +38,14 @@ pub(crate) fn StreamsPage() -> impl IntoView {
 
 #[component]
 fn Streams(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
-    let locale = language();
+    let language = language();
     view! {
-        <PageHead title=td_string!(locale, streams.title) />
+        <PageHead title=text::streams::title(language) />
         {Verify {}.island()}
         <section>
             <form method="get" action="/streams" class="form form--inline" role="search">
                 <div class="field">
-                    <label for="prefix">{td_string!(locale, streams.prefix)}</label>
+                    <label for="prefix">{text::streams::prefix(language)}</label>
                     <input
                         type="search"
                         id="prefix"
@@ -54,9 +54,9 @@ fn Streams(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
                         aria-describedby="prefix-help"
                         autocomplete="off"
                     />
-                    <p class="field__help" id="prefix-help">{td_string!(locale, streams.prefix_help)}</p>
+                    <p class="field__help" id="prefix-help">{text::streams::prefix_help(language)}</p>
                 </div>
-                <button class="button">{td_string!(locale, streams.find)}</button>
+                <button class="button">{text::streams::find(language)}</button>
             </form>
             <Table page prefix />
         </section>
@@ -66,14 +66,14 @@ fn Streams(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
 
 #[component]
 fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
-    let locale = language();
+    let language = language();
     if page.data.is_empty() {
         return view! {
             <EmptyState
-                title=td_string!(locale, streams.empty_title)
-                text=td_string!(locale, streams.empty)
+                title=text::streams::empty_title(language)
+                text=text::streams::empty(language)
                 action=view! {
-                    <a class="button" href="/streams">{td_string!(locale, streams.all)}</a>
+                    <a class="button" href="/streams">{text::streams::all(language)}</a>
                 }.erase()
             />
         }
@@ -84,7 +84,7 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
             <form method="get" action="/streams" class="more">
                 <input type="hidden" name="prefix" value=prefix />
                 <input type="hidden" name="cursor" value=cursor />
-                <button class="button">{td_string!(locale, orders.more)}</button>
+                <button class="button">{text::orders::more(language)}</button>
             </form>
         }
     });
@@ -92,9 +92,9 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
         <table class="table">
             <thead>
                 <tr>
-                    <th scope="col">{td_string!(locale, streams.stream)}</th>
-                    <th scope="col" class="figure">{td_string!(locale, streams.version)}</th>
-                    <th scope="col" class="figure">{td_string!(locale, streams.partition)}</th>
+                    <th scope="col">{text::streams::stream(language)}</th>
+                    <th scope="col" class="figure">{text::streams::version(language)}</th>
+                    <th scope="col" class="figure">{text::streams::partition(language)}</th>
                 </tr>
             </thead>
             <tbody>
@@ -108,10 +108,10 @@ fn Table(page: Page<StreamInfo>, prefix: String) -> impl IntoView {
                                     {stream.clone()}
                                 </a>
                             </th>
-                            <td class="figure mono" data-label=td_string!(locale, streams.version)>
+                            <td class="figure mono" data-label=text::streams::version(language)>
                                 {version}
                             </td>
-                            <td class="figure mono" data-label=td_string!(locale, streams.partition)>
+                            <td class="figure mono" data-label=text::streams::partition(language)>
                                 {partition}
                             </td>
                         </tr>

@@ -388,12 +388,21 @@ fn require_reason(reason: &str) -> Result<(), Rejection> {
     violations.finish()
 }
 
+/// The rule that the order's status does not allow a command.
+pub const OUT_OF_TURN: &str = "order-out-of-turn";
+
+/// The beginning of the sentence about [`OUT_OF_TURN`], before the status.
+const BEFORE_STATUS: &str = "an order that is ";
+
 fn out_of_turn(wanted: &str, status: OrderStatus) -> Rejection {
     let status = status.as_str();
-    Rejection::new(
-        "order-out-of-turn",
-        format!("an order that is {status} cannot be {wanted}"),
-    )
+    Rejection::new(OUT_OF_TURN, format!("{BEFORE_STATUS}{status} cannot be {wanted}"))
+}
+
+/// The status that a rejection by [`OUT_OF_TURN`] names, for interfaces that word it in another language.
+pub fn status_of_rejection(detail: &str) -> Option<OrderStatus> {
+    let word = detail.strip_prefix(BEFORE_STATUS)?.split(' ').next()?;
+    serde_json::from_value(word.into()).ok()
 }
 
 #[cfg(test)]

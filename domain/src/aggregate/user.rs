@@ -14,6 +14,7 @@ use crate::{
     command_types,
     decider::{Context, Decider},
     event_types,
+    language::Language,
     rejection::{Rejection, Violation, Violations},
 };
 
@@ -72,6 +73,10 @@ pub struct RegisterUser {
     /// By default `customer`. Educators may assign another role; a person may keep their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// The language of emails, and of the interface on a new device. By default that of the request, or else
+    /// English.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<Language>,
 }
 
 /// Changes the display name.
@@ -93,7 +98,15 @@ pub struct ChangeEmail {
     pub password: Option<Password>,
 }
 
-/// Makes all personal data unreadable for ever.
+/// Changes the language of emails, and of the interface on a new device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeLanguage {
+    /// The new language.
+    pub language: Language,
+}
+
+/// Makes all personal data permanently unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EraseUser {
@@ -105,7 +118,7 @@ pub struct EraseUser {
 
 command_types! {
     /// The commands of a user.
-    pub enum UserCommand { RegisterUser, ChangeDisplayName, ChangeEmail, EraseUser }
+    pub enum UserCommand { RegisterUser, ChangeDisplayName, ChangeEmail, ChangeLanguage, EraseUser }
 }
 
 /// An account was created.
@@ -118,6 +131,32 @@ pub struct UserRegistered {
     pub display_name: String,
     /// The role in the workspace.
     pub role: Role,
+    /// The language of emails; English for events of version 1. Not sealed, because it names no one.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))] // a new language is no new version
+    pub language: Language,
+}
+
+/// Version 1 of [`UserRegistered`], which had no language.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UserRegisteredV1 {
+    /// Trimmed and in lower case; sealed where it is stored.
+    pub email: String,
+    /// Sealed where it is stored.
+    pub display_name: String,
+    /// The role in the workspace.
+    pub role: Role,
+}
+
+impl From<UserRegisteredV1> for UserRegistered {
+    fn from(old: UserRegisteredV1) -> Self {
+        Self {
+            email: old.email,
+            display_name: old.display_name,
+            role: old.role,
+            language: Language::En,
+        }
+    }
 }
 
 /// The display name was changed.
@@ -136,6 +175,15 @@ pub struct EmailChanged {
     pub email: String,
 }
 
+/// The language was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LanguageChanged {
+    /// The new language.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))] // a new language is no new version
+    pub language: Language,
+}
+
 /// The person's key is destroyed, so that the personal data is unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -144,9 +192,10 @@ pub struct UserErased {}
 event_types! {
     /// The events of a user.
     pub enum UserEvent {
-        UserRegistered: 1,
+        UserRegistered: 2 from [UserRegisteredV1: 1 => UserRegistered],
         DisplayNameChanged: 1,
         EmailChanged: 1,
+        LanguageChanged: 1,
         UserErased: 1,
     }
 }
@@ -169,6 +218,8 @@ pub struct Account {
     pub display_name: String,
     /// The role in the workspace.
     pub role: Role,
+    /// The language of emails.
+    pub language: Language,
 }
 
 /// The user aggregate.
@@ -177,7 +228,7 @@ pub struct User;
 
 impl Decider for User {
     const CATEGORY: &'static str = "user";
-    const SNAPSHOT_VERSION: u32 = 1;
+    const SNAPSHOT_VERSION: u32 = 2;
     type State = UserState;
     type Command = UserCommand;
     type Event = UserEvent;
@@ -214,6 +265,10 @@ impl Decider for User {
                 violations.finish()?;
                 Ok(vec![EmailChanged { email }.into()])
             }
+            UserCommand::ChangeLanguage(ChangeLanguage { language }) => {
+                require_own_account(state, own, "change")?;
+                Ok(vec![LanguageChanged { language }.into()])
+            }
             UserCommand::EraseUser(EraseUser { password }) => {
                 if !own && !gives_roles(context.actor.role) {
                     return Err(not_yours("erase"));
@@ -238,11 +293,13 @@ impl Decider for User {
                 email,
                 display_name,
                 role,
+                language,
             }) => {
                 state.account = Some(Account {
                     email: email.clone(),
                     display_name: display_name.clone(),
                     role: *role,
+                    language: *language,
                 });
             }
             UserEvent::DisplayNameChanged(DisplayNameChanged { display_name }) => {
@@ -253,6 +310,11 @@ impl Decider for User {
             UserEvent::EmailChanged(EmailChanged { email }) => {
                 if let Some(account) = &mut state.account {
                     account.email.clone_from(email);
+                }
+            }
+            UserEvent::LanguageChanged(LanguageChanged { language }) => {
+                if let Some(account) = &mut state.account {
+                    account.language = *language;
                 }
             }
             UserEvent::UserErased(_) => {
@@ -277,6 +339,7 @@ fn register(
         display_name,
         password,
         role,
+        language,
     } = register;
     let actor = &context.actor;
     if !own && !gives_roles(actor.role) {
@@ -310,6 +373,7 @@ fn register(
         email,
         display_name,
         role,
+        language: language.unwrap_or_default(),
     };
     Ok(vec![registered.into()])
 }

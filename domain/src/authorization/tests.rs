@@ -32,7 +32,7 @@ fn each_role_may_send_its_commands_and_no_others() {
     let own = format!("user-{}", Uuid::from_u128(1));
     let user = json!({"user": Uuid::from_u128(1)});
     let order = json!({"lines": [], "payment_method": "tok_ok"});
-    let table: [(&str, &str, Value, Row); 16] = [
+    let table: [(&str, &str, Value, Row); 17] = [
         (
             "RegisterUser",
             &own,
@@ -41,6 +41,7 @@ fn each_role_may_send_its_commands_and_no_others() {
         ),
         ("ChangeDisplayName", &own, json!({"display_name": "B"}), ALL),
         ("ChangeEmail", &own, json!({"email": "b@b.co"}), ALL),
+        ("ChangeLanguage", &own, json!({"language": "de"}), ALL),
         ("EraseUser", &own, json!({}), ALL),
         ("ReserveEmail", "email-1", user.clone(), NONE),
         ("ReleaseEmail", "email-1", user, NONE),

@@ -85,6 +85,33 @@ fn order_events_of_version_1_are_upcast_without_a_customer() {
 }
 
 #[test]
+fn a_person_of_version_1_reads_english() {
+    use crate::{
+        access::Role,
+        aggregate::user::{UserEvent, UserRegistered},
+        language::Language,
+    };
+    let registered = |language| {
+        DomainEvent::User(UserEvent::from(UserRegistered {
+            email: "ada@example.org".into(),
+            display_name: "Ada".into(),
+            role: Role::Customer,
+            language,
+        }))
+    };
+    let old = r#"{"email":"ada@example.org","display_name":"Ada","role":"customer"}"#;
+    assert_eq!(
+        decode("UserRegistered", 1, old).unwrap(),
+        registered(Language::En)
+    );
+    let new = r#"{"email":"ada@example.org","display_name":"Ada","role":"customer","language":"de"}"#;
+    assert_eq!(
+        decode("UserRegistered", 2, new).unwrap(),
+        registered(Language::De)
+    );
+}
+
+#[test]
 fn an_unreadable_event_is_named_with_its_version() {
     for (name, version, said) in [
         ("OrderTeleported", 1, "event type OrderTeleported is unknown"),

@@ -98,6 +98,18 @@ mod tests {
     }
 
     #[test]
+    fn a_new_language_changes_no_schema() {
+        for schema in DomainEvent::schemas() {
+            let language = &schema.schema["properties"]["language"];
+            assert!(
+                language.is_null() || language["type"] == "string" && language.get("enum").is_none(),
+                "{}: {language}",
+                schema.event_type
+            );
+        }
+    }
+
+    #[test]
     fn schemas_may_differ_in_explanations_only() {
         let schema = |title: &str, kind: &str| {
             json!({

@@ -24,14 +24,17 @@ use crate::{
     },
     event::{DomainEvent, TypedEvent},
     money::Money,
+    reason::Reason,
     view::orders::order_of,
 };
 
 /// The deadline of a payment's answer, in milliseconds of the workspace's clock.
 pub const PAYMENT_DEADLINE_MS: u64 = 5_000;
 
-const DEADLINE: &str = "payment";
-const CHARGE: &str = "charge";
+/// The timer that ends the wait for a payment's answer.
+const PAYMENT_TIMER: &str = "payment";
+/// The step that charges the order.
+const CHARGE_STEP: &str = "charge";
 
 /// The fulfilment policy.
 #[derive(Debug)]
@@ -69,31 +72,40 @@ struct Line {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
-    /// The order's first event has not arrived yet.
+    /// `OrderCreated` has not arrived yet.
     #[default]
-    Unheard,
+    #[serde(rename = "unheard")]
+    Unknown,
     /// Placed, and undecided.
     Open,
     Confirmed,
     /// Rejected or cancelled.
-    Undone,
+    #[serde(rename = "undone")]
+    Aborted,
     /// Shipped or delivered.
     Shipped,
 }
 
+/// The reservation of a line's stock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Stock {
     Reserved,
+    /// Too little was available.
     Failed,
-    Gone,
+    /// The reservation has ended: released or shipped.
+    #[serde(rename = "gone")]
+    Ended,
 }
 
+/// The stage of the payment, by its own stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum PaymentStage {
+    /// The provider's answer is not known yet.
     #[default]
-    Unasked,
+    #[serde(rename = "unasked")]
+    Pending,
     Processed,
     Failed,
     Refunded,
@@ -116,7 +128,7 @@ impl Policy for Fulfilment {
                 state.stage = match change {
                     OrderEvent::OrderCreated(_) => Stage::Open,
                     OrderEvent::OrderConfirmed(_) => Stage::Confirmed,
-                    OrderEvent::OrderRejected(_) | OrderEvent::OrderCancelled(_) => Stage::Undone,
+                    OrderEvent::OrderRejected(_) | OrderEvent::OrderCancelled(_) => Stage::Aborted,
                     OrderEvent::OrderShipped(_) | OrderEvent::OrderDelivered(_) => Stage::Shipped,
                 };
             }
@@ -125,7 +137,7 @@ impl Policy for Fulfilment {
                     InventoryEvent::StockReceived(_) => return state,
                     InventoryEvent::StockReserved(_) => Stock::Reserved,
                     InventoryEvent::StockReservationFailed(_) => Stock::Failed,
-                    InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_) => Stock::Gone,
+                    InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_) => Stock::Ended,
                 };
                 state.stock.insert(event.stream.id().to_owned(), stock);
             }
@@ -154,21 +166,21 @@ impl Policy for Fulfilment {
                 reactions
             }
             DomainEvent::Order(change) => match change {
-                OrderEvent::OrderRejected(_) => state.compensate(ordered, "the order was rejected"),
-                OrderEvent::OrderCancelled(_) => state.compensate(ordered, "the order was cancelled"),
+                OrderEvent::OrderRejected(_) => state.compensate(ordered, &Reason::OrderRejected),
+                OrderEvent::OrderCancelled(_) => state.compensate(ordered, &Reason::OrderCancelled),
                 OrderEvent::OrderShipped(_) => state.each_reserved(|sku| ordered.ship(sku)),
-                OrderEvent::OrderConfirmed(_) => vec![Reaction::StopTimer { name: DEADLINE }],
+                OrderEvent::OrderConfirmed(_) => vec![Reaction::StopTimer { name: PAYMENT_TIMER }],
                 OrderEvent::OrderCreated(_) | OrderEvent::OrderDelivered(_) => Vec::new(),
             },
             DomainEvent::Inventory(change) => match (change, state.stage) {
                 (InventoryEvent::StockReserved(_), Stage::Open) => state.next_step(ordered),
-                (InventoryEvent::StockReserved(_), Stage::Undone) => vec![ordered.release(sku)],
+                (InventoryEvent::StockReserved(_), Stage::Aborted) => vec![ordered.release(sku)],
                 (InventoryEvent::StockReserved(_), Stage::Shipped) => vec![ordered.ship(sku)],
                 (InventoryEvent::StockReservationFailed(failed), Stage::Open) => {
                     vec![ordered.reject(&ordered.sold_out(sku, failed))]
                 }
                 (InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_), Stage::Open) => {
-                    vec![ordered.reject("its reserved stock was released or shipped")]
+                    vec![ordered.reject(&Reason::StockTaken)]
                 }
                 _ => Vec::new(),
             },
@@ -180,11 +192,11 @@ impl Policy for Fulfilment {
     fn expire(state: &FulfilmentState, timer: &str) -> Vec<Reaction> {
         match &state.ordered {
             Some(ordered)
-                if timer == DEADLINE
+                if timer == PAYMENT_TIMER
                     && state.stage == Stage::Open
-                    && state.payment == PaymentStage::Unasked =>
+                    && state.payment == PaymentStage::Pending =>
             {
-                vec![ordered.reject("the payment was not answered in time")]
+                vec![ordered.reject(&Reason::PaymentLate)]
             }
             _ => Vec::new(),
         }
@@ -197,8 +209,8 @@ impl Policy for Fulfilment {
             return Vec::new();
         };
         match command.command_type.as_str() {
-            "ReserveStock" => vec![ordered.reject(&format!("it cannot be reserved: {reason}"))],
-            "ProcessPayment" => vec![ordered.reject(&format!("it cannot be charged: {reason}"))],
+            "ReserveStock" => vec![ordered.reject(&Reason::CannotBeReserved { because: reason })],
+            "ProcessPayment" => vec![ordered.reject(&Reason::CannotBeCharged { because: reason })],
             _ => Vec::new(),
         }
     }
@@ -212,21 +224,21 @@ impl FulfilmentState {
             return Vec::new();
         }
         match self.payment {
-            PaymentStage::Unasked => vec![
+            PaymentStage::Pending => vec![
                 ordered.charge(),
                 Reaction::StartDeadline {
-                    name: DEADLINE,
+                    name: PAYMENT_TIMER,
                     after_ms: PAYMENT_DEADLINE_MS,
-                    step: CHARGE.into(),
+                    step: CHARGE_STEP.into(),
                 },
             ],
             PaymentStage::Processed => vec![ordered.order("confirm", "ConfirmOrder", json!({}))],
-            PaymentStage::Failed | PaymentStage::Refunded => vec![ordered.reject("the order was not paid")],
+            PaymentStage::Failed | PaymentStage::Refunded => vec![ordered.reject(&Reason::NotPaid)],
         }
     }
 
     fn after_payment(&self, ordered: &FulfilmentOrder, change: &PaymentEvent) -> Vec<Reaction> {
-        let stop = Reaction::StopTimer { name: DEADLINE };
+        let stop = Reaction::StopTimer { name: PAYMENT_TIMER };
         match (change, self.stage) {
             (PaymentEvent::PaymentProcessed(_), Stage::Open) => {
                 let mut reactions = vec![stop];
@@ -234,22 +246,22 @@ impl FulfilmentState {
                 reactions
             }
             // A late answer: the order was rejected or cancelled in the meantime.
-            (PaymentEvent::PaymentProcessed(_), Stage::Undone) => {
-                vec![ordered.refund("the order was rejected or cancelled before the payment was answered")]
+            (PaymentEvent::PaymentProcessed(_), Stage::Aborted) => {
+                vec![ordered.refund(&Reason::PaymentTooLate)]
             }
             (PaymentEvent::PaymentFailed(PaymentFailed { reason, .. }), Stage::Open) => {
                 vec![stop, ordered.reject(reason)]
             }
             (PaymentEvent::PaymentRefunded(_), Stage::Open) => {
-                vec![stop, ordered.reject("the payment was refunded")]
+                vec![stop, ordered.reject(&Reason::PaymentRefunded)]
             }
             _ => Vec::new(),
         }
     }
 
     /// Releases the known reservations and refunds the known charge.
-    fn compensate(&self, ordered: &FulfilmentOrder, why: &str) -> Vec<Reaction> {
-        let mut reactions = vec![Reaction::StopTimer { name: DEADLINE }];
+    fn compensate(&self, ordered: &FulfilmentOrder, why: &Reason<'_>) -> Vec<Reaction> {
+        let mut reactions = vec![Reaction::StopTimer { name: PAYMENT_TIMER }];
         reactions.extend(self.each_reserved(|sku| ordered.release(sku)));
         if self.payment == PaymentStage::Processed {
             reactions.push(ordered.refund(why));
@@ -318,7 +330,7 @@ impl FulfilmentOrder {
 
     fn charge(&self) -> Reaction {
         Reaction::Send {
-            step: CHARGE.into(),
+            step: CHARGE_STEP.into(),
             command_type: "ProcessPayment",
             stream: format!("payment-{}", self.id),
             data: json!({
@@ -327,17 +339,17 @@ impl FulfilmentOrder {
         }
     }
 
-    fn refund(&self, why: &str) -> Reaction {
+    fn refund(&self, why: &Reason<'_>) -> Reaction {
         Reaction::Send {
             step: "refund".into(),
             command_type: "RefundPayment",
             stream: format!("payment-{}", self.id),
-            data: json!({"reason": why}),
+            data: json!({"reason": why.to_string()}),
         }
     }
 
-    fn reject(&self, reason: &str) -> Reaction {
-        let reason: String = reason.chars().take(MAX_REASON).collect();
+    fn reject(&self, reason: &dyn std::fmt::Display) -> Reaction {
+        let reason: String = reason.to_string().chars().take(MAX_REASON).collect();
         self.order("reject", "RejectOrder", json!({"reason": reason}))
     }
 
@@ -351,12 +363,16 @@ impl FulfilmentOrder {
     }
 
     /// The reason for the customer.
-    fn sold_out(&self, sku: &str, failed: &StockReservationFailed) -> String {
+    fn sold_out<'a>(&'a self, sku: &'a str, failed: &StockReservationFailed) -> Reason<'a> {
         let line = self.lines.iter().find(|line| line.sku == sku);
-        let name = line.map_or(sku, |line| line.name.as_str());
+        let product = line.map_or(sku, |line| line.name.as_str());
         match failed.available {
-            0 => format!("{name} is sold out"),
-            available => format!("{name}: only {available} left, {} wanted", failed.requested),
+            0 => Reason::SoldOut { product },
+            available => Reason::TooFew {
+                product,
+                available,
+                requested: failed.requested,
+            },
         }
     }
 }

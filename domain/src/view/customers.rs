@@ -137,6 +137,7 @@ fn fold_user(customer: &mut CustomerDocument, change: &UserEvent, at: Timestamp)
             email,
             display_name,
             role,
+            ..
         }) => {
             customer.display_name.clone_from(display_name);
             customer.email = Some(email.clone());
@@ -148,6 +149,8 @@ fn fold_user(customer: &mut CustomerDocument, change: &UserEvent, at: Timestamp)
             customer.display_name.clone_from(display_name);
         }
         UserEvent::EmailChanged(EmailChanged { email }) => customer.email = Some(email.clone()),
+        // The language is for emails and not for the back office.
+        UserEvent::LanguageChanged(_) => {}
         UserEvent::UserErased(_) => {
             ERASED.clone_into(&mut customer.display_name);
             customer.email = None;

@@ -22,6 +22,7 @@ use crate::{
     event::{DomainEvent, TypedEvent},
     id::MAX_STREAM_NAME,
     money::Money,
+    reason::Reason,
     timestamp::Timestamp,
 };
 
@@ -165,7 +166,10 @@ fn reason_of(event: &TypedEvent) -> Option<String> {
             requested,
             available,
             ..
-        })) => Some(format!("{requested} wanted, {available} available")),
+        })) => {
+            let (requested, available) = (*requested, *available);
+            Some(Reason::NotAvailable { requested, available }.to_string())
+        }
         _ => None,
     }
 }

@@ -17,10 +17,11 @@ use crate::{
         },
         payment::{PaymentEvent, PaymentFailed, PaymentProcessed, PaymentRefunded},
         product::{PriceChanged, ProductEvent, ProductListed, ProductRetired},
-        user::{DisplayNameChanged, EmailChanged, UserErased, UserEvent, UserRegistered},
+        user::{DisplayNameChanged, EmailChanged, LanguageChanged, UserErased, UserEvent, UserRegistered},
     },
     event::{ActorRef, DomainEvent, EventPayload, Metadata, TypedEvent},
     id::WorkspaceId,
+    language::Language,
     money::Money,
     timestamp::Timestamp,
 };
@@ -175,11 +176,12 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 .collect(),
         )
     });
-    let user = (0..2_u8, 0..5_usize).prop_map(|(n, length)| {
+    let user = (0..2_u8, 0..6_usize).prop_map(|(n, length)| {
         let registered = UserRegistered {
             email: format!("{n}@example.org"),
             display_name: format!("Ada {n}"),
             role: Role::Customer,
+            language: Language::En,
         };
         let life: Vec<UserEvent> = vec![
             registered.into(),
@@ -189,6 +191,10 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
             .into(),
             EmailChanged {
                 email: "countess@example.org".into(),
+            }
+            .into(),
+            LanguageChanged {
+                language: Language::De,
             }
             .into(),
             UserErased {}.into(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::timestamp::Timestamp;
+use crate::{language::Language, timestamp::Timestamp};
 
 /// An email; `GET /api/v1/mailbox` lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct MailboxMessage {
     pub to: String,
     /// Its subject.
     pub subject: String,
+    /// The language of its texts; its direction follows from it.
+    pub language: Language,
     /// The time of the event.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,

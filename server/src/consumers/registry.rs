@@ -17,16 +17,16 @@ use warehouse::{Analytics, WarehouseError};
 
 use crate::settings::{Settings, StoreUrl};
 
-/// What they are built from, besides settings.
+/// The boxes that they are built from, besides settings.
 #[derive(Debug)]
 pub(crate) struct Dependencies {
     /// Box 5.
     pub(crate) store: Arc<dyn EventStore>,
-    /// The process managers' store.
-    pub(crate) processes: Arc<dyn DocumentStore>,
+    /// The process store.
+    pub(crate) process_store: Arc<dyn DocumentStore>,
     /// Unseals personal fields.
     pub(crate) opener: Arc<dyn Opener>,
-    /// Makes the links that stop mails.
+    /// Makes the links that stop emails.
     pub(crate) links: Arc<dyn Links>,
     /// The machine's clock.
     pub(crate) clock: SharedClock,
@@ -41,15 +41,15 @@ pub(crate) struct OpenConsumers {
     pub(crate) warehouse: Arc<dyn Consumer>,
     /// The search index.
     pub(crate) search: Arc<Search>,
-    /// The folder of mails, for servers without a mail server.
+    /// The folder of emails, for servers without a mail server.
     pub(crate) mailbox: Mailbox,
 }
 
 /// Why a consumer does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsumerError {
-    /// Mails cannot be sent.
-    #[error("mails cannot be sent: {0}")]
+    /// Emails cannot be sent.
+    #[error("emails cannot be sent: {0}")]
     Mail(#[from] SmtpError),
     /// The warehouse cannot be opened.
     #[error(transparent)]
@@ -69,7 +69,7 @@ pub(crate) async fn open(
 ) -> Result<OpenConsumers, ConsumerError> {
     let Dependencies {
         store,
-        processes,
+        process_store,
         opener,
         links,
         clock,
@@ -88,8 +88,8 @@ pub(crate) async fn open(
             opener: opener.clone(),
         }),
         links,
-        processes,
-        single_server: matches!(storage.processes(), StoreUrl::Sqlite(_)),
+        process_store,
+        single_server: matches!(storage.process_store(), StoreUrl::Sqlite(_)),
         per_hour: NonZeroU32::new(settings.mail.mails_per_hour),
         clock: clock.clone(),
     });

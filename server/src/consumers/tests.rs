@@ -86,7 +86,7 @@ impl Policy for Mirror {
 const POLICIES: &[&dyn AnyPolicy] = &[&ErasedPolicy::<Mirror>::new()];
 
 async fn consumers_in(shop: &Shop, file: &str) -> Arc<Consumers> {
-    start(shop, file, POLICIES, Vec::new()).await
+    start(shop, file, POLICIES, Vec::new()).await.0
 }
 
 /// Consumers without a policy.
@@ -95,7 +95,7 @@ pub(super) async fn consumers_with(
     file: &str,
     consumers: Vec<Arc<dyn Consumer>>,
 ) -> Arc<Consumers> {
-    start(shop, file, &[], consumers).await
+    start(shop, file, &[], consumers).await.0
 }
 
 async fn start(
@@ -103,25 +103,26 @@ async fn start(
     file: &str,
     policies: &'static [&'static dyn AnyPolicy],
     consumers: Vec<Arc<dyn Consumer>>,
-) -> Arc<Consumers> {
+) -> (Arc<Consumers>, Arc<Clocks>) {
     let clock = Arc::new(SystemClock);
-    let processes: Arc<dyn DocumentStore> = Arc::new(
+    let process_store: Arc<dyn DocumentStore> = Arc::new(
         SqliteDocumentStore::open(&shop.folder.path().join(file))
             .await
             .unwrap(),
     );
+    let clocks = Arc::new(Clocks::new(clock.clone(), process_store.clone()));
     let dependencies = Dependencies {
         store: shop.store.clone(),
         broker: shop.read.broker.clone(),
         commands: Arc::new(CommandService::new(shop.store.clone(), clock.clone())),
-        clocks: Arc::new(Clocks::new(clock.clone(), processes.clone())),
-        processes,
+        clocks: clocks.clone(),
+        process_store,
         folder: shop.folder.path().join("checkpoints"),
         clock,
     };
     let consumers = Arc::new(Consumers::start(dependencies, policies, consumers).await.unwrap());
     shop.read.settlement.wait_for(consumers.clone());
-    consumers
+    (consumers, clocks)
 }
 
 async fn consumers(shop: &Shop) -> Arc<Consumers> {
@@ -214,19 +215,20 @@ async fn has_a_timer(running: &Consumers, workspace: WorkspaceId) -> bool {
         group: "",
         order: Order::Asc,
         limit: 1,
-        behind: None,
+        after: None,
     };
     let timers = running
         .process_managers
-        .processes()
+        .process_store()
         .page(workspace, Mirror::NAME, &request);
     !timers.await.unwrap().value.is_empty()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timer_is_kept_over_a_restart_and_runs_on_the_workspaces_clock() {
+    let start = async |shop: &Shop| start(shop, "consumers.db", POLICIES, Vec::new()).await;
     let shop = Shop::open(1).await;
-    let running = consumers(&shop).await;
+    let (running, clocks) = start(&shop).await;
     shop.append("inventory-mug", &[received(5), reserved(1)]).await;
     let not_yet = async |shop: &Shop| match settled(shop, Duration::from_millis(1)).await {
         Err(QueryError::NotSettled { waiting_for }) => {
@@ -240,41 +242,15 @@ async fn a_timer_is_kept_over_a_restart_and_runs_on_the_workspaces_clock() {
         tokio::task::yield_now().await;
     }
     let other = shop.another_workspace().await;
-    running
-        .process_managers
-        .clocks()
-        .put_forward(other, 3_600_000)
-        .await
-        .unwrap();
-    assert_eq!(
-        running
-            .process_managers
-            .clocks()
-            .put_forward(shop.workspace, 20_000)
-            .await
-            .unwrap(),
-        20_000
-    );
+    clocks.put_forward(other, 3_600_000).await.unwrap();
+    assert_eq!(clocks.put_forward(shop.workspace, 20_000).await.unwrap(), 20_000);
     assert!(not_yet(&shop).await);
     running.stop().await;
     let shop = shop.restart().await;
-    let running = consumers(&shop).await;
-    assert_eq!(
-        running
-            .process_managers
-            .clocks()
-            .ahead_ms(shop.workspace)
-            .await
-            .unwrap(),
-        20_000
-    );
+    let (running, clocks) = start(&shop).await;
+    assert_eq!(clocks.ahead_ms(shop.workspace).await.unwrap(), 20_000);
     assert!(not_yet(&shop).await);
-    running
-        .process_managers
-        .clocks()
-        .put_forward(shop.workspace, 60_000)
-        .await
-        .unwrap();
+    clocks.put_forward(shop.workspace, 60_000).await.unwrap();
     settled(&shop, TEST_TIMEOUT).await.unwrap();
     let stock = shop.document("inventory", "mug").await;
     assert_eq!((&stock["reserved"], &stock["available"]), (&json!(0), &json!(5)));
@@ -293,7 +269,7 @@ async fn a_refused_command_is_remembered_and_holds_nothing_up() {
     assert_eq!(shop.document("inventory", "copy-mug").await["on_hand"], 1);
     let process = running
         .process_managers
-        .processes()
+        .process_store()
         .document(shop.workspace, "mirror", &sku)
         .await
         .unwrap()

@@ -105,6 +105,17 @@ async fn a_visitor_makes_an_account_changes_it_and_is_erased() {
     assert!(page.contains("value=\"Countess\"") && page.contains("Saved."));
     let page = browser.page("/account").await;
     assert!(!page.contains("Saved."), "it is said once");
+    assert!(page.contains("value=\"en\" lang=\"en\" selected"), "{page}");
+    assert_eq!(browser.send("/session/language", "language=de").await, "/account");
+    let page = browser.page("/account").await;
+    assert!(
+        page.contains("value=\"de\" lang=\"de\" selected") && page.contains("lang=\"de\""),
+        "{page}"
+    );
+    browser.cookies.insert("lang".to_owned(), "en".to_owned());
+    assert_eq!(browser.send("/session/language", "language=xx").await, "/account");
+    let page = browser.page("/account").await;
+    assert!(page.contains("The form could not be read."), "{page}");
     let nonsense = "email=nonsense&password=correct+horse+battery";
     assert_eq!(browser.send("/session/email", nonsense).await, "/account");
     let page = browser.page("/account").await;

@@ -13,6 +13,7 @@ use clock::{Clock, SystemClock};
 use domain::{
     access::{Actor, Role},
     id::WorkspaceId,
+    language::Language,
     timestamp::Timestamp,
     wire::{Problem, WorkspaceAccess},
 };
@@ -20,7 +21,10 @@ use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use gateway::{keys::KeyRing, tokens::Tokens};
+use gateway::{
+    keys::KeyRing,
+    tokens::{SignedIn, Tokens},
+};
 use server::{
     Foldline, StartError,
     settings::{self, Settings},
@@ -253,8 +257,12 @@ impl TestApp {
             role: Role::Customer,
             name: "Ada".to_owned(),
         };
+        let signed_in = SignedIn {
+            session,
+            language: Language::default(),
+        };
         Tokens::new(Arc::new(keys), self.clock.clone())
-            .issue_for(person.workspace, &actor, 0, Some(session))
+            .issue_for(person.workspace, &actor, 0, Some(signed_in))
             .unwrap()
     }
 

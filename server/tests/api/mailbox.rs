@@ -1,4 +1,4 @@
-//! `GET /mailbox`: mails in the data folder, readable by their recipients.
+//! `GET /mailbox`: emails in the data folder, readable by their recipients.
 
 use clock::{Clock as _, SystemClock};
 use domain::access::Role;
@@ -11,7 +11,7 @@ use crate::{
     dead_letters::{get, receive},
 };
 
-/// A student who has registered and got the welcome mail; their id too.
+/// A student who has registered and got the welcome email; their id too.
 pub(crate) async fn registered(app: &TestApp, educator: &Person, email: &str) -> (Person, Uuid) {
     let person = app.student(&educator.join_code).await;
     let session = get(app, &person, "/api/v1/session").await;
@@ -30,7 +30,7 @@ pub(crate) async fn stock(app: &TestApp, educator: &Person) {
     receive(app, educator, "mug-01", 40).await;
 }
 
-/// Places an order, and waits until its mails are sent.
+/// Places an order, and waits until its emails are sent.
 pub(crate) async fn order(app: &TestApp, educator: &Person, person: &Person) -> Uuid {
     let order = SystemClock.new_id();
     app.command(person, &place_order(order, "mug-01")).await;
@@ -38,7 +38,7 @@ pub(crate) async fn order(app: &TestApp, educator: &Person, person: &Person) -> 
     order
 }
 
-/// The subjects of the mails that a person may read.
+/// The subjects of the emails that a person may read.
 pub(crate) async fn subjects(app: &TestApp, person: &Person, query: &str) -> Vec<String> {
     let page = get(app, person, &format!("/api/v1/mailbox{query}")).await;
     let mails = page["data"].as_array().unwrap();
@@ -88,7 +88,7 @@ async fn a_person_reads_their_own_mails_and_an_educator_all_of_the_workspace() {
     assert_eq!(subjects(&app, &bob, "").await, ["Welcome"]);
     assert_eq!(subjects(&app, &educator, "").await.len(), 3);
     assert_eq!(subjects(&app, &educator, &own).await.len(), 2);
-    // no other role reads the mails of another person
+    // no other role reads the emails of another person
     let staff = app.with_role(&educator, Role::Staff);
     assert!(subjects(&app, &staff, "").await.is_empty());
     for person in [&bob, &staff, &app.with_role(&educator, Role::Customer)] {

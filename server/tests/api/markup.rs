@@ -1,5 +1,5 @@
 //! Texts of people are escaped: markup in them ends no title, begins no element and adds no attribute, on any
-//! page, in any mail, and in the answer to any forged link.
+//! page, in any email, and in the answer to any forged link.
 
 use clock::{Clock as _, SystemClock};
 use reqwest::StatusCode;
@@ -55,6 +55,9 @@ const PAGES: &[&str] = &[
     "/streams/{}",
     "/{}",
     "/?problem={}&code={}&retry={}",
+    "/join?problem={}&code={}",
+    "/open?problem={}",
+    "/infographic?title={}&sheet={}",
     "/unsubscribe?token={}",
     "/api/docs/{}",
     "/api/v1/{}",

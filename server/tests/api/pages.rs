@@ -127,6 +127,43 @@ async fn a_page_outside_of_a_workspace_loads_no_webassembly() {
 }
 
 #[tokio::test]
+async fn the_query_chooses_the_language_of_the_page_and_the_browser_keeps_it() {
+    let app = TestApp::start().await;
+    let response = app.get("/?lang=ar").send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let cookie = response.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.starts_with("lang=ar; "), "{cookie}");
+    let vary = response.headers()["vary"].to_str().unwrap().to_owned();
+    assert!(vary.contains("accept-language"), "{vary}");
+    let html = response.text().await.unwrap();
+    assert!(html.contains("<html lang=\"ar\" dir=\"rtl\""), "{html}");
+
+    let page = app.get("/").header("cookie", "lang=ar");
+    let html = page.header("accept-language", "de").send().await.unwrap();
+    let html = html.text().await.unwrap();
+    assert!(html.contains("<html lang=\"ar\" dir=\"rtl\""), "{html}");
+}
+
+#[tokio::test]
+async fn a_browser_gets_the_language_that_it_prefers() {
+    let app = TestApp::start().await;
+    for (header, expected) in [
+        ("de-AT,de;q=0.9,en;q=0.8", "<html lang=\"de\" dir=\"ltr\""),
+        // The interface is not translated into Korean: the page says what it is written in.
+        ("ko", "<html lang=\"en\" dir=\"ltr\""),
+        ("nonsense;;q", "<html lang=\"en\" dir=\"ltr\""),
+    ] {
+        let response = app.get("/").header("accept-language", header).send().await;
+        let response = response.unwrap();
+        assert!(!response.headers().contains_key("set-cookie"), "{header}");
+        let html = response.text().await.unwrap();
+        assert!(html.contains(expected), "{header}: {html}");
+    }
+    let response = app.get("/?lang=xx").send().await.unwrap();
+    assert!(!response.headers().contains_key("set-cookie"));
+}
+
+#[tokio::test]
 async fn the_theme_of_the_cookie_is_in_the_first_paint() {
     let app = TestApp::start().await;
     let html = app

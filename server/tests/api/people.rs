@@ -1,6 +1,7 @@
 //! People with an account: they register and sign in, and an email has one account.
 
 mod erasure;
+mod language;
 mod password_confirmation;
 mod sessions;
 

@@ -135,7 +135,7 @@ async fn a_sandbox_has_a_quota_of_people() {
     let form = format!("code={}&display_name=Ada", educator.join_code);
     let sent_back = post_form(&app, "/session/join", form).await;
     let location = sent_back.headers()["location"].to_str().unwrap().to_owned();
-    assert!(location.starts_with("/?problem=full"), "{location}");
+    assert!(location.starts_with("/join?problem=full"), "{location}");
     let page = app.get(&location).send().await.unwrap().text().await.unwrap();
     assert!(page.contains("This workspace is full"));
     // a restart does not reset the count

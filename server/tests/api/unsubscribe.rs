@@ -1,4 +1,4 @@
-//! `/unsubscribe`: the link of every mail that stops further mails without signing in.
+//! `/unsubscribe`: the link of every email that stops further emails without signing in.
 
 use reqwest::{Method, Response, StatusCode, header::CONTENT_TYPE};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::{
     mailbox::{order, registered, stock, subjects},
 };
 
-/// The token of the link in a person's newest mail.
+/// The token of the link in a person's newest email.
 async fn token(app: &TestApp, person: &Person) -> String {
     let page = get(app, person, "/api/v1/mailbox?limit=1").await;
     let text = page["data"][0]["text"].as_str().unwrap();
@@ -38,7 +38,7 @@ async fn the_link_of_a_mail_stops_mails_without_signing_in_and_may_be_repeated()
     let (ada, user) = registered(&app, &educator, "ada@example.org").await;
     let (bob, _) = registered(&app, &educator, "bob@example.org").await;
     let token = token(&app, &ada).await;
-    // mail programs follow links to preview them: that changes nothing
+    // email programs follow links to preview them: that changes nothing
     let asked = follow(&app, Method::GET, &token).await;
     assert_eq!(asked.status(), StatusCode::OK);
     let form = format!("<form method=\"post\" action=\"/unsubscribe?token={token}\">");
@@ -50,7 +50,7 @@ async fn the_link_of_a_mail_stops_mails_without_signing_in_and_may_be_repeated()
     for _ in 0..2 {
         let stopped = follow(&app, Method::POST, &token).await;
         assert_eq!(stopped.status(), StatusCode::OK);
-        assert!(stopped.text().await.unwrap().contains("You get no more mails"));
+        assert!(stopped.text().await.unwrap().contains("no longer emails you"));
     }
     assert_eq!(stops(&app, &educator).await, 1, "it is stored once");
     for person in [&ada, &bob] {
@@ -108,7 +108,7 @@ async fn a_forged_link_does_nothing_and_a_valid_one_permits_nothing_else() {
             let refused = follow(&app, method, token).await;
             assert_eq!(refused.status(), StatusCode::NOT_FOUND, "{token}");
             let page = refused.text().await.unwrap();
-            assert!(page.contains("No such link") && !page.contains("<form"), "{page}");
+            assert!(page.contains("Unknown link") && !page.contains("<form"), "{page}");
         }
     }
     assert_eq!(stops(&app, &educator).await, 0);
@@ -130,5 +130,5 @@ async fn the_link_of_a_purged_workspace_is_answered_as_usual() {
     app.swept().await;
     let stopped = follow(&app, Method::POST, &token).await;
     assert_eq!(stopped.status(), StatusCode::OK);
-    assert!(stopped.text().await.unwrap().contains("You get no more mails"));
+    assert!(stopped.text().await.unwrap().contains("no longer emails you"));
 }

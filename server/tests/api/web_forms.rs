@@ -86,35 +86,40 @@ async fn a_form_joins_a_workspace_and_leaves_it() {
 }
 
 #[tokio::test]
-async fn a_refused_form_leads_to_the_start_page_with_a_code() {
+async fn a_refused_form_leads_to_its_page_with_a_code() {
     let app = TestApp::start().await;
     let code = app.educator().await.join_code;
     for (path, body, location) in [
         (
             "/session/join",
             "code=no+such&display_name=Ada".to_owned(),
-            "/?problem=unknown-code&code=no+such",
+            "/join?problem=unknown-code&code=no+such",
         ),
         (
             "/session/join",
             format!("code={code}&display_name="),
-            &*format!("/?problem=display-name&code={code}"),
+            &*format!("/join?problem=display-name&code={code}"),
         ),
         (
             "/session/join",
             "code=&display_name=Ada".to_owned(),
-            "/?problem=unknown-code&code=",
+            "/join?problem=unknown-code&code=",
         ),
         ("/session/open", "template=zoo".to_owned(), "/?problem=invalid"),
         (
             "/session/open",
             format!("template=empty&display_name={}", "x".repeat(41)),
-            "/?problem=display-name",
+            "/open?problem=display-name",
         ),
         (
             "/session/open",
             format!("template=empty&name={}", "x".repeat(81)),
             "/?problem=invalid",
+        ),
+        (
+            "/session/open",
+            format!("template=empty&display_name=&name={}", "x".repeat(81)),
+            "/open?problem=invalid",
         ),
     ] {
         let response = form(&app, path, &body).await;

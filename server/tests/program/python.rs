@@ -28,7 +28,7 @@ pub(crate) fn program(name: &str) -> Command {
 fn interpreter() -> PathBuf {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .parent()
-        .expect("it lies in the target folder");
+        .expect("it is in the target folder");
     let environment = target.join("tools/python");
     let installed = fs::read_to_string(environment.join("installed-requirements.txt")).unwrap_or_default();
     assert!(

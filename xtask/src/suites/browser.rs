@@ -80,13 +80,20 @@ fn build_client(workspace: &Workspace) -> Result<Counts> {
     })
 }
 
-/// A browser, and the packages of `end2end/`.
+/// The fonts in which the picture is measured, in all of its scripts. Other systems have fonts of their own
+/// for them.
+const FONTS: [&str; 2] = ["fonts-noto-core", "fonts-noto-cjk"];
+
+/// A browser, its fonts, and the packages of `end2end/`.
 pub(super) fn prepare(workspace: &Workspace) -> Result<()> {
     if env::var_os("FOLDLINE_CHROMIUM").is_none()
         && !BROWSERS.iter().any(|browser| process::find(browser).is_some())
     {
         machine::apt_install(&["chromium"])
             .context("the browser tests need Chromium: please install it, or name it in FOLDLINE_CHROMIUM")?;
+    }
+    if machine::is_debian() {
+        machine::apt_install(&FONTS)?;
     }
     install_packages(workspace)
 }

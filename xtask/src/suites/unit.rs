@@ -1,6 +1,6 @@
 //! The unit and integration tests of the workspace's native half, run by `cargo test`. The stores are tested
-//! on real databases: SQLite is inside the program, PostgreSQL's programs have to be on the machine. Mails go
-//! to a real mail server, and the warehouse is read by a real database; both are Python's.
+//! on real databases: SQLite is inside the program, PostgreSQL's programs have to be on the machine. Emails
+//! go to a real mail server, and the warehouse is read by a real database; both are Python's.
 
 use std::{ffi::OsString, fs};
 

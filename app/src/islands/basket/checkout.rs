@@ -10,7 +10,7 @@ use crate::{
     erase::Erase,
     language::language,
     live::store::LiveListing,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The test methods of the payment provider.
@@ -45,28 +45,25 @@ pub(super) fn Checkout(
     place: Callback<()>,
     #[prop(into)] is_short: Signal<bool>,
 ) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let CheckoutForm { method, problem, .. } = form;
     let words = move |token: &str| match token {
-        "tok_ok" => (
-            td_string!(locale, payment.ok),
-            td_string!(locale, payment.ok_shows),
-        ),
+        "tok_ok" => (text::payment::ok(language), text::payment::ok_shows(language)),
         "tok_declined" => (
-            td_string!(locale, payment.declined),
-            td_string!(locale, payment.declined_shows),
+            text::payment::declined(language),
+            text::payment::declined_shows(language),
         ),
         "tok_insufficient_funds" => (
-            td_string!(locale, payment.insufficient),
-            td_string!(locale, payment.insufficient_shows),
+            text::payment::insufficient(language),
+            text::payment::insufficient_shows(language),
         ),
         "tok_timeout" => (
-            td_string!(locale, payment.timeout),
-            td_string!(locale, payment.timeout_shows),
+            text::payment::timeout(language),
+            text::payment::timeout_shows(language),
         ),
         _ => (
-            td_string!(locale, payment.flaky),
-            td_string!(locale, payment.flaky_shows),
+            text::payment::flaky(language),
+            text::payment::flaky_shows(language),
         ),
     };
     let choice = move |token: &'static str| {
@@ -86,7 +83,7 @@ pub(super) fn Checkout(
         .erase()
     };
     let short = move || {
-        view! { <p class="field__error" id="cannot-order">{td_string!(locale, basket.short)}</p> }.erase()
+        view! { <p class="field__error" id="cannot-order">{text::basket::shortage(language)}</p> }.erase()
     };
     view! {
         <ProblemSummary message=problem />
@@ -100,8 +97,8 @@ pub(super) fn Checkout(
             }
         >
             <fieldset class="choices">
-                <legend>{td_string!(locale, payment.label)}</legend>
-                <p class="field__help">{td_string!(locale, payment.help)}</p>
+                <legend>{text::payment::label(language)}</legend>
+                <p class="field__help">{text::payment::help(language)}</p>
                 {METHODS.map(choice).collect_view()}
             </fieldset>
             {only_if(move || is_short.get(), short)}
@@ -110,7 +107,7 @@ pub(super) fn Checkout(
                 aria-disabled=text(move || if is_short.get() { "true" } else { "false" })
                 aria-describedby="cannot-order"
             >
-                {td_string!(locale, basket.place_order)}
+                {text::basket::place_order(language)}
             </button>
         </form>
     }
@@ -137,16 +134,13 @@ pub(super) fn place_order(_form: CheckoutForm) -> impl Fn() + Copy + Send + Sync
 /// basket is empty, before the answer arrives.
 #[cfg(not(feature = "ssr"))]
 pub(super) fn place_order(form: CheckoutForm) -> impl Fn() + Copy + Send + Sync + 'static {
-    use domain::{
-        aggregate::order::PlaceOrder,
-        rejection::{Rejection, Violation},
-    };
+    use domain::{aggregate::order::PlaceOrder, wire::Problem};
     use uuid::Uuid;
 
     use crate::{
         basket::{Basket, use_basket},
         commands::{NewCommand, use_commands},
-        components::explain,
+        components::{explain, explain_field, predicted_problem},
         erased_effects::effect,
         id::new_id,
         islands::pending_orders::return_to_basket,
@@ -163,14 +157,15 @@ pub(super) fn place_order(form: CheckoutForm) -> impl Fn() + Copy + Send + Sync 
     let basket = use_basket();
     let commands = use_commands();
     let person = use_person();
-    let refuse = move |lines: &[LineRequest], detail: String, violations: &[Violation]| {
-        let of_lines = violations.iter().filter_map(|violation| {
+    let refuse = move |lines: &[LineRequest], refused: &Problem| {
+        let rule = refused.rule.as_deref().unwrap_or_default();
+        let of_lines = refused.violations.iter().filter_map(|violation| {
             let (index, _) = violation.field.strip_prefix("data.lines[")?.split_once(']')?;
             let line = lines.get(index.parse::<usize>().ok()?)?;
-            Some((line.sku.clone(), violation.message.clone()))
+            Some((line.sku.clone(), explain_field(violation, &refused.kind, rule)))
         });
         errors.set(of_lines.collect());
-        problem.set(Some(detail));
+        problem.set(Some(explain(refused)));
     };
     // The command key and the order id of this page's attempt.
     let sent = RwSignal::new(None::<(Uuid, Uuid)>);
@@ -190,7 +185,7 @@ pub(super) fn place_order(form: CheckoutForm) -> impl Fn() + Copy + Send + Sync 
                     commands.with(|queue| queue.all().iter().find(|pending| pending.key == key).cloned());
                 if let Some(pending) = pending {
                     let lines = return_to_basket(commands, basket, &pending);
-                    refuse(&lines, explain(&refused), &refused.violations);
+                    refuse(&lines, &refused);
                 }
             }
             _ => {}
@@ -216,9 +211,7 @@ pub(super) fn place_order(form: CheckoutForm) -> impl Fn() + Copy + Send + Sync 
         let predicted =
             untrack(|| prediction::predicted_order(order, &products.documents(), &pending, &person));
         match predicted {
-            Err(Rejection {
-                detail, violations, ..
-            }) => refuse(&lines, detail, &violations),
+            Err(rejection) => refuse(&lines, &predicted_problem(rejection)),
             Ok(document) => {
                 problem.set(None);
                 errors.set(Vec::new());

@@ -12,7 +12,7 @@ use crate::{
     islands::Island,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The feed.
@@ -31,7 +31,7 @@ impl Island for OfficeActivity {
     const NAME: &'static str = "office-activity";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let Self {
             initial,
             reads_streams,
@@ -49,12 +49,12 @@ impl Island for OfficeActivity {
                 .collect()
         };
         let word = move |kind: &str| match kind {
-            "order" => td_string!(locale, orders.title),
-            "payment" => td_string!(locale, office.payments),
-            "inventory" => td_string!(locale, office.stock),
-            "product" => td_string!(locale, office.products),
-            "user" => td_string!(locale, office.people),
-            _ => td_string!(locale, office.everything),
+            "order" => text::orders::title(language),
+            "payment" => text::office::payments(language),
+            "inventory" => text::office::stock(language),
+            "product" => text::office::products(language),
+            "user" => text::office::people(language),
+            _ => text::office::everything(language),
         };
         let choice = move |kind: &'static str| {
             view! {
@@ -81,8 +81,8 @@ impl Island for OfficeActivity {
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, office.activity_none)
-                    text=td_string!(locale, office.activity_empty)
+                    title=text::office::activity_none(language)
+                    text=text::office::activity_empty(language)
                     action=().erase()
                 />
             }
@@ -90,10 +90,10 @@ impl Island for OfficeActivity {
         };
         view! {
             <PageHead
-                title=td_string!(locale, office.activity)
+                title=text::office::activity(language)
                 mark=view! { <Freshness view="activity" progress=listing.progress() /> }.erase()
             />
-            <div class="tags needs-script" role="group" aria-label=td_string!(locale, office.kinds)>
+            <div class="tags needs-script" role="group" aria-label=text::office::kinds(language)>
                 <ul>{choices}</ul>
             </div>
             {either(move || keys().is_empty(), nothing, feed)}
@@ -108,7 +108,7 @@ fn kind_of(stream: &str) -> &str {
 }
 
 fn entry(activity: Memo<Revision<ActivityDocument>>, reads_streams: bool) -> View {
-    let locale = language();
+    let language = language();
     // Events are immutable, so the entry is read once.
     let Some((
         ActivityDocument {
@@ -125,8 +125,8 @@ fn entry(activity: Memo<Revision<ActivityDocument>>, reads_streams: bool) -> Vie
     };
     let (kind, id) = stream.split_once('-').unwrap_or((&stream, ""));
     let page = match kind {
-        "order" | "payment" => Some((format!("/orders/{id}"), td_string!(locale, office.to_order))),
-        "inventory" | "product" => Some((format!("/shop/{id}"), td_string!(locale, office.to_product))),
+        "order" | "payment" => Some((format!("/orders/{id}"), text::office::to_order(language))),
+        "inventory" | "product" => Some((format!("/shop/{id}"), text::office::to_product(language))),
         _ => None,
     };
     let page = page.map(|(href, words)| view! { <a href=href>{words}</a> });

@@ -10,7 +10,7 @@ use crate::{
     islands::Island,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The customers.
@@ -24,27 +24,27 @@ impl Island for OfficeCustomers {
     const NAME: &'static str = "office-customers";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let listing = LiveListing::<CustomerDocument>::new(self.initial);
         let columns = vec![
-            Column::words(td_string!(locale, orders.customer)),
-            Column::words(td_string!(locale, office.email)),
-            Column::figures(td_string!(locale, orders.title)),
-            Column::figures(td_string!(locale, office.spent)),
-            Column::words(td_string!(locale, office.last_order)),
+            Column::words(text::orders::customer(language)),
+            Column::words(text::office::email(language)),
+            Column::figures(text::orders::title(language)),
+            Column::figures(text::office::spent(language)),
+            Column::words(text::office::last_order(language)),
         ];
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, office.customers_none)
-                    text=td_string!(locale, office.customers_empty)
+                    title=text::office::customers_none(language)
+                    text=text::office::customers_empty(language)
                     action=().erase()
                 />
             }
             .erase()
         };
         ListingTable {
-            title: td_string!(locale, office.customers),
+            title: text::office::customers(language),
             view: "customers",
             listing: listing.untyped(),
             columns,
@@ -68,10 +68,10 @@ fn row(id: &str, customer: Memo<Revision<CustomerDocument>>) -> View {
 }
 
 fn cells(id: &str, customer: &CustomerDocument) -> View {
-    let locale = language();
+    let language = language();
     let name = if customer.erased {
         view! {
-            <span class="badge"><Icon picture=Picture::Ban />{td_string!(locale, office.erased)}</span>
+            <span class="badge"><Icon picture=Picture::Ban />{text::office::erased(language)}</span>
         }
         .erase()
     } else {
@@ -87,12 +87,12 @@ fn cells(id: &str, customer: &CustomerDocument) -> View {
     let last = customer.last_order_at.map(|at| view! { <When at /> });
     view! {
         <th scope="row">{name}{role}</th>
-        <td class="break" data-label=td_string!(locale, office.email)>
+        <td class="break" data-label=text::office::email(language)>
             {customer.email.clone().unwrap_or_else(|| "–".to_owned())}
         </td>
-        <td class="figure mono" data-label=td_string!(locale, orders.title)>{orders}</td>
-        <td class="figure" data-label=td_string!(locale, office.spent)>{sums(customer.spent.as_slice())}</td>
-        <td data-label=td_string!(locale, office.last_order)>{last}</td>
+        <td class="figure mono" data-label=text::orders::title(language)>{orders}</td>
+        <td class="figure" data-label=text::office::spent(language)>{sums(customer.spent.as_slice())}</td>
+        <td data-label=text::office::last_order(language)>{last}</td>
     }
     .erase()
 }

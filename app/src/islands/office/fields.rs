@@ -8,7 +8,7 @@ use crate::{
     components::text,
     erase::{Erase, View},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// A labelled input of a `kind`. Its value is read through `node`.
@@ -41,7 +41,7 @@ pub(super) fn field(
 
 /// The button that submits the form.
 pub(super) fn submit_button(verb: &'static str, sender: Sender) -> View {
-    let locale = language();
+    let language = language();
     let class = move || {
         if sender.is_sending() {
             "button button--primary button--pending"
@@ -51,7 +51,7 @@ pub(super) fn submit_button(verb: &'static str, sender: Sender) -> View {
     };
     let word = move || {
         if sender.is_sending() {
-            td_string!(locale, outgoing.sending)
+            text::outgoing::sending(language)
         } else {
             verb
         }

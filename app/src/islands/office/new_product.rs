@@ -15,7 +15,7 @@ use crate::{
     erase::{Erase, View},
     format::parse_money,
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The currency of a new product's price.
@@ -32,7 +32,7 @@ fn value(field: NodeRef<html::Input>) -> String {
 /// The tags of a field, which separates them by commas.
 fn tag_list(field: &str) -> Vec<String> {
     field
-        .split(',')
+        .split([',', '،', '、'])
         .map(|tag| tag.trim().to_lowercase())
         .filter(|tag| !tag.is_empty())
         .collect()
@@ -40,7 +40,7 @@ fn tag_list(field: &str) -> Vec<String> {
 
 /// The form, collapsed until it is opened.
 pub(super) fn new_product() -> View {
-    let locale = language();
+    let language = language();
     let sender = Sender::new();
     let wrong_price = RwSignal::new(false);
     let message = RwSignal::new(String::new());
@@ -68,12 +68,12 @@ pub(super) fn new_product() -> View {
                     field.set_value("");
                 }
             }
-            let _ = message.try_set(td_string!(locale, office.listed, name = &name_value));
+            let _ = message.try_set(text::office::listed(language, &name_value));
         });
     };
     let price_error = move || {
         if wrong_price.get() {
-            td_string!(locale, office.price_wrong).to_owned()
+            text::office::price_wrong(language).to_owned()
         } else {
             sender.violation("data.price")
         }
@@ -81,7 +81,7 @@ pub(super) fn new_product() -> View {
     let of = move |name: &'static str| move || sender.violation(name);
     view! {
         <details class="panel needs-script">
-            <summary>{td_string!(locale, office.new_product)}</summary>
+            <summary>{text::office::new_product(language)}</summary>
             <form
                 class="form"
                 novalidate
@@ -93,45 +93,45 @@ pub(super) fn new_product() -> View {
                 {field(
                     "text",
                     "new-sku",
-                    td_string!(locale, office.sku),
-                    td_string!(locale, office.sku_help),
+                    text::office::sku(language),
+                    text::office::sku_help(language),
                     sku,
                     text(of("data.sku")),
                 )}
                 {field(
                     "text",
                     "new-name",
-                    td_string!(locale, office.name),
-                    td_string!(locale, office.name_help),
+                    text::office::name(language),
+                    text::office::name_help(language),
                     name,
                     text(of("data.name")),
                 )}
                 {field(
                     "text",
                     "new-description",
-                    td_string!(locale, office.description),
-                    td_string!(locale, office.description_help),
+                    text::office::description(language),
+                    text::office::description_help(language),
                     description,
                     text(of("data.description")),
                 )}
                 {field(
                     "text",
                     "new-price",
-                    td_string!(locale, office.new_price),
-                    td_string!(locale, office.price_help),
+                    text::office::new_price(language),
+                    text::office::price_help(language),
                     price,
                     text(price_error),
                 )}
                 {field(
                     "text",
                     "new-tags",
-                    td_string!(locale, office.tags),
-                    td_string!(locale, office.tags_help, most = MAX_TAGS),
+                    text::office::tags(language),
+                    text::office::tags_help(language, MAX_TAGS),
                     tags,
                     text(of("data.tags")),
                 )}
                 {refusal(sender)}
-                {submit_button(td_string!(locale, office.list_product), sender)}
+                {submit_button(text::office::list_product(language), sender)}
                 <p class="field__help" role="status">{text(move || message.get())}</p>
             </form>
         </details>

@@ -22,7 +22,7 @@ use crate::{
         protocol::Link,
         store::{InitialListing, LiveListing, Revision, use_link},
     },
-    translations::i18n::td_string,
+    text,
 };
 
 /// The orders in one status, or all orders.
@@ -38,26 +38,26 @@ impl Island for OfficeOrders {
     const NAME: &'static str = "office-orders";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let Self { initial, acts } = self;
         let listing = LiveListing::<OrderDocument>::new(initial);
         let mut columns = vec![
-            Column::words(td_string!(locale, orders.order)),
-            Column::words(td_string!(locale, orders.placed)),
-            Column::words(td_string!(locale, orders.customer)),
-            Column::figures(td_string!(locale, orders.items)),
-            Column::figures(td_string!(locale, orders.total)),
-            Column::words(td_string!(locale, orders.status)),
+            Column::words(text::orders::order(language)),
+            Column::words(text::orders::placed(language)),
+            Column::words(text::orders::customer(language)),
+            Column::figures(text::orders::items(language)),
+            Column::figures(text::orders::total(language)),
+            Column::words(text::orders::status(language)),
         ];
-        columns.extend(acts.then(|| Column::words(td_string!(locale, office.act))));
+        columns.extend(acts.then(|| Column::words(text::office::act(language))));
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, office.orders_none)
-                    text=td_string!(locale, office.orders_empty)
+                    title=text::office::orders_none(language)
+                    text=text::office::orders_empty(language)
                     action=view! {
                         <a class="button" href="/office/orders?status=all">
-                            {td_string!(locale, office.orders_all)}
+                            {text::office::orders_all(language)}
                         </a>
                     }.erase()
                 />
@@ -65,7 +65,7 @@ impl Island for OfficeOrders {
             .erase()
         };
         ListingTable {
-            title: td_string!(locale, office.orders),
+            title: text::office::orders(language),
             view: "orders",
             listing: listing.untyped(),
             columns,
@@ -76,7 +76,7 @@ impl Island for OfficeOrders {
 }
 
 fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
-    let locale = language();
+    let language = language();
     let server = listing.row(id.to_owned());
     let order = listing.predicted(id.to_owned());
     // A row without a document is about to be removed.
@@ -89,7 +89,7 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
     let items: u32 = first.lines.iter().map(|line| line.quantity).sum();
     let acting = acts.then(|| {
         view! {
-            <td class="acts needs-script" data-label=td_string!(locale, office.act)>
+            <td class="acts needs-script" data-label=text::office::act(language)>
                 {actions(id, server, status)}
             </td>
         }
@@ -105,13 +105,13 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
     view! {
         <tr class=text(class) data-order=id.to_owned()>
             <th scope="row"><a class="row-link" href=format!("/orders/{id}")><Id id=id.to_owned() /></a></th>
-            <td data-label=td_string!(locale, orders.placed)><When at=first.placed_at /></td>
-            <td data-label=td_string!(locale, orders.customer)>{first.customer.name}</td>
-            <td data-label=td_string!(locale, orders.items) class="figure mono">{items}</td>
-            <td data-label=td_string!(locale, orders.total) class="figure">
+            <td data-label=text::orders::placed(language)><When at=first.placed_at /></td>
+            <td data-label=text::orders::customer(language)>{first.customer.name}</td>
+            <td data-label=text::orders::items(language) class="figure mono">{items}</td>
+            <td data-label=text::orders::total(language) class="figure">
                 <Price amount=Some(first.total) />
             </td>
-            <td data-label=td_string!(locale, orders.status)><StatusBadge status /></td>
+            <td data-label=text::orders::status(language)><StatusBadge status /></td>
             {acting}
         </tr>
     }
@@ -121,7 +121,7 @@ fn row(id: &str, listing: LiveListing<OrderDocument>, acts: bool) -> View {
 /// The next step of an order, and its cancellation. Both show at once; if the server refuses, the reason
 /// replaces the prediction.
 fn actions(id: &str, server: Memo<Revision<OrderDocument>>, status: Signal<OrderStatus>) -> View {
-    let locale = language();
+    let language = language();
     let stream = format!("order-{id}");
     let sender = Sender::through_queue(&stream);
     let link = use_link();
@@ -157,17 +157,17 @@ fn actions(id: &str, server: Memo<Revision<OrderDocument>>, status: Signal<Order
             submit(command, json!({}));
         })
     };
-    let ship = move || step(td_string!(locale, office.ship), "ShipOrder");
-    let deliver = move || step(td_string!(locale, office.deliver), "DeliverOrder");
+    let ship = move || step(text::office::ship(language), "ShipOrder");
+    let deliver = move || step(text::office::deliver(language), "DeliverOrder");
     let id = id.to_owned();
     let cancel = move || {
         let confirmation = Confirmation {
             id: id.clone(),
-            open: td_string!(locale, office.cancel),
+            open: text::office::cancel(language),
             of: of.get_value(),
-            question: format!("{} {}", td_string!(locale, order.cancel_question), of.get_value()),
-            confirm: td_string!(locale, order.cancel_confirm),
-            keep: td_string!(locale, order.keep),
+            question: text::order::cancel_notice(language, of.get_value()),
+            confirm: text::order::cancel_confirm(language),
+            keep: text::order::keep(language),
             wants_reason: true,
         };
         confirmed_action(confirmation, sender, open, move |reason| {

@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     components::{
-        Column, EmptyState, Icon, Id, ListingTable, Picture, Price, When, highlight_class, only_if, text,
+        Column, EmptyState, Icon, Id, ListingTable, Picture, Price, When, highlight_class, only_if,
+        reason_text, text,
     },
     erase::{Erase, View},
     islands::Island,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The payments in one status, or all.
@@ -33,25 +34,25 @@ impl Island for OfficePayments {
     const NAME: &'static str = "office-payments";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let Self { initial, acts } = self;
         let listing = LiveListing::<PaymentDocument>::new(initial);
         let mut columns = vec![
-            Column::words(td_string!(locale, orders.order)),
-            Column::words(td_string!(locale, office.at)),
-            Column::words(td_string!(locale, office.method)),
-            Column::figures(td_string!(locale, office.amount)),
-            Column::words(td_string!(locale, orders.status)),
+            Column::words(text::orders::order(language)),
+            Column::words(text::office::at(language)),
+            Column::words(text::office::method(language)),
+            Column::figures(text::office::amount(language)),
+            Column::words(text::orders::status(language)),
         ];
-        columns.extend(acts.then(|| Column::words(td_string!(locale, office.act))));
+        columns.extend(acts.then(|| Column::words(text::office::act(language))));
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, office.payments_none)
-                    text=td_string!(locale, office.payments_empty)
+                    title=text::office::payments_none(language)
+                    text=text::office::payments_empty(language)
                     action=view! {
                         <a class="button" href="/office/payments">
-                            {td_string!(locale, office.payments_all)}
+                            {text::office::payments_all(language)}
                         </a>
                     }.erase()
                 />
@@ -59,7 +60,7 @@ impl Island for OfficePayments {
             .erase()
         };
         ListingTable {
-            title: td_string!(locale, office.payments),
+            title: text::office::payments(language),
             view: "payments",
             listing: listing.untyped(),
             columns,
@@ -70,7 +71,7 @@ impl Island for OfficePayments {
 }
 
 fn row(order: &str, payment: Memo<Revision<PaymentDocument>>, acts: bool) -> View {
-    let locale = language();
+    let language = language();
     let Some((first, _)) = payment.get_untracked() else {
         return ().erase();
     };
@@ -85,14 +86,14 @@ fn row(order: &str, payment: Memo<Revision<PaymentDocument>>, acts: bool) -> Vie
         payment.with(|payment| {
             payment
                 .as_ref()
-                .and_then(|(payment, _)| payment.reason.clone())
+                .and_then(|(payment, _)| payment.reason.as_deref().map(reason_text))
                 .unwrap_or_default()
         })
     };
     let acting = acts.then(|| {
         let refund = refund(order, &first);
         view! {
-            <td class="acts needs-script" data-label=td_string!(locale, office.act)>
+            <td class="acts needs-script" data-label=text::office::act(language)>
                 {only_if(move || status.get() == PaymentStatus::Processed, refund)}
             </td>
         }
@@ -102,12 +103,12 @@ fn row(order: &str, payment: Memo<Revision<PaymentDocument>>, acts: bool) -> Vie
             <th scope="row">
                 <a class="row-link" href=format!("/orders/{order}")><Id id=order.to_owned() /></a>
             </th>
-            <td data-label=td_string!(locale, office.at)><When at=first.at /></td>
-            <td data-label=td_string!(locale, office.method)><code>{first.method}</code></td>
-            <td data-label=td_string!(locale, office.amount) class="figure">
+            <td data-label=text::office::at(language)><When at=first.at /></td>
+            <td data-label=text::office::method(language)><code>{first.method}</code></td>
+            <td data-label=text::office::amount(language) class="figure">
                 <Price amount=Some(first.amount) />
             </td>
-            <td data-label=td_string!(locale, orders.status)>
+            <td data-label=text::orders::status(language)>
                 {badge(status)}
                 " "
                 <span class="muted">{text(reason)}</span>
@@ -120,16 +121,16 @@ fn row(order: &str, payment: Memo<Revision<PaymentDocument>>, acts: bool) -> Vie
 
 /// The status of a payment: icon, word and colour.
 fn badge(status: Signal<PaymentStatus>) -> View {
-    let locale = language();
+    let language = language();
     let picture = Signal::derive(move || match status.get() {
         PaymentStatus::Processed => Picture::Check,
         PaymentStatus::Failed => Picture::Ban,
         PaymentStatus::Refunded => Picture::Undo,
     });
     let word = move || match status.get() {
-        PaymentStatus::Processed => td_string!(locale, office.processed),
-        PaymentStatus::Failed => td_string!(locale, office.failed),
-        PaymentStatus::Refunded => td_string!(locale, office.refunded),
+        PaymentStatus::Processed => text::office::processed(language),
+        PaymentStatus::Failed => text::office::failed(language),
+        PaymentStatus::Refunded => text::office::refunded(language),
     };
     view! {
         <span class="badge" data-status=text(move || status.get().as_str())>
@@ -142,7 +143,7 @@ fn badge(status: Signal<PaymentStatus>) -> View {
 
 /// The refund action, with a confirmation that names the order, and a reason.
 fn refund(order: &str, payment: &PaymentDocument) -> impl Fn() -> View + Send + Sync + 'static {
-    let locale = language();
+    let language = language();
     let sender = Sender::new();
     let open = RwSignal::new(false);
     let short = format!("…{}", order.get(order.len().saturating_sub(8)..).unwrap_or(order));
@@ -152,11 +153,11 @@ fn refund(order: &str, payment: &PaymentDocument) -> impl Fn() -> View + Send + 
     move || {
         let confirmation = Confirmation {
             id: id.clone(),
-            open: td_string!(locale, office.refund),
+            open: text::office::refund(language),
             of: short.clone(),
-            question: td_string!(locale, office.refund_question, amount = &amount, order = &short),
-            confirm: td_string!(locale, office.refund_confirm),
-            keep: td_string!(locale, office.refund_keep),
+            question: text::office::refund_notice(language, &amount, &short),
+            confirm: text::office::refund_confirm(language),
+            keep: text::office::refund_keep(language),
             wants_reason: true,
         };
         let action = confirmed_action(confirmation, sender, open, move |reason| {

@@ -15,7 +15,7 @@ use crate::{
     erase::{Erase, View},
     islands::Island,
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// The form.
@@ -29,7 +29,7 @@ impl Island for OfficePeople {
     const NAME: &'static str = "office-people";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let sender = Sender::new();
         let message = RwSignal::new(String::new());
         let role = RwSignal::new(ROLES[0].to_owned());
@@ -37,22 +37,17 @@ impl Island for OfficePeople {
         let submit = move || register(sender, [name, email, password], role, message);
         let of = move |name: &'static str| text(move || sender.violation(name));
         let word = move |role: &str| match role {
-            "staff" => td_string!(locale, office.role_staff),
-            "educator" => td_string!(locale, office.role_educator),
-            "student" => td_string!(locale, office.role_student),
-            _ => td_string!(locale, office.role_customer),
+            "staff" => text::office::role_staff(language),
+            "educator" => text::office::role_educator(language),
+            "student" => text::office::role_student(language),
+            _ => text::office::role_customer(language),
         };
-        let help = td_string!(
-            locale,
-            office.password_help,
-            least = MIN_PASSWORD,
-            most = MAX_PASSWORD
-        );
+        let help = text::office::password_help(language, MIN_PASSWORD, MAX_PASSWORD);
         view! {
-            <PageHead title=td_string!(locale, office.people) />
+            <PageHead title=text::office::people(language) />
             <section class="panel needs-script">
-                <h2>{td_string!(locale, office.register)}</h2>
-                <p>{td_string!(locale, office.register_text)}</p>
+                <h2>{text::office::register(language)}</h2>
+                <p>{text::office::register_text(language)}</p>
                 <form
                     class="form"
                     novalidate
@@ -64,29 +59,29 @@ impl Island for OfficePeople {
                     {field(
                         "text",
                         "person-name",
-                        td_string!(locale, office.person_name),
-                        td_string!(locale, office.person_name_help, most = MAX_DISPLAY_NAME),
+                        text::office::person_name(language),
+                        text::office::person_name_help(language, MAX_DISPLAY_NAME),
                         name,
                         of("data.display_name"),
                     )}
                     {field(
                         "email",
                         "person-email",
-                        td_string!(locale, office.email),
-                        td_string!(locale, office.email_help),
+                        text::office::email(language),
+                        text::office::email_help(language),
                         email,
                         of("data.email"),
                     )}
                     {field(
                         "password",
                         "person-password",
-                        td_string!(locale, office.password),
+                        text::office::password(language),
                         help,
                         password,
                         of("data.password"),
                     )}
                     <div class="field">
-                        <label for="person-role">{td_string!(locale, office.role)}</label>
+                        <label for="person-role">{text::office::role(language)}</label>
                         <select id="person-role" on:change=move |event| role.set(event_target_value(&event))>
                             {ROLES
                                 .map(|role| view! { <option value=role>{word(role)}</option> })
@@ -94,7 +89,7 @@ impl Island for OfficePeople {
                         </select>
                     </div>
                     {refusal(sender)}
-                    {submit_button(td_string!(locale, office.register_action), sender)}
+                    {submit_button(text::office::register_action(language), sender)}
                     <p class="field__help" role="status">{text(move || message.get())}</p>
                 </form>
             </section>
@@ -119,7 +114,7 @@ fn register(
     role: RwSignal<String>,
     message: RwSignal<String>,
 ) {
-    let locale = language();
+    let language = language();
     let [name, email, password] = fields.map(|field| {
         field
             .get_untracked()
@@ -138,6 +133,6 @@ fn register(
                 field.set_value("");
             }
         }
-        let _ = message.try_set(td_string!(locale, office.registered, name = &name));
+        let _ = message.try_set(text::office::registered(language, &name));
     });
 }

@@ -17,7 +17,7 @@ use crate::{
     islands::Island,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The products on sale.
@@ -33,28 +33,28 @@ impl Island for OfficeProducts {
     const NAME: &'static str = "office-products";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let Self { initial, acts } = self;
         let listing = LiveListing::<ProductDocument>::new(initial);
         let mut columns = vec![
-            Column::words(td_string!(locale, basket.product)),
-            Column::words(td_string!(locale, office.tags)),
-            Column::figures(td_string!(locale, office.available)),
-            Column::figures(td_string!(locale, basket.price)),
+            Column::words(text::basket::product(language)),
+            Column::words(text::office::tags(language)),
+            Column::figures(text::office::available(language)),
+            Column::figures(text::basket::price(language)),
         ];
-        columns.extend(acts.then(|| Column::words(td_string!(locale, office.act))));
+        columns.extend(acts.then(|| Column::words(text::office::act(language))));
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, shop.empty_title)
-                    text=td_string!(locale, office.products_empty)
+                    title=text::shop::empty_title(language)
+                    text=text::office::products_empty(language)
                     action=().erase()
                 />
             }
             .erase()
         };
         ListingTable {
-            title: td_string!(locale, office.products),
+            title: text::office::products(language),
             view: "products",
             listing: listing.untyped(),
             columns,
@@ -65,7 +65,7 @@ impl Island for OfficeProducts {
 }
 
 fn row(sku: &str, product: Memo<Revision<ProductDocument>>, acts: bool) -> View {
-    let locale = language();
+    let language = language();
     let Some((first, _)) = product.get_untracked() else {
         return ().erase();
     };
@@ -78,7 +78,7 @@ fn row(sku: &str, product: Memo<Revision<ProductDocument>>, acts: bool) -> View 
     let name = first.name;
     let acting = acts.then(|| {
         view! {
-            <td class="acts needs-script" data-label=td_string!(locale, office.act)>
+            <td class="acts needs-script" data-label=text::office::act(language)>
                 <div class="act">{change_price(sku, &name, price)} {retire(sku, &name)}</div>
             </td>
         }
@@ -90,9 +90,9 @@ fn row(sku: &str, product: Memo<Revision<ProductDocument>>, acts: bool) -> View 
                 " "
                 <code class="muted">{sku.to_owned()}</code>
             </th>
-            <td data-label=td_string!(locale, office.tags)>{first.tags.join(", ")}</td>
-            <td class="figure" data-label=td_string!(locale, office.available)><Stock available /></td>
-            <td class="figure" data-label=td_string!(locale, basket.price)><Price amount=price /></td>
+            <td data-label=text::office::tags(language)>{first.tags.join(", ")}</td>
+            <td class="figure" data-label=text::office::available(language)><Stock available /></td>
+            <td class="figure" data-label=text::basket::price(language)><Price amount=price /></td>
             {acting}
         </tr>
     }
@@ -101,7 +101,7 @@ fn row(sku: &str, product: Memo<Revision<ProductDocument>>, acts: bool) -> View 
 
 /// A button that opens the field for a new price.
 fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
-    let locale = language();
+    let language = language();
     let sender = Sender::new();
     let open = RwSignal::new(false);
     let wrong = RwSignal::new(false);
@@ -109,7 +109,7 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
     let stream = StoredValue::new(format!("product-{sku}"));
     let id = format!("price-{sku}");
     let error_id = format!("price-{sku}-error");
-    let label = format!("{}: {name}", td_string!(locale, office.new_price));
+    let label = text::layout::pair(language, text::office::new_price(language), name);
     let name = name.to_owned();
     crate::erased_effects::effect(move || {
         if open.get()
@@ -120,7 +120,7 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
     });
     let error = move || {
         if wrong.get() {
-            td_string!(locale, office.price_wrong).to_owned()
+            text::office::price_wrong(language).to_owned()
         } else {
             sender.violation("data.price")
         }
@@ -172,9 +172,9 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
                 >
                     {text(move || {
                         if sender.is_sending() {
-                            td_string!(locale, outgoing.sending)
+                            text::outgoing::sending(language)
                         } else {
-                            td_string!(locale, office.change_price_confirm)
+                            text::office::change_price_confirm(language)
                         }
                     })}
                 </button>
@@ -191,7 +191,7 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
             aria-expanded=text(move || open.get().to_string())
             on:click=move |_| open.update(|open| *open = !*open)
         >
-            {td_string!(locale, office.change_price)}
+            {text::office::change_price(language)}
             <span class="hidden">" "{name}</span>
         </button>
         {only_if(move || open.get(), form)}
@@ -201,17 +201,17 @@ fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
 
 /// The action that retires a product, with a confirmation that names it.
 fn retire(sku: &str, name: &str) -> View {
-    let locale = language();
+    let language = language();
     let sender = Sender::new();
     let open = RwSignal::new(false);
     let stream = StoredValue::new(format!("product-{sku}"));
     let confirmation = Confirmation {
         id: sku.to_owned(),
-        open: td_string!(locale, office.retire),
+        open: text::office::retire(language),
         of: name.to_owned(),
-        question: td_string!(locale, office.retire_question, name = name),
-        confirm: td_string!(locale, office.retire_confirm),
-        keep: td_string!(locale, office.retire_keep),
+        question: text::office::retire_notice(language, name),
+        confirm: text::office::retire_confirm(language),
+        keep: text::office::retire_keep(language),
         wants_reason: false,
     };
     let action = confirmed_action(confirmation, sender, open, move |_| {

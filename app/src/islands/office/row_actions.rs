@@ -12,7 +12,7 @@ use crate::{
     erase::{Erase, View},
     erased_effects::effect,
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// A button that sends a command. `of` names the row for screen readers.
@@ -30,10 +30,10 @@ pub(super) fn action_button(
         sender: Sender,
         press: Box<dyn Fn() + Send + Sync>,
     ) -> View {
-        let locale = language();
+        let language = language();
         let word = move || {
             if sender.is_sending() {
-                td_string!(locale, outgoing.sending)
+                text::outgoing::sending(language)
             } else {
                 verb
             }
@@ -96,7 +96,7 @@ fn erased_action(
     open: RwSignal<bool>,
     submit: Arc<dyn Fn(String) + Send + Sync>,
 ) -> View {
-    let locale = language();
+    let language = language();
     let Confirmation {
         id,
         open: verb,
@@ -158,7 +158,7 @@ fn erased_action(
                         aria-disabled=text(move || sender.is_sending().to_string())
                     >
                         {text(move || {
-                            if sender.is_sending() { td_string!(locale, outgoing.sending) } else { confirm }
+                            if sender.is_sending() { text::outgoing::sending(language) } else { confirm }
                         })}
                     </button>
                     <button
@@ -191,14 +191,14 @@ fn erased_action(
 
 /// The field for the reason, with the server's error.
 fn reason_field(id: &str, sender: Sender, field: NodeRef<html::Input>) -> View {
-    let locale = language();
+    let language = language();
     let field_id = format!("reason-{id}");
     let help_id = format!("{field_id}-help");
     let error_id = format!("{field_id}-error");
     let error = move || sender.violation("data.reason");
     view! {
         <div class="field">
-            <label for=field_id.clone()>{td_string!(locale, order.reason)}</label>
+            <label for=field_id.clone()>{text::order::reason(language)}</label>
             <input
                 type="text"
                 id=field_id
@@ -210,7 +210,7 @@ fn reason_field(id: &str, sender: Sender, field: NodeRef<html::Input>) -> View {
                 aria-invalid=text(move || (!error().is_empty()).to_string())
             />
             <p class="field__error" id=error_id>{text(error)}</p>
-            <p class="field__help" id=help_id>{td_string!(locale, order.reason_help)}</p>
+            <p class="field__help" id=help_id>{text::order::reason_help(language)}</p>
         </div>
     }
     .erase()

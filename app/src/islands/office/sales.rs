@@ -16,7 +16,7 @@ use crate::{
     islands::Island,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The dashboard.
@@ -35,16 +35,16 @@ impl Island for OfficeSales {
     const NAME: &'static str = "office-sales";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let days = LiveListing::<SalesDocument>::new(self.days);
         let products = LiveListing::<SalesDocument>::new(self.products);
         let nothing = move || {
             view! {
                 <EmptyState
-                    title=td_string!(locale, office.sales_none)
-                    text=td_string!(locale, office.sales_empty)
+                    title=text::office::sales_none(language)
+                    text=text::office::sales_empty(language)
                     action=view! {
-                        <a class="button" href="/shop">{td_string!(locale, orders.empty_action)}</a>
+                        <a class="button" href="/shop">{text::orders::empty_action(language)}</a>
                     }.erase()
                 />
             }
@@ -53,7 +53,7 @@ impl Island for OfficeSales {
         let dashboard = move || view! { {totals(days)} {by_day(days)} {top_products(products)} }.erase();
         view! {
             <PageHead
-                title=td_string!(locale, office.sales)
+                title=text::office::sales(language)
                 mark=view! { <Freshness view="sales" progress=days.progress() /> }.erase()
             />
             {either(move || days.is_empty(), nothing, dashboard)}
@@ -64,7 +64,7 @@ impl Island for OfficeSales {
 
 /// The totals of the days.
 fn totals(days: LiveListing<SalesDocument>) -> View {
-    let locale = language();
+    let language = language();
     let figure = move |read: fn(&SalesDocument) -> u64| {
         text(move || days.documents().iter().map(read).sum::<u64>().to_string())
     };
@@ -80,22 +80,22 @@ fn totals(days: LiveListing<SalesDocument>) -> View {
     });
     view! {
         <section class="panel">
-            <h2>{td_string!(locale, office.totals)}</h2>
+            <h2>{text::office::totals(language)}</h2>
             <dl class="facts totals">
                 <div>
-                    <dt>{td_string!(locale, office.revenue)}</dt>
+                    <dt>{text::office::revenue(language)}</dt>
                     <dd>{move || sums(net.get().as_slice())}</dd>
                 </div>
                 <div>
-                    <dt>{td_string!(locale, orders.title)}</dt>
+                    <dt>{text::orders::title(language)}</dt>
                     <dd class="mono">{figure(|day| day.orders)}</dd>
                 </div>
                 <div>
-                    <dt>{td_string!(locale, office.units)}</dt>
+                    <dt>{text::office::units(language)}</dt>
                     <dd class="mono">{figure(|day| day.units)}</dd>
                 </div>
                 <div>
-                    <dt>{td_string!(locale, office.taken_back)}</dt>
+                    <dt>{text::office::cancellations(language)}</dt>
                     <dd class="mono">{figure(|day| day.cancelled_orders)}</dd>
                 </div>
             </dl>
@@ -106,7 +106,7 @@ fn totals(days: LiveListing<SalesDocument>) -> View {
 
 /// The days as a chart, or as a table with the same figures.
 fn by_day(days: LiveListing<SalesDocument>) -> View {
-    let locale = language();
+    let language = language();
     let as_table = RwSignal::new(false);
     let currency = Signal::derive(move || {
         let documents = days.documents();
@@ -121,7 +121,7 @@ fn by_day(days: LiveListing<SalesDocument>) -> View {
     let chart = move || {
         view! {
             <p class="muted">
-                {text(move || td_string!(locale, office.chart_is, currency = currency.get()))}
+                {text(move || text::office::chart_is(language, currency.get()))}
             </p>
             {bar_chart(bars, unit)}
         }
@@ -132,11 +132,11 @@ fn by_day(days: LiveListing<SalesDocument>) -> View {
             <table class="table">
                 <thead>
                     <tr>
-                        <th scope="col">{td_string!(locale, office.day)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, orders.title)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, office.units)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, office.sold)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, office.cancelled)}</th>
+                        <th scope="col">{text::office::day(language)}</th>
+                        <th scope="col" class="figure">{text::orders::title(language)}</th>
+                        <th scope="col" class="figure">{text::office::units(language)}</th>
+                        <th scope="col" class="figure">{text::office::sold(language)}</th>
+                        <th scope="col" class="figure">{text::office::cancelled(language)}</th>
                     </tr>
                 </thead>
                 <tbody>{for_each(move || days.keys(), move |key| day_row(days.row(key)))}</tbody>
@@ -160,10 +160,10 @@ fn by_day(days: LiveListing<SalesDocument>) -> View {
     view! {
         <section class="panel">
             <div class="panel__head">
-                <h2>{td_string!(locale, office.by_day)}</h2>
-                <div class="switch needs-script" role="group" aria-label=td_string!(locale, office.shown_as)>
-                    {switch(false, td_string!(locale, office.as_chart))}
-                    {switch(true, td_string!(locale, office.as_table))}
+                <h2>{text::office::by_day(language)}</h2>
+                <div class="switch needs-script" role="group" aria-label=text::office::shown_as(language)>
+                    {switch(false, text::office::as_chart(language))}
+                    {switch(true, text::office::as_table(language))}
                 </div>
             </div>
             {either(move || as_table.get(), table, chart)}
@@ -173,7 +173,7 @@ fn by_day(days: LiveListing<SalesDocument>) -> View {
 }
 
 fn day_row(day: Memo<Revision<SalesDocument>>) -> View {
-    let locale = language();
+    let language = language();
     let figure = move |read: fn(&SalesDocument) -> u64| {
         text(move || {
             day.with(|day| {
@@ -201,14 +201,14 @@ fn day_row(day: Memo<Revision<SalesDocument>>) -> View {
     view! {
         <tr class=text(move || highlight_class(day))>
             <th scope="row" class="mono">{name}</th>
-            <td class="figure mono" data-label=td_string!(locale, orders.title)>
+            <td class="figure mono" data-label=text::orders::title(language)>
                 {figure(|day| day.orders)}
             </td>
-            <td class="figure mono" data-label=td_string!(locale, office.units)>{figure(|day| day.units)}</td>
-            <td class="figure" data-label=td_string!(locale, office.sold)>
+            <td class="figure mono" data-label=text::office::units(language)>{figure(|day| day.units)}</td>
+            <td class="figure" data-label=text::office::sold(language)>
                 {money(|day| day.revenue.as_slice())}
             </td>
-            <td class="figure" data-label=td_string!(locale, office.cancelled)>
+            <td class="figure" data-label=text::office::cancelled(language)>
                 {money(|day| day.cancelled_revenue.as_slice())}
             </td>
         </tr>
@@ -217,7 +217,7 @@ fn day_row(day: Memo<Revision<SalesDocument>>) -> View {
 }
 
 fn top_products(products: LiveListing<SalesDocument>) -> View {
-    let locale = language();
+    let language = language();
     let row = move |product: Memo<Revision<SalesDocument>>| {
         let Some((first, _)) = product.get_untracked() else {
             return ().erase();
@@ -243,8 +243,8 @@ fn top_products(products: LiveListing<SalesDocument>) -> View {
         view! {
             <tr class=text(move || highlight_class(product)) data-sku=sku.clone()>
                 <th scope="row"><a class="row-link" href=format!("/shop/{sku}")>{name}</a></th>
-                <td class="figure mono" data-label=td_string!(locale, office.units)>{units}</td>
-                <td class="figure" data-label=td_string!(locale, office.revenue)>{revenue}</td>
+                <td class="figure mono" data-label=text::office::units(language)>{units}</td>
+                <td class="figure" data-label=text::office::revenue(language)>{revenue}</td>
             </tr>
         }
         .erase()
@@ -252,15 +252,15 @@ fn top_products(products: LiveListing<SalesDocument>) -> View {
     view! {
         <section class="panel">
             <div class="panel__head">
-                <h2>{td_string!(locale, office.top_products)}</h2>
+                <h2>{text::office::top_products(language)}</h2>
                 <Freshness view="sales" progress=products.progress() />
             </div>
             <table class="table">
                 <thead>
                     <tr>
-                        <th scope="col">{td_string!(locale, basket.product)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, office.units)}</th>
-                        <th scope="col" class="figure">{td_string!(locale, office.revenue)}</th>
+                        <th scope="col">{text::basket::product(language)}</th>
+                        <th scope="col" class="figure">{text::office::units(language)}</th>
+                        <th scope="col" class="figure">{text::office::revenue(language)}</th>
                     </tr>
                 </thead>
                 <tbody>{for_each(move || products.keys(), move |key| row(products.row(key)))}</tbody>

@@ -3,13 +3,16 @@
 //! such as forms that the server validates, are sent directly; the same command has the same idempotency key
 //! until its answer arrives.
 
-use domain::wire::{CommandRequest, ExpectedVersion, Problem};
+use domain::{
+    rejection::Violation,
+    wire::{CommandRequest, ExpectedVersion, Problem},
+};
 use leptos::prelude::*;
 use serde_json::Value;
 
 use crate::{
     commands::{Commands, NewCommand, is_pending, use_commands},
-    components::explain,
+    components::{explain, explain_field, predicted_problem},
     live::prediction::Predict,
 };
 
@@ -61,16 +64,7 @@ impl Sender {
         let Some(commands) = self.commands else {
             return false;
         };
-        let refused = commands.submit(document, command).err().map(|rejection| Problem {
-            kind: String::new(),
-            title: String::new(),
-            status: 422,
-            detail: rejection.detail,
-            violations: rejection.violations,
-            current_version: None,
-            rule: None,
-            waiting_for: Vec::new(),
-        });
+        let refused = commands.submit(document, command).err().map(predicted_problem);
         let is_submitted = refused.is_none();
         self.problem.set(refused);
         is_submitted
@@ -82,12 +76,21 @@ impl Sender {
             .with(|problem| problem.as_ref().map(explain).unwrap_or_default())
     }
 
-    /// The error of a field such as `data.reason`; empty without one.
+    /// The error of a field such as `data.reason` or `data.price`, or of a part of it; empty without one.
     pub(super) fn violation(self, field: &str) -> String {
+        let is_of_field = |violation: &&Violation| {
+            let part = violation.field.strip_prefix(field);
+            part.is_some_and(|part| part.is_empty() || part.starts_with(['.', '[']))
+        };
         self.problem.with(|problem| {
-            let violations = problem.iter().flat_map(|problem| &problem.violations);
-            let of_field = violations.filter(|violation| violation.field == field);
-            of_field.map(|violation| violation.message.clone()).collect()
+            let Some(problem) = problem else {
+                return String::new();
+            };
+            let rule = problem.rule.as_deref().unwrap_or_default();
+            let violation = problem.violations.iter().find(is_of_field);
+            violation
+                .map(|violation| explain_field(violation, &problem.kind, rule))
+                .unwrap_or_default()
         })
     }
 

@@ -21,7 +21,7 @@ use crate::{
     islands::Island,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
-    translations::i18n::td_string,
+    text,
 };
 
 /// The stock of all products, or of those with low stock.
@@ -39,7 +39,7 @@ impl Island for OfficeStock {
     const NAME: &'static str = "office-stock";
 
     fn view(self) -> View {
-        let locale = language();
+        let language = language();
         let Self { initial, names, acts } = self;
         let is_low = initial.query.listing == "low_stock";
         let names = StoredValue::new(names);
@@ -48,31 +48,31 @@ impl Island for OfficeStock {
             names.with_value(|names| names.get(sku).cloned().unwrap_or_else(|| sku.to_owned()))
         };
         let mut columns = vec![
-            Column::words(td_string!(locale, basket.product)),
-            Column::figures(td_string!(locale, office.on_hand)),
-            Column::figures(td_string!(locale, office.reserved)),
-            Column::figures(td_string!(locale, office.available)),
+            Column::words(text::basket::product(language)),
+            Column::figures(text::office::on_hand(language)),
+            Column::figures(text::office::reserved(language)),
+            Column::figures(text::office::available(language)),
         ];
-        columns.extend(acts.then(|| Column::words(td_string!(locale, office.receive))));
+        columns.extend(acts.then(|| Column::words(text::office::receive(language))));
         let nothing = move || {
             view! {
                 <EmptyState
                     title=if is_low {
-                        td_string!(locale, office.low_none)
+                        text::office::low_none(language)
                     } else {
-                        td_string!(locale, office.stock_none)
+                        text::office::stock_none(language)
                     }
                     text=if is_low {
-                        td_string!(locale, office.low_empty)
+                        text::office::low_empty(language)
                     } else {
-                        td_string!(locale, office.stock_empty)
+                        text::office::stock_empty(language)
                     }
                     action=view! {
                         <a class="button" href=if is_low { "/office/stock" } else { "/office/products" }>
                             {if is_low {
-                                td_string!(locale, office.stock_all)
+                                text::office::stock_all(language)
                             } else {
-                                td_string!(locale, office.to_products)
+                                text::office::to_products(language)
                             }}
                         </a>
                     }.erase()
@@ -81,7 +81,7 @@ impl Island for OfficeStock {
             .erase()
         };
         ListingTable {
-            title: td_string!(locale, office.stock),
+            title: text::office::stock(language),
             view: "inventory",
             listing: listing.untyped(),
             columns,
@@ -93,7 +93,7 @@ impl Island for OfficeStock {
 
 #[expect(clippy::needless_pass_by_value, reason = "a row owns what it is given")]
 fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: bool) -> View {
-    let locale = language();
+    let language = language();
     let server = listing.row(sku.to_owned());
     let stock = listing.predicted(sku.to_owned());
     let is_pending = is_pending(format!("inventory-{sku}"));
@@ -125,14 +125,14 @@ fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: b
         view! {
             <span class="badge" data-status="low">
                 <Icon picture=Picture::Alert />
-                {td_string!(locale, office.low)}
+                {text::office::low(language)}
             </span>
         }
         .erase()
     };
     let receiving = acts.then(|| {
         view! {
-            <td class="acts needs-script" data-label=td_string!(locale, office.receive)>
+            <td class="acts needs-script" data-label=text::office::receive(language)>
                 {receive(sku, &name, server)}
             </td>
         }
@@ -146,13 +146,13 @@ fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: b
                 " "
                 {only_if(is_low, low)}
             </th>
-            <td class="figure mono" data-label=td_string!(locale, office.on_hand)>
+            <td class="figure mono" data-label=text::office::on_hand(language)>
                 {figure(|stock| stock.on_hand)}
             </td>
-            <td class="figure mono" data-label=td_string!(locale, office.reserved)>
+            <td class="figure mono" data-label=text::office::reserved(language)>
                 {figure(|stock| stock.reserved)}
             </td>
-            <td class="figure mono" data-label=td_string!(locale, office.available)>
+            <td class="figure mono" data-label=text::office::available(language)>
                 {figure(|stock| stock.available)}
             </td>
             {receiving}
@@ -163,18 +163,18 @@ fn row(sku: &str, name: String, listing: LiveListing<InventoryDocument>, acts: b
 
 /// The form that receives stock. The quantity is checked here, and again by the domain's rules.
 fn receive(sku: &str, name: &str, server: Memo<Revision<InventoryDocument>>) -> View {
-    let locale = language();
+    let language = language();
     let stream = format!("inventory-{sku}");
     let sender = Sender::through_queue(&stream);
     let wrong = RwSignal::new(false);
     let field = NodeRef::<html::Input>::new();
     let id = format!("receive-{sku}");
     let error_id = format!("receive-{sku}-error");
-    let label = format!("{}: {name}", td_string!(locale, office.quantity));
+    let label = text::layout::pair(language, text::office::quantity(language), name);
     let to = StoredValue::new(stream.clone());
     let error = move || {
         if wrong.get() {
-            td_string!(locale, office.quantity_wrong, most = MAX_QUANTITY)
+            text::office::quantity_wrong(language, MAX_QUANTITY)
         } else {
             sender.violation("data.quantity")
         }
@@ -235,9 +235,9 @@ fn receive(sku: &str, name: &str, server: Memo<Revision<InventoryDocument>>) -> 
             >
                 {text(move || {
                     if sender.is_sending() {
-                        td_string!(locale, outgoing.sending)
+                        text::outgoing::sending(language)
                     } else {
-                        td_string!(locale, office.receive_action)
+                        text::office::receive_action(language)
                     }
                 })}
                 <span class="hidden">" "{name.to_owned()}</span>

@@ -10,7 +10,7 @@ use leptos::{html, prelude::*};
 
 use crate::{
     commands::{NewCommand, is_pending, use_commands},
-    components::{PendingCommands, ProblemSummary, either, only_if, text},
+    components::{PendingCommands, ProblemSummary, either, explain_field, explain_rejection, only_if, text},
     erase::Erase,
     erased_effects::effect,
     language::language,
@@ -18,7 +18,7 @@ use crate::{
         protocol::Link,
         store::{Revision, use_link},
     },
-    translations::i18n::td_string,
+    text::{self, SLOT, around},
 };
 
 /// The cancellation of an order. `server` is the server's document, `shown` has the predicted effect of
@@ -34,18 +34,19 @@ pub(super) fn Actions(
     server: Memo<Revision<OrderDocument>>,
     shown: Memo<Revision<OrderDocument>>,
 ) -> impl IntoView {
-    let locale = language();
+    let language = language();
     let open = RwSignal::new(false);
     let reason = RwSignal::new(String::new());
     let problem = RwSignal::new(None::<Rejection>);
-    let message = Signal::derive(move || {
-        problem.with(|problem| problem.as_ref().map(|problem| problem.detail.clone()))
-    });
+    let message = Signal::derive(move || problem.with(|problem| problem.as_ref().map(explain_rejection)));
     let field_error = move || {
         problem.with(|problem| {
-            let violation = problem.as_ref().and_then(|problem| problem.violations.first());
+            let Some(Rejection { rule, violations, .. }) = problem else {
+                return String::new();
+            };
+            let violation = violations.first();
             violation
-                .map(|violation| violation.message.clone())
+                .map(|violation| explain_field(violation, "", rule))
                 .unwrap_or_default()
         })
     };
@@ -93,11 +94,12 @@ pub(super) fn Actions(
     let button = move || {
         view! {
             <button type="button" class="button" on:click=move |_| open.set(true)>
-                {td_string!(locale, order.cancel)}
+                {text::order::cancel(language)}
             </button>
         }
         .erase()
     };
+    let (before, after) = around(&text::order::cancel_notice(language, SLOT));
     let form = move || {
         let cancel = cancel.clone();
         view! {
@@ -109,9 +111,9 @@ pub(super) fn Actions(
                     cancel();
                 }
             >
-                <p>{td_string!(locale, order.cancel_question)}" "<code>{short.clone()}</code></p>
+                <p>{before.clone()}<code>{short.clone()}</code>{after.clone()}</p>
                 <div class="field">
-                    <label for="cancel-reason">{td_string!(locale, order.reason)}</label>
+                    <label for="cancel-reason">{text::order::reason(language)}</label>
                     <textarea
                         id="cancel-reason"
                         rows="3"
@@ -124,12 +126,12 @@ pub(super) fn Actions(
                         on:input=move |event| reason.set(event_target_value(&event))
                     ></textarea>
                     <p class="field__error" id="cancel-error">{text(field_error)}</p>
-                    <p class="field__help" id="cancel-help">{td_string!(locale, order.reason_help)}</p>
+                    <p class="field__help" id="cancel-help">{text::order::reason_help(language)}</p>
                 </div>
                 <p class="buttons">
-                    <button class="button button--danger">{td_string!(locale, order.cancel_confirm)}</button>
+                    <button class="button button--danger">{text::order::cancel_confirm(language)}</button>
                     <button type="button" class="button button--quiet" on:click=move |_| open.set(false)>
-                        {td_string!(locale, order.keep)}
+                        {text::order::keep(language)}
                     </button>
                 </p>
             </form>
@@ -139,10 +141,10 @@ pub(super) fn Actions(
     let status = move || shown.with(|order| order.as_ref().map(|(order, _)| order.status));
     let possible = move || either(move || open.get(), form.clone(), button);
     let why_not = move || match status() {
-        Some(OrderStatus::Rejected) => td_string!(locale, order.no_cancel_rejected),
-        Some(OrderStatus::Cancelled) => td_string!(locale, order.no_cancel_cancelled),
-        Some(OrderStatus::Shipped) => td_string!(locale, order.no_cancel_shipped),
-        _ => td_string!(locale, order.no_cancel_delivered),
+        Some(OrderStatus::Rejected) => text::order::no_cancel_rejected(language),
+        Some(OrderStatus::Cancelled) => text::order::no_cancel_cancelled(language),
+        Some(OrderStatus::Shipped) => text::order::no_cancel_shipped(language),
+        _ => text::order::no_cancel_delivered(language),
     };
     let is_pending = is_pending(stream.clone());
     let impossible = move || {
@@ -155,7 +157,7 @@ pub(super) fn Actions(
     let is_possible = move || status().is_some_and(OrderStatus::can_be_cancelled);
     view! {
         <section class="panel needs-script">
-            <h2>{td_string!(locale, order.actions)}</h2>
+            <h2>{text::order::actions(language)}</h2>
             <PendingCommands stream history />
             {either(is_possible, possible, impossible)}
         </section>

@@ -6,16 +6,16 @@ use leptos::prelude::*;
 
 use crate::{
     commands::use_commands,
-    components::{StatusBadge, When, either, event_label},
+    components::{StatusBadge, When, either, event_label, reason_text},
     erase::{Erase, View},
     language::language,
     live::{command_queue::Stage, store::Revision},
-    translations::i18n::td_string,
+    text::{self, SLOT, around},
 };
 
 /// One entry. `order` has the entry that caused it.
 pub(super) fn entry(entry: HistoryEntry, order: Memo<Revision<OrderDocument>>) -> View {
-    let locale = language();
+    let language = language();
     let HistoryEntry {
         at,
         event,
@@ -41,16 +41,14 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Revision<OrderDocument>>) -
         Some((["#e-", &cause.event_id.to_string()].concat(), cause.event.clone()))
     });
     let cause = cause.map(|(href, event)| {
-        view! {
-            <span>{td_string!(locale, order.caused_by)}" "<a href=href><code>{event}</code></a></span>
-        }
-        .erase()
+        let (before, after) = around(&text::order::caused_by(language, SLOT));
+        view! { <span>{before}<a href=href><code>{event}</code></a>{after}</span> }.erase()
     });
     let href = ["/streams/", &stream].concat();
     let mark = move || {
         either(
             is_pending,
-            move || view! { <span class="pending">{td_string!(locale, outgoing.sending)}</span> }.erase(),
+            move || view! { <span class="pending">{text::outgoing::sending(language)}</span> }.erase(),
             move || view! { <StatusBadge status=Signal::stored(status) /> }.erase(),
         )
     };
@@ -65,7 +63,7 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Revision<OrderDocument>>) -
                 <a class="mono" href=href>{event}</a>
                 {cause}
             </p>
-            {reason.map(|reason| view! { <p class="time-line__reason">{reason}</p> })}
+            {reason.map(|reason| view! { <p class="time-line__reason">{reason_text(&reason)}</p> })}
         </li>
     }
     .erase()

@@ -12,14 +12,14 @@ use crate::{
     islands::{Island, OfficeActivity},
     language::language,
     pages::{PAGE_ROWS, problem_view, suspend},
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/office/activity`.
 #[component]
 pub(crate) fn OfficeActivityPage() -> impl IntoView {
     office(|_acts| {
-        let title = td_string!(language(), office.activity);
+        let title = text::office::activity(language());
         let reads_streams = use_session().is_some_and(|session| session.role.reads_lab());
         let initial = api::listing(ListingQuery {
             view: "activity".to_owned(),

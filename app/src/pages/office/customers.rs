@@ -13,15 +13,15 @@ use crate::{
     islands::{Island, OfficeCustomers},
     language::language,
     pages::{PAGE_ROWS, problem_view, suspend},
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/office/customers`, and `?by=spend`.
 #[component]
 pub(crate) fn OfficeCustomersPage() -> impl IntoView {
     office(|_acts| {
-        let locale = language();
-        let title = td_string!(locale, office.customers);
+        let language = language();
+        let title = text::office::customers(language);
         let by_spend = use_query_map().with_untracked(|query| query.get_str("by") == Some("spend"));
         let initial = api::listing(ListingQuery {
             view: "customers".to_owned(),
@@ -32,16 +32,16 @@ pub(crate) fn OfficeCustomersPage() -> impl IntoView {
             cursor: None,
         });
         let order = choices(
-            td_string!(locale, office.customers_order),
+            text::office::customers_order(language),
             vec![
                 (
                     "/office/customers".to_owned(),
-                    td_string!(locale, office.newest),
+                    text::office::newest(language),
                     !by_spend,
                 ),
                 (
                     "/office/customers?by=spend".to_owned(),
-                    td_string!(locale, office.by_spend),
+                    text::office::by_spend(language),
                     by_spend,
                 ),
             ],

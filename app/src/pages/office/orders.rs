@@ -13,7 +13,7 @@ use crate::{
     islands::{Island, OfficeOrders},
     language::language,
     pages::{PAGE_ROWS, problem_view, suspend},
-    translations::i18n::td_string,
+    text,
 };
 
 /// Statuses with work to do come first.
@@ -31,7 +31,7 @@ const STATUSES: [OrderStatus; 7] = [
 #[component]
 pub(crate) fn OfficeOrdersPage() -> impl IntoView {
     office(|acts| {
-        let title = td_string!(language(), office.orders);
+        let title = text::office::orders(language());
         let (requested, customer) =
             use_query_map().with_untracked(|query| (query.get("status"), query.get("customer")));
         let status = match requested.as_deref() {
@@ -79,15 +79,15 @@ fn query(status: Option<OrderStatus>, customer: Option<String>) -> ListingQuery 
 }
 
 fn statuses(chosen: Option<OrderStatus>) -> View {
-    let locale = language();
+    let language = language();
     let name = |status| match status {
-        OrderStatus::Confirmed => td_string!(locale, office.to_ship),
-        OrderStatus::Shipped => td_string!(locale, office.to_deliver),
-        OrderStatus::Created => td_string!(locale, status.created),
-        OrderStatus::Reserved => td_string!(locale, status.reserved),
-        OrderStatus::Delivered => td_string!(locale, status.delivered),
-        OrderStatus::Cancelled => td_string!(locale, status.cancelled),
-        OrderStatus::Rejected => td_string!(locale, status.rejected),
+        OrderStatus::Confirmed => text::office::to_ship(language),
+        OrderStatus::Shipped => text::office::to_deliver(language),
+        OrderStatus::Created => text::status::created(language),
+        OrderStatus::Reserved => text::status::reserved(language),
+        OrderStatus::Delivered => text::status::delivered(language),
+        OrderStatus::Cancelled => text::status::cancelled(language),
+        OrderStatus::Rejected => text::status::rejected(language),
     };
     let mut links: Vec<_> = STATUSES
         .into_iter()
@@ -98,8 +98,8 @@ fn statuses(chosen: Option<OrderStatus>) -> View {
         .collect();
     links.push((
         "/office/orders?status=all".to_owned(),
-        td_string!(locale, office.orders_all),
+        text::office::orders_all(language),
         chosen.is_none(),
     ));
-    choices(td_string!(locale, office.by_status), links)
+    choices(text::office::by_status(language), links)
 }

@@ -13,7 +13,7 @@ use crate::{
     islands::{Island, OfficePayments},
     language::language,
     pages::{PAGE_ROWS, problem_view, suspend},
-    translations::i18n::td_string,
+    text,
 };
 
 const STATUSES: [PaymentStatus; 3] = [
@@ -26,7 +26,7 @@ const STATUSES: [PaymentStatus; 3] = [
 #[component]
 pub(crate) fn OfficePaymentsPage() -> impl IntoView {
     office(|acts| {
-        let title = td_string!(language(), office.payments);
+        let title = text::office::payments(language());
         let requested = use_query_map().with_untracked(|query| query.get("status"));
         let status = STATUSES
             .into_iter()
@@ -56,21 +56,21 @@ pub(crate) fn OfficePaymentsPage() -> impl IntoView {
 }
 
 fn statuses(chosen: Option<PaymentStatus>) -> View {
-    let locale = language();
+    let language = language();
     let all = (
         "/office/payments".to_owned(),
-        td_string!(locale, office.payments_all),
+        text::office::payments_all(language),
         chosen.is_none(),
     );
     let of_status = STATUSES.map(|status| {
         let name = match status {
-            PaymentStatus::Processed => td_string!(locale, office.processed),
-            PaymentStatus::Failed => td_string!(locale, office.failed),
-            PaymentStatus::Refunded => td_string!(locale, office.refunded),
+            PaymentStatus::Processed => text::office::processed(language),
+            PaymentStatus::Failed => text::office::failed(language),
+            PaymentStatus::Refunded => text::office::refunded(language),
         };
         let href = format!("/office/payments?status={}", status.as_str());
         (href, name, chosen == Some(status))
     });
     let links = std::iter::once(all).chain(of_status).collect();
-    choices(td_string!(locale, office.payments_which), links)
+    choices(text::office::payments_which(language), links)
 }

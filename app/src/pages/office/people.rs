@@ -10,15 +10,15 @@ use crate::{
     erase::Erase,
     islands::{Island, OfficePeople},
     language::language,
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/office/people`.
 #[component]
 pub(crate) fn OfficePeoplePage() -> impl IntoView {
     office(|_acts| {
-        let locale = language();
-        let title = td_string!(locale, office.people);
+        let language = language();
+        let title = text::office::people(language);
         let gives_roles = use_session().is_some_and(|session| session.role == Role::Educator);
         if gives_roles {
             return view! { <WindowTitle text=title />{OfficePeople {}.island()} }.erase();
@@ -27,8 +27,8 @@ pub(crate) fn OfficePeoplePage() -> impl IntoView {
             <WindowTitle text=title />
             <div class="empty">
                 <h1>{title}</h1>
-                <p>{td_string!(locale, office.people_refused)}</p>
-                <p><a class="button" href="/office/customers">{td_string!(locale, office.customers)}</a></p>
+                <p>{text::office::people_refused(language)}</p>
+                <p><a class="button" href="/office/customers">{text::office::customers(language)}</a></p>
             </div>
         }
         .erase()

@@ -10,14 +10,14 @@ use crate::{
     islands::{Island, OfficeProducts},
     language::language,
     pages::{PAGE_ROWS, problem_view, shop::products, suspend},
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/office/products`.
 #[component]
 pub(crate) fn OfficeProductsPage() -> impl IntoView {
     office(|acts| {
-        let title = td_string!(language(), office.products);
+        let title = text::office::products(language());
         let initial = api::listing(products(None, PAGE_ROWS));
         suspend(async move {
             match initial.await {

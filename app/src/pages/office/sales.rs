@@ -12,14 +12,14 @@ use crate::{
     islands::{Island, OfficeSales},
     language::language,
     pages::{problem_view, suspend},
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/office/sales`.
 #[component]
 pub(crate) fn OfficeSalesPage() -> impl IntoView {
     office(|_acts| {
-        let title = td_string!(language(), office.sales);
+        let title = text::office::sales(language());
         let days = api::listing(query("by_day", 30));
         let products = api::listing(query("top_products", 10));
         suspend(async move {

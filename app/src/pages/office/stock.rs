@@ -16,15 +16,15 @@ use crate::{
     language::language,
     live::store::typed,
     pages::{PAGE_ROWS, problem_view, shop::products, suspend},
-    translations::i18n::td_string,
+    text,
 };
 
 /// `/office/stock`, and `?low=1` for low stock.
 #[component]
 pub(crate) fn OfficeStockPage() -> impl IntoView {
     office(|acts| {
-        let locale = language();
-        let title = td_string!(locale, office.stock);
+        let language = language();
+        let title = text::office::stock(language);
         let is_low = use_query_map().with_untracked(|query| query.get("low").is_some());
         let initial = api::listing(ListingQuery {
             view: "inventory".to_owned(),
@@ -36,16 +36,16 @@ pub(crate) fn OfficeStockPage() -> impl IntoView {
         });
         let names = names();
         let filter = choices(
-            td_string!(locale, office.stock_which),
+            text::office::stock_which(language),
             vec![
                 (
                     "/office/stock".to_owned(),
-                    td_string!(locale, office.stock_all),
+                    text::office::stock_all(language),
                     !is_low,
                 ),
                 (
                     "/office/stock?low=1".to_owned(),
-                    td_string!(locale, office.stock_low),
+                    text::office::stock_low(language),
                     is_low,
                 ),
             ],

@@ -268,10 +268,9 @@ fn a_reason_is_given() {
 #[test]
 fn a_shipped_order_cannot_be_cancelled() {
     let given = [created(), confirmed(), shipped()];
-    assert_eq!(
-        when(&given, changed_my_mind()).unwrap_err().rule,
-        "order-out-of-turn"
-    );
+    let rejection = when(&given, changed_my_mind()).unwrap_err();
+    assert_eq!(rejection.rule, "order-out-of-turn");
+    assert_eq!(status_of_rejection(&rejection.detail), Some(OrderStatus::Shipped));
 }
 
 #[test]

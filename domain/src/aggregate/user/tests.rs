@@ -33,6 +33,7 @@ fn form() -> RegisterUser {
         display_name: " Ada ".into(),
         password: Some(password()),
         role: None,
+        language: None,
     }
 }
 
@@ -51,6 +52,7 @@ fn registered(role: Role) -> UserEvent {
         email: "ada@example.org".into(),
         display_name: "Ada".into(),
         role,
+        language: Language::En,
     }
     .into()
 }
@@ -118,6 +120,7 @@ fn every_field_that_is_wrong_is_named_at_once() {
             display_name: " ".into(),
             password: Some(Password("short".into())),
             role: Some(Role::Staff),
+            language: None,
         },
     )
     .unwrap_err();
@@ -225,6 +228,50 @@ fn a_person_changes_only_their_own_name_and_email() {
 }
 
 #[test]
+fn a_person_registers_in_their_language() {
+    let registered = when(
+        &[],
+        RegisterUser {
+            language: Some(Language::De),
+            ..form()
+        },
+    );
+    let expected = UserRegistered {
+        email: "ada@example.org".into(),
+        display_name: "Ada".into(),
+        role: Role::Customer,
+        language: Language::De,
+    };
+    assert_eq!(registered.unwrap(), [expected.into()]);
+}
+
+#[test]
+fn a_person_changes_only_their_own_language() {
+    let given = [registered(Role::Customer)];
+    let command = ChangeLanguage {
+        language: Language::Ar,
+    };
+    let changed: UserEvent = LanguageChanged {
+        language: Language::Ar,
+    }
+    .into();
+    assert_eq!(
+        when(&given, command.clone()).unwrap(),
+        std::slice::from_ref(&changed)
+    );
+    let state = given
+        .iter()
+        .chain([&changed])
+        .fold(UserState::default(), User::evolve);
+    assert_eq!(state.account.unwrap().language, Language::Ar);
+    for role in [Role::Customer, Role::Staff, Role::Educator, Role::System] {
+        let refused = when_as(actor(role, 2), &stream_of(&ada()), &given, command.clone()).unwrap_err();
+        assert_eq!(refused.rule, "not-your-account", "{role:?}");
+    }
+    assert_eq!(when(&[], command).unwrap_err().rule, "user-not-found");
+}
+
+#[test]
 fn a_password_that_is_asked_for_is_no_longer_than_one_can_be() {
     let given = [registered(Role::Customer)];
     let long = Some(Password("x".repeat(MAX_PASSWORD + 1)));
@@ -324,6 +371,10 @@ fn who_is_erased_stays_erased() {
         ChangeEmail {
             email: "ada@example.org".into(),
             password: Some(password()),
+        }
+        .into(),
+        ChangeLanguage {
+            language: Language::De,
         }
         .into(),
     ] {

@@ -278,12 +278,12 @@ fn a_payment_that_fails_rejects_the_order_with_its_reason() {
 fn a_payment_that_is_not_answered_in_time_rejects_the_order() {
     let given = state(&[created(), reserved("mug"), reserved("cup")]);
     assert_eq!(
-        said(Fulfilment::expire(&given, DEADLINE)),
+        said(Fulfilment::expire(&given, PAYMENT_TIMER)),
         ["RejectOrder order-1: the payment was not answered in time"]
     );
     for late in [processed(), failed(), cancelled(), confirmed()] {
         let given = state(&[created(), reserved("mug"), reserved("cup"), late]);
-        assert_eq!(said(Fulfilment::expire(&given, DEADLINE)), NOTHING);
+        assert_eq!(said(Fulfilment::expire(&given, PAYMENT_TIMER)), NOTHING);
     }
 }
 
@@ -441,4 +441,30 @@ fn a_reason_is_never_too_long_to_be_given() {
         panic!("nothing is sent");
     };
     assert_eq!(data["reason"].as_str().unwrap().chars().count(), MAX_REASON);
+}
+
+#[test]
+fn the_stored_names_of_stages_never_change() {
+    let stages = [
+        Stage::Unknown,
+        Stage::Open,
+        Stage::Confirmed,
+        Stage::Aborted,
+        Stage::Shipped,
+    ];
+    let stock = [Stock::Reserved, Stock::Failed, Stock::Ended];
+    let payments = [
+        PaymentStage::Pending,
+        PaymentStage::Processed,
+        PaymentStage::Failed,
+        PaymentStage::Refunded,
+    ];
+    let stored = json!([
+        ["unheard", "open", "confirmed", "undone", "shipped"],
+        ["reserved", "failed", "gone"],
+        ["unasked", "processed", "failed", "refunded"],
+    ]);
+    assert_eq!(json!([stages, stock, payments]), stored);
+    let read: ([Stage; 5], [Stock; 3], [PaymentStage; 4]) = serde_json::from_value(stored).unwrap();
+    assert_eq!(read, (stages, stock, payments));
 }

@@ -1,6 +1,6 @@
 //! Box 6, Message Broker: publishes events to subscribers asynchronously.
 //!
-//! The trait and its types; adapters lie beside it. Every broker promises **at-least-once delivery, in order
+//! The trait and its types; adapters are beside it. Every broker promises **at-least-once delivery, in order
 //! per partition**, to every group that subscribed. Within a group, a partition is with one subscriber at a
 //! time, and events that are not acknowledged are delivered again. Subscribers detect repetitions by
 //! comparing positions. The [`relay`] publishes committed events here.

@@ -1,7 +1,8 @@
 //! The cache inside the process, bounded by bytes.
 //!
-//! The stamp of a topic is part of the key of its answers. Stamps lie in a fixed table by the topic's hash.
-//! Two topics may share one: then an invalidation of either costs the other a miss, but never a wrong answer.
+//! The stamp of a topic is part of the key of its answers. Stamps are in a fixed table, indexed by the
+//! topic's hash. Two topics may share one: then an invalidation of either costs the other a miss, but never a
+//! wrong answer.
 
 use std::{
     fmt,

@@ -58,16 +58,16 @@ pub struct PageKey {
     /// The most rows.
     pub limit: u32,
     /// The sort key and the key of the row before the page.
-    pub behind: Option<(String, String)>,
+    pub after: Option<(String, String)>,
 }
 
 impl PageKey {
-    /// The key of a page that begins after `seek_key`.
-    pub fn new(order: Order, limit: u32, seek_key: Option<&SeekKey>) -> Self {
+    /// The key of a page that begins after the row of `after`.
+    pub fn new(order: Order, limit: u32, after: Option<&SeekKey>) -> Self {
         Self {
             order,
             limit,
-            behind: seek_key.map(|seek_key| (seek_key.sort.clone(), seek_key.key.clone())),
+            after: after.map(|row| (row.sort.clone(), row.key.clone())),
         }
     }
 }

@@ -7,6 +7,7 @@ use domain::{
     control_character::{self, ControlCharacter},
     event::personal,
     id::{StreamName, WorkspaceId},
+    language::Language,
     policy::PendingCommand,
     wire::{CommandRequest, ExpectedVersion, NamedExpectation},
 };
@@ -60,6 +61,8 @@ pub struct Intent {
     pub traceparent: Option<String>,
     /// The token of the request, which becomes a session if the command registers its person.
     pub token: Option<PresentedToken>,
+    /// The language of the request, for a person who is registered without one.
+    pub language: Language,
 }
 
 impl Intent {
@@ -136,6 +139,7 @@ impl Intent {
                 .filter(|text| text.len() <= MAX_TRACEPARENT && text.bytes().all(|b| b.is_ascii_graphic()))
                 .map(str::to_owned),
             token: None,
+            language: Language::default(),
             stream,
         })
     }

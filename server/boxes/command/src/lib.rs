@@ -1,6 +1,6 @@
 //! Box 3, Command Service: validates intent and creates domain commands.
 //!
-//! Every command takes the same steps: parse → authorise → (repeated? the first answer again) → load
+//! Every command takes the same steps: parse → authorise → (repeated? return the first answer) → load
 //! the aggregate → `decide` → append with the version that was decided on → if another append came
 //! first and the caller did not name a version, load and decide again.
 //!
@@ -9,13 +9,13 @@
 //! | `service` | the entry point: authorises each command and calls its handler |
 //! | `intent` | parses and validates a request, before any state is loaded |
 //! | `handlers` | commands that need other streams or a provider, or append to more than one stream |
-//! | `repository` | loads an aggregate and appends the decided events; executes every other command |
+//! | `repository` | loads a command's aggregate and appends the decided events; executes every other command |
 //! | `answer` | the answer to a command, and again to a repeated one |
 //! | `retry`, `stream_locks` | optimistic concurrency, and the locks that keep conflicts rare |
-//! | `aggregates` | cached states, snapshots, tails |
+//! | `aggregate_loader` | loads states: from its cache, or from a snapshot and the events after it |
 //! | `workspaces`, `template` | opening and joining workspaces, and their initial content |
 
-mod aggregates;
+mod aggregate_loader;
 mod answer;
 mod failure;
 mod handlers;
@@ -31,5 +31,5 @@ mod workspaces;
 
 pub use failure::CommandFailure;
 pub use intent::Intent;
-pub use service::CommandService;
+pub use service::{CommandService, Sender};
 pub use workspaces::{Admission, AdmissionError, Workspaces};

@@ -1,5 +1,5 @@
-//! The repository of aggregates: loads the aggregate of a command, and appends the decided events; as a whole
-//! for most commands, and step by step for handlers.
+//! The repository of aggregates: loads the aggregate of a command, and appends the decided events. It
+//! executes most commands as a whole; handlers call its steps.
 //!
 //! Personal data in an event is sealed before it is appended.
 
@@ -17,7 +17,7 @@ use domain::{
 use tracing::Instrument as _;
 
 use super::{
-    aggregates::{Aggregate, Aggregates, Freshness, LoadedAggregate},
+    aggregate_loader::{Aggregate, AggregateLoader, Freshness, LoadedAggregate},
     failure::CommandFailure,
     intent::Intent,
     retry::{AttemptError, Attempts},
@@ -29,7 +29,7 @@ use event_store::{
 };
 use identity::{People, PeopleError};
 
-/// Aggregates in an event store.
+/// Loads aggregates from an event store, and appends their events.
 #[derive(Debug)]
 pub(super) struct Repository {
     pub(super) store: Arc<dyn EventStore>,
@@ -38,7 +38,7 @@ pub(super) struct Repository {
     pub(super) max_events: Option<u64>,
     /// Seals personal data; without it, events are stored as they were decided.
     pub(super) people: Option<Arc<People>>,
-    pub(super) aggregates: Aggregates,
+    pub(super) loader: AggregateLoader,
     stream_locks: StreamLocks,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct StreamDecision<D: Decider> {
 impl Repository {
     pub(super) fn new(store: Arc<dyn EventStore>, clock: SharedClock) -> Self {
         Self {
-            aggregates: Aggregates::new(Arc::clone(&store)),
+            loader: AggregateLoader::new(Arc::clone(&store)),
             store,
             clock,
             max_events: None,
@@ -124,7 +124,7 @@ impl Repository {
         freshness: Freshness,
     ) -> Result<Arc<LoadedAggregate<D::State>>, AttemptError> {
         let loaded = self
-            .aggregates
+            .loader
             .load::<D>(intent.workspace, &intent.stream, freshness)
             .await?;
         if intent.expected.is_met_by(loaded.version) {
@@ -185,7 +185,7 @@ impl Repository {
         if ours.map(|event| event.event_id) == first_id {
             // As they are stored: a state is cached and saved with its personal texts sealed.
             let events: Vec<_> = events.iter().filter_map(D::Event::from_domain).collect();
-            self.aggregates
+            self.loader
                 .advance::<D>(intent.workspace, &intent.stream, loaded, &events)
                 .await;
             for StreamDecision {
@@ -195,7 +195,7 @@ impl Repository {
             } in reservations
             {
                 let events: Vec<_> = events.iter().collect();
-                self.aggregates
+                self.loader
                     .advance::<Email>(intent.workspace, stream, loaded, &events)
                     .await;
             }
@@ -265,7 +265,7 @@ impl Repository {
 
     /// Removes a workspace that has ended from memory.
     pub(super) fn end(&self, workspace: WorkspaceId) {
-        self.aggregates.end(workspace);
+        self.loader.end(workspace);
     }
 }
 
@@ -290,7 +290,7 @@ fn attempt_error(error: AppendError) -> AttemptError {
 }
 
 /// Whether a full sandbox accepts it too: commands of the shop itself, and those that a person has a right
-/// to, an erasure and the end of mails.
+/// to, an erasure and the end of emails.
 fn is_always_stored(intent: &Intent) -> bool {
     intent.actor.role == Role::System || matches!(intent.command_type, "EraseUser" | "StopMails")
 }

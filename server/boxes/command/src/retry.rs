@@ -8,16 +8,16 @@ use std::time::Duration;
 use domain::{id::StreamName, rejection::Rejection};
 use tokio::sync::MutexGuard;
 
-use super::{aggregates::Freshness, failure::CommandFailure, intent::Intent};
+use super::{aggregate_loader::Freshness, failure::CommandFailure, intent::Intent};
 use event_store::{AppendAnswer, Expected, StoreError};
 use identity::PeopleError;
 
-/// How often a command is decided before its caller gets a conflict. Many, because another process that
-/// writes to the same stream without a pause wins mostly: it has the newest state, and this one has to read
-/// it first.
+/// How often a command is decided before its caller gets a conflict. Many, because another server that writes
+/// to the same stream without a pause usually wins: it has the newest state, and this one has to read it
+/// first.
 const MAX_ATTEMPTS: u32 = 64;
 
-/// The first attempts follow without a pause: a pause would leave the stream to the writer that has just won.
+/// The attempts that follow without a pause: a pause would leave the stream to the writer that has just won.
 const IMMEDIATE_ATTEMPTS: u32 = 4;
 
 /// Why an attempt appended nothing.

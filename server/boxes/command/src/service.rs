@@ -11,9 +11,10 @@ use domain::{
         inventory::Inventory,
         order::{Order, OrderCommand, ProductCatalogue},
         product::Product,
-        user::UserCommand,
+        user::{User, UserCommand},
     },
     id::WorkspaceId,
+    language::Language,
     wire::{CommandAnswer, CommandRequest},
 };
 use tracing::Instrument as _;
@@ -39,6 +40,15 @@ pub struct CommandService {
     payments: Option<Arc<dyn PaymentProvider>>,
 }
 
+/// The data of a request that a registration uses, in addition to the actor.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sender {
+    /// The token, which becomes a session if the command registers its person.
+    pub token: Option<PresentedToken>,
+    /// The language of a person who is registered without one.
+    pub language: Language,
+}
+
 impl CommandService {
     /// A command service on a store. It caches the states of aggregates.
     pub fn new(store: Arc<dyn EventStore>, clock: SharedClock) -> Self {
@@ -48,8 +58,8 @@ impl CommandService {
         }
     }
 
-    /// Refuses appends of clients to a sandbox with so many events. Commands of process managers are
-    /// accepted: an unfinished process would be worse than a few more events.
+    /// Refuses appends of clients to a sandbox that has this number of events. Commands of process managers
+    /// are accepted: an unfinished process would be worse than a few more events.
     #[must_use]
     pub fn with_quota(mut self, max_events: Option<u64>) -> Self {
         self.repository.max_events = max_events;
@@ -88,14 +98,15 @@ impl CommandService {
         idempotency_key: Option<&str>,
         traceparent: Option<&str>,
     ) -> Result<CommandAnswer, CommandFailure> {
-        self.handle_with_token(None, workspace, actor, request, idempotency_key, traceparent)
+        let sender = Sender::default();
+        self.handle_from(sender, workspace, actor, request, idempotency_key, traceparent)
             .await
     }
 
-    /// The same for a request with a token, which becomes a session if the command registers its person.
-    pub async fn handle_with_token(
+    /// The same for a request of this sender.
+    pub async fn handle_from(
         &self,
-        token: Option<PresentedToken>,
+        sender: Sender,
         workspace: WorkspaceId,
         actor: &Actor,
         request: &CommandRequest,
@@ -111,7 +122,15 @@ impl CommandService {
             self.repository.clock.as_ref(),
         );
         match intent {
-            Ok(intent) => self.carry_out(Intent { token, ..intent }).await,
+            Ok(intent) => {
+                let Sender { token, language } = sender;
+                let intent = Intent {
+                    token,
+                    language,
+                    ..intent
+                };
+                self.carry_out(intent).await
+            }
             Err(failure) => {
                 let outcome = failure.outcome();
                 metrics::counter!("foldline_commands_total", "command" => "unread", "outcome" => outcome)
@@ -167,6 +186,9 @@ impl CommandService {
             }
             Command::User(UserCommand::ChangeEmail(change)) => {
                 change_email::handle(repository, intent, change).await
+            }
+            Command::User(command @ UserCommand::ChangeLanguage(_)) => {
+                repository.execute::<User>(intent, command, ()).await
             }
             Command::User(UserCommand::EraseUser(erase)) => {
                 erase_user::handle(repository, intent, erase).await

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use domain::{
     access::{Actor, Role},
     id::WorkspaceId,
+    language::Language,
     rejection::{Rejection, Violations},
     wire::{OpenWorkspace, Template},
 };
@@ -77,21 +78,25 @@ impl Workspaces {
         }
     }
 
-    /// Admits at most so many people to a sandbox, the person who opened it included. Everyone who joins is
-    /// counted, also when they return: without an account, a returning person cannot be recognised.
+    /// Admits at most this number of people to a sandbox, the person who opened it included. Everyone who
+    /// joins is counted, also when they return: without an account, a returning person cannot be recognised.
     #[must_use]
     pub fn with_quota(self, max_people: Option<u32>) -> Self {
         Self { max_people, ..self }
     }
 
-    /// Opens a workspace and fills it. The caller becomes its educator, named `display_name`.
+    /// Opens a workspace and fills it. The caller becomes its educator, named `display_name`. A workspace and
+    /// an educator without a name get one in the language of the request.
     pub async fn open(
         &self,
         request: &OpenWorkspace,
-        display_name: &str,
+        display_name: Option<&str>,
     ) -> Result<Admission, AdmissionError> {
+        let language = request.language.unwrap_or_default();
+        let texts = template::texts(language);
         let shards = request.shards.unwrap_or(1);
-        let name = request.name.as_deref().unwrap_or("Sandbox").trim();
+        let name = request.name.as_deref().unwrap_or(&texts.workspace_name).trim();
+        let display_name = display_name.unwrap_or(&texts.educator_name);
         let mut violations = Violations::default();
         violations.require(
             (1..=MAX_SHARDS).contains(&shards),
@@ -120,7 +125,7 @@ impl Workspaces {
             attempts += 1;
             workspace.join_code = new_join_code();
         }
-        self.fill(&workspace).await?;
+        self.fill(&workspace, language).await?;
         Ok(self.admit(workspace, Role::Educator, display_name))
     }
 
@@ -170,13 +175,13 @@ impl Workspaces {
 
     /// Sends the template's commands side by side, so that the store's group commit takes them in a few
     /// transactions.
-    async fn fill(&self, workspace: &Workspace) -> Result<(), CommandFailure> {
+    async fn fill(&self, workspace: &Workspace, language: Language) -> Result<(), CommandFailure> {
         let system = Actor {
             id: workspace.id.0,
             role: Role::System,
             name: "Foldline".to_owned(),
         };
-        let requests = template::commands(workspace.template);
+        let requests = template::commands(workspace.template, language);
         let sent = requests
             .iter()
             .map(|request| self.commands.handle(workspace.id, &system, request, None, None));
@@ -189,6 +194,7 @@ impl Workspaces {
                     store: &*self.store,
                     clock: &*self.clock,
                     workspace,
+                    language,
                 };
                 writer.write().await
             }

@@ -2,7 +2,7 @@
 //! answered commands unchanged.
 //!
 //! Each workspace is one transaction: before [`Import::commit`] no reader sees any of it, and an import that
-//! is given up leaves no trace. Every event is checked as if it had been appended, so a log with a broken
+//! is rolled back leaves no trace. Every event is checked as if it had been appended, so a log with a broken
 //! hash chain is refused. Memory does not grow with the log: the streams of each batch are read from the
 //! database.
 
@@ -233,7 +233,7 @@ impl Import {
     }
 
     /// Rolls back the workspace that is being imported, if there is one.
-    pub async fn give_up(&mut self) -> Result<(), StoreError> {
+    pub async fn roll_back(&mut self) -> Result<(), StoreError> {
         match self.current.take() {
             Some(_) => self.database.roll_back().await,
             None => Ok(()),

@@ -1,11 +1,14 @@
 //! The browser client's files, embedded in the binary and served under `/pkg/`. Their names carry a hash of
-//! their content, so every answer may be cached for ever; they were compressed when the client was built, so
-//! the server only picks the encoding. The renderer of a page takes their names from [`manifest`].
+//! their content, so every answer may be cached permanently; they were compressed when the client was built,
+//! so the server only picks the encoding. The renderer of a page takes their names from [`manifest`].
 //!
-//! A debug build embeds nothing. It reads the site folder at every request, so that a client which xtask
+//! The texts of the interface are files of the same kind, which the application makes from its own texts: a
+//! page and its texts are always of one build.
+//!
+//! A debug build embeds no client. It reads the site folder at every request, so that a client which xtask
 //! publishes shows at once, and the server need not be compiled or started again.
 
-use std::{collections::HashMap, sync::LazyLock};
+use std::{collections::HashMap, io::Write, sync::LazyLock};
 
 use axum::{
     Router,
@@ -19,14 +22,22 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
 
-/// What xtask published; an empty manifest when no client was built.
+/// The client that xtask published; an empty manifest if no client was built.
 #[derive(RustEmbed)]
 #[folder = "$FOLDLINE_SITE_DIR"]
 #[allow_missing = true]
 struct Site;
+
+/// The files of the interface's texts. The application has them, in every build, and they are compressed when
+/// the first of them is requested.
+static TEXTS: LazyLock<HashMap<&str, Asset>> = LazyLock::new(|| {
+    let asset = |file: &'static app::TextFile| Some((file.name, Asset::of_text(file)?));
+    app::text_files().filter_map(asset).collect()
+});
 
 /// Whether the files are in the binary; `rust-embed` decides by the same condition.
 const IS_EMBEDDED: bool = !cfg!(debug_assertions);
@@ -38,8 +49,10 @@ const IS_EMBEDDED: bool = !cfg!(debug_assertions);
 pub struct Manifest {
     /// The bundle; `None` if no client was built.
     pub bundle: Option<ManifestBundle>,
-    /// File name of the theme switch's script, under `/pkg/`.
-    pub theme: String,
+    /// File name of the frame script, under `/pkg/`.
+    pub frame: String,
+    /// File name of the script of the picture's page, under `/pkg/`.
+    pub infographic: String,
     /// File name of the style sheet, under `/pkg/`.
     pub css: String,
     /// Every file once, without its compressed variants.
@@ -83,13 +96,15 @@ impl Manifest {
     }
 }
 
-/// `GET /pkg/{file}`, and 404 for every name that the manifest does not have.
+/// `GET /pkg/{file}`, and 404 for every name that neither the manifest nor the texts have.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     Router::new().route(
         "/pkg/{file}",
         get(|Path(name): Path<String>, headers: HeaderMap| async move {
             static EMBEDDED: LazyLock<HashMap<String, Asset>> = LazyLock::new(embedded);
-            let answer = if IS_EMBEDDED {
+            let answer = if let Some(text) = TEXTS.get(name.as_str()) {
+                Some(text.respond(&headers))
+            } else if IS_EMBEDDED {
                 EMBEDDED.get(&name).map(|asset| asset.respond(&headers))
             } else {
                 let file = manifest().files.into_iter().find(|file| file.name == name);
@@ -131,6 +146,19 @@ impl Asset {
             brotli: content(&format!("{}.br", file.name)),
             gzip: content(&format!("{}.gz", file.name)),
             etag: HeaderValue::from_str(&format!("W/\"{}\"", file.name)).ok()?,
+        })
+    }
+
+    fn of_text(file: &'static app::TextFile) -> Option<Self> {
+        let content = file.json.as_bytes();
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(content).ok()?;
+        Some(Self {
+            content_type: HeaderValue::from_static("application/json"),
+            identity: Bytes::from_static(content),
+            brotli: None,
+            gzip: encoder.finish().ok().map(Bytes::from),
+            etag: HeaderValue::try_from(format!("W/\"{}\"", file.name)).ok()?,
         })
     }
 
@@ -299,6 +327,26 @@ mod tests {
             let response = router::<()>().oneshot(request).await.unwrap();
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
         }
+    }
+
+    #[tokio::test]
+    async fn every_file_of_texts_is_served() {
+        let mut names = Vec::new();
+        for file in app::text_files() {
+            let request = Request::get(format!("/pkg/{}", file.name))
+                .header(ACCEPT_ENCODING, "gzip, br")
+                .body(Body::empty())
+                .unwrap();
+            let response = router::<()>().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), StatusCode::OK, "{}", file.name);
+            assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+            assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
+            names.push(file.name);
+        }
+        assert!(
+            names.iter().any(|name| name.starts_with("text-en-shop-")),
+            "{names:?}"
+        );
     }
 
     #[tokio::test]

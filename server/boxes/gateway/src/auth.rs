@@ -19,15 +19,16 @@ use axum::{
 use domain::{
     access::{Actor, Role},
     id::WorkspaceId,
+    language::Language,
 };
 
 use super::{
-    SharedGateway,
+    SharedGateway, language,
     limits::{Address, Client},
     origin::Origin,
     problem::{ApiProblem, Kind},
     session_cookie,
-    tokens::{Bearer, TokenRefusal},
+    tokens::{Bearer, SignedIn, TokenRefusal},
 };
 use identity::{
     LookUpError, PeopleError, UserAccount,
@@ -45,28 +46,29 @@ pub(super) struct Caller {
     bearer: Arc<Bearer>,
     by_cookie: bool,
     origin: Origin,
+    language: Language,
 }
 
 /// The outcome of authenticating a request.
 #[derive(Debug, Clone)]
-pub(super) enum Identity {
+pub(super) enum Authentication {
     /// The request has no token.
     Anonymous,
     /// The token's workspace was purged.
     WorkspaceGone,
     /// The token is not accepted.
     Refused(TokenRefusal),
-    /// Whether the token's session has ended cannot be looked up now.
+    /// The status of the token's session cannot be looked up now.
     Unknown(ApiProblem),
     /// The token is accepted.
-    Authenticated(Caller),
+    Accepted(Caller),
 }
 
-impl Identity {
+impl Authentication {
     /// The caller, where the token is accepted.
     pub(super) fn caller(self) -> Option<Caller> {
         match self {
-            Self::Authenticated(caller) => Some(caller),
+            Self::Accepted(caller) => Some(caller),
             Self::Anonymous | Self::WorkspaceGone | Self::Refused(_) | Self::Unknown(_) => None,
         }
     }
@@ -94,10 +96,15 @@ impl Caller {
         self.by_cookie
     }
 
-    /// The present standing of the caller's token: a guest's, a session's, or ended.
+    /// The current status of the caller's token: of a guest, of an active session, or ended.
     pub(super) async fn session_status(&self, gateway: &SharedGateway) -> Result<SessionStatus, LookUpError> {
         let token = self.bearer.presented();
         gateway.people.session_status(self.bearer.of(), &token).await
+    }
+
+    /// The language that the request asks for; that of the account, unless another was chosen in the browser.
+    pub(super) fn language(&self) -> Language {
+        self.language
     }
 
     /// The token's contents.
@@ -106,7 +113,7 @@ impl Caller {
     }
 
     /// Refuses roles that may not inspect the log.
-    pub(super) fn must_read_lab(&self) -> Result<(), ApiProblem> {
+    pub(super) fn require_lab_reader(&self) -> Result<(), ApiProblem> {
         if self.actor().role.reads_lab() {
             Ok(())
         } else {
@@ -117,8 +124,8 @@ impl Caller {
         }
     }
 
-    /// Refuses roles that do not run the shop: dead letters are theirs to handle.
-    pub(super) fn must_run_shop(&self) -> Result<(), ApiProblem> {
+    /// Refuses roles that do not run the shop: only staff and educators handle dead letters.
+    pub(super) fn require_shop_staff(&self) -> Result<(), ApiProblem> {
         if self.actor().role.runs_shop() {
             Ok(())
         } else {
@@ -130,7 +137,7 @@ impl Caller {
     }
 
     /// Refuses all roles but educators: the lab changes the pipeline of the whole workspace.
-    pub(super) fn must_control_lab(&self) -> Result<(), ApiProblem> {
+    pub(super) fn require_lab_control(&self) -> Result<(), ApiProblem> {
         if matches!(self.actor().role, Role::Educator) {
             Ok(())
         } else {
@@ -142,7 +149,7 @@ impl Caller {
     }
 
     /// Refuses all roles but educators: a purge loses the work of the whole class.
-    pub(super) fn must_purge_workspace(&self) -> Result<(), ApiProblem> {
+    pub(super) fn require_purge_right(&self) -> Result<(), ApiProblem> {
         if matches!(self.actor().role, Role::Educator) {
             Ok(())
         } else {
@@ -154,7 +161,7 @@ impl Caller {
     }
 
     /// Refuses all roles but educators: an export holds the actions of every person in the workspace.
-    pub(super) fn must_export(&self) -> Result<(), ApiProblem> {
+    pub(super) fn require_export_right(&self) -> Result<(), ApiProblem> {
         if matches!(self.actor().role, Role::Educator) {
             Ok(())
         } else {
@@ -165,9 +172,9 @@ impl Caller {
         }
     }
 
-    /// Refuses what a browser sends for another site's page. A cookie is accepted only where the browser's
-    /// headers name our own origin; a program that sends a token needs no such header.
-    pub(super) fn must_be_same_site(&self) -> Result<(), ApiProblem> {
+    /// Refuses a request that a browser sends for another site's page. A cookie is accepted only where the
+    /// browser's headers name our own origin; a program that sends a token needs no such header.
+    pub(super) fn require_same_site(&self) -> Result<(), ApiProblem> {
         let allowed = match self.origin {
             Origin::Same => true,
             Origin::Foreign => false,
@@ -188,19 +195,19 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = ApiProblem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiProblem> {
-        match parts.extensions.get::<Identity>() {
-            Some(Identity::Authenticated(caller)) => {
+        match parts.extensions.get::<Authentication>() {
+            Some(Authentication::Accepted(caller)) => {
                 // A program may send any Origin with its token; a cookie must not be used by another site's
                 // pages.
                 if caller.by_cookie && !parts.method.is_safe() {
-                    caller.must_be_same_site()?;
+                    caller.require_same_site()?;
                 }
                 Ok(caller.clone())
             }
-            Some(Identity::WorkspaceGone) => Err(ApiProblem::workspace_gone()),
-            Some(Identity::Refused(refusal)) => Err((*refusal).into()),
-            Some(Identity::Unknown(problem)) => Err(problem.clone()),
-            Some(Identity::Anonymous) | None => Err(ApiProblem::new(
+            Some(Authentication::WorkspaceGone) => Err(ApiProblem::workspace_gone()),
+            Some(Authentication::Refused(refusal)) => Err((*refusal).into()),
+            Some(Authentication::Unknown(problem)) => Err(problem.clone()),
+            Some(Authentication::Anonymous) | None => Err(ApiProblem::new(
                 Kind::Unauthenticated,
                 "send an access token as Authorization: Bearer, or open or join a workspace",
             )),
@@ -215,24 +222,26 @@ pub(super) async fn identify(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let identity = identity_of(&gateway, request.headers(), request.uri()).await;
-    let (identity, cookies) = renew_if_due(&gateway, identity, request.headers(), request.uri()).await;
+    let authentication = authenticate(&gateway, request.headers(), request.uri()).await;
+    let (authentication, cookies) =
+        renew_if_due(&gateway, authentication, request.headers(), request.uri()).await;
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
         .map(|ConnectInfo(address)| address.ip());
-    let client = match &identity {
-        Identity::Authenticated(caller) => Client::Person(caller.actor().id),
-        Identity::Anonymous | Identity::WorkspaceGone | Identity::Refused(_) | Identity::Unknown(_) => {
-            Client::of_address(peer)
-        }
+    let client = match &authentication {
+        Authentication::Accepted(caller) => Client::Person(caller.actor().id),
+        Authentication::Anonymous
+        | Authentication::WorkspaceGone
+        | Authentication::Refused(_)
+        | Authentication::Unknown(_) => Client::of_address(peer),
     };
     request.extensions_mut().insert(client);
     request.extensions_mut().insert(Address(Client::of_address(peer)));
-    request.extensions_mut().insert(identity.clone());
+    request.extensions_mut().insert(authentication.clone());
     let mut response = next.run(request).await;
     session_cookie::add_renewed(cookies, response.headers_mut());
-    if let Identity::Authenticated(caller) = identity
+    if let Authentication::Accepted(caller) = authentication
         && caller.by_cookie
         && caller.bearer.session.is_none()
     {
@@ -257,7 +266,7 @@ async fn renew_guest(gateway: &SharedGateway, caller: &Caller, answer: &mut Head
             Err(SignInError::SessionEnded) => {}
             Err(error) => tracing::warn!(%error, "a session got no cookie that renews it"),
         },
-        Err(error) => tracing::warn!(%error, "whether a session has ended could not be looked up"),
+        Err(error) => tracing::warn!(%error, "the status of a session could not be looked up"),
     }
 }
 
@@ -278,40 +287,41 @@ async fn session_cookies(gateway: &SharedGateway, caller: &Caller) -> Result<Vec
 /// Renews the session of a person with an account where that is due; the new cookies too.
 async fn renew_if_due(
     gateway: &SharedGateway,
-    identity: Identity,
+    authentication: Authentication,
     headers: &HeaderMap,
     uri: &axum::http::Uri,
-) -> (Identity, Vec<HeaderValue>) {
-    let is_due = match &identity {
-        Identity::Authenticated(caller) => {
+) -> (Authentication, Vec<HeaderValue>) {
+    let is_due = match &authentication {
+        Authentication::Accepted(caller) => {
             caller.session().is_some() && gateway.tokens.is_ageing(&caller.bearer)
         }
-        Identity::Anonymous | Identity::Refused(_) => true,
-        Identity::WorkspaceGone | Identity::Unknown(_) => false,
+        Authentication::Anonymous | Authentication::Refused(_) => true,
+        Authentication::WorkspaceGone | Authentication::Unknown(_) => false,
     };
     // A request about the session itself uses the refresh token in its handler.
     let is_about_sessions = uri.path().starts_with(SESSIONS_PATH);
     if !is_due || is_about_sessions || headers.contains_key(AUTHORIZATION) {
-        return (identity, Vec::new());
+        return (authentication, Vec::new());
     }
     let Some(token) = session_cookie::refresh_token(headers) else {
-        return (identity, Vec::new());
+        return (authentication, Vec::new());
     };
     match renew(gateway, &token).await {
         Ok((bearer, cookies)) if gateway.presence.is_there(bearer.workspace).await => {
             let caller = Caller {
+                language: language::of(headers, bearer.language),
                 bearer: Arc::new(bearer),
                 by_cookie: true,
                 origin: Origin::of(headers, uri, gateway.https),
             };
-            (Identity::Authenticated(caller), cookies)
+            (Authentication::Accepted(caller), cookies)
         }
-        Ok(_) => (Identity::WorkspaceGone, Vec::new()),
+        Ok(_) => (Authentication::WorkspaceGone, Vec::new()),
         Err(error) => {
             if !matches!(error, SignInError::SessionEnded) {
                 tracing::warn!(%error, "a session could not be renewed");
             }
-            (identity, Vec::new())
+            (authentication, Vec::new())
         }
     }
 }
@@ -345,41 +355,46 @@ pub(super) async fn access(
         role: who.role,
         name: who.display_name.clone(),
     };
+    let signed_in = SignedIn {
+        session: family,
+        language: who.language,
+    };
     let token = gateway
         .tokens
-        .issue_for(who.of.workspace, &actor, ACCESS_SECONDS, Some(family))?;
+        .issue_for(who.of.workspace, &actor, ACCESS_SECONDS, Some(signed_in))?;
     let bearer = gateway.tokens.verify(&token).await?;
     Ok((token, (*bearer).clone()))
 }
 
-async fn identity_of(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::http::Uri) -> Identity {
+async fn authenticate(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::http::Uri) -> Authentication {
     let (token, by_cookie) = match headers.get(AUTHORIZATION) {
         Some(value) => match value.to_str().ok().and_then(bearer_token) {
             Some(token) => (token.to_owned(), false),
-            None => return Identity::Refused(TokenRefusal::Invalid),
+            None => return Authentication::Refused(TokenRefusal::Invalid),
         },
         None => match session_cookie::token(headers) {
             Some(token) => (token, true),
-            None => return Identity::Anonymous,
+            None => return Authentication::Anonymous,
         },
     };
     match gateway.tokens.verify(&token).await {
-        Ok(bearer) if !gateway.presence.is_there(bearer.workspace).await => Identity::WorkspaceGone,
-        Ok(bearer) if is_erased(gateway, &bearer).await => Identity::Refused(TokenRefusal::Erased),
+        Ok(bearer) if !gateway.presence.is_there(bearer.workspace).await => Authentication::WorkspaceGone,
+        Ok(bearer) if is_erased(gateway, &bearer).await => Authentication::Refused(TokenRefusal::Erased),
         Ok(bearer) => {
             let origin = Origin::of(headers, uri, gateway.https);
             let caller = Caller {
+                language: language::of(headers, bearer.language),
                 bearer,
                 by_cookie,
                 origin,
             };
             match caller.session_status(gateway).await {
-                Ok(SessionStatus::Guest | SessionStatus::Active) => Identity::Authenticated(caller),
-                Ok(SessionStatus::Ended) => Identity::Refused(TokenRefusal::SessionEnded),
-                Err(error) => Identity::Unknown(error.into()),
+                Ok(SessionStatus::Guest | SessionStatus::Active) => Authentication::Accepted(caller),
+                Ok(SessionStatus::Ended) => Authentication::Refused(TokenRefusal::SessionEnded),
+                Err(error) => Authentication::Unknown(error.into()),
             }
         }
-        Err(refusal) => Identity::Refused(refusal),
+        Err(refusal) => Authentication::Refused(refusal),
     }
 }
 
@@ -389,7 +404,7 @@ pub(super) async fn is_erased(gateway: &SharedGateway, bearer: &Bearer) -> bool 
     match seals.is_destroyed(bearer.workspace, bearer.actor.id).await {
         Ok(is_destroyed) => is_destroyed,
         Err(error) => {
-            tracing::warn!(%error, "whether a person was erased could not be looked up");
+            tracing::warn!(%error, "the erasure of a person could not be looked up");
             false
         }
     }

@@ -4,9 +4,9 @@
 //! nothing, one byte, half a head, an HTTP/2 preface, or half a TLS handshake. Later it is closed when it
 //! makes no progress for too long, during a request or between two. Progress is a part of an exchange: a
 //! request's head, data of its body, the answer's head, a chunk of the answer that the connection takes, the
-//! answer's end. Bytes alone do not count, or a client could hold a connection for ever with PINGs, or with
-//! answers that it never reads. While the server works on an answer, the connection is not closed: handlers
-//! have timeouts of their own. After its upgrade a live socket relies on its own pings.
+//! answer's end. Bytes alone do not count, or a client could hold a connection indefinitely with PINGs, or
+//! with answers that it never reads. While the server works on an answer, the connection is not closed:
+//! handlers have timeouts of their own. After its upgrade a live socket relies on its own pings.
 //!
 //! The number of open connections is limited, in all and from one address; one more is closed at once, before
 //! a byte of it is read.

@@ -78,16 +78,16 @@ fn decoded(part: &[u8]) -> Vec<u8> {
     };
     let mut bytes = Vec::with_capacity(part.len());
     let mut rest = part;
-    while let [byte, behind @ ..] = rest {
+    while let [byte, tail @ ..] = rest {
         let escape = match rest {
-            [b'%', high, low, behind @ ..] => digit(*high)
+            [b'%', high, low, tail @ ..] => digit(*high)
                 .zip(digit(*low))
-                .map(|(high, low)| ((high << 4) | low, behind)),
+                .map(|(high, low)| ((high << 4) | low, tail)),
             _ => None,
         };
-        let (byte, behind) = escape.unwrap_or((*byte, behind));
+        let (byte, tail) = escape.unwrap_or((*byte, tail));
         bytes.push(byte);
-        rest = behind;
+        rest = tail;
     }
     bytes
 }

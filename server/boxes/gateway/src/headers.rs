@@ -62,7 +62,10 @@ pub(super) async fn security_headers(
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
-        headers.insert(name, HeaderValue::from_static(value));
+        // The picture and the icons may be loaded across origins, and say so.
+        headers
+            .entry(name)
+            .or_insert_with(|| HeaderValue::from_static(value));
     }
     if gateway.https {
         headers.insert(

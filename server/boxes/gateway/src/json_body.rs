@@ -158,8 +158,8 @@ mod tests {
 
     #[test]
     fn a_text_that_is_not_unicode_is_named() {
-        // a first half without its second one, with something else behind it, and a second half without its
-        // first one
+        // a high surrogate without a low one, with something else after it, and a low surrogate without a
+        // high one
         for text in [r"\ud800", r"\ud800a", r"\ud800\n", r"\ud800\u0041", r"\udc00"] {
             let of = |json: &str| refusal(json.replace('!', text)).0;
             assert_eq!(

@@ -12,8 +12,10 @@ mod auth;
 mod connections;
 mod control_characters;
 mod headers;
+mod infographic;
 mod json_body;
 pub mod keys;
+mod language;
 mod limits;
 mod listener;
 mod live;
@@ -25,12 +27,13 @@ mod params;
 mod problem;
 mod session_cookie;
 pub mod settings;
+mod site_files;
 pub mod tls;
 pub mod tokens;
 pub mod unsubscribe;
 mod web_forms;
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, ops::Deref, sync::Arc};
 
 use axum::{
     Router,
@@ -52,6 +55,7 @@ use search::Search;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use infographic::DrawnSheets;
 use limits::{OpeningLimit, RateLimit, SignInLimit};
 pub use listener::Listener;
 pub use observability::recorder;
@@ -63,30 +67,24 @@ use unsubscribe::UnsubscribeLinks;
 /// The gateway: the boxes behind it, and its own state.
 #[derive(Debug)]
 pub struct Gateway {
-    tokens: Tokens,
-    clock: SharedClock,
-    commands: Arc<CommandService>,
-    workspaces: Arc<Workspaces>,
-    presence: Arc<Presence>,
-    sweeper: Arc<Sweeper>,
-    lab: Lab,
-    queries: Arc<QueryApi>,
-    settlement: Arc<Settlement>,
-    inspection: Inspection,
-    readiness: Arc<dyn Readiness>,
-    people: Arc<People>,
-    search: Arc<Search>,
-    search_index: Arc<RunningConsumer>,
-    mailbox: Mailbox,
-    links: Arc<UnsubscribeLinks>,
+    dependencies: Dependencies,
     limits: Limits,
     rate: RateLimit,
     opening: OpeningLimit,
     sign_ins: SignInLimit,
     https: bool,
-    metrics: PrometheusHandle,
+    drawn_sheets: DrawnSheets,
     stopping: CancellationToken,
     sockets: TaskTracker,
+}
+
+/// Handlers reach the other boxes directly, as in `gateway.commands`.
+impl Deref for Gateway {
+    type Target = Dependencies;
+
+    fn deref(&self) -> &Dependencies {
+        &self.dependencies
+    }
 }
 
 /// The gateway, shared by its handlers.
@@ -123,10 +121,12 @@ pub struct Dependencies {
     pub search: Arc<Search>,
     /// The consumer of the search index, which knows its checkpoints.
     pub search_index: Arc<RunningConsumer>,
-    /// The mailbox that holds mails where no mail server is configured.
+    /// The mailbox that holds emails where no mail server is configured.
     pub mailbox: Mailbox,
-    /// Signs and verifies the unsubscribe links of mails.
+    /// Signs and verifies the unsubscribe links of emails.
     pub links: Arc<UnsubscribeLinks>,
+    /// How the picture names the event bus and the search index, after the running configuration.
+    pub picture_names: drawing::Names,
     /// The metrics of all boxes.
     pub metrics: PrometheusHandle,
 }
@@ -140,49 +140,14 @@ impl Gateway {
         opening: Option<NonZeroU32>,
         https: bool,
     ) -> SharedGateway {
-        let Dependencies {
-            tokens,
-            clock,
-            commands,
-            workspaces,
-            presence,
-            sweeper,
-            lab,
-            queries,
-            settlement,
-            inspection,
-            readiness,
-            people,
-            search,
-            search_index,
-            mailbox,
-            links,
-            metrics,
-        } = dependencies;
-        let rate = RateLimit::new(limits.rate());
         let gateway = Arc::new(Self {
-            tokens,
-            clock,
-            commands,
-            workspaces,
-            presence,
-            sweeper,
-            lab,
-            queries,
-            settlement,
-            inspection,
-            readiness,
-            people,
-            search,
-            search_index,
-            mailbox,
-            links,
+            dependencies,
             limits: limits.clone(),
-            rate,
+            rate: RateLimit::new(limits.rate()),
             opening: OpeningLimit::new(opening),
             sign_ins: SignInLimit::new(limits.sign_ins()),
             https,
-            metrics,
+            drawn_sheets: DrawnSheets::default(),
             stopping: CancellationToken::new(),
             sockets: TaskTracker::new(),
         });
@@ -214,6 +179,7 @@ pub fn router(gateway: &SharedGateway) -> Router {
         .route("/metrics", get(observability::metrics))
         .route("/.well-known/jwks.json", get(operations::public_keys))
         .merge(assets::router())
+        .merge(site_files::router())
         .merge(limited)
         .method_not_allowed_fallback(observability::method_not_allowed)
         .layer(CatchPanicLayer::custom(observability::panic_response))

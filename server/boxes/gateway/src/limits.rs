@@ -177,7 +177,7 @@ pub(super) async fn enforce_rate(
     match gateway.rate.charge(client, 1) {
         Ok(()) => next.run(request).await,
         Err(_) if request.uri().path().starts_with(redirect::PREFIX) => {
-            redirect::refusal("rate-limited", None)
+            redirect::refusal("rate-limited", redirect::FormPage::Home)
         }
         Err(problem) => problem.into_response(),
     }

@@ -210,7 +210,7 @@ impl Connection {
             Ok(SessionStatus::Active) => Some(Duration::from_secs(ACCESS_SECONDS)),
             Ok(SessionStatus::Guest | SessionStatus::Ended) => None,
             Err(error) => {
-                tracing::warn!(%error, "whether a session has ended could not be looked up");
+                tracing::warn!(%error, "the status of a session could not be looked up");
                 None
             }
         }
@@ -235,7 +235,7 @@ impl Connection {
             Ok(SessionStatus::Guest | SessionStatus::Active) => Ok(()),
             Ok(SessionStatus::Ended) => Err(Disconnect::Close(close_code::POLICY, SESSION_ENDED)),
             Err(error) => {
-                tracing::warn!(%error, "whether a session has ended could not be looked up");
+                tracing::warn!(%error, "the status of a session could not be looked up");
                 Ok(())
             }
         }

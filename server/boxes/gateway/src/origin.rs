@@ -44,6 +44,18 @@ impl Origin {
     }
 }
 
+/// The address of this site as the client sees it, such as `https://shop.example`: for links that leave it. A
+/// proxy in front that terminates HTTPS says so in `X-Forwarded-Proto`.
+pub(super) fn site(headers: &HeaderMap, uri: &Uri, https: bool) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str));
+    let forwarded = headers
+        .get("x-forwarded-proto")
+        .is_some_and(|scheme| scheme == "https");
+    let scheme = if https || forwarded { "https" } else { "http" };
+    host.map(|host| format!("{scheme}://{host}")).unwrap_or_default()
+}
+
 /// A proxy in front may terminate HTTPS, so `https` is always allowed, and `http` only where the server
 /// speaks it.
 fn is_ours(origin: &str, host: &str, https: bool) -> bool {

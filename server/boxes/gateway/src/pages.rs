@@ -23,7 +23,10 @@ use async_trait::async_trait;
 use axum::{
     Extension, Router,
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header::CONTENT_SECURITY_POLICY},
+    http::{
+        HeaderValue, Method, StatusCode,
+        header::{CONTENT_SECURITY_POLICY, VARY},
+    },
     middleware::from_fn,
     response::{IntoResponse, Response},
     routing::{any, get},
@@ -42,8 +45,8 @@ use super::{
     SharedGateway,
     api::{found_products, mailbox_page, session_info, stream_page, streams_page},
     assets,
-    auth::{Caller, Identity},
-    headers, limits, observability,
+    auth::{Authentication, Caller},
+    headers, language, limits, observability, origin,
     problem::{ApiProblem, Kind},
     web_forms::flash,
 };
@@ -78,19 +81,19 @@ pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
 
 async fn page(
     State(gateway): State<SharedGateway>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
-    render(gateway, identity, request, StatusCode::OK).await
+    render(gateway, authentication, request, StatusCode::OK).await
 }
 
 async fn unknown_page(
     State(gateway): State<SharedGateway>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        render(gateway, identity, request, StatusCode::NOT_FOUND).await
+        render(gateway, authentication, request, StatusCode::NOT_FOUND).await
     } else {
         observability::method_not_allowed(request.method().clone())
             .await
@@ -100,12 +103,12 @@ async fn unknown_page(
 
 async fn render(
     gateway: SharedGateway,
-    identity: Identity,
+    authentication: Authentication,
     request: Request,
     status: StatusCode,
 ) -> Response {
     // An ended session is rendered as no session.
-    let caller = identity.caller();
+    let caller = authentication.caller();
     let session = match &caller {
         Some(caller) => session_info(&gateway, caller).await.ok(),
         None => None,
@@ -115,6 +118,11 @@ async fn render(
         .get(app::THEME_COOKIE)
         .map(|cookie| Theme::from_cookie(cookie.value()))
         .unwrap_or_default();
+    let chosen_language = language::chosen(request.uri().query());
+    let language = chosen_language.unwrap_or_else(|| {
+        let of_person = session.as_ref().and_then(|session| session.language);
+        language::of(request.headers(), of_person)
+    });
     let written = caller.as_ref().and_then(|caller| {
         let cookie = cookies.get(app::LAST_WRITE_COOKIE)?;
         app::last_write_of(caller.workspace(), cookie.value())
@@ -123,6 +131,8 @@ async fn render(
     let notes = flash::of(request.headers());
     let brings_notes = notes.is_some();
     let shown_by = Arc::clone(&gateway);
+    let picture_names = gateway.picture_names;
+    let site = origin::site(request.headers(), request.uri(), gateway.https);
     let backend: SharedBackend = Arc::new(SessionBackend {
         gateway,
         caller,
@@ -141,6 +151,9 @@ async fn render(
         provide_context(nonce.clone());
         provide_context(Arc::clone(&backend));
         provide_context(theme);
+        provide_context(language);
+        provide_context(picture_names);
+        provide_context(app::SiteAddress(site.clone()));
         provide_context(setter.clone());
         provide_context(notes.clone().unwrap_or_default());
         if has_written {
@@ -153,6 +166,11 @@ async fn render(
         Ok(policy) => response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy),
         Err(problem) => return problem.into_response(),
     };
+    let pages_differ_by = HeaderValue::from_static("accept-language, cookie");
+    response.headers_mut().append(VARY, pages_differ_by);
+    if let Some(language) = chosen_language {
+        language::remember(&shown_by, language, response.headers_mut());
+    }
     if brings_notes {
         flash::clear(&shown_by, response.headers_mut());
     }
@@ -167,7 +185,7 @@ async fn render(
 ///
 /// Leptos keeps a request's signals in an arena, and finds the arena by a variable of the thread.
 /// `leptos_axum` makes the arena when the rendering begins, and restores it for the parts of a page but not
-/// for what puts them together; so behind an `await` a page could be given another request's arena, or none,
+/// for the code that joins them; so after an `await` a page could be given another request's arena, or none,
 /// and panic when its title is read.
 async fn in_its_own_arena<T>(mut rendering: Pin<Box<dyn Future<Output = T> + Send>>) -> T {
     // The first poll makes the arena, and leaves it in the thread's variable.
@@ -179,7 +197,11 @@ async fn in_its_own_arena<T>(mut rendering: Pin<Box<dyn Future<Output = T> + Sen
 
 fn shell() -> impl leptos::IntoView {
     let assets::Manifest {
-        bundle, theme, css, ..
+        bundle,
+        frame,
+        infographic,
+        css,
+        ..
     } = assets::manifest();
     let bundle = bundle.map(|assets::ManifestBundle { js, wasm }| BundleFiles { js, wasm });
     let options = LeptosOptions::builder().output_name("foldline").build();
@@ -187,7 +209,8 @@ fn shell() -> impl leptos::IntoView {
         options,
         AssetNames {
             bundle,
-            theme_script: theme,
+            frame_script: frame,
+            infographic_script: infographic,
             css,
         },
     )

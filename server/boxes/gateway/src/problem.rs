@@ -171,7 +171,7 @@ impl ApiProblem {
         )
     }
 
-    /// Over a rate limit; the client may retry after so many seconds.
+    /// Over a rate limit; the client may retry after this number of seconds.
     pub(super) fn rate_limited(retry_after_seconds: u64) -> Self {
         let detail = format!("please wait {retry_after_seconds} s before the next request");
         Self {
@@ -334,5 +334,31 @@ mod tests {
         let problem = ApiProblem::from(StoreError::Corrupt("table events, row 7".to_owned())).into_problem();
         assert_eq!(problem.status, 500);
         assert!(!problem.detail.contains("events"));
+    }
+
+    #[test]
+    fn the_interface_words_every_kind_of_problem() {
+        for kind in [
+            Kind::Malformed,
+            Kind::Unauthenticated,
+            Kind::WrongCredentials,
+            Kind::Forbidden,
+            Kind::ForeignOrigin,
+            Kind::NotFound,
+            Kind::MethodNotAllowed,
+            Kind::Conflict,
+            Kind::Busy,
+            Kind::TooLarge,
+            Kind::UnsupportedMediaType,
+            Kind::Rejected,
+            Kind::RateLimited,
+            Kind::QuotaExceeded,
+            Kind::Gone,
+            Kind::Internal,
+            Kind::Unavailable,
+            Kind::TimedOut,
+        ] {
+            assert!(app::has_problem_text(kind.slug()), "{kind:?}");
+        }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use domain::{
     access::{Actor, Role},
     id::WorkspaceId,
+    language::Language,
     timestamp::Timestamp,
 };
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -47,6 +48,18 @@ struct Claims {
     /// The session, where the person has signed in to an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     sid: Option<Uuid>,
+    /// The language of the account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lang: Option<Language>,
+}
+
+/// The session of a person who has signed in to an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SignedIn {
+    /// The session.
+    pub session: Uuid,
+    /// The language of the account.
+    pub language: Language,
 }
 
 /// The bearer of a verified token.
@@ -62,6 +75,8 @@ pub struct Bearer {
     pub expires_at: u64,
     /// The session that it belongs to; absent for a guest without an account.
     pub session: Option<Uuid>,
+    /// The language of the account; absent for a guest without one.
+    pub language: Option<Language>,
     /// The token's own id, which becomes the id of a session where the token registers its person.
     pub token_id: Uuid,
 }
@@ -151,7 +166,7 @@ impl Tokens {
         workspace: WorkspaceId,
         actor: &Actor,
         ttl: u64,
-        session: Option<Uuid>,
+        signed_in: Option<SignedIn>,
     ) -> Result<String, jsonwebtoken::errors::Error> {
         let now = seconds(self.clock.now());
         let (key, key_id) = self.keys.signing();
@@ -169,7 +184,8 @@ impl Tokens {
             iat: now,
             exp: now.saturating_add(ttl),
             jti: self.clock.new_id(),
-            sid: session,
+            sid: signed_in.map(|signed_in| signed_in.session),
+            lang: signed_in.map(|signed_in| signed_in.language),
         };
         jsonwebtoken::encode(&header, &claims, key)
     }
@@ -235,6 +251,7 @@ impl Tokens {
             issued_at: claims.iat,
             expires_at: claims.exp,
             session: claims.sid,
+            language: claims.lang,
             token_id: claims.jti,
         })
     }
@@ -296,6 +313,26 @@ mod tests {
         let bearer = tokens.verify(&token).await.unwrap();
         assert_eq!((bearer.workspace, &bearer.actor), (SHOP, &ada(Role::Student)));
         assert_eq!(bearer.expires_at - bearer.issued_at, 60);
+    }
+
+    #[tokio::test]
+    async fn a_token_of_an_account_has_its_language() {
+        let (_folder, keys) = folder();
+        let (tokens, _) = tokens(&keys);
+        let signed_in = SignedIn {
+            session: Uuid::from_u128(9),
+            language: Language::De,
+        };
+        let token = tokens
+            .issue_for(SHOP, &ada(Role::Student), 60, Some(signed_in))
+            .unwrap();
+        let bearer = tokens.verify(&token).await.unwrap();
+        assert_eq!(
+            (bearer.session, bearer.language),
+            (Some(signed_in.session), Some(Language::De))
+        );
+        let guest = tokens.issue(SHOP, &ada(Role::Student), 60).unwrap();
+        assert_eq!(tokens.verify(&guest).await.unwrap().language, None);
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
-//! The unsubscribe link of every mail: a confirmation page, and the form that stops the mails.
+//! The unsubscribe link of every email: a confirmation page, and the form that stops the emails.
 //!
-//! Following the link changes nothing, because mail programs follow links to preview them. Sending the form
-//! unsubscribes, and so does a mail program that posts it by itself (RFC 8058). The link is signed and never
-//! expires; it names the person and the workspace, and permits nothing else.
+//! Following the link changes nothing, because email programs follow links to preview them. Sending the form
+//! unsubscribes, and so does an email program that posts it by itself (RFC 8058). The link is signed and
+//! never expires; it names the person and the workspace, and permits nothing else.
 
 use std::sync::Arc;
 
@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use axum::{
     Router,
     extract::State,
-    http::{HeaderValue, StatusCode, header::CONTENT_SECURITY_POLICY},
+    http::{HeaderMap, HeaderValue, StatusCode, header::CONTENT_SECURITY_POLICY},
     response::{Html, IntoResponse as _, Response},
     routing::get,
 };
 use domain::{
     access::{Actor, Role},
     id::WorkspaceId,
+    language::Language,
     wire::{CommandRequest, ExpectedVersion},
 };
 use jsonwebtoken::{Algorithm, Header, Validation};
@@ -25,10 +26,11 @@ use tokio::sync::SetOnce;
 use url::Url;
 use uuid::Uuid;
 
-use super::{SharedGateway, keys::KeyRing, params::QueryParams};
+use super::{SharedGateway, keys::KeyRing, language, params::QueryParams};
 use command::{CommandFailure, Intent};
+use identity::PersonId;
 
-use mail::Links;
+use mail::{Links, UnsubscribePage};
 
 const PATH: &str = "/unsubscribe";
 const ISSUER: &str = "foldline";
@@ -40,7 +42,7 @@ const MAX_TOKEN_BYTES: usize = 1_024;
 /// The content security policy of these pages: it permits a form only.
 const POLICY: &str = "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// The parameters of a link. Others are ignored: mail programs add their own.
+/// The parameters of a link. Others are ignored: email programs add their own.
 #[derive(Deserialize)]
 struct LinkParams {
     #[serde(default)]
@@ -106,7 +108,7 @@ impl UnsubscribeLinks {
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["iss", "aud", "sub"]);
-        // A mail may be years old.
+        // An email may be years old.
         validation.validate_exp = false;
         let decoded = jsonwebtoken::decode::<Claims>(token, key, &validation).ok()?;
         Some(decoded.claims)
@@ -130,45 +132,64 @@ pub(super) fn router() -> Router<SharedGateway> {
 
 async fn show_form(
     State(gateway): State<SharedGateway>,
+    headers: HeaderMap,
     QueryParams(LinkParams { token }): QueryParams<LinkParams>,
 ) -> Response {
-    if gateway.links.read(&token).is_none() {
-        return unknown_link();
+    let claims = gateway.links.read(&token);
+    let (language, texts) = texts(&gateway, &headers, claims.as_ref()).await;
+    if claims.is_none() {
+        return unknown_link(language, texts);
     }
     // A verified token has no character that is special in HTML.
-    page(
-        StatusCode::OK,
-        "No more mails?",
-        &format!(
-            "<p>You will get no more mails of this shop. News of your orders is still in your inbox \
-             there.</p>\n\
-             <form method=\"post\" action=\"{PATH}?token={token}\"><button>No more mails</button></form>"
-        ),
-    )
+    let body = format!(
+        "<p>{}</p>\n<form method=\"post\" action=\"{PATH}?token={token}\"><button>{}</button></form>",
+        texts.question_text, texts.action
+    );
+    page(StatusCode::OK, language, &texts.question, &body)
 }
 
 async fn unsubscribe(
     State(gateway): State<SharedGateway>,
+    headers: HeaderMap,
     QueryParams(LinkParams { token }): QueryParams<LinkParams>,
 ) -> Response {
-    let Some(claims) = gateway.links.read(&token) else {
-        return unknown_link();
+    let claims = gateway.links.read(&token);
+    let (language, texts) = texts(&gateway, &headers, claims.as_ref()).await;
+    let Some(claims) = claims else {
+        return unknown_link(language, texts);
     };
-    match stop_mails(&gateway, &claims).await {
-        Ok(()) => page(
-            StatusCode::OK,
-            "No more mails",
-            "<p>You get no more mails of this shop.</p>",
-        ),
+    let (status, title, text) = match stop_mails(&gateway, &claims).await {
+        Ok(()) => (StatusCode::OK, &texts.done, &texts.done_text),
         Err(error) => {
             tracing::warn!(workspace = %claims.ws, %error, "a person could not be unsubscribed");
-            page(
+            (
                 StatusCode::SERVICE_UNAVAILABLE,
-                "Not now",
-                "<p>This could not be done at the moment. Please try again later.</p>",
+                &texts.unavailable,
+                &texts.unavailable_text,
             )
         }
-    }
+    };
+    page(status, language, title, &format!("<p>{text}</p>"))
+}
+
+/// The texts of these pages, with their language: that of the browser's cookie, or of the link's person, as
+/// in the email.
+async fn texts(
+    gateway: &SharedGateway,
+    headers: &HeaderMap,
+    claims: Option<&Claims>,
+) -> (Language, &'static UnsubscribePage) {
+    let account = match claims {
+        Some(claims) => {
+            let person = PersonId {
+                workspace: claims.ws,
+                person: claims.sub,
+            };
+            gateway.people.account(person).await.ok().flatten()
+        }
+        None => None,
+    };
+    mail::unsubscribe_page(language::of(headers, account.map(|account| account.language)))
 }
 
 /// Sends the command on behalf of the person of the link.
@@ -187,23 +208,22 @@ async fn stop_mails(gateway: &SharedGateway, claims: &Claims) -> Result<(), Comm
     };
     let intent = Intent::from_request(claims.ws, &actor, &request, None, None, &*gateway.clock)?;
     match gateway.commands.carry_out(intent).await {
-        // A purged workspace sends no mails.
+        // A purged workspace sends no emails.
         Ok(_) | Err(CommandFailure::UnknownWorkspace(_)) => Ok(()),
         Err(failure) => Err(failure),
     }
 }
 
-fn unknown_link() -> Response {
-    page(
-        StatusCode::NOT_FOUND,
-        "No such link",
-        "<p>This link is not one of ours, or it is not complete.</p>",
-    )
+fn unknown_link(language: Language, texts: &UnsubscribePage) -> Response {
+    let body = format!("<p>{}</p>", texts.unknown_text);
+    page(StatusCode::NOT_FOUND, language, &texts.unknown, &body)
 }
 
-fn page(status: StatusCode, title: &str, body: &str) -> Response {
+fn page(status: StatusCode, language: Language, title: &str, body: &str) -> Response {
+    let direction = language.direction().as_str();
     let html = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\
+        "<!doctype html>\n<html lang=\"{language}\" dir=\"{direction}\"><head><meta charset=\"utf-8\">\
+         <title>{title}</title>\
          <meta name=\"viewport\" content=\"width=device-width\">\
          <meta name=\"robots\" content=\"noindex\"></head>\n\
          <body><main><h1>{title}</h1>\n{body}\n</main></body></html>\n"

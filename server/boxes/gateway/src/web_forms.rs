@@ -24,14 +24,14 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use self::redirect::refusal;
+use self::redirect::{FormPage, refusal};
 use super::{SharedGateway, control_characters, origin::Origin};
 
 /// The routes of all forms. A form that takes longer than `timeout` gets "unavailable".
 pub(super) fn router(timeout: Duration) -> Router<SharedGateway> {
     let within = move |request: Request, next: Next| async move {
         let answer = tokio::time::timeout(timeout, next.run(request)).await;
-        answer.unwrap_or_else(|_| refusal("unavailable", None))
+        answer.unwrap_or_else(|_| refusal("unavailable", FormPage::Home))
     };
     Router::new()
         .route("/session/open", post(workspaces::open))
@@ -41,6 +41,7 @@ pub(super) fn router(timeout: Duration) -> Router<SharedGateway> {
         .route("/session/sign-in", post(account::sign_in))
         .route("/session/name", post(account::change_name))
         .route("/session/email", post(account::change_email))
+        .route("/session/language", post(account::change_language))
         .route("/session/password", post(account::change_password))
         .route("/session/erase", post(account::erase))
         .route_layer(from_fn(within))

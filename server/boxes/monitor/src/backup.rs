@@ -1,8 +1,8 @@
 //! `foldline backup`: copies everything that cannot be folded again into a folder, also while a server has it
 //! open.
 //!
-//! It copies the process managers' store, then the events, then the personal data, then the keys, in this
-//! order. A copy of processes that is older than the events handles the later events again; a newer one would
+//! It copies the process store, then the events, then the personal data, then the keys, in this
+//! order. A process store that is older than the events handles the later events again; a newer one would
 //! lose them. Every sealed value in the copied events has its key in the copy, unless the key was destroyed
 //! since. Views are folded again when the copy is started. The folder gets its name once everything in it is
 //! written, flushed and verified, so an interrupted backup is never mistaken for a complete one.
@@ -25,9 +25,9 @@ const PAGE: u32 = 500;
 pub enum BackupError {
     /// The events are not in a file.
     #[error(
-        "the events lie in a PostgreSQL database, whose own tools take a backup while it is in use: \
+        "the events are in a PostgreSQL database, whose own tools take a backup while it is in use: \
          `pg_dump --format=custom --schema=foldline_events --schema=foldline_processes \
-         --schema=foldline_people`; copy the folder {keys} besides"
+         --schema=foldline_people`; copy the folder {keys} as well"
     )]
     Postgres {
         /// The folder of the keys.
@@ -68,8 +68,8 @@ pub enum BackupError {
 pub struct BackupSources {
     /// The events.
     pub events: StoreUrl,
-    /// The process managers' store.
-    pub processes: StoreUrl,
+    /// The process store.
+    pub process_store: StoreUrl,
     /// The store of personal data.
     pub people: StoreUrl,
     /// The folder of the keys.
@@ -89,7 +89,7 @@ pub struct BackupSummary {
 pub async fn backup(sources: BackupSources, folder: &Path) -> Result<BackupSummary, BackupError> {
     let BackupSources {
         events,
-        processes,
+        process_store,
         people,
         keys,
     } = sources;
@@ -114,10 +114,10 @@ pub async fn backup(sources: BackupSources, folder: &Path) -> Result<BackupSumma
         fs::remove_dir_all(&partial).map_err(at(&partial))?;
     }
     private_folder(&partial).map_err(at(&partial))?;
-    if let StoreUrl::Sqlite(processes) = processes
-        && processes.file().is_file()
+    if let StoreUrl::Sqlite(process_store) = process_store
+        && process_store.file().is_file()
     {
-        copy(processes.file(), &partial.join("consumers.db")).await?;
+        copy(process_store.file(), &partial.join("consumers.db")).await?;
     }
     let copied = partial.join("events.db");
     copy(events.file(), &copied).await?;

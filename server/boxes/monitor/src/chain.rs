@@ -1,4 +1,4 @@
-//! Checks the log of a workspace: positions and versions have no gap, every stream lies in the partition of
+//! Checks the log of a workspace: positions and versions have no gap, every stream is in the partition of
 //! its hash, and every event's hash follows from its content and its predecessor's hash.
 
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 //!
 //! Every event of the log is one, and so are three kinds of lines of our own: the header of a workspace, an
 //! answered command, and the trailer of a workspace. Any CloudEvents reader can read the file; to get domain
-//! events only, skip the types that begin with `foldline.`. The payload stands in `data` byte for byte as it
+//! events only, skip the types that begin with `foldline.`. The payload is in `data`, byte for byte as it
 //! is stored, because its bytes are hashed.
 
 use domain::{

@@ -53,7 +53,7 @@ impl FileDeadLetters {
     pub async fn open(
         store: Arc<dyn EventStore>,
         read_model: Arc<dyn DocumentStore>,
-        (processes, managers): (Arc<dyn DocumentStore>, Vec<Arc<dyn EventHandler>>),
+        (process_store, managers): (Arc<dyn DocumentStore>, Vec<Arc<dyn EventHandler>>),
         clock: SharedClock,
         workspace: WorkspaceId,
     ) -> Result<Self, MonitorError> {
@@ -61,7 +61,7 @@ impl FileDeadLetters {
         let managers = Progress::new(managers);
         let of_views =
             Context::without_server(Arc::clone(&store), read_model, Progress::default(), clock.clone());
-        let of_policies = Context::without_server(store, processes, managers, clock);
+        let of_policies = Context::without_server(store, process_store, managers, clock);
         Ok(Self {
             workspace,
             dead_letters: [of_views, of_policies].map(|context| DeadLetters::new(Arc::new(context))),

@@ -38,7 +38,7 @@ pub enum ImportError {
         reason: String,
     },
     /// The file ends too early.
-    #[error("the file ends behind line {line}, before {missing}; nothing of that workspace was imported")]
+    #[error("the file ends after line {line}, before {missing}; nothing of that workspace was imported")]
     Truncated {
         /// The last line.
         line: u64,
@@ -86,8 +86,8 @@ pub async fn import_lines(
     let outcome = reader.read(&mut lines).await;
     let ImportReader { imported, import, .. } = reader;
     if let Err(error) = outcome {
-        // The first error matters more than one from giving up.
-        if let Err(error) = import.give_up().await {
+        // The first error matters more than one from the rollback.
+        if let Err(error) = import.roll_back().await {
             tracing::warn!(%error, "an import could not be rolled back; its connection is dropped");
         }
         return Err(error);
@@ -169,7 +169,7 @@ impl ImportReader<'_> {
     async fn take(&mut self, line: Line, text: &str) -> Result<(), ImportError> {
         let Some(current) = &mut self.current else {
             let Line::Workspace(header) = line else {
-                return Err(self.fault("it stands before the first line of a workspace"));
+                return Err(self.fault("it is before the first line of a workspace"));
             };
             return self.begin(header, text).await;
         };
@@ -264,10 +264,7 @@ impl ImportReader<'_> {
             // Events after the head in the header were not in the workspace.
             let head = current.header.heads.get(event.partition as usize);
             if head.is_some_and(|head| event.position > head.position) {
-                let reason = format!(
-                    "position {} lies behind the head of its partition",
-                    event.position
-                );
+                let reason = format!("position {} is after the head of its partition", event.position);
                 return Err(ImportError::Line { line: *line, reason });
             }
         }

@@ -1,8 +1,8 @@
 //! Verifies a workspace: recomputes the hash chain, folds every view again from the first event, and
 //! compares. A fold is a pure function, so a view that differs from its fold is wrong.
 //!
-//! A view that is behind the log is compared as of its own position: unfolded events are no fault as long as
-//! it advances. If it does not advance, its position is a finding; otherwise a view that has lost its
+//! A view that is behind the log is compared as of its own position: unfolded events are not a fault as long
+//! as it advances. If it does not advance, its position is a finding; otherwise a view that has lost its
 //! documents and its checkpoints would look correct. A running server knows what its lanes have folded
 //! ([`verify_running`]); over files, the verification waits and watches ([`verify`]).
 

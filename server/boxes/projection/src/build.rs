@@ -186,7 +186,7 @@ impl Build {
                 }
                 continue;
             }
-            // The rest is folded while the live lanes of this view wait, so that no event lies between it and
+            // The rest is folded while the live lanes of this view wait, so that no event is between it and
             // the switch.
             let _turn = progress.turn().await;
             let mut goal = progress.folded();

@@ -169,13 +169,13 @@ impl DeadLetters {
         held: &[ParkedEvent],
         remedy: Remedy,
     ) -> Result<Option<FoldResult>, DeadLetterError> {
-        let Some((first, behind)) = held.split_first() else {
+        let Some((first, waiting)) = held.split_first() else {
             return Ok(None);
         };
         let believed: Vec<u64> = held.iter().map(|event| event.position).collect();
         let (discarded, replayed) = match remedy {
             Remedy::Retry => (None, held),
-            Remedy::Discard => (Some(discarded_event(first)), behind),
+            Remedy::Discard => (Some(discarded_event(first)), waiting),
         };
         let events = self.events(lane.scope.workspace, replayed).await?;
         let batch = Batch::new(handler.documents(), &events);
@@ -283,7 +283,7 @@ impl DeadLetters {
                 changes: Changes::Everything,
             });
         }
-        context.progress.released();
+        context.progress.wake_waiting();
     }
 }
 

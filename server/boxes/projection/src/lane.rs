@@ -65,13 +65,17 @@ impl Lane {
         progress.map_or(0, |progress| progress.folded().position(self.partition.partition))
     }
 
-    /// Whether the workspace was purged. Panics if the lab has requested a crash.
+    /// Whether the workspace was purged.
     fn has_ended(&self) -> bool {
+        self.context.progress.has_ended(self.partition.workspace)
+    }
+
+    /// Panics if the lab has requested a crash of this lane.
+    fn crash_if_requested(&self) {
         let progress = &self.context.progress;
         if let Some(view) = progress.of(self.partition.workspace, self.handler.name()) {
             view.controls().crash_if_requested(self.partition.partition);
         }
-        progress.has_ended(self.partition.workspace)
     }
 
     /// Applies a delivery. When this returns, every event of it has had its effect once, or is parked because
@@ -103,6 +107,7 @@ impl Lane {
         poison: &[PoisonEvent],
     ) -> Result<(), LaneError> {
         while !self.has_ended() {
+            self.crash_if_requested();
             let checkpoint = self.checkpoint();
             let new: Vec<_> = delivered
                 .iter()
@@ -128,6 +133,7 @@ impl Lane {
     pub async fn catch_up(&self, to: u64, poison: &[PoisonEvent]) -> Result<(), LaneError> {
         let mut read_ahead = ReadAhead::new(self.context.clone(), self.partition);
         while !self.has_ended() {
+            self.crash_if_requested();
             let checkpoint = self.checkpoint();
             if checkpoint >= to {
                 return Ok(());

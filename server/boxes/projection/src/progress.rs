@@ -40,7 +40,7 @@ pub struct ViewProgress {
     generation: AtomicU64,
     controls: LaneControls,
     /// The positions of partitions when parked events of theirs were last applied.
-    released: Mutex<ConsistencyToken>,
+    release_positions: Mutex<ConsistencyToken>,
 }
 
 impl ViewProgress {
@@ -51,14 +51,17 @@ impl ViewProgress {
 
     /// Notes the generation that is read from now on.
     pub fn set_generation(&self, generation: u64) {
-        *self.released.lock().unwrap_or_else(PoisonError::into_inner) = ConsistencyToken::default();
+        *self
+            .release_positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = ConsistencyToken::default();
         self.generation.store(generation, Ordering::Release);
     }
 
     /// The positions of partitions when parked events of theirs were last applied. Documents have changed
     /// there without the token moving, so a client that has seen no more than this may have missed a change.
-    pub fn released(&self) -> ConsistencyToken {
-        self.released
+    pub fn release_positions(&self) -> ConsistencyToken {
+        self.release_positions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -66,8 +69,11 @@ impl ViewProgress {
 
     /// Notes that parked events were applied while the partition was at `position`.
     pub fn note_release(&self, partition: u32, position: u64) {
-        let mut released = self.released.lock().unwrap_or_else(PoisonError::into_inner);
-        released.advance(partition, position);
+        let mut positions = self
+            .release_positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        positions.advance(partition, position);
     }
 
     /// How far the view has folded and published.
@@ -117,7 +123,7 @@ impl WorkspaceProgress {
             order: tokio::sync::Mutex::default(),
             generation: AtomicU64::new(FIRST_GENERATION),
             controls: LaneControls::default(),
-            released: Mutex::default(),
+            release_positions: Mutex::default(),
         };
         Self {
             head: Mutex::default(),
@@ -271,8 +277,9 @@ impl Progress {
         self.changed.notify_waiters();
     }
 
-    /// Notes that parked events were applied or discarded, and wakes the tasks that wait for that.
-    pub fn released(&self) {
+    /// Wakes the tasks that wait for [`changed`](Self::changed): parked events were applied or discarded, or
+    /// a process manager has done work.
+    pub fn wake_waiting(&self) {
         self.changed.notify_waiters();
     }
 
@@ -306,7 +313,7 @@ impl Progress {
             .map_or(0, |index| self.lag[index].load(Ordering::Relaxed))
     }
 
-    /// Wakes when an event is stored or folded after the call.
+    /// Wakes when an event is stored or folded after the call, or by [`wake_waiting`](Self::wake_waiting).
     pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()
     }

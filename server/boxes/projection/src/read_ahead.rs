@@ -14,7 +14,7 @@ use broker::{Events, PartitionId};
 pub(super) struct ReadAhead {
     context: Arc<Context>,
     partition: PartitionId,
-    /// The running read, and the position that it starts behind.
+    /// The running read, and the position after which it starts.
     next: Option<(u64, JoinHandle<Result<Events, LaneError>>)>,
 }
 
@@ -27,7 +27,7 @@ impl ReadAhead {
         }
     }
 
-    /// The next events behind a position. If `goal` is beyond them, the batch after them is read in the
+    /// The next events after a position. If `goal` is beyond them, the batch after them is read in the
     /// background.
     pub(super) async fn events_after(&mut self, position: u64, goal: u64) -> Result<Events, LaneError> {
         let batch = match self.next.take() {

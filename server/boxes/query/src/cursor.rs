@@ -14,7 +14,7 @@ use documents::SeekKey;
 /// The longest accepted cursor, in bytes; sort keys come from documents, whose fields are bounded.
 const MAX_LENGTH: usize = 8_192;
 
-/// On which side of the page that gave the cursor the requested page lies.
+/// The side of the requested page, seen from the page that gave the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) enum PageDirection {
     /// After it: its `next`.

@@ -281,7 +281,7 @@ impl QueryApi {
         group: &ListingGroup,
         order: Order,
         limit: u32,
-        behind: Option<SeekKey>,
+        after: Option<SeekKey>,
     ) -> Result<VisibleAnswer<'a>, QueryError> {
         let view = group.view;
         let topic = Topic::Group {
@@ -290,7 +290,7 @@ impl QueryApi {
             listing: group.listing,
             group: group.group.clone(),
         };
-        let page = Some(PageKey::new(order, limit, behind.as_ref()));
+        let page = Some(PageKey::new(order, limit, after.as_ref()));
         let load = async {
             let request = PageRequest {
                 listing: group.listing,
@@ -298,7 +298,7 @@ impl QueryApi {
                 order,
                 // One more than is shown, to know whether there is a next page.
                 limit: limit + 1,
-                behind: behind.as_ref(),
+                after: after.as_ref(),
             };
             let read = self.read_model.page(workspace, view.name(), &request).await?;
             let more = read.value.len() > limit as usize;
@@ -429,7 +429,7 @@ impl VisibleAnswer<'_> {
         let beyond = last.filter(|_| self.answer.more);
         match direction {
             None => (None, cursor(PageDirection::Next, beyond)),
-            // The page that gave the cursor lies on this side.
+            // The page that gave the cursor is on this side.
             Some(PageDirection::Next) => (
                 cursor(PageDirection::Previous, first),
                 cursor(PageDirection::Next, beyond),

@@ -230,7 +230,7 @@ impl Settlement {
         let mut events = 0;
         let mut after = ConsistencyToken::default();
         loop {
-            let (page, behind) = self.store.read_events(workspace, &filter, &after, PAGE).await?;
+            let (page, next) = self.store.read_events(workspace, &filter, &after, PAGE).await?;
             events += page.len() as u64;
             for event in &page {
                 goal.token.advance(event.partition, event.position);
@@ -239,7 +239,7 @@ impl Settlement {
                 goal.events = events;
                 return Ok(());
             }
-            after = behind;
+            after = next;
         }
     }
 

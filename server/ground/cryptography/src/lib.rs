@@ -1,4 +1,4 @@
-//! The cryptography provider of TLS, for the server and for its clients (other servers, mails, traces, an
+//! The cryptography provider of TLS, for the server and for its clients (other servers, emails, traces, an
 //! object store): ring. It is set explicitly, since the libraries do not choose between two providers.
 
 use std::sync::Arc;

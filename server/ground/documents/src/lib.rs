@@ -186,7 +186,7 @@ pub struct PageRequest<'a> {
     /// The most rows.
     pub limit: u32,
     /// The row after which it begins; `None`: at the first.
-    pub behind: Option<&'a SeekKey>,
+    pub after: Option<&'a SeekKey>,
 }
 
 /// The outcome of an update.

@@ -1,7 +1,8 @@
 //! The port that opens personal data in documents: texts are stored sealed, and opened for a reader who may
 //! see them.
 //!
-//! The identity service, which has the keys, implements it; the query API, mails and the search index use it.
+//! The identity service, which has the keys, implements it; the query API, emails and the search index use
+//! it.
 
 use std::fmt::Debug;
 

@@ -16,7 +16,7 @@ use domain::{id::WorkspaceId, timestamp::Timestamp};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-/// The view name of the clocks in the store of the processes.
+/// The view name of the clocks in the process store.
 const VIEW: &str = "clocks";
 const KEY: &str = "clock";
 
@@ -29,17 +29,17 @@ struct StoredClock {
 #[derive(Debug)]
 pub struct Clocks {
     machine: SharedClock,
-    processes: Arc<dyn DocumentStore>,
+    process_store: Arc<dyn DocumentStore>,
     cache: RwLock<HashMap<WorkspaceId, u64>>,
     put_forward: Notify,
 }
 
 impl Clocks {
-    /// Clocks on top of the machine's; their leads are stored in `processes`.
-    pub fn new(machine: SharedClock, processes: Arc<dyn DocumentStore>) -> Self {
+    /// Clocks on top of the machine's; their offsets are stored in `process_store`.
+    pub fn new(machine: SharedClock, process_store: Arc<dyn DocumentStore>) -> Self {
         Self {
             machine,
-            processes,
+            process_store,
             cache: RwLock::default(),
             put_forward: Notify::new(),
         }
@@ -56,7 +56,7 @@ impl Clocks {
         if let Some(ahead_ms) = cached {
             return Ok(ahead_ms);
         }
-        let read = self.processes.document(workspace, VIEW, KEY).await?;
+        let read = self.process_store.document(workspace, VIEW, KEY).await?;
         let stored = read
             .value
             .map(|document| parsed(document.data.get()))
@@ -135,7 +135,9 @@ impl Clocks {
                 parked: Vec::new(),
             })
         };
-        self.processes.amend(&scope, &[KEY.to_owned()], &mut fold).await?;
+        self.process_store
+            .amend(&scope, &[KEY.to_owned()], &mut fold)
+            .await?;
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
         let newest = cache.entry(workspace).or_insert(0);
         *newest = (*newest).max(ahead_ms);

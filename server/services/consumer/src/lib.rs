@@ -52,9 +52,9 @@ pub trait Consumer: EventHandler {
 /// Where the checkpoints of a consumer are stored, and with what they are lost.
 #[derive(Debug, Clone)]
 pub enum CheckpointStorage {
-    /// In the process managers' store, which is backed up with the events: an effect in the outside world is
-    /// not repeated.
-    Processes,
+    /// In the process store, which is backed up with the events: an effect in the outside world is not
+    /// repeated.
+    ProcessStore,
     /// Bound to the consumer's own output with this id. If the output is lost or recreated, every event is
     /// handled again from the first.
     Output(Uuid),
@@ -67,8 +67,8 @@ pub struct Dependencies {
     pub store: Arc<dyn EventStore>,
     /// Box 6.
     pub broker: Arc<dyn Broker>,
-    /// The process managers' store.
-    pub processes: Arc<dyn DocumentStore>,
+    /// The process store.
+    pub process_store: Arc<dyn DocumentStore>,
     /// The folder of checkpoints that are bound to a consumer's output.
     pub folder: PathBuf,
     /// The machine's clock.
@@ -90,7 +90,7 @@ impl RunningConsumer {
     /// Starts its lanes, which continue at their checkpoints.
     pub async fn start(consumer: Arc<dyn Consumer>, dependencies: &Dependencies) -> Result<Self, StartError> {
         let (checkpoints, has_own_store): (Arc<dyn DocumentStore>, _) = match consumer.checkpoint_storage() {
-            CheckpointStorage::Processes => (dependencies.processes.clone(), false),
+            CheckpointStorage::ProcessStore => (dependencies.process_store.clone(), false),
             CheckpointStorage::Output(id) => (
                 Arc::new(open(&dependencies.folder, consumer.name(), id).await?),
                 true,
@@ -134,8 +134,8 @@ impl RunningConsumer {
         self.progress.changed()
     }
 
-    /// Its remaining work for events up to a token. Events that it has parked in the process managers' store
-    /// are counted there.
+    /// Its remaining work for events up to a token. Events that it has parked in the process store are
+    /// counted there.
     pub async fn unfinished(
         &self,
         workspace: WorkspaceId,

@@ -8,18 +8,20 @@
 //! | [`passwords`] | Argon2id |
 //! | [`sessions`] | sign-in, and the tokens that renew a session |
 //! | [`session_status`] | whether a token is still valid, from its person's account and sessions |
-//! | [`store`], `sql` | rows in SQLite or PostgreSQL, apart from the events |
+//! | [`store`], `sql`, `sqlite`, `postgres` | rows in SQLite or PostgreSQL, apart from the events |
 //!
 //! The command service writes the data that accompanies a user's commands ([`People::registering`] and its
-//! siblings); the query API and the mail service open texts through [`Seals`]. The log alone defines an
+//! siblings); the query API and the email service open texts through [`Seals`]. The log alone defines an
 //! account.
 
 pub mod email_hasher;
 pub mod passwords;
+mod postgres;
 pub mod seals;
 pub mod session_status;
 pub mod sessions;
 mod sql;
+mod sqlite;
 pub mod store;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -30,6 +32,7 @@ use domain::{
     decider::Decider as _,
     event::{DomainEvent, EventPayload as _, personal::ERASED},
     id::{StreamName, WorkspaceId},
+    language::Language,
 };
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -39,9 +42,10 @@ use database::url::StoreUrl;
 use email_hasher::EmailHasher;
 use event_store::{Direction, EventStore, StoreError};
 use passwords::{HashCost, Passwords};
+pub use postgres::PostgresPeople;
 pub use seals::Seals;
 use session_status::{PresentedToken, SessionStatusCache};
-pub use sql::{PostgresPeople, SqlitePeople};
+pub use sqlite::SqlitePeople;
 pub use store::{PeopleError, PeopleStore, PersonId};
 
 /// How old the note of an erasure must be before a server treats the erasure as never appended.
@@ -86,6 +90,8 @@ pub struct UserAccount {
     pub display_name: String,
     /// The person's role in the workspace.
     pub role: Role,
+    /// The language of the account.
+    pub language: Language,
     /// The command that registered the person; the password is stored under it.
     command: Uuid,
 }
@@ -225,6 +231,7 @@ impl People {
             of,
             display_name: display_name.unwrap_or_else(|| ERASED.to_owned()),
             role: account.role,
+            language: account.language,
             command,
         }))
     }

@@ -133,7 +133,7 @@ impl Seals {
             }
         }
         let mut opened = Vec::with_capacity(json.len());
-        let mut behind = 0;
+        let mut copied = 0;
         for SealedText {
             begin,
             end,
@@ -146,13 +146,13 @@ impl Seals {
                 Some(Key::Cipher(cipher)) => decrypt(cipher, of, sealed),
                 _ => None,
             };
-            opened.extend_from_slice(&json[behind..begin]);
+            opened.extend_from_slice(&json[copied..begin]);
             let text = serde_json::to_string(text.as_deref().unwrap_or(ERASED))
                 .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
             opened.extend_from_slice(text.as_bytes());
-            behind = end;
+            copied = end;
         }
-        opened.extend_from_slice(&json[behind..]);
+        opened.extend_from_slice(&json[copied..]);
         Ok(Some(opened))
     }
 
@@ -313,7 +313,7 @@ fn sealed_in(json: &[u8]) -> Vec<SealedText<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::SqlitePeople;
+    use crate::SqlitePeople;
 
     const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
     const ADA: Uuid = Uuid::from_u128(7);

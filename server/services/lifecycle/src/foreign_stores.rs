@@ -42,8 +42,8 @@ pub enum ForeignStoresError {
 pub struct SeparateStores<'a> {
     /// The read model, box 8.
     pub read_model: &'a dyn DocumentStore,
-    /// The states of process managers.
-    pub processes: &'a dyn DocumentStore,
+    /// The process store.
+    pub process_store: &'a dyn DocumentStore,
     /// Keys and credentials.
     pub people: &'a dyn PeopleStore,
 }
@@ -63,10 +63,10 @@ impl SeparateStores<'_> {
                 self.read_model.workspaces().await?,
             ),
             (
-                "the process managers' memory that",
+                "the process store that",
                 "holds",
                 "--data-dir",
-                self.processes.workspaces().await?,
+                self.process_store.workspaces().await?,
             ),
             (
                 "the keys and credentials that",
@@ -84,7 +84,7 @@ impl SeparateStores<'_> {
 
     /// Whether the stores that share the event store's database are empty.
     pub async fn are_empty_beside_events(&self) -> Result<bool, ForeignStoresError> {
-        Ok(self.processes.workspaces().await?.is_empty() && self.people.workspaces().await?.is_empty())
+        Ok(self.process_store.workspaces().await?.is_empty() && self.people.workspaces().await?.is_empty())
     }
 }
 

@@ -58,7 +58,7 @@ impl Presence {
         }
     }
 
-    /// The interval in which activity is written once: the stored time may lag behind by so much.
+    /// The interval in which activity is written once: the stored time may lag by this interval.
     pub fn activity_interval(&self) -> Duration {
         self.idle.map_or(MAX_ACTIVITY_INTERVAL, |idle| {
             MAX_ACTIVITY_INTERVAL.min(idle / INTERVALS_PER_IDLE_TIME)
@@ -96,7 +96,7 @@ impl Presence {
             Ok(true) => {}
             Ok(false) => cached.ended.cancel(),
             Err(error) => {
-                tracing::warn!(%workspace, %error, "whether a workspace exists is not known");
+                tracing::warn!(%workspace, %error, "the existence of a workspace could not be looked up");
             }
         }
         let until = shifted(now, CACHE_TTL, 1);

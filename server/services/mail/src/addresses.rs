@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
+    language::Language,
 };
 use event_store::{Direction, EventStore};
 use serde::Deserialize;
@@ -25,6 +26,8 @@ pub struct Address {
     pub email: String,
     /// As in `Ada`.
     pub name: String,
+    /// The language in which the recipient reads emails.
+    pub language: Language,
 }
 
 impl Debug for Address {
@@ -63,6 +66,7 @@ pub struct StreamAddresses {
 struct Personal {
     email: Option<String>,
     display_name: Option<String>,
+    language: Option<Language>,
 }
 
 /// The addresses and the name in a user's stream; sealed.
@@ -73,6 +77,8 @@ struct StoredContact {
     /// The address of that version.
     current: Option<String>,
     name: Option<String>,
+    /// English for people whose registration is older than languages.
+    language: Language,
 }
 
 impl StreamAddresses {
@@ -98,6 +104,7 @@ impl StreamAddresses {
                 }
                 let personal = personal(event);
                 stored.name = personal.display_name.or(stored.name);
+                stored.language = personal.language.unwrap_or(stored.language);
                 if event.version < version {
                     stored.before = personal.email.or(stored.before);
                 } else if event.version == version {
@@ -117,6 +124,7 @@ impl StreamAddresses {
         workspace: WorkspaceId,
         email: Option<String>,
         name: Option<String>,
+        language: Language,
     ) -> Result<Option<Address>, EffectError> {
         let Some(email) = email else { return Ok(None) };
         let email = self.opener.open_text(workspace, &email).await?;
@@ -124,7 +132,11 @@ impl StreamAddresses {
             .opener
             .open_text(workspace, &name.unwrap_or_default())
             .await?;
-        Ok(email.contains('@').then_some(Address { email, name }))
+        Ok(email.contains('@').then_some(Address {
+            email,
+            name,
+            language,
+        }))
     }
 }
 
@@ -134,7 +146,8 @@ impl Addresses for StreamAddresses {
         let Some(stored) = self.stored_contact(workspace, user, u64::MAX).await? else {
             return Ok(None);
         };
-        self.open(workspace, stored.before, stored.name).await
+        self.open(workspace, stored.before, stored.name, stored.language)
+            .await
     }
 
     async fn before(
@@ -146,8 +159,12 @@ impl Addresses for StreamAddresses {
         let Some(stored) = self.stored_contact(workspace, user, version).await? else {
             return Ok(None);
         };
-        let current = self.open(workspace, stored.current, None).await?;
-        let before = self.open(workspace, stored.before, stored.name).await?;
+        let current = self
+            .open(workspace, stored.current, None, stored.language)
+            .await?;
+        let before = self
+            .open(workspace, stored.before, stored.name, stored.language)
+            .await?;
         let is_another = |before: &Address| current.is_none_or(|current| current.email != before.email);
         Ok(before.filter(is_another))
     }
@@ -158,5 +175,6 @@ fn personal(event: &StoredEvent) -> Personal {
     serde_json::from_str(event.payload.get()).unwrap_or(Personal {
         email: None,
         display_name: None,
+        language: None,
     })
 }

@@ -1,6 +1,5 @@
-//! Claims of mails: a record of every mail before it is handed to the mail server, and after. The records lie
-//! in the process managers' store, so servers on one database see each other's, and they are backed up with
-//! the events.
+//! Claims of mails: a record of every mail before it is handed to the mail server, and after. The records are
+//! in the process store, so servers on one database see each other's, and they are backed up with the events.
 
 use std::sync::Arc;
 
@@ -48,7 +47,7 @@ pub(super) enum Claim {
 /// Claims mails and records what was sent.
 #[derive(Debug)]
 pub(super) struct Claims {
-    processes: Arc<dyn DocumentStore>,
+    process_store: Arc<dyn DocumentStore>,
     view: &'static str,
     clock: SharedClock,
     /// The id of this server process.
@@ -56,10 +55,10 @@ pub(super) struct Claims {
 }
 
 impl Claims {
-    pub(super) fn new(processes: Arc<dyn DocumentStore>, view: &'static str, clock: SharedClock) -> Self {
+    pub(super) fn new(process_store: Arc<dyn DocumentStore>, view: &'static str, clock: SharedClock) -> Self {
         let server_id = clock.new_id();
         Self {
-            processes,
+            process_store,
             view,
             clock,
             server_id,
@@ -105,7 +104,7 @@ impl Claims {
         event: Uuid,
     ) -> Result<bool, DocumentStoreError> {
         let read = self
-            .processes
+            .process_store
             .document(workspace, self.view, &event.to_string())
             .await?;
         Ok(read.value.is_some())
@@ -140,7 +139,7 @@ impl Claims {
         user: Uuid,
     ) -> Result<bool, DocumentStoreError> {
         let key = preference(&user.to_string());
-        let read = self.processes.document(workspace, self.view, &key).await?;
+        let read = self.process_store.document(workspace, self.view, &key).await?;
         let known = read
             .value
             .map(|document| parsed::<Preference>(document.data.get()));
@@ -181,7 +180,9 @@ impl Claims {
                 parked: Vec::new(),
             })
         };
-        self.processes.amend(&scope, &[key.to_owned()], &mut fold).await
+        self.process_store
+            .amend(&scope, &[key.to_owned()], &mut fold)
+            .await
     }
 }
 

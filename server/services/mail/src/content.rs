@@ -9,8 +9,11 @@ use domain::{
         payment::PaymentEvent,
     },
     event::{DomainEvent, TypedEvent},
+    language::Language,
     money::Money,
 };
+use icu_decimal::{DecimalFormatter, input::Decimal, options::DecimalFormatterOptions};
+use icu_locale_core::locale;
 use lettre::{
     Message,
     message::{
@@ -19,14 +22,19 @@ use lettre::{
     },
 };
 
-use super::addresses::Address;
+use super::{
+    addresses::Address,
+    texts::{EmailChangedTexts, Subject, Texts, fill, texts, written_language},
+};
 
 /// Currencies whose minor unit is the unit itself (ISO 4217), as far as shops use them.
 const WITHOUT_DECIMALS: [&str; 8] = ["CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF"];
 
-/// The content of a mail.
+/// The content of an email, in one language.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MailContent {
+    /// The language of the texts.
+    language: Language,
     subject: String,
     /// Paragraphs.
     paragraphs: Vec<String>,
@@ -34,88 +42,78 @@ pub(super) struct MailContent {
     lines: Vec<(String, String)>,
 }
 
-/// The mail about an event; `None`: there is none. [`notice`](domain::view::notifications::notice) names its
-/// recipient.
-pub(super) fn content_for(event: &TypedEvent) -> Option<MailContent> {
-    let number = event.stream.id();
-    let about = |subject: &str, paragraphs: Vec<String>| MailContent {
-        subject: subject.to_owned(),
-        paragraphs,
-        lines: Vec::new(),
+/// What an email is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Topic {
+    /// News of an order; [`notice`](domain::view::notifications::notice) names its recipient.
+    Order,
+    /// A registration.
+    Welcome,
+    /// A changed address. The email goes to the former one, so that its owner notices a change that they did
+    /// not make, and does not name the new one.
+    EmailChanged,
+}
+
+impl Topic {
+    /// The email about an event, for a reader of a language; `None`: there is none.
+    pub(super) fn content(self, event: &TypedEvent, language: Language) -> Option<MailContent> {
+        let (language, texts) = (written_language(language), texts(language));
+        let fixed = |subject: &String, paragraphs: &[&String]| MailContent {
+            language,
+            subject: subject.clone(),
+            paragraphs: paragraphs.iter().map(|text| (*text).clone()).collect(),
+            lines: Vec::new(),
+        };
+        match self {
+            Self::Order => of_order(event, language),
+            Self::Welcome => Some(fixed(&texts.welcome.subject, &[&texts.welcome.text])),
+            Self::EmailChanged => {
+                let EmailChangedTexts {
+                    subject,
+                    text,
+                    warning,
+                } = &texts.email_changed;
+                Some(fixed(subject, &[text, warning]))
+            }
+        }
+    }
+}
+
+fn of_order(event: &TypedEvent, language: Language) -> Option<MailContent> {
+    let texts = texts(language);
+    let about = |Subject { subject, text }: &Subject, amount: &str, reason: Option<&str>| {
+        let values = [("order", event.stream.id()), ("amount", amount)];
+        let mut paragraphs = vec![fill(language, text, &values)];
+        paragraphs.extend(reason.map(|stored| {
+            let reason = super::texts::reason(language, stored);
+            fill(language, &texts.reason, &[("reason", &reason)])
+        }));
+        MailContent {
+            language,
+            subject: subject.clone(),
+            paragraphs,
+            lines: Vec::new(),
+        }
     };
-    let because = |reason: &str| format!("The reason: {reason}");
     match &event.payload {
         DomainEvent::Order(OrderEvent::OrderConfirmed(confirmed)) => Some(MailContent {
-            lines: bought(&confirmed.lines, &confirmed.total),
-            ..about(
-                "Your order is confirmed",
-                vec![format!(
-                    "Thank you. Your order {number} is confirmed and will be shipped soon."
-                )],
-            )
+            lines: bought(language, &confirmed.lines, &confirmed.total),
+            ..about(&texts.order_confirmed, "", None)
         }),
-        DomainEvent::Order(OrderEvent::OrderRejected(rejected)) => Some(about(
-            "Your order could not be fulfilled",
-            vec![
-                format!(
-                    "We are sorry: your order {number} could not be fulfilled, and you pay nothing for it."
-                ),
-                because(&rejected.reason),
-            ],
-        )),
-        DomainEvent::Order(OrderEvent::OrderCancelled(cancelled)) => Some(about(
-            "Your order is cancelled",
-            vec![
-                format!("Your order {number} is cancelled."),
-                because(&cancelled.reason),
-            ],
-        )),
-        DomainEvent::Order(OrderEvent::OrderShipped(_)) => Some(about(
-            "Your order is on its way",
-            vec![format!("Your order {number} has been shipped.")],
-        )),
-        DomainEvent::Order(OrderEvent::OrderDelivered(_)) => Some(about(
-            "Your order has arrived",
-            vec![format!("Your order {number} has been delivered. Enjoy it.")],
-        )),
+        DomainEvent::Order(OrderEvent::OrderRejected(rejected)) => {
+            Some(about(&texts.order_rejected, "", Some(&rejected.reason)))
+        }
+        DomainEvent::Order(OrderEvent::OrderCancelled(cancelled)) => {
+            Some(about(&texts.order_cancelled, "", Some(&cancelled.reason)))
+        }
+        DomainEvent::Order(OrderEvent::OrderShipped(_)) => Some(about(&texts.order_shipped, "", None)),
+        DomainEvent::Order(OrderEvent::OrderDelivered(_)) => Some(about(&texts.order_delivered, "", None)),
         DomainEvent::Payment(PaymentEvent::PaymentRefunded(refunded)) => Some(about(
-            "Your money is on its way back",
-            vec![
-                format!(
-                    "We have sent back {} for your order {number}.",
-                    render(&refunded.amount)
-                ),
-                because(&refunded.reason),
-            ],
+            &texts.payment_refunded,
+            &amount(language, &refunded.amount),
+            Some(&refunded.reason),
         )),
         _ => None,
-    }
-}
-
-/// The mail to a user who has registered.
-pub(super) fn welcome() -> MailContent {
-    MailContent {
-        subject: "Welcome".to_owned(),
-        paragraphs: vec![
-            "Your account is ready. From now on we write to you when something becomes of your orders."
-                .to_owned(),
-        ],
-        lines: Vec::new(),
-    }
-}
-
-/// The mail to the former address of an account, so that its owner notices a change that they did not make.
-/// It does not name the new address.
-pub(super) fn email_changed() -> MailContent {
-    MailContent {
-        subject: "The email of your account was changed".to_owned(),
-        paragraphs: vec![
-            "Your account has another email from now on. You sign in with that one, and we write to it and \
-             no longer to this address."
-                .to_owned(),
-            "If it was not you who changed it, tell the people of the shop at once.".to_owned(),
-        ],
-        lines: Vec::new(),
     }
 }
 
@@ -163,6 +161,7 @@ impl MailContent {
             .subject(&self.subject)
             .date(SystemTime::UNIX_EPOCH + Duration::from_micros(at))
             .message_id(Some(message_id(from, event)));
+        message = message.raw_header(raw("Content-Language", self.language.to_string()));
         // RFC 3834: automatic responders must not answer this.
         message = message.raw_header(raw("Auto-Submitted", "auto-generated".to_owned()));
         if let Some(link) = unsubscribe {
@@ -187,7 +186,7 @@ impl MailContent {
             text.push_str(line);
             text.push('\n');
         };
-        say(&greeting(name));
+        say(&self.greeting(name));
         for paragraph in &self.paragraphs {
             say("");
             say(paragraph);
@@ -195,36 +194,44 @@ impl MailContent {
         if !self.lines.is_empty() {
             say("");
         }
-        for (what, price) in &self.lines {
-            say(&format!("{what}: {price}"));
+        for (item, amount) in &self.lines {
+            let values = [("item", item.as_str()), ("amount", amount.as_str())];
+            say(&fill(self.language, &self.texts().price, &values));
         }
         if let Some(link) = unsubscribe {
             say("");
-            say(&format!("No more mails of this shop: {link}"));
+            say(&self.texts().unsubscribe);
+            // On a line of its own: there it has its own direction, and no sign of the text becomes part of
+            // it.
+            say(link);
         }
         text
     }
 
     fn html(&self, name: &str, unsubscribe: Option<&str>) -> String {
         let escaped = |text: &str| html_escape::encode_safe(text).into_owned();
+        let direction = self.language.direction().as_str();
         let mut html = format!(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <title>{}</title></head><body>\n<p>{}</p>\n",
+            "<!doctype html>\n<html lang=\"{}\" dir=\"{direction}\"><head><meta charset=\"utf-8\">\
+             <title>{}</title></head><body dir=\"{direction}\">\n<p>{}</p>\n",
+            self.language,
             escaped(&self.subject),
-            escaped(&greeting(name))
+            escaped(&self.greeting(name))
         );
         // Writing to a `String` cannot fail.
         for paragraph in &self.paragraphs {
             let _ = writeln!(html, "<p>{}</p>", escaped(paragraph));
         }
         if !self.lines.is_empty() {
+            // Programs that read emails know this attribute better than a style.
+            let end = if self.language.is_rtl() { "left" } else { "right" };
             html.push_str("<table>\n");
-            for (what, price) in &self.lines {
+            for (item, amount) in &self.lines {
                 let _ = writeln!(
                     html,
-                    "<tr><td>{}</td><td align=\"right\">{}</td></tr>",
-                    escaped(what),
-                    escaped(price)
+                    "<tr><td>{}</td><td align=\"{end}\"><bdi>{}</bdi></td></tr>",
+                    escaped(item),
+                    escaped(amount)
                 );
             }
             html.push_str("</table>\n");
@@ -232,20 +239,25 @@ impl MailContent {
         if let Some(link) = unsubscribe {
             let _ = writeln!(
                 html,
-                "<p><a href=\"{}\">No more mails of this shop</a></p>",
-                escaped(link)
+                "<p><a href=\"{}\">{}</a></p>",
+                escaped(link),
+                escaped(&self.texts().unsubscribe)
             );
         }
         html.push_str("</body></html>\n");
         html
     }
-}
 
-fn greeting(name: &str) -> String {
-    if name.is_empty() {
-        "Hello,".to_owned()
-    } else {
-        format!("Hello {name},")
+    fn texts(&self) -> &'static Texts {
+        texts(self.language)
+    }
+
+    fn greeting(&self, name: &str) -> String {
+        if name.is_empty() {
+            self.texts().greeting_without_name.clone()
+        } else {
+            fill(self.language, &self.texts().greeting, &[("name", name)])
+        }
     }
 }
 
@@ -258,25 +270,57 @@ fn raw(name: &'static str, value: String) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
-fn bought(lines: &[OrderLine], total: &Money) -> Vec<(String, String)> {
+fn bought(language: Language, lines: &[OrderLine], total: &Money) -> Vec<(String, String)> {
+    let texts = texts(language);
     let line = |line: &OrderLine| {
-        let sum = line.price.times(line.quantity);
+        let (quantity, sum) = (line.quantity.to_string(), line.price.times(line.quantity));
+        let values = [("quantity", quantity.as_str()), ("product", line.name.as_str())];
         (
-            format!("{} × {}", line.quantity, line.name),
-            sum.as_ref().map(render).unwrap_or_default(),
+            fill(language, &texts.line, &values),
+            sum.map(|sum| amount(language, &sum)).unwrap_or_default(),
         )
     };
     let mut bought: Vec<_> = lines.iter().map(line).collect();
-    bought.push(("Total".to_owned(), render(total)));
+    bought.push((texts.total.clone(), amount(language, total)));
     bought
 }
 
-/// Formats an amount.
-fn render(money: &Money) -> String {
-    if WITHOUT_DECIMALS.contains(&money.currency.as_str()) {
-        return format!("{} {}", money.amount, money.currency);
+/// An amount as a reader of the language writes numbers, always in ASCII digits, with the currency's code.
+fn amount(language: Language, money: &Money) -> String {
+    let locale = match language {
+        Language::De => locale!("de-u-nu-latn"),
+        Language::Ar => locale!("ar-u-nu-latn"),
+        Language::Ja => locale!("ja-u-nu-latn"),
+        _ => locale!("en-u-nu-latn"),
+    };
+    let mut number = Decimal::from(money.amount);
+    if !WITHOUT_DECIMALS.contains(&money.currency.as_str()) {
+        number.multiply_pow10(-2);
     }
-    let sign = if money.amount < 0 { "-" } else { "" };
-    let minor = money.amount.unsigned_abs();
-    format!("{sign}{}.{:02} {}", minor / 100, minor % 100, money.currency)
+    let number = match DecimalFormatter::try_new(locale.into(), DecimalFormatterOptions::default()) {
+        Ok(formatter) => formatter.format(&number).to_string(),
+        // No data for the language.
+        Err(_) => number.to_string(),
+    };
+    format!("{number} {}", money.currency)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_amount_is_written_as_in_the_language_with_ascii_digits() {
+        let price = Money::new(123_456, "EUR");
+        for (language, expected) in [
+            (Language::En, "1,234.56 EUR"),
+            (Language::De, "1.234,56 EUR"),
+            (Language::Ar, "1,234.56 EUR"),
+            (Language::Ja, "1,234.56 EUR"),
+        ] {
+            assert_eq!(amount(language, &price), expected, "{language}");
+        }
+        assert_eq!(amount(Language::De, &Money::new(5, "EUR")), "0,05 EUR");
+        assert_eq!(amount(Language::Ja, &Money::new(1_500, "JPY")), "1,500 JPY");
+    }
 }

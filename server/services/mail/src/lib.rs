@@ -4,8 +4,9 @@
 //! only there can they notice a change that they did not make.
 //!
 //! A consumer. Mails go to a mail server ([`smtp`]), or into a folder ([`mailbox`]) if there is none; each
-//! once, however often its event is delivered. Guests have no address and get none. Events older than a day
-//! cause no mails, so that enabling mails for an old or imported shop does not write to all its users.
+//! once, however often its event is delivered, and in the language of its recipient (`texts/`). Guests have
+//! no address and get none. Events older than a day cause no mails, so that enabling mails for an old or
+//! imported shop does not write to all its users.
 //!
 //! Tests over the whole pipeline: `server/src/consumers/tests/mail.rs`.
 
@@ -16,6 +17,7 @@ pub mod mailbox;
 mod settings;
 pub mod smtp;
 mod smtp_url;
+mod texts;
 
 use std::{fmt::Debug, num::NonZeroU32, sync::Arc};
 
@@ -31,11 +33,12 @@ use uuid::Uuid;
 
 pub use addresses::{Address, Addresses, StreamAddresses};
 use claims::{Claim, Claims};
-use content::{Envelope, MailContent, content_for, email_changed, welcome};
+use content::{Envelope, Topic};
 use mailbox::Mailbox;
 pub use settings::MailSettings;
 use smtp::Smtp;
 pub use smtp_url::{SmtpSecurity, SmtpServer, SmtpUrl, SmtpUrlError};
+pub use texts::{UnsubscribePage, unsubscribe_page};
 
 use clock::SharedClock;
 use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
@@ -80,8 +83,8 @@ pub struct Dependencies {
     pub addresses: Arc<dyn Addresses>,
     /// Makes the links that stop mails.
     pub links: Arc<dyn Links>,
-    /// The process managers' store, which also holds the records of mails.
-    pub processes: Arc<dyn DocumentStore>,
+    /// The process store, which also holds the records of emails.
+    pub process_store: Arc<dyn DocumentStore>,
     /// Whether this server alone writes to that store.
     pub single_server: bool,
     /// The most mails to one address in an hour, because a stranger may register any address; `None` is no
@@ -103,7 +106,11 @@ impl Notification {
     /// A consumer with these dependencies.
     pub fn new(dependencies: Dependencies) -> Self {
         Self {
-            claims: Claims::new(dependencies.processes.clone(), NAME, dependencies.clock.clone()),
+            claims: Claims::new(
+                dependencies.process_store.clone(),
+                NAME,
+                dependencies.clock.clone(),
+            ),
             per_address: dependencies
                 .per_hour
                 .map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_hour(count))),
@@ -111,8 +118,8 @@ impl Notification {
         }
     }
 
-    /// Counts a mail to an address, and returns whether it exceeds the limit.
-    fn gets_too_many(&self, email: &String) -> bool {
+    /// Counts an email to an address, and returns whether it exceeds the hourly limit.
+    fn exceeds_hourly_limit(&self, email: &String) -> bool {
         let limiter = self.per_address.as_ref();
         limiter.is_some_and(|limiter| limiter.check_key(email).is_err())
     }
@@ -130,8 +137,8 @@ impl Notification {
         if event.stream.category() == "user" {
             return self.handle_user(event).await;
         }
-        match notice(event).zip(content_for(event)) {
-            Some((notice, content)) => self.notify(notice.user, &content, event).await,
+        match notice(event) {
+            Some(notice) => self.notify(notice.user, Topic::Order, event).await,
             None => Ok(()),
         }
     }
@@ -142,14 +149,14 @@ impl Notification {
         };
         match event.event_type.as_str() {
             "EmailChanged" => self.tell_old_address(user, event).await,
-            "UserRegistered" => self.notify(user, &welcome(), event).await,
+            "UserRegistered" => self.notify(user, Topic::Welcome, event).await,
             "UserErased" => Ok(self.dependencies.mailbox.erase(event.workspace, user).await?),
             _ => Ok(()),
         }
     }
 
     /// Writes to a user, unless the event is too old, they have stopped mails, or they have no address.
-    async fn notify(&self, user: Uuid, content: &MailContent, event: &TypedEvent) -> Result<(), EffectError> {
+    async fn notify(&self, user: Uuid, topic: Topic, event: &TypedEvent) -> Result<(), EffectError> {
         let workspace = event.workspace;
         if self.is_too_old(event).await? {
             return {
@@ -170,7 +177,7 @@ impl Notification {
             };
         };
         let link = self.dependencies.links.unsubscribe(workspace, user).await;
-        self.write(user, content, &address, link.as_deref(), event).await
+        self.write(user, topic, &address, link.as_deref(), event).await
     }
 
     /// Writes to a user's former address, without a link that stops mails: mails now go to another address.
@@ -183,7 +190,7 @@ impl Notification {
         }
         let addresses = &self.dependencies.addresses;
         if let Some(address) = addresses.before(event.workspace, user, event.version).await? {
-            self.write(user, &email_changed(), &address, None, event).await
+            self.write(user, Topic::EmailChanged, &address, None, event).await
         } else {
             skipped("no_address");
             Ok(())
@@ -200,12 +207,15 @@ impl Notification {
     async fn write(
         &self,
         user: Uuid,
-        content: &MailContent,
+        topic: Topic,
         address: &Address,
         link: Option<&str>,
         event: &TypedEvent,
     ) -> Result<(), EffectError> {
         let (workspace, id) = (event.workspace, event.event_id);
+        let Some(content) = topic.content(event, address.language) else {
+            return Ok(());
+        };
         let envelope = Envelope {
             from: &self.dependencies.from,
             to: address,
@@ -236,7 +246,7 @@ impl Notification {
                             "another server is sending it".to_owned(),
                         ));
                     }
-                    Claim::Fresh if self.gets_too_many(&address.email) => {
+                    Claim::Fresh if self.exceeds_hourly_limit(&address.email) => {
                         tracing::warn!(
                             %workspace, "an address has got too many mails in an hour; this one is not sent"
                         );
@@ -289,7 +299,7 @@ impl EventHandler for Notification {
 #[async_trait]
 impl Consumer for Notification {
     fn checkpoint_storage(&self) -> CheckpointStorage {
-        CheckpointStorage::Processes
+        CheckpointStorage::ProcessStore
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {

@@ -200,6 +200,8 @@ fn read(id: Uuid, user: Uuid, bytes: &[u8]) -> io::Result<MailboxMessage> {
         user,
         to: header("To"),
         subject: header("Subject"),
+        // Emails of earlier versions have no such header, and are in English.
+        language: header("Content-Language").parse().unwrap_or_default(),
         at: Timestamp::from_micros(seconds.saturating_mul(1_000_000)),
         text: part("text/plain")?,
         html: part("text/html")?,

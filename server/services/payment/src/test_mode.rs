@@ -1,7 +1,7 @@
 //! A payment provider like the test mode of a card processor: the payment method decides what happens.
 //!
-//! It has its own books, as a processor does: every request under its key, and every charge. They are stored
-//! beside the processes, change in one transaction for each request, and are purged with their workspace. Its
+//! It has its own books, as a processor does: every request under its key, and every charge. They are in
+//! the process store, change in one transaction for each request, and are purged with their workspace. Its
 //! clock is the workspace's.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use domain::{
     aggregate::payment::{ProviderAnswer, ProviderRequest},
     id::WorkspaceId,
     money::Money,
+    reason::Reason,
     timestamp::Timestamp,
     view::ListingEntry,
     wire::Order,
@@ -26,7 +27,7 @@ use documents::{
 
 use workspace_clock::Clocks;
 
-/// The view name of the books in the store of the processes.
+/// The view name of the books in the process store.
 const BOOKS: &str = "payment_provider";
 
 /// The listing of charges, by time.
@@ -43,7 +44,7 @@ const PAGE: u32 = 200;
 /// A request, as it is stored under its key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Request {
-    /// The content of the request, so that a key stands for one request.
+    /// The content of the request, so that a key belongs to one request only.
     wanted: String,
     /// How often it was sent.
     asked: u32,
@@ -103,7 +104,7 @@ impl TestMode {
                 group: "",
                 order: Order::Asc,
                 limit: PAGE,
-                behind: after.as_ref(),
+                after: after.as_ref(),
             };
             let page = books.page(workspace, BOOKS, &request).await?.value;
             let Some(last) = page.last() else {
@@ -220,9 +221,9 @@ fn charged(
     asked: u32,
     now: Timestamp,
 ) -> Entry {
-    let declined = |reason: &str| {
+    let declined = |reason: Reason<'_>| {
         Some(ProviderAnswer::Refused {
-            reason: reason.to_owned(),
+            reason: reason.to_string(),
         })
     };
     let done = || {
@@ -234,9 +235,9 @@ fn charged(
         "tok_timeout" => (done(), LATE_MS),
         "tok_flaky" if asked <= FLAKY_FAILURES => (None, 0),
         "tok_ok" | "tok_flaky" => (done(), 0),
-        "tok_declined" => (declined("the card was declined"), 0),
-        "tok_insufficient_funds" => (declined("there is not enough money on the card"), 0),
-        _ => (declined("this method of payment is not known"), 0),
+        "tok_declined" => (declined(Reason::CardDeclined), 0),
+        "tok_insufficient_funds" => (declined(Reason::InsufficientFunds), 0),
+        _ => (declined(Reason::UnknownMethod), 0),
     };
     let is_charged = matches!(answer, Some(ProviderAnswer::Charged { .. }));
     Entry {

@@ -2,9 +2,9 @@
 //!
 //! A [policy](domain::policy) runs on the same lanes as a view. The state of a process, with its pending
 //! commands and timers, is a document that each event changes exactly once, with dead letters, retries and
-//! restarts like any view's. These documents have a store of their own, because they cannot be folded again
-//! from the log: a rebuild never runs a policy. The [`runner`] sends the commands and expires the timers.
-//! Time is the workspace's: see [`Clocks`].
+//! restarts like any view's. These documents are in the **process store**, separate from the views, because
+//! they cannot be folded again from the log: a rebuild never runs a policy. The [`runner`] sends the commands
+//! and expires the timers. Time is the workspace's: see [`Clocks`].
 //!
 //! Tests over the whole pipeline: `server/src/consumers/tests.rs`.
 
@@ -41,8 +41,8 @@ pub struct Dependencies {
     pub broker: Arc<dyn Broker>,
     /// Box 3, which takes the policies' commands.
     pub commands: Arc<CommandService>,
-    /// The store of processes, which is never the read model of the views.
-    pub processes: Arc<dyn DocumentStore>,
+    /// The process store, which is never the read model of the views.
+    pub process_store: Arc<dyn DocumentStore>,
     /// The clocks of workspaces.
     pub clocks: Arc<Clocks>,
     /// The machine's clock.
@@ -54,7 +54,7 @@ pub struct Dependencies {
 pub struct ProcessManagers {
     projections: Projections,
     progress: Arc<Progress>,
-    processes: Arc<dyn DocumentStore>,
+    process_store: Arc<dyn DocumentStore>,
     health: Arc<Health>,
     runner: Arc<Runner>,
     clocks: Arc<Clocks>,
@@ -72,7 +72,7 @@ impl ProcessManagers {
             store,
             broker,
             commands,
-            processes,
+            process_store,
             clocks,
             clock,
         } = dependencies;
@@ -83,7 +83,7 @@ impl ProcessManagers {
             ..Context::unread(
                 store.clone(),
                 broker,
-                processes.clone(),
+                process_store.clone(),
                 progress.clone(),
                 clock.clone(),
             )
@@ -92,7 +92,7 @@ impl ProcessManagers {
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         let runner = Arc::new(Runner::new(RunnerDependencies {
             policies,
-            processes: processes.clone(),
+            process_store: process_store.clone(),
             commands,
             progress: progress.clone(),
             clocks: clocks.clone(),
@@ -101,7 +101,7 @@ impl ProcessManagers {
         }));
         // Work of a workspace that is not in this event store cannot be done here.
         let known: HashSet<WorkspaceId> = store.heads().await?.iter().map(|(of, ..)| *of).collect();
-        for checkpoint in processes.checkpoints().await? {
+        for checkpoint in process_store.checkpoints().await? {
             if !known.contains(&checkpoint.workspace) {
                 continue;
             }
@@ -114,7 +114,7 @@ impl ProcessManagers {
         Ok(Self {
             projections,
             progress,
-            processes,
+            process_store,
             health,
             runner,
             clocks,
@@ -128,14 +128,9 @@ impl ProcessManagers {
         &self.projections.dead_letters
     }
 
-    /// The store of processes, with checkpoints.
-    pub fn processes(&self) -> &Arc<dyn DocumentStore> {
-        &self.processes
-    }
-
-    /// The clocks of workspaces.
-    pub fn clocks(&self) -> &Arc<Clocks> {
-        &self.clocks
+    /// The process store, with checkpoints.
+    pub fn process_store(&self) -> &Arc<dyn DocumentStore> {
+        &self.process_store
     }
 
     /// Wakes when an event is handled, or a command has its answer, after the call.
@@ -149,7 +144,7 @@ impl ProcessManagers {
     }
 
     /// Their remaining work for events up to a token, one sentence each: events to handle, commands, timers,
-    /// and events that are parked in the store of processes, including those of consumers that keep their
+    /// and events that are parked in the process store, including those of consumers that keep their
     /// checkpoints there.
     pub async fn unfinished(
         &self,
@@ -166,7 +161,10 @@ impl ProcessManagers {
             }
         }
         unfinished.extend(self.runner.unfinished(workspace, correlation).await?);
-        let counts = self.processes.parked_counts(Some(workspace), correlation).await?;
+        let counts = self
+            .process_store
+            .parked_counts(Some(workspace), correlation)
+            .await?;
         unfinished.extend(counts.iter().map(ToString::to_string));
         Ok(unfinished)
     }
@@ -178,7 +176,7 @@ impl ProcessManagers {
         self.runner.end(workspace);
     }
 
-    /// Stops sending, and stops the lanes after their transactions. The store of processes stays open for the
+    /// Stops sending, and stops the lanes after their transactions. The process store stays open for the
     /// consumers beside them.
     pub async fn stop(&self) {
         self.cancelled.cancel();

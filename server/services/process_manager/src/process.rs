@@ -11,7 +11,7 @@ use domain::{
 use projection::handler::EventHandler;
 use serde_json::value::RawValue;
 
-/// The PostgreSQL schema of the processes' tables.
+/// The PostgreSQL schema of the process store.
 const SCHEMA: &str = "foldline_processes";
 
 /// A process manager: a policy, whose processes are documents that events are folded into.
@@ -35,7 +35,7 @@ pub fn managers(policies: &'static [&'static dyn AnyPolicy]) -> Vec<Arc<dyn Even
     policies.iter().map(manager).collect()
 }
 
-/// Opens the store of processes that a URL names.
+/// Opens the process store that a URL names.
 pub async fn open(url: &StoreUrl) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
     documents::open(url, SCHEMA).await
 }
@@ -48,7 +48,7 @@ pub fn parsed(json: &RawValue) -> Result<Process, DocumentStoreError> {
 
 /// Changes a process in one transaction, unless it does not exist any more. `change` may be called again.
 pub(crate) async fn amend(
-    processes: &dyn DocumentStore,
+    process_store: &dyn DocumentStore,
     scope: &Scope,
     key: &str,
     change: &(dyn Fn(&RawValue, Process) -> Result<Process, DocumentStoreError> + Sync),
@@ -78,5 +78,5 @@ pub(crate) async fn amend(
             parked: Vec::new(),
         })
     };
-    processes.amend(scope, &[key.to_owned()], &mut fold).await
+    process_store.amend(scope, &[key.to_owned()], &mut fold).await
 }

@@ -49,7 +49,7 @@ type Alarms = BTreeMap<(WorkspaceId, &'static str), Instant>;
 #[derive(Debug)]
 pub(super) struct Runner {
     policies: &'static [&'static dyn AnyPolicy],
-    processes: Arc<dyn DocumentStore>,
+    process_store: Arc<dyn DocumentStore>,
     commands: Arc<CommandService>,
     progress: Arc<Progress>,
     clocks: Arc<Clocks>,
@@ -65,7 +65,7 @@ pub(super) struct Runner {
 #[derive(Debug)]
 pub(super) struct Dependencies {
     pub(super) policies: &'static [&'static dyn AnyPolicy],
-    pub(super) processes: Arc<dyn DocumentStore>,
+    pub(super) process_store: Arc<dyn DocumentStore>,
     pub(super) commands: Arc<CommandService>,
     pub(super) progress: Arc<Progress>,
     pub(super) clocks: Arc<Clocks>,
@@ -77,7 +77,7 @@ impl Runner {
     pub(super) fn new(dependencies: Dependencies) -> Self {
         let Dependencies {
             policies,
-            processes,
+            process_store,
             commands,
             progress,
             clocks,
@@ -86,7 +86,7 @@ impl Runner {
         } = dependencies;
         Self {
             policies,
-            processes,
+            process_store,
             commands,
             progress,
             clocks,
@@ -144,7 +144,7 @@ impl Runner {
                     }
                 }
                 // Wakes the tasks that wait for the workspace to be settled.
-                self.progress.released();
+                self.progress.wake_waiting();
             }
             tokio::select! {
                 () = self.waker.woken() => {}
@@ -193,11 +193,11 @@ impl Runner {
         scope: &Scope,
         policy: &'static dyn AnyPolicy,
     ) -> Result<(), DocumentStoreError> {
-        let mut behind = None;
+        let mut after = None;
         loop {
-            let page = self.page(scope, WORK, behind.as_ref()).await?;
+            let page = self.page(scope, WORK, after.as_ref()).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            behind = Some(seek_key(last));
+            after = Some(seek_key(last));
             for row in &page {
                 if parsed(&row.document.data)?.is_to_be_scheduled() {
                     self.note(scope, policy, &row.document.key, &[]).await?;
@@ -238,7 +238,7 @@ impl Runner {
                         .expire(json, now)
                         .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))
                 };
-                amend(&*self.processes, scope, &row.document.key, &change).await?;
+                amend(&*self.process_store, scope, &row.document.key, &change).await?;
             }
         }
     }
@@ -249,11 +249,11 @@ impl Runner {
         scope: &Scope,
         policy: &'static dyn AnyPolicy,
     ) -> Result<(), DocumentStoreError> {
-        let mut behind = None;
+        let mut after = None;
         loop {
-            let page = self.page(scope, WORK, behind.as_ref()).await?;
+            let page = self.page(scope, WORK, after.as_ref()).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            behind = Some(seek_key(last));
+            after = Some(seek_key(last));
             for row in page {
                 let process = parsed(&row.document.data)?;
                 // The semaphore is closed only when the program ends.
@@ -302,7 +302,7 @@ impl Runner {
             .buffer_unordered(MAX_RUNNING_QUEUES)
             .collect::<()>()
             .await;
-        self.progress.released();
+        self.progress.wake_waiting();
     }
 
     async fn note(
@@ -321,7 +321,7 @@ impl Runner {
                 .sent(json, sent, now)
                 .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))
         };
-        amend(&*self.processes, scope, key, &change).await
+        amend(&*self.process_store, scope, key, &change).await
     }
 
     /// Sends the commands of a queue in order, up to the first without an answer.
@@ -381,16 +381,19 @@ impl Runner {
         &self,
         scope: &Scope,
         listing: &str,
-        behind: Option<&SeekKey>,
+        after: Option<&SeekKey>,
     ) -> Result<Vec<StoredRow>, DocumentStoreError> {
         let request = PageRequest {
             listing,
             group: "",
             order: Order::Asc,
             limit: PAGE,
-            behind,
+            after,
         };
-        let read = self.processes.page(scope.workspace, scope.view, &request).await?;
+        let read = self
+            .process_store
+            .page(scope.workspace, scope.view, &request)
+            .await?;
         Ok(read.value)
     }
 
@@ -409,11 +412,11 @@ impl Runner {
                 generation: FIRST_GENERATION,
             };
             let (mut commands, mut timers) = (0, 0);
-            let mut behind: Option<SeekKey> = None;
+            let mut after: Option<SeekKey> = None;
             loop {
-                let page = self.page(&scope, OPEN, behind.as_ref()).await?;
+                let page = self.page(&scope, OPEN, after.as_ref()).await?;
                 let Some(last) = page.last() else { break };
-                behind = Some(seek_key(last));
+                after = Some(seek_key(last));
                 for row in &page {
                     let process = parsed(&row.document.data)?;
                     commands += process

@@ -1,4 +1,4 @@
-//! The index's files and fields. An index that cannot be opened is created anew, because everything in it
+//! The index's files and fields. An index that cannot be opened is created again, because everything in it
 //! follows from the log.
 
 use std::{
@@ -25,7 +25,7 @@ use super::{
 use documents::SealError;
 use projection::effect::ProcessedPositions;
 
-/// Raised with every change of fields or stored documents: an index of another format is created anew.
+/// Raised with every change of fields or stored documents: an index of another format is created again.
 const FORMAT: u32 = 1;
 
 /// The name of the tokenizer.
@@ -102,7 +102,7 @@ impl Files {
             Ok(Some(opened)) => return Ok(opened),
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(%error, "the search index cannot be opened and is created anew");
+                tracing::warn!(%error, "the search index cannot be opened and is created again");
             }
         }
         Self::make(folder, new_id)

@@ -7,9 +7,10 @@ use domain::{
     access::{Actor, Role},
     aggregate::{
         inbox::{InboxEvent, MailsStopped},
-        user::{EmailChanged, UserErased, UserEvent, UserRegistered},
+        user::{EmailChanged, LanguageChanged, UserErased, UserEvent, UserRegistered},
     },
     event::EventPayload as _,
+    language::Language,
     wire::MailboxMessage,
 };
 
@@ -46,7 +47,7 @@ fn mailbox(shop: &Shop) -> Mailbox {
 }
 
 async fn running(shop: &Shop) -> Arc<Consumers> {
-    let processes = SqliteDocumentStore::open(&shop.folder.path().join("consumers.db"))
+    let process_store = SqliteDocumentStore::open(&shop.folder.path().join("consumers.db"))
         .await
         .unwrap();
     let notification = Notification::new(Dependencies {
@@ -58,7 +59,7 @@ async fn running(shop: &Shop) -> Arc<Consumers> {
             opener: Arc::new(PlaintextOpener),
         }),
         links: Arc::new(TestLinks),
-        processes: Arc::new(processes),
+        process_store: Arc::new(process_store),
         single_server: true,
         per_hour: None,
         clock: Arc::new(SystemClock),
@@ -79,10 +80,15 @@ async fn settled(shop: &Shop) {
 }
 
 async fn register(shop: &Shop, person: &Actor) {
+    register_in(Language::En, shop, person).await;
+}
+
+async fn register_in(language: Language, shop: &Shop, person: &Actor) {
     let registered = UserRegistered {
         email: format!("{}@post.test", person.id),
         display_name: "Ada <b>".to_owned(),
         role: Role::Customer,
+        language,
     };
     shop.append(
         &format!("user-{}", person.id),
@@ -173,6 +179,65 @@ async fn each_mail_is_written_once_to_the_user_concerned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_email_is_in_the_language_of_its_recipient() {
+    let shop = Shop::open(1).await;
+    let ada = customer(1);
+    let consumers = running(&shop).await;
+    // Given a person who reads German,
+    register_in(Language::De, &shop, &ada).await;
+    // when an order of theirs is confirmed, and another once they read Arabic,
+    shop.append("order-1", &[created(&ada), confirmed()]).await;
+    settled(&shop).await;
+    let changed = LanguageChanged {
+        language: Language::Ar,
+    };
+    shop.append(
+        &format!("user-{}", ada.id),
+        &[UserEvent::from(changed).into_domain()],
+    )
+    .await;
+    settled(&shop).await;
+    shop.append("order-2", &[created(&ada), confirmed()]).await;
+    settled(&shop).await;
+    // then each email is in the language of its time.
+    let mails = mails(&shop, Some(ada.id)).await;
+    let [arabic, german, welcome] = mails.as_slice() else {
+        panic!("three emails: {mails:?}");
+    };
+    assert_eq!(
+        (welcome.subject.as_str(), welcome.language),
+        ("Willkommen", Language::De)
+    );
+    assert_eq!(
+        (german.subject.as_str(), german.language),
+        ("Ihre Bestellung ist bestätigt", Language::De)
+    );
+    for part in ["Guten Tag Ada <b>,", "1 × Mug: 9,00 EUR", "Keine E-Mails mehr"] {
+        assert!(german.text.contains(part), "{}", german.text);
+    }
+    assert!(
+        german.html.contains("<html lang=\"de\" dir=\"ltr\">"),
+        "{}",
+        german.html
+    );
+    assert_eq!(
+        (arabic.subject.as_str(), arabic.language),
+        ("تم تأكيد طلبك", Language::Ar)
+    );
+    assert!(
+        arabic.text.contains("\u{2068}2\u{2069}") && arabic.text.contains("\u{2068}9.00 EUR\u{2069}"),
+        "the order and the amount are isolated: {}",
+        arabic.text
+    );
+    assert!(
+        arabic.html.contains("<html lang=\"ar\" dir=\"rtl\">"),
+        "{}",
+        arabic.html
+    );
+    consumers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn guests_and_users_who_stopped_mails_get_none_and_erased_users_keep_none() {
     let shop = Shop::open(1).await;
     let ada = customer(1);
@@ -236,7 +301,7 @@ async fn the_old_address_is_told_once_that_the_email_was_changed() {
     for mail in [first, second] {
         assert_eq!(mail.subject, "The email of your account was changed");
         assert!(
-            !mail.text.contains('@') && !mail.text.contains("No more mails"),
+            !mail.text.contains('@') && !mail.text.contains("Stop emails"),
             "{}",
             mail.text
         );

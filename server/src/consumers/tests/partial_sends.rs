@@ -128,7 +128,7 @@ async fn an_outcome_is_recorded_while_another_command_holds_the_write_lock() {
     let shop = Shop::open(1).await;
     let file = shop.folder.path().join("consumers.db");
     let (stages, failed) = (Arc::<Stages>::default(), Arc::default());
-    let processes: Arc<dyn DocumentStore> = Arc::new(ObservedStore {
+    let process_store: Arc<dyn DocumentStore> = Arc::new(ObservedStore {
         inner: Arc::new(SqliteDocumentStore::open(&file).await.unwrap()),
         observer: AmendObserver {
             stages: Arc::clone(&stages),
@@ -141,8 +141,8 @@ async fn an_outcome_is_recorded_while_another_command_holds_the_write_lock() {
         store: shop.store.clone(),
         broker: shop.read.broker.clone(),
         commands: Arc::new(commands.with_payments(Arc::new(BlockingProvider { file, stages }))),
-        clocks: Arc::new(Clocks::new(clock.clone(), processes.clone())),
-        processes,
+        clocks: Arc::new(Clocks::new(clock.clone(), process_store.clone())),
+        process_store,
         folder: shop.folder.path().join("checkpoints"),
         clock,
     };

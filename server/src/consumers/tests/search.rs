@@ -188,6 +188,7 @@ async fn an_erased_user_is_gone_from_the_files() {
         email: "quixotic@post.test".to_owned(),
         display_name: ada.name.clone(),
         role: domain::access::Role::Customer,
+        language: domain::language::Language::En,
     };
     shop.append(&user, &[UserEvent::from(registered).into_domain()])
         .await;

@@ -184,6 +184,7 @@ pub(super) struct Shop {
     pub(super) read: ReadSide,
     pub(super) commands: Arc<CommandService>,
     pub(super) consumers: Arc<Consumers>,
+    clocks: Arc<Clocks>,
     pub(super) workspace: Workspace,
     pub(super) storage: TestStorage,
     pub(super) faults: Arc<FaultSource>,
@@ -194,7 +195,13 @@ async fn start(
     storage: &TestStorage,
     faults: &Arc<FaultSource>,
     clock: &SharedClock,
-) -> (Arc<dyn EventStore>, ReadSide, Arc<CommandService>, Arc<Consumers>) {
+) -> (
+    Arc<dyn EventStore>,
+    ReadSide,
+    Arc<CommandService>,
+    Arc<Consumers>,
+    Arc<Clocks>,
+) {
     let clock = Arc::clone(clock);
     let builder = ReadSideBuilder::with_views(view::all());
     let store = event_store::open(&storage.url("events.db"), clock.clone(), Some(builder.observer()))
@@ -210,12 +217,12 @@ async fn start(
         ))
         .await
         .unwrap();
-    let processes = process_manager::process::open(&storage.url("consumers.db"))
+    let process_store = process_manager::process::open(&storage.url("consumers.db"))
         .await
         .unwrap();
-    let clocks = Arc::new(Clocks::new(clock.clone(), processes.clone()));
+    let clocks = Arc::new(Clocks::new(clock.clone(), process_store.clone()));
     let provider = UnreliableProvider {
-        inner: TestMode::new(processes.clone(), clocks.clone()),
+        inner: TestMode::new(process_store.clone(), clocks.clone()),
         faults: faults.clone(),
     };
     let commands = CommandService::new(store.clone(), clock.clone()).with_payments(Arc::new(provider));
@@ -227,8 +234,8 @@ async fn start(
             faults: faults.clone(),
         }),
         commands: commands.clone(),
-        processes,
-        clocks,
+        process_store,
+        clocks: clocks.clone(),
         // No consumer runs here, so this folder stays empty.
         folder: std::path::PathBuf::new(),
         clock,
@@ -236,7 +243,7 @@ async fn start(
     let consumers = Consumers::start(dependencies, policy::all(), Vec::new()).await;
     let consumers = Arc::new(consumers.unwrap());
     read.settlement.wait_for(consumers.clone());
-    (store, read, commands, consumers)
+    (store, read, commands, consumers, clocks)
 }
 
 impl Shop {
@@ -246,7 +253,7 @@ impl Shop {
         faults: Arc<FaultSource>,
         clock: SharedClock,
     ) -> Self {
-        let (store, read, commands, consumers) = start(&storage, &faults, &clock).await;
+        let (store, read, commands, consumers, clocks) = start(&storage, &faults, &clock).await;
         let id = WorkspaceId(SystemClock.new_id());
         let workspace = Workspace {
             id,
@@ -262,6 +269,7 @@ impl Shop {
             read,
             commands,
             consumers,
+            clocks,
             workspace,
             storage,
             faults,
@@ -276,6 +284,7 @@ impl Shop {
             read,
             commands,
             consumers,
+            clocks,
             workspace,
             storage,
             faults,
@@ -284,13 +293,14 @@ impl Shop {
         consumers.stop().await;
         read.shutdown().await;
         store.close().await;
-        drop((store, read, commands, consumers));
-        let (store, read, commands, consumers) = start(&storage, &faults, &clock).await;
+        drop((store, read, commands, consumers, clocks));
+        let (store, read, commands, consumers, clocks) = start(&storage, &faults, &clock).await;
         Self {
             store,
             read,
             commands,
             consumers,
+            clocks,
             workspace,
             storage,
             faults,
@@ -371,12 +381,7 @@ impl Shop {
     }
 
     pub(super) async fn put_forward(&self, by_ms: u64) {
-        self.consumers
-            .process_managers
-            .clocks()
-            .put_forward(self.workspace.id, by_ms)
-            .await
-            .unwrap();
+        self.clocks.put_forward(self.workspace.id, by_ms).await.unwrap();
     }
 
     /// Waits until all work, or that of one intention, is settled.
@@ -409,11 +414,11 @@ impl Shop {
             group: "",
             order: Order::Asc,
             limit: 1,
-            behind: None,
+            after: None,
         };
-        let processes = self.consumers.process_managers.processes();
+        let process_store = self.consumers.process_managers.process_store();
         loop {
-            let waiting = processes
+            let waiting = process_store
                 .page(self.workspace.id, Fulfilment::NAME, &request)
                 .await
                 .unwrap();
@@ -442,9 +447,12 @@ impl Shop {
 
     /// The payment provider's own books.
     pub(super) async fn charges(&self) -> Vec<Charge> {
-        TestMode::charges(&**self.consumers.process_managers.processes(), self.workspace.id)
-            .await
-            .unwrap()
+        TestMode::charges(
+            &**self.consumers.process_managers.process_store(),
+            self.workspace.id,
+        )
+        .await
+        .unwrap()
     }
 
     /// The types of a stream's events.
@@ -467,7 +475,7 @@ impl Shop {
     pub(super) async fn log(&self) -> Vec<StoredEvent> {
         let (mut log, mut after) = (Vec::new(), domain::token::ConsistencyToken::default());
         loop {
-            let (page, behind) = self
+            let (page, next) = self
                 .store
                 .read_events(self.workspace.id, &EventFilter::default(), &after, 500)
                 .await
@@ -477,7 +485,7 @@ impl Shop {
             if is_last {
                 return log;
             }
-            after = behind;
+            after = next;
         }
     }
 

@@ -1,4 +1,4 @@
-//! Changing the email and erasing an account need its present password, and the old address gets a mail.
+//! Changing the email and erasing an account need its present password, and the old address gets an email.
 
 use super::*;
 use crate::mailbox::subjects;

@@ -99,7 +99,7 @@ fn spoiled(taken: &str) -> Vec<(String, usize, &'static str)> {
             0,
             "3 heads for 4 shards",
         ),
-        (no_heads, 1, "behind the head"),
+        (no_heads, 1, "after the head"),
         (replaced(0, "\"shards\":3", "\"shards\":65"), 0, "1 to 64 shards"),
         (
             replaced(0, "Class 7b", "Class\\u00007b"),

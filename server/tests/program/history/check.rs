@@ -70,7 +70,7 @@ pub(crate) async fn check(access: &Access, history: &History, witnesses: &[Strin
     }
 }
 
-/// Partitions and streams have no gaps, and each stream lies in one partition, in order.
+/// Partitions and streams have no gaps, and each stream is in one partition, in order.
 fn check_order(log: &[StoredEvent]) {
     let mut positions: HashMap<u32, u64> = HashMap::new();
     let mut versions: HashMap<&str, u64> = HashMap::new();

@@ -1,4 +1,4 @@
-//! The mails that the mail server must have accepted: those that follow from the log, and no other.
+//! The emails that the mail server must have accepted: those that follow from the log, and no other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use super::peer::Mail;
 pub(crate) const FROM: &str = "The shop <shop@shop.test>";
 const SENDER: (&str, &str) = ("shop@shop.test", "The shop");
 
-/// The events that cause mails, and the subject of each.
+/// The events that cause emails, and the subject of each.
 const SUBJECTS: [(&str, &str); 7] = [
     ("UserRegistered", "Welcome"),
     ("OrderConfirmed", "Your order is confirmed"),
@@ -29,14 +29,14 @@ const SUBJECTS: [(&str, &str); 7] = [
 pub(crate) struct Person {
     pub(crate) email: String,
     pub(crate) name: String,
-    /// Stops mails after the first.
+    /// Stops emails after the first.
     pub(crate) stopped: bool,
 }
 
 /// Users, by their id.
 pub(crate) type People = BTreeMap<Uuid, Person>;
 
-/// An expected mail.
+/// An expected email.
 #[derive(Debug)]
 struct Expected<'a> {
     to: &'a Person,
@@ -46,7 +46,7 @@ struct Expected<'a> {
     partition: u32,
 }
 
-/// The number of mails, and of repeated ones.
+/// The number of emails, and of repeated ones.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) mails: usize,
@@ -54,7 +54,7 @@ pub(crate) struct Report {
     pub(crate) subjects: BTreeSet<&'static str>,
 }
 
-/// The expected mails, by Message-ID.
+/// The expected emails, by Message-ID.
 fn expected<'a>(log: &[StoredEvent], people: &'a People) -> BTreeMap<String, Expected<'a>> {
     let mail = |event: &StoredEvent| {
         let (_, subject) = SUBJECTS.iter().find(|(of, _)| *of == event.event_type)?;
@@ -78,7 +78,7 @@ fn expected<'a>(log: &[StoredEvent], people: &'a People) -> BTreeMap<String, Exp
     log.iter().filter_map(mail).collect()
 }
 
-/// Compares the accepted mails with the log.
+/// Compares the accepted emails with the log.
 pub(crate) fn check(mails: &[Mail], log: &[StoredEvent], people: &People) -> Report {
     let expected = expected(log, people);
     let mut arrived: BTreeMap<&str, Vec<&Mail>> = BTreeMap::new();
@@ -125,8 +125,8 @@ pub(crate) fn check(mails: &[Mail], log: &[StoredEvent], people: &People) -> Rep
     }
 }
 
-/// Whether its lane sent no later mail in these incarnations of our server and of the mail server: a lane
-/// sends the next mail after it has recorded the answer to the one before.
+/// Whether its lane sent no later email in these incarnations of our server and of the mail server: a lane
+/// sends the next email after it has recorded the answer to the one before.
 fn is_last_of_its_lane(mail: &Mail, lanes: &[(&Mail, u32)]) -> bool {
     let place = lanes.iter().position(|(other, _)| std::ptr::eq(*other, mail));
     let place = place.expect("it is one of them");
@@ -172,7 +172,7 @@ fn check_mail(mail: &Mail, parsed: &ParsedMail<'_>, expected: &Expected<'_>) {
     }
 }
 
-/// The link that stops mails.
+/// The link that stops emails.
 pub(crate) fn unsubscribe_link(mail: &ParsedMail<'_>) -> String {
     let unsubscribe_link = header(mail, "List-Unsubscribe");
     let unsubscribe_link = unsubscribe_link

@@ -1,10 +1,10 @@
-//! Mails go to a real mail server (aiosmtpd, in Python), with STARTTLS and a password, while both servers are
-//! killed again and again (`kill -9`), and while the mail server refuses temporarily: every mail that follows
-//! from the log arrives, and no other.
+//! Emails go to a real mail server (aiosmtpd, in Python), with STARTTLS and a password, while both servers
+//! are killed again and again (`kill -9`), and while the mail server refuses temporarily: every email that
+//! follows from the log arrives, and no other.
 //!
-//! SMTP has no idempotency, so a mail whose answer is lost comes again: with the same Message-ID, and the
-//! same to the byte (record 91). Only the answer to the last mail of a lane in an incarnation of either
-//! server can be lost, so only those come again. `check` verifies that for every single mail.
+//! SMTP has no idempotency, so an email whose answer is lost comes again: with the same Message-ID, and the
+//! same to the byte (record 91). Only the answer to the last email of a lane in an incarnation of either
+//! server can be lost, so only those come again. `check` verifies that for every single email.
 
 mod check;
 pub(crate) mod peer;
@@ -14,12 +14,12 @@ use check::check;
 use shop::Shop;
 use test_postgres::Database;
 
-/// A disruption during the delivery of mails.
+/// A disruption during the delivery of emails.
 #[derive(Debug, Clone, Copy)]
 enum Disruption {
     /// Our server is killed when some have arrived.
     Kill,
-    /// The mail server has a mail, and our server is killed before the answer.
+    /// The mail server has an email, and our server is killed before the answer.
     KillBeforeTheAnswer,
     /// The mail server refuses temporarily, and our server is killed meanwhile.
     Refusals,
@@ -45,8 +45,8 @@ async fn each_mail_arrives_once_however_a_server_with_sqlite_and_the_mail_server
     run(Vec::new(), &disruptions).await;
 }
 
-/// Of several servers on one database, only one sends a given mail: a killed server's claim keeps it from the
-/// others for 40 seconds. So one disruption is enough here.
+/// Of several servers on one database, only one sends a given email: a killed server's claim keeps it from
+/// the others for 40 seconds. So one disruption is enough here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mail_arrives_once_though_a_server_with_postgresql_is_killed_over_one() {
     let database = Database::new().await;
@@ -75,7 +75,7 @@ async fn run(settings: Vec<String>, disruptions: &[Disruption]) {
         .iter()
         .filter(|disruption| matches!(disruption, Disruption::KillBeforeTheAnswer));
     assert!(report.repeated >= held.count(), "{report:?}");
-    // Three customers have an address and want mails; four have got the first mail.
+    // Three customers have an address and want emails; four have got the first email.
     assert!(report.mails >= 4 + 3 * (2 + disruptions.len()), "{report:?}");
     assert_eq!(report.subjects.len(), 7, "every kind of mail: {report:?}");
     shop.server.stop().await;
@@ -134,7 +134,7 @@ impl Shop {
         }
     }
 
-    /// Waits until the mail server has refused this many mails.
+    /// Waits until the mail server has refused this many emails.
     async fn until_refused(&self, times: usize) {
         let wanted = self.peer.refused() + times;
         self.peer.until("refusals", |heard| heard.refused >= wanted).await;

@@ -2,7 +2,7 @@
 
 Arguments: the port; the certificate and its key, PEM; the user who may send, and what the password begins with.
 
-It obeys commands on its standard input, and reports so: `take` mails; `refuse` them for now; `reject` them for good; `hold` them,
+It obeys commands on its standard input, and reports so: `take` emails; `refuse` them for now; `reject` them for good; `hold` them,
 that is, take them and never answer. It ends when its standard input ends.
 """
 
@@ -22,7 +22,7 @@ def say(**line):
 
 
 class Hooks:
-    """The handling of mails."""
+    """The handling of emails."""
 
     def __init__(self):
         self.mode = "take"
@@ -33,7 +33,7 @@ class Hooks:
         say(said="refused")
         return answer
 
-    # In turns: before the mail is received, as by greylisting, and after all of it was received.
+    # In turns: before the email is received, as by greylisting, and after all of it was received.
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.mode == "refuse" and self.refused % 2 == 0:
             return self.refuse("450 4.2.0 come back later")

@@ -1,5 +1,5 @@
 //! The mail server of the test, `peer.py`: a process that is started, commanded and killed. It reports each
-//! accepted mail before it answers for it, so after a kill every mail that it has answered for is known.
+//! accepted email before it answers for it, so after a kill every email that it has answered for is known.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -20,7 +20,7 @@ const USER: &str = "foldline";
 /// The prefix of every password. The rest names the incarnation of our server that has signed in.
 const PASSWORD_PREFIX: &str = "correct horse battery ";
 
-/// An accepted mail.
+/// An accepted email.
 #[derive(Debug, Clone)]
 pub(crate) struct Mail {
     /// The incarnations of our server and of the mail server.
@@ -161,12 +161,12 @@ impl Peer {
         self.output.borrow().refused
     }
 
-    /// The number of accepted mails so far.
+    /// The number of accepted emails so far.
     pub(crate) fn count(&self) -> usize {
         self.output.borrow().mails.len()
     }
 
-    /// Every accepted mail, in order.
+    /// Every accepted email, in order.
     pub(crate) fn mails(&self) -> Vec<Mail> {
         self.output.borrow().mails.clone()
     }

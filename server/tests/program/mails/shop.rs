@@ -1,4 +1,4 @@
-//! A shop whose customers get mails: they register, order and unsubscribe, across restarts of the server.
+//! A shop whose customers get emails: they register, order and unsubscribe, across restarts of the server.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -12,13 +12,14 @@ use super::{
 };
 use crate::{client::Client, running::Server};
 
-/// The number of partitions, and so of lanes that send mails.
+/// The number of partitions, and so of lanes that send emails.
 const SHARDS: u32 = 3;
 /// The public address of the shop, which does not change with the server's port.
 const PUBLIC_URL: &str = "https://shop.test/";
 /// More than is ordered.
 const STOCK: u32 = 10_000;
-/// The customers' names, and whether they keep mails enabled. No address may get more than 60 mails an hour.
+/// The customers' names, and whether they keep emails enabled. No address may get more than 60 emails an
+/// hour.
 const NAMES: [(&str, bool); 4] = [
     ("Ada", true),
     ("Zoë Ångström", true),
@@ -40,7 +41,7 @@ pub(crate) struct Shop {
 
 impl Shop {
     /// Opens a shop with its own mail server and these arguments of `foldline serve`. All customers have got
-    /// the first mail.
+    /// the first email.
     pub(crate) async fn open(mut settings: Vec<String>) -> Self {
         let peer = Peer::new();
         peer.start().await;
@@ -90,7 +91,7 @@ impl Shop {
         self.people.insert(user, person);
     }
 
-    /// Customers who stop mails follow the link of the first one, as their mail program does (RFC 8058).
+    /// Customers who stop emails follow the link of the first one, as their email program does (RFC 8058).
     pub(crate) async fn unsubscribe(&self) {
         self.peer.order("take").await;
         for mail in self.peer.mails() {
@@ -132,7 +133,7 @@ impl Shop {
         self.server.start();
     }
 
-    /// How often this incarnation of the server has failed to send a mail.
+    /// How often this incarnation of the server has failed to send an email.
     pub(crate) async fn tried(&self) -> u64 {
         let line = r#"foldline_projection_failures_total{view="notification"} "#;
         let (_, metrics) = self
@@ -143,7 +144,7 @@ impl Shop {
         tried.map_or(0, |tried| tried.parse().unwrap())
     }
 
-    /// The other events with mails: some orders are shipped and delivered, some are cancelled.
+    /// The other events with emails: some orders are shipped and delivered, some are cancelled.
     pub(crate) async fn ship_and_cancel_orders(&self) {
         let orders: ListingAnswer = self.staff.get("/api/v1/views/orders?listing=all&limit=200").await;
         assert_eq!(orders.data.len(), self.orders);

@@ -32,9 +32,9 @@ pub(super) struct WorkspaceFacts {
     pub(super) id: WorkspaceId,
     pub(super) shards: u32,
     pub(super) educator: Account,
-    /// Orders, and gets mails.
+    /// Orders, and gets emails.
     pub(super) customer: Account,
-    /// Has stopped mails.
+    /// Has stopped emails.
     pub(super) without_mails: Account,
     /// Had an account with this email and was erased.
     pub(super) erased: Account,
@@ -42,7 +42,7 @@ pub(super) struct WorkspaceFacts {
     pub(super) guest: Uuid,
     /// The customer's order whose payment has a deadline that has not come yet.
     pub(super) waiting_order: String,
-    /// A mail that the mail server refused.
+    /// An email that the mail server refused.
     pub(super) dead_letter: Option<DeadLetter>,
     /// The view that was rebuilt.
     pub(super) rebuilt: Rebuilt,
@@ -61,7 +61,7 @@ pub(super) struct Account {
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct DeadLetter {
     pub(super) id: Uuid,
-    /// The recipient of the mail.
+    /// The recipient of the email.
     pub(super) user: Uuid,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Answered {
     pub(super) events: Vec<Uuid>,
 }
 
-/// Mails, by the names of their files in the mailbox.
+/// Emails, by the names of their files in the mailbox.
 pub(super) type Mails = BTreeMap<PathBuf, Vec<u8>>;
 
 const DATA: &str = "data";
@@ -131,7 +131,7 @@ impl Stores {
         self.url(folder, "events.db")
     }
 
-    pub(super) fn processes(&self, folder: &Path) -> StoreUrl {
+    pub(super) fn process_store(&self, folder: &Path) -> StoreUrl {
         self.url(folder, "consumers.db")
     }
 
@@ -178,7 +178,7 @@ pub(super) fn export(fixture: &Path) -> PathBuf {
     fixture.join(EXPORT)
 }
 
-/// Every mail in a data folder.
+/// Every email in a data folder.
 pub(super) fn mails(data: &Path) -> Mails {
     let mailbox = data.join("mailbox");
     let mut mails = Mails::new();

@@ -60,7 +60,7 @@ pub(super) async fn make(stores: &Stores) -> (Arc<Server>, Facts) {
     }
     server.stop().await;
 
-    // From here on mails go to a mail server.
+    // From here on emails go to a mail server.
     let peer = Peer::new();
     peer.start().await;
     peer.expect(1);
@@ -127,7 +127,7 @@ pub(super) async fn charges(stores: &Stores, folder: &Path, workspace: &Workspac
 
 /// The keys of the charges in the payment provider's books, each once.
 async fn charge_keys(stores: &Stores, folder: &Path, workspace: WorkspaceId) -> BTreeSet<String> {
-    let books = process_manager::process::open(&stores.processes(folder))
+    let books = process_manager::process::open(&stores.process_store(folder))
         .await
         .unwrap();
     let charges = TestMode::charges(&*books, workspace).await.unwrap();
@@ -212,10 +212,12 @@ impl Shop {
         let move_away =
             json!({"type": "ChangeEmail", "stream": own, "data": {"email": ADA, "password": PASSWORD}});
         assert!(ada.command("move", &move_away).await);
+        let speak = json!({"type": "ChangeLanguage", "stream": own, "data": {"language": "de"}});
+        assert!(ada.command("speak", &speak).await);
         self.set_mails(&self.customer, false).await;
         self.set_mails(&self.customer, true).await;
         self.set_mails(&self.without_mails, false).await;
-        // The preference is stored before the first mail.
+        // The preference is stored before the first email.
         self.educator.settled().await;
 
         self.order(ada, "delivered", "mug", "tok_ok").await;
@@ -281,7 +283,7 @@ impl Shop {
         register(&client, name, email, "customer").await
     }
 
-    /// Orders and stock in the schema versions of earlier programs.
+    /// Orders, stock and a person in the schema versions of earlier programs.
     async fn append_older_versions(&self, store: &dyn EventStore) {
         let created = json!({
             "customer": {"id": self.customer.account.user, "name": "Ada"},
@@ -292,7 +294,15 @@ impl Shop {
         });
         let placed = || ("OrderCreated", created.clone());
         let reason = || json!({"reason": "it was so"});
+        let person = format!("user-{}", SystemClock.new_id());
         let streams = [
+            (
+                &*person,
+                vec![(
+                    "UserRegistered",
+                    json!({"email": "old@mail.example", "display_name": "Old", "role": "customer"}),
+                )],
+            ),
             (
                 "order-old-delivered",
                 vec![
@@ -372,7 +382,7 @@ impl Shop {
         orders.generation
     }
 
-    /// A user registers whose mail the mail server refuses.
+    /// A user registers whose email the mail server refuses.
     async fn register_with_a_rejected_mail(&self) -> DeadLetter {
         let account = self.join_and_register("Dora", "dora@post.test").await;
         loop {

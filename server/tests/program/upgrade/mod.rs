@@ -84,7 +84,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// The arguments of `foldline serve`. Links in mails do not depend on the port, and no workspace is purged
+/// The arguments of `foldline serve`. Links in emails do not depend on the port, and no workspace is purged
 /// because the fixture is old.
 fn arguments(stores: &Stores) -> Vec<String> {
     let mut arguments = stores.arguments();
@@ -174,7 +174,7 @@ async fn carry_on(stores: Stores, version: &Path) {
     let original = fs::read_to_string(fixture::export(&fixture)).unwrap();
     check_export(&original, &foldline(&stores, server.folder(), &["export"]));
     for shop in &facts.workspaces {
-        // The customer's new order, and that of the user who has stopped mails.
+        // The customer's new order, and that of the user who has stopped emails.
         assert_eq!(
             make::charges(&stores, server.folder(), shop).await,
             shop.charges + 2
@@ -195,7 +195,7 @@ async fn carry_on(stores: Stores, version: &Path) {
     import(&stores.empty_ones().await, &fixture);
 }
 
-/// The event and the user of each expected mail.
+/// The event and the user of each expected email.
 type Sent = BTreeSet<(Uuid, Uuid)>;
 
 struct Shop<'a> {
@@ -216,7 +216,7 @@ impl<'a> Shop<'a> {
         }
     }
 
-    /// Unfinished work is done, and users continue. Returns the resulting mails.
+    /// Unfinished work is done, and users continue. Returns the resulting emails.
     async fn continue_work(&self) -> Sent {
         let facts = self.facts;
         self.check_people().await;
@@ -297,7 +297,7 @@ impl<'a> Shop<'a> {
         assert_eq!(orders.data[0].data["customer"]["name"], "Guest");
     }
 
-    /// A mail that could not be sent is still a dead letter, and a retry sends it.
+    /// An email that could not be sent is still a dead letter, and a retry sends it.
     async fn retry_dead_letter(&self) {
         let path = "/api/v1/dead-letters";
         let letters: Page<DeadLetterInfo> = self.educator.get(path).await;
@@ -342,7 +342,7 @@ impl<'a> Shop<'a> {
     }
 }
 
-/// Mails that this incarnation of the server has handled, by outcome.
+/// Emails that this incarnation of the server has handled, by outcome.
 async fn metrics(server: &Arc<Server>, facts: &Facts) -> BTreeMap<String, usize> {
     let shop = Shop::enter(server, facts, &facts.workspaces[0]).await;
     let (_, metrics) = shop
@@ -358,7 +358,7 @@ async fn metrics(server: &Arc<Server>, facts: &Facts) -> BTreeMap<String, usize>
     of_mails.collect()
 }
 
-/// No mail is sent again or changed, and the new ones are the expected ones.
+/// No email is sent again or changed, and the new ones are the expected ones.
 fn check_mails(before: &Mails, after: &Mails, sent: &Sent) {
     let mut new = Sent::new();
     for (name, content) in after {

@@ -7,7 +7,7 @@ use super::user_account::Account;
 use event_store::AppendAnswer;
 
 use crate::{
-    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
+    aggregate_loader::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
     retry::AttemptError,
 };
 

@@ -12,7 +12,7 @@ use domain::{
 use uuid::Uuid;
 
 use crate::{
-    aggregates::Freshness,
+    aggregate_loader::Freshness,
     repository::{Repository, StreamDecision},
     retry::AttemptError,
 };
@@ -47,7 +47,7 @@ pub(super) async fn decide(
             index
         } else {
             let loaded = repository
-                .aggregates
+                .loader
                 .load_foreign::<Email>(workspace, &stream, freshness)
                 .await?;
             reservations.push(ReservationAppend {
@@ -91,6 +91,7 @@ mod tests {
     use domain::{
         access::Role,
         aggregate::user::{User, UserErased},
+        language::Language,
     };
 
     use super::*;
@@ -104,6 +105,7 @@ mod tests {
             email: old.clone(),
             display_name: "Ada".to_owned(),
             role: Role::Customer,
+            language: Language::En,
         }
         .into();
         let reserve: EmailCommand = ReserveEmail { user }.into();

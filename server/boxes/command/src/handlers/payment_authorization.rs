@@ -12,7 +12,7 @@ use domain::{
 use event_store::AppendAnswer;
 use payment::{PaymentProvider, ProviderError};
 
-use crate::{aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository};
+use crate::{aggregate_loader::Freshness, failure::CommandFailure, intent::Intent, repository::Repository};
 
 /// How often other commands may change the payment while the provider is asked.
 const MAX_ATTEMPTS: u32 = 8;
@@ -37,7 +37,7 @@ async fn ask_and_decide(
     let mut version = 0;
     for _ in 0..MAX_ATTEMPTS {
         let loaded = repository
-            .aggregates
+            .loader
             .load::<Payment>(intent.workspace, &intent.stream, Freshness::Read)
             .await?;
         version = loaded.version;

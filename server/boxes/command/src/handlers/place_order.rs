@@ -12,7 +12,7 @@ use domain::{
 use event_store::{AppendAnswer, StoreError};
 
 use crate::{
-    aggregates::Freshness,
+    aggregate_loader::Freshness,
     failure::CommandFailure,
     intent::Intent,
     repository::{Repository, decide},
@@ -63,7 +63,7 @@ async fn catalogue(
             continue;
         };
         let product = repository
-            .aggregates
+            .loader
             .load_foreign::<Product>(workspace, &stream, freshness)
             .await?;
         products.push((sku.to_owned(), product.state.clone()));

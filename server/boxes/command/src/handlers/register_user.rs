@@ -7,7 +7,7 @@ use super::user_account::Account;
 use event_store::AppendAnswer;
 
 use crate::{
-    aggregates::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
+    aggregate_loader::Freshness, failure::CommandFailure, intent::Intent, repository::Repository,
     retry::AttemptError,
 };
 
@@ -17,6 +17,10 @@ pub(crate) async fn handle(
     intent: &Intent,
     register: RegisterUser,
 ) -> Result<CommandAnswer, CommandFailure> {
+    let register = RegisterUser {
+        language: register.language.or(Some(intent.language)),
+        ..register
+    };
     let mut account = Account::of(repository, intent);
     let mut attempts = repository.attempts(intent).await;
     let appended = loop {

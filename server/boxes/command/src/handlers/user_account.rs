@@ -15,7 +15,7 @@ use event_store::AppendAnswer;
 use identity::{LookUpError, People, PeopleError, PersonId};
 
 use crate::{
-    aggregates::{Freshness, LoadedAggregate},
+    aggregate_loader::{Freshness, LoadedAggregate},
     failure::CommandFailure,
     intent::Intent,
     repository::{Repository, decide},

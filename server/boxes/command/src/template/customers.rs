@@ -1,7 +1,7 @@
 //! The customers of the template `shop`: three people for the back office to show. They never sign in, have
 //! no passwords, and have addresses in a reserved domain (RFC 2606).
 
-use domain::wire::CommandRequest;
+use domain::{language::Language, wire::CommandRequest};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -32,15 +32,19 @@ pub(super) const CUSTOMERS: [Customer; 3] = [
     },
 ];
 
-/// The commands that register them.
-pub(super) fn commands() -> Vec<CommandRequest> {
+/// The commands that register them, as readers of a language.
+pub(super) fn commands(language: Language) -> Vec<CommandRequest> {
     CUSTOMERS
         .iter()
         .map(|customer| {
             first(
                 "RegisterUser",
                 format!("user-{}", customer.id),
-                json!({ "email": customer.email, "display_name": customer.display_name }),
+                json!({
+                    "email": customer.email,
+                    "display_name": customer.display_name,
+                    "language": language,
+                }),
             )
         })
         .collect()
@@ -54,7 +58,7 @@ mod tests {
 
     #[test]
     fn every_registration_can_be_read() {
-        for request in commands() {
+        for request in commands(Language::De) {
             let stream = request.stream.parse().unwrap();
             Command::parse(&request.command_type, &stream, &request.data).unwrap();
         }

@@ -7,6 +7,7 @@
 use domain::{
     access::{Actor, Role},
     event::StoredEvent,
+    language::Language,
     policy::{AnyPolicy, ErasedPolicy, Now, Process, SendOutcome, fulfilment::Fulfilment},
     view::{AnyView as _, DocumentError},
     wire::{AppendedEvent, CommandRequest, ExpectedVersion},
@@ -14,7 +15,11 @@ use domain::{
 use serde_json::{Value, json, value::RawValue};
 use uuid::Uuid;
 
-use super::{customers::CUSTOMERS, first};
+use super::{
+    customers::CUSTOMERS,
+    first,
+    texts::{Texts, texts},
+};
 use clock::Clock;
 use event_store::{Direction, EventStore, StoreError, Workspace};
 
@@ -31,31 +36,45 @@ struct OrderScenario {
     customer: usize,
     lines: &'static [(&'static str, u32)],
     method: &'static str,
-    later_commands: &'static [(&'static str, &'static str)],
+    later_commands: &'static [LaterCommand],
 }
 
-const SHIP: (&str, &str) = ("ShipOrder", "{}");
-const DELIVER: (&str, &str) = ("DeliverOrder", "{}");
-const CANCEL: (&str, &str) = ("CancelOrder", r#"{"reason":"ordered twice by mistake"}"#);
+/// A command about an order that was placed before.
+enum LaterCommand {
+    Ship,
+    Deliver,
+    Cancel,
+}
+
+impl LaterCommand {
+    /// The type and the data of the command.
+    fn parts(&self, texts: &Texts) -> (&'static str, Value) {
+        match self {
+            Self::Ship => ("ShipOrder", json!({})),
+            Self::Deliver => ("DeliverOrder", json!({})),
+            Self::Cancel => ("CancelOrder", json!({"reason": texts.cancel_reason})),
+        }
+    }
+}
 
 static SCENARIOS: [OrderScenario; 6] = [
     OrderScenario {
         customer: 0,
         lines: &[("tea-01", 2), ("honey-01", 1)],
         method: "tok_ok",
-        later_commands: &[SHIP, DELIVER],
+        later_commands: &[LaterCommand::Ship, LaterCommand::Deliver],
     },
     OrderScenario {
         customer: 1,
         lines: &[("oil-01", 3)],
         method: "tok_ok",
-        later_commands: &[SHIP, DELIVER],
+        later_commands: &[LaterCommand::Ship, LaterCommand::Deliver],
     },
     OrderScenario {
         customer: 2,
         lines: &[("ink-01", 1), ("pencil-01", 2)],
         method: "tok_ok",
-        later_commands: &[SHIP],
+        later_commands: &[LaterCommand::Ship],
     },
     OrderScenario {
         customer: 0,
@@ -73,7 +92,7 @@ static SCENARIOS: [OrderScenario; 6] = [
         customer: 2,
         lines: &[("ruler-01", 1)],
         method: "tok_ok",
-        later_commands: &[CANCEL],
+        later_commands: &[LaterCommand::Cancel],
     },
 ];
 
@@ -83,6 +102,8 @@ pub(crate) struct HistoryWriter<'a> {
     pub(crate) store: &'a dyn EventStore,
     pub(crate) clock: &'a dyn Clock,
     pub(crate) workspace: &'a Workspace,
+    /// The language of the texts that its people type.
+    pub(crate) language: Language,
 }
 
 impl HistoryWriter<'_> {
@@ -123,11 +144,12 @@ impl HistoryWriter<'_> {
         let mut process: Option<Box<RawValue>> = None;
         let mut events = self.send(&customer, &placed(scenario, &order)).await?;
         self.fulfil(&order, &mut process, events).await?;
-        for (command_type, data) in scenario.later_commands {
+        for command in scenario.later_commands {
+            let (command_type, data) = command.parts(texts(self.language));
             let request = CommandRequest {
-                command_type: (*command_type).to_owned(),
+                command_type: command_type.to_owned(),
                 stream: format!("order-{order}"),
-                data: serde_json::from_str(data).map_err(corrupt)?,
+                data,
                 expected_version: ExpectedVersion::Any,
                 correlation_id: None,
             };

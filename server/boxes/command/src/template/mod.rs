@@ -4,15 +4,21 @@
 mod customers;
 pub(super) mod history;
 mod shop;
+mod texts;
 
-use domain::wire::{CommandRequest, ExpectedVersion, NamedExpectation, Template};
+pub(super) use texts::texts;
+
+use domain::{
+    language::Language,
+    wire::{CommandRequest, ExpectedVersion, NamedExpectation, Template},
+};
 use serde_json::Value;
 
-/// The commands that fill a workspace, in order.
-pub(super) fn commands(template: Template) -> Vec<CommandRequest> {
+/// The commands that fill a workspace in a language, in order.
+pub(super) fn commands(template: Template, language: Language) -> Vec<CommandRequest> {
     match template {
         Template::Empty => Vec::new(),
-        Template::Shop => [shop::commands(), customers::commands()].concat(),
+        Template::Shop => [shop::commands(texts(language)), customers::commands(language)].concat(),
     }
 }
 

@@ -11,8 +11,8 @@
 //! When a transaction fails, nothing of it is stored: the cache is cleared, and each append of the group is
 //! tried again alone, so that one bad append cannot fail its neighbours. Where several servers write, a group
 //! is first validated against the cache; if the database reports that another server has appended, or if an
-//! append would be refused, the group is validated again with the partitions locked. No caller waits for
-//! ever: if this task ends, the answers that are still due fail.
+//! append would be refused, the group is validated again with the partitions locked. No caller waits
+//! indefinitely: if this task ends, the answers that are still due fail.
 
 mod append_cache;
 mod group_validator;
@@ -45,18 +45,19 @@ pub(super) use group_validator::{AcceptedCommand, EventRow, PartitionUpdate, Str
 pub(super) use lifecycle::LifecycleWriter;
 pub(super) use writer::{Cause, Failure, LookUpMode, Writer};
 
-/// Appends that wait; a later caller waits for a place.
+/// The most appends that wait in the queue; a later caller waits until there is room.
 const QUEUE: usize = 4096;
 
-/// The most appends of one transaction, and about the most bytes: a commit of a few milliseconds.
+/// The most appends of one transaction, and roughly the most bytes: a commit takes a few milliseconds.
 const GROUP_APPENDS: usize = 512;
 const GROUP_BYTES: usize = 4 << 20;
 
-/// How often a group is validated again because another server was faster, before it fails.
-const ATTEMPTS: usize = 4;
+/// How often a group is validated and written, if another server is faster or the connection is lost, before
+/// it fails.
+const MAX_COMMIT_ATTEMPTS: usize = 4;
 
-/// How long after a failure the appender checks whether the events were stored all the same, if no append
-/// comes first.
+/// How long after a failure the appender checks whether the events were stored after all, if no append comes
+/// first.
 const RECHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Events that are read at a time for an observer that has missed them.
@@ -159,8 +160,8 @@ impl Queue {
         answered.await.map_err(|_| stopped())?
     }
 
-    /// Whether the queue takes appends.
-    pub(super) fn is_open(&self) -> Result<(), StoreError> {
+    /// An error if the queue takes no appends any more.
+    pub(super) fn ensure_open(&self) -> Result<(), StoreError> {
         if self.closing.is_cancelled() || self.sender.is_closed() {
             Err(stopped())
         } else {
@@ -182,7 +183,7 @@ impl Queue {
     }
 
     async fn send(&self, work: Work) -> Result<(), StoreError> {
-        self.is_open()?;
+        self.ensure_open()?;
         self.sender.send(work).await.map_err(|_| stopped())
     }
 }
@@ -229,13 +230,14 @@ impl<W: Writer> Appender<W> {
                 }
             }
             if !group.is_empty() {
-                self.group(group).await;
+                self.append_group(group).await;
             }
         }
         self.writer.close().await;
     }
 
-    async fn group(&mut self, group: Vec<Job>) {
+    /// Commits a group and answers its appends.
+    async fn append_group(&mut self, group: Vec<Job>) {
         metrics::histogram!("foldline_append_group_size")
             .record(u32::try_from(group.len()).unwrap_or(u32::MAX));
         let failure = match self.commit(&group).await {
@@ -251,7 +253,7 @@ impl<W: Writer> Appender<W> {
         tracing::warn!(error = %failure.error, appends = group.len(), "a group of appends was not stored");
         if group.len() > 1 && matches!(failure.cause, Cause::StaleCache | Cause::OneAppend) {
             for job in group {
-                Box::pin(self.group(vec![job])).await;
+                Box::pin(self.append_group(vec![job])).await;
             }
             return;
         }
@@ -264,7 +266,7 @@ impl<W: Writer> Appender<W> {
     async fn commit(&mut self, group: &[Job]) -> Result<Vec<Result<AppendAnswer, AppendError>>, Failure> {
         let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
         let mut mode = LookUpMode::Cached;
-        let mut attempts = 1..ATTEMPTS;
+        let mut attempts = 1..MAX_COMMIT_ATTEMPTS;
         loop {
             match self.try_commit(&appends, mode).await {
                 Ok((results, validated)) => {
@@ -273,7 +275,7 @@ impl<W: Writer> Appender<W> {
                     return Ok(results);
                 }
                 Err(failure) => {
-                    self.give_up().await;
+                    self.roll_back().await;
                     let again = matches!(failure.cause, Cause::StaleCache | Cause::ConnectionLost);
                     if !again || attempts.next().is_none() {
                         return Err(failure);
@@ -324,7 +326,7 @@ impl<W: Writer> Appender<W> {
         }
         if validated.commands.is_empty() {
             if mode == LookUpMode::Complete {
-                self.writer.give_up().await;
+                self.writer.roll_back().await;
             }
         } else if let Err(failure) = self.writer.write(&validated).await {
             for update in &validated.partitions {
@@ -341,7 +343,7 @@ impl<W: Writer> Appender<W> {
     async fn notify_missed(&mut self) {
         for ((workspace, partition), notified) in std::mem::take(&mut self.unconfirmed) {
             if let Err((notified, error)) = self.notify_from(workspace, partition, notified).await {
-                tracing::warn!(%error, "whether a lost commit was stored is not known yet");
+                tracing::warn!(%error, "a commit whose answer was lost cannot be looked up yet");
                 self.unconfirmed.insert((workspace, partition), notified);
             }
         }
@@ -391,7 +393,7 @@ impl<W: Writer> Appender<W> {
 
     async fn handle(&mut self, work: Work) {
         match work {
-            Work::Append(job) => Box::pin(self.group(vec![job])).await,
+            Work::Append(job) => Box::pin(self.append_group(vec![job])).await,
             Work::CreateWorkspace(workspace, answer) => {
                 let now = self.clock.now();
                 let result = self.writer.create_workspace(&workspace, now).await;
@@ -409,10 +411,10 @@ impl<W: Writer> Appender<W> {
         }
     }
 
-    /// Rolls back. After a failure the cache may be wrong. Where several servers write, every write compares
-    /// it with the database, so it need not be cleared.
-    async fn give_up(&mut self) {
-        self.writer.give_up().await;
+    /// Rolls back, and clears the cache, which may be wrong after a failure. Where several servers write,
+    /// every write compares it with the database, so it need not be cleared.
+    async fn roll_back(&mut self) {
+        self.writer.roll_back().await;
         if !W::SHARED {
             self.cache.clear();
         }
@@ -421,7 +423,7 @@ impl<W: Writer> Appender<W> {
     /// Sends an answer.
     async fn reply<T>(&mut self, answer: Answer<T>, result: Result<T, StoreError>) {
         if result.is_err() {
-            self.give_up().await;
+            self.roll_back().await;
         }
         // the caller may have gone away
         let _ = answer.send(result);

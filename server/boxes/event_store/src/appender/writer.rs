@@ -54,7 +54,7 @@ impl From<Failure> for StoreError {
 pub(crate) enum LookUpMode {
     /// Only what the cache lacks; the write is refused if the cache is out of date.
     Cached,
-    /// Everything, commands included; it stays current until the group is written or given up.
+    /// Everything, commands included; it stays current until the group is written or rolled back.
     Complete,
 }
 
@@ -76,7 +76,7 @@ pub(crate) trait Writer: LifecycleWriter + Send + 'static {
     async fn write(&mut self, validated: &ValidatedGroup) -> Result<(), Failure>;
 
     /// Rolls back a transaction that `look_up` or `write` began and that is not finished.
-    async fn give_up(&mut self);
+    async fn roll_back(&mut self);
 
     /// Implements [`EventStore::create_workspace`](crate::EventStore::create_workspace).
     async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError>;

@@ -17,7 +17,7 @@ const PLACE: &str = "FOLDLINE_TEST_KILLED_PLACE";
 const WORKSPACE: &str = "FOLDLINE_TEST_KILLED_WORKSPACE";
 const ROUNDS: usize = 6;
 
-/// Appends for ever and reports each acknowledgement, in a process that was started for it.
+/// Appends without end and reports each acknowledgement, in a process that was started for it.
 pub(crate) async fn append_until_killed<B: TestDatabase>() {
     let (Ok(place), Ok(workspace)) = (std::env::var(PLACE), std::env::var(WORKSPACE)) else {
         return;

@@ -25,8 +25,8 @@ const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long after a lost connection the next one is tried.
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// After so long without a notification the connection is tested: a machine that has crashed does not close
-/// it.
+/// How long no notification may arrive before the connection is tested: a machine that has crashed does not
+/// close it.
 const PING_AFTER: Duration = Duration::from_secs(10);
 
 /// How long notifications without names are gathered before the heads are read.

@@ -127,8 +127,8 @@ impl Database for Postgres {
         writer::write(writer, validated).await
     }
 
-    async fn give_up(writer: &mut SqlWriter<Self>) {
-        writer::give_up(writer).await;
+    async fn roll_back(writer: &mut SqlWriter<Self>) {
+        writer::roll_back(writer).await;
     }
 
     async fn partition(

@@ -19,7 +19,7 @@ use crate::{
 /// Longer than the server's own limit for a statement, which ends it with a definite result.
 pub(super) const STEP_LIMIT: Duration = Duration::from_secs(12);
 
-/// A connection that was idle for so long is tested first.
+/// A connection that was idle for longer is tested before it is used.
 const PING_AFTER_REST: Duration = Duration::from_millis(500);
 
 pub(super) async fn is_alive(connection: &mut PgConnection, rested: Duration) -> bool {
@@ -105,7 +105,7 @@ pub(super) async fn write(
     writer.settle(step)
 }
 
-pub(super) async fn give_up(writer: &mut SqlWriter<Postgres>) {
+pub(super) async fn roll_back(writer: &mut SqlWriter<Postgres>) {
     let Some(open) = writer.open.as_mut().filter(|open| open.in_transaction) else {
         return;
     };

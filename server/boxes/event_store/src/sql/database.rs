@@ -70,8 +70,8 @@ pub(crate) trait Database:
         validated: &ValidatedGroup,
     ) -> impl Future<Output = Result<(), Failure>> + Send;
 
-    /// Implements [`Writer::give_up`](crate::appender::Writer::give_up).
-    fn give_up(writer: &mut SqlWriter<Self>) -> impl Future<Output = ()> + Send;
+    /// Implements [`Writer::roll_back`](crate::appender::Writer::roll_back).
+    fn roll_back(writer: &mut SqlWriter<Self>) -> impl Future<Output = ()> + Send;
 
     /// The events of a stream in the order of their versions: of the workspace `$1` and the name `$2`, from
     /// version `$3` on, at most `$4`.

@@ -238,7 +238,7 @@ impl<D: Database> EventStore for SqlEventStore<D> {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.queue.is_open()?;
+        self.queue.ensure_open()?;
         statement::<D>("select 1")
             .execute(&mut *self.readers.acquire().await?)
             .await?;

@@ -155,8 +155,8 @@ impl<D: Database> Writer for SqlWriter<D> {
         D::write(self, validated).await
     }
 
-    async fn give_up(&mut self) {
-        D::give_up(self).await;
+    async fn roll_back(&mut self) {
+        D::roll_back(self).await;
     }
 
     async fn create_workspace(&mut self, workspace: &Workspace, now: Timestamp) -> Result<bool, StoreError> {

@@ -41,7 +41,7 @@ pub(super) async fn write(writer: &mut SqlWriter<Sqlite>, validated: &ValidatedG
     Ok(())
 }
 
-pub(super) async fn give_up(writer: &mut SqlWriter<Sqlite>) {
+pub(super) async fn roll_back(writer: &mut SqlWriter<Sqlite>) {
     if let Some(open) = &mut writer.open {
         // An error of SQLite itself means that no transaction is open; any other, that the connection is
         // lost.

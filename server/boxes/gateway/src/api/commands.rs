@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, HeaderName},
 };
-use command::CommandFailure;
+use command::{CommandFailure, Sender};
 use domain::wire::{CommandAnswer, CommandRequest, Problem};
 use identity::session_status::PresentedToken;
 use payment::ProviderError;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     SharedGateway,
-    api::must_not_guess,
+    api::charge_password_attempt,
     auth::Caller,
     json_body::JsonBody,
     limits::Client,
@@ -32,7 +32,8 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// `RegisterUser` turns the access token that it is sent with into a session, and other tokens of that person
 /// are refused from then on; a browser gets the cookies of a session. `ChangeEmail` and `EraseUser` of the
 /// caller's own account have the `password` in their data: where it is missing or wrong, the answer is 422
-/// and names `data.password`.
+/// and names `data.password`. `RegisterUser` without a `language` takes that of the request: of the cookie
+/// `lang`, of the sender's account, or of `Accept-Language`.
 #[utoipa::path(post, path = "/commands", tag = "commands", request_body = CommandRequest,
     params(
         ("Idempotency-Key" = Option<String>, Header,
@@ -74,7 +75,7 @@ pub(super) async fn send(
             ));
         }
     };
-    must_be_actor(&caller, &headers)?;
+    require_actor(&caller, &headers)?;
     let traceparent = headers
         .get(TRACEPARENT)
         .and_then(|value| value.to_str().ok())
@@ -92,14 +93,18 @@ pub(crate) async fn carry_out(
     traceparent: Option<&str>,
 ) -> Result<CommandAnswer, ApiProblem> {
     if is_password_attempt(request) {
-        must_not_guess(gateway, caller, Client::Person(caller.actor().id))?;
+        charge_password_attempt(gateway, caller, Client::Person(caller.actor().id))?;
     }
     let token = PresentedToken {
         is_browser: caller.is_browser(),
         ..caller.bearer().presented()
     };
-    let handled = gateway.commands.handle_with_token(
-        Some(token),
+    let sender = Sender {
+        token: Some(token),
+        language: caller.language(),
+    };
+    let handled = gateway.commands.handle_from(
+        sender,
         caller.workspace(),
         caller.actor(),
         request,
@@ -116,7 +121,7 @@ fn is_password_attempt(request: &CommandRequest) -> bool {
 }
 
 /// Refuses a command whose `Foldline-Actor` is not the person who is signed in now.
-fn must_be_actor(caller: &Caller, headers: &HeaderMap) -> Result<(), ApiProblem> {
+fn require_actor(caller: &Caller, headers: &HeaderMap) -> Result<(), ApiProblem> {
     let Some(actor) = headers.get(ACTOR) else {
         return Ok(());
     };

@@ -52,7 +52,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<DeadLetterInfo>>, ApiProblem> {
     let after = params.cursor.as_deref().map(parse_cursor).transpose()?;
     let (view, limit) = (params.view.as_deref(), params.limit.get());
-    caller.must_run_shop()?;
+    caller.require_shop_staff()?;
     let inspection = &gateway.inspection;
     let page = inspection.dead_letters(caller.workspace(), view, after.as_ref(), limit);
     let (letters, has_more) = page.await?;
@@ -111,7 +111,7 @@ async fn remedy(
     id: &str,
     remedy: Remedy,
 ) -> Result<Json<DeadLetterOutcome>, ApiProblem> {
-    caller.must_run_shop()?;
+    caller.require_shop_staff()?;
     // A text that is no UUID is the id of no dead letter.
     let id: Uuid = id
         .parse()

@@ -40,7 +40,7 @@ pub(super) async fn export(
     caller: Caller,
     _: QueryParams<NoParams>,
 ) -> Result<Response, ApiProblem> {
-    caller.must_export()?;
+    caller.require_export_right()?;
     gateway.rate.charge(client, COST_OF_EXPORTING)?;
     let id = caller.workspace();
     let workspace = gateway.workspaces.find(id).await?;

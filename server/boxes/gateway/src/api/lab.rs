@@ -88,7 +88,7 @@ async fn intervene(
     Path(name): Path<String>,
     intervention: Intervention,
 ) -> Result<Json<ProjectionStatus>, ApiProblem> {
-    caller.must_control_lab()?;
+    caller.require_lab_control()?;
     let status = gateway
         .lab
         .intervene(caller.workspace(), &name, intervention)
@@ -109,7 +109,7 @@ pub(super) async fn clock(
     caller: Caller,
     _: QueryParams<NoParams>,
 ) -> Result<Json<LabClock>, ApiProblem> {
-    caller.must_read_lab()?;
+    caller.require_lab_reader()?;
     Ok(Json(gateway.lab.clock(caller.workspace()).await?))
 }
 
@@ -129,7 +129,7 @@ pub(super) async fn move_clock(
     caller: Caller,
     JsonBody(wanted): JsonBody<MoveClock>,
 ) -> Result<Json<LabClock>, ApiProblem> {
-    caller.must_control_lab()?;
+    caller.require_lab_control()?;
     let forward = match (wanted.advance_ms, wanted.set) {
         (Some(by_ms), None) => ClockMove::By(by_ms),
         (None, Some(to)) => ClockMove::To(to),

@@ -33,7 +33,7 @@ pub(super) async fn live(
     caller: Caller,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiProblem> {
-    caller.must_be_same_site()?;
+    caller.require_same_site()?;
     let upgrade =
         upgrade.map_err(|_| ApiProblem::new(Kind::Malformed, "connect to this path with a WebSocket"))?;
     let most = gateway.limits.max_body_bytes;

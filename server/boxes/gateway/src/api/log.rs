@@ -101,8 +101,8 @@ pub(super) async fn streams(
     QueryParams(params): QueryParams<StreamsParams>,
 ) -> Result<Json<Page<StreamInfo>>, ApiProblem> {
     let (prefix, cursor) = (params.prefix.as_deref(), params.cursor.as_deref());
-    must_fit("prefix", prefix)?;
-    must_fit("cursor", cursor)?;
+    require_name_length("prefix", prefix)?;
+    require_name_length("cursor", cursor)?;
     let prefix = prefix.unwrap_or_default();
     streams_page(&gateway, &caller, prefix, cursor, params.limit.get())
         .await
@@ -117,7 +117,7 @@ pub(crate) async fn streams_page(
     cursor: Option<&str>,
     limit: u32,
 ) -> Result<Page<StreamInfo>, ApiProblem> {
-    caller.must_read_lab()?;
+    caller.require_lab_reader()?;
     Ok(gateway
         .inspection
         .streams(caller.workspace(), prefix, cursor, limit)
@@ -163,7 +163,7 @@ pub(crate) async fn stream_page(
     direction: Direction,
     limit: u32,
 ) -> Result<EventPage, ApiProblem> {
-    caller.must_read_lab()?;
+    caller.require_lab_reader()?;
     let not_found = || ApiProblem::not_found(format_args!("stream of this name in your workspace"));
     // A text that cannot be a name is the name of no stream.
     let stream: StreamName = name.parse().map_err(|_| not_found())?;
@@ -190,15 +190,15 @@ pub(super) async fn events(
     caller: Caller,
     QueryParams(params): QueryParams<EventsParams>,
 ) -> Result<Json<EventPage>, ApiProblem> {
-    must_fit("type", params.event_type.as_deref())?;
-    must_fit("category", params.category.as_deref())?;
+    require_name_length("type", params.event_type.as_deref())?;
+    require_name_length("category", params.category.as_deref())?;
     let filter = EventFilter {
         event_type: params.event_type,
         correlation_id: params.correlation,
         category: params.category,
     };
     let (after, limit) = (params.after.unwrap_or_default(), params.limit.get());
-    caller.must_read_lab()?;
+    caller.require_lab_reader()?;
     let page = gateway
         .inspection
         .events(caller.workspace(), &filter, &after, limit)
@@ -207,7 +207,7 @@ pub(super) async fn events(
 }
 
 /// Refuses a text that is longer than any name.
-fn must_fit(parameter: &str, text: Option<&str>) -> Result<(), ApiProblem> {
+fn require_name_length(parameter: &str, text: Option<&str>) -> Result<(), ApiProblem> {
     match text {
         Some(text) if text.len() > MAX_NAME => {
             let message = format!("has at most {MAX_NAME} characters");

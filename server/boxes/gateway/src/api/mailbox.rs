@@ -1,4 +1,4 @@
-//! The mailbox: mails in the data folder of a server without a mail server, readable by the people they are
+//! The mailbox: emails in the data folder of a server without a mail server, readable by the people they are
 //! written to.
 
 use axum::{Json, extract::State};
@@ -18,20 +18,20 @@ use crate::{
     problem::{ApiProblem, Kind},
 };
 
-/// The most mails of a page.
+/// The most emails of a page.
 const MAX_LIMIT: u32 = 100;
-/// The mails of a page where the client does not say.
+/// The emails of a page if the client names no limit.
 const DEFAULT_LIMIT: u32 = 20;
 
-/// The limit of a page of mails.
+/// The limit of a page of emails.
 type MailLimit = Limit<MAX_LIMIT, DEFAULT_LIMIT>;
 
-/// Which page of whose mails.
+/// Which page of whose emails.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MailboxParams {
-    /// Only mails to this person: yourself, or for educators any person
+    /// Only emails to this person: yourself, or for educators any person
     user: Option<Uuid>,
     /// The `next` of the page before
     #[param(value_type = Option<String>)]
@@ -44,15 +44,15 @@ pub(super) struct MailboxParams {
 
 /// Read the mailbox
 ///
-/// The caller's own mails, or for an educator all mails, the newest first. Where mails go to a mail server,
-/// the mailbox is empty.
+/// The caller's own emails, or for an educator all emails, the newest first. Where emails go to a mail
+/// server, the mailbox is empty.
 #[utoipa::path(get, path = "/mailbox", tag = "views",
     params(MailboxParams),
     responses(
-        (status = 200, description = "Mails, the newest first", body = Page<MailboxMessage>),
+        (status = 200, description = "Emails, the newest first", body = Page<MailboxMessage>),
         (status = 400, description = "A parameter is not valid", body = Problem),
         (status = 401, description = "Not signed in", body = Problem),
-        (status = 403, description = "Mails of another person", body = Problem),
+        (status = 403, description = "Emails of another person", body = Problem),
     ))]
 pub(super) async fn list(
     State(gateway): State<SharedGateway>,
@@ -65,7 +65,7 @@ pub(super) async fn list(
         .map(Json)
 }
 
-/// The mails before the mail `before`, where the caller may read them.
+/// The emails before the email `before`, where the caller may read them.
 async fn page(
     gateway: &SharedGateway,
     caller: &Caller,
@@ -79,7 +79,7 @@ async fn page(
         None => Some(me.id),
         Some(user) if user == me.id => Some(user),
         Some(_) => {
-            let detail = "these are the mails of another person";
+            let detail = "these are the emails of another person";
             return Err(ApiProblem::new(Kind::Forbidden, detail));
         }
     };
@@ -93,7 +93,7 @@ async fn page(
     Ok(Page { data, next })
 }
 
-/// The first page of the caller's mails, or the page at a cursor, as the application shows it.
+/// The first page of the caller's emails, or the page at a cursor, as the application shows it.
 pub(crate) async fn mailbox_page(
     gateway: &SharedGateway,
     caller: &Caller,

@@ -38,7 +38,7 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    SharedGateway,
+    SharedGateway, infographic,
     limits::within,
     problem::{ApiProblem, Kind},
     session_cookie,
@@ -50,7 +50,7 @@ pub(super) use mailbox::mailbox_page;
 pub(super) use search::found_products;
 pub(super) use session::session_info;
 pub(super) use sessions::{
-    charge_for_signing_in, end as end_session, must_not_guess, try_change_password, try_sign_in,
+    charge_for_signing_in, charge_password_attempt, end as end_session, try_change_password, try_sign_in,
 };
 
 /// The path of the OpenAPI description.
@@ -80,6 +80,7 @@ const MAX_WAIT_MS: u64 = 60_000;
             description = "The status of projections, dead letters, and whether all is done."),
         (name = "lab",
             description = "An educator pauses and crashes parts of the pipeline, to show how it recovers."),
+        (name = "picture", description = "The architecture as an infographic, for everyone."),
         (name = "log", description = "Inspection of the event store, for students and educators."),
     )
 )]
@@ -141,6 +142,7 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .route_layer(from_fn(move |request, next| within(long_timeout, request, next)));
     let (api, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .nest("/api/v1", quick.merge(slow))
+        .merge(infographic::router())
         .split_for_parts();
     problems::describe(&mut description);
     api.route(

@@ -1,5 +1,5 @@
 //! What the description says about errors: their media type, and the errors that any operation can answer
-//! with because they come from a layer before or behind it.
+//! with because they come from a layer before or after it.
 
 use utoipa::openapi::{
     Content, OpenApi, Ref, RefOr, Response,

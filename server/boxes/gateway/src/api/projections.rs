@@ -33,14 +33,14 @@ pub(super) async fn list(
     caller: Caller,
     _: QueryParams<NoParams>,
 ) -> Result<Json<Vec<ProjectionStatus>>, ApiProblem> {
-    caller.must_read_lab()?;
+    caller.require_lab_reader()?;
     Ok(Json(gateway.inspection.projections(caller.workspace()).await?))
 }
 
 /// Rebuild a projection
 ///
-/// Folds a new generation from the whole log, while the live one goes on; when the new one has caught up, it
-/// becomes the live one. A rebuild that is already running goes on.
+/// Folds a new generation from the whole log, while the live one stays in use; when the new one has caught
+/// up, it becomes the live one. A rebuild that is already running continues.
 #[utoipa::path(post, path = "/lab/projections/{name}/rebuild", tag = "operations",
     params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
@@ -55,7 +55,7 @@ pub(super) async fn rebuild(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<RebuildProgress>), ApiProblem> {
-    caller.must_control_lab()?;
+    caller.require_lab_control()?;
     let progress = gateway.inspection.rebuild(caller.workspace(), &name).await?;
     Ok((StatusCode::ACCEPTED, Json(progress)))
 }
@@ -76,7 +76,7 @@ pub(super) async fn cancel(
     caller: Caller,
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiProblem> {
-    caller.must_control_lab()?;
+    caller.require_lab_control()?;
     let inspection = &gateway.inspection;
     inspection.cancel_rebuild(caller.workspace(), &name).await?;
     Ok(StatusCode::NO_CONTENT)

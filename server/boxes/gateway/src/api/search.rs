@@ -27,7 +27,7 @@ const MAX_TYPED: usize = 200;
 const MAX_TAG: usize = 64;
 /// The most hits of an answer.
 const MAX_LIMIT: u32 = 50;
-/// The hits of an answer where the client does not say.
+/// The hits of an answer if the client names no limit.
 const DEFAULT_LIMIT: u32 = 20;
 
 /// The limit of an answer's hits.

@@ -35,6 +35,7 @@ pub(crate) async fn session_info(
         actor_id: actor.id,
         display_name: actor.name.clone(),
         role: actor.role,
+        language: caller.bearer().language,
         expires_if_idle_at: gateway.presence.expires_at(),
     })
 }

@@ -24,7 +24,7 @@ use identity::{
 
 use crate::{
     SharedGateway,
-    auth::{self, Caller, Identity},
+    auth::{self, Authentication, Caller},
     json_body::JsonBody,
     limits::{Address, COST_OF_SIGNING_IN, Client},
     origin::Origin,
@@ -47,15 +47,15 @@ use crate::{
 ))]
 pub(super) async fn sign_in(
     State(gateway): State<SharedGateway>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     Extension(address): Extension<Address>,
     headers: HeaderMap,
     uri: Uri,
     JsonBody(wanted): JsonBody<SignIn>,
 ) -> Result<Response, ApiProblem> {
-    must_be_same_site(&gateway, &headers, &uri)?;
+    require_same_site(&gateway, &headers, &uri)?;
     charge_for_signing_in(&gateway, address)?;
-    let signed_in = try_sign_in(&gateway, &identity, &wanted).await?;
+    let signed_in = try_sign_in(&gateway, &authentication, &wanted).await?;
     answer(&gateway, &signed_in).await
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn charge_for_signing_in(
 /// Signs in, for the form and for the interface.
 pub(crate) async fn try_sign_in(
     gateway: &SharedGateway,
-    identity: &Identity,
+    authentication: &Authentication,
     wanted: &SignIn,
 ) -> Result<RenewableSession, ApiProblem> {
     let (email, password) = (wanted.email.trim(), wanted.password.expose());
@@ -85,7 +85,7 @@ pub(crate) async fn try_sign_in(
         return Err(ApiProblem::field("password", message));
     }
     gateway.sign_ins.charge(&gateway.people.login(email)?)?;
-    let sender = identity.clone().caller();
+    let sender = authentication.clone().caller();
     let workspace = wanted.workspace.or(sender.map(|caller| caller.workspace()));
     let signed_in = gateway.people.sign_in(email, &wanted.password, workspace).await;
     let outcome = if signed_in.is_ok() { "signed_in" } else { "refused" };
@@ -108,7 +108,7 @@ pub(super) async fn refresh(
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiProblem> {
-    must_be_same_site(&gateway, &headers, &uri)?;
+    require_same_site(&gateway, &headers, &uri)?;
     let token = session_cookie::refresh_token(&headers).ok_or(SignInError::SessionEnded)?;
     let renewed = gateway.people.renew(&token).await;
     match renewed {
@@ -159,7 +159,7 @@ pub(crate) async fn try_change_password(
     if wanted.current.expose().chars().count() > MAX_PASSWORD {
         return Err(wrong_current());
     }
-    must_not_guess(gateway, caller, client)?;
+    charge_password_attempt(gateway, caller, client)?;
     let bearer = caller.bearer();
     let session = bearer.presented().session;
     let changed = gateway
@@ -174,7 +174,7 @@ pub(crate) async fn try_change_password(
 /// Counts an attempt at the password of the caller's own account: a stranger who has taken over its session
 /// must not guess for long. It is not the count of signing in, which others can use up: see
 /// [`SignInLimit`](crate::limits::SignInLimit).
-pub(crate) fn must_not_guess(
+pub(crate) fn charge_password_attempt(
     gateway: &SharedGateway,
     caller: &Caller,
     client: Client,
@@ -195,27 +195,27 @@ pub(crate) fn must_not_guess(
 ))]
 pub(super) async fn sign_out(
     State(gateway): State<SharedGateway>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Result<Response, ApiProblem> {
-    must_be_same_site(&gateway, &headers, &uri)?;
+    require_same_site(&gateway, &headers, &uri)?;
     let mut response = StatusCode::NO_CONTENT.into_response();
-    end(&gateway, &identity, &headers, response.headers_mut()).await?;
+    end(&gateway, &authentication, &headers, response.headers_mut()).await?;
     Ok(response)
 }
 
 /// Ends every session that a request carries, and deletes its cookies.
 pub(crate) async fn end(
     gateway: &SharedGateway,
-    identity: &Identity,
+    authentication: &Authentication,
     headers: &HeaderMap,
     answer: &mut HeaderMap,
 ) -> Result<(), ApiProblem> {
     if let Some(token) = session_cookie::refresh_token(headers) {
         gateway.people.sign_out(&token).await?;
     }
-    if let Identity::Authenticated(caller) = identity {
+    if let Authentication::Accepted(caller) = authentication {
         let bearer = caller.bearer();
         // A guest without an account has no session in the store.
         gateway
@@ -227,7 +227,7 @@ pub(crate) async fn end(
     Ok(())
 }
 
-fn must_be_same_site(gateway: &SharedGateway, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiProblem> {
+fn require_same_site(gateway: &SharedGateway, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiProblem> {
     match Origin::of(headers, uri, gateway.https) {
         Origin::Same | Origin::Unknown => Ok(()),
         Origin::Foreign => Err(ApiProblem::new(

@@ -19,7 +19,7 @@ pub(super) async fn verify(
     State(gateway): State<SharedGateway>,
     caller: Caller,
 ) -> Result<Json<VerifyReport>, ApiProblem> {
-    caller.must_read_lab()?;
+    caller.require_lab_reader()?;
     let unknown = || ApiProblem::not_found(format_args!("workspace of this id"));
     let workspace = gateway
         .workspaces

@@ -141,7 +141,7 @@ pub(super) fn wait(after: Option<ConsistencyToken>, timeout_ms: Option<TimeoutMs
     })
 }
 
-/// How long to wait: [`DEFAULT_TIMEOUT`] where the client does not say.
+/// How long to wait: [`DEFAULT_TIMEOUT`] if the client names no time.
 pub(super) fn timeout(timeout_ms: Option<TimeoutMs>) -> Duration {
     timeout_ms.map_or(DEFAULT_TIMEOUT, |timeout| Duration::from_millis(timeout.get()))
 }

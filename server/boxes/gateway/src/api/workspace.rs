@@ -20,7 +20,7 @@ pub(super) struct PurgeParams {
 
 /// Purge the workspace
 ///
-/// Deletes all of it, for all its people and for ever: events, views, people, the code to join. With the
+/// Deletes all of it, for all its people and for good: events, views, people, the code to join. With the
 /// answer the workspace is gone: every token for it is answered with 410, and its sockets are closed; its
 /// rows in the databases are deleted in the background. `confirm` must name the workspace, so that it is not
 /// purged by mistake.
@@ -36,7 +36,7 @@ pub(super) async fn purge(
     caller: Caller,
     QueryParams(PurgeParams { confirm }): QueryParams<PurgeParams>,
 ) -> Result<(StatusCode, Json<PurgeStarted>), ApiProblem> {
-    caller.must_purge_workspace()?;
+    caller.require_purge_right()?;
     let workspace = gateway
         .workspaces
         .find(caller.workspace())

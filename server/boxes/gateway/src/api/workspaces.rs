@@ -1,23 +1,22 @@
 //! Opening and joining a workspace: how a program gets its first token.
 
-use axum::{Extension, Json, extract::State};
+use axum::{Extension, Json, extract::State, http::HeaderMap};
 use command::{Admission, AdmissionError};
 use domain::wire::{JoinWorkspace, OpenWorkspace, Problem, WorkspaceAccess};
 
 use crate::{
     SharedGateway,
     json_body::JsonBody,
+    language,
     limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
     problem::{ApiProblem, Kind},
     tokens::TTL_SECONDS,
 };
 
-/// The display name of a program that opens a workspace, which sends none.
-const EDUCATOR_NAME: &str = "Educator";
-
 /// Open a workspace
 ///
-/// The workspace is filled with the template, and the token is an educator's. No account is needed. The
+/// The workspace is filled with the template, in `language` or that of the request (the cookie `lang`, or
+/// `Accept-Language`), and the token is an educator's. No account is needed. The
 /// workspace is a sandbox: it has limits on events, people and live subscriptions, and is purged after some
 /// days without a visitor.
 #[utoipa::path(post, path = "/workspaces", tag = "workspaces", security(()), request_body = OpenWorkspace,
@@ -31,11 +30,16 @@ pub(super) async fn open(
     State(gateway): State<SharedGateway>,
     Extension(client): Extension<Client>,
     Extension(address): Extension<Address>,
+    headers: HeaderMap,
     JsonBody(wanted): JsonBody<OpenWorkspace>,
 ) -> Result<Json<WorkspaceAccess>, ApiProblem> {
     gateway.rate.charge(client, COST_OF_OPENING)?;
     gateway.opening.charge(address)?;
-    let admission = gateway.workspaces.open(&wanted, EDUCATOR_NAME).await?;
+    let wanted = OpenWorkspace {
+        language: wanted.language.or(Some(language::of(&headers, None))),
+        ..wanted
+    };
+    let admission = gateway.workspaces.open(&wanted, None).await?;
     access(&gateway, &admission)
 }
 

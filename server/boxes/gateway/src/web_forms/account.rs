@@ -1,4 +1,5 @@
-//! The forms about an account: register, sign in, change the display name, the email and the password, erase.
+//! The forms about an account: register, sign in, change the display name, the email, the language and the
+//! password, erase.
 //!
 //! Each carries out what commands and `/sessions` do. A form that is refused goes back to its page, with its
 //! fields and their problems in a flash message.
@@ -24,12 +25,12 @@ use serde_json::{Value, json};
 
 use super::{
     flash, form,
-    redirect::{refusal, see_other},
+    redirect::{FormPage, refusal, see_other},
 };
 use crate::{
     SharedGateway,
     api::{carry_out, charge_for_signing_in, end_session, try_change_password, try_sign_in},
-    auth::{self, Caller, Identity},
+    auth::{self, Authentication, Caller},
     limits::{Address, COST_OF_SIGNING_IN, Client},
     problem::ApiProblem,
     session_cookie,
@@ -74,6 +75,12 @@ struct EmailForm {
 }
 
 #[derive(Debug, Deserialize)]
+struct LanguageForm {
+    #[serde(default)]
+    language: String,
+}
+
+#[derive(Debug, Deserialize)]
 struct EraseForm {
     #[serde(default)]
     confirm: String,
@@ -98,13 +105,15 @@ fn with_password(mut data: Value, password: &Password) -> Value {
 pub(super) async fn register(
     State(gateway): State<SharedGateway>,
     Extension(client): Extension<Client>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let (Some(form), Some(caller)) = (form::<RegisterForm>(&gateway, request).await, identity.caller())
-    else {
-        return refusal("invalid", None);
+    let (Some(form), Some(caller)) = (
+        form::<RegisterForm>(&gateway, request).await,
+        authentication.caller(),
+    ) else {
+        return refusal("invalid", FormPage::Home);
     };
     let typed = [
         ("email", form.email.as_str()),
@@ -140,11 +149,11 @@ pub(super) async fn register(
 pub(super) async fn sign_in(
     State(gateway): State<SharedGateway>,
     Extension(address): Extension<Address>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
     let Some(form) = form::<SignInForm>(&gateway, request).await else {
-        return refusal("invalid", None);
+        return refusal("invalid", FormPage::Home);
     };
     let typed = [("email", form.email.as_str()), ("code", form.code.as_str())];
     let refused = |problems: &[(String, String)]| {
@@ -167,7 +176,7 @@ pub(super) async fn sign_in(
         password: form.password.clone(),
         workspace,
     };
-    let signed_in = match try_sign_in(&gateway, &identity, &wanted).await {
+    let signed_in = match try_sign_in(&gateway, &authentication, &wanted).await {
         Ok(signed_in) => signed_in,
         Err(problem) => return refused(&field_problems(&problem.into_problem())),
     };
@@ -186,19 +195,20 @@ pub(super) async fn sign_in(
 /// `POST /session/name`.
 pub(super) async fn change_name(
     State(gateway): State<SharedGateway>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let (Some(form), Some(caller)) = (form::<NameForm>(&gateway, request).await, identity.caller()) else {
-        return refusal("invalid", None);
+    let (Some(form), Some(caller)) = (form::<NameForm>(&gateway, request).await, authentication.caller())
+    else {
+        return refusal("invalid", FormPage::Home);
     };
     let data = json!({"display_name": form.display_name});
     match send(&gateway, &caller, "ChangeDisplayName", data).await {
         Ok(answer) => {
             let mut response = see_written(&gateway, &caller, &headers, &answer.token);
             // The page header shows the new name at once, not only when the token is renewed.
-            if let Some(cookie) = renamed_cookie(&gateway, &caller).await {
+            if let Some(cookie) = changed_session_cookie(&gateway, &caller).await {
                 response.headers_mut().append(SET_COOKIE, cookie);
             }
             flash::set(
@@ -222,12 +232,15 @@ pub(super) async fn change_name(
 /// `POST /session/email`.
 pub(super) async fn change_email(
     State(gateway): State<SharedGateway>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    let (Some(form), Some(caller)) = (form::<EmailForm>(&gateway, request).await, identity.caller()) else {
-        return refusal("invalid", None);
+    let (Some(form), Some(caller)) = (
+        form::<EmailForm>(&gateway, request).await,
+        authentication.caller(),
+    ) else {
+        return refusal("invalid", FormPage::Home);
     };
     let data = with_password(json!({"email": form.email}), &form.password);
     match send(&gateway, &caller, "ChangeEmail", data).await {
@@ -251,16 +264,54 @@ pub(super) async fn change_email(
     }
 }
 
+/// `POST /session/language`.
+pub(super) async fn change_language(
+    State(gateway): State<SharedGateway>,
+    Extension(authentication): Extension<Authentication>,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
+    let (Some(form), Some(caller)) = (
+        form::<LanguageForm>(&gateway, request).await,
+        authentication.caller(),
+    ) else {
+        return refusal("invalid", FormPage::Home);
+    };
+    let data = json!({"language": form.language});
+    match send(&gateway, &caller, "ChangeLanguage", data).await {
+        Ok(answer) => {
+            let mut response = see_written(&gateway, &caller, &headers, &answer.token);
+            // The session has the new language at once, not only when the token is renewed.
+            if let Some(cookie) = changed_session_cookie(&gateway, &caller).await {
+                response.headers_mut().append(SET_COOKIE, cookie);
+            }
+            flash::set(
+                &gateway,
+                &flash::message("language", &[], &[]),
+                response.headers_mut(),
+            );
+            response
+        }
+        Err(problem) => see_form(
+            &gateway,
+            ACCOUNT,
+            &flash::message("language", &[], &field_problems(&problem)),
+        ),
+    }
+}
+
 /// `POST /session/password`.
 pub(super) async fn change_password(
     State(gateway): State<SharedGateway>,
     Extension(address): Extension<Address>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
-    let (Some(wanted), Some(caller)) = (form::<ChangePassword>(&gateway, request).await, identity.caller())
-    else {
-        return refusal("invalid", None);
+    let (Some(wanted), Some(caller)) = (
+        form::<ChangePassword>(&gateway, request).await,
+        authentication.caller(),
+    ) else {
+        return refusal("invalid", FormPage::Home);
     };
     let problems = match try_change_password(&gateway, &caller, address, &wanted).await {
         Ok(()) => Vec::new(),
@@ -272,13 +323,13 @@ pub(super) async fn change_password(
 /// `POST /session/erase`.
 pub(super) async fn erase(
     State(gateway): State<SharedGateway>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
     let form = form::<EraseForm>(&gateway, request).await;
-    let (Some(form), Some(caller)) = (form, identity.clone().caller()) else {
-        return refusal("invalid", None);
+    let (Some(form), Some(caller)) = (form, authentication.clone().caller()) else {
+        return refusal("invalid", FormPage::Home);
     };
     let refused =
         |problems: &[(String, String)]| see_form(&gateway, ACCOUNT, &flash::message("erase", &[], problems));
@@ -298,7 +349,7 @@ pub(super) async fn erase(
         return refused(&current_password_problems(&problem));
     }
     let mut response = see_other("/sign-in");
-    if let Err(problem) = end_session(&gateway, &identity, &headers, response.headers_mut()).await {
+    if let Err(problem) = end_session(&gateway, &authentication, &headers, response.headers_mut()).await {
         // The erasure has ended every session of this person; only the cookies are left.
         tracing::debug!(problem = ?problem, "a session that had ended could not be ended");
         session_cookie::end_all(&gateway, response.headers_mut());
@@ -345,8 +396,8 @@ async fn cookies(gateway: &SharedGateway, signed_in: &RenewableSession) -> Resul
     session_cookie::signed_in(gateway, token, signed_in).map_err(|error| internal(&error))
 }
 
-/// The cookie of the caller's session with the account's present display name.
-async fn renamed_cookie(gateway: &SharedGateway, caller: &Caller) -> Option<HeaderValue> {
+/// The cookie of the caller's session with the account's present display name and language.
+async fn changed_session_cookie(gateway: &SharedGateway, caller: &Caller) -> Option<HeaderValue> {
     let session = caller.session()?;
     let account: UserAccount = gateway.people.account(person(caller)).await.ok()??;
     let (token, _) = auth::access(gateway, &account, session).await.ok()?;

@@ -8,16 +8,31 @@ use axum::{
 /// The beginning of every path that a form is sent to.
 pub(crate) const PREFIX: &str = "/session/";
 
-/// A redirect to the home page with the code of a problem, and with the join code so that it need not be
-/// typed again.
-pub(crate) fn refusal(problem: &str, join_code: Option<&str>) -> Response {
+/// The page that says why a form was refused.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum FormPage<'a> {
+    /// The home page.
+    Home,
+    /// The page that opens a workspace with names.
+    Open,
+    /// The page that joins by a code, which need not be typed again.
+    Join(&'a str),
+}
+
+/// A redirect to a page with the code of a problem.
+pub(crate) fn refusal(problem: &str, page: FormPage<'_>) -> Response {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.append_pair("problem", problem);
-    if let Some(code) = join_code {
-        let short: String = code.chars().take(40).collect();
-        query.append_pair("code", &short);
-    }
-    see_other(&format!("/?{}", query.finish()))
+    let path = match page {
+        FormPage::Home => "/",
+        FormPage::Open => "/open",
+        FormPage::Join(code) => {
+            let short: String = code.chars().take(40).collect();
+            query.append_pair("code", &short);
+            "/join"
+        }
+    };
+    see_other(&format!("{path}?{}", query.finish()))
 }
 
 /// A redirect to another page (303 See Other).
@@ -36,11 +51,14 @@ mod tests {
 
     #[test]
     fn a_field_cannot_leave_the_query() {
-        let response = refusal("unknown-code", Some("//evil.test\r\nSet-Cookie: a=b&problem=x"));
+        let response = refusal(
+            "unknown-code",
+            FormPage::Join("//evil.test\r\nSet-Cookie: a=b&problem=x"),
+        );
         let location = response.headers()[LOCATION].to_str().unwrap();
         assert_eq!(
             location,
-            "/?problem=unknown-code&code=%2F%2Fevil.test%0D%0ASet-Cookie%3A+a%3Db%26problem%3Dx"
+            "/join?problem=unknown-code&code=%2F%2Fevil.test%0D%0ASet-Cookie%3A+a%3Db%26problem%3Dx"
         );
     }
 }

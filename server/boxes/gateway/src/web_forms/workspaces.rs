@@ -12,12 +12,13 @@ use serde::Deserialize;
 
 use super::{
     form, is_same_site,
-    redirect::{refusal, see_other},
+    redirect::{FormPage, refusal, see_other},
 };
 use crate::{
     SharedGateway,
     api::end_session,
-    auth::Identity,
+    auth::Authentication,
+    language,
     limits::{Address, COST_OF_JOINING, COST_OF_OPENING, Client},
     session_cookie,
 };
@@ -25,17 +26,23 @@ use command::{Admission, AdmissionError};
 
 /// The page that a browser is sent to with its new session.
 const SHOP: &str = "/shop";
-/// The display name of an educator who gives none.
-const DEFAULT_DISPLAY_NAME: &str = "Educator";
 
 #[derive(Debug, Deserialize)]
 struct OpenForm {
-    #[serde(default)]
-    display_name: String,
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
+    display_name: Option<String>,
+    name: Option<String>,
     template: Option<Template>,
+}
+
+impl OpenForm {
+    /// The page that the form is on: the button of the home page has no fields.
+    fn page(&self) -> FormPage<'static> {
+        if self.display_name.is_some() {
+            FormPage::Open
+        } else {
+            FormPage::Home
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,21 +60,23 @@ pub(super) async fn open(
     Extension(address): Extension<Address>,
     request: Request,
 ) -> Response {
+    let language = language::of(request.headers(), None);
     let Some(form) = form::<OpenForm>(&gateway, request).await else {
-        return refusal("invalid", None);
+        return refusal("invalid", FormPage::Home);
     };
     if gateway.rate.charge(client, COST_OF_OPENING).is_err() || gateway.opening.charge(address).is_err() {
-        return refusal("rate-limited", None);
+        return refusal("rate-limited", form.page());
     }
-    let display_name = filled_in(&form.display_name).unwrap_or(DEFAULT_DISPLAY_NAME);
+    let display_name = filled_in(form.display_name.as_deref());
     let wanted = OpenWorkspace {
         template: form.template.unwrap_or(Template::Shop),
         shards: None,
-        name: filled_in(&form.name).map(str::to_owned),
+        name: filled_in(form.name.as_deref()).map(str::to_owned),
+        language: Some(language),
     };
     match gateway.workspaces.open(&wanted, display_name).await {
         Ok(admission) => begin_session(&gateway, &admission),
-        Err(error) => refusal(code_of(&error), None),
+        Err(error) => refusal(code_of(&error), form.page()),
     }
 }
 
@@ -78,28 +87,34 @@ pub(super) async fn join(
     request: Request,
 ) -> Response {
     let Some(form) = form::<JoinForm>(&gateway, request).await else {
-        return refusal("invalid", None);
+        return refusal("invalid", FormPage::Home);
     };
     if gateway.rate.charge(address, COST_OF_JOINING).is_err() {
-        return refusal("rate-limited", Some(&form.code));
+        return refusal("rate-limited", FormPage::Join(&form.code));
     }
     match gateway.workspaces.join(&form.code, &form.display_name).await {
         Ok(admission) => begin_session(&gateway, &admission),
-        Err(error) => refusal(code_of(&error), Some(&form.code)),
+        Err(error) => refusal(code_of(&error), FormPage::Join(&form.code)),
     }
 }
 
 /// `POST /session/leave`.
 pub(super) async fn leave(
     State(gateway): State<SharedGateway>,
-    Extension(identity): Extension<Identity>,
+    Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
     if !is_same_site(&gateway, &request) {
-        return refusal("invalid", None);
+        return refusal("invalid", FormPage::Home);
     }
     let mut response = see_other("/");
-    let ended = end_session(&gateway, &identity, request.headers(), response.headers_mut()).await;
+    let ended = end_session(
+        &gateway,
+        &authentication,
+        request.headers(),
+        response.headers_mut(),
+    )
+    .await;
     if ended.is_err() {
         // The browser forgets its cookies all the same; the session itself ends when it is not renewed.
         session_cookie::end_all(&gateway, response.headers_mut());
@@ -107,8 +122,8 @@ pub(super) async fn leave(
     response
 }
 
-fn filled_in(text: &str) -> Option<&str> {
-    Some(text.trim()).filter(|text| !text.is_empty())
+fn filled_in(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
 }
 
 fn begin_session(gateway: &SharedGateway, admission: &Admission) -> Response {
@@ -121,7 +136,7 @@ fn begin_session(gateway: &SharedGateway, admission: &Admission) -> Response {
         }
         Err(error) => {
             tracing::error!(%error, "a session could not be begun");
-            refusal("unavailable", None)
+            refusal("unavailable", FormPage::Home)
         }
     }
 }

@@ -59,7 +59,7 @@ async fn an_event_that_the_database_refuses_is_a_dead_letter_and_holds_back_no_o
             &[received(3), reserved_for("o\0", 1), received(2)],
         )
         .await;
-    fixture.append("product-behind", &[listed("behind", "Mug")]).await;
+    fixture.append("product-after", &[listed("after", "Mug")]).await;
 
     let projections = Projections::start(context.clone()).await.unwrap();
     reach(&fixture, &context, 26).await;
@@ -68,7 +68,7 @@ async fn an_event_that_the_database_refuses_is_a_dead_letter_and_holds_back_no_o
         dead.contains(&("products".to_owned(), "product-bad".to_owned(), 1, 1)),
         "{dead:?}"
     );
-    for key in ["before-0", "before-19", "behind"] {
+    for key in ["before-0", "before-19", "after"] {
         let read = context
             .documents
             .document(fixture.workspace, "products", key)

@@ -67,7 +67,7 @@ struct State {
     ring_floor: ConsistencyToken,
     /// Released parked events have changed documents at these positions without the token moving, so a client
     /// can resume in these partitions only from later positions.
-    released: ConsistencyToken,
+    release_positions: ConsistencyToken,
     /// When the last subscription left.
     idle_since: Instant,
     /// No longer in the hub: a new subscription needs another channel.
@@ -100,10 +100,10 @@ pub(super) enum JoinOutcome {
 
 impl Channel {
     /// A channel of a view that has published everything up to `as_of`, with parked events last released at
-    /// `released`.
-    pub(super) fn new(as_of: ConsistencyToken, generation: u64, released: ConsistencyToken) -> Self {
+    /// `release_positions`.
+    pub(super) fn new(as_of: ConsistencyToken, generation: u64, release_positions: ConsistencyToken) -> Self {
         let state = State {
-            released,
+            release_positions,
             subscriptions: HashMap::new(),
             count: 0,
             ring_floor: as_of.clone(),
@@ -271,7 +271,7 @@ impl State {
     /// Whether the ring holds everything after a token.
     fn continues(&self, token: &ConsistencyToken) -> bool {
         let later = |(partition, position)| token.position(partition) > position;
-        token.covers(&self.ring_floor) && self.as_of.covers(token) && self.released.iter().all(later)
+        token.covers(&self.ring_floor) && self.as_of.covers(token) && self.release_positions.iter().all(later)
     }
 
     fn distribute(&self, entry: &RingEntry) {
@@ -330,10 +330,10 @@ impl State {
     fn invalidate(&mut self, partition: u32, to: u64, generation: u64) {
         self.empty_ring(partition, to);
         if self.generation == generation {
-            self.released.advance(partition, to);
+            self.release_positions.advance(partition, to);
         } else {
             self.generation = generation;
-            self.released = ConsistencyToken::default();
+            self.release_positions = ConsistencyToken::default();
         }
         for subscription in self.subscriptions.values().flatten() {
             subscription.session_queue.invalidate(subscription.number);

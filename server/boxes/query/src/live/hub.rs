@@ -172,13 +172,13 @@ impl Hub {
         if let Some(channel) = self.find(&id) {
             return channel;
         }
-        // Holds the lock of the view's lanes, so that no commit lies between what is published and what the
+        // Holds the lock of the view's lanes, so that no commit is between what is published and what the
         // channel will get.
         let _turn = progress.turn().await;
         let channel = Arc::new(Channel::new(
             progress.folded(),
             progress.generation(),
-            progress.released(),
+            progress.release_positions(),
         ));
         let mut channels = self.channels.write().unwrap_or_else(PoisonError::into_inner);
         channels.insert(id, channel.clone());

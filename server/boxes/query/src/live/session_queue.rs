@@ -182,7 +182,7 @@ impl SessionQueue {
         self.arrived.notify_one();
     }
 
-    /// Documents have changed behind a subscription's token: it needs a snapshot.
+    /// Documents have changed without the subscription's token moving: it needs a snapshot.
     pub(super) fn invalidate(&self, number: u64) {
         self.lock().want_snapshot(number);
         self.arrived.notify_one();

@@ -195,14 +195,14 @@ async fn keys(
     order: Order,
     limit: u32,
 ) -> Vec<String> {
-    let (mut keys, mut behind) = (Vec::new(), None::<SeekKey>);
+    let (mut keys, mut after) = (Vec::new(), None::<SeekKey>);
     loop {
         let request = PageRequest {
             listing: "by_customer",
             group: "anna",
             order,
             limit,
-            behind: behind.as_ref(),
+            after: after.as_ref(),
         };
         let page = model.page(workspace, VIEW, &request).await.unwrap();
         assert_eq!(page.as_of, ConsistencyToken::at(0, 1));
@@ -210,7 +210,7 @@ async fn keys(
         let Some(last) = page.value.last() else {
             return keys;
         };
-        behind = Some(SeekKey {
+        after = Some(SeekKey {
             sort: last.sort.clone(),
             key: last.document.key.clone(),
         });
@@ -251,7 +251,7 @@ pub(crate) async fn a_document_leaves_and_enters_listings_and_goes<B: TestDataba
             group,
             order: Order::Asc,
             limit: 10,
-            behind: None,
+            after: None,
         };
         let page = model.page(workspace, VIEW, &request).await.unwrap();
         page.value

@@ -53,7 +53,7 @@ const DOCUMENT: &str = at_one_moment!(
 
 /// The statement of a page. Its variants differ in the order and in the beginning.
 macro_rules! page {
-    ($behind:literal, $direction:literal) => {
+    ($after:literal, $direction:literal) => {
         at_one_moment!(
             ",
                 -- one range of the primary key
@@ -62,7 +62,7 @@ macro_rules! page {
                     from listings l
                     where l.workspace = $1 and l.view = $2 and l.generation = (select generation from live)
                         and l.listing = $3 and l.group_key = $4 ",
-            $behind,
+            $after,
             " order by l.sort_key ",
             $direction,
             ", l.key ",
@@ -166,7 +166,7 @@ pub(super) async fn page<D: Database>(
     view: &str,
     page: &PageRequest<'_>,
 ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError> {
-    let sql = match (page.order, page.behind) {
+    let sql = match (page.order, page.after) {
         (Order::Asc, None) => PAGE_ASC,
         (Order::Desc, None) => PAGE_DESC,
         (Order::Asc, Some(_)) => NEXT_ASC,
@@ -178,7 +178,7 @@ pub(super) async fn page<D: Database>(
         .bind(page.listing)
         .bind(page.group)
         .bind(i64::from(page.limit));
-    if let Some(last) = page.behind {
+    if let Some(last) = page.after {
         query = query.bind(last.sort.as_str()).bind(last.key.as_str());
     }
     let rows: Vec<EntryColumns> = query.all(&mut *readers.acquire().await?).await?;

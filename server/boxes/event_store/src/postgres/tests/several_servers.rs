@@ -83,7 +83,7 @@ async fn an_append_behind_a_delayed_commit_waits_and_neither_is_visible() {
         async move { first.append(one(shared, "order-slow", Expected::NoStream)).await }
     });
     until_waiting(&mut gate, 1).await;
-    let behind = tokio::spawn({
+    let waiting = tokio::spawn({
         let second = second.clone();
         async move { second.append(one(shared, "order-0", Expected::Exact(1))).await }
     });
@@ -97,9 +97,9 @@ async fn an_append_behind_a_delayed_commit_waits_and_neither_is_visible() {
     assert_eq!(third.head(shared).await.unwrap(), ConsistencyToken::at(0, 1));
 
     gate.execute("select pg_advisory_unlock(42)").await.unwrap();
-    let (slow, behind) = (slow.await.unwrap().unwrap(), behind.await.unwrap().unwrap());
+    let (slow, waiting) = (slow.await.unwrap().unwrap(), waiting.await.unwrap().unwrap());
     assert_eq!(
-        (slow.token, behind.token),
+        (slow.token, waiting.token),
         (ConsistencyToken::at(0, 2), ConsistencyToken::at(0, 3))
     );
     assert_eq!(checked_partition(&*third, shared, 0).await.len(), 3);

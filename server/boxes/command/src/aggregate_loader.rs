@@ -1,6 +1,7 @@
-//! Loads aggregates: from a snapshot and a short tail, or from a cached state and its tail.
+//! The aggregate loader: loads the state of an aggregate from a snapshot, or from its cache, and folds the
+//! events after it.
 //!
-//! A cached state can be out of date: another process may write to the store. So nothing here promises the
+//! A cached state can be out of date: another server may write to the store. So nothing here promises the
 //! newest state. The append's version check does, and a refusal needs a state that was loaded with
 //! [`Freshness::Read`].
 
@@ -14,7 +15,7 @@ use domain::{
 use event_store::{Direction, EventStore, Snapshot, StoreError};
 use moka::future::Cache;
 
-/// A snapshot is saved after so many events since the last one.
+/// The number of events after the last snapshot at which a new one is saved.
 const SNAPSHOT_EVERY: u64 = 50;
 
 /// Events that are read at a time: the whole tail after a snapshot, if snapshots are up to date.
@@ -24,7 +25,7 @@ const PAGE: u32 = 500;
 const CACHED_STATES: u64 = 50_000;
 
 /// How long a cached state of an aggregate other than the command's own may be used. The append does not
-/// check its version, so this bounds the age of a price that another process has changed.
+/// check its version, so this bounds the age of a price that another server has changed.
 const FOREIGN_MAX_AGE: Duration = Duration::from_millis(250);
 
 /// How new a state must be.
@@ -54,16 +55,16 @@ pub(super) trait Aggregate: Decider<Event: EventPayload> {}
 
 impl<D: Decider<Event: EventPayload>> Aggregate for D {}
 
-/// The aggregates of every workspace.
+/// Loads the aggregates of every workspace, and caches their states.
 #[derive(Debug)]
-pub(super) struct Aggregates {
+pub(super) struct AggregateLoader {
     store: Arc<dyn EventStore>,
     /// One cache for all kinds of aggregates, so that one bound holds for all. The category in a stream's
     /// name determines the type of its `LoadedAggregate<State>`.
     states: Cache<Key, Arc<dyn Any + Send + Sync>>,
 }
 
-impl Aggregates {
+impl AggregateLoader {
     pub(super) fn new(store: Arc<dyn EventStore>) -> Self {
         Self {
             store,

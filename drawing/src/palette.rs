@@ -1,0 +1,178 @@
+//! The colours of the two themes. The flows have the colours that they have everywhere in the product.
+
+use serde::Deserialize;
+
+use crate::sheet::Theme;
+
+/// A flow: what moves along an arrow, or what a section is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Flow {
+    Command,
+    Event,
+    Query,
+    Replay,
+}
+
+impl Flow {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Command => "command",
+            Self::Event => "event",
+            Self::Query => "query",
+            Self::Replay => "replay",
+        }
+    }
+}
+
+/// The shades of a body: its upper face, and the faces to the left and to the right.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shades {
+    pub(crate) top: &'static str,
+    pub(crate) left: &'static str,
+    pub(crate) right: &'static str,
+}
+
+impl Shades {
+    /// The light stays on the same side of the story when the picture is mirrored.
+    pub(crate) const fn mirrored(self) -> Self {
+        Self {
+            left: self.right,
+            right: self.left,
+            ..self
+        }
+    }
+}
+
+/// The colours of a theme.
+#[derive(Debug)]
+pub(crate) struct Palette {
+    pub(crate) background: &'static str,
+    pub(crate) surface: &'static str,
+    pub(crate) raised: &'static str,
+    pub(crate) line: &'static str,
+    pub(crate) strong: &'static str,
+    pub(crate) text: &'static str,
+    pub(crate) muted: &'static str,
+    pub(crate) note: &'static str,
+    pub(crate) accent: &'static str,
+    command: &'static str,
+    query: &'static str,
+    replay: &'static str,
+    /// A block, the slabs under its upper one, the plinth under it, and a client's block.
+    pub(crate) body: Shades,
+    pub(crate) slab: &'static str,
+    pub(crate) plinth: Shades,
+    pub(crate) neutral: Shades,
+    pub(crate) edge_opacity: f64,
+    pub(crate) icon: &'static str,
+    /// What is behind the lines of an icon.
+    pub(crate) icon_shade: &'static str,
+    /// A figure on a coloured disc.
+    pub(crate) figure: &'static str,
+    /// The groove that an arrow lies in.
+    pub(crate) groove: &'static str,
+    pub(crate) grid_opacity: f64,
+    pub(crate) plane_opacity: f64,
+    pub(crate) vignette_opacity: f64,
+    /// Whether edges glow. On a light ground that would look like dirt.
+    pub(crate) glows: bool,
+}
+
+impl Palette {
+    pub(crate) const fn of(theme: Theme) -> &'static Self {
+        match theme {
+            Theme::Dark => &DARK,
+            Theme::Light => &LIGHT,
+        }
+    }
+
+    pub(crate) const fn flow(&self, flow: Flow) -> &'static str {
+        match flow {
+            Flow::Command => self.command,
+            Flow::Event => self.accent,
+            Flow::Query => self.query,
+            Flow::Replay => self.replay,
+        }
+    }
+}
+
+static DARK: Palette = Palette {
+    background: "#0c1110",
+    surface: "#121a18",
+    raised: "#182320",
+    line: "#2a3d37",
+    strong: "#5f8275",
+    text: "#e3f0e9",
+    muted: "#a6beb3",
+    note: "#bdd0c6",
+    accent: "#3dff8f",
+    command: "#ffb84d",
+    query: "#6cc7ff",
+    replay: "#c3a6ff",
+    body: Shades {
+        top: "#1f4d3b",
+        left: "#1b4735",
+        right: "#123023",
+    },
+    slab: "#18392c",
+    plinth: Shades {
+        top: "#13211c",
+        left: "#0e1815",
+        right: "#0b1310",
+    },
+    neutral: Shades {
+        top: "#23312d",
+        left: "#1b2723",
+        right: "#141d1a",
+    },
+    edge_opacity: 0.85,
+    icon: "#8dffbd",
+    icon_shade: "#0c1110",
+    figure: "#06130c",
+    groove: "#0a1512",
+    grid_opacity: 0.06,
+    plane_opacity: 0.045,
+    vignette_opacity: 0.075,
+    glows: true,
+};
+
+static LIGHT: Palette = Palette {
+    background: "#f6faf7",
+    surface: "#ffffff",
+    raised: "#edf4ef",
+    line: "#d3e0d8",
+    strong: "#6d8679",
+    text: "#10201a",
+    muted: "#4a6257",
+    note: "#2f473c",
+    accent: "#0a7a43",
+    command: "#8a5a00",
+    query: "#0b5f99",
+    replay: "#6138b8",
+    body: Shades {
+        top: "#d6efe1",
+        left: "#9fcfb6",
+        right: "#84bb9f",
+    },
+    slab: "#c4e5d3",
+    plinth: Shades {
+        top: "#e6f1ea",
+        left: "#cfe2d7",
+        right: "#bfd6ca",
+    },
+    neutral: Shades {
+        top: "#e4ebe7",
+        left: "#c3d0c9",
+        right: "#aebdb5",
+    },
+    edge_opacity: 0.9,
+    icon: "#064d2a",
+    icon_shade: "#ffffff",
+    figure: "#ffffff",
+    groove: "#e2efe7",
+    grid_opacity: 0.08,
+    plane_opacity: 0.05,
+    vignette_opacity: 0.05,
+    glows: false,
+};

@@ -119,6 +119,8 @@ fn violation(id: &str, text: &str) -> Option<LabelError> {
     let limit = label_limit(id);
     if text.chars().any(is_forbidden) {
         Some(LabelError::ControlCharacter { label })
+    } else if stacks_marks(text) {
+        Some(LabelError::StackedMarks { label })
     } else if is_blank(text) {
         Some(LabelError::Empty { label })
     } else if text.chars().count() > limit {
@@ -134,6 +136,24 @@ pub(crate) fn is_blank(text: &str) -> bool {
         it.is_whitespace() || matches!(it, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}' | '\u{feff}')
     };
     text.chars().all(is_invisible)
+}
+
+/// How many marks may stand on one letter. Pointed Hebrew has three.
+const MARKS_LIMIT: usize = 4;
+
+/// Whether marks are stacked so high on a letter that they would reach into other texts.
+pub(crate) fn stacks_marks(text: &str) -> bool {
+    let is_mark = |it: char| {
+        matches!(it, '\u{300}'..='\u{36f}' | '\u{483}'..='\u{489}' | '\u{591}'..='\u{5c7}'
+            | '\u{610}'..='\u{61a}' | '\u{64b}'..='\u{65f}' | '\u{6d6}'..='\u{6ed}' | '\u{e31}'..='\u{e4e}'
+            | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'
+            | '\u{fe20}'..='\u{fe2f}')
+    };
+    let mut marks = 0;
+    text.chars().any(|it| {
+        marks = if is_mark(it) { marks + 1 } else { 0 };
+        marks > MARKS_LIMIT
+    })
 }
 
 /// What is wrong with a table of labels.
@@ -165,6 +185,12 @@ pub enum LabelError {
         /// How many it may have.
         limit: usize,
     },
+    /// It has more marks on a letter than a line has room for.
+    #[error("the label {label:?} has more than {MARKS_LIMIT} marks on a letter")]
+    StackedMarks {
+        /// The id of the label.
+        label: String,
+    },
     /// It has a character that cannot be drawn, or one that reorders the text around it.
     #[error("the label {label:?} contains a control character")]
     ControlCharacter {
@@ -181,7 +207,8 @@ impl LabelError {
             | Self::Unknown { label }
             | Self::Empty { label }
             | Self::TooLong { label, .. }
-            | Self::ControlCharacter { label } => label,
+            | Self::ControlCharacter { label }
+            | Self::StackedMarks { label } => label,
         }
     }
 }
@@ -225,6 +252,10 @@ mod tests {
         table.insert("business.box.read_db".to_owned(), " \u{ad}".to_owned());
         table.insert("business.box.write_model".to_owned(), "x".repeat(201));
         table.insert("business.box.read_model".to_owned(), "abc\u{202e}def".to_owned());
+        table.insert(
+            "business.legend.1".to_owned(),
+            format!("e{}", "\u{301}".repeat(5)),
+        );
         table.insert("pattern.title".to_owned(), "of the other sheet".to_owned());
         let label = |id: &str| id.to_owned();
         assert_eq!(
@@ -239,6 +270,9 @@ mod tests {
                 LabelError::TooLong {
                     label: label("business.box.write_model"),
                     limit: 200
+                },
+                LabelError::StackedMarks {
+                    label: label("business.legend.1")
                 },
                 LabelError::Missing {
                     label: label("business.title")

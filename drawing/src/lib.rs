@@ -39,6 +39,7 @@ pub use mermaid::mermaid;
 pub use sheet::{Bus, Format, Names, Search, Sheet, Theme};
 
 use frame::Frame;
+use labels::stacks_marks;
 use scene::Scene;
 
 /// What to draw.
@@ -119,6 +120,11 @@ pub fn draw(request: &Request<'_>) -> Result<Drawing, DrawError> {
         .is_some_and(|title| title.chars().count() > TITLE_LIMIT)
     {
         return Err(DrawError::TitleTooLong { limit: TITLE_LIMIT });
+    }
+    if request.title.is_some_and(stacks_marks) {
+        return Err(DrawError::CannotFit {
+            label: "title".to_owned(),
+        });
     }
     let scene = Scene::of(request)?;
     let frame = Frame::of(&scene)?;

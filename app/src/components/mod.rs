@@ -14,9 +14,11 @@ mod icon;
 mod listing_table;
 mod more_rows;
 mod page_head;
+mod payment_method;
 mod pending_commands;
 mod problem;
 mod reason;
+mod role;
 mod stock;
 mod value;
 #[cfg(feature = "ssr")]
@@ -36,11 +38,13 @@ pub(crate) use icon::{Icon, Picture};
 pub(crate) use listing_table::{Column, ListingTable};
 pub(crate) use more_rows::MoreRows;
 pub(crate) use page_head::PageHead;
+pub(crate) use payment_method::payment_method_name;
 pub(crate) use pending_commands::PendingCommands;
 #[cfg(feature = "ssr")]
 pub(crate) use problem::problem_text;
 pub(crate) use problem::{ProblemSummary, explain, explain_field, explain_rejection, predicted_problem};
 pub(crate) use reason::reason_text;
+pub(crate) use role::role_word;
 pub(crate) use stock::{ProductOffer, Stock};
 pub(crate) use value::{Id, Price, When, highlight_class};
 #[cfg(feature = "ssr")]

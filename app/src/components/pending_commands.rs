@@ -5,7 +5,7 @@ use domain::view::orders::HistoryEntry;
 use leptos::prelude::*;
 use uuid::Uuid;
 
-use super::{Icon, Picture, When, explain, for_each, reason_text};
+use super::{Icon, Picture, When, explain, for_each, reason_text, role_word};
 use crate::{
     commands::{Commands, use_commands},
     erase::{Erase, View},
@@ -125,7 +125,7 @@ fn changes(history: &[HistoryEntry], expected: u64, current: u64) -> Option<View
         } = entry.clone();
         view! {
             <li>
-                <code>{event}</code>" · "<span class="mono">{by.as_str()}</span>" · "<When at />
+                <code>{event}</code>" · "{role_word(by)}" · "<When at />
                 {reason.map(|reason| [" · ", &reason_text(&reason)].concat())}
             </li>
         }

@@ -1,13 +1,13 @@
 //! The top bar: the workspace and its code, the state of the connection, the inbox, the language, the theme,
 //! and the person.
 
-use domain::{access::Role, wire::SessionInfo};
+use domain::wire::SessionInfo;
 use leptos::prelude::*;
 
 use super::{language_switch::LanguageSwitch, theme_switch::ThemeSwitch};
 use crate::{
     api::use_session,
-    components::{Icon, Picture},
+    components::{Icon, Picture, role_word},
     erase::Erase,
     islands::{ConnectionBadge, CopyButton, InboxCount, Island},
     language::language,
@@ -78,14 +78,7 @@ fn Workspace(session: SessionInfo) -> impl IntoView {
 #[component]
 fn Person(session: SessionInfo) -> impl IntoView {
     let language = language();
-    let role = match session.role {
-        Role::Customer => text::layout::role_customer(language),
-        Role::Student => text::layout::role_student(language),
-        Role::Staff => text::layout::role_staff(language),
-        Role::Educator => text::layout::role_educator(language),
-        // No token has it.
-        Role::System => session.role.as_str(),
-    };
+    let role = role_word(session.role);
     view! {
         <details class="menu person">
             <summary>

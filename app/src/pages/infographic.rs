@@ -5,12 +5,13 @@
 use domain::language::Language;
 use drawing::{Format, Labels, Names, Request, Sheet, TITLE_LIMIT};
 use leptos::prelude::*;
+use leptos_meta::Meta;
 use leptos_router::hooks::use_query_map;
 use url::form_urlencoded;
 
 use crate::{
-    Theme,
-    components::{Icon, Picture, ProblemSummary, WindowTitle},
+    SiteAddress, Theme,
+    components::{Field, Icon, Picture, WindowTitle},
     erase::{Erase, View},
     language::{language, requested_language},
     shell::InfographicScript,
@@ -19,6 +20,9 @@ use crate::{
 
 /// The parameter of this page with the language of the labels.
 const LABELS: &str = "labels";
+/// The maximum length of a title.
+#[expect(clippy::cast_possible_truncation, reason = "it is 120")]
+const MAX_TITLE: u16 = TITLE_LIMIT as u16;
 /// The factors by which a PNG file is larger than the picture.
 const PNG_SCALES: [u32; 3] = [1, 2, 4];
 
@@ -92,21 +96,26 @@ pub(crate) fn InfographicPage() -> impl IntoView {
     let language = language();
     let mut choice = Choice::of_query();
     let mut drawn = choice.draw();
-    let mut message = None;
-    if drawn.is_err() && !choice.title.is_empty() {
-        // The title is the only text of the reader's own.
-        message = Some(text::infographic::own_title_help(language).to_owned());
+    let typed = choice.title.clone();
+    let SiteAddress(site) = use_context().unwrap_or_default();
+    let mut error = None;
+    if drawn.is_err() {
+        // The title is the only text of the reader's own. It stays in its field, to be shortened.
+        error = Some(text::infographic::own_title_wrong(language));
         choice.title.clear();
         drawn = choice.draw();
     }
     let svg = drawn.unwrap_or_default();
     view! {
         <WindowTitle text=text::infographic::title(language) />
+        <Meta name="description" content=text::infographic::lead(language) />
+        <Meta property="og:title" content=text::infographic::title(language) />
+        <Meta property="og:description" content=text::infographic::lead(language) />
+        <Meta property="og:image" content=format!("{site}/social.png") />
         <div class="infographic">
             <h1>{text::infographic::title(language)}</h1>
             <p class="muted">{text::infographic::lead(language)}</p>
-            <ProblemSummary message=Signal::stored(message) />
-            {form(language, &choice)}
+            {form(language, &choice, typed, error)}
             <div class="infographic__picture" data-format=choice.format.as_str() inner_html=svg></div>
             {downloads(language, &choice)}
         </div>
@@ -115,8 +124,9 @@ pub(crate) fn InfographicPage() -> impl IntoView {
     .erase()
 }
 
-/// The form that changes the choice.
-fn form(language: Language, choice: &Choice) -> View {
+/// The form that changes the choice. `typed` is the title as the reader typed it, and `error` what is wrong
+/// with it.
+fn form(language: Language, choice: &Choice, typed: String, error: Option<&'static str>) -> View {
     let languages = Language::ALL.map(|one| (one.code(), one.endonym()));
     let sheets = [
         (
@@ -158,20 +168,15 @@ fn form(language: Language, choice: &Choice) -> View {
             {select("theme", text::infographic::theme(language), &themes, choice.theme.as_str())}
             {select("format", text::infographic::format(language), &formats, choice.format.as_str())}
             {select("names", text::infographic::names(language), &names, source)}
-            <div class="field">
-                <label for="infographic-title">{text::infographic::own_title(language)}</label>
-                <input
-                    id="infographic-title"
-                    name="title"
-                    dir="auto"
-                    maxlength=TITLE_LIMIT
-                    value=choice.title.clone()
-                    aria-describedby="infographic-title-help"
-                />
-                <p id="infographic-title-help" class="field__help">
-                    {text::infographic::own_title_help(language)}
-                </p>
-            </div>
+            <Field
+                id="infographic-title"
+                name="title"
+                label=text::infographic::own_title(language)
+                help=text::infographic::own_title_help(language)
+                error=Signal::stored(error)
+                value=typed
+                max=MAX_TITLE
+            />
             <button class="button button--primary">{text::infographic::show(language)}</button>
         </form>
     }

@@ -2,9 +2,8 @@
 
 use leptos::prelude::*;
 use leptos_meta::Meta;
-use leptos_router::hooks::use_query_map;
 
-use super::join::problem_text;
+use super::form_problem::message;
 use crate::{
     SiteAddress, Theme,
     api::use_session,
@@ -30,10 +29,6 @@ pub(crate) fn LandingPage() -> impl IntoView {
     });
     let SiteAddress(site) = use_context().unwrap_or_default();
     let is_first = return_link.is_none();
-    let query = use_query_map();
-    let message = Signal::derive(move || {
-        query.with(|query| Some(problem_text(language, query.get_str("problem")?).to_owned()))
-    });
     view! {
         <WindowTitle text=text::landing::window(language) />
         <Meta name="description" content=text::landing::description(language) />
@@ -61,7 +56,7 @@ pub(crate) fn LandingPage() -> impl IntoView {
                 </div>
                 <p id="try-it" class="muted">{text::landing::try_help(language)}</p>
             </section>
-            <ProblemSummary message />
+            <ProblemSummary message=message() />
             <PipelinePicture />
             <section>
                 <h2 class="hidden">{text::landing::uses(language)}</h2>

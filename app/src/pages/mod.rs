@@ -2,6 +2,7 @@
 
 mod account;
 mod basket;
+mod form_problem;
 mod inbox;
 mod infographic;
 mod join;

@@ -2,9 +2,11 @@
 //! needs no script.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_query_map;
 
-use super::join::{MAX_NAME, problem_text};
+use super::{
+    form_problem::{field_error, message},
+    join::MAX_NAME,
+};
 use crate::{
     components::{Field, ProblemSummary, WindowTitle},
     erase::Erase,
@@ -19,19 +21,13 @@ const MAX_WORKSPACE_NAME: u16 = 80;
 #[component]
 pub(crate) fn OpenPage() -> impl IntoView {
     let language = language();
-    let query = use_query_map();
-    let problem = move || query.with(|query| query.get_str("problem").map(str::to_owned));
-    let message =
-        Signal::derive(move || problem().map(|problem| problem_text(language, &problem).to_owned()));
-    let name_error = Signal::derive(move || {
-        (problem().as_deref() == Some("display-name")).then(|| text::join::display_name_wrong(language))
-    });
+    let name_error = field_error("display-name", text::join::display_name_wrong(language));
     view! {
         <WindowTitle text=text::open::title(language) />
         <section class="panel panel--narrow">
             <h1>{text::open::title(language)}</h1>
             <p>{text::open::lead(language)}</p>
-            <ProblemSummary message />
+            <ProblemSummary message=message() />
             <form method="post" action="/session/open" class="form">
                 <input type="hidden" name="template" value="shop" />
                 <Field

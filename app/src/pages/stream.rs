@@ -7,7 +7,7 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 use super::{BackLink, NotFoundPage, problem_view, suspend, within_workspace};
 use crate::{
     api,
-    components::{Icon, Id, PageHead, Picture, When, WindowTitle},
+    components::{Icon, Id, PageHead, Picture, When, WindowTitle, role_word},
     erase::Erase,
     language::language,
     text,
@@ -99,7 +99,7 @@ fn Event(event: StoredEvent) -> impl IntoView {
             <p class="muted">
                 <When at=event.recorded_at />
                 " · "
-                <span class="mono">{metadata.actor.role.as_str()}</span>
+                <span>{role_word(metadata.actor.role)}</span>
             </p>
             <pre class="code" tabindex="0" aria-label=text::stream::payload(language)>
                 <code>{payload}</code>

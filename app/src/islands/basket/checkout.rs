@@ -6,7 +6,7 @@ use domain::{aggregate::order::LineRequest, view::products::ProductDocument};
 use leptos::prelude::*;
 
 use crate::{
-    components::{ProblemSummary, only_if, text},
+    components::{ProblemSummary, only_if, payment_method_name, text},
     erase::Erase,
     language::language,
     live::store::LiveListing,
@@ -47,27 +47,15 @@ pub(super) fn Checkout(
 ) -> impl IntoView {
     let language = language();
     let CheckoutForm { method, problem, .. } = form;
-    let words = move |token: &str| match token {
-        "tok_ok" => (text::payment::ok(language), text::payment::ok_shows(language)),
-        "tok_declined" => (
-            text::payment::declined(language),
-            text::payment::declined_shows(language),
-        ),
-        "tok_insufficient_funds" => (
-            text::payment::insufficient(language),
-            text::payment::insufficient_shows(language),
-        ),
-        "tok_timeout" => (
-            text::payment::timeout(language),
-            text::payment::timeout_shows(language),
-        ),
-        _ => (
-            text::payment::flaky(language),
-            text::payment::flaky_shows(language),
-        ),
+    let effect_of = move |token: &str| match token {
+        "tok_ok" => text::payment::ok_shows(language),
+        "tok_declined" => text::payment::declined_shows(language),
+        "tok_insufficient_funds" => text::payment::insufficient_shows(language),
+        "tok_timeout" => text::payment::timeout_shows(language),
+        _ => text::payment::flaky_shows(language),
     };
     let choice = move |token: &'static str| {
-        let (name, shows) = words(token);
+        let (name, shows) = (payment_method_name(token), effect_of(token));
         view! {
             <label class="choice">
                 <input

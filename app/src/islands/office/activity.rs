@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     components::{
-        EmptyState, Freshness, Id, MoreRows, PageHead, When, either, for_each, highlight_class, text,
+        EmptyState, Freshness, Id, MoreRows, PageHead, When, either, for_each, highlight_class, role_word,
+        text,
     },
     erase::{Erase, View},
     islands::Island,
@@ -143,7 +144,7 @@ fn entry(activity: Memo<Revision<ActivityDocument>>, reads_streams: bool) -> Vie
         >
             <code class="feed__event">{event}</code>
             <span>{name}</span>
-            <span class="muted"><When at />" · "<span class="mono">{by.as_str()}</span></span>
+            <span class="muted"><When at />" · "{role_word(by)}</span>
             <span>{page}</span>
         </li>
     }

@@ -5,7 +5,9 @@ use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    components::{Column, EmptyState, Icon, ListingTable, Picture, Price, When, highlight_class, text},
+    components::{
+        Column, EmptyState, Icon, ListingTable, Picture, Price, When, highlight_class, role_word, text,
+    },
     erase::{Erase, View},
     islands::Island,
     language::language,
@@ -78,7 +80,7 @@ fn cells(id: &str, customer: &CustomerDocument) -> View {
         view! { {customer.display_name.clone()} }.erase()
     };
     let role = customer.role.filter(|_| !customer.erased);
-    let role = role.map(|role| view! { " "<span class="muted mono">{role.as_str()}</span> });
+    let role = role.map(|role| view! { " "<span class="muted">{role_word(role)}</span> });
     let orders = if customer.orders > 0 {
         view! { <a href=format!("/office/orders?customer={id}")>{customer.orders}</a> }.erase()
     } else {

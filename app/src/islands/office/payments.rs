@@ -12,7 +12,7 @@ use super::{
 use crate::{
     components::{
         Column, EmptyState, Icon, Id, ListingTable, Picture, Price, When, highlight_class, only_if,
-        reason_text, text,
+        payment_method_name, reason_text, text,
     },
     erase::{Erase, View},
     islands::Island,
@@ -90,6 +90,10 @@ fn row(order: &str, payment: Memo<Revision<PaymentDocument>>, acts: bool) -> Vie
                 .unwrap_or_default()
         })
     };
+    let method = match payment_method_name(&first.method) {
+        Some(name) => name.into_any(),
+        None => view! { <code>{first.method.clone()}</code> }.into_any(),
+    };
     let acting = acts.then(|| {
         let refund = refund(order, &first);
         view! {
@@ -104,7 +108,7 @@ fn row(order: &str, payment: Memo<Revision<PaymentDocument>>, acts: bool) -> Vie
                 <a class="row-link" href=format!("/orders/{order}")><Id id=order.to_owned() /></a>
             </th>
             <td data-label=text::office::at(language)><When at=first.at /></td>
-            <td data-label=text::office::method(language)><code>{first.method}</code></td>
+            <td data-label=text::office::method(language)>{method}</td>
             <td data-label=text::office::amount(language) class="figure">
                 <Price amount=Some(first.amount) />
             </td>

@@ -6,7 +6,7 @@ use leptos::prelude::*;
 
 use crate::{
     commands::use_commands,
-    components::{StatusBadge, When, either, event_label, reason_text},
+    components::{StatusBadge, When, either, event_label, reason_text, role_word},
     erase::{Erase, View},
     language::language,
     live::{command_queue::Stage, store::Revision},
@@ -59,7 +59,7 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Revision<OrderDocument>>) -
             <p class="time-line__event"><b>{name}</b>{mark()}</p>
             <p class="muted time-line__facts">
                 <When at />
-                <span class="mono">{by.as_str()}</span>
+                <span>{role_word(by)}</span>
                 <a class="mono" href=href>{event}</a>
                 {cause}
             </p>

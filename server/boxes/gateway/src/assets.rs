@@ -16,7 +16,7 @@ use axum::{
     extract::Path,
     http::{
         HeaderMap, HeaderValue, StatusCode,
-        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY},
+        header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY},
     },
     response::{IntoResponse, Response},
     routing::get,
@@ -25,6 +25,8 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use rust_embed::RustEmbed;
 use serde::Deserialize;
+
+use crate::etag;
 
 /// The client that xtask published; an empty manifest if no client was built.
 #[derive(RustEmbed)]
@@ -170,7 +172,7 @@ impl Asset {
         );
         headers.insert(ETAG, self.etag.clone());
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
-        if self.is_known_to(request) {
+        if etag::is_known(&self.etag, request) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
         headers.insert(CONTENT_TYPE, self.content_type.clone());
@@ -187,16 +189,6 @@ impl Asset {
             _ => &self.identity,
         };
         (headers, Body::from(body.clone())).into_response()
-    }
-
-    fn is_known_to(&self, request: &HeaderMap) -> bool {
-        let etag = self.etag.as_bytes();
-        request
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|known| known.trim() == "*" || known.trim().as_bytes() == etag)
     }
 }
 
@@ -259,6 +251,8 @@ fn weight(parameter: &str) -> Option<u16> {
 mod tests {
     use axum::{body::to_bytes, http::Request};
     use tower::ServiceExt;
+
+    use axum::http::header::IF_NONE_MATCH;
 
     use super::*;
 

@@ -13,7 +13,7 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY},
     },
     response::{IntoResponse as _, Response},
 };
@@ -27,7 +27,7 @@ use tower_http::compression::CompressionLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    SharedGateway,
+    SharedGateway, etag,
     json_body::JsonBody,
     params::QueryParams,
     problem::{ApiProblem, Kind},
@@ -68,7 +68,8 @@ impl Picture {
     fn of(drawing: Drawing) -> Result<Self, ApiProblem> {
         let Drawing { svg, shrunk } = drawing;
         let hash = Sha256::digest(svg.as_bytes());
-        let etag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..15]));
+        // Weak: the bytes that are sent may be compressed.
+        let etag = format!("W/\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..15]));
         let list: Vec<_> = shrunk
             .iter()
             .map(|(label, scale)| format!("{label}={scale:.2}"))
@@ -90,15 +91,9 @@ impl Picture {
             CROSS_ORIGIN,
             (ETAG, self.etag.clone()),
             (CACHE_CONTROL, HeaderValue::from_static(cache)),
+            (VARY, HeaderValue::from_static("accept-encoding")),
         ]);
-        let is_known = request
-            .get_all(IF_NONE_MATCH)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .map(|known| known.trim().trim_start_matches("W/"))
-            .any(|known| known == "*" || known.as_bytes() == self.etag.as_bytes());
-        if is_known {
+        if etag::is_known(&self.etag, request) {
             return (StatusCode::NOT_MODIFIED, headers).into_response();
         }
         headers.insert(
@@ -207,7 +202,7 @@ async fn own_infographic(
 /// Write the picture as Mermaid text
 ///
 /// A flowchart with the boxes and arrows of a sheet, to paste into documents. The sheet `business` names
-/// Kafka and Elasticsearch as the architecture does, whatever this server runs on.
+/// Kafka and Elasticsearch as the architecture does, also where this server runs without them.
 #[utoipa::path(get, path = "/architecture.mmd", tag = "picture", security(()),
     params(ArchitectureParams),
     responses(

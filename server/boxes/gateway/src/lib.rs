@@ -11,6 +11,7 @@ pub mod assets;
 mod auth;
 mod connections;
 mod control_characters;
+mod etag;
 mod headers;
 mod infographic;
 mod json_body;

@@ -52,6 +52,7 @@ pub(super) fn violation(error: &LabelError) -> Violation {
         LabelError::Unknown { .. } => "is not a label of this sheet".to_owned(),
         LabelError::Empty { .. } => "is empty".to_owned(),
         LabelError::TooLong { limit, .. } => format!("has at most {limit} characters"),
+        LabelError::StackedMarks { .. } => "has too many marks on one letter".to_owned(),
         LabelError::ControlCharacter { .. } => "has a control character".to_owned(),
     };
     Violation {

@@ -134,7 +134,7 @@ pub(super) struct OwnLabelsParams {
     /// The language of the labels as a BCP 47 tag such as `sw` or `pt-BR`, for screen readers
     #[serde(default)]
     lang: Option<String>,
-    /// `ltr` or `rtl`; where absent, the direction of most letters of the labels
+    /// `ltr` or `rtl`; where absent, the direction of the language, or of most letters of the labels
     #[serde(default)]
     #[param(value_type = Option<String>, pattern = "^(ltr|rtl)$")]
     dir: Option<Dir>,
@@ -171,8 +171,24 @@ impl OwnLabelsParams {
         match self.dir {
             Some(Dir::Ltr) => Direction::LeftToRight,
             Some(Dir::Rtl) => Direction::RightToLeft,
+            None if self.lang.as_deref().is_some_and(is_rtl) => Direction::RightToLeft,
             None => direction_of(labels.texts()),
         }
+    }
+}
+
+/// Whether a tag names a language, or a script, that is written from right to left.
+fn is_rtl(tag: &str) -> bool {
+    const LANGUAGES: [&str; 12] = [
+        "ar", "arc", "ckb", "dv", "fa", "he", "ks", "ps", "sd", "ug", "ur", "yi",
+    ];
+    const SCRIPTS: [&str; 5] = ["arab", "hebr", "nkoo", "syrc", "thaa"];
+    let mut parts = tag.split('-').map(str::to_ascii_lowercase);
+    let language = parts.next().unwrap_or_default();
+    // A script has four letters; one that is named decides.
+    match parts.find(|part| part.len() == 4 && part.bytes().all(|byte| byte.is_ascii_alphabetic())) {
+        Some(script) => SCRIPTS.contains(&&*script),
+        None => LANGUAGES.contains(&&*language),
     }
 }
 
@@ -225,6 +241,16 @@ mod tests {
             (["", "200"], Direction::LeftToRight),
         ] {
             assert_eq!(direction_of(texts.into_iter()), direction, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_tag_tells_the_direction() {
+        for tag in ["ar", "AR", "ar-EG", "he", "fa-IR", "az-Arab"] {
+            assert!(is_rtl(tag), "{tag}");
+        }
+        for tag in ["en", "ar-Latn", "az", "und", ""] {
+            assert!(!is_rtl(tag), "{tag}");
         }
     }
 

@@ -206,17 +206,9 @@ pub(super) async fn change_name(
     let data = json!({"display_name": form.display_name});
     match send(&gateway, &caller, "ChangeDisplayName", data).await {
         Ok(answer) => {
-            let mut response = see_written(&gateway, &caller, &headers, &answer.token);
-            // The page header shows the new name at once, not only when the token is renewed.
-            if let Some(cookie) = changed_session_cookie(&gateway, &caller).await {
-                response.headers_mut().append(SET_COOKIE, cookie);
-            }
-            flash::set(
-                &gateway,
-                &flash::message("name", &[], &[]),
-                response.headers_mut(),
-            );
-            response
+            // The page shows the change at once, not only when the token is renewed.
+            let cookie = changed_session_cookie(&gateway, &caller).await;
+            see_saved(&gateway, &caller, &headers, &answer.token, "name", cookie)
         }
         Err(problem) => {
             let typed = [("display_name", form.display_name.as_str())];
@@ -244,15 +236,7 @@ pub(super) async fn change_email(
     };
     let data = with_password(json!({"email": form.email}), &form.password);
     match send(&gateway, &caller, "ChangeEmail", data).await {
-        Ok(answer) => {
-            let mut response = see_written(&gateway, &caller, &headers, &answer.token);
-            flash::set(
-                &gateway,
-                &flash::message("email", &[], &[]),
-                response.headers_mut(),
-            );
-            response
-        }
+        Ok(answer) => see_saved(&gateway, &caller, &headers, &answer.token, "email", None),
         Err(problem) => {
             let typed = [("email", form.email.as_str())];
             see_form(
@@ -280,17 +264,9 @@ pub(super) async fn change_language(
     let data = json!({"language": form.language});
     match send(&gateway, &caller, "ChangeLanguage", data).await {
         Ok(answer) => {
-            let mut response = see_written(&gateway, &caller, &headers, &answer.token);
-            // The session has the new language at once, not only when the token is renewed.
-            if let Some(cookie) = changed_session_cookie(&gateway, &caller).await {
-                response.headers_mut().append(SET_COOKIE, cookie);
-            }
-            flash::set(
-                &gateway,
-                &flash::message("language", &[], &[]),
-                response.headers_mut(),
-            );
-            response
+            // The page shows the change at once, not only when the token is renewed.
+            let cookie = changed_session_cookie(&gateway, &caller).await;
+            see_saved(&gateway, &caller, &headers, &answer.token, "language", cookie)
         }
         Err(problem) => see_form(
             &gateway,
@@ -402,6 +378,24 @@ async fn changed_session_cookie(gateway: &SharedGateway, caller: &Caller) -> Opt
     let account: UserAccount = gateway.people.account(person(caller)).await.ok()??;
     let (token, _) = auth::access(gateway, &account, session).await.ok()?;
     session_cookie::access(gateway, token).ok()
+}
+
+/// The answer to a form of the account's page whose command was accepted: the page says so beside the form.
+/// `cookie` is the session's token, if the change is part of it.
+fn see_saved(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    headers: &HeaderMap,
+    token: &ConsistencyToken,
+    form: &str,
+    cookie: Option<HeaderValue>,
+) -> Response {
+    let mut response = see_written(gateway, caller, headers, token);
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    flash::set(gateway, &flash::message(form, &[], &[]), response.headers_mut());
+    response
 }
 
 /// A redirect to the account's page, with the consistency token of what was written: the page reads at least

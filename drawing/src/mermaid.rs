@@ -175,7 +175,7 @@ mod tests {
         };
         let text = mermaid(Sheet::Business, Labels::of(Language::En), names);
         assert!(
-            text.contains("[\"Event Bus - in process\"]") && text.contains("[\"Search Index - embedded\"]")
+            text.contains("[\"Event Bus - in-process\"]") && text.contains("[\"Search Index - embedded\"]")
         );
     }
 

@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use domain::{
     aggregate::{inventory::InventoryEvent, payment::METHODS},
     event::DomainEvent,
+    policy::fulfilment::PAYMENT_DEADLINE_MS,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
@@ -104,6 +105,10 @@ async fn a_late_payment_is_abandoned_then_refunded_and_delays_no_other_order() {
     // recorded.
     shop.waits_for_the_payment(late.correlation_id).await;
     let shop = shop.crash().await;
+    // Past the deadline and before the answer: a leap past both would let either come first.
+    shop.put_forward(PAYMENT_DEADLINE_MS).await;
+    shop.waits_for_the_status("late", "rejected", late.correlation_id)
+        .await;
     shop.put_forward(20_000).await;
     shop.settled(Some(late.correlation_id)).await.unwrap();
     assert_eq!(

@@ -435,6 +435,16 @@ impl Shop {
         }
     }
 
+    /// Waits until an order has a status, while its payment is not answered.
+    pub(super) async fn waits_for_the_status(&self, id: &str, status: &str, correlation: Uuid) {
+        while self.document("orders", id).await["status"] != status {
+            let is_settled = self
+                .settled_within(Some(correlation), Duration::from_millis(50))
+                .await;
+            assert!(is_settled.is_err(), "the order settled without becoming {status}");
+        }
+    }
+
     pub(super) async fn document(&self, view: &str, key: &str) -> Value {
         let actor = crate::read_side::testing::educator();
         let read = self

@@ -13,7 +13,7 @@ use tokio::{sync::Barrier, task::JoinSet};
 use crate::{
     case::Contender,
     durability::Disk,
-    figures::{Latencies, Sample},
+    figures::{Cost, Latencies, Sample},
 };
 
 /// Consecutive calls by one caller, to count the disk's flushes.
@@ -27,6 +27,11 @@ pub(crate) trait Target: Send + Sync {
 
     /// A new caller.
     async fn caller(&self, number: usize) -> Result<Box<dyn Caller>>;
+
+    /// The CPU time that its process has used so far; `None` if it has no process of its own.
+    fn cpu(&self) -> Result<Option<Duration>> {
+        Ok(None)
+    }
 
     /// Stops its background tasks.
     async fn close(&self) -> Result<()> {
@@ -54,21 +59,33 @@ pub(crate) struct ConcurrentCallers {
 }
 
 impl ConcurrentCallers {
+    /// Creates the callers of a target that stores nothing.
+    pub(crate) async fn gather_readers(
+        target: impl Target + 'static,
+        size: usize,
+    ) -> Result<Box<dyn Contender>> {
+        Ok(Box::new(Self::new(target, size).await?))
+    }
+
+    async fn new(target: impl Target + 'static, size: usize) -> Result<Self> {
+        let mut callers = Vec::with_capacity(size);
+        for number in 0..size {
+            callers.push(target.caller(number).await?);
+        }
+        Ok(Self {
+            target: Box::new(target),
+            callers,
+            flushes: None,
+        })
+    }
+
     /// Creates the callers, and checks that their calls reach the disk.
     pub(crate) async fn gather(
         target: impl Target + 'static,
         size: usize,
         disk: &Disk,
     ) -> Result<Box<dyn Contender>> {
-        let mut callers = Vec::with_capacity(size);
-        for number in 0..size {
-            callers.push(target.caller(number).await?);
-        }
-        let mut crowd = Self {
-            target: Box::new(target),
-            callers,
-            flushes: None,
-        };
+        let mut crowd = Self::new(target, size).await?;
         if let Some(caller) = crowd.callers.first_mut() {
             caller.prepare().await?;
             let before = disk.flushes();
@@ -90,6 +107,7 @@ impl Contender for ConcurrentCallers {
     }
 
     async fn run(&mut self, time: Duration) -> Result<Sample> {
+        let cpu_before = self.target.cpu()?;
         let start = Arc::new(Barrier::new(self.callers.len()));
         let mut at_work = JoinSet::new();
         for mut caller in self.callers.drain(..) {
@@ -104,6 +122,7 @@ impl Contender for ConcurrentCallers {
             done: 0,
             time: Duration::ZERO,
             latencies: Latencies::new()?,
+            cost: Cost::default(),
         };
         while let Some(joined) = at_work.join_next().await {
             let (caller, outcome) = joined?;
@@ -113,6 +132,8 @@ impl Contender for ConcurrentCallers {
             whole.time = whole.time.max(part.time);
             whole.latencies.join(&part.latencies)?;
         }
+        let cpu = self.target.cpu()?.zip(cpu_before);
+        whole.cost.cpu = cpu.map(|(after, before)| after.saturating_sub(before));
         Ok(whole)
     }
 
@@ -147,5 +168,6 @@ async fn call_for(caller: &mut dyn Caller, time: Duration) -> Result<Sample> {
         done,
         time: spent,
         latencies,
+        cost: Cost::default(),
     })
 }

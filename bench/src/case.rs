@@ -1,7 +1,11 @@
 //! A case: contenders that do the same work in turns. In each run every contender is measured once, one after
 //! the other, so that other load on the machine affects all of them; then the next run begins.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    fmt::Write as _,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
@@ -23,6 +27,12 @@ pub(crate) struct RunSettings {
     pub(crate) case: String,
     /// Only contenders whose names contain this are run.
     pub(crate) contender: String,
+    /// Whether to run the sizes that take hours.
+    pub(crate) big: bool,
+    /// The release of the product, for benchmarks that measure it from outside.
+    pub(crate) foldline: Option<PathBuf>,
+    /// The folder of the peer Emmett, with its packages; absent if they could not be installed.
+    pub(crate) emmett: Option<PathBuf>,
 }
 
 /// A measured program. It is dropped after the case, with all its data.
@@ -53,6 +63,19 @@ pub(crate) enum Measure {
     PerSecond,
     /// The median latency.
     P50,
+    /// The 99th percentile of the latency.
+    P99,
+    /// The server's CPU time for each.
+    Cpu,
+    /// The server's memory or storage for each.
+    Size,
+}
+
+impl Measure {
+    /// Whether more of it is better.
+    pub(crate) fn more_is_better(self) -> bool {
+        self == Self::PerSecond
+    }
 }
 
 /// The threshold of a comparison.
@@ -105,6 +128,31 @@ impl Comparison {
             of: of.into(),
             to: Some(to.into()),
             measure: Measure::P50,
+            aim,
+        }
+    }
+
+    /// The ratio of two figures.
+    pub(crate) fn ratio(
+        measure: Measure,
+        of: impl Into<String>,
+        to: impl Into<String>,
+        aim: Threshold,
+    ) -> Self {
+        Self {
+            of: of.into(),
+            to: Some(to.into()),
+            measure,
+            aim,
+        }
+    }
+
+    /// A figure alone.
+    pub(crate) fn alone(measure: Measure, of: impl Into<String>, aim: Threshold) -> Self {
+        Self {
+            of: of.into(),
+            to: None,
+            measure,
             aim,
         }
     }
@@ -167,6 +215,12 @@ impl RunSettings {
     pub(crate) fn includes(&self, title: &str) -> bool {
         title.contains(&self.case)
     }
+
+    /// The release of the product.
+    pub(crate) fn foldline(&self) -> Result<&Path> {
+        let program = self.foldline.as_deref();
+        program.context("the product is measured from outside: name its program with --foldline")
+    }
 }
 
 impl Case<'_> {
@@ -221,11 +275,14 @@ impl Case<'_> {
 
 /// Computes the comparisons whose contenders were measured.
 fn compare(results: &[ContenderResult], comparisons: Vec<Comparison>) -> Result<Vec<ComparisonResult>> {
-    let figure = |name: &str, measure| {
+    let figure = |name: &str, measure| -> Option<Spread> {
         let figures = &results.iter().find(|result| result.name == name)?.figures;
         match measure {
-            Measure::PerSecond => Some(&figures.per_second),
-            Measure::P50 => figures.p50_ms.as_ref(),
+            Measure::PerSecond => Some(figures.per_second.clone()),
+            Measure::P50 => figures.p50_ms.clone(),
+            Measure::P99 => Spread::of(vec![figures.p99_ms?]).ok(),
+            Measure::Cpu => figures.cpu_ms.clone(),
+            Measure::Size => figures.kib.clone(),
         }
     };
     let mut comparison_results = Vec::with_capacity(comparisons.len());
@@ -234,9 +291,9 @@ fn compare(results: &[ContenderResult], comparisons: Vec<Comparison>) -> Result<
             continue;
         };
         let ratio = match &to {
-            None => ours.clone(),
+            None => ours,
             Some(other) => match figure(other, measure) {
-                Some(theirs) => ours.over(theirs)?,
+                Some(theirs) => ours.over(&theirs)?,
                 None => continue,
             },
         };
@@ -267,7 +324,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::figures::Latencies;
+    use crate::figures::{Cost, Latencies};
 
     /// Reports a fixed rate, and records its turns.
     struct FakeContender {
@@ -290,6 +347,7 @@ mod tests {
                 done: self.done,
                 time,
                 latencies,
+                cost: Cost::default(),
             })
         }
     }
@@ -316,6 +374,9 @@ mod tests {
             time: Duration::from_secs(1),
             case: String::new(),
             contender: contender.to_owned(),
+            big: false,
+            foldline: None,
+            emmett: None,
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) struct BenchDatabases {
     cluster: Option<Cluster>,
     /// The names in use since the last clearing.
     names: Mutex<Vec<String>>,
-    /// The disk that the files lie on.
+    /// The disk that holds the files.
     pub(crate) disk: Disk,
 }
 
@@ -82,6 +82,13 @@ impl BenchDatabases {
         self.folder.path().join(format!("{}.db", self.name(contender)))
     }
 
+    /// A new, empty folder.
+    pub(crate) fn folder(&self, contender: &str) -> Result<PathBuf> {
+        let folder = self.folder.path().join(self.name(contender));
+        std::fs::create_dir(&folder)?;
+        Ok(folder)
+    }
+
     /// The URL of a new database.
     pub(crate) async fn database(&self, contender: &str) -> Result<String> {
         let name = self.name(contender);
@@ -114,6 +121,7 @@ impl BenchDatabases {
                 // Not all of them exist.
                 let _ = std::fs::remove_file(self.folder.path().join(format!("{name}.db{suffix}")));
             }
+            let _ = std::fs::remove_dir_all(self.folder.path().join(&name));
         }
         Ok(())
     }

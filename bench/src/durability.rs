@@ -21,7 +21,7 @@ impl Disk {
         let file_system = file_system(folder)?;
         ensure!(
             !["tmpfs", "ramfs"].contains(&&*file_system),
-            "{} lies in memory, where no commit is ever on disk; please let TMPDIR name a folder on a disk",
+            "{} is in memory, where no commit is ever on disk; set TMPDIR to a folder on a disk",
             folder.display()
         );
         let device = fs::metadata(folder)?.dev();
@@ -69,7 +69,7 @@ impl Disk {
     }
 }
 
-/// The type of the file system that a folder lies on: that of the longest mount point above it.
+/// The type of the file system that holds a folder: that of the longest mount point above it.
 fn file_system(folder: &Path) -> Result<String> {
     let folder = folder.canonicalize()?;
     let mounts = fs::read_to_string("/proc/self/mounts")?;

@@ -26,7 +26,7 @@ pub(crate) struct Environment {
 }
 
 /// The peers, and the database drivers of both sides.
-const CRATES: [&str; 7] = [
+const CRATES: [&str; 8] = [
     "cqrs-es",
     "postgres-es",
     "sqlite-es",
@@ -34,6 +34,7 @@ const CRATES: [&str; 7] = [
     "disintegrate-postgres",
     "libsqlite3-sys",
     "sqlx",
+    "umadb-server",
 ];
 
 impl Environment {

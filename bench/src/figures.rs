@@ -27,6 +27,13 @@ impl Latencies {
         self.0.saturating_record(nanoseconds.clamp(SHORTEST, LONGEST));
     }
 
+    /// Records a latency of several calls, which another program has measured.
+    pub(crate) fn note_many(&mut self, time: Duration, count: u64) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(LONGEST);
+        self.0
+            .saturating_record_n(nanoseconds.clamp(SHORTEST, LONGEST), count);
+    }
+
     /// Adds another histogram.
     pub(crate) fn join(&mut self, others: &Self) -> Result<()> {
         self.0.add(&others.0)?;
@@ -54,15 +61,39 @@ pub(crate) struct Sample {
     pub(crate) time: Duration,
     /// The latency of each, if it was timed.
     pub(crate) latencies: Latencies,
+    /// What they cost a server, if it was measured.
+    pub(crate) cost: Cost,
+}
+
+/// What all calls of a sample cost the process of a server.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Cost {
+    /// Its CPU time, in user and in kernel mode.
+    pub(crate) cpu: Option<Duration>,
+    /// Bytes of its memory, or of its storage.
+    pub(crate) bytes: Option<u64>,
 }
 
 impl Sample {
     /// How many in a second.
     pub(crate) fn per_second(&self) -> f64 {
-        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 are counted")]
-        let done = self.done as f64;
-        done / self.time.as_secs_f64().max(f64::MIN_POSITIVE)
+        precise(self.done) / self.time.as_secs_f64().max(f64::MIN_POSITIVE)
     }
+
+    /// The milliseconds of CPU for each.
+    fn cpu_ms(&self) -> Option<f64> {
+        Some(self.cost.cpu?.as_secs_f64() * 1e3 / precise(self.done.max(1)))
+    }
+
+    /// The KiB for each.
+    fn kib(&self) -> Option<f64> {
+        Some(precise(self.cost.bytes?) / 1024.0 / precise(self.done.max(1)))
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far fewer than 2^53 are counted")]
+fn precise(count: u64) -> f64 {
+    count as f64
 }
 
 /// The median, minimum and maximum of several figures.
@@ -119,6 +150,10 @@ pub(crate) struct Figures {
     pub(crate) p50_ms: Option<Spread>,
     /// The 99th percentile over all runs together: one run alone has too few samples.
     pub(crate) p99_ms: Option<f64>,
+    /// The server's CPU time for each, in milliseconds; absent if it was not measured.
+    pub(crate) cpu_ms: Option<Spread>,
+    /// The server's memory or storage for each, in KiB; absent if it was not measured.
+    pub(crate) kib: Option<Spread>,
 }
 
 impl Figures {
@@ -128,16 +163,20 @@ impl Figures {
         for sample in samples {
             all.join(&sample.latencies)?;
         }
-        let p50: Option<Vec<f64>> = samples
-            .iter()
-            .map(|sample| sample.latencies.milliseconds(0.5))
-            .collect();
         Ok(Self {
             per_second: Spread::of(samples.iter().map(Sample::per_second).collect())?,
-            p50_ms: p50.map(Spread::of).transpose()?,
+            p50_ms: spread(samples, |sample| sample.latencies.milliseconds(0.5))?,
             p99_ms: all.milliseconds(0.99),
+            cpu_ms: spread(samples, Sample::cpu_ms)?,
+            kib: spread(samples, Sample::kib)?,
         })
     }
+}
+
+/// The spread of a figure that every sample has; `None` if one lacks it.
+fn spread(samples: &[Sample], figure: impl Fn(&Sample) -> Option<f64>) -> Result<Option<Spread>> {
+    let figures: Option<Vec<f64>> = samples.iter().map(figure).collect();
+    figures.map(Spread::of).transpose()
 }
 
 #[cfg(test)]
@@ -218,6 +257,7 @@ mod tests {
             done: latencies.count(),
             time: Duration::from_secs(2),
             latencies,
+            cost: Cost::default(),
         };
         let quiet = sample(milliseconds(std::iter::repeat_n(1, 100)));
         let slow = sample(milliseconds(std::iter::repeat_n(10, 100)));
@@ -233,9 +273,27 @@ mod tests {
             done: 10,
             time: Duration::from_millis(100),
             latencies: Latencies::new().unwrap(),
+            cost: Cost::default(),
         };
         let figures = Figures::of(&[sample]).unwrap();
         assert!(figures.p50_ms.is_none() && figures.p99_ms.is_none());
+        assert!(figures.cpu_ms.is_none() && figures.kib.is_none());
         assert!((figures.per_second.median - 100.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_cost_is_that_of_each() {
+        let sample = Sample {
+            done: 10,
+            time: Duration::from_secs(1),
+            latencies: Latencies::new().unwrap(),
+            cost: Cost {
+                cpu: Some(Duration::from_millis(25)),
+                bytes: Some(20 * 1024),
+            },
+        };
+        let figures = Figures::of(&[sample]).unwrap();
+        assert!(is_about(figures.cpu_ms.map(|spread| spread.median), 2.5));
+        assert!(is_about(figures.kib.map(|spread| spread.median), 2.0));
     }
 }

@@ -5,6 +5,7 @@
 //! | module | content |
 //! |---|---|
 //! | `benchmarks` | one folder for each benchmark, with one file for each contender |
+//! | `outside` | the product and bare axum in processes of their own, with clients and a shop |
 //! | `floors` | the least that a database has to do for the same rows |
 //! | `ours` | our boxes, opened as the server opens them |
 //! | `case` | contenders that take turns, and comparisons between them |
@@ -24,9 +25,10 @@ mod environment;
 mod figures;
 mod floors;
 mod ours;
+mod outside;
 mod report;
 
-use std::{process::ExitCode, time::Duration};
+use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Result;
 use clap::{Parser, ValueEnum as _};
@@ -61,6 +63,24 @@ struct Cli {
     /// Only the contenders whose names contain this; without a comparison, but useful for a profile
     #[arg(long, value_name = "TEXT", default_value = "")]
     contender: String,
+    /// Also run the sizes that take hours: 10 million events, 100,000 open orders, 5,000 subscribers
+    #[arg(long)]
+    big: bool,
+    /// The release of the product, for the benchmarks that measure it from outside
+    #[arg(long, value_name = "FILE")]
+    foldline: Option<PathBuf>,
+    /// The folder of the peer Emmett, with its packages
+    #[arg(long, value_name = "FOLDER")]
+    emmett: Option<PathBuf>,
+    /// Compare the ratios with those of a Markdown report, and fail if one is worse beyond both spreads
+    #[arg(long, value_name = "FILE")]
+    check: Option<PathBuf>,
+    /// Serve as the floor of the product, in place of benchmarks
+    #[arg(long, hide = true)]
+    floor_server: bool,
+    /// Serve this file as the peer UmaDB, in place of benchmarks
+    #[arg(long, hide = true, value_name = "FILE")]
+    umadb_server: Option<PathBuf>,
     /// Write the results as JSON to standard output
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -72,6 +92,9 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(serves) = serve(&cli).await {
+        return exit_code(serves);
+    }
     // Dropping the run stops PostgreSQL and removes the files.
     let outcome = tokio::select! {
         outcome = run(&cli) => outcome,
@@ -80,6 +103,10 @@ async fn main() -> ExitCode {
             return ExitCode::from(130);
         }
     };
+    exit_code(outcome)
+}
+
+fn exit_code(outcome: Result<()>) -> ExitCode {
     outcome.map_or_else(
         |error| {
             report::progress(&format!("bench: {error:#}"));
@@ -87,6 +114,22 @@ async fn main() -> ExitCode {
         },
         |()| ExitCode::SUCCESS,
     )
+}
+
+/// Serves as a floor or a peer, if this process was started for that.
+async fn serve(cli: &Cli) -> Option<Result<()>> {
+    if cli.floor_server {
+        return Some(outside::serve_floor().await);
+    }
+    let file = cli.umadb_server.as_ref()?;
+    #[cfg(feature = "umadb")]
+    let served = benchmarks::serve_umadb(file).await;
+    #[cfg(not(feature = "umadb"))]
+    let served = Err(anyhow::anyhow!(
+        "UmaDB is not built in; {} is unused",
+        file.display()
+    ));
+    Some(served)
 }
 
 /// Resolves on Ctrl-C or a request to terminate. If the second cannot be received, the first still can.
@@ -109,7 +152,13 @@ async fn run(cli: &Cli) -> Result<()> {
         time: Duration::from_secs(cli.seconds.into()),
         case: cli.case.clone(),
         contender: cli.contender.clone(),
+        big: cli.big,
+        foldline: cli.foldline.clone(),
+        emmett: cli.emmett.clone(),
     };
+    // A report that cannot be read is named before hours of work.
+    let recorded = cli.check.as_ref().map(fs::read_to_string).transpose()?;
+    outside::raise_descriptors()?;
     let databases: Vec<_> = Database::value_variants()
         .iter()
         .copied()
@@ -135,5 +184,5 @@ async fn run(cli: &Cli) -> Result<()> {
         _ => Format::Text,
     };
     print!("{}", report.show(format)?);
-    Ok(())
+    recorded.map_or(Ok(()), |recorded| report.check(&recorded))
 }

@@ -1,6 +1,7 @@
 //! The results: as a table, as JSON, and as Markdown for `docs/performance.md`. Standard output has only the
 //! results; progress goes to standard error.
 
+mod check;
 mod text;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -57,6 +58,12 @@ impl Report {
     /// Adds a case.
     pub(crate) fn add(&mut self, benchmark: &'static str, found: CaseResult) {
         self.cases.push(ReportedCase { benchmark, found });
+    }
+
+    /// Compares its ratios with those of a recorded report in Markdown; writes a table to standard error.
+    /// An error if one is worse beyond both spreads.
+    pub(crate) fn check(&self, recorded: &str) -> Result<()> {
+        check::check(self, recorded)
     }
 
     /// Renders the report.

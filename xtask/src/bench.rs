@@ -1,11 +1,13 @@
 //! `cargo xtask bench`: builds `bench/`, which is a workspace of its own with its own lockfile, and becomes
 //! it. What is measured, against whom, and how is told there; here is only what must be known before it is
-//! compiled.
+//! compiled, and what is built for it: the product's release, which some benchmarks measure from outside, and
+//! the peer Emmett.
 
 use std::{
     env,
     ffi::OsString,
     fs,
+    path::{Path, PathBuf},
     process::{Command, ExitCode},
 };
 
@@ -13,8 +15,23 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use crate::{
-    machine::progress, process, server::become_program, suites::prepare_postgres, workspace::Workspace,
+    assets::Effort,
+    client::Client,
+    machine::{self, progress},
+    process, server,
+    server::become_program,
+    suites::prepare_postgres,
+    workspace::Workspace,
 };
+
+/// The benchmarks that measure the product from outside.
+const OUTSIDE: [&str; 5] = ["growth", "http", "live", "orders", "verify"];
+
+/// The benchmark that Emmett takes part in.
+const WITH_EMMETT: &str = "append";
+
+/// The report whose ratios `--check` compares with.
+const RECORDED: &str = "docs/performance-figures.md";
 
 /// What may be asked of the benchmarks. Refused here where it is wrong: compiling them takes minutes.
 #[derive(Args)]
@@ -47,6 +64,13 @@ pub(crate) struct Bench {
     /// Only the contenders whose names contain this, as in `ours`: for a profile
     #[arg(long, value_name = "TEXT")]
     contender: Option<String>,
+    /// Also the sizes that take hours: 10 million events, 100,000 open orders, 5,000 subscribers
+    #[arg(long)]
+    big: bool,
+    /// Compares the ratios with those of docs/performance-figures.md, and fails where one is worse beyond
+    /// both spreads
+    #[arg(long)]
+    check: bool,
     /// The findings as JSON on standard output
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
@@ -60,6 +84,9 @@ impl Bench {
     pub(crate) fn run(&self, workspace: &Workspace) -> Result<ExitCode> {
         self.check_names(workspace)?;
         prepare_postgres()?;
+        if process::find("protoc").is_none() {
+            machine::apt_install(&["protobuf-compiler"]).context("the peer UmaDB is built with protoc")?;
+        }
         let target = workspace.target.join("bench");
         progress("building the benchmarks (profile release)");
         // not `--locked`: what the product has come to need since is added to the lockfile, and the rest
@@ -74,7 +101,23 @@ impl Bench {
         let program = target.join(format!("release/bench{}", std::env::consts::EXE_SUFFIX));
         let mut command = Command::new(program);
         command.args(self.arguments());
+        if OUTSIDE.iter().any(|name| self.runs_benchmark(name)) {
+            Client::build(workspace, Effort::Release)?;
+            command
+                .arg("--foldline")
+                .arg(server::build(workspace, Effort::Release)?);
+        }
+        if self.runs_benchmark(WITH_EMMETT) {
+            command.arg("--emmett").arg(install_emmett(workspace));
+        }
+        if self.check {
+            command.arg("--check").arg(workspace.root.join(RECORDED));
+        }
         become_program(command)
+    }
+
+    fn runs_benchmark(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
     }
 
     fn check_names(&self, workspace: &Workspace) -> Result<()> {
@@ -98,13 +141,47 @@ impl Bench {
         option("on", self.on.clone());
         option("case", self.case.clone());
         option("contender", self.contender.clone());
-        for (name, wanted) in [("--json", self.json), ("--markdown", self.markdown)] {
+        for (name, wanted) in [
+            ("--big", self.big),
+            ("--json", self.json),
+            ("--markdown", self.markdown),
+        ] {
             if wanted {
                 arguments.push(name.into());
             }
         }
         arguments
     }
+}
+
+/// Installs Emmett's packages for both databases; returns its folder. The packages for SQLite include a
+/// native module, which not every machine can get or build. Without its packages Emmett is not measured on
+/// that database.
+fn install_emmett(workspace: &Workspace) -> PathBuf {
+    let folder = workspace.root.join("bench/peers/emmett");
+    for database in ["postgresql", "sqlite"] {
+        if let Err(error) = npm_ci(&folder.join(database)) {
+            eprintln!("xtask: Emmett is not measured on {database}: {error:#}");
+        }
+    }
+    folder
+}
+
+/// `npm ci`, when the lock file is not the one that was installed last.
+fn npm_ci(folder: &Path) -> Result<()> {
+    let lock = fs::read(folder.join("package-lock.json"))?;
+    let installed = folder.join("node_modules/installed-lock.json");
+    if fs::read(&installed).is_ok_and(|before| before == lock) {
+        return Ok(());
+    }
+    progress(&format!("npm ci in {}", folder.display()));
+    process::run_quietly(
+        Command::new("npm")
+            .current_dir(folder)
+            .args(["ci", "--no-audit", "--no-fund"]),
+    )?;
+    fs::write(installed, lock)?;
+    Ok(())
 }
 
 /// Hides what `cargo run` tells xtask about its own package. Build scripts look at these variables, and would
@@ -161,6 +238,7 @@ mod tests {
             "sqlite",
             "--case",
             "64 callers",
+            "--big",
             "--json",
         ])
         .unwrap();
@@ -172,9 +250,30 @@ mod tests {
                 "--runs=3",
                 "--on=sqlite",
                 "--case=64 callers",
+                "--big",
                 "--json"
             ]
         );
+    }
+
+    #[test]
+    fn the_product_and_emmett_are_built_for_the_benchmarks_that_use_them() {
+        let all = parse(&[]).unwrap();
+        assert!(all.runs_benchmark("orders") && all.runs_benchmark(WITH_EMMETT));
+        let one = parse(&["append"]).unwrap();
+        assert!(!OUTSIDE.iter().any(|name| one.runs_benchmark(name)));
+        assert!(one.runs_benchmark(WITH_EMMETT));
+    }
+
+    #[test]
+    fn every_benchmark_that_needs_the_product_exists() {
+        let names = names(&Workspace::locate().unwrap()).unwrap();
+        for name in OUTSIDE.iter().chain([&WITH_EMMETT]) {
+            assert!(
+                names.iter().any(|known| known == name),
+                "{name} is none of {names:?}"
+            );
+        }
     }
 
     #[test]
@@ -198,7 +297,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            refusal.contains("appnd") && refusal.contains("append, commands, project"),
+            refusal.contains("appnd") && refusal.contains("append, commands, growth"),
             "{refusal}"
         );
         parse(&["project"]).unwrap().check_names(&workspace).unwrap();

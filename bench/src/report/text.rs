@@ -17,18 +17,27 @@ pub(super) fn plain(report: &Report) -> String {
     for ReportedCase { benchmark, found } in &report.cases {
         let title = format!("{benchmark} · {}", found.title);
         let per_second = format!("{}/s", found.unit);
-        let _ = writeln!(
+        let _ = write!(
             out,
             "\n{title:<48} {per_second:>12} {:>20} {:>9} {:>9} {:>8}",
             "min – max", "p50 ms", "p99 ms", "flushes"
         );
+        let costs = costs(&found.contenders);
+        for cost in &costs {
+            let _ = write!(out, " {:>9}", cost.heading());
+        }
+        out.push('\n');
         for placed in &found.contenders {
             let [rate, ends, p50, p99, flushes] = cells(placed);
-            let _ = writeln!(
+            let _ = write!(
                 out,
                 "  {:<46} {rate:>12} {ends:>20} {p50:>9} {p99:>9} {flushes:>8}",
                 placed.name
             );
+            for cost in &costs {
+                let _ = write!(out, " {:>9}", cost.cell(placed));
+            }
+            out.push('\n');
         }
         for compared in &found.comparisons {
             let _ = writeln!(out, "  → {}", sentence(compared));
@@ -50,14 +59,23 @@ pub(super) fn markdown(report: &Report) -> String {
             section = benchmark;
             let _ = writeln!(out, "\n### {benchmark}");
         }
-        let _ = writeln!(
+        let _ = write!(
             out,
-            "\n**{}**\n\n| | {}/s | min – max | p50 ms | p99 ms |\n|---|---:|---:|---:|---:|",
+            "\n**{}**\n\n| | {}/s | min – max | p50 ms | p99 ms |",
             found.title, found.unit
         );
+        let costs = costs(&found.contenders);
+        for cost in &costs {
+            let _ = write!(out, " {} |", cost.heading());
+        }
+        let _ = writeln!(out, "\n|---|---:|---:|---:|---:|{}", "---:|".repeat(costs.len()));
         for placed in &found.contenders {
             let [rate, ends, p50, p99, _] = cells(placed);
-            let _ = writeln!(out, "| {} | {rate} | {ends} | {p50} | {p99} |", placed.name);
+            let _ = write!(out, "| {} | {rate} | {ends} | {p50} | {p99} |", placed.name);
+            for cost in &costs {
+                let _ = write!(out, " {} |", cost.cell(placed));
+            }
+            out.push('\n');
         }
         if !found.comparisons.is_empty() {
             let _ = writeln!(
@@ -75,7 +93,7 @@ pub(super) fn markdown(report: &Report) -> String {
             let _ = writeln!(
                 out,
                 "| {} | {to} | {} | {} | {} | {met} |",
-                subject(compared),
+                subject(compared.measure, &compared.of),
                 number(compared.figure.median),
                 ends(&compared.figure),
                 threshold_text(compared.aim)
@@ -110,6 +128,42 @@ fn preface(report: &Report) -> Vec<String> {
     ]
 }
 
+/// A column that only some cases have.
+#[derive(Debug, Clone, Copy)]
+enum CostColumn {
+    Cpu,
+    Size,
+}
+
+/// The columns of costs of a case: those that a contender has.
+fn costs(placed: &[ContenderResult]) -> Vec<CostColumn> {
+    [CostColumn::Cpu, CostColumn::Size]
+        .into_iter()
+        .filter(|column| placed.iter().any(|result| column.of(result).is_some()))
+        .collect()
+}
+
+impl CostColumn {
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU ms",
+            Self::Size => "KiB",
+        }
+    }
+
+    fn of(self, placed: &ContenderResult) -> Option<&Spread> {
+        match self {
+            Self::Cpu => placed.figures.cpu_ms.as_ref(),
+            Self::Size => placed.figures.kib.as_ref(),
+        }
+    }
+
+    fn cell(self, placed: &ContenderResult) -> String {
+        self.of(placed)
+            .map_or_else(|| "–".to_owned(), |spread| number(spread.median))
+    }
+}
+
 /// Rate, its minimum and maximum, p50, p99, flushes.
 fn cells(placed: &ContenderResult) -> [String; 5] {
     let dash = || "–".to_owned();
@@ -130,11 +184,16 @@ fn ends(spread: &Spread) -> String {
     format!("{} – {}", number(spread.min), number(spread.max))
 }
 
-fn subject(compared: &ComparisonResult) -> String {
-    match compared.measure {
-        Measure::PerSecond => compared.of.clone(),
-        Measure::P50 => format!("p50 of {}", compared.of),
-    }
+/// What is compared, as reports write it and `check` finds it again.
+pub(super) fn subject(measure: Measure, of: &str) -> String {
+    let prefix = match measure {
+        Measure::PerSecond => "",
+        Measure::P50 => "p50 of ",
+        Measure::P99 => "p99 of ",
+        Measure::Cpu => "CPU ms of ",
+        Measure::Size => "KiB of ",
+    };
+    format!("{prefix}{of}")
 }
 
 fn threshold_text(aim: Threshold) -> String {
@@ -147,9 +206,10 @@ fn threshold_text(aim: Threshold) -> String {
 
 fn sentence(compared: &ComparisonResult) -> String {
     let figure = number(compared.figure.median);
+    let subject = subject(compared.measure, &compared.of);
     let mut sentence = match &compared.to {
-        Some(to) => format!("{} is {figure} × {to}", subject(compared)),
-        None => format!("{} is {figure}", subject(compared)),
+        Some(to) => format!("{subject} is {figure} × {to}"),
+        None => format!("{subject} is {figure}"),
     };
     let _ = write!(sentence, " ({})", ends(&compared.figure));
     if let Some(met) = compared.met {

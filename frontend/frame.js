@@ -1,4 +1,4 @@
-// The frame of every page: the theme switch, and the menus.
+// The frame of every page: the theme switch, the menus, and the times of pages without islands.
 
 // Automatic, dark, light. The style sheet shows the state by the root's attribute, and the cookie tells the
 // server the theme of the next page.
@@ -25,3 +25,13 @@ document.addEventListener("keydown", (event) => {
     if (hadFocus) menu.querySelector("summary").focus();
   }
 });
+
+// Islands format their own times. The rest of a page has the server's form, which this brings into the language
+// of the page, in the form of the browser's region if the browser has the same language, with Latin digits.
+const language = root.lang.split("-")[0];
+const regional = navigator.languages.find((tag) => tag.split("-")[0] === language) ?? root.lang;
+const locale = `${regional.split("-u-")[0]}-u-nu-latn`;
+const format = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+for (const time of document.querySelectorAll("time.time")) {
+  if (!time.closest("leptos-island")) time.textContent = format.format(new Date(time.dateTime));
+}

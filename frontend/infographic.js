@@ -3,8 +3,14 @@
 const picture = document.querySelector(".infographic__picture svg");
 const status = document.getElementById("infographic-status");
 
+// How long the outcome of an action is shown.
+const SHOWN_MS = 6_000;
+let clearing;
+
 function say(what) {
   status.textContent = status.dataset[what];
+  clearTimeout(clearing);
+  clearing = setTimeout(() => (status.textContent = ""), SHOWN_MS);
 }
 
 /** Runs an action of a button, and says how it ended. */

@@ -148,3 +148,16 @@ test("labels of one's own are drawn, and what does not suit is named", async ({ 
   const stacked = `e${"\u0301".repeat(199)}`;
   expect(await refused(await post({ ...own, "note.audit": stacked }))).toEqual(["note.audit"]);
 });
+
+test("a client that has the picture or its Mermaid text is not sent it again", async ({ server }) => {
+  for (const path of ["/infographic.svg?lang=de", "/architecture.mmd?sheet=business"]) {
+    const first = await server.fetch(path);
+    expect(first.status).toBe(200);
+    const etag = first.headers.get("etag");
+    const again = await server.fetch(path, { headers: { "if-none-match": etag } });
+    expect([again.status, await again.text()]).toEqual([304, ""]);
+    expect(again.headers.get("etag")).toBe(etag);
+    const other = await server.fetch(path, { headers: { "if-none-match": '"another"' } });
+    expect(other.status).toBe(200);
+  }
+});

@@ -26,6 +26,9 @@ const LABEL: RGBColor = RGBColor(3, 0, 0);
 /// bits.
 const MAX_VALUE: i64 = 1_000_000_000_000_000;
 
+/// A chart with fewer bars keeps the space of this many, so that one day is no wall.
+const FEWEST_PLACES: usize = 7;
+
 /// One bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Bar {
@@ -73,7 +76,10 @@ fn try_draw(bars: &[Bar], size: (u32, u32), labels: usize, unit: i64, svg: &mut 
         .margin(8)
         .x_label_area_size(32)
         .y_label_area_size(72)
-        .build_cartesian_2d((0..bars.len()).into_segmented(), 0..highest + highest / 12)
+        .build_cartesian_2d(
+            (0..bars.len().max(FEWEST_PLACES)).into_segmented(),
+            0..highest + highest / 12,
+        )
         .ok()?;
     let label_style = ("sans-serif", 16).into_font().color(&LABEL);
     let label = |at: &SegmentValue<usize>| match at {

@@ -1,13 +1,16 @@
 //! The mailbox: the person's emails, on a server that stores them instead of sending them. Emails never
 //! change, so the page has no islands. Educators see the emails of the whole workspace.
 
-use domain::wire::{MailboxMessage, Page};
+use domain::{
+    access::Role,
+    wire::{MailboxMessage, Page},
+};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
 use super::{BackLink, problem_view, suspend, within_workspace};
 use crate::{
-    api,
+    api::{self, use_session},
     components::{EmptyState, PageHead, When, WindowTitle},
     erase::{Erase, View},
     language::language,
@@ -63,6 +66,12 @@ fn mails(page: Page<MailboxMessage>) -> View {
             </p>
         }
     });
+    let sees_all = use_session().is_some_and(|session| session.role == Role::Educator);
+    let explanation = if sees_all {
+        text::mailbox::text_of_all(language)
+    } else {
+        text::mailbox::text(language)
+    };
     let mails = page.data.into_iter().map(|mail| {
         let (lang, dir) = (mail.language.code(), mail.language.direction().as_str());
         view! {
@@ -76,7 +85,7 @@ fn mails(page: Page<MailboxMessage>) -> View {
         }
     });
     view! {
-        <p class="muted">{text::mailbox::text(language)}</p>
+        <p class="muted">{explanation}</p>
         <ol class="mails">{mails.collect_view()}</ol>
         {next}
     }

@@ -64,23 +64,26 @@ struct Picture {
     shrunk: Option<HeaderValue>,
 }
 
+/// The version of a text. It is weak: the bytes that are sent may be compressed.
+fn version(text: &str) -> Result<HeaderValue, ApiProblem> {
+    let hash = Sha256::digest(text.as_bytes());
+    let etag = format!("W/\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..15]));
+    HeaderValue::from_str(&etag).map_err(ApiProblem::internal)
+}
+
 impl Picture {
     fn of(drawing: Drawing) -> Result<Self, ApiProblem> {
         let Drawing { svg, shrunk } = drawing;
-        let hash = Sha256::digest(svg.as_bytes());
-        // Weak: the bytes that are sent may be compressed.
-        let etag = format!("W/\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&hash[..15]));
         let list: Vec<_> = shrunk
             .iter()
             .map(|(label, scale)| format!("{label}={scale:.2}"))
             .collect();
-        let header = |text: &str| HeaderValue::from_str(text).map_err(ApiProblem::internal);
         Ok(Self {
-            etag: header(&etag)?,
+            etag: version(&svg)?,
             shrunk: if list.is_empty() {
                 None
             } else {
-                Some(header(&list.join(", "))?)
+                Some(HeaderValue::from_str(&list.join(", ")).map_err(ApiProblem::internal)?)
             },
             svg: svg.into(),
         })
@@ -206,20 +209,31 @@ async fn own_infographic(
 #[utoipa::path(get, path = "/architecture.mmd", tag = "picture", security(()),
     params(ArchitectureParams),
     responses(
-        (status = 200, description = "The flowchart", content_type = "text/plain", body = String),
+        (status = 200, description = "The flowchart", content_type = "text/plain", body = String,
+            headers(("ETag" = String, description = "The version of the text, for If-None-Match"))),
+        (status = 304, description = "The client has this version"),
         (status = 400, description = "A parameter is not valid", body = Problem),
     ))]
-async fn architecture(QueryParams(params): QueryParams<ArchitectureParams>) -> Response {
+async fn architecture(
+    headers: HeaderMap,
+    QueryParams(params): QueryParams<ArchitectureParams>,
+) -> Result<Response, ApiProblem> {
     let text = drawing::mermaid(params.sheet, Labels::of(params.lang), drawing::Names::DOCUMENT);
-    let headers = HeaderMap::from_iter([
+    let etag = version(&text)?;
+    let is_known = etag::is_known(&etag, &headers);
+    let mut headers = HeaderMap::from_iter([
         CROSS_ORIGIN,
-        (
-            CONTENT_TYPE,
-            HeaderValue::from_static("text/plain; charset=utf-8"),
-        ),
+        (ETAG, etag),
         (CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
     ]);
-    (headers, text).into_response()
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    Ok((headers, text).into_response())
 }
 
 /// A picture that cannot be drawn: the text that does not fit is named.

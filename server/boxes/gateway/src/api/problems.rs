@@ -10,13 +10,11 @@ use utoipa::openapi::{
 const PROBLEM: &str = "application/problem+json";
 
 /// Errors of every operation.
-const ALWAYS: [(&str, &str); 6] = [
+const ALWAYS: [(&str, &str); 4] = [
     (
         "400",
         "A part of the path, a parameter or a field is not valid; the problem names it",
     ),
-    ("401", "Not signed in, or the token is not valid"),
-    ("410", "The workspace of the token was purged"),
     ("429", "Too many requests; Retry-After says when to come back"),
     (
         "500",
@@ -28,6 +26,12 @@ const ALWAYS: [(&str, &str); 6] = [
     ),
 ];
 
+/// Errors of every operation of the API, which reads the client's token.
+const OF_TOKENS: [(&str, &str); 2] = [
+    ("401", "Not signed in, or the token is not valid"),
+    ("410", "The workspace of the token was purged"),
+];
+
 /// Errors of every operation that takes a body.
 const OF_BODIES: [(&str, &str); 2] = [
     ("413", "The body is too large"),
@@ -36,7 +40,8 @@ const OF_BODIES: [(&str, &str); 2] = [
 
 /// Adds the errors that are common to all operations, and sets the media type of every error.
 pub(super) fn describe(openapi: &mut OpenApi) {
-    for item in openapi.paths.paths.values_mut() {
+    for (path, item) in &mut openapi.paths.paths {
+        let reads_tokens = path.starts_with("/api/");
         let PathItem {
             get,
             put,
@@ -46,15 +51,16 @@ pub(super) fn describe(openapi: &mut OpenApi) {
             ..
         } = item;
         for operation in [get, put, post, delete, patch].into_iter().flatten() {
-            complete(operation);
+            complete(operation, reads_tokens);
         }
     }
 }
 
-fn complete(operation: &mut Operation) {
+fn complete(operation: &mut Operation, reads_tokens: bool) {
+    let of_tokens = OF_TOKENS.into_iter().filter(|_| reads_tokens);
     let of_bodies = operation.request_body.iter().flat_map(|_| OF_BODIES);
     let responses = &mut operation.responses.responses;
-    for (status, description) in ALWAYS.into_iter().chain(of_bodies) {
+    for (status, description) in ALWAYS.into_iter().chain(of_tokens).chain(of_bodies) {
         responses
             .entry(status.to_owned())
             .or_insert_with(|| RefOr::T(Response::new(description)));

@@ -1,5 +1,5 @@
 //! A document store for tests over a real one: an observer carries out each write, and may inspect its result
-//! or let it fail. Everything else is delegated.
+//! or let it fail; it is told of reads. Everything else is delegated.
 
 use std::{fmt::Debug, sync::Arc};
 
@@ -14,13 +14,13 @@ use uuid::Uuid;
 use documents::{
     DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError, Fold, Generations, LaneId, Moment,
     PageRequest, ParkedCount, ParkedEvent, Parking, Purging, Scope, StoredCheckpoint, StoredDocument,
-    StoredGeneration, StoredRow, SwitchOutcome, UpdateOutcome, ViewContents,
+    StoredGeneration, StoredRow, SwitchOutcome, UpdateOutcome, ViewSnapshot,
 };
 
 /// A write to carry out.
 pub type Write<'a, T> = BoxFuture<'a, Result<T, DocumentStoreError>>;
 
-/// Observes writes.
+/// Observes writes, and is told of reads.
 #[async_trait]
 pub trait WriteObserver: Send + Sync + Debug {
     /// A lane's update.
@@ -32,6 +32,9 @@ pub trait WriteObserver: Send + Sync + Debug {
     async fn amend(&self, _scope: &Scope, amend: Write<'_, ()>) -> Result<(), DocumentStoreError> {
         amend.await
     }
+
+    /// A document is read, by its key, or a page of a listing, by its name.
+    fn read(&self, _what: &str) {}
 }
 
 /// A document store whose writes an observer carries out.
@@ -79,6 +82,7 @@ impl<W: WriteObserver> DocumentStore for ObservedStore<W> {
         view: &str,
         key: &str,
     ) -> Result<Moment<Option<StoredDocument>>, DocumentStoreError> {
+        self.observer.read(key);
         self.inner.document(workspace, view, key).await
     }
 
@@ -88,15 +92,16 @@ impl<W: WriteObserver> DocumentStore for ObservedStore<W> {
         view: &str,
         page: &PageRequest<'_>,
     ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError> {
+        self.observer.read(page.listing);
         self.inner.page(workspace, view, page).await
     }
 
-    async fn contents(
+    async fn snapshot(
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<ViewContents>, DocumentStoreError> {
-        self.inner.contents(workspace, view).await
+    ) -> Result<Moment<Box<dyn ViewSnapshot>>, DocumentStoreError> {
+        self.inner.snapshot(workspace, view).await
     }
 
     async fn ping(&self) -> Result<(), DocumentStoreError> {

@@ -260,7 +260,10 @@ impl From<VerifyError> for ApiProblem {
     fn from(error: VerifyError) -> Self {
         match error {
             VerifyError::Store(error) => error.into(),
-            VerifyError::ReadModel(_) | VerifyError::Document(_) => Self::internal(error),
+            VerifyError::ReadModel(_)
+            | VerifyError::Document(_)
+            | VerifyError::Scratch(_)
+            | VerifyError::Interrupted => Self::internal(error),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Checks the log of a workspace: positions and versions have no gap, every stream is in the partition of
 //! its hash, and every event's hash follows from its content and its predecessor's hash.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::{event::StoredEvent, id::StreamName};
 use event_store::{ChainHead, EventStore, StoreError, Workspace};
@@ -60,6 +60,30 @@ impl ChainCheck {
         }
         self.link.advance(event);
         self.versions.insert(event.stream.clone(), event.version);
+    }
+
+    /// How many streams' versions are in memory.
+    pub(super) fn streams_in_memory(&self) -> usize {
+        self.versions.len()
+    }
+
+    /// Removes the versions from memory. The caller keeps them, and recalls each before the next event of its
+    /// stream is checked.
+    pub(super) fn take_versions(&mut self) -> impl Iterator<Item = (StreamName, u64)> {
+        self.versions.drain()
+    }
+
+    /// The streams of these events whose versions are not in memory, each once.
+    pub(super) fn unknown_streams<'a>(&self, events: &'a [StoredEvent]) -> HashSet<&'a StreamName> {
+        let streams = events.iter().map(|event| &event.stream);
+        streams
+            .filter(|stream| !self.versions.contains_key(*stream))
+            .collect()
+    }
+
+    /// Brings the version of a stream back into memory.
+    pub(super) fn recall(&mut self, stream: StreamName, version: u64) {
+        self.versions.insert(stream, version);
     }
 }
 

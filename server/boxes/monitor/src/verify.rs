@@ -5,23 +5,45 @@
 //! as it advances. If it does not advance, its position is a finding; otherwise a view that has lost its
 //! documents and its checkpoints would look correct. A running server knows what its lanes have folded
 //! ([`verify_running`]); over files, the verification waits and watches ([`verify`]).
+//!
+//! Its memory does not grow with the log. The log is read page by page; documents, and the versions of
+//! streams, are in memory up to a limit and beyond that in a temporary database (`scratch`).
+//!
+//! | module | content |
+//! |---|---|
+//! | `stored_view` | the stored documents, copied from one snapshot |
+//! | `log` | the log: read, checked, decoded and folded at the same time |
+//! | `fold` | the fold of each view |
+//! | `stream_versions` | the versions of streams, for the check of the log |
+//! | `findings` | the comparison of stored and folded documents |
+//! | `scratch` | the temporary database |
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    time::Duration,
-};
+mod findings;
+mod fold;
+mod log;
+mod scratch;
+mod stored_view;
+mod stream_versions;
+#[cfg(test)]
+mod tests;
+
+use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
 use domain::{
-    event::StoredEvent,
     token::ConsistencyToken,
-    view::{self, AnyView, DocumentError, FoldTarget},
+    view::{self, DocumentError},
     wire::{ProjectionStatus, VerifyReport},
 };
-use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{task::spawn_blocking, time::Instant};
 
-use super::chain::{ChainCheck, replay};
-use documents::{DocumentStore, DocumentStoreError, ListedDocument, Moment, ViewContents};
+use self::{
+    findings::Findings,
+    fold::{ViewFold, finish},
+    log::check_and_fold,
+    scratch::Scratch,
+    stored_view::StoredView,
+};
+use documents::{DocumentStore, DocumentStoreError};
 use event_store::{EventStore, StoreError, Workspace};
 use projection::Projections;
 
@@ -35,6 +57,24 @@ const STALL_LIMIT: Duration = Duration::from_secs(5);
 /// How often its position is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How much is in memory at a time.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Events, documents or entries of a page.
+    page: u32,
+    /// Documents of each view, between two pages.
+    documents: usize,
+    /// Streams with their versions, between two pages.
+    streams: usize,
+}
+
+/// The views that have only as many documents are folded in memory, as most are.
+const LIMITS: Limits = Limits {
+    page: 500,
+    documents: 4_096,
+    streams: 16_384,
+};
+
 /// Why a verification failed.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
@@ -47,6 +87,12 @@ pub enum VerifyError {
     /// A document could not be folded.
     #[error(transparent)]
     Document(#[from] DocumentError),
+    /// The temporary database failed.
+    #[error("the verifier cannot use a temporary database, which is in the folder that TMPDIR names: {0}")]
+    Scratch(#[from] sqlx::Error),
+    /// The process ends.
+    #[error("the verification was interrupted")]
+    Interrupted,
 }
 
 /// Verifies a workspace in files or a database, even if a server uses them. A view that is behind the log and
@@ -57,7 +103,7 @@ pub async fn verify(
     workspace: &Workspace,
 ) -> Result<VerifyReport, VerifyError> {
     let head = store.head(workspace.id).await?;
-    let (mut report, moments) = compare_views(store, read_model, workspace).await?;
+    let (mut report, moments) = compare_views(store, read_model, workspace, LIMITS).await?;
     let behind = stalled_partitions(read_model, workspace, &head, moments).await?;
     report.findings.extend(behind);
     report.findings.truncate(MAX_FINDINGS);
@@ -74,7 +120,7 @@ pub async fn verify_running(
 ) -> Result<VerifyReport, VerifyError> {
     // Read before the views: they must contain what is folded by now.
     let folded = projections.status(workspace.id).await?;
-    let (mut report, moments) = compare_views(store, read_model, workspace).await?;
+    let (mut report, moments) = compare_views(store, read_model, workspace, LIMITS).await?;
     report.findings.extend(lost_views(&folded, &moments));
     let now = projections.status(workspace.id).await?;
     report.findings.extend(now.iter().flat_map(stopped_lanes));
@@ -157,161 +203,53 @@ async fn compare_views(
     store: &dyn EventStore,
     read_model: &dyn DocumentStore,
     workspace: &Workspace,
+    limits: Limits,
 ) -> Result<(VerifyReport, Vec<ReadPosition>), VerifyError> {
-    let mut checks = Vec::new();
+    let mut scratch = Scratch::open().await?;
+    // Before the log is read: it then has every event that they have folded.
+    let mut views = Vec::new();
     for view in view::all() {
-        checks.push(ViewCheck::new(
-            *view,
-            read_model.contents(workspace.id, view.name()).await?,
-        ));
+        let copied = StoredView::copy(read_model, workspace.id, *view, limits.page, &mut scratch);
+        views.push(copied.await?);
     }
-    let mut report = VerifyReport {
-        events: 0,
-        documents: 0,
-        findings: Vec::new(),
-    };
+    let views: Arc<[StoredView]> = views.into();
+    let mut folds: Vec<_> = views.iter().map(|stored| ViewFold::new(stored.view)).collect();
+    let mut findings = Findings::default();
+    let mut events = 0;
     for partition in 0..workspace.shards {
-        let mut chain = ChainCheck::new(workspace.shards, partition);
-        let mut failed = None;
-        replay(store, workspace, partition, |events| {
-            for event in events {
-                chain.check(event);
-                if failed.is_none() {
-                    failed = fold(&mut checks, event, &mut report.findings).err();
-                }
-            }
-        })
+        let (folded, checked) = check_and_fold(
+            store,
+            (workspace, partition),
+            &views,
+            folds,
+            limits,
+            (&mut scratch, &mut findings),
+        )
         .await?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        report.events += chain.events;
-        report.findings.append(&mut chain.findings);
+        folds = folded;
+        events += checked;
     }
-    let mut moments = Vec::with_capacity(checks.len());
-    for check in checks {
-        report.documents += check.live.value.len() as u64;
-        moments.push((check.view.name(), check.live.as_of.clone()));
-        check.compare(&mut report.findings)?;
+    finish(folds, &mut scratch).await?;
+    let (mut documents, mut moments) = (0, Vec::with_capacity(views.len()));
+    for stored in views.iter() {
+        findings.compare(stored, &mut scratch).await?;
+        documents += stored.documents;
+        moments.push((stored.view.name(), stored.as_of.clone()));
     }
+    scratch.close().await?;
+    let report = VerifyReport {
+        events,
+        documents,
+        findings: findings.into_vec(),
+    };
     Ok((report, moments))
 }
 
-fn fold(
-    checks: &mut [ViewCheck],
-    event: &StoredEvent,
-    findings: &mut Vec<String>,
-) -> Result<(), DocumentError> {
-    let event = match event.decode() {
-        Ok(event) => event,
-        Err(error) => {
-            findings.push(format!(
-                "{} {} cannot be folded: {error}",
-                event.event_type, event.event_id
-            ));
-            return Ok(());
-        }
-    };
-    for check in checks {
-        // The view does not contain events after its token.
-        if event.position > check.live.as_of.position(event.partition) {
-            continue;
-        }
-        // The view does not contain events that it could not apply; they are one finding.
-        if check.passed.contains(&(event.partition, event.position)) {
-            continue;
-        }
-        for key in check.view.keys(&event) {
-            let folding = match check.folded.entry(key) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    let folding = check.view.load(entry.key(), None)?;
-                    entry.insert(folding)
-                }
-            };
-            folding.fold(&event);
-        }
+/// Computes on a thread that may block. A panic of a view goes on to the caller.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, VerifyError> {
+    match spawn_blocking(work).await {
+        Ok(done) => Ok(done),
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        Err(_) => Err(VerifyError::Interrupted),
     }
-    Ok(())
-}
-
-/// The comparison of one view with its fold.
-struct ViewCheck {
-    view: &'static dyn AnyView,
-    live: Moment<Vec<ListedDocument>>,
-    passed: HashSet<(u32, u64)>,
-    folded: BTreeMap<String, Box<dyn FoldTarget>>,
-}
-
-impl ViewCheck {
-    fn new(view: &'static dyn AnyView, live: Moment<ViewContents>) -> Self {
-        let Moment {
-            value: ViewContents { documents, passed },
-            as_of,
-            generation,
-        } = live;
-        Self {
-            view,
-            live: Moment {
-                value: documents,
-                as_of,
-                generation,
-            },
-            passed: passed.into_iter().collect(),
-            folded: BTreeMap::new(),
-        }
-    }
-
-    fn compare(mut self, findings: &mut Vec<String>) -> Result<(), DocumentError> {
-        let view = self.view.name();
-        if !self.passed.is_empty() {
-            findings.push(format!(
-                "{view}: {} events are dead letters, wait behind one, or were discarded",
-                self.passed.len()
-            ));
-        }
-        for ListedDocument { document, places } in self.live.value {
-            let folding = self.folded.remove(&document.key);
-            let expected = match &folding {
-                Some(folding) => folding.document()?,
-                None => None,
-            };
-            let Some(expected) = expected else {
-                findings.push(format!(
-                    "{view}: {} is there, and no event makes it",
-                    document.key
-                ));
-                continue;
-            };
-            if parsed(expected.get()) != parsed(document.data.get()) {
-                findings.push(format!("{view}: {} differs from its fold", document.key));
-            }
-            if folding.is_some_and(|folding| places_of(&*folding) != places) {
-                findings.push(format!("{view}: {} is not listed where it belongs", document.key));
-            }
-        }
-        for (key, folding) in self.folded {
-            if folding.document()?.is_some() {
-                findings.push(format!("{view}: {key} is missing"));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Parses JSON, because the order of fields does not matter.
-fn parsed(json: &str) -> Option<Value> {
-    serde_json::from_str(json).ok()
-}
-
-fn places_of(folding: &dyn FoldTarget) -> Vec<(String, String, String)> {
-    let mut places: Vec<_> = folding
-        .listings()
-        .into_iter()
-        .map(|entry| (entry.listing.to_owned(), entry.group, entry.sort))
-        .collect();
-    places.sort();
-    // A view may list a document twice in one group, as for a repeated tag; the read model has it once.
-    places.dedup();
-    places
 }

@@ -3,8 +3,10 @@
 
 mod documents;
 mod generations;
+mod groups;
 mod parking;
 mod purge;
+mod snapshot;
 
 use std::sync::Arc;
 
@@ -20,8 +22,10 @@ use clock::{Clock as _, SystemClock};
 
 pub(super) use documents::*;
 pub(super) use generations::*;
+pub(super) use groups::*;
 pub(super) use parking::*;
 pub(super) use purge::*;
+pub(super) use snapshot::*;
 
 /// The database of one test, on which document stores are opened.
 #[async_trait(?Send)]
@@ -48,6 +52,9 @@ macro_rules! conformance_suite {
             a_listing_is_read_in_the_order_of_its_bytes_both_ways
             a_document_leaves_and_enters_listings_and_goes
             the_contents_of_a_view_are_of_one_snapshot
+            a_snapshot_is_read_in_pages_of_any_size
+            a_snapshot_does_not_see_later_updates
+            contents_with_an_entry_of_no_document_are_corrupt
             what_was_folded_is_there_after_a_restart
             a_newer_schema_is_refused_with_a_sentence
             a_generation_is_built_beside_the_live_one_and_switched_in
@@ -57,6 +64,11 @@ macro_rules! conformance_suite {
             what_is_discarded_holds_back_nothing
             dead_letters_are_paged_in_their_order
             a_purge_takes_everything_of_one_workspace_and_nothing_of_another
+            lanes_that_wait_together_are_each_committed_once
+            a_failure_is_of_the_lane_that_caused_it
+            a_caller_that_goes_away_takes_no_other_with_it
+            lanes_of_one_view_in_several_groups_lose_no_update
+            a_batch_of_any_size_is_written
         );
     };
     ($database:ty; $($test:ident)*) => {

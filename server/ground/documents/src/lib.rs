@@ -15,6 +15,7 @@ mod opener;
 mod parking;
 pub mod postgres;
 mod purging;
+mod snapshot;
 mod sql;
 pub mod sqlite;
 
@@ -31,6 +32,7 @@ pub use open::{open, open_to_read};
 pub use opener::{Opener, SealError};
 pub use parking::{DeadLetter, DeadLetterKey, ParkedCount, ParkedEvent, ParkedState, Parking};
 pub use purging::Purging;
+pub use snapshot::{ListedDocument, StoredEntry, ViewContents, ViewSnapshot};
 
 /// The generation of a view that was never rebuilt.
 pub const FIRST_GENERATION: u64 = 1;
@@ -134,24 +136,6 @@ pub struct StoredRow {
     pub sort: String,
     /// The document.
     pub document: StoredDocument,
-}
-
-/// A document with its entries in listings, for the verifier.
-#[derive(Debug, Clone)]
-pub struct ListedDocument {
-    /// The document.
-    pub document: StoredDocument,
-    /// Listing, group and sort key of each entry, in order.
-    pub places: Vec<(String, String, String)>,
-}
-
-/// The contents of a view in one snapshot.
-#[derive(Debug, Clone, Default)]
-pub struct ViewContents {
-    /// Its documents, by key.
-    pub documents: Vec<ListedDocument>,
-    /// The partition and the position of every event that was parked.
-    pub passed: Vec<(u32, u64)>,
 }
 
 /// A value with the consistency token and the generation of the snapshot that it was read from.
@@ -259,6 +243,9 @@ pub trait DocumentStore: Parking + Generations + Purging {
     /// In one transaction: advances the lane's checkpoint from `from` to `to`, reads the documents of `keys`
     /// and the streams that are held back, folds, and writes and parks the fold's output. Lanes of other
     /// partitions may write the same documents; the transactions are serialised, so that no update is lost.
+    ///
+    /// Updates and amendments of several views may share a transaction. Each gets its own result, and if a
+    /// caller goes away, its part is done wholly or not at all.
     async fn update(
         &self,
         lane: &LaneId,
@@ -293,13 +280,23 @@ pub trait DocumentStore: Parking + Generations + Purging {
         page: &PageRequest<'_>,
     ) -> Result<Moment<Vec<StoredRow>>, DocumentStoreError>;
 
-    /// Every document of the live generation with its entries, by key, and the parked events, in one
-    /// snapshot. It loads all of them into memory: for the verifier, not for queries.
+    /// Begins to read all of the live generation in one snapshot, page by page: for the verifier, not for
+    /// queries.
+    async fn snapshot(
+        &self,
+        workspace: WorkspaceId,
+        view: &str,
+    ) -> Result<Moment<Box<dyn ViewSnapshot>>, DocumentStoreError>;
+
+    /// A whole snapshot: every document with its entries, by key, and the parked events. It loads all of them
+    /// into memory: for tests.
     async fn contents(
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<ViewContents>, DocumentStoreError>;
+    ) -> Result<Moment<ViewContents>, DocumentStoreError> {
+        snapshot::contents(view, self.snapshot(workspace, view).await?).await
+    }
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), DocumentStoreError>;

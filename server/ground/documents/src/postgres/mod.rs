@@ -1,9 +1,10 @@
 //! The document store in a PostgreSQL database, which may be the event store's: each has its own schema.
 //!
-//! A transaction that writes a view of a workspace locks the view's row in `generations`, so that lanes of
-//! different partitions never fold into one document at the same time, and none writes a generation that is
-//! being retired.
+//! A transaction that writes views locks their rows in `generations`, so that lanes of different partitions
+//! never fold into one document at the same time, and none writes a generation that is being retired. One
+//! that locks several does so by workspace and view, so that two of them never wait for each other.
 
+mod read;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -12,14 +13,17 @@ use domain::id::WorkspaceId;
 use sqlx::{PgConnection, Postgres};
 
 use super::{
-    DocumentStoreError, DocumentWrite, FIRST_GENERATION, Scope, StoredDocument,
+    DocumentStoreError, FIRST_GENERATION, Scope, StoredDocument,
     columns::stored,
-    sql::{Database, SqlDocumentStore, ViewGenerations},
+    sql::{Change, Database, Failure, Loaded, Request, SqlDocumentStore, ViewGenerations},
 };
 use database::{engine::statement, postgres, postgres::OpenError};
 
-/// The number of connections that write: lanes of different views do so at the same time.
+/// The number of connections that write: for groups of updates, releases, rebuilds and purges.
 const WRITERS: u32 = 4;
+
+/// The number of groups of updates that are committed at the same time.
+const GROUPS: usize = 2;
 
 /// The number of connections that read.
 const READERS: u32 = 8;
@@ -35,19 +39,14 @@ impl PostgresDocumentStore {
         database
             .migrate(sqlx::migrate!("../../../migrations/postgres/views"))
             .await?;
-        Ok(Self {
-            writers: database.writers(WRITERS).await?,
-            readers: database.readers(READERS).await?,
-        })
+        let writers = database.writers(WRITERS).await?;
+        Ok(Self::new(writers, database.readers(READERS).await?, GROUPS))
     }
 
     /// Opens a migrated schema of a database, for reading only.
     pub(super) async fn open_to_read(url: &str, schema: &'static str) -> Result<Self, DocumentStoreError> {
         let readers = postgres::Database::new(url, schema)?.readers(READERS).await?;
-        Ok(Self {
-            writers: readers.clone(),
-            readers,
-        })
+        Ok(Self::new(readers.clone(), readers, 1))
     }
 }
 
@@ -72,6 +71,9 @@ impl Database for Postgres {
             select workspace, view, generation, key from documents where workspace = $1 limit $2
         )
     ";
+
+    const LOCK_WORKSPACE: Option<&'static str> =
+        Some("select 1 from generations where workspace = $1 order by view for update");
 
     async fn lock_view(
         transaction: &mut PgConnection,
@@ -115,19 +117,26 @@ impl Database for Postgres {
         }
     }
 
+    async fn begin_group(
+        connection: &mut PgConnection,
+        requests: &[&Request],
+    ) -> Result<Vec<Loaded>, Failure> {
+        read::begin(connection, requests).await
+    }
+
+    async fn commit_group(connection: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
+        write::commit(connection, changes).await
+    }
+
     async fn load(
         transaction: &mut PgConnection,
         scope: &Scope,
         keys: &[String],
-    ) -> Result<Vec<StoredDocument>, DocumentStoreError> {
-        write::load(transaction, scope, keys).await
+    ) -> Result<Vec<StoredDocument>, Failure> {
+        read::load(transaction, scope, keys).await
     }
 
-    async fn store(
-        transaction: &mut PgConnection,
-        scope: &Scope,
-        writes: &[DocumentWrite],
-    ) -> Result<(), DocumentStoreError> {
-        write::store(transaction, scope, writes).await
+    async fn store(transaction: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
+        write::store(transaction, changes).await
     }
 }

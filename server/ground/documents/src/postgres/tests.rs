@@ -5,12 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-use super::{PostgresDocumentStore, write};
+use super::{PostgresDocumentStore, read, write};
 use test_postgres::Database;
 
 use crate::{
     DocumentStore, DocumentStoreError,
-    conformance::{TestDatabase, conformance_suite},
+    conformance::{TestDatabase, conformance_suite, two_servers_write_the_same_views},
 };
 
 const SCHEMA: &str = "foldline_views";
@@ -34,6 +34,14 @@ impl TestDatabase for Database {
 
 conformance_suite!(Database);
 
+/// Each server's groups lock the views in one order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn groups_of_two_servers_do_not_deadlock() {
+    let database = Database::new().await;
+    let servers = [database.open().await.unwrap(), database.open().await.unwrap()];
+    two_servers_write_the_same_views(&servers).await;
+}
+
 /// The cost of a lane's transaction depends on its events and not on the size of the view, also without
 /// statistics.
 #[tokio::test]
@@ -41,25 +49,42 @@ async fn rows_are_found_by_their_whole_key() {
     let database = Database::new().await;
     let read_model = PostgresDocumentStore::open(&database.url, SCHEMA).await.unwrap();
     let mut connection = read_model.writers.acquire().await.unwrap();
-    for (name, statement, lists) in [
-        ("load", write::LOAD, 1),
-        ("delete", write::DELETE, 1),
-        ("leave", write::REMOVE_ENTRIES, 4),
+    let scope = "uuid[], text[], bigint[]";
+    for (name, statement, types, last) in [
+        (
+            "lock_views",
+            read::LOCK_VIEWS,
+            "uuid[], text[]".to_owned(),
+            "view",
+        ),
+        (
+            "lanes",
+            read::LANES,
+            format!("bigint[], {scope}, bigint[]"),
+            "partition",
+        ),
+        ("load", read::LOAD, format!("bigint[], {scope}, text[]"), "key"),
+        ("delete", write::DELETE, format!("{scope}, text[]"), "key"),
+        (
+            "leave",
+            write::REMOVE_ENTRIES,
+            format!("{scope}, text[], text[], text[], text[]"),
+            "key",
+        ),
     ] {
-        let (types, values) = (",text[]".repeat(lists), ", '{a}'".repeat(lists));
-        let prepare = format!("prepare {name} (uuid, text, bigint {types}) as {statement}");
+        let nulls = vec!["null"; types.split(',').count()].join(", ");
+        let prepare = format!("prepare {name} ({types}) as {statement}");
         connection.execute(AssertSqlSafe(prepare)).await.unwrap();
-        let explain = format!(
-            "explain execute {name} ('{}', 'orders', 1 {values})",
-            uuid::Uuid::nil()
-        );
+        let explain = format!("explain execute {name} ({nulls})");
         let plan: Vec<String> = sqlx::query_scalar(AssertSqlSafe(explain))
             .persistent(false)
             .fetch_all(&mut *connection)
             .await
             .unwrap();
-        let by_key = |step: &String| step.contains("Index Cond") && step.contains("(key = ");
-        assert!(plan.iter().any(by_key), "{name}: {plan:#?}");
+        let last = format!("({last} = ");
+        let by_key = |step: &&String| step.contains("Index Cond") && step.contains(&last);
+        let searched = statement.matches("lateral").count();
+        assert_eq!(plan.iter().filter(by_key).count(), searched, "{name}: {plan:#?}");
     }
     drop(connection);
     read_model.close().await;

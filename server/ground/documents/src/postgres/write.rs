@@ -1,187 +1,167 @@
-//! Documents and their entries, in at most five statements of a lane's transaction: lists of rows are bound
-//! as arrays, one for each column.
+//! What the requests of a group write, a statement for each table: lists of rows are bound as arrays, one for
+//! each column.
 //!
-//! A list is joined to a table from the outside, and the table is searched by its whole key: `lateral …
-//! offset 0` enforces that. Otherwise the planner, which without statistics estimates one row for a
-//! generation of a view, would scan all of its rows, and the list for each of them.
+//! As in `read`, rows that are deleted are searched by their whole key. A row's `ctid` is as good as its key
+//! here: the transaction has locked the view.
 
-use serde_json::value::RawValue;
+use database::engine::{Statement, statement};
 use sqlx::{PgConnection, Postgres};
-use uuid::Uuid;
 
-use crate::{
-    DocumentStoreError, DocumentWrite, Scope, StoredDocument, columns,
-    sql::{of_scope, require_all},
-};
+use super::read::Scopes;
+use crate::sql::{Change, Entry, Failure, Rows, require_all};
 
-/// The documents of a list of keys.
-pub(super) const LOAD: &str = "
-    select d.key, d.data, d.owner
-    from unnest($4::text[]) wanted (key)
-    cross join lateral (
-        select key, data, owner from documents
-        where workspace = $1 and view = $2 and generation = $3 and key = wanted.key
-        offset 0
-    ) d
+/// No checkpoint has moved since it was read and compared: its row and its view are locked.
+const ADVANCE: &str = "
+    insert into checkpoints (workspace, view, generation, partition, position)
+    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
+    on conflict (workspace, view, generation, partition) do update set position = excluded.position
+";
+
+const WRITE: &str = "
+    insert into documents (workspace, view, generation, key, data, owner)
+    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::uuid[])
+    on conflict (workspace, view, generation, key)
+        do update set data = excluded.data, owner = excluded.owner
 ";
 
 /// Deletes documents.
 pub(super) const DELETE: &str = "
     delete from documents where ctid = any (array(
         select d.ctid
-        from unnest($4::text[]) gone (key)
+        from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[]) gone (workspace, view, generation, key)
         cross join lateral (
             select ctid from documents
-            where workspace = $1 and view = $2 and generation = $3 and key = gone.key
+            where workspace = gone.workspace and view = gone.view and generation = gone.generation
+                and key = gone.key
             offset 0
         ) d
     ))
 ";
 
-/// Deletes entries of listings. A row's `ctid` is as good as its key here: the transaction has locked the
-/// view.
+/// Deletes entries of listings.
 pub(super) const REMOVE_ENTRIES: &str = "
     delete from listings where ctid = any (array(
         select l.ctid
-        from unnest($4::text[], $5::text[], $6::text[], $7::text[]) gone (listing, group_key, sort_key, key)
+        from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+            gone (workspace, view, generation, listing, group_key, sort_key, key)
         cross join lateral (
             select ctid from listings
-            where workspace = $1 and view = $2 and generation = $3 and listing = gone.listing
-                and group_key = gone.group_key and sort_key = gone.sort_key and key = gone.key
+            where workspace = gone.workspace and view = gone.view and generation = gone.generation
+                and listing = gone.listing and group_key = gone.group_key and sort_key = gone.sort_key
+                and key = gone.key
             offset 0
         ) l
     ))
 ";
 
-pub(super) async fn load(
-    transaction: &mut PgConnection,
-    scope: &Scope,
-    keys: &[String],
-) -> Result<Vec<StoredDocument>, DocumentStoreError> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<(String, String, Option<Uuid>)> = of_scope::<Postgres>(LOAD, scope)?
-        .bind(keys)
-        .all(transaction)
-        .await?;
-    rows.into_iter()
-        .map(|(key, data, owner)| columns::document(key, data, owner))
-        .collect()
-}
+const ADD_ENTRIES: &str = "
+    insert into listings (workspace, view, generation, listing, group_key, sort_key, key)
+    select *
+    from unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
+";
 
-pub(super) async fn store(
-    transaction: &mut PgConnection,
-    scope: &Scope,
-    writes: &[DocumentWrite],
-) -> Result<(), DocumentStoreError> {
-    write_documents(transaction, scope, writes).await?;
-    delete_documents(transaction, scope, writes).await?;
-    change_entries(
-        transaction,
-        scope,
-        writes,
-        |write| &write.removed_entries,
-        REMOVE_ENTRIES,
+/// The primary key refuses an event that is parked already.
+const PARK: &str = "
+    insert into parked (
+        workspace, view, generation, partition, position, id, stream, version, event_id, event_type,
+        correlation_id, state, reason, attempts, parked_at
     )
-    .await?;
-    change_entries(
-        transaction,
-        scope,
-        writes,
-        |write| &write.added_entries,
-        "
-        insert into listings (workspace, view, generation, listing, group_key, sort_key, key)
-        select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::text[], $7::text[])
-        ",
+    select *
+    from unnest(
+        $1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::uuid[], $7::text[],
+        $8::bigint[], $9::uuid[], $10::text[], $11::uuid[], $12::text[], $13::text[], $14::bigint[],
+        $15::bigint[]
     )
-    .await
-}
+";
 
-async fn write_documents(
-    transaction: &mut PgConnection,
-    scope: &Scope,
-    writes: &[DocumentWrite],
-) -> Result<(), DocumentStoreError> {
-    let (mut keys, mut data, mut owners) = (Vec::new(), Vec::new(), Vec::new());
-    for write in writes {
-        if let Some(json) = write.data.as_deref().map(RawValue::get) {
-            keys.push(write.key.as_str());
-            data.push(json);
-            owners.push(write.owner);
-        }
-    }
-    if keys.is_empty() {
-        return Ok(());
-    }
-    let rows = keys.len();
-    let query = of_scope::<Postgres>(
-        "
-        insert into documents (workspace, view, generation, key, data, owner)
-        select $1, $2, $3, * from unnest($4::text[], $5::text[], $6::uuid[])
-        on conflict (workspace, view, generation, key)
-            do update set data = excluded.data, owner = excluded.owner
-        ",
-        scope,
-    )?;
-    let changed = query
-        .bind(keys)
-        .bind(data)
-        .bind(owners)
-        .execute(transaction)
-        .await?;
-    require_all(scope, rows, changed)
-}
-
-async fn delete_documents(
-    transaction: &mut PgConnection,
-    scope: &Scope,
-    writes: &[DocumentWrite],
-) -> Result<(), DocumentStoreError> {
-    let keys: Vec<&str> = writes
-        .iter()
-        .filter(|write| write.data.is_none())
-        .map(|write| write.key.as_str())
-        .collect();
-    if keys.is_empty() {
-        return Ok(());
-    }
-    // may be fewer than the keys: a document may never have been written
-    of_scope::<Postgres>(DELETE, scope)?
-        .bind(keys)
-        .execute(transaction)
-        .await?;
+pub(super) async fn commit(connection: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
+    store(connection, changes).await?;
+    statement::<Postgres>("commit").execute(connection).await?;
     Ok(())
 }
 
-/// Runs a statement on the entries of documents, an array for each column, and checks the number of changed
-/// rows.
-async fn change_entries<'a>(
-    transaction: &mut PgConnection,
-    scope: &Scope,
-    writes: &'a [DocumentWrite],
-    entries: impl Fn(&'a DocumentWrite) -> &'a Vec<domain::view::ListingEntry>,
-    statement: &'static str,
-) -> Result<(), DocumentStoreError> {
-    let (mut listings, mut groups, mut sorts, mut keys) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for write in writes {
-        for entry in entries(write) {
-            listings.push(entry.listing);
-            groups.push(&*entry.group);
-            sorts.push(&*entry.sort);
-            keys.push(write.key.as_str());
-        }
+/// Writes in a transaction that goes on.
+pub(super) async fn store(connection: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
+    let rows = Rows::of(changes)?;
+    if !rows.checkpoints.is_empty() {
+        let changed = advance(&rows).execute(connection).await?;
+        require_all(rows.checkpoints.len(), changed)?;
     }
-    if keys.is_empty() {
-        return Ok(());
+    if !rows.written.is_empty() {
+        let changed = write(&rows).execute(connection).await?;
+        require_all(rows.written.len(), changed)?;
     }
-    let rows = keys.len();
-    let changed = of_scope::<Postgres>(statement, scope)?
-        .bind(listings)
-        .bind(groups)
-        .bind(sorts)
-        .bind(keys)
-        .execute(transaction)
-        .await?;
-    require_all(scope, rows, changed)
+    if !rows.deleted.is_empty() {
+        // may be fewer than the keys: a document may never have been written
+        delete(&rows).execute(connection).await?;
+    }
+    if !rows.removed.is_empty() {
+        let changed = entries(REMOVE_ENTRIES, &rows.removed).execute(connection).await?;
+        require_all(rows.removed.len(), changed)?;
+    }
+    if !rows.added.is_empty() {
+        let changed = entries(ADD_ENTRIES, &rows.added).execute(connection).await?;
+        require_all(rows.added.len(), changed)?;
+    }
+    if !rows.parked.is_empty() {
+        let changed = park(&rows).execute(connection).await?;
+        require_all(rows.parked.len(), changed)?;
+    }
+    Ok(())
+}
+
+fn advance(rows: &Rows<'_>) -> Statement<Postgres> {
+    let rows = &rows.checkpoints;
+    Scopes::of(rows.iter().map(|row| row.scope))
+        .bind(statement(ADVANCE))
+        .bind(column(rows, |row| row.partition))
+        .bind(column(rows, |row| row.position))
+}
+
+fn write(rows: &Rows<'_>) -> Statement<Postgres> {
+    let rows = &rows.written;
+    Scopes::of(rows.iter().map(|row| row.scope))
+        .bind(statement(WRITE))
+        .bind(column(rows, |row| row.key))
+        .bind(column(rows, |row| row.data))
+        .bind(column(rows, |row| row.owner))
+}
+
+fn delete(rows: &Rows<'_>) -> Statement<Postgres> {
+    let rows = &rows.deleted;
+    Scopes::of(rows.iter().map(|row| row.scope))
+        .bind(statement(DELETE))
+        .bind(column(rows, |row| row.key))
+}
+
+fn entries(sql: &'static str, entries: &[Entry<'_>]) -> Statement<Postgres> {
+    Scopes::of(entries.iter().map(|entry| entry.scope))
+        .bind(statement(sql))
+        .bind(column(entries, |entry| entry.listing))
+        .bind(column(entries, |entry| entry.group))
+        .bind(column(entries, |entry| entry.sort))
+        .bind(column(entries, |entry| entry.key))
+}
+
+fn park(rows: &Rows<'_>) -> Statement<Postgres> {
+    let rows = &rows.parked;
+    Scopes::of(rows.iter().map(|row| row.scope))
+        .bind(statement(PARK))
+        .bind(column(rows, |row| row.partition))
+        .bind(column(rows, |row| row.position))
+        .bind(column(rows, |row| row.id))
+        .bind(column(rows, |row| row.stream))
+        .bind(column(rows, |row| row.version))
+        .bind(column(rows, |row| row.event_id))
+        .bind(column(rows, |row| row.event_type))
+        .bind(column(rows, |row| row.correlation_id))
+        .bind(column(rows, |row| row.state))
+        .bind(column(rows, |row| row.reason))
+        .bind(column(rows, |row| row.attempts))
+        .bind(column(rows, |row| row.parked_at))
+}
+
+/// A column of rows.
+fn column<R, T>(rows: &[R], of: impl FnMut(&R) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
 }

@@ -5,12 +5,13 @@ use uuid::Uuid;
 
 use super::{
     generations::ViewGenerations,
+    group::{Change, Failure, Loaded, Request},
     query::{DocumentColumns, EntryColumns},
 };
 use database::engine::{Engine, Reads};
 
 use crate::{
-    DocumentStoreError, DocumentWrite, Scope, StoredDocument,
+    DocumentStoreError, Scope, StoredDocument,
     columns::{CheckpointRow, CountRow, DeadLetterRow, GenerationRow, ParkedRow},
 };
 
@@ -44,19 +45,36 @@ pub(crate) trait Database:
         view: &str,
     ) -> impl Future<Output = Result<ViewGenerations, DocumentStoreError>> + Send;
 
+    /// Begins a transaction in which no other transaction writes the views of these requests, and reads what
+    /// each of them needs, in their order.
+    fn begin_group(
+        connection: &mut Self::Connection,
+        requests: &[&Request],
+    ) -> impl Future<Output = Result<Vec<Loaded>, Failure>> + Send;
+
+    /// Writes in the transaction that [`begin_group`](Self::begin_group) has begun, and commits it. No
+    /// checkpoint has moved since it was read: the transaction excludes other writers.
+    fn commit_group(
+        connection: &mut Self::Connection,
+        changes: &[Change<'_>],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
     /// The existing documents of these keys.
     fn load(
         transaction: &mut Self::Connection,
         scope: &Scope,
         keys: &[String],
-    ) -> impl Future<Output = Result<Vec<StoredDocument>, DocumentStoreError>> + Send;
+    ) -> impl Future<Output = Result<Vec<StoredDocument>, Failure>> + Send;
 
-    /// Writes documents and their entries, in a few statements for any number of them.
+    /// Writes in a transaction, in a few statements for any number of rows.
     fn store(
         transaction: &mut Self::Connection,
-        scope: &Scope,
-        writes: &[DocumentWrite],
-    ) -> impl Future<Output = Result<(), DocumentStoreError>> + Send;
+        changes: &[Change<'_>],
+    ) -> impl Future<Output = Result<(), Failure>> + Send;
+
+    /// Locks every view of the workspace `$1` until the end of the transaction, in the order of
+    /// [`begin_group`](Self::begin_group); `None`: every transaction that writes excludes all others.
+    const LOCK_WORKSPACE: Option<&'static str>;
 
     /// Deletes documents of the generation `$3` of the view `$2` of the workspace `$1`, at most `$4`.
     const REMOVE_DOCUMENTS: &'static str;

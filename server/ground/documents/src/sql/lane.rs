@@ -13,10 +13,7 @@ pub(super) fn of_lane<D: Database>(
 }
 
 /// A statement with a generation of a view as its first parameters.
-pub(crate) fn of_scope<D: Database>(
-    sql: &'static str,
-    scope: &Scope,
-) -> Result<Statement<D>, DocumentStoreError> {
+fn of_scope<D: Database>(sql: &'static str, scope: &Scope) -> Result<Statement<D>, DocumentStoreError> {
     Ok(statement::<D>(sql)
         .bind(scope.workspace.0)
         .bind(scope.view)

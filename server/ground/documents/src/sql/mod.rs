@@ -5,20 +5,27 @@
 //! |---|---|
 //! | `database` | the differences between the databases |
 //! | `query` | documents and listings of one snapshot |
-//! | `write` | a lane's transaction |
+//! | `snapshot` | all of a view in one snapshot |
+//! | `queue` | the updates that wait, and the caller's side of a group |
+//! | `write` | a group's transaction |
+//! | `group`, `rows` | what a group reads and writes |
 //! | `generations` | the generations of views |
 //! | `parking` | events that a lane has parked |
 //! | `purging` | the purge of workspaces |
 
 mod database;
 mod generations;
+mod group;
 mod lane;
 mod parking;
 mod purging;
 mod query;
+mod queue;
+mod rows;
+mod snapshot;
 mod write;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use domain::id::WorkspaceId;
@@ -26,19 +33,34 @@ use sqlx::Pool;
 
 pub(super) use database::Database;
 pub(super) use generations::ViewGenerations;
-pub(super) use lane::of_scope;
+pub(super) use group::{Change, Failure, Loaded, Request};
+pub(super) use rows::{Entry, Rows, ScopeColumns};
 pub(super) use write::require_all;
 
 use super::{
     DocumentStore, DocumentStoreError, Fold, LaneId, Moment, PageRequest, Scope, StoredCheckpoint,
-    StoredDocument, StoredRow, UpdateOutcome, ViewContents,
+    StoredDocument, StoredRow, UpdateOutcome, ViewSnapshot,
 };
 use ::database::engine::statement;
+use group::Advance;
+use queue::Queue;
 
 /// A document store on a database that speaks SQL.
 pub struct SqlDocumentStore<D: sqlx::Database> {
     pub(super) writers: Pool<D>,
     pub(super) readers: Pool<D>,
+    updates: Arc<Queue>,
+}
+
+impl<D: sqlx::Database> SqlDocumentStore<D> {
+    /// A store on these connections, that commits at most so many groups of updates at the same time.
+    pub(super) fn new(writers: Pool<D>, readers: Pool<D>, groups: usize) -> Self {
+        Self {
+            writers,
+            readers,
+            updates: Queue::new(groups),
+        }
+    }
 }
 
 impl<D: sqlx::Database> fmt::Debug for SqlDocumentStore<D> {
@@ -67,7 +89,16 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<UpdateOutcome, DocumentStoreError> {
-        write::update(&self.writers, lane, from, to, keys, fold).await
+        let request = Request {
+            scope: lane.scope,
+            advance: Some(Advance {
+                partition: lane.partition,
+                from,
+                to,
+            }),
+            keys: keys.to_vec(),
+        };
+        queue::submit(&self.updates, &self.writers, request, fold).await
     }
 
     async fn amend(
@@ -76,7 +107,13 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<(), DocumentStoreError> {
-        write::amend(&self.writers, scope, keys, fold).await
+        let request = Request {
+            scope: *scope,
+            advance: None,
+            keys: keys.to_vec(),
+        };
+        queue::submit(&self.updates, &self.writers, request, fold).await?;
+        Ok(())
     }
 
     async fn document(
@@ -97,12 +134,12 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         query::page(&self.readers, workspace, view, page).await
     }
 
-    async fn contents(
+    async fn snapshot(
         &self,
         workspace: WorkspaceId,
         view: &str,
-    ) -> Result<Moment<ViewContents>, DocumentStoreError> {
-        query::contents(&self.readers, workspace, view).await
+    ) -> Result<Moment<Box<dyn ViewSnapshot>>, DocumentStoreError> {
+        snapshot::begin(&self.readers, workspace, view).await
     }
 
     async fn ping(&self) -> Result<(), DocumentStoreError> {

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use domain::id::{StreamName, WorkspaceId};
 use uuid::Uuid;
 
-use super::{Database, SqlDocumentStore, lane::of_lane};
+use super::{Database, SqlDocumentStore, group::Change, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    DeadLetter, DeadLetterKey, DocumentStoreError, Fold, FoldInput, FoldOutput, LaneId, ParkedCount,
-    ParkedEvent, Parking,
+    DeadLetter, DeadLetterKey, DocumentStoreError, Fold, FoldInput, LaneId, ParkedCount, ParkedEvent,
+    Parking,
     columns::{self, CountRow, DeadLetterRow, ParkedRow, loaded, stored},
 };
 
@@ -36,59 +36,6 @@ macro_rules! dead_letters {
             $condition
         )
     };
-}
-
-/// The streams that are held back on a lane.
-pub(super) async fn held_streams<D: Database>(
-    transaction: &mut D::Connection,
-    lane: &LaneId,
-) -> Result<Vec<String>, DocumentStoreError> {
-    let held = of_lane::<D>(
-        "
-        select distinct stream from parked
-        where workspace = $1 and view = $2 and generation = $3 and partition = $4 and state <> 'discarded'
-        ",
-        lane,
-    )?
-    .all(transaction)
-    .await?;
-    Ok(held.into_iter().map(|(stream,)| stream).collect())
-}
-
-/// Stores events that a lane parks.
-pub(super) async fn park<D: Database>(
-    transaction: &mut D::Connection,
-    lane: &LaneId,
-    events: &[ParkedEvent],
-) -> Result<(), DocumentStoreError> {
-    for event in events {
-        let (state, reason, attempts) = columns::state(event);
-        // the primary key refuses an event that is parked already
-        of_lane::<D>(
-            "
-            insert into parked (
-                workspace, view, generation, partition, position, id, stream, version, event_id, event_type,
-                correlation_id, state, reason, attempts, parked_at
-            )
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
-            ",
-            lane,
-        )?
-        .bind(stored(event.position)?)
-        .bind(event.id)
-        .bind(event.stream.as_str())
-        .bind(stored(event.version)?)
-        .bind(event.event_id)
-        .bind(event.event_type.as_str())
-        .bind(event.correlation_id)
-        .bind(state)
-        .bind(reason)
-        .bind(i64::from(attempts))
-        .bind(event.parked_at.as_micros())
-        .execute(transaction)
-        .await?;
-    }
-    Ok(())
 }
 
 /// Deletes the held events of a stream; returns whether they are the expected ones.
@@ -184,9 +131,14 @@ impl<D: Database> Parking for SqlDocumentStore<D> {
             documents: D::load(&mut transaction, &lane.scope, keys).await?,
             held_streams: Vec::new(),
         };
-        let FoldOutput { writes, parked } = fold(loaded)?;
-        D::store(&mut transaction, &lane.scope, &writes).await?;
-        park::<D>(&mut transaction, lane, &parked).await?;
+        let output = fold(loaded)?;
+        let change = Change {
+            scope: &lane.scope,
+            partition: Some(lane.partition),
+            checkpoint: None,
+            output: &output,
+        };
+        D::store(&mut transaction, &[change]).await?;
         note_release::<D>(&mut transaction, lane).await?;
         transaction.commit().await?;
         Ok(true)

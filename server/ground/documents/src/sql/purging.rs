@@ -50,6 +50,12 @@ impl<D: Database> Purging for SqlDocumentStore<D> {
 
     async fn purge(&self, workspace: WorkspaceId, limit: u32) -> Result<bool, DocumentStoreError> {
         let mut transaction = self.writers.begin_with(D::BEGIN).await?;
+        if let Some(lock) = D::LOCK_WORKSPACE {
+            statement::<D>(lock)
+                .bind(workspace.0)
+                .execute(&mut transaction)
+                .await?;
+        }
         let mut removed = 0;
         for sql in [LISTINGS, D::PURGE_DOCUMENTS, PARKED, CHECKPOINTS, GENERATIONS] {
             removed += statement::<D>(sql)

@@ -1,7 +1,5 @@
 //! Queries: each is one statement, so that documents, generation and checkpoints are of one snapshot.
 
-use std::collections::BTreeMap;
-
 use domain::{id::WorkspaceId, wire::Order};
 use sqlx::Pool;
 use uuid::Uuid;
@@ -10,8 +8,7 @@ use super::{Database, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    DocumentStoreError, LaneId, ListedDocument, Moment, PageRequest, StoredCheckpoint, StoredDocument,
-    StoredRow, ViewContents,
+    DocumentStoreError, LaneId, Moment, PageRequest, StoredCheckpoint, StoredDocument, StoredRow,
     columns::{self, CheckpointRow, loaded},
 };
 
@@ -42,7 +39,7 @@ macro_rules! at_one_moment {
     };
 }
 
-const DOCUMENT: &str = at_one_moment!(
+pub(super) const DOCUMENT: &str = at_one_moment!(
     "
     select moment.generation, moment.as_of, d.key, d.data, d.owner
     from moment
@@ -193,71 +190,4 @@ pub(super) async fn page<D: Database>(
         }
     }
     columns::moment(generation, as_of.as_deref(), entries)
-}
-
-pub(super) async fn contents<D: Database>(
-    readers: &Pool<D>,
-    workspace: WorkspaceId,
-    view: &str,
-) -> Result<Moment<ViewContents>, DocumentStoreError> {
-    // one snapshot for all statements
-    let mut transaction = readers.begin_with(D::BEGIN_SNAPSHOT).await?;
-    let (generation, as_of, ..): DocumentColumns = statement::<D>(DOCUMENT)
-        .bind(workspace.0)
-        .bind(view)
-        .bind("")
-        .one(&mut transaction)
-        .await?;
-    let rows: Vec<(String, String, Option<Uuid>)> = statement::<D>(
-        "select key, data, owner from documents where workspace = $1 and view = $2 and generation = $3 \
-         order by key",
-    )
-    .bind(workspace.0)
-    .bind(view)
-    .bind(generation)
-    .all(&mut transaction)
-    .await?;
-    let mut documents = BTreeMap::new();
-    for (key, data, owner) in rows {
-        let listed = ListedDocument {
-            document: columns::document(key.clone(), data, owner)?,
-            places: Vec::new(),
-        };
-        documents.insert(key, listed);
-    }
-    let places: Vec<(String, String, String, String)> = statement::<D>(
-        "
-        select key, listing, group_key, sort_key from listings
-        where workspace = $1 and view = $2 and generation = $3
-        order by key, listing, group_key, sort_key
-        ",
-    )
-    .bind(workspace.0)
-    .bind(view)
-    .bind(generation)
-    .all(&mut transaction)
-    .await?;
-    for (key, listing, group, sort) in places {
-        let listed = documents.get_mut(&key).ok_or_else(|| {
-            DocumentStoreError::Corrupt(format!("{view} lists {key}, of which there is no document"))
-        })?;
-        listed.places.push((listing, group, sort));
-    }
-    let passed: Vec<(i64, i64)> = statement::<D>(
-        "select partition, position from parked where workspace = $1 and view = $2 and generation = $3",
-    )
-    .bind(workspace.0)
-    .bind(view)
-    .bind(generation)
-    .all(&mut transaction)
-    .await?;
-    transaction.commit().await?;
-    let contents = ViewContents {
-        documents: documents.into_values().collect(),
-        passed: passed
-            .into_iter()
-            .map(|(partition, position)| Ok((loaded(partition)?, loaded(position)?)))
-            .collect::<Result<_, DocumentStoreError>>()?,
-    };
-    columns::moment(generation, as_of.as_deref(), contents)
 }

@@ -3,6 +3,8 @@
 //! WAL with `synchronous = normal`: after a power cut the file is intact and may lack the last commits, which
 //! the lanes fold again. One connection writes, since SQLite allows one, and a few read.
 
+mod read;
+mod script;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -16,8 +18,8 @@ use sqlx::{
 };
 
 use super::{
-    DocumentStoreError, DocumentWrite, Scope, StoredDocument,
-    sql::{Database, SqlDocumentStore, ViewGenerations},
+    DocumentStoreError, Scope, StoredDocument,
+    sql::{Change, Database, Failure, Loaded, Request, SqlDocumentStore, ViewGenerations},
 };
 use database::{engine::statement, schema::SchemaError, sqlite::out_of_transaction};
 
@@ -26,6 +28,9 @@ const READERS: u32 = 4;
 
 /// The cache of each connection, as SQLite counts it: negative, in KiB.
 const CACHE_SIZE: &str = "-16384";
+
+/// The prepared statements of the connection that writes: those of groups differ in the sizes of their lists.
+const PREPARED: usize = 256;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/sqlite/views");
 
@@ -51,7 +56,7 @@ impl SqliteDocumentStore {
             .before_acquire(out_of_transaction)
             // a lane that waits while a broken connection is replaced tries again soon
             .acquire_timeout(Duration::from_secs(10))
-            .connect_with(options.clone())
+            .connect_with(options.clone().statement_cache_capacity(PREPARED))
             .await?;
         MIGRATIONS
             .run(&writers)
@@ -63,7 +68,7 @@ impl SqliteDocumentStore {
             .test_before_acquire(false)
             .connect_with(options.read_only(true))
             .await?;
-        Ok(Self { writers, readers })
+        Ok(Self::new(writers, readers, 1))
     }
 
     /// Opens an existing file for reading only, also while a server has it open.
@@ -76,10 +81,7 @@ impl SqliteDocumentStore {
             .max_connections(READERS)
             .connect_with(options)
             .await?;
-        Ok(Self {
-            writers: readers.clone(),
-            readers,
-        })
+        Ok(Self::new(readers.clone(), readers, 1))
     }
 }
 
@@ -91,6 +93,8 @@ impl Database for Sqlite {
     ";
     const PURGE_DOCUMENTS: &'static str =
         "delete from documents where rowid in (select rowid from documents where workspace = $1 limit $2)";
+
+    const LOCK_WORKSPACE: Option<&'static str> = None;
 
     /// The transaction has locked the file already.
     async fn lock_view(_: &mut SqliteConnection, _: WorkspaceId, _: &str) -> Result<(), DocumentStoreError> {
@@ -112,19 +116,26 @@ impl Database for Sqlite {
         row.map_or_else(|| Ok(ViewGenerations::default()), ViewGenerations::from_columns)
     }
 
+    async fn begin_group(
+        connection: &mut SqliteConnection,
+        requests: &[&Request],
+    ) -> Result<Vec<Loaded>, Failure> {
+        read::begin(connection, requests).await
+    }
+
+    async fn commit_group(connection: &mut SqliteConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
+        write::commit(connection, changes).await
+    }
+
     async fn load(
         transaction: &mut SqliteConnection,
         scope: &Scope,
         keys: &[String],
-    ) -> Result<Vec<StoredDocument>, DocumentStoreError> {
-        write::load(transaction, scope, keys).await
+    ) -> Result<Vec<StoredDocument>, Failure> {
+        read::load(transaction, scope, keys).await
     }
 
-    async fn store(
-        transaction: &mut SqliteConnection,
-        scope: &Scope,
-        writes: &[DocumentWrite],
-    ) -> Result<(), DocumentStoreError> {
-        write::store(transaction, scope, writes).await
+    async fn store(transaction: &mut SqliteConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
+        write::store(transaction, changes).await
     }
 }

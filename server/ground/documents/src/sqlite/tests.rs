@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::{SqliteDocumentStore, write};
+use super::{SqliteDocumentStore, read, write};
 use crate::{
     DocumentStore, DocumentStoreError,
     conformance::{TestDatabase, conformance_suite},
@@ -46,23 +46,39 @@ conformance_suite!(File);
 
 /// The cost of a lane's transaction depends on its events and not on the size of the view.
 #[tokio::test]
-async fn documents_are_loaded_by_their_whole_key() {
+async fn rows_are_found_by_their_whole_key() {
     let file = File::new().await;
     let read_model = SqliteDocumentStore::open(&file.path()).await.unwrap();
-    let plan = format!("explain query plan {}", write::LOAD);
-    let steps: Vec<String> = sqlx::query(AssertSqlSafe(plan))
-        .fetch_all(&read_model.readers)
-        .await
-        .unwrap()
-        .iter()
-        .map(|row| row.get("detail"))
-        .collect();
-    let by_key = "(workspace=? AND view=? AND generation=? AND key=?)";
-    assert!(
-        steps
-            .iter()
-            .any(|step| step.starts_with("SEARCH d ") && step.ends_with(by_key)),
-        "{steps:?}"
-    );
+    let of_view = "(workspace=? AND view=?)";
+    let of_lane = "(workspace=? AND view=? AND generation=? AND partition=?)";
+    let of_document = "(workspace=? AND view=? AND generation=? AND key=?)";
+    let of_entry = "(workspace=? AND view=? AND generation=? AND listing=? AND group_key=? AND sort_key=? \
+                    AND key=?)";
+    for (statement, searches) in [
+        (&read::LANES, vec![("g", of_view), ("c", of_lane), ("p", of_lane)]),
+        (&read::LOAD, vec![("d", of_document)]),
+        (&write::DELETE, vec![("d", of_document)]),
+        (&write::REMOVE_ENTRIES, vec![("listings", of_entry)]),
+    ] {
+        for rows in [1, 8] {
+            let plan = format!("explain query plan {}", statement.text(rows));
+            let steps: Vec<String> = sqlx::query(AssertSqlSafe(plan))
+                .fetch_all(&read_model.readers)
+                .await
+                .unwrap()
+                .iter()
+                .map(|row| row.get("detail"))
+                .collect();
+            for (table, key) in &searches {
+                let search = format!("SEARCH {table} ");
+                assert!(
+                    steps
+                        .iter()
+                        .any(|step| step.starts_with(&search) && step.contains(key)),
+                    "{table} in {steps:?}"
+                );
+            }
+        }
+    }
     read_model.close().await;
 }

@@ -1,160 +1,152 @@
-//! Documents and their entries, in at most five statements of a lane's transaction: a list of rows is one
-//! JSON parameter.
+//! What the requests of a group write, in one round trip up to `commit`.
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-use sqlx::{Sqlite, SqliteConnection};
-use uuid::Uuid;
+use sqlx::SqliteConnection;
 
-use crate::{
-    DocumentStoreError, DocumentWrite, Scope, StoredDocument, columns,
-    sql::{of_scope, require_all},
+use super::script::{ListStatement, Script};
+use crate::sql::{Change, Entry, Failure, Rows};
+
+/// No checkpoint has moved since it was read and compared: the transaction has the write lock.
+const ADVANCE: ListStatement = ListStatement {
+    sql: "
+    with moved (workspace, view, generation, partition, position) as (values $rows)
+    insert into checkpoints (workspace, view, generation, partition, position)
+    select workspace, view, generation, partition, position from moved where workspace is not null
+    on conflict (workspace, view, generation, partition) do update set position = excluded.position
+    ",
+    columns: 5,
+    changes_all: false,
 };
 
-/// The documents of a list of keys. `cross join` keeps the list on the outside: the planner, which assumes a
-/// long list and a small view, would otherwise scan every document of the view.
-pub(super) const LOAD: &str = "
-    select d.key, d.data, d.owner
-    from json_each($4) wanted
-    cross join documents d
-        on d.workspace = $1 and d.view = $2 and d.generation = $3 and d.key = wanted.value
-";
+const WRITE: ListStatement = ListStatement {
+    sql: "
+    with written (workspace, view, generation, key, data, owner) as (values $rows)
+    insert into documents (workspace, view, generation, key, data, owner)
+    select workspace, view, generation, key, data, owner from written where workspace is not null
+    on conflict (workspace, view, generation, key)
+        do update set data = excluded.data, owner = excluded.owner
+    ",
+    columns: 6,
+    changes_all: false,
+};
 
-pub(super) async fn load(
-    transaction: &mut SqliteConnection,
-    scope: &Scope,
-    keys: &[String],
-) -> Result<Vec<StoredDocument>, DocumentStoreError> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<(String, String, Option<Uuid>)> = of_scope::<Sqlite>(LOAD, scope)?
-        .bind(json(&keys)?.as_str())
-        .all(transaction)
-        .await?;
-    rows.into_iter()
-        .map(|(key, data, owner)| columns::document(key, data, owner))
-        .collect()
-}
-
-pub(super) async fn store(
-    transaction: &mut SqliteConnection,
-    scope: &Scope,
-    writes: &[DocumentWrite],
-) -> Result<(), DocumentStoreError> {
-    let written: Vec<(&str, &str, Option<Uuid>)> = writes
-        .iter()
-        .filter_map(|write| {
-            Some((
-                write.key.as_str(),
-                write.data.as_deref().map(RawValue::get)?,
-                write.owner,
-            ))
-        })
-        .collect();
-    let deleted: Vec<&str> = writes
-        .iter()
-        .filter(|write| write.data.is_none())
-        .map(|write| write.key.as_str())
-        .collect();
-    let removed: Vec<[&str; 4]> = places(writes, |write| &write.removed_entries);
-    let added: Vec<[&str; 4]> = places(writes, |write| &write.added_entries);
-    run(
-        transaction,
-        scope,
-        &written,
-        "
-        insert into documents (workspace, view, generation, key, data, owner)
-        select $1, $2, $3, value ->> 0, value ->> 1, unhex(value ->> 2, '-')
-        from json_each($4)
-        where true
-        on conflict (workspace, view, generation, key)
-            do update set data = excluded.data, owner = excluded.owner
-        ",
-        Affects::Every,
+/// May be fewer than the list has: a document may never have been written.
+pub(super) const DELETE: ListStatement = ListStatement {
+    sql: "
+    with gone (workspace, view, generation, key) as (values $rows)
+    delete from documents where rowid in (
+        select d.rowid
+        from gone g
+            cross join documents d
+                on d.workspace = g.workspace and d.view = g.view and d.generation = g.generation
+                    and d.key = g.key
     )
-    .await?;
-    run(
-        transaction,
-        scope,
-        &deleted,
-        "
-        delete from documents
-        where workspace = $1 and view = $2 and generation = $3 and key in (select value from json_each($4))
-        ",
-        Affects::Some,
+    ",
+    columns: 4,
+    changes_all: false,
+};
+
+/// An insertion changes every row or fails; a deletion has to be checked.
+pub(super) const REMOVE_ENTRIES: ListStatement = ListStatement {
+    sql: "
+    with gone (workspace, view, generation, listing, group_key, sort_key, key) as (values $rows)
+    delete from listings
+    where (workspace, view, generation, listing, group_key, sort_key, key) in (
+        select workspace, view, generation, listing, group_key, sort_key, key from gone
+        where workspace is not null
     )
-    .await?;
-    run(
-        transaction,
-        scope,
-        &removed,
-        "
-        delete from listings
-        where (workspace, view, generation, listing, group_key, sort_key, key) in (
-            select $1, $2, $3, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each($4)
-        )
-        ",
-        Affects::Every,
+    ",
+    columns: 7,
+    changes_all: true,
+};
+
+const ADD_ENTRIES: ListStatement = ListStatement {
+    sql: "
+    with added (workspace, view, generation, listing, group_key, sort_key, key) as (values $rows)
+    insert into listings (workspace, view, generation, listing, group_key, sort_key, key)
+    select workspace, view, generation, listing, group_key, sort_key, key from added
+    where workspace is not null
+    ",
+    columns: 7,
+    changes_all: false,
+};
+
+/// The primary key refuses an event that is parked already.
+const PARK: ListStatement = ListStatement {
+    sql: "
+    with held (
+        workspace, view, generation, partition, position, id, stream, version, event_id, event_type,
+        correlation_id, state, reason, attempts, parked_at
+    ) as (values $rows)
+    insert into parked (
+        workspace, view, generation, partition, position, id, stream, version, event_id, event_type,
+        correlation_id, state, reason, attempts, parked_at
     )
-    .await?;
-    run(
-        transaction,
-        scope,
-        &added,
-        "
-        insert into listings (workspace, view, generation, listing, group_key, sort_key, key)
-        select $1, $2, $3, value ->> 0, value ->> 1, value ->> 2, value ->> 3 from json_each($4)
-        ",
-        Affects::Every,
-    )
-    .await
+    select
+        workspace, view, generation, partition, position, id, stream, version, event_id, event_type,
+        correlation_id, state, reason, attempts, parked_at
+    from held where workspace is not null
+    ",
+    columns: 15,
+    changes_all: false,
+};
+
+pub(super) async fn commit(connection: &mut SqliteConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
+    let mut script = script(changes)?;
+    script.statement("commit", None);
+    script.run(connection).await?;
+    Ok(())
 }
 
-fn places<'a>(
-    writes: &'a [DocumentWrite],
-    entries: impl Fn(&'a DocumentWrite) -> &'a Vec<domain::view::ListingEntry>,
-) -> Vec<[&'a str; 4]> {
-    writes
-        .iter()
-        .flat_map(|write| {
-            entries(write)
-                .iter()
-                .map(|entry| [entry.listing, &*entry.group, &*entry.sort, &*write.key])
-        })
-        .collect()
+/// Writes in a transaction that goes on.
+pub(super) async fn store(connection: &mut SqliteConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
+    script(changes)?.run(connection).await?;
+    Ok(())
 }
 
-/// The number of rows that a statement must have changed.
-#[derive(Clone, Copy)]
-enum Affects {
-    /// Every row of its list.
-    Every,
-    /// Some rows of its list: a document may never have been written.
-    Some,
+fn script(changes: &[Change<'_>]) -> Result<Script, Failure> {
+    let rows = Rows::of(changes)?;
+    let lists = [rows.written.len(), rows.removed.len(), rows.added.len()];
+    let room = lists.into_iter().max().unwrap_or(0);
+    let mut script = Script::new(room.max(rows.deleted.len()).max(rows.parked.len()));
+    script.list(&ADVANCE, &rows.checkpoints, 0, |script, row| {
+        script.bind_scope(row.scope)?;
+        script.bind(row.partition)?;
+        script.bind(row.position)
+    })?;
+    script.list(&WRITE, &rows.written, room, |script, row| {
+        script.bind_scope(row.scope)?;
+        script.bind(row.key)?;
+        script.bind(row.data)?;
+        script.bind(row.owner)
+    })?;
+    script.list(&DELETE, &rows.deleted, 0, |script, row| {
+        script.bind_scope(row.scope)?;
+        script.bind(row.key)
+    })?;
+    script.list(&REMOVE_ENTRIES, &rows.removed, room, bind_entry)?;
+    script.list(&ADD_ENTRIES, &rows.added, room, bind_entry)?;
+    script.list(&PARK, &rows.parked, 0, |script, row| {
+        script.bind_scope(row.scope)?;
+        script.bind(row.partition)?;
+        script.bind(row.position)?;
+        script.bind(row.id)?;
+        script.bind(row.stream)?;
+        script.bind(row.version)?;
+        script.bind(row.event_id)?;
+        script.bind(row.event_type)?;
+        script.bind(row.correlation_id)?;
+        script.bind(row.state)?;
+        script.bind(row.reason)?;
+        script.bind(row.attempts)?;
+        script.bind(row.parked_at)
+    })?;
+    Ok(script)
 }
 
-/// Runs a statement on a list of rows, unless it is empty, and checks the number of changed rows.
-async fn run<T: Serialize>(
-    transaction: &mut SqliteConnection,
-    scope: &Scope,
-    rows: &[T],
-    sql: &'static str,
-    affects: Affects,
-) -> Result<(), DocumentStoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let changed = of_scope::<Sqlite>(sql, scope)?
-        .bind(json(&rows)?.as_str())
-        .execute(transaction)
-        .await?;
-    match affects {
-        Affects::Every => require_all(scope, rows.len(), changed),
-        Affects::Some => Ok(()),
-    }
-}
-
-fn json<T: Serialize>(rows: &T) -> Result<String, DocumentStoreError> {
-    serde_json::to_string(rows).map_err(|error| DocumentStoreError::Corrupt(error.to_string()))
+fn bind_entry(script: &mut Script, entry: &Entry<'_>) -> Result<(), Failure> {
+    script.bind_scope(entry.scope)?;
+    script.bind(entry.listing)?;
+    script.bind(entry.group)?;
+    script.bind(entry.sort)?;
+    script.bind(entry.key)
 }

@@ -2,6 +2,7 @@
 //! is a dead letter.
 
 mod dead_letters;
+mod encoded;
 mod faulty;
 mod live;
 mod monitor;

@@ -156,3 +156,60 @@ async fn a_customer_sees_no_orders_but_their_own() {
         .unwrap();
     assert_eq!(problem(response).await.status, 403);
 }
+
+#[tokio::test]
+async fn a_repeated_query_gets_the_same_answer_with_the_same_headers() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    for n in 0..12 {
+        app.command(&educator, &list_product(&format!("mug-{n}"))).await;
+    }
+    app.settled(&educator).await;
+    for path in [
+        "/api/v1/views/products/mug-0",
+        "/api/v1/views/products",
+        "/api/v1/views/products?limit=10",
+    ] {
+        let mut answers = Vec::new();
+        for _ in 0..3 {
+            let answer = app.get(path).bearer_auth(&educator.token).send().await.unwrap();
+            let mut headers = answer.headers().clone();
+            assert!(headers.remove("x-request-id").is_some());
+            headers.remove("date");
+            answers.push((answer.status(), headers, answer.text().await.unwrap()));
+        }
+        assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
+        // Without a token and with a wrong one, nothing is in memory.
+        let anonymous = app.get(path).send().await.unwrap();
+        assert_eq!(problem(anonymous).await.status, 401);
+        let forged = app.get(path).bearer_auth(format!("{}x", educator.token));
+        assert_eq!(problem(forged.send().await.unwrap()).await.status, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_long_answer_is_compressed_for_a_client_that_accepts_it() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    for n in 0..12 {
+        app.command(&educator, &list_product(&format!("mug-{n}"))).await;
+    }
+    app.settled(&educator).await;
+    let mut lengths = Vec::new();
+    for (accepted, encoding) in [
+        ("identity", None),
+        ("gzip, br", Some("gzip")),
+        ("gzip", Some("gzip")),
+    ] {
+        let request = app.get("/api/v1/views/products").bearer_auth(&educator.token);
+        let answer = request.header("accept-encoding", accepted).send().await.unwrap();
+        let headers = answer.headers();
+        let sent = headers
+            .get("content-encoding")
+            .map(|value| value.to_str().unwrap());
+        assert_eq!(sent, encoding);
+        assert_eq!(headers["vary"], "accept-encoding");
+        lengths.push(answer.bytes().await.unwrap().len());
+    }
+    assert!(lengths[1] < lengths[0] && lengths[1] == lengths[2], "{lengths:?}");
+}

@@ -8,16 +8,17 @@ use std::{
     fmt,
     hash::BuildHasher,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
+use metrics::Counter;
 use moka::future::Cache as Moka;
 
-use super::{Cache, CacheKey, CachedAnswer, Load, Topic};
+use super::{Cache, CacheEntry, CacheKey, Choose, EncodedAnswer, Load, Topic};
 use documents::DocumentStoreError;
 
 /// The capacity, in bytes.
@@ -29,27 +30,21 @@ const IDLE_LIMIT: Duration = Duration::from_mins(2);
 /// The number of stamps: a power of two.
 const STAMPS: usize = 1 << 15;
 
-/// The bytes of an entry besides its documents.
-const OVERHEAD: usize = 256;
-
 /// Caches answers in this process.
 pub struct InProcessCache {
-    answers: Moka<(CacheKey, u64), Arc<CachedAnswer>>,
+    answers: Moka<(CacheKey, u64), Arc<CacheEntry>>,
     stamps: Box<[AtomicU64]>,
     hasher: std::hash::RandomState,
+    /// Looked up once, at the first lookup: by then the server has installed its recorder of metrics.
+    hits: OnceLock<Counter>,
+    misses: OnceLock<Counter>,
 }
 
 impl InProcessCache {
     /// An empty cache.
     pub fn new() -> Self {
-        let weigh = |_: &(CacheKey, u64), answer: &Arc<CachedAnswer>| {
-            let bytes: usize = answer
-                .rows
-                .iter()
-                .map(|row| row.data.get().len() + OVERHEAD)
-                .sum();
-            u32::try_from(bytes + OVERHEAD).unwrap_or(u32::MAX)
-        };
+        let weigh =
+            |_: &(CacheKey, u64), entry: &Arc<CacheEntry>| u32::try_from(entry.bytes()).unwrap_or(u32::MAX);
         Self {
             answers: Moka::builder()
                 .max_capacity(CAPACITY)
@@ -58,7 +53,20 @@ impl InProcessCache {
                 .build(),
             stamps: (0..STAMPS).map(|_| AtomicU64::new(0)).collect(),
             hasher: std::hash::RandomState::new(),
+            hits: OnceLock::new(),
+            misses: OnceLock::new(),
         }
+    }
+
+    fn count(&self, is_hit: bool) {
+        let counter = if is_hit {
+            let hits = || metrics::counter!("foldline_cache_lookups_total", "outcome" => "hit");
+            self.hits.get_or_init(hits)
+        } else {
+            let misses = || metrics::counter!("foldline_cache_lookups_total", "outcome" => "miss");
+            self.misses.get_or_init(misses)
+        };
+        counter.increment(1);
     }
 
     fn stamp(&self, topic: &Topic) -> &AtomicU64 {
@@ -85,24 +93,27 @@ impl fmt::Debug for InProcessCache {
 
 #[async_trait]
 impl Cache for InProcessCache {
-    async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CachedAnswer>, Arc<DocumentStoreError>> {
+    async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CacheEntry>, Arc<DocumentStoreError>> {
         // Read before the load begins: after a later invalidation this answer cannot be found.
         let stamp = self.stamp(&key.topic).load(Ordering::Acquire);
         let loaded = AtomicBool::new(false);
-        let answer = self
+        let entry = self
             .answers
             .try_get_with((key, stamp), async {
                 loaded.store(true, Ordering::Relaxed);
-                load.await.map(Arc::new)
+                load.await.map(|answer| Arc::new(CacheEntry::new(answer)))
             })
             .await;
-        let outcome = if loaded.load(Ordering::Relaxed) {
-            "miss"
-        } else {
-            "hit"
-        };
-        metrics::counter!("foldline_cache_lookups_total", "outcome" => outcome).increment(1);
-        answer
+        self.count(!loaded.load(Ordering::Relaxed));
+        entry
+    }
+
+    async fn sent(&self, key: CacheKey, choose: Choose<'_>) -> Option<Arc<EncodedAnswer>> {
+        let stamp = self.stamp(&key.topic).load(Ordering::Acquire);
+        let entry = self.answers.get(&(key, stamp)).await?;
+        let encoded = choose(&entry)?;
+        self.count(true);
+        Some(encoded)
     }
 
     async fn invalidate(&self, topics: &[Topic]) {
@@ -116,5 +127,74 @@ impl Cache for InProcessCache {
             stamp.fetch_add(1, Ordering::AcqRel);
         }
         self.answers.invalidate_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{id::WorkspaceId, token::ConsistencyToken};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{CachedAnswer, Form, VisibleRows};
+
+    fn key(document: &str) -> CacheKey {
+        CacheKey {
+            topic: Topic::Document {
+                workspace: WorkspaceId(Uuid::nil()),
+                view: "products",
+                key: document.to_owned(),
+            },
+            page: None,
+        }
+    }
+
+    fn form() -> Form {
+        Form {
+            visible: VisibleRows::of(std::iter::empty()).unwrap(),
+            backwards: false,
+        }
+    }
+
+    async fn load(cache: &InProcessCache, document: &str) -> Arc<CacheEntry> {
+        let answer = CachedAnswer {
+            rows: Vec::new(),
+            more: false,
+            as_of: ConsistencyToken::at(0, 1),
+            generation: 1,
+        };
+        cache
+            .get(key(document), Box::pin(async { Ok(answer) }))
+            .await
+            .unwrap()
+    }
+
+    async fn sent(cache: &InProcessCache, document: &str) -> Option<Arc<EncodedAnswer>> {
+        let choose = |entry: &CacheEntry| entry.sent(form(), 1);
+        cache.sent(key(document), &choose).await
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_is_found_until_its_topic_is_invalidated() {
+        let cache = InProcessCache::new();
+        let answer = Arc::new(EncodedAnswer::new(b"{\"data\":1", b"}"));
+        assert!(sent(&cache, "mug-1").await.is_none());
+        load(&cache, "mug-1").await.keep(form(), 1, &answer);
+        assert!(Arc::ptr_eq(&sent(&cache, "mug-1").await.unwrap(), &answer));
+        assert!(sent(&cache, "mug-2").await.is_none());
+        cache.invalidate(&[key("mug-1").topic]).await;
+        assert!(sent(&cache, "mug-1").await.is_none());
+        load(&cache, "mug-1").await.keep(form(), 1, &answer);
+        assert!(sent(&cache, "mug-1").await.is_some());
+        cache.clear().await;
+        assert!(sent(&cache, "mug-1").await.is_none());
+    }
+
+    #[tokio::test]
+    async fn the_reserve_for_encoded_answers_is_counted() {
+        let cache = InProcessCache::new();
+        let entry = load(&cache, "mug-1").await;
+        cache.answers.run_pending_tasks().await;
+        assert_eq!(cache.answers.weighted_size(), entry.bytes() as u64);
     }
 }

@@ -4,7 +4,11 @@
 //! with the topic's stamp from before it was read. Invalidation gives a topic a new stamp, so an answer that
 //! was read before a commit is never found after that commit's invalidation, however the two race. Concurrent
 //! requests for the same answer share one load.
+//!
+//! An [entry](entry) also has the bytes that were sent last, so a repeated request costs one lookup.
 
+pub mod encoded;
+pub mod entry;
 pub mod in_process;
 
 use std::{fmt::Debug, sync::Arc};
@@ -15,6 +19,9 @@ use domain::{id::WorkspaceId, token::ConsistencyToken, wire::Order};
 use futures::future::BoxFuture;
 use serde_json::value::RawValue;
 use uuid::Uuid;
+
+pub use encoded::EncodedAnswer;
+pub use entry::{CacheEntry, Form, VisibleRows};
 
 /// The unit of invalidation: what changes together.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -101,11 +108,17 @@ pub struct CachedAnswer {
 /// Loads an answer that the cache does not have.
 pub type Load<'a> = BoxFuture<'a, Result<CachedAnswer, DocumentStoreError>>;
 
+/// Chooses the bytes of an entry that a request gets, if it has them.
+pub type Choose<'a> = &'a (dyn Fn(&CacheEntry) -> Option<Arc<EncodedAnswer>> + Send + Sync);
+
 /// Keeps hot answers.
 #[async_trait]
 pub trait Cache: Send + Sync + Debug {
     /// Returns the answer, from the cache or loaded; concurrent callers share one load.
-    async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CachedAnswer>, Arc<DocumentStoreError>>;
+    async fn get(&self, key: CacheKey, load: Load<'_>) -> Result<Arc<CacheEntry>, Arc<DocumentStoreError>>;
+
+    /// Returns the chosen bytes of an answer in the cache; it loads nothing.
+    async fn sent(&self, key: CacheKey, choose: Choose<'_>) -> Option<Arc<EncodedAnswer>>;
 
     /// Invalidates these topics. When this returns, no answer read before the call is found again.
     async fn invalidate(&self, topics: &[Topic]);

@@ -192,6 +192,11 @@ impl Asset {
     }
 }
 
+/// Whether a client accepts an answer that is compressed with gzip.
+pub(super) fn accepts_gzip(request: &HeaderMap) -> bool {
+    request.contains_key(ACCEPT_ENCODING) && Accepted::of(request).gzip > 0
+}
+
 /// The weight that a client gives each encoding, in thousandths; 0 is a refusal.
 #[derive(Debug, PartialEq, Eq)]
 struct Accepted {

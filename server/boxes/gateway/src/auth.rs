@@ -8,7 +8,7 @@
 //! [`identify`] runs once for each request. A handler takes a [`Caller`], and so cannot skip the check. A
 //! request that changes something by a cookie must come from our own pages.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{borrow::Cow, net::SocketAddr, sync::Arc};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
@@ -24,11 +24,11 @@ use domain::{
 
 use super::{
     SharedGateway, language,
-    limits::{Address, Client},
+    limits::{self, Address, Client},
     origin::Origin,
     problem::{ApiProblem, Kind},
     session_cookie,
-    tokens::{Bearer, SignedIn, TokenRefusal},
+    tokens::{Bearer, SignedIn, TokenRefusal, VerifiedToken},
 };
 use identity::{
     LookUpError, PeopleError, UserAccount,
@@ -215,8 +215,8 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// Middleware: authenticates a request, tells handlers and limits its caller, and renews the session of a
-/// browser.
+/// Middleware: authenticates a request, counts it against the limit of its caller, tells handlers the caller,
+/// and renews the session of a browser.
 pub(super) async fn identify(
     State(gateway): State<SharedGateway>,
     mut request: Request,
@@ -239,7 +239,11 @@ pub(super) async fn identify(
     request.extensions_mut().insert(client);
     request.extensions_mut().insert(Address(Client::of_address(peer)));
     request.extensions_mut().insert(authentication.clone());
-    let mut response = next.run(request).await;
+    let refusal = limits::refusal(&gateway, client, request.uri());
+    let mut response = match refusal {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    };
     session_cookie::add_renewed(cookies, response.headers_mut());
     if let Authentication::Accepted(caller) = authentication
         && caller.by_cookie
@@ -366,36 +370,83 @@ pub(super) async fn access(
     Ok((token, (*bearer).clone()))
 }
 
-async fn authenticate(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::http::Uri) -> Authentication {
-    let (token, by_cookie) = match headers.get(AUTHORIZATION) {
-        Some(value) => match value.to_str().ok().and_then(bearer_token) {
-            Some(token) => (token.to_owned(), false),
-            None => return Authentication::Refused(TokenRefusal::Invalid),
-        },
-        None => match session_cookie::token(headers) {
-            Some(token) => (token, true),
-            None => return Authentication::Anonymous,
-        },
+/// The token of a request, and whether a browser sent it in its cookie.
+fn presented(headers: &HeaderMap) -> Result<Option<(Cow<'_, str>, bool)>, TokenRefusal> {
+    let Some(value) = headers.get(AUTHORIZATION) else {
+        return Ok(session_cookie::token(headers).map(|token| (Cow::Owned(token), true)));
     };
-    match gateway.tokens.verify(&token).await {
-        Ok(bearer) if !gateway.presence.is_there(bearer.workspace).await => Authentication::WorkspaceGone,
-        Ok(bearer) if is_erased(gateway, &bearer).await => Authentication::Refused(TokenRefusal::Erased),
-        Ok(bearer) => {
-            let origin = Origin::of(headers, uri, gateway.https);
-            let caller = Caller {
-                language: language::of(headers, bearer.language),
-                bearer,
-                by_cookie,
-                origin,
-            };
-            match caller.session_status(gateway).await {
-                Ok(SessionStatus::Guest | SessionStatus::Active) => Authentication::Accepted(caller),
-                Ok(SessionStatus::Ended) => Authentication::Refused(TokenRefusal::SessionEnded),
-                Err(error) => Authentication::Unknown(error.into()),
-            }
-        }
-        Err(refusal) => Authentication::Refused(refusal),
+    let token = value.to_str().ok().and_then(bearer_token);
+    let token = token.ok_or(TokenRefusal::Invalid)?;
+    Ok(Some((Cow::Borrowed(token), false)))
+}
+
+async fn authenticate(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::http::Uri) -> Authentication {
+    let (token, by_cookie) = match presented(headers) {
+        Ok(Some(presented)) => presented,
+        Ok(None) => return Authentication::Anonymous,
+        Err(refusal) => return Authentication::Refused(refusal),
+    };
+    let token = match gateway.tokens.verified(&token).await {
+        Ok(token) => token,
+        Err(refusal) => return Authentication::Refused(refusal),
+    };
+    if !gateway.presence.is_there(token.bearer.workspace).await {
+        return Authentication::WorkspaceGone;
     }
+    if let Err(refused) = accept(gateway, &token).await {
+        return refused;
+    }
+    Authentication::Accepted(Caller {
+        language: language::of(headers, token.bearer.language),
+        bearer: Arc::clone(&token.bearer),
+        by_cookie,
+        origin: Origin::of(headers, uri, gateway.https),
+    })
+}
+
+/// Accepts a verified token with the status of its session, or refuses it. An acceptance is used again for a
+/// moment; a refusal always relies on a status that was just read.
+async fn accept(gateway: &SharedGateway, token: &VerifiedToken) -> Result<SessionStatus, Authentication> {
+    // Both before the look-ups.
+    let (changes, now) = (gateway.people.changes(), gateway.clock.now());
+    if let Some(status) = token.accepted(changes, now) {
+        return Ok(status);
+    }
+    let bearer = &token.bearer;
+    if is_erased(gateway, bearer).await {
+        return Err(Authentication::Refused(TokenRefusal::Erased));
+    }
+    let status = gateway
+        .people
+        .session_status(bearer.of(), &bearer.presented())
+        .await;
+    match status {
+        Ok(SessionStatus::Ended) => Err(Authentication::Refused(TokenRefusal::SessionEnded)),
+        Ok(status) => {
+            token.note(status, changes, now);
+            Ok(status)
+        }
+        Err(error) => Err(Authentication::Unknown(error.into())),
+    }
+}
+
+/// The bearer of a request that [`identify`] would let pass without another word: its token is accepted, and
+/// its answer carries no cookie.
+pub(super) async fn settled_bearer(gateway: &SharedGateway, headers: &HeaderMap) -> Option<Arc<Bearer>> {
+    let (token, by_cookie) = presented(headers).ok()??;
+    let token = gateway.tokens.verified(&token).await.ok()?;
+    let bearer = &token.bearer;
+    if !gateway.presence.is_there(bearer.workspace).await {
+        return None;
+    }
+    let status = accept(gateway, &token).await.ok()?;
+    // The session of a browser is renewed when half of its token's time is over, and once after the guest has
+    // registered.
+    let has_registered = bearer.session.is_none() && status != SessionStatus::Guest;
+    if by_cookie && (has_registered || gateway.tokens.is_ageing(bearer)) {
+        return None;
+    }
+    Some(Arc::clone(bearer))
 }
 
 /// Whether a token's person was erased. Where that cannot be looked up, the signature counts.

@@ -6,12 +6,7 @@
 //! same way where they are read, JSON bodies where they are parsed, frames of the live socket where they are
 //! received.
 
-use axum::{
-    extract::{MatchedPath, Request},
-    http::Uri,
-    middleware::Next,
-    response::{IntoResponse as _, Response},
-};
+use axum::http::Uri;
 use domain::control_character::{self, ControlCharacter};
 
 use super::problem::ApiProblem;
@@ -19,25 +14,21 @@ use super::problem::ApiProblem;
 /// The message about a part that is not UTF-8.
 const NOT_UTF8: &str = "has bytes that are not UTF-8; percent-encode the text as UTF-8";
 
-/// Middleware: refuses a request with such a URL, and names the part.
-pub(super) async fn refuse(request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    match find_violation(request.uri(), route) {
-        Some(problem) => problem.into_response(),
-        None => next.run(request).await,
-    }
-}
-
 /// Whether every name and every text of a form is UTF-8 without a control character.
 pub(super) fn is_text(form: &[u8]) -> bool {
     form.split(|byte| matches!(byte, b'&' | b'='))
         .all(|part| text(part).is_ok())
 }
 
-fn find_violation(uri: &Uri, route: Option<&str>) -> Option<ApiProblem> {
+/// Whether a part of a URL is its own text: ASCII without a percent sign is not encoded, and a URI has no
+/// ASCII control character.
+pub(super) fn is_plain(part: &str) -> bool {
+    part.is_ascii() && !part.contains('%')
+}
+
+/// The problem of such a URL, with the name of the part.
+pub(super) fn find_violation(uri: &Uri, route: Option<&str>) -> Option<ApiProblem> {
     let (path, query) = (uri.path(), uri.query().unwrap_or_default());
-    // ASCII without a percent sign is not encoded, and a URI has no ASCII control character.
-    let is_plain = |part: &str| part.is_ascii() && !part.contains('%');
     if !is_plain(path) {
         for (n, segment) in path.split('/').enumerate() {
             if let Err(message) = text(segment.as_bytes()) {

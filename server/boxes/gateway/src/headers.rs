@@ -3,39 +3,36 @@
 //! The content security policy of a page names the nonce of its inline scripts, so it is made with the page.
 //! Everything else that the server sends is not a document, and its policy allows nothing.
 
-use axum::{
-    extract::{Request, State},
-    http::{
-        HeaderName, HeaderValue,
-        header::{
-            CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-            X_CONTENT_TYPE_OPTIONS,
-        },
+use axum::http::{
+    HeaderMap, HeaderName, HeaderValue,
+    header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+        X_CONTENT_TYPE_OPTIONS,
     },
-    middleware::Next,
-    response::Response,
 };
 
-use super::SharedGateway;
+static NOT_A_DOCUMENT: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
 
-const NOT_A_DOCUMENT: &str =
-    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
-const ALWAYS: [(HeaderName, &str); 5] = [
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (REFERRER_POLICY, "same-origin"),
+/// The headers of every answer; the picture and the icons may be loaded across origins, and say so.
+static ALWAYS: [(HeaderName, HeaderValue); 5] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
     (
         HeaderName::from_static("cross-origin-opener-policy"),
-        "same-origin",
+        HeaderValue::from_static("same-origin"),
     ),
     (
         HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
+        HeaderValue::from_static("same-origin"),
     ),
     (
         HeaderName::from_static("permissions-policy"),
-        "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), \
-         payment=(), usb=()",
+        HeaderValue::from_static(
+            "accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), \
+             payment=(), usb=()",
+        ),
     ),
 ];
 
@@ -52,32 +49,28 @@ pub(super) fn page_policy(nonce: &str) -> String {
     )
 }
 
-/// Middleware: adds the security headers to an answer.
-pub(super) async fn security_headers(
-    State(gateway): State<SharedGateway>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let is_cacheable = request.uri().path().starts_with("/pkg/");
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
-    for (name, value) in ALWAYS {
-        // The picture and the icons may be loaded across origins, and say so.
-        headers
-            .entry(name)
-            .or_insert_with(|| HeaderValue::from_static(value));
+/// Adds the security headers to an answer. `https`: whether the server speaks HTTPS itself.
+pub(super) fn add_security_headers(https: bool, is_cacheable: bool, headers: &mut HeaderMap) {
+    for (name, value) in &ALWAYS {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
-    if gateway.https {
+    if https {
         headers.insert(
             STRICT_TRANSPORT_SECURITY,
             HeaderValue::from_static("max-age=31536000"),
         );
     }
-    if !headers.contains_key(CONTENT_SECURITY_POLICY) {
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(NOT_A_DOCUMENT));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert_with(|| NOT_A_DOCUMENT.clone());
+    if !is_cacheable {
+        headers
+            .entry(CACHE_CONTROL)
+            .or_insert_with(|| HeaderValue::from_static("no-store"));
     }
-    if !is_cacheable && !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
-    response
+}
+
+/// Whether the answers at a path may be kept by browsers and proxies.
+pub(super) fn is_cacheable(path: &str) -> bool {
+    path.starts_with("/pkg/")
 }

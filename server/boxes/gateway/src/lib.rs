@@ -1,10 +1,11 @@
 //! Box 2, API Gateway: authenticates requests and routes commands.
 //!
-//! A request passes, in this order, the log and the metrics ([`observability`]), the security headers
-//! ([`headers`]), authentication ([`auth`]) and the limits ([`limits`]), and then reaches its handler: the
-//! API ([`api`]), an HTML form ([`web_forms`]), a page ([`pages`]), or an endpoint for operators
-//! ([`operations`]). The gateway decides nothing about the shop: it calls the command service and the query
-//! API, and turns their errors into problems ([`problem`]).
+//! A request passes, in this order, the log, the metrics and the security headers ([`observability`]),
+//! authentication and the limits ([`auth`]), and then reaches its handler: the API ([`api`]), an HTML form
+//! ([`web_forms`]), a page ([`pages`]), or an endpoint for operators ([`operations`]). A repeated query whose
+//! answer is in memory is answered before that, with the same checks and headers ([`hot`]). The gateway
+//! decides nothing about the shop: it calls the command service and the query API, and turns their errors
+//! into problems ([`problem`]).
 
 pub mod api;
 pub mod assets;
@@ -13,6 +14,7 @@ mod connections;
 mod control_characters;
 mod etag;
 mod headers;
+mod hot;
 mod infographic;
 mod json_body;
 pub mod keys;
@@ -36,12 +38,7 @@ mod web_forms;
 
 use std::{num::NonZeroU32, ops::Deref, sync::Arc};
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    middleware::{from_fn, from_fn_with_state},
-    routing::get,
-};
+use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn_with_state, routing::get};
 use clock::SharedClock;
 use command::{CommandService, Workspaces};
 use consumer::RunningConsumer;
@@ -56,9 +53,11 @@ use search::Search;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub use hot::Interface;
 use infographic::DrawnSheets;
 use limits::{OpeningLimit, RateLimit, SignInLimit};
 pub use listener::Listener;
+use observability::RequestMetrics;
 pub use observability::recorder;
 pub use operations::Readiness;
 use settings::Limits;
@@ -74,6 +73,7 @@ pub struct Gateway {
     opening: OpeningLimit,
     sign_ins: SignInLimit,
     https: bool,
+    request_metrics: RequestMetrics,
     drawn_sheets: DrawnSheets,
     stopping: CancellationToken,
     sockets: TaskTracker,
@@ -148,6 +148,7 @@ impl Gateway {
             opening: OpeningLimit::new(opening),
             sign_ins: SignInLimit::new(limits.sign_ins()),
             https,
+            request_metrics: RequestMetrics::default(),
             drawn_sheets: DrawnSheets::default(),
             stopping: CancellationToken::new(),
             sockets: TaskTracker::new(),
@@ -164,17 +165,22 @@ impl Gateway {
     }
 }
 
-/// All routes that the server has, with their middleware.
-pub fn router(gateway: &SharedGateway) -> Router {
+/// All routes that the server has, with their middleware. Each layer of a router clones and boxes everything
+/// below it for every request, so there are few, and each does more than one thing.
+pub fn router(gateway: &SharedGateway) -> Interface {
     let with = || Arc::clone(gateway);
     let limited = Router::new()
         .merge(api::router(gateway))
         .merge(web_forms::router(gateway.limits.request_timeout()))
         .merge(pages::router(gateway))
         .merge(unsubscribe::router())
-        .layer(from_fn_with_state(with(), limits::enforce_rate))
         .layer(from_fn_with_state(with(), auth::identify));
-    Router::new()
+    let layers = (
+        from_fn_with_state(with(), observability::receive),
+        DefaultBodyLimit::max(gateway.limits.max_body_bytes),
+        CatchPanicLayer::custom(observability::panic_response),
+    );
+    let routes = Router::new()
         .route("/healthz", get(operations::liveness))
         .route("/readyz", get(operations::readiness))
         .route("/metrics", get(observability::metrics))
@@ -183,10 +189,7 @@ pub fn router(gateway: &SharedGateway) -> Router {
         .merge(site_files::router())
         .merge(limited)
         .method_not_allowed_fallback(observability::method_not_allowed)
-        .layer(CatchPanicLayer::custom(observability::panic_response))
-        .layer(from_fn(control_characters::refuse))
-        .layer(DefaultBodyLimit::max(gateway.limits.max_body_bytes))
-        .layer(from_fn_with_state(with(), headers::security_headers))
-        .layer(from_fn_with_state(with(), observability::trace_request))
-        .with_state(with())
+        .layer(layers)
+        .with_state(with());
+    Interface::new(with(), routes)
 }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
+    http::Uri,
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -163,24 +164,14 @@ impl RateLimit {
     }
 }
 
-/// Middleware: counts a request, and refuses one over the limit.
-pub(super) async fn enforce_rate(
-    State(gateway): State<SharedGateway>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let client = request
-        .extensions()
-        .get::<Client>()
-        .copied()
-        .unwrap_or(Client::of_address(None));
-    match gateway.rate.charge(client, 1) {
-        Ok(()) => next.run(request).await,
-        Err(_) if request.uri().path().starts_with(redirect::PREFIX) => {
-            redirect::refusal("rate-limited", redirect::FormPage::Home)
-        }
-        Err(problem) => problem.into_response(),
-    }
+/// Counts a request; the answer to one over the limit.
+pub(super) fn refusal(gateway: &SharedGateway, client: Client, uri: &Uri) -> Option<Response> {
+    let problem = gateway.rate.charge(client, 1).err()?;
+    Some(if uri.path().starts_with(redirect::PREFIX) {
+        redirect::refusal("rate-limited", redirect::FormPage::Home)
+    } else {
+        problem.into_response()
+    })
 }
 
 /// Middleware: answers "timed out" where the handler takes longer than `most`.

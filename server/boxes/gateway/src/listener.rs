@@ -6,7 +6,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{ServiceExt, extract::Request};
 use axum_server::{
     Handle, Server,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
@@ -14,8 +14,7 @@ use axum_server::{
 use rustls::ServerConfig;
 use tokio::task::JoinHandle;
 
-use super::connections::ConnectionAcceptor;
-use super::settings::Limits;
+use super::{connections::ConnectionAcceptor, hot::Interface, settings::Limits};
 
 /// The most of an answer that is buffered for its client, in bytes; also the largest head of a request over
 /// HTTP/1.
@@ -31,18 +30,18 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `listen` and serves `router` on it.
+    /// Binds `listen` and serves the interface on it.
     pub fn open(
         listen: SocketAddr,
         tls: Option<ServerConfig>,
-        router: Router,
+        interface: Interface,
         limits: &Limits,
     ) -> io::Result<Self> {
         let socket = std::net::TcpListener::bind(listen)?;
         socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         let handle = Handle::new();
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let service = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(interface);
         let admission = ConnectionAcceptor::new(limits);
         let server = axum_server::from_tcp(socket)?.handle(handle.clone());
         let task = match tls {

@@ -2,58 +2,58 @@
 //! commands.
 //!
 //! The server closes the connection, with a reason, when the token, its session or the workspace ends, when
-//! the server stops, when the client does not answer a ping, or when it takes no more data. Commands of one
-//! connection are carried out in the order in which they were sent, on a task of their own that does not
-//! delay the subscriptions.
+//! the server stops, when the client does not answer a ping, or when it takes no more data.
+//!
+//! There are many connections, most of them idle, and a change wakes all that show it. So a connection has
+//! one timer ([`deadlines`]), starts a task for commands with the first one ([`command_queue`]), polls a rare
+//! signal only when it has come ([`signals`]), and sends waiting frames together. Work that needs much memory
+//! is boxed, so that an idle connection does not hold it.
+
+mod access;
+mod command_queue;
+mod deadlines;
+mod signals;
 
 use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use bytes::Bytes;
 use domain::{
     control_character,
-    wire::{ClientFrame, CommandRequest, Problem, ServerFrame},
+    wire::{ClientFrame, Problem, ServerFrame},
 };
-use futures::{SinkExt as _, StreamExt as _, stream::SplitSink};
+use futures::SinkExt;
 use serde::Serialize;
-use tokio::{
-    sync::{broadcast::error::RecvError, mpsc},
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite;
 
+use self::{
+    command_queue::{CommandQueue, QueuedCommand, next_answer},
+    deadlines::{Deadlines, Due},
+    signals::{Signal, Signals},
+};
 use super::{
     SharedGateway,
-    api::carry_out as carry_out_one,
-    auth::{Caller, is_erased},
+    auth::Caller,
     json_body,
     limits::Client,
     problem::{ApiProblem, Kind},
-    tokens::{SESSION_ENDED, TokenRefusal},
-};
-use identity::{
-    session_status::{SessionChange, SessionStatus},
-    sessions::ACCESS_SECONDS,
 };
 use query::live::{LiveItem, LiveSession, Subscribe};
 
 /// The name of the WebSocket subprotocol.
 pub(super) const SUBPROTOCOL: &str = "foldline.v1";
 
-/// The interval of pings.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-/// How long the client may take to answer a ping.
-const PONG_TIMEOUT: Duration = Duration::from_secs(10);
+/// The buffer for frames from the client, which each connection holds: most frames fit, and a longer one gets
+/// a buffer of its length.
+pub(super) const READ_BUFFER_BYTES: usize = 2_048;
+/// Frames that wait for the same flush are written once they are longer than this together.
+pub(super) const WRITE_BUFFER_BYTES: usize = 8_192;
+
 /// How long the client may take to receive a frame.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// The most commands of a connection that wait to be carried out.
-const COMMAND_QUEUE_CAPACITY: usize = 64;
-
-/// A command that waits to be carried out.
-struct QueuedCommand {
-    id: u64,
-    command: CommandRequest,
-    idempotency_key: String,
-}
+/// The most frames of the query API that are sent together, before the connection looks for something else.
+const MAX_BATCH: usize = 64;
 
 /// How a connection ends.
 enum Disconnect {
@@ -66,22 +66,16 @@ enum Disconnect {
 /// Serves a connection until it ends.
 pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSocket) {
     metrics::gauge!("foldline_live_connections").increment(1.0);
-    let (commands, waiting) = mpsc::channel(COMMAND_QUEUE_CAPACITY);
-    let (answers, results) = mpsc::channel(COMMAND_QUEUE_CAPACITY);
-    gateway
-        .sockets
-        .spawn(carry_out(gateway.clone(), caller.clone(), waiting, answers));
-    let (sender, receiver) = socket.split();
     let session = gateway.queries.live(caller.workspace(), caller.actor().clone());
     let mut connection = Connection {
         client: Client::Person(caller.actor().id),
         gateway,
         caller,
         session,
-        sender,
-        commands,
+        socket,
+        commands: None,
     };
-    let end = connection.run(receiver, results).await;
+    let end = connection.run().await;
     if let Disconnect::Close(code, reason) = end {
         let frame = Message::Close(Some(CloseFrame {
             code,
@@ -93,102 +87,48 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
     metrics::gauge!("foldline_live_connections").decrement(1.0);
 }
 
-/// Carries out a connection's commands, one after the other.
-async fn carry_out(
-    gateway: SharedGateway,
-    caller: Caller,
-    mut waiting: mpsc::Receiver<QueuedCommand>,
-    answers: mpsc::Sender<ServerFrame>,
-) {
-    while let Some(QueuedCommand {
-        id,
-        command,
-        idempotency_key,
-    }) = waiting.recv().await
-    {
-        // The session may have ended while the command waited.
-        let outcome = match caller.session_status(&gateway).await {
-            Ok(SessionStatus::Ended) => Err(TokenRefusal::SessionEnded.into()),
-            Ok(SessionStatus::Guest | SessionStatus::Active) => {
-                carry_out_one(&gateway, &caller, &command, Some(&idempotency_key), None).await
-            }
-            Err(error) => Err(error.into()),
-        };
-        let outcome = outcome.map_err(ApiProblem::into_problem);
-        let (result, problem) = match outcome {
-            Ok(answer) => (Some(answer), None),
-            Err(problem) => (None, Some(problem)),
-        };
-        // The connection may be gone; its commands are carried out all the same.
-        let _ = answers.send(ServerFrame::Result { id, result, problem }).await;
-    }
-}
-
 struct Connection {
     gateway: SharedGateway,
     caller: Caller,
     client: Client,
     session: LiveSession,
-    sender: SplitSink<WebSocket, Message>,
-    commands: mpsc::Sender<QueuedCommand>,
+    socket: WebSocket,
+    /// Absent before the first command.
+    commands: Option<CommandQueue>,
 }
 
 impl Connection {
-    async fn run(
-        &mut self,
-        mut receiver: futures::stream::SplitStream<WebSocket>,
-        mut results: mpsc::Receiver<ServerFrame>,
-    ) -> Disconnect {
+    async fn run(&mut self) -> Disconnect {
+        let mut signals = Signals::new(&self.gateway, &self.caller);
         let left = self.gateway.tokens.seconds_left(self.caller.bearer());
-        let expiry = tokio::time::sleep(Duration::from_secs(left));
-        tokio::pin!(expiry);
-        let mut ping = tokio::time::interval_at(Instant::now() + PING_INTERVAL, PING_INTERVAL);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut unanswered_since = None;
-        let stopping = self.gateway.stopping.clone();
-        let gone = self.gateway.presence.end_token(self.caller.workspace());
-        let mut changes = self.gateway.people.session_changes();
-        // The status may have changed before the subscription to changes.
-        if let Err(end) = self.check_access().await {
+        let mut deadlines = Deadlines::new(Instant::now(), Duration::from_secs(left));
+        // The status may have changed before the signals of changes.
+        if let Err(end) = Box::pin(access::check(&self.gateway, &self.caller)).await {
             return end;
         }
+        let timer = tokio::time::sleep_until(deadlines.next());
+        tokio::pin!(timer);
         loop {
-            let silence = unanswered_since.map_or_else(far_future, |since: Instant| since + PONG_TIMEOUT);
             let done = tokio::select! {
-                () = stopping.cancelled() => {
-                    Err(Disconnect::Close(close_code::AWAY, "the server is stopping"))
-                }
-                () = gone.cancelled() => {
-                    let reason = "the workspace is gone: it was purged";
-                    Err(Disconnect::Close(close_code::POLICY, reason))
-                }
-                () = &mut expiry => match self.session_extension().await {
-                    Some(longer) => {
-                        expiry.as_mut().reset(Instant::now() + longer);
-                        Ok(())
+                Some(signal) = signals.next() => match signal {
+                    Signal::End(end) => Err(end),
+                    Signal::Sessions(change) => {
+                        Box::pin(access::check_after(change, &self.gateway, &self.caller)).await
                     }
-                    None => Err(Disconnect::Close(close_code::POLICY, "the access token has expired")),
                 },
-                change = changes.recv() => self.after_change(change).await,
-                () = tokio::time::sleep_until(silence) => {
-                    Err(Disconnect::Close(close_code::POLICY, "a ping was not answered"))
+                () = &mut timer => {
+                    let done = Box::pin(self.after_deadline(&mut deadlines)).await;
+                    timer.as_mut().reset(deadlines.next());
+                    done
                 }
                 item = self.session.next() => self.forward(item).await,
-                Some(result) = results.recv() => self.send(&result).await,
-                _ = ping.tick() => {
-                    // A connection counts as use of the workspace. This also notices a purge by another
-                    // server.
-                    self.gateway.presence.is_there(self.caller.workspace()).await;
-                    unanswered_since.get_or_insert_with(Instant::now);
-                    match self.check_access().await {
-                        Ok(()) => self.send(&ServerFrame::<()>::Ping).await,
-                        Err(end) => Err(end),
+                Some(answer) = next_answer(self.commands.as_mut()) => self.send(answer.as_ref()).await,
+                message = self.socket.recv() => {
+                    if deadlines.heard() {
+                        timer.as_mut().reset(deadlines.next());
                     }
-                }
-                message = receiver.next() => {
-                    unanswered_since = None;
                     match message {
-                        Some(Ok(message)) => self.receive(message).await,
+                        Some(Ok(message)) => Box::pin(self.receive(message)).await,
                         Some(Err(error)) => Err(disconnect_after(error)),
                         None => Err(Disconnect::Gone),
                     }
@@ -200,43 +140,27 @@ impl Connection {
         }
     }
 
-    /// How much longer a browser may stay connected whose token has ended: for the lifetime of a new token,
-    /// if its session has not ended.
-    async fn session_extension(&self) -> Option<Duration> {
-        if !self.caller.is_browser() {
-            return None;
-        }
-        match self.caller.session_status(&self.gateway).await {
-            Ok(SessionStatus::Active) => Some(Duration::from_secs(ACCESS_SECONDS)),
-            Ok(SessionStatus::Guest | SessionStatus::Ended) => None,
-            Err(error) => {
-                tracing::warn!(%error, "the status of a session could not be looked up");
-                None
-            }
-        }
-    }
-
-    /// Checks the access again where sessions of this person have changed, or where changes were missed.
-    async fn after_change(&self, change: Result<SessionChange, RecvError>) -> Result<(), Disconnect> {
-        match change {
-            Ok(SessionChange::Of(person)) if person != self.caller.bearer().of() => Ok(()),
-            _ => self.check_access().await,
-        }
-    }
-
-    /// Ends the connection of a person who was erased, or whose session has ended, here or on another server.
-    /// Where that cannot be looked up, the connection stays.
-    async fn check_access(&self) -> Result<(), Disconnect> {
-        if is_erased(&self.gateway, self.caller.bearer()).await {
-            let reason = "the person of this session was erased";
-            return Err(Disconnect::Close(close_code::POLICY, reason));
-        }
-        match self.caller.session_status(&self.gateway).await {
-            Ok(SessionStatus::Guest | SessionStatus::Active) => Ok(()),
-            Ok(SessionStatus::Ended) => Err(Disconnect::Close(close_code::POLICY, SESSION_ENDED)),
-            Err(error) => {
-                tracing::warn!(%error, "the status of a session could not be looked up");
-                Ok(())
+    /// Does what is due.
+    async fn after_deadline(&mut self, deadlines: &mut Deadlines) -> Result<(), Disconnect> {
+        match deadlines.due(Instant::now()) {
+            None => Ok(()),
+            Some(Due::Silence) => Err(Disconnect::Close(close_code::POLICY, "a ping was not answered")),
+            Some(Due::Expiry) => match access::extension(&self.gateway, &self.caller).await {
+                Some(longer) => {
+                    deadlines.renew(Instant::now() + longer);
+                    Ok(())
+                }
+                None => Err(Disconnect::Close(
+                    close_code::POLICY,
+                    "the access token has expired",
+                )),
+            },
+            Some(Due::Ping) => {
+                deadlines.pinged(Instant::now());
+                // A connection counts as use of the workspace. This also notices a purge by another server.
+                self.gateway.presence.is_there(self.caller.workspace()).await;
+                access::check(&self.gateway, &self.caller).await?;
+                self.send(&ServerFrame::<()>::Ping).await
             }
         }
     }
@@ -280,13 +204,16 @@ impl Connection {
                 command,
                 idempotency_key,
             } => {
-                match self.commands.try_send(QueuedCommand {
+                let start = || CommandQueue::start(&self.gateway, &self.caller);
+                let queue = self.commands.get_or_insert_with(start);
+                if queue.push(QueuedCommand {
                     id,
                     command,
                     idempotency_key,
                 }) {
-                    Ok(()) => Ok(()),
-                    Err(_) => self.answer(id, ApiProblem::rate_limited(1).into_problem()).await,
+                    Ok(())
+                } else {
+                    self.answer(id, ApiProblem::rate_limited(1).into_problem()).await
                 }
             }
             ClientFrame::Unsubscribe { id } => {
@@ -323,19 +250,26 @@ impl Connection {
     }
 
     /// Forwards a frame of the query API, whose text is made once for all subscribers of a document or
-    /// listing.
+    /// listing, and with it those that wait.
     async fn forward(&mut self, item: LiveItem) -> Result<(), Disconnect> {
-        match item {
-            LiveItem::Frame(json) => {
-                let opened = self.gateway.queries.open_frame(self.caller.workspace(), json);
-                let json = opened.await.map_err(|error| defect(&error))?;
-                match Utf8Bytes::try_from(json) {
-                    Ok(text) => self.transmit(Message::Text(text)).await,
-                    Err(error) => Err(defect(&error)),
-                }
-            }
-            LiveItem::Closed => Err(Disconnect::Close(close_code::AWAY, "the server is stopping")),
+        let LiveItem::Frame(first) = item else {
+            return Err(Disconnect::Close(close_code::AWAY, "the server is stopping"));
+        };
+        self.feed_json(first).await?;
+        for _ in 1..MAX_BATCH {
+            let Some(further) = self.session.next_ready() else {
+                break;
+            };
+            self.feed_json(further).await?;
         }
+        self.flush().await
+    }
+
+    async fn feed_json(&mut self, json: Bytes) -> Result<(), Disconnect> {
+        let opened = self.gateway.queries.open_frame(self.caller.workspace(), json);
+        let json = opened.await.map_err(|error| defect(&error))?;
+        let text = Utf8Bytes::try_from(json).map_err(|error| defect(&error))?;
+        self.feed(Message::Text(text)).await
     }
 
     /// Refuses a command that was not carried out.
@@ -364,21 +298,31 @@ impl Connection {
     }
 
     async fn transmit(&mut self, message: Message) -> Result<(), Disconnect> {
-        match tokio::time::timeout(SEND_TIMEOUT, self.sender.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            // The client would not take a close frame either.
-            Ok(Err(_)) | Err(_) => Err(Disconnect::Gone),
-        }
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Adds a frame to those that are sent with the next flush.
+    async fn feed(&mut self, message: Message) -> Result<(), Disconnect> {
+        in_time(self.socket.feed(message)).await
+    }
+
+    async fn flush(&mut self) -> Result<(), Disconnect> {
+        in_time(SinkExt::<Message>::flush(&mut self.socket)).await
+    }
+}
+
+async fn in_time(sending: impl Future<Output = Result<(), axum::Error>>) -> Result<(), Disconnect> {
+    match tokio::time::timeout(SEND_TIMEOUT, sending).await {
+        Ok(Ok(())) => Ok(()),
+        // The client would not take a close frame either.
+        Ok(Err(_)) | Err(_) => Err(Disconnect::Gone),
     }
 }
 
 fn defect(error: &dyn std::error::Error) -> Disconnect {
     tracing::error!(%error, "a frame cannot be sent");
     Disconnect::Close(close_code::ERROR, "this is a defect of the server")
-}
-
-fn far_future() -> Instant {
-    Instant::now() + Duration::from_hours(24)
 }
 
 fn disconnect_after(error: axum::Error) -> Disconnect {

@@ -1,26 +1,33 @@
-//! The log and the metrics of requests: a span with an id, a counter, and a histogram of latency by route.
+//! What every request passes: the log and the metrics, a span with an id, a counter, and a histogram of
+//! latency by route; the refusal of control characters; and the security headers.
 //!
 //! The route is the pattern that matched and never the path, so that neither labels nor logs grow with what
 //! clients send. Nothing of a request's headers or body is logged.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::Duration,
+};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, header::CONTENT_TYPE},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_TYPE},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::{
-    SharedGateway,
+    SharedGateway, control_characters,
+    headers::{add_security_headers, is_cacheable},
     problem::{ApiProblem, Kind},
 };
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const DURATION: &str = "foldline_http_request_duration_seconds";
 const REQUESTS: &str = "foldline_http_requests_total";
 /// Upper bounds in seconds: from a cached view to the longest wait.
@@ -52,30 +59,84 @@ pub fn recorder() -> Result<PrometheusHandle, Box<dyn std::error::Error + Send +
     Ok(handle)
 }
 
-/// Middleware: traces, logs and counts a request from its arrival to its answer.
-pub(super) async fn trace_request(
-    State(gateway): State<SharedGateway>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// The metrics of requests by route and method. Each is looked up in the recorder once.
+#[derive(Debug, Default)]
+pub(super) struct RequestMetrics(RwLock<HashMap<Box<str>, Vec<Arc<RouteMetrics>>>>);
+
+/// The metrics of one method of a route.
+#[derive(Debug)]
+struct RouteMetrics {
+    method: &'static str,
+    durations: Histogram,
+    /// By status.
+    answers: RwLock<Vec<(StatusCode, Counter)>>,
+}
+
+impl RequestMetrics {
+    /// Counts an answer, with the time that it took.
+    pub(super) fn record(&self, method: &'static str, route: &str, status: StatusCode, took: Duration) {
+        let metrics = self.of(method, route);
+        metrics.durations.record(took.as_secs_f64());
+        metrics.count(route, status);
+    }
+
+    fn of(&self, method: &'static str, route: &str) -> Arc<RouteMetrics> {
+        let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = find(routes.get(route), method) {
+            return known;
+        }
+        drop(routes);
+        let mut routes = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let methods = routes.entry(route.into()).or_default();
+        find(Some(&*methods), method).unwrap_or_else(|| {
+            let new = Arc::new(RouteMetrics::new(method, route));
+            methods.push(Arc::clone(&new));
+            new
+        })
+    }
+}
+
+fn find(methods: Option<&Vec<Arc<RouteMetrics>>>, method: &str) -> Option<Arc<RouteMetrics>> {
+    methods?.iter().find(|known| known.method == method).cloned()
+}
+
+impl RouteMetrics {
+    fn new(method: &'static str, route: &str) -> Self {
+        Self {
+            method,
+            durations: metrics::histogram!(DURATION, "method" => method, "route" => route.to_owned()),
+            answers: RwLock::default(),
+        }
+    }
+
+    fn count(&self, route: &str, status: StatusCode) {
+        let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, counter)) = answers.iter().find(|(known, _)| *known == status) {
+            counter.increment(1);
+            return;
+        }
+        drop(answers);
+        let (method, route) = (self.method, route.to_owned());
+        let status_label = status.as_str().to_owned();
+        let counter =
+            metrics::counter!(REQUESTS, "method" => method, "route" => route, "status" => status_label);
+        counter.increment(1);
+        // Of two requests that come here at once, both may add the same counter.
+        let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
+        answers.push((status, counter));
+    }
+}
+
+/// Middleware: traces, logs and counts a request from its arrival to its answer, refuses a URL with control
+/// characters, and adds the security headers.
+pub(super) async fn receive(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = method_label(request.method());
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("unmatched", MatchedPath::as_str)
-        .to_owned();
-    let id = request
-        .headers()
-        .get(REQUEST_ID)
-        .filter(|id| is_safe_id(id))
-        .cloned()
-        .or_else(|| HeaderValue::try_from(gateway.clock.new_id().to_string()).ok());
-    let id_text = id
-        .as_ref()
-        .and_then(|id| id.to_str().ok())
-        .unwrap_or_default()
-        .to_owned();
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let is_cacheable = is_cacheable(request.uri().path());
+    let id = request_id(&gateway, request.headers());
+    let id_text = id.as_ref().and_then(|id| id.to_str().ok()).unwrap_or_default();
     let span =
         tracing::info_span!("API Gateway", request.id = %id_text, http.method = method, http.route = %route);
     telemetry::continue_from(
@@ -85,7 +146,12 @@ pub(super) async fn trace_request(
             .get(telemetry::TRACEPARENT)
             .and_then(|value| value.to_str().ok()),
     );
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let parameters = matched.as_ref().map(MatchedPath::as_str);
+    let violation = control_characters::find_violation(request.uri(), parameters);
+    let mut response = match violation {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).instrument(span.clone()).await,
+    };
     let status = response.status();
     let elapsed = started.elapsed();
     let duration_ms = elapsed.as_secs_f64() * 1_000.0;
@@ -100,14 +166,22 @@ pub(super) async fn trace_request(
             );
         }
     });
-    let status = status.as_str().to_owned();
-    metrics::counter!(REQUESTS, "method" => method, "route" => route.clone(), "status" => status)
-        .increment(1);
-    metrics::histogram!(DURATION, "method" => method, "route" => route).record(elapsed.as_secs_f64());
+    gateway.request_metrics.record(method, route, status, elapsed);
+    add_security_headers(gateway.https, is_cacheable, response.headers_mut());
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// The id of a request: that of its client, or a new one.
+pub(super) fn request_id(gateway: &SharedGateway, headers: &HeaderMap) -> Option<HeaderValue> {
+    let given = headers.get(REQUEST_ID).filter(|id| is_safe_id(id)).cloned();
+    given.or_else(|| {
+        let mut text = uuid::Uuid::encode_buffer();
+        let id = gateway.clock.new_id();
+        HeaderValue::from_bytes(id.hyphenated().encode_lower(&mut text).as_bytes()).ok()
+    })
 }
 
 /// The answer to a request whose handler panicked. The panic itself was reported where it happened.

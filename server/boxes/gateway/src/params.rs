@@ -35,7 +35,8 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
     }
 }
 
-fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiProblem> {
+/// Reads the parameters of a query.
+pub(super) fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiProblem> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     let mut names = HashSet::new();
     let twice = pairs

@@ -2,9 +2,10 @@
 //!
 //! The algorithm is pinned to EdDSA; a token whose header names another is refused. Expiry is judged by the
 //! [`Clock`](clock::Clock). A verified token is cached by its digest, because a signature costs more than
-//! everything else that the gateway does with a request.
+//! everything else that the gateway does with a request. With it is the last acceptance of its session and
+//! person, which is used again for a moment; a refusal is never cached.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{
     access::{Actor, Role},
@@ -19,7 +20,10 @@ use uuid::Uuid;
 
 use super::keys::KeyRing;
 use clock::SharedClock;
-use identity::{PersonId, session_status::PresentedToken};
+use identity::{
+    PersonId,
+    session_status::{ACCEPTANCE_TTL, PresentedToken, SessionStatus},
+};
 
 /// How long a token of a sandbox is good for, in seconds.
 pub const TTL_SECONDS: u64 = 12 * 60 * 60;
@@ -102,6 +106,49 @@ impl Bearer {
     }
 }
 
+/// A token whose signature was verified, and the last time that its session and its person were accepted.
+#[derive(Debug)]
+pub(super) struct VerifiedToken {
+    pub(super) bearer: Arc<Bearer>,
+    acceptance: Mutex<Option<Acceptance>>,
+}
+
+/// What a look-up of a token's session and person found.
+#[derive(Debug, Clone, Copy)]
+struct Acceptance {
+    status: SessionStatus,
+    /// The number of changes of sessions before the look-up.
+    changes: u64,
+    /// In microseconds since 1970.
+    until: i64,
+}
+
+impl VerifiedToken {
+    fn new(bearer: Bearer) -> Self {
+        Self {
+            bearer: Arc::new(bearer),
+            acceptance: Mutex::new(None),
+        }
+    }
+
+    /// The status with which the token was accepted a moment ago, unless a session has changed since.
+    pub(super) fn accepted(&self, changes: u64, now: Timestamp) -> Option<SessionStatus> {
+        let acceptance = *self.acceptance.lock().unwrap_or_else(PoisonError::into_inner);
+        let acceptance = acceptance.filter(|known| known.changes == changes)?;
+        (now.as_micros() < acceptance.until).then_some(acceptance.status)
+    }
+
+    /// Notes that a look-up accepted the token. `changes` and `now` were read before the look-up.
+    pub(super) fn note(&self, status: SessionStatus, changes: u64, now: Timestamp) {
+        let ttl = i64::try_from(ACCEPTANCE_TTL.as_micros()).unwrap_or(0);
+        *self.acceptance.lock().unwrap_or_else(PoisonError::into_inner) = Some(Acceptance {
+            status,
+            changes,
+            until: now.as_micros().saturating_add(ttl),
+        });
+    }
+}
+
 /// Why a token is refused. The reasons are few on purpose: a forger learns nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRefusal {
@@ -125,7 +172,7 @@ pub struct Tokens {
     keys: Arc<KeyRing>,
     clock: SharedClock,
     validation: Arc<Validation>,
-    verified: moka::future::Cache<[u8; 32], Arc<Bearer>>,
+    verified: moka::future::Cache<[u8; 32], Arc<VerifiedToken>>,
 }
 
 impl Tokens {
@@ -192,21 +239,27 @@ impl Tokens {
 
     /// Verifies a token, and gives its bearer.
     pub async fn verify(&self, token: &str) -> Result<Arc<Bearer>, TokenRefusal> {
+        let verified = self.verified(token).await?;
+        Ok(Arc::clone(&verified.bearer))
+    }
+
+    /// Verifies a token: its signature once, its expiry each time.
+    pub(super) async fn verified(&self, token: &str) -> Result<Arc<VerifiedToken>, TokenRefusal> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenRefusal::Invalid);
         }
         let digest: [u8; 32] = Sha256::digest(token).into();
-        let bearer = if let Some(bearer) = self.verified.get(&digest).await {
-            bearer
+        let verified = if let Some(verified) = self.verified.get(&digest).await {
+            verified
         } else {
-            let bearer = Arc::new(self.decode(token)?);
-            self.verified.insert(digest, Arc::clone(&bearer)).await;
-            bearer
+            let verified = Arc::new(VerifiedToken::new(self.decode(token)?));
+            self.verified.insert(digest, Arc::clone(&verified)).await;
+            verified
         };
-        if self.has_ended(&bearer) {
+        if self.has_ended(&verified.bearer) {
             Err(TokenRefusal::Expired)
         } else {
-            Ok(bearer)
+            Ok(verified)
         }
     }
 
@@ -345,6 +398,23 @@ mod tests {
         assert!(tokens.is_ageing(&tokens.verify(&token).await.unwrap()));
         clock.pass(40);
         assert_eq!(tokens.verify(&token).await, Err(TokenRefusal::Expired));
+    }
+
+    #[tokio::test]
+    async fn an_acceptance_is_used_again_for_a_moment_and_until_a_session_changes() {
+        let (_folder, keys) = folder();
+        let (tokens, clock) = tokens(&keys);
+        let token = tokens.issue(SHOP, &ada(Role::Student), 60).unwrap();
+        let verified = tokens.verified(&token).await.unwrap();
+        let now = clock.now();
+        assert_eq!(verified.accepted(7, now), None);
+        verified.note(SessionStatus::Guest, 7, now);
+        // The next request has the same token, and so the same acceptance.
+        let verified = tokens.verified(&token).await.unwrap();
+        assert_eq!(verified.accepted(7, now), Some(SessionStatus::Guest));
+        assert_eq!(verified.accepted(8, now), None);
+        clock.pass(1);
+        assert_eq!(verified.accepted(7, clock.now()), None);
     }
 
     #[tokio::test]

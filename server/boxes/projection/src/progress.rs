@@ -32,6 +32,8 @@ use documents::FIRST_GENERATION;
 #[derive(Debug)]
 pub struct ViewProgress {
     folded: watch::Sender<ConsistencyToken>,
+    /// Counts the changes of `folded`; a change is counted before it can be read.
+    folded_version: AtomicU64,
     /// Since when the view is behind.
     behind_since: Mutex<Option<Instant>>,
     /// Held by a lane from before its commit until the commit is published, so that commits of a view are
@@ -112,6 +114,8 @@ impl ViewProgress {
 #[derive(Debug)]
 pub struct WorkspaceProgress {
     head: Mutex<ConsistencyToken>,
+    /// Counts the changes of `head`; a change is counted before it can be read.
+    head_version: AtomicU64,
     views: Box<[ViewProgress]>,
 }
 
@@ -119,6 +123,7 @@ impl WorkspaceProgress {
     fn new(views: usize) -> Self {
         let view = || ViewProgress {
             folded: watch::Sender::new(ConsistencyToken::default()),
+            folded_version: AtomicU64::new(0),
             behind_since: Mutex::new(None),
             order: tokio::sync::Mutex::default(),
             generation: AtomicU64::new(FIRST_GENERATION),
@@ -127,6 +132,7 @@ impl WorkspaceProgress {
         };
         Self {
             head: Mutex::default(),
+            head_version: AtomicU64::new(0),
             views: (0..views).map(|_| view()).collect(),
         }
     }
@@ -237,6 +243,7 @@ impl Progress {
             return;
         }
         head.advance(partition.partition, position);
+        workspace.head_version.fetch_add(1, Ordering::Release);
         for (view, lag) in workspace.views.iter().zip(&self.lag) {
             let folded = view.folded.borrow().position(partition.partition);
             let new = position.saturating_sub(before.max(folded));
@@ -264,9 +271,10 @@ impl Progress {
         }
         let less = position.min(stored).saturating_sub(before);
         self.lag[index].fetch_sub(less, Ordering::Relaxed);
-        progress
-            .folded
-            .send_modify(|folded| folded.advance(partition.partition, position));
+        progress.folded.send_modify(|folded| {
+            folded.advance(partition.partition, position);
+            progress.folded_version.fetch_add(1, Ordering::Release);
+        });
         if progress.folded.borrow().covers(&head) {
             *progress
                 .behind_since
@@ -358,6 +366,14 @@ impl HandlerProgress {
     /// The newest position of each partition.
     pub fn head(&self) -> ConsistencyToken {
         self.workspace.head()
+    }
+
+    /// Changes with every change of the head and of how far the view has folded. What is read of them after
+    /// the version is at least as new as the version; and a reader that has seen a newer token, or was woken
+    /// by it, gets a newer version.
+    pub fn version(&self) -> u64 {
+        let head = self.workspace.head_version.load(Ordering::Acquire);
+        head.wrapping_add(self.folded_version.load(Ordering::Acquire))
     }
 }
 

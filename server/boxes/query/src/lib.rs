@@ -5,13 +5,15 @@
 //! each answer. [`live`] lets a client follow a view in place of repeated queries.
 
 pub mod cursor;
+pub mod encoded;
 pub mod error;
 pub mod live;
 pub mod settled;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
-use cache::{Cache, CacheKey, CachedAnswer, CachedRow, PageKey, Topic};
+pub use cache::EncodedAnswer;
+use cache::{Cache, CacheEntry, CacheKey, CachedAnswer, CachedRow, PageKey, Topic};
 use documents::{DocumentStore, DocumentStoreError, Opener, PageRequest, SeekKey};
 use domain::{
     access::Actor,
@@ -157,16 +159,9 @@ impl QueryApi {
     ) -> Result<ListingAnswer<Box<RawValue>>, QueryError> {
         let view = self.find(&request.view)?;
         let group = ListingGroup::new(view, actor, request.listing.as_deref(), request.group.as_deref())?;
-        let cursor = request
-            .cursor
-            .as_deref()
-            .map(|text| Cursor::parse(text, &group, request.order))
-            .transpose()?;
+        let (seek_key, direction) = group.seek(&request)?;
         self.wait(workspace, view, wait).await?;
-        let limit = request.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-        let (seek_key, direction) = cursor.map_or((None, None), |(seek_key, direction)| {
-            (Some(seek_key), Some(direction))
-        });
+        let limit = limit_of(request.limit);
         let read_order = direction.unwrap_or_default().read_order(request.order);
         let found = self
             .find_page(workspace, actor, &group, read_order, limit, seek_key)
@@ -346,6 +341,11 @@ impl QueryApi {
     }
 }
 
+/// The rows of a page at most.
+fn limit_of(requested: Option<u32>) -> u32 {
+    requested.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)
+}
+
 /// The partitions in which a view is behind `goal`, as in `orders 0:12 of 0:15`, and whether it is paused.
 fn lagging(view: &str, progress: &HandlerProgress, goal: &ConsistencyToken) -> Vec<String> {
     let folded = progress.folded();
@@ -389,11 +389,20 @@ impl ListingGroup {
         }
         Ok(Self { view, listing, group })
     }
+
+    /// Where the cursor of a request seeks to, and in which direction; without a cursor, neither.
+    fn seek(&self, request: &ListingRequest) -> Result<(Option<SeekKey>, Option<PageDirection>), QueryError> {
+        let Some(text) = &request.cursor else {
+            return Ok((None, None));
+        };
+        let (seek_key, direction) = Cursor::parse(text, self, request.order)?;
+        Ok((Some(seek_key), Some(direction)))
+    }
 }
 
 /// An answer as of a token, with only the rows that an actor may see.
 struct VisibleAnswer<'a> {
-    answer: Arc<CachedAnswer>,
+    answer: Arc<CacheEntry>,
     as_of: ConsistencyToken,
     progress: HandlerProgress,
     actor: &'a Actor,

@@ -29,6 +29,9 @@ use event_store::Direction;
 /// How long a cached status is used where other servers may end the session.
 pub const SHARED_STATUS_TTL: Duration = Duration::from_secs(2);
 
+/// How long a caller may use an acceptance again without asking, while [`People::changes`] stays the same.
+pub const ACCEPTANCE_TTL: Duration = Duration::from_millis(100);
+
 /// The most cached tokens.
 const TOKENS: u64 = 50_000;
 
@@ -94,7 +97,8 @@ impl SessionStatusCache {
             .max_capacity(TOKENS)
             .support_invalidation_closures();
         if is_shared {
-            cache = cache.time_to_live(SHARED_STATUS_TTL);
+            // Both together: the caller's acceptance may begin when the cached status ends.
+            cache = cache.time_to_live(SHARED_STATUS_TTL.saturating_sub(ACCEPTANCE_TTL));
         }
         Self {
             cache: cache.build(),
@@ -124,6 +128,8 @@ impl SessionStatusCache {
             SessionChange::Of(person) => self.invalidate(move |of| of == person),
             SessionChange::Unknown => self.cache.invalidate_all(),
         }
+        // Once more: a status that was read between the first count and the invalidation may be an old one.
+        self.count.fetch_add(1, Ordering::SeqCst);
         // It fails if no socket is open.
         let _ = self.changes.send(change);
     }
@@ -168,6 +174,13 @@ impl People {
             .insert(key, CachedStatus::Active { until }, count)
             .await;
         Ok(SessionStatus::Active)
+    }
+
+    /// The number of changes of sessions so far; an erasure is one as well. A token that was accepted is
+    /// still accepted while this stays the same, for [`ACCEPTANCE_TTL`], if the number was read before the
+    /// token was looked up.
+    pub fn changes(&self) -> u64 {
+        self.statuses.count()
     }
 
     /// Subscribes to the changes of sessions.

@@ -195,6 +195,63 @@ async fn a_subscription_gets_a_snapshot_and_then_each_change() {
     }
 }
 
+/// The next change.
+async fn next_change(session: &mut LiveSession) -> LiveItem {
+    loop {
+        let item = session.next().await;
+        if text(&item).starts_with(br#"{"op":"change""#) {
+            return item;
+        }
+    }
+}
+
+fn text(item: &LiveItem) -> &[u8] {
+    match item {
+        LiveItem::Frame(bytes) => bytes,
+        LiveItem::Closed => panic!("the session was closed"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_one_text_for_all_clients_with_the_same_id() {
+    let shop = Shop::open(1).await;
+    let mut sessions = Vec::new();
+    for id in [1, 1, 2, 1] {
+        let mut session = shop.read.query.live(shop.workspace, educator());
+        session.subscribe(to_document(id, "inventory", "mug-1")).await;
+        assert!(matches!(next(&mut session).await, Frame::Snapshot { .. }));
+        sessions.push(session);
+    }
+    shop.append("inventory-mug-1", &[received(3)]).await;
+    let mut changes = Vec::new();
+    for session in &mut sessions {
+        changes.push(next_change(session).await);
+    }
+    let texts: Vec<&[u8]> = changes.iter().map(text).collect();
+    for same in [texts[1], texts[3]] {
+        assert_eq!(same.as_ptr(), texts[0].as_ptr());
+    }
+    assert_ne!(texts[2], texts[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_changes_are_read_without_a_wait() {
+    let shop = Shop::open(1).await;
+    let mut session = shop.read.query.live(shop.workspace, educator());
+    session.subscribe(to_document(1, "inventory", "mug-1")).await;
+    assert!(matches!(next(&mut session).await, Frame::Snapshot { .. }));
+    shop.append("inventory-mug-1", &[received(1), received(1), received(1)])
+        .await;
+    shop.settle().await;
+    let mut positions = Vec::new();
+    while let Some(bytes) = session.next_ready() {
+        if let Frame::Change { event, .. } = serde_json::from_slice(&bytes).unwrap() {
+            positions.push(event.position);
+        }
+    }
+    assert_eq!(positions, [1, 2, 3]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_does_not_exist_yet_can_be_followed() {
     let shop = Shop::open(1).await;

@@ -12,7 +12,7 @@ use domain::wire::Problem;
 use crate::{
     SharedGateway,
     auth::Caller,
-    live::{self, SUBPROTOCOL},
+    live::{self, READ_BUFFER_BYTES, SUBPROTOCOL, WRITE_BUFFER_BYTES},
     problem::{ApiProblem, Kind},
 };
 
@@ -40,6 +40,8 @@ pub(super) async fn live(
     let upgrade = upgrade
         .max_message_size(most)
         .max_frame_size(most)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
         .protocols([SUBPROTOCOL]);
     let speaks_another =
         upgrade.requested_protocols().next().is_some() && upgrade.selected_protocol().is_none();

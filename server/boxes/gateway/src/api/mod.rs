@@ -52,6 +52,7 @@ pub(super) use session::session_info;
 pub(super) use sessions::{
     charge_for_signing_in, charge_password_attempt, end as end_session, try_change_password, try_sign_in,
 };
+pub(super) use views::{encoded_answer, first_page};
 
 /// The path of the OpenAPI description.
 const DESCRIPTION_PATH: &str = "/api/v1/openapi.json";

@@ -1,27 +1,33 @@
 //! Views: one document, or a page of a listing, at the view's position or, where the client asks for it, at a
-//! token.
+//! token. Their answers come encoded from the query API, and are sent as they are.
 
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
-    Json,
-    extract::{Path, State},
+    body::Body,
+    extract::{FromRequestParts, Path, State},
+    http::{
+        HeaderMap, HeaderValue,
+        header::{CONTENT_ENCODING, CONTENT_TYPE, VARY},
+        request::Parts,
+    },
+    response::Response,
 };
 use domain::{
     token::ConsistencyToken,
     wire::{DocumentAnswer, ListingAnswer, Order, Problem},
 };
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::Value;
 use utoipa::IntoParams;
 
 use super::{MAX_WAIT_MS, vocabulary::ViewName};
-use query::{DEFAULT_TIMEOUT, ListingRequest, QueryError, Wait};
+use query::{DEFAULT_TIMEOUT, EncodedAnswer, ListingRequest, QueryError, Wait};
 
 use crate::{
-    SharedGateway,
+    SharedGateway, assets,
     auth::Caller,
-    params::{PageLimit, QueryParams, WholeNumber},
+    params::{self, PageLimit, QueryParams, WholeNumber},
     problem::ApiProblem,
 };
 
@@ -88,13 +94,14 @@ pub(super) async fn document(
     caller: Caller,
     Path((view, key)): Path<(String, String)>,
     QueryParams(params): QueryParams<DocumentParams>,
-) -> Result<Json<DocumentAnswer<Box<RawValue>>>, ApiProblem> {
+    AcceptsGzip(gzip): AcceptsGzip,
+) -> Result<Response, ApiProblem> {
     let wait = wait(params.after, params.timeout_ms);
     let answer = gateway
         .queries
-        .document(caller.workspace(), caller.actor(), &view, &key, wait)
+        .encoded_document(caller.workspace(), caller.actor(), &view, &key, wait)
         .await?;
-    Ok(Json(answer))
+    Ok(encoded_answer(&answer, gzip, HeaderMap::new()))
 }
 
 /// Read a page of a listing
@@ -116,21 +123,64 @@ pub(super) async fn listing(
     caller: Caller,
     Path(view): Path<String>,
     QueryParams(params): QueryParams<ListingParams>,
-) -> Result<Json<ListingAnswer<Box<RawValue>>>, ApiProblem> {
-    let request = ListingRequest {
-        view,
-        listing: params.listing,
-        group: params.group,
-        order: params.order,
-        limit: Some(params.limit.get()),
-        cursor: params.cursor,
-    };
-    let wait = wait(params.after, params.timeout_ms);
+    AcceptsGzip(gzip): AcceptsGzip,
+) -> Result<Response, ApiProblem> {
+    let wait = wait(params.after.clone(), params.timeout_ms);
+    let request = params.request(view);
     let answer = gateway
         .queries
-        .listing(caller.workspace(), caller.actor(), request, wait)
+        .encoded_listing(caller.workspace(), caller.actor(), request, wait)
         .await?;
-    Ok(Json(answer))
+    Ok(encoded_answer(&answer, gzip, HeaderMap::new()))
+}
+
+impl ListingParams {
+    fn request(self, view: String) -> ListingRequest {
+        ListingRequest {
+            view,
+            listing: self.listing,
+            group: self.group,
+            order: self.order,
+            limit: Some(self.limit.get()),
+            cursor: self.cursor,
+        }
+    }
+}
+
+/// The first page of a listing that the query of a URL asks for; `None`: it is not valid, or asks for another
+/// page, or waits for a token.
+pub(crate) fn first_page(view: &str, query: &str) -> Option<ListingRequest> {
+    let params: ListingParams = params::parse(query).ok()?;
+    let is_plain = params.after.is_none() && params.cursor.is_none();
+    is_plain.then(|| params.request(view.to_owned()))
+}
+
+/// Whether the client accepts an answer that is compressed with gzip.
+pub(super) struct AcceptsGzip(bool);
+
+impl<S: Sync> FromRequestParts<S> for AcceptsGzip {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Infallible> {
+        Ok(Self(assets::accepts_gzip(&parts.headers)))
+    }
+}
+
+/// An encoded answer with these headers and its own. A client that accepts gzip gets it compressed, where
+/// that is shorter.
+pub(crate) fn encoded_answer(encoded: &EncodedAnswer, gzip: bool, mut headers: HeaderMap) -> Response {
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if encoded.is_compressible() {
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    let compressed = if gzip { encoded.gzip() } else { None };
+    if compressed.is_some() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    let bytes = compressed.unwrap_or_else(|| encoded.plain()).clone();
+    let mut answer = Response::new(Body::from(bytes));
+    *answer.headers_mut() = headers;
+    answer
 }
 
 /// Whether to wait, and for what.

@@ -111,11 +111,11 @@ impl Drop for CountGuard {
 pub(crate) struct ProgressStream<T> {
     stream: T,
     progress: Arc<Progress>,
-    deadline: Pin<Box<Sleep>>,
+    /// Absent after the upgrade of a live socket.
+    deadline: Option<Pin<Box<Sleep>>>,
     /// The deadline is still that of the first request.
     awaits_first_request: bool,
     idle: Duration,
-    is_upgraded: bool,
     _permit: Permit,
 }
 
@@ -132,10 +132,9 @@ impl<T> ProgressStream<T> {
         Self {
             stream,
             progress: Arc::clone(progress),
-            deadline: Box::pin(tokio::time::sleep(first_request)),
+            deadline: Some(Box::pin(tokio::time::sleep(first_request))),
             awaits_first_request: true,
             idle,
-            is_upgraded: false,
             _permit: permit,
         }
     }
@@ -143,14 +142,14 @@ impl<T> ProgressStream<T> {
     /// Ready with the reason when the connection must be closed. Until then the task is woken at the
     /// deadline.
     fn poll_deadline(&mut self, context: &mut Context<'_>) -> Poll<io::Error> {
-        while !self.is_upgraded {
+        while let Some(deadline) = &mut self.deadline {
             if self.awaits_first_request
                 && let Some(last) = self.progress.last()
             {
                 self.awaits_first_request = false;
-                self.deadline.as_mut().reset(last + self.idle);
+                deadline.as_mut().reset(last + self.idle);
             }
-            ready!(self.deadline.as_mut().poll(context));
+            ready!(deadline.as_mut().poll(context));
             if let Err(error) = self.extend(Instant::now()) {
                 return Poll::Ready(error);
             }
@@ -172,15 +171,20 @@ impl<T> ProgressStream<T> {
         if until <= now {
             return Err(closed("the connection made no progress"));
         }
-        self.deadline.as_mut().reset(until);
+        if let Some(deadline) = &mut self.deadline {
+            deadline.as_mut().reset(until);
+        }
         Ok(())
     }
 
     /// Ends a connection that receives so much data that it never waits, and still makes no progress. It has
     /// the same time again: the data may be a request that a busy server has not read yet.
     fn check_flood(&mut self) -> io::Result<()> {
+        let Some(deadline) = &self.deadline else {
+            return Ok(());
+        };
         let now = Instant::now();
-        if self.is_upgraded || now < self.deadline.deadline() + self.idle {
+        if now < deadline.deadline() + self.idle {
             return Ok(());
         }
         self.extend(now)
@@ -240,7 +244,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressStream<T> {
         // A flush follows the buffered data: the answer that switches the protocol is sent now. Until then
         // the deadline holds, because there is no live socket yet whose pings would notice a client that does
         // not read.
-        self.is_upgraded = self.is_upgraded || self.progress.is_switched.load(Ordering::Relaxed);
+        if self.progress.is_switched.load(Ordering::Relaxed) {
+            self.deadline = None;
+        }
         Poll::Ready(Ok(()))
     }
 

@@ -289,12 +289,7 @@ impl State {
             let Some(subscriptions) = self.subscriptions.get(topic) else {
                 continue;
             };
-            let mut frames = Frames {
-                entry,
-                topic,
-                current: None,
-                left: None,
-            };
+            let mut frames = Frames::new(entry, topic);
             for subscription in subscriptions {
                 if let Some(frame) = frames.frame_for(subscription) {
                     subscription.session_queue.offer(subscription.number, &frame);
@@ -358,26 +353,40 @@ impl State {
 
 impl RingEntry {
     fn frame_for(&self, subscription: &Subscription) -> Option<Arc<ChangeFrame>> {
-        Frames {
-            entry: self,
-            topic: &subscription.target,
-            current: None,
-            left: None,
-        }
-        .frame_for(subscription)
+        Frames::new(self, &subscription.target).frame_for(subscription)
     }
 }
 
 /// The two frames that a change can be for subscriptions of one target: the document's current state, or that
-/// it has left.
+/// it has left. Each is serialised once, when the first subscription needs it.
 struct Frames<'a> {
     entry: &'a RingEntry,
-    topic: &'a SubscriptionTarget,
+    target: &'a SubscriptionTarget,
+    /// The document before and after the change, where the target shows it.
+    before: Option<&'a DocumentState>,
+    after: Option<&'a DocumentState>,
     current: Option<Arc<ChangeFrame>>,
     left: Option<Arc<ChangeFrame>>,
 }
 
-impl Frames<'_> {
+impl<'a> Frames<'a> {
+    fn new(entry: &'a RingEntry, target: &'a SubscriptionTarget) -> Self {
+        let DocumentChange {
+            key, before, after, ..
+        } = &entry.change;
+        let held = |state: &'a Option<Arc<DocumentState>>| -> Option<&'a DocumentState> {
+            state.as_deref().filter(|state| target.holds(key, state))
+        };
+        Self {
+            entry,
+            target,
+            before: held(before),
+            after: held(after),
+            current: None,
+            left: None,
+        }
+    }
+
     /// The frame for a subscription; `None` where it shows the document neither before nor after.
     fn frame_for(&mut self, subscription: &Subscription) -> Option<Arc<ChangeFrame>> {
         let RingEntry {
@@ -386,26 +395,24 @@ impl Frames<'_> {
             as_of,
             ..
         } = self.entry;
-        let visible = |state: &Option<Arc<DocumentState>>| -> bool {
-            state.as_ref().is_some_and(|state| {
-                self.topic.holds(&change.key, state)
-                    && subscription
-                        .actor
-                        .may_read_document(subscription.view, state.owner)
-            })
+        let may_read = |state: &DocumentState| {
+            subscription
+                .actor
+                .may_read_document(subscription.view, state.owner)
         };
-        let (was, is) = (visible(&change.before), visible(&change.after));
-        if !was && !is {
+        let was = self.before.is_some_and(may_read);
+        let after = self.after.filter(|state| may_read(state));
+        if !was && after.is_none() {
             return None;
         }
-        let after = change.after.as_deref().filter(|_| is);
+        let target = self.target;
         let slot = if after.is_some() {
             &mut self.current
         } else {
             &mut self.left
         };
         let frame = slot.get_or_insert_with(|| {
-            let shown = after.map(|after| (after, self.topic.sort(after)));
+            let shown = after.map(|after| (after, target.sort(after)));
             Arc::new(ChangeFrame::new(change, *partition, as_of, shown))
         });
         Some(frame.clone())

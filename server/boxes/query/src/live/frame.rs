@@ -1,7 +1,7 @@
 //! Frames as bytes. A change is serialised once for all subscriptions of the same document or group; only the
 //! id in front of it differs, and subscriptions with the same id share even the bytes.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use domain::{
@@ -12,6 +12,10 @@ use projection::fold_result::{DocumentChange, DocumentState};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+/// The ids whose whole frames a change keeps. Most clients have few subscriptions, numbered from the same
+/// number on.
+const KEPT_IDS: usize = 8;
+
 /// A change as one kind of subscription shows it.
 #[derive(Debug)]
 pub(super) struct ChangeFrame {
@@ -21,8 +25,8 @@ pub(super) struct ChangeFrame {
     pub(super) as_of: Arc<ConsistencyToken>,
     /// Everything after the id.
     body: String,
-    /// The whole frame for the first id that asked.
-    first: OnceLock<(u64, Bytes)>,
+    /// The whole frames for the first ids that asked.
+    frames: Mutex<Vec<(u64, Bytes)>>,
 }
 
 /// The fields of `ServerFrame::Change` after `op` and `id`.
@@ -63,18 +67,22 @@ impl ChangeFrame {
             position: change.event.position,
             as_of: as_of.clone(),
             body,
-            first: OnceLock::new(),
+            frames: Mutex::default(),
         }
     }
 
     /// The frame for a subscription of this id.
     pub(super) fn bytes(&self, id: u64) -> Bytes {
-        let render = || {
-            let body = self.body.strip_prefix('{').unwrap_or_default();
-            Bytes::from(format!("{{\"op\":\"change\",\"id\":{id},{body}"))
-        };
-        let (first, bytes) = self.first.get_or_init(|| (id, render()));
-        if *first == id { bytes.clone() } else { render() }
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, frame)) = frames.iter().find(|(of, _)| *of == id) {
+            return frame.clone();
+        }
+        let body = self.body.strip_prefix('{').unwrap_or_default();
+        let frame = Bytes::from(format!("{{\"op\":\"change\",\"id\":{id},{body}"));
+        if frames.len() < KEPT_IDS {
+            frames.push((id, frame.clone()));
+        }
+        frame
     }
 }
 
@@ -87,4 +95,44 @@ pub(super) fn frame<D: Serialize>(frame: &ServerFrame<D>) -> Bytes {
 /// A frame without a document.
 pub(super) fn plain(plain: &ServerFrame<()>) -> Bytes {
     frame(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change() -> ChangeFrame {
+        ChangeFrame {
+            partition: 0,
+            position: 7,
+            as_of: Arc::new(ConsistencyToken::at(0, 7)),
+            body: r#"{"as_of":"0:7","key":"mug-1","data":null}"#.to_owned(),
+            frames: Mutex::default(),
+        }
+    }
+
+    #[test]
+    fn subscriptions_of_one_id_share_the_bytes_of_a_frame() {
+        let change = change();
+        let first = change.bytes(1);
+        assert_eq!(
+            first,
+            r#"{"op":"change","id":1,"as_of":"0:7","key":"mug-1","data":null}"#
+        );
+        let others: Vec<_> = (2..10).map(|id| change.bytes(id)).collect();
+        for again in [change.bytes(1), change.bytes(1)] {
+            assert_eq!(again.as_ptr(), first.as_ptr());
+        }
+        assert_eq!(change.bytes(2).as_ptr(), others[0].as_ptr());
+    }
+
+    #[test]
+    fn a_frame_is_right_beyond_the_kept_ones() {
+        let change = change();
+        for id in (0..100).chain(0..100) {
+            let frame: serde_json::Value = serde_json::from_slice(&change.bytes(id)).unwrap();
+            assert_eq!((&frame["id"], &frame["key"]), (&id.into(), &"mug-1".into()));
+        }
+        assert_eq!(change.frames.lock().unwrap().len(), KEPT_IDS);
+    }
 }

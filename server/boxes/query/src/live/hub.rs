@@ -4,8 +4,8 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +14,10 @@ use domain::id::WorkspaceId;
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::channel::{Channel, JoinOutcome, Subscription};
+use super::{
+    channel::{Channel, JoinOutcome, Subscription},
+    session_queue::SessionQueue,
+};
 use documents::Scope;
 use projection::{
     Commit, Followers,
@@ -46,11 +49,17 @@ pub struct Hub {
     progress: Arc<Progress>,
     numbers: AtomicU64,
     followed: Notify,
-    closed: CancellationToken,
-    sessions: AtomicUsize,
+    sessions: Mutex<Sessions>,
     /// The number of subscriptions of each workspace, and the most that a sandbox may have.
     subscription_counts: Mutex<HashMap<WorkspaceId, u32>>,
     quota: Option<u32>,
+}
+
+/// The open sessions, so that each hears when the server stops.
+#[derive(Debug, Default)]
+struct Sessions {
+    open: HashMap<u64, Arc<SessionQueue>>,
+    closed: bool,
 }
 
 /// Counts as one of the subscriptions that a sandbox may have, until it is dropped.
@@ -85,8 +94,7 @@ impl Hub {
             progress,
             numbers: AtomicU64::new(0),
             followed: Notify::new(),
-            closed: CancellationToken::new(),
-            sessions: AtomicUsize::new(0),
+            sessions: Mutex::default(),
             subscription_counts: Mutex::default(),
             quota: None,
         }
@@ -124,24 +132,41 @@ impl Hub {
         channels.retain(|(of, _), _| *of != workspace);
     }
 
-    /// A number for a subscription, never used before.
+    /// A number for a subscription or a session, never used before.
     pub(super) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Cancelled when the server stops.
-    pub(super) fn closed(&self) -> &CancellationToken {
-        &self.closed
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session begins.
-    pub(super) fn enter(&self) {
-        report_sessions(self.sessions.fetch_add(1, Ordering::Relaxed) + 1);
+    /// A session begins; its queue is closed when the server stops. Returns the session's number.
+    pub(super) fn enter(&self, session_queue: &Arc<SessionQueue>) -> u64 {
+        let number = self.number();
+        let mut sessions = self.sessions();
+        if sessions.closed {
+            session_queue.close();
+        }
+        sessions.open.insert(number, session_queue.clone());
+        report_sessions(sessions.open.len());
+        number
     }
 
     /// A session ends.
-    pub(super) fn leave(&self) {
-        report_sessions(self.sessions.fetch_sub(1, Ordering::Relaxed) - 1);
+    pub(super) fn leave(&self, session: u64) {
+        let mut sessions = self.sessions();
+        sessions.open.remove(&session);
+        report_sessions(sessions.open.len());
+    }
+
+    /// The server stops.
+    fn close_sessions(&self) {
+        let mut sessions = self.sessions();
+        sessions.closed = true;
+        for session_queue in sessions.open.values() {
+            session_queue.close();
+        }
     }
 
     /// Registers a subscription with its channel; `true`: it continues where the client left off.
@@ -207,7 +232,7 @@ impl Hub {
             () = cancelled.cancelled() => {}
             () = self.tick_forever() => {}
         }
-        self.closed.cancel();
+        self.close_sessions();
     }
 
     async fn tick_forever(&self) {

@@ -14,6 +14,7 @@ mod session_queue;
 
 use std::{
     collections::{HashMap, VecDeque},
+    future::poll_fn,
     sync::Arc,
 };
 
@@ -91,6 +92,8 @@ pub struct LiveSession {
     workspace: WorkspaceId,
     actor: Arc<Actor>,
     session_queue: Arc<SessionQueue>,
+    /// The session's number in the hub.
+    number: u64,
     /// By the number of the subscription in the session queue.
     subscriptions: HashMap<u64, ClientSubscription>,
     ready: VecDeque<Bytes>,
@@ -98,13 +101,14 @@ pub struct LiveSession {
 
 impl LiveSession {
     pub(super) fn new(api: Arc<QueryApi>, hub: Arc<Hub>, workspace: WorkspaceId, actor: Actor) -> Self {
-        hub.enter();
+        let session_queue = Arc::default();
         Self {
+            number: hub.enter(&session_queue),
             api,
             hub,
             workspace,
             actor: Arc::new(actor),
-            session_queue: Arc::default(),
+            session_queue,
             subscriptions: HashMap::new(),
             ready: VecDeque::new(),
         }
@@ -202,17 +206,25 @@ impl LiveSession {
             if let Some(frame) = self.ready.pop_front() {
                 return LiveItem::Frame(frame);
             }
-            if self.hub.closed().is_cancelled() {
-                return LiveItem::Closed;
-            }
-            match self.session_queue.next() {
+            match poll_fn(|context| self.session_queue.poll_next(context)).await {
                 Next::Frame(frame) => return LiveItem::Frame(frame),
-                Next::Snapshot(number) => self.snapshot(number).await,
-                Next::Nothing => tokio::select! {
-                    () = self.session_queue.arrived() => {}
-                    () = self.hub.closed().cancelled() => {}
-                },
+                // In memory of its own: a session that waits for changes needs little.
+                Next::Snapshot(number) => Box::pin(self.snapshot(number)).await,
+                Next::Closed => return LiveItem::Closed,
             }
+        }
+    }
+
+    /// The next frame that needs no wait, if there is one: further frames that a client is sent together with
+    /// one from [`next`](Self::next).
+    pub fn next_ready(&mut self) -> Option<Bytes> {
+        if let Some(frame) = self.ready.pop_front() {
+            return Some(frame);
+        }
+        match self.session_queue.next()? {
+            Next::Frame(frame) => Some(frame),
+            // They stay in the queue for `next`.
+            Next::Snapshot(_) | Next::Closed => None,
         }
     }
 
@@ -327,6 +339,6 @@ impl Drop for LiveSession {
         for entry in self.subscriptions.values() {
             entry.channel.leave(&entry.subscription);
         }
-        self.hub.leave();
+        self.hub.leave(self.number);
     }
 }

@@ -2,20 +2,27 @@
 //!
 //! The server does not wait for a slow client: its changes are dropped, and the subscriptions concerned get a
 //! new snapshot when the client reads again.
+//!
+//! A queue allocates as changes arrive and gives the memory back once they are read, because most sessions
+//! have an empty queue at most times.
 
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use domain::{token::ConsistencyToken, wire::ServerFrame};
-use tokio::sync::Notify;
+use futures::task::AtomicWaker;
 
 use super::frame::{ChangeFrame, plain};
 
 /// The most changes that wait for a client.
 pub const CAPACITY: usize = 512;
+
+/// The changes that an empty queue keeps memory for.
+const IDLE_CAPACITY: usize = 16;
 
 /// The phase of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +54,7 @@ struct QueuedSubscription {
     id: u64,
     phase: Phase,
     /// The snapshot contains changes up to here; absent once the changes have passed it.
-    floor: Option<ConsistencyToken>,
+    floor: Option<Arc<ConsistencyToken>>,
     /// The token of the newest queued item.
     last_token: Option<Arc<ConsistencyToken>>,
     /// The client believes that the view is behind, or does not know yet that it is not.
@@ -63,6 +70,8 @@ struct State {
     unsettled: usize,
     /// Subscriptions with a status to tell.
     statuses: usize,
+    /// The server stops.
+    closed: bool,
 }
 
 /// Queues changes and statuses for one client. Subscriptions have numbers here, because a client may use an
@@ -70,7 +79,7 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct SessionQueue {
     state: Mutex<State>,
-    arrived: Notify,
+    reader: AtomicWaker,
 }
 
 /// The next item for the client.
@@ -79,7 +88,8 @@ pub(super) enum Next {
     Frame(Bytes),
     /// A subscription needs a snapshot.
     Snapshot(u64),
-    Nothing,
+    /// The server stops.
+    Closed,
 }
 
 impl SessionQueue {
@@ -159,7 +169,7 @@ impl SessionQueue {
                 state.drop_changes();
             }
         }
-        self.arrived.notify_one();
+        self.reader.wake();
     }
 
     /// Changes up to `to` are not known one by one: a subscription without a snapshot that contains them
@@ -179,13 +189,13 @@ impl SessionQueue {
             }
             state.want_snapshot(number);
         }
-        self.arrived.notify_one();
+        self.reader.wake();
     }
 
     /// Documents have changed without the subscription's token moving: it needs a snapshot.
     pub(super) fn invalidate(&self, number: u64) {
         self.lock().want_snapshot(number);
-        self.arrived.notify_one();
+        self.reader.wake();
     }
 
     /// Queues a status for a subscription, after its changes.
@@ -216,7 +226,7 @@ impl SessionQueue {
             state.statuses += usize::from(subscription.status.is_none());
             subscription.status = Some(status.clone());
         }
-        self.arrived.notify_one();
+        self.reader.wake();
     }
 
     /// Begins a snapshot: from here on, changes wait. `false`: the subscription is gone.
@@ -252,7 +262,7 @@ impl SessionQueue {
         subscription.last_token =
             Some(newer.map_or_else(|| as_of.clone(), |(_, change)| change.as_of.clone()));
         // With a newer change in the queue, the changes have passed the snapshot.
-        subscription.floor = newer.is_none().then(|| (**as_of).clone());
+        subscription.floor = newer.is_none().then(|| as_of.clone());
         subscription.expects_caught_up = true;
         if subscription.status.take().is_some() {
             state.statuses -= 1;
@@ -260,25 +270,34 @@ impl SessionQueue {
         true
     }
 
-    /// The next item: snapshots first, then changes, then statuses.
-    pub(super) fn next(&self) -> Next {
+    /// Closes the queue: nothing that waits in it is read any more.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.reader.wake();
+    }
+
+    /// The next item, if there is one: snapshots first, then changes, then statuses.
+    pub(super) fn next(&self) -> Option<Next> {
         let mut state = self.lock();
         let state = &mut *state;
+        if state.closed {
+            return Some(Next::Closed);
+        }
         if state.unsettled > 0 {
             let unsettled = state
                 .subscriptions
                 .iter()
                 .find(|(_, subscription)| subscription.phase != Phase::Live);
             if let Some((number, _)) = unsettled {
-                return Next::Snapshot(*number);
+                return Some(Next::Snapshot(*number));
             }
         }
         while let Some((number, change)) = state.queue.pop_front() {
-            if state.queue.is_empty() && state.queue.capacity() > 64 {
+            if state.queue.is_empty() && state.queue.capacity() > IDLE_CAPACITY {
                 state.queue.shrink_to_fit();
             }
             if let Some(subscription) = state.subscriptions.get(&number) {
-                return Next::Frame(change.bytes(subscription.id));
+                return Some(Next::Frame(change.bytes(subscription.id)));
             }
         }
         if state.statuses > 0
@@ -295,14 +314,19 @@ impl SessionQueue {
                 .filter(|last_token| last_token.covers(status.token()));
             let as_of = last_token.unwrap_or_else(|| status.token()).clone();
             subscription.last_token = Some(as_of.clone());
-            return Next::Frame(status.bytes(subscription.id, &as_of));
+            return Some(Next::Frame(status.bytes(subscription.id, &as_of)));
         }
-        Next::Nothing
+        None
     }
 
-    /// Waits for an item. One reader at a time.
-    pub(super) async fn arrived(&self) {
-        self.arrived.notified().await;
+    /// The next item; where there is none, the reader's task is woken once there is. One reader at a time.
+    pub(super) fn poll_next(&self, context: &Context<'_>) -> Poll<Next> {
+        if let Some(next) = self.next() {
+            return Poll::Ready(next);
+        }
+        self.reader.register(context.waker());
+        // It may have arrived before the registration.
+        self.next().map_or(Poll::Pending, Poll::Ready)
     }
 }
 

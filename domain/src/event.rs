@@ -124,6 +124,11 @@ pub enum DecodeError {
 }
 
 impl<P> RecordedEvent<P> {
+    /// Whether the template of its workspace wrote it: the actor of a template's events is the workspace.
+    pub fn is_of_template(&self) -> bool {
+        self.metadata.actor.id == self.workspace.0
+    }
+
     /// The same event with another payload.
     fn with_payload<Q>(self, payload: Q) -> RecordedEvent<Q> {
         RecordedEvent {

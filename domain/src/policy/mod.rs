@@ -2,8 +2,8 @@
 //!
 //! A process has a document, like a view, and lanes fold events into it exactly once. The document has the
 //! outstanding work: unsent commands and timers, so that a crash loses none of it. Command ids are derived
-//! from the causing event, so that no command has two effects. The server sends the commands and runs the
-//! timers.
+//! from the causing event, so that no command has two effects; an event of such a command shows that it was
+//! carried out. The server sends the commands and runs the timers.
 //!
 //! One file for each policy; the document of a process is in [`process`].
 
@@ -224,8 +224,12 @@ fn read<P: Policy>(process: &RawValue) -> Result<Process<P::State>, DocumentErro
 }
 
 fn untyped<P: Policy>(process: Process<P::State>) -> Result<Process, DocumentError> {
-    let value = serde_json::to_value(process).map_err(unreadable::<P>)?;
-    serde_json::from_value(value).map_err(unreadable::<P>)
+    Ok(Process {
+        state: serde_json::to_value(process.state).map_err(unreadable::<P>)?,
+        pending: process.pending,
+        timers: process.timers,
+        refused: process.refused,
+    })
 }
 
 impl<P: Policy> FoldTarget for ProcessFold<P> {
@@ -236,6 +240,7 @@ impl<P: Policy> FoldTarget for ProcessFold<P> {
             timers: Vec::new(),
             refused: Vec::new(),
         });
+        process.carried_out(event.metadata.command_id);
         process.state = P::evolve(process.state, event);
         let cause = Cause {
             policy: P::NAME,

@@ -206,6 +206,12 @@ impl<S> Process<S> {
         Some(command)
     }
 
+    /// Removes a command that has an event: it was carried out, whether or not its answer has arrived.
+    pub(super) fn carried_out(&mut self, command_id: Uuid) {
+        self.pending.retain(|pending| pending.command_id != command_id);
+        self.timers.retain(|timer| timer.waits_for != Some(command_id));
+    }
+
     /// Sets the expiry of unscheduled timers; `ahead_ms` is the offset of the workspace's clock.
     pub(super) fn schedule(&mut self, ahead_ms: u64) {
         for timer in self.timers.iter_mut().filter(|timer| timer.is_to_be_scheduled()) {
@@ -221,6 +227,18 @@ impl<S> Process<S> {
         self.timers.iter().any(Timer::is_to_be_scheduled)
     }
 
+    /// Whether a deadline starts with the first unanswered attempt of this command.
+    pub fn starts_deadline(&self, command_id: Uuid) -> bool {
+        self.timers
+            .iter()
+            .any(|timer| timer.waits_for == Some(command_id))
+    }
+
+    /// The earliest expiry of its scheduled timers, by the workspace's clock.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.iter().filter_map(|timer| timer.due_at).min()
+    }
+
     /// Its listing entries.
     pub fn listings(&self) -> Vec<ListingEntry> {
         let mut entries = Vec::new();
@@ -230,7 +248,7 @@ impl<S> Process<S> {
         if !self.pending.is_empty() || self.is_to_be_scheduled() {
             entries.push(ListingEntry::new(WORK, ""));
         }
-        if let Some(due) = self.timers.iter().filter_map(|timer| timer.due_at).min() {
+        if let Some(due) = self.next_due() {
             entries.push(ListingEntry::new(
                 TIMERS,
                 format!("{:020}", due.as_micros().max(0)),
@@ -283,6 +301,27 @@ mod tests {
             process.pending.len(),
             2,
             "the duplicate is removed with the first"
+        );
+    }
+
+    #[test]
+    fn a_command_with_an_event_is_not_sent_again_and_has_no_deadline() {
+        let mut process = Process::<u64>::default();
+        let deadline = Reaction::StartDeadline {
+            name: "deadline",
+            after_ms: 20,
+            step: "a".into(),
+        };
+        process.record(vec![send("a"), send("b"), deadline], cause(""));
+        let [a, b] = [0, 1].map(|n: usize| process.pending[n].command_id);
+        process.carried_out(a);
+        let pending: Vec<_> = process.pending.iter().map(|pending| pending.command_id).collect();
+        assert_eq!(pending, [b]);
+        assert_eq!(process.timers, []);
+        assert_eq!(
+            process.sent(a, &SendOutcome::Accepted, NOW),
+            None,
+            "its answer comes later"
         );
     }
 
@@ -340,10 +379,14 @@ mod tests {
         let id = process.pending[0].command_id;
         process.schedule(NOW.ahead_ms);
         assert_eq!(process.timers[0].due_at, None, "the command has not been sent");
+        assert!(process.starts_deadline(id));
+        assert_eq!(process.next_due(), None);
         assert_eq!(process.sent(id, &SendOutcome::Unanswered, NOW), None);
         process.schedule(NOW.ahead_ms);
         let due = Some(Timestamp::from_micros(9_025_000));
         assert_eq!(process.timers[0].due_at, due);
+        assert_eq!(process.next_due(), due);
+        assert!(!process.starts_deadline(id), "later attempts change nothing");
         let later = Now {
             machine: Timestamp::from_micros(10_000_000),
             ..NOW

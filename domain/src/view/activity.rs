@@ -21,7 +21,7 @@ pub struct ActivityDocument {
     pub stream: String,
     /// The role of the actor.
     pub by: Role,
-    /// The actor: the subject of the token, or the id of a process manager.
+    /// The actor: the subject of the token, the id of a process manager, or the workspace for its template.
     pub actor: Uuid,
     /// Shared by all events of one intention.
     pub correlation_id: Uuid,

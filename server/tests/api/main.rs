@@ -39,6 +39,7 @@ mod search;
 mod servers;
 mod settled;
 mod sign_out;
+mod template;
 mod transfer;
 mod unsubscribe;
 mod views;

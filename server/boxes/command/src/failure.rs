@@ -5,7 +5,7 @@ use domain::{
     id::{StreamName, WorkspaceId},
     rejection::{Rejection, Violation},
 };
-use event_store::StoreError;
+use event_store::{AppendError, StoreError};
 use identity::PeopleError;
 use payment::ProviderError;
 
@@ -147,6 +147,18 @@ impl From<CommandError> for CommandFailure {
             CommandError::Malformed(violation) => Self::Malformed {
                 violations: vec![violation],
             },
+        }
+    }
+}
+
+impl From<AppendError> for CommandFailure {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict { stream, current } => Self::Conflict { stream, current },
+            AppendError::CommandReused(_) => Self::KeyReused,
+            AppendError::UnknownWorkspace(id) => Self::UnknownWorkspace(id),
+            AppendError::Full { stored, most } => Self::Full { stored, most },
+            AppendError::Store(error) => error.into(),
         }
     }
 }

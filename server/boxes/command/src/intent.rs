@@ -153,11 +153,7 @@ impl Intent {
         pending: &PendingCommand,
         clock: &dyn Clock,
     ) -> Result<Self, CommandFailure> {
-        let actor = Actor {
-            id: Uuid::new_v5(&ACTOR_NAMESPACE, policy.as_bytes()),
-            role: Role::System,
-            name: policy.to_owned(),
-        };
+        let actor = policy_actor(policy);
         let request = CommandRequest {
             command_type: pending.command_type.clone(),
             stream: pending.stream.clone(),
@@ -171,6 +167,15 @@ impl Intent {
             causation_id: Some(pending.causation_id),
             ..Self::read(workspace, &actor, &request, None, None, clock)?
         })
+    }
+}
+
+/// The actor that sends the commands of a policy.
+pub(super) fn policy_actor(policy: &str) -> Actor {
+    Actor {
+        id: Uuid::new_v5(&ACTOR_NAMESPACE, policy.as_bytes()),
+        role: Role::System,
+        name: policy.to_owned(),
     }
 }
 

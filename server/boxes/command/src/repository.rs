@@ -280,13 +280,10 @@ pub(super) fn decide<D: Decider>(
 }
 
 fn attempt_error(error: AppendError) -> AttemptError {
-    AttemptError::Failed(match error {
-        AppendError::Conflict { stream, current } => return AttemptError::Conflict { stream, current },
-        AppendError::CommandReused(_) => CommandFailure::KeyReused,
-        AppendError::UnknownWorkspace(id) => CommandFailure::UnknownWorkspace(id),
-        AppendError::Full { stored, most } => CommandFailure::Full { stored, most },
-        AppendError::Store(error) => error.into(),
-    })
+    match error {
+        AppendError::Conflict { stream, current } => AttemptError::Conflict { stream, current },
+        error => AttemptError::Failed(error.into()),
+    }
 }
 
 /// Whether a full sandbox accepts it too: commands of the shop itself, and those that a person has a right

@@ -26,6 +26,7 @@ use super::{
     },
     intent::Intent,
     repository::Repository,
+    template::PreparedTemplate,
 };
 use clock::SharedClock;
 use event_store::EventStore;
@@ -81,6 +82,23 @@ impl CommandService {
             payments: Some(provider),
             ..self
         }
+    }
+
+    /// Stores the events of a template in a new workspace, in one transaction.
+    pub(super) async fn fill(
+        &self,
+        workspace: WorkspaceId,
+        template: &PreparedTemplate,
+    ) -> Result<(), CommandFailure> {
+        let repository = &self.repository;
+        let people = repository.people()?;
+        let appends = template.appends(workspace, people, &*repository.clock).await?;
+        repository
+            .store
+            .append_all(appends)
+            .instrument(tracing::info_span!("Event Store"))
+            .await?;
+        Ok(())
     }
 
     /// Removes a workspace that has ended from memory.

@@ -1,8 +1,8 @@
 //! Opening and joining workspaces: the only entry for people without an account.
 //!
-//! A workspace is opened with a join code and filled by its template's commands, sent as [`Role::System`].
-//! The person who opens it becomes an educator, and people who join by the code become students. The gateway
-//! turns an [`Admission`] into a token.
+//! A workspace is opened with a join code and filled with the events of its template. The person who opens it
+//! becomes an educator, and people who join by the code become students. The gateway turns an [`Admission`]
+//! into a token.
 
 use std::sync::Arc;
 
@@ -14,7 +14,11 @@ use domain::{
     wire::{OpenWorkspace, Template},
 };
 
-use super::{failure::CommandFailure, service::CommandService, template};
+use super::{
+    failure::CommandFailure,
+    service::CommandService,
+    template::{self, PreparedTemplates},
+};
 use clock::SharedClock;
 use event_store::{
     AdmissionOutcome, EventStore, MAX_SHARDS, MAX_WORKSPACE_NAME, StoreError, Workspace, new_join_code,
@@ -50,7 +54,7 @@ pub enum AdmissionError {
          opened it, or open a workspace of your own"
     )]
     Full(u32),
-    /// A command of the template failed.
+    /// The template's events were not stored.
     #[error("the workspace could not be filled: {0}")]
     Template(#[from] CommandFailure),
     /// The event store failed.
@@ -63,6 +67,7 @@ pub enum AdmissionError {
 pub struct Workspaces {
     store: Arc<dyn EventStore>,
     commands: Arc<CommandService>,
+    templates: PreparedTemplates,
     clock: SharedClock,
     max_people: Option<u32>,
 }
@@ -73,6 +78,7 @@ impl Workspaces {
         Self {
             store,
             commands,
+            templates: PreparedTemplates::default(),
             clock,
             max_people: None,
         }
@@ -173,30 +179,13 @@ impl Workspaces {
         Admission { workspace, actor }
     }
 
-    /// Sends the template's commands side by side, so that the store's group commit takes them in a few
-    /// transactions.
+    /// Stores the template's events in a new workspace.
     async fn fill(&self, workspace: &Workspace, language: Language) -> Result<(), CommandFailure> {
-        let system = Actor {
-            id: workspace.id.0,
-            role: Role::System,
-            name: "Foldline".to_owned(),
-        };
-        let requests = template::commands(workspace.template, language);
-        let sent = requests
-            .iter()
-            .map(|request| self.commands.handle(workspace.id, &system, request, None, None));
-        futures::future::try_join_all(sent).await?;
         match workspace.template {
             Template::Empty => Ok(()),
             Template::Shop => {
-                let writer = template::history::HistoryWriter {
-                    commands: &self.commands,
-                    store: &*self.store,
-                    clock: &*self.clock,
-                    workspace,
-                    language,
-                };
-                writer.write().await
+                let shop = self.templates.shop(language)?;
+                self.commands.fill(workspace.id, &shop).await
             }
         }
     }

@@ -76,6 +76,7 @@ macro_rules! conformance_suite {
             of_64_appends_that_expect_one_version_one_wins
             of_64_appends_that_expect_nothing_all_are_accepted
             an_append_to_several_streams_is_stored_whole_or_not_at_all
+            several_appends_of_one_caller_are_stored_all_or_none
             an_append_without_events_still_checks_versions
             a_repeated_command_is_answered_as_the_first_time
             a_command_repeated_concurrently_is_stored_once

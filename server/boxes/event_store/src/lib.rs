@@ -301,6 +301,10 @@ pub trait EventStore: Lifecycle {
     /// Stores the events of an append, all or none.
     async fn append(&self, append: Append) -> Result<AppendAnswer, AppendError>;
 
+    /// Stores several appends in one transaction, all or none. Each is validated on the state that the ones
+    /// before it leave, and the first that is refused refuses all.
+    async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<AppendAnswer>, AppendError>;
+
     /// The answer that a command got when it was appended.
     async fn recorded_command(
         &self,

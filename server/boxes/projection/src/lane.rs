@@ -25,7 +25,7 @@ use broker::{PartitionId, PublishedEvent};
 use documents::{DocumentStoreError, LaneId, Scope, UpdateOutcome};
 
 /// With more events than this in one transaction, clients get a snapshot instead of single changes.
-const MAX_TRACKED_EVENTS: usize = 512;
+pub(super) const MAX_TRACKED_EVENTS: usize = 512;
 
 /// Applies the events of one partition to one handler, exactly once. It lives as long as there is something
 /// to apply; its checkpoint is in the read model and, for speed, in [`Progress`](super::progress::Progress).
@@ -208,7 +208,8 @@ impl Lane {
         if self.handler.documents().is_none() {
             effect_delivery::deliver(context, &*self.handler, &lane, from, events, poison).await?;
         }
-        let track_changes = events.len() <= MAX_TRACKED_EVENTS && context.followers.follow(&scope);
+        let followers = &context.followers;
+        let track_changes = events.len() <= followers.max_tracked_events() && followers.follow(&scope);
         let step = BatchCommit {
             context,
             handler: &*self.handler,

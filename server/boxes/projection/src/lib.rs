@@ -78,6 +78,11 @@ pub trait Followers: Send + Sync + Debug {
     /// Whether a client follows this view of the workspace, so that changes must be announced one by one.
     fn follow(&self, scope: &Scope) -> bool;
 
+    /// With more events than this in one transaction, its commit is announced as [`Changes::Unknown`].
+    fn max_tracked_events(&self) -> usize {
+        lane::MAX_TRACKED_EVENTS
+    }
+
     /// Announces a commit, in the order of the view's commits and after the cache was invalidated. Must not
     /// block.
     fn committed(&self, commit: Commit);

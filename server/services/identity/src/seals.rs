@@ -28,7 +28,10 @@ use rand::TryRngCore as _;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::store::{PeopleError, PeopleStore, PersonId, StoredKey};
+use super::{
+    session_status::ACCEPTANCE_TTL,
+    store::{PeopleError, PeopleStore, PersonId, StoredKey},
+};
 
 /// How long a cached key is used where other servers may destroy it.
 pub const SHARED_KEY_TTL: Duration = Duration::from_secs(2);
@@ -74,7 +77,8 @@ impl Seals {
             .max_capacity(KEYS)
             .support_invalidation_closures();
         if store.is_shared() {
-            keys = keys.time_to_live(SHARED_KEY_TTL);
+            // A caller may use the acceptance of a token a little longer than the key that it relies on.
+            keys = keys.time_to_live(SHARED_KEY_TTL.saturating_sub(ACCEPTANCE_TTL));
         }
         Self {
             keys: keys.build(),
@@ -100,6 +104,20 @@ impl Seals {
             *text = format!("{MARKER}{person}:{}", URL_SAFE_NO_PAD.encode(sealed));
         }
         Ok(())
+    }
+
+    /// Creates keys for people who have none, in one transaction, so that sealing their first texts writes
+    /// nothing.
+    pub async fn make_keys(&self, workspace: WorkspaceId, people: &[Uuid]) -> Result<(), PeopleError> {
+        let mut new = Vec::with_capacity(people.len());
+        for person in people {
+            let of = PersonId {
+                workspace,
+                person: *person,
+            };
+            new.push((of, random()?));
+        }
+        self.store.keep_keys(&new).await
     }
 
     /// Opens a sealed text; `None`: its key is gone. A text that is not sealed is returned unchanged.
@@ -341,6 +359,27 @@ mod tests {
         assert_ne!(sealed, seal(&seals, text).await, "no two are the same");
         assert_eq!(seals.open_text(SHOP, &sealed).await.unwrap(), text);
         assert_eq!(seals.open_text(SHOP, "Bob").await.unwrap(), "Bob");
+    }
+
+    #[tokio::test]
+    async fn keys_are_made_together_and_a_key_is_kept() {
+        let (seals, _folder) = seals().await;
+        let sealed = seal(&seals, "Ada").await;
+        let bob = Uuid::from_u128(8);
+        seals.make_keys(SHOP, &[ADA, bob]).await.unwrap();
+        let afresh = Seals::new(Arc::clone(&seals.store));
+        assert_eq!(afresh.open_text(SHOP, &sealed).await.unwrap(), "Ada");
+        let key = async || {
+            let of = PersonId {
+                workspace: SHOP,
+                person: bob,
+            };
+            seals.store.key(of).await.unwrap()
+        };
+        let before = key().await;
+        assert!(matches!(before, Some(StoredKey::Key(_))));
+        seal(&seals, "Bob").await;
+        assert!(before == key().await);
     }
 
     #[tokio::test]

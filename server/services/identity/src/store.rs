@@ -117,6 +117,9 @@ pub trait PeopleStore: Send + Sync + Debug {
     /// Stores a key unless there is one, or was one; returns the stored key.
     async fn keep_key(&self, of: PersonId, key: &KeyBytes) -> Result<StoredKey, PeopleError>;
 
+    /// Stores keys of several people in one transaction, each unless there is one, or was one.
+    async fn keep_keys(&self, keys: &[(PersonId, KeyBytes)]) -> Result<(), PeopleError>;
+
     /// Notes that a person is about to be erased.
     async fn note_erasure(&self, of: PersonId, at: Timestamp) -> Result<(), PeopleError>;
 

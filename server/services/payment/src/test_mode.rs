@@ -3,6 +3,9 @@
 //! It has its own books, as a processor does: every request under its key, and every charge. They are in
 //! the process store, change in one transaction for each request, and are purged with their workspace. Its
 //! clock is the workspace's.
+//!
+//! Sample orders, as those of a template, are charged without it: [`sample_answer`] gives its answers. It has
+//! no request of theirs in its books, and refunds their charges like its own.
 
 use std::sync::Arc;
 
@@ -38,6 +41,9 @@ const LATE_MS: i64 = 8_000;
 
 /// How often `tok_flaky` fails before it charges.
 const FLAKY_FAILURES: u32 = 2;
+
+/// How ids of the charges of sample orders begin; the order's id follows.
+const SAMPLE_CHARGE: &str = "ch_sample_";
 
 const PAGE: u32 = 200;
 
@@ -161,7 +167,10 @@ impl TestMode {
                 ProviderRequest::Charge { amount, method } => {
                     charged(key, &new_charge, (amount, method.as_str()), asked, now)
                 }
-                ProviderRequest::Refund { .. } => refunded(charge.clone(), asked, request, now),
+                ProviderRequest::Refund { .. } => {
+                    let charge = charge.clone().or_else(|| sample_charge(request, now));
+                    refunded(charge, asked, request, now)
+                }
             };
             found = Some(entry.request.clone());
             let mut writes = vec![write(&request_key, &entry.request, Vec::new())?];
@@ -212,6 +221,37 @@ impl PaymentProvider for TestMode {
             )),
         }
     }
+}
+
+/// The answer to a request for a sample order, which is not in the books. `None`: its method gives none at
+/// once.
+pub fn sample_answer(order: &str, request: &ProviderRequest) -> Option<ProviderAnswer> {
+    match request {
+        ProviderRequest::Charge { amount, method } => {
+            let (id, now) = (format!("{SAMPLE_CHARGE}{order}"), Timestamp::default());
+            let Request {
+                answer, answers_at, ..
+            } = charged("", &id, (amount, method), 1, now).request;
+            answer.filter(|_| answers_at == now)
+        }
+        ProviderRequest::Refund { .. } => Some(ProviderAnswer::Refunded),
+    }
+}
+
+/// The charge of a sample order that is to be refunded, as if it had been in the books.
+fn sample_charge(request: &ProviderRequest, now: Timestamp) -> Option<Charge> {
+    let ProviderRequest::Refund { charge, amount } = request else {
+        return None;
+    };
+    let order = charge.strip_prefix(SAMPLE_CHARGE)?;
+    Some(Charge {
+        charge: charge.clone(),
+        key: format!("charge/{order}"),
+        amount: amount.clone(),
+        method: "tok_ok".to_owned(),
+        charged_at: now,
+        refunded_at: None,
+    })
 }
 
 fn charged(

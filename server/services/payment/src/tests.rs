@@ -9,7 +9,10 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{PaymentProvider, ProviderError, test_mode::TestMode};
+use super::{
+    PaymentProvider, ProviderError,
+    test_mode::{TestMode, sample_answer},
+};
 use clock::SystemClock;
 use documents::{DocumentStore, sqlite::SqliteDocumentStore};
 
@@ -132,6 +135,37 @@ async fn a_charge_is_refunded_once() {
     assert!(matches!(other, ProviderAnswer::Refused { .. }), "{other:?}");
     let unknown = provider.refund("unknown", "ch_0").await;
     assert!(matches!(unknown, ProviderAnswer::Refused { .. }), "{unknown:?}");
+    let charges = TestMode::charges(&*provider.books, SHOP).await.unwrap();
+    assert_eq!(charges.len(), 1);
+    assert!(charges[0].refunded_at.is_some());
+}
+
+#[tokio::test]
+async fn the_charge_of_a_sample_order_is_refunded_once_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Provider::open(folder.path()).await;
+    let request = |method: &str| ProviderRequest::Charge {
+        amount: Money::new(500, "EUR"),
+        method: method.to_owned(),
+    };
+    let charge = charge_of(&sample_answer("7", &request("tok_ok")).unwrap());
+    assert_ne!(
+        charge,
+        charge_of(&sample_answer("8", &request("tok_ok")).unwrap())
+    );
+    assert_eq!(
+        sample_answer("7", &request("tok_declined")),
+        Some(provider.charge("7", 500, "tok_declined").await.unwrap()),
+        "it answers as the provider does"
+    );
+    for method in ["tok_flaky", "tok_timeout"] {
+        assert_eq!(sample_answer("7", &request(method)), None, "{method}");
+    }
+    for _ in 0..2 {
+        assert_eq!(provider.refund("back", &charge).await, ProviderAnswer::Refunded);
+    }
+    let other = provider.refund("again", &charge).await;
+    assert!(matches!(other, ProviderAnswer::Refused { .. }), "{other:?}");
     let charges = TestMode::charges(&*provider.books, SHOP).await.unwrap();
     assert_eq!(charges.len(), 1);
     assert!(charges[0].refunded_at.is_some());

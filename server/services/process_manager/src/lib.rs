@@ -9,9 +9,16 @@
 //! Tests over the whole pipeline: `server/src/consumers/tests.rs`.
 
 mod command_queue;
+mod follower;
+mod listing;
+mod outcomes;
 pub mod process;
+mod recorded;
 mod runner;
-mod waker;
+mod sender;
+mod timers;
+mod unfinished;
+mod work_set;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -29,8 +36,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 use workspace_clock::Clocks;
 
+use command_queue::CommandQueues;
+use follower::CommitFollower;
 use runner::{Dependencies as RunnerDependencies, Runner};
-use waker::Waker;
+use work_set::{Unlisted, WorkSet};
 
 /// The boxes that process managers need.
 #[derive(Debug)]
@@ -77,9 +86,14 @@ impl ProcessManagers {
             clock,
         } = dependencies;
         let progress = Arc::new(Progress::new(process::managers(policies)));
-        let waker = Arc::new(Waker::default());
+        let work = Arc::new(WorkSet::default());
+        let queues = Arc::new(CommandQueues::new(work.clone()));
+        let follower = CommitFollower {
+            work: work.clone(),
+            queues: queues.clone(),
+        };
         let context = Context {
-            followers: waker.clone(),
+            followers: Arc::new(follower),
             ..Context::unread(
                 store.clone(),
                 broker,
@@ -97,7 +111,8 @@ impl ProcessManagers {
             progress: progress.clone(),
             clocks: clocks.clone(),
             clock,
-            waker: waker.clone(),
+            work: work.clone(),
+            queues,
         }));
         // Work of a workspace that is not in this event store cannot be done here.
         let known: HashSet<WorkspaceId> = store.heads().await?.iter().map(|(of, ..)| *of).collect();
@@ -106,7 +121,7 @@ impl ProcessManagers {
                 continue;
             }
             if let Some(policy) = policies.iter().find(|policy| policy.name() == checkpoint.view) {
-                waker.wake(checkpoint.workspace, policy.name());
+                work.add_unlisted((checkpoint.workspace, policy.name()), Unlisted::Unknown);
             }
         }
         let projections = Projections::start(Arc::new(context)).await?;

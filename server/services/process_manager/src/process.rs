@@ -46,14 +46,17 @@ pub fn parsed(json: &RawValue) -> Result<Process, DocumentStoreError> {
         .map_err(|error| DocumentStoreError::Corrupt(format!("a process: {error}")))
 }
 
-/// Changes a process in one transaction, unless it does not exist any more. `change` may be called again.
+/// Changes a process in one transaction, unless it does not exist any more; returns it as it is then.
+/// `change` may be called again.
 pub(crate) async fn amend(
     process_store: &dyn DocumentStore,
     scope: &Scope,
     key: &str,
-    change: &(dyn Fn(&RawValue, Process) -> Result<Process, DocumentStoreError> + Sync),
-) -> Result<(), DocumentStoreError> {
+    change: &(dyn Fn(&RawValue) -> Result<Process, DocumentStoreError> + Sync),
+) -> Result<Option<Process>, DocumentStoreError> {
+    let mut amended = None;
     let mut fold = |loaded: FoldInput| {
+        amended = None;
         let Some(document) = loaded.documents.first() else {
             return Ok(FoldOutput::default());
         };
@@ -61,12 +64,15 @@ pub(crate) async fn amend(
             position: 0,
             reason: error.to_string(),
         };
-        let before = parsed(&document.data).map_err(fault)?;
-        let was = before.listings();
-        let after = change(&document.data, before).map_err(fault)?;
+        let was = parsed(&document.data).map_err(fault)?.listings();
+        let after = change(&document.data).map_err(fault)?;
         let is = after.listings();
         let data = serde_json::value::to_raw_value(&after)
             .map_err(|error| fault(DocumentStoreError::Corrupt(error.to_string())))?;
+        amended = Some(after);
+        if data.get() == document.data.get() {
+            return Ok(FoldOutput::default());
+        }
         Ok(FoldOutput {
             writes: vec![DocumentWrite {
                 key: key.to_owned(),
@@ -78,5 +84,6 @@ pub(crate) async fn amend(
             parked: Vec::new(),
         })
     };
-    process_store.amend(scope, &[key.to_owned()], &mut fold).await
+    process_store.amend(scope, &[key.to_owned()], &mut fold).await?;
+    Ok(amended)
 }

@@ -72,10 +72,20 @@ struct Job {
 
 enum Work {
     Append(Job),
+    AppendAll(Vec<Append>, Answer<Vec<AppendAnswer>, AppendError>),
     CreateWorkspace(Workspace, Answer<bool>),
     SaveSnapshot(WorkspaceId, StreamName, Snapshot, Answer<()>),
     RegisterTypes(Answer<TypeCompatibility>),
     Lifecycle(lifecycle::LifecycleWork),
+}
+
+/// What the refusal of an append means for the others of its group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Atomicity {
+    /// They are stored: they have other callers.
+    EachAppend,
+    /// They are refused too: one caller wants all or none.
+    WholeGroup,
 }
 
 /// The queue to the appender.
@@ -131,6 +141,16 @@ impl Queue {
         let started = Instant::now();
         let (answer, answered) = oneshot::channel();
         self.send(Work::Append(Job { append, answer })).await?;
+        let result = answered.await.map_err(|_| stopped())?;
+        metrics::histogram!("foldline_append_seconds").record(started.elapsed());
+        result
+    }
+
+    /// Stores the events of several appends, all or none; returns after the commit.
+    pub(super) async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<AppendAnswer>, AppendError> {
+        let started = Instant::now();
+        let (answer, answered) = oneshot::channel();
+        self.send(Work::AppendAll(appends, answer)).await?;
         let result = answered.await.map_err(|_| stopped())?;
         metrics::histogram!("foldline_append_seconds").record(started.elapsed());
         result
@@ -240,7 +260,8 @@ impl<W: Writer> Appender<W> {
     async fn append_group(&mut self, group: Vec<Job>) {
         metrics::histogram!("foldline_append_group_size")
             .record(u32::try_from(group.len()).unwrap_or(u32::MAX));
-        let failure = match self.commit(&group).await {
+        let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
+        let failure = match self.commit(&appends, Atomicity::EachAppend).await {
             Ok(results) => {
                 for (job, result) in group.into_iter().zip(results) {
                     // a caller may have gone away; its events are stored all the same
@@ -262,13 +283,32 @@ impl<W: Writer> Appender<W> {
         }
     }
 
+    /// Commits the appends of one caller, all or none.
+    async fn append_all(&mut self, appends: &[Append]) -> Result<Vec<AppendAnswer>, AppendError> {
+        metrics::histogram!("foldline_append_group_size")
+            .record(u32::try_from(appends.len()).unwrap_or(u32::MAX));
+        let appends: Vec<_> = appends.iter().collect();
+        match self.commit(&appends, Atomicity::WholeGroup).await {
+            Ok(results) => results.into_iter().collect(),
+            Err(failure) => {
+                tracing::warn!(
+                    error = %failure.error, appends = appends.len(), "appends of one caller were not stored"
+                );
+                Err(failure.error.into())
+            }
+        }
+    }
+
     /// One transaction, and the result of each append.
-    async fn commit(&mut self, group: &[Job]) -> Result<Vec<Result<AppendAnswer, AppendError>>, Failure> {
-        let appends: Vec<_> = group.iter().map(|job| &job.append).collect();
+    async fn commit(
+        &mut self,
+        appends: &[&Append],
+        atomicity: Atomicity,
+    ) -> Result<Vec<Result<AppendAnswer, AppendError>>, Failure> {
         let mut mode = LookUpMode::Cached;
         let mut attempts = 1..MAX_COMMIT_ATTEMPTS;
         loop {
-            match self.try_commit(&appends, mode).await {
+            match self.try_commit(appends, atomicity, mode).await {
                 Ok((results, validated)) => {
                     self.notify_missed().await;
                     self.notify(validated);
@@ -290,6 +330,7 @@ impl<W: Writer> Appender<W> {
     async fn try_commit(
         &mut self,
         appends: &[&Append],
+        atomicity: Atomicity,
         mode: LookUpMode,
     ) -> Result<(Vec<Result<AppendAnswer, AppendError>>, ValidatedGroup), Failure> {
         self.cache.begin_group();
@@ -323,6 +364,11 @@ impl<W: Writer> Appender<W> {
                 error: StoreError::Unavailable("other servers are appending".to_owned()),
                 cause: Cause::StaleCache,
             });
+        }
+        if refused && atomicity == Atomicity::WholeGroup {
+            // the cache has what the accepted ones of the group would have changed
+            self.roll_back().await;
+            return Ok((results, ValidatedGroup::default()));
         }
         if validated.commands.is_empty() {
             if mode == LookUpMode::Complete {
@@ -394,6 +440,11 @@ impl<W: Writer> Appender<W> {
     async fn handle(&mut self, work: Work) {
         match work {
             Work::Append(job) => Box::pin(self.append_group(vec![job])).await,
+            Work::AppendAll(appends, answer) => {
+                let result = self.append_all(&appends).await;
+                // the caller may have gone away; its events are stored all the same
+                let _ = answer.send(result);
+            }
             Work::CreateWorkspace(workspace, answer) => {
                 let now = self.clock.now();
                 let result = self.writer.create_workspace(&workspace, now).await;

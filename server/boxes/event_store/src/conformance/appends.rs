@@ -178,6 +178,43 @@ pub(crate) async fn an_append_to_several_streams_is_stored_whole_or_not_at_all(s
     }
 }
 
+pub(crate) async fn several_appends_of_one_caller_are_stored_all_or_none(store: Arc<dyn EventStore>) {
+    let workspace = open_workspace(&*store, 4).await;
+    let all = |last: Expected| {
+        vec![
+            one(workspace, "order-1", Expected::NoStream),
+            one(workspace, "order-1", Expected::Exact(1)),
+            one(workspace, "order-2", Expected::NoStream),
+            one(workspace, "order-1", last),
+        ]
+    };
+    let refused = store.append_all(all(Expected::Exact(1))).await;
+    let Err(AppendError::Conflict { stream, current: 2 }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(stream, name("order-1"));
+    for stream in ["order-1", "order-2"] {
+        assert!(
+            whole_stream(&*store, workspace, stream).await.is_empty(),
+            "{stream}"
+        );
+    }
+    // what was refused has left nothing in the cache either
+    let appends = all(Expected::Exact(2));
+    let answers = store.append_all(appends.clone()).await.unwrap();
+    let versions: Vec<_> = answers.iter().map(|answer| answer.streams[0].version).collect();
+    assert_eq!(versions, [1, 2, 1, 3]);
+    assert_eq!(store.append_all(appends).await.unwrap(), answers, "a repetition");
+    store
+        .append(one(workspace, "order-2", Expected::Exact(1)))
+        .await
+        .unwrap();
+    for partition in 0..4 {
+        checked_partition(&*store, workspace, partition).await;
+    }
+    assert_eq!(store.append_all(Vec::new()).await.unwrap(), []);
+}
+
 pub(crate) async fn an_append_without_events_still_checks_versions(store: Arc<dyn EventStore>) {
     let workspace = open_workspace(&*store, 1).await;
     let empty = |expected| append(workspace, vec![part("order-1", expected, Vec::new())]);

@@ -132,6 +132,10 @@ impl<D: Database> EventStore for SqlEventStore<D> {
         self.queue.append(append).await
     }
 
+    async fn append_all(&self, appends: Vec<Append>) -> Result<Vec<AppendAnswer>, AppendError> {
+        self.queue.append_all(appends).await
+    }
+
     async fn recorded_command(
         &self,
         workspace: WorkspaceId,

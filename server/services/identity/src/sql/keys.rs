@@ -79,6 +79,24 @@ pub(super) async fn keep_key<D: Database>(
     kept.ok_or_else(|| PeopleError::Unavailable("a key was not kept".to_owned()))
 }
 
+pub(super) async fn keep_keys<D: Database>(
+    pool: &Pool<D>,
+    new: &[(PersonId, KeyBytes)],
+) -> Result<(), PeopleError> {
+    let mut transaction = pool.begin_with(D::BEGIN).await?;
+    for (of, key) in new {
+        // no row is changed if the person has a key
+        statement::<D>(KEEP_KEY)
+            .bind(of.workspace.0)
+            .bind(of.person)
+            .bind(&key[..])
+            .execute(&mut transaction)
+            .await?;
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
 pub(super) async fn note_erasure<D: Database>(
     pool: &Pool<D>,
     of: PersonId,

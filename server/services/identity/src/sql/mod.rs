@@ -61,6 +61,10 @@ impl<D: Database> PeopleStore for SqlPeopleStore<D> {
         keys::keep_key(&self.pool, of, key).await
     }
 
+    async fn keep_keys(&self, keys: &[(PersonId, KeyBytes)]) -> Result<(), PeopleError> {
+        keys::keep_keys(&self.pool, keys).await
+    }
+
     async fn note_erasure(&self, of: PersonId, at: Timestamp) -> Result<(), PeopleError> {
         keys::note_erasure(&self.pool, of, at).await
     }

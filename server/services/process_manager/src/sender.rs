@@ -1,0 +1,295 @@
+//! Sends the commands of one process, and records their outcomes.
+//!
+//! An accepted command has events, and the lane that folds them removes the command from the process in the
+//! same transaction. So the sender waits a little for that, and records an outcome itself only if no lane
+//! does, or if only the sender knows it: a refusal, a missing answer, an acceptance without an event.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use command::{CommandFailure, Intent};
+use documents::{DocumentStoreError, Scope};
+use domain::policy::{AnyPolicy, Now, PendingCommand, Process, SendOutcome};
+use futures::{FutureExt as _, StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    sync::{Notify, SemaphorePermit},
+    time::Instant,
+};
+use uuid::Uuid;
+
+use super::{
+    command_queue::{CommandLease, MAX_BACKOFF},
+    outcomes::{Outcomes, SentQueue},
+    process::{amend, parsed},
+    runner::{Runner, report_failure, sleep_until},
+    work_set::{Known, Snapshot},
+};
+
+/// How many commands of a process are sent at the same time.
+const MAX_RUNNING_QUEUES: usize = 16;
+
+/// What is to be done for a process.
+#[derive(Default)]
+struct Leased {
+    queues: VecDeque<CommandLease>,
+    /// Whether it has timers to schedule.
+    must_schedule: bool,
+    /// Is told of commands that lanes have removed.
+    sender: Arc<Notify>,
+}
+
+/// What has completed.
+enum Step {
+    Sent(SentQueue),
+    /// With the process after the transaction, and how many outcomes were recorded when it began.
+    Recorded(Option<(Process, u64)>),
+}
+
+impl Runner {
+    /// Sends what can be sent of a process, until every outcome is recorded.
+    pub(super) async fn advance(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        process: &Arc<str>,
+        known: Known,
+    ) {
+        // The semaphore is closed only when the program ends.
+        let Ok(permit) = self.permits.acquire().await else {
+            return;
+        };
+        match self.lease(scope, process, known).await {
+            Ok(leased) => self.send_all(scope, policy, process, leased, permit).await,
+            Err(error) => {
+                report_failure(scope.view, scope.workspace, &error);
+                let later = Instant::now() + MAX_BACKOFF;
+                self.work.retry(scope, Arc::clone(process), later);
+            }
+        }
+    }
+
+    async fn lease(
+        &self,
+        scope: &Scope,
+        process: &Arc<str>,
+        known: Known,
+    ) -> Result<Leased, DocumentStoreError> {
+        let snapshots = match known.into_snapshots() {
+            Some(snapshots) => snapshots,
+            None => self.read(scope, process).await?.into_iter().collect(),
+        };
+        let mut leased = Leased::default();
+        for snapshot in snapshots {
+            let (document, as_of) = match snapshot {
+                Snapshot::Folded(json) => (parsed(&json)?, None),
+                Snapshot::Current { process, as_of } => (process, Some(as_of)),
+            };
+            leased.must_schedule |= document.is_to_be_scheduled();
+            let taken = self.queues.take(scope, process, &document, as_of, &leased.sender);
+            leased.queues.extend(taken);
+        }
+        Ok(leased)
+    }
+
+    /// Sends the leased queues and records their outcomes. Holds the permit while it sends.
+    async fn send_all(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        process: &Arc<str>,
+        leased: Leased,
+        permit: SemaphorePermit<'_>,
+    ) {
+        let mut outcomes = Outcomes::new(leased.must_schedule, !leased.queues.is_empty());
+        let Leased { queues, sender, .. } = leased;
+        let (mut waiting, mut permit) = (queues, Some(permit));
+        // Sends and records are polled together: a send between two polls could hold the only writing
+        // connection, which the record waits for.
+        let mut running: FuturesUnordered<BoxFuture<'_, Step>> = FuturesUnordered::new();
+        let (mut sending, mut is_recording) = (0, false);
+        loop {
+            while sending < MAX_RUNNING_QUEUES
+                && let Some(lease) = waiting.pop_front()
+            {
+                sending += 1;
+                running.push(self.send_queue(scope, lease).boxed());
+            }
+            if sending == 0 {
+                drop(permit.take());
+            }
+            if running.is_empty() && outcomes.at().is_none() {
+                return;
+            }
+            let mut next = tokio::select! {
+                step = running.next(), if !running.is_empty() => step,
+                () = sleep_until(outcomes.at()), if !is_recording => None,
+                () = sender.notified() => None,
+            };
+            if next.is_some() {
+                // The answers of one group commit come at the same moment, so the others are ready as well.
+                tokio::task::yield_now().await;
+            }
+            while let Some(step) = next {
+                match step {
+                    Step::Sent(queue) => {
+                        sending -= 1;
+                        outcomes.add(queue);
+                    }
+                    Step::Recorded(amended) => {
+                        is_recording = false;
+                        if let Some((document, as_of)) = amended {
+                            let as_of = Some(as_of);
+                            waiting.extend(self.queues.take(scope, process, &document, as_of, &sender));
+                        }
+                    }
+                }
+                next = running.next().now_or_never().flatten();
+            }
+            outcomes.release_carried_out();
+            if !is_recording && let Some(sent) = outcomes.take_due() {
+                is_recording = true;
+                running.push(self.record(scope, policy, process, sent).boxed());
+            }
+        }
+    }
+
+    async fn read(&self, scope: &Scope, process: &str) -> Result<Option<Snapshot>, DocumentStoreError> {
+        let as_of = self.queues.recorded();
+        let read = self
+            .process_store
+            .document(scope.workspace, scope.view, process)
+            .await?;
+        let document = read.value.map(|document| parsed(&document.data)).transpose()?;
+        Ok(document.map(|process| Snapshot::Current { process, as_of }))
+    }
+
+    /// Records the outcomes of a process's queues in one transaction, which also schedules its timers, and
+    /// releases the queues.
+    async fn record(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        process: &Arc<str>,
+        sent: Vec<SentQueue>,
+    ) -> Step {
+        let outcomes: Vec<_> = sent.iter().flat_map(|queue| queue.outcomes.clone()).collect();
+        let as_of = self.queues.recorded();
+        let amended = match self.amend(scope, policy, process, &outcomes).await {
+            Ok(amended) => {
+                let is_final = |(_, outcome): &&(Uuid, SendOutcome)| *outcome != SendOutcome::Unanswered;
+                let answered = outcomes.iter().filter(is_final).map(|(id, _)| *id);
+                self.queues.record(scope, process, answered);
+                for queue in sent {
+                    queue.release();
+                }
+                if let Some(due) = amended.as_ref().and_then(Process::next_due) {
+                    self.work.add_timer(scope, due);
+                }
+                amended
+            }
+            Err(error) => {
+                report_failure(scope.view, scope.workspace, &error);
+                if sent.is_empty() {
+                    let later = Instant::now() + MAX_BACKOFF;
+                    self.work.retry(scope, Arc::clone(process), later);
+                }
+                for SentQueue {
+                    lease,
+                    outcomes,
+                    unanswered,
+                    ..
+                } in sent
+                {
+                    let mut again: Vec<_> = outcomes.iter().map(|(id, _)| *id).collect();
+                    again.extend(unanswered);
+                    lease.release(&again);
+                }
+                None
+            }
+        };
+        self.progress.wake_waiting();
+        Step::Recorded(amended.map(|document| (document, as_of)))
+    }
+
+    async fn amend(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        process: &str,
+        sent: &[(Uuid, SendOutcome)],
+    ) -> Result<Option<Process>, DocumentStoreError> {
+        let now = Now {
+            machine: self.clock.now(),
+            ahead_ms: self.clocks.ahead_ms(scope.workspace).await?,
+        };
+        let change = |json: &serde_json::value::RawValue| {
+            policy
+                .sent(json, sent, now)
+                .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))
+        };
+        amend(&*self.process_store, scope, process, &change).await
+    }
+
+    /// Sends the commands of a queue in order, up to the first without an answer.
+    async fn send_queue(&self, scope: &Scope, lease: CommandLease) -> Step {
+        let mut outcomes = Vec::with_capacity(lease.commands.len());
+        let (mut unanswered, mut awaits_lanes) = (None, true);
+        for pending in &lease.commands {
+            let id = pending.command_id;
+            match self.send(scope, pending).await {
+                Ok((SendOutcome::Unanswered, _)) => {
+                    // A later attempt changes nothing in the process.
+                    if lease.starts_deadline(id) {
+                        outcomes.push((id, SendOutcome::Unanswered));
+                        awaits_lanes = false;
+                    }
+                    unanswered = Some(id);
+                    break;
+                }
+                Ok((outcome, has_events)) => {
+                    awaits_lanes &= has_events;
+                    outcomes.push((id, outcome));
+                }
+                Err(failure) => {
+                    report_failure(scope.view, scope.workspace, &failure);
+                    unanswered = Some(id);
+                    break;
+                }
+            }
+        }
+        Step::Sent(SentQueue {
+            lease,
+            outcomes,
+            unanswered,
+            awaits_lanes,
+        })
+    }
+
+    /// Sends a command. Returns the outcome, and whether it has events. `Err`: no decision was made, and the
+    /// command is worth another attempt.
+    async fn send(
+        &self,
+        scope: &Scope,
+        pending: &PendingCommand,
+    ) -> Result<(SendOutcome, bool), CommandFailure> {
+        let intent = Intent::of_policy(scope.workspace, scope.view, pending, &*self.clock);
+        let sent = match intent {
+            Ok(intent) => self.commands.carry_out(intent).await,
+            Err(failure) => Err(failure),
+        };
+        let (label, sent) = match sent {
+            Ok(answer) => ("accepted", (SendOutcome::Accepted, !answer.events.is_empty())),
+            Err(failure) if failure.is_undecided() => return Err(failure),
+            Err(failure) if failure.is_unanswered() => ("unanswered", (SendOutcome::Unanswered, false)),
+            Err(failure) => {
+                let command = pending.command_type.as_str();
+                tracing::info!(
+                    consumer.policy = scope.view, command, error = %failure, "a policy's command was refused"
+                );
+                ("refused", (SendOutcome::Refused(failure.to_string()), false))
+            }
+        };
+        metrics::counter!("foldline_consumer_commands_total", "policy" => scope.view, "outcome" => label)
+            .increment(1);
+        Ok(sent)
+    }
+}

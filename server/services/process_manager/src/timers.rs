@@ -1,0 +1,138 @@
+//! Expires the timers of a policy's processes. The listing of timers is read only when the earliest may be
+//! due, and only its first page.
+
+use std::time::Duration;
+
+use documents::{DocumentStoreError, Scope, StoredRow};
+use domain::{
+    policy::{AnyPolicy, TIMERS},
+    timestamp::Timestamp,
+};
+use futures::StreamExt as _;
+use tokio::time::Instant;
+
+use super::{process::amend, runner::Runner, work_set::Snapshot};
+
+/// How many timers expire at the same time.
+const MAX_EXPIRING: usize = 16;
+
+/// The earliest timer of a policy in a workspace, by the workspace's clock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum EarliestTimer {
+    /// No timer runs.
+    #[default]
+    None,
+    /// No timer is due before.
+    At(Timestamp),
+    /// It has to be read.
+    Unread,
+}
+
+impl EarliestTimer {
+    /// Notes that a timer is scheduled.
+    pub(super) fn add(&mut self, due: Timestamp) {
+        *self = match *self {
+            Self::None => Self::At(due),
+            Self::At(earlier) => Self::At(earlier.min(due)),
+            Self::Unread => Self::Unread,
+        };
+    }
+}
+
+impl Runner {
+    /// Expires every due timer. Returns when the next one is due.
+    pub(super) async fn expire_timers(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        earliest: &mut EarliestTimer,
+    ) -> Result<Option<Instant>, DocumentStoreError> {
+        while *earliest != EarliestTimer::None {
+            let now = self.clocks.now(scope.workspace).await?;
+            if let EarliestTimer::At(due) = *earliest
+                && due > now
+            {
+                // At least a millisecond: otherwise a timer that is due within one would be read again and
+                // again.
+                let left = Duration::from_millis(due.millis_since(now) + 1);
+                return Ok(Some(Instant::now() + left));
+            }
+            let first = self.page(scope, TIMERS, None).await?;
+            let is_due = |row: &StoredRow| due_at(row).is_some_and(|due| due <= now);
+            if first.first().is_some_and(is_due) {
+                *earliest = EarliestTimer::Unread;
+                let due = first.into_iter().filter(is_due);
+                let processes = due.map(|row| row.document.key).collect();
+                self.expire(scope, policy, processes, now).await?;
+            } else {
+                let due = first.first().and_then(due_at);
+                *earliest = due.map_or(EarliestTimer::None, EarliestTimer::At);
+            }
+        }
+        Ok(None)
+    }
+
+    async fn expire(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        processes: Vec<String>,
+        now: Timestamp,
+    ) -> Result<(), DocumentStoreError> {
+        let expired: Vec<_> = futures::stream::iter(processes)
+            .map(|process| self.expire_process(scope, policy, process, now))
+            .buffer_unordered(MAX_EXPIRING)
+            .collect()
+            .await;
+        self.progress.wake_waiting();
+        expired.into_iter().collect()
+    }
+
+    async fn expire_process(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        process: String,
+        now: Timestamp,
+    ) -> Result<(), DocumentStoreError> {
+        let as_of = self.queues.recorded();
+        let change = |json: &serde_json::value::RawValue| {
+            policy
+                .expire(json, now)
+                .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))
+        };
+        let amended = amend(&*self.process_store, scope, &process, &change).await?;
+        if let Some(amended) = amended
+            && (!amended.pending.is_empty() || amended.is_to_be_scheduled())
+        {
+            let snapshot = Snapshot::Current {
+                process: amended,
+                as_of,
+            };
+            self.work.add(scope, process.into(), Some(snapshot));
+        }
+        Ok(())
+    }
+}
+
+fn due_at(row: &StoredRow) -> Option<Timestamp> {
+    row.sort.parse().ok().map(Timestamp::from_micros)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scheduled_timer_counts_if_it_is_the_earliest_or_the_first() {
+        let at = |micros| EarliestTimer::At(Timestamp::from_micros(micros));
+        let mut earliest = EarliestTimer::default();
+        for (due, expected) in [(5, 5), (7, 5), (3, 3)] {
+            earliest.add(Timestamp::from_micros(due));
+            assert_eq!(earliest, at(expected));
+        }
+        let mut unread = EarliestTimer::Unread;
+        unread.add(Timestamp::from_micros(1));
+        assert_eq!(unread, EarliestTimer::Unread, "another may be earlier");
+    }
+}

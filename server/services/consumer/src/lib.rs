@@ -6,7 +6,11 @@
 //! consumer recognises events that it has handled, by their ids or by a [`ProcessedPositions`] that it writes
 //! with the effect.
 //!
+//! Under load, deliveries are gathered: see [`gathering`].
+//!
 //! Tests over the whole pipeline: `server/src/consumers/tests/consumer.rs`.
+
+mod gathering;
 
 use std::{
     fmt::Debug,
@@ -23,6 +27,7 @@ use broker::Broker;
 use clock::SharedClock;
 use documents::{DocumentStore, DocumentStoreError, sqlite::SqliteDocumentStore};
 use event_store::EventStore;
+use gathering::GatheringBroker;
 use projection::{
     Context, Projections, StartError,
     dead_letters::DeadLetters,
@@ -100,7 +105,7 @@ impl RunningConsumer {
         let progress = Arc::new(Progress::new([handler]));
         let context = Context::unread(
             dependencies.store.clone(),
-            dependencies.broker.clone(),
+            Arc::new(GatheringBroker::new(dependencies.broker.clone())),
             checkpoints.clone(),
             progress.clone(),
             dependencies.clock.clone(),

@@ -12,7 +12,11 @@ use std::{
 
 use domain::{id::WorkspaceId, timestamp::Timestamp, wire::MailboxMessage};
 use mailparse::MailHeaderMap as _;
+use tokio::task::JoinSet;
 use uuid::Uuid;
+
+/// How many files are written at the same time: a file system flushes several together.
+const WRITERS: usize = 4;
 
 /// Stores mails as files in a folder.
 #[derive(Debug, Clone)]
@@ -31,6 +35,32 @@ pub struct Page {
     pub limit: usize,
 }
 
+/// A mail for the folder.
+pub(super) struct Mail {
+    /// The event that it is about.
+    pub(super) event: Uuid,
+    /// Its recipient.
+    pub(super) user: Uuid,
+    /// Its bytes.
+    pub(super) bytes: Vec<u8>,
+}
+
+impl Mail {
+    /// Writes the file and flushes it, unless it exists; its name is flushed with the folder.
+    fn write(&self, folder: &Path) -> io::Result<()> {
+        let name = format!("{}.{}.eml", self.event, self.user);
+        let file = folder.join(&name);
+        if file.exists() {
+            return Ok(());
+        }
+        let partial = folder.join(format!("{name}.partial"));
+        let mut partial_file = File::create(&partial)?;
+        partial_file.write_all(&self.bytes)?;
+        partial_file.sync_all()?;
+        fs::rename(&partial, &file)
+    }
+}
+
 impl Mailbox {
     /// A mailbox in a folder, which need not exist.
     pub fn new(folder: PathBuf) -> Self {
@@ -41,31 +71,31 @@ impl Mailbox {
         self.folder.join(workspace.to_string())
     }
 
-    /// Stores a mail; an existing one stays as it is.
-    pub(super) async fn put(
-        &self,
-        workspace: WorkspaceId,
-        event: Uuid,
-        user: Uuid,
-        mail: Vec<u8>,
-    ) -> io::Result<()> {
+    /// Stores mails; existing ones stay as they are. When this returns, all of them are durable.
+    pub(super) async fn put(&self, workspace: WorkspaceId, mails: Vec<Mail>) -> io::Result<()> {
+        if mails.is_empty() {
+            return Ok(());
+        }
         let folder = self.of(workspace);
-        blocking(move || {
-            private_folder(&folder)?;
-            let name = format!("{event}.{user}.eml");
-            let file = folder.join(&name);
-            if file.exists() {
-                return Ok(());
-            }
-            let partial = folder.join(format!("{name}.partial"));
-            let mut partial_file = File::create(&partial)?;
-            partial_file.write_all(&mail)?;
-            partial_file.sync_all()?;
-            fs::rename(&partial, &file)?;
-            // Flush the folder too, so that the name is as durable as the content.
-            File::open(&folder)?.sync_all()
-        })
-        .await
+        let share = mails.len().div_ceil(WRITERS);
+        let mut mails = mails.into_iter().peekable();
+        let mut writers: JoinSet<io::Result<()>> = JoinSet::new();
+        while mails.peek().is_some() {
+            let part: Vec<Mail> = mails.by_ref().take(share).collect();
+            let folder = folder.clone();
+            writers.spawn_blocking(move || {
+                private_folder(&folder)?;
+                part.iter().try_for_each(|mail| mail.write(&folder))
+            });
+        }
+        let mut written = Ok(());
+        // All of them end before the mails can be tried again.
+        while let Some(ended) = writers.join_next().await {
+            written = written.and(ended.map_err(io::Error::other).flatten());
+        }
+        written?;
+        // Flush the folder too, so that the names are as durable as the contents.
+        blocking(move || File::open(&folder)?.sync_all()).await
     }
 
     /// A page of mails, the newest first, and whether there are more.
@@ -206,4 +236,50 @@ fn read(id: Uuid, user: Uuid, bytes: &[u8]) -> io::Result<MailboxMessage> {
         text: part("text/plain")?,
         html: part("text/html")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHOP: WorkspaceId = WorkspaceId(Uuid::from_u128(1));
+
+    fn mail(n: u128, bytes: &str) -> Mail {
+        Mail {
+            event: Uuid::from_u128(n),
+            user: Uuid::from_u128(7),
+            bytes: bytes.as_bytes().to_vec(),
+        }
+    }
+
+    #[tokio::test]
+    async fn mails_are_stored_together_and_a_stored_one_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = Mailbox::new(folder.path().to_owned());
+        mailbox.put(SHOP, vec![mail(3, "first")]).await.unwrap();
+        let mails = (0..10).map(|n| mail(n, "second")).collect();
+        mailbox.put(SHOP, mails).await.unwrap();
+        let mut stored = files(&mailbox.of(SHOP)).unwrap();
+        stored.sort();
+        let content = |n: usize| fs::read_to_string(&stored[n].2).unwrap();
+        assert_eq!(
+            (stored.len(), content(3), content(4)),
+            (10, "first".into(), "second".into())
+        );
+        assert_eq!(
+            names(&mailbox.of(SHOP)).unwrap().len(),
+            10,
+            "nothing unfinished is left"
+        );
+        mailbox.erase(SHOP, Uuid::from_u128(7)).await.unwrap();
+        assert!(files(&mailbox.of(SHOP)).unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_cannot_be_stored_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let mailbox = Mailbox::new(folder.path().to_owned());
+        fs::write(mailbox.of(SHOP), "a file where the folder should be").unwrap();
+        assert!(mailbox.put(SHOP, vec![mail(1, "first")]).await.is_err());
+    }
 }

@@ -9,8 +9,9 @@ use std::{
 use domain::id::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use tantivy::{
-    DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TantivyDocument, Term,
-    collector::{DocSetCollector, TopDocs},
+    DocAddress, DocSet as _, Index, IndexReader, IndexWriter, ReloadPolicy, Searcher, TERMINATED,
+    TantivyDocument, Term,
+    collector::DocSetCollector,
     query::TermQuery,
     schema::{
         FAST, Field, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value as _,
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 use super::{
     entry::{IndexedDocument, document_id},
+    index_writer,
     words::analyzer,
 };
 use documents::SealError;
@@ -35,9 +37,6 @@ const WORDS: &str = "words";
 pub(super) const KIND: &str = "kind";
 pub(super) const TAG: &str = "tag";
 pub(super) const STATUS: &str = "status";
-
-/// The memory limit of the writer, in bytes.
-const WRITER_MEMORY: usize = 20_000_000;
 
 /// Why the index cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -149,8 +148,7 @@ impl Files {
             status: field(STATUS)?,
             document: field("kept")?,
         };
-        let writer = index.writer_with_num_threads(1, WRITER_MEMORY)?;
-        collect_garbage(&writer)?;
+        let writer = index_writer::open(&index)?;
         let reader = index
             .reader_builder()
             .reload_policy(ReloadPolicy::Manual)
@@ -186,15 +184,29 @@ impl Files {
 
     fn json(&self, document_id: &str) -> Result<Option<String>, SearchError> {
         let searcher = self.searcher();
-        let query = TermQuery::new(
-            Term::from_field_text(self.fields.document_id, document_id),
-            IndexRecordOption::Basic,
-        );
-        let found = searcher.search(&query, &TopDocs::with_limit(1).order_by_score())?;
-        let Some((_, address)) = found.first() else {
+        let Some(address) = self.address(&searcher, document_id)? else {
             return Ok(None);
         };
-        self.stored(&searcher, *address)
+        self.stored(&searcher, address)
+    }
+
+    /// The address of the document of an id. No query, because that would compute scores.
+    fn address(&self, searcher: &Searcher, document_id: &str) -> Result<Option<DocAddress>, SearchError> {
+        let term = Term::from_field_text(self.fields.document_id, document_id);
+        for (segment_number, segment) in (0..).zip(searcher.segment_readers()) {
+            let inverted = segment.inverted_index(self.fields.document_id)?;
+            let postings = inverted
+                .read_postings(&term, IndexRecordOption::Basic)
+                .map_err(tantivy::TantivyError::from)?;
+            let Some(mut postings) = postings else { continue };
+            while postings.doc() != TERMINATED {
+                if !segment.is_deleted(postings.doc()) {
+                    return Ok(Some(DocAddress::new(segment_number, postings.doc())));
+                }
+                postings.advance();
+            }
+        }
+        Ok(None)
     }
 
     /// All documents of an owner.
@@ -240,13 +252,6 @@ impl Files {
         workspaces.dedup();
         Ok(workspaces)
     }
-}
-
-/// Removes the files of an interrupted commit. The repeated commit would use some of their names, and fails
-/// if they exist.
-pub(super) fn collect_garbage(writer: &IndexWriter) -> tantivy::Result<()> {
-    writer.garbage_collect_files().wait()?;
-    Ok(())
 }
 
 /// The id of a partition's processed positions.

@@ -1,16 +1,21 @@
 //! The search indexer: finds products, orders and customers by words, also by similar ones.
 //!
 //! A consumer with an index in this server's data folder. It folds the documents of the views by the views'
-//! own folds ([`entry`]), and writes them together with the processed positions in one commit ([`writer`]).
-//! The index follows from the log: a lost one is created again. A search waits for a token like a view, and
-//! rights are part of the query ([`find`]).
+//! own folds ([`job_fold`]), and writes them together with the processed positions in one commit
+//! ([`writer`]). The index follows from the log: a lost one is created again. A search waits for a token like
+//! a view, and rights are part of the query ([`find`]).
 //!
 //! Tests over the whole pipeline: `server/src/consumers/tests/search.rs`.
 
+mod commit_batch;
 mod entry;
 mod facets;
 pub mod find;
 mod index;
+mod index_writer;
+mod job_fold;
+#[cfg(test)]
+mod tests;
 mod words;
 mod writer;
 
@@ -64,12 +69,7 @@ impl Search {
         let (files, writer) = Files::open(folder, id)?;
         let files = Arc::new(files);
         let (jobs, queue) = mpsc::channel(QUEUE_SIZE);
-        let writer = Writer {
-            files: files.clone(),
-            index: writer,
-            opener: opener.clone(),
-            runtime: Handle::current(),
-        };
+        let writer = Writer::new(files.clone(), writer, opener.clone(), Handle::current());
         let thread = std::thread::Builder::new()
             .name("search-index".to_owned())
             .spawn(move || writer.run(queue))

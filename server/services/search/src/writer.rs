@@ -6,25 +6,27 @@
 //! however often it is delivered and wherever a crash happens.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use domain::{event::TypedEvent, id::WorkspaceId, view::FoldTarget};
+use domain::id::WorkspaceId;
 use tantivy::{IndexWriter, TantivyDocument, Term};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot},
 };
-use uuid::Uuid;
 
 use super::{
-    entry::{IndexedDocument, TextPart, document_id, joined, views},
-    index::{Fields, Files, SearchError, collect_garbage, owner_term, positions_id},
+    commit_batch::CommitBatch,
+    entry::{IndexedDocument, TextPart, joined},
+    index::{Fields, Files, SearchError, owner_term},
+    index_writer::roll_back,
+    job_fold::JobFold,
 };
-use documents::{FoldFault, Opener};
+use documents::Opener;
 use projection::effect::{EffectError, ProcessedPositions, Work};
 
 /// The most jobs that share a commit.
@@ -44,190 +46,124 @@ pub(super) enum Job {
     Forget(WorkspaceId, oneshot::Sender<Result<(), EffectError>>),
 }
 
-/// Writes to the index.
-pub(super) struct Writer {
-    pub(super) files: Arc<Files>,
-    pub(super) index: IndexWriter,
-    pub(super) opener: Arc<dyn Opener>,
-    pub(super) runtime: Handle,
+impl Job {
+    fn answer(self, outcome: Result<(), EffectError>) {
+        let (Self::Index(_, answer) | Self::Forget(_, answer)) = self;
+        // The lane may have stopped waiting.
+        let _ = answer.send(outcome);
+    }
 }
 
-/// The content of the next commit.
-#[derive(Default)]
-struct CommitBatch {
-    /// By document id.
-    documents: BTreeMap<String, (WorkspaceId, IndexedDocument)>,
-    positions: HashMap<String, (WorkspaceId, ProcessedPositions)>,
-    forgotten: BTreeSet<WorkspaceId>,
-    /// A user was erased: deleted documents must be removed from the files as well.
-    erased: bool,
+/// Writes to the index.
+pub(super) struct Writer {
+    files: Arc<Files>,
+    index: IndexWriter,
+    opener: Arc<dyn Opener>,
+    runtime: Handle,
+    /// The positions that were committed since the last failure, by their id in the index.
+    positions: HashMap<String, ProcessedPositions>,
+    /// After a failure, readers may not show what is committed.
+    is_stale: bool,
 }
 
 impl Writer {
+    pub(super) fn new(
+        files: Arc<Files>,
+        index: IndexWriter,
+        opener: Arc<dyn Opener>,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            files,
+            index,
+            opener,
+            runtime,
+            positions: HashMap::new(),
+            is_stale: false,
+        }
+    }
+
     /// Runs until all senders of jobs are dropped.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let mut waiting = Vec::with_capacity(BATCH_SIZE);
         while jobs.blocking_recv_many(&mut waiting, BATCH_SIZE) > 0 {
             let begun = Instant::now();
-            self.work(std::mem::take(&mut waiting));
-            pause(COMMIT_INTERVAL.saturating_sub(begun.elapsed()));
+            if self.work(std::mem::take(&mut waiting)) {
+                pause(COMMIT_INTERVAL.saturating_sub(begun.elapsed()));
+            }
         }
         if let Err(error) = self.index.wait_merging_threads() {
             tracing::warn!(%error, "the search index was closed while it was being merged");
         }
     }
 
-    fn work(&mut self, jobs: Vec<Job>) {
+    /// Does the jobs in one commit. `false`: they change nothing, and nothing was committed.
+    fn work(&mut self, jobs: Vec<Job>) -> bool {
+        if let Err(error) = self.refresh() {
+            for job in jobs {
+                job.answer(Err(unavailable(&error.to_string())));
+            }
+            return false;
+        }
         let mut pending = CommitBatch::default();
-        let mut answers = Vec::with_capacity(jobs.len());
+        let mut done = Vec::with_capacity(jobs.len());
         for job in jobs {
-            match job {
-                Job::Index(work, answer) => {
+            match &job {
+                Job::Index(work, _) => {
+                    let fold = JobFold {
+                        files: &self.files,
+                        committed: &self.positions,
+                        before: &pending,
+                    };
                     // A panic leaves nothing of the job in the batch.
-                    let done = catch_unwind(AssertUnwindSafe(|| self.index(&work, &pending)));
-                    let done = done.unwrap_or_else(|_| Err(unavailable("a fold panicked")));
-                    match done {
-                        Ok(more) => {
-                            pending.add(more);
-                            answers.push(answer);
+                    let folded = catch_unwind(AssertUnwindSafe(|| fold.fold(work)));
+                    match folded.unwrap_or_else(|_| Err(unavailable("a fold panicked"))) {
+                        Ok(more) => pending.add(more),
+                        Err(error) => {
+                            job.answer(Err(error));
+                            continue;
                         }
-                        Err(error) => drop(answer.send(Err(error))),
                     }
                 }
-                Job::Forget(workspace, answer) => {
-                    pending.forget(workspace);
-                    answers.push(answer);
-                }
+                Job::Forget(workspace, _) => pending.forget(*workspace),
             }
+            done.push(job);
         }
-        let written = catch_unwind(AssertUnwindSafe(|| self.write(pending)));
-        let failed = match written {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.to_string()),
-            Err(_) => Some("the search index panicked".to_owned()),
+        let commits = !pending.is_empty();
+        let failure = if commits { self.commit(pending) } else { None };
+        let outcome = || match &failure {
+            None => Ok(()),
+            Some(reason) => Err(unavailable(reason)),
         };
-        if let Some(reason) = &failed
-            && let Err(error) = self.roll_back()
-        {
+        for job in done {
+            job.answer(outcome());
+        }
+        commits
+    }
+
+    /// After a failure, lets readers show what is committed: what is folded and deleted follows from it.
+    fn refresh(&mut self) -> tantivy::Result<()> {
+        if self.is_stale {
+            self.files.reader.reload()?;
+            self.is_stale = false;
+        }
+        Ok(())
+    }
+
+    /// Commits a batch, or rolls it back and returns the reason.
+    fn commit(&mut self, pending: CommitBatch) -> Option<String> {
+        let written = catch_unwind(AssertUnwindSafe(|| self.write(pending)));
+        let reason = match written {
+            Ok(Ok(())) => return None,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the search index panicked".to_owned(),
+        };
+        self.positions.clear();
+        self.is_stale = true;
+        if let Err(error) = roll_back(&mut self.index) {
             tracing::error!(reason, %error, "a failed commit of the search index could not be rolled back");
         }
-        for answer in answers {
-            // The lane may have stopped waiting.
-            let _ = answer.send(match &failed {
-                None => Ok(()),
-                Some(reason) => Err(unavailable(reason)),
-            });
-        }
-    }
-
-    /// Rolls back what was not committed, including its files.
-    fn roll_back(&mut self) -> tantivy::Result<()> {
-        self.index.rollback()?;
-        collect_garbage(&self.index)
-    }
-
-    /// Folds those events of a job that have not been folded before.
-    fn index(&self, work: &Work, before: &CommitBatch) -> Result<CommitBatch, EffectError> {
-        let workspace = work.partition.workspace;
-        let at = positions_id(workspace, work.partition.partition);
-        let mut processed = match before.positions.get(&at) {
-            Some((_, processed)) => processed.clone(),
-            None => self.files.processed_positions(&at).map_err(failed)?,
-        };
-        let mut folds: BTreeMap<String, (IndexedDocument, Box<dyn FoldTarget>)> = BTreeMap::new();
-        let mut erased = BTreeSet::new();
-        for event in work.events.iter().filter(|event| processed.wants(event.position)) {
-            let Ok(typed) = &event.decoded else { continue };
-            self.fold(workspace, typed, before, &mut folds)?;
-            if typed.event_type == "UserErased" {
-                erased.extend(typed.stream.id().parse::<Uuid>());
-            }
-        }
-        let mut more = CommitBatch::default();
-        let must_be_noted = processed.note(work);
-        for (document_id, (mut indexed, folding)) in folds {
-            let unreadable = |error: domain::view::DocumentError| unavailable(&error.to_string());
-            indexed.data = folding.document().map_err(unreadable)?;
-            indexed.owner = folding.owner();
-            indexed.listed = !folding.listings().is_empty();
-            more.documents.insert(document_id, (workspace, indexed));
-        }
-        for user in erased {
-            self.erase(workspace, user, before, &mut more)?;
-        }
-        if must_be_noted || !more.documents.is_empty() {
-            more.positions.insert(at, (workspace, processed));
-        }
-        Ok(more)
-    }
-
-    fn fold(
-        &self,
-        workspace: WorkspaceId,
-        event: &TypedEvent,
-        before: &CommitBatch,
-        folds: &mut BTreeMap<String, (IndexedDocument, Box<dyn FoldTarget>)>,
-    ) -> Result<(), EffectError> {
-        let fault = |error: domain::view::DocumentError| FoldFault {
-            position: event.position,
-            reason: error.to_string(),
-        };
-        for (kind, view) in views() {
-            for key in view.keys(event) {
-                let document_id = document_id(workspace, kind, &key);
-                if !folds.contains_key(&document_id) {
-                    let indexed = match before.documents.get(&document_id) {
-                        Some((_, indexed)) => Some(indexed.clone()),
-                        None => self.files.document(&document_id).map_err(failed)?,
-                    };
-                    let indexed = indexed.unwrap_or(IndexedDocument {
-                        kind,
-                        key: key.clone(),
-                        owner: None,
-                        listed: false,
-                        erased: false,
-                        data: None,
-                    });
-                    let folding = view.load(&key, indexed.data.as_deref()).map_err(fault)?;
-                    folds.insert(document_id.clone(), (indexed, folding));
-                }
-                if let Some((_, folding)) = folds.get_mut(&document_id) {
-                    folding.fold(event);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes all documents of a user again, without personal data.
-    fn erase(
-        &self,
-        workspace: WorkspaceId,
-        user: Uuid,
-        before: &CommitBatch,
-        more: &mut CommitBatch,
-    ) -> Result<(), EffectError> {
-        let stored = self.files.documents_of(workspace, user).map_err(failed)?;
-        let stored = stored
-            .into_iter()
-            .map(|indexed| (indexed.document_id(workspace), indexed));
-        let of_person = |(document_id, (of, indexed)): (&String, &(WorkspaceId, IndexedDocument))| {
-            (*of == workspace && indexed.owner == Some(user)).then(|| (document_id.clone(), indexed.clone()))
-        };
-        let newer: Vec<_> = before
-            .documents
-            .iter()
-            .chain(&more.documents)
-            .filter_map(of_person)
-            .collect();
-        // Later ones take the place of earlier ones.
-        let of_person: BTreeMap<_, _> = stored.chain(newer).collect();
-        for (document_id, mut indexed) in of_person {
-            indexed.erased = true;
-            more.documents.insert(document_id, (workspace, indexed));
-        }
-        more.erased = true;
-        Ok(())
+        Some(reason)
     }
 
     /// Writes a batch in one commit.
@@ -238,31 +174,35 @@ impl Writer {
             forgotten,
             erased,
         } = pending;
-        if documents.is_empty() && positions.is_empty() && forgotten.is_empty() {
-            return Ok(());
-        }
         let fields = self.files.fields;
         for workspace in &forgotten {
             self.index
                 .delete_term(Term::from_field_text(fields.workspace, &workspace.to_string()));
         }
-        for (document_id, (workspace, indexed)) in documents {
-            let document = self.tantivy_document(&document_id, workspace, &indexed)?;
-            self.index
-                .delete_term(Term::from_field_text(fields.document_id, &document_id));
+        for (document_id, pending) in documents {
+            let document = self.tantivy_document(&document_id, pending.workspace, &pending.document)?;
+            if pending.replaces {
+                self.index
+                    .delete_term(Term::from_field_text(fields.document_id, &document_id));
+            }
             self.index.add_document(document)?;
         }
-        for (document_id, (workspace, processed)) in positions {
+        for (document_id, (workspace, processed)) in &positions {
             let mut document = TantivyDocument::new();
-            document.add_text(fields.document_id, &document_id);
+            document.add_text(fields.document_id, document_id);
             document.add_text(fields.workspace, workspace.to_string());
-            document.add_text(fields.document, serde_json::to_string(&processed)?);
+            document.add_text(fields.document, serde_json::to_string(processed)?);
             self.index
-                .delete_term(Term::from_field_text(fields.document_id, &document_id));
+                .delete_term(Term::from_field_text(fields.document_id, document_id));
             self.index.add_document(document)?;
         }
         self.index.commit()?;
         self.files.reader.reload()?;
+        if !forgotten.is_empty() {
+            self.positions.clear();
+        }
+        let committed = positions.into_iter().map(|(at, (_, processed))| (at, processed));
+        self.positions.extend(committed);
         if erased || !forgotten.is_empty() {
             self.purge()?;
         }
@@ -341,31 +281,12 @@ impl Writer {
     }
 }
 
-impl CommitBatch {
-    fn add(&mut self, more: Self) {
-        self.documents.extend(more.documents);
-        self.positions.extend(more.positions);
-        self.erased |= more.erased;
-    }
-
-    fn forget(&mut self, workspace: WorkspaceId) {
-        self.documents.retain(|_, (of, _)| *of != workspace);
-        self.positions.retain(|_, (of, _)| *of != workspace);
-        self.forgotten.insert(workspace);
-    }
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "the writer has a thread of its own, on which nothing else waits"
 )]
 fn pause(time: std::time::Duration) {
     std::thread::sleep(time);
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is given to `map_err`")]
-fn failed(error: SearchError) -> EffectError {
-    unavailable(&error.to_string())
 }
 
 fn unavailable(reason: &str) -> EffectError {

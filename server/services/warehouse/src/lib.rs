@@ -2,12 +2,13 @@
 //!
 //! A consumer. The processed positions of each partition are published in the same atomic step as the rows,
 //! so each event is in the warehouse exactly once, even with several servers ([`warehouse`]). Small files of
-//! a day are merged. The warehouse follows from the log: a lost one is created again.
+//! a day are merged ([`merging`]). The warehouse follows from the log: a lost one is created again.
 //!
 //! Tests over the whole pipeline: `server/src/consumers/tests/warehouse.rs`.
 
 mod error;
 pub mod location;
+mod merging;
 mod model;
 mod storage;
 pub mod table;
@@ -24,6 +25,7 @@ use clock::SharedClock;
 use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
 pub use error::WarehouseError;
 use location::WarehouseLocation;
+use merging::take_similar;
 use model::{CUSTOMER, DATE, Dimensions, FACT, Facts, PRODUCT, add};
 use table::{Row, encode, read};
 use warehouse::{FactFile, Manifest, Warehouse};
@@ -31,11 +33,8 @@ use warehouse::{FactFile, Manifest, Warehouse};
 /// The name of its lanes.
 pub const NAME: &str = "analytics";
 
-/// With this many small files, those of a day are merged.
+/// This many small files of a day and of a similar size are merged.
 pub const MERGE_THRESHOLD: usize = 16;
-
-/// A file with fewer rows is small.
-const SMALL_FILE_ROWS: usize = 50_000;
 
 /// The most workspaces whose state is cached.
 const MAX_CACHED_STATES: usize = 64;
@@ -125,7 +124,7 @@ impl Analytics {
         Ok(())
     }
 
-    /// Writes rows under their day, merged with the day's small files once there are many.
+    /// Writes rows under their day, merged with small files of the day once there are many.
     async fn add_facts(
         &self,
         workspace: WorkspaceId,
@@ -134,15 +133,11 @@ impl Analytics {
         mut rows: Vec<Row>,
     ) -> Result<(), WarehouseError> {
         let files = manifest.facts.entry(day.to_string()).or_default();
-        let small = files.iter().filter(|file| file.rows < SMALL_FILE_ROWS).count();
-        if small + 1 >= MERGE_THRESHOLD {
-            let (merged, kept): (Vec<_>, Vec<_>) =
-                files.drain(..).partition(|file| file.rows < SMALL_FILE_ROWS);
+        while let Some(merged) = take_similar(files, rows.len()) {
             for file in merged {
                 let bytes = self.warehouse.read(workspace, &file.path).await?;
                 rows.extend(run_blocking(move || read(bytes)).await?);
             }
-            *files = kept;
         }
         let path = format!("fact_order_lines/day={day}/{:020}.parquet", manifest.version);
         files.push(FactFile {

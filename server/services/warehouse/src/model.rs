@@ -2,7 +2,10 @@
 //! products, customers and days. Of customers it has only the id, so nothing of it must be deleted when a
 //! user is erased.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use domain::{
     aggregate::{
@@ -80,12 +83,13 @@ pub(super) struct Customer {
     first_seen_at: i64,
 }
 
-/// The dimensions.
+/// The dimensions. Each is copied when it changes, so that a clone is cheap, and so is finding out that
+/// nothing has changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Dimensions {
-    pub(super) products: BTreeMap<String, Product>,
-    pub(super) customers: BTreeMap<Uuid, Customer>,
-    pub(super) days: BTreeSet<i32>,
+    pub(super) products: Arc<BTreeMap<String, Product>>,
+    pub(super) customers: Arc<BTreeMap<Uuid, Customer>>,
+    pub(super) days: Arc<BTreeSet<i32>>,
 }
 
 /// What events add to the fact, by day.
@@ -114,8 +118,7 @@ pub(super) fn add(event: &TypedEvent, dimensions: &mut Dimensions, facts: &mut F
     match &event.payload {
         DomainEvent::Order(order) => add_order(event, order, dimensions, facts),
         DomainEvent::Product(product) => {
-            let known = dimensions
-                .products
+            let known = Arc::make_mut(&mut dimensions.products)
                 .entry(event.stream.id().to_owned())
                 .or_default();
             match product {
@@ -135,7 +138,7 @@ pub(super) fn add(event: &TypedEvent, dimensions: &mut Dimensions, facts: &mut F
         }
         _ if event.event_type == "UserRegistered" => {
             if let Ok(user) = event.stream.id().parse() {
-                customer_entry(dimensions, user, at).registered = true;
+                note_customer(dimensions, user, at, true);
             }
         }
         _ => {}
@@ -146,7 +149,7 @@ fn add_order(event: &TypedEvent, order: &OrderEvent, dimensions: &mut Dimensions
     let at = event.recorded_at.as_micros();
     let (customer, lines, sign) = match order {
         OrderEvent::OrderCreated(created) => {
-            customer_entry(dimensions, created.customer.id, at);
+            note_customer(dimensions, created.customer.id, at, false);
             return;
         }
         OrderEvent::OrderConfirmed(confirmed) => (confirmed.customer, &confirmed.lines, 1),
@@ -157,21 +160,26 @@ fn add_order(event: &TypedEvent, order: &OrderEvent, dimensions: &mut Dimensions
         _ => return,
     };
     let day = day_of(event.recorded_at);
-    dimensions.days.insert(date_key(day));
+    if !dimensions.days.contains(&date_key(day)) {
+        Arc::make_mut(&mut dimensions.days).insert(date_key(day));
+    }
     let rows = facts.entry(day).or_default();
     for (n, line) in (1..).zip(lines) {
         rows.push(fact(event, customer, n, line, sign));
     }
 }
 
-fn customer_entry(dimensions: &mut Dimensions, customer: Uuid, at: i64) -> &mut Customer {
-    let known = dimensions.customers.entry(customer).or_insert(Customer {
-        registered: false,
-        first_seen_at: at,
-    });
-    // Partitions are read at different speeds.
-    known.first_seen_at = known.first_seen_at.min(at);
-    known
+/// Notes an event of a customer at `at`, and whether it is their registration.
+fn note_customer(dimensions: &mut Dimensions, customer: Uuid, at: i64, registers: bool) {
+    let known = dimensions.customers.get(&customer).copied();
+    let noted = Customer {
+        registered: registers || known.is_some_and(|known| known.registered),
+        // Partitions are read at different speeds.
+        first_seen_at: known.map_or(at, |known| known.first_seen_at.min(at)),
+    };
+    if known != Some(noted) {
+        Arc::make_mut(&mut dimensions.customers).insert(customer, noted);
+    }
 }
 
 fn fact(event: &TypedEvent, customer: Uuid, n: i32, line: &OrderLine, sign: i64) -> Row {
@@ -243,7 +251,9 @@ impl Dimensions {
 
     /// Parses the dimensions from their rows.
     pub(super) fn of_rows(products: Vec<Row>, customers: Vec<Row>, dates: Vec<Row>) -> Self {
-        let mut dimensions = Self::default();
+        let mut known_products = BTreeMap::new();
+        let mut known_customers = BTreeMap::new();
+        let mut days = BTreeSet::new();
         for row in products {
             if let [
                 Value::Text(sku),
@@ -262,7 +272,7 @@ impl Dimensions {
                     currency: currency.clone(),
                     retired: *retired,
                 };
-                dimensions.products.insert(sku.clone(), product);
+                known_products.insert(sku.clone(), product);
             }
         }
         for row in customers {
@@ -277,15 +287,19 @@ impl Dimensions {
                     registered: *registered,
                     first_seen_at: *first_seen_at,
                 };
-                dimensions.customers.insert(id, customer);
+                known_customers.insert(id, customer);
             }
         }
         for row in dates {
             if let Some(Value::Small(key)) = row.first() {
-                dimensions.days.insert(*key);
+                days.insert(*key);
             }
         }
-        dimensions
+        Self {
+            products: Arc::new(known_products),
+            customers: Arc::new(known_customers),
+            days: Arc::new(days),
+        }
     }
 }
 
@@ -296,7 +310,7 @@ mod tests {
     #[test]
     fn dimensions_survive_a_round_trip_through_their_rows() {
         let mut dimensions = Dimensions::default();
-        dimensions.products.insert(
+        Arc::make_mut(&mut dimensions.products).insert(
             "mug-01".to_owned(),
             Product {
                 name: "Blue mug".to_owned(),
@@ -306,9 +320,9 @@ mod tests {
                 retired: false,
             },
         );
-        customer_entry(&mut dimensions, Uuid::from_u128(7), 9).registered = true;
-        customer_entry(&mut dimensions, Uuid::from_u128(7), 3);
-        dimensions.days.insert(20_261_122);
+        note_customer(&mut dimensions, Uuid::from_u128(7), 9, true);
+        note_customer(&mut dimensions, Uuid::from_u128(7), 3, false);
+        Arc::make_mut(&mut dimensions.days).insert(20_261_122);
         let again = Dimensions::of_rows(
             dimensions.product_rows(),
             dimensions.customer_rows(),
@@ -319,9 +333,20 @@ mod tests {
     }
 
     #[test]
+    fn an_event_of_a_known_customer_copies_nothing() {
+        let mut dimensions = Dimensions::default();
+        note_customer(&mut dimensions, Uuid::from_u128(7), 3, true);
+        let before = dimensions.clone();
+        note_customer(&mut dimensions, Uuid::from_u128(7), 9, false);
+        assert!(Arc::ptr_eq(&dimensions.customers, &before.customers));
+        note_customer(&mut dimensions, Uuid::from_u128(8), 9, false);
+        assert_eq!((before.customers.len(), dimensions.customers.len()), (1, 2));
+    }
+
+    #[test]
     fn a_day_is_a_day_of_the_calendar() {
         let dimensions = Dimensions {
-            days: BTreeSet::from([20_261_122]),
+            days: Arc::new(BTreeSet::from([20_261_122])),
             ..Dimensions::default()
         };
         let small = |n| Value::Small(n);

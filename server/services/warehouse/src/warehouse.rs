@@ -6,7 +6,10 @@
 //! and files that the manifest does not name are deleted. After a crash in between, the next read of the
 //! manifest finishes the work.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use domain::id::WorkspaceId;
@@ -148,11 +151,11 @@ impl Warehouse {
             Err(ObjectError::AlreadyExists { .. }) => return Err(WarehouseError::Conflict),
             Err(error) => return Err(error.into()),
         }
-        let known: Vec<&String> = before.files().collect();
+        let known: HashSet<&String> = before.files().collect();
         for file in manifest.files().filter(|file| !known.contains(file)) {
             self.publish_file(workspace, file).await?;
         }
-        let current: Vec<&String> = manifest.files().collect();
+        let current: HashSet<&String> = manifest.files().collect();
         for file in known.into_iter().filter(|file| !current.contains(file)) {
             self.delete(&file_path(workspace, file)).await?;
         }
@@ -193,10 +196,10 @@ impl Warehouse {
     ) -> Result<(), WarehouseError> {
         let staging = root(workspace).join(STAGING);
         let manifests = root(workspace).join(MANIFESTS);
-        let current: Vec<Path> = manifest.files().map(|file| file_path(workspace, file)).collect();
-        let existing: Vec<&Path> = files.iter().map(|(path, _)| path).collect();
+        let current: HashSet<Path> = manifest.files().map(|file| file_path(workspace, file)).collect();
+        let existing: HashSet<&Path> = files.iter().map(|(path, _)| path).collect();
         for file in manifest.files() {
-            if !existing.contains(&&file_path(workspace, file)) {
+            if !existing.contains(&file_path(workspace, file)) {
                 self.publish_file(workspace, file).await?;
             }
         }

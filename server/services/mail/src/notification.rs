@@ -1,0 +1,316 @@
+//! The consumer: decides for each event who gets a mail about it, and writes it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{
+    aggregate::inbox::InboxEvent,
+    event::{DomainEvent, TypedEvent},
+    id::WorkspaceId,
+    view::notifications::notice,
+};
+use governor::{DefaultKeyedRateLimiter, Quota};
+use lettre::Message;
+use uuid::Uuid;
+
+use super::{
+    Dependencies, NAME, Transport,
+    addresses::Address,
+    claims::{Claim, Claims},
+    content::{Envelope, Topic},
+    delivery::{MailDelivery, Recipient},
+    mailbox::Mail,
+    smtp::Smtp,
+};
+use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
+use documents::FoldFault;
+
+/// The age from which an event causes no mail: a day.
+const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// Domains without mailboxes (RFC 2606), which samples use.
+const SAMPLE_DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
+
+/// Writes mails about events.
+#[derive(Debug)]
+pub struct Notification {
+    dependencies: Dependencies,
+    claims: Claims,
+    per_address: Option<DefaultKeyedRateLimiter<String>>,
+}
+
+impl Notification {
+    /// A consumer with these dependencies.
+    pub fn new(dependencies: Dependencies) -> Self {
+        Self {
+            claims: Claims::new(
+                dependencies.process_store.clone(),
+                NAME,
+                dependencies.clock.clone(),
+            ),
+            per_address: dependencies
+                .per_hour
+                .map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_hour(count))),
+            dependencies,
+        }
+    }
+
+    /// Counts an email to an address, and returns whether it exceeds the hourly limit.
+    fn exceeds_hourly_limit(&self, email: &String) -> bool {
+        let limiter = self.per_address.as_ref();
+        limiter.is_some_and(|limiter| limiter.check_key(email).is_err())
+    }
+
+    async fn handle(&self, event: &TypedEvent, delivery: &mut MailDelivery) -> Result<(), EffectError> {
+        let workspace = event.workspace;
+        if let DomainEvent::Inbox(change) = &event.payload {
+            let stopped = match change {
+                InboxEvent::MailsStopped(_) => true,
+                InboxEvent::MailsResumed(_) => false,
+                InboxEvent::NotificationsRead(_) => return Ok(()),
+            };
+            let user = event.stream.id();
+            if let Ok(user) = user.parse() {
+                delivery.look_up_again(user);
+            }
+            return Ok(self.claims.prefer(workspace, user, stopped).await?);
+        }
+        if event.stream.category() == "user" {
+            return self.handle_user(event, delivery).await;
+        }
+        match notice(event) {
+            Some(notice) => self.notify(notice.user, Topic::Order, event, delivery).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn handle_user(&self, event: &TypedEvent, delivery: &mut MailDelivery) -> Result<(), EffectError> {
+        let Ok(user) = event.stream.id().parse() else {
+            return Ok(());
+        };
+        delivery.look_up_again(user);
+        match event.event_type.as_str() {
+            "EmailChanged" => self.tell_old_address(user, event, delivery).await,
+            "UserRegistered" => self.notify(user, Topic::Welcome, event, delivery).await,
+            "UserErased" => {
+                delivery.erase(user);
+                Ok(self.dependencies.mailbox.erase(event.workspace, user).await?)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes to a user, unless the event is of a template or too old, they have stopped mails, or they have
+    /// no address.
+    async fn notify(
+        &self,
+        user: Uuid,
+        topic: Topic,
+        event: &TypedEvent,
+        delivery: &mut MailDelivery,
+    ) -> Result<(), EffectError> {
+        if event.is_of_template() {
+            skipped("template");
+            return Ok(());
+        }
+        if self.is_too_old(event).await? {
+            skipped("old");
+            return Ok(());
+        }
+        let recipient = if let Some(known) = delivery.recipient(user) {
+            known
+        } else {
+            let found = Arc::new(self.look_up(event.workspace, user).await?);
+            // A mail server may take long, so a mail to it is written with what is known then.
+            if matches!(self.dependencies.transport, Transport::Mailbox(_)) {
+                delivery.keep(user, found.clone());
+            }
+            found
+        };
+        match &*recipient {
+            Recipient::Stopped => skipped("stopped"),
+            Recipient::WithoutAddress => skipped("no_address"),
+            Recipient::Reachable { address, unsubscribe } => {
+                self.write(user, topic, address, unsubscribe.as_deref(), event, delivery)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_up(&self, workspace: WorkspaceId, user: Uuid) -> Result<Recipient, EffectError> {
+        if self.claims.has_stopped(workspace, user).await? {
+            return Ok(Recipient::Stopped);
+        }
+        let Some(address) = self.dependencies.addresses.of(workspace, user).await? else {
+            return Ok(Recipient::WithoutAddress);
+        };
+        let unsubscribe = self.dependencies.links.unsubscribe(workspace, user).await;
+        Ok(Recipient::Reachable { address, unsubscribe })
+    }
+
+    /// Writes to a user's former address, without a link that stops mails: mails now go to another address.
+    async fn tell_old_address(
+        &self,
+        user: Uuid,
+        event: &TypedEvent,
+        delivery: &mut MailDelivery,
+    ) -> Result<(), EffectError> {
+        if self.is_too_old(event).await? {
+            skipped("old");
+            return Ok(());
+        }
+        let addresses = &self.dependencies.addresses;
+        if let Some(address) = addresses.before(event.workspace, user, event.version).await? {
+            self.write(user, Topic::EmailChanged, &address, None, event, delivery)
+                .await
+        } else {
+            skipped("no_address");
+            Ok(())
+        }
+    }
+
+    /// Whether an event is too old for a mail, and no mail about it was begun.
+    async fn is_too_old(&self, event: &TypedEvent) -> Result<bool, EffectError> {
+        let age_ms = self.dependencies.clock.now().millis_since(event.recorded_at);
+        let has_begun = self.claims.has_begun(event.workspace, event.event_id);
+        Ok(age_ms > MAX_AGE_MS && !has_begun.await?)
+    }
+
+    /// Writes a mail: into the delivery for the folder, or to the mail server.
+    async fn write(
+        &self,
+        user: Uuid,
+        topic: Topic,
+        address: &Address,
+        link: Option<&str>,
+        event: &TypedEvent,
+        delivery: &mut MailDelivery,
+    ) -> Result<(), EffectError> {
+        let Some(content) = topic.content(event, address.language) else {
+            return Ok(());
+        };
+        let envelope = Envelope {
+            from: &self.dependencies.from,
+            to: address,
+            unsubscribe: link,
+            event,
+        };
+        let mail = content.render(&envelope).map_err(|error| FoldFault {
+            position: event.position,
+            reason: error.to_string(),
+        })?;
+        match &self.dependencies.transport {
+            Transport::Mailbox(_) => delivery.add(Mail {
+                event: event.event_id,
+                user,
+                bytes: mail.formatted(),
+            }),
+            Transport::Smtp(smtp) => self.send(smtp, mail, address, event).await?,
+        }
+        Ok(())
+    }
+
+    /// Sends a mail to the mail server, unless it was sent.
+    async fn send(
+        &self,
+        smtp: &Smtp,
+        mail: Message,
+        address: &Address,
+        event: &TypedEvent,
+    ) -> Result<(), EffectError> {
+        if is_sample(address) {
+            skipped("sample");
+            return Ok(());
+        }
+        let (workspace, id) = (event.workspace, event.event_id);
+        let single_server = self.dependencies.single_server;
+        match self.claims.claim(workspace, id, single_server).await? {
+            Claim::Sent => return Ok(()),
+            Claim::Elsewhere => {
+                return Err(EffectError::Unavailable(
+                    "another server is sending it".to_owned(),
+                ));
+            }
+            Claim::Fresh if self.exceeds_hourly_limit(&address.email) => {
+                tracing::warn!(
+                    %workspace, "an address has got too many mails in an hour; this one is not sent"
+                );
+                self.claims.sent(workspace, id).await?;
+                skipped("too_many");
+                return Ok(());
+            }
+            Claim::Fresh | Claim::Retry => {}
+        }
+        smtp.send(event.position, mail).await?;
+        self.claims.sent(workspace, id).await?;
+        if let Some(limiter) = &self.per_address {
+            limiter.retain_recent();
+        }
+        written(1);
+        Ok(())
+    }
+
+    /// Stores the mails of a delivery, if they go into the folder.
+    async fn store(&self, workspace: WorkspaceId, mails: Vec<Mail>) -> Result<(), EffectError> {
+        if let Transport::Mailbox(mailbox) = &self.dependencies.transport {
+            let count = mails.len() as u64;
+            mailbox.put(workspace, mails).await?;
+            written(count);
+        }
+        Ok(())
+    }
+}
+
+/// Counts mails that are sent or stored.
+fn written(count: u64) {
+    metrics::counter!("foldline_mails_total", "outcome" => "sent").increment(count);
+}
+
+/// Counts a mail that is not written.
+fn skipped(why: &'static str) {
+    metrics::counter!("foldline_mails_total", "outcome" => why).increment(1);
+}
+
+fn is_sample(address: &Address) -> bool {
+    let domain = address.email.rsplit('@').next().unwrap_or_default();
+    SAMPLE_DOMAINS.contains(&domain) || [".example", ".invalid"].iter().any(|end| domain.ends_with(end))
+}
+
+#[async_trait]
+impl EventHandler for Notification {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    async fn perform(&self, work: &Work) -> Result<(), EffectError> {
+        let mut delivery = MailDelivery::default();
+        let mut handled = Ok(());
+        for event in &work.events {
+            if let Ok(typed) = &event.decoded {
+                handled = self.handle(typed, &mut delivery).await;
+            }
+            if handled.is_err() {
+                break;
+            }
+        }
+        // A failure does not hold up the mails before it.
+        let stored = self.store(work.partition.workspace, delivery.into_mails()).await;
+        handled.and(stored)
+    }
+}
+
+#[async_trait]
+impl Consumer for Notification {
+    fn checkpoint_storage(&self) -> CheckpointStorage {
+        CheckpointStorage::ProcessStore
+    }
+
+    async fn workspaces(&self) -> Result<Vec<WorkspaceId>, EffectError> {
+        Ok(self.dependencies.mailbox.workspaces().await?)
+    }
+
+    async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
+        Ok(self.dependencies.mailbox.forget(workspace).await?)
+    }
+}

@@ -1,0 +1,195 @@
+//! Mails over a real log and a real folder, without lanes: what a delivery looks up, and what it stores.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use broker::{PartitionId, decode};
+use clock::SystemClock;
+use consumer::{EffectError, EventHandler as _, Work};
+use documents::sqlite::SqliteDocumentStore;
+use domain::{
+    access::Role,
+    aggregate::{
+        inbox::{InboxEvent, MailsStopped},
+        user::{UserErased, UserEvent, UserRegistered},
+    },
+    event::{DomainEvent, EventPayload as _},
+    id::WorkspaceId,
+    language::Language,
+};
+use event_store::{EventStore as _, SqliteEventStore};
+use tempfile::TempDir;
+use test_support::{append, confirmed, customer, open_workspace, plaintext_opener::PlaintextOpener};
+use uuid::Uuid;
+
+use super::{
+    Address, Addresses, Dependencies, Links, Notification, StreamAddresses, Transport,
+    mailbox::{Mailbox, Page},
+};
+
+/// Counts look-ups.
+#[derive(Debug)]
+struct CountedAddresses {
+    inner: StreamAddresses,
+    count: AtomicUsize,
+}
+
+#[async_trait]
+impl Addresses for CountedAddresses {
+    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError> {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.inner.of(workspace, user).await
+    }
+
+    async fn before(
+        &self,
+        workspace: WorkspaceId,
+        user: Uuid,
+        version: u64,
+    ) -> Result<Option<Address>, EffectError> {
+        self.inner.before(workspace, user, version).await
+    }
+}
+
+#[derive(Debug)]
+struct NoLinks;
+
+#[async_trait]
+impl Links for NoLinks {
+    async fn unsubscribe(&self, _: WorkspaceId, _: Uuid) -> Option<String> {
+        None
+    }
+}
+
+/// A log with one partition, and a consumer that writes into a folder.
+struct Fixture {
+    store: Arc<SqliteEventStore>,
+    workspace: WorkspaceId,
+    notification: Notification,
+    mailbox: Mailbox,
+    addresses: Arc<CountedAddresses>,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteEventStore::open(&folder.path().join("events.db"), Arc::new(SystemClock), None)
+            .await
+            .unwrap();
+        let workspace = open_workspace(&store, 1).await;
+        let store = Arc::new(store);
+        let addresses = Arc::new(CountedAddresses {
+            inner: StreamAddresses {
+                store: store.clone(),
+                opener: Arc::new(PlaintextOpener),
+            },
+            count: AtomicUsize::new(0),
+        });
+        let mailbox = Mailbox::new(folder.path().join("mailbox"));
+        let process_store = SqliteDocumentStore::open(&folder.path().join("processes.db"))
+            .await
+            .unwrap();
+        let notification = Notification::new(Dependencies {
+            transport: Transport::Mailbox(mailbox.clone()),
+            mailbox: mailbox.clone(),
+            from: "Shop <shop@shop.test>".parse().unwrap(),
+            addresses: addresses.clone(),
+            links: Arc::new(NoLinks),
+            process_store: Arc::new(process_store),
+            single_server: true,
+            per_hour: None,
+            clock: Arc::new(SystemClock),
+        });
+        Self {
+            store,
+            workspace,
+            notification,
+            mailbox,
+            addresses,
+            _folder: folder,
+        }
+    }
+
+    async fn append(&self, stream: &str, events: &[DomainEvent]) {
+        append(&*self.store, self.workspace, stream, events).await;
+    }
+
+    /// All events of the log, as one delivery.
+    async fn perform(&self) {
+        let events = self
+            .store
+            .read_partition(self.workspace, 0, 0, 100)
+            .await
+            .unwrap();
+        let work = Work {
+            partition: PartitionId {
+                workspace: self.workspace,
+                partition: 0,
+            },
+            passed: Some((0, events.len() as u64)),
+            events: decode(&events),
+        };
+        self.notification.perform(&work).await.unwrap();
+    }
+
+    /// The subjects of the mails in the folder, sorted.
+    async fn subjects(&self) -> Vec<String> {
+        let page = Page {
+            user: None,
+            before: None,
+            limit: 100,
+        };
+        let (mails, _) = self.mailbox.list(self.workspace, page).await.unwrap();
+        let mut subjects: Vec<_> = mails.into_iter().map(|mail| mail.subject).collect();
+        subjects.sort();
+        subjects
+    }
+}
+
+fn user() -> String {
+    format!("user-{}", customer(1).id)
+}
+
+fn registered() -> DomainEvent {
+    let registered = UserRegistered {
+        email: "ada@post.test".to_owned(),
+        display_name: "Ada".to_owned(),
+        role: Role::Customer,
+        language: Language::En,
+    };
+    UserEvent::from(registered).into_domain()
+}
+
+#[tokio::test]
+async fn a_recipient_is_looked_up_once_for_all_their_mails_of_a_delivery() {
+    let fixture = Fixture::new().await;
+    fixture.append(&user(), &[registered()]).await;
+    for n in 0..5 {
+        fixture.append(&format!("order-{n}"), &[confirmed()]).await;
+    }
+    fixture.perform().await;
+    assert_eq!(fixture.subjects().await.len(), 6);
+    assert_eq!(fixture.addresses.count.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_recipient_who_stops_mails_or_is_erased_within_a_delivery_gets_no_more() {
+    let fixture = Fixture::new().await;
+    fixture.append(&user(), &[registered()]).await;
+    fixture.append("order-1", &[confirmed()]).await;
+    let stopped = InboxEvent::from(MailsStopped {}).into_domain();
+    fixture
+        .append(&format!("inbox-{}", customer(1).id), &[stopped])
+        .await;
+    fixture.append("order-2", &[confirmed()]).await;
+    fixture.perform().await;
+    assert_eq!(fixture.subjects().await, ["Welcome", "Your order is confirmed"]);
+    let erased = UserEvent::from(UserErased {}).into_domain();
+    fixture.append(&user(), &[erased]).await;
+    fixture.perform().await;
+    assert!(fixture.subjects().await.is_empty());
+}

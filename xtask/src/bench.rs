@@ -35,6 +35,7 @@ const RECORDED: &str = "docs/performance-figures.md";
 
 /// What may be asked of the benchmarks. Refused here where it is wrong: compiling them takes minutes.
 #[derive(Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub(crate) struct Bench {
     /// Which benchmarks, as in `append`; all of them where none is named
     #[arg(value_name = "NAME")]

@@ -228,16 +228,16 @@ mod tests {
         }
     }
 
-    fn folded(json: &str) -> Option<Snapshot> {
+    fn folded(json: &str) -> Snapshot {
         let json = RawValue::from_string(json.to_owned()).unwrap();
-        Some(Snapshot::Folded(json.into()))
+        Snapshot::Folded(json.into())
     }
 
-    fn current() -> Option<Snapshot> {
-        Some(Snapshot::Current {
+    fn current() -> Snapshot {
+        Snapshot::Current {
             process: Process::default(),
             as_of: 0,
-        })
+        }
     }
 
     fn known(work: &WorkSet, process: &str) -> Option<Vec<Snapshot>> {
@@ -249,10 +249,10 @@ mod tests {
     #[test]
     fn a_lanes_newer_snapshot_replaces_its_older_one_and_no_other() {
         let work = WorkSet::default();
-        work.add(&scope(), "a".into(), folded("1"));
-        work.add(&scope(), "a".into(), current());
-        work.add(&scope(), "a".into(), folded("2"));
-        work.add(&scope(), "b".into(), folded("3"));
+        work.add(&scope(), "a".into(), Some(folded("1")));
+        work.add(&scope(), "a".into(), Some(current()));
+        work.add(&scope(), "a".into(), Some(folded("2")));
+        work.add(&scope(), "b".into(), Some(folded("3")));
         let snapshots = known(&work, "a").unwrap();
         let [Snapshot::Current { .. }, Snapshot::Folded(json)] = &snapshots[..] else {
             panic!("{snapshots:?}");
@@ -265,10 +265,10 @@ mod tests {
     fn a_process_without_a_snapshot_or_with_too_many_is_read() {
         let work = WorkSet::default();
         work.add(&scope(), "a".into(), None);
-        work.add(&scope(), "a".into(), folded("1"));
+        work.add(&scope(), "a".into(), Some(folded("1")));
         assert!(known(&work, "a").is_none());
         for _ in 0..=MAX_SNAPSHOTS {
-            work.add(&scope(), "a".into(), current());
+            work.add(&scope(), "a".into(), Some(current()));
         }
         assert!(known(&work, "a").is_none());
     }
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_retry_is_taken_when_it_is_due_and_all_are_after_a_clock_was_put_forward() {
         let (work, now) = (WorkSet::default(), Instant::now());
-        let far = now + Duration::from_secs(3_600);
+        let far = now + Duration::from_hours(1);
         work.retry(&scope(), "later".into(), far);
         work.retry(&scope(), "now".into(), now);
         assert_eq!(work.take_retries(&scope(), now), [Arc::<str>::from("now")]);

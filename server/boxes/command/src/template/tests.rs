@@ -160,18 +160,18 @@ impl Sandboxes {
                 let mut events = send(&customer, &request).await;
                 while !events.is_empty() {
                     let folded = folded(process.as_deref(), &events);
-                    let (mut sent, mut caused) = (Vec::new(), Vec::new());
+                    let (mut outcomes, mut caused) = (Vec::new(), Vec::new());
                     for pending in parsed(&folded).pending {
                         let intent = Intent::of_policy(workspace, FULFILMENT.name(), &pending, &SystemClock);
                         let answer = self.commands.carry_out(intent.unwrap()).await.unwrap();
                         caused.extend(self.caused(workspace, &answer).await);
-                        sent.push((pending.command_id, SendOutcome::Accepted));
+                        outcomes.push((pending.command_id, SendOutcome::Accepted));
                     }
                     let now = Now {
                         machine: SystemClock.now(),
                         ahead_ms: 0,
                     };
-                    let after = FULFILMENT.sent(&folded, &sent, now).unwrap();
+                    let after = FULFILMENT.sent(&folded, &outcomes, now).unwrap();
                     process = Some(serde_json::value::to_raw_value(&after).unwrap());
                     events = caused;
                 }

@@ -84,28 +84,28 @@ pub(super) async fn commit(connection: &mut PgConnection, changes: &[Change<'_>]
 pub(super) async fn store(connection: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
     let rows = Rows::of(changes)?;
     if !rows.checkpoints.is_empty() {
-        let changed = advance(&rows).execute(connection).await?;
-        require_all(rows.checkpoints.len(), changed)?;
+        let affected = advance(&rows).execute(connection).await?;
+        require_all(rows.checkpoints.len(), affected)?;
     }
     if !rows.written.is_empty() {
-        let changed = write(&rows).execute(connection).await?;
-        require_all(rows.written.len(), changed)?;
+        let affected = write(&rows).execute(connection).await?;
+        require_all(rows.written.len(), affected)?;
     }
     if !rows.deleted.is_empty() {
         // may be fewer than the keys: a document may never have been written
         delete(&rows).execute(connection).await?;
     }
     if !rows.removed.is_empty() {
-        let changed = entries(REMOVE_ENTRIES, &rows.removed).execute(connection).await?;
-        require_all(rows.removed.len(), changed)?;
+        let affected = entries(REMOVE_ENTRIES, &rows.removed).execute(connection).await?;
+        require_all(rows.removed.len(), affected)?;
     }
     if !rows.added.is_empty() {
-        let changed = entries(ADD_ENTRIES, &rows.added).execute(connection).await?;
-        require_all(rows.added.len(), changed)?;
+        let affected = entries(ADD_ENTRIES, &rows.added).execute(connection).await?;
+        require_all(rows.added.len(), affected)?;
     }
     if !rows.parked.is_empty() {
-        let changed = park(&rows).execute(connection).await?;
-        require_all(rows.parked.len(), changed)?;
+        let affected = park(&rows).execute(connection).await?;
+        require_all(rows.parked.len(), affected)?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-// The frame of every page: the theme switch, the menus, and the times of pages without islands.
+// The frame of every page: the theme switch, the menus, the clicks that come before the islands, and the times of
+// pages without islands.
 
 // Automatic, dark, light. The style sheet shows the state by the root's attribute, and the cookie tells the
 // server the theme of the next page.
@@ -25,6 +26,32 @@ document.addEventListener("keydown", (event) => {
     if (hadFocus) menu.querySelector("summary").focus();
   }
 });
+
+// A click on a button with `data-early`, before the island around it is hydrated, is kept, and done once it is. Only
+// actions that a person can take back have the attribute.
+const MOST_EARLY_CLICKS = 20;
+const early = [];
+const keepClick = (event) => {
+  const button = event.target.closest("leptos-island [data-early]");
+  if (!button || button.disabled || early.length >= MOST_EARLY_CLICKS) return;
+  early.push(button);
+  button.ariaBusy = "true";
+};
+document.addEventListener("click", keepClick);
+document.addEventListener(
+  "hydrated",
+  () => {
+    document.removeEventListener("click", keepClick);
+    // A task of its own: what the islands load when they begin, such as the basket, is there by then.
+    setTimeout(() => {
+      for (const button of early) {
+        button.ariaBusy = null;
+        button.click();
+      }
+    });
+  },
+  { once: true },
+);
 
 // Islands format their own times. The rest of a page has the server's form, which this brings into the language
 // of the page, in the form of the browser's region if the browser has the same language, with Latin digits.

@@ -9,11 +9,11 @@ use leptos::prelude::*;
 #[cfg(not(feature = "ssr"))]
 mod browser;
 #[cfg(not(feature = "ssr"))]
-pub(crate) use browser::{listing, search, send, session_is_over, verify};
+pub(crate) use browser::{document, listing, search, send, session_is_over, verify};
 #[cfg(feature = "ssr")]
 mod server;
 #[cfg(feature = "ssr")]
-pub(crate) use server::{backend, document, listing, search, session};
+pub(crate) use server::{backend, document, listing, search, session, whole_listing};
 
 /// The cookie that carries the consistency token of a tab's last write, so that the next page shows it.
 pub const LAST_WRITE_COOKIE: &str = "foldline_written";

@@ -58,6 +58,10 @@ mod server {
 
         /// A page of one stream's events, from a version on.
         async fn stream(&self, stream: &str, from: u64) -> Result<EventPage, Problem>;
+
+        /// Whether the log has a stream that this session will be shown once the views have folded it: to a
+        /// customer, one that they began.
+        async fn has_stream(&self, stream: &str) -> Result<bool, Problem>;
     }
 
     /// The type under which the backend is in Leptos's context.
@@ -66,8 +70,3 @@ mod server {
 
 #[cfg(feature = "ssr")]
 pub use server::{Backend, SharedBackend};
-
-/// Provided by context if the browser has written a moment ago, so that views may not have folded it yet.
-#[cfg(feature = "ssr")]
-#[derive(Debug, Clone, Copy)]
-pub struct RecentWrite;

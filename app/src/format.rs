@@ -2,7 +2,10 @@
 //! browser's `Intl` formats the value for the language of the page and the reader's region. So no locale data
 //! is sent to the browser.
 
-use domain::{money::Money, timestamp::Timestamp};
+use domain::{
+    money::{Money, minor_digits},
+    timestamp::Timestamp,
+};
 use leptos::prelude::*;
 
 /// Whether hydration is complete: false on the server and during hydration.
@@ -30,16 +33,6 @@ pub(crate) fn use_hydrated() -> Signal<bool> {
     use_context::<Hydration>().map_or_else(|| Signal::stored(false), |hydration| hydration.0.into())
 }
 
-/// The number of digits of a currency's minor unit, by ISO 4217.
-pub(crate) fn minor_digits(currency: &str) -> u32 {
-    match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
-        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        _ => 2,
-    }
-}
-
 /// An amount as a decimal number: `12.50`.
 pub(crate) fn decimal(money: &Money) -> String {
     let digits = minor_digits(&money.currency);
@@ -47,13 +40,13 @@ pub(crate) fn decimal(money: &Money) -> String {
         if money.amount < 0 { "-" } else { "" },
         money.amount.unsigned_abs(),
     );
-    match 10_u64.pow(digits) {
+    match 10_u64.pow(u32::from(digits)) {
         1 => format!("{sign}{amount}"),
         unit => format!(
             "{sign}{}.{:0width$}",
             amount / unit,
             amount % unit,
-            width = digits as usize
+            width = usize::from(digits)
         ),
     }
 }
@@ -61,7 +54,7 @@ pub(crate) fn decimal(money: &Money) -> String {
 /// Parses an amount as people write it, `12.50` or `12,5`; `None` if it is not a number, or has too many
 /// digits for the currency.
 pub(crate) fn parse_money(text: &str, currency: &str) -> Option<Money> {
-    let digits = minor_digits(currency) as usize;
+    let digits = usize::from(minor_digits(currency));
     let text = text.trim();
     let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, ""));
     let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
@@ -107,7 +100,10 @@ mod intl {
 
     use std::{cell::RefCell, collections::BTreeMap};
 
-    use domain::{money::Money, timestamp::Timestamp};
+    use domain::{
+        money::{Money, minor_digits},
+        timestamp::Timestamp,
+    };
     use js_sys::{Array, Function, Intl, Object, Reflect};
     use leptos::prelude::window;
     use wasm_bindgen::JsValue;
@@ -155,7 +151,14 @@ mod intl {
         let text = money.has_currency().then(|| {
             CURRENCIES.with_borrow_mut(|currencies| {
                 let formatter = currencies.entry(money.currency.clone()).or_insert_with(|| {
-                    let options = options(&[("style", "currency"), ("currency", &money.currency)]);
+                    // Browsers have digits of their own for some currencies, and would round.
+                    let digits = minor_digits(&money.currency).to_string();
+                    let options = options(&[
+                        ("style", "currency"),
+                        ("currency", &money.currency),
+                        ("minimumFractionDigits", &digits),
+                        ("maximumFractionDigits", &digits),
+                    ]);
                     LOCALES.with(|locales| Intl::NumberFormat::new(locales, &options).format())
                 });
                 // As text, because `Intl` reads decimal text exactly.
@@ -192,6 +195,7 @@ mod tests {
             (-1_205, "EUR", "EUR -12.05"),
             (1_250, "JPY", "JPY 1250"),
             (1_250, "KWD", "KWD 1.250"),
+            (12_345, "CLF", "CLF 1.2345"),
         ] {
             assert_eq!(fixed_money(&Money::new(amount, currency)), text);
         }

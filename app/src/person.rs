@@ -20,6 +20,11 @@ pub(crate) fn use_person() -> Option<Actor> {
     use_context::<Person>()?.0
 }
 
+/// Whether the person may open the page of a stream, so that links to it lead somewhere.
+pub(crate) fn reads_streams() -> bool {
+    use_person().is_some_and(|person| person.role.reads_lab())
+}
+
 /// The person for whom the page was rendered, even if the browser's session is another person's by now.
 #[cfg(not(feature = "ssr"))]
 pub(crate) fn of_page() -> Option<Actor> {

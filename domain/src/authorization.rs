@@ -24,6 +24,8 @@ impl Actor {
             | Command::Product(_)
             | Command::Payment(PaymentCommand::RefundPayment(_))
             | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
+            // The refund of the payment comes first; fulfilment tells the order.
+            Command::Order(OrderCommand::RefundOrder(_)) => self.role == Role::System,
             Command::Email(_) => false,
             Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
             | Command::Payment(PaymentCommand::ProcessPayment(_))

@@ -12,6 +12,10 @@ pub trait CommandPayload: Sized {
 
     /// Parses a command's data; `None` if the aggregate has no command with this name.
     fn parse(name: &str, data: &Value) -> Option<Result<Self, Violation>>;
+
+    /// The JSON Schemas of the commands' data, by name.
+    #[cfg(all(test, feature = "schema"))]
+    fn schemas() -> Vec<(&'static str, Value)>;
 }
 
 /// Parses a command's data; an error names the invalid field.
@@ -65,6 +69,11 @@ macro_rules! command_types {
                     })*
                     _ => None,
                 }
+            }
+
+            #[cfg(all(test, feature = "schema"))]
+            fn schemas() -> Vec<(&'static str, serde_json::Value)> {
+                vec![$((stringify!($command), schemars::schema_for!($command).to_value())),*]
             }
         }
     };

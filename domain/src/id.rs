@@ -30,6 +30,12 @@ impl FromStr for WorkspaceId {
     }
 }
 
+/// Whether an id is a dot segment (RFC 3986, section 3.3). A client resolves these before it sends a URL, so
+/// no URL names a document or a page of such an id. No new stream has one; streams of earlier versions may.
+pub fn is_dot_segment(id: &str) -> bool {
+    matches!(id, "." | "..")
+}
+
 /// The name of a stream, `category-id`: `order-0198…`, `product-mug-01`. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -153,6 +159,17 @@ mod tests {
             format!("a-{}", "b".repeat(200)).parse::<StreamName>(),
             Err(StreamNameError::TooLong)
         );
+    }
+
+    #[test]
+    fn a_dot_segment_is_one_or_two_dots_and_its_stored_streams_are_read() {
+        for id in [".", ".."] {
+            assert!(is_dot_segment(id));
+            assert_eq!(StreamName::new("product", id).unwrap().id(), id);
+        }
+        for id in ["...", ".a", "..-1", "a.", "-", "-.", "mug.01"] {
+            assert!(!is_dot_segment(id), "{id}");
+        }
     }
 
     /// The stored format: these must never change.

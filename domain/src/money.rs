@@ -2,13 +2,26 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The number of digits of a currency's minor unit (ISO 4217, list one). The list has none for precious
+/// metals, funds and test codes: their amounts are whole. A code that is not in the list has two, as most do.
+pub fn minor_digits(currency: &str) -> u8 {
+    match currency {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "UYI"
+        | "VND" | "VUV" | "XAF" | "XAG" | "XAU" | "XBA" | "XBB" | "XBC" | "XBD" | "XDR" | "XOF" | "XPD"
+        | "XPF" | "XPT" | "XSU" | "XTS" | "XUA" | "XXX" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        "CLF" | "UYW" => 4,
+        _ => 2,
+    }
+}
+
 /// An amount in minor units (cents) of one currency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Money {
-    /// Minor units: 1250 is 12.50 in a currency with two decimals.
+    /// Minor units: 1250 is 12.50 in a currency with two decimals; [`minor_digits`] has their number.
     pub amount: i64,
     /// ISO 4217, three upper-case letters.
     pub currency: String,
@@ -78,6 +91,20 @@ impl Sums {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_currency_has_the_minor_digits_of_iso_4217() {
+        for (digits, currencies) in [
+            (0, ["JPY", "XOF", "RWF", "XPF", "UYI", "XAU"]),
+            (2, ["EUR", "USD", "MGA", "MRU", "HUF", "TWD"]),
+            (3, ["KWD", "TND", "BHD", "IQD", "JOD", "OMR"]),
+        ] {
+            for currency in currencies {
+                assert_eq!(minor_digits(currency), digits, "{currency}");
+            }
+        }
+        assert_eq!((minor_digits("CLF"), minor_digits("UYW")), (4, 4));
+    }
 
     #[test]
     fn sums_by_currency_do_not_depend_on_the_order() {

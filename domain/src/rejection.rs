@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     control_character::{self, ControlCharacter},
-    id::{MAX_STREAM_NAME, StreamName},
+    id::{MAX_STREAM_NAME, StreamName, is_dot_segment},
 };
 
 /// A field that violates a rule, and what is allowed.
@@ -83,12 +83,21 @@ impl Violations {
     pub fn require_id(&mut self, id: &str, category: &str, field: &str) {
         let max = MAX_STREAM_NAME.saturating_sub(category.len() + 1);
         self.require(
-            StreamName::new(category, id).is_ok(),
+            StreamName::new(category, id).is_ok() && !is_dot_segment(id),
             field,
             format!(
                 "is the id of a stream {category}-<id>: 1 to {max} lower-case letters, digits, '-', '_' \
-                 and '.'"
+                 and '.', and neither '.' nor '..'"
             ),
+        );
+    }
+
+    /// Records a violation if the id of the command's own stream is a [dot segment](is_dot_segment).
+    pub fn require_name_in_urls(&mut self, stream: &StreamName) {
+        self.require(
+            !is_dot_segment(stream.id()),
+            "stream",
+            "has an id that is neither '.' nor '..': no URL can name those",
         );
     }
 
@@ -137,7 +146,7 @@ mod tests {
     #[test]
     fn an_id_is_one_that_a_stream_can_have() {
         let noted = |id: &str| messages(|violations| violations.require_id(id, "order", "data.order"));
-        for fine in ["1", "0198c1a2-7b1c", "a_b.c", "-", &"x".repeat(114)] {
+        for fine in ["1", "0198c1a2-7b1c", "a_b.c", "-", "...", ".a", &"x".repeat(114)] {
             assert_eq!(noted(fine), [""; 0], "{fine}");
         }
         for wrong in [
@@ -147,6 +156,8 @@ mod tests {
             "a b",
             "a/b",
             "\u{e9}",
+            ".",
+            "..",
             &"x".repeat(115),
             &"x".repeat(200_000),
         ] {

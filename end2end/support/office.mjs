@@ -76,6 +76,16 @@ export async function done(shop, bearer, type, stream, data) {
   await settled(shop, correlation_id);
 }
 
+/** Lists products for nine euros, and waits until the views have them. */
+export async function listProducts(shop, products) {
+  for (const { sku, name, tags } of products) {
+    const data = { sku, name, description: name, price: { amount: 900, currency: "EUR" }, tags };
+    const answer = await command(shop, shop.token, "ListProduct", `product-${sku}`, data);
+    expect(answer.ok, `${sku} answered ${answer.status}: ${await answer.clone().text()}`).toBe(true);
+  }
+  await settled(shop);
+}
+
 /** Waits until everything is done that was caused in the shop, or by one intention. */
 export async function settled(shop, correlation) {
   const of = correlation ? `correlation=${correlation}&` : "";

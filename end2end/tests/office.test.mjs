@@ -255,6 +255,33 @@ test("a product is listed, gets another price, and is retired, and the catalogue
   await expect(shop.product(watching, "Tea cup")).toBeHidden();
 });
 
+test("a price that another person has changed meanwhile is not replaced in silence", async ({
+  context: grace,
+  page,
+  pageErrors,
+  server,
+}) => {
+  const opened = await office.openShop(server);
+  pageErrors.allow(/422/);
+  await office.letIn(opened, grace, "staff", { name: "Grace" });
+  await page.goto("/office/products");
+  await shop.isLive(page);
+  const row = office.productRow(page, "mug-01");
+  const field = row.getByLabel("Price: Enamel mug");
+  await row.getByRole("button", { name: /^Change price/ }).click();
+  await field.fill("11");
+  const price = { amount: 1400, currency: "EUR" };
+  await office.done(opened, opened.token, "ChangePrice", "product-mug-01", { price });
+
+  await row.getByRole("button", { name: "Save price" }).click();
+  await expect(row.getByRole("alert").first()).toContainText(/Educator.*12\.50.*14\.00/);
+  await expect(field).toHaveValue("11");
+  await office.rowSays(row, "Price", /14\.00/);
+  await row.getByRole("button", { name: "Save price" }).click();
+  await expect(field).toBeHidden();
+  await office.rowSays(row, "Price", /11\.00/);
+});
+
 test("the open sales dashboard counts each sale, as a chart and as a table", async ({
   context: grace,
   page,

@@ -1,5 +1,6 @@
 // The whole way of an order, seen from several tabs and two browsers at once.
-import { openTab } from "../support/page.mjs";
+import * as office from "../support/office.mjs";
+import { mainHeading, openTab } from "../support/page.mjs";
 import * as shop from "../support/shop.mjs";
 import { expect, test } from "../support/test.mjs";
 
@@ -89,4 +90,43 @@ test("a join code that no workspace has is refused", async ({ page }) => {
   await page.getByLabel("Your name").fill("Ada");
   await page.getByRole("button", { name: "Join workspace" }).click();
   await expect(page.getByText("No workspace has this code").first()).toBeVisible();
+});
+
+test("two clicks at one place never act on two orders", async ({ context: grace, page, server }) => {
+  const opened = await office.openShop(server);
+  const bearer = await office.letIn(opened, grace, "staff", { name: "Grace" });
+  const ids = [];
+  for (let count = 0; count < 3; count += 1) ids.push(await office.orderToShip(opened, bearer));
+  await page.goto("/office");
+  await shop.isLive(page);
+  const [first, ...others] = ids;
+  const other = shop.row(page, others[0]);
+  const before = await other.boundingBox();
+  const ship = await shop.row(page, first).getByRole("button", { name: /^Ship/ }).boundingBox();
+  const place = [ship.x + ship.width / 2, ship.y + ship.height / 2];
+  await page.mouse.move(...place);
+  await page.mouse.click(...place);
+  await expect(shop.row(page, first)).toBeHidden();
+  await page.mouse.click(...place);
+  await expect(page.getByText("This list has changed.")).toBeVisible();
+  // A row may grow by what it says about its command, but none moves up to the pointer.
+  expect((await other.boundingBox()).y).toBeGreaterThanOrEqual(before.y);
+
+  await page.mouse.move(1, 1);
+  await expect(page.getByText("This list has changed.")).toBeHidden();
+  expect((await other.boundingBox()).y, "the rows close up").toBeLessThan(before.y);
+  await office.settled(opened);
+  for (const id of others) await expect(shop.row(page, id)).toContainText("confirmed");
+});
+
+test("an order that the log does not have is not waited for", async ({ page, pageErrors }) => {
+  pageErrors.allow(/404/);
+  await page.goto("/");
+  await shop.openSandbox(page);
+  await shop.order(page);
+  const answer = await page.goto("/orders/nope");
+  expect(answer.status()).toBe(404);
+  await expect(mainHeading(page)).toContainText("Page not found");
+  await page.getByRole("main").getByRole("link", { name: "Orders" }).click();
+  await expect(page).toHavePath("/orders");
 });

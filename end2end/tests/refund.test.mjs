@@ -38,6 +38,7 @@ test("staff refunds an order, and its customer is told why", async ({
     await expect(shop.row(tab, kept).getByRole("button", { name: /^Refund/ })).toBeVisible();
   }
   await expect(shop.entry(watching, "PaymentRefunded")).toContainText("the handle came off");
+  await expect(shop.status(watching)).toContainText("refunded");
   await expect(shop.bell(watching)).toContainText("3");
   await watching.goto("/inbox");
   await expect(watching.getByText("the handle came off")).toBeVisible();

@@ -63,6 +63,9 @@ pub async fn run(
     variables: impl IntoIterator<Item = OsString>,
 ) -> ExitCode {
     cryptography::use_ring();
+    if let Err(error) = survive_file_size_limit() {
+        return failed(1, &error);
+    }
     let command = match settings::load(arguments, variables) {
         Ok(cli) => cli.command,
         // Also `--help` and `--version`, which are not failures.
@@ -109,7 +112,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "Foldline is ready at {}", foldline.url())?;
     stop.await;
     tracing::info!("stopping: no new connections; running requests are finished");
-    foldline.stop().await;
+    foldline.stop_in_time().await;
     if let Some(exporter) = exporter {
         tokio::task::spawn_blocking(|| exporter.close()).await?;
     }
@@ -267,6 +270,22 @@ fn start_logging(settings: &Settings, exporter: Option<&Exporter>) -> Result<(),
         .with(log.with_filter(filter))
         .with(traces)
         .try_init()?;
+    Ok(())
+}
+
+/// Has a write beyond the process's limit of file sizes (`ulimit -f`) fail with an error, as on a full disk.
+/// Without a handler, `SIGXFSZ` ends the process.
+#[cfg(unix)]
+fn survive_file_size_limit() -> std::io::Result<()> {
+    use signal::unix::{SignalKind, signal};
+
+    let limit_exceeded = SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
+    // The handler stays installed; nothing has to be done at the signal.
+    signal(limit_exceeded).map(drop)
+}
+
+#[cfg(not(unix))]
+fn survive_file_size_limit() -> std::io::Result<()> {
     Ok(())
 }
 

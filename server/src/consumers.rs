@@ -13,14 +13,13 @@ use clock::SharedClock;
 use command::CommandService;
 use consumer::{Consumer, RunningConsumer};
 use documents::{DocumentStore, DocumentStoreError};
-use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
+use domain::{event::TypedEvent, id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
 use event_store::EventStore;
 use lifecycle::{PurgeError, WorkspaceKeeper};
-use process_manager::ProcessManagers;
+use process_manager::{Awaited, ProcessManagers};
 use projection::{StartError, dead_letters::DeadLetters};
-use query::settled::PendingWork;
-use tokio::sync::futures::Notified;
-use uuid::Uuid;
+use query::settled::{OfCorrelation, PendingWork, ProcessKeys};
+use tokio::sync::futures::OwnedNotified;
 use workspace_clock::Clocks;
 
 /// The boxes that process managers and consumers need.
@@ -103,6 +102,14 @@ impl Consumers {
         self.consumers.iter().find(|running| running.name() == name)
     }
 
+    /// Ends what the consumers wait for in the outside world, so that [`stop`](Self::stop) does not wait for
+    /// it.
+    pub(crate) fn interrupt(&self) {
+        for consumer in &self.consumers {
+            consumer.interrupt();
+        }
+    }
+
     /// Stops the lanes after their transactions, and closes the process store.
     pub(crate) async fn stop(&self) {
         self.process_managers.stop().await;
@@ -154,9 +161,9 @@ impl WorkspaceKeeper for Consumers {
 
 #[async_trait]
 impl PendingWork for Consumers {
-    fn changed(&self) -> Vec<Notified<'_>> {
-        let consumers = self.consumers.iter().map(|running| running.changed());
-        std::iter::once(self.process_managers.changed())
+    fn changed(&self, workspace: WorkspaceId) -> Vec<OwnedNotified> {
+        let consumers = self.consumers.iter().map(|running| running.changed(workspace));
+        std::iter::once(self.process_managers.changed(workspace))
             .chain(consumers)
             .collect()
     }
@@ -165,21 +172,55 @@ impl PendingWork for Consumers {
         self.process_managers.unready_reasons()
     }
 
+    async fn reach(&self, workspace: WorkspaceId, token: &ConsistencyToken) {
+        self.process_managers.reach(workspace, token).await;
+        for consumer in &self.consumers {
+            consumer.reach(workspace, token).await;
+        }
+    }
+
+    fn processes_of(&self, event: &TypedEvent) -> ProcessKeys {
+        self.process_managers.processes_of(event)
+    }
+
+    async fn is_unfinished(
+        &self,
+        workspace: WorkspaceId,
+        correlation: Option<OfCorrelation<'_>>,
+    ) -> Result<bool, DocumentStoreError> {
+        let awaited = awaited(correlation);
+        if self.process_managers.is_unfinished(workspace, awaited).await? {
+            return Ok(true);
+        }
+        for consumer in &self.consumers {
+            if consumer.has_parked(workspace, awaited.correlation()).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     async fn unfinished(
         &self,
         workspace: WorkspaceId,
-        correlation: Option<Uuid>,
+        correlation: Option<OfCorrelation<'_>>,
         up_to: &ConsistencyToken,
     ) -> Result<Vec<String>, DocumentStoreError> {
+        let awaited = awaited(correlation);
         let mut unfinished = self
             .process_managers
-            .unfinished(workspace, correlation, up_to)
+            .unfinished(workspace, awaited, up_to)
             .await?;
         for consumer in &self.consumers {
-            unfinished.extend(consumer.unfinished(workspace, correlation, up_to).await?);
+            let of_consumer = consumer.unfinished(workspace, awaited.correlation(), up_to);
+            unfinished.extend(of_consumer.await?);
         }
         Ok(unfinished)
     }
+}
+
+fn awaited(correlation: Option<OfCorrelation<'_>>) -> Awaited<'_> {
+    correlation.map_or(Awaited::All, |of| Awaited::Correlation(of.id, of.processes))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub mod read_side;
 mod readiness;
 pub mod settings;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 pub use cli::run;
 use clock::SharedClock;
@@ -49,7 +49,7 @@ use lifecycle::{
 use monitor::inspection::Inspection;
 use payment::test_mode::TestMode;
 use read_side::{ReadSide, ReadSideBuilder};
-use readiness::BoxesReadiness;
+use readiness::{BoxesReadiness, WriteProbe};
 use settings::Settings;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warehouse::WarehouseError;
@@ -60,6 +60,13 @@ const PICTURE_NAMES: drawing::Names = drawing::Names {
     bus: drawing::Bus::InProcess,
     search: drawing::Search::Embedded,
 };
+
+/// How long stopping may take at least: lanes finish their transactions, and stores are closed.
+const LEAST_SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// The part of the shutdown timeout, at its end, that is left once consumers are interrupted; a fifth of a
+/// short one.
+const INTERRUPTED_SHUTDOWN: Duration = Duration::from_secs(1);
 
 /// A running server.
 #[derive(Debug)]
@@ -294,6 +301,7 @@ impl Foldline {
             read_side: Arc::clone(&read_side),
             events: Arc::clone(&events),
             people: Arc::clone(&people),
+            write_probe: WriteProbe::new(&settings.storage),
         };
         let dependencies = gateway::Dependencies {
             tokens: Tokens::new(keys, clock.clone()),
@@ -362,11 +370,37 @@ impl Foldline {
 
     /// Stops in reverse order: no new connections, requests and sockets end, lanes finish their transactions,
     /// and every acknowledged event is durable.
+    ///
+    /// Callers that wait for a view or for `/settled` are told at once. Consumers that wait for the outside
+    /// world, such as a mail server, are interrupted before the shutdown timeout is over.
     pub async fn stop(self) {
-        tokio::join!(
-            self.listener.close(self.shutdown_timeout),
-            self.gateway.close_sockets()
-        );
+        let timeout = self.longest_shutdown();
+        let undisturbed = timeout.saturating_sub((timeout / 5).min(INTERRUPTED_SHUTDOWN));
+        let for_requests = self.shutdown_timeout.min(undisturbed);
+        let consumers = Arc::clone(&self.consumers);
+        let mut stopped = pin!(self.stop_boxes(for_requests));
+        if tokio::time::timeout(undisturbed, stopped.as_mut()).await.is_err() {
+            consumers.interrupt();
+            stopped.await;
+        }
+    }
+
+    /// Stops, and gives up when the shutdown timeout is over, for a process that ends then. What did not end
+    /// is left as a crash would leave it, and done again after the next start.
+    pub async fn stop_in_time(self) {
+        let timeout = self.longest_shutdown();
+        if tokio::time::timeout(timeout, self.stop()).await.is_err() {
+            tracing::warn!("running work did not end in time; it is done again after the next start");
+        }
+    }
+
+    fn longest_shutdown(&self) -> Duration {
+        self.shutdown_timeout.max(LEAST_SHUTDOWN)
+    }
+
+    async fn stop_boxes(self, for_requests: Duration) {
+        self.read_side.stop_waiting();
+        tokio::join!(self.listener.close(for_requests), self.gateway.close_sockets());
         self.sweeper.stop().await;
         self.consumers.stop().await;
         let (tasks, stopping) = self.background_tasks;

@@ -218,6 +218,12 @@ impl ReadSide {
         unready_reasons
     }
 
+    /// Ends the waiting of queries and of `/settled`: their callers are told that the server stops.
+    pub fn stop_waiting(&self) {
+        self.query.stop_waiting();
+        self.settlement.stop_waiting();
+    }
+
     /// Ends live sessions, stops the lanes after their transactions, and closes the read model. Unfolded
     /// events are folded after the next start.
     pub async fn shutdown(&self) {

@@ -1,6 +1,8 @@
 //! Whether the boxes behind the gateway are ready. A database's messages are logged and not returned, because
 //! the endpoint is public.
 
+mod write_probe;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,8 +11,9 @@ use gateway::Readiness;
 use identity::People;
 
 use crate::read_side::ReadSide;
+pub(crate) use write_probe::WriteProbe;
 
-/// Checks the read side, the event store and the store of users.
+/// Checks the read side, the event store, the store of users, and whether the disk takes writes.
 #[derive(Debug)]
 pub(crate) struct BoxesReadiness {
     /// Boxes 6 to 10.
@@ -19,6 +22,8 @@ pub(crate) struct BoxesReadiness {
     pub(crate) events: Arc<dyn EventStore>,
     /// The store of keys and credentials.
     pub(crate) people: Arc<People>,
+    /// Writes to the disk.
+    pub(crate) write_probe: WriteProbe,
 }
 
 #[async_trait]
@@ -32,6 +37,10 @@ impl Readiness for BoxesReadiness {
         if let Err(error) = self.people.store().ping().await {
             tracing::warn!(%error, "the store of users does not answer");
             unready_reasons.push("the store of users does not answer".to_owned());
+        }
+        if let Err(error) = self.write_probe.write().await {
+            tracing::warn!(?error, "the disk takes no writes");
+            unready_reasons.push(error.to_string());
         }
         unready_reasons
     }

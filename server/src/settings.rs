@@ -10,7 +10,10 @@ mod subcommands;
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-pub use database::url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError};
+pub use database::{
+    connections::ConnectionLimit,
+    url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError},
+};
 use gateway::settings::{Limits, TlsSettings};
 pub use load::{SettingsError, load};
 use mail::MailSettings;
@@ -117,6 +120,14 @@ pub struct StorageSettings {
     /// the event store [default: sqlite: in the data folder]
     #[arg(long, env = "FOLDLINE_READ_MODEL", hide_env_values = true, value_name = "URL")]
     pub read_model: Option<StoreUrl>,
+    /// The most connections to PostgreSQL, of all stores together; 9 at least
+    #[arg(
+        long,
+        env = "FOLDLINE_POSTGRES_CONNECTIONS",
+        default_value_t,
+        value_name = "COUNT"
+    )]
+    pub postgres_connections: ConnectionLimit,
 }
 
 impl StorageSettings {
@@ -125,6 +136,7 @@ impl StorageSettings {
         self.event_store
             .clone()
             .unwrap_or_else(|| self.data_dir.join("events.db").into())
+            .with_connections(self.postgres_connections)
     }
 
     /// The URL of the read model.
@@ -132,22 +144,25 @@ impl StorageSettings {
         self.read_model
             .clone()
             .unwrap_or_else(|| self.data_dir.join("views.db").into())
+            .with_connections(self.postgres_connections)
     }
 
     /// The URL of the process store: beside the events, because it is backed up with them.
     pub fn process_store(&self) -> StoreUrl {
-        match &self.event_store {
-            Some(StoreUrl::Postgres(url)) => StoreUrl::Postgres(url.clone()),
-            _ => self.data_dir.join("consumers.db").into(),
-        }
+        self.beside_the_events("consumers.db")
     }
 
     /// The URL of the store of personal data that must not be in the log: beside the events, because it is
     /// backed up with them.
     pub fn people(&self) -> StoreUrl {
-        match &self.event_store {
-            Some(StoreUrl::Postgres(url)) => StoreUrl::Postgres(url.clone()),
-            _ => self.data_dir.join("people.db").into(),
+        self.beside_the_events("people.db")
+    }
+
+    /// The PostgreSQL database of the events, or a file in the data folder.
+    fn beside_the_events(&self, file: &str) -> StoreUrl {
+        match self.event_store() {
+            StoreUrl::Sqlite(_) => self.data_dir.join(file).into(),
+            database @ StoreUrl::Postgres(_) => database,
         }
     }
 

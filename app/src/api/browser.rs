@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use domain::{
     token::ConsistencyToken,
-    wire::{CommandAnswer, CommandRequest, ListingAnswer, Order, Problem, VerifyReport},
+    wire::{CommandAnswer, CommandRequest, DocumentAnswer, ListingAnswer, Order, Problem, VerifyReport},
 };
 use gloo_net::http::{Request, Response};
 use leptos::prelude::*;
@@ -19,6 +19,14 @@ use crate::{backend::ListingQuery, live::store::typed, person};
 
 /// The longest wait of a query for the tab's last write.
 const MAX_WAIT_MS: u32 = 2_000;
+
+/// One document.
+pub(crate) fn document(
+    view: &str,
+    key: &str,
+) -> impl Future<Output = Result<DocumentAnswer, Problem>> + use<> {
+    read(["views/", view, "/", &encode(key), "?"].concat())
+}
 
 /// A page of a listing.
 pub(crate) fn listing(query: &ListingQuery) -> impl Future<Output = Result<ListingAnswer, Problem>> {

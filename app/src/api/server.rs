@@ -1,6 +1,6 @@
 //! The server's half, over the request's backend.
 
-use domain::wire::{Problem, SessionInfo};
+use domain::wire::{Problem, Row, SessionInfo};
 use leptos::prelude::use_context;
 use serde_json::Value;
 
@@ -44,6 +44,25 @@ pub(crate) fn listing(query: ListingQuery) -> impl Future<Output = Result<Initia
     async move {
         let answer = backend?.listing(&query).await?;
         Ok(InitialListing { query, answer })
+    }
+}
+
+/// All rows of a listing, page by page.
+pub(crate) fn whole_listing(
+    mut query: ListingQuery,
+) -> impl Future<Output = Result<Vec<Row>, Problem>> + Send {
+    let backend = backend();
+    async move {
+        let backend = backend?;
+        let mut rows = Vec::new();
+        loop {
+            let page = backend.listing(&query).await?;
+            rows.extend(page.data);
+            if page.next.is_none() {
+                return Ok(rows);
+            }
+            query.cursor = page.next;
+        }
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) fn status_word(language: Language, status: OrderStatus) -> &'static s
         OrderStatus::Cancelled => text::status::cancelled(language),
         OrderStatus::Shipped => text::status::shipped(language),
         OrderStatus::Delivered => text::status::delivered(language),
+        OrderStatus::Refunded => text::status::refunded(language),
     }
 }
 
@@ -28,6 +29,7 @@ pub(crate) fn StatusBadge(#[prop(into)] status: Signal<OrderStatus>) -> impl Int
         OrderStatus::Confirmed | OrderStatus::Delivered => Picture::Check,
         OrderStatus::Rejected | OrderStatus::Cancelled => Picture::Ban,
         OrderStatus::Shipped => Picture::Truck,
+        OrderStatus::Refunded => Picture::Undo,
     });
     let word = move || status_word(language, status.get());
     view! {

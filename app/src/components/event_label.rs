@@ -12,6 +12,7 @@ pub(crate) fn event_label(event: &str) -> Option<&'static str> {
         "OrderCancelled" => text::event::order_cancelled(language),
         "OrderShipped" => text::event::order_shipped(language),
         "OrderDelivered" => text::event::order_delivered(language),
+        "OrderRefunded" => text::event::order_refunded(language),
         "StockReserved" => text::event::stock_reserved(language),
         "StockReservationFailed" => text::event::stock_reservation_failed(language),
         "StockReleased" => text::event::stock_released(language),

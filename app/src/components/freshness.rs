@@ -72,6 +72,7 @@ pub(crate) fn Freshness(view: &'static str, #[prop(into)] progress: Signal<Progr
     let why = move || match state.get() {
         State::Live => text::freshness::why_live(language),
         State::Rendered => text::freshness::why_still(language),
+        State::Behind if progress.with(Progress::is_paused) => text::freshness::why_paused(language),
         State::Behind => text::freshness::why_behind(language),
         State::Unknown => text::freshness::why_unknown(language),
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use leptos::prelude::*;
 use serde_json::Value;
 
-use super::{Freshness, MoreRows, PageHead, either, for_each};
+use super::{Freshness, LiveRows, MoreRows, PageHead, either, live_rows};
 use crate::{
     erase::{Erase, View},
     live::store::LiveListing,
@@ -84,13 +84,15 @@ impl ListingTable {
         let table = move || {
             let heads: Vec<_> = columns.iter().map(|column| column.head()).collect();
             let row = Arc::clone(&row);
+            let LiveRows { rows, notice } = live_rows(listing, move |key| row(key), gap);
             view! {
                 <table class="table">
                     <thead>
                         <tr>{heads}</tr>
                     </thead>
-                    <tbody>{for_each(move || listing.keys(), move |key| row(key))}</tbody>
+                    <tbody data-rows="">{rows}</tbody>
                 </table>
+                {notice}
             }
             .erase()
         };
@@ -105,4 +107,9 @@ impl ListingTable {
         }
         .erase()
     }
+}
+
+/// The place of a row that left the listing.
+fn gap(height: String) -> View {
+    view! { <tr class="gap" aria-hidden="true" style:height=height><td colspan="99"></td></tr> }.erase()
 }

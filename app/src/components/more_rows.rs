@@ -16,6 +16,7 @@ pub(crate) fn MoreRows(listing: LiveListing<Value>) -> impl IntoView {
                 <button
                     type="button"
                     class="button needs-script"
+                    data-early=""
                     on:click=move |_| listing.more()
                     disabled=move || listing.is_loading_more()
                 >

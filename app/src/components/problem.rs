@@ -13,7 +13,7 @@ use domain::{
 use leptos::{html, prelude::*};
 
 use super::{Icon, Picture, badge::status_word, only_if, text};
-use crate::{erase::Erase, erased_effects::effect, language::language, text};
+use crate::{erase::Erase, erased_effects::effect, format::fixed_money, language::language, text};
 
 /// The kind of a problem that is a rejection by the domain's rules.
 const REJECTED: &str = "rejected";
@@ -120,6 +120,10 @@ fn refusal(language: Language, rule: &str, detail: &str, violations: &[Violation
         "email-taken" => text::refusal::email_taken(language),
         "product-already-listed" => text::refusal::product_already_listed(language),
         "product-retired" => text::refusal::product_retired(language),
+        product::PRICE_CHANGED => {
+            let price = product::price_of_rejection(detail).map(|price| fixed_money(&price));
+            return text::refusal::price_changed(language, price.unwrap_or_default());
+        }
         "product-not-listed" => text::refusal::product_not_listed(language),
         "not-your-inbox" => text::refusal::not_your_inbox(language),
         "nothing-to-refund" => text::refusal::nothing_to_refund(language),

@@ -72,6 +72,7 @@ pub(crate) fn ProductOffer(product: Memo<Revision<ProductDocument>>) -> impl Int
             <button
                 type="button"
                 class="button button--primary"
+                data-early=""
                 disabled=sold_out
                 on:click=move |_| {
                     basket.change(|basket| basket.add(&sku()));

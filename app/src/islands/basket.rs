@@ -11,38 +11,36 @@ use super::{
 };
 use crate::{
     basket::use_basket,
-    components::{EmptyState, Freshness, PageHead, Price, Stock, either, for_each, text},
+    components::{EmptyState, Freshness, PageHead, Price, Stock, either, for_each, only_if, text},
     erase::{Erase, View},
     format::use_hydrated,
     language::language,
-    live::store::{InitialListing, LiveListing, Revision},
     text,
 };
 
 mod checkout;
+mod products;
 
 use checkout::{Checkout, CheckoutForm, FieldErrors, place_order, shortages};
+use products::Products;
 
 /// The basket's page.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct BasketContents {
-    /// All products, for the prices and the stock of the basket's lines.
-    pub(crate) initial: InitialListing,
-}
+pub(crate) struct BasketContents {}
 
 impl Island for BasketContents {
     const NAME: &'static str = "basket";
 
     fn view(self) -> View {
         let language = language();
-        let listing = LiveListing::<ProductDocument>::new(self.initial);
         let hydrated = use_hydrated();
         let basket = use_basket();
         let lines = Signal::derive(move || basket.read().lines().to_vec());
+        let products = Products::of(lines);
         let skus = move || lines.with(|lines| lines.iter().map(|line| line.sku.clone()).collect());
-        let sum = Signal::derive(move || lines.with(|lines| total(lines, &listing.documents())));
+        let sum = Signal::derive(move || lines.with(|lines| total(lines, &products.documents())));
         let form = CheckoutForm {
-            products: listing,
+            products,
             method: RwSignal::new("tok_ok"),
             problem: RwSignal::new(None),
             errors: RwSignal::new(Vec::new()),
@@ -51,7 +49,7 @@ impl Island for BasketContents {
             let place = place_order(form);
             move |()| place()
         });
-        let short = Memo::new(move |_| lines.with(|lines| shortages(lines, &listing.documents())));
+        let short = Memo::new(move |_| lines.with(|lines| shortages(lines, &products.documents())));
         let is_pending = is_any_pending();
         let nothing = move || {
             view! {
@@ -79,7 +77,7 @@ impl Island for BasketContents {
                         </tr>
                     </thead>
                     <tbody>
-                        {for_each(skus, move |sku| line(&sku, listing.row(sku.clone()), form.errors, short))}
+                        {for_each(skus, move |sku| line(&sku, products, form.errors, short))}
                     </tbody>
                     <tfoot>
                         <tr>
@@ -100,11 +98,12 @@ impl Island for BasketContents {
             }
             .erase()
         };
+        let freshness = move || view! { <Freshness view="products" progress=products.progress() /> }.erase();
         let skeleton = || view! { <div class="skeleton skeleton--table needs-script"></div> }.erase();
         view! {
             <PageHead
                 title=text::basket::title(language)
-                mark=view! { <Freshness view="products" progress=listing.progress() /> }.erase()
+                mark=only_if(move || !lines.with(Vec::is_empty), freshness)
             />
             <p class="notice needs-no-script">{text::basket::needs_script(language)}</p>
             {either(move || hydrated.get(), contents, skeleton)}
@@ -132,14 +131,10 @@ fn total(lines: &[LineRequest], products: &[ProductDocument]) -> Option<Money> {
     total
 }
 
-fn line(
-    sku: &str,
-    product: Memo<Revision<ProductDocument>>,
-    errors: FieldErrors,
-    short: Memo<Vec<(String, u32)>>,
-) -> View {
+fn line(sku: &str, products: Products, errors: FieldErrors, short: Memo<Vec<(String, u32)>>) -> View {
     let language = language();
     let basket = use_basket();
+    let product = products.product(sku.to_owned());
     let href = ["/shop/", sku].concat();
     let error_id = ["error-", sku].concat();
     let sku = StoredValue::new(sku.to_owned());
@@ -159,8 +154,15 @@ fn line(
     let set = move |quantity: u32| {
         sku.with_value(|sku| basket.change(|basket| basket.set(sku, quantity)));
     };
-    // The current shortage, or else the error of the last attempt.
+    let is_known = move || sku.with_value(|sku| products.is_known(sku));
+    let stock = move || view! { <Stock available /> }.erase();
+    let is_on_sale =
+        move || product.with(|product| product.as_ref().is_some_and(|(product, _)| product.on_sale()));
+    // What stands against the line now, or else the error of the last attempt.
     let error = move || {
+        if is_known() && !is_on_sale() {
+            return text::product::retired(language).to_owned();
+        }
         sku.with_value(|sku| {
             let left = short.with(|short| short.iter().find(|(of, _)| of == sku).map(|(_, left)| *left));
             if let Some(left) = left {
@@ -177,7 +179,7 @@ fn line(
             <th scope="row">
                 <a href=href>{name}</a>
                 " "
-                <Stock available />
+                {only_if(is_known, stock)}
                 <p class="field__error" id=error_id.clone()>{text(error)}</p>
             </th>
             <td class="figure" data-label=text::basket::price(language)>

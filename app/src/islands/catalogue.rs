@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::Island;
 use crate::{
     components::{
-        EmptyState, Freshness, Icon, MoreRows, PageHead, Picture, ProductOffer, either, explain, for_each,
-        highlight_class, text,
+        EmptyState, Freshness, Icon, LiveRows, MoreRows, PageHead, Picture, ProductOffer, either, explain,
+        highlight_class, item_gap, live_rows, text,
     },
     erase::{Erase, View},
     language::language,
@@ -132,8 +132,10 @@ impl Island for Catalogue {
                 });
                 card(&key, listing.row(key.clone()), view! { {words} }.erase())
             };
+            let LiveRows { rows, notice } = live_rows(listing.untyped(), row, item_gap);
             view! {
-                <ul class="products">{for_each(move || listing.keys(), row)}</ul>
+                <ul class="products" data-rows="">{rows}</ul>
+                {notice}
                 <MoreRows listing=listing.untyped() />
             }
             .erase()

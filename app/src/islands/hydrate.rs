@@ -8,7 +8,7 @@ use leptos::{
     tachys::{dom::document, view::Position},
 };
 use serde_json::Value;
-use web_sys::Element;
+use web_sys::{Element, Event};
 
 use super::Island;
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
     live::{self, store::typed},
     person::{self, Person},
 };
+
+/// The event by which `frontend/frame.js` learns that the islands take clicks.
+const HYDRATED: &str = "hydrated";
 
 /// The hydration of one type of island.
 pub(super) struct IslandHydrator {
@@ -51,6 +54,9 @@ pub(super) fn hydrate_page(hydrators: &[IslandHydrator]) {
     last_write.load();
     commands.resume();
     hydration.complete();
+    if let Ok(event) = Event::new(HYDRATED) {
+        let _ = document().dispatch_event(&event);
+    }
 }
 
 fn hydrate_each(hydrators: &[IslandHydrator]) {

@@ -9,8 +9,8 @@ use super::{Island, notification::NotificationSummary};
 use crate::{
     commands::{NewCommand, use_commands},
     components::{
-        EmptyState, Freshness, Icon, Id, MoreRows, PageHead, PendingCommands, Picture, When, either,
-        event_label, for_each, highlight_class, only_if, reason_text, text,
+        EmptyState, Freshness, Icon, Id, LiveRows, MoreRows, PageHead, PendingCommands, Picture, When,
+        either, event_label, highlight_class, item_gap, live_rows, only_if, reason_text, text,
     },
     erase::{Erase, View},
     language::language,
@@ -73,7 +73,8 @@ impl Island for Inbox {
         let list = move || {
             let mark_read = mark_read.clone();
             let row = move |key: String| row(listing.row(key), mark_read.clone());
-            view! { <ul class="inbox">{for_each(move || listing.keys(), row)}</ul> }.erase()
+            let LiveRows { rows, notice } = live_rows(listing.untyped(), row, item_gap);
+            view! { <ul class="inbox" data-rows="">{rows}</ul>{notice} }.erase()
         };
         view! {
             <PageHead

@@ -4,6 +4,7 @@
 mod activity;
 mod customers;
 mod fields;
+mod new_price;
 mod new_product;
 mod orders;
 mod payments;

@@ -14,6 +14,7 @@ use crate::{
     erase::{Erase, View},
     language::language,
     live::store::{InitialDocument, LiveDocument, Revision},
+    person::reads_streams,
     text,
 };
 
@@ -104,7 +105,20 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
         ..
     } = first;
     let stream = ["order-", &id].concat();
-    let is_pending = is_pending(stream.clone());
+    let stream_entry = reads_streams().then(|| {
+        view! {
+            <div>
+                <dt>{text::order::stream(language)}</dt>
+                <dd>
+                    <a class="mono" href=["/streams/", &stream].concat()>
+                        {text::order::events(language)}
+                    </a>
+                </dd>
+            </div>
+        }
+        .erase()
+    });
+    let is_pending = is_pending(stream);
     let class = move || {
         if is_pending() {
             "panel panel--pending"
@@ -140,14 +154,7 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
                 </div>
                 <div><dt>{text::orders::placed(language)}</dt><dd><When at=placed_at /></dd></div>
                 <div><dt>{text::orders::customer(language)}</dt><dd>{customer.name}</dd></div>
-                <div>
-                    <dt>{text::order::stream(language)}</dt>
-                    <dd>
-                        <a class="mono" href=["/streams/", &stream].concat()>
-                            {text::order::events(language)}
-                        </a>
-                    </dd>
-                </div>
+                {stream_entry}
             </dl>
         </section>
         {lines_panel(lines, total)}

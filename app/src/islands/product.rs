@@ -1,4 +1,4 @@
-//! One product: description, price and stock, with links to its streams.
+//! One product: description, price and stock, with links to its streams for those who may read them.
 
 use domain::view::products::ProductDocument;
 use leptos::prelude::*;
@@ -10,6 +10,7 @@ use crate::{
     erase::{Erase, View},
     language::language,
     live::store::{InitialDocument, LiveDocument},
+    person::reads_streams,
     text,
 };
 
@@ -44,6 +45,14 @@ impl Island for ProductDetails {
             let href = format!("/streams/{stream}");
             view! { <li><a class="mono" href=href>{stream}</a></li> }.erase()
         };
+        let streams = reads_streams().then(|| {
+            view! {
+                <h2>{text::product::streams(language)}</h2>
+                <p>{text::product::streams_text(language)}</p>
+                <ul class="links">{link(format!("product-{sku}"))}{link(format!("inventory-{sku}"))}</ul>
+            }
+            .erase()
+        });
         view! {
             <PageHead
                 title=field(|product| product.name.clone())
@@ -55,9 +64,7 @@ impl Island for ProductDetails {
                 {only_if(retired, notice)}
             </section>
             <section class="panel">
-                <h2>{text::product::streams(language)}</h2>
-                <p>{text::product::streams_text(language)}</p>
-                <ul class="links">{link(format!("product-{sku}"))}{link(format!("inventory-{sku}"))}</ul>
+                {streams}
                 <p class="muted">{text::product::sku(language, sku)}</p>
             </section>
         }

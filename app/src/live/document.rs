@@ -3,7 +3,7 @@
 
 use domain::{
     token::ConsistencyToken,
-    wire::{ServerFrame, SnapshotData},
+    wire::{DocumentAnswer, ServerFrame, SnapshotData},
 };
 use serde_json::Value;
 
@@ -33,6 +33,16 @@ impl DocumentFold {
     /// Starts without a document: there is none, or its view has not folded it yet.
     pub fn absent() -> Self {
         Self::new(None, ConsistencyToken::default(), 0, 0)
+    }
+
+    /// Takes the answer to a query, unless the subscription has delivered the document before. True if it was
+    /// taken.
+    pub fn take(&mut self, answer: DocumentAnswer) -> bool {
+        let is_first = self.data.is_none() && !self.progress.is_followed();
+        if is_first {
+            *self = Self::new(Some(answer.data), answer.as_of, answer.generation, answer.behind);
+        }
+        is_first
     }
 
     /// Folds one frame of its subscription. True if the document or its freshness has changed.
@@ -68,8 +78,11 @@ impl DocumentFold {
             }
             ServerFrame::CaughtUp { as_of, .. } => self.progress.caught_up(as_of),
             ServerFrame::Behind {
-                behind, behind_ms, ..
-            } => self.progress.fell_behind(behind, behind_ms, now),
+                behind,
+                behind_ms,
+                paused,
+                ..
+            } => self.progress.fell_behind(behind, behind_ms, paused, now),
             ServerFrame::Result { .. } | ServerFrame::Error { .. } | ServerFrame::Ping => return false,
         }
         true
@@ -110,6 +123,22 @@ mod tests {
         assert!(!fold.apply(change("0:2", Some(json!("confirmed"))), 0));
         assert!(!fold.apply(change("0:1", Some(json!("created"))), 0));
         assert_eq!((fold.data, fold.revision), (Some(json!("confirmed")), 1));
+    }
+
+    #[test]
+    fn the_answer_to_a_query_never_replaces_what_the_subscription_has_delivered() {
+        let answer = |data: &str| DocumentAnswer {
+            data: json!(data),
+            as_of: "0:1".parse().unwrap(),
+            behind: 0,
+            generation: 1,
+        };
+        let mut fold = DocumentFold::absent();
+        assert!(fold.take(answer("created")));
+        assert_eq!(fold.data, Some(json!("created")));
+        assert!(fold.apply(change("0:2", Some(json!("confirmed"))), 0));
+        assert!(!fold.take(answer("created")));
+        assert_eq!(fold.data, Some(json!("confirmed")));
     }
 
     #[test]

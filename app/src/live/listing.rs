@@ -135,9 +135,12 @@ impl ListingFold {
                 true
             }
             ServerFrame::Behind {
-                behind, behind_ms, ..
+                behind,
+                behind_ms,
+                paused,
+                ..
             } => {
-                self.progress.fell_behind(behind, behind_ms, now);
+                self.progress.fell_behind(behind, behind_ms, paused, now);
                 true
             }
             ServerFrame::Result { .. } | ServerFrame::Error { .. } | ServerFrame::Ping => false,

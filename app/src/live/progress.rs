@@ -18,6 +18,7 @@ pub struct Progress {
     generation: u64,
     behind: u64,
     behind_since: Option<Millis>,
+    paused: bool,
     followed: bool,
 }
 
@@ -30,6 +31,7 @@ impl Progress {
             generation,
             behind,
             behind_since: None,
+            paused: false,
             followed: false,
         }
     }
@@ -48,6 +50,7 @@ impl Progress {
     /// The live connection is lost. True if the subscription was followed.
     pub fn lose(&mut self) -> bool {
         self.behind_since = None;
+        self.paused = false;
         std::mem::take(&mut self.followed)
     }
 
@@ -69,6 +72,11 @@ impl Progress {
     /// The time since which the view has been behind, if known.
     pub fn behind_since(&self) -> Option<Millis> {
         self.behind_since
+    }
+
+    /// Whether the view is behind because it is paused, as last reported.
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// Records that `event` has changed `key`; false if that was recorded before.
@@ -99,13 +107,15 @@ impl Progress {
             self.partial = None;
             self.behind = 0;
             self.behind_since = None;
+            self.paused = false;
         }
         self.followed = true;
     }
 
-    /// The view has been `behind` events behind for `behind_ms`.
-    pub fn fell_behind(&mut self, behind: u64, behind_ms: u64, now: Millis) {
+    /// The view has been `behind` events behind for `behind_ms`, because it is paused or for another reason.
+    pub fn fell_behind(&mut self, behind: u64, behind_ms: u64, paused: bool, now: Millis) {
         self.followed = true;
+        self.paused = paused;
         self.behind = behind;
         self.behind_since = (behind > 0).then(|| now.saturating_sub(behind_ms));
     }
@@ -177,11 +187,16 @@ mod tests {
     #[test]
     fn a_view_that_has_caught_up_is_no_longer_behind() {
         let mut progress = Progress::at(token("0:5"), 1, 2);
-        progress.fell_behind(3, 740, 10_000);
+        progress.fell_behind(3, 740, true, 10_000);
         assert_eq!((progress.behind(), progress.behind_since()), (3, Some(9_260)));
         progress.caught_up(token("0:4"));
         assert_eq!(progress.behind(), 3);
+        assert!(progress.is_paused());
+        progress.fell_behind(3, 990, false, 10_250);
+        assert!(!progress.is_paused(), "it was resumed");
+        progress.fell_behind(3, 1_240, true, 10_500);
         progress.caught_up(token("0:8"));
+        assert!(!progress.is_paused());
         assert_eq!(
             (progress.behind(), progress.behind_since(), progress.as_of()),
             (0, None, &token("0:8"))

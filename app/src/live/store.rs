@@ -242,6 +242,30 @@ impl<D> LiveDocument<D> {
         }
     }
 
+    /// Reads a document that the page did not come with, and follows it. It is also there without a live
+    /// connection.
+    #[cfg(not(feature = "ssr"))]
+    pub fn read(view: &str, key: &str) -> Self {
+        let document = Self::new(InitialDocument {
+            view: view.to_owned(),
+            key: key.to_owned(),
+            answer: None,
+        });
+        follow::read(view, key, document.fold);
+        document
+    }
+
+    /// Whether it is known if there is a document.
+    pub fn is_known(self) -> bool {
+        self.fold
+            .with(|fold| fold.data.is_some() || fold.progress.is_followed())
+    }
+
+    /// The progress of the subscription, now.
+    pub fn current_progress(self) -> Progress {
+        self.fold.with(|fold| fold.progress.clone())
+    }
+
     /// The progress of the subscription.
     pub fn progress(self) -> Signal<Progress> {
         let fold = self.fold;
@@ -252,7 +276,12 @@ impl<D> LiveDocument<D> {
 impl<D: DeserializeOwned + Clone + PartialEq + Send + Sync + 'static> LiveDocument<D> {
     /// The document, while there is one.
     pub fn shown(self) -> Memo<Revision<D>> {
-        let fold = self.fold;
-        Memo::new(move |_| fold.with(|fold| Some((typed(fold.data.as_ref()?)?, fold.revision))))
+        Memo::new(move |_| self.get())
+    }
+
+    /// The document now, if there is one.
+    pub fn get(self) -> Revision<D> {
+        self.fold
+            .with(|fold| Some((typed(fold.data.as_ref()?)?, fold.revision)))
     }
 }

@@ -2,9 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::{problem_view, shop::products, suspend, within_workspace};
+use super::within_workspace;
 use crate::{
-    api,
     components::WindowTitle,
     erase::Erase,
     islands::{BasketContents, Island},
@@ -12,19 +11,11 @@ use crate::{
     text,
 };
 
-/// `/basket`.
+/// `/basket`. The server knows of no basket: the island reads the products of its lines.
 #[component]
 pub(crate) fn BasketPage() -> impl IntoView {
     within_workspace(|| {
         let title = text::basket::title(language());
-        let initial = api::listing(products(None, 200));
-        suspend(async move {
-            match initial.await {
-                Ok(initial) => {
-                    view! { <WindowTitle text=title />{BasketContents { initial }.island()} }.erase()
-                }
-                Err(problem) => problem_view(title, &problem),
-            }
-        })
+        view! { <WindowTitle text=title />{BasketContents {}.island()} }.erase()
     })
 }

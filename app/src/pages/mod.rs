@@ -103,6 +103,11 @@ fn problem_view(title: &'static str, problem: &Problem) -> View {
     .erase()
 }
 
+/// The page for an item that does not exist, with a link back to its parent page.
+fn missing(parent: &'static str, parent_title: &'static str) -> View {
+    view! { <BackLink href=parent text=parent_title /><NotFoundPage /> }.erase()
+}
+
 /// A link back to the parent page.
 #[component]
 fn BackLink(href: &'static str, text: &'static str) -> impl IntoView {

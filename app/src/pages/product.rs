@@ -4,7 +4,7 @@ use domain::view::products::ProductDocument;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
-use super::{BackLink, NotFoundPage, problem_view, suspend, within_workspace};
+use super::{BackLink, missing, problem_view, suspend, within_workspace};
 use crate::{
     api,
     components::WindowTitle,
@@ -38,7 +38,7 @@ pub(crate) fn ProductPage() -> impl IntoView {
                     {ProductDetails { initial }.island()}
                 }
                 .erase(),
-                None => view! { <NotFoundPage /> }.erase(),
+                None => missing("/shop", title),
             }
         })
     })

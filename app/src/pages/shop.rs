@@ -19,6 +19,9 @@ use crate::{
 /// The maximum number of products of a catalogue page.
 const PAGE_PRODUCTS: u32 = 100;
 
+/// The maximum number of rows of a page of a listing.
+pub(super) const MOST_ROWS: u32 = 200;
+
 /// The query for all products, or for those with a tag.
 pub(super) fn products(tag: Option<String>, limit: u32) -> ListingQuery {
     ListingQuery {
@@ -67,11 +70,9 @@ pub(crate) fn ShopPage() -> impl IntoView {
 
 /// The tags of all products; empty if they cannot be loaded, since the listing reports the problem itself.
 fn tags() -> impl Future<Output = Vec<String>> + Send {
-    let everything = api::listing(products(None, 200));
+    let everything = api::whole_listing(products(None, MOST_ROWS));
     async move {
-        let rows = everything
-            .await
-            .map_or_else(|_| Vec::new(), |all| all.answer.data);
+        let rows = everything.await.unwrap_or_default();
         let mut tags: Vec<String> = rows
             .iter()
             .filter_map(|row| typed::<ProductDocument>(&row.data))

@@ -4,7 +4,7 @@ use domain::{event::StoredEvent, wire::EventPage};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 
-use super::{BackLink, NotFoundPage, problem_view, suspend, within_workspace};
+use super::{BackLink, missing, problem_view, suspend, within_workspace};
 use crate::{
     api,
     components::{Icon, Id, PageHead, Picture, When, WindowTitle, role_word},
@@ -30,7 +30,7 @@ pub(crate) fn StreamPage() -> impl IntoView {
             };
             match events {
                 Ok(events) => view! { <Stream events name /> }.erase(),
-                Err(problem) if problem.status == 404 => view! { <NotFoundPage /> }.erase(),
+                Err(problem) if problem.status == 404 => missing("/streams", text::streams::title(language)),
                 Err(problem) => problem_view(text::streams::title(language), &problem),
             }
         })

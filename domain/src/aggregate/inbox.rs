@@ -25,6 +25,7 @@ const MAX_MARKS: usize = 1_000;
 /// Marks notifications as read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ReadNotifications {
     /// The events of the notifications; 1 to [`MAX_READ`].
     pub events: Vec<Uuid>,
@@ -33,11 +34,13 @@ pub struct ReadNotifications {
 /// Unsubscribes from emails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct StopMails {}
 
 /// Subscribes to emails again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ResumeMails {}
 
 command_types! {

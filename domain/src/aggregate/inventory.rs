@@ -20,6 +20,7 @@ pub const MAX_QUANTITY: u32 = 1_000_000;
 /// Adds received units to the stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ReceiveStock {
     /// 1 to [`MAX_QUANTITY`].
     pub quantity: u32,
@@ -28,6 +29,7 @@ pub struct ReceiveStock {
 /// Reserves units for an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ReserveStock {
     /// The order's id, as in its stream's name.
     pub order: String,
@@ -38,6 +40,7 @@ pub struct ReserveStock {
 /// Releases an order's reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ReleaseStock {
     /// The order's id, as in its stream's name.
     pub order: String,
@@ -46,6 +49,7 @@ pub struct ReleaseStock {
 /// Ships an order's reserved units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ShipStock {
     /// The order's id, as in its stream's name.
     pub order: String,
@@ -190,11 +194,12 @@ impl Decider for Inventory {
     fn decide(
         state: &InventoryState,
         command: InventoryCommand,
-        _context: &Context,
+        context: &Context,
     ) -> Result<Vec<InventoryEvent>, Rejection> {
         match command {
             InventoryCommand::ReceiveStock(ReceiveStock { quantity }) => {
                 let mut violations = Violations::default();
+                violations.require_name_in_urls(&context.stream);
                 require_quantity(&mut violations, quantity);
                 violations.finish()?;
                 if state.on_hand.checked_add(quantity).is_none() {
@@ -380,7 +385,7 @@ mod tests {
 
     #[test]
     fn an_order_is_named_as_its_stream_is() {
-        for order in ["", "A", "a b", &"x".repeat(115), &"x".repeat(4_000)] {
+        for order in ["", "A", "a b", ".", "..", &"x".repeat(115), &"x".repeat(4_000)] {
             let order = order.to_owned();
             let commands: [InventoryCommand; 3] = [
                 ReserveStock {
@@ -407,9 +412,27 @@ mod tests {
     }
 
     #[test]
+    fn no_stock_begins_under_a_name_that_no_url_has() {
+        for (id, is_refused) in [(".", true), ("..", true), ("...", false), (".a", false)] {
+            let context = context(&format!("inventory-{id}"), actor(Role::Staff, 1));
+            let received = decide::<Inventory>(&[], ReceiveStock { quantity: 1 }.into(), &context);
+            let fields = received
+                .map_err(|rejection| rejection.violations[0].field.clone())
+                .err();
+            assert_eq!(fields.as_deref(), is_refused.then_some("stream"), "{id}");
+        }
+    }
+
+    #[test]
     fn a_reservation_for_a_name_that_is_no_id_can_still_be_released_or_shipped() {
-        let given = [received(5), reserved("Order 1", 3)];
-        let order = || "Order 1".to_owned();
+        for order in ["Order 1", ".."] {
+            a_reservation_can_be_released_or_shipped(order);
+        }
+    }
+
+    fn a_reservation_can_be_released_or_shipped(name: &str) {
+        let given = [received(5), reserved(name, 3)];
+        let order = || name.to_owned();
         let released = StockReleased {
             order: order(),
             quantity: 3,

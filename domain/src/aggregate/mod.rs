@@ -68,6 +68,12 @@ macro_rules! domain_commands {
                 [$(<<$family as Decider>::Command as CommandPayload>::NAMES),*].into_iter().flatten().copied()
             }
 
+            /// The JSON Schemas of all commands' data, by name.
+            #[cfg(all(test, feature = "schema"))]
+            fn schemas() -> Vec<(&'static str, Value)> {
+                [$(<<$family as Decider>::Command as CommandPayload>::schemas()),*].concat()
+            }
+
             /// Parses a command for a stream.
             pub fn parse(name: &str, stream: &StreamName, data: &Value) -> Result<Self, CommandError> {
                 $(
@@ -99,6 +105,9 @@ domain_commands! {
     Product,
     User,
 }
+
+#[cfg(all(test, feature = "schema"))]
+mod bounds;
 
 #[cfg(test)]
 mod tests {

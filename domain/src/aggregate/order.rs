@@ -21,8 +21,8 @@ mod events;
 pub use catalogue::ProductCatalogue;
 pub use events::{
     Customer, OrderCancelled, OrderCancelledV1, OrderConfirmed, OrderConfirmedV1, OrderCreated,
-    OrderDelivered, OrderDeliveredV1, OrderEvent, OrderLine, OrderRejected, OrderRejectedV1, OrderShipped,
-    OrderShippedV1, Sold,
+    OrderDelivered, OrderDeliveredV1, OrderEvent, OrderLine, OrderRefunded, OrderRejected, OrderRejectedV1,
+    OrderShipped, OrderShippedV1, Sold,
 };
 
 /// The maximum number of lines of an order.
@@ -35,6 +35,7 @@ pub const MAX_REASON: usize = 280;
 /// One line of an order that is being placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct LineRequest {
     /// The product.
     pub sku: String,
@@ -45,6 +46,7 @@ pub struct LineRequest {
 /// Places an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct PlaceOrder {
     /// 1 to [`MAX_LINES`] lines, each with a different SKU.
     pub lines: Vec<LineRequest>,
@@ -66,11 +68,13 @@ impl PlaceOrder {
 /// Confirms that stock is reserved and the payment is processed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ConfirmOrder {}
 
 /// Rejects an order that cannot be fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct RejectOrder {
     /// The reason, worded for the customer.
     pub reason: String,
@@ -79,6 +83,7 @@ pub struct RejectOrder {
 /// Cancels the order before it is shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct CancelOrder {
     /// The reason; 1 to [`MAX_REASON`] characters.
     pub reason: String,
@@ -87,16 +92,29 @@ pub struct CancelOrder {
 /// Ships the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ShipOrder {}
 
 /// Marks the order as delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct DeliverOrder {}
+
+/// Ends a confirmed order whose payment was refunded, whether or not it was shipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+pub struct RefundOrder {
+    /// The reason of the refund; 1 to [`MAX_REASON`] characters.
+    pub reason: String,
+}
 
 command_types! {
     /// The commands of an order.
-    pub enum OrderCommand { PlaceOrder, ConfirmOrder, RejectOrder, CancelOrder, ShipOrder, DeliverOrder }
+    pub enum OrderCommand {
+        PlaceOrder, ConfirmOrder, RejectOrder, CancelOrder, ShipOrder, DeliverOrder, RefundOrder
+    }
 }
 
 /// The status of an order.
@@ -118,6 +136,8 @@ pub enum OrderStatus {
     Shipped,
     /// It was delivered.
     Delivered,
+    /// Its payment was refunded after it was confirmed.
+    Refunded,
 }
 
 impl OrderStatus {
@@ -131,6 +151,7 @@ impl OrderStatus {
             Self::Cancelled => "cancelled",
             Self::Shipped => "shipped",
             Self::Delivered => "delivered",
+            Self::Refunded => "refunded",
         }
     }
 
@@ -158,8 +179,18 @@ pub struct PlacedOrder {
     pub lines: Vec<OrderLine>,
     /// The sum of the lines.
     pub total: Money,
-    /// Whether it counts as sold: confirmed with its lines, and not cancelled since.
+    /// Whether it counts as sold: confirmed with its lines, and neither cancelled nor refunded since.
     pub sold: bool,
+}
+
+impl PlacedOrder {
+    /// The sale that a cancellation or a refund reverses; `None` if the order does not count as sold.
+    fn reversed_sale(&self) -> Option<Sold> {
+        self.sold.then(|| Sold {
+            lines: self.lines.clone(),
+            total: self.total.clone(),
+        })
+    }
 }
 
 /// The order aggregate. A decision to place an order sees the products of its lines.
@@ -233,6 +264,7 @@ impl Decider for Order {
                 ]),
                 status => Err(out_of_turn("delivered", status)),
             },
+            OrderCommand::RefundOrder(RefundOrder { reason }) => refund(placed, reason),
         }
     }
 
@@ -254,7 +286,7 @@ impl Decider for Order {
         match event {
             // Version 1 has no lines, so nothing counts as sold, and a cancellation has nothing to reverse.
             OrderEvent::OrderConfirmed(confirmed) => placed.sold = !confirmed.lines.is_empty(),
-            OrderEvent::OrderCancelled(_) => placed.sold = false,
+            OrderEvent::OrderCancelled(_) | OrderEvent::OrderRefunded(_) => placed.sold = false,
             _ => {}
         }
         state
@@ -270,6 +302,7 @@ pub const fn status_after(event: &OrderEvent) -> OrderStatus {
         OrderEvent::OrderCancelled(_) => OrderStatus::Cancelled,
         OrderEvent::OrderShipped(_) => OrderStatus::Shipped,
         OrderEvent::OrderDelivered(_) => OrderStatus::Delivered,
+        OrderEvent::OrderRefunded(_) => OrderStatus::Refunded,
     }
 }
 
@@ -294,6 +327,7 @@ fn place(
             MAX_STREAM_NAME.saturating_sub(category.len() + 1)
         ),
     );
+    violations.require_name_in_urls(&context.stream);
     let count = order.lines.len();
     violations.require(
         (1..=MAX_LINES).contains(&count),
@@ -370,15 +404,29 @@ fn cancel(placed: &PlacedOrder, reason: String, actor: &Actor) -> Result<Vec<Ord
             OrderCancelled {
                 customer: placed.customer,
                 reason,
-                sold: placed.sold.then(|| Sold {
-                    lines: placed.lines.clone(),
-                    total: placed.total.clone(),
-                }),
+                sold: placed.reversed_sale(),
             }
             .into(),
         ]),
         OrderStatus::Cancelled => Ok(Vec::new()),
         status => Err(out_of_turn("cancelled", status)),
+    }
+}
+
+/// A rejected or cancelled order has nothing more to reverse: its own event did that.
+fn refund(placed: &PlacedOrder, reason: String) -> Result<Vec<OrderEvent>, Rejection> {
+    require_reason(&reason)?;
+    match placed.status {
+        OrderStatus::Confirmed | OrderStatus::Shipped | OrderStatus::Delivered => Ok(vec![
+            OrderRefunded {
+                customer: placed.customer,
+                reason,
+                sold: placed.reversed_sale(),
+            }
+            .into(),
+        ]),
+        OrderStatus::Rejected | OrderStatus::Cancelled | OrderStatus::Refunded => Ok(Vec::new()),
+        status @ (OrderStatus::Created | OrderStatus::Reserved) => Err(out_of_turn("refunded", status)),
     }
 }
 

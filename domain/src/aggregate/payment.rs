@@ -30,6 +30,7 @@ pub const NOT_ASKED: &str = "payment-not-asked";
 /// Charges the customer of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ProcessPayment {
     /// The order's id, which is also the stream's.
     pub order: String,
@@ -45,6 +46,7 @@ pub struct ProcessPayment {
 /// Refunds the charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct RefundPayment {
     /// The reason; 1 to [`MAX_REASON`] characters.
     pub reason: String,
@@ -277,6 +279,7 @@ fn check(payment: &ProcessPayment, stream: &StreamName) -> Result<(), Rejection>
         "data.order",
         format!("is {}, as the stream says", stream.id()),
     );
+    violations.require_name_in_urls(stream);
     violations.require(payment.amount.amount > 0, "data.amount.amount", "is positive");
     violations.require(
         payment.amount.has_currency(),

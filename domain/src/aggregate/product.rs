@@ -23,6 +23,7 @@ pub const MAX_TAG: usize = 40;
 /// Adds a product to the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ListProduct {
     /// The id of the stream; short enough for the name of the inventory's stream, too.
     pub sku: String,
@@ -40,14 +41,20 @@ pub struct ListProduct {
 /// Changes the price of a listed product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ChangePrice {
     /// Positive, in the product's currency.
     pub price: Money,
+    /// The price that the sender has seen: if another person has changed it since, the command is rejected by
+    /// [`PRICE_CHANGED`]. Absent: the new price replaces any other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Money>,
 }
 
 /// Removes a product from the catalogue; existing orders are not affected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct RetireProduct {}
 
 command_types! {
@@ -126,7 +133,7 @@ impl Decider for Product {
     ) -> Result<Vec<ProductEvent>, Rejection> {
         match command {
             ProductCommand::ListProduct(product) => list(state, product, context),
-            ProductCommand::ChangePrice(ChangePrice { price }) => change_price(state, price),
+            ProductCommand::ChangePrice(change) => change_price(state, change),
             ProductCommand::RetireProduct(_) => {
                 on_sale(state)?;
                 Ok(vec![ProductRetired {}.into()])
@@ -208,7 +215,26 @@ fn list(
     ])
 }
 
-fn change_price(state: &ProductState, price: Money) -> Result<Vec<ProductEvent>, Rejection> {
+/// The rule that another person has changed the price that the sender of a [`ChangePrice`] has seen.
+pub const PRICE_CHANGED: &str = "price-changed";
+
+/// The beginning of the sentence about [`PRICE_CHANGED`], before the current price.
+const BEFORE_PRICE: &str = "the price was changed to ";
+
+fn price_changed(current: &Money) -> Rejection {
+    let Money { amount, currency } = current;
+    Rejection::new(PRICE_CHANGED, format!("{BEFORE_PRICE}{amount} {currency}"))
+}
+
+/// The current price that a rejection by [`PRICE_CHANGED`] names, for interfaces that word it in another
+/// language.
+pub fn price_of_rejection(detail: &str) -> Option<Money> {
+    let (amount, currency) = detail.strip_prefix(BEFORE_PRICE)?.split_once(' ')?;
+    Some(Money::new(amount.parse().ok()?, currency))
+}
+
+fn change_price(state: &ProductState, change: ChangePrice) -> Result<Vec<ProductEvent>, Rejection> {
+    let ChangePrice { price, seen } = change;
     let listed = on_sale(state)?;
     let mut violations = Violations::default();
     require_price(&mut violations, &price);
@@ -217,9 +243,18 @@ fn change_price(state: &ProductState, price: Money) -> Result<Vec<ProductEvent>,
         "data.price.currency",
         format!("stays {}", listed.price.currency),
     );
+    violations.require(
+        seen.as_ref()
+            .is_none_or(|seen| seen.currency == listed.price.currency),
+        "data.seen.currency",
+        format!("is {}", listed.price.currency),
+    );
     violations.finish()?;
     if price == listed.price {
         return Ok(Vec::new());
+    }
+    if seen.is_some_and(|seen| seen != listed.price) {
+        return Err(price_changed(&listed.price));
     }
     Ok(vec![PriceChanged { price }.into()])
 }
@@ -283,6 +318,10 @@ mod tests {
             tags,
         }
         .into()
+    }
+
+    fn to(price: Money) -> ChangePrice {
+        ChangePrice { price, seen: None }
     }
 
     fn when(
@@ -362,6 +401,14 @@ mod tests {
             decide::<Product>(&[], product.into(), &context(&stream, actor(Role::Staff, 1)))
         };
         list("x".repeat(110)).unwrap();
+        for dots in [".", ".."] {
+            assert_eq!(
+                list(dots.into()).unwrap_err().violations[0].field,
+                "data.sku",
+                "{dots}"
+            );
+        }
+        list("...".into()).unwrap();
         let rejection = list("x".repeat(111)).unwrap_err();
         let [violation] = rejection.violations.try_into().unwrap();
         assert_eq!(violation.field, "data.sku");
@@ -375,30 +422,44 @@ mod tests {
     fn a_price_changes_within_its_currency() {
         let price = Money::new(990, "EUR");
         assert_eq!(
-            when(&[listed()], ChangePrice { price: price.clone() }),
+            when(&[listed()], to(price.clone())),
             Ok(vec![PriceChanged { price }.into()])
         );
-        let rejection = when(
-            &[listed()],
-            ChangePrice {
-                price: Money::new(990, "USD"),
-            },
-        )
-        .unwrap_err();
+        let rejection = when(&[listed()], to(Money::new(990, "USD"))).unwrap_err();
         assert_eq!(rejection.violations[0].field, "data.price.currency");
     }
 
     #[test]
-    fn the_same_price_again_changes_nothing() {
-        assert_eq!(
-            when(
-                &[listed()],
-                ChangePrice {
-                    price: Money::new(1_250, "EUR")
-                }
-            ),
-            Ok(vec![])
+    fn a_price_that_another_person_has_changed_is_not_replaced_unseen() {
+        let (old, other, new) = (
+            Money::new(1_250, "EUR"),
+            Money::new(1_400, "EUR"),
+            Money::new(990, "EUR"),
         );
+        let change = |seen: &Money, price: &Money| ChangePrice {
+            price: price.clone(),
+            seen: Some(seen.clone()),
+        };
+        let changed = |price: &Money| ProductEvent::from(PriceChanged { price: price.clone() });
+        assert_eq!(when(&[listed()], change(&old, &new)), Ok(vec![changed(&new)]));
+        let given = [listed(), changed(&other)];
+        let rejection = when(&given, change(&old, &new)).unwrap_err();
+        assert_eq!(rejection.rule, PRICE_CHANGED);
+        assert_eq!(price_of_rejection(&rejection.detail), Some(other.clone()));
+        assert_eq!(when(&given, change(&other, &new)), Ok(vec![changed(&new)]));
+        assert_eq!(
+            when(&given, change(&old, &other)),
+            Ok(vec![]),
+            "both wanted the same"
+        );
+        let dollars = Money::new(1_400, "USD");
+        let rejection = when(&given, change(&dollars, &new)).unwrap_err();
+        assert_eq!(rejection.violations[0].field, "data.seen.currency");
+    }
+
+    #[test]
+    fn the_same_price_again_changes_nothing() {
+        assert_eq!(when(&[listed()], to(Money::new(1_250, "EUR"))), Ok(vec![]));
     }
 
     #[test]
@@ -413,14 +474,7 @@ mod tests {
             "product-retired"
         );
         assert_eq!(
-            when(
-                &retired,
-                ChangePrice {
-                    price: Money::new(1, "EUR")
-                }
-            )
-            .unwrap_err()
-            .rule,
+            when(&retired, to(Money::new(1, "EUR"))).unwrap_err().rule,
             "product-retired"
         );
     }
@@ -428,14 +482,7 @@ mod tests {
     #[test]
     fn an_unlisted_product_has_no_price_to_change() {
         assert_eq!(
-            when(
-                &[],
-                ChangePrice {
-                    price: Money::new(1, "EUR")
-                }
-            )
-            .unwrap_err()
-            .rule,
+            when(&[], to(Money::new(1, "EUR"))).unwrap_err().rule,
             "product-not-listed"
         );
     }

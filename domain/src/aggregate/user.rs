@@ -18,49 +18,22 @@ use crate::{
     rejection::{Rejection, Violation, Violations},
 };
 
+mod email_address;
+mod password;
+
+use email_address::is_email;
+pub use email_address::{MAX_EMAIL, normalised, spellings};
+pub use password::{MAX_PASSWORD, MIN_PASSWORD, Password};
+
 /// The maximum length of a display name, in characters.
 pub const MAX_DISPLAY_NAME: usize = 40;
-/// The maximum length of an email address (RFC 5321, 4.5.3.1.3, without the angle brackets).
-pub const MAX_EMAIL: usize = 254;
-/// The minimum length of a password, in characters.
-pub const MIN_PASSWORD: usize = 8;
-/// The maximum length of a password, in characters.
-pub const MAX_PASSWORD: usize = 200;
 /// The field of a password in a command.
 const PASSWORD_FIELD: &str = "data.password";
-
-/// A password in plain text. It is never printed, and no event contains it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Password(String);
-
-impl Password {
-    /// The plain text, for hashing.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether its length is within the limits.
-    pub fn fits(&self) -> bool {
-        (MIN_PASSWORD..=MAX_PASSWORD).contains(&self.0.chars().count())
-    }
-}
-
-impl From<String> for Password {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Password(…)")
-    }
-}
 
 /// Creates an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct RegisterUser {
     /// The address for signing in; unique in the workspace.
     pub email: String,
@@ -70,7 +43,8 @@ pub struct RegisterUser {
     /// then cannot sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
-    /// By default `customer`. Educators may assign another role; a person may keep their own.
+    /// By default `customer`; an educator who registers themselves stays an educator. Educators may assign
+    /// another role; a person may keep their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// The language of emails, and of the interface on a new device. By default that of the request, or else
@@ -82,6 +56,7 @@ pub struct RegisterUser {
 /// Changes the display name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ChangeDisplayName {
     /// 1 to [`MAX_DISPLAY_NAME`] characters.
     pub display_name: String,
@@ -90,6 +65,7 @@ pub struct ChangeDisplayName {
 /// Changes the email for signing in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ChangeEmail {
     /// Unique in the workspace.
     pub email: String,
@@ -101,6 +77,7 @@ pub struct ChangeEmail {
 /// Changes the language of emails, and of the interface on a new device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct ChangeLanguage {
     /// The new language.
     pub language: Language,
@@ -109,6 +86,7 @@ pub struct ChangeLanguage {
 /// Makes all personal data permanently unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
 pub struct EraseUser {
     /// The person's current password. Absent if an educator erases another person, and for a person without
     /// an account.
@@ -125,7 +103,7 @@ command_types! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserRegistered {
-    /// Trimmed and in lower case; sealed where it is stored.
+    /// Trimmed and in lower case, in newer events in its normal form; sealed where it is stored.
     pub email: String,
     /// Sealed where it is stored.
     pub display_name: String,
@@ -140,7 +118,7 @@ pub struct UserRegistered {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserRegisteredV1 {
-    /// Trimmed and in lower case; sealed where it is stored.
+    /// Trimmed and in lower case, in newer events in its normal form; sealed where it is stored.
     pub email: String,
     /// Sealed where it is stored.
     pub display_name: String,
@@ -171,7 +149,7 @@ pub struct DisplayNameChanged {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmailChanged {
-    /// Trimmed and in lower case; sealed where it is stored.
+    /// Trimmed and in lower case, in newer events in its normal form; sealed where it is stored.
     pub email: String,
 }
 
@@ -345,7 +323,12 @@ fn register(
     if !own && !gives_roles(actor.role) {
         return Err(not_yours("register"));
     }
-    let role = role.unwrap_or(Role::Customer);
+    let stays_educator = own && actor.role == Role::Educator;
+    let role = role.unwrap_or(if stays_educator {
+        Role::Educator
+    } else {
+        Role::Customer
+    });
     let (email, display_name) = (normalised(&email), display_name.trim().to_owned());
     let mut violations = Violations::default();
     require_email(&mut violations, &email);
@@ -412,11 +395,6 @@ const fn gives_roles(role: Role) -> bool {
     matches!(role, Role::Educator | Role::System)
 }
 
-/// The normal form of an email for storage and comparison: trimmed, in lower case.
-pub fn normalised(email: &str) -> String {
-    email.trim().to_lowercase()
-}
-
 fn require_email(violations: &mut Violations, email: &str) {
     violations.require(
         is_email(email),
@@ -432,7 +410,7 @@ fn require_password(violations: &mut Violations, password: Option<&Password>) {
         "is required: your current password",
     );
     // An old password may be shorter than the current minimum, but never longer than the maximum.
-    let length = password.map_or(0, |password| password.expose().chars().count());
+    let length = password.map_or(0, Password::length);
     violations.require(
         length <= MAX_PASSWORD,
         PASSWORD_FIELD,
@@ -451,28 +429,6 @@ pub fn wrong_password() -> Rejection {
             message,
         }],
     }
-}
-
-/// Whether the text is a mailbox at a host with a dot. Only an email can tell whether the mailbox exists;
-/// this check finds typing errors, and refuses characters that would break a header.
-fn is_email(email: &str) -> bool {
-    let Some((local, host)) = email.rsplit_once('@') else {
-        return false;
-    };
-    let is_local = (1..=64).contains(&local.len())
-        && !local.starts_with('.')
-        && !local.ends_with('.')
-        && !local.contains("..")
-        && local
-            .chars()
-            .all(|c| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c));
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.chars().all(|c| c.is_alphanumeric() || c == '-')
-    };
-    email.len() <= MAX_EMAIL && is_local && host.contains('.') && host.split('.').all(is_label)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ const ALL: Row = [true; 5];
 const NONE: Row = [false; 5];
 const SHOP: Row = [false, true, false, true, true];
 const TOP: Row = [false, false, false, true, true];
+const SYSTEM: Row = [false, false, false, false, true];
 const NOT_CUSTOMERS: Row = [false, true, true, true, true];
 
 fn ada(role: Role) -> Actor {
@@ -32,7 +33,7 @@ fn each_role_may_send_its_commands_and_no_others() {
     let own = format!("user-{}", Uuid::from_u128(1));
     let user = json!({"user": Uuid::from_u128(1)});
     let order = json!({"lines": [], "payment_method": "tok_ok"});
-    let table: [(&str, &str, Value, Row); 17] = [
+    let table: [(&str, &str, Value, Row); 19] = [
         (
             "RegisterUser",
             &own,
@@ -51,6 +52,8 @@ fn each_role_may_send_its_commands_and_no_others() {
         ("DeliverOrder", "order-1", json!({}), SHOP),
         ("ConfirmOrder", "order-1", json!({}), TOP),
         ("RejectOrder", "order-1", json!({"reason": "no"}), TOP),
+        ("RefundOrder", "order-1", json!({"reason": "no"}), SYSTEM),
+        ("RefundPayment", "payment-1", json!({"reason": "no"}), SHOP),
         ("RetireProduct", "product-mug", json!({}), SHOP),
         ("ReceiveStock", "inventory-mug", json!({"quantity": 1}), SHOP),
         (

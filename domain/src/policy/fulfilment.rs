@@ -4,8 +4,10 @@
 //! The order's own stream decides between concurrent outcomes: a confirmation, a rejection or a cancellation.
 //! Compensation follows from that decision alone: reservations are released and charges are refunded,
 //! including those that become known only later. So every failure has one way out, and no order is left half
-//! done.
+//! done. If the shop refunds the payment of a confirmed order, the order is told, and what it has reserved is
+//! released.
 
+mod foreign;
 #[cfg(test)]
 mod tests;
 
@@ -19,14 +21,15 @@ use super::{PendingCommand, Policy, Reaction};
 use crate::{
     aggregate::{
         inventory::{InventoryEvent, StockReservationFailed},
-        order::{MAX_REASON, OrderCreated, OrderEvent},
-        payment::{PaymentEvent, PaymentFailed},
+        order::{MAX_REASON, OrderCreated, OrderEvent, status_of_rejection},
+        payment::{PaymentEvent, PaymentFailed, PaymentRefunded},
     },
     event::{DomainEvent, TypedEvent},
     money::Money,
     reason::Reason,
     view::orders::order_of,
 };
+use foreign::Early;
 
 /// The deadline of a payment's answer, in milliseconds of the workspace's clock.
 pub const PAYMENT_DEADLINE_MS: u64 = 5_000;
@@ -50,6 +53,8 @@ pub struct FulfilmentState {
     /// By SKU.
     stock: BTreeMap<String, Stock>,
     payment: PaymentStage,
+    #[serde(default, skip_serializing_if = "Early::is_empty")]
+    early: Early,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -91,6 +96,8 @@ enum Stage {
 #[serde(rename_all = "snake_case")]
 enum Stock {
     Reserved,
+    /// Reserved under the order's id, but not as the order asks for.
+    Foreign,
     /// Too little was available.
     Failed,
     /// The reservation has ended: released or shipped.
@@ -107,6 +114,8 @@ enum PaymentStage {
     #[serde(rename = "unasked")]
     Pending,
     Processed,
+    /// Charged under the order's id, but not what the order asks for.
+    Foreign,
     Failed,
     Refunded,
 }
@@ -123,27 +132,37 @@ impl Policy for Fulfilment {
         match &event.payload {
             DomainEvent::Order(change) => {
                 if let OrderEvent::OrderCreated(created) = change {
-                    state.ordered = Some(FulfilmentOrder::new(event.stream.id(), created));
+                    state.know(FulfilmentOrder::new(event.stream.id(), created));
                 }
                 state.stage = match change {
                     OrderEvent::OrderCreated(_) => Stage::Open,
                     OrderEvent::OrderConfirmed(_) => Stage::Confirmed,
                     OrderEvent::OrderRejected(_) | OrderEvent::OrderCancelled(_) => Stage::Aborted,
-                    OrderEvent::OrderShipped(_) | OrderEvent::OrderDelivered(_) => Stage::Shipped,
+                    // Goods that were shipped before the refund are not released.
+                    OrderEvent::OrderRefunded(_) if state.stage != Stage::Shipped => Stage::Aborted,
+                    OrderEvent::OrderShipped(_)
+                    | OrderEvent::OrderDelivered(_)
+                    | OrderEvent::OrderRefunded(_) => Stage::Shipped,
                 };
             }
             DomainEvent::Inventory(change) => {
+                let sku = event.stream.id();
                 let stock = match change {
                     InventoryEvent::StockReceived(_) => return state,
-                    InventoryEvent::StockReserved(_) => Stock::Reserved,
+                    InventoryEvent::StockReserved(reserved) => state.reserved(sku, reserved.quantity),
+                    InventoryEvent::StockReservationFailed(failed)
+                        if !state.may_have_failed(sku, failed.requested) =>
+                    {
+                        return state;
+                    }
                     InventoryEvent::StockReservationFailed(_) => Stock::Failed,
                     InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_) => Stock::Ended,
                 };
-                state.stock.insert(event.stream.id().to_owned(), stock);
+                state.stock.insert(sku.to_owned(), stock);
             }
             DomainEvent::Payment(change) => {
                 state.payment = match change {
-                    PaymentEvent::PaymentProcessed(_) => PaymentStage::Processed,
+                    PaymentEvent::PaymentProcessed(paid) => state.charged(paid),
                     PaymentEvent::PaymentFailed(_) => PaymentStage::Failed,
                     PaymentEvent::PaymentRefunded(_) => PaymentStage::Refunded,
                 };
@@ -160,26 +179,39 @@ impl Policy for Fulfilment {
         };
         let sku = event.stream.id();
         match &event.payload {
-            DomainEvent::Order(OrderEvent::OrderCreated(_)) => {
-                let mut reactions: Vec<_> = ordered.lines.iter().map(|line| ordered.reserve(line)).collect();
-                reactions.extend(state.next_step(ordered));
-                reactions
-            }
+            DomainEvent::Order(OrderEvent::OrderCreated(_)) => state.begin(ordered),
             DomainEvent::Order(change) => match change {
                 OrderEvent::OrderRejected(_) => state.compensate(ordered, &Reason::OrderRejected),
                 OrderEvent::OrderCancelled(_) => state.compensate(ordered, &Reason::OrderCancelled),
-                OrderEvent::OrderShipped(_) => state.each_reserved(|sku| ordered.ship(sku)),
-                OrderEvent::OrderConfirmed(_) => vec![Reaction::StopTimer { name: PAYMENT_TIMER }],
-                OrderEvent::OrderCreated(_) | OrderEvent::OrderDelivered(_) => Vec::new(),
+                OrderEvent::OrderShipped(_) => state.each(&[Stock::Reserved], |sku| ordered.ship(sku)),
+                OrderEvent::OrderConfirmed(_) => {
+                    let mut reactions = vec![Reaction::StopTimer { name: PAYMENT_TIMER }];
+                    // The refund arrived before the confirmation.
+                    if state.payment == PaymentStage::Refunded {
+                        reactions.push(ordered.refunded(&Reason::PaymentRefunded));
+                    }
+                    reactions
+                }
+                OrderEvent::OrderRefunded(_) if state.stage == Stage::Aborted => state.release_all(ordered),
+                OrderEvent::OrderCreated(_)
+                | OrderEvent::OrderDelivered(_)
+                | OrderEvent::OrderRefunded(_) => Vec::new(),
             },
             DomainEvent::Inventory(change) => match (change, state.stage) {
+                (InventoryEvent::StockReserved(_), _) if state.is_foreign(sku) => {
+                    vec![state.after_foreign_reservation(ordered, sku)]
+                }
                 (InventoryEvent::StockReserved(_), Stage::Open) => state.next_step(ordered),
                 (InventoryEvent::StockReserved(_), Stage::Aborted) => vec![ordered.release(sku)],
                 (InventoryEvent::StockReserved(_), Stage::Shipped) => vec![ordered.ship(sku)],
-                (InventoryEvent::StockReservationFailed(failed), Stage::Open) => {
+                (InventoryEvent::StockReservationFailed(failed), Stage::Open)
+                    if ordered.wants(sku, failed.requested) =>
+                {
                     vec![ordered.reject(&ordered.sold_out(sku, failed))]
                 }
-                (InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_), Stage::Open) => {
+                (InventoryEvent::StockReleased(_) | InventoryEvent::StockShipped(_), Stage::Open)
+                    if ordered.has(sku) =>
+                {
                     vec![ordered.reject(&Reason::StockTaken)]
                 }
                 _ => Vec::new(),
@@ -214,6 +246,16 @@ impl Policy for Fulfilment {
             _ => Vec::new(),
         }
     }
+
+    /// A refused compensation or shipment leaves stock reserved or a customer charged. A decision about the
+    /// order is refused in its turn only if the order's own stream has decided otherwise.
+    fn is_dead_letter(_: &FulfilmentState, command: &PendingCommand, reason: &str) -> bool {
+        match command.command_type.as_str() {
+            "ReleaseStock" | "ShipStock" | "RefundPayment" => true,
+            "ConfirmOrder" | "RejectOrder" | "RefundOrder" => status_of_rejection(reason).is_none(),
+            _ => false,
+        }
+    }
 }
 
 impl FulfilmentState {
@@ -233,6 +275,7 @@ impl FulfilmentState {
                 },
             ],
             PaymentStage::Processed => vec![ordered.order("confirm", "ConfirmOrder", json!({}))],
+            PaymentStage::Foreign => self.rejection_of_foreign(ordered).into_iter().collect(),
             PaymentStage::Failed | PaymentStage::Refunded => vec![ordered.reject(&Reason::NotPaid)],
         }
     }
@@ -242,7 +285,11 @@ impl FulfilmentState {
         match (change, self.stage) {
             (PaymentEvent::PaymentProcessed(_), Stage::Open) => {
                 let mut reactions = vec![stop];
-                reactions.extend(self.next_step(ordered));
+                if self.payment == PaymentStage::Foreign {
+                    reactions.extend(self.rejection_of_foreign(ordered));
+                } else {
+                    reactions.extend(self.next_step(ordered));
+                }
                 reactions
             }
             // A late answer: the order was rejected or cancelled in the meantime.
@@ -255,23 +302,31 @@ impl FulfilmentState {
             (PaymentEvent::PaymentRefunded(_), Stage::Open) => {
                 vec![stop, ordered.reject(&Reason::PaymentRefunded)]
             }
+            (
+                PaymentEvent::PaymentRefunded(PaymentRefunded { reason, .. }),
+                Stage::Confirmed | Stage::Shipped,
+            ) => vec![ordered.refunded(reason)],
             _ => Vec::new(),
         }
     }
 
-    /// Releases the known reservations and refunds the known charge.
+    /// Releases the known reservations and refunds the known charge, foreign or not.
     fn compensate(&self, ordered: &FulfilmentOrder, why: &Reason<'_>) -> Vec<Reaction> {
         let mut reactions = vec![Reaction::StopTimer { name: PAYMENT_TIMER }];
-        reactions.extend(self.each_reserved(|sku| ordered.release(sku)));
-        if self.payment == PaymentStage::Processed {
+        reactions.extend(self.release_all(ordered));
+        if matches!(self.payment, PaymentStage::Processed | PaymentStage::Foreign) {
             reactions.push(ordered.refund(why));
         }
         reactions
     }
 
-    fn each_reserved(&self, reaction: impl Fn(&str) -> Reaction) -> Vec<Reaction> {
-        let reserved = self.stock.iter().filter(|(_, stock)| **stock == Stock::Reserved);
-        reserved.map(|(sku, _)| reaction(sku)).collect()
+    fn release_all(&self, ordered: &FulfilmentOrder) -> Vec<Reaction> {
+        self.each(&[Stock::Reserved, Stock::Foreign], |sku| ordered.release(sku))
+    }
+
+    fn each(&self, kinds: &[Stock], reaction: impl Fn(&str) -> Reaction) -> Vec<Reaction> {
+        let stock = self.stock.iter().filter(|(_, stock)| kinds.contains(stock));
+        stock.map(|(sku, _)| reaction(sku)).collect()
     }
 }
 
@@ -349,8 +404,22 @@ impl FulfilmentOrder {
     }
 
     fn reject(&self, reason: &dyn std::fmt::Display) -> Reaction {
+        self.order_because("reject", "RejectOrder", reason)
+    }
+
+    /// Tells the order that its payment was refunded.
+    fn refunded(&self, reason: &dyn std::fmt::Display) -> Reaction {
+        self.order_because("refunded", "RefundOrder", reason)
+    }
+
+    fn order_because(
+        &self,
+        step: &'static str,
+        command_type: &'static str,
+        reason: &dyn std::fmt::Display,
+    ) -> Reaction {
         let reason: String = reason.to_string().chars().take(MAX_REASON).collect();
-        self.order("reject", "RejectOrder", json!({"reason": reason}))
+        self.order(step, command_type, json!({"reason": reason}))
     }
 
     fn order(&self, step: &'static str, command_type: &'static str, data: Value) -> Reaction {

@@ -10,7 +10,7 @@
 pub mod fulfilment;
 pub mod process;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -18,11 +18,14 @@ use uuid::Uuid;
 
 use crate::{
     event::TypedEvent,
+    id::StreamName,
     timestamp::Timestamp,
     view::{AnyView, DocumentError, FoldTarget, ListingEntry},
 };
 use process::Cause;
-pub use process::{Now, PendingCommand, Process, Refusal, SendOutcome, Timer, command_id};
+pub use process::{
+    FailedCommand, Lease, Now, PendingCommand, Process, Refusal, SendOutcome, Timer, command_id,
+};
 
 /// The listing of processes with commands to send or timers to schedule.
 pub const WORK: &str = "work";
@@ -30,7 +33,10 @@ pub const WORK: &str = "work";
 /// The listing of processes with a scheduled timer, earliest first.
 pub const TIMERS: &str = "timers";
 
-/// The listing of unfinished processes, including those that move between the other two listings.
+/// The listing of processes with commands that were refused for good and that a person has to settle.
+pub const FAILED: &str = "failed";
+
+/// The listing of unfinished processes, including those that move between the other listings.
 pub const OPEN: &str = "open";
 
 /// A policy: the state of its processes, and their reactions.
@@ -53,9 +59,15 @@ pub trait Policy: Send + Sync + std::fmt::Debug + 'static {
     fn expire(state: &Self::State, timer: &str) -> Vec<Reaction>;
 
     /// The reactions to the final refusal of one of its commands. A policy must handle each command that can
-    /// be refused, or the process ends unfinished.
+    /// be refused, here or as a dead letter, or the process ends unfinished.
     fn refused(_state: &Self::State, _command: &PendingCommand, _reason: &str) -> Vec<Reaction> {
         Vec::new()
+    }
+
+    /// Whether the final refusal of one of its commands leaves something undone that no other command does:
+    /// then the command becomes a dead letter, and the process is unfinished until a person has settled it.
+    fn is_dead_letter(_state: &Self::State, _command: &PendingCommand, _reason: &str) -> bool {
+        false
     }
 }
 
@@ -144,7 +156,7 @@ impl<P: Policy> AnyView for ErasedPolicy<P> {
     }
 
     fn listing_names(&self) -> &'static [&'static str] {
-        &[OPEN, WORK, TIMERS]
+        &[OPEN, WORK, TIMERS, FAILED]
     }
 
     fn keys(&self, event: &TypedEvent) -> Vec<String> {
@@ -200,6 +212,11 @@ impl<P: Policy> AnyPolicy for ErasedPolicy<P> {
                 continue;
             };
             if let SendOutcome::Refused(reason) = outcome {
+                // A command to a stream that cannot exist has nothing to do there.
+                let has_stream = command.stream.parse::<StreamName>().is_ok();
+                if has_stream && P::is_dead_letter(&process.state, &command, reason) {
+                    process.fail(command.clone(), reason, now.machine);
+                }
                 let reactions = P::refused(&process.state, &command, reason);
                 process.record(
                     reactions,
@@ -229,6 +246,8 @@ fn untyped<P: Policy>(process: Process<P::State>) -> Result<Process, DocumentErr
         pending: process.pending,
         timers: process.timers,
         refused: process.refused,
+        failed: process.failed,
+        leases: process.leases,
     })
 }
 
@@ -239,6 +258,8 @@ impl<P: Policy> FoldTarget for ProcessFold<P> {
             pending: Vec::new(),
             timers: Vec::new(),
             refused: Vec::new(),
+            failed: Vec::new(),
+            leases: BTreeMap::new(),
         });
         process.carried_out(event.metadata.command_id);
         process.state = P::evolve(process.state, event);

@@ -1,9 +1,11 @@
 //! The document of a process: its state, its unsent commands and its timers.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{OPEN, Reaction, TIMERS, WORK};
+use super::{FAILED, OPEN, Reaction, TIMERS, WORK};
 use crate::{timestamp::Timestamp, view::ListingEntry};
 
 /// The name space of the ids of policies' commands (UUIDv5). Part of the stored format.
@@ -74,6 +76,28 @@ pub struct Refusal {
     pub reason: String,
 }
 
+/// A lease of a command without an answer, for servers that run the same policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The server that sends it again.
+    pub server: Uuid,
+    /// By when it does, by that server's clock. Each attempt has another time.
+    pub sends_by: Timestamp,
+}
+
+/// A command that was refused for good and that a person has to settle: a dead letter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailedCommand {
+    /// The command.
+    pub command: PendingCommand,
+    /// The reason of its last refusal.
+    pub reason: String,
+    /// How often it was refused.
+    pub attempts: u32,
+    /// The time of its last refusal, by the machine's clock.
+    pub refused_at: Timestamp,
+}
+
 /// The outcome of sending a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SendOutcome {
@@ -108,6 +132,12 @@ pub struct Process<S = serde_json::Value> {
     /// The newest refusals.
     #[serde(default)]
     pub refused: Vec<Refusal>,
+    /// The refused commands that a person has to settle.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failed: Vec<FailedCommand>,
+    /// The leases of unsent commands, by their ids; absent for one that its own server sends at once.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub leases: BTreeMap<Uuid, Lease>,
 }
 
 /// The cause of a reaction.
@@ -193,8 +223,7 @@ impl<S> Process<S> {
             .position(|pending| pending.command_id == command_id)?;
         let command = self.pending.remove(index);
         // The same event and step may have added it twice.
-        self.pending.retain(|pending| pending.command_id != command_id);
-        self.timers.retain(|timer| timer.waits_for != Some(command_id));
+        self.carried_out(command_id);
         if let SendOutcome::Refused(reason) = outcome {
             self.refused.push(Refusal {
                 command_id,
@@ -210,6 +239,54 @@ impl<S> Process<S> {
     pub(super) fn carried_out(&mut self, command_id: Uuid) {
         self.pending.retain(|pending| pending.command_id != command_id);
         self.timers.retain(|timer| timer.waits_for != Some(command_id));
+        self.leases.remove(&command_id);
+    }
+
+    fn is_pending(&self, command_id: Uuid) -> bool {
+        let mut pending = self.pending.iter();
+        pending.any(|pending| pending.command_id == command_id)
+    }
+
+    /// Gives a command without an answer a lease, or renews it.
+    pub fn renew(&mut self, command_id: Uuid, lease: Lease) {
+        if self.is_pending(command_id) {
+            self.leases.insert(command_id, lease);
+        }
+    }
+
+    /// Takes a command over whose lease is `seen`; with another one, it is another server's.
+    pub fn take_over(&mut self, command_id: Uuid, seen: Option<Lease>, lease: Option<Lease>) {
+        if self.leases.get(&command_id).copied() == seen
+            && let Some(lease) = lease
+        {
+            self.renew(command_id, lease);
+        }
+    }
+
+    /// Keeps a refused command as a dead letter.
+    pub(super) fn fail(&mut self, command: PendingCommand, reason: &str, refused_at: Timestamp) {
+        let id = command.command_id;
+        let refusals = self.refused.iter().filter(|refusal| refusal.command_id == id);
+        self.failed.push(FailedCommand {
+            command,
+            reason: reason.to_owned(),
+            attempts: u32::try_from(refusals.count()).unwrap_or(u32::MAX),
+            refused_at,
+        });
+    }
+
+    /// Settles a dead letter: the command is sent again, or discarded. Returns whether there is one of this
+    /// id.
+    pub fn settle(&mut self, command_id: Uuid, send_again: bool) -> bool {
+        let is_it = |failed: &FailedCommand| failed.command.command_id == command_id;
+        let Some(index) = self.failed.iter().position(is_it) else {
+            return false;
+        };
+        let FailedCommand { command, .. } = self.failed.remove(index);
+        if send_again {
+            self.pending.push(command);
+        }
+        true
     }
 
     /// Sets the expiry of unscheduled timers; `ahead_ms` is the offset of the workspace's clock.
@@ -242,8 +319,11 @@ impl<S> Process<S> {
     /// Its listing entries.
     pub fn listings(&self) -> Vec<ListingEntry> {
         let mut entries = Vec::new();
-        if !self.pending.is_empty() || !self.timers.is_empty() {
+        if !self.pending.is_empty() || !self.timers.is_empty() || !self.failed.is_empty() {
             entries.push(ListingEntry::new(OPEN, ""));
+        }
+        if !self.failed.is_empty() {
+            entries.push(ListingEntry::new(FAILED, ""));
         }
         if !self.pending.is_empty() || self.is_to_be_scheduled() {
             entries.push(ListingEntry::new(WORK, ""));
@@ -361,6 +441,63 @@ mod tests {
         }
         assert_eq!(process.refused.len(), MAX_REFUSALS);
         assert_eq!(process.refused[0].reason, "10");
+    }
+
+    #[test]
+    fn a_lease_is_renewed_taken_over_once_and_ends_with_its_command() {
+        let lease = |server| Lease {
+            server: Uuid::from_u128(server),
+            sends_by: Timestamp::from_micros(1),
+        };
+        let mut process = Process::<u64>::default();
+        process.record(vec![send("a"), send("b")], cause(""));
+        let [a, b] = [0, 1].map(|n: usize| process.pending[n].command_id);
+        process.renew(a, lease(1));
+        process.renew(Uuid::nil(), lease(1));
+        process.take_over(b, None, Some(lease(2)));
+        process.take_over(b, None, Some(lease(3)));
+        let stored = serde_json::to_string(&process).unwrap();
+        let mut stored: Process<u64> = serde_json::from_str(&stored).unwrap();
+        assert_eq!(stored.leases, BTreeMap::from([(a, lease(1)), (b, lease(2))]));
+        stored.take_over(a, Some(lease(1)), Some(lease(3)));
+        assert_eq!(stored.leases[&a], lease(3));
+        stored.carried_out(a);
+        stored.sent(b, &SendOutcome::Accepted, NOW);
+        assert!(stored.leases.is_empty());
+        stored.take_over(a, None, Some(lease(3)));
+        let stored = serde_json::to_value(&stored).unwrap();
+        assert_eq!(stored.get("leases"), None);
+    }
+
+    #[test]
+    fn a_dead_letter_keeps_the_process_open_until_it_is_settled() {
+        let mut process = Process::<u64>::default();
+        process.record(vec![send("a")], cause(""));
+        let id = process.pending[0].command_id;
+        for attempts in 1..=2 {
+            let refused = SendOutcome::Refused("no".to_owned());
+            let command = process.sent(id, &refused, NOW).unwrap();
+            process.fail(command, "no", NOW.machine);
+            let [failed] = &process.failed[..] else {
+                panic!("{process:?}");
+            };
+            assert_eq!((failed.attempts, failed.refused_at), (attempts, NOW.machine));
+            let listings = [OPEN, FAILED].map(|listing| ListingEntry::new(listing, ""));
+            assert_eq!(process.listings(), listings);
+            assert!(!process.settle(Uuid::nil(), true));
+            assert!(process.settle(id, true));
+            assert_eq!(process.pending[0].command_id, id);
+        }
+        let command = process.pending.remove(0);
+        process.fail(command, "no", NOW.machine);
+        let stored = serde_json::to_string(&process).unwrap();
+        let mut stored: Process<u64> = serde_json::from_str(&stored).unwrap();
+        assert_eq!(stored.failed, process.failed);
+        assert!(stored.settle(id, false));
+        assert_eq!(stored.listings(), []);
+        assert!(!stored.settle(id, false));
+        let stored = serde_json::to_value(&stored).unwrap();
+        assert_eq!(stored.get("failed"), None);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{ListingEntry, View};
 use crate::{
     access::Role,
     aggregate::{
-        order::{OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, Sold},
+        order::{OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, OrderRefunded, Sold},
         user::{DisplayNameChanged, EmailChanged, UserEvent, UserRegistered},
     },
     event::{DomainEvent, TypedEvent, personal::ERASED},
@@ -36,7 +36,7 @@ pub struct CustomerDocument {
     pub registered_at: Option<Timestamp>,
     /// The number of orders placed.
     pub orders: u32,
-    /// The spending, by currency.
+    /// The spending, by currency: what was sold, and neither cancelled nor refunded since.
     pub spent: Sums,
     /// Whether the person was erased.
     pub erased: bool,
@@ -77,10 +77,16 @@ impl View for CustomersView {
             DomainEvent::Order(OrderEvent::OrderConfirmed(OrderConfirmed { total, .. })) => {
                 customer.spent.add(total);
             }
-            DomainEvent::Order(OrderEvent::OrderCancelled(OrderCancelled {
-                sold: Some(Sold { total, .. }),
-                ..
-            })) => customer
+            DomainEvent::Order(
+                OrderEvent::OrderCancelled(OrderCancelled {
+                    sold: Some(Sold { total, .. }),
+                    ..
+                })
+                | OrderEvent::OrderRefunded(OrderRefunded {
+                    sold: Some(Sold { total, .. }),
+                    ..
+                }),
+            ) => customer
                 .spent
                 .add(&Money::new(total.amount.saturating_neg(), &total.currency)),
             _ => {}
@@ -110,6 +116,7 @@ fn person(event: &TypedEvent) -> Option<Uuid> {
         DomainEvent::Order(OrderEvent::OrderCreated(created)) => created.customer.id,
         DomainEvent::Order(OrderEvent::OrderConfirmed(confirmed)) => confirmed.customer,
         DomainEvent::Order(OrderEvent::OrderCancelled(cancelled)) => cancelled.customer,
+        DomainEvent::Order(OrderEvent::OrderRefunded(refunded)) => refunded.customer,
         _ => return None,
     };
     Some(id).filter(|id| !id.is_nil())

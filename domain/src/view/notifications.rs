@@ -39,7 +39,8 @@ pub fn notice(event: &TypedEvent) -> Option<Notice> {
             OrderEvent::OrderCancelled(cancelled) => (cancelled.customer, Some(&cancelled.reason)),
             OrderEvent::OrderShipped(shipped) => (shipped.customer, None),
             OrderEvent::OrderDelivered(delivered) => (delivered.customer, None),
-            OrderEvent::OrderCreated(_) => return None,
+            // The refund of the payment is the news.
+            OrderEvent::OrderCreated(_) | OrderEvent::OrderRefunded(_) => return None,
         },
         DomainEvent::Payment(PaymentEvent::PaymentRefunded(refunded)) => {
             (refunded.customer, Some(&refunded.reason))

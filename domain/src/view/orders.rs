@@ -14,8 +14,8 @@ use crate::{
     aggregate::{
         inventory::{InventoryEvent, StockReservationFailed},
         order::{
-            Customer, OrderCancelled, OrderCreated, OrderEvent, OrderLine, OrderRejected, OrderStatus,
-            status_after,
+            Customer, OrderCancelled, OrderCreated, OrderEvent, OrderLine, OrderRefunded, OrderRejected,
+            OrderStatus, status_after,
         },
         payment::{PaymentEvent, PaymentFailed, PaymentRefunded},
     },
@@ -156,7 +156,8 @@ fn reason_of(event: &TypedEvent) -> Option<String> {
     match &event.payload {
         DomainEvent::Order(
             OrderEvent::OrderRejected(OrderRejected { reason, .. })
-            | OrderEvent::OrderCancelled(OrderCancelled { reason, .. }),
+            | OrderEvent::OrderCancelled(OrderCancelled { reason, .. })
+            | OrderEvent::OrderRefunded(OrderRefunded { reason, .. }),
         )
         | DomainEvent::Payment(
             PaymentEvent::PaymentFailed(PaymentFailed { reason, .. })
@@ -218,6 +219,7 @@ impl OrderDocument {
                 "OrderCancelled" => status = OrderStatus::Cancelled,
                 "OrderShipped" => status = OrderStatus::Shipped,
                 "OrderDelivered" => status = OrderStatus::Delivered,
+                "OrderRefunded" => status = OrderStatus::Refunded,
                 _ => {}
             }
             let is_reserved = status == OrderStatus::Created && lines > 0 && reserved >= lines;

@@ -1,14 +1,14 @@
 //! The view `sales`, one document per day (`day/2026-11-22`, in UTC) and per product (`sku/mug-01`).
 //!
 //! A confirmed order counts as sold on the day of its confirmation. If it is cancelled later, it also counts
-//! as cancelled, on the day of the cancellation; the net sales are the difference. So a past day never
-//! changes.
+//! as cancelled, on the day of the cancellation, and if it is refunded, as refunded on the day of the refund;
+//! the net sales are the difference. So a past day never changes.
 
 use serde::{Deserialize, Serialize};
 
 use super::{ListingEntry, View};
 use crate::{
-    aggregate::order::{OrderEvent, OrderLine},
+    aggregate::order::{OrderEvent, OrderLine, Sold},
     event::{DomainEvent, TypedEvent},
     money::{Money, Sums},
 };
@@ -50,12 +50,38 @@ pub struct SalesDocument {
     pub cancelled_units: u64,
     /// Their revenue, by currency.
     pub cancelled_revenue: Sums,
+    /// Orders that were refunded after their confirmation. This and the next two are absent without a refund,
+    /// as in the documents of versions that did not count any.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refunded_orders: u64,
+    /// Units in them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refunded_units: u64,
+    /// Their revenue, by currency.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub refunded_revenue: Sums,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl SalesDocument {
-    /// Sold units less cancelled units.
+    /// Sold units less cancelled and refunded units.
     pub fn net_units(&self) -> u64 {
-        self.units.saturating_sub(self.cancelled_units)
+        self.units
+            .saturating_sub(self.cancelled_units)
+            .saturating_sub(self.refunded_units)
+    }
+
+    /// The revenue less the cancelled and the refunded revenue, by currency.
+    pub fn net_revenue(&self) -> Sums {
+        let mut net = self.revenue.clone();
+        let reversed = [&self.cancelled_revenue, &self.refunded_revenue];
+        for amount in reversed.into_iter().flat_map(Sums::as_slice) {
+            net.add(&Money::new(amount.amount.saturating_neg(), &amount.currency));
+        }
+        net
     }
 }
 
@@ -67,7 +93,14 @@ pub struct SalesView;
 struct Sale<'a> {
     lines: &'a [OrderLine],
     total: &'a Money,
-    is_cancellation: bool,
+    kind: SaleKind,
+}
+
+#[derive(Clone, Copy)]
+enum SaleKind {
+    Sold,
+    Cancelled,
+    Refunded,
 }
 
 impl View for SalesView {
@@ -113,18 +146,23 @@ impl View for SalesView {
                 }
             }
         }
-        if sale.is_cancellation {
-            sales.cancelled_orders += 1;
-            sales.cancelled_units += units;
-            for amount in sold.as_slice() {
-                sales.cancelled_revenue.add(amount);
-            }
-        } else {
-            sales.orders += 1;
-            sales.units += units;
-            for amount in sold.as_slice() {
-                sales.revenue.add(amount);
-            }
+        let (order_count, unit_count, revenue) = match sale.kind {
+            SaleKind::Sold => (&mut sales.orders, &mut sales.units, &mut sales.revenue),
+            SaleKind::Cancelled => (
+                &mut sales.cancelled_orders,
+                &mut sales.cancelled_units,
+                &mut sales.cancelled_revenue,
+            ),
+            SaleKind::Refunded => (
+                &mut sales.refunded_orders,
+                &mut sales.refunded_units,
+                &mut sales.refunded_revenue,
+            ),
+        };
+        *order_count += 1;
+        *unit_count += units;
+        for amount in sold.as_slice() {
+            revenue.add(amount);
         }
         Some(sales)
     }
@@ -145,23 +183,21 @@ fn sale_of(event: &TypedEvent) -> Option<Sale<'_>> {
     let DomainEvent::Order(change) = &event.payload else {
         return None;
     };
-    let sale = match change {
-        OrderEvent::OrderConfirmed(confirmed) => Sale {
-            lines: &confirmed.lines,
-            total: &confirmed.total,
-            is_cancellation: false,
-        },
-        OrderEvent::OrderCancelled(cancelled) => {
-            let sold = cancelled.sold.as_ref()?;
-            Sale {
-                lines: &sold.lines,
-                total: &sold.total,
-                is_cancellation: true,
-            }
+    let (kind, sold) = match change {
+        OrderEvent::OrderConfirmed(confirmed) => {
+            let sale = Sale {
+                lines: &confirmed.lines,
+                total: &confirmed.total,
+                kind: SaleKind::Sold,
+            };
+            return (!sale.lines.is_empty()).then_some(sale);
         }
+        OrderEvent::OrderCancelled(cancelled) => (SaleKind::Cancelled, cancelled.sold.as_ref()?),
+        OrderEvent::OrderRefunded(refunded) => (SaleKind::Refunded, refunded.sold.as_ref()?),
         _ => return None,
     };
-    (!sale.lines.is_empty()).then_some(sale)
+    let Sold { lines, total } = sold;
+    (!lines.is_empty()).then_some(Sale { lines, total, kind })
 }
 
 /// The day of an event, in UTC: the date of its RFC 3339 form.
@@ -184,5 +220,8 @@ fn empty_sales(kind: &str, of: &str) -> SalesDocument {
         cancelled_orders: 0,
         cancelled_units: 0,
         cancelled_revenue: Sums::default(),
+        refunded_orders: 0,
+        refunded_units: 0,
+        refunded_revenue: Sums::default(),
     }
 }

@@ -13,7 +13,7 @@ use crate::{
         inventory::{InventoryEvent, StockReceived, StockReleased, StockReserved, StockShipped},
         order::{
             Customer, OrderCancelled, OrderConfirmed, OrderCreated, OrderDelivered, OrderEvent, OrderLine,
-            OrderRejected, OrderShipped, Sold,
+            OrderRefunded, OrderRejected, OrderShipped, Sold,
         },
         payment::{PaymentEvent, PaymentFailed, PaymentProcessed, PaymentRefunded},
         product::{PriceChanged, ProductEvent, ProductListed, ProductRetired},
@@ -56,6 +56,17 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 created.into(),
                 confirmed.into(),
                 OrderCancelled {
+                    customer,
+                    reason: reason(),
+                    sold: Some(sold),
+                }
+                .into(),
+            ],
+            2 => vec![
+                created.into(),
+                confirmed.into(),
+                OrderShipped { customer }.into(),
+                OrderRefunded {
                     customer,
                     reason: reason(),
                     sold: Some(sold),
@@ -440,6 +451,56 @@ fn an_order_is_reserved_once_every_line_is() {
     let mut confirmed = all.to_vec();
     confirmed.push(order[1].clone());
     assert_eq!(status(&confirmed), "confirmed");
+}
+
+#[test]
+fn a_refund_shows_in_the_order_and_counts_in_sales_and_spending() {
+    let customer = Uuid::from_u128(7);
+    let created = order_of(2, customer, 3);
+    let sold = Sold {
+        lines: created.lines,
+        total: created.total,
+    };
+    let mut life = life_of_order_2();
+    let refunded = OrderRefunded {
+        customer,
+        reason: "the handle came off".into(),
+        sold: Some(sold),
+    };
+    let end: [OrderEvent; 2] = [OrderShipped { customer }.into(), refunded.into()];
+    life.extend(end.map(OrderEvent::into_domain));
+    let [mut events] = record(BTreeMap::from([("order-2".to_owned(), life)]))
+        .try_into()
+        .unwrap();
+    let euros = |amount: i64| serde_json::json!([{"amount": amount, "currency": "EUR"}]);
+    let spent = |events: &[TypedEvent]| folded("customers", events)[&customer.to_string()]["spent"].clone();
+    assert_eq!(spent(&events[..3]), euros(2_000));
+    let day_of_sale = folded("sales", &events[..3])["day/1970-01-01"].clone();
+    assert!(
+        day_of_sale.get("refunded_orders").is_none(),
+        "as before there were refunds"
+    );
+
+    let next_day = 24 * 60 * 60 * 1_000_000;
+    events[3].recorded_at = Timestamp::from_micros(next_day);
+    let order = &folded("orders", &events)["2"];
+    assert_eq!(
+        (&order["status"], &order["reason"]),
+        (&"refunded".into(), &"the handle came off".into())
+    );
+    assert_eq!(order["history"][3]["status"], "refunded");
+    assert_eq!(spent(&events), euros(0));
+    let sales = folded("sales", &events);
+    assert_eq!(sales["day/1970-01-01"], day_of_sale, "a past day never changes");
+    let day = &sales["day/1970-01-02"];
+    assert_eq!(
+        (&day["orders"], &day["refunded_orders"], &day["refunded_units"]),
+        (&0.into(), &1.into(), &4.into())
+    );
+    assert_eq!(day["refunded_revenue"], euros(2_000));
+    let mug: super::sales::SalesDocument = serde_json::from_value(sales["sku/mug-0"].clone()).unwrap();
+    assert_eq!((mug.units, mug.refunded_units, mug.net_units()), (3, 3, 0));
+    assert_eq!(serde_json::to_value(mug.net_revenue()).unwrap(), euros(0));
 }
 
 #[test]

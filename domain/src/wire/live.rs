@@ -137,6 +137,9 @@ pub enum ServerFrame<D = Value> {
         behind: u64,
         /// The lag in milliseconds.
         behind_ms: u64,
+        /// Whether an educator has paused the view; absent if not.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        paused: bool,
     },
     /// The answer to `command`: one of the two is present.
     Result {
@@ -206,6 +209,7 @@ impl ServerFrame {
                 as_of: fields.take("as_of")?,
                 behind: fields.take("behind")?,
                 behind_ms: fields.take("behind_ms")?,
+                paused: fields.take::<Option<bool>>("paused")?.unwrap_or_default(),
             },
             "result" => Self::Result {
                 id: fields.take("id")?,

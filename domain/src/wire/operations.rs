@@ -70,7 +70,8 @@ pub struct RebuildProgress {
     pub failing: Option<String>,
 }
 
-/// An event that a projection could not apply; `GET /api/v1/dead-letters` lists them.
+/// An event that a projection could not apply, or a policy's command that was refused for good and that a
+/// person has to settle; `GET /api/v1/dead-letters` lists them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeadLetterInfo {
@@ -80,28 +81,28 @@ pub struct DeadLetterInfo {
     pub view: String,
     /// The generation of the view.
     pub generation: u64,
-    /// The stream, which waits behind it.
+    /// The stream, which waits behind it; of a command, the stream that it is for, which waits for nothing.
     pub stream: String,
-    /// Its version in the stream.
+    /// Its version in the stream; 0 for a command.
     pub version: u64,
-    /// The partition.
+    /// The partition; 0 for a command.
     pub partition: u32,
-    /// Its position in the partition.
+    /// Its position in the partition; the time of the refusal in microseconds for a command.
     pub position: u64,
-    /// The event's id.
+    /// The event's id; of a command, that of the event that caused it.
     pub event_id: Uuid,
-    /// The event's type.
+    /// The event's type, or the command's.
     #[serde(rename = "type")]
     pub event_type: String,
     /// The event's correlation id.
     pub correlation_id: Uuid,
-    /// The reason why it could not be applied.
+    /// The reason why it could not be applied, or was refused.
     pub reason: String,
     /// The number of attempts.
     pub attempts: u32,
     /// The number of later events of the stream that wait.
     pub waiting: u64,
-    /// The time at which it was parked.
+    /// The time at which it was parked, or refused.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub parked_at: Timestamp,
 }
@@ -110,7 +111,7 @@ pub struct DeadLetterInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DeadLetterOutcome {
-    /// The number of applied events.
+    /// The number of applied events; 0 for a command.
     pub applied: u64,
     /// The dead letter that blocks the stream now: the same or a later event; absent if the stream is not
     /// blocked.

@@ -9,7 +9,7 @@ use crate::{aggregate::user::Password, id::WorkspaceId};
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignIn {
-    /// The registered address; case-insensitive.
+    /// The registered address; case-insensitive, its domain in letters or in Punycode.
     pub email: String,
     /// The password; never logged.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = Password))]

@@ -56,6 +56,7 @@ fn the_documented_server_frames_are_read_and_written_back() {
                         "partition":3,"position":129}}),
         json!({"op":"caught_up","id":2,"as_of":"3:129"}),
         json!({"op":"behind","id":2,"as_of":"3:129","behind":3,"behind_ms":740}),
+        json!({"op":"behind","id":2,"as_of":"3:129","behind":3,"behind_ms":740,"paused":true}),
         json!({"op":"ping"}),
     ];
     for frame in frames {

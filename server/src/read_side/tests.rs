@@ -8,6 +8,7 @@ mod live;
 mod monitor;
 mod queries;
 mod rebuild;
+mod unreadable;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -295,6 +295,23 @@ mod tests {
     }
 
     #[test]
+    fn all_stores_in_a_database_share_the_limit_of_connections() {
+        let flags = [
+            "--event-store",
+            "postgres://localhost/shop",
+            "--postgres-connections",
+            "40",
+        ];
+        let storage = loaded(&flags).unwrap().storage;
+        for store in [storage.event_store(), storage.process_store(), storage.people()] {
+            let StoreUrl::Postgres(url) = store else {
+                panic!("{store:?}")
+            };
+            assert_eq!(url.connections().to_string(), "40");
+        }
+    }
+
+    #[test]
     fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
         let file = file("listen = \"127.0.0.1:4000\"\nmax-body-bytes = 2048\n");
         let path = file.path().to_str().unwrap();
@@ -319,6 +336,7 @@ mod tests {
             ("log-format = \"xml\"", ["--log-format", "json"]),
             ("listen = [1]", ["listen", "a text, a number"]),
             ("max-body-bytes = 1", ["--max-body-bytes", "1024"]),
+            ("postgres-connections = 8", ["--postgres-connections", "from 9"]),
             ("sandbox-idle-days = -1", ["--sandbox-idle-days", "36500"]),
             ("sandbox-people = \"many\"", ["--sandbox-people", "many"]),
             ("broker = \"kafka://localhost\"", ["--broker", "memory:"]),

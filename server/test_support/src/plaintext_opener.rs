@@ -5,6 +5,7 @@ use bytes::Bytes;
 use documents::{Opener, SealError};
 use domain::id::WorkspaceId;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 /// Returns every text as it is stored.
 #[derive(Debug, Clone, Copy)]
@@ -22,5 +23,9 @@ impl Opener for PlaintextOpener {
 
     async fn open_bytes(&self, _: WorkspaceId, json: Bytes) -> Result<Bytes, SealError> {
         Ok(json)
+    }
+
+    async fn knows_person(&self, _: WorkspaceId, _: Uuid) -> Result<bool, SealError> {
+        Ok(true)
     }
 }

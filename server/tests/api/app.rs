@@ -444,6 +444,18 @@ impl Live {
             .unwrap_or_else(|_| panic!("no {op}"))
     }
 
+    /// Waits until the server has closed the connection, after a whole closing handshake.
+    pub(crate) async fn ended(&mut self) {
+        let end = async {
+            while let Some(frame) = self.frames.recv().await {
+                frame.unwrap();
+            }
+        };
+        tokio::time::timeout(TEST_TIMEOUT, end)
+            .await
+            .expect("the connection ends");
+    }
+
     /// The server's close frame.
     pub(crate) async fn closed(&mut self) -> CloseFrame {
         let next = async {

@@ -14,7 +14,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use monitor::backup::{BackupError, backup};
-use server::settings::StorageSettings;
+use server::settings::{ConnectionLimit, StorageSettings};
 use test_postgres::Database;
 
 use crate::{
@@ -28,6 +28,7 @@ fn storage(folder: &Path) -> StorageSettings {
         data_dir: folder.to_owned(),
         event_store: None,
         read_model: None,
+        postgres_connections: ConnectionLimit::default(),
     }
 }
 

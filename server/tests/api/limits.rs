@@ -1,6 +1,6 @@
 //! The limits of requests.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 
 use crate::app::{TestApp, list_product, problem};
 
@@ -28,6 +28,30 @@ async fn a_request_over_the_rate_limit_is_told_when_to_retry() {
     assert_eq!(problem(response).await.status, 429);
     // Operators' endpoints are not counted.
     assert_eq!(app.get("/healthz").send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_workspace_can_be_opened_under_a_limit_that_is_less_than_its_cost() {
+    for most in ["60", "2"] {
+        let app = TestApp::start_with(&["--requests-per-minute", most]).await;
+        app.educator().await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_over_the_rate_limit_still_signs_out() {
+    let app = TestApp::start_with(&["--requests-per-minute", "3"]).await;
+    let mut asked = 0;
+    while app.get("/api/v1/session").send().await.unwrap().status() != StatusCode::TOO_MANY_REQUESTS {
+        asked += 1;
+        assert!(asked < 100, "nothing was refused");
+    }
+    let out = app
+        .request(Method::DELETE, "/api/v1/sessions")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(out.status(), StatusCode::NO_CONTENT);
 }
 
 #[tokio::test]

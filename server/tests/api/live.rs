@@ -2,9 +2,19 @@
 
 use std::collections::HashSet;
 
+use domain::access::Role;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::{
+        CloseFrame,
+        frame::{
+            Frame,
+            coding::{CloseCode, Data, OpCode},
+        },
+    },
+};
 
 use crate::app::{Live, Person, TestApp, list_product, problem};
 
@@ -130,6 +140,33 @@ async fn garbage_is_answered_and_does_not_end_the_connection() {
 }
 
 #[tokio::test]
+async fn a_client_that_closes_gets_its_close_frame_back() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    for (code, reason) in [(CloseCode::Normal, ""), (CloseCode::Away, "the page is left")] {
+        let mut live = app.live(&educator).await;
+        follow_products(&mut live).await;
+        let close = CloseFrame {
+            code,
+            reason: reason.into(),
+        };
+        live.send_message(Message::Close(Some(close.clone()))).await;
+        assert_eq!(live.closed().await, close);
+        live.ended().await;
+    }
+}
+
+#[tokio::test]
+async fn a_text_frame_that_is_not_utf_8_ends_the_connection_with_a_reason() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let mut live = app.live(&educator).await;
+    let frame = Frame::message(vec![0xff], OpCode::Data(Data::Text), true);
+    live.send_message(Message::Frame(frame)).await;
+    assert_eq!(u16::from(live.closed().await.code), 1007);
+}
+
+#[tokio::test]
 async fn a_frame_that_is_too_large_ends_the_connection() {
     let app = TestApp::start_with(&["--max-body-bytes", "1024"]).await;
     let educator = app.educator().await;
@@ -217,6 +254,7 @@ async fn a_server_that_stops_says_so() {
         (u16::from(goodbye.code), goodbye.reason.as_str()),
         (1001, "the server is stopping")
     );
+    live.ended().await;
 }
 
 #[tokio::test]
@@ -234,6 +272,30 @@ async fn a_frame_over_the_rate_limit_is_told_so() {
             break;
         }
     }
+}
+
+#[tokio::test]
+async fn a_client_over_the_rate_limit_still_unsubscribes() {
+    let limits = ["--requests-per-minute", "120", "--sandbox-subscriptions", "1"];
+    let app = TestApp::start_with(&limits).await;
+    let educator = app.educator().await;
+    let staff = app.with_role(&educator, Role::Staff);
+    let (mut live, mut other) = (app.live(&educator).await, app.live(&staff).await);
+    follow_products(&mut live).await;
+    let no_such = |id: u64| json!({"op": "subscribe", "id": id, "view": "no-such"});
+    for id in 100..300 {
+        live.send(&no_such(id)).await;
+    }
+    live.next_where("refusal", |frame| {
+        frame["problem"]["type"] == "/problems/rate-limited"
+    })
+    .await;
+    live.send(&json!({"op": "unsubscribe", "id": 1})).await;
+    // Frames are handled in order: the unsubscription comes before this refusal.
+    live.send(&no_such(999)).await;
+    live.next_where("refusal", |frame| frame["id"] == 999).await;
+    // The only subscription that the sandbox may have is free again.
+    follow_products(&mut other).await;
 }
 
 /// Sockets, each with the most subscriptions that one may have: ten thousand together.

@@ -1,9 +1,10 @@
 //! The pages: rendered completely, with a policy that permits only their own scripts.
 
+use clock::{Clock as _, SystemClock};
 use domain::access::Role;
 use reqwest::StatusCode;
 
-use crate::app::{TestApp, list_product};
+use crate::app::{TestApp, list_product, place_order};
 
 #[tokio::test]
 async fn every_visitor_sees_the_start_page() {
@@ -38,6 +39,72 @@ async fn a_session_sees_the_shop() {
     assert!(html.contains("Mug"), "{html}");
     // The token is not in the page, where a script could read it.
     assert!(!html.contains(&educator.token));
+}
+
+#[tokio::test]
+async fn pages_are_compressed_unless_another_site_could_measure_a_secret() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let encoding = async |path: &str, has_session: bool, site: Option<&str>| {
+        let mut page = app.get(path).header("accept-encoding", "gzip");
+        if has_session {
+            page = page.header("cookie", format!("foldline_session={}", educator.token));
+        }
+        if let Some(site) = site {
+            page = page.header("sec-fetch-site", site);
+        }
+        let response = page.send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let encoding = response.headers().get("content-encoding");
+        encoding.map(|encoding| encoding.to_str().unwrap().to_owned())
+    };
+    let gzip = Some("gzip".to_owned());
+    for (path, has_session, site, expected) in [
+        ("/shop", true, Some("same-origin"), &gzip),
+        ("/shop?q=mug", true, Some("same-origin"), &gzip),
+        ("/shop", true, Some("none"), &gzip),
+        ("/shop?q=mug", true, Some("cross-site"), &None),
+        ("/shop", true, Some("cross-site"), &None),
+        ("/shop", true, None, &gzip),
+        ("/shop?q=mug", true, None, &None),
+        ("/sign-in?lang=de", false, Some("cross-site"), &gzip),
+    ] {
+        let found = encoding(path, has_session, site).await;
+        assert_eq!(&found, expected, "{path}, session {has_session}, {site:?}");
+    }
+    let plain = app.get("/").send().await.unwrap();
+    assert!(plain.headers().get("content-encoding").is_none());
+}
+
+#[tokio::test]
+async fn an_order_and_a_product_link_to_streams_for_those_who_may_read_them() {
+    let app = TestApp::start().await;
+    let educator = app.educator_of("shop").await;
+    for (role, links) in [
+        (Role::Educator, true),
+        (Role::Student, true),
+        (Role::Staff, false),
+        (Role::Customer, false),
+    ] {
+        let person = app.with_role(&educator, role);
+        let order = SystemClock.new_id();
+        let placed = app.command(&person, &place_order(order, "mug-01")).await["token"].clone();
+        let folded = format!("/api/v1/views/orders/{order}?after={}", placed.as_str().unwrap());
+        let folded = app.get(&folded).bearer_auth(&person.token).send().await.unwrap();
+        folded.error_for_status().unwrap();
+        for path in [format!("/orders/{order}"), "/shop/mug-01".to_owned()] {
+            let page = app
+                .get(&path)
+                .header("cookie", format!("foldline_session={}", person.token));
+            let html = page.send().await.unwrap().text().await.unwrap();
+            assert!(html.contains("class=\"freshness\""), "{path}: {html}");
+            assert_eq!(
+                html.contains("href=\"/streams/"),
+                links,
+                "{role:?} {path}: {html}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
@@ -256,5 +323,39 @@ async fn pages_that_are_rendered_concurrently_do_not_mix() {
             assert_eq!(status, StatusCode::OK, "{path}: {html}");
             assert!(html.contains("<title>"), "{path}: {html}");
         }
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_waited_for_only_if_the_log_has_it() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let customer = app.with_role(&educator, Role::Customer);
+    let written = app.command(&educator, &list_product("mug-01")).await["token"].clone();
+    app.settled(&educator).await;
+    let pause = app.request(reqwest::Method::POST, "/api/v1/lab/projections/orders/pause");
+    let paused = pause.bearer_auth(&educator.token).send().await.unwrap();
+    paused.error_for_status().unwrap();
+    let order = SystemClock.new_id();
+    app.command(&educator, &place_order(order, "mug-01")).await;
+
+    // The browser has written a moment ago, which says nothing about this order.
+    let written = format!("{}.{}", educator.workspace, written.as_str().unwrap());
+    let unfolded = format!("/orders/{order}");
+    for (person, path, expected) in [
+        (&educator, "/orders/nope", StatusCode::NOT_FOUND),
+        (&educator, unfolded.as_str(), StatusCode::OK),
+        (&customer, unfolded.as_str(), StatusCode::NOT_FOUND),
+    ] {
+        let cookie = format!("foldline_session={}; foldline_written={written}", person.token);
+        let response = app.get(path).header("cookie", cookie).send().await.unwrap();
+        assert_eq!(response.status(), expected, "{path}");
+        let html = response.text().await.unwrap();
+        assert!(html.contains("href=\"/orders\""), "{path}: {html}");
+        assert_eq!(
+            html.contains("The order is stored"),
+            expected == StatusCode::OK,
+            "{path}: {html}"
+        );
     }
 }

@@ -25,7 +25,7 @@ use monitor::{
 };
 use server::{
     import_files::{FileImportError, import_files},
-    settings::{Settings, StorageSettings},
+    settings::{ConnectionLimit, Settings, StorageSettings},
 };
 use tempfile::TempDir;
 use test_postgres::Database;
@@ -66,6 +66,7 @@ impl ImportTarget {
             data_dir: self.folder.path().to_owned(),
             event_store: url.clone(),
             read_model: url,
+            postgres_connections: ConnectionLimit::default(),
         }
     }
 

@@ -53,6 +53,12 @@ impl Shop {
         panic!("it does not settle");
     }
 
+    /// Whether the server is ready, and why not.
+    async fn readiness(&self) -> (StatusCode, Value) {
+        let response = self.request(Method::GET, "/readyz", None, None).await;
+        (response.status(), response.json().await.unwrap())
+    }
+
     /// Lists a product that takes some room.
     async fn list(&self, number: u32) -> Response {
         let sku = format!("mug-{number}");
@@ -120,6 +126,23 @@ async fn a_full_disk_refuses_appends_completely_and_everything_continues_when_th
     let problem: Problem = refused.json().await.unwrap();
     assert_eq!(problem.kind, "/problems/unavailable");
     assert!(problem.detail.contains("full"), "{}", problem.detail);
+    // What the search index frees is written again.
+    let mut attempts = 0;
+    loop {
+        let (status, answer) = shop.readiness().await;
+        if answer["waiting_for"].to_string().contains("the disk is full") {
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            break;
+        }
+        if shop.list(accepted).await.status() == StatusCode::OK {
+            accepted += 1;
+        }
+        attempts += 1;
+        assert!(
+            attempts < MAX_COMMANDS,
+            "the disk is full, and the server is ready"
+        );
+    }
     assert_eq!(
         shop.events().await,
         accepted,
@@ -133,6 +156,7 @@ async fn a_full_disk_refuses_appends_completely_and_everything_continues_when_th
     assert_eq!(shop.events().await, accepted + 2);
     // The views are complete, and no event was parked.
     shop.settled().await;
+    assert_eq!(shop.readiness().await.0, StatusCode::OK);
     let verified: VerifyReport = shop.get("/api/v1/verify").await;
     assert_eq!(verified.findings, Vec::<String>::new());
     // A product and an entry of activity for each.

@@ -8,6 +8,7 @@
 )]
 
 mod client;
+mod file_size_limit;
 mod for_tests;
 mod fulfilment;
 mod full_disk;

@@ -9,9 +9,10 @@ use crate::{
     components::{ProblemSummary, only_if, payment_method_name, text},
     erase::Erase,
     language::language,
-    live::store::LiveListing,
     text,
 };
+
+use super::products::Products;
 
 /// The test methods of the payment provider.
 const METHODS: [&str; 5] = [
@@ -32,7 +33,7 @@ pub(super) struct CheckoutForm {
         feature = "ssr",
         expect(dead_code, reason = "orders are placed in the browser")
     )]
-    pub(super) products: LiveListing<ProductDocument>,
+    pub(super) products: Products,
     pub(super) method: RwSignal<&'static str>,
     pub(super) problem: RwSignal<Option<String>>,
     pub(super) errors: FieldErrors,
@@ -142,6 +143,7 @@ pub(super) fn place_order(form: CheckoutForm) -> impl Fn() + Copy + Send + Sync 
         problem,
         errors,
     } = form;
+    let language = language();
     let basket = use_basket();
     let commands = use_commands();
     let person = use_person();
@@ -189,6 +191,11 @@ pub(super) fn place_order(form: CheckoutForm) -> impl Fn() + Copy + Send + Sync 
             payment_method: method.get_untracked().to_owned(),
         };
         let lines = order.lines.clone();
+        // A line cannot be predicted before its product is read.
+        if lines.iter().any(|line| untrack(|| !products.is_known(&line.sku))) {
+            problem.set(Some(text::problem::unavailable(language).to_owned()));
+            return;
+        }
         let id = new_id();
         let mut pending = commands.prepare(NewCommand {
             command: "PlaceOrder",

@@ -1,19 +1,19 @@
 //! The products: each row can change its price and retire it, and a form lists a new product.
 
-use domain::{money::Money, view::products::ProductDocument};
-use leptos::{html, prelude::*};
+use domain::view::products::ProductDocument;
+use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
+    new_price::change_price,
     new_product::new_product,
     row_actions::{Confirmation, confirmed_action, refusal},
     sender::Sender,
 };
 use crate::{
-    components::{Column, EmptyState, ListingTable, Price, Stock, highlight_class, only_if, text},
+    components::{Column, EmptyState, ListingTable, Price, Stock, highlight_class, text},
     erase::{Erase, View},
-    format::{decimal, parse_money},
     islands::Island,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
@@ -95,106 +95,6 @@ fn row(sku: &str, product: Memo<Revision<ProductDocument>>, acts: bool) -> View 
             <td class="figure" data-label=text::basket::price(language)><Price amount=price /></td>
             {acting}
         </tr>
-    }
-    .erase()
-}
-
-/// A button that opens the field for a new price.
-fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) -> View {
-    let language = language();
-    let sender = Sender::new();
-    let open = RwSignal::new(false);
-    let wrong = RwSignal::new(false);
-    let field = NodeRef::<html::Input>::new();
-    let stream = StoredValue::new(format!("product-{sku}"));
-    let id = format!("price-{sku}");
-    let error_id = format!("price-{sku}-error");
-    let label = text::layout::pair(language, text::office::new_price(language), name);
-    let name = name.to_owned();
-    crate::erased_effects::effect(move || {
-        if open.get()
-            && let Some(field) = field.get()
-        {
-            field.select();
-        }
-    });
-    let error = move || {
-        if wrong.get() {
-            text::office::price_wrong(language).to_owned()
-        } else {
-            sender.violation("data.price")
-        }
-    };
-    let submit = move || {
-        let (Some(input), Some(now)) = (field.get_untracked(), price.get_untracked()) else {
-            return;
-        };
-        sender.clear();
-        let wanted = parse_money(&input.value(), &now.currency).filter(|money| money.amount > 0);
-        wrong.set(wanted.is_none());
-        let Some(wanted) = wanted else {
-            let _ = input.focus();
-            return;
-        };
-        sender.send(
-            "ChangePrice",
-            stream.get_value(),
-            json!({ "price": wanted }),
-            move || {
-                let _ = open.try_set(false);
-            },
-        );
-    };
-    let form = move || {
-        view! {
-            <form
-                class="receive"
-                novalidate
-                on:submit=move |event| {
-                    event.prevent_default();
-                    submit();
-                }
-            >
-                <input
-                    type="text"
-                    id=id.clone()
-                    inputmode="decimal"
-                    autocomplete="off"
-                    value=price.get_untracked().as_ref().map(decimal).unwrap_or_default()
-                    aria-label=label.clone()
-                    aria-describedby=error_id.clone()
-                    aria-invalid=text(move || (!error().is_empty()).to_string())
-                    node_ref=field
-                />
-                <button
-                    class="button button--small"
-                    aria-disabled=text(move || sender.is_sending().to_string())
-                >
-                    {text(move || {
-                        if sender.is_sending() {
-                            text::outgoing::sending(language)
-                        } else {
-                            text::office::change_price_confirm(language)
-                        }
-                    })}
-                </button>
-            </form>
-            <p class="field__error" id=error_id.clone()>{text(error)}</p>
-            {only_if(move || sender.violation("data.price").is_empty(), move || refusal(sender))}
-        }
-        .erase()
-    };
-    view! {
-        <button
-            type="button"
-            class="button button--small button--quiet"
-            aria-expanded=text(move || open.get().to_string())
-            on:click=move |_| open.update(|open| *open = !*open)
-        >
-            {text::office::change_price(language)}
-            <span class="hidden">" "{name}</span>
-        </button>
-        {only_if(move || open.get(), form)}
     }
     .erase()
 }

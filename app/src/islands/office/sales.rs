@@ -1,7 +1,7 @@
 //! The live sales dashboard: sales by day, as a chart or as a table, and the bestsellers.
 
 use domain::{
-    money::{Money, Sums},
+    money::{Money, Sums, minor_digits},
     timestamp::Timestamp,
     view::sales::SalesDocument,
 };
@@ -12,7 +12,6 @@ use super::customers::sums;
 use crate::{
     components::{Bar, EmptyState, Freshness, PageHead, bar_chart, either, for_each, highlight_class, text},
     erase::{Erase, View},
-    format::minor_digits,
     islands::Island,
     language::language,
     live::store::{InitialListing, LiveListing, Revision},
@@ -71,7 +70,7 @@ fn totals(days: LiveListing<SalesDocument>) -> View {
     let net = Signal::derive(move || {
         let mut net = Sums::default();
         for day in days.documents() {
-            net_revenue(&day)
+            day.net_revenue()
                 .as_slice()
                 .iter()
                 .for_each(|amount| net.add(amount));
@@ -98,6 +97,10 @@ fn totals(days: LiveListing<SalesDocument>) -> View {
                     <dt>{text::office::cancellations(language)}</dt>
                     <dd class="mono">{figure(|day| day.cancelled_orders)}</dd>
                 </div>
+                <div>
+                    <dt>{text::office::refunds(language)}</dt>
+                    <dd class="mono">{figure(|day| day.refunded_orders)}</dd>
+                </div>
             </dl>
         </section>
     }
@@ -116,7 +119,8 @@ fn by_day(days: LiveListing<SalesDocument>) -> View {
             .map(|money| money.currency.clone())
             .unwrap_or_default()
     });
-    let unit = Signal::derive(move || currency.with(|currency| 10_i64.pow(minor_digits(currency))));
+    let unit =
+        Signal::derive(move || currency.with(|currency| 10_i64.pow(u32::from(minor_digits(currency)))));
     let bars = Signal::derive(move || currency.with(|currency| bars(&days.documents(), currency)));
     let chart = move || {
         view! {
@@ -137,6 +141,7 @@ fn by_day(days: LiveListing<SalesDocument>) -> View {
                         <th scope="col" class="figure">{text::office::units(language)}</th>
                         <th scope="col" class="figure">{text::office::sold(language)}</th>
                         <th scope="col" class="figure">{text::office::cancelled(language)}</th>
+                        <th scope="col" class="figure">{text::office::refunded_revenue(language)}</th>
                     </tr>
                 </thead>
                 <tbody>{for_each(move || days.keys(), move |key| day_row(days.row(key)))}</tbody>
@@ -211,6 +216,9 @@ fn day_row(day: Memo<Revision<SalesDocument>>) -> View {
             <td class="figure" data-label=text::office::cancelled(language)>
                 {money(|day| day.cancelled_revenue.as_slice())}
             </td>
+            <td class="figure" data-label=text::office::refunded_revenue(language)>
+                {money(|day| day.refunded_revenue.as_slice())}
+            </td>
         </tr>
     }
     .erase()
@@ -236,7 +244,7 @@ fn top_products(products: LiveListing<SalesDocument>) -> View {
             product.with(|product| {
                 product.as_ref().map_or_else(
                     || ().erase(),
-                    |(product, _)| sums(net_revenue(product).as_slice()),
+                    |(product, _)| sums(product.net_revenue().as_slice()),
                 )
             })
         };
@@ -270,21 +278,12 @@ fn top_products(products: LiveListing<SalesDocument>) -> View {
     .erase()
 }
 
-/// The revenue less the cancelled revenue, by currency.
-fn net_revenue(sales: &SalesDocument) -> Sums {
-    let mut net = sales.revenue.clone();
-    for cancelled in sales.cancelled_revenue.as_slice() {
-        net.add(&Money::new(-cancelled.amount, &cancelled.currency));
-    }
-    net
-}
-
 /// One bar for each day from the first to the last, at most [`DAYS`]; a day without a sale has an empty bar.
 fn bars(newest_first: &[SalesDocument], currency: &str) -> Vec<Bar> {
     const DAY_MICROS: i64 = 24 * 60 * 60 * 1_000_000;
     let start = |day: &str| format!("{day}T00:00:00Z").parse::<Timestamp>().ok();
     let of_day = |sales: &SalesDocument| {
-        let net = net_revenue(sales);
+        let net = sales.net_revenue();
         let amount = net.as_slice().iter().find(|money| money.currency == currency);
         amount.map_or(0, |money| money.amount.max(0))
     };
@@ -341,6 +340,14 @@ mod tests {
             .collect();
         let expected = [("02-28", 500), ("03-01", 0), ("03-02", 700)];
         assert_eq!(drawn, expected.map(|(label, value)| (label.to_owned(), value)));
+    }
+
+    #[test]
+    fn refunded_revenue_does_not_count() {
+        let mut day = sold("2026-03-02", 900, 200);
+        day.refunded_revenue.add(&Money::new(300, "EUR"));
+        let drawn = bars(&[day], "EUR");
+        assert_eq!(drawn.first().map(|bar| bar.value), Some(400));
     }
 
     #[test]

@@ -76,6 +76,14 @@ impl Sender {
             .with(|problem| problem.as_ref().map(explain).unwrap_or_default())
     }
 
+    /// The detail of a rejection by this rule; `None` without one.
+    pub(super) fn rejection(self, rule: &str) -> Option<String> {
+        self.problem.with(|problem| {
+            let problem = problem.as_ref()?;
+            (problem.rule.as_deref() == Some(rule)).then(|| problem.detail.clone())
+        })
+    }
+
     /// The error of a field such as `data.reason` or `data.price`, or of a part of it; empty without one.
     pub(super) fn violation(self, field: &str) -> String {
         let is_of_field = |violation: &&Violation| {

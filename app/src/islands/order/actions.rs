@@ -144,6 +144,7 @@ pub(super) fn Actions(
         Some(OrderStatus::Rejected) => text::order::no_cancel_rejected(language),
         Some(OrderStatus::Cancelled) => text::order::no_cancel_cancelled(language),
         Some(OrderStatus::Shipped) => text::order::no_cancel_shipped(language),
+        Some(OrderStatus::Refunded) => text::order::no_cancel_refunded(language),
         _ => text::order::no_cancel_delivered(language),
     };
     let is_pending = is_pending(stream.clone());

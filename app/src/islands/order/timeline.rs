@@ -1,5 +1,5 @@
 //! The entries of an order's timeline: event, time, cause and reason. Events of its stock and its payment are
-//! entries of the same timeline; each entry links to its stream.
+//! entries of the same timeline; each entry links to its stream, for those who may read streams.
 
 use domain::view::orders::{HistoryEntry, OrderDocument};
 use leptos::prelude::*;
@@ -10,6 +10,7 @@ use crate::{
     erase::{Erase, View},
     language::language,
     live::{command_queue::Stage, store::Revision},
+    person::reads_streams,
     text::{self, SLOT, around},
 };
 
@@ -44,7 +45,6 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Revision<OrderDocument>>) -
         let (before, after) = around(&text::order::caused_by(language, SLOT));
         view! { <span>{before}<a href=href><code>{event}</code></a>{after}</span> }.erase()
     });
-    let href = ["/streams/", &stream].concat();
     let mark = move || {
         either(
             is_pending,
@@ -54,13 +54,18 @@ pub(super) fn entry(entry: HistoryEntry, order: Memo<Revision<OrderDocument>>) -
     };
     let name = event_label(&event).unwrap_or_default();
     let kind = event.clone();
+    let event = if reads_streams() {
+        view! { <a class="mono" href=["/streams/", &stream].concat()>{event}</a> }.erase()
+    } else {
+        view! { <code>{event}</code> }.erase()
+    };
     view! {
         <li id=["e-", &event_id.to_string()].concat() data-event=kind class:time-line__pending=is_pending>
             <p class="time-line__event"><b>{name}</b>{mark()}</p>
             <p class="muted time-line__facts">
                 <When at />
                 <span>{role_word(by)}</span>
-                <a class="mono" href=href>{event}</a>
+                {event}
                 {cause}
             </p>
             {reason.map(|reason| view! { <p class="time-line__reason">{reason_text(&reason)}</p> })}

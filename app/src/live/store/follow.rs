@@ -78,6 +78,17 @@ pub(super) fn document(view: String, key: String, fold: RwSignal<DocumentFold>) 
     );
 }
 
+/// Reads a document by the API, for a subscription that has not delivered it yet.
+pub(super) fn read(view: &str, key: &str, fold: RwSignal<DocumentFold>) {
+    let answer = api::document(view, key);
+    spawn(async move {
+        // What cannot be read is left to the subscription.
+        if let Ok(answer) = answer.await {
+            fold.maybe_update(|fold| fold.take(answer));
+        }
+    });
+}
+
 /// Adds the next page to a listing. A page older than the rows shown is requested again.
 pub(super) fn more(fold: RwSignal<ListingFold>, query: StoredValue<ListingQuery>, loading: RwSignal<bool>) {
     if loading.get_untracked() {

@@ -17,13 +17,14 @@ use crate::{
 };
 
 /// Statuses with work to do come first.
-const STATUSES: [OrderStatus; 7] = [
+const STATUSES: [OrderStatus; 8] = [
     OrderStatus::Confirmed,
     OrderStatus::Shipped,
     OrderStatus::Created,
     OrderStatus::Reserved,
     OrderStatus::Delivered,
     OrderStatus::Cancelled,
+    OrderStatus::Refunded,
     OrderStatus::Rejected,
 ];
 
@@ -87,6 +88,7 @@ fn statuses(chosen: Option<OrderStatus>) -> View {
         OrderStatus::Reserved => text::status::reserved(language),
         OrderStatus::Delivered => text::status::delivered(language),
         OrderStatus::Cancelled => text::status::cancelled(language),
+        OrderStatus::Refunded => text::status::refunded(language),
         OrderStatus::Rejected => text::status::rejected(language),
     };
     let mut links: Vec<_> = STATUSES

@@ -15,7 +15,11 @@ use crate::{
     islands::{Island, OfficeStock},
     language::language,
     live::store::typed,
-    pages::{PAGE_ROWS, problem_view, shop::products, suspend},
+    pages::{
+        PAGE_ROWS, problem_view,
+        shop::{MOST_ROWS, products},
+        suspend,
+    },
     text,
 };
 
@@ -69,11 +73,9 @@ pub(crate) fn OfficeStockPage() -> impl IntoView {
 
 /// The names of the products on sale, by SKU; empty if they cannot be loaded.
 fn names() -> impl Future<Output = BTreeMap<String, String>> + Send {
-    let everything = api::listing(products(None, 200));
+    let everything = api::whole_listing(products(None, MOST_ROWS));
     async move {
-        let rows = everything
-            .await
-            .map_or_else(|_| Vec::new(), |all| all.answer.data);
+        let rows = everything.await.unwrap_or_default();
         rows.iter()
             .filter_map(|row| typed::<ProductDocument>(&row.data))
             .map(|product| (product.sku, product.name))

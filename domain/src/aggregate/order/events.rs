@@ -70,7 +70,7 @@ pub struct OrderRejected {
     pub reason: String,
 }
 
-/// The part of a sale that a cancellation reverses.
+/// The part of a sale that a cancellation or a refund reverses.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Sold {
@@ -107,6 +107,19 @@ pub struct OrderShipped {
 pub struct OrderDelivered {
     /// The customer; nil for events of version 1.
     pub customer: Uuid,
+}
+
+/// The payment of a confirmed order was refunded, before or after it was shipped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OrderRefunded {
+    /// The customer.
+    pub customer: Uuid,
+    /// The reason.
+    pub reason: String,
+    /// The reversed sale; absent if the confirmation, of version 1, had no lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sold: Option<Sold>,
 }
 
 /// Version 1 of [`OrderConfirmed`], which had no customer.
@@ -194,5 +207,6 @@ event_types! {
         OrderCancelled: 2 from [OrderCancelledV1: 1 => OrderCancelled],
         OrderShipped: 2 from [OrderShippedV1: 1 => OrderShipped],
         OrderDelivered: 2 from [OrderDeliveredV1: 1 => OrderDelivered],
+        OrderRefunded: 1,
     }
 }

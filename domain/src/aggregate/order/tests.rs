@@ -106,6 +106,28 @@ fn cancelled(reason: &str, sold: Option<Sold>) -> OrderEvent {
     .into()
 }
 
+fn refunded(reason: &str, sold: Option<Sold>) -> OrderEvent {
+    OrderRefunded {
+        customer: customer().id,
+        reason: reason.into(),
+        sold,
+    }
+    .into()
+}
+
+fn broken() -> RefundOrder {
+    RefundOrder {
+        reason: "broken".into(),
+    }
+}
+
+fn sale() -> Sold {
+    Sold {
+        lines: lines(),
+        total: Money::new(2_500, "EUR"),
+    }
+}
+
 fn changed_my_mind() -> CancelOrder {
     CancelOrder {
         reason: "changed my mind".into(),
@@ -128,6 +150,26 @@ fn an_orders_id_is_short_enough_for_the_stream_of_its_payment() {
     let rejection = place(&"x".repeat(113)).unwrap_err();
     let [violation] = rejection.violations.try_into().unwrap();
     assert_eq!(violation.field, "stream");
+}
+
+#[test]
+fn an_orders_id_is_one_that_a_url_can_name() {
+    for (id, is_refused) in [(".", true), ("..", true), ("...", false), ("a..", false)] {
+        let catalogue = [("mug-01".into(), mug())].into_iter().collect();
+        let context = context(&format!("order-{id}"), customer()).with_evidence(catalogue);
+        let placed = decide::<Order>(&[], two_mugs().into(), &context);
+        let field = placed
+            .map_err(|rejection| rejection.violations[0].field.clone())
+            .err();
+        assert_eq!(field.as_deref(), is_refused.then_some("stream"), "{id}");
+    }
+}
+
+#[test]
+fn a_stored_order_with_an_id_that_no_url_can_name_still_ends() {
+    let context = context("order-..", customer()).with_evidence(ProductCatalogue::default());
+    let events = decide::<Order>(&[created()], changed_my_mind().into(), &context);
+    assert_eq!(events, Ok(vec![cancelled("changed my mind", None)]));
 }
 
 #[test]
@@ -287,6 +329,42 @@ fn an_order_goes_from_confirmed_to_shipped_to_delivered() {
     assert_eq!(when(&given, ShipOrder {}), Ok(vec![shipped()]));
     given.push(shipped());
     assert_eq!(when(&given, DeliverOrder {}), Ok(vec![delivered()]));
+}
+
+#[test]
+fn a_refund_ends_a_confirmed_order_and_reverses_its_sale_once() {
+    for given in [
+        vec![created(), confirmed()],
+        vec![created(), confirmed(), shipped()],
+        vec![created(), confirmed(), shipped(), delivered()],
+    ] {
+        let refunded = refunded("broken", Some(sale()));
+        assert_eq!(when(&given, broken()), Ok(vec![refunded.clone()]));
+        let given = [given, vec![refunded]].concat();
+        assert_eq!(when(&given, broken()), Ok(vec![]), "not twice");
+        for refused in [
+            when(&given, changed_my_mind()),
+            when(&given, ShipOrder {}),
+            when(&given, DeliverOrder {}),
+            when(&given, ConfirmOrder {}),
+        ] {
+            let detail = refused.unwrap_err().detail;
+            assert_eq!(status_of_rejection(&detail), Some(OrderStatus::Refunded));
+        }
+    }
+    let old: OrderEvent = OrderConfirmed::from(OrderConfirmedV1 {}).into();
+    assert_eq!(
+        when(&[created(), old, shipped()], broken()),
+        Ok(vec![refunded("broken", None)]),
+        "version 1 counts as no sale"
+    );
+}
+
+#[test]
+fn a_refund_reverses_nothing_of_an_order_that_was_not_sold() {
+    let cancelled = cancelled("no", Some(sale()));
+    assert_eq!(when(&[created(), confirmed(), cancelled], broken()), Ok(vec![]));
+    assert_eq!(when(&[created()], broken()).unwrap_err().rule, OUT_OF_TURN);
 }
 
 #[test]

@@ -95,6 +95,22 @@ fn a_person_keeps_their_role_and_only_an_educator_gives_another() {
 }
 
 #[test]
+fn an_educator_who_registers_without_a_role_stays_one() {
+    let educator = actor(Role::Educator, 9);
+    let own = stream_of(&educator);
+    assert_eq!(
+        when_as(educator.clone(), &own, &[], form()).unwrap(),
+        [registered(Role::Educator)]
+    );
+    let other = stream_of(&ada());
+    assert_eq!(
+        when_as(educator, &other, &[], form()).unwrap(),
+        [registered(Role::Customer)],
+        "others are customers"
+    );
+}
+
+#[test]
 fn only_educators_and_the_system_register_other_people() {
     for role in [Role::Customer, Role::Student, Role::Staff] {
         let refused = when_as(actor(role, 2), &stream_of(&ada()), &[], form()).unwrap_err();

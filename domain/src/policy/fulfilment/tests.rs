@@ -8,9 +8,10 @@ use crate::{
     aggregate::{
         inventory::{StockReleased, StockReserved, StockShipped},
         order::{
-            Customer, OrderCancelled, OrderConfirmed, OrderDelivered, OrderLine, OrderRejected, OrderShipped,
+            Customer, OrderCancelled, OrderConfirmed, OrderDelivered, OrderLine, OrderRefunded,
+            OrderRejected, OrderShipped,
         },
-        payment::{PaymentProcessed, PaymentRefunded},
+        payment::PaymentProcessed,
     },
     event::{ActorRef, EventPayload as _, Metadata},
     id::WorkspaceId,
@@ -107,8 +108,28 @@ fn shipped() -> TypedEvent {
     order(OrderShipped { customer: CUSTOMER })
 }
 
+fn order_refunded() -> TypedEvent {
+    order(OrderRefunded {
+        customer: CUSTOMER,
+        reason: "no".into(),
+        sold: None,
+    })
+}
+
+/// The quantity that the order asks for.
+fn quantity_of(sku: &str) -> u32 {
+    let lines = lines();
+    let line = lines.iter().find(|line| line.sku == sku);
+    line.map_or(1, |line| line.quantity)
+}
+
 fn reserved(sku: &str) -> TypedEvent {
-    let (order, quantity) = ("1".into(), 1);
+    reserved_otherwise(sku, quantity_of(sku))
+}
+
+/// A reservation of staff, who name any quantity.
+fn reserved_otherwise(sku: &str, quantity: u32) -> TypedEvent {
+    let order = "1".into();
     stock(sku, StockReserved { order, quantity })
 }
 
@@ -129,11 +150,16 @@ fn sold_out(sku: &str, available: u32) -> TypedEvent {
 }
 
 fn processed() -> TypedEvent {
+    charged(CUSTOMER, 1_500, "tok_ok")
+}
+
+/// A charge of staff, who name anything.
+fn charged(customer: Uuid, amount: i64, method: &str) -> TypedEvent {
     payment(PaymentProcessed {
         order: "1".into(),
-        customer: CUSTOMER,
-        amount: Money::new(1_500, "EUR"),
-        method: "tok_ok".into(),
+        customer,
+        amount: Money::new(amount, "EUR"),
+        method: method.into(),
         charge: "ch_1".into(),
     })
 }
@@ -366,6 +392,140 @@ fn a_lost_reservation_or_charge_rejects_the_order() {
 }
 
 #[test]
+fn a_refund_by_the_shop_is_told_to_the_confirmed_order() {
+    let paid = [created(), reserved("mug"), reserved("cup"), processed()];
+    let given = [&paid[..], &[confirmed(), refunded()]].concat();
+    assert_eq!(then(&given), ["RefundOrder order-1: no"]);
+    let shipped = [&paid[..], &[confirmed(), shipped(), refunded()]].concat();
+    assert_eq!(then(&shipped), ["RefundOrder order-1: no"]);
+    let early = [&paid[..], &[refunded(), confirmed()]].concat();
+    assert_eq!(
+        then(&early),
+        ["stop payment", "RefundOrder order-1: the payment was refunded"],
+        "in every order of arrival"
+    );
+}
+
+#[test]
+fn a_refunded_order_releases_what_was_not_shipped() {
+    let paid = [
+        created(),
+        reserved("mug"),
+        reserved("cup"),
+        processed(),
+        confirmed(),
+    ];
+    let given = [&paid[..], &[refunded(), order_refunded()]].concat();
+    assert_eq!(
+        then(&given),
+        ["ReleaseStock inventory-cup", "ReleaseStock inventory-mug"]
+    );
+    let shipped = [&paid[..], &[shipped(), refunded(), order_refunded()]].concat();
+    assert_eq!(then(&shipped), NOTHING);
+    let late = [&paid[..1], &[order_refunded(), reserved("mug")]].concat();
+    assert_eq!(then(&late), ["ReleaseStock inventory-mug"]);
+}
+
+/// The reasons of an order whose stock or payment is taken by a command that is not its own.
+const OTHERWISE_RESERVED: &str =
+    "RejectOrder order-1: it cannot be reserved: another quantity was reserved under this order's id";
+const OTHERWISE_CHARGED: &str =
+    "RejectOrder order-1: it cannot be charged: something else was charged under this order's id";
+
+#[test]
+fn a_charge_that_the_order_did_not_ask_for_never_confirms_it() {
+    for foreign in [
+        charged(CUSTOMER, 1, "tok_ok"),
+        charged(Uuid::from_u128(8), 1_500, "tok_ok"),
+        charged(CUSTOMER, 1_500, "tok_flaky"),
+    ] {
+        let early = [foreign.clone(), created()];
+        assert_eq!(then(&early), [OTHERWISE_CHARGED], "before the order");
+        let late = [created(), reserved("mug"), reserved("cup"), foreign.clone()];
+        assert_eq!(then(&late), ["stop payment", OTHERWISE_CHARGED]);
+        let amid = [created(), foreign.clone(), reserved("mug"), reserved("cup")];
+        assert_eq!(then(&amid), [OTHERWISE_CHARGED]);
+        let rejected = [created(), foreign, rejected()];
+        assert_eq!(
+            then(&rejected),
+            ["stop payment", "RefundPayment payment-1: the order was rejected"]
+        );
+    }
+}
+
+#[test]
+fn a_reservation_that_the_order_did_not_ask_for_is_neither_confirmed_nor_shipped() {
+    let foreign = reserved_otherwise("mug", 3);
+    assert_eq!(then(&[foreign.clone(), created()]), [OTHERWISE_RESERVED]);
+    assert_eq!(then(&[created(), foreign.clone()]), [OTHERWISE_RESERVED]);
+    assert_eq!(
+        then(&[created(), reserved("cup"), foreign.clone(), rejected()]),
+        [
+            "stop payment",
+            "ReleaseStock inventory-cup",
+            "ReleaseStock inventory-mug"
+        ]
+    );
+    let released = ["ReleaseStock inventory-mug"];
+    assert_eq!(then(&[created(), rejected(), foreign.clone()]), released);
+    assert_eq!(then(&[created(), shipped(), foreign]), released);
+}
+
+#[test]
+fn a_reservation_of_another_product_is_released_and_does_not_matter() {
+    let foreign = reserved_otherwise("pot", 1);
+    let early = [foreign.clone(), created()];
+    assert_eq!(
+        then(&early),
+        [
+            "ReleaseStock inventory-pot",
+            "ReserveStock inventory-cup",
+            "ReserveStock inventory-mug"
+        ]
+    );
+    let given = [created(), reserved("mug"), foreign.clone()];
+    assert_eq!(then(&given), ["ReleaseStock inventory-pot"]);
+    assert_eq!(then(&[created(), foreign, released("pot")]), NOTHING);
+}
+
+#[test]
+fn a_failed_reservation_that_the_order_did_not_ask_for_does_not_reject_it() {
+    let failed = |sku: &str, requested| {
+        let (order, available) = ("1".into(), 1);
+        stock(
+            sku,
+            StockReservationFailed {
+                order,
+                requested,
+                available,
+            },
+        )
+    };
+    for foreign in [failed("mug", 999), failed("pot", 2)] {
+        assert_eq!(then(&[created(), foreign.clone()]), NOTHING);
+        let given = [created(), reserved("mug"), foreign, reserved("cup")];
+        assert_eq!(then(&given), ["ProcessPayment payment-1", "start payment"]);
+    }
+}
+
+#[test]
+fn what_came_before_the_order_is_stored_until_the_order_is_known() {
+    let early = state(&[reserved_otherwise("mug", 3), charged(CUSTOMER, 1, "tok_ok")]);
+    let stored = serde_json::to_value(&early).unwrap();
+    let restored: FulfilmentState = serde_json::from_value(stored).unwrap();
+    let known = Fulfilment::evolve(restored, &created());
+    assert_eq!(known.stock["mug"], Stock::Foreign);
+    assert_eq!(known.payment, PaymentStage::Foreign);
+    let stored = serde_json::to_value(&known).unwrap();
+    assert_eq!(stored.get("early"), None, "it is not stored any longer");
+    // Before that was stored, everything counted.
+    let old = json!({"stage": "unheard", "stock": {"mug": "reserved"}, "payment": "processed"});
+    let known = Fulfilment::evolve(serde_json::from_value(old).unwrap(), &created());
+    assert_eq!(known.stock["mug"], Stock::Reserved);
+    assert_eq!(known.payment, PaymentStage::Processed);
+}
+
+#[test]
 fn a_shipment_takes_every_line_out_of_stock() {
     let given = [
         created(),
@@ -426,6 +586,34 @@ fn every_refusal_of_an_open_order_leads_somewhere() {
 }
 
 #[test]
+fn a_refused_compensation_is_a_dead_letter_and_a_decision_of_the_order_is_none() {
+    let is_dead_letter = |command_type: &str, reason: &str| {
+        let command = PendingCommand {
+            command_id: Uuid::nil(),
+            command_type: command_type.to_owned(),
+            stream: String::new(),
+            data: json!({}),
+            causation_id: Uuid::nil(),
+            correlation_id: Uuid::nil(),
+        };
+        Fulfilment::is_dead_letter(&state(&[created(), cancelled()]), &command, reason)
+    };
+    for compensation in ["ReleaseStock", "ShipStock", "RefundPayment"] {
+        assert!(is_dead_letter(compensation, "it was given back before"));
+    }
+    for decision in ["ConfirmOrder", "RejectOrder", "RefundOrder"] {
+        assert!(!is_dead_letter(
+            decision,
+            "an order that is cancelled cannot be confirmed"
+        ));
+        assert!(is_dead_letter(decision, "there is no such order"));
+    }
+    for rejected in ["ReserveStock", "ProcessPayment"] {
+        assert!(!is_dead_letter(rejected, "a reason"), "the order ends by it");
+    }
+}
+
+#[test]
 fn a_reason_is_never_too_long_to_be_given() {
     let reason = "x".repeat(1_000);
     let given = state(&[created()]);
@@ -452,19 +640,20 @@ fn the_stored_names_of_stages_never_change() {
         Stage::Aborted,
         Stage::Shipped,
     ];
-    let stock = [Stock::Reserved, Stock::Failed, Stock::Ended];
+    let stock = [Stock::Reserved, Stock::Foreign, Stock::Failed, Stock::Ended];
     let payments = [
         PaymentStage::Pending,
         PaymentStage::Processed,
+        PaymentStage::Foreign,
         PaymentStage::Failed,
         PaymentStage::Refunded,
     ];
     let stored = json!([
         ["unheard", "open", "confirmed", "undone", "shipped"],
-        ["reserved", "failed", "gone"],
-        ["unasked", "processed", "failed", "refunded"],
+        ["reserved", "foreign", "failed", "gone"],
+        ["unasked", "processed", "foreign", "failed", "refunded"],
     ]);
     assert_eq!(json!([stages, stock, payments]), stored);
-    let read: ([Stage; 5], [Stock; 3], [PaymentStage; 4]) = serde_json::from_value(stored).unwrap();
+    let read: ([Stage; 5], [Stock; 4], [PaymentStage; 5]) = serde_json::from_value(stored).unwrap();
     assert_eq!(read, (stages, stock, payments));
 }

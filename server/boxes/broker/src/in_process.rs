@@ -11,10 +11,13 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, broadcast};
 
-use super::{Acknowledger, Broker, Delivery, DeliveryContent, Events, PartitionId, Subscriber, decode};
-use event_store::EventStore;
+use super::{
+    Acknowledger, Broker, Delivery, DeliveryContent, Events, Heard, PartitionId, ServerMessage, Subscriber,
+    decode, read_next,
+};
+use event_store::{EventStore, StoreError};
 
 /// The most events that wait in memory, for each group and partition.
 const WINDOW_SIZE: usize = 4_096;
@@ -22,9 +25,13 @@ const WINDOW_SIZE: usize = 4_096;
 /// The most events in one delivery.
 const DELIVERY_SIZE: usize = 512;
 
+/// The most messages of other servers that wait for a reader, which otherwise hears that it has missed some.
+const MESSAGES: usize = 256;
+
 /// Delivers events within this process.
 pub struct InProcessBroker {
     store: Arc<dyn EventStore>,
+    messages: broadcast::Sender<Heard>,
     groups: Mutex<HashMap<&'static str, Arc<Group>>>,
 }
 
@@ -33,6 +40,7 @@ impl InProcessBroker {
     pub fn new(store: Arc<dyn EventStore>) -> Self {
         Self {
             store,
+            messages: broadcast::Sender::new(MESSAGES),
             groups: Mutex::default(),
         }
     }
@@ -62,6 +70,23 @@ impl Broker for InProcessBroker {
             group,
             store: self.store.clone(),
         })
+    }
+
+    async fn tell(&self, message: &ServerMessage) {
+        // A message is texts and numbers: it always has a JSON form.
+        let message = serde_json::to_string(message).unwrap_or_default();
+        if let Err(error) = self.store.tell(&message).await {
+            tracing::warn!(%error, message, "the other servers could not be told");
+        }
+    }
+
+    fn heard(&self, heard: Heard) {
+        // Without a receiver no lane runs.
+        let _ = self.messages.send(heard);
+    }
+
+    fn messages(&self) -> broadcast::Receiver<Heard> {
+        self.messages.subscribe()
     }
 
     fn close(&self) {
@@ -250,11 +275,7 @@ impl GroupSubscriber {
             done: false,
         };
         let limit = u32::try_from(DELIVERY_SIZE).unwrap_or(u32::MAX);
-        match self
-            .store
-            .read_partition(partition.workspace, partition.partition, after, limit)
-            .await
-        {
+        match read_next(&*self.store, partition, after, limit).await {
             Ok(events) if !events.is_empty() => {
                 let events = decode(&events);
                 let last = events.last().map_or(up_to, |event| event.position);
@@ -269,6 +290,12 @@ impl GroupSubscriber {
             Ok(_) => {
                 tracing::error!(%partition, after, up_to, "published events are not in the event store");
                 self.group.note_read(partition, up_to);
+                None
+            }
+            Err(StoreError::Corrupt(error)) => {
+                // The lane finds the gap, and stops before it.
+                tracing::error!(%partition, after, error, "an event cannot be read");
+                self.group.note_read(partition, after + 1);
                 None
             }
             Err(error) => {

@@ -6,6 +6,7 @@
 //! comparing positions. The [`relay`] publishes committed events here.
 
 pub mod in_process;
+mod message;
 pub mod relay;
 
 use std::{fmt, sync::Arc};
@@ -16,7 +17,10 @@ use domain::{
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
 };
+use event_store::{EventStore, StoreError};
+pub use message::{Heard, ServerMessage};
 use telemetry::Traced;
+use tokio::sync::broadcast;
 use uuid::Uuid;
 
 /// A partition of a workspace.
@@ -88,6 +92,23 @@ pub fn decode(events: &[StoredEvent]) -> Events {
         .collect()
 }
 
+/// Reads the next events of a partition from the store. An event that cannot be read does not hide those
+/// before it: it is an error only where it is the next.
+pub async fn read_next(
+    store: &dyn EventStore,
+    partition: PartitionId,
+    after: u64,
+    mut limit: u32,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    loop {
+        let read = store.read_partition(partition.workspace, partition.partition, after, limit);
+        match read.await {
+            Err(StoreError::Corrupt(_)) if limit > 1 => limit /= 2,
+            read => return read,
+        }
+    }
+}
+
 /// Publishes events to groups of subscribers.
 #[async_trait]
 pub trait Broker: Send + Sync + fmt::Debug {
@@ -97,6 +118,17 @@ pub trait Broker: Send + Sync + fmt::Debug {
     /// Joins a group: each partition's events go to one of its subscribers. The first subscriber of a group
     /// gets events from then on; earlier ones are history, and are read from the event store.
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber>;
+
+    /// Sends a message to the other servers, if there are any. It may be lost.
+    async fn tell(&self, _message: &ServerMessage) {}
+
+    /// Passes on what this server has heard of the others.
+    fn heard(&self, _heard: Heard) {}
+
+    /// What this server hears of the others from now on.
+    fn messages(&self) -> broadcast::Receiver<Heard> {
+        broadcast::channel(1).1
+    }
 
     /// Ends every subscription.
     fn close(&self);

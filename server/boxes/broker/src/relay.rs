@@ -3,6 +3,9 @@
 //! The store notifies it of each commit of this server (fast). After an overflow, at start, and after commits
 //! of another server it reads from the store (complete). It knows the last published position of each
 //! partition, so a repetition is dropped, a gap is read, and every committed event is published.
+//!
+//! It passes an event that cannot be read, and publishes those after it: the lanes of this partition find the
+//! gap, and stop before it. Those of other partitions go on.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +18,7 @@ use domain::{event::StoredEvent, id::WorkspaceId};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::{Broker, PartitionId, decode};
+use super::{Broker, Heard, PartitionId, ServerMessage, decode, read_next};
 use event_store::{CommitObserver, EventStore, StoreError};
 
 /// How many commits wait for the relay before it falls back to reading.
@@ -26,6 +29,9 @@ const PAGE: u32 = 512;
 
 /// How many queued commits it relays at most before it catches up the partitions that must be read.
 const MAX_COMMITS_IN_A_ROW: usize = 64;
+
+/// The most messages of other servers that wait for the relay.
+const MAX_HEARD: usize = 256;
 
 /// How long it waits before it reads again from a store that does not answer.
 const RETRY: Duration = Duration::from_millis(200);
@@ -48,6 +54,7 @@ pub struct RelayInbox {
     commits: mpsc::Sender<Commit>,
     missed: Mutex<HashSet<PartitionId>>,
     ended: Mutex<Vec<WorkspaceId>>,
+    heard: Mutex<Vec<Heard>>,
     catch_up_requested: Notify,
     heads: Arc<dyn Heads>,
 }
@@ -96,6 +103,18 @@ impl CommitObserver for RelayInbox {
             self.miss(partition);
         }
     }
+
+    fn heard(&self, message: Option<&str>) {
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let message = if heard.len() < MAX_HEARD {
+            Heard::parse(message)
+        } else {
+            heard.clear();
+            Heard::Missed
+        };
+        heard.push(message);
+        self.catch_up_requested.notify_one();
+    }
 }
 
 /// The relay before it has a store to read from and a broker to publish to.
@@ -118,6 +137,7 @@ impl Relay {
             commits: sender,
             missed: Mutex::default(),
             ended: Mutex::default(),
+            heard: Mutex::default(),
             catch_up_requested: Notify::new(),
             heads,
         };
@@ -208,9 +228,22 @@ impl RelayTask {
         self.publish(partition, &commit[new..]).await;
     }
 
+    /// Passes on what other servers have told. One that may have missed messages asks them.
+    fn pass_on_messages(&self) {
+        let heard = std::mem::take(&mut *self.inbox.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        for heard in heard {
+            if heard == Heard::Missed {
+                let broker = Arc::clone(&self.broker);
+                tokio::spawn(async move { broker.tell(&ServerMessage::Hello).await });
+            }
+            self.broker.heard(heard);
+        }
+    }
+
     /// Reads the partitions of commits that did not fit into the queue, and those of other servers. A later
     /// overflow marks its partition again.
     async fn catch_up(&mut self) {
+        self.pass_on_messages();
         let missed = std::mem::take(&mut *self.inbox.missed.lock().unwrap_or_else(PoisonError::into_inner));
         for partition in missed {
             let head = self.inbox.heads.head(partition);
@@ -244,6 +277,14 @@ impl RelayTask {
                     return;
                 }
                 Ok(events) => self.publish(partition, &events).await,
+                Err(StoreError::Corrupt(error)) => {
+                    let position = published + 1;
+                    tracing::error!(
+                        %partition, position, error, "an event cannot be read, and its partition stops there"
+                    );
+                    metrics::counter!("foldline_broker_unreadable_events_total").increment(1);
+                    self.published.insert(partition, position);
+                }
                 Err(error) => {
                     tracing::warn!(%partition, %error, "the relay could not read; the read will be retried");
                     tokio::time::sleep(RETRY).await;
@@ -253,9 +294,7 @@ impl RelayTask {
     }
 
     async fn page(&self, partition: PartitionId, after: u64) -> Result<Vec<StoredEvent>, StoreError> {
-        self.store
-            .read_partition(partition.workspace, partition.partition, after, PAGE)
-            .await
+        read_next(&*self.store, partition, after, PAGE).await
     }
 
     async fn publish(&mut self, partition: PartitionId, events: &[StoredEvent]) {

@@ -6,14 +6,16 @@ use std::{
 };
 
 use domain::{event::DomainEvent, id::WorkspaceId};
-use event_store::{CommitObserver as _, EventStore, SqliteEventStore};
+use event_store::{CommitObserver as _, EventStore, SqliteEventStore, StoreError};
+use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 use test_support::{open_workspace, received};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Broker as _, Events, PartitionId, Subscriber, decode,
+    Broker as _, Events, Heard, PartitionId, ServerMessage, Subscriber, decode,
     in_process::InProcessBroker,
+    read_next,
     relay::{Heads, Relay},
 };
 
@@ -21,7 +23,7 @@ use super::{
 struct StoreFixture {
     store: Arc<dyn EventStore>,
     workspace: WorkspaceId,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl StoreFixture {
@@ -35,8 +37,24 @@ impl StoreFixture {
         Self {
             store: Arc::new(store),
             workspace,
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Gives the event at this version of its stream a role that no program knows.
+    async fn make_unreadable(&self, version: i64) {
+        let options = SqliteConnectOptions::new().filename(self.folder.path().join("events.db"));
+        let mut connection = options.connect().await.unwrap();
+        sqlx::query("drop trigger events_are_never_updated")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        sqlx::query("update events set actor_role = 'janitor' where version = $1")
+            .bind(version)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection.close().await.unwrap();
     }
 
     async fn append(&self, stream: &str, events: &[DomainEvent]) {
@@ -194,6 +212,76 @@ async fn commits_of_another_server_are_published_in_order_with_ones_own_and_once
         inbox.head_advanced(fixture.workspace, 0, own);
     }
     assert_eq!(positions(&mut *subscriber, 9).await, (1..=9).collect::<Vec<_>>());
+    cancelled.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_stops_no_other_partition() {
+    let fixture = StoreFixture::new().await;
+    let broker = Arc::new(InProcessBroker::new(fixture.store.clone()));
+    let mut subscriber = broker.subscribe("a").await;
+    fixture.append("inventory-mug-1", &vec![received(1); 9]).await;
+    fixture.make_unreadable(6).await;
+    let there = open_workspace(&*fixture.store, 1).await;
+    test_support::append(&*fixture.store, there, "inventory-mug-1", &[received(1)]).await;
+    let relay = Relay::new(Arc::new(KnownHeads::default()));
+    let inbox = relay.inbox();
+    let cancelled = CancellationToken::new();
+    let store = fixture.store.clone();
+    let running = tokio::spawn(relay.run(store, broker, HashMap::new(), cancelled.clone()));
+    inbox.head_advanced(fixture.workspace, 0, 9);
+    assert_eq!(
+        positions(&mut *subscriber, 9).await,
+        [1, 2, 3, 4, 5, 7, 8, 9],
+        "a lane finds the gap"
+    );
+    inbox.head_advanced(there, 0, 1);
+    let delivery = subscriber.next().await.unwrap();
+    assert_eq!(delivery.partition().workspace, there);
+    cancelled.cancel();
+    running.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_events_before_one_that_cannot_be_read_are_read() {
+    let fixture = StoreFixture::new().await;
+    fixture.append("inventory-mug-1", &vec![received(1); 9]).await;
+    fixture.make_unreadable(6).await;
+    let (mut after, mut read) = (0, Vec::new());
+    let error = loop {
+        match read_next(&*fixture.store, partition(&fixture), after, 100).await {
+            Ok(events) => {
+                read.extend(events.iter().map(|event| event.position));
+                after = events.last().unwrap().position;
+            }
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(read, [1, 2, 3, 4, 5]);
+    assert!(matches!(error, StoreError::Corrupt(_)), "{error}");
+}
+
+#[tokio::test]
+async fn what_other_servers_tell_is_passed_on_in_order() {
+    let fixture = StoreFixture::new().await;
+    let broker = Arc::new(InProcessBroker::new(fixture.store.clone()));
+    let mut messages = broker.messages();
+    let relay = Relay::new(Arc::new(KnownHeads::default()));
+    let inbox = relay.inbox();
+    let changed = ServerMessage::Changed {
+        workspace: fixture.workspace,
+        handler: "orders".to_owned(),
+    };
+    inbox.heard(None);
+    inbox.heard(Some(&serde_json::to_string(&changed).unwrap()));
+    inbox.heard(Some("of a newer version"));
+    let cancelled = CancellationToken::new();
+    let store = fixture.store.clone();
+    let running = tokio::spawn(relay.run(store, broker, HashMap::new(), cancelled.clone()));
+    for heard in [Heard::Missed, Heard::Message(changed), Heard::Missed] {
+        assert_eq!(messages.recv().await.unwrap(), heard);
+    }
     cancelled.cancel();
     running.await.unwrap();
 }

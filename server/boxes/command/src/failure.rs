@@ -101,6 +101,8 @@ impl CommandFailure {
         match self {
             Self::Conflict { .. } => true,
             Self::Unavailable(error) => !matches!(error, StoreError::Refused(_)),
+            Self::People(error) => matches!(error, PeopleError::Unavailable(_) | PeopleError::Full(_)),
+            Self::Unanswered(error) => matches!(error, ProviderError::Interrupted(_)),
             _ => false,
         }
     }
@@ -169,4 +171,27 @@ fn joined(violations: &[Violation]) -> String {
         .map(|violation| format!("{}: {}", violation.field, violation.message))
         .collect();
     parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_does_not_answer_is_no_decision() {
+        let reason = || "all connections are in use".to_owned();
+        for failure in [
+            CommandFailure::from(StoreError::Unavailable(reason())),
+            PeopleError::Unavailable(reason()).into(),
+            ProviderError::Interrupted(reason()).into(),
+        ] {
+            assert!(failure.is_undecided() && !failure.is_unanswered(), "{failure:?}");
+        }
+        for failure in [
+            CommandFailure::from(ProviderError::Unavailable(reason())),
+            PeopleError::Corrupt(reason()).into(),
+        ] {
+            assert!(!failure.is_undecided(), "{failure:?}");
+        }
+    }
 }

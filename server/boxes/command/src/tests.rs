@@ -1,7 +1,8 @@
 //! Commands, end to end on a real store: accepted, repeated, unknown, malformed and refused; `concurrency`
-//! has those that conflict.
+//! has those that conflict, `mailboxes` those of accounts with one address in several spellings.
 
 mod concurrency;
+mod mailboxes;
 
 use std::sync::Arc;
 

@@ -281,6 +281,10 @@ pub trait CommitObserver: Send + Sync {
     /// from the store. Calls come in no order and may repeat. An observer of this process's own commits
     /// need not implement this.
     fn head_advanced(&self, _workspace: WorkspaceId, _partition: u32, _head: u64) {}
+
+    /// Another server has sent a message: see [`EventStore::tell`]. `None`: messages may have been missed,
+    /// because this server has only begun to listen.
+    fn heard(&self, _message: Option<&str>) {}
 }
 
 /// An append-only store of events.
@@ -399,6 +403,12 @@ pub trait EventStore: Lifecycle {
 
     /// Every stored schema, by type and version.
     async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError>;
+
+    /// Sends a message to the observers of the other servers on the same database, if there are any. It may
+    /// be lost; a server that may have missed one is told that. At most 7000 bytes.
+    async fn tell(&self, _message: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Whether the database answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -14,7 +14,9 @@ pub async fn open(
 ) -> Result<Arc<dyn EventStore>, StoreError> {
     Ok(match url {
         StoreUrl::Sqlite(url) => Arc::new(SqliteEventStore::open(url.file(), clock, observer).await?),
-        StoreUrl::Postgres(url) => Arc::new(PostgresEventStore::open(url.expose(), clock, observer).await?),
+        StoreUrl::Postgres(url) => {
+            Arc::new(PostgresEventStore::open(url.expose(), url.connections(), clock, observer).await?)
+        }
     })
 }
 
@@ -22,7 +24,9 @@ pub async fn open(
 pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn EventStore>, StoreError> {
     Ok(match url {
         StoreUrl::Sqlite(url) => Arc::new(SqliteEventStore::open_to_read(url.file()).await?),
-        StoreUrl::Postgres(url) => Arc::new(PostgresEventStore::open_to_read(url.expose()).await?),
+        StoreUrl::Postgres(url) => {
+            Arc::new(PostgresEventStore::open_to_read(url.expose(), url.connections()).await?)
+        }
     })
 }
 
@@ -30,6 +34,8 @@ pub async fn open_to_read(url: &StoreUrl) -> Result<Arc<dyn EventStore>, StoreEr
 pub async fn open_to_import(url: &StoreUrl, clock: SharedClock) -> Result<Import, StoreError> {
     match url {
         StoreUrl::Sqlite(url) => SqliteEventStore::open_to_import(url.file(), clock).await,
-        StoreUrl::Postgres(url) => PostgresEventStore::open_to_import(url.expose(), clock).await,
+        StoreUrl::Postgres(url) => {
+            PostgresEventStore::open_to_import(url.expose(), url.connections(), clock).await
+        }
     }
 }

@@ -239,7 +239,7 @@ pub(super) async fn identify(
     request.extensions_mut().insert(client);
     request.extensions_mut().insert(Address(Client::of_address(peer)));
     request.extensions_mut().insert(authentication.clone());
-    let refusal = limits::refusal(&gateway, client, request.uri());
+    let refusal = limits::refusal(&gateway, client, request.method(), request.uri());
     let mut response = match refusal {
         Some(refusal) => refusal,
         None => next.run(request).await,

@@ -1,6 +1,8 @@
 //! The extractor of JSON bodies: it checks the media type and the size, and its problems name the field that
 //! does not fit.
 
+mod duplicate_name;
+
 use axum::{
     body::Bytes,
     extract::{
@@ -43,8 +45,15 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Parses JSON; a problem names the field that does not fit, or `name` where it is about the whole.
+/// Parses JSON; a problem names the field that does not fit, or that an object has twice, or `name` where it
+/// is about the whole.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, ApiProblem> {
+    if let Some(path) = duplicate_name::find(bytes) {
+        return Err(ApiProblem::field(
+            path,
+            "is in the same object twice; send it once",
+        ));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -144,6 +153,35 @@ mod tests {
             refusal(r#"{"type":"A","stream":"order-1","data":{},"datum":1}"#).0,
             ["datum"]
         );
+    }
+
+    #[test]
+    fn a_field_that_an_object_has_twice_is_named() {
+        for (json, field) in [
+            (r#"{"type":"A","type":"A","stream":"order-1","data":{}}"#, "type"),
+            (
+                r#"{"type":"A","stream":"order-1","data":{"quantity":1,"quantity":999}}"#,
+                "data.quantity",
+            ),
+            (
+                r#"{"type":"A","stream":"order-1","data":{"price":{"amount":1,"amount":1}}}"#,
+                "data.price.amount",
+            ),
+            (
+                r#"{"type":"A","stream":"order-1","data":{},"data":{"reason":"no"}}"#,
+                "data",
+            ),
+        ] {
+            let (fields, detail) = refusal(json);
+            assert_eq!(fields, [field], "{json}");
+            assert!(detail.contains("twice"), "{detail}");
+        }
+        let frame = br#"{"op":"command","id":1,"idempotency_key":"k",
+            "command":{"type":"A","stream":"order-1","data":{"reason":"a","reason":"b"}}}"#;
+        let problem = parse::<domain::wire::ClientFrame>(frame, "frame")
+            .unwrap_err()
+            .into_problem();
+        assert_eq!(problem.violations[0].field, "command.data.reason");
     }
 
     #[test]

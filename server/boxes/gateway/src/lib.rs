@@ -157,7 +157,7 @@ impl Gateway {
         gateway
     }
 
-    /// Closes every live socket with a reason, and waits until each has sent it.
+    /// Closes every live socket with a reason, and waits for their closing handshakes.
     pub async fn close_sockets(&self) {
         self.stopping.cancel();
         self.sockets.close();

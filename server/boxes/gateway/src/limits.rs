@@ -1,7 +1,9 @@
 //! How many requests a client may send, and how long an answer may take.
 //!
 //! The rate is a token bucket (GCRA) for each person, or for each address of anonymous clients. A request
-//! that costs much more than others, or by which an attacker could guess a secret, is charged as several.
+//! that costs much more than others, or by which an attacker could guess a secret, is charged as several, but
+//! never as more than the limit: it is always possible for a client that waits. A request by which the client
+//! takes less is counted, and never refused.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -11,13 +13,15 @@ use std::{
 
 use axum::{
     extract::Request,
-    http::Uri,
+    http::{Method, Uri},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
-    clock::{Clock as _, DefaultClock},
+    clock::{Clock, DefaultClock},
+    middleware::NoOpMiddleware,
+    state::keyed::DefaultKeyedStateStore,
 };
 use uuid::Uuid;
 
@@ -27,7 +31,7 @@ use super::{
     web_forms::redirect,
 };
 
-/// The cost of opening a workspace, in requests: its template is dozens of commands.
+/// The cost of opening a workspace, in requests, itself included: its template is dozens of commands.
 pub(super) const COST_OF_OPENING: u32 = 60;
 /// The cost of joining, in requests. It is charged to the address, also for a client with a session: a join
 /// code is short, and must not be guessed.
@@ -79,7 +83,7 @@ impl OpeningLimit {
             return Ok(());
         };
         limiter.check_key(&address).map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now());
+            let wait = until.wait_time_from(limiter.clock().now());
             let seconds = wait.as_secs().saturating_add(1);
             let detail = format!(
                 "from one address {most} workspaces may be opened in an hour; open the next one in \
@@ -117,10 +121,9 @@ impl SignInLimit {
         let Some(limiter) = &self.0 else {
             return Ok(());
         };
-        limiter.check_key(account).map_err(|until| {
-            let wait = until.wait_time_from(DefaultClock::default().now());
-            ApiProblem::rate_limited(wait.as_secs().saturating_add(1))
-        })
+        limiter
+            .check_key(account)
+            .map_err(|until| refusal_for(until.wait_time_from(limiter.clock().now())))
     }
 
     /// Drops the counts of accounts that are back at zero.
@@ -131,27 +134,57 @@ impl SignInLimit {
     }
 }
 
+type ClientLimiter<C> =
+    RateLimiter<Client, DefaultKeyedStateStore<Client>, C, NoOpMiddleware<<C as Clock>::Instant>>;
+
 /// Counts the requests of each client.
 #[derive(Debug)]
-pub(super) struct RateLimit(Option<(DefaultKeyedRateLimiter<Client>, NonZeroU32)>);
+pub(super) struct RateLimit<C: Clock = DefaultClock>(Option<(ClientLimiter<C>, Quota)>);
 
 impl RateLimit {
     /// A limit of `per_minute`; `None` is no limit.
     pub(super) fn new(per_minute: Option<NonZeroU32>) -> Self {
-        Self(per_minute.map(|count| (RateLimiter::keyed(Quota::per_minute(count)), count)))
+        Self::with_clock(per_minute, DefaultClock::default())
+    }
+}
+
+impl<C: Clock> RateLimit<C> {
+    fn with_clock(per_minute: Option<NonZeroU32>, clock: C) -> Self {
+        Self(per_minute.map(|count| {
+            let quota = Quota::per_minute(count);
+            let limiter = RateLimiter::new(quota, DefaultKeyedStateStore::default(), clock);
+            (limiter, quota)
+        }))
     }
 
-    /// Counts a request that costs as much as `cost` requests, or refuses it.
-    pub(super) fn charge(&self, client: Client, cost: u32) -> Result<(), ApiProblem> {
-        let (Some((limiter, most)), Some(cost)) = (&self.0, NonZeroU32::new(cost)) else {
+    /// Counts a request or a frame of a socket when it arrives, or refuses it.
+    pub(super) fn count(&self, client: Client) -> Result<(), ApiProblem> {
+        let Some((limiter, _)) = &self.0 else {
             return Ok(());
         };
-        // A small limit must not make an expensive request impossible.
-        match limiter.check_key_n(&client, cost.min(*most)) {
+        limiter
+            .check_key(&client)
+            .map_err(|until| refusal_for(until.wait_time_from(limiter.clock().now())))
+    }
+
+    /// Charges a request that costs as much as `cost` requests, or refuses it. One of them was
+    /// [counted](Self::count) when it arrived, so only the rest is charged.
+    pub(super) fn charge(&self, client: Client, cost: u32) -> Result<(), ApiProblem> {
+        let Some((limiter, quota)) = &self.0 else {
+            return Ok(());
+        };
+        // No more than the limit in all: a small limit must not make an expensive request impossible.
+        let cost = cost.min(quota.burst_size().get());
+        let Some(rest) = NonZeroU32::new(cost.saturating_sub(1)) else {
+            return Ok(());
+        };
+        match limiter.check_key_n(&client, rest) {
+            // The rest is less than the limit, so there is no error.
             Ok(Ok(())) | Err(_) => Ok(()),
             Ok(Err(until)) => {
-                let wait = until.wait_time_from(DefaultClock::default().now());
-                Err(ApiProblem::rate_limited(wait.as_secs().saturating_add(1)))
+                let wait = until.wait_time_from(limiter.clock().now());
+                // The next try is counted as one before its rest is charged.
+                Err(refusal_for(wait.saturating_add(quota.replenish_interval())))
             }
         }
     }
@@ -164,9 +197,29 @@ impl RateLimit {
     }
 }
 
-/// Counts a request; the answer to one over the limit.
-pub(super) fn refusal(gateway: &SharedGateway, client: Client, uri: &Uri) -> Option<Response> {
-    let problem = gateway.rate.charge(client, 1).err()?;
+fn refusal_for(wait: Duration) -> ApiProblem {
+    ApiProblem::rate_limited(wait.as_secs().saturating_add(1))
+}
+
+/// Whether a request ends something of its sender's: the session, or the emails.
+fn takes_less(method: &Method, path: &str) -> bool {
+    matches!(
+        (method, path),
+        (&Method::DELETE, "/api/v1/sessions") | (&Method::POST, "/session/leave" | "/unsubscribe")
+    )
+}
+
+/// Counts a request; the answer to one over the limit, unless the client takes less by it.
+pub(super) fn refusal(
+    gateway: &SharedGateway,
+    client: Client,
+    method: &Method,
+    uri: &Uri,
+) -> Option<Response> {
+    let problem = gateway.rate.count(client).err()?;
+    if takes_less(method, uri.path()) {
+        return None;
+    }
     Some(if uri.path().starts_with(redirect::PREFIX) {
         redirect::refusal("rate-limited", redirect::FormPage::Home)
     } else {
@@ -188,7 +241,24 @@ pub(super) async fn within(most: Duration, request: Request, next: Next) -> Resp
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::RETRY_AFTER;
+    use governor::clock::FakeRelativeClock;
+
     use super::*;
+
+    /// The costs of all requests that cost more than one.
+    const COSTS: [u32; 4] = [
+        COST_OF_OPENING,
+        COST_OF_JOINING,
+        COST_OF_SIGNING_IN,
+        COST_OF_EXPORTING,
+    ];
+
+    fn retry_after(problem: ApiProblem) -> Duration {
+        let response = problem.into_response();
+        let seconds = response.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+        Duration::from_secs(seconds)
+    }
 
     #[test]
     fn each_client_has_its_own_count() {
@@ -198,18 +268,44 @@ mod tests {
             Client::Person(Uuid::from_u128(2)),
         ];
         for _ in 0..3 {
-            rate.charge(one, 1).unwrap();
+            rate.count(one).unwrap();
         }
-        assert_eq!(rate.charge(one, 1).unwrap_err().into_problem().status, 429);
-        rate.charge(two, 1).unwrap();
+        assert_eq!(rate.count(one).unwrap_err().into_problem().status, 429);
+        rate.count(two).unwrap();
     }
 
     #[test]
-    fn an_expensive_request_stays_possible_under_a_small_limit() {
-        let rate = RateLimit::new(NonZeroU32::new(3));
-        let client = Client::of_address(None);
-        rate.charge(client, COST_OF_OPENING).unwrap();
-        assert!(rate.charge(client, 1).is_err());
+    fn every_request_is_possible_under_every_limit_and_after_the_wait_that_its_refusal_names() {
+        for most in (1..=130).chain([6_000]) {
+            for cost in COSTS {
+                let clock = FakeRelativeClock::default();
+                let rate = RateLimit::with_clock(NonZeroU32::new(most), clock.clone());
+                let client = Client::of_address(None);
+                let send = || rate.count(client).and_then(|()| rate.charge(client, cost));
+                send().unwrap_or_else(|problem| panic!("{cost} of {most}: {problem:?}"));
+                while rate.count(client).is_ok() {}
+                // The first refusal is that of any request, the second that of this one.
+                let mut refusals = 0;
+                while let Err(problem) = send() {
+                    refusals += 1;
+                    assert!(refusals <= 2, "{cost} of {most}: {problem:?}");
+                    clock.advance(retry_after(problem));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_takes_less_is_told_apart() {
+        for (method, path, expected) in [
+            (Method::DELETE, "/api/v1/sessions", true),
+            (Method::POST, "/session/leave", true),
+            (Method::POST, "/unsubscribe", true),
+            (Method::POST, "/api/v1/sessions", false),
+            (Method::GET, "/unsubscribe", false),
+        ] {
+            assert_eq!(takes_less(&method, path), expected, "{method} {path}");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The live socket: one task for each connection, which sends the frames of the query API and receives
 //! commands.
 //!
-//! The server closes the connection, with a reason, when the token, its session or the workspace ends, when
-//! the server stops, when the client does not answer a ping, or when it takes no more data.
+//! The server closes the connection, with a code and a reason, when the token, its session or the workspace
+//! ends, when the server stops, when the client does not answer a ping, or when its frames cannot be read
+//! ([`closing`]). A client that takes no more data is disconnected.
 //!
 //! There are many connections, most of them idle, and a change wakes all that show it. So a connection has
 //! one timer ([`deadlines`]), starts a task for commands with the first one ([`command_queue`]), polls a rare
@@ -10,13 +11,14 @@
 //! is boxed, so that an idle connection does not hold it.
 
 mod access;
+mod closing;
 mod command_queue;
 mod deadlines;
 mod signals;
 
 use std::time::Duration;
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket, close_code};
 use bytes::Bytes;
 use domain::{
     control_character,
@@ -25,9 +27,9 @@ use domain::{
 use futures::SinkExt;
 use serde::Serialize;
 use tokio::time::Instant;
-use tokio_tungstenite::tungstenite;
 
 use self::{
+    closing::Disconnect,
     command_queue::{CommandQueue, QueuedCommand, next_answer},
     deadlines::{Deadlines, Due},
     signals::{Signal, Signals},
@@ -55,14 +57,6 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most frames of the query API that are sent together, before the connection looks for something else.
 const MAX_BATCH: usize = 64;
 
-/// How a connection ends.
-enum Disconnect {
-    /// The client is gone, or has closed the connection.
-    Gone,
-    /// The server closes it, with a code and a reason.
-    Close(u16, &'static str),
-}
-
 /// Serves a connection until it ends.
 pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSocket) {
     metrics::gauge!("foldline_live_connections").increment(1.0);
@@ -76,14 +70,15 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
         commands: None,
     };
     let end = connection.run().await;
-    if let Disconnect::Close(code, reason) = end {
-        let frame = Message::Close(Some(CloseFrame {
-            code,
-            reason: reason.into(),
-        }));
-        // A client that does not take the close frame is gone as well.
-        let _ = connection.transmit(frame).await;
-    }
+    let Connection {
+        gateway,
+        session,
+        socket,
+        ..
+    } = connection;
+    drop(session);
+    let shutdown_timeout = gateway.limits.shutdown_timeout();
+    Box::pin(closing::close(socket, end, shutdown_timeout)).await;
     metrics::gauge!("foldline_live_connections").decrement(1.0);
 }
 
@@ -129,8 +124,8 @@ impl Connection {
                     }
                     match message {
                         Some(Ok(message)) => Box::pin(self.receive(message)).await,
-                        Some(Err(error)) => Err(disconnect_after(error)),
-                        None => Err(Disconnect::Gone),
+                        Some(Err(error)) => Err(Disconnect::after(error)),
+                        None => Err(Disconnect::Lost),
                     }
                 }
             };
@@ -173,7 +168,7 @@ impl Connection {
                     .refuse(None, ApiProblem::new(Kind::Malformed, "frames are JSON texts"))
                     .await;
             }
-            Message::Close(_) => return Err(Disconnect::Gone),
+            Message::Close(_) => return Err(Disconnect::ByClient),
             Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
         let frame = match json_body::parse::<ClientFrame>(text.as_bytes(), "frame") {
@@ -191,12 +186,13 @@ impl Connection {
                 ClientFrame::Unsubscribe { .. } | ClientFrame::Pong => self.refuse(None, problem).await,
             };
         }
-        if let Err(problem) = self.gateway.rate.charge(self.client, 1) {
-            return match frame {
-                ClientFrame::Command { id, .. } => self.answer(id, problem.into_problem()).await,
-                ClientFrame::Subscribe { id, .. } => self.refuse(Some(id), problem).await,
-                ClientFrame::Unsubscribe { .. } | ClientFrame::Pong => Ok(()),
-            };
+        if let Err(problem) = self.gateway.rate.count(self.client) {
+            match frame {
+                ClientFrame::Command { id, .. } => return self.answer(id, problem.into_problem()).await,
+                ClientFrame::Subscribe { id, .. } => return self.refuse(Some(id), problem).await,
+                // A client that takes less is not refused.
+                ClientFrame::Unsubscribe { .. } | ClientFrame::Pong => {}
+            }
         }
         match frame {
             ClientFrame::Command {
@@ -316,20 +312,11 @@ async fn in_time(sending: impl Future<Output = Result<(), axum::Error>>) -> Resu
     match tokio::time::timeout(SEND_TIMEOUT, sending).await {
         Ok(Ok(())) => Ok(()),
         // The client would not take a close frame either.
-        Ok(Err(_)) | Err(_) => Err(Disconnect::Gone),
+        Ok(Err(_)) | Err(_) => Err(Disconnect::Lost),
     }
 }
 
 fn defect(error: &dyn std::error::Error) -> Disconnect {
     tracing::error!(%error, "a frame cannot be sent");
     Disconnect::Close(close_code::ERROR, "this is a defect of the server")
-}
-
-fn disconnect_after(error: axum::Error) -> Disconnect {
-    match error.into_inner().downcast_ref::<tungstenite::Error>() {
-        Some(tungstenite::Error::Capacity(_)) => {
-            Disconnect::Close(close_code::SIZE, "the frame is too large")
-        }
-        _ => Disconnect::Gone,
-    }
 }

@@ -2,7 +2,8 @@
 //!
 //! A page is rendered with the rights of its session, through the same queries that the API has. Its inline
 //! scripts carry a nonce that only this answer's policy names. The status is the one that the application
-//! sets; an unknown path is 404.
+//! sets; an unknown path is 404. Pages are compressed, unless their size could give away a secret
+//! ([`may_be_compressed`]).
 
 use std::{
     future::poll_fn,
@@ -17,14 +18,14 @@ use std::{
 
 use app::{
     AssetNames, BundleFiles, StatusSetter, Theme,
-    backend::{Backend, ListingQuery, RecentWrite, SharedBackend},
+    backend::{Backend, ListingQuery, SharedBackend},
 };
 use async_trait::async_trait;
 use axum::{
     Extension, Router,
     extract::{Request, State},
     http::{
-        HeaderValue, Method, StatusCode,
+        Extensions, HeaderMap, HeaderValue, Method, StatusCode, Version,
         header::{CONTENT_SECURITY_POLICY, VARY},
     },
     middleware::from_fn,
@@ -33,6 +34,8 @@ use axum::{
 };
 use axum_extra::extract::cookie::CookieJar;
 use domain::{
+    access::Role,
+    id::StreamName,
     token::ConsistencyToken,
     wire::{
         DocumentAnswer, EventPage, ListingAnswer, MailboxMessage, Page, Problem, SessionInfo, StreamInfo,
@@ -40,13 +43,15 @@ use domain::{
 };
 use leptos::{config::LeptosOptions, context::provide_context, nonce::Nonce, reactive::owner::Sandboxed};
 use serde_json::Value;
+use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 use super::{
     SharedGateway,
     api::{found_products, mailbox_page, session_info, stream_page, streams_page},
     assets,
     auth::{Authentication, Caller},
-    headers, language, limits, observability, origin,
+    headers, language, limits, observability,
+    origin::{self, Origin},
     problem::{ApiProblem, Kind},
     web_forms::flash,
 };
@@ -70,6 +75,10 @@ pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         written: None,
     });
     let context = move || provide_context(Arc::clone(&anonymous));
+    let compressed = CompressionLayer::new()
+        // A page is compressed for one reader, so quickly.
+        .quality(CompressionLevel::Fastest)
+        .compress_when(is_compressible);
     let (routes, _) =
         leptos_axum::generate_route_list_with_exclusions_and_ssg_and_context(app::App, None, context);
     routes
@@ -77,6 +86,29 @@ pub(super) fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .fold(Router::new(), |pages, route| pages.route(route.path(), get(page)))
         .fallback(any(unknown_page))
         .layer(from_fn(move |request, next| limits::within(most, request, next)))
+        .layer(compressed)
+}
+
+/// Marks the answer of a page that may be compressed.
+#[derive(Clone, Copy)]
+struct Compressible;
+
+fn is_compressible(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extensions) -> bool {
+    extensions.get::<Compressible>().is_some()
+}
+
+/// Whether a page with the secrets of a session, such as the join code, may be compressed.
+///
+/// The size of a compressed page tells a listener on the network whether a text that it has put into the page
+/// is in the page already (the attack BREACH). For that another site must have the browser request the page
+/// with the text in its address, again and again; browsers say that such a request is another site's. Where
+/// one says nothing, the address must have no query, and no form may have been sent.
+fn may_be_compressed(request: &Request, brings_notes: bool, https: bool) -> bool {
+    match Origin::of(request.headers(), request.uri(), https) {
+        Origin::Same => true,
+        Origin::Foreign => false,
+        Origin::Unknown => request.uri().query().is_none() && !brings_notes,
+    }
 }
 
 async fn page(
@@ -127,9 +159,10 @@ async fn render(
         let cookie = cookies.get(app::LAST_WRITE_COOKIE)?;
         app::last_write_of(caller.workspace(), cookie.value())
     });
-    let has_written = written.is_some();
     let notes = flash::of(request.headers());
     let brings_notes = notes.is_some();
+    // A page without a session has no secrets.
+    let compressible = session.is_none() || may_be_compressed(&request, brings_notes, gateway.https);
     let shown_by = Arc::clone(&gateway);
     let picture_names = gateway.picture_names;
     let site = origin::site(request.headers(), request.uri(), gateway.https);
@@ -156,9 +189,6 @@ async fn render(
         provide_context(app::SiteAddress(site.clone()));
         provide_context(setter.clone());
         provide_context(notes.clone().unwrap_or_default());
-        if has_written {
-            provide_context(RecentWrite);
-        }
     };
     let handler = leptos_axum::render_app_async_with_context(context, shell);
     let mut response = in_its_own_arena(handler(request)).await;
@@ -168,6 +198,9 @@ async fn render(
     };
     let pages_differ_by = HeaderValue::from_static("accept-language, cookie");
     response.headers_mut().append(VARY, pages_differ_by);
+    if compressible {
+        response.extensions_mut().insert(Compressible);
+    }
     if let Some(language) = chosen_language {
         language::remember(&shown_by, language, response.headers_mut());
     }
@@ -316,12 +349,32 @@ impl Backend for SessionBackend {
         .await
         .map_err(ApiProblem::into_problem)
     }
+
+    async fn has_stream(&self, stream: &str) -> Result<bool, Problem> {
+        let caller = self.caller()?;
+        // A text that cannot be a name is the name of no stream.
+        let Ok(stream) = stream.parse::<StreamName>() else {
+            return Ok(false);
+        };
+        let page = self
+            .gateway
+            .inspection
+            .stream(caller.workspace(), &stream, 1, Direction::Forwards, 1)
+            .await
+            .map_err(|error| ApiProblem::from(error).into_problem())?;
+        let actor = caller.actor();
+        let first = page.and_then(|page| page.data.into_iter().next());
+        Ok(first.is_some_and(|event| actor.role != Role::Customer || event.metadata.actor.id == actor.id))
+    }
 }
 
-/// Whether a view is too far behind, or the browser invented its token: then the view is shown as it is, and
-/// says so.
+/// Whether a view is too far behind, the server stops, or the browser invented its token: then the view is
+/// shown as it is, and says so.
 fn cannot_wait<T>(answer: &Result<T, QueryError>) -> bool {
-    matches!(answer, Err(QueryError::TimedOut { .. } | QueryError::BadToken))
+    matches!(
+        answer,
+        Err(QueryError::TimedOut { .. } | QueryError::Stopping | QueryError::BadToken)
+    )
 }
 
 /// Parses a document; the API passes documents on unparsed.

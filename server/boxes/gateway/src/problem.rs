@@ -188,6 +188,15 @@ impl ApiProblem {
         }
     }
 
+    /// As an answer: one that a retry may change names the seconds until then.
+    pub(super) fn of_query(problem: Problem) -> Self {
+        let is_temporary = problem.status == StatusCode::SERVICE_UNAVAILABLE.as_u16();
+        Self {
+            retry_after_seconds: is_temporary.then_some(1),
+            ..Self::from(problem)
+        }
+    }
+
     /// A field has a control character.
     pub(super) fn control_character(field: impl Into<String>, character: char) -> Self {
         Self::field(field, ControlCharacter::message(character))
@@ -308,6 +317,17 @@ impl From<PeopleError> for ApiProblem {
                     ..Self::new(Kind::Unavailable, "accounts are temporarily unavailable")
                 }
             }
+            PeopleError::Full(reason) => {
+                tracing::error!(error = %reason, "the identity store's disk is full");
+                Self {
+                    retry_after_seconds: Some(FULL_RETRY_SECONDS),
+                    ..Self::new(
+                        Kind::Unavailable,
+                        "the identity store's disk is full, so nothing was stored; send it again when there \
+                         is room",
+                    )
+                }
+            }
             PeopleError::Refused(_) => Self::refused_value(error),
             PeopleError::Corrupt(_) => Self::internal(error),
         }
@@ -316,6 +336,8 @@ impl From<PeopleError> for ApiProblem {
 
 #[cfg(test)]
 mod tests {
+    use query::QueryError;
+
     use super::*;
 
     #[test]
@@ -330,6 +352,35 @@ mod tests {
         let response = ApiProblem::from(TokenRefusal::Expired).into_response();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert!(response.headers().contains_key(WWW_AUTHENTICATE));
+    }
+
+    #[test]
+    fn a_query_that_a_retry_may_answer_says_when() {
+        let retry_after = |error: QueryError| {
+            let response = ApiProblem::from(error).into_response();
+            (response.status(), response.headers().get(RETRY_AFTER).cloned())
+        };
+        let second = HeaderValue::from_static("1");
+        for error in [QueryError::Stopping, QueryError::Unavailable] {
+            assert_eq!(
+                retry_after(error),
+                (StatusCode::SERVICE_UNAVAILABLE, Some(second.clone()))
+            );
+        }
+        assert_eq!(retry_after(QueryError::NotFound), (StatusCode::NOT_FOUND, None));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_whichever_store_is_on_it() {
+        for problem in [
+            ApiProblem::from(StoreError::Full("row 7".to_owned())),
+            PeopleError::Full("row 7".to_owned()).into(),
+        ] {
+            let problem = problem.into_problem();
+            assert_eq!(problem.status, 503);
+            assert!(problem.detail.contains("disk is full"), "{}", problem.detail);
+            assert!(!problem.detail.contains("row 7"), "{}", problem.detail);
+        }
     }
 
     #[test]

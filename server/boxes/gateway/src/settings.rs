@@ -54,7 +54,7 @@ pub struct Limits {
     #[arg(long, env = "FOLDLINE_REQUEST_TIMEOUT_MS", default_value = "10000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(100..=600_000))]
     pub request_timeout_ms: u64,
-    /// How long requests may take to finish when the server stops
+    /// How long requests and other running work may take to finish when the server stops
     #[arg(long, env = "FOLDLINE_SHUTDOWN_TIMEOUT_MS", default_value = "5000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(0..=60_000))]
     pub shutdown_timeout_ms: u64,
@@ -86,7 +86,7 @@ impl Limits {
         Duration::from_millis(self.request_timeout_ms)
     }
 
-    /// How long stopping may wait for requests.
+    /// How long stopping may take.
     pub fn shutdown_timeout(&self) -> Duration {
         Duration::from_millis(self.shutdown_timeout_ms)
     }

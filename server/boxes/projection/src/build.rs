@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use domain::{token::ConsistencyToken, wire::RebuildProgress};
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -120,14 +120,19 @@ impl Build {
     }
 
     /// Folds until the generation is switched in, cancelled or interrupted. A failure is retried after a
-    /// pause.
-    pub(super) async fn run(&self) -> BuildOutcome {
+    /// pause, in which other builds may take the permit.
+    pub(super) async fn run(&self, permits: &Semaphore) -> BuildOutcome {
         let mut retry = Retry::default();
         loop {
             let poison: Vec<_> = retry.poison().into_iter().collect();
+            let attempt = async {
+                // The semaphore is never closed; without a permit the build would run all the same.
+                let _permit = permits.acquire().await;
+                self.fold(&poison).await
+            };
             let error = tokio::select! {
                 () = self.stopping.cancelled() => return self.stopped().await,
-                ended = self.fold(&poison) => match ended {
+                ended = attempt => match ended {
                     Ok(ended) => return ended,
                     Err(error) => error,
                 },

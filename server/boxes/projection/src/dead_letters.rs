@@ -1,5 +1,6 @@
 //! Dead letters: events that a projection could not apply, with the events of their streams that wait behind
-//! them, retried or discarded.
+//! them, retried or discarded. The refused commands of process managers are listed among them: see
+//! [`refused_commands`].
 //!
 //! A retry replays the dead letter and everything of its stream that waits behind it, in order and in one
 //! transaction: either all of it has its effect, or the first event that fails is the new dead letter.
@@ -19,8 +20,9 @@ use super::{
     fold::{Batch, PoisonEvent, REFUSED},
     fold_result::FoldResult,
     handler::EventHandler,
+    refused_commands,
 };
-use broker::{Events, decode};
+use broker::{Events, ServerMessage, decode};
 use documents::{
     DeadLetter, DeadLetterKey, DocumentStoreError, FoldFault, LaneId, ParkedEvent, ParkedState, Scope,
 };
@@ -95,10 +97,16 @@ impl DeadLetters {
         after: Option<&DeadLetterKey>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, DocumentStoreError> {
-        self.context
-            .documents
-            .dead_letters(workspace, view, after, limit)
-            .await
+        let documents = &self.context.documents;
+        let mut letters = documents.dead_letters(workspace, view, after, limit).await?;
+        let commands = refused_commands::list(&self.context, workspace, view).await?;
+        if !commands.is_empty() {
+            let is_after = |letter: &DeadLetter| after.is_none_or(|after| letter.key() > *after);
+            letters.extend(commands.into_iter().filter(is_after));
+            letters.sort_by_key(DeadLetter::key);
+            letters.truncate(limit as usize);
+        }
+        Ok(letters)
     }
 
     /// Retries or discards a dead letter. Repeated afterwards, the call finds no dead letter.
@@ -109,8 +117,9 @@ impl DeadLetters {
         remedy: Remedy,
     ) -> Result<ReleaseOutcome, DeadLetterError> {
         let documents = &self.context.documents;
-        let letter = documents.dead_letter(workspace, id).await?;
-        let letter = letter.ok_or(DeadLetterError::Unknown)?;
+        let Some(letter) = documents.dead_letter(workspace, id).await? else {
+            return refused_commands::remedy(&self.context, workspace, id, remedy).await;
+        };
         // A view that this program does not have cannot be folded.
         let progress = self.context.progress.of(workspace, &letter.view);
         let (handler, progress) = self
@@ -264,7 +273,7 @@ impl DeadLetters {
         Ok(events)
     }
 
-    /// In this order: invalidates the cache, notifies the followers, notes the release.
+    /// In this order: invalidates the cache, notes the release, notifies the followers, tells other servers.
     async fn publish(&self, lane: &LaneId, folded: &FoldResult, live: u64) {
         let context = &self.context;
         let workspace = lane.scope.workspace;
@@ -282,8 +291,11 @@ impl DeadLetters {
                 to,
                 changes: Changes::Everything,
             });
+            let handler = lane.scope.view.to_owned();
+            let changed = ServerMessage::Changed { workspace, handler };
+            context.broker.tell(&changed).await;
         }
-        context.progress.wake_waiting();
+        context.progress.wake_waiting(workspace);
     }
 }
 

@@ -39,7 +39,10 @@ pub enum EffectError {
 
 impl From<SealError> for EffectError {
     fn from(error: SealError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            SealError::Refused(_) => Self::Refused(error.to_string()),
+            SealError::Unavailable(_) => Self::Unavailable(error.to_string()),
+        }
     }
 }
 

@@ -1,10 +1,14 @@
-//! Switches a view to another generation, after a rebuild by this server or by another.
+//! Switches a view to another generation, after a rebuild by this server or by another, and follows what
+//! another server has changed without an event.
 
 use domain::{id::WorkspaceId, token::ConsistencyToken};
 
 use super::{Changes, Commit, Context, dead_letter_gauge};
 use broker::PartitionId;
 use documents::{DocumentStoreError, Scope};
+
+/// No document has this key: what is asked for is the live generation, and how far it has folded.
+const NO_KEY: &str = "";
 
 /// Announces that another generation of a view is live and has folded as far as `as_of`. The caller holds the
 /// lock of the view's lanes.
@@ -13,6 +17,11 @@ pub(super) async fn switched(context: &Context, scope: Scope, as_of: &Consistenc
         return;
     };
     progress.set_generation(scope.generation);
+    announce(context, scope, as_of).await;
+}
+
+/// Announces that any document of a view may have changed, which has folded as far as `as_of`.
+async fn announce(context: &Context, scope: Scope, as_of: &ConsistencyToken) {
     context.cache.clear().await;
     let first = as_of.iter().next().unwrap_or((0, 0));
     for (partition, to) in std::iter::once(first).chain(as_of.iter().skip(1)) {
@@ -30,6 +39,8 @@ pub(super) async fn switched(context: &Context, scope: Scope, as_of: &Consistenc
         };
         context.progress.folded(scope.view, partition, to);
     }
+    // Other events are parked now.
+    context.progress.wake_waiting(scope.workspace);
     dead_letter_gauge::report(context).await;
 }
 
@@ -47,5 +58,35 @@ pub(super) async fn follow_switch(
     };
     let as_of = context.documents.folded(&scope).await?;
     switched(context, scope, &as_of).await;
+    Ok(())
+}
+
+/// Follows another server that has switched the generation of a view or released parked events of it.
+pub(super) async fn follow_change(
+    context: &Context,
+    view: &'static str,
+    workspace: WorkspaceId,
+) -> Result<(), DocumentStoreError> {
+    let Some(progress) = context.progress.of(workspace, view) else {
+        return Ok(());
+    };
+    let _turn = progress.turn().await;
+    if context.progress.has_ended(workspace) {
+        return Ok(());
+    }
+    let stored = context.documents.document(workspace, view, NO_KEY).await?;
+    let scope = Scope {
+        workspace,
+        view,
+        generation: stored.generation,
+    };
+    if stored.generation == progress.generation() {
+        for (partition, position) in stored.as_of.iter() {
+            progress.note_release(partition, position);
+        }
+        announce(context, scope, &stored.as_of).await;
+    } else {
+        switched(context, scope, &stored.as_of).await;
+    }
     Ok(())
 }

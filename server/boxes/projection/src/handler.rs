@@ -6,7 +6,10 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use domain::view::AnyView;
 
-use super::effect::{EffectError, Work};
+use super::{
+    effect::{EffectError, Work},
+    refused_commands::RefusedCommands,
+};
 
 /// Handles the events of every partition, in the order of each partition, on lanes of its own.
 #[async_trait]
@@ -18,6 +21,11 @@ pub trait EventHandler: Send + Sync + Debug {
     /// The view that events are folded into, for a projection or a process manager. Its documents change in
     /// the transaction that moves the checkpoint.
     fn documents(&self) -> Option<&'static dyn AnyView> {
+        None
+    }
+
+    /// The commands in its documents that were refused for good, for a process manager: dead letters as well.
+    fn refused_commands(&self) -> Option<&dyn RefusedCommands> {
         None
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use broker::{Events, PartitionId, PublishedEvent, decode};
+use broker::{Events, PartitionId, PublishedEvent, decode, read_next};
 
 use super::{Context, lane_error::LaneError};
 
@@ -15,16 +15,12 @@ pub(super) async fn history(
     partition: PartitionId,
     after: u64,
 ) -> Result<Events, LaneError> {
-    let PartitionId { workspace, partition } = partition;
-    let read = context
-        .store
-        .read_partition(workspace, partition, after, PAGE)
-        .await?;
+    let read = read_next(&*context.store, partition, after, PAGE).await?;
     let events = decode(&read);
     match events.first() {
         Some(first) if first.position == after + 1 => Ok(events),
         // Another server may have purged the workspace.
-        None if context.store.workspace(workspace).await?.is_none() => Err(LaneError::Gone),
+        None if context.store.workspace(partition.workspace).await?.is_none() => Err(LaneError::Gone),
         _ => Err(LaneError::Missing(after + 1)),
     }
 }

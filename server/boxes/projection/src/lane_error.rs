@@ -27,6 +27,11 @@ pub enum LaneError {
 }
 
 impl LaneError {
+    /// Whether only an operator can mend it, so that nothing is gained by waiting for the lane.
+    pub(super) fn is_lasting(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Corrupt(_)) | Self::Missing(_))
+    }
+
     /// The reason as the interface shows it. It leaves out messages of databases and mail servers, which are
     /// in the log.
     pub(super) fn public_reason(&self) -> String {

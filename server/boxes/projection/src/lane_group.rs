@@ -140,6 +140,11 @@ impl Failure {
     fn is_expected(&self) -> bool {
         matches!(self, Self::Error(LaneError::Paused | LaneError::Gone))
     }
+
+    /// Whether retrying it soon will not help.
+    fn is_lasting(&self) -> bool {
+        matches!(self, Self::Error(error) if error.is_lasting())
+    }
 }
 
 impl Supervisor {
@@ -196,7 +201,7 @@ impl Supervisor {
             let goes_on = if failure.is_expected() {
                 self.wait_for_resumption(&lane, failure).await
             } else {
-                if retry.failures() + 1 >= STOPPED_AFTER {
+                if failure.is_lasting() || retry.failures() + 1 >= STOPPED_AFTER {
                     // It goes on retrying, and readiness does not wait for it.
                     drop(starting.take());
                 }

@@ -26,12 +26,14 @@ pub mod ownership;
 pub mod progress;
 mod read_ahead;
 pub mod rebuild;
+pub mod refused_commands;
 pub mod retry;
+mod servers;
 
 use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
 pub use broker::PartitionId;
-use broker::{Broker, in_process::InProcessBroker};
+use broker::{Broker, ServerMessage, in_process::InProcessBroker};
 use cache::{Cache, in_process::InProcessCache};
 use clock::SharedClock;
 use documents::{DocumentStore, DocumentStoreError, Scope, StoredCheckpoint};
@@ -47,6 +49,7 @@ use lane_group::{LaneGroup, Lanes};
 use ownership::{EveryServer, Ownership};
 use progress::Progress;
 use rebuild::{RebuildError, Rebuilds};
+use servers::ServerFollower;
 
 /// What a lane has committed.
 #[derive(Debug)]
@@ -145,7 +148,12 @@ impl Context {
         }
     }
 
-    /// For a command at the terminal, where no server runs: nothing is published.
+    /// The machine's time, in milliseconds.
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.clock.now().as_millis()).unwrap_or(0)
+    }
+
+    /// For a command at the terminal: nothing is published here, and running servers are told of changes.
     pub fn without_server(
         store: Arc<dyn EventStore>,
         documents: Arc<dyn DocumentStore>,
@@ -188,6 +196,8 @@ impl Projections {
     /// log.
     pub async fn start(context: Arc<Context>) -> Result<Self, StartError> {
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
+        // From before the checkpoints are read, so that no change is in between.
+        let messages = context.broker.messages();
         // Subscribe before reading the heads: an event appended in between arrives twice rather than not at
         // all.
         let mut groups = Vec::new();
@@ -221,11 +231,16 @@ impl Projections {
         for (partition, head) in &heads {
             context.progress.stored(*partition, *head);
         }
-        let lanes = groups.iter().map(|(group, _)| group.lanes()).collect();
+        let lanes: Vec<_> = groups.iter().map(|(group, _)| group.lanes()).collect();
         for (group, subscriber) in groups {
             group.catch_up(&heads);
             tasks.spawn(group.run(subscriber));
         }
+        let follower = ServerFollower {
+            context: context.clone(),
+            lanes: lanes.clone(),
+        };
+        tasks.spawn(follower.run(messages, cancelled.clone()));
         dead_letter_gauge::report(&context).await;
         let rebuilds = Rebuilds::start(context.clone(), tasks.clone(), cancelled.clone()).await?;
         Ok(Self {
@@ -238,40 +253,45 @@ impl Projections {
         })
     }
 
-    /// Pauses the lanes of a view in a workspace until they are resumed or the server stops. Clients go on
-    /// reading what the lanes have committed, and see how far behind it is.
+    /// Pauses the lanes of a view in a workspace, at every server, until they are resumed or the servers
+    /// stop. Clients go on reading what the lanes have committed, and see how far behind it is.
     pub async fn pause(&self, workspace: WorkspaceId, view: &str) -> Result<(), RebuildError> {
-        self.rebuilds.pause(workspace, view).await
+        self.rebuilds.pause(workspace, view).await?;
+        if let Some(progress) = self.context.progress.of(workspace, view) {
+            self.tell(servers::decision(&progress, workspace, view));
+        }
+        Ok(())
     }
 
-    /// Resumes the lanes of a view. `false`: there is no such view.
+    /// Resumes the lanes of a view, at every server. `false`: there is no such view.
     pub fn resume(&self, workspace: WorkspaceId, view: &str) -> bool {
         let progress = self.context.progress.of(workspace, view);
         progress.is_some_and(|progress| {
-            progress.controls().resume();
+            progress.controls().decide(false, self.context.now_ms());
+            self.tell(servers::decision(&progress, workspace, view));
             true
         })
     }
 
-    /// Makes every lane of a view in a workspace panic, and waits until each has; the supervisor restarts it
-    /// at its checkpoint. `false`: there is no such view.
+    /// Tells the other servers, without waiting for that.
+    fn tell(&self, message: Option<ServerMessage>) {
+        if let Some(message) = message {
+            let broker = self.context.broker.clone();
+            self.tasks.spawn(async move { broker.tell(&message).await });
+        }
+    }
+
+    /// Makes every lane of a view in a workspace panic, at every server, and waits until each of this one
+    /// has; the supervisor restarts it at its checkpoint. `false`: there is no such view.
     pub async fn crash(&self, workspace: WorkspaceId, view: &str) -> bool {
-        let Some((progress, lanes)) = self.context.progress.of(workspace, view).zip(
-            self.context
-                .progress
-                .index(view)
-                .and_then(|index| self.lanes.get(index)),
-        ) else {
+        let crashing = servers::request_crash(&self.context, &self.lanes, workspace, view);
+        let Some(progress) = crashing else {
             return false;
         };
-        let head = progress.head();
-        progress
-            .controls()
-            .request_crash(head.iter().map(|(partition, _)| partition));
-        // A lane with work crashes by itself; a lane without work does not exist, and is started to crash.
-        for (partition, position) in head.iter() {
-            lanes.start(PartitionId { workspace, partition }, position);
-        }
+        self.tell(Some(ServerMessage::Crash {
+            workspace,
+            handler: view.to_owned(),
+        }));
         progress.controls().crashed().await;
         true
     }

@@ -17,7 +17,7 @@ use domain::{
     view::{self, AnyView},
 };
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, futures::OwnedNotified, watch},
     time::Instant,
 };
 
@@ -117,6 +117,8 @@ pub struct WorkspaceProgress {
     /// Counts the changes of `head`; a change is counted before it can be read.
     head_version: AtomicU64,
     views: Box<[ViewProgress]>,
+    /// Wakes the tasks that wait for [`Progress::work_changed`].
+    work: Arc<Notify>,
 }
 
 impl WorkspaceProgress {
@@ -134,6 +136,7 @@ impl WorkspaceProgress {
             head: Mutex::default(),
             head_version: AtomicU64::new(0),
             views: (0..views).map(|_| view()).collect(),
+            work: Arc::default(),
         }
     }
 
@@ -220,12 +223,13 @@ impl Progress {
             let head = ended.head.lock().unwrap_or_else(PoisonError::into_inner);
             for (view, lag) in ended.views.iter().zip(&self.lag) {
                 lag.fetch_sub(view.folded.borrow().behind(&head), Ordering::Relaxed);
-                view.controls.resume();
+                view.controls.decide(false, 0);
             }
         }
         for view in &ended.views {
             drop(view.turn().await);
         }
+        ended.work.notify_waiters();
         self.changed.notify_waiters();
     }
 
@@ -285,10 +289,17 @@ impl Progress {
         self.changed.notify_waiters();
     }
 
-    /// Wakes the tasks that wait for [`changed`](Self::changed): parked events were applied or discarded, or
-    /// a process manager has done work.
-    pub fn wake_waiting(&self) {
+    /// Wakes the tasks that wait for [`work_changed`](Self::work_changed) of this workspace or for
+    /// [`changed`](Self::changed): parked events were applied or discarded, or processes have changed.
+    pub fn wake_waiting(&self, workspace: WorkspaceId) {
+        self.workspace(workspace).work.notify_waiters();
         self.changed.notify_waiters();
+    }
+
+    /// Wakes at [`wake_waiting`](Self::wake_waiting) of this workspace after the call, and when it ends:
+    /// other workspaces do not wake it, and neither do events that are stored or folded.
+    pub fn work_changed(&self, workspace: WorkspaceId) -> OwnedNotified {
+        Arc::clone(&self.workspace(workspace).work).notified_owned()
     }
 
     /// The handler of this name.

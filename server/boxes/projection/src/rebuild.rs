@@ -19,6 +19,7 @@ use super::{
     build::{Build, BuildOutcome},
     handler::EventHandler,
 };
+use broker::ServerMessage;
 use documents::{DocumentStoreError, Scope, StoredGeneration};
 
 /// How many generations are folded at the same time; the others wait.
@@ -149,7 +150,7 @@ impl Rebuilds {
             return Err(RebuildError::Running(view.name()));
         }
         if let Some(progress) = runner.context.progress.of(workspace, view.name()) {
-            progress.controls().pause();
+            progress.controls().decide(true, runner.context.now_ms());
             drop(progress.turn().await);
         }
         Ok(())
@@ -245,19 +246,21 @@ impl RebuildRunner {
             view,
             generation,
         } = *build.scope();
-        // The semaphore is never closed; without a permit the build would run all the same.
-        let permit = self.permits.acquire().await;
         let replaced = self
             .context
             .progress
             .of(workspace, view)
             .map(|progress| progress.generation());
-        let ended = build.run().await;
-        drop(permit);
+        let ended = build.run(&self.permits).await;
         metrics::counter!("foldline_rebuilds_total", "view" => view, "outcome" => ended.name()).increment(1);
         tracing::info!(
             projection.view = view, %workspace, generation, outcome = ended.name(), "a rebuild has ended"
         );
+        if ended == BuildOutcome::Switched {
+            let handler = view.to_owned();
+            let changed = ServerMessage::Changed { workspace, handler };
+            self.context.broker.tell(&changed).await;
+        }
         self.lock().remove(&(workspace, view));
         build.note_ended();
         let leftover = match ended {

@@ -4,8 +4,10 @@
 mod generations;
 mod model;
 mod ownership;
+mod progress;
 mod purged;
 mod refused;
+mod servers;
 mod supervisor;
 
 use std::sync::Arc;

@@ -65,6 +65,9 @@ pub enum QueryError {
     /// The read model or the event store does not answer; the log says why.
     #[error("the read side does not answer at the moment")]
     Unavailable,
+    /// The server stops, so waiting here is of no use.
+    #[error("the server stops; another one, or this one after its start, can be asked again")]
+    Stopping,
 }
 
 impl From<Arc<DocumentStoreError>> for QueryError {
@@ -110,7 +113,7 @@ impl QueryError {
             Self::Full(_) => ("quota-exceeded", "The sandbox is full", 429),
             Self::TimedOut { .. } => ("timed-out", "The view lags behind", 503),
             Self::NotSettled { .. } => ("not-settled", "Something is left to do", 504),
-            Self::Unavailable => ("unavailable", "Not available at the moment", 503),
+            Self::Unavailable | Self::Stopping => ("unavailable", "Not available at the moment", 503),
         };
         let field = match self {
             Self::BadCursor => Some("cursor"),

@@ -24,6 +24,7 @@ use domain::{
 };
 use projection::progress::{HandlerProgress, Progress};
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
 
 use cursor::{Cursor, PageDirection};
 pub use error::QueryError;
@@ -75,6 +76,7 @@ pub struct QueryApi {
     progress: Arc<Progress>,
     hub: Arc<Hub>,
     opener: Option<Arc<dyn Opener>>,
+    stopping: CancellationToken,
 }
 
 impl QueryApi {
@@ -91,7 +93,13 @@ impl QueryApi {
             progress,
             hub,
             opener: None,
+            stopping: CancellationToken::new(),
         }
+    }
+
+    /// Ends the waiting of queries for their tokens with [`QueryError::Stopping`], from now on.
+    pub fn stop_waiting(&self) {
+        self.stopping.cancel();
     }
 
     /// Unseals documents before they are returned; without an opener, they are returned sealed.
@@ -214,10 +222,13 @@ impl QueryApi {
             return Err(QueryError::BadToken);
         }
         let progress = self.progress_of(workspace, view)?;
-        if tokio::time::timeout(timeout.min(LONGEST_TIMEOUT), progress.reaches(&after))
-            .await
-            .is_ok()
-        {
+        let reached = tokio::time::timeout(timeout.min(LONGEST_TIMEOUT), progress.reaches(&after));
+        let reached = tokio::select! {
+            biased;
+            reached = reached => reached,
+            () = self.stopping.cancelled() => return Err(QueryError::Stopping),
+        };
+        if reached.is_ok() {
             return Ok(());
         }
         Err(QueryError::TimedOut {

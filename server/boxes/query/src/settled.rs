@@ -1,27 +1,32 @@
 //! Settled: all work that an intention caused, or all work of the workspace, is done.
 //!
 //! Work can cause more work, so the log is read again once all known work is done, until nothing was added.
-//! Waiting is driven by the lanes' notifications; nothing is polled.
+//! Waiting is driven by the notifications of the lanes and the process managers, each of one workspace;
+//! nothing is polled. A caller that waits looks only for the first thing that is left, and for a correlation
+//! only in that correlation's processes, so the cost depends neither on other workspaces nor on other open
+//! processes.
+
+mod pending_work;
 
 use std::{
-    fmt::Debug,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use async_trait::async_trait;
 use domain::{
     id::WorkspaceId,
     token::{ConsistencyToken, MAX_PARTITIONS},
     wire::SettledAnswer,
 };
 use futures::future::select_all;
-use tokio::sync::futures::Notified;
+use tokio::sync::futures::OwnedNotified;
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{LONGEST_TIMEOUT, QueryError};
-use documents::{DocumentStore, DocumentStoreError};
+use documents::DocumentStore;
 use event_store::{EventFilter, EventStore};
+pub use pending_work::{OfCorrelation, PendingWork, ProcessKeys};
 use projection::progress::Progress;
 
 /// How many events of a correlation are read at a time.
@@ -38,24 +43,6 @@ pub struct SettleRequest {
     pub timeout: Duration,
 }
 
-/// What process managers and consumers still have to do.
-#[async_trait]
-pub trait PendingWork: Send + Sync + Debug {
-    /// Each wakes when a process manager or a consumer makes progress after the call.
-    fn changed(&self) -> Vec<Notified<'_>>;
-
-    /// Why they are not ready, one sentence each.
-    fn unready_reasons(&self) -> Vec<String>;
-
-    /// Their remaining work and timers for events up to a token, of one correlation or of all.
-    async fn unfinished(
-        &self,
-        workspace: WorkspaceId,
-        correlation: Option<Uuid>,
-        up_to: &ConsistencyToken,
-    ) -> Result<Vec<String>, DocumentStoreError>;
-}
-
 /// Waits until a correlation, a token or a workspace is settled.
 #[derive(Debug)]
 pub struct Settlement {
@@ -63,13 +50,26 @@ pub struct Settlement {
     read_model: Arc<dyn DocumentStore>,
     progress: Arc<Progress>,
     consumers: OnceLock<Arc<dyn PendingWork>>,
+    stopping: CancellationToken,
 }
 
 /// The events that must be handled, as far as they are known.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Default)]
 struct Goal {
     token: ConsistencyToken,
+    /// How many events of the correlation there are.
     events: u64,
+    /// The processes that they concern.
+    processes: ProcessKeys,
+    /// Up to where the log was read for them.
+    read_to: ConsistencyToken,
+}
+
+impl Goal {
+    fn of(&self, settle: &SettleRequest) -> Option<OfCorrelation<'_>> {
+        let processes = &self.processes;
+        settle.correlation.map(|id| OfCorrelation { id, processes })
+    }
 }
 
 impl Settlement {
@@ -84,7 +84,13 @@ impl Settlement {
             read_model,
             progress,
             consumers: OnceLock::new(),
+            stopping: CancellationToken::new(),
         }
+    }
+
+    /// Ends all waiting with [`QueryError::Stopping`], from now on.
+    pub fn stop_waiting(&self) {
+        self.stopping.cancel();
     }
 
     /// Includes the consumers from now on. Called once.
@@ -118,7 +124,12 @@ impl Settlement {
         }
         let mut goal = Goal::default();
         let done = self.wait(workspace, settle, &mut goal);
-        let done = tokio::time::timeout(settle.timeout.min(LONGEST_TIMEOUT), done).await;
+        let done = tokio::time::timeout(settle.timeout.min(LONGEST_TIMEOUT), done);
+        let done = tokio::select! {
+            biased;
+            done = done => done,
+            () = self.stopping.cancelled() => return Err(QueryError::Stopping),
+        };
         if let Ok(done) = done {
             done?;
         } else {
@@ -140,13 +151,11 @@ impl Settlement {
         settle: &SettleRequest,
         goal: &mut Goal,
     ) -> Result<Vec<String>, QueryError> {
+        self.advance_goal(workspace, settle, goal).await?;
         loop {
-            self.refresh_goal(workspace, settle, goal).await?;
             let mut waiting_for = self.lagging(workspace, &goal.token);
-            waiting_for.extend(self.remaining(workspace, settle.correlation, &goal.token).await?);
-            let before = goal.clone();
-            self.refresh_goal(workspace, settle, goal).await?;
-            if !waiting_for.is_empty() || *goal == before {
+            waiting_for.extend(self.remaining(workspace, goal.of(settle), &goal.token).await?);
+            if !waiting_for.is_empty() || !self.advance_goal(workspace, settle, goal).await? {
                 return Ok(waiting_for);
             }
         }
@@ -158,66 +167,63 @@ impl Settlement {
         settle: &SettleRequest,
         goal: &mut Goal,
     ) -> Result<(), QueryError> {
+        self.advance_goal(workspace, settle, goal).await?;
         loop {
+            self.reach(workspace, &goal.token).await;
             // Registered before anything is read, so that no notification is missed in between.
-            let changed = self.progress.changed();
-            let mut changed = std::pin::pin!(changed);
-            changed.as_mut().enable();
-            let consumer_changes = self.consumers.get().map(|consumers| consumers.changed());
-            let mut consumer_changes: Vec<_> = consumer_changes
-                .unwrap_or_default()
-                .into_iter()
-                .map(Box::pin)
-                .collect();
-            for consumer in &mut consumer_changes {
-                consumer.as_mut().enable();
-            }
-            self.refresh_goal(workspace, settle, goal).await?;
-            for view in self.progress.handlers() {
-                if let Some(progress) = self.progress.of(workspace, view.name()) {
-                    progress.reaches(&goal.token).await;
-                }
-            }
-            if !self
-                .remaining(workspace, settle.correlation, &goal.token)
-                .await?
-                .is_empty()
-            {
-                tokio::select! {
-                    () = changed => {}
-                    _ = select_all(consumer_changes), if !consumer_changes.is_empty() => {}
-                }
-                continue;
-            }
-            let before = goal.clone();
-            self.refresh_goal(workspace, settle, goal).await?;
-            if *goal == before {
+            let changed = self.changed(workspace);
+            if self.is_unfinished(workspace, goal.of(settle)).await? {
+                select_all(changed.into_iter().map(Box::pin)).await;
+            } else if !self.advance_goal(workspace, settle, goal).await? {
                 return Ok(());
             }
         }
     }
 
-    /// Advances the goal to what is stored by now.
-    async fn refresh_goal(
+    /// Each wakes when work or parked events of a workspace change after the call.
+    fn changed(&self, workspace: WorkspaceId) -> Vec<OwnedNotified> {
+        let mut changed = vec![self.progress.work_changed(workspace)];
+        if let Some(consumers) = self.consumers.get() {
+            changed.extend(consumers.changed(workspace));
+        }
+        changed
+    }
+
+    /// Waits until every view, process manager and consumer has handled the events up to a token.
+    async fn reach(&self, workspace: WorkspaceId, token: &ConsistencyToken) {
+        for view in self.progress.handlers() {
+            if let Some(progress) = self.progress.of(workspace, view.name()) {
+                progress.reaches(token).await;
+            }
+        }
+        if let Some(consumers) = self.consumers.get() {
+            consumers.reach(workspace, token).await;
+        }
+    }
+
+    /// Advances the goal to what is stored by now. Returns whether there is more to handle.
+    async fn advance_goal(
         &self,
         workspace: WorkspaceId,
         settle: &SettleRequest,
         goal: &mut Goal,
-    ) -> Result<(), QueryError> {
+    ) -> Result<bool, QueryError> {
+        let before = (goal.token.clone(), goal.events);
         if let Some(after) = &settle.after {
             advance(&mut goal.token, after);
         }
         match settle.correlation {
-            Some(correlation) => self.refresh_from_correlation(workspace, correlation, goal).await,
+            Some(correlation) => self.read_correlation(workspace, correlation, goal).await?,
             None if settle.after.is_none() => {
                 advance(&mut goal.token, &self.store.head(workspace).await?);
-                Ok(())
             }
-            None => Ok(()),
+            None => {}
         }
+        Ok(before != (goal.token.clone(), goal.events))
     }
 
-    async fn refresh_from_correlation(
+    /// Adds the events of a correlation that were stored since the last call.
+    async fn read_correlation(
         &self,
         workspace: WorkspaceId,
         correlation: Uuid,
@@ -227,20 +233,42 @@ impl Settlement {
             correlation_id: Some(correlation),
             ..EventFilter::default()
         };
-        let mut events = 0;
-        let mut after = ConsistencyToken::default();
         loop {
-            let (page, next) = self.store.read_events(workspace, &filter, &after, PAGE).await?;
-            events += page.len() as u64;
+            let read = self.store.read_events(workspace, &filter, &goal.read_to, PAGE);
+            let (page, next) = read.await?;
+            goal.read_to = next;
+            goal.events += page.len() as u64;
             for event in &page {
                 goal.token.advance(event.partition, event.position);
+                // No policy handles an event that cannot be decoded: it is a dead letter.
+                if let (Some(consumers), Ok(event)) = (self.consumers.get(), event.decode()) {
+                    goal.processes.extend(consumers.processes_of(&event));
+                }
             }
             if page.len() < PAGE as usize {
-                goal.events = events;
                 return Ok(());
             }
-            after = next;
         }
+    }
+
+    /// Whether work or a parked event is left. Looks no further than the first.
+    async fn is_unfinished(
+        &self,
+        workspace: WorkspaceId,
+        correlation: Option<OfCorrelation<'_>>,
+    ) -> Result<bool, QueryError> {
+        if let Some(consumers) = self.consumers.get() {
+            let is_unfinished = consumers.is_unfinished(workspace, correlation).await;
+            if is_unfinished.map_err(Arc::new)? {
+                return Ok(true);
+            }
+        }
+        let counts = self
+            .read_model
+            .parked_counts(Some(workspace), correlation.map(|of| of.id))
+            .await
+            .map_err(Arc::new)?;
+        Ok(!counts.is_empty())
     }
 
     fn lagging(&self, workspace: WorkspaceId, goal: &ConsistencyToken) -> Vec<String> {
@@ -258,21 +286,15 @@ impl Settlement {
     async fn remaining(
         &self,
         workspace: WorkspaceId,
-        correlation: Option<Uuid>,
+        correlation: Option<OfCorrelation<'_>>,
         up_to: &ConsistencyToken,
     ) -> Result<Vec<String>, QueryError> {
         let counts = self
             .read_model
-            .parked_counts(Some(workspace), correlation)
+            .parked_counts(Some(workspace), correlation.map(|of| of.id))
             .await
             .map_err(Arc::new)?;
-        let phrase = |count: documents::ParkedCount| {
-            format!(
-                "{}: {} dead letters, {} events wait behind one",
-                count.view, count.dead, count.waiting
-            )
-        };
-        let mut remaining: Vec<_> = counts.into_iter().map(phrase).collect();
+        let mut remaining: Vec<_> = counts.iter().map(ToString::to_string).collect();
         if let Some(consumers) = self.consumers.get() {
             let unfinished = consumers.unfinished(workspace, correlation, up_to).await;
             remaining.extend(unfinished.map_err(Arc::new)?);

@@ -11,8 +11,8 @@ use sqlx::{
 
 use crate::schema::SchemaError;
 
-/// How long opening a connection may take. A caller that gets an error in time can retry; one that waits
-/// indefinitely cannot.
+/// How long opening a connection may take, and waiting for one of a pool. A caller that gets an error in time
+/// can retry; one that waits indefinitely cannot.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Planner settings: every statement of the stores is one index scan, or a few. Without them the planner

@@ -7,6 +7,8 @@ use std::{
     str::FromStr,
 };
 
+use crate::connections::ConnectionLimit;
+
 /// The location of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreUrl {
@@ -23,7 +25,11 @@ pub struct SqliteUrl(PathBuf);
 /// `postgres://…`, as in `postgres://user:password@host/database`. It may contain a password, so it is
 /// never shown, not even by the check of its syntax: see [`PostgresUrl::check`].
 #[derive(Clone, PartialEq, Eq)]
-pub struct PostgresUrl(String);
+pub struct PostgresUrl {
+    url: String,
+    /// The limit of the server that opens it.
+    connections: ConnectionLimit,
+}
 
 /// `memory:`, in this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +47,17 @@ impl SqliteUrl {
     }
 }
 
+impl StoreUrl {
+    /// The same store, opened by a server with this limit of connections to PostgreSQL.
+    #[must_use]
+    pub fn with_connections(self, connections: ConnectionLimit) -> Self {
+        match self {
+            Self::Sqlite(url) => Self::Sqlite(url),
+            Self::Postgres(PostgresUrl { url, .. }) => Self::Postgres(PostgresUrl { url, connections }),
+        }
+    }
+}
+
 impl From<PathBuf> for StoreUrl {
     fn from(file: PathBuf) -> Self {
         Self::Sqlite(SqliteUrl(file))
@@ -50,12 +67,17 @@ impl From<PathBuf> for StoreUrl {
 impl PostgresUrl {
     /// The URL, with its password.
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.url
+    }
+
+    /// The limit of the server that opens it.
+    pub fn connections(&self) -> ConnectionLimit {
+        self.connections
     }
 
     /// Checks that it is a well-formed URL; the store checks the rest.
     pub fn check(&self) -> Result<(), UrlError> {
-        match ::url::Url::parse(&self.0) {
+        match ::url::Url::parse(&self.url) {
             Ok(_) => Ok(()),
             Err(_) => Err(ALLOWED),
         }
@@ -79,7 +101,10 @@ impl FromStr for StoreUrl {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             // Not parsed here: an error would show it, with its password.
-            return Ok(Self::Postgres(PostgresUrl(text.to_owned())));
+            return Ok(Self::Postgres(PostgresUrl {
+                url: text.to_owned(),
+                connections: ConnectionLimit::default(),
+            }));
         }
         text.parse().map(Self::Sqlite)
     }

@@ -15,7 +15,9 @@ pub async fn open(
 ) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
     Ok(match url {
         StoreUrl::Sqlite(url) => Arc::new(SqliteDocumentStore::open(url.file()).await?),
-        StoreUrl::Postgres(url) => Arc::new(PostgresDocumentStore::open(url.expose(), schema).await?),
+        StoreUrl::Postgres(url) => {
+            Arc::new(PostgresDocumentStore::open(url.expose(), url.connections(), schema).await?)
+        }
     })
 }
 
@@ -26,6 +28,8 @@ pub async fn open_to_read(
 ) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
     Ok(match url {
         StoreUrl::Sqlite(url) => Arc::new(SqliteDocumentStore::open_to_read(url.file()).await?),
-        StoreUrl::Postgres(url) => Arc::new(PostgresDocumentStore::open_to_read(url.expose(), schema).await?),
+        StoreUrl::Postgres(url) => {
+            Arc::new(PostgresDocumentStore::open_to_read(url.expose(), url.connections(), schema).await?)
+        }
     })
 }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use domain::id::WorkspaceId;
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 /// Why a sealed text cannot be opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,4 +38,8 @@ pub trait Opener: Send + Sync + Debug {
 
     /// The bytes of JSON, as a frame of a live session has them, with every sealed text in them opened.
     async fn open_bytes(&self, workspace: WorkspaceId, json: Bytes) -> Result<Bytes, SealError>;
+
+    /// Whether this installation has, or had, a person's key. It has none of people whose texts were imported
+    /// from another installation.
+    async fn knows_person(&self, workspace: WorkspaceId, person: Uuid) -> Result<bool, SealError>;
 }

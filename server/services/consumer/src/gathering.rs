@@ -14,10 +14,13 @@ use std::{
 use async_trait::async_trait;
 use tokio::{
     runtime::Handle,
+    sync::broadcast,
     time::{Instant, sleep_until},
 };
 
-use broker::{Acknowledger, Broker, Delivery, DeliveryContent, Events, PartitionId, Subscriber};
+use broker::{
+    Acknowledger, Broker, Delivery, DeliveryContent, Events, Heard, PartitionId, ServerMessage, Subscriber,
+};
 
 /// Up to this many events a second there is no pause.
 const LIGHT_LOAD: f64 = 50.0;
@@ -51,6 +54,18 @@ impl Broker for GatheringBroker {
 
     async fn subscribe(&self, group: &'static str) -> Box<dyn Subscriber> {
         Box::new(GatheringSubscriber::new(self.inner.subscribe(group).await))
+    }
+
+    async fn tell(&self, message: &ServerMessage) {
+        self.inner.tell(message).await;
+    }
+
+    fn heard(&self, heard: Heard) {
+        self.inner.heard(heard);
+    }
+
+    fn messages(&self) -> broadcast::Receiver<Heard> {
+        self.inner.messages()
     }
 
     fn close(&self) {

@@ -20,7 +20,7 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{id::WorkspaceId, token::ConsistencyToken};
-use tokio::sync::futures::Notified;
+use tokio::sync::futures::OwnedNotified;
 use uuid::Uuid;
 
 use broker::Broker;
@@ -49,6 +49,10 @@ pub trait Consumer: EventHandler {
 
     /// Deletes all data of a purged workspace. Called when no lane of it runs.
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError>;
+
+    /// Ends work that waits for the outside world, because the server stops now. What is not finished comes
+    /// again after the next start.
+    fn interrupt(&self) {}
 
     /// Finishes running work.
     async fn close(&self) {}
@@ -134,9 +138,33 @@ impl RunningConsumer {
         &self.projections.dead_letters
     }
 
-    /// Wakes when it handles an event after the call.
-    pub fn changed(&self) -> Notified<'_> {
-        self.progress.changed()
+    /// Wakes when parked events of a workspace change after the call.
+    pub fn changed(&self, workspace: WorkspaceId) -> OwnedNotified {
+        self.progress.work_changed(workspace)
+    }
+
+    /// Waits until it has handled the events of a workspace up to a token.
+    pub async fn reach(&self, workspace: WorkspaceId, token: &ConsistencyToken) {
+        if let Some(progress) = self.progress_of(workspace) {
+            progress.reaches(token).await;
+        }
+    }
+
+    /// Whether events are parked, of one correlation or of all. Those that it has parked in the process store
+    /// are counted there.
+    pub async fn has_parked(
+        &self,
+        workspace: WorkspaceId,
+        correlation: Option<Uuid>,
+    ) -> Result<bool, DocumentStoreError> {
+        if !self.has_own_store {
+            return Ok(false);
+        }
+        let counts = self
+            .checkpoints
+            .parked_counts(Some(workspace), correlation)
+            .await?;
+        Ok(!counts.is_empty())
     }
 
     /// Its remaining work for events up to a token. Events that it has parked in the process store are
@@ -176,6 +204,11 @@ impl RunningConsumer {
     /// The consumer itself.
     pub fn consumer(&self) -> &Arc<dyn Consumer> {
         &self.consumer
+    }
+
+    /// Ends what its lanes wait for in the outside world; see [`Consumer::interrupt`].
+    pub fn interrupt(&self) {
+        self.consumer.interrupt();
     }
 
     /// Stops, after its lanes have finished their work.

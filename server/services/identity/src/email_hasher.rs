@@ -61,24 +61,48 @@ impl EmailHasher {
 
     /// The stream of an address's reservation in a workspace.
     pub fn stream(&self, workspace: WorkspaceId, email: &str) -> Result<StreamName, PeopleError> {
-        let hash = self.hash(&[b"reservation", workspace.0.as_bytes()], email)?;
-        StreamName::new(Email::CATEGORY, hex::encode(&hash[..20]))
-            .map_err(|error| PeopleError::Corrupt(error.to_string()))
+        self.stream_of_spelling(workspace, &user::normalised(email))
+    }
+
+    /// The streams in which an address may be reserved in a workspace: that of the address as it is typed,
+    /// then that of [`stream`](Self::stream), then those of other [spellings](user::spellings).
+    pub fn streams(&self, workspace: WorkspaceId, email: &str) -> Result<Vec<StreamName>, PeopleError> {
+        let streams = user::spellings(email).into_iter();
+        streams
+            .map(|spelling| self.stream_of_spelling(workspace, &spelling))
+            .collect()
     }
 
     /// The hash of an address for sign-in, the same in every workspace.
     pub fn login(&self, email: &str) -> Result<[u8; 32], PeopleError> {
-        self.hash(&[b"login"], email)
+        self.login_of_spelling(&user::normalised(email))
     }
 
-    fn hash(&self, about: &[&[u8]], email: &str) -> Result<[u8; 32], PeopleError> {
+    /// The hashes under which the sign-ins of an address may be stored, in the order of
+    /// [`streams`](Self::streams).
+    pub fn logins(&self, email: &str) -> Result<Vec<[u8; 32]>, PeopleError> {
+        let logins = user::spellings(email).into_iter();
+        logins.map(|spelling| self.login_of_spelling(&spelling)).collect()
+    }
+
+    fn stream_of_spelling(&self, workspace: WorkspaceId, spelling: &str) -> Result<StreamName, PeopleError> {
+        let hash = self.hash(&[b"reservation", workspace.0.as_bytes()], spelling)?;
+        StreamName::new(Email::CATEGORY, hex::encode(&hash[..20]))
+            .map_err(|error| PeopleError::Corrupt(error.to_string()))
+    }
+
+    fn login_of_spelling(&self, spelling: &str) -> Result<[u8; 32], PeopleError> {
+        self.hash(&[b"login"], spelling)
+    }
+
+    fn hash(&self, about: &[&[u8]], spelling: &str) -> Result<[u8; 32], PeopleError> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key)
             .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
         for part in about {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
-        mac.update(user::normalised(email).as_bytes());
+        mac.update(spelling.as_bytes());
         Ok(mac.finalize().into_bytes().into())
     }
 }
@@ -107,6 +131,35 @@ mod tests {
             other.login("ada@example.org").unwrap(),
             hasher.login("ada@example.org").unwrap()
         );
+    }
+
+    #[test]
+    fn a_mailbox_has_one_stream_and_earlier_spellings_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let hasher = EmailHasher::open(folder.path()).unwrap();
+        let here = WorkspaceId(Uuid::from_u128(1));
+        let forms = [
+            "zo\u{eb}@m\u{fc}ller.example",
+            "Zoe\u{308}@mu\u{308}ller.example",
+            "zo\u{eb}@XN--MLLER-KVA.example",
+        ];
+        let [stream, login] = [
+            hasher.stream(here, forms[0]).unwrap().to_string(),
+            hex::encode(hasher.login(forms[0]).unwrap()),
+        ];
+        for form in forms {
+            assert_eq!(hasher.stream(here, form).unwrap().as_str(), stream, "{form}");
+            assert_eq!(hex::encode(hasher.login(form).unwrap()), login, "{form}");
+            for then in forms {
+                // what was hashed before there was a normal form
+                let then = then.trim().to_lowercase();
+                let reserved = hasher.stream_of_spelling(here, &then).unwrap();
+                assert!(hasher.streams(here, form).unwrap().contains(&reserved), "{form}");
+                let stored = hasher.login_of_spelling(&then).unwrap();
+                assert!(hasher.logins(form).unwrap().contains(&stored), "{form}");
+            }
+        }
+        assert_eq!(hasher.streams(here, "ada@example.org").unwrap().len(), 1);
     }
 
     #[test]

@@ -100,7 +100,7 @@ pub struct UserAccount {
 pub async fn open_store(url: &StoreUrl) -> Result<Arc<dyn PeopleStore>, PeopleError> {
     Ok(match url {
         StoreUrl::Sqlite(url) => Arc::new(SqlitePeople::open(url.file()).await?),
-        StoreUrl::Postgres(url) => Arc::new(PostgresPeople::open(url.expose()).await?),
+        StoreUrl::Postgres(url) => Arc::new(PostgresPeople::open(url.expose(), url.connections()).await?),
     })
 }
 
@@ -140,6 +140,22 @@ impl People {
         email
             .map(|email| self.email_hasher.stream(workspace, &email))
             .transpose()
+    }
+
+    /// The streams of reservations that earlier versions may have made of the same mailbox; no new
+    /// reservation goes to them. Empty if the email's key is destroyed or absent.
+    pub async fn former_reservations(
+        &self,
+        workspace: WorkspaceId,
+        email: &str,
+    ) -> Result<Vec<StreamName>, PeopleError> {
+        let Some(email) = self.seals.opened(workspace, email).await? else {
+            return Ok(Vec::new());
+        };
+        let normal = self.email_hasher.stream(workspace, &email)?;
+        let mut streams = self.email_hasher.streams(workspace, &email)?;
+        streams.retain(|stream| *stream != normal);
+        Ok(streams)
     }
 
     /// Before a registration is appended: hashes its password and stores it under the command, with the

@@ -61,14 +61,15 @@ impl Passwords {
         self.run_blocking(move || {
             let salt = SaltString::encode_b64(&salt).map_err(|error| cannot(&error))?;
             let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-                .hash_password(password.expose().as_bytes(), &salt)
+                .hash_password(password.normalised().as_bytes(), &salt)
                 .map_err(|error| cannot(&error))?;
             Ok(hash.to_string())
         })
         .await
     }
 
-    /// Whether a password matches a hash; without a hash it does not, and the check takes the same time.
+    /// Whether a password matches a hash, in its normal form or in one that an earlier version hashed;
+    /// without a hash it does not, and the check takes the same time.
     pub async fn verify(&self, password: &Password, hash: Option<&str>) -> Result<bool, PeopleError> {
         let password = password.clone();
         let has_hash = hash.is_some();
@@ -80,9 +81,12 @@ impl Passwords {
         let matches = self
             .run_blocking(move || {
                 let hash = PasswordHash::new(&hash).map_err(|error| cannot(&error))?;
-                Ok(Argon2::default()
-                    .verify_password(password.expose().as_bytes(), &hash)
-                    .is_ok())
+                let matches = |spelling: String| {
+                    Argon2::default()
+                        .verify_password(spelling.as_bytes(), &hash)
+                        .is_ok()
+                };
+                Ok(password.spellings().into_iter().any(matches))
             })
             .await?;
         Ok(matches && has_hash)
@@ -137,6 +141,45 @@ mod tests {
                 .await
                 .unwrap()
         );
+    }
+
+    #[tokio::test]
+    async fn a_password_matches_however_its_letters_are_composed() {
+        let passwords = Passwords::new(HashCost::Least);
+        let forms = ["gar\u{e7}on 1968", "garc\u{327}on 1968", "gar\u{e7}on\u{a0}1968"].map(password);
+        for then in &forms {
+            let hash = passwords.hash(then).await.unwrap();
+            for now in &forms {
+                assert!(passwords.verify(now, Some(&hash)).await.unwrap());
+            }
+            assert!(
+                !passwords
+                    .verify(&password("garcon 1968"), Some(&hash))
+                    .await
+                    .unwrap()
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_from_before_the_normal_form_still_matches() {
+        let passwords = Passwords::new(HashCost::Least);
+        let forms = ["gar\u{e7}on 1968", "garc\u{327}on 1968"];
+        for then in forms {
+            let params =
+                Params::new(Params::MIN_M_COST, Params::MIN_T_COST, Params::MIN_P_COST, None).unwrap();
+            let salt = SaltString::encode_b64(&[7; 16]).unwrap();
+            let hash = Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+                .hash_password(then.as_bytes(), &salt)
+                .unwrap()
+                .to_string();
+            for now in forms {
+                assert!(
+                    passwords.verify(&password(now), Some(&hash)).await.unwrap(),
+                    "{then} {now}"
+                );
+            }
+        }
     }
 
     #[tokio::test]

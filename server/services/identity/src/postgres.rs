@@ -13,13 +13,13 @@ use super::{
     sql::{Database, SqlPeopleStore},
     store::{PeopleError, PersonId},
 };
-use database::postgres::{self, CONNECT_TIMEOUT};
+use database::{
+    connections::ConnectionLimit,
+    postgres::{self, CONNECT_TIMEOUT},
+};
 
 /// The schema of the tables.
 const SCHEMA: &str = "foldline_people";
-
-/// The number of connections.
-const CONNECTIONS: u32 = 4;
 
 /// The channel of session changes; it belongs to one database, like the tables.
 const CHANNEL: &str = "foldline_people";
@@ -35,13 +35,13 @@ pub type PostgresPeople = SqlPeopleStore<Postgres>;
 
 impl PostgresPeople {
     /// Opens the database that a URL names, and runs the migrations.
-    pub async fn open(url: &str) -> Result<Self, PeopleError> {
+    pub async fn open(url: &str, connections: ConnectionLimit) -> Result<Self, PeopleError> {
         let database = postgres::Database::new(url, SCHEMA)?;
         database
             .migrate(sqlx::migrate!("../../../migrations/postgres/people"))
             .await?;
         Ok(Self {
-            pool: database.writers(CONNECTIONS).await?,
+            pool: database.writers(connections.people()).await?,
             listener: Some(SessionListener(database)),
         })
     }

@@ -6,7 +6,9 @@
 //! search through its bytes.
 //!
 //! Keys are cached. With several servers on one database, an erasure at another server takes effect here
-//! within [`SHARED_KEY_TTL`].
+//! within [`SHARED_KEY_TTL`]. That a person has no key is cached only for those who ask whether it was
+//! destroyed: a sealed text proves that there was a key when it was stored, so to open one the absence is
+//! read again. Another server may have made the key in the meantime.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -126,7 +128,7 @@ impl Seals {
             return Ok(Some(text.to_owned()));
         };
         let of = PersonId { workspace, person };
-        Ok(match self.key(of).await? {
+        Ok(match self.key_to_open(of).await? {
             Key::Cipher(cipher) => decrypt(&cipher, of, sealed),
             Key::Destroyed | Key::Absent => None,
         })
@@ -142,7 +144,7 @@ impl Seals {
         for SealedText { person, .. } in &found {
             if !keys.contains_key(person) {
                 let key = self
-                    .key(PersonId {
+                    .key_to_open(PersonId {
                         workspace,
                         person: *person,
                     })
@@ -195,9 +197,21 @@ impl Seals {
     }
 
     async fn key(&self, of: PersonId) -> Result<Key, PeopleError> {
-        if let Some(key) = self.keys.get(&of).await {
-            return Ok(key);
+        match self.keys.get(&of).await {
+            Some(key) => Ok(key),
+            None => self.read_key(of).await,
         }
+    }
+
+    /// The key for a text that is sealed under it: a cached absence may be older than the text.
+    async fn key_to_open(&self, of: PersonId) -> Result<Key, PeopleError> {
+        match self.keys.get(&of).await {
+            Some(key @ (Key::Cipher(_) | Key::Destroyed)) => Ok(key),
+            Some(Key::Absent) | None => self.read_key(of).await,
+        }
+    }
+
+    async fn read_key(&self, of: PersonId) -> Result<Key, PeopleError> {
         let key = match self.store.key(of).await? {
             None => Key::Absent,
             Some(stored) => Key::of(&stored),
@@ -249,6 +263,11 @@ impl Opener for Seals {
 
     async fn open_bytes(&self, workspace: WorkspaceId, json: Bytes) -> Result<Bytes, SealError> {
         Ok(self.open_in(workspace, &json).await?.map_or(json, Bytes::from))
+    }
+
+    async fn knows_person(&self, workspace: WorkspaceId, person: Uuid) -> Result<bool, SealError> {
+        let key = self.key_to_open(PersonId { workspace, person }).await?;
+        Ok(!matches!(key, Key::Absent))
     }
 }
 
@@ -400,6 +419,31 @@ mod tests {
         let bytes = seals.open_bytes(SHOP, Bytes::from(json)).await.unwrap();
         assert_eq!(bytes, expected.as_bytes());
         assert_eq!(seals.open_bytes(SHOP, Bytes::from("[]")).await.unwrap(), "[]");
+    }
+
+    /// Given two servers on one store of keys, when one has noted that a person has no key, and the other
+    /// seals that person's first text, then the first opens it all the same.
+    #[tokio::test]
+    async fn a_text_opens_at_a_server_that_has_cached_the_absence_of_its_key() {
+        let (one, _folder) = seals().await;
+        let other = Seals::new(Arc::clone(&one.store));
+        assert!(!other.is_destroyed(SHOP, ADA).await.unwrap());
+        assert!(!other.knows_person(SHOP, ADA).await.unwrap());
+        let sealed = seal(&one, "Ada").await;
+        assert!(!other.is_destroyed(SHOP, ADA).await.unwrap());
+        let json = RawValue::from_string(format!(r#"{{"name":"{sealed}"}}"#)).unwrap();
+        assert_eq!(
+            other.open_json(SHOP, json).await.unwrap().get(),
+            r#"{"name":"Ada"}"#
+        );
+        // Opening has cached the key, so the absence is cached once more for a text alone.
+        let of = PersonId {
+            workspace: SHOP,
+            person: ADA,
+        };
+        other.keys.insert(of, Key::Absent).await;
+        assert_eq!(other.open_text(SHOP, &sealed).await.unwrap(), "Ada");
+        assert!(other.knows_person(SHOP, ADA).await.unwrap());
     }
 
     #[tokio::test]

@@ -17,7 +17,7 @@ use domain::{
         user::Password,
     },
     event::{DomainEvent, EventPayload as _},
-    id::WorkspaceId,
+    id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
 };
 use sha2::{Digest as _, Sha256};
@@ -101,10 +101,10 @@ impl People {
         workspace: Option<WorkspaceId>,
     ) -> Result<RenewableSession, SignInError> {
         let candidates = match workspace {
-            Some(workspace) => self.holder(workspace, email).await?.into_iter().collect(),
+            Some(workspace) => self.holders_in(workspace, email).await?,
             None => self.holders(email).await?,
         };
-        let mut matching = Vec::new();
+        let mut matching: Vec<UserAccount> = Vec::new();
         let mut tried = false;
         for of in candidates {
             let Some(account) = self.account(of).await? else {
@@ -112,7 +112,9 @@ impl People {
             };
             let hash = self.store.credentials(of, account.command).await?;
             tried = true;
-            if self.passwords.verify(password, hash.as_deref()).await? {
+            // Of two accounts for one mailbox, the first is the one whose email is spelled as it is typed.
+            let is_elsewhere = |other: &UserAccount| other.of.workspace != of.workspace;
+            if self.passwords.verify(password, hash.as_deref()).await? && matching.iter().all(is_elsewhere) {
                 matching.push(account);
             }
         }
@@ -251,12 +253,31 @@ impl People {
         }
     }
 
-    /// The person who has reserved an email in a workspace.
-    async fn holder(&self, workspace: WorkspaceId, email: &str) -> Result<Option<PersonId>, LookUpError> {
-        let stream = self.email_hasher.stream(workspace, email)?;
+    /// The people who have reserved an email in a workspace, first the one who spelled it as it is typed.
+    /// There are several only if an earlier version took two spellings of a mailbox for two addresses; that is
+    /// reported.
+    async fn holders_in(&self, workspace: WorkspaceId, email: &str) -> Result<Vec<PersonId>, LookUpError> {
+        let mut holders: Vec<PersonId> = Vec::new();
+        for stream in self.email_hasher.streams(workspace, email)? {
+            let holder = self.holder(workspace, &stream).await?;
+            holders.extend(holder.filter(|holder| !holders.contains(holder)));
+        }
+        if holders.len() > 1 {
+            let people: Vec<_> = holders.iter().map(|of| of.person).collect();
+            tracing::warn!(%workspace, ?people, "several accounts have the same mailbox");
+        }
+        Ok(holders)
+    }
+
+    /// The person who holds a reservation.
+    async fn holder(
+        &self,
+        workspace: WorkspaceId,
+        stream: &StreamName,
+    ) -> Result<Option<PersonId>, LookUpError> {
         let last = self
             .events
-            .read_stream(workspace, &stream, u64::MAX, Direction::Backwards, 1)
+            .read_stream(workspace, stream, u64::MAX, Direction::Backwards, 1)
             .await?;
         let Some(event) = last.first() else {
             return Ok(None);
@@ -274,11 +295,19 @@ impl People {
 
     /// The people who have reserved an email, in any workspace.
     async fn holders(&self, email: &str) -> Result<Vec<PersonId>, LookUpError> {
-        let mut holders = Vec::new();
-        let login = self.email_hasher.login(email)?;
-        for candidate in self.store.logins(&login, MOST_WORKSPACES).await? {
-            if self.holder(candidate.workspace, email).await? == Some(candidate) {
-                holders.push(candidate);
+        let mut holders: Vec<PersonId> = Vec::new();
+        for login in self.email_hasher.logins(email)? {
+            for candidate in self.store.logins(&login, MOST_WORKSPACES).await? {
+                if holders.contains(&candidate) {
+                    continue;
+                }
+                if self
+                    .holders_in(candidate.workspace, email)
+                    .await?
+                    .contains(&candidate)
+                {
+                    holders.push(candidate);
+                }
             }
         }
         Ok(holders)

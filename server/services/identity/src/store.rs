@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::session_status::SessionChange;
 use database::{
+    disk,
     postgres::{OpenError, is_permanent_refusal},
     schema::SchemaError,
 };
@@ -18,9 +19,12 @@ use documents::SealError;
 /// Why the people store cannot be read or changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum PeopleError {
-    /// The database cannot be reached, is full or is shutting down; worth a retry.
+    /// The database cannot be reached or is shutting down; worth a retry.
     #[error("the people store is unavailable: {0}")]
     Unavailable(String),
+    /// Its disk is full; worth a retry when there is space.
+    #[error("the people store has no room left: {0}")]
+    Full(String),
     /// The database refuses a value permanently: no retry helps.
     #[error("the people store refuses a value: {0}")]
     Refused(String),
@@ -33,7 +37,9 @@ impl From<PeopleError> for SealError {
     fn from(error: PeopleError) -> Self {
         match error {
             PeopleError::Refused(_) => Self::Refused(error.to_string()),
-            PeopleError::Unavailable(_) | PeopleError::Corrupt(_) => Self::Unavailable(error.to_string()),
+            PeopleError::Unavailable(_) | PeopleError::Full(_) | PeopleError::Corrupt(_) => {
+                Self::Unavailable(error.to_string())
+            }
         }
     }
 }
@@ -42,6 +48,9 @@ impl From<sqlx::Error> for PeopleError {
     fn from(error: sqlx::Error) -> Self {
         if is_permanent_refusal(&error) {
             return Self::Refused(error.to_string());
+        }
+        if disk::is_full(&error) {
+            return Self::Full(error.to_string());
         }
         Self::Unavailable(error.to_string())
     }

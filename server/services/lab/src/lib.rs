@@ -1,8 +1,8 @@
 //! The lab: an educator's operations on the pipeline of a workspace, which make it visible.
 //!
 //! An educator pauses, resumes and crashes lanes, and puts the workspace's clock forward. The lab only calls
-//! the boxes; what follows is their own behaviour. A pause is kept in memory: after a restart every lane
-//! runs.
+//! the boxes; what follows is their own behaviour, at every server. A pause is kept in their memory: once all
+//! have stopped, every lane runs.
 
 use std::sync::Arc;
 
@@ -108,17 +108,19 @@ impl Lab {
     /// The time of a workspace.
     pub async fn clock(&self, workspace: WorkspaceId) -> Result<LabClock, LabError> {
         let clocks = &self.clocks;
+        // Another server may have put it forward a moment ago.
+        let ahead_ms = clocks.refresh(workspace).await?;
         Ok(LabClock {
-            ahead_ms: clocks.ahead_ms(workspace).await?,
+            ahead_ms,
             now: clocks.now(workspace).await?,
         })
     }
 
-    /// Puts the clock of a workspace forward; timers that are due by then expire at once.
+    /// Puts the clock of a workspace forward, on every server. Timers that are due by then expire first.
     pub async fn move_clock(&self, workspace: WorkspaceId, forward: ClockMove) -> Result<LabClock, LabError> {
         let clocks = &self.clocks;
+        let ahead_ms = clocks.refresh(workspace).await?;
         let now = clocks.now(workspace).await?;
-        let ahead_ms = clocks.ahead_ms(workspace).await?;
         match forward {
             ClockMove::By(by_ms) => {
                 let by_ms = u64::try_from(by_ms).map_err(|_| LabError::Backwards { now })?;

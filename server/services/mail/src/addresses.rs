@@ -14,7 +14,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use consumer::EffectError;
-use documents::Opener;
+use documents::{FoldFault, Opener};
 
 /// Events of a user that are read at a time.
 const PAGE: u32 = 100;
@@ -36,11 +36,37 @@ impl Debug for Address {
     }
 }
 
+/// Why an address was not found.
+#[derive(Debug, thiserror::Error)]
+pub enum AddressError {
+    /// The user has one, and it cannot be unsealed.
+    #[error("the recipient's address cannot be unsealed")]
+    Unreadable,
+    /// A store failed.
+    #[error(transparent)]
+    Store(#[from] EffectError),
+}
+
+impl AddressError {
+    /// The failure of the event at this position. An unreadable address is tried again with the event, which
+    /// becomes a dead letter if that does not help.
+    pub(super) fn at(self, position: u64) -> EffectError {
+        match self {
+            Self::Unreadable => EffectError::Event(FoldFault {
+                position,
+                reason: self.to_string(),
+            }),
+            Self::Store(error) => error,
+        }
+    }
+}
+
 /// Finds the addresses of users.
 #[async_trait]
 pub trait Addresses: Send + Sync + Debug {
-    /// The address of a user; `None`: they have none, like guests, or were erased.
-    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError>;
+    /// The address of a user; `None`: they have none here, like guests and people who registered in another
+    /// installation, or were erased.
+    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, AddressError>;
 
     /// The address that a user had before an event of theirs changed it; `None`: they had none, it is the
     /// same, or they were erased.
@@ -49,7 +75,7 @@ pub trait Addresses: Send + Sync + Debug {
         workspace: WorkspaceId,
         user: Uuid,
         version: u64,
-    ) -> Result<Option<Address>, EffectError>;
+    ) -> Result<Option<Address>, AddressError>;
 }
 
 /// Reads addresses from the users' own streams.
@@ -118,35 +144,45 @@ impl StreamAddresses {
         }
     }
 
-    /// Unseals an address; `None`: it cannot be unsealed any more.
+    /// Unseals an address; `None`: there is none, or its user is of another installation, and their key was
+    /// never here.
     async fn open(
         &self,
-        workspace: WorkspaceId,
+        (workspace, user): (WorkspaceId, Uuid),
         email: Option<String>,
         name: Option<String>,
         language: Language,
-    ) -> Result<Option<Address>, EffectError> {
+    ) -> Result<Option<Address>, AddressError> {
         let Some(email) = email else { return Ok(None) };
-        let email = self.opener.open_text(workspace, &email).await?;
-        let name = self
-            .opener
-            .open_text(workspace, &name.unwrap_or_default())
-            .await?;
-        Ok(email.contains('@').then_some(Address {
+        let email = self.open_text(workspace, &email).await?;
+        if !email.contains('@') {
+            let is_known = self.opener.knows_person(workspace, user).await;
+            return if is_known.map_err(EffectError::from)? {
+                Err(AddressError::Unreadable)
+            } else {
+                Ok(None)
+            };
+        }
+        let name = self.open_text(workspace, &name.unwrap_or_default()).await?;
+        Ok(Some(Address {
             email,
             name,
             language,
         }))
     }
+
+    async fn open_text(&self, workspace: WorkspaceId, text: &str) -> Result<String, EffectError> {
+        Ok(self.opener.open_text(workspace, text).await?)
+    }
 }
 
 #[async_trait]
 impl Addresses for StreamAddresses {
-    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError> {
+    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, AddressError> {
         let Some(stored) = self.stored_contact(workspace, user, u64::MAX).await? else {
             return Ok(None);
         };
-        self.open(workspace, stored.before, stored.name, stored.language)
+        self.open((workspace, user), stored.before, stored.name, stored.language)
             .await
     }
 
@@ -155,16 +191,13 @@ impl Addresses for StreamAddresses {
         workspace: WorkspaceId,
         user: Uuid,
         version: u64,
-    ) -> Result<Option<Address>, EffectError> {
+    ) -> Result<Option<Address>, AddressError> {
         let Some(stored) = self.stored_contact(workspace, user, version).await? else {
             return Ok(None);
         };
-        let current = self
-            .open(workspace, stored.current, None, stored.language)
-            .await?;
-        let before = self
-            .open(workspace, stored.before, stored.name, stored.language)
-            .await?;
+        let of = (workspace, user);
+        let current = self.open(of, stored.current, None, stored.language).await?;
+        let before = self.open(of, stored.before, stored.name, stored.language).await?;
         let is_another = |before: &Address| current.is_none_or(|current| current.email != before.email);
         Ok(before.filter(is_another))
     }

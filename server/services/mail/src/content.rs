@@ -10,7 +10,7 @@ use domain::{
     },
     event::{DomainEvent, TypedEvent},
     language::Language,
-    money::Money,
+    money::{Money, minor_digits},
 };
 use icu_decimal::{DecimalFormatter, input::Decimal, options::DecimalFormatterOptions};
 use icu_locale_core::locale;
@@ -26,9 +26,6 @@ use super::{
     addresses::Address,
     texts::{EmailChangedTexts, Subject, Texts, fill, texts, written_language},
 };
-
-/// Currencies whose minor unit is the unit itself (ISO 4217), as far as shops use them.
-const WITHOUT_DECIMALS: [&str; 8] = ["CLP", "ISK", "JPY", "KRW", "PYG", "UGX", "VND", "XAF"];
 
 /// The content of an email, in one language.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -294,9 +291,7 @@ fn amount(language: Language, money: &Money) -> String {
         _ => locale!("en-u-nu-latn"),
     };
     let mut number = Decimal::from(money.amount);
-    if !WITHOUT_DECIMALS.contains(&money.currency.as_str()) {
-        number.multiply_pow10(-2);
-    }
+    number.multiply_pow10(-i16::from(minor_digits(&money.currency)));
     let number = match DecimalFormatter::try_new(locale.into(), DecimalFormatterOptions::default()) {
         Ok(formatter) => formatter.format(&number).to_string(),
         // No data for the language.
@@ -322,5 +317,21 @@ mod tests {
         }
         assert_eq!(amount(Language::De, &Money::new(5, "EUR")), "0,05 EUR");
         assert_eq!(amount(Language::Ja, &Money::new(1_500, "JPY")), "1,500 JPY");
+    }
+
+    #[test]
+    fn an_amount_has_the_digits_of_its_currency() {
+        for (currency, expected) in [
+            ("KWD", "1,234.500 KWD"),
+            ("BHD", "1,234.500 BHD"),
+            ("XOF", "1,234,500 XOF"),
+            ("RWF", "1,234,500 RWF"),
+            ("CLF", "123.4500 CLF"),
+            ("EUR", "12,345.00 EUR"),
+        ] {
+            let money = Money::new(1_234_500, currency);
+            assert_eq!(amount(Language::En, &money), expected);
+        }
+        assert_eq!(amount(Language::De, &Money::new(5, "TND")), "0,005 TND");
     }
 }

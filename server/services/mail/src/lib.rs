@@ -16,6 +16,9 @@ mod content;
 mod delivery;
 pub mod mailbox;
 mod notification;
+mod preferences;
+mod records;
+mod sender;
 mod settings;
 pub mod smtp;
 mod smtp_url;
@@ -29,7 +32,7 @@ use async_trait::async_trait;
 use domain::id::WorkspaceId;
 use uuid::Uuid;
 
-pub use addresses::{Address, Addresses, StreamAddresses};
+pub use addresses::{Address, AddressError, Addresses, StreamAddresses};
 use mailbox::Mailbox;
 pub use notification::Notification;
 pub use settings::MailSettings;

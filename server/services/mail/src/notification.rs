@@ -9,18 +9,18 @@ use domain::{
     id::WorkspaceId,
     view::notifications::notice,
 };
-use governor::{DefaultKeyedRateLimiter, Quota};
-use lettre::Message;
 use uuid::Uuid;
 
 use super::{
     Dependencies, NAME, Transport,
     addresses::Address,
-    claims::{Claim, Claims},
+    claims::Claims,
     content::{Envelope, Topic},
     delivery::{MailDelivery, Recipient},
     mailbox::Mail,
-    smtp::Smtp,
+    preferences::Preferences,
+    records::Records,
+    sender::{Sender, skipped, written},
 };
 use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
 use documents::FoldFault;
@@ -28,37 +28,28 @@ use documents::FoldFault;
 /// The age from which an event causes no mail: a day.
 const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1_000;
 
-/// Domains without mailboxes (RFC 2606), which samples use.
-const SAMPLE_DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
-
 /// Writes mails about events.
 #[derive(Debug)]
 pub struct Notification {
     dependencies: Dependencies,
-    claims: Claims,
-    per_address: Option<DefaultKeyedRateLimiter<String>>,
+    sender: Sender,
+    preferences: Preferences,
 }
 
 impl Notification {
     /// A consumer with these dependencies.
     pub fn new(dependencies: Dependencies) -> Self {
+        let records = Records::new(dependencies.process_store.clone());
+        let claims = Claims::new(
+            records.clone(),
+            dependencies.clock.clone(),
+            dependencies.single_server,
+        );
         Self {
-            claims: Claims::new(
-                dependencies.process_store.clone(),
-                NAME,
-                dependencies.clock.clone(),
-            ),
-            per_address: dependencies
-                .per_hour
-                .map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_hour(count))),
+            sender: Sender::new(claims, dependencies.per_hour),
+            preferences: Preferences::new(records),
             dependencies,
         }
-    }
-
-    /// Counts an email to an address, and returns whether it exceeds the hourly limit.
-    fn exceeds_hourly_limit(&self, email: &String) -> bool {
-        let limiter = self.per_address.as_ref();
-        limiter.is_some_and(|limiter| limiter.check_key(email).is_err())
     }
 
     async fn handle(&self, event: &TypedEvent, delivery: &mut MailDelivery) -> Result<(), EffectError> {
@@ -73,7 +64,7 @@ impl Notification {
             if let Ok(user) = user.parse() {
                 delivery.look_up_again(user);
             }
-            return Ok(self.claims.prefer(workspace, user, stopped).await?);
+            return Ok(self.preferences.prefer(workspace, user, stopped).await?);
         }
         if event.stream.category() == "user" {
             return self.handle_user(event, delivery).await;
@@ -120,7 +111,7 @@ impl Notification {
         let recipient = if let Some(known) = delivery.recipient(user) {
             known
         } else {
-            let found = Arc::new(self.look_up(event.workspace, user).await?);
+            let found = Arc::new(self.look_up(user, event).await?);
             // A mail server may take long, so a mail to it is written with what is known then.
             if matches!(self.dependencies.transport, Transport::Mailbox(_)) {
                 delivery.keep(user, found.clone());
@@ -138,11 +129,13 @@ impl Notification {
         Ok(())
     }
 
-    async fn look_up(&self, workspace: WorkspaceId, user: Uuid) -> Result<Recipient, EffectError> {
-        if self.claims.has_stopped(workspace, user).await? {
+    async fn look_up(&self, user: Uuid, event: &TypedEvent) -> Result<Recipient, EffectError> {
+        let workspace = event.workspace;
+        if self.preferences.has_stopped(workspace, user).await? {
             return Ok(Recipient::Stopped);
         }
-        let Some(address) = self.dependencies.addresses.of(workspace, user).await? else {
+        let address = self.dependencies.addresses.of(workspace, user).await;
+        let Some(address) = address.map_err(|error| error.at(event.position))? else {
             return Ok(Recipient::WithoutAddress);
         };
         let unsubscribe = self.dependencies.links.unsubscribe(workspace, user).await;
@@ -161,7 +154,8 @@ impl Notification {
             return Ok(());
         }
         let addresses = &self.dependencies.addresses;
-        if let Some(address) = addresses.before(event.workspace, user, event.version).await? {
+        let address = addresses.before(event.workspace, user, event.version).await;
+        if let Some(address) = address.map_err(|error| error.at(event.position))? {
             self.write(user, Topic::EmailChanged, &address, None, event, delivery)
                 .await
         } else {
@@ -173,7 +167,7 @@ impl Notification {
     /// Whether an event is too old for a mail, and no mail about it was begun.
     async fn is_too_old(&self, event: &TypedEvent) -> Result<bool, EffectError> {
         let age_ms = self.dependencies.clock.now().millis_since(event.recorded_at);
-        let has_begun = self.claims.has_begun(event.workspace, event.event_id);
+        let has_begun = self.sender.has_begun(event.workspace, event.event_id);
         Ok(age_ms > MAX_AGE_MS && !has_begun.await?)
     }
 
@@ -206,48 +200,8 @@ impl Notification {
                 user,
                 bytes: mail.formatted(),
             }),
-            Transport::Smtp(smtp) => self.send(smtp, mail, address, event).await?,
+            Transport::Smtp(smtp) => self.sender.send(smtp, mail, address, event).await?,
         }
-        Ok(())
-    }
-
-    /// Sends a mail to the mail server, unless it was sent.
-    async fn send(
-        &self,
-        smtp: &Smtp,
-        mail: Message,
-        address: &Address,
-        event: &TypedEvent,
-    ) -> Result<(), EffectError> {
-        if is_sample(address) {
-            skipped("sample");
-            return Ok(());
-        }
-        let (workspace, id) = (event.workspace, event.event_id);
-        let single_server = self.dependencies.single_server;
-        match self.claims.claim(workspace, id, single_server).await? {
-            Claim::Sent => return Ok(()),
-            Claim::Elsewhere => {
-                return Err(EffectError::Unavailable(
-                    "another server is sending it".to_owned(),
-                ));
-            }
-            Claim::Fresh if self.exceeds_hourly_limit(&address.email) => {
-                tracing::warn!(
-                    %workspace, "an address has got too many mails in an hour; this one is not sent"
-                );
-                self.claims.sent(workspace, id).await?;
-                skipped("too_many");
-                return Ok(());
-            }
-            Claim::Fresh | Claim::Retry => {}
-        }
-        smtp.send(event.position, mail).await?;
-        self.claims.sent(workspace, id).await?;
-        if let Some(limiter) = &self.per_address {
-            limiter.retain_recent();
-        }
-        written(1);
         Ok(())
     }
 
@@ -260,21 +214,6 @@ impl Notification {
         }
         Ok(())
     }
-}
-
-/// Counts mails that are sent or stored.
-fn written(count: u64) {
-    metrics::counter!("foldline_mails_total", "outcome" => "sent").increment(count);
-}
-
-/// Counts a mail that is not written.
-fn skipped(why: &'static str) {
-    metrics::counter!("foldline_mails_total", "outcome" => why).increment(1);
-}
-
-fn is_sample(address: &Address) -> bool {
-    let domain = address.email.rsplit('@').next().unwrap_or_default();
-    SAMPLE_DOMAINS.contains(&domain) || [".example", ".invalid"].iter().any(|end| domain.ends_with(end))
 }
 
 #[async_trait]
@@ -312,5 +251,9 @@ impl Consumer for Notification {
 
     async fn forget(&self, workspace: WorkspaceId) -> Result<(), EffectError> {
         Ok(self.dependencies.mailbox.forget(workspace).await?)
+    }
+
+    fn interrupt(&self) {
+        self.sender.interrupt();
     }
 }

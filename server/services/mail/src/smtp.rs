@@ -1,8 +1,9 @@
 //! Sends mails to a mail server: SMTP with STARTTLS, with TLS from the first byte, or without encryption.
 //!
-//! SMTP has no idempotency: if this server dies between the mail server's "250" and the record of it, the
-//! outcome is unknown. The mail is then sent again with the same Message-ID, by which mailboxes recognise the
-//! repetition. Only the numbers of refusals are logged, because their texts repeat addresses.
+//! SMTP has no idempotency: if the connection is lost before the mail server's "250", or this server dies
+//! before it has recorded that, the outcome is unknown. The mail is then sent again with the same Message-ID,
+//! by which mailboxes recognise the repetition. Only the numbers of refusals are logged, because their texts
+//! repeat addresses.
 
 use std::{fs, io, path::PathBuf, time::Duration};
 
@@ -13,16 +14,29 @@ use lettre::{
         client::{Certificate, Tls, TlsParameters},
     },
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{MailSettings, SmtpSecurity};
-use consumer::EffectError;
-use documents::FoldFault;
 
 /// The timeout of one step of the conversation.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The timeout of sending a mail; its claim lasts longer.
-pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(25);
+/// The timeout of sending a mail.
+const SEND_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Why a mail was not sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum SendError {
+    /// The mail server refuses this mail for good, and takes others.
+    #[error("{0}")]
+    Refused(String),
+    /// The mail server has not accepted it, and may do so later.
+    #[error("{0}")]
+    NotAccepted(String),
+    /// There was no answer: the mail server may have it.
+    #[error("{0}")]
+    Unknown(String),
+}
 
 /// Why mails cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -106,24 +120,52 @@ impl Smtp {
         }))
     }
 
-    /// Sends a mail. When this returns, the mail server has accepted it.
-    pub(super) async fn send(&self, position: u64, mail: Message) -> Result<(), EffectError> {
-        let sent = tokio::time::timeout(SEND_TIMEOUT, self.transport.send(mail)).await;
-        let unavailable = |reason: &str| EffectError::Unavailable(reason.to_owned());
-        match sent {
-            Err(_) => Err(unavailable("the mail server takes too long")),
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error)) => Err(match error.status().map(u16::from) {
-                // Our credentials are not accepted: no mail is at fault.
-                Some(code @ 530..=538) => unavailable(&format!("the mail server does not let us in: {code}")),
-                Some(code) if error.is_permanent() => EffectError::Event(FoldFault {
-                    position,
-                    reason: format!("the mail server refuses the mail: {code}"),
-                }),
-                Some(code) => unavailable(&format!("the mail server cannot take mails now: {code}")),
-                None => unavailable(&format!("the mail server cannot be reached: {error}")),
-            }),
+    /// Sends a mail. When this returns, the mail server has accepted it. `stopping` interrupts it.
+    pub(super) async fn send(&self, mail: Message, stopping: &CancellationToken) -> Result<(), SendError> {
+        let sent = tokio::time::timeout(SEND_TIMEOUT, self.converse(mail));
+        match stopping.run_until_cancelled(sent).await {
+            None => Err(SendError::Unknown("this server stops".to_owned())),
+            Some(Err(_)) => Err(SendError::Unknown("the mail server takes too long".to_owned())),
+            Some(Ok(sent)) => sent,
         }
+    }
+
+    async fn converse(&self, mail: Message) -> Result<(), SendError> {
+        let is_ascii = mail.envelope().to().iter().all(|address| {
+            let address: &str = address.as_ref();
+            address.is_ascii()
+        });
+        let Err(error) = self.transport.send(mail).await else {
+            return Ok(());
+        };
+        let status = error.status().map(u16::from);
+        let is_final = match status {
+            // Our credentials are not accepted: no mail is at fault.
+            Some(530..=538) => false,
+            Some(_) => error.is_permanent(),
+            // lettre sends no such address to a mail server that does not support SMTPUTF8.
+            None => error.is_client() && !is_ascii,
+        };
+        if is_final && self.takes_mails().await {
+            return Err(SendError::Refused(match status {
+                Some(code) => format!("the mail server refuses the mail: {code}"),
+                None => "the mail server cannot express the address: it does not support SMTPUTF8".to_owned(),
+            }));
+        }
+        Err(match status {
+            Some(code @ 530..=538) => {
+                SendError::NotAccepted(format!("the mail server does not let us in: {code}"))
+            }
+            Some(code) => SendError::NotAccepted(format!("the mail server cannot take mails now: {code}")),
+            None if error.is_client() => SendError::NotAccepted(format!("the mail cannot be sent: {error}")),
+            None => SendError::Unknown(format!("the mail server does not answer: {error}")),
+        })
+    }
+
+    /// Whether the mail server accepts our connections, with encryption and credentials. One that refuses all
+    /// of us refuses no mail.
+    async fn takes_mails(&self) -> bool {
+        matches!(self.transport.test_connection().await, Ok(true))
     }
 }
 

@@ -7,9 +7,10 @@ use std::sync::{
 
 use async_trait::async_trait;
 use broker::{PartitionId, decode};
+use bytes::Bytes;
 use clock::SystemClock;
-use consumer::{EffectError, EventHandler as _, Work};
-use documents::sqlite::SqliteDocumentStore;
+use consumer::{Consumer as _, EventHandler as _, Work};
+use documents::{Opener, SealError, sqlite::SqliteDocumentStore};
 use domain::{
     access::Role,
     aggregate::{
@@ -21,13 +22,17 @@ use domain::{
     language::Language,
 };
 use event_store::{EventStore as _, SqliteEventStore};
+use serde_json::value::RawValue;
 use tempfile::TempDir;
 use test_support::{append, confirmed, customer, open_workspace, plaintext_opener::PlaintextOpener};
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::{
-    Address, Addresses, Dependencies, Links, Notification, StreamAddresses, Transport,
+    Address, AddressError, Addresses, Dependencies, Links, MailSettings, Notification, StreamAddresses,
+    Transport,
     mailbox::{Mailbox, Page},
+    smtp::Smtp,
 };
 
 /// Counts look-ups.
@@ -39,7 +44,7 @@ struct CountedAddresses {
 
 #[async_trait]
 impl Addresses for CountedAddresses {
-    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, EffectError> {
+    async fn of(&self, workspace: WorkspaceId, user: Uuid) -> Result<Option<Address>, AddressError> {
         self.count.fetch_add(1, Ordering::Relaxed);
         self.inner.of(workspace, user).await
     }
@@ -49,7 +54,7 @@ impl Addresses for CountedAddresses {
         workspace: WorkspaceId,
         user: Uuid,
         version: u64,
-    ) -> Result<Option<Address>, EffectError> {
+    ) -> Result<Option<Address>, AddressError> {
         self.inner.before(workspace, user, version).await
     }
 }
@@ -76,6 +81,11 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    /// `transport`: another one than the folder.
+    async fn with(transport: Option<Transport>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteEventStore::open(&folder.path().join("events.db"), Arc::new(SystemClock), None)
             .await
@@ -94,7 +104,7 @@ impl Fixture {
             .await
             .unwrap();
         let notification = Notification::new(Dependencies {
-            transport: Transport::Mailbox(mailbox.clone()),
+            transport: transport.unwrap_or_else(|| Transport::Mailbox(mailbox.clone())),
             mailbox: mailbox.clone(),
             from: "Shop <shop@shop.test>".parse().unwrap(),
             addresses: addresses.clone(),
@@ -118,22 +128,25 @@ impl Fixture {
         append(&*self.store, self.workspace, stream, events).await;
     }
 
-    /// All events of the log, as one delivery.
     async fn perform(&self) {
+        self.notification.perform(&self.work().await).await.unwrap();
+    }
+
+    /// All events of the log, as one delivery.
+    async fn work(&self) -> Work {
         let events = self
             .store
             .read_partition(self.workspace, 0, 0, 100)
             .await
             .unwrap();
-        let work = Work {
+        Work {
             partition: PartitionId {
                 workspace: self.workspace,
                 partition: 0,
             },
             passed: Some((0, events.len() as u64)),
             events: decode(&events),
-        };
-        self.notification.perform(&work).await.unwrap();
+        }
     }
 
     /// The subjects of the mails in the folder, sorted.
@@ -162,6 +175,79 @@ fn registered() -> DomainEvent {
         language: Language::En,
     };
     UserEvent::from(registered).into_domain()
+}
+
+/// An opener without the keys of people.
+#[derive(Debug)]
+struct WithoutKeys {
+    /// Whether it once had them.
+    is_known: bool,
+}
+
+#[async_trait]
+impl Opener for WithoutKeys {
+    async fn open_text(&self, _: WorkspaceId, _: &str) -> Result<String, SealError> {
+        Ok("erased".to_owned())
+    }
+
+    async fn open_json(&self, _: WorkspaceId, json: Box<RawValue>) -> Result<Box<RawValue>, SealError> {
+        Ok(json)
+    }
+
+    async fn open_bytes(&self, _: WorkspaceId, json: Bytes) -> Result<Bytes, SealError> {
+        Ok(json)
+    }
+
+    async fn knows_person(&self, _: WorkspaceId, _: Uuid) -> Result<bool, SealError> {
+        Ok(self.is_known)
+    }
+}
+
+/// A registered person whose address cannot be read is no one without an address, unless they were erased, or
+/// registered in another installation.
+#[tokio::test]
+async fn an_address_that_cannot_be_read_is_a_failure() {
+    let fixture = Fixture::new().await;
+    let ada = customer(1).id;
+    let find = async |is_known: bool| {
+        let addresses = StreamAddresses {
+            store: fixture.store.clone(),
+            opener: Arc::new(WithoutKeys { is_known }),
+        };
+        addresses.of(fixture.workspace, ada).await
+    };
+    assert_eq!(find(true).await.unwrap(), None, "a guest has none");
+    fixture.append(&user(), &[registered()]).await;
+    assert!(matches!(find(true).await, Err(AddressError::Unreadable)));
+    assert_eq!(find(false).await.unwrap(), None);
+    let erased = UserEvent::from(UserErased {}).into_domain();
+    fixture.append(&user(), &[erased]).await;
+    assert_eq!(find(true).await.unwrap(), None);
+}
+
+/// A mail server that takes connections and never says anything.
+#[tokio::test]
+async fn an_interrupted_consumer_does_not_wait_for_its_mail_server() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", silent.local_addr().unwrap());
+    let settings = MailSettings {
+        smtp_url: Some(url.parse().unwrap()),
+        smtp_password_file: None,
+        smtp_ca: None,
+        mail_from: "Shop <shop@shop.test>".parse().unwrap(),
+        mails_per_hour: 0,
+        public_url: None,
+    };
+    let fixture = Fixture::with(Smtp::of(&settings).unwrap().map(Transport::Smtp)).await;
+    fixture.append(&user(), &[registered()]).await;
+    let work = fixture.work().await;
+    let interrupt = async {
+        let connection = silent.accept().await.unwrap();
+        fixture.notification.interrupt();
+        connection
+    };
+    let (performed, _connection) = tokio::join!(fixture.notification.perform(&work), interrupt);
+    assert_eq!(performed.unwrap_err().to_string(), "this server stops");
 }
 
 #[tokio::test]

@@ -18,6 +18,10 @@ use domain::{
 /// How long one request waits for the provider's answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// How long the test mode waits for its books. Shorter, so that books that do not answer are not taken for a
+/// provider that does not.
+const BOOKS_TIMEOUT: Duration = Duration::from_millis(1_500);
+
 /// A provider that charges and refunds payments.
 #[async_trait]
 pub trait PaymentProvider: Send + Sync + Debug {
@@ -39,6 +43,10 @@ pub enum ProviderError {
     /// The provider did not get the request, or has failed.
     #[error("the payment provider is not available: {0}")]
     Unavailable(String),
+    /// The storage of this server does not answer, so nothing is known of the request. That is no fault of the
+    /// provider, and no deadline of the payment starts.
+    #[error("the payment cannot be requested now: {0}")]
+    Interrupted(String),
     /// The key was used for another request.
     #[error("the payment provider was asked for something else for this payment before")]
     KeyReused,

@@ -20,9 +20,10 @@ use domain::{
     wire::Order,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{PaymentProvider, ProviderError};
+use super::{BOOKS_TIMEOUT, PaymentProvider, ProviderError};
 use documents::{
     DocumentStore, DocumentStoreError, DocumentWrite, FIRST_GENERATION, FoldFault, FoldInput, FoldOutput,
     PageRequest, Scope, SeekKey,
@@ -201,15 +202,22 @@ impl PaymentProvider for TestMode {
         key: &str,
         request: &ProviderRequest,
     ) -> Result<ProviderAnswer, ProviderError> {
-        let unavailable = |error: DocumentStoreError| {
-            tracing::warn!(%error, "the books of the payment provider's test mode cannot be used");
-            ProviderError::Unavailable("its books cannot be used now".to_owned())
+        let entering = async {
+            let now = self.clocks.now(workspace).await?;
+            let entered = self.enter(workspace, key, request, now).await?;
+            Ok::<_, DocumentStoreError>((entered, now))
         };
-        let now = self.clocks.now(workspace).await.map_err(unavailable)?;
-        let entered = self
-            .enter(workspace, key, request, now)
+        let entered = timeout(BOOKS_TIMEOUT, entering)
             .await
-            .map_err(unavailable)?;
+            .unwrap_or_else(|elapsed| Err(DocumentStoreError::Unavailable(elapsed.to_string())));
+        let (entered, now) = entered.map_err(|error| {
+            tracing::warn!(%error, "the books of the payment provider's test mode cannot be used");
+            let reason = "its books cannot be used now".to_owned();
+            match error {
+                DocumentStoreError::Unavailable(_) => ProviderError::Interrupted(reason),
+                _ => ProviderError::Unavailable(reason),
+            }
+        })?;
         if entered.wanted != wanted(request) {
             return Err(ProviderError::KeyReused);
         }

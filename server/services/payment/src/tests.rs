@@ -98,6 +98,18 @@ async fn a_key_stands_for_one_request() {
 }
 
 #[tokio::test]
+async fn books_that_do_not_answer_are_no_answer_of_the_provider() {
+    let folder = tempfile::tempdir().unwrap();
+    let provider = Provider::open(folder.path()).await;
+    provider.books.close().await;
+    let interrupted = provider.charge("1", 500, "tok_ok").await;
+    assert!(
+        matches!(interrupted, Err(ProviderError::Interrupted(_))),
+        "{interrupted:?}"
+    );
+}
+
+#[tokio::test]
 async fn each_method_has_its_outcome() {
     let folder = tempfile::tempdir().unwrap();
     let provider = Provider::open(folder.path()).await;

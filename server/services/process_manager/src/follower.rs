@@ -5,18 +5,19 @@ use std::sync::Arc;
 
 use documents::Scope;
 use domain::policy::WORK;
-use projection::{Changes, Commit, Followers, fold_result::DocumentChange};
+use projection::{Changes, Commit, Followers, fold_result::DocumentChange, progress::Progress};
 
 use super::{
     command_queue::CommandQueues,
     work_set::{Snapshot, Unlisted, WorkSet, policy_of},
 };
 
-/// Passes the commits of the lanes on to the runner.
+/// Passes the commits of the lanes on to the runner, and to the tasks that wait for processes.
 #[derive(Debug)]
 pub(super) struct CommitFollower {
     pub(super) work: Arc<WorkSet>,
     pub(super) queues: Arc<CommandQueues>,
+    pub(super) progress: Arc<Progress>,
 }
 
 impl CommitFollower {
@@ -55,5 +56,6 @@ impl Followers for CommitFollower {
                 .add_unlisted(policy_of(&scope), Unlisted::ElsewhereChanged),
             Changes::Everything => self.work.add_unlisted(policy_of(&scope), Unlisted::Unknown),
         }
+        self.progress.wake_waiting(scope.workspace);
     }
 }

@@ -16,6 +16,7 @@ pub mod process;
 mod recorded;
 mod runner;
 mod sender;
+mod takeover;
 mod timers;
 mod unfinished;
 mod work_set;
@@ -26,19 +27,19 @@ use broker::Broker;
 use clock::SharedClock;
 use command::CommandService;
 use documents::{DocumentStore, DocumentStoreError};
-use domain::{id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
+use domain::{event::TypedEvent, id::WorkspaceId, policy::AnyPolicy, token::ConsistencyToken};
 use event_store::EventStore;
 use projection::{
     Context, Projections, StartError, dead_letters::DeadLetters, health::Health, progress::Progress,
 };
-use tokio::sync::futures::Notified;
+use tokio::sync::futures::OwnedNotified;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use uuid::Uuid;
-use workspace_clock::Clocks;
+use workspace_clock::{Clocks, Timers};
 
 use command_queue::CommandQueues;
 use follower::CommitFollower;
 use runner::{Dependencies as RunnerDependencies, Runner};
+pub use unfinished::{Awaited, ProcessKeys};
 use work_set::{Unlisted, WorkSet};
 
 /// The boxes that process managers need.
@@ -91,6 +92,7 @@ impl ProcessManagers {
         let follower = CommitFollower {
             work: work.clone(),
             queues: queues.clone(),
+            progress: progress.clone(),
         };
         let context = Context {
             followers: Arc::new(follower),
@@ -114,6 +116,8 @@ impl ProcessManagers {
             work: work.clone(),
             queues,
         }));
+        let timers: Arc<dyn Timers> = runner.clone();
+        clocks.expire_first(Arc::downgrade(&timers));
         // Work of a workspace that is not in this event store cannot be done here.
         let known: HashSet<WorkspaceId> = store.heads().await?.iter().map(|(of, ..)| *of).collect();
         for checkpoint in process_store.checkpoints().await? {
@@ -148,9 +152,40 @@ impl ProcessManagers {
         &self.process_store
     }
 
-    /// Wakes when an event is handled, or a command has its answer, after the call.
-    pub fn changed(&self) -> Notified<'_> {
-        self.progress.changed()
+    /// Wakes when processes or parked events of a workspace change after the call.
+    pub fn changed(&self, workspace: WorkspaceId) -> OwnedNotified {
+        self.progress.work_changed(workspace)
+    }
+
+    /// Waits until the policies have handled the events of a workspace up to a token.
+    pub async fn reach(&self, workspace: WorkspaceId, token: &ConsistencyToken) {
+        for handler in self.progress.handlers() {
+            if let Some(progress) = self.progress.of(workspace, handler.name()) {
+                progress.reaches(token).await;
+            }
+        }
+    }
+
+    /// The processes that an event concerns: the work that it causes is in no other.
+    pub fn processes_of(&self, event: &TypedEvent) -> ProcessKeys {
+        self.runner.processes_of(event)
+    }
+
+    /// Whether a command, a timer or a parked event is left, including those of consumers that keep their
+    /// checkpoints in the process store.
+    pub async fn is_unfinished(
+        &self,
+        workspace: WorkspaceId,
+        awaited: Awaited<'_>,
+    ) -> Result<bool, DocumentStoreError> {
+        if self.runner.has_open_process(workspace, awaited).await? {
+            return Ok(true);
+        }
+        let counts = self
+            .process_store
+            .parked_counts(Some(workspace), awaited.correlation())
+            .await?;
+        Ok(!counts.is_empty())
     }
 
     /// Why they are not ready, one sentence each.
@@ -164,7 +199,7 @@ impl ProcessManagers {
     pub async fn unfinished(
         &self,
         workspace: WorkspaceId,
-        correlation: Option<Uuid>,
+        awaited: Awaited<'_>,
         up_to: &ConsistencyToken,
     ) -> Result<Vec<String>, DocumentStoreError> {
         let mut unfinished = Vec::new();
@@ -175,10 +210,10 @@ impl ProcessManagers {
                 unfinished.push(format!("{}: events to handle", handler.name()));
             }
         }
-        unfinished.extend(self.runner.unfinished(workspace, correlation).await?);
+        unfinished.extend(self.runner.unfinished(workspace, awaited).await?);
         let counts = self
             .process_store
-            .parked_counts(Some(workspace), correlation)
+            .parked_counts(Some(workspace), awaited.correlation())
             .await?;
         unfinished.extend(counts.iter().map(ToString::to_string));
         Ok(unfinished)

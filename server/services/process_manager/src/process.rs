@@ -3,13 +3,18 @@
 use std::sync::Arc;
 
 use database::url::StoreUrl;
-use documents::{DocumentStore, DocumentStoreError, DocumentWrite, FoldFault, FoldInput, FoldOutput, Scope};
-use domain::{
-    policy::{AnyPolicy, Process},
-    view::AnyView,
+use documents::{
+    DeadLetter, DocumentStore, DocumentStoreError, DocumentWrite, FIRST_GENERATION, FoldFault, FoldInput,
+    FoldOutput, ParkedEvent, ParkedState, Scope, StoredDocument,
 };
-use projection::handler::EventHandler;
+use domain::{
+    id::StreamName,
+    policy::{AnyPolicy, FAILED, FailedCommand, Process},
+    view::{AnyView, ListingEntry},
+};
+use projection::{dead_letters::Remedy, handler::EventHandler, refused_commands::RefusedCommands};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 /// The PostgreSQL schema of the process store.
 const SCHEMA: &str = "foldline_processes";
@@ -26,6 +31,81 @@ impl EventHandler for ProcessManager {
     fn documents(&self) -> Option<&'static dyn AnyView> {
         Some(self.0.as_view())
     }
+
+    fn refused_commands(&self) -> Option<&dyn RefusedCommands> {
+        Some(self)
+    }
+}
+
+impl RefusedCommands for ProcessManager {
+    fn listing(&self) -> &'static str {
+        FAILED
+    }
+
+    fn of(&self, document: &StoredDocument) -> Result<Vec<DeadLetter>, DocumentStoreError> {
+        let failed = parsed(&document.data)?.failed.into_iter();
+        failed.map(|failed| dead_letter(self.0.name(), failed)).collect()
+    }
+
+    fn settled(
+        &self,
+        document: &StoredDocument,
+        id: Uuid,
+        remedy: Remedy,
+    ) -> Result<Option<DocumentWrite>, DocumentStoreError> {
+        let mut process = parsed(&document.data)?;
+        let was = process.listings();
+        if !process.settle(id, remedy == Remedy::Retry) {
+            return Ok(None);
+        }
+        write(&document.key, &was, &process).map(Some)
+    }
+}
+
+/// A refused command as a dead letter. It is no event: its version is 0, and its position is the time of its
+/// refusal in microseconds.
+fn dead_letter(policy: &str, failed: FailedCommand) -> Result<DeadLetter, DocumentStoreError> {
+    let FailedCommand {
+        command,
+        reason,
+        attempts,
+        refused_at,
+    } = failed;
+    let stream: StreamName = command
+        .stream
+        .parse()
+        .map_err(|error| DocumentStoreError::Corrupt(format!("a refused command: {error}")))?;
+    Ok(DeadLetter {
+        view: policy.to_owned(),
+        generation: FIRST_GENERATION,
+        partition: 0,
+        event: ParkedEvent {
+            position: u64::try_from(refused_at.as_micros()).unwrap_or(0),
+            id: command.command_id,
+            stream,
+            version: 0,
+            event_id: command.causation_id,
+            event_type: command.command_type,
+            correlation_id: command.correlation_id,
+            state: ParkedState::Dead { reason, attempts },
+            parked_at: refused_at,
+        },
+        waiting: 0,
+    })
+}
+
+/// The write of a changed process.
+fn write(key: &str, was: &[ListingEntry], process: &Process) -> Result<DocumentWrite, DocumentStoreError> {
+    let is = process.listings();
+    let data = serde_json::value::to_raw_value(process)
+        .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))?;
+    Ok(DocumentWrite {
+        key: key.to_owned(),
+        data: Some(data.into()),
+        owner: None,
+        removed_entries: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
+        added_entries: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
+    })
 }
 
 /// The process managers of these policies.
@@ -66,21 +146,14 @@ pub(crate) async fn amend(
         };
         let was = parsed(&document.data).map_err(fault)?.listings();
         let after = change(&document.data).map_err(fault)?;
-        let is = after.listings();
-        let data = serde_json::value::to_raw_value(&after)
-            .map_err(|error| fault(DocumentStoreError::Corrupt(error.to_string())))?;
+        let write = write(key, &was, &after).map_err(fault)?;
         amended = Some(after);
-        if data.get() == document.data.get() {
-            return Ok(FoldOutput::default());
-        }
+        let is_changed = |write: &DocumentWrite| {
+            let data = write.data.as_ref();
+            data.is_none_or(|data| data.get() != document.data.get())
+        };
         Ok(FoldOutput {
-            writes: vec![DocumentWrite {
-                key: key.to_owned(),
-                data: Some(data.into()),
-                owner: None,
-                removed_entries: was.iter().filter(|entry| !is.contains(entry)).cloned().collect(),
-                added_entries: is.iter().filter(|entry| !was.contains(entry)).cloned().collect(),
-            }],
+            writes: Some(write).filter(is_changed).into_iter().collect(),
             parked: Vec::new(),
         })
     };

@@ -15,6 +15,7 @@ use workspace_clock::Clocks;
 
 use super::{
     command_queue::CommandQueues,
+    takeover::OtherServers,
     timers::EarliestTimer,
     work_set::{Known, PolicyId, Unlisted, Work, WorkSet},
 };
@@ -30,15 +31,16 @@ const MAX_RUNNING_PROCESSES: usize = 512;
 /// The pause before a store that did not answer is asked again.
 pub(super) const RETRY_DELAY: Duration = Duration::from_millis(200);
 
-/// How long another server has to do the work of its own commits, before it is looked for here.
+/// How long another server has to do the work of its own commits, before it is looked at here. What is left
+/// then is taken over if the other server does not do it: see [`takeover`](super::takeover).
 const TAKEOVER_DELAY: Duration = Duration::from_millis(250);
 
 /// What the runner knows of a policy in a workspace between two runs.
 #[derive(Debug, Default)]
 struct Agenda {
     earliest_timer: EarliestTimer,
-    /// When the listing of processes with work is read.
-    list_at: Option<Instant>,
+    /// When the listing of processes with work is read, and why.
+    list: Option<(Instant, Unlisted)>,
     /// Whether another server runs the policy as well.
     is_shared: bool,
     /// When the policy runs again, if nothing wakes it before.
@@ -57,6 +59,7 @@ pub(super) struct Runner {
     pub(super) work: Arc<WorkSet>,
     pub(super) queues: Arc<CommandQueues>,
     pub(super) permits: Semaphore,
+    pub(super) others: OtherServers,
     tasks: TaskTracker,
     cancelled: CancellationToken,
 }
@@ -92,6 +95,7 @@ impl Runner {
             commands,
             progress,
             clocks,
+            others: OtherServers::new(clock.new_id()),
             clock,
             work,
             queues,
@@ -116,6 +120,7 @@ impl Runner {
     pub(super) fn end(&self, workspace: WorkspaceId) {
         self.work.end(workspace);
         self.queues.end(workspace);
+        self.others.end(workspace);
     }
 
     async fn run_policies(self: &Arc<Self>) {
@@ -173,9 +178,12 @@ impl Runner {
             generation: FIRST_GENERATION,
         };
         let now = Instant::now();
+        if work.unlisted == Some(Unlisted::ElsewhereChanged) {
+            self.others.note();
+        }
         agenda.note(&work, now);
-        let must_list = agenda.list_at.is_some_and(|at| at <= now);
-        if must_list {
+        let due_list = agenda.list.filter(|(at, _)| *at <= now);
+        if due_list.is_some() {
             // Another server may have scheduled timers as well.
             agenda.earliest_timer = EarliestTimer::Unread;
         }
@@ -189,18 +197,18 @@ impl Runner {
                 report_failure(name, workspace, &error);
                 // The work that was taken is found in the listing.
                 let later = Instant::now() + RETRY_DELAY;
-                (agenda.list_at, agenda.alarm) = (Some(later), Some(later));
+                (agenda.list, agenda.alarm) = (Some((later, Unlisted::Unknown)), Some(later));
                 return true;
             }
         };
         if agenda.is_shared && matches!(before, EarliestTimer::At(_)) && before != agenda.earliest_timer {
             // Another server may have expired a timer and not sent its commands.
-            agenda.list_at.get_or_insert(now + TAKEOVER_DELAY);
+            agenda.list_by(now + TAKEOVER_DELAY, Unlisted::ElsewhereChanged);
         }
-        if must_list {
-            agenda.list_at = None;
+        if let Some((_, why)) = due_list {
+            agenda.list = None;
             let runner = Arc::clone(self);
-            self.spawn(async move { runner.advance_listed(&scope, policy).await });
+            self.spawn(async move { runner.advance_listed(&scope, policy, why).await });
         }
         for process in self.work.take_retries(&scope, now) {
             work.add(process, None);
@@ -209,7 +217,7 @@ impl Runner {
             self.start(&scope, policy, process, known);
         }
         let next_retry = self.work.next_retry_at(&scope);
-        agenda.alarm = [next_timer, next_retry, agenda.list_at]
+        agenda.alarm = [next_timer, next_retry, agenda.list.map(|(at, _)| at)]
             .into_iter()
             .flatten()
             .min();
@@ -237,15 +245,24 @@ impl Runner {
 }
 
 impl Agenda {
+    /// Has the listing of processes with work read by then, for the most urgent reason.
+    fn list_by(&mut self, at: Instant, why: Unlisted) {
+        let (earlier, before) = self.list.unwrap_or((at, why));
+        self.list = Some((earlier.min(at), before.max(why)));
+    }
+
     /// Notes the added work.
     fn note(&mut self, work: &Work, now: Instant) {
         match work.unlisted {
-            Some(Unlisted::Unknown) => self.list_at = Some(now),
+            Some(Unlisted::Unknown) => self.list_by(now, Unlisted::Unknown),
             Some(Unlisted::ElsewhereChanged) => {
                 self.is_shared = true;
-                self.list_at.get_or_insert(now + TAKEOVER_DELAY);
+                self.list_by(now + TAKEOVER_DELAY, Unlisted::ElsewhereChanged);
             }
             None => {}
+        }
+        if let Some(at) = work.list_at {
+            self.list_by(at, Unlisted::ElsewhereChanged);
         }
         if let Some(due) = work.due {
             self.earliest_timer.add(due);

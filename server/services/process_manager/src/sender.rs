@@ -79,11 +79,15 @@ impl Runner {
         };
         let mut leased = Leased::default();
         for snapshot in snapshots {
-            let (document, as_of) = match snapshot {
+            let (mut document, as_of) = match snapshot {
                 Snapshot::Folded(json) => (parsed(&json)?, None),
                 Snapshot::Current { process, as_of } => (process, Some(as_of)),
             };
+            if self.postpone_if_due(scope, process, &document).await? {
+                continue;
+            }
             leased.must_schedule |= document.is_to_be_scheduled();
+            self.leave_to_others(scope, &mut document);
             let taken = self.queues.take(scope, process, &document, as_of, &leased.sender);
             leased.queues.extend(taken);
         }
@@ -136,7 +140,8 @@ impl Runner {
                     }
                     Step::Recorded(amended) => {
                         is_recording = false;
-                        if let Some((document, as_of)) = amended {
+                        if let Some((mut document, as_of)) = amended {
+                            self.leave_to_others(scope, &mut document);
                             let as_of = Some(as_of);
                             waiting.extend(self.queues.take(scope, process, &document, as_of, &sender));
                         }
@@ -178,13 +183,17 @@ impl Runner {
                 let is_final = |(_, outcome): &&(Uuid, SendOutcome)| *outcome != SendOutcome::Unanswered;
                 let answered = outcomes.iter().filter(is_final).map(|(id, _)| *id);
                 self.queues.record(scope, process, answered);
-                for queue in sent {
-                    queue.release();
-                }
+                // Before a command can be sent again.
                 if let Some(due) = amended.as_ref().and_then(Process::next_due) {
                     self.work.add_timer(scope, due);
                 }
-                amended
+                for queue in sent {
+                    queue.release();
+                }
+                if let Some(amended) = &amended {
+                    report_dead_letters(scope, amended, &outcomes);
+                }
+                self.unless_due(scope, process, amended).await
             }
             Err(error) => {
                 report_failure(scope.view, scope.workspace, &error);
@@ -206,8 +215,24 @@ impl Runner {
                 None
             }
         };
-        self.progress.wake_waiting();
+        self.progress.wake_waiting(scope.workspace);
         Step::Recorded(amended.map(|document| (document, as_of)))
+    }
+
+    /// A process after a record, unless a timer of it is due by now: the clock may have been put forward
+    /// during the record.
+    async fn unless_due(&self, scope: &Scope, key: &Arc<str>, amended: Option<Process>) -> Option<Process> {
+        let amended = amended?;
+        match self.postpone_if_due(scope, key, &amended).await {
+            Ok(false) => Some(amended),
+            Ok(true) => None,
+            Err(error) => {
+                report_failure(scope.view, scope.workspace, &error);
+                let later = Instant::now() + MAX_BACKOFF;
+                self.work.retry(scope, Arc::clone(key), later);
+                None
+            }
+        }
     }
 
     async fn amend(
@@ -221,10 +246,17 @@ impl Runner {
             machine: self.clock.now(),
             ahead_ms: self.clocks.ahead_ms(scope.workspace).await?,
         };
-        let change = |json: &serde_json::value::RawValue| {
-            policy
+        let lease = self.new_lease();
+        let change = |json: &serde_json::value::RawValue| -> Result<Process, DocumentStoreError> {
+            let mut process = policy
                 .sent(json, sent, now)
-                .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))
+                .map_err(|error| DocumentStoreError::Corrupt(error.to_string()))?;
+            for (id, outcome) in sent {
+                if let (SendOutcome::Unanswered, Some(lease)) = (outcome, lease) {
+                    process.renew(*id, lease);
+                }
+            }
+            Ok(process)
         };
         amend(&*self.process_store, scope, process, &change).await
     }
@@ -237,8 +269,8 @@ impl Runner {
             let id = pending.command_id;
             match self.send(scope, pending).await {
                 Ok((SendOutcome::Unanswered, _)) => {
-                    // A later attempt changes nothing in the process.
-                    if lease.starts_deadline(id) {
+                    // Otherwise the attempt changes nothing in the process.
+                    if lease.starts_deadline(id) || self.others.exist() {
                         outcomes.push((id, SendOutcome::Unanswered));
                         awaits_lanes = false;
                     }
@@ -291,5 +323,20 @@ impl Runner {
         metrics::counter!("foldline_consumer_commands_total", "policy" => scope.view, "outcome" => label)
             .increment(1);
         Ok(sent)
+    }
+}
+
+/// Reports the commands that these outcomes have made dead letters: a person has to know of them.
+fn report_dead_letters(scope: &Scope, process: &Process, outcomes: &[(Uuid, SendOutcome)]) {
+    for failed in &process.failed {
+        let id = failed.command.command_id;
+        if outcomes.iter().any(|(sent, _)| *sent == id) {
+            let command = failed.command.command_type.as_str();
+            tracing::error!(
+                consumer.policy = scope.view, workspace = %scope.workspace, stream = failed.command.stream,
+                command, reason = failed.reason, "a policy's command was refused, and is a dead letter"
+            );
+            metrics::counter!("foldline_consumer_dead_letters_total", "policy" => scope.view).increment(1);
+        }
     }
 }

@@ -1,17 +1,24 @@
 //! Expires the timers of a policy's processes. The listing of timers is read only when the earliest may be
-//! due, and only its first page.
+//! due, and only its first page; or when a clock is put forward, before the clock shows that.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use documents::{DocumentStoreError, Scope, StoredRow};
+use async_trait::async_trait;
+use documents::{DocumentStoreError, FIRST_GENERATION, Scope, StoredRow};
 use domain::{
-    policy::{AnyPolicy, TIMERS},
+    id::WorkspaceId,
+    policy::{AnyPolicy, Process, TIMERS},
     timestamp::Timestamp,
 };
 use futures::StreamExt as _;
 use tokio::time::Instant;
+use workspace_clock::Timers;
 
-use super::{process::amend, runner::Runner, work_set::Snapshot};
+use super::{
+    process::amend,
+    runner::{Runner, report_failure},
+    work_set::Snapshot,
+};
 
 /// How many timers expire at the same time.
 const MAX_EXPIRING: usize = 16;
@@ -72,6 +79,25 @@ impl Runner {
         Ok(None)
     }
 
+    /// Has the due timers of a process expired before any of its commands is sent, if it has such. Returns
+    /// whether it has: then the process is looked at again.
+    pub(super) async fn postpone_if_due(
+        &self,
+        scope: &Scope,
+        key: &Arc<str>,
+        process: &Process,
+    ) -> Result<bool, DocumentStoreError> {
+        let Some(due) = process.next_due() else {
+            return Ok(false);
+        };
+        if due > self.clocks.now(scope.workspace).await? {
+            return Ok(false);
+        }
+        self.work.add_timer(scope, due);
+        self.work.add(scope, Arc::clone(key), None);
+        Ok(true)
+    }
+
     async fn expire(
         &self,
         scope: &Scope,
@@ -84,10 +110,30 @@ impl Runner {
             .buffer_unordered(MAX_EXPIRING)
             .collect()
             .await;
-        self.progress.wake_waiting();
+        self.progress.wake_waiting(scope.workspace);
         expired.into_iter().collect()
     }
 
+    /// Expires every timer of a policy that is due at `now`.
+    async fn expire_all(
+        &self,
+        scope: &Scope,
+        policy: &'static dyn AnyPolicy,
+        now: Timestamp,
+    ) -> Result<(), DocumentStoreError> {
+        let is_due = |row: &StoredRow| due_at(row).is_some_and(|due| due <= now);
+        loop {
+            let first = self.page(scope, TIMERS, None).await?;
+            let due = first.into_iter().filter(is_due);
+            let processes: Vec<_> = due.map(|row| row.document.key).collect();
+            if processes.is_empty() {
+                return Ok(());
+            }
+            self.expire(scope, policy, processes, now).await?;
+        }
+    }
+
+    /// Expires the due timers of a process, and has it looked at again.
     async fn expire_process(
         &self,
         scope: &Scope,
@@ -112,6 +158,23 @@ impl Runner {
             self.work.add(scope, process.into(), Some(snapshot));
         }
         Ok(())
+    }
+}
+
+#[async_trait]
+impl Timers for Runner {
+    async fn expire_due(&self, workspace: WorkspaceId, now: Timestamp) {
+        for policy in self.policies.iter().copied() {
+            let scope = Scope {
+                workspace,
+                view: policy.name(),
+                generation: FIRST_GENERATION,
+            };
+            if let Err(error) = self.expire_all(&scope, policy, now).await {
+                // The next run expires them.
+                report_failure(scope.view, workspace, &error);
+            }
+        }
     }
 }
 

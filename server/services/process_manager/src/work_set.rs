@@ -94,6 +94,8 @@ pub(super) struct Work {
     pub(super) unlisted: Option<Unlisted>,
     /// The earliest expiry of a timer that was scheduled.
     pub(super) due: Option<Timestamp>,
+    /// When the listing of processes with work is to be compared with what it shows now.
+    pub(super) list_at: Option<Instant>,
 }
 
 impl Work {
@@ -139,6 +141,13 @@ impl WorkSet {
     /// Has the listing of processes with work read.
     pub(super) fn add_unlisted(&self, policy: PolicyId, why: Unlisted) {
         self.change(policy, |work| work.unlisted = work.unlisted.max(Some(why)));
+    }
+
+    /// Has the listing of processes with work read at a time, to see whether another server does their work.
+    pub(super) fn list_at(&self, policy: PolicyId, at: Instant) {
+        self.change(policy, |work| {
+            work.list_at = Some(work.list_at.map_or(at, |earlier| earlier.min(at)));
+        });
     }
 
     /// Notes that a timer is scheduled.

@@ -15,8 +15,8 @@ use uuid::Uuid;
 /// The word in place of the name of an erased user.
 pub(super) const ERASED: &str = "erased";
 
-/// The longest indexed text, in characters.
-const MAX_TEXT: usize = 4_000;
+/// The longest indexed text, in characters: more than the names of all lines of an order.
+const MAX_TEXT: usize = 8_000;
 
 /// A document of a view in the index, as it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]

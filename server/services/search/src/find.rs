@@ -208,7 +208,7 @@ fn word_query(fields: Fields, word: &Word) -> Box<dyn Query> {
     }
     add(
         Box::new(TermQuery::new(
-            Term::from_field_text(fields.tag, &word.text),
+            Term::from_field_text(fields.tag_words, &word.text),
             IndexRecordOption::Basic,
         )),
         2.0,

@@ -21,14 +21,14 @@ use uuid::Uuid;
 
 use super::{
     entry::{IndexedDocument, document_id},
-    index_writer,
-    words::analyzer,
+    index_writer, tokens,
 };
 use documents::SealError;
 use projection::effect::ProcessedPositions;
 
-/// Raised with every change of fields or stored documents: an index of another format is created again.
-const FORMAT: u32 = 1;
+/// Raised with every change of fields, stored documents or [tokens](super::tokens): an index of another
+/// format is created again.
+const FORMAT: u32 = 2;
 
 /// The name of the tokenizer.
 const WORDS: &str = "words";
@@ -73,7 +73,10 @@ pub(super) struct Fields {
     pub(super) owner: Field,
     pub(super) title: Field,
     pub(super) text: Field,
+    /// Tags as they are, to filter by and to count.
     pub(super) tag: Field,
+    /// The words of tags, to find.
+    pub(super) tag_words: Field,
     pub(super) status: Field,
     /// The stored document, as JSON.
     pub(super) document: Field,
@@ -134,7 +137,7 @@ impl Files {
     }
 
     fn over(index: Index, id: Uuid) -> Result<(Self, IndexWriter), SearchError> {
-        index.tokenizers().register(WORDS, analyzer());
+        index.tokenizers().register(WORDS, tokens::of_texts());
         let schema = index.schema();
         let field = |name| schema.get_field(name);
         let fields = Fields {
@@ -145,6 +148,7 @@ impl Files {
             title: field("title")?,
             text: field("text")?,
             tag: field(TAG)?,
+            tag_words: field("tag_words")?,
             status: field(STATUS)?,
             document: field("kept")?,
         };
@@ -279,6 +283,10 @@ fn schema() -> Schema {
                 .set_index_option(IndexRecordOption::WithFreqs),
         )
         .set_stored();
+    let tag_words = TextFieldIndexing::default()
+        .set_tokenizer(WORDS)
+        .set_index_option(IndexRecordOption::Basic)
+        .set_fieldnorms(false);
     let mut schema = Schema::builder();
     schema.add_text_field("place", STRING);
     schema.add_text_field("workspace", STRING);
@@ -287,6 +295,10 @@ fn schema() -> Schema {
     schema.add_text_field("title", words.clone());
     schema.add_text_field("text", words);
     schema.add_text_field(TAG, STRING | FAST);
+    schema.add_text_field(
+        "tag_words",
+        TextOptions::default().set_indexing_options(tag_words),
+    );
     schema.add_text_field(STATUS, STRING | FAST);
     schema.add_text_field("kept", STORED);
     schema.build()

@@ -16,6 +16,7 @@ mod index_writer;
 mod job_fold;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod words;
 mod writer;
 

@@ -128,3 +128,73 @@ async fn a_document_takes_the_place_of_its_earlier_state_through_many_commits_an
     );
     fixture.search.close().await;
 }
+
+#[tokio::test]
+async fn every_part_of_a_name_is_found_in_every_encoding() {
+    let mut fixture = Fixture::new().await;
+    let long = "Donaudampfschifffahrtselektrizit\u{e4}tenhauptbetriebswerk";
+    for (sku, name) in [
+        ("p-1", "Poster Mot\u{f6}rhead"),
+        ("p-2", "蓝色马克杯两件"),
+        ("p-3", "電子レンジ対応マグカップ"),
+        ("p-4", "파란머그컵 세트"),
+        ("p-5", "แก้วกาแฟเซรามิก"),
+        ("p-6", long),
+        ("p-7", "Cre\u{300}me bru\u{302}le\u{301}e"),
+    ] {
+        fixture
+            .perform(&format!("product-{sku}"), &[listed(sku, name)])
+            .await;
+    }
+    for (sku, queries) in [
+        (
+            "p-1",
+            vec![
+                "moto\u{308}rhead",
+                "mot\u{f6}rhead",
+                "motorhead",
+                "\u{ff4d}otorhead",
+            ],
+        ),
+        ("p-2", vec!["马克杯", "蓝色", "杯", "马克杯 两件", "色马"]),
+        ("p-3", vec!["マグ", "ﾏｸﾞ", "マク\u{3099}", "カップ", "対応マグ"]),
+        ("p-4", vec!["머그컵", "머그", "컵", "세트"]),
+        ("p-5", vec!["กาแฟ", "เซรามิก"]),
+        (
+            "p-6",
+            vec![long, "donaudampfschifffahrtselektrizitatenhaupt", "Donaudampf"],
+        ),
+        ("p-7", vec!["cr\u{e8}me", "brulee", "br\u{fb}l\u{e9}e"]),
+    ] {
+        for query in queries {
+            let found = fixture.found(query).await;
+            let skus: Vec<_> = found
+                .iter()
+                .map(|product| product["sku"].as_str().unwrap())
+                .collect();
+            assert_eq!(skus, [sku], "{query}");
+        }
+    }
+    fixture.search.close().await;
+}
+
+#[tokio::test]
+async fn an_index_of_another_format_is_created_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path().join("search");
+    let [first, second, third] = [1, 2, 3].map(Uuid::from_u128);
+    for (id, expected) in [(first, first), (second, first)] {
+        let search = Search::open(&folder, id, Arc::new(PlaintextOpener)).unwrap();
+        assert_eq!(search.files.id, expected);
+        search.close().await;
+    }
+    // As the version before wrote it.
+    std::fs::write(
+        folder.join("label.json"),
+        format!(r#"{{"format":1,"id":"{first}"}}"#),
+    )
+    .unwrap();
+    let search = Search::open(&folder, third, Arc::new(PlaintextOpener)).unwrap();
+    assert_eq!(search.files.id, third, "its lanes begin at the first event");
+    search.close().await;
+}

@@ -1,16 +1,15 @@
 //! The words of a query: how much a text may differ from each, and which parts of a text match. The index
 //! uses the same distances, so highlights show what matched.
 
+use std::ops::Range;
+
 use domain::wire::HighlightPart;
-use tantivy::tokenizer::{
-    AsciiFoldingFilter, LowerCaser, RemoveLongFilter, SimpleTokenizer, TextAnalyzer, TokenStream as _,
-};
+use tantivy::tokenizer::TokenStream as _;
+
+use super::tokens::{self, is_unspaced};
 
 /// The most words of a query; later ones are ignored.
 const MAX_WORDS: usize = 8;
-
-/// The longest word, in bytes; longer ones are not indexed.
-const MAX_WORD: usize = 40;
 
 /// A word of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,49 +22,55 @@ pub(super) struct Word {
     pub(super) is_prefix: bool,
 }
 
-/// The tokenizer of all texts and queries.
-pub(super) fn analyzer() -> TextAnalyzer {
-    TextAnalyzer::builder(SimpleTokenizer::default())
-        .filter(RemoveLongFilter::limit(MAX_WORD))
-        .filter(LowerCaser)
-        .filter(AsciiFoldingFilter)
-        .build()
-}
-
 /// The words of a query.
 pub(super) fn words(query: &str) -> Vec<Word> {
-    let mut texts = Vec::new();
-    analyzer()
+    let mut found = Vec::new();
+    tokens::of_queries()
         .token_stream(query)
-        .process(&mut |token| texts.push(token.text.clone()));
-    texts.truncate(MAX_WORDS);
-    let last = texts.len().saturating_sub(1);
-    texts
+        .process(&mut |token| found.push(token.clone()));
+    let (mut begun, mut reached) = (0, 0);
+    found.retain(|token| {
+        // The pairs of letters of an unspaced script overlap: together they are one word.
+        begun += usize::from(token.offset_from >= reached);
+        reached = token.offset_to;
+        begun <= MAX_WORDS
+    });
+    let last = found.len().saturating_sub(1);
+    found
         .into_iter()
         .enumerate()
-        .map(|(n, text)| Word {
-            distance: distance(&text),
-            is_prefix: n == last,
-            text,
+        .map(|(n, token)| Word {
+            distance: distance(&token.text),
+            // Single letters are indexed where a word may begin anywhere.
+            is_prefix: n == last && !begins_unspaced(&token.text),
+            text: token.text,
         })
         .collect()
 }
 
-/// Short words have too many similar ones, and numbers must match exactly.
+fn begins_unspaced(word: &str) -> bool {
+    word.chars().next().is_some_and(is_unspaced)
+}
+
+/// Short words have too many similar ones, and numbers must match exactly. The similar ones of a very long
+/// word cost too much.
 fn distance(word: &str) -> u8 {
-    if word.bytes().any(|byte| byte.is_ascii_digit()) {
+    if word.bytes().any(|byte| byte.is_ascii_digit()) || begins_unspaced(word) {
         return 0;
     }
     match word.chars().count() {
-        0..4 => 0,
         4..8 => 1,
-        _ => 2,
+        8..=40 => 2,
+        _ => 0,
     }
 }
 
 impl Word {
     /// Whether a word of a text is this one, or similar enough.
     pub(super) fn matches(&self, token: &str) -> bool {
+        if self.distance == 0 {
+            return token == self.text || (self.is_prefix && token.starts_with(&self.text));
+        }
         let distance = usize::from(self.distance);
         if strsim::osa_distance(token, &self.text) <= distance {
             return true;
@@ -83,27 +88,32 @@ impl Word {
 
 /// Splits a text into matching and other parts; `None` if nothing matches.
 pub(super) fn highlighted(text: &str, words: &[Word]) -> Option<Vec<HighlightPart>> {
-    let mut parts = Vec::new();
-    let mut done = 0;
-    analyzer().token_stream(text).process(&mut |token| {
+    let mut matches: Vec<Range<usize>> = Vec::new();
+    tokens::of_texts().token_stream(text).process(&mut |token| {
         if !words.iter().any(|word| word.matches(&token.text)) {
             return;
         }
-        // The analyzer splits at character boundaries; otherwise the part would stay unmarked.
-        let (Some(before), Some(matched)) = (
-            text.get(done..token.offset_from),
-            text.get(token.offset_from..token.offset_to),
-        ) else {
-            return;
+        match matches.last_mut() {
+            // Pairs of letters of an unspaced script.
+            Some(last) if token.offset_from < last.end => last.end = last.end.max(token.offset_to),
+            _ => matches.push(token.offset_from..token.offset_to),
+        }
+    });
+    if matches.is_empty() {
+        return None;
+    }
+    let mut parts = Vec::new();
+    let mut done = 0;
+    for Range { start, end } in matches {
+        // Tokens begin and end between characters; otherwise the part would stay unmarked.
+        let (Some(before), Some(matched)) = (text.get(done..start), text.get(start..end)) else {
+            continue;
         };
         if !before.is_empty() {
             parts.push(part(before, false));
         }
         parts.push(part(matched, true));
-        done = token.offset_to;
-    });
-    if parts.is_empty() {
-        return None;
+        done = end;
     }
     if let Some(rest) = text.get(done..).filter(|rest| !rest.is_empty()) {
         parts.push(part(rest, false));
@@ -161,7 +171,51 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_an_unspaced_name_is_marked() {
+        assert_eq!(marked("蓝色马克杯两件", "马克杯"), "蓝色[马克杯]两件");
+        assert_eq!(
+            marked("電子レンジ対応マグカップ", "ﾏｸﾞ"),
+            "電子レンジ対応[マグ]カップ"
+        );
+        assert_eq!(marked("파란머그컵 세트", "머그컵"), "파란[머그컵] 세트");
+        assert_eq!(marked("蓝色马克杯", "杯"), "蓝色马克[杯]");
+        assert_eq!(marked("蓝色马克杯", "克马"), "");
+    }
+
+    #[test]
+    fn a_name_is_marked_however_its_letters_are_composed() {
+        for (text, query) in [
+            ("Moto\u{308}rhead", "mot\u{f6}rhead"),
+            ("Mot\u{f6}rhead", "moto\u{308}rhead"),
+        ] {
+            assert_eq!(
+                marked(&format!("a {text} poster"), query),
+                format!("a [{text}] poster")
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_word_is_marked_whole_and_by_its_beginning() {
+        let word = "Rindfleischetikettierungs\u{fc}berwachungsaufgaben\u{fc}bertragungsgesetz";
+        for query in [
+            word,
+            "rindfleischetikettierungsuberwachungsaufgaben",
+            &"x".repeat(41),
+        ] {
+            let is_in = !query.starts_with('x');
+            assert_eq!(
+                marked(word, query),
+                if is_in { format!("[{word}]") } else { String::new() }
+            );
+        }
+    }
+
+    #[test]
     fn a_query_has_few_words() {
+        let pairs = words(&"马克杯".repeat(10));
+        assert_eq!(pairs.len(), 29, "one word, in pairs");
+        assert!(pairs.iter().all(|word| word.distance == 0 && !word.is_prefix));
         assert_eq!(words(&"mug ".repeat(50)).len(), MAX_WORDS);
         assert_eq!(words(" .,;!"), []);
     }

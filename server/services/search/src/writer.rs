@@ -223,6 +223,7 @@ impl Writer {
             title,
             text,
             tag,
+            tag_words,
             status,
             document: document_field,
         } = self.files.fields;
@@ -240,6 +241,7 @@ impl Writer {
             document.add_text(title, self.opened(workspace, words.title)?);
             document.add_text(text, self.opened(workspace, words.text)?);
             for word in words.tags {
+                document.add_text(tag_words, &word);
                 document.add_text(tag, word);
             }
             if let Some(word) = words.status {

@@ -26,3 +26,11 @@ pub enum WarehouseError {
     #[error("the warehouse in {0}: {1}")]
     Folder(String, std::io::Error),
 }
+
+impl WarehouseError {
+    /// Whether another writer was faster, so that the same work succeeds on the newest state. It may also
+    /// have deleted files that this writer was about to read.
+    pub(super) fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict | Self::Objects(ObjectError::NotFound { .. }))
+    }
+}

@@ -12,6 +12,8 @@ mod merging;
 mod model;
 mod storage;
 pub mod table;
+#[cfg(test)]
+mod tests;
 mod warehouse;
 
 use std::{collections::HashMap, sync::Arc};
@@ -39,6 +41,9 @@ pub const MERGE_THRESHOLD: usize = 16;
 /// The most workspaces whose state is cached.
 const MAX_CACHED_STATES: usize = 64;
 
+/// How often work is tried when another writer of the workspace is faster, before its lane waits.
+const ATTEMPTS: usize = 8;
+
 /// The state of a workspace.
 #[derive(Debug, Clone, Default)]
 struct State {
@@ -46,27 +51,39 @@ struct State {
     dimensions: Dimensions,
 }
 
+/// The newest known state of a workspace; `None`: it must be read. Its lock is the turn to write, because two
+/// lanes of one server that write at a time would conflict.
+type StateSlot = Arc<Mutex<Option<Arc<State>>>>;
+
 /// Writes order lines and dimensions into the warehouse.
 #[derive(Debug)]
 pub struct Analytics {
     warehouse: Warehouse,
-    /// The newest states; a workspace without one is read again.
-    states: Mutex<HashMap<WorkspaceId, Arc<State>>>,
+    states: Mutex<HashMap<WorkspaceId, StateSlot>>,
 }
 
 impl Analytics {
     /// Opens the warehouse at a location.
     pub async fn open(at: &WarehouseLocation, clock: SharedClock) -> Result<Self, WarehouseError> {
-        Ok(Self {
-            warehouse: Warehouse::open(at, clock).await?,
-            states: Mutex::default(),
-        })
+        Ok(Self::of(Warehouse::open(at, clock).await?))
     }
 
-    async fn state(&self, workspace: WorkspaceId) -> Result<Arc<State>, WarehouseError> {
-        if let Some(state) = self.states.lock().await.get(&workspace) {
-            return Ok(state.clone());
+    fn of(warehouse: Warehouse) -> Self {
+        Self {
+            warehouse,
+            states: Mutex::default(),
         }
+    }
+
+    async fn slot(&self, workspace: WorkspaceId) -> StateSlot {
+        let mut states = self.states.lock().await;
+        if states.len() >= MAX_CACHED_STATES && !states.contains_key(&workspace) {
+            states.clear();
+        }
+        states.entry(workspace).or_default().clone()
+    }
+
+    async fn read_state(&self, workspace: WorkspaceId) -> Result<Arc<State>, WarehouseError> {
         let manifest = self.warehouse.manifest(workspace).await?;
         let mut rows = HashMap::new();
         for (name, file) in &manifest.dimensions {
@@ -75,22 +92,23 @@ impl Analytics {
         }
         let mut of = |name| rows.remove(name).unwrap_or_default();
         let dimensions = Dimensions::of_rows(of("dim_product"), of("dim_customer"), of("dim_date"));
-        let state = Arc::new(State { manifest, dimensions });
-        self.cache_state(workspace, state.clone()).await;
-        Ok(state)
+        Ok(Arc::new(State { manifest, dimensions }))
     }
 
-    async fn cache_state(&self, workspace: WorkspaceId, state: Arc<State>) {
-        let mut states = self.states.lock().await;
-        if states.len() >= MAX_CACHED_STATES {
-            states.clear();
-        }
-        states.insert(workspace, state);
+    /// Performs work on the known state, or on the newest.
+    async fn attempt(&self, work: &Work, known: &mut Option<Arc<State>>) -> Result<(), WarehouseError> {
+        // Taken out: the outcome of a failure is unknown, and then the state is read again.
+        let before = match known.take() {
+            Some(state) => state,
+            None => self.read_state(work.partition.workspace).await?,
+        };
+        *known = Some(self.write(work, before).await?);
+        Ok(())
     }
 
-    async fn write(&self, work: &Work) -> Result<(), WarehouseError> {
+    /// Writes what the events add to a state; returns the state after them.
+    async fn write(&self, work: &Work, before: Arc<State>) -> Result<Arc<State>, WarehouseError> {
         let (workspace, partition) = (work.partition.workspace, work.partition.partition);
-        let before = self.state(workspace).await?;
         let mut processed = before
             .manifest
             .inboxes
@@ -106,7 +124,7 @@ impl Analytics {
         }
         let must_be_noted = processed.note(work);
         if !must_be_noted && facts.is_empty() && dimensions == before.dimensions {
-            return Ok(());
+            return Ok(before);
         }
         let mut manifest = before.manifest.clone();
         manifest.version += 1;
@@ -119,9 +137,7 @@ impl Analytics {
         self.warehouse
             .commit(workspace, &before.manifest, &manifest)
             .await?;
-        self.cache_state(workspace, Arc::new(State { manifest, dimensions }))
-            .await;
-        Ok(())
+        Ok(Arc::new(State { manifest, dimensions }))
     }
 
     /// Writes rows under their day, merged with small files of the day once there are many.
@@ -139,7 +155,8 @@ impl Analytics {
                 rows.extend(run_blocking(move || read(bytes)).await?);
             }
         }
-        let path = format!("fact_order_lines/day={day}/{:020}.parquet", manifest.version);
+        let folder = format!("fact_order_lines/day={day}");
+        let path = self.warehouse.new_path(&folder, manifest.version);
         files.push(FactFile {
             path: path.clone(),
             rows: rows.len(),
@@ -171,7 +188,7 @@ impl Analytics {
             changed.push(("dim_date", DATE, after.date_rows()));
         }
         for (name, columns, rows) in changed {
-            let path = format!("{name}/{:020}.parquet", manifest.version);
+            let path = self.warehouse.new_path(name, manifest.version);
             let bytes = run_blocking(move || encode(columns, &rows)).await?;
             self.warehouse.stage(workspace, &path, bytes).await?;
             manifest.dimensions.insert(name.to_owned(), path);
@@ -196,12 +213,15 @@ impl EventHandler for Analytics {
     }
 
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {
-        let result = self.write(work).await;
-        if result.is_err() {
-            // The outcome is unknown: the state is read again next time.
-            self.states.lock().await.remove(&work.partition.workspace);
+        let slot = self.slot(work.partition.workspace).await;
+        let mut known = slot.lock().await;
+        let mut attempt = 1;
+        loop {
+            match self.attempt(work, &mut known).await {
+                Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                done => return Ok(done?),
+            }
         }
-        Ok(result?)
     }
 }
 

@@ -1,6 +1,6 @@
-//! The warehouse's tables: one fact, the lines of orders that were sold or returned, and three dimensions:
-//! products, customers and days. Of customers it has only the id, so nothing of it must be deleted when a
-//! user is erased.
+//! The warehouse's tables: one fact, the lines of orders that were sold, returned (cancelled after their
+//! confirmation) or refunded, and three dimensions: products, customers and days. Of customers it has only
+//! the id, so nothing of it must be deleted when a user is erased.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -147,14 +147,18 @@ pub(super) fn add(event: &TypedEvent, dimensions: &mut Dimensions, facts: &mut F
 
 fn add_order(event: &TypedEvent, order: &OrderEvent, dimensions: &mut Dimensions, facts: &mut Facts) {
     let at = event.recorded_at.as_micros();
-    let (customer, lines, sign) = match order {
+    let (customer, lines, kind) = match order {
         OrderEvent::OrderCreated(created) => {
             note_customer(dimensions, created.customer.id, at, false);
             return;
         }
-        OrderEvent::OrderConfirmed(confirmed) => (confirmed.customer, &confirmed.lines, 1),
+        OrderEvent::OrderConfirmed(confirmed) => (confirmed.customer, &confirmed.lines, Kind::Sold),
         OrderEvent::OrderCancelled(cancelled) => match &cancelled.sold {
-            Some(sold) => (cancelled.customer, &sold.lines, -1),
+            Some(sold) => (cancelled.customer, &sold.lines, Kind::Returned),
+            None => return,
+        },
+        OrderEvent::OrderRefunded(refunded) => match &refunded.sold {
+            Some(sold) => (refunded.customer, &sold.lines, Kind::Refunded),
             None => return,
         },
         _ => return,
@@ -165,7 +169,7 @@ fn add_order(event: &TypedEvent, order: &OrderEvent, dimensions: &mut Dimensions
     }
     let rows = facts.entry(day).or_default();
     for (n, line) in (1..).zip(lines) {
-        rows.push(fact(event, customer, n, line, sign));
+        rows.push(fact(event, customer, n, line, kind));
     }
 }
 
@@ -182,13 +186,26 @@ fn note_customer(dimensions: &mut Dimensions, customer: Uuid, at: i64, registers
     }
 }
 
-fn fact(event: &TypedEvent, customer: Uuid, n: i32, line: &OrderLine, sign: i64) -> Row {
+/// The kind of a fact. A reversal has negative quantities and amounts.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Sold,
+    Returned,
+    Refunded,
+}
+
+fn fact(event: &TypedEvent, customer: Uuid, n: i32, line: &OrderLine, kind: Kind) -> Row {
+    let (word, sign) = match kind {
+        Kind::Sold => ("sold", 1),
+        Kind::Returned => ("returned", -1),
+        Kind::Refunded => ("refunded", -1),
+    };
     let quantity = i64::from(line.quantity) * sign;
     vec![
         Value::Text(event.event_id.to_string()),
         Value::Text(event.stream.id().to_owned()),
         Value::Small(n),
-        Value::Text(if sign > 0 { "sold" } else { "returned" }.to_owned()),
+        Value::Text(word.to_owned()),
         Value::Text(line.sku.clone()),
         Value::Text(customer.to_string()),
         Value::Small(date_key(day_of(event.recorded_at))),
@@ -305,6 +322,14 @@ impl Dimensions {
 
 #[cfg(test)]
 mod tests {
+    use domain::{
+        access::Role,
+        aggregate::order::{OrderCancelled, OrderConfirmed, OrderRefunded, Sold},
+        event::{ActorRef, Metadata},
+        id::WorkspaceId,
+        money::Money,
+    };
+
     use super::*;
 
     #[test]
@@ -330,6 +355,79 @@ mod tests {
         );
         assert_eq!(again, dimensions);
         assert_eq!(dimensions.customers[&Uuid::from_u128(7)].first_seen_at, 3);
+    }
+
+    #[test]
+    fn a_reversal_is_a_fact_of_its_own_with_negative_figures() {
+        let line = OrderLine {
+            sku: "mug-01".to_owned(),
+            name: "Blue mug".to_owned(),
+            price: Money::new(1_250, "EUR"),
+            quantity: 2,
+        };
+        let total = Money::new(2_500, "EUR");
+        let (customer, reason) = (Uuid::from_u128(7), "no".to_owned());
+        let sold = || {
+            Some(Sold {
+                lines: vec![line.clone()],
+                total: total.clone(),
+            })
+        };
+        let confirmed = OrderConfirmed {
+            customer,
+            lines: vec![line.clone()],
+            total: total.clone(),
+        };
+        let cancelled = OrderCancelled {
+            customer,
+            reason: reason.clone(),
+            sold: sold(),
+        };
+        let refunded = OrderRefunded {
+            customer,
+            reason,
+            sold: sold(),
+        };
+        for (change, kind, quantity) in [
+            (OrderEvent::from(confirmed), "sold", 2),
+            (cancelled.into(), "returned", -2),
+            (refunded.into(), "refunded", -2),
+        ] {
+            let mut facts = Facts::new();
+            add(&event_of_order(change), &mut Dimensions::default(), &mut facts);
+            let rows: Vec<_> = facts.into_values().flatten().collect();
+            assert_eq!(rows.len(), 1);
+            assert_eq!(rows[0][3], Value::Text(kind.to_owned()));
+            assert_eq!(rows[0][8], Value::Number(quantity));
+            assert_eq!(rows[0][10], Value::Number(1_250 * quantity));
+        }
+    }
+
+    fn event_of_order(change: OrderEvent) -> TypedEvent {
+        let payload = DomainEvent::Order(change);
+        TypedEvent {
+            workspace: WorkspaceId(Uuid::nil()),
+            partition: 0,
+            position: 1,
+            stream: "order-1".parse().unwrap(),
+            version: 1,
+            event_id: Uuid::from_u128(1),
+            event_type: payload.event_type().name.to_owned(),
+            schema_version: payload.event_type().schema_version,
+            payload,
+            metadata: Metadata {
+                correlation_id: Uuid::nil(),
+                causation_id: None,
+                command_id: Uuid::nil(),
+                actor: ActorRef {
+                    id: Uuid::nil(),
+                    role: Role::System,
+                },
+                traceparent: None,
+            },
+            recorded_at: Timestamp::from_micros(0),
+            hash: String::new(),
+        }
     }
 
     #[test]

@@ -1,10 +1,15 @@
 //! The warehouse's files: how they are staged, published and removed.
 //!
-//! New files are written under `_staging`, which readers' patterns do not match. Then the next **manifest**
-//! is created, which names all current files and the processed positions of each partition: that is the one
-//! atomic step, and of two writers only one succeeds. Then the staged files are renamed to their final paths,
-//! and files that the manifest does not name are deleted. After a crash in between, the next read of the
-//! manifest finishes the work.
+//! New files are written under `_staging`, which readers' patterns do not match, by names that no other
+//! writer has. Then the next **manifest** is created, which names all current files and the processed
+//! positions of each partition: that is the one atomic step, and of two writers only one succeeds. Then the
+//! staged files are renamed to their final paths, and files that the manifest does not name are deleted.
+//! After a crash in between, the next read of the manifest finishes the work.
+//!
+//! Old manifests are deleted, so a writer whose state is several versions old could create one of them
+//! again. It finds out after that, before any file is published: its manifest must be the newest, and the one
+//! before it must exist. For the second to hold, manifests are deleted in ascending order, and the first
+//! stays: nothing precedes it.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -33,8 +38,12 @@ const MANIFESTS: &str = "_manifest";
 /// Older manifests that are kept for running readers.
 const KEPT_MANIFESTS: u64 = 3;
 
-/// The age, in seconds, from which a staged file is considered abandoned.
-const ABANDONED_AFTER_S: i64 = 3_600;
+/// The manifest that has no predecessor, and stays.
+const FIRST_MANIFEST: u64 = 1;
+
+/// The age, in seconds, from which a staged file is considered abandoned. A writer that is suspended for
+/// longer between staging and its commit would lose its files.
+const ABANDONED_AFTER_S: i64 = 86_400;
 
 /// A file of the fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,7 +92,14 @@ pub(super) struct Warehouse {
 impl Warehouse {
     /// Opens the warehouse at a location, or creates it.
     pub(super) async fn open(at: &WarehouseLocation, clock: SharedClock) -> Result<Self, WarehouseError> {
-        let objects = storage::open(at)?;
+        Self::over(storage::open(at)?, clock).await
+    }
+
+    /// Opens the warehouse in a storage, or creates it.
+    pub(super) async fn over(
+        objects: Arc<dyn ObjectStore>,
+        clock: SharedClock,
+    ) -> Result<Self, WarehouseError> {
         let path = Path::from("_warehouse.json");
         let label = Label {
             format: 1,
@@ -105,18 +121,17 @@ impl Warehouse {
     pub(super) async fn manifest(&self, workspace: WorkspaceId) -> Result<Manifest, WarehouseError> {
         // Listed before the manifest is read: the manifest names every current file among these.
         let files = self.list(&root(workspace)).await?;
-        let versions = self.list(&root(workspace).join(MANIFESTS)).await?;
-        let newest = versions
-            .iter()
-            .filter_map(|(path, _)| path.filename()?.strip_suffix(".json")?.parse::<u64>().ok())
-            .max();
-        let Some(newest) = newest else {
+        let Some(newest) = self.versions(workspace).await?.last().copied() else {
             return Ok(Manifest::default());
         };
-        let json = read(&*self.objects, &manifest_path(workspace, newest)).await?;
-        let manifest: Manifest = serde_json::from_slice(&json)?;
+        let manifest = self.read_manifest(workspace, newest).await?;
         self.recover(workspace, &manifest, files).await?;
         Ok(manifest)
+    }
+
+    /// A name in a folder of a workspace that no other writer has, for a file of this version.
+    pub(super) fn new_path(&self, folder: &str, version: u64) -> String {
+        format!("{folder}/{version:020}-{}.parquet", self.clock.new_id().simple())
     }
 
     /// Reads a current file.
@@ -137,36 +152,69 @@ impl Warehouse {
         Ok(())
     }
 
-    /// Makes a manifest the current one, and publishes its files. `before` is its predecessor.
+    /// Makes a manifest the current one, and publishes its files. `before` is its predecessor. A conflict
+    /// changes nothing.
     pub(super) async fn commit(
         &self,
         workspace: WorkspaceId,
         before: &Manifest,
         manifest: &Manifest,
     ) -> Result<(), WarehouseError> {
-        let json = serde_json::to_vec_pretty(manifest)?;
-        let path = manifest_path(workspace, manifest.version);
-        match create(&*self.objects, &path, json.into()).await {
-            Ok(()) => {}
-            Err(ObjectError::AlreadyExists { .. }) => return Err(WarehouseError::Conflict),
-            Err(error) => return Err(error.into()),
-        }
         let known: HashSet<&String> = before.files().collect();
-        for file in manifest.files().filter(|file| !known.contains(file)) {
+        let added: Vec<&String> = manifest.files().filter(|file| !known.contains(file)).collect();
+        let Some(versions) = self.create_manifest(workspace, before, manifest).await? else {
+            for file in added {
+                self.delete(&staging_path(workspace, file)).await?;
+            }
+            return Err(WarehouseError::Conflict);
+        };
+        for file in added {
             self.publish_file(workspace, file).await?;
         }
         let current: HashSet<&String> = manifest.files().collect();
         for file in known.into_iter().filter(|file| !current.contains(file)) {
             self.delete(&file_path(workspace, file)).await?;
         }
-        if let Some(old) = manifest
-            .version
-            .checked_sub(KEPT_MANIFESTS)
-            .filter(|old| *old > 0)
-        {
-            self.delete(&manifest_path(workspace, old)).await?;
+        let newest_outdated = manifest.version.saturating_sub(KEPT_MANIFESTS);
+        let outdated = versions
+            .into_iter()
+            .filter(|version| (FIRST_MANIFEST + 1..=newest_outdated).contains(version));
+        for version in outdated {
+            self.delete(&manifest_path(workspace, version)).await?;
         }
         Ok(())
+    }
+
+    /// Creates a manifest; returns the versions that exist then, oldest first. `None`: another writer was
+    /// first. If others have continued after this manifest already, that is a conflict as well: they have
+    /// published its files, and the caller finds its events processed.
+    async fn create_manifest(
+        &self,
+        workspace: WorkspaceId,
+        before: &Manifest,
+        manifest: &Manifest,
+    ) -> Result<Option<Vec<u64>>, WarehouseError> {
+        let json = serde_json::to_vec_pretty(manifest)?;
+        let path = manifest_path(workspace, manifest.version);
+        match create(&*self.objects, &path, json.into()).await {
+            Ok(()) => {}
+            Err(ObjectError::AlreadyExists { .. }) => {
+                // It may be this writer's own: a request that was repeated finds what its first attempt did.
+                match self.read_manifest(workspace, manifest.version).await {
+                    Ok(existing) if existing == *manifest => {}
+                    Ok(_) | Err(WarehouseError::Objects(ObjectError::NotFound { .. })) => return Ok(None),
+                    Err(error) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let versions = self.versions(workspace).await?;
+        if before.version > 0 && !versions.contains(&before.version) {
+            // It was created and deleted before, so this one is a second of its number.
+            self.delete(&path).await?;
+            return Ok(None);
+        }
+        Ok((versions.last() == Some(&manifest.version)).then_some(versions))
     }
 
     /// The workspaces with files in it.
@@ -231,6 +279,20 @@ impl Warehouse {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn read_manifest(&self, workspace: WorkspaceId, version: u64) -> Result<Manifest, WarehouseError> {
+        let json = read(&*self.objects, &manifest_path(workspace, version)).await?;
+        Ok(serde_json::from_slice(&json)?)
+    }
+
+    /// The versions of the existing manifests, oldest first.
+    async fn versions(&self, workspace: WorkspaceId) -> Result<Vec<u64>, WarehouseError> {
+        let version = |path: &Path| path.filename()?.strip_suffix(".json")?.parse().ok();
+        let manifests = self.list(&root(workspace).join(MANIFESTS)).await?;
+        let mut versions: Vec<u64> = manifests.iter().filter_map(|(path, _)| version(path)).collect();
+        versions.sort_unstable();
+        Ok(versions)
     }
 
     async fn delete(&self, path: &Path) -> Result<(), WarehouseError> {

@@ -7,13 +7,16 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use domain::{
     aggregate::{inventory::InventoryEvent, payment::METHODS},
     event::DomainEvent,
-    policy::fulfilment::PAYMENT_DEADLINE_MS,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::shop::{FaultSource, Shop, StoppedClock, TestStorage};
 use clock::SystemClock;
+use documents::ParkedState;
+use projection::dead_letters::{DeadLetterError, Remedy};
+use query::QueryError;
 use test_postgres::Database;
 
 async fn shop_without_faults(shards: u32) -> Shop {
@@ -105,10 +108,7 @@ async fn a_late_payment_is_abandoned_then_refunded_and_delays_no_other_order() {
     // recorded.
     shop.waits_for_the_payment(late.correlation_id).await;
     let shop = shop.crash().await;
-    // Past the deadline and before the answer: a leap past both would let either come first.
-    shop.put_forward(PAYMENT_DEADLINE_MS).await;
-    shop.waits_for_the_status("late", "rejected", late.correlation_id)
-        .await;
+    // Past the deadline and past the answer: the deadline comes first.
     shop.put_forward(20_000).await;
     shop.settled(Some(late.correlation_id)).await.unwrap();
     assert_eq!(
@@ -181,6 +181,129 @@ async fn a_confirmed_order_that_is_cancelled_is_released_and_refunded() {
         (&sales["orders"], &sales["cancelled_orders"]),
         (&json!(1), &json!(1))
     );
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refund_by_the_shop_shows_everywhere_and_releases_what_was_not_shipped() {
+    let shop = shop_without_faults(2).await;
+    shop.list("mug", 2).await;
+    for id in ["1", "2"] {
+        let placed = shop.order(id, &["mug"], "tok_ok").await;
+        shop.settled(Some(placed.correlation_id)).await.unwrap();
+    }
+    assert!(shop.tell("1", "ShipOrder").await);
+    shop.settled(None).await.unwrap();
+    for id in ["1", "2"] {
+        let refund = json!({
+            "type": "RefundPayment", "stream": format!("payment-{id}"), "data": {"reason": "broken"},
+        });
+        shop.send(refund).await.unwrap();
+    }
+    shop.settled(None).await.unwrap();
+    for id in ["1", "2"] {
+        let order = shop.document("orders", id).await;
+        assert_eq!(
+            (&order["status"], &order["reason"]),
+            (&json!("refunded"), &json!("broken"))
+        );
+        assert_eq!(shop.document("payments", id).await["status"], "refunded");
+    }
+    let stock = shop.document("inventory", "mug").await;
+    assert_eq!(
+        (&stock["on_hand"], &stock["available"]),
+        (&json!(1), &json!(1)),
+        "the shipped one is gone, and the other is for sale again"
+    );
+    let sales = shop.document("sales", "sku/mug").await;
+    assert_eq!(
+        (&sales["orders"], &sales["refunded_orders"]),
+        (&json!(2), &json!(2))
+    );
+    let customer = shop.document("customers", &Uuid::from_u128(7).to_string()).await;
+    assert_eq!(customer["spent"], json!([{"amount": 0, "currency": "EUR"}]));
+    assert_eq!(shop.findings().await, Vec::<String>::new());
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_refund_is_a_dead_letter_until_a_person_has_settled_it() {
+    let shop = shop_without_faults(2).await;
+    shop.list("mug", 1).await;
+    let placed = shop.order("1", &["mug"], "tok_ok").await;
+    shop.settled(Some(placed.correlation_id)).await.unwrap();
+    shop.refund_at_the_provider("1").await;
+    assert!(shop.tell("1", "CancelOrder").await);
+    let letter = shop.dead_letter(1).await;
+    assert_eq!(letter.view, "fulfilment");
+    assert_eq!(letter.event.stream.as_str(), "payment-1");
+    assert_eq!(letter.event.event_type, "RefundPayment");
+    let ParkedState::Dead { reason, .. } = &letter.event.state else {
+        panic!("{letter:?}");
+    };
+    assert_eq!(reason, "it was given back before");
+    match shop.settled_within(None, Duration::from_millis(1)).await {
+        Err(QueryError::NotSettled { waiting_for }) => {
+            let expected = "fulfilment: 1 dead letters, commands that were refused";
+            assert!(waiting_for.iter().any(|what| what == expected), "{waiting_for:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(shop.document("inventory", "mug").await["available"], 1);
+    let remedy = async |shop: &Shop, remedy| {
+        let policies = shop.consumers.dead_letters().next().unwrap();
+        policies.remedy(shop.workspace.id, letter.event.id, remedy).await
+    };
+    assert_eq!(remedy(&shop, Remedy::Retry).await.unwrap().applied, 0);
+    assert_eq!(
+        shop.dead_letter(2).await.event.id,
+        letter.event.id,
+        "it is refused again"
+    );
+    let shop = shop.crash().await;
+    shop.dead_letter(2).await;
+    assert_eq!(remedy(&shop, Remedy::Discard).await.unwrap().dead_letter, None);
+    shop.settled(None).await.unwrap();
+    let again = remedy(&shop, Remedy::Discard).await;
+    assert!(matches!(again, Err(DeadLetterError::Unknown)), "{again:?}");
+    shop.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_charge_and_a_reservation_of_staff_stand_for_no_order() {
+    let shop = shop_without_faults(2).await;
+    shop.list("mug", 5).await;
+    let charge = json!({"type": "ProcessPayment", "stream": "payment-1", "data": {
+        "order": "1", "amount": {"amount": 1, "currency": "EUR"}, "method": "tok_ok",
+    }});
+    shop.send(charge).await.unwrap();
+    let reserve = json!({"type": "ReserveStock", "stream": "inventory-mug", "data": {
+        "order": "2", "quantity": 3,
+    }});
+    shop.send(reserve).await.unwrap();
+    for (id, reason) in [
+        (
+            "1",
+            "it cannot be charged: something else was charged under this order's id",
+        ),
+        (
+            "2",
+            "it cannot be reserved: another quantity was reserved under this order's id",
+        ),
+    ] {
+        shop.order(id, &["mug"], "tok_ok").await;
+        // What staff did has an intention of its own.
+        shop.settled(None).await.unwrap();
+        let order = shop.document("orders", id).await;
+        assert_eq!(
+            (&order["status"], &order["reason"]),
+            (&json!("rejected"), &json!(reason))
+        );
+    }
+    assert_eq!(shop.document("inventory", "mug").await["available"], 5);
+    let charges = shop.charges().await;
+    assert_eq!(charges.len(), 1);
+    assert!(charges[0].refunded_at.is_some());
     shop.stop().await;
 }
 

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use broker::{Broker, Delivery, Events, PartitionId, Subscriber};
 use clock::{Clock, SharedClock, SystemClock};
 use command::{CommandFailure, CommandService};
-use documents::PageRequest;
+use documents::{DeadLetter, PageRequest, ParkedState};
 use domain::{
     access::{Actor, Role},
     aggregate::payment::{ProviderAnswer, ProviderRequest},
@@ -435,16 +435,6 @@ impl Shop {
         }
     }
 
-    /// Waits until an order has a status, while its payment is not answered.
-    pub(super) async fn waits_for_the_status(&self, id: &str, status: &str, correlation: Uuid) {
-        while self.document("orders", id).await["status"] != status {
-            let is_settled = self
-                .settled_within(Some(correlation), Duration::from_millis(50))
-                .await;
-            assert!(is_settled.is_err(), "the order settled without becoming {status}");
-        }
-    }
-
     pub(super) async fn document(&self, view: &str, key: &str) -> Value {
         let actor = crate::read_side::testing::educator();
         let read = self
@@ -463,6 +453,40 @@ impl Shop {
         )
         .await
         .unwrap()
+    }
+
+    /// Refunds an order's charge at the provider, without the shop.
+    pub(super) async fn refund_at_the_provider(&self, id: &str) {
+        let key = format!("charge/{id}");
+        let charges = self.charges().await;
+        let charge = charges.into_iter().find(|charge| charge.key == key).unwrap();
+        let process_store = Arc::clone(self.consumers.process_managers.process_store());
+        let provider = TestMode::new(process_store, self.clocks.clone());
+        let request = ProviderRequest::Refund {
+            charge: charge.charge,
+            amount: charge.amount,
+        };
+        let answer = provider.ask(self.workspace.id, "by hand", &request).await;
+        assert_eq!(answer.unwrap(), ProviderAnswer::Refunded);
+    }
+
+    /// Waits for a policy's dead letter with this number of attempts, while the shop is not settled.
+    pub(super) async fn dead_letter(&self, wanted: u32) -> DeadLetter {
+        let policies = self.consumers.dead_letters().next().unwrap();
+        loop {
+            let settled = self.settled_within(None, Duration::from_millis(20)).await;
+            assert!(
+                matches!(settled, Err(QueryError::NotSettled { .. })),
+                "{settled:?}"
+            );
+            let letters = policies.list(self.workspace.id, None, None, 9).await.unwrap();
+            if let [letter] = &letters[..]
+                && let ParkedState::Dead { attempts, .. } = &letter.event.state
+                && *attempts == wanted
+            {
+                return letter.clone();
+            }
+        }
     }
 
     /// The types of a stream's events.

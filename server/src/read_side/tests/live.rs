@@ -253,6 +253,26 @@ async fn waiting_changes_are_read_without_a_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_behind_says_whether_it_is_paused() {
+    let shop = Shop::open(1).await;
+    let mut session = shop.read.query.live(shop.workspace, educator());
+    session.subscribe(to_document(1, "inventory", "mug-1")).await;
+    assert!(matches!(next(&mut session).await, Frame::Snapshot { .. }));
+    let projections = &shop.read.projections;
+    projections.pause(shop.workspace, "inventory").await.unwrap();
+    shop.append("inventory-mug-1", &[received(1)]).await;
+    loop {
+        let item = session.next().await;
+        if let Frame::Behind { behind, paused, .. } = serde_json::from_slice(text(&item)).unwrap() {
+            assert_eq!((behind, paused), (1, true));
+            break;
+        }
+    }
+    assert!(projections.resume(shop.workspace, "inventory"));
+    assert!(matches!(next_change(&mut session).await, LiveItem::Frame(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_document_that_does_not_exist_yet_can_be_followed() {
     let shop = Shop::open(1).await;
     let mut session = shop.read.query.live(shop.workspace, educator());

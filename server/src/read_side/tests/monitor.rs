@@ -32,7 +32,7 @@ async fn shop() -> Shop {
 }
 
 /// Changes a file directly, as an attacker with a shell could.
-async fn tamper(shop: &Shop, file: &str, statements: &str) {
+pub(super) async fn tamper(shop: &Shop, file: &str, statements: &str) {
     let options = SqliteConnectOptions::new().filename(shop.folder.path().join(file));
     let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use cache::{Cache as _, CacheKey, CachedAnswer, Topic, in_process::InProcessCache};
 
-use query::{ListingRequest, QueryError, Wait};
+use query::{ListingRequest, QueryError, Wait, settled::SettleRequest};
 
 use crate::read_side::testing::{
     Shop, TEST_TIMEOUT, cancelled, created, customer, educator, listed, received, reserved,
@@ -90,6 +90,36 @@ async fn a_token_that_is_not_reached_in_time_is_answered_with_what_lags() {
         panic!("{answer:?}")
     };
     assert_eq!(waiting_for, ["orders 0:1 of 0:5"]);
+}
+
+/// Waiting ends with the server; a token that is reached already is answered even then.
+#[tokio::test]
+async fn callers_that_wait_are_told_that_the_server_stops() {
+    let shop = Shop::open(1).await;
+    let reached = shop.append("inventory-mug-1", &[received(1)]).await.token;
+    shop.settle().await;
+    let ask = async |token: &ConsistencyToken| {
+        let wait = Some(after(token));
+        let (query, educator) = (&shop.read.query, educator());
+        let answer = query.document(shop.workspace, &educator, "inventory", "mug-1", wait);
+        answer.await.map(|_| ())
+    };
+    let settle = SettleRequest {
+        after: Some(ConsistencyToken::at(0, 5)),
+        timeout: TEST_TIMEOUT,
+        ..SettleRequest::default()
+    };
+    let unreached = ConsistencyToken::at(0, 5);
+    let settlement = &shop.read.settlement;
+    let (query, settled, ()) = tokio::join!(
+        ask(&unreached),
+        settlement.settled(shop.workspace, &settle),
+        async { shop.read.stop_waiting() },
+    );
+    assert!(matches!(query, Err(QueryError::Stopping)), "{query:?}");
+    assert!(matches!(settled, Err(QueryError::Stopping)), "{settled:?}");
+    assert!(matches!(ask(&unreached).await, Err(QueryError::Stopping)));
+    ask(&reached).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,8 +5,11 @@
 //! SMTP has no idempotency, so an email whose answer is lost comes again: with the same Message-ID, and the
 //! same to the byte (record 91). Only the answer to the last email of a lane in an incarnation of either
 //! server can be lost, so only those come again. `check` verifies that for every single email.
+//!
+//! `faults` has the faults of single emails.
 
 mod check;
+mod faults;
 pub(crate) mod peer;
 mod shop;
 
@@ -46,7 +49,7 @@ async fn each_mail_arrives_once_however_a_server_with_sqlite_and_the_mail_server
 }
 
 /// Of several servers on one database, only one sends a given email: a killed server's claim keeps it from
-/// the others for 40 seconds. So one disruption is enough here.
+/// the others for some seconds. So one disruption is enough here.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_mail_arrives_once_though_a_server_with_postgresql_is_killed_over_one() {
     let database = Database::new().await;

@@ -3,7 +3,8 @@
 Arguments: the port; the certificate and its key, PEM; the user who may send, and what the password begins with.
 
 It obeys commands on its standard input, and reports so: `take` emails; `refuse` them for now; `reject` them for good; `hold` them,
-that is, take them and never answer. It ends when its standard input ends.
+that is, take them and never answer; `drop` the connection once it has all of an email. It ends when its standard input ends. It does
+not support SMTPUTF8.
 """
 
 import asyncio
@@ -45,16 +46,19 @@ class Hooks:
     async def handle_DATA(self, server, session, envelope):
         if self.mode == "refuse":
             return self.refuse("451 4.3.0 something is wrong here")
-        hold = self.mode == "hold"
+        mode = self.mode
+        answered = mode not in ("hold", "drop")
         say(
             said="mail",
             by=session.auth_data,
             sender=envelope.mail_from,
             to=envelope.rcpt_tos,
-            answered=not hold,
+            answered=answered,
             content=base64.b64encode(envelope.original_content).decode(),
         )
-        if hold:
+        if mode == "drop":
+            server.transport.abort()
+        if not answered:
             await asyncio.Event().wait()
         return "250 2.0.0 OK"
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use domain::wire::{ListingAnswer, SessionInfo};
 use reqwest::{StatusCode, header::CONTENT_TYPE};
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{
     check::{FROM, People, Person, unsubscribe_link},
@@ -27,6 +28,12 @@ const NAMES: [(&str, bool); 4] = [
     ("Eve", false),
 ];
 
+async fn register_as(customer: &Client, user: Uuid, name: &str, email: &str) {
+    let register = json!({"type": "RegisterUser", "stream": format!("user-{user}"), "data": {
+        "email": email, "display_name": name, "password": "correct horse battery"}});
+    assert!(customer.command(&format!("register-{user}"), &register).await);
+}
+
 pub(crate) struct Shop {
     pub(crate) server: Arc<Server>,
     /// The current incarnation of the server.
@@ -37,6 +44,7 @@ pub(crate) struct Shop {
     customers: Vec<Client>,
     pub(crate) people: People,
     orders: usize,
+    join_code: String,
 }
 
 impl Shop {
@@ -67,9 +75,10 @@ impl Shop {
             customers: vec![guest],
             people: People::new(),
             orders: 0,
+            join_code: opened.join_code,
         };
         for (name, wants_mails) in NAMES {
-            let customer = shop.staff.join(&opened.join_code, name).await;
+            let customer = shop.staff.join(&shop.join_code, name).await;
             shop.register(&customer, name, wants_mails).await;
             shop.customers.push(customer);
         }
@@ -85,10 +94,21 @@ impl Shop {
             name: name.to_owned(),
             stopped: !wants_mails,
         };
-        let register = json!({"type": "RegisterUser", "stream": format!("user-{user}"), "data": {
-            "email": person.email, "display_name": name, "password": "correct horse battery"}});
-        assert!(customer.command(&format!("register-{user}"), &register).await);
+        register_as(customer, user, name, &person.email).await;
         self.people.insert(user, person);
+    }
+
+    /// One more customer, who places no orders.
+    pub(crate) async fn add_customer(&mut self, name: &str) {
+        let customer = self.staff.join(&self.join_code, name).await;
+        self.register(&customer, name, true).await;
+    }
+
+    /// One more customer, whose address the mail server cannot express.
+    pub(crate) async fn add_customer_out_of_reach(&self) {
+        let customer = self.staff.join(&self.join_code, "Jörg").await;
+        let session: SessionInfo = customer.get("/api/v1/session").await;
+        register_as(&customer, session.actor_id, "Jörg", "jörg@post.test").await;
     }
 
     /// Customers who stop emails follow the link of the first one, as their email program does (RFC 8058).

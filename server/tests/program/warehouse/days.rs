@@ -11,7 +11,9 @@ use std::{
 use clock::{Clock, SystemClock};
 use domain::{
     access::Role,
-    aggregate::order::{Customer, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, OrderLine, Sold},
+    aggregate::order::{
+        Customer, OrderCancelled, OrderConfirmed, OrderCreated, OrderEvent, OrderLine, OrderRefunded, Sold,
+    },
     event::{ActorRef, DomainEvent, EventPayload as _, Metadata},
     id::WorkspaceId,
     money::Money,
@@ -45,7 +47,7 @@ pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, pric
         let midnight = (today - days_ago) * DAY_US;
         for moment in [midnight, midnight + DAY_US - 1] {
             let quantity = u32::try_from(days_ago).unwrap();
-            let [created, confirmed, cancelled] = order(OrderLine {
+            let [created, confirmed, cancelled, refunded] = order(OrderLine {
                 sku: sku.to_owned(),
                 name: "Mug".to_owned(),
                 price: price.clone(),
@@ -54,9 +56,11 @@ pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, pric
             let stream = format!("order-then-{orders}");
             clock.0.store(moment, Ordering::Relaxed);
             append(&*store, workspace, &stream, &[created, confirmed]).await;
-            if orders % 2 == 0 {
-                clock.0.store(moment + DAY_US, Ordering::Relaxed);
-                append(&*store, workspace, &stream, &[cancelled]).await;
+            clock.0.store(moment + DAY_US, Ordering::Relaxed);
+            match orders % 4 {
+                0 | 2 => append(&*store, workspace, &stream, &[cancelled]).await,
+                1 => append(&*store, workspace, &stream, &[refunded]).await,
+                _ => {}
             }
             orders += 1;
         }
@@ -65,8 +69,8 @@ pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, pric
     orders
 }
 
-/// The events of an order: it is placed, confirmed and cancelled.
-fn order(line: OrderLine) -> [DomainEvent; 3] {
+/// The events of an order: it is placed and confirmed, and then cancelled or refunded.
+fn order(line: OrderLine) -> [DomainEvent; 4] {
     let customer = SystemClock.new_id();
     let total = line.price.times(line.quantity).unwrap();
     let lines = vec![line];
@@ -90,8 +94,17 @@ fn order(line: OrderLine) -> [DomainEvent; 3] {
         OrderEvent::from(OrderCancelled {
             customer,
             reason: "changed my mind".to_owned(),
-            sold: Some(Sold { lines, total }),
+            sold: Some(Sold {
+                lines: lines.clone(),
+                total: total.clone(),
+            }),
         }),
+        OrderRefunded {
+            customer,
+            reason: "the handle came off".to_owned(),
+            sold: Some(Sold { lines, total }),
+        }
+        .into(),
     ]
     .map(OrderEvent::into_domain)
 }

@@ -46,6 +46,9 @@ struct Total {
     cancelled_orders: u64,
     cancelled_units: u64,
     cancelled_revenue: BTreeMap<String, i64>,
+    refunded_orders: u64,
+    refunded_units: u64,
+    refunded_revenue: BTreeMap<String, i64>,
 }
 
 type Totals = BTreeMap<String, Total>;
@@ -194,6 +197,9 @@ fn total(sales: &SalesDocument) -> Total {
         cancelled_orders: sales.cancelled_orders,
         cancelled_units: sales.cancelled_units,
         cancelled_revenue: by_currency(&sales.cancelled_revenue),
+        refunded_orders: sales.refunded_orders,
+        refunded_units: sales.refunded_units,
+        refunded_revenue: by_currency(&sales.refunded_revenue),
     }
 }
 
@@ -218,7 +224,8 @@ fn check_rows(read: &WarehouseContent, past_orders: usize) {
     for fault in ["wrong_amounts", "wrong_days", "without_dimension"] {
         assert_eq!(check(fault), 0, "{fault}");
     }
-    // Checks that there is enough to compare: a week, both currencies, cancellations, and merged files.
+    // Checks that there is enough to compare: a week, both currencies, cancellations, refunds, and merged
+    // files.
     let days: Vec<_> = read
         .totals
         .iter()
@@ -235,6 +242,7 @@ fn check_rows(read: &WarehouseContent, past_orders: usize) {
         "{sold} were sold, {past_orders} of them then"
     );
     assert!(sum(|total| total.cancelled_orders) > past_orders / 2, "{days:?}");
+    assert!(sum(|total| total.refunded_orders) >= past_orders / 4, "{days:?}");
     println!("{} lines in the files {:?}", check("rows"), read.files);
     let most = read.files.values().max().unwrap();
     assert!(*most < MERGE_THRESHOLD, "files were not merged: {:?}", read.files);

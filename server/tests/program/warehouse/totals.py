@@ -11,19 +11,22 @@ import sys
 
 import duckdb
 
-# Totals of a group of rows, by currency for money. Returned goods have negative quantities and amounts.
+# Totals of a group of rows, by currency for money. Returned and refunded lines have negative quantities and amounts.
 COUNTS = """
     select {key} as key,
         count(distinct order_id) filter (where kind = 'sold') as orders,
         coalesce(sum(quantity) filter (where kind = 'sold'), 0)::bigint as units,
         count(distinct order_id) filter (where kind = 'returned') as cancelled_orders,
-        coalesce(-sum(quantity) filter (where kind = 'returned'), 0)::bigint as cancelled_units
+        coalesce(-sum(quantity) filter (where kind = 'returned'), 0)::bigint as cancelled_units,
+        count(distinct order_id) filter (where kind = 'refunded') as refunded_orders,
+        coalesce(-sum(quantity) filter (where kind = 'refunded'), 0)::bigint as refunded_units
     from fact group by all order by all
 """
 SUMS = """
     select {key} as key, currency,
         sum(amount) filter (where kind = 'sold')::bigint as revenue,
-        -sum(amount) filter (where kind = 'returned')::bigint as cancelled_revenue
+        -sum(amount) filter (where kind = 'returned')::bigint as cancelled_revenue,
+        -sum(amount) filter (where kind = 'refunded')::bigint as refunded_revenue
     from fact group by all order by all
 """
 KEYS = ["'day/' || strftime(day, '%Y-%m-%d')", "'sku/' || sku"]
@@ -32,7 +35,10 @@ KEYS = ["'day/' || strftime(day, '%Y-%m-%d')", "'sku/' || sku"]
 CHECKS = {
     "rows": "select count(*) from fact",
     "lines": "select count(*) from (select distinct event_id, line from fact)",
-    "wrong_amounts": "select count(*) from fact where amount <> quantity * unit_price or kind not in ('sold', 'returned')",
+    "wrong_amounts": """
+        select count(*) from fact
+        where amount <> quantity * unit_price or kind not in ('sold', 'returned', 'refunded')
+    """,
     "wrong_days": """
         select count(*) from fact
         where strftime(day, '%Y%m%d')::int <> date_key
@@ -64,12 +70,14 @@ def main(folder, way):
     for key in KEYS:
         counts = database.sql(COUNTS.format(key=key))
         for row in counts.fetchall():
-            totals[row[0]] = dict(zip(counts.columns, row), revenue={}, cancelled_revenue={})
-        for group, currency, revenue, cancelled in database.sql(SUMS.format(key=key)).fetchall():
+            totals[row[0]] = dict(zip(counts.columns, row), revenue={}, cancelled_revenue={}, refunded_revenue={})
+        for group, currency, revenue, cancelled, refunded in database.sql(SUMS.format(key=key)).fetchall():
             if revenue is not None:
                 totals[group]["revenue"][currency] = revenue
             if cancelled is not None:
                 totals[group]["cancelled_revenue"][currency] = cancelled
+            if refunded is not None:
+                totals[group]["refunded_revenue"][currency] = refunded
     checks = {name: database.sql(query).fetchall()[0][0] for name, query in CHECKS.items()}
     days = collections.Counter(pathlib.Path(file).parent.name for file in files)
     print(json.dumps({"files": days, "totals": totals, "checks": checks}))

@@ -261,11 +261,24 @@ impl Simulation {
 
     fn send_as_person(&mut self, which: usize, command_type: &str) {
         let orders: Vec<_> = self.methods.keys().cloned().collect();
-        let data = match command_type {
-            "CancelOrder" => json!({"reason": "changed my mind"}),
-            _ => json!({}),
+        let order = &orders[which % orders.len()];
+        let own = |category: &str| format!("{category}-{order}");
+        let (stream, data) = match command_type {
+            "CancelOrder" => (own("order"), json!({"reason": "changed my mind"})),
+            "RefundPayment" => (own("payment"), json!({"reason": "broken"})),
+            // Neither is what the order asks for.
+            "ReserveStock" => (
+                format!("inventory-{}", SKUS[which / 8 % SKUS.len()]),
+                json!({"order": order, "quantity": 2}),
+            ),
+            // No person repeats a charge until it is answered.
+            "ProcessPayment" if matches!(self.methods[order], Method::Late) => return,
+            "ProcessPayment" => (
+                own("payment"),
+                json!({"order": order, "amount": {"amount": 1, "currency": "EUR"}, "method": "tok_ok"}),
+            ),
+            _ => (own("order"), json!({})),
         };
-        let stream = format!("order-{}", orders[which % orders.len()]);
         self.command(command_type, &stream, &data);
     }
 
@@ -314,12 +327,15 @@ impl Simulation {
             let expected = match placed.status {
                 OrderStatus::Confirmed => (1, placed.lines.len()),
                 OrderStatus::Shipped => (1, 0),
-                OrderStatus::Rejected | OrderStatus::Cancelled => (0, 0),
+                OrderStatus::Rejected | OrderStatus::Cancelled | OrderStatus::Refunded => (0, 0),
                 status => panic!("{order} is left {status:?}"),
             };
             assert_eq!((kept, reserved), expected, "{order} is {:?}", placed.status);
             let payment: PaymentState = self.state::<Payment>(&format!("payment-{order}"));
-            assert_eq!(matches!(payment, PaymentState::Processed { .. }), kept == 1);
+            match payment {
+                PaymentState::Processed { amount, .. } => assert_eq!((kept, amount), (1, placed.total)),
+                other => assert_eq!(kept, 0, "{other:?}"),
+            }
             assert!(self.process(order).pending.is_empty());
             assert!(self.process(order).timers.is_empty(), "{:?}", self.process(order));
         }
@@ -370,6 +386,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => any::<usize>().prop_map(Step::Expire),
         1 => any::<usize>().prop_map(|which| Step::Command(which, "CancelOrder")),
         1 => any::<usize>().prop_map(|which| Step::Command(which, "ShipOrder")),
+        1 => any::<usize>().prop_map(|which| Step::Command(which, "RefundPayment")),
+        1 => any::<usize>().prop_map(|which| Step::Command(which, "ReserveStock")),
+        1 => any::<usize>().prop_map(|which| Step::Command(which, "ProcessPayment")),
     ];
     prop::collection::vec(step, 0..80)
 }

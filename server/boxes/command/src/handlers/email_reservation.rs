@@ -7,7 +7,7 @@ use domain::{
         user::{EmailChanged, UserEvent, UserRegistered, UserState},
     },
     decider::{Context, Decider as _},
-    id::WorkspaceId,
+    id::{StreamName, WorkspaceId},
 };
 use uuid::Uuid;
 
@@ -40,34 +40,52 @@ pub(super) async fn decide(
         let Some(stream) = people.reservation(workspace, &email).await? else {
             continue;
         };
-        let index = if let Some(index) = reservations
-            .iter()
-            .position(|reservation| reservation.stream == stream)
-        {
-            index
-        } else {
-            let loaded = repository
-                .loader
-                .load_foreign::<Email>(workspace, &stream, freshness)
-                .await?;
-            reservations.push(ReservationAppend {
-                stream,
-                loaded,
-                events: Vec::new(),
-            });
-            reservations.len() - 1
-        };
-        let reservation = &mut reservations[index];
-        let state = reservation
-            .events
-            .iter()
-            .fold(reservation.loaded.state.clone(), Email::evolve);
-        reservation
-            .events
-            .extend(Email::decide(&state, command, context)?);
+        let former = people.former_reservations(workspace, &email).await?;
+        let former = former.into_iter().map(|stream| (stream, true));
+        for (stream, is_former) in std::iter::once((stream, false)).chain(former) {
+            let reservation =
+                stream_decision(&mut reservations, repository, workspace, stream, freshness).await?;
+            let state = reservation
+                .events
+                .iter()
+                .fold(reservation.loaded.state.clone(), Email::evolve);
+            let events = Email::decide(&state, command.clone(), context)?;
+            // Another user's reservation of the same mailbox is refused; a new one has the normal form.
+            if !(is_former && matches!(command, EmailCommand::ReserveEmail(_))) {
+                reservation.events.extend(events);
+            }
+        }
     }
     reservations.retain(|reservation| !reservation.events.is_empty());
     Ok(reservations)
+}
+
+/// The decision on a stream, which is loaded unless there is one already.
+async fn stream_decision<'a>(
+    reservations: &'a mut Vec<ReservationAppend>,
+    repository: &Repository,
+    workspace: WorkspaceId,
+    stream: StreamName,
+    freshness: Freshness,
+) -> Result<&'a mut ReservationAppend, AttemptError> {
+    let known = reservations
+        .iter()
+        .position(|reservation| reservation.stream == stream);
+    let index = if let Some(index) = known {
+        index
+    } else {
+        let loaded = repository
+            .loader
+            .load_foreign::<Email>(workspace, &stream, freshness)
+            .await?;
+        reservations.push(ReservationAppend {
+            stream,
+            loaded,
+            events: Vec::new(),
+        });
+        reservations.len() - 1
+    };
+    Ok(&mut reservations[index])
 }
 
 /// The reservation commands that follow from a user's events, each with its email.

@@ -1,5 +1,5 @@
 //! The listener: one connection receives the notifications of the other servers on the same database, and
-//! passes the heads on to the observer.
+//! passes heads and messages on to the observer.
 //!
 //! A notification is a hint; the partitions' rows hold the heads. The listener reads all of them when its
 //! connection begins to listen, also after it was lost, and every few seconds while there is none. So a lost
@@ -11,7 +11,7 @@ use sqlx::{PgPool, postgres::PgListener};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use uuid::Uuid;
 
-use super::notification::{CHANNEL, HeadNotification, PartitionHead};
+use super::notification::{CHANNEL, HeadNotification, PartitionHead, parse_message};
 use database::postgres::{CONNECT_TIMEOUT, Database};
 
 use crate::{
@@ -45,7 +45,7 @@ pub(super) fn start(
         origin,
         observer,
     };
-    ListenerTask::start(async move { listener.run().await })
+    ListenerTask::start(origin, async move { listener.run().await })
 }
 
 struct Listener {
@@ -88,6 +88,7 @@ impl Listener {
         let mut listener = self.connect().await.map_err(ListenError::NotConnected)?;
         // Reads what was committed before; later commits arrive as notifications.
         self.read_heads().await.map_err(ListenError::NotConnected)?;
+        self.observer.heard(None);
         self.receive_all(&mut listener).await.map_err(ListenError::Lost)
     }
 
@@ -129,8 +130,14 @@ impl Listener {
         }
     }
 
-    /// Passes on the heads of a notification; `false`: it names none.
+    /// Passes on a message, or the heads of a notification; `false`: it names none.
     fn receive(&self, text: &str) -> bool {
+        if let Some((origin, message)) = parse_message(text) {
+            if origin != self.origin {
+                self.observer.heard(Some(message));
+            }
+            return true;
+        }
         match HeadNotification::parse(text) {
             Some(notification) if notification.origin == self.origin => true,
             Some(HeadNotification {

@@ -9,7 +9,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `open` | the database, its connections, their settings and its migrations |
-//! | `notification` | the notification of a group to the other servers |
+//! | `notification` | the notification of a group to the other servers, and messages to them |
 //! | `listen` | receives the notifications of other servers |
 //! | `writer` | groups on the connection that writes |
 //! | `look_up` | loads the state that a group needs |
@@ -33,7 +33,7 @@ mod writer;
 use std::{ops::Range, sync::Arc, time::Duration};
 
 use domain::id::WorkspaceId;
-use sqlx::{PgConnection, Postgres};
+use sqlx::{PgConnection, PgPool, Postgres};
 use uuid::Uuid;
 
 use super::{
@@ -45,7 +45,7 @@ use super::{
     sql::{Database, ListenerTask, SqlEventStore, import::SqlImport, writer::SqlWriter},
 };
 use clock::SharedClock;
-use database::postgres::Connector;
+use database::{connections::ConnectionLimit, postgres::Connector};
 use notification::HeadNotification;
 
 /// An event store in a PostgreSQL database.
@@ -57,10 +57,11 @@ impl PostgresEventStore {
     /// every commit of this process, and the heads that other servers have advanced.
     pub async fn open(
         url: &str,
+        connections: ConnectionLimit,
         clock: SharedClock,
         observer: Option<Arc<dyn CommitObserver>>,
     ) -> Result<Self, StoreError> {
-        let opened = open::open(url).await?;
+        let opened = open::open(url, connections).await?;
         let origin = clock.new_id();
         let writer = SqlWriter::<Postgres>::new(opened.writer, (), origin);
         let queue = appender::start(writer, clock, observer.clone());
@@ -72,13 +73,17 @@ impl PostgresEventStore {
     }
 
     /// Opens a migrated database for reading only. Appends are refused.
-    pub async fn open_to_read(url: &str) -> Result<Self, StoreError> {
-        Ok(Self::read_only(open::open_to_read(url).await?))
+    pub async fn open_to_read(url: &str, connections: ConnectionLimit) -> Result<Self, StoreError> {
+        Ok(Self::read_only(open::open_to_read(url, connections).await?))
     }
 
     /// Opens the database to import workspaces into it; servers may run on it meanwhile.
-    pub async fn open_to_import(url: &str, clock: SharedClock) -> Result<Import, StoreError> {
-        let opened = open::open(url).await?;
+    pub async fn open_to_import(
+        url: &str,
+        connections: ConnectionLimit,
+        clock: SharedClock,
+    ) -> Result<Import, StoreError> {
+        let opened = open::open(url, connections).await?;
         opened.readers.close().await;
         let database = SqlImport::<Postgres>::new(opened.writer.connect().await?, ());
         Ok(Import::new(Box::new(database), clock))
@@ -157,6 +162,10 @@ impl Database for Postgres {
         count: u64,
     ) -> Result<Vec<AnswerColumns>, sqlx::Error> {
         read::answer_events(connection, workspace_no, partition, position, count).await
+    }
+
+    async fn tell(readers: &PgPool, origin: Uuid, message: &str) -> Result<(), StoreError> {
+        notification::tell(readers, origin, message).await
     }
 
     async fn invalidate_heads(connection: &mut PgConnection, workspace_no: i64) -> Result<(), sqlx::Error> {

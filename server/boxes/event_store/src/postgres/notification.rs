@@ -3,13 +3,16 @@
 //! It names the partitions that the group has advanced, with their heads. PostgreSQL delivers it after the
 //! commit or not at all, and it may be lost with the connection of a listener; the heads can always be read
 //! from the partitions' rows.
+//!
+//! Messages of servers to each other take the same channel.
 
 use std::fmt;
 
 use domain::id::WorkspaceId;
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::appender::ValidatedGroup;
+use crate::{StoreError, appender::ValidatedGroup};
 
 /// The channel; it belongs to one database, like the tables.
 pub(super) const CHANNEL: &str = "foldline_events";
@@ -19,6 +22,11 @@ const LONGEST: usize = 7_900;
 
 /// Stands for all partitions where there are too many to name.
 const ALL: &str = "*";
+
+/// Stands before the text of a message, where a notification names its first partition.
+const MESSAGE: &str = "!";
+
+const NOTIFY: &str = "select pg_notify($1, $2)";
 
 /// A partition and its head.
 pub(super) type PartitionHead = (WorkspaceId, u32, u64);
@@ -54,6 +62,27 @@ impl HeadNotification {
         };
         Some(Self { origin, heads })
     }
+}
+
+/// Sends a message to the other servers.
+pub(super) async fn tell(readers: &PgPool, origin: Uuid, message: &str) -> Result<(), StoreError> {
+    sqlx::query(NOTIFY)
+        .bind(CHANNEL)
+        .bind(message_payload(origin, message))
+        .execute(readers)
+        .await?;
+    Ok(())
+}
+
+fn message_payload(origin: Uuid, message: &str) -> String {
+    format!("{} {MESSAGE} {message}", origin.simple())
+}
+
+/// The origin and the text of a payload that is a message.
+pub(super) fn parse_message(payload: &str) -> Option<(Uuid, &str)> {
+    let (origin, rest) = payload.split_once(' ')?;
+    let message = rest.strip_prefix(MESSAGE)?.strip_prefix(' ')?;
+    Some((origin.parse().ok()?, message))
 }
 
 fn partition_head(word: &str) -> Option<PartitionHead> {
@@ -118,6 +147,23 @@ mod tests {
             (100..599).contains(&named),
             "many are named, and then none: {named}"
         );
+    }
+
+    #[test]
+    fn a_message_is_parsed_as_it_was_written_and_is_no_notification() {
+        let origin = Uuid::from_u128(42);
+        for message in ["", "hello", "{\"type\": \"x\"} !"] {
+            let payload = message_payload(origin, message);
+            assert_eq!(parse_message(&payload), Some((origin, message)));
+            assert_eq!(
+                HeadNotification::parse(&payload),
+                None,
+                "as an older version reads it"
+            );
+        }
+        for partitions in [0, 1, 600] {
+            assert_eq!(parse_message(&of(partitions).to_string()), None);
+        }
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! The database of the store: its connections and its migrations.
 
-use database::postgres::{Connector, Database, OpenError};
+use database::{
+    connections::ConnectionLimit,
+    postgres::{Connector, Database, OpenError},
+};
 use sqlx::PgPool;
 
 use crate::StoreError;
 
 /// The schema of the tables.
 const SCHEMA: &str = "foldline_events";
-
-/// Reading connections.
-const READERS: u32 = 8;
 
 /// An open database.
 pub(super) struct OpenDatabase {
@@ -28,19 +28,20 @@ impl From<OpenError> for StoreError {
 }
 
 /// Opens a database for a server, and runs the migrations.
-pub(super) async fn open(url: &str) -> Result<OpenDatabase, StoreError> {
+pub(super) async fn open(url: &str, connections: ConnectionLimit) -> Result<OpenDatabase, StoreError> {
     let database = Database::new(url, SCHEMA)?;
     database
         .migrate(sqlx::migrate!("../../../migrations/postgres/events"))
         .await?;
     Ok(OpenDatabase {
         writer: database.writer(),
-        readers: database.readers(READERS).await?,
+        readers: database.readers(connections.event_readers()).await?,
         database,
     })
 }
 
 /// Connections that read a migrated database.
-pub(super) async fn open_to_read(url: &str) -> Result<PgPool, StoreError> {
-    Ok(Database::new(url, SCHEMA)?.readers(READERS).await?)
+pub(super) async fn open_to_read(url: &str, connections: ConnectionLimit) -> Result<PgPool, StoreError> {
+    let database = Database::new(url, SCHEMA)?;
+    Ok(database.readers(connections.event_readers()).await?)
 }

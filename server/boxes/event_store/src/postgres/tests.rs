@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use super::PostgresEventStore;
+use super::{ConnectionLimit, PostgresEventStore};
 use clock::SystemClock;
 use test_postgres::Database;
 
@@ -47,7 +47,8 @@ impl TestDatabase for Database {
         place: &str,
         observer: Option<Arc<dyn CommitObserver>>,
     ) -> Result<Arc<dyn EventStore>, StoreError> {
-        let store = PostgresEventStore::open(place, Arc::new(SystemClock), observer).await?;
+        let limit = ConnectionLimit::default();
+        let store = PostgresEventStore::open(place, limit, Arc::new(SystemClock), observer).await?;
         Ok(Arc::new(store))
     }
 

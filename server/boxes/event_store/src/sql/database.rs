@@ -3,6 +3,7 @@
 use std::{ops::Range, time::Duration};
 
 use domain::id::WorkspaceId;
+use sqlx::Pool;
 use uuid::Uuid;
 
 use super::writer::SqlWriter;
@@ -109,6 +110,13 @@ pub(crate) trait Database:
         position: u64,
         count: u64,
     ) -> impl Future<Output = Result<Vec<AnswerColumns>, sqlx::Error>> + Send;
+
+    /// Sends a message to the other servers; `origin` is this one.
+    fn tell(
+        readers: &Pool<Self>,
+        origin: Uuid,
+        message: &str,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Makes every server's cached heads of a workspace invalid.
     fn invalidate_heads(

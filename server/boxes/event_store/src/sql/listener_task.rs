@@ -1,9 +1,12 @@
 //! The task that receives the commits of other servers, as long as the store is open.
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 /// A running listener, which is stopped with the store.
 pub(crate) struct ListenerTask {
+    /// Identifies this server in its messages; nil without a listener, which would ignore them.
+    origin: Uuid,
     stopping: CancellationToken,
     task: TaskTracker,
 }
@@ -14,14 +17,18 @@ impl ListenerTask {
         let task = TaskTracker::new();
         task.close();
         Self {
+            origin: Uuid::nil(),
             stopping: CancellationToken::new(),
             task,
         }
     }
 
-    /// Spawns a listener that never ends by itself.
-    pub(crate) fn start(listener: impl Future<Output = ()> + Send + 'static) -> Self {
-        let handle = Self::none();
+    /// Spawns a listener that never ends by itself, for the server `origin`.
+    pub(crate) fn start(origin: Uuid, listener: impl Future<Output = ()> + Send + 'static) -> Self {
+        let handle = Self {
+            origin,
+            ..Self::none()
+        };
         let stopping = handle.stopping.clone();
         handle.task.spawn(async move {
             tokio::select! {
@@ -30,6 +37,11 @@ impl ListenerTask {
             }
         });
         handle
+    }
+
+    /// Identifies this server in its messages.
+    pub(crate) fn origin(&self) -> Uuid {
+        self.origin
     }
 
     /// Stops the listener; when this returns, the observer is not called any more.

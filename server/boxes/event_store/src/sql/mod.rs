@@ -241,6 +241,10 @@ impl<D: Database> EventStore for SqlEventStore<D> {
         directory::schemas(&self.readers).await
     }
 
+    async fn tell(&self, message: &str) -> Result<(), StoreError> {
+        D::tell(&self.readers, self.listener.origin(), message).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.queue.ensure_open()?;
         statement::<D>("select 1")

@@ -5,7 +5,8 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `open` | the file, its lock, its settings and its migrations |
+//! | `open` | the file, its settings and its migrations |
+//! | `owner` | the lock of the file, under any name |
 //! | `writer` | groups on the connection that writes |
 //! | `look_up` | loads the state that a group needs |
 //! | `write` | the rows of a group, in as few statements as possible |
@@ -14,6 +15,7 @@
 
 mod look_up;
 mod open;
+mod owner;
 mod read;
 mod row;
 #[cfg(test)]
@@ -24,7 +26,7 @@ mod writer;
 use std::{ops::Range, path::Path, sync::Arc, time::Duration};
 
 use domain::id::WorkspaceId;
-use sqlx::{Sqlite, SqliteConnection};
+use sqlx::{Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
 use super::{
@@ -36,7 +38,8 @@ use super::{
     sql::{Database, ListenerTask, SqlEventStore, import::SqlImport, writer::SqlWriter},
 };
 use clock::SharedClock;
-use open::{Connector, Lock};
+use open::Connector;
+use owner::Lock;
 use row::place;
 
 /// An event store in one SQLite file.
@@ -147,6 +150,11 @@ impl Database for Sqlite {
     }
 
     /// No other server caches heads.
+    /// There are no other servers.
+    async fn tell(_: &SqlitePool, _: Uuid, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn invalidate_heads(_: &mut SqliteConnection, _: i64) -> Result<(), sqlx::Error> {
         Ok(())
     }

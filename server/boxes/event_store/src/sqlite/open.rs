@@ -1,11 +1,6 @@
-//! The file of the store: its folder, its lock, its settings and its migrations.
+//! The file of the store: its folder, its settings and its migrations.
 
-use std::{
-    ffi::OsString,
-    fs::{File, TryLockError},
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use database::schema::SchemaError;
 use sqlx::{
@@ -14,6 +9,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+use super::owner::{Lock, lock};
 use crate::StoreError;
 
 /// The migrations, inside the program.
@@ -22,10 +18,6 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../../migrations/sqlite/events"
 /// How long a statement waits for another process that holds SQLite's lock, as a backup or a database client
 /// does.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long a start waits for the previous process to release the lock.
-const LOCK_ATTEMPTS: u32 = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Reading connections. More would only compete for the processor: SQLite reads from memory.
 const READERS: u32 = 4;
@@ -43,14 +35,6 @@ impl Connector {
     pub(super) async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
         self.0.connect().await
     }
-}
-
-/// Held as long as the store is open, so that no second process appends to it: the appender caches heads and
-/// versions. A separate file, because closing any handle on the database file would drop SQLite's locks on
-/// it.
-#[derive(Debug)]
-pub(crate) struct Lock {
-    _file: File,
 }
 
 /// An open file.
@@ -118,32 +102,6 @@ pub(super) async fn open_to_read(path: &Path) -> Result<SqlitePool, StoreError> 
         .await
         .map_err(|error| StoreError::Unavailable(format!("{} cannot be opened: {error}", path.display())))?;
     Ok(readers)
-}
-
-async fn lock(path: &Path) -> Result<Lock, StoreError> {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let cannot = |error: std::io::Error| {
-        StoreError::Unavailable(format!("the lock {} cannot be taken: {error}", name.display()))
-    };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&name)
-        .map_err(cannot)?;
-    for _ in 0..LOCK_ATTEMPTS {
-        match file.try_lock() {
-            Ok(()) => return Ok(Lock { _file: file }),
-            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
-            Err(TryLockError::Error(error)) => return Err(cannot(error)),
-        }
-    }
-    Err(StoreError::Unavailable(format!(
-        "another process has {} open",
-        path.display()
-    )))
 }
 
 async fn migrate(path: &Path, connection: &mut SqliteConnection) -> Result<(), StoreError> {

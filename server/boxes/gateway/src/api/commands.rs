@@ -34,6 +34,9 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// caller's own account have the `password` in their data: where it is missing or wrong, the answer is 422
 /// and names `data.password`. `RegisterUser` without a `language` takes that of the request: of the cookie
 /// `lang`, of the sender's account, or of `Accept-Language`.
+///
+/// `ChangePrice` may name the price that its sender has `seen`: where another person has changed it since,
+/// the answer is 422 with the rule `price-changed`.
 #[utoipa::path(post, path = "/commands", tag = "commands", request_body = CommandRequest,
     params(
         ("Idempotency-Key" = Option<String>, Header,

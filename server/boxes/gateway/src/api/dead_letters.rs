@@ -1,4 +1,5 @@
-//! Dead letters: the events that views and policies could not apply, for staff and educators.
+//! Dead letters: the events that views and policies could not apply, and the commands of policies that were
+//! refused for good, for staff and educators.
 
 use axum::{
     Json,
@@ -37,6 +38,9 @@ pub(super) struct DeadLetterParams {
 ///
 /// A dead letter is an event that a view or a policy could not apply, after several attempts. Later events of
 /// its stream wait for it; other streams go on.
+///
+/// A command of a policy that was refused for good, such as a refund, is a dead letter too, if no other command
+/// does what it was to do. Its type is that of the command, its version is 0, and no event waits for it.
 #[utoipa::path(get, path = "/dead-letters", tag = "operations",
     params(DeadLetterParams),
     responses(
@@ -68,7 +72,7 @@ pub(super) async fn list(
 ///
 /// Applies the event, and then the events that wait for it, in order and in one transaction. Where an event
 /// fails again, the events before it are applied, and the answer names the dead letter that holds the stream
-/// back now.
+/// back now. A command is sent again, under the same id.
 #[utoipa::path(post, path = "/dead-letters/{id}/retry", tag = "operations",
     params(("id" = Uuid, Path, description = "The dead letter")),
     responses(
@@ -88,7 +92,7 @@ pub(super) async fn retry(
 /// Discard a dead letter
 ///
 /// The view goes on without this event: the events that wait for it are applied. A rebuild of the view tries
-/// it again.
+/// it again. A command is not sent again: a person has done what it was to do, or does not want it.
 #[utoipa::path(post, path = "/dead-letters/{id}/discard", tag = "operations",
     params(("id" = Uuid, Path, description = "The dead letter")),
     responses(

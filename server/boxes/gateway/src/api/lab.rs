@@ -20,8 +20,8 @@ use crate::{
 /// Pause a projection
 ///
 /// Holds the projection's lanes in this workspace. Answers still say how far they are behind; `after` and
-/// `settled` say that they wait for a paused projection. The pause is kept in memory: a server that starts
-/// again runs every lane. Pausing a paused projection changes nothing.
+/// `settled` say that they wait for a paused projection. The pause is kept in memory: once all servers have
+/// stopped, every lane runs. Pausing a paused projection changes nothing.
 #[utoipa::path(post, path = "/lab/projections/{name}/pause", tag = "lab",
     params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(

@@ -62,7 +62,8 @@ pub(super) struct SearchParams {
 /// Search
 ///
 /// A hit has every word, in any order, also where a letter is wrong; the last word may be the beginning of
-/// one. A customer finds products and own orders.
+/// one. Case, accents and encodings of a letter make no difference, and in scripts without spaces, a word may
+/// be anywhere in a name. A customer finds products and own orders.
 #[utoipa::path(get, path = "/search", tag = "views",
     params(SearchParams),
     responses(
@@ -77,7 +78,7 @@ pub(super) async fn search(
     QueryParams(params): QueryParams<SearchParams>,
 ) -> Result<Json<SearchAnswer<Box<RawValue>>>, ApiProblem> {
     let request = SearchRequest {
-        text: text(params.q)?,
+        text: text(&params.q)?,
         kinds: kinds(params.kinds.as_deref())?,
         tag: tag(params.tag)?,
         limit: params.limit.get() as usize,
@@ -95,7 +96,7 @@ pub(crate) async fn found_products(
     wait: Option<Wait>,
 ) -> Result<SearchAnswer<Box<RawValue>>, ApiProblem> {
     let request = SearchRequest {
-        text: text(what.to_owned())?,
+        text: text(what)?,
         kinds: vec![SearchKind::Products],
         tag,
         limit: MAX_LIMIT as usize,
@@ -122,7 +123,12 @@ async fn found(
         {
             return Err(QueryError::BadToken.into());
         }
-        let reached = tokio::time::timeout(wait.timeout, progress.reaches(&wait.after)).await;
+        let reached = tokio::time::timeout(wait.timeout, progress.reaches(&wait.after));
+        let reached = tokio::select! {
+            biased;
+            reached = reached => reached,
+            () = gateway.stopping.cancelled() => return Err(QueryError::Stopping.into()),
+        };
         if reached.is_err() {
             let folded = progress.folded();
             return Err(QueryError::TimedOut {
@@ -143,10 +149,10 @@ async fn found(
     })
 }
 
-fn text(text: String) -> Result<String, ApiProblem> {
-    let length = text.trim().chars().count();
-    if (1..=MAX_TYPED).contains(&length) {
-        Ok(text)
+fn text(text: &str) -> Result<String, ApiProblem> {
+    let text = text.trim();
+    if (1..=MAX_TYPED).contains(&text.chars().count()) {
+        Ok(text.to_owned())
     } else {
         Err(ApiProblem::field("q", format!("has 1 to {MAX_TYPED} characters")))
     }

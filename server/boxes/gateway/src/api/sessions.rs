@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use domain::{
-    aggregate::user::{MAX_EMAIL, MAX_PASSWORD, MIN_PASSWORD},
+    aggregate::user::{MAX_EMAIL, MAX_PASSWORD, MIN_PASSWORD, normalised},
     wire::{ChangePassword, Problem, SessionAccess, SignIn},
 };
 use identity::{
@@ -74,13 +74,13 @@ pub(crate) async fn try_sign_in(
     wanted: &SignIn,
 ) -> Result<RenewableSession, ApiProblem> {
     let (email, password) = (wanted.email.trim(), wanted.password.expose());
-    if email.is_empty() || email.len() > MAX_EMAIL {
+    if email.is_empty() || normalised(email).len() > MAX_EMAIL {
         return Err(ApiProblem::field(
             "email",
             format!("has 1 to {MAX_EMAIL} characters"),
         ));
     }
-    if password.is_empty() || password.chars().count() > MAX_PASSWORD {
+    if password.is_empty() || wanted.password.length() > MAX_PASSWORD {
         let message = format!("has 1 to {MAX_PASSWORD} characters");
         return Err(ApiProblem::field("password", message));
     }
@@ -156,7 +156,7 @@ pub(crate) async fn try_change_password(
         return Err(ApiProblem::field("new", message));
     }
     let wrong_current = || ApiProblem::field("current", "is not your password");
-    if wanted.current.expose().chars().count() > MAX_PASSWORD {
+    if wanted.current.length() > MAX_PASSWORD {
         return Err(wrong_current());
     }
     charge_password_attempt(gateway, caller, client)?;

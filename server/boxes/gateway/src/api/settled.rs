@@ -39,6 +39,7 @@ pub(super) struct SettledParams {
         (status = 200, description = "All is done", body = SettledAnswer),
         (status = 400, description = "A parameter is not valid", body = Problem),
         (status = 401, description = "Not signed in", body = Problem),
+        (status = 503, description = "The server stops; Retry-After says when to ask again", body = Problem),
         (status = 504, description = "Not in time: `waiting_for`", body = Problem),
     ))]
 pub(super) async fn settled(

@@ -198,6 +198,6 @@ pub(super) fn timeout(timeout_ms: Option<TimeoutMs>) -> Duration {
 
 impl From<QueryError> for ApiProblem {
     fn from(error: QueryError) -> Self {
-        Self::from(error.problem())
+        Self::of_query(error.problem())
     }
 }

@@ -248,10 +248,21 @@ impl Channel {
         state.tell(&Status::CaughtUp(as_of));
     }
 
-    /// Tells all subscriptions that the view is behind, unless they were told less than `pause` ago.
-    pub(super) fn tell_behind(&self, behind: u64, behind_ms: u64, pause: std::time::Duration) {
+    /// Tells all subscriptions that the view is behind, and whether that is because it is paused, unless they
+    /// were told less than `interval` ago.
+    pub(super) fn tell_behind(
+        &self,
+        behind: u64,
+        behind_ms: u64,
+        paused: bool,
+        interval: std::time::Duration,
+    ) {
         let mut state = self.lock();
-        if state.last_status.behind_at.is_some_and(|at| at.elapsed() < pause) {
+        if state
+            .last_status
+            .behind_at
+            .is_some_and(|at| at.elapsed() < interval)
+        {
             return;
         }
         state.last_status = LastStatus {
@@ -263,6 +274,7 @@ impl Channel {
             as_of,
             behind,
             behind_ms,
+            paused,
         });
     }
 }

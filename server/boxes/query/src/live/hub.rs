@@ -301,7 +301,8 @@ fn tell(channel: &Channel, progress: &HandlerProgress) -> bool {
         .filter(|behind_for| *behind_for > BEHIND_AFTER)
     {
         let behind_ms = u64::try_from(behind_for.as_millis()).unwrap_or(u64::MAX);
-        channel.tell_behind(as_of.behind(&head), behind_ms, BEHIND_INTERVAL);
+        let paused = progress.controls().is_paused();
+        channel.tell_behind(as_of.behind(&head), behind_ms, paused, BEHIND_INTERVAL);
     }
     false
 }

@@ -45,6 +45,7 @@ pub(super) enum Status {
         as_of: Arc<ConsistencyToken>,
         behind: u64,
         behind_ms: u64,
+        paused: bool,
     },
 }
 
@@ -360,12 +361,16 @@ impl Status {
         plain(&match self {
             Self::CaughtUp(_) => ServerFrame::CaughtUp { id, as_of },
             Self::Behind {
-                behind, behind_ms, ..
+                behind,
+                behind_ms,
+                paused,
+                ..
             } => ServerFrame::Behind {
                 id,
                 as_of,
                 behind: *behind,
                 behind_ms: *behind_ms,
+                paused: *paused,
             },
         })
     }

@@ -17,16 +17,11 @@ use super::{
     columns::stored,
     sql::{Change, Database, Failure, Loaded, Request, SqlDocumentStore, ViewGenerations},
 };
-use database::{engine::statement, postgres, postgres::OpenError};
+use database::{connections::ConnectionLimit, engine::statement, postgres, postgres::OpenError};
 
-/// The number of connections that write: for groups of updates, releases, rebuilds and purges.
-const WRITERS: u32 = 4;
-
-/// The number of groups of updates that are committed at the same time.
-const GROUPS: usize = 2;
-
-/// The number of connections that read.
-const READERS: u32 = 8;
+/// The most groups of updates that are committed at the same time. Releases, rebuilds and purges share their
+/// connections.
+const GROUPS: u32 = 2;
 
 /// A document store in a PostgreSQL database.
 pub type PostgresDocumentStore = SqlDocumentStore<Postgres>;
@@ -34,18 +29,29 @@ pub type PostgresDocumentStore = SqlDocumentStore<Postgres>;
 impl PostgresDocumentStore {
     /// Opens the database that a URL names, as in `postgres://user:password@host/database`, and runs the
     /// migrations in one of its schemas.
-    pub(super) async fn open(url: &str, schema: &'static str) -> Result<Self, DocumentStoreError> {
+    pub(super) async fn open(
+        url: &str,
+        connections: ConnectionLimit,
+        schema: &'static str,
+    ) -> Result<Self, DocumentStoreError> {
         let database = postgres::Database::new(url, schema)?;
         database
             .migrate(sqlx::migrate!("../../../migrations/postgres/views"))
             .await?;
-        let writers = database.writers(WRITERS).await?;
-        Ok(Self::new(writers, database.readers(READERS).await?, GROUPS))
+        let writers = database.writers(connections.document_writers()).await?;
+        let readers = database.readers(connections.document_readers()).await?;
+        let groups = usize::try_from(connections.document_writers().min(GROUPS)).unwrap_or(1);
+        Ok(Self::new(writers, readers, groups))
     }
 
     /// Opens a migrated schema of a database, for reading only.
-    pub(super) async fn open_to_read(url: &str, schema: &'static str) -> Result<Self, DocumentStoreError> {
-        let readers = postgres::Database::new(url, schema)?.readers(READERS).await?;
+    pub(super) async fn open_to_read(
+        url: &str,
+        connections: ConnectionLimit,
+        schema: &'static str,
+    ) -> Result<Self, DocumentStoreError> {
+        let database = postgres::Database::new(url, schema)?;
+        let readers = database.readers(connections.document_readers()).await?;
         Ok(Self::new(readers.clone(), readers, 1))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 
-use super::{PostgresDocumentStore, read, write};
+use super::{ConnectionLimit, PostgresDocumentStore, read, write};
 use test_postgres::Database;
 
 use crate::{
@@ -15,6 +15,10 @@ use crate::{
 
 const SCHEMA: &str = "foldline_views";
 
+async fn open(database: &Database) -> Result<PostgresDocumentStore, DocumentStoreError> {
+    PostgresDocumentStore::open(&database.url, ConnectionLimit::default(), SCHEMA).await
+}
+
 #[async_trait(?Send)]
 impl TestDatabase for Database {
     async fn new() -> Self {
@@ -22,7 +26,7 @@ impl TestDatabase for Database {
     }
 
     async fn open(&self) -> Result<Arc<dyn DocumentStore>, DocumentStoreError> {
-        Ok(Arc::new(PostgresDocumentStore::open(&self.url, SCHEMA).await?))
+        Ok(Arc::new(open(self).await?))
     }
 
     async fn run(&self, statement: &'static str) {
@@ -47,7 +51,7 @@ async fn groups_of_two_servers_do_not_deadlock() {
 #[tokio::test]
 async fn rows_are_found_by_their_whole_key() {
     let database = Database::new().await;
-    let read_model = PostgresDocumentStore::open(&database.url, SCHEMA).await.unwrap();
+    let read_model = open(&database).await.unwrap();
     let mut connection = read_model.writers.acquire().await.unwrap();
     let scope = "uuid[], text[], bigint[]";
     for (name, statement, types, last) in [
@@ -87,5 +91,25 @@ async fn rows_are_found_by_their_whole_key() {
         assert_eq!(plan.iter().filter(by_key).count(), searched, "{name}: {plan:#?}");
     }
     drop(connection);
+    read_model.close().await;
+}
+
+/// A statement that gets no connection in time is unavailable, and not refused.
+#[tokio::test]
+async fn without_a_free_connection_the_store_is_unavailable() {
+    let database = Database::new().await;
+    let read_model = open(&database).await.unwrap();
+    let mut taken = Vec::new();
+    for _ in 0..ConnectionLimit::default().document_readers() {
+        taken.push(read_model.readers.acquire().await.unwrap());
+    }
+    let waited = read_model.ping().await;
+    assert!(
+        matches!(waited, Err(DocumentStoreError::Unavailable(_))),
+        "{waited:?}"
+    );
+    taken.pop();
+    read_model.ping().await.unwrap();
+    drop(taken);
     read_model.close().await;
 }

@@ -1,5 +1,7 @@
 //! A run reads no process but those that are known to have work, and no listing unless there is a reason.
 
+mod two_servers;
+
 use std::sync::{Mutex, PoisonError};
 
 use clock::{Clock as _, SystemClock};
@@ -19,6 +21,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     process::{managers, parsed},
+    unfinished::{Awaited, ProcessKeys},
     work_set::Snapshot,
 };
 
@@ -70,6 +73,7 @@ impl Reads {
 
 /// A running runner without lanes.
 struct Fixture {
+    runner: Arc<Runner>,
     work: Arc<WorkSet>,
     progress: Arc<Progress>,
     /// The process store, without observation.
@@ -94,7 +98,7 @@ impl Fixture {
         let store: Arc<dyn DocumentStore> = Arc::new(store);
         let (work, reads) = (Arc::new(WorkSet::default()), Reads::default());
         let progress = Arc::new(Progress::new(managers(POLICIES)));
-        let runner = Runner::new(Dependencies {
+        let runner = Arc::new(Runner::new(Dependencies {
             policies: POLICIES,
             process_store: Arc::new(ObservedStore {
                 inner: store.clone(),
@@ -106,10 +110,11 @@ impl Fixture {
             clock,
             work: work.clone(),
             queues: Arc::new(CommandQueues::new(work.clone())),
-        });
+        }));
         let cancelled = CancellationToken::new();
         Self {
-            running: tokio::spawn(Arc::new(runner).run(cancelled.clone())),
+            running: tokio::spawn(Arc::clone(&runner).run(cancelled.clone())),
+            runner,
             work,
             progress,
             store,
@@ -247,5 +252,42 @@ async fn a_timer_that_is_not_due_costs_no_read() {
     fixture.work.add(&fixture.scope, "a".into(), None);
     fixture.is_done("a").await;
     assert_eq!(fixture.reads.take(), ["a"]);
+    fixture.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_work_of_a_correlation_is_looked_for_in_its_own_processes() {
+    let fixture = Fixture::new().await;
+    let (runner, workspace) = (&fixture.runner, fixture.scope.workspace);
+    let later = Timestamp::from_micros(SystemClock.now().as_micros() + 3_600_000_000);
+    for key in ["a", "b", "c"] {
+        fixture.write(key, &timed(later)).await;
+    }
+    fixture.write("done", &Process::default()).await;
+    let (own, other) = (Uuid::from_u128(3), Uuid::from_u128(4));
+    let of = |keys: &[&str]| -> ProcessKeys {
+        keys.iter()
+            .map(|key| (Passive::NAME, (*key).to_owned()))
+            .collect()
+    };
+    for (correlation, keys, is_open) in [
+        (own, of(&["b", "done", "missing"]), true),
+        (own, of(&["done", "missing"]), false),
+        (other, of(&["a"]), false),
+    ] {
+        let awaited = Awaited::Correlation(correlation, &keys);
+        assert_eq!(
+            runner.has_open_process(workspace, awaited).await.unwrap(),
+            is_open
+        );
+        let expected: &[&str] = if is_open { &["passive: 1 timers"] } else { &[] };
+        assert_eq!(runner.unfinished(workspace, awaited).await.unwrap(), expected);
+    }
+    let reads = fixture.reads.take();
+    assert!(!reads.contains(&"open".to_owned()), "{reads:?}");
+    assert!(runner.has_open_process(workspace, Awaited::All).await.unwrap());
+    assert_eq!(fixture.reads.take(), ["open"]);
+    let all = runner.unfinished(workspace, Awaited::All).await.unwrap();
+    assert_eq!(all, ["passive: 3 timers"]);
     fixture.stop().await;
 }

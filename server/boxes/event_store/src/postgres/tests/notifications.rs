@@ -1,5 +1,5 @@
-//! Notifications between servers: each server receives the heads of the others and not its own, and reads the
-//! heads while it cannot listen.
+//! Notifications between servers: each server receives the heads and the messages of the others and not its
+//! own, reads the heads while it cannot listen, and is told when it may have missed messages.
 
 use std::{collections::HashMap, str::FromStr as _, sync::Arc};
 
@@ -8,7 +8,7 @@ use futures::future::join_all;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Executor as _, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::watch;
 
-use super::{Database, raw};
+use super::{ConnectionLimit, Database, PostgresEventStore, raw};
 use crate::{
     CommitObserver, EventStore, Expected,
     conformance::{TestDatabase, one, open_workspace},
@@ -170,4 +170,56 @@ async fn a_server_that_cannot_listen_reads_the_heads() {
     append(&*sender, workspace, 1).await;
     heads.wait_for(workspace, 0, 3).await;
     allow(&mut connection, true).await;
+}
+
+/// Records the messages that the observer receives; `None`: some may have been missed.
+#[derive(Default)]
+struct MessageRecorder(watch::Sender<Vec<Option<String>>>);
+
+impl CommitObserver for MessageRecorder {
+    fn committed(&self, _events: Arc<[StoredEvent]>) {}
+
+    fn heard(&self, message: Option<&str>) {
+        self.0
+            .send_modify(|messages| messages.push(message.map(str::to_owned)));
+    }
+}
+
+impl MessageRecorder {
+    async fn wait_for(&self, messages: &[Option<&str>]) {
+        let messages: Vec<_> = messages
+            .iter()
+            .map(|message| message.map(str::to_owned))
+            .collect();
+        let are_here = |heard: &Vec<Option<String>>| *heard == messages;
+        self.0.subscribe().wait_for(are_here).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_server_receives_the_messages_of_the_others_or_that_it_may_have_missed_some() {
+    let database = Database::new().await;
+    let (recorder, own) = (
+        Arc::new(MessageRecorder::default()),
+        Arc::new(MessageRecorder::default()),
+    );
+    let _one = Database::open_at(&database.place(), Some(recorder.clone()))
+        .await
+        .unwrap();
+    recorder.wait_for(&[None]).await;
+    let two = Database::open_at(&database.place(), Some(own.clone()))
+        .await
+        .unwrap();
+    own.wait_for(&[None]).await;
+    two.tell("first").await.unwrap();
+    two.tell("second !").await.unwrap();
+    recorder.wait_for(&[None, Some("first"), Some("second !")]).await;
+    // a command at the terminal is no server, and tells them as well
+    let terminal = PostgresEventStore::open_to_read(&database.url, ConnectionLimit::default())
+        .await
+        .unwrap();
+    terminal.tell("third").await.unwrap();
+    own.wait_for(&[None, Some("third")]).await;
+    assert_eq!(cut(&mut raw(&database).await, &name(&database)).await, 2);
+    own.wait_for(&[None, Some("third"), None]).await;
 }

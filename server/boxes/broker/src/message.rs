@@ -1,0 +1,58 @@
+//! Messages between servers on one database: what no event tells.
+//!
+//! A message is a hint, and may be lost. A server that may have missed one reads the stores again, and asks
+//! the others for what is in memory only.
+
+use domain::id::WorkspaceId;
+use serde::{Deserialize, Serialize};
+
+/// A message to the other servers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// A server has begun to listen; the others tell it what educators have decided.
+    Hello,
+    /// Documents of a handler have changed without an event of their own: another generation of it is live,
+    /// or parked events of it were released.
+    Changed {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The name of the handler.
+        handler: String,
+    },
+    /// An educator has paused the lanes of a handler, or resumed them.
+    Paused {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The name of the handler.
+        handler: String,
+        /// Whether they are paused.
+        paused: bool,
+        /// Orders the decisions: the latest is valid.
+        at: u64,
+    },
+    /// An educator has the lanes of a handler crash.
+    Crash {
+        /// The workspace.
+        workspace: WorkspaceId,
+        /// The name of the handler.
+        handler: String,
+    },
+}
+
+/// What a server hears of the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Heard {
+    /// A message.
+    Message(ServerMessage),
+    /// Messages may have been missed.
+    Missed,
+}
+
+impl Heard {
+    /// What the event store has reported. A message in the format of another version may say anything.
+    pub(super) fn parse(message: Option<&str>) -> Self {
+        let message = message.and_then(|message| serde_json::from_str(message).ok());
+        message.map_or(Self::Missed, Self::Message)
+    }
+}

@@ -1,0 +1,29 @@
+//! Who is woken by the progress of a workspace.
+
+use broker::PartitionId;
+use domain::id::WorkspaceId;
+use futures::poll;
+use uuid::Uuid;
+
+use crate::progress::Progress;
+
+#[tokio::test]
+async fn work_wakes_the_tasks_of_its_own_workspace_only() {
+    let progress = Progress::default();
+    let [here, there] = [1, 2].map(|n| WorkspaceId(Uuid::from_u128(n)));
+    let partition = PartitionId {
+        workspace: here,
+        partition: 0,
+    };
+    // Notified after its creation and before it is polled: not missed.
+    let mut woken = std::pin::pin!(progress.work_changed(here));
+    let mut other = std::pin::pin!(progress.work_changed(there));
+    progress.stored(partition, 1);
+    progress.folded("inventory", partition, 1);
+    assert!(poll!(woken.as_mut()).is_pending(), "an event is no work");
+    progress.wake_waiting(here);
+    assert!(poll!(woken.as_mut()).is_ready());
+    assert!(poll!(other.as_mut()).is_pending());
+    progress.end(there).await;
+    assert!(poll!(other.as_mut()).is_ready(), "its workspace has ended");
+}

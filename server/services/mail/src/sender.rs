@@ -1,0 +1,157 @@
+//! Sends mails to the mail server: each once, as far as SMTP allows it, and not too many to one address.
+
+use std::num::NonZeroU32;
+
+use documents::{DocumentStoreError, FoldFault};
+use domain::{event::TypedEvent, id::WorkspaceId};
+use governor::{DefaultKeyedRateLimiter, Quota};
+use lettre::Message;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    addresses::Address,
+    claims::{Claim, Claims, Failed, RENEWAL},
+    smtp::{SendError, Smtp},
+};
+use consumer::EffectError;
+
+/// Domains without mailboxes (RFC 2606), which samples use.
+const SAMPLE_DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
+
+/// Sends mails that this server has claimed.
+#[derive(Debug)]
+pub(super) struct Sender {
+    claims: Claims,
+    per_address: Option<DefaultKeyedRateLimiter<String>>,
+    /// Interrupts the conversations with the mail server.
+    stopping: CancellationToken,
+}
+
+impl Sender {
+    /// `per_hour`: the most mails to one address in an hour; `None` is no limit.
+    pub(super) fn new(claims: Claims, per_hour: Option<NonZeroU32>) -> Self {
+        Self {
+            claims,
+            per_address: per_hour.map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_hour(count))),
+            stopping: CancellationToken::new(),
+        }
+    }
+
+    /// Whether a server has ever begun to send the mail about an event.
+    pub(super) async fn has_begun(
+        &self,
+        workspace: WorkspaceId,
+        event: Uuid,
+    ) -> Result<bool, DocumentStoreError> {
+        self.claims.has_begun(workspace, event).await
+    }
+
+    /// Interrupts what waits for the mail server, and sends nothing more.
+    pub(super) fn interrupt(&self) {
+        self.stopping.cancel();
+    }
+
+    /// Sends a mail to the mail server, unless it was sent.
+    pub(super) async fn send(
+        &self,
+        smtp: &Smtp,
+        mail: Message,
+        address: &Address,
+        event: &TypedEvent,
+    ) -> Result<(), EffectError> {
+        if is_sample(address) {
+            skipped("sample");
+            return Ok(());
+        }
+        let (workspace, id) = (event.workspace, event.event_id);
+        let wait = |reason: &str| Err(EffectError::Unavailable(reason.to_owned()));
+        if self.stopping.is_cancelled() {
+            return wait("this server stops");
+        }
+        match self.claims.claim(workspace, id).await? {
+            Claim::Sent => return Ok(()),
+            Claim::Elsewhere => return wait("another server is sending the mail"),
+            Claim::Paused => return wait("the mail server may have the mail; it is sent again later"),
+            Claim::Fresh if self.exceeds_hourly_limit(&address.email) => {
+                tracing::warn!(
+                    %workspace, "an address has got too many mails in an hour; this one is not sent"
+                );
+                self.claims.sent(workspace, id).await?;
+                skipped("too_many");
+                return Ok(());
+            }
+            Claim::Fresh | Claim::Retry => {}
+        }
+        self.send_claimed(smtp, mail, event).await?;
+        if let Some(limiter) = &self.per_address {
+            limiter.retain_recent();
+        }
+        written(1);
+        Ok(())
+    }
+
+    /// Counts an email to an address, and returns whether it exceeds the hourly limit.
+    fn exceeds_hourly_limit(&self, email: &String) -> bool {
+        let limiter = self.per_address.as_ref();
+        limiter.is_some_and(|limiter| limiter.check_key(email).is_err())
+    }
+
+    /// Sends a mail that this server has claimed, renews the claim meanwhile, and records the outcome.
+    async fn send_claimed(&self, smtp: &Smtp, mail: Message, event: &TypedEvent) -> Result<(), EffectError> {
+        let (workspace, id) = (event.workspace, event.event_id);
+        let ended = CancellationToken::new();
+        let sending = async {
+            let sent = smtp.send(mail, &self.stopping).await;
+            ended.cancel();
+            sent
+        };
+        let renewing = self.renew_until(&ended, workspace, id);
+        let (sent, ()) = tokio::join!(sending, renewing);
+        let Err(error) = sent else {
+            return Ok(self.claims.sent(workspace, id).await?);
+        };
+        let failed = if matches!(error, SendError::Unknown(_)) {
+            Failed::Unknown
+        } else {
+            Failed::NotAccepted
+        };
+        if let Err(error) = self.claims.end(workspace, id, failed).await {
+            tracing::warn!(%error, "the claim of a mail that was not sent could not be ended");
+        }
+        Err(match error {
+            SendError::Refused(reason) => EffectError::Event(FoldFault {
+                position: event.position,
+                reason,
+            }),
+            SendError::NotAccepted(reason) | SendError::Unknown(reason) => EffectError::Unavailable(reason),
+        })
+    }
+
+    async fn renew_until(&self, ended: &CancellationToken, workspace: WorkspaceId, event: Uuid) {
+        loop {
+            let pause = tokio::time::sleep(RENEWAL);
+            if ended.run_until_cancelled(pause).await.is_none() {
+                return;
+            }
+            if let Err(error) = self.claims.renew(workspace, event).await {
+                tracing::warn!(%error, "the claim of a mail could not be renewed");
+            }
+        }
+    }
+}
+
+/// Counts mails that are sent or stored.
+pub(super) fn written(count: u64) {
+    metrics::counter!("foldline_mails_total", "outcome" => "sent").increment(count);
+}
+
+/// Counts a mail that is not written.
+pub(super) fn skipped(why: &'static str) {
+    metrics::counter!("foldline_mails_total", "outcome" => why).increment(1);
+}
+
+fn is_sample(address: &Address) -> bool {
+    let domain = address.email.rsplit('@').next().unwrap_or_default();
+    SAMPLE_DOMAINS.contains(&domain) || [".example", ".invalid"].iter().any(|end| domain.ends_with(end))
+}

@@ -1,0 +1,42 @@
+//! An event that this program cannot read: its partition stops there, and nothing else does.
+
+use domain::view;
+
+use super::monitor::tamper;
+use crate::read_side::testing::{Shop, append, received};
+
+const VIEW: &str = "inventory";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partition_with_an_unreadable_event_stops_alone_also_at_a_start() {
+    // Without views nothing is folded before the restart.
+    let shop = Shop::open_with(1, &[]).await;
+    let other = shop.another_workspace().await;
+    shop.append("inventory-mug-1", &[received(1), received(2), received(3)])
+        .await;
+    append(&*shop.store, other, "inventory-mug-1", &[received(4)]).await;
+    let change = "drop trigger events_are_never_updated;
+        update events set actor_role = 'janitor' where version = 2";
+    tamper(&shop, "events.db", change).await;
+    let shop = shop.restart_with(view::all()).await;
+    let progress = |of| shop.read.progress.of(of, VIEW).unwrap();
+    progress(other).reaches(&"0:1".parse().unwrap()).await;
+    progress(shop.workspace).reaches(&"0:1".parse().unwrap()).await;
+    let inventory = loop {
+        let status = shop.read.projections.status(shop.workspace).await.unwrap();
+        let inventory = status.into_iter().find(|status| status.view == VIEW).unwrap();
+        if !inventory.failing.is_empty() && shop.read.unready_reasons().await.is_empty() {
+            break inventory;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((inventory.as_of.position(0), inventory.behind), (1, 2));
+    assert!(
+        inventory.failing[0].reason.contains("unreadable"),
+        "{:?}",
+        inventory.failing
+    );
+    // The others go on.
+    append(&*shop.store, other, "inventory-mug-1", &[received(5)]).await;
+    progress(other).reaches(&"0:2".parse().unwrap()).await;
+}

@@ -3,7 +3,7 @@
 //! measured beside SQLite.
 //!
 //! Beyond the floor, ours also checks expected versions, stores a repeatable answer for every command, a hash
-//! chain and positions without gaps, and updates the head of every stream and partition, in the same commit.
+//! chain and positions without gaps, and updates the head of every partition, in the same commit.
 
 mod emmett;
 mod ours;

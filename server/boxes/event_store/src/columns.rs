@@ -10,7 +10,7 @@ use domain::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{AnsweredCommand, Snapshot, StoreError, Workspace};
+use super::{Snapshot, StoreError, Workspace};
 
 /// Sorts after every character of a stream name: names are ASCII.
 pub(super) const AFTER_ALL_NAMES: char = '\u{10ffff}';
@@ -170,22 +170,6 @@ pub(super) fn unreadable(stored: Vec<(String, i64)>) -> Result<Vec<String>, Stor
         }
     }
     Ok(unreadable)
-}
-
-/// A command that was stored: id, digest of its body, correlation id, answer.
-pub(super) fn command(
-    (command_id, digest, correlation_id, answer): (Uuid, Vec<u8>, Uuid, String),
-) -> Result<AnsweredCommand, StoreError> {
-    let body_digest = digest
-        .as_slice()
-        .try_into()
-        .map_err(|_| StoreError::Corrupt(format!("the digest of command {command_id} has another length")))?;
-    Ok(AnsweredCommand {
-        command_id,
-        body_digest,
-        correlation_id,
-        answer,
-    })
 }
 
 /// Name, schema version, schema.

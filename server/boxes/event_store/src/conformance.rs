@@ -2,6 +2,7 @@
 //! [`conformance_suite!`], so that no adapter can leave a test out.
 
 mod appends;
+mod commands;
 mod durability;
 mod lifecycle;
 mod model;
@@ -26,6 +27,7 @@ use super::{
 use clock::{Clock as _, SystemClock};
 
 pub(super) use appends::*;
+pub(super) use commands::*;
 pub(super) use durability::*;
 pub(super) use lifecycle::*;
 pub(super) use model::*;
@@ -41,6 +43,9 @@ pub(super) trait TestDatabase: Sized {
     const REFUSE: &str;
     /// Reverts [`REFUSE`](Self::REFUSE).
     const RELENT: &str;
+    /// Moves the command of the first event of `order-1` to a row, as it was stored before events had columns
+    /// for their commands; after [`UNLOCK`](Self::UNLOCK).
+    const MOVE_COMMANDS_TO_ROWS: &[&str];
 
     /// Creates a database.
     async fn new() -> Self;
@@ -100,6 +105,8 @@ macro_rules! conformance_suite {
             what_does_not_fit_is_refused_whole
             people_are_admitted_until_a_workspace_is_full
             a_workspace_without_activity_is_idle
+            an_id_of_a_command_without_events_is_not_used_again
+            commands_are_listed_by_id_wherever_their_answers_are
         );
         $crate::conformance::conformance_suite!(database $database;
             the_database_refuses_to_change_or_delete_an_event
@@ -112,6 +119,9 @@ macro_rules! conformance_suite {
             an_observer_that_panics_does_not_end_the_store
             a_purge_takes_everything_of_one_workspace_and_nothing_of_another
             nothing_is_deleted_in_part
+            only_a_command_without_events_has_a_row
+            a_command_whose_row_is_older_than_its_events_columns_is_answered
+            events_of_a_type_are_found_wherever_they_are
         );
 
         /// The child process that is killed. Run as a test, it does nothing.

@@ -18,8 +18,9 @@ use uuid::Uuid;
 use super::{
     StoreError, Workspace,
     answer::StoredAnswer,
-    appender::{AcceptedCommand, CachedStream, EventRow, PartitionUpdate, StreamUpdate, ValidatedGroup},
+    appender::{CachedStream, CommandRow, EventRow, NewStream, PartitionUpdate, ValidatedGroup},
     chain_head::ChainHead,
+    type_block::TypeBlock,
 };
 use clock::SharedClock;
 
@@ -167,7 +168,7 @@ impl Import {
         let stored = database.streams(current.no, &names).await?;
         let mut streams = Streams {
             stored: stored.into_iter().collect(),
-            updates: HashMap::new(),
+            new: Vec::new(),
         };
         let mut validated = ValidatedGroup::default();
         let mut partitions: HashMap<u32, PartitionUpdate> = HashMap::new();
@@ -189,10 +190,13 @@ impl Import {
                 partition_no,
                 stream_no: streams.advance(&event, current.no, partition_no, numbers),
                 type_no,
+                // an exported event does not say that it is the first of its command
+                command: None,
                 event,
             });
         }
-        validated.streams = streams.updates.into_values().collect();
+        validated.streams = streams.new;
+        validated.type_blocks = TypeBlock::of_all(&validated.events);
         validated.partitions = partitions.into_values().collect();
         validated.partitions.sort_by_key(|partition| partition.no);
         Ok(database.write(&validated).await?)
@@ -207,7 +211,7 @@ impl Import {
                 let reason = error.to_string();
                 return Err(ImportFault::Entry { index, reason });
             }
-            validated.commands.push(AcceptedCommand {
+            validated.commands.push(CommandRow {
                 workspace_no: current.no,
                 command_id: command.command_id,
                 body_digest: command.body_digest,
@@ -292,14 +296,14 @@ impl WorkspaceImport {
 
 /// The streams of a batch.
 struct Streams {
+    /// Those that exist, with their versions after the events so far.
     stored: HashMap<String, CachedStream>,
-    updates: HashMap<StreamName, StreamUpdate>,
+    new: Vec<NewStream>,
 }
 
 impl Streams {
     fn version(&self, name: &StreamName) -> u64 {
-        let updated = self.updates.get(name).map(|stream| stream.version);
-        updated.unwrap_or_else(|| self.stored.get(name.as_str()).map_or(0, |stream| stream.version))
+        self.stored.get(name.as_str()).map_or(0, |stream| stream.version)
     }
 
     /// Advances the stream to an event; returns the stream's number.
@@ -310,20 +314,22 @@ impl Streams {
         partition_no: i64,
         numbers: &mut Range<i64>,
     ) -> i64 {
-        let stored = self.stored.get(event.stream.as_str());
-        let stream = self
-            .updates
-            .entry(event.stream.clone())
-            .or_insert_with(|| StreamUpdate {
-                // `numbers` is filled before every event, so there is one
-                no: stored.map_or_else(|| numbers.next().unwrap_or(i64::MAX), |stream| stream.no),
-                workspace_no,
-                name: event.stream.clone(),
-                partition_no,
-                is_new: stored.is_none(),
-                version: 0,
-            });
-        stream.version = event.version;
-        stream.no
+        if let Some(stream) = self.stored.get_mut(event.stream.as_str()) {
+            stream.version = event.version;
+            return stream.no;
+        }
+        // `numbers` is filled before every event, so there is one
+        let no = numbers.next().unwrap_or(i64::MAX);
+        let version = event.version;
+        self.stored
+            .insert(event.stream.to_string(), CachedStream { no, version });
+        self.new.push(NewStream {
+            no,
+            workspace_no,
+            name: event.stream.clone(),
+            partition_no,
+            version,
+        });
+        no
     }
 }

@@ -26,6 +26,7 @@ mod open;
 mod postgres;
 mod sql;
 mod sqlite;
+mod type_block;
 mod workspace;
 
 use std::{fmt::Debug, sync::Arc};

@@ -12,7 +12,7 @@ use std::{
 use domain::id::{StreamName, WorkspaceId};
 use uuid::Uuid;
 
-use crate::{Append, Expected, RecordedCommand, StreamAppend};
+use crate::{Append, Expected, RecordedCommand, StreamAppend, type_block::NewestBlock};
 
 /// With more streams or workspaces than this, the cache is cleared: simpler than an eviction by age, and
 /// rare.
@@ -33,12 +33,35 @@ pub(crate) struct CachedPartition {
     pub(crate) head: u64,
     pub(crate) head_hash: String,
     pub(crate) streams: HashMap<StreamName, CachedStream>,
+    pub(crate) newest_block: NewestBlock,
+}
+
+impl CachedPartition {
+    /// A partition as it was loaded, without its streams.
+    pub(crate) fn new(no: i64, head: u64, head_hash: String) -> Self {
+        Self {
+            no,
+            head,
+            head_hash,
+            streams: HashMap::new(),
+            newest_block: NewestBlock::default(),
+        }
+    }
+
+    /// Replaces a head that turned out to be another: what is cached belongs to the old one.
+    pub(crate) fn reset(&mut self, head: u64, head_hash: &str) {
+        *self = Self::new(self.no, head, head_hash.to_owned());
+    }
 }
 
 /// A workspace with its partitions, in their order.
 #[derive(Debug)]
 pub(crate) struct CachedWorkspace {
     pub(crate) no: i64,
+    /// Whether every command has a row of its own, not only one without events.
+    pub(crate) answers_in_rows: bool,
+    /// Whether commands are also in the table of before, which the database has to look through.
+    pub(crate) has_earlier_commands: bool,
     pub(crate) partitions: Vec<CachedPartition>,
 }
 
@@ -72,6 +95,13 @@ impl StreamAppend {
     /// need not be: if it exists already, the write fails, because a name is unique.
     pub(crate) fn must_be_loaded(&self) -> bool {
         self.events.is_empty() || !matches!(self.expected, Expected::NoStream | Expected::Exact(0))
+    }
+}
+
+impl Append {
+    /// Whether it only checks versions: no event tells of it.
+    pub(crate) fn is_without_events(&self) -> bool {
+        self.streams.iter().all(|part| part.events.is_empty())
     }
 }
 
@@ -158,13 +188,14 @@ impl AppendCache {
         commands.into_iter().collect()
     }
 
-    /// Those of these appends that may be refused: the version is not what they expect, another one of the
-    /// group comes before them in the same stream, or the workspace may be full by then. Their commands have
-    /// to be looked up first: a repetition is answered, not refused.
-    pub(crate) fn possible_refusals<'a>(&self, appends: &[&'a Append]) -> Vec<&'a Append> {
+    /// Those of these appends whose commands have to be looked up first. Some may be refused, while a
+    /// repetition is answered: the version is not what they expect, another one of the group comes before
+    /// them in the same stream, or the workspace may be full by then. The others have no events, so the
+    /// index of the events' commands does not refuse them.
+    pub(crate) fn possible_repetitions<'a>(&self, appends: &[&'a Append]) -> Vec<&'a Append> {
         let mut seen = HashSet::new();
         let mut new_events: HashMap<WorkspaceId, u64> = HashMap::new();
-        let mut may_be_refused = |append: &'a Append| {
+        let mut may_be_repeated = |append: &'a Append| {
             let workspace = self.workspaces.get(&append.workspace);
             let new_events = new_events.entry(append.workspace).or_default();
             *new_events += append
@@ -173,7 +204,8 @@ impl AppendCache {
                 .map(|part| part.events.len() as u64)
                 .sum::<u64>();
             let events = workspace.map_or(0, CachedWorkspace::events) + *new_events;
-            let mut is_possible = append.max_events.is_some_and(|most| events > most);
+            let mut is_possible =
+                append.is_without_events() || append.max_events.is_some_and(|most| events > most);
             for part in &append.streams {
                 let version = workspace
                     .and_then(|workspace| workspace.partition(&part.stream)?.streams.get(&part.stream))
@@ -186,7 +218,7 @@ impl AppendCache {
         appends
             .iter()
             .copied()
-            .filter(|append| may_be_refused(append))
+            .filter(|append| may_be_repeated(append))
             .collect()
     }
 

@@ -4,7 +4,7 @@
 //! Nothing here waits. A refused append leaves no trace; an accepted one has its positions, versions, hashes
 //! and answer when this returns. They hold once the transaction is committed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use domain::{
     event::{RecordedEvent, StoredEvent},
@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::append_cache::{AppendCache, CachedPartition, CachedStream};
 use crate::{
     Append, AppendAnswer, AppendError, NewEvent, RecordedCommand, StoreError, StreamAppend,
-    StreamAppendAnswer, answer::StoredAnswer,
+    StreamAppendAnswer, answer::StoredAnswer, type_block::TypeBlock,
 };
 
 /// An event with the foreign keys of its row.
@@ -26,17 +26,28 @@ pub(crate) struct EventRow {
     pub(crate) partition_no: i64,
     pub(crate) stream_no: i64,
     pub(crate) type_no: i64,
+    /// At the first event of a command: what its answer needs beyond its events.
+    pub(crate) command: Option<CommandOfEvents>,
     pub(crate) event: StoredEvent,
 }
 
-/// A stream that the group appends to, with its version afterwards.
-pub(crate) struct StreamUpdate {
+/// The columns of a command in the row of its first event.
+pub(crate) struct CommandOfEvents {
+    pub(crate) workspace_no: i64,
+    pub(crate) body_digest: [u8; 32],
+    /// The number of its events.
+    pub(crate) event_count: u64,
+    /// JSON, if it names several streams.
+    pub(crate) answer: Option<String>,
+}
+
+/// A stream that gets its first event. Its later versions are those of its events.
+pub(crate) struct NewStream {
     pub(crate) no: i64,
     pub(crate) workspace_no: i64,
     pub(crate) name: StreamName,
     pub(crate) partition_no: i64,
-    /// Whether these are its first events.
-    pub(crate) is_new: bool,
+    /// After its first append.
     pub(crate) version: u64,
 }
 
@@ -72,8 +83,8 @@ impl PartitionUpdate {
     }
 }
 
-/// A command that the group accepted.
-pub(crate) struct AcceptedCommand {
+/// A command with a row of its own.
+pub(crate) struct CommandRow {
     pub(crate) workspace_no: i64,
     pub(crate) command_id: Uuid,
     pub(crate) body_digest: [u8; 32],
@@ -86,10 +97,24 @@ pub(crate) struct AcceptedCommand {
 pub(crate) struct ValidatedGroup {
     /// In the order of partitions and positions; those of a partition have no gap.
     pub(crate) events: Vec<EventRow>,
-    pub(crate) streams: Vec<StreamUpdate>,
+    pub(crate) streams: Vec<NewStream>,
     /// In the order of their numbers.
     pub(crate) partitions: Vec<PartitionUpdate>,
-    pub(crate) commands: Vec<AcceptedCommand>,
+    /// Blocks that have an event of a type for the first time, as far as this process knows.
+    pub(crate) type_blocks: BTreeSet<TypeBlock>,
+    /// The commands that no event tells of.
+    pub(crate) commands: Vec<CommandRow>,
+    /// The numbers of the workspaces with a command that has a row because it has no event.
+    pub(crate) eventless: BTreeSet<i64>,
+    /// The numbers of the workspaces with a new command and with commands in the table of before.
+    pub(crate) earlier: BTreeSet<i64>,
+}
+
+impl ValidatedGroup {
+    /// Whether there is nothing to write: every append was refused, or is a repetition.
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.commands.is_empty()
+    }
 }
 
 /// Validates the appends of a group, one after another.
@@ -99,9 +124,12 @@ pub(super) struct GroupValidator<'a> {
     /// Whether other servers append to the same log.
     shared: bool,
     events: Vec<EventRow>,
-    streams: HashMap<i64, StreamUpdate>,
+    streams: Vec<NewStream>,
+    type_blocks: BTreeSet<TypeBlock>,
     partitions: HashMap<i64, PartitionUpdate>,
-    commands: Vec<AcceptedCommand>,
+    commands: Vec<CommandRow>,
+    eventless: BTreeSet<i64>,
+    earlier: BTreeSet<i64>,
 }
 
 impl<'a> GroupValidator<'a> {
@@ -112,9 +140,12 @@ impl<'a> GroupValidator<'a> {
             now,
             shared,
             events,
-            streams: HashMap::new(),
+            streams: Vec::new(),
+            type_blocks: BTreeSet::new(),
             partitions: HashMap::new(),
             commands,
+            eventless: BTreeSet::new(),
+            earlier: BTreeSet::new(),
         }
     }
 
@@ -123,7 +154,10 @@ impl<'a> GroupValidator<'a> {
         let Some(workspace) = self.cache.workspaces.get(&append.workspace) else {
             return Err(AppendError::UnknownWorkspace(append.workspace));
         };
-        let workspace_no = workspace.no;
+        let (workspace_no, answers_in_rows) = (workspace.no, workspace.answers_in_rows);
+        if workspace.has_earlier_commands {
+            self.earlier.insert(workspace_no);
+        }
         let command_id = append.metadata.command_id;
         if let Some(recorded) = self.cache.commands.get(&(workspace_no, command_id)) {
             return if recorded.body_digest == append.body_digest {
@@ -159,36 +193,42 @@ impl<'a> GroupValidator<'a> {
         }
         let mut streams = Vec::with_capacity(append.streams.len());
         let mut token = ConsistencyToken::default();
-        let mut stored = Vec::with_capacity(append.streams.len());
+        let mut partitions = Vec::with_capacity(append.streams.len());
+        let first = self.events.len();
         for part in &append.streams {
             let (appended, partition, head) = self.store(append, part)?;
             token.advance(partition, head);
-            let first = appended.events.first().map_or(0, |event| event.position);
-            stored.push((
-                part.stream.clone(),
-                appended.version,
-                partition,
-                first,
-                appended.events.len() as u64,
-            ));
+            partitions.push(partition);
             streams.push(appended);
         }
-        let stored = StoredAnswer {
-            token: token.clone(),
-            streams: stored,
-        };
         let answer = AppendAnswer {
             correlation_id: append.metadata.correlation_id,
             streams,
             token,
         };
-        self.commands.push(AcceptedCommand {
-            workspace_no,
-            command_id,
-            body_digest: append.body_digest,
-            correlation_id: answer.correlation_id,
-            answer: stored.to_json()?,
-        });
+        let json = || StoredAnswer::new(&answer, partitions).to_json();
+        match self.events.get_mut(first) {
+            Some(row) if !answers_in_rows => {
+                row.command = Some(CommandOfEvents {
+                    workspace_no,
+                    body_digest: append.body_digest,
+                    event_count: new as u64,
+                    answer: (append.streams.len() > 1).then(json).transpose()?,
+                });
+            }
+            _ => {
+                if !answers_in_rows {
+                    self.eventless.insert(workspace_no);
+                }
+                self.commands.push(CommandRow {
+                    workspace_no,
+                    command_id,
+                    body_digest: append.body_digest,
+                    correlation_id: answer.correlation_id,
+                    answer: json()?,
+                });
+            }
+        }
         let recorded = RecordedCommand {
             body_digest: append.body_digest,
             answer: answer.clone(),
@@ -219,8 +259,11 @@ impl<'a> GroupValidator<'a> {
         ValidatedGroup {
             partitions,
             events: self.events,
-            streams: self.streams.into_values().collect(),
+            streams: self.streams,
+            type_blocks: self.type_blocks,
             commands: self.commands,
+            eventless: self.eventless,
+            earlier: self.earlier,
         }
     }
 
@@ -275,28 +318,32 @@ impl<'a> GroupValidator<'a> {
                 position: event.position,
                 partition: index,
             });
-            self.events.push(EventRow {
+            let row = EventRow {
                 partition_no: partition.no,
                 stream_no: stream.no,
                 type_no,
+                command: None,
                 event,
-            });
+            };
+            let type_block = TypeBlock::of(&row);
+            if partition.newest_block.note(type_block) {
+                self.type_blocks.insert(type_block);
+            }
+            self.events.push(row);
         }
         let head = partition.head;
         if !part.events.is_empty() {
             update.head = head;
             update.head_hash.clone_from(&partition.head_hash);
-            self.streams
-                .entry(stream.no)
-                .or_insert_with(|| StreamUpdate {
+            if is_new {
+                self.streams.push(NewStream {
                     no: stream.no,
                     workspace_no,
                     name: part.stream.clone(),
                     partition_no: partition.no,
-                    is_new,
                     version: stream.version,
-                })
-                .version = stream.version;
+                });
+            }
             self.cache.note_stream(append.workspace, &part.stream, stream);
         }
         Ok((

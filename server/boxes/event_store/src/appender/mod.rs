@@ -41,7 +41,9 @@ use super::{
 pub(super) use append_cache::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, MissingStream};
 use clock::SharedClock;
 use group_validator::GroupValidator;
-pub(super) use group_validator::{AcceptedCommand, EventRow, PartitionUpdate, StreamUpdate, ValidatedGroup};
+pub(super) use group_validator::{
+    CommandOfEvents, CommandRow, EventRow, NewStream, PartitionUpdate, ValidatedGroup,
+};
 pub(super) use lifecycle::LifecycleWriter;
 pub(super) use writer::{Cause, Failure, LookUpMode, Writer};
 
@@ -370,7 +372,7 @@ impl<W: Writer> Appender<W> {
             self.roll_back().await;
             return Ok((results, ValidatedGroup::default()));
         }
-        if validated.commands.is_empty() {
+        if validated.is_empty() {
             if mode == LookUpMode::Complete {
                 self.writer.roll_back().await;
             }

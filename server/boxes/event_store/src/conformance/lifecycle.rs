@@ -137,10 +137,14 @@ pub(crate) async fn a_workspace_without_activity_is_idle(store: Arc<dyn EventSto
 async fn full_workspace(store: &dyn EventStore) -> (WorkspaceId, Append) {
     let workspace = open_workspace(store, 3).await;
     for n in 0..40 {
+        let stream = format!("order-{}", n % 7);
         store
-            .append(one(workspace, &format!("order-{}", n % 7), Expected::Any))
+            .append(one(workspace, &stream, Expected::Any))
             .await
             .unwrap();
+        // its answer has a row of its own
+        let nothing = append(workspace, vec![part(&stream, Expected::StreamExists, Vec::new())]);
+        store.append(nothing).await.unwrap();
     }
     let last = one(workspace, "order-1", Expected::Any);
     store.append(last.clone()).await.unwrap();

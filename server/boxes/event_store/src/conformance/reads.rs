@@ -426,3 +426,73 @@ pub(crate) async fn a_closed_store_refuses_and_has_kept_everything(store: Arc<dy
     assert!(matches!(refused, Err(AppendError::Store(_))), "{refused:?}");
     assert!(store.ping().await.is_err());
 }
+
+/// Rare, frequent and missing types over many blocks of positions, in pages of every size.
+pub(crate) async fn events_of_a_type_are_found_wherever_they_are<B: TestDatabase>(database: B) {
+    const EVENTS: u64 = 3_000;
+    let mut store = database.open().await;
+    let workspace = open_workspace(&*store, 2).await;
+    let of_type = |number: u64| match number {
+        1 | 700 | 701 | 2_900 => ("OrderCreated", 1),
+        _ if number.is_multiple_of(100) => ("StockShipped", 2),
+        _ if number.is_multiple_of(7) => ("StockShipped", 1),
+        _ => ("StockReceived", 1),
+    };
+    for first in (1..=EVENTS).step_by(150) {
+        let events = (first..first + 150).map(|number| {
+            let mut event = event(number);
+            let (event_type, schema_version) = of_type(number);
+            (event.event_type, event.schema_version) = (event_type.to_owned(), schema_version);
+            event
+        });
+        let stream = if first % 4 == 1 { "order-1" } else { "stock-2" };
+        let sent = append(workspace, vec![part(stream, Expected::Any, events.collect())]);
+        store.append(sent).await.unwrap();
+        if first == 751 {
+            // in the middle of a block
+            store.close().await;
+            store = database.open().await;
+        }
+    }
+    let everything = EventFilter::default();
+    let start = ConsistencyToken::default();
+    let (log, _) = store
+        .read_events(workspace, &everything, &start, 10_000)
+        .await
+        .unwrap();
+    for (event_type, category) in [
+        ("OrderCreated", None),
+        ("StockShipped", None),
+        ("StockShipped", Some("stock")),
+        ("StockReceived", Some("order")),
+        ("OrderRejected", None),
+    ] {
+        let expected: Vec<_> = log
+            .iter()
+            .filter(|event| event.event_type == event_type)
+            .filter(|event| category.is_none_or(|category| event.stream.as_str().starts_with(category)))
+            .map(|event| event.event_id)
+            .collect();
+        let filter = EventFilter {
+            event_type: Some(event_type.to_owned()),
+            category: category.map(str::to_owned),
+            ..EventFilter::default()
+        };
+        for limit in [3, 100, 5_000] {
+            let (mut found, mut token) = (Vec::new(), ConsistencyToken::default());
+            loop {
+                let (page, next) = store
+                    .read_events(workspace, &filter, &token, limit)
+                    .await
+                    .unwrap();
+                found.extend(page.iter().map(|event| event.event_id));
+                token = next;
+                if page.len() < limit as usize {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{event_type} {category:?} by {limit}");
+            assert!(token.covers(&store.head(workspace).await.unwrap()));
+        }
+    }
+}

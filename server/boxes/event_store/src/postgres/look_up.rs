@@ -13,9 +13,10 @@ use domain::id::WorkspaceId;
 use sqlx::{Executor as _, PgConnection, Postgres};
 use uuid::Uuid;
 
-use super::purge::TOMBSTONE;
+use super::{commands::WANTED, purge::TOMBSTONE, row::version_of_stream};
 use crate::{
     Append, StreamAppend,
+    answer::CommandColumns,
     appender::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, MissingStream},
     sql::directory::recorded,
 };
@@ -100,11 +101,15 @@ pub(super) async fn streams(
     workspace_no: i64,
     names: &[&str],
 ) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
-    sqlx::query_as("select name, no, version from streams where workspace_no = $1 and name = any ($2)")
-        .bind(workspace_no)
-        .bind(names)
-        .fetch_all(connection)
-        .await
+    sqlx::query_as(concat!(
+        "select s.name, s.no, ",
+        version_of_stream!(),
+        " from streams s where s.workspace_no = $1 and s.name = any ($2)"
+    ))
+    .bind(workspace_no)
+    .bind(names)
+    .fetch_all(connection)
+    .await
 }
 
 /// A block of unused stream numbers.
@@ -131,28 +136,27 @@ async fn load_workspaces(
     if ids.is_empty() {
         return Ok(());
     }
-    let rows: Vec<(Uuid, i64, i64, i64, Vec<u8>)> = sqlx::query_as(
-        "select w.id, w.no, p.no, p.head, p.head_hash
+    let rows: Vec<(Uuid, i64, bool, bool, i64, i64, Vec<u8>)> = sqlx::query_as(
+        "select w.id, w.no, w.answers_in_rows, w.has_earlier_commands, p.no, p.head, p.head_hash
          from open_workspaces w join partitions p on p.workspace_no = w.no
          where w.id = any ($1) order by w.no, p.partition",
     )
     .bind(ids)
     .fetch_all(connection)
     .await?;
-    for (id, workspace_no, no, head, head_hash) in rows {
+    for (id, workspace_no, answers_in_rows, has_earlier_commands, no, head, head_hash) in rows {
         let workspace = cache
             .workspaces
             .entry(WorkspaceId(id))
             .or_insert_with(|| CachedWorkspace {
                 no: workspace_no,
+                answers_in_rows,
+                has_earlier_commands,
                 partitions: Vec::new(),
             });
-        workspace.partitions.push(CachedPartition {
-            no,
-            head: natural(head)?,
-            head_hash: hex::encode(head_hash),
-            streams: HashMap::new(),
-        });
+        workspace
+            .partitions
+            .push(CachedPartition::new(no, natural(head)?, hex::encode(head_hash)));
     }
     Ok(())
 }
@@ -171,8 +175,9 @@ async fn lock_partitions(
                 .iter()
                 .filter_map(|part| workspace.partition(&part.stream));
             wanted.extend(partitions.map(|partition| partition.no));
-            // the number of a workspace's events depends on all of them
-            if append.max_events.is_some() {
+            // the number of a workspace's events depends on all of them, and a command without events has
+            // `append_group` lock them
+            if append.max_events.is_some() || (append.is_without_events() && !workspace.answers_in_rows) {
                 wanted.extend(workspace.partitions.iter().map(|partition| partition.no));
             }
         }
@@ -206,10 +211,7 @@ async fn lock_partitions(
             continue;
         };
         if partition.head_hash != *head_hash {
-            partition.head = natural(*head)?;
-            partition.head_hash.clone_from(head_hash);
-            // the cached versions belong to the old head
-            partition.streams.clear();
+            partition.reset(natural(*head)?, head_hash);
         }
     }
     Ok(())
@@ -227,12 +229,14 @@ async fn load_streams(
     let workspace_nos: Vec<i64> = missing.iter().map(|stream| stream.workspace_no).collect();
     let names: Vec<&str> = missing.iter().map(|stream| stream.name.as_str()).collect();
     // one statement reads one snapshot: the versions belong to the heads beside them
-    let rows: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(
-        "select wanted.n, s.no, s.version, p.head_hash
+    let rows: Vec<(i64, i64, i64, Vec<u8>)> = sqlx::query_as(concat!(
+        "select wanted.n, s.no, ",
+        version_of_stream!(),
+        ", p.head_hash
          from unnest($1::bigint[], $2::text[]) with ordinality wanted (workspace_no, name, n)
              join streams s on s.workspace_no = wanted.workspace_no and s.name = wanted.name
-             join partitions p on p.no = s.partition_no",
-    )
+             join partitions p on p.no = s.partition_no"
+    ))
     .bind(workspace_nos)
     .bind(names)
     .fetch_all(connection)
@@ -260,19 +264,15 @@ async fn load_commands(
     appends: &[&Append],
 ) -> Result<(), sqlx::Error> {
     let (workspace_nos, ids): (Vec<i64>, Vec<Uuid>) = cache.command_keys(appends).into_iter().unzip();
-    let rows: Vec<(i64, Uuid, Vec<u8>, Uuid, String)> = sqlx::query_as(
-        "select c.workspace_no, c.command_id, c.body_digest, c.correlation_id, c.answer
-         from unnest($1::bigint[], $2::uuid[]) wanted (workspace_no, command_id)
-             join commands c on c.workspace_no = wanted.workspace_no and c.command_id = wanted.command_id",
-    )
-    .bind(workspace_nos)
-    .bind(ids)
-    .fetch_all(&mut *connection)
-    .await?;
-    for (workspace_no, command_id, digest, correlation_id, answer) in rows {
-        let command = (digest, correlation_id, answer);
-        let recorded = recorded::<Postgres>(connection, workspace_no, command).await?;
-        cache.commands.insert((workspace_no, command_id), recorded);
+    let rows: Vec<CommandColumns> = sqlx::query_as(WANTED)
+        .bind(workspace_nos)
+        .bind(ids)
+        .fetch_all(&mut *connection)
+        .await?;
+    for columns in rows {
+        let key = (columns.0, columns.1);
+        let recorded = recorded::<Postgres>(connection, columns).await?;
+        cache.commands.insert(key, recorded);
     }
     Ok(())
 }

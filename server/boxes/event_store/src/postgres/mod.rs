@@ -15,9 +15,11 @@
 //! | `look_up` | loads the state that a group needs |
 //! | `write` | the rows of a group: one call |
 //! | `read` | the statements that read events |
+//! | `commands` | the statements that read recorded commands |
 //! | `purge` | the purge of a workspace while other servers append |
 //! | `row` | the columns of an event |
 
+mod commands;
 mod listen;
 mod look_up;
 mod notification;
@@ -96,10 +98,21 @@ impl Database for Postgres {
 
     const SHARED: bool = true;
     const STEP_LIMIT: Option<Duration> = Some(writer::STEP_LIMIT);
+    const OPEN_PARTITIONS: &'static str =
+        "insert into partitions (no, workspace_no, partition, head, head_hash)
+        overriding system value
+        select n.no, $1, n.n - 1, 0, $3 from partition_numbers($2) with ordinality n (no, n)";
+    const RECORDED_COMMAND: &'static str = commands::RECORDED;
+    const COMMANDS_AFTER: &'static str = commands::AFTER;
+    const COMMANDS_FROM: &'static str = commands::FROM;
+    const STREAMS: &'static str = read::STREAMS;
+    const PAGE_OF_TYPE: &'static str = read::PAGE_OF_TYPE;
     const STREAM_FORWARDS: &'static str = read::STREAM_FORWARDS;
     const STREAM_BACKWARDS: &'static str = read::STREAM_BACKWARDS;
     const STREAM_TAIL: &'static str = read::STREAM_TAIL;
     const CLAIM_PURGE: &'static str = purge::CLAIM_PURGE;
+    const PURGE_TYPE_BLOCKS: &'static str = purge::PURGE_TYPE_BLOCKS;
+    const PURGE_COMMANDS: &'static [&'static str] = &purge::PURGE_COMMANDS;
     const PURGE_PARTITIONS: &'static str = purge::PURGE_PARTITIONS;
     const BEGIN_IMPORT: &'static [&'static str] = &[
         "begin",

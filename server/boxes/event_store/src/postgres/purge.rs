@@ -9,6 +9,23 @@ pub(super) const TOMBSTONE: [u8; 32] = [0xff; 32];
 pub(super) const CLAIM_PURGE: &str =
     "select no from workspaces where id = $1 and purging_since is not null for update skip locked";
 
+/// The `offset` makes the planner look for each type of each partition, as the key is.
+pub(super) const PURGE_TYPE_BLOCKS: &str = "delete from type_blocks
+    where (type_no, partition_no, block) in (
+        select b.type_no, b.partition_no, b.block
+        from partitions p cross join event_types t
+            cross join lateral (
+                select * from type_blocks b where b.type_no = t.no and b.partition_no = p.no offset 0
+            ) b
+        where p.workspace_no = $1 limit $2)";
+
+pub(super) const PURGE_COMMANDS: [&str; 2] = [
+    "delete from answers where workspace_no = $1 and command_id in (
+        select command_id from answers where workspace_no = $1 limit $2)",
+    "delete from earlier_commands where workspace_no = $1 and command_id in (
+        select command_id from earlier_commands where workspace_no = $1 limit $2)",
+];
+
 pub(super) const PURGE_PARTITIONS: &str = "delete from partitions where no in (
     select no from partitions where workspace_no = $1 order by no limit $2)";
 

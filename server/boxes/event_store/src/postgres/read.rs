@@ -4,7 +4,7 @@
 use domain::id::WorkspaceId;
 use sqlx::PgConnection;
 
-use super::row::select_events;
+use super::row::{select_events, version_of_stream};
 use crate::{
     EventFilter,
     answer::AnswerColumns,
@@ -26,6 +26,17 @@ macro_rules! select_stream {
         )
     };
 }
+
+/// Implements [`Database::STREAMS`](crate::sql::Database::STREAMS).
+pub(super) const STREAMS: &str = concat!(
+    "select s.name, ",
+    version_of_stream!(),
+    ", p.partition
+     from streams s join partitions p on p.no = s.partition_no
+     where s.workspace_no = (select no from open_workspaces where id = $1)
+       and s.name >= $2 and s.name < $3 and s.name > $4
+     order by s.name limit $5"
+);
 
 pub(super) const STREAM_FORWARDS: &str = select_stream!("e.version >= $3 order by e.version limit $4");
 
@@ -72,13 +83,6 @@ pub(super) const fn page(filter: &EventFilter) -> &'static str {
                and ($6::text is null or s.name >= $6 and s.name < $7)
              order by e.position limit $8"
         )
-    } else if filter.event_type.is_some() {
-        select_events!(
-            "where e.type_no = any (array(select no from event_types where name = $5))
-               and e.partition_no = $1 and e.position > $2 and e.position <= $3 and $4::uuid is null
-               and ($6::text is null or s.name >= $6 and s.name < $7)
-             order by e.position limit $8"
-        )
     } else {
         select_events!(
             "where e.partition_no = $1 and e.position > $2 and e.position <= $3
@@ -88,6 +92,22 @@ pub(super) const fn page(filter: &EventFilter) -> &'static str {
         )
     }
 }
+
+/// Implements [`Database::PAGE_OF_TYPE`](crate::sql::Database::PAGE_OF_TYPE). Order and offset
+/// of the inner statement keep the planner from reading all between the bounds for the order of the page, and
+/// from looking for positions in another index than their own.
+pub(super) const PAGE_OF_TYPE: &str = select_events!(
+    from "type_blocks b cross join lateral (
+        select * from events e
+        where e.partition_no = $1 and e.position >= b.block << 6 and e.position < (b.block + 1) << 6
+          and e.position > $2 and e.position <= $3 and e.type_no = b.type_no
+        order by e.position offset 0
+    ) e",
+    "where b.type_no = any (array(select no from event_types where name = $4))
+       and b.partition_no = $1 and b.block >= $7 and b.block <= $8
+       and ($5::text is null or s.name >= $5 and s.name < $6)
+     order by e.position limit $9"
+);
 
 /// Implements [`Database::answer_events`](crate::sql::Database::answer_events).
 pub(super) async fn answer_events(

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use super::notification::{CHANNEL, HeadNotification};
 use crate::{
     StoreError,
-    appender::ValidatedGroup,
+    appender::{CommandOfEvents, EventRow, ValidatedGroup},
     columns::{bytes_of_hash, integer},
 };
 
@@ -48,29 +48,32 @@ impl<'a> Group<'a> {
             events,
             streams,
             partitions,
+            type_blocks,
             commands,
+            eventless,
+            earlier,
         } = self.validated;
-        let (new, existing): (Vec<_>, Vec<_>) = streams.iter().partition(|stream| stream.is_new);
+        let type_blocks: Vec<_> = type_blocks.iter().collect();
         sqlx::query(
             "select append_group(
                 $1, $2, $3, $4,
                 $5, $6, $7, $8, $9,
-                $10, $11,
-                $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26,
-                $27, $28, $29, $30, $31
-             ), pg_notify($32, $33)",
+                $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+                $25, $26, $27, $28,
+                $29, $30, $31, $32, $33,
+                $34, $35,
+                $36, $37, $38
+             ), pg_notify($39, $40)",
         )
         .bind(each(partitions, |partition| partition.no))
         .bind(self.hashes_before)
         .bind(each(partitions, |partition| integer(partition.head)))
         .bind(self.head_hashes)
-        .bind(each(&new, |stream| stream.no))
-        .bind(each(&new, |stream| stream.workspace_no))
-        .bind(each(&new, |stream| stream.name.as_str()))
-        .bind(each(&new, |stream| stream.partition_no))
-        .bind(each(&new, |stream| integer(stream.version)))
-        .bind(each(&existing, |stream| stream.no))
-        .bind(each(&existing, |stream| integer(stream.version)))
+        .bind(each(streams, |stream| stream.no))
+        .bind(each(streams, |stream| stream.workspace_no))
+        .bind(each(streams, |stream| stream.name.as_str()))
+        .bind(each(streams, |stream| stream.partition_no))
+        .bind(each(streams, |stream| integer(stream.version)))
         .bind(each(events, |row| row.partition_no))
         .bind(each(events, |row| integer(row.event.position)))
         .bind(each(events, |row| row.stream_no))
@@ -86,17 +89,31 @@ impl<'a> Group<'a> {
         .bind(each(events, |row| row.event.metadata.traceparent.as_deref()))
         .bind(each(events, |row| row.event.recorded_at.as_micros()))
         .bind(self.hashes)
+        .bind(of_commands(events, |command| command.workspace_no))
+        .bind(of_commands(events, |command| &command.body_digest[..]))
+        .bind(of_commands(events, |command| integer(command.event_count)))
+        .bind(each(events, |row| row.command.as_ref()?.answer.as_deref()))
         .bind(each(commands, |command| command.workspace_no))
         .bind(each(commands, |command| command.command_id))
         .bind(each(commands, |command| &command.body_digest[..]))
         .bind(each(commands, |command| command.correlation_id))
         .bind(each(commands, |command| command.answer.as_str()))
+        .bind(eventless.iter().copied().collect::<Vec<_>>())
+        .bind(earlier.iter().copied().collect::<Vec<_>>())
+        .bind(each(&type_blocks, |block| block.type_no))
+        .bind(each(&type_blocks, |block| block.partition_no))
+        .bind(each(&type_blocks, |block| integer(block.block)))
         .bind(CHANNEL)
         .bind(notification.to_string())
         .execute(connection)
         .await?;
         Ok(())
     }
+}
+
+/// The array of a column that only the first event of a command has.
+fn of_commands<'a, T>(events: &'a [EventRow], column: impl Fn(&'a CommandOfEvents) -> T) -> Vec<Option<T>> {
+    each(events, |row| row.command.as_ref().map(&column))
 }
 
 /// The array of a column.

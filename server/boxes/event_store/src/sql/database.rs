@@ -11,7 +11,7 @@ use database::engine::{Engine, Reads};
 
 use crate::{
     Append, EventFilter, StoreError,
-    answer::AnswerColumns,
+    answer::{AnswerColumns, CommandColumns},
     appender::{AppendCache, Cause, Failure, LookUpMode, ValidatedGroup},
     columns::{EventColumns, SchemaColumns, SnapshotColumns, StreamColumns, WorkspaceColumns},
 };
@@ -30,8 +30,7 @@ pub(crate) trait Database:
     + Reads<(Uuid, i64, i64)>
     + Reads<(String, i64)>
     + Reads<(i64, Option<String>)>
-    + Reads<(i64, Vec<u8>, Uuid, String)>
-    + Reads<(Uuid, Vec<u8>, Uuid, String)>
+    + Reads<CommandColumns>
 {
     /// Opens the connection that writes, and a new one when it has broken.
     type Connector: Send + Sync + 'static;
@@ -74,6 +73,22 @@ pub(crate) trait Database:
     /// Implements [`Writer::roll_back`](crate::appender::Writer::roll_back).
     fn roll_back(writer: &mut SqlWriter<Self>) -> impl Future<Output = ()> + Send;
 
+    /// Inserts the partitions of the workspace with the number `$1`: `$2` of them, with the hash `$3`.
+    const OPEN_PARTITIONS: &'static str;
+
+    /// The command of the workspace `$1` with the id `$2`.
+    const RECORDED_COMMAND: &'static str;
+
+    /// The commands of the workspace `$1` in the order of their ids, after `$2`, at most `$3`.
+    const COMMANDS_AFTER: &'static str;
+
+    /// The same, from `$2` on.
+    const COMMANDS_FROM: &'static str;
+
+    /// Name, version and partition of the streams of the workspace `$1` from the name `$2` on, before `$3`
+    /// and after `$4`, by name, at most `$5`.
+    const STREAMS: &'static str;
+
     /// The events of a stream in the order of their versions: of the workspace `$1` and the name `$2`, from
     /// version `$3` on, at most `$4`.
     const STREAM_FORWARDS: &'static str;
@@ -95,8 +110,13 @@ pub(crate) trait Database:
     ) -> impl Future<Output = Result<Vec<EventColumns>, sqlx::Error>> + Send;
 
     /// The events of the partition with the number `$1` after `$2` and up to `$3`, which are
-    /// [`bounds`](Self::bounds), with the correlation `$4`, the type `$5` and the streams from `$6` to `$7`,
-    /// at most `$8`.
+    /// [`bounds`](Self::bounds), of the type `$4` and the streams from `$5` to `$6`, in the blocks of the
+    /// type from `$7` to `$8`, at most `$9`.
+    const PAGE_OF_TYPE: &'static str;
+
+    /// The events of the partition with the number `$1` after `$2` and up to `$3`, which are
+    /// [`bounds`](Self::bounds), with the correlation `$4`, if there is one also the type `$5`, and the
+    /// streams from `$6` to `$7`, at most `$8`.
     fn page(filter: &EventFilter) -> &'static str;
 
     /// Two positions of a partition, as values of the column that orders the events.
@@ -126,6 +146,12 @@ pub(crate) trait Database:
 
     /// The number of the workspace `$1`, if it is marked and no other server is deleting it.
     const CLAIM_PURGE: &'static str;
+
+    /// Deletes blocks of types of the workspace with the number `$1`, at most `$2`.
+    const PURGE_TYPE_BLOCKS: &'static str;
+
+    /// Delete rows of commands of the workspace with the number `$1`, each at most `$2`.
+    const PURGE_COMMANDS: &'static [&'static str];
 
     /// Deletes partitions of the workspace with the number `$1`, at most `$2`.
     const PURGE_PARTITIONS: &'static str;

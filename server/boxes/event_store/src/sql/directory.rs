@@ -13,7 +13,7 @@ use database::engine::statement;
 
 use crate::{
     AnsweredCommand, RecordedCommand, Snapshot, StoreError, Workspace,
-    answer::{CommandColumns, StoredAnswer},
+    answer::{CommandColumns, StoredCommand},
     columns::{self, SchemaColumns, integer},
 };
 
@@ -62,20 +62,12 @@ pub(super) async fn insert_workspace<D: Database>(
     let Some((workspace_no,)) = inserted else {
         return Ok(None);
     };
-    let opened = statement::<D>(
-        "with recursive numbered (partition) as (
-             select 0 where $2 > 0
-             union all
-             select partition + 1 from numbered where partition + 1 < $2
-         )
-         insert into partitions (workspace_no, partition, head, head_hash)
-         select $1, partition, 0, $3 from numbered",
-    )
-    .bind(workspace_no)
-    .bind(i64::from(workspace.shards))
-    .bind(&NO_HASH[..])
-    .execute(connection)
-    .await?;
+    let opened = statement::<D>(D::OPEN_PARTITIONS)
+        .bind(workspace_no)
+        .bind(i64::from(workspace.shards))
+        .bind(&NO_HASH[..])
+        .execute(connection)
+        .await?;
     if opened != u64::from(workspace.shards) {
         return Err(sqlx::Error::Protocol("a partition was not created".to_owned()));
     }
@@ -132,19 +124,15 @@ pub(super) async fn recorded_command<D: Database>(
     command_id: Uuid,
 ) -> Result<Option<RecordedCommand>, StoreError> {
     let mut connection = readers.acquire().await?;
-    let row: Option<(i64, Vec<u8>, Uuid, String)> = statement::<D>(
-        "select workspace_no, body_digest, correlation_id, answer from commands
-         where workspace_no = (select no from open_workspaces where id = $1) and command_id = $2",
-    )
-    .bind(workspace.0)
-    .bind(command_id)
-    .optional(&mut connection)
-    .await?;
-    let Some((workspace_no, digest, correlation_id, answer)) = row else {
+    let row: Option<CommandColumns> = statement::<D>(D::RECORDED_COMMAND)
+        .bind(workspace.0)
+        .bind(command_id)
+        .optional(&mut connection)
+        .await?;
+    let Some(columns) = row else {
         return Ok(None);
     };
-    let command = (digest, correlation_id, answer);
-    Ok(Some(recorded::<D>(&mut connection, workspace_no, command).await?))
+    Ok(Some(recorded::<D>(&mut connection, columns).await?))
 }
 
 /// Implements [`EventStore::commands`](crate::EventStore::commands).
@@ -156,36 +144,34 @@ pub(super) async fn commands<D: Database>(
 ) -> Result<Vec<AnsweredCommand>, StoreError> {
     // a command may have the nil id
     let sql = if after.is_some() {
-        "select command_id, body_digest, correlation_id, answer from commands
-         where workspace_no = (select no from workspaces where id = $1) and command_id > $2
-         order by command_id limit $3"
+        D::COMMANDS_AFTER
     } else {
-        "select command_id, body_digest, correlation_id, answer from commands
-         where workspace_no = (select no from workspaces where id = $1) and command_id >= $2
-         order by command_id limit $3"
+        D::COMMANDS_FROM
     };
-    let rows = statement::<D>(sql)
+    let rows: Vec<CommandColumns> = statement::<D>(sql)
         .bind(workspace.0)
         .bind(after.unwrap_or_default())
         .bind(i64::from(limit))
         .all(&mut *readers.acquire().await?)
         .await?;
-    rows.into_iter().map(columns::command).collect()
+    rows.into_iter()
+        .map(|columns| StoredCommand::new(columns)?.into_answered())
+        .collect()
 }
 
 /// A command with its answer. Ids and types come from the events, which never change.
 pub(crate) async fn recorded<D: Database>(
     connection: &mut D::Connection,
-    workspace_no: i64,
-    command: CommandColumns,
+    columns: CommandColumns,
 ) -> Result<RecordedCommand, sqlx::Error> {
     let unreadable = |error: StoreError| sqlx::Error::Decode(error.into());
-    let answer = StoredAnswer::from_json(&command.2).map_err(unreadable)?;
-    let mut events = Vec::with_capacity(answer.streams.len());
-    for (_, _, partition, position, count) in &answer.streams {
+    let command = StoredCommand::new(columns).map_err(unreadable)?;
+    let workspace_no = command.workspace_no;
+    let mut events = Vec::with_capacity(command.answer.streams.len());
+    for (_, _, partition, position, count) in &command.answer.streams {
         events.push(D::answer_events(connection, workspace_no, *partition, *position, *count).await?);
     }
-    answer.with_events(&command, events).map_err(unreadable)
+    command.with_events(events).map_err(unreadable)
 }
 
 pub(super) async fn snapshot<D: Database>(
@@ -275,7 +261,7 @@ pub(super) async fn stored_types<D: Database>(
 ) -> Result<Vec<(String, i64)>, sqlx::Error> {
     statement::<D>(
         "select name, schema_version from event_types t
-         where exists (select 1 from events where type_no = t.no) order by name, schema_version",
+         where exists (select 1 from type_blocks where type_no = t.no) order by name, schema_version",
     )
     .all(connection)
     .await

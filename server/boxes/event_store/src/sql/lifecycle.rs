@@ -111,15 +111,11 @@ pub(super) async fn was_purged<D: Database>(
 
 /// Run after the events and before the partitions, so that no row refers to a deleted one. Snapshots and
 /// streams are selected by name, so that a batch deletes the snapshots of the streams that it deletes.
-const BATCHES: [&[&str]; 2] = [
-    &["delete from commands where workspace_no = $1 and command_id in (
-        select command_id from commands where workspace_no = $1 limit $2)"],
-    &[
-        "delete from snapshots where stream_no in (
-            select no from streams where workspace_no = $1 order by name limit $2)",
-        "delete from streams where no in (
-            select no from streams where workspace_no = $1 order by name limit $2)",
-    ],
+const PURGE_STREAMS: &[&str] = &[
+    "delete from snapshots where stream_no in (
+        select no from streams where workspace_no = $1 order by name limit $2)",
+    "delete from streams where no in (
+        select no from streams where workspace_no = $1 order by name limit $2)",
 ];
 
 pub(super) async fn purge<D: Database>(
@@ -166,7 +162,12 @@ async fn delete_batch<D: Database>(
     if D::purge_events(connection, workspace_no, limit).await? > 0 {
         return Ok(true);
     }
-    for batch in BATCHES.into_iter().chain([&[D::PURGE_PARTITIONS][..]]) {
+    for batch in [
+        &[D::PURGE_TYPE_BLOCKS],
+        D::PURGE_COMMANDS,
+        PURGE_STREAMS,
+        &[D::PURGE_PARTITIONS],
+    ] {
         let mut deleted = 0;
         for sql in batch {
             deleted += statement::<D>(sql)

@@ -8,6 +8,7 @@
 //! | `database` | the differences between the databases |
 //! | `writer` | the connection that writes, as the appender uses it |
 //! | `read` | reading streams, partitions and the log |
+//! | `type_pages` | reading the events of a type |
 //! | `lifecycle` | admissions, activity and purges of workspaces |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
 //! | `import` | the transaction of an import |
@@ -19,6 +20,7 @@ pub(super) mod import;
 mod lifecycle;
 mod listener_task;
 pub(super) mod read;
+mod type_pages;
 pub(super) mod writer;
 
 use std::fmt;

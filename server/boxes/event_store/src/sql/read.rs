@@ -10,7 +10,7 @@ use domain::{
 use sqlx::Pool;
 use uuid::Uuid;
 
-use super::Database;
+use super::{Database, type_pages};
 use database::engine::statement;
 
 use crate::{
@@ -77,8 +77,24 @@ pub(super) async fn events<D: Database>(
         if wanted == 0 {
             break;
         }
-        let bounds = D::bounds(no, after.position(partition), head);
-        let rows = page::<D>(&mut connection, filter, no, bounds, wanted).await?;
+        let rows = match &filter.event_type {
+            Some(event_type) if filter.correlation_id.is_none() => {
+                let category = filter.category.as_deref();
+                let range = (after.position(partition), head);
+                type_pages::page::<D>(
+                    &mut connection,
+                    (event_type.as_str(), category),
+                    no,
+                    range,
+                    wanted,
+                )
+                .await?
+            }
+            _ => {
+                let bounds = D::bounds(no, after.position(partition), head);
+                page::<D>(&mut connection, filter, no, bounds, wanted).await?
+            }
+        };
         let found = columns::events(workspace, rows)?;
         let seen = if found.len() < wanted {
             Some(head)
@@ -91,8 +107,8 @@ pub(super) async fn events<D: Database>(
     Ok((events, token))
 }
 
-/// The matching events of a range of positions. A correlation has few events, and the index of a type is in
-/// the order of positions; a category is tested event by event, since its streams are spread over the log.
+/// The matching events of a range of positions. A correlation has few events; a category is tested event by
+/// event, since its streams are spread over the log.
 async fn page<D: Database>(
     connection: &mut D::Connection,
     filter: &EventFilter,
@@ -100,8 +116,7 @@ async fn page<D: Database>(
     (after, until): (i64, i64),
     limit: usize,
 ) -> Result<Vec<EventColumns>, sqlx::Error> {
-    let first = filter.category.as_ref().map(|category| format!("{category}-"));
-    let last = first.as_ref().map(|first| format!("{first}{AFTER_ALL_NAMES}"));
+    let (first, last) = streams_of(filter.category.as_deref());
     statement::<D>(D::page(filter))
         .bind(partition_no)
         .bind(after)
@@ -113,6 +128,13 @@ async fn page<D: Database>(
         .bind(integer(limit as u64))
         .all(connection)
         .await
+}
+
+/// The names before and after those of a category's streams.
+pub(super) fn streams_of(category: Option<&str>) -> (Option<String>, Option<String>) {
+    let first = category.map(|category| format!("{category}-"));
+    let last = first.as_ref().map(|first| format!("{first}{AFTER_ALL_NAMES}"));
+    (first, last)
 }
 
 /// The partitions of a workspace: number, partition, head.
@@ -141,21 +163,15 @@ pub(super) async fn streams<D: Database>(
     limit: u32,
 ) -> Result<Page<StreamInfo>, StoreError> {
     let end = format!("{prefix}{AFTER_ALL_NAMES}");
-    let rows = statement::<D>(
-        "select s.name, s.version, p.partition
-         from streams s join partitions p on p.no = s.partition_no
-         where s.workspace_no = (select no from open_workspaces where id = $1)
-           and s.name >= $2 and s.name < $3 and s.name > $4
-         order by s.name limit $5",
-    )
-    .bind(workspace.0)
-    .bind(prefix)
-    .bind(end.as_str())
-    .bind(after.unwrap_or_default())
-    // one row more than the limit tells whether there is another page
-    .bind(i64::from(limit) + 1)
-    .all(&mut *readers.acquire().await?)
-    .await?;
+    let rows = statement::<D>(D::STREAMS)
+        .bind(workspace.0)
+        .bind(prefix)
+        .bind(end.as_str())
+        .bind(after.unwrap_or_default())
+        // one row more than the limit tells whether there is another page
+        .bind(i64::from(limit) + 1)
+        .all(&mut *readers.acquire().await?)
+        .await?;
     columns::streams(rows, limit)
 }
 

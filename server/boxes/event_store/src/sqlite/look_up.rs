@@ -3,15 +3,17 @@
 //!
 //! Mostly there is nothing to read. If a command was answered before, or a stream exists already, the
 //! constraints refuse the write, and the group is validated again with the complete state. Only the commands
-//! of appends that may be refused are looked up before: a repetition is answered, not refused.
+//! of appends that may be refused or have no events are looked up before.
 
 use std::{collections::HashMap, ops::Range};
 
 use domain::id::{StreamName, WorkspaceId};
-use sqlx::{Row as _, Sqlite, SqliteConnection};
-use uuid::Uuid;
+use sqlx::{FromRow as _, Row as _, Sqlite, SqliteConnection};
 
-use super::write::{Script, placeholders};
+use super::{
+    commands::WANTED,
+    write::{Script, placeholders},
+};
 use crate::{
     Append, StoreError, StreamAppend,
     answer::CommandColumns,
@@ -44,7 +46,7 @@ pub(super) async fn look_up(
         LookUpMode::Cached => {
             let streams = cache.missing_streams(appends, StreamAppend::must_be_loaded);
             load_streams(connection, cache, &streams).await?;
-            load_commands(connection, cache, &cache.possible_refusals(appends)).await
+            load_commands(connection, cache, &cache.possible_repetitions(appends)).await
         }
     }
 }
@@ -65,12 +67,14 @@ pub(super) async fn streams(
 ) -> Result<Vec<(String, i64, i64)>, sqlx::Error> {
     let mut streams = Vec::new();
     for name in names {
-        let stream: Option<(String, i64, i64)> =
-            sqlx::query_as("select name, no, version from streams where workspace_no = ? and name = ?")
-                .bind(workspace_no)
-                .bind(*name)
-                .fetch_optional(&mut *connection)
-                .await?;
+        let stream: Option<(String, i64, i64)> = sqlx::query_as(
+            "select s.name, s.no, (select coalesce(max(version), 0) from events where stream_no = s.no)
+                 from streams s where s.workspace_no = ? and s.name = ?",
+        )
+        .bind(workspace_no)
+        .bind(*name)
+        .fetch_optional(&mut *connection)
+        .await?;
         streams.extend(stream);
     }
     Ok(streams)
@@ -85,7 +89,8 @@ async fn load_streams(
     wanted_rows(
         &mut script,
         streams,
-        "select s.workspace_no, s.name, s.no, s.version
+        "select s.workspace_no, s.name, s.no,
+             (select coalesce(max(version), 0) from events where stream_no = s.no)
          from wanted cross join streams s on s.workspace_no = wanted.a and s.name = wanted.b",
         |script, stream| {
             script.bind(stream.workspace_no)?;
@@ -122,21 +127,19 @@ async fn load_commands(
     wanted_rows(
         &mut script,
         &commands,
-        "select c.workspace_no, c.command_id, c.body_digest, c.correlation_id, c.answer
-         from wanted cross join commands c on c.workspace_no = wanted.a and c.command_id = wanted.b",
+        WANTED,
         |script, (workspace_no, command_id)| {
             script.bind(*workspace_no)?;
             script.bind(*command_id)
         },
     )?;
     for row in script.run(connection).await?.into_iter().flatten() {
-        let (workspace_no, command_id): (i64, Uuid) = (row.try_get(0)?, row.try_get(1)?);
-        if cache.commands.contains_key(&(workspace_no, command_id)) {
-            continue;
+        let columns = CommandColumns::from_row(&row)?;
+        let key = (columns.0, columns.1);
+        if !cache.commands.contains_key(&key) {
+            let command = recorded::<Sqlite>(connection, columns).await?;
+            cache.commands.insert(key, command);
         }
-        let columns: CommandColumns = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
-        let command = recorded::<Sqlite>(connection, workspace_no, columns).await?;
-        cache.commands.insert((workspace_no, command_id), command);
     }
     Ok(())
 }
@@ -180,15 +183,13 @@ async fn load_workspace(
     };
     let mut partitions = Vec::with_capacity(rows.len());
     for (_, no, _, head, head_hash) in rows {
-        partitions.push(CachedPartition {
-            no,
-            head: natural(head)?,
-            head_hash: hex::encode(head_hash),
-            streams: HashMap::new(),
-        });
+        partitions.push(CachedPartition::new(no, natural(head)?, hex::encode(head_hash)));
     }
     Ok(Some(CachedWorkspace {
         no: workspace_no,
+        // one index knows the events of all partitions, and one table all rows of commands
+        answers_in_rows: false,
+        has_earlier_commands: false,
         partitions,
     }))
 }

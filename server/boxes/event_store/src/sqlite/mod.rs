@@ -11,8 +11,10 @@
 //! | `look_up` | loads the state that a group needs |
 //! | `write` | the rows of a group, in as few statements as possible |
 //! | `read` | the statements that read events |
+//! | `commands` | the statements that read recorded commands |
 //! | `row` | the `place` column, and the columns of an event |
 
+mod commands;
 mod look_up;
 mod open;
 mod owner;
@@ -81,10 +83,31 @@ impl Database for Sqlite {
 
     const SHARED: bool = false;
     const STEP_LIMIT: Option<Duration> = None;
+    const OPEN_PARTITIONS: &'static str = "with recursive numbered (partition) as (
+            select 0 where $2 > 0
+            union all
+            select partition + 1 from numbered where partition + 1 < $2
+        )
+        insert into partitions (workspace_no, partition, head, head_hash)
+        select $1, partition, 0, $3 from numbered";
+    const RECORDED_COMMAND: &'static str = commands::RECORDED;
+    const COMMANDS_AFTER: &'static str = commands::AFTER;
+    const COMMANDS_FROM: &'static str = commands::FROM;
+    const STREAMS: &'static str = read::STREAMS;
+    const PAGE_OF_TYPE: &'static str = read::PAGE_OF_TYPE;
     const STREAM_FORWARDS: &'static str = read::STREAM_FORWARDS;
     const STREAM_BACKWARDS: &'static str = read::STREAM_BACKWARDS;
     const STREAM_TAIL: &'static str = read::STREAM_TAIL;
     const CLAIM_PURGE: &'static str = "select no from workspaces where id = $1 and purging_since is not null";
+    const PURGE_TYPE_BLOCKS: &'static str = "delete from type_blocks
+        where (type_no, partition_no, block) in (
+            select b.type_no, b.partition_no, b.block
+            from partitions p cross join event_types t
+                cross join type_blocks b on b.type_no = t.no and b.partition_no = p.no
+            where p.workspace_no = $1 limit $2)";
+    const PURGE_COMMANDS: &'static [&'static str] =
+        &["delete from answers where workspace_no = $1 and command_id in (
+            select command_id from answers where workspace_no = $1 limit $2)"];
     // one at a time: SQLite scans all streams for one that refers to it
     const PURGE_PARTITIONS: &'static str = "delete from partitions where no in (
         select no from partitions where workspace_no = $1 limit min(1, $2))";

@@ -10,11 +10,12 @@ use sqlx::{
     Arguments as _, AssertSqlSafe, Either, Encode, Executor as _, Sqlite, SqliteConnection, Type,
     sqlite::{SqliteArguments, SqliteRow},
 };
+use uuid::Uuid;
 
 use super::row::place;
 use crate::{
     StoreError,
-    appender::ValidatedGroup,
+    appender::{EventRow, ValidatedGroup},
     columns::{bytes_of_hash, integer},
 };
 
@@ -111,6 +112,29 @@ impl Script {
         columns: usize,
         conflict: &str,
         rows: &[R],
+        bind: impl FnMut(&mut Self, &R) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.insert(insert, columns, conflict, rows, true, bind)
+    }
+
+    /// The same, except for rows that exist.
+    fn rows_if_new<R>(
+        &mut self,
+        insert: &str,
+        columns: usize,
+        rows: &[R],
+        bind: impl FnMut(&mut Self, &R) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        self.insert(insert, columns, " on conflict do nothing", rows, false, bind)
+    }
+
+    fn insert<R>(
+        &mut self,
+        insert: &str,
+        columns: usize,
+        conflict: &str,
+        rows: &[R],
+        all: bool,
         mut bind: impl FnMut(&mut Self, &R) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         for chunk in rows.chunks(MAX_ROWS) {
@@ -120,7 +144,7 @@ impl Script {
                 "insert into {insert} select * from (values {}) where column1 is not null{conflict}",
                 placeholders(size, columns)
             );
-            self.statement(&sql, Some(chunk.len() as u64));
+            self.statement(&sql, all.then_some(chunk.len() as u64));
             for row in chunk {
                 bind(self, row)?;
             }
@@ -158,6 +182,7 @@ pub(super) fn rows(validated: &ValidatedGroup) -> Result<Script, StoreError> {
 /// The largest number of rows for one table.
 fn most_rows(validated: &ValidatedGroup) -> usize {
     let of_log = validated.events.len().max(validated.commands.len());
+    let of_log = of_log.max(validated.type_blocks.len());
     of_log
         .max(validated.streams.len())
         .max(validated.partitions.len())
@@ -167,7 +192,7 @@ fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError
     script.rows(
         "streams (no, workspace_no, name, partition_no, version)",
         5,
-        " on conflict (no) do update set version = excluded.version",
+        "",
         &validated.streams,
         |script, stream| {
             script.bind(stream.no)?;
@@ -179,8 +204,9 @@ fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError
     )?;
     script.rows(
         "events (place, stream_no, version, event_id, type_no, payload, correlation_id, causation_id, \
-         command_id, actor_id, actor_role, traceparent, recorded_at, hash)",
-        14,
+         command_id, actor_id, actor_role, traceparent, recorded_at, hash, workspace_no, body_digest, \
+         event_count, answer)",
+        18,
         "",
         &validated.events,
         |script, row| {
@@ -198,7 +224,24 @@ fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError
             script.bind(event.metadata.actor.role.as_str())?;
             script.bind(event.metadata.traceparent.as_deref())?;
             script.bind(event.recorded_at.as_micros())?;
-            script.bind(bytes_of_hash(&event.hash)?)
+            script.bind(bytes_of_hash(&event.hash)?)?;
+            let command = row.command.as_ref();
+            script.bind(command.map(|command| command.workspace_no))?;
+            script.bind(command.map(|command| &command.body_digest[..]))?;
+            script.bind(command.map(|command| integer(command.event_count)))?;
+            script.bind(command.and_then(|command| command.answer.as_deref()))
+        },
+    )?;
+    refuse_answered(script, validated)?;
+    let type_blocks: Vec<_> = validated.type_blocks.iter().collect();
+    script.rows_if_new(
+        "type_blocks (type_no, partition_no, block)",
+        3,
+        &type_blocks,
+        |script, block| {
+            script.bind(block.type_no)?;
+            script.bind(block.partition_no)?;
+            script.bind(integer(block.block))
         },
     )?;
     script.rows(
@@ -215,7 +258,7 @@ fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError
         },
     )?;
     script.rows(
-        "commands (workspace_no, command_id, body_digest, correlation_id, answer)",
+        "answers (workspace_no, command_id, body_digest, correlation_id, answer)",
         5,
         "",
         &validated.commands,
@@ -227,4 +270,29 @@ fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError
             script.bind(command.answer.as_str())
         },
     )
+}
+
+/// Refuses a command with events whose id has a row already, which the index of the events' commands does not
+/// know: such a row would be inserted a second time, against its key.
+fn refuse_answered(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError> {
+    let of_command =
+        |row: &EventRow| Some((row.command.as_ref()?.workspace_no, row.event.metadata.command_id));
+    let commands: Vec<(i64, Uuid)> = validated.events.iter().filter_map(of_command).collect();
+    for chunk in commands.chunks(MAX_ROWS) {
+        let size = chunk.len().next_power_of_two();
+        let sql = format!(
+            "insert into answers select a.* from (values {}) g \
+             cross join answers a on a.workspace_no = g.column1 and a.command_id = g.column2",
+            placeholders(size, 2)
+        );
+        script.statement(&sql, Some(0));
+        for (workspace_no, command_id) in chunk {
+            script.bind(*workspace_no)?;
+            script.bind(*command_id)?;
+        }
+        for _ in chunk.len() * 2..size * 2 {
+            script.bind(None::<i64>)?;
+        }
+    }
+    Ok(())
 }

@@ -16,16 +16,16 @@ use crate::{
     },
 };
 
-/// Commits of commands on streams with "slow" in their names wait until the gate is open.
+/// Commits of events of streams with "slow" in their names wait until the gate is open.
 const GATE: &str = "
     create function wait_at_the_gate() returns trigger language plpgsql as $$
     begin
-        if new.answer like '%order-slow%' then
+        if exists (select from streams where no = new.stream_no and name like 'order-slow%') then
             perform pg_advisory_xact_lock_shared(42);
         end if;
         return null;
     end $$;
-    create constraint trigger delay after insert on commands deferrable initially deferred
+    create constraint trigger delay after insert on events deferrable initially deferred
         for each row execute function wait_at_the_gate();
 ";
 
@@ -36,7 +36,7 @@ const JITTER: &str = "
         perform pg_sleep(random() * 0.003);
         return null;
     end $$;
-    create constraint trigger delay after insert on commands deferrable initially deferred
+    create constraint trigger delay after insert on events deferrable initially deferred
         for each row execute function dawdle();
 ";
 
@@ -49,19 +49,20 @@ async fn servers<const N: usize>(database: &Database) -> [Arc<dyn EventStore>; N
 
 /// Returns when `sessions` sessions wait for a lock.
 async fn until_waiting(connection: &mut PgConnection, sessions: i64) {
-    loop {
-        let waiting: i64 = sqlx::query_scalar(
-            "select count(*) from pg_stat_activity where datname = current_database() \
-             and wait_event_type = 'Lock'",
-        )
-        .fetch_one(&mut *connection)
-        .await
-        .unwrap();
-        if waiting == sessions {
-            return;
-        }
+    while waiting(connection).await != sessions {
         tokio::task::yield_now().await;
     }
+}
+
+/// The number of sessions that wait for a lock.
+pub(super) async fn waiting(connection: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database() \
+         and wait_event_type = 'Lock'",
+    )
+    .fetch_one(connection)
+    .await
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -331,5 +332,32 @@ async fn a_workspace_that_one_server_marks_refuses_appends_at_the_other_and_is_p
     tokio::join!(purge(&stores[0]), purge(&stores[1]));
     for table in ["select count(*) from events", "select count(*) from workspaces"] {
         assert_eq!(database.number(table).await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_whose_first_write_was_overtaken_is_found_by_its_type() {
+    let database = Database::new().await;
+    let stores: [_; 2] = servers(&database).await;
+    let workspace = open_workspace(&*stores[0], 1).await;
+    let types = ["StockReceived", "StockShipped", "StockReserved", "StockReleased"];
+    for (n, event_type) in types.iter().enumerate() {
+        for store in &stores {
+            let mut sent = one(workspace, "order-1", Expected::Any);
+            (*event_type).clone_into(&mut sent.streams[0].events[0].event_type);
+            // the other server has appended meanwhile
+            store.append(sent).await.unwrap();
+        }
+        let filter = EventFilter {
+            event_type: Some((*event_type).to_owned()),
+            ..EventFilter::default()
+        };
+        let start = ConsistencyToken::default();
+        let (found, _) = stores[0]
+            .read_events(workspace, &filter, &start, 10)
+            .await
+            .unwrap();
+        let positions: Vec<_> = found.iter().map(|event| event.position).collect();
+        assert_eq!(positions, [2 * n as u64 + 1, 2 * n as u64 + 2], "{event_type}");
     }
 }

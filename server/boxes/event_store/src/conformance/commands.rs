@@ -1,0 +1,173 @@
+//! The answers of commands: where they are stored, and that an id is used once wherever they are.
+
+use std::sync::Arc;
+
+use domain::{id::WorkspaceId, token::ConsistencyToken};
+use futures::future::join_all;
+
+use super::{
+    super::{Append, AppendError, EventStore, Expected},
+    TestDatabase, append, checked_partition, event, id, one, open_workspace, part,
+};
+
+/// Another command with the same id.
+fn other(sent: &Append, stream: &str, events: bool) -> Append {
+    let events = if events { vec![event(1)] } else { Vec::new() };
+    let mut other = append(sent.workspace, vec![part(stream, Expected::Any, events)]);
+    other.metadata.command_id = sent.metadata.command_id;
+    other.body_digest = [8; 32];
+    other
+}
+
+/// One of each kind: events in one stream, in several, and none.
+fn of_each_kind(workspace: WorkspaceId) -> [Append; 4] {
+    let several = |second| {
+        let first = part("order-2", Expected::Any, vec![event(3)]);
+        append(workspace, vec![first, part("order-3", Expected::Any, second)])
+    };
+    [
+        append(
+            workspace,
+            vec![part("order-1", Expected::Any, vec![event(1), event(2)])],
+        ),
+        several(vec![event(4), event(5)]),
+        several(Vec::new()),
+        append(workspace, vec![part("order-1", Expected::Any, Vec::new())]),
+    ]
+}
+
+pub(crate) async fn only_a_command_without_events_has_a_row<B: TestDatabase>(database: B) {
+    let store = database.open().await;
+    let workspace = open_workspace(&*store, 4).await;
+    let sent = of_each_kind(workspace);
+    let mut answers = Vec::new();
+    for append in &sent {
+        answers.push(store.append(append.clone()).await.unwrap());
+    }
+    assert_eq!(database.number("select count(*) from answers").await, 1);
+    assert_eq!(database.number("select count(*) from commands").await, 4);
+    store.close().await;
+
+    let store = database.open().await;
+    for (append, answer) in sent.iter().zip(&answers) {
+        assert_eq!(store.append(append.clone()).await.unwrap(), *answer);
+        let id = append.metadata.command_id;
+        let recorded = store.recorded_command(workspace, id).await.unwrap().unwrap();
+        assert_eq!(
+            (&recorded.answer, recorded.body_digest),
+            (answer, append.body_digest)
+        );
+        for events in [true, false] {
+            let refused = store.append(other(append, "order-4", events)).await;
+            assert!(
+                matches!(refused, Err(AppendError::CommandReused(used)) if used == id),
+                "{refused:?}"
+            );
+        }
+    }
+    assert_eq!(database.number("select count(*) from events").await, 6);
+}
+
+pub(crate) async fn a_command_whose_row_is_older_than_its_events_columns_is_answered<B: TestDatabase>(
+    database: B,
+) {
+    let store = database.open().await;
+    let workspace = open_workspace(&*store, 1).await;
+    let sent = one(workspace, "order-1", Expected::Any);
+    let answer = store.append(sent.clone()).await.unwrap();
+    store.close().await;
+    database.run(B::UNLOCK).await.unwrap();
+    for statement in B::MOVE_COMMANDS_TO_ROWS {
+        database.run(statement).await.unwrap();
+    }
+
+    let store = database.open().await;
+    // alone, so that it is only the write that finds the row
+    for events in [true, false] {
+        let refused = store.append(other(&sent, "order-2", events)).await;
+        assert!(
+            matches!(refused, Err(AppendError::CommandReused(_))),
+            "{refused:?}"
+        );
+    }
+    let reused = other(&sent, "order-2", true);
+    let (again, refused, good) = tokio::join!(
+        store.append(sent.clone()),
+        store.append(reused),
+        store.append(one(workspace, "order-3", Expected::Any)),
+    );
+    assert_eq!(again.unwrap(), answer);
+    assert!(
+        matches!(refused, Err(AppendError::CommandReused(_))),
+        "{refused:?}"
+    );
+    good.unwrap();
+    assert_eq!(checked_partition(&*store, workspace, 0).await.len(), 2);
+    assert_eq!(store.commands(workspace, None, 10).await.unwrap().len(), 2);
+}
+
+pub(crate) async fn an_id_of_a_command_without_events_is_not_used_again(store: Arc<dyn EventStore>) {
+    let workspace = open_workspace(&*store, 4).await;
+    for (first, second) in [(true, false), (false, true), (false, false)] {
+        let sent = other(&one(workspace, "order-1", Expected::Any), "order-1", first);
+        let mut reused = other(&sent, "order-2", second);
+        reused.body_digest = [9; 32];
+        let (accepted, refused) = tokio::join!(store.append(sent.clone()), store.append(reused.clone()));
+        assert!(
+            matches!(refused, Err(AppendError::CommandReused(_))),
+            "{refused:?}"
+        );
+        let refused = store.append(reused).await;
+        assert!(
+            matches!(refused, Err(AppendError::CommandReused(_))),
+            "{refused:?}"
+        );
+        assert_eq!(store.append(sent).await.unwrap(), accepted.unwrap());
+    }
+}
+
+pub(crate) async fn commands_are_listed_by_id_wherever_their_answers_are(store: Arc<dyn EventStore>) {
+    let (workspace, elsewhere) = (open_workspace(&*store, 3).await, open_workspace(&*store, 1).await);
+    let mut sent = Vec::new();
+    for _ in 0..5 {
+        sent.extend(of_each_kind(workspace));
+        store
+            .append(one(elsewhere, "order-1", Expected::Any))
+            .await
+            .unwrap();
+    }
+    sent[7].metadata.command_id = uuid::Uuid::nil();
+    let answers = join_all(sent.iter().map(|append| store.append(append.clone()))).await;
+    let mut expected: Vec<_> = sent
+        .iter()
+        .zip(answers)
+        .map(|(append, answer)| (append.metadata.command_id, answer.unwrap().token))
+        .collect();
+    expected.sort_unstable_by_key(|(id, _)| *id);
+    for limit in [1, 7, 100] {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.commands(workspace, after, limit).await.unwrap();
+            let Some(last) = page.last() else { break };
+            after = Some(last.command_id);
+            found.extend(
+                page.iter()
+                    .map(|command| (command.command_id, command.token().unwrap())),
+            );
+        }
+        assert_eq!(found, expected, "in pages of {limit}");
+    }
+    assert!(
+        expected
+            .iter()
+            .all(|(_, token)| *token != ConsistencyToken::default())
+    );
+    assert_eq!(store.commands(elsewhere, None, 100).await.unwrap().len(), 5);
+    assert!(
+        store
+            .commands(WorkspaceId(id()), None, 100)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}

@@ -105,19 +105,7 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
         ..
     } = first;
     let stream = ["order-", &id].concat();
-    let stream_entry = reads_streams().then(|| {
-        view! {
-            <div>
-                <dt>{text::order::stream(language)}</dt>
-                <dd>
-                    <a class="mono" href=["/streams/", &stream].concat()>
-                        {text::order::events(language)}
-                    </a>
-                </dd>
-            </div>
-        }
-        .erase()
-    });
+    let stream_entry = reads_streams().then(|| stream_entry(&stream));
     let is_pending = is_pending(stream);
     let class = move || {
         if is_pending() {
@@ -165,6 +153,22 @@ fn folded(document: LiveDocument<OrderDocument>, shown: Memo<Revision<OrderDocum
                 {for_each(entry_ids, entry_of)}
             </ol>
         </section>
+    }
+    .erase()
+}
+
+/// The link to the events of the order.
+fn stream_entry(stream: &str) -> View {
+    let language = language();
+    view! {
+        <div>
+            <dt>{text::order::stream(language)}</dt>
+            <dd>
+                <a class="mono" href=["/streams/", stream].concat()>
+                    {text::order::events(language)}
+                </a>
+            </dd>
+        </div>
     }
     .erase()
 }

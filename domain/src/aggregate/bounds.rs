@@ -50,9 +50,9 @@ fn every_text_and_list_of_every_command_has_a_bound() {
                 let stored = match decided(name, stream, &oversized) {
                     Ok(stored) => stored,
                     Err(refused) => {
-                        let named = format!("data{}", path(&pointer));
+                        let expected = format!("data{}", path(&pointer));
                         let is_named =
-                            |field: &str| field == named || named.starts_with(&format!("{field}["));
+                            |field: &str| field == expected || expected.starts_with(&format!("{field}["));
                         let names_it = refused.violations.iter().any(|found| is_named(&found.field));
                         assert!(names_it, "{name}{pointer}: {:?}", refused.violations);
                         continue;

@@ -106,7 +106,8 @@ domain_commands! {
     User,
 }
 
-#[cfg(all(test, feature = "schema"))]
+#[cfg(test)]
+#[cfg(feature = "schema")]
 mod bounds;
 
 #[cfg(test)]

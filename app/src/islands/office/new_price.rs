@@ -138,6 +138,11 @@ pub(super) fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) 
         }
         .erase()
     };
+    view! { {opener(open, name, toggle)} {only_if(move || open.get(), form)} }.erase()
+}
+
+/// The button that opens and closes the form.
+fn opener(open: RwSignal<bool>, name: String, toggle: impl Fn() + 'static) -> View {
     view! {
         <button
             type="button"
@@ -145,10 +150,9 @@ pub(super) fn change_price(sku: &str, name: &str, price: Signal<Option<Money>>) 
             aria-expanded=text(move || open.get().to_string())
             on:click=move |_| toggle()
         >
-            {text::office::change_price(language)}
+            {text::office::change_price(language())}
             <span class="hidden">" "{name}</span>
         </button>
-        {only_if(move || open.get(), form)}
     }
     .erase()
 }

@@ -106,13 +106,13 @@ pub(super) fn highlighted(text: &str, words: &[Word]) -> Option<Vec<HighlightPar
     let mut done = 0;
     for Range { start, end } in matches {
         // Tokens begin and end between characters; otherwise the part would stay unmarked.
-        let (Some(before), Some(matched)) = (text.get(done..start), text.get(start..end)) else {
+        let (Some(before), Some(found)) = (text.get(done..start), text.get(start..end)) else {
             continue;
         };
         if !before.is_empty() {
             parts.push(part(before, false));
         }
-        parts.push(part(matched, true));
+        parts.push(part(found, true));
         done = end;
     }
     if let Some(rest) = text.get(done..).filter(|rest| !rest.is_empty()) {

@@ -90,10 +90,10 @@ pub(crate) async fn a_command_whose_row_is_older_than_its_events_columns_is_answ
             "{refused:?}"
         );
     }
-    let reused = other(&sent, "order-2", true);
+    let repeated = other(&sent, "order-2", true);
     let (again, refused, good) = tokio::join!(
         store.append(sent.clone()),
-        store.append(reused),
+        store.append(repeated),
         store.append(one(workspace, "order-3", Expected::Any)),
     );
     assert_eq!(again.unwrap(), answer);
@@ -110,14 +110,14 @@ pub(crate) async fn an_id_of_a_command_without_events_is_not_used_again(store: A
     let workspace = open_workspace(&*store, 4).await;
     for (first, second) in [(true, false), (false, true), (false, false)] {
         let sent = other(&one(workspace, "order-1", Expected::Any), "order-1", first);
-        let mut reused = other(&sent, "order-2", second);
-        reused.body_digest = [9; 32];
-        let (accepted, refused) = tokio::join!(store.append(sent.clone()), store.append(reused.clone()));
+        let mut repeated = other(&sent, "order-2", second);
+        repeated.body_digest = [9; 32];
+        let (accepted, refused) = tokio::join!(store.append(sent.clone()), store.append(repeated.clone()));
         assert!(
             matches!(refused, Err(AppendError::CommandReused(_))),
             "{refused:?}"
         );
-        let refused = store.append(reused).await;
+        let refused = store.append(repeated).await;
         assert!(
             matches!(refused, Err(AppendError::CommandReused(_))),
             "{refused:?}"

@@ -112,6 +112,10 @@ pub(super) async fn streams(
     .await
 }
 
+/// A partition with its workspace: the workspace's id, its number, whether all answers are in rows, whether it
+/// has commands of earlier versions; the partition's number, its head, the hash there.
+type PartitionColumns = (Uuid, i64, bool, bool, i64, i64, Vec<u8>);
+
 /// A block of unused stream numbers.
 pub(super) async fn stream_numbers(connection: &mut PgConnection) -> Result<Range<i64>, sqlx::Error> {
     let (first, size): (i64, i64) = sqlx::query_as(
@@ -136,7 +140,7 @@ async fn load_workspaces(
     if ids.is_empty() {
         return Ok(());
     }
-    let rows: Vec<(Uuid, i64, bool, bool, i64, i64, Vec<u8>)> = sqlx::query_as(
+    let rows: Vec<PartitionColumns> = sqlx::query_as(
         "select w.id, w.no, w.answers_in_rows, w.has_earlier_commands, p.no, p.head, p.head_hash
          from open_workspaces w join partitions p on p.workspace_no = w.no
          where w.id = any ($1) order by w.no, p.partition",

@@ -50,7 +50,7 @@ pub(super) async fn page<D: Database>(
             .await?;
             blocks.extend(of_version.into_iter().map(|(block,)| block));
         }
-        let (Some(from), Some(to)) = (blocks.first(), blocks.iter().take(BLOCKS).last()) else {
+        let (Some(from), Some(to)) = (blocks.first(), blocks.iter().take(BLOCKS).next_back()) else {
             break;
         };
         let rows: Vec<EventColumns> = statement::<D>(D::PAGE_OF_TYPE)

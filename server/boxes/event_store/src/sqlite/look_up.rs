@@ -5,7 +5,10 @@
 //! constraints refuse the write, and the group is validated again with the complete state. Only the commands
 //! of appends that may be refused or have no events are looked up before.
 
-use std::{collections::HashMap, ops::Range};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    ops::Range,
+};
 
 use domain::id::{StreamName, WorkspaceId};
 use sqlx::{FromRow as _, Row as _, Sqlite, SqliteConnection};
@@ -136,9 +139,8 @@ async fn load_commands(
     for row in script.run(connection).await?.into_iter().flatten() {
         let columns = CommandColumns::from_row(&row)?;
         let key = (columns.0, columns.1);
-        if !cache.commands.contains_key(&key) {
-            let command = recorded::<Sqlite>(connection, columns).await?;
-            cache.commands.insert(key, command);
+        if let Entry::Vacant(entry) = cache.commands.entry(key) {
+            entry.insert(recorded::<Sqlite>(connection, columns).await?);
         }
     }
     Ok(())

@@ -187,8 +187,8 @@ async fn a_command_rests_at_one_of_two_servers_and_both_are_idle_when_it_is_answ
         parsed(&read.unwrap().value.unwrap().data).unwrap()
     };
     let (here, there) = (Server::start(&events, &store), Server::start(&events, &store));
-    let folded = Snapshot::Folded(to_raw_value(&process).unwrap().into());
-    here.work.add(&scope, "1".into(), Some(folded));
+    let snapshot = Snapshot::Folded(to_raw_value(&process).unwrap().into());
+    here.work.add(&scope, "1".into(), Some(snapshot));
     while read().await.leases.is_empty() {
         tokio::task::yield_now().await;
     }

@@ -36,9 +36,10 @@ use crate::{
 
 /// The crates whose spans are exported: all that create spans. Spans of libraries are left out, because a
 /// library is no box of the diagram.
-const CRATES: [&str; 15] = [
+const CRATES: [&str; 16] = [
     "broker",
     "command",
+    "documents",
     "event_store",
     "gateway",
     "identity",

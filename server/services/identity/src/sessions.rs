@@ -254,8 +254,8 @@ impl People {
     }
 
     /// The people who have reserved an email in a workspace, first the one who spelled it as it is typed.
-    /// There are several only if an earlier version took two spellings of a mailbox for two addresses; that is
-    /// reported.
+    /// There are several only if an earlier version took two spellings of a mailbox for two addresses; that
+    /// is reported.
     async fn holders_in(&self, workspace: WorkspaceId, email: &str) -> Result<Vec<PersonId>, LookUpError> {
         let mut holders: Vec<PersonId> = Vec::new();
         for stream in self.email_hasher.streams(workspace, email)? {

@@ -43,8 +43,8 @@ pub enum ProviderError {
     /// The provider did not get the request, or has failed.
     #[error("the payment provider is not available: {0}")]
     Unavailable(String),
-    /// The storage of this server does not answer, so nothing is known of the request. That is no fault of the
-    /// provider, and no deadline of the payment starts.
+    /// The storage of this server does not answer, so nothing is known of the request. That is no fault of
+    /// the provider, and no deadline of the payment starts.
     #[error("the payment cannot be requested now: {0}")]
     Interrupted(String),
     /// The key was used for another request.

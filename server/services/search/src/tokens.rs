@@ -47,8 +47,8 @@ pub(super) const fn is_unspaced(letter: char) -> bool {
 }
 
 /// Whether a character makes no difference: an accent of the Latin, Greek or Cyrillic script, a point of
-/// Hebrew or Arabic, the Arabic elongation, an invisible joiner or a variation selector. Other marks are parts
-/// of their letters, as vowels in Indic scripts, or the voicing in Kana.
+/// Hebrew or Arabic, the Arabic elongation, an invisible joiner or a variation selector. Other marks are
+/// parts of their letters, as vowels in Indic scripts, or the voicing in Kana.
 const fn is_ignored(character: char) -> bool {
     matches!(character,
         '\u{ad}' | '\u{300}'..='\u{36f}' | '\u{483}'..='\u{487}' | '\u{591}'..='\u{5bd}' | '\u{5bf}'

@@ -112,8 +112,8 @@ pub(super) async fn streams(
     .await
 }
 
-/// A partition with its workspace: the workspace's id, its number, whether all answers are in rows, whether it
-/// has commands of earlier versions; the partition's number, its head, the hash there.
+/// A partition with its workspace: the workspace's id, its number, whether all answers are in rows, and
+/// whether it has commands of earlier versions; the partition's number, its head, and the hash there.
 type PartitionColumns = (Uuid, i64, bool, bool, i64, i64, Vec<u8>);
 
 /// A block of unused stream numbers.

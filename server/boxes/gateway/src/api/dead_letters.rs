@@ -39,8 +39,9 @@ pub(super) struct DeadLetterParams {
 /// A dead letter is an event that a view or a policy could not apply, after several attempts. Later events of
 /// its stream wait for it; other streams go on.
 ///
-/// A command of a policy that was refused for good, such as a refund, is a dead letter too, if no other command
-/// does what it was to do. Its type is that of the command, its version is 0, and no event waits for it.
+/// A command of a policy that was refused for good, such as a refund, is a dead letter too, if no other
+/// command does what it was to do. Its type is that of the command, its version is 0, and no event waits for
+/// it.
 #[utoipa::path(get, path = "/dead-letters", tag = "operations",
     params(DeadLetterParams),
     responses(

@@ -60,7 +60,7 @@ async fn shake_hands(socket: &mut WebSocket, end: Disconnect) {
             if send(socket, code, reason).await {
                 // The client's close frame cannot be read. Closed at once, with data unread, the connection
                 // would be reset, and the client might lose the close frame.
-                std::future::pending().await;
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -127,7 +127,7 @@ fn encode(text: &str) -> String {
 }
 
 fn html_document() -> Option<HtmlDocument> {
-    document().dyn_into().ok()
+    leptos::prelude::document().dyn_into().ok()
 }
 
 /// The value of a cookie.

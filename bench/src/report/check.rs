@@ -9,10 +9,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, bail, ensure};
 
 use super::{Report, ReportedCase, number, progress, text::subject};
-use crate::{
-    case::ComparisonResult,
-    figures::Spread,
-};
+use crate::{case::ComparisonResult, figures::Spread};
 
 /// Recorded ratios are rounded, to two decimals where they are small.
 const ROUNDING: f64 = 0.02;

@@ -30,6 +30,10 @@ use cursor::{Cursor, PageDirection};
 pub use error::QueryError;
 use live::{LiveSession, hub::Hub};
 
+/// How long an answer from a commit waits for its publication, which follows at once unless another server
+/// made the commit.
+const PUBLICATION_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// How long a query waits for its token by default.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -338,6 +342,11 @@ impl QueryApi {
         // them has changed an answer that is still cached, and the answer is true at this later token too.
         let folded = progress.folded();
         let answer = self.cache.get(key, Box::pin(load)).await?;
+        if !folded.covers(&answer.as_of) && !progress.controls().is_paused() {
+            // A commit that the lane is about to publish. The client's next query may be answered from
+            // memory, as of what is published, and must not go back behind this one.
+            let _ = tokio::time::timeout(PUBLICATION_TIMEOUT, progress.reaches(&answer.as_of)).await;
+        }
         let mut as_of = answer.as_of.clone();
         for (partition, position) in folded.iter() {
             as_of.advance(partition, position);

@@ -26,7 +26,7 @@ use super::{
 use documents::SealError;
 use projection::effect::ProcessedPositions;
 
-/// Raised with every change of fields, stored documents or [tokens](super::tokens): an index of another
+/// Raised with every change of fields, stored documents or [`tokens`]: an index of another
 /// format is created again.
 const FORMAT: u32 = 2;
 

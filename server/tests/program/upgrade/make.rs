@@ -222,6 +222,7 @@ impl Shop {
 
         self.order(ada, "delivered", "mug", "tok_ok").await;
         self.order(ada, "cancelled", "mug", "tok_ok").await;
+        self.order(ada, "refunded", "mug", "tok_ok").await;
         self.order(ada, "flaky", "mug", "tok_flaky").await;
         self.order(ada, "declined", "mug", "tok_declined").await;
         self.order(&self.without_mails.client, "unmentioned", "mug", "tok_ok")
@@ -241,6 +242,10 @@ impl Shop {
             "type": "CancelOrder", "stream": "order-cancelled", "data": {"reason": "changed my mind"},
         });
         assert!(ada.command("cancel", &cancel).await);
+        let refund = json!({
+            "type": "RefundPayment", "stream": "payment-refunded", "data": {"reason": "it was broken"},
+        });
+        self.send("refund", &refund).await;
         let stream = format!("user-{}", self.erased.account.user);
         let erase = json!({"type": "EraseUser", "stream": stream, "data": {"password": PASSWORD}});
         assert!(self.erased.client.command("erase", &erase).await);

@@ -5,7 +5,7 @@
 //! was read before a commit is never found after that commit's invalidation, however the two race. Concurrent
 //! requests for the same answer share one load.
 //!
-//! An [entry](entry) also has the bytes that were sent last, so a repeated request costs one lookup.
+//! An [entry] also has the bytes that were sent last, so a repeated request costs one lookup.
 
 pub mod encoded;
 pub mod entry;

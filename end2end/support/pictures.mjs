@@ -13,6 +13,8 @@ const QUALITY = 82;
 /** Writes a sheet of the infographic, as the server draws it, into a WebP file. */
 export async function takeSheet(page, server, choice, file) {
   const answer = await server.fetch(`/infographic.svg?${new URLSearchParams(choice)}`);
+  // Away from the server's pages, whose policy allows no inline style.
+  await page.goto("about:blank");
   await page.setContent(`<body style="margin:0">${await answer.text()}</body>`);
   const before = page.viewportSize();
   await page.setViewportSize({ width: 1600, height: 1000 });

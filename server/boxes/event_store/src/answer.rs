@@ -151,7 +151,7 @@ impl StoredCommand {
         })
     }
 
-    /// The command as an export has it: with its answer as JSON, wherever it is stored.
+    /// The command as an export has it: with its answer as JSON, from its events or from its row.
     pub(super) fn into_answered(self) -> Result<AnsweredCommand, StoreError> {
         Ok(AnsweredCommand {
             command_id: self.command_id,

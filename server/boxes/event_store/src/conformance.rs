@@ -106,7 +106,7 @@ macro_rules! conformance_suite {
             people_are_admitted_until_a_workspace_is_full
             a_workspace_without_activity_is_idle
             an_id_of_a_command_without_events_is_not_used_again
-            commands_are_listed_by_id_wherever_their_answers_are
+            commands_are_listed_by_id_from_events_and_rows
         );
         $crate::conformance::conformance_suite!(database $database;
             the_database_refuses_to_change_or_delete_an_event
@@ -121,7 +121,7 @@ macro_rules! conformance_suite {
             nothing_is_deleted_in_part
             only_a_command_without_events_has_a_row
             a_command_whose_row_is_older_than_its_events_columns_is_answered
-            events_of_a_type_are_found_wherever_they_are
+            events_of_a_type_are_found_in_every_block
         );
 
         /// The child process that is killed. Run as a test, it does nothing.

@@ -9,7 +9,7 @@ use tantivy::{
 /// every segment, however small.
 const MEMORY: usize = 15_000_000;
 
-/// Segments with up to this many documents are merged with each other, whatever their sizes: a commit makes
+/// Segments with up to this many documents are merged with each other, however small they are: a commit makes
 /// one of them.
 const SMALL_SEGMENT: u32 = 500;
 

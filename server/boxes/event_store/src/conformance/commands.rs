@@ -1,4 +1,4 @@
-//! The answers of commands: where they are stored, and that an id is used once wherever they are.
+//! The answers of commands, with their events or in rows of their own, and that an id is used once.
 
 use std::sync::Arc;
 
@@ -126,7 +126,7 @@ pub(crate) async fn an_id_of_a_command_without_events_is_not_used_again(store: A
     }
 }
 
-pub(crate) async fn commands_are_listed_by_id_wherever_their_answers_are(store: Arc<dyn EventStore>) {
+pub(crate) async fn commands_are_listed_by_id_from_events_and_rows(store: Arc<dyn EventStore>) {
     let (workspace, elsewhere) = (open_workspace(&*store, 3).await, open_workspace(&*store, 1).await);
     let mut sent = Vec::new();
     for _ in 0..5 {

@@ -428,7 +428,7 @@ pub(crate) async fn a_closed_store_refuses_and_has_kept_everything(store: Arc<dy
 }
 
 /// Rare, frequent and missing types over many blocks of positions, in pages of every size.
-pub(crate) async fn events_of_a_type_are_found_wherever_they_are<B: TestDatabase>(database: B) {
+pub(crate) async fn events_of_a_type_are_found_in_every_block<B: TestDatabase>(database: B) {
     const EVENTS: u64 = 3_000;
     let mut store = database.open().await;
     let workspace = open_workspace(&*store, 2).await;

@@ -87,6 +87,9 @@ struct Cli {
     /// Write the results as Markdown to standard output
     #[arg(long)]
     markdown: bool,
+    /// Also write plots of growth and latency as SVG into this folder
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
 }
 
 #[tokio::main]
@@ -184,5 +187,8 @@ async fn run(cli: &Cli) -> Result<()> {
         _ => Format::Text,
     };
     print!("{}", report.show(format)?);
+    if let Some(folder) = &cli.plots {
+        report.plot(folder)?;
+    }
     recorded.map_or(Ok(()), |recorded| report.check(&recorded))
 }

@@ -2,9 +2,13 @@
 //! results; progress goes to standard error.
 
 mod check;
+mod plots;
 mod text;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    path::Path,
+};
 
 use anyhow::Result;
 use serde::Serialize;
@@ -64,6 +68,11 @@ impl Report {
     /// An error if one is worse beyond both spreads.
     pub(crate) fn check(&self, recorded: &str) -> Result<()> {
         check::check(self, recorded)
+    }
+
+    /// Writes its plots into a folder.
+    pub(crate) fn plot(&self, folder: &Path) -> Result<()> {
+        plots::write(self, folder)
     }
 
     /// Renders the report.

@@ -78,6 +78,9 @@ pub(crate) struct Bench {
     /// The findings as Markdown on standard output
     #[arg(long)]
     markdown: bool,
+    /// Plots of growth and latency as SVG, into this folder
+    #[arg(long, value_name = "FOLDER")]
+    plots: Option<PathBuf>,
 }
 
 impl Bench {
@@ -110,6 +113,9 @@ impl Bench {
         }
         if self.runs_benchmark(WITH_EMMETT) {
             command.arg("--emmett").arg(install_emmett(workspace));
+        }
+        if let Some(folder) = &self.plots {
+            command.arg("--plots").arg(folder);
         }
         if self.check {
             command.arg("--check").arg(workspace.root.join(RECORDED));

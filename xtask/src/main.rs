@@ -20,7 +20,7 @@ mod toolchain;
 mod wasm_opt;
 mod workspace;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -59,8 +59,18 @@ enum Task {
     Test {
         /// The suite to run; all of them when none is named
         suite: Option<Suite>,
+        /// Also what has not changed since it passed, as in CI
+        #[arg(long)]
+        all: bool,
         /// For the suite's runner: `cargo test`, or file name filters for the browser's
         #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Runs one test program for cargo, and keeps a record of its pass
+    #[command(hide = true)]
+    RunRecorded {
+        program: PathBuf,
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
     /// Kills a server again and again under load, and holds what its clients saw against the log
@@ -104,7 +114,12 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Dev { arguments } => dev::dev(&workspace, &arguments),
         Task::Serve { release, arguments } => server::serve(&workspace, effort(release), &arguments),
-        Task::Test { suite, arguments } => Ok(suites::run(&workspace, suite, &arguments)),
+        Task::Test {
+            suite,
+            all,
+            arguments,
+        } => Ok(suites::run(&workspace, suite, &arguments, all)),
+        Task::RunRecorded { program, arguments } => suites::run_recorded(&program, &arguments),
         Task::History { kills, database } => suites::history(&workspace, kills, database),
         Task::Fixture { name } => suites::make_fixture(&workspace, &name),
         Task::Client { release } => {

@@ -8,6 +8,7 @@ mod count;
 mod fixture;
 mod history;
 mod python;
+mod records;
 mod unit;
 mod wasm;
 
@@ -20,11 +21,13 @@ use std::{
 use anyhow::Result;
 use clap::ValueEnum;
 
+use self::records::Records;
 pub(crate) use self::{
     browser::take_screens,
     count::Counts,
     fixture::make as make_fixture,
     history::{Database, run as history},
+    records::run_recorded,
     unit::prepare_postgres,
 };
 use crate::workspace::Workspace;
@@ -51,17 +54,19 @@ impl Suite {
         }
     }
 
-    fn run(self, workspace: &Workspace, arguments: &[OsString]) -> Result<Counts> {
+    fn run(self, workspace: &Workspace, arguments: &[OsString], records: Option<&Records>) -> Result<Counts> {
         match self {
-            Self::Unit => unit::run(workspace, arguments),
-            Self::Wasm => wasm::run(workspace),
-            Self::Browser => browser::run(workspace, arguments),
+            Self::Unit => unit::run(workspace, arguments, records),
+            Self::Wasm => wasm::run(workspace, records),
+            Self::Browser => browser::run(workspace, arguments, records),
         }
     }
 }
 
-/// Runs one suite or all, and tells how it went.
-pub(crate) fn run(workspace: &Workspace, only: Option<Suite>, arguments: &[OsString]) -> ExitCode {
+/// Runs one suite or all, and tells how it went. What passed before and has not changed since is run again
+/// only in CI and where `all` asks for it.
+pub(crate) fn run(workspace: &Workspace, only: Option<Suite>, arguments: &[OsString], all: bool) -> ExitCode {
+    let records = Records::of(workspace, all);
     let suites: Vec<Suite> = Suite::ALL
         .into_iter()
         .filter(|suite| only.is_none_or(|only| only == *suite))
@@ -75,15 +80,26 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>, arguments: &[OsStr
         }
         println!("── suite {} ──", suite.name());
         let start = Instant::now();
-        let counts = suite.run(workspace, arguments).unwrap_or_else(|error| {
-            eprintln!("xtask: suite {}: {error:#}", suite.name());
-            // What kept a suite from running counts as one failure.
-            Counts { passed: 0, failed: 1 }
-        });
+        let counts = suite
+            .run(workspace, arguments, records.as_ref())
+            .unwrap_or_else(|error| {
+                eprintln!("xtask: suite {}: {error:#}", suite.name());
+                // What kept a suite from running counts as one failure.
+                Counts {
+                    failed: 1,
+                    ..Counts::default()
+                }
+            });
         total = total + counts;
         table.push((suite.name(), Some((counts, start.elapsed()))));
     }
     print_table(&table);
+    if total.unchanged > 0 {
+        println!(
+            "{} more are unchanged since they passed; --all runs them again",
+            total.unchanged
+        );
+    }
     println!("{} passed, {} failed", total.passed, total.failed);
     if total.failed == 0 {
         ExitCode::SUCCESS
@@ -95,20 +111,21 @@ pub(crate) fn run(workspace: &Workspace, only: Option<Suite>, arguments: &[OsStr
 fn print_table(table: &[(&str, Option<(Counts, Duration)>)]) {
     println!();
     println!(
-        "{:<10} {:>8} {:>8} {:>10}",
-        "suite", "passed", "failed", "duration"
+        "{:<10} {:>8} {:>8} {:>10} {:>10}",
+        "suite", "passed", "failed", "unchanged", "duration"
     );
     for (name, result) in table {
         match result {
             Some((counts, duration)) => {
                 println!(
-                    "{name:<10} {:>8} {:>8} {:>8.1} s",
+                    "{name:<10} {:>8} {:>8} {:>10} {:>8.1} s",
                     counts.passed,
                     counts.failed,
+                    counts.unchanged,
                     duration.as_secs_f64()
                 );
             }
-            None => println!("{name:<10} {:>8} {:>8} {:>10}", "-", "-", "not run"),
+            None => println!("{name:<10} {:>8} {:>8} {:>10} {:>10}", "-", "-", "-", "not run"),
         }
     }
     println!();

@@ -6,7 +6,7 @@ use std::{env, ffi::OsString, fs, process::Command};
 
 use anyhow::{Context, Result};
 
-use super::{Counts, python};
+use super::{Counts, Records, python};
 use crate::{
     assets::Effort,
     client::Client,
@@ -23,18 +23,28 @@ const BROWSERS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-pub(super) fn run(workspace: &Workspace, filters: &[OsString]) -> Result<Counts> {
+pub(super) fn run(workspace: &Workspace, filters: &[OsString], records: Option<&Records>) -> Result<Counts> {
     prepare(workspace)?;
     let schemathesis = python::install(workspace)?.join("st");
     let budget = build_client(workspace)?;
     let binary = server::build_for_tests(workspace)?;
-    let tests = Counts::of_command(
-        playwright_test(workspace)
-            .env("FOLDLINE_BINARY", binary)
-            .env("SCHEMATHESIS", schemathesis)
-            .arg("--forbid-only")
-            .args(filters),
-    )?;
+    let run = || {
+        Counts::of_command(
+            playwright_test(workspace)
+                .env("FOLDLINE_BINARY", &binary)
+                .env("SCHEMATHESIS", schemathesis)
+                .arg("--forbid-only")
+                .args(filters),
+        )
+    };
+    // The manifest names each of the client's files by its hash.
+    let built = [binary.clone(), workspace.site().join("manifest.json")];
+    let tests = match records {
+        Some(records) if filters.is_empty() => {
+            records.suite(workspace, "browser", (&["end2end/", "README.md"], &built), run)?
+        }
+        _ => run()?,
+    };
     Ok(budget + tests)
 }
 
@@ -72,10 +82,16 @@ fn build_client(workspace: &Workspace) -> Result<Counts> {
     let client = Client::build(workspace, Effort::Release)?;
     client.print_sizes();
     Ok(match client.check_budget() {
-        Ok(()) => Counts { passed: 1, failed: 0 },
+        Ok(()) => Counts {
+            passed: 1,
+            ..Counts::default()
+        },
         Err(error) => {
             eprintln!("xtask: {error:#}");
-            Counts { passed: 0, failed: 1 }
+            Counts {
+                failed: 1,
+                ..Counts::default()
+            }
         }
     })
 }

@@ -14,6 +14,8 @@ use anyhow::{Context, Result, bail};
 pub(crate) struct Counts {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
+    /// Passed before, and not run again because nothing of theirs has changed.
+    pub(crate) unchanged: u32,
 }
 
 impl Add for Counts {
@@ -23,6 +25,7 @@ impl Add for Counts {
         Self {
             passed: self.passed + other.passed,
             failed: self.failed + other.failed,
+            unchanged: self.unchanged + other.unchanged,
         }
     }
 }
@@ -36,15 +39,36 @@ impl Counts {
             let (head, _) = numbers.split_once(word)?;
             head.split_whitespace().last()?.parse().ok()
         };
+        if let Some(passed) = before(" passed before") {
+            return Some(Self::unchanged(passed));
+        }
         Some(Self {
             passed: before(" passed")?,
             failed: before(" failed")?,
+            unchanged: 0,
         })
+    }
+
+    /// Tests that passed before.
+    pub(crate) fn unchanged(unchanged: u32) -> Self {
+        Self {
+            unchanged,
+            ..Self::default()
+        }
     }
 
     /// Runs a test runner, shows what it prints, and counts. No test at all is an error: a suite that found
     /// nothing to do is broken.
     pub(crate) fn of_command(command: &mut Command) -> Result<Self> {
+        let counts = Self::of_command_with_any(command)?;
+        if counts == Self::default() {
+            bail!("no test was run");
+        }
+        Ok(counts)
+    }
+
+    /// The same for one test program, which may have no test.
+    pub(crate) fn of_command_with_any(command: &mut Command) -> Result<Self> {
         let mut child = command
             .stdout(Stdio::piped())
             .spawn()
@@ -60,8 +84,6 @@ impl Counts {
         }
         if !child.wait()?.success() {
             counts.failed = counts.failed.max(1);
-        } else if counts == Self::default() {
-            bail!("no test was run");
         }
         Ok(counts)
     }
@@ -79,9 +101,16 @@ mod tests {
             Counts::of_line(line),
             Some(Counts {
                 passed: 12,
-                failed: 3
+                failed: 3,
+                unchanged: 0
             })
         );
+    }
+
+    #[test]
+    fn tests_that_passed_before_are_counted_apart() {
+        let line = "test result: unchanged. 12 passed before; 0 failed";
+        assert_eq!(Counts::of_line(line), Some(Counts::unchanged(12)));
     }
 
     #[test]
@@ -93,7 +122,7 @@ mod tests {
     #[test]
     fn a_runner_that_fails_without_a_test_counts_as_one_failure() {
         let counts = Counts::of_command(&mut Command::new("false")).unwrap();
-        assert_eq!(counts, Counts { passed: 0, failed: 1 });
+        assert_eq!((counts.passed, counts.failed), (0, 1));
     }
 
     #[test]

@@ -6,13 +6,22 @@ use std::{ffi::OsString, fs};
 
 use anyhow::{Context, Result};
 
-use super::{Counts, python};
+use super::{Counts, Records, python};
 use crate::{machine, process, workspace::Workspace};
 
-pub(super) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<Counts> {
+pub(super) fn run(
+    workspace: &Workspace,
+    arguments: &[OsString],
+    records: Option<&Records>,
+) -> Result<Counts> {
     prepare_postgres()?;
     python::install(workspace)?;
-    let product = Counts::of_command(workspace.cargo().arg("test").args(arguments))?;
+    let mut product = workspace.cargo();
+    if let Some(records) = records {
+        records.recorded(&mut product)?;
+    }
+    let product = Counts::of_command(product.arg("test").args(arguments))?;
+    // Some of its tests read every source, so they are run each time: they take a second.
     let xtask = Counts::of_command(
         workspace
             .cargo()

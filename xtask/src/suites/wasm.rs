@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use wasm_bindgen_cli_support::Bindgen;
 
-use super::{Counts, browser};
+use super::{Counts, Records, browser};
 use crate::{machine::progress, process, toolchain::WasmToolchain, workspace::Workspace};
 
 /// The crates with a `tests/wasm.rs`, and the features of their browser half.
@@ -21,7 +21,7 @@ const CRATES: [(&str, &[&str]); 2] = [
     ("app", &["--no-default-features", "--features", "hydrate"]),
 ];
 
-pub(super) fn run(workspace: &Workspace) -> Result<Counts> {
+pub(super) fn run(workspace: &Workspace, records: Option<&Records>) -> Result<Counts> {
     browser::prepare(workspace)?;
     let toolchain = WasmToolchain::prepare(workspace)?;
     let mut folders = Vec::new();
@@ -47,12 +47,22 @@ pub(super) fn run(workspace: &Workspace) -> Result<Counts> {
         glue(&module, &folder)?;
         folders.push(folder);
     }
-    Counts::of_command(
-        Command::new("node")
-            .current_dir(workspace.root.join("end2end"))
-            .arg("wasm-tests.mjs")
-            .args(folders),
-    )
+    let modules: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| ["tests.js", "tests_bg.wasm"].map(|name| folder.join(name)))
+        .collect();
+    let run = || {
+        Counts::of_command(
+            Command::new("node")
+                .current_dir(workspace.root.join("end2end"))
+                .arg("wasm-tests.mjs")
+                .args(folders),
+        )
+    };
+    match records {
+        Some(records) => records.suite(workspace, "wasm", (&["end2end/"], &modules), run),
+        None => run(),
+    }
 }
 
 /// The test program among cargo's messages.

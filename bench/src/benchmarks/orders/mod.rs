@@ -22,7 +22,7 @@ use crate::{
 const CALLERS: usize = 56;
 
 /// The thresholds of the design: orders a second, milliseconds of CPU an order, and how much more an order
-/// may cost with many orders open.
+/// may cost in one burst, with one product, and with many orders open.
 const fn orders_a_second(database: Database) -> f64 {
     match database {
         Database::Sqlite => 500.0,
@@ -74,11 +74,7 @@ pub(super) async fn run(
             continue;
         }
         if load != Load::STEADY {
-            let aim = if load.open_orders > 0 {
-                Threshold::AtMost(GROWTH)
-            } else {
-                Threshold::None
-            };
+            let aim = Threshold::AtMost(GROWTH);
             comparisons.push(Comparison::ratio(Measure::Cpu, load.name(), steady.clone(), aim));
         }
         let ours = Ours::new(database, bench_databases, settings.foldline()?, load, &[]).await?;

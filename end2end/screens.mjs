@@ -21,6 +21,9 @@ function chapters(order) {
       ["join", "/join/ABCDEFG", "Joining with a code"],
       ["register", "/register", "Registering an account"],
       ["sign-in", "/sign-in", "Signing in"],
+      ["forgot-password", "/forgot-password", "A forgotten password"],
+      ["reset-password", "/reset-password?token=abc", "A new password by the link of a mail"],
+      ["confirm-email", "/confirm-email?token=abc", "Confirming an address by the link of a mail"],
     ],
     "The shop": [
       ["catalogue", "/shop", "The catalogue"],

@@ -10,7 +10,9 @@ const root = document.documentElement;
 document.getElementById("theme-switch")?.addEventListener("click", () => {
   const theme = NEXT[root.dataset.theme] ?? "auto";
   root.dataset.theme = theme;
-  document.cookie = `theme=${theme}; Path=/; Max-Age=${ONE_YEAR}; SameSite=Lax`;
+  // Under HTTPS a cookie is for this host alone.
+  const [prefix, secure] = location.protocol === "https:" ? ["__Host-", "; Secure"] : ["", ""];
+  document.cookie = `${prefix}theme=${theme}; Path=/; Max-Age=${ONE_YEAR}; SameSite=Lax${secure}`;
 });
 
 // A menu opens and closes without a script. With one, it also closes on Escape and on a press outside of it.

@@ -18,6 +18,9 @@ pub(crate) use server::{backend, document, listing, search, session, whole_listi
 /// The cookie that carries the consistency token of a tab's last write, so that the next page shows it.
 pub const LAST_WRITE_COOKIE: &str = "foldline_written";
 
+/// What the names of all cookies begin with under HTTPS: a browser then takes them for this host alone.
+pub const HOST_COOKIE_PREFIX: &str = "__Host-";
+
 /// Reads the cookie [`LAST_WRITE_COOKIE`]; `None` if it belongs to another workspace.
 pub fn last_write_of(workspace: WorkspaceId, cookie: &str) -> Option<ConsistencyToken> {
     let (of, token) = cookie.split_once('.')?;

@@ -50,7 +50,7 @@ mod texts_of_the_build;
 #[cfg(all(test, target_arch = "wasm32"))]
 wasm_bindgen_test::wasm_bindgen_test_configure!(run_in_browser);
 
-pub use api::{LAST_WRITE_COOKIE, last_write_of};
+pub use api::{HOST_COOKIE_PREFIX, LAST_WRITE_COOKIE, last_write_of};
 #[cfg(feature = "ssr")]
 pub use flash::Flash;
 #[cfg(not(feature = "ssr"))]

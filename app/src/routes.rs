@@ -12,10 +12,11 @@ use crate::{
     erase::Erase,
     layout::Frame,
     pages::{
-        AccountPage, BasketPage, InboxPage, InfographicPage, JoinPage, LandingPage, MailboxPage,
-        NotFoundPage, OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage, OfficePaymentsPage,
-        OfficePeoplePage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OpenPage, OrderPage,
-        OrdersPage, ProductPage, RegisterPage, ShopPage, SignInPage, StreamPage, StreamsPage,
+        AccountPage, BasketPage, ConfirmEmailPage, ForgotPasswordPage, InboxPage, InfographicPage, JoinPage,
+        LandingPage, MailboxPage, NotFoundPage, OfficeActivityPage, OfficeCustomersPage, OfficeOrdersPage,
+        OfficePaymentsPage, OfficePeoplePage, OfficeProductsPage, OfficeSalesPage, OfficeStockPage, OpenPage,
+        OrderPage, OrdersPage, ProductPage, RegisterPage, ResetPasswordPage, ShopPage, SignInPage,
+        StreamPage, StreamsPage,
     },
 };
 
@@ -35,6 +36,9 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/join/:code") view=JoinPage />
                     <Route path=path!("/register") view=RegisterPage />
                     <Route path=path!("/sign-in") view=SignInPage />
+                    <Route path=path!("/forgot-password") view=ForgotPasswordPage />
+                    <Route path=path!("/reset-password") view=ResetPasswordPage />
+                    <Route path=path!("/confirm-email") view=ConfirmEmailPage />
                     <Route path=path!("/account") view=AccountPage />
                     <Route path=path!("/shop") view=ShopPage />
                     <Route path=path!("/shop/:sku") view=ProductPage />

@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use crate::{
     access::{Actor, Role},
-    aggregate::{Command, inventory::InventoryCommand, order::OrderCommand, payment::PaymentCommand},
+    aggregate::{
+        Command, inventory::InventoryCommand, order::OrderCommand, payment::PaymentCommand, user::UserCommand,
+    },
 };
 
 impl Actor {
@@ -16,6 +18,15 @@ impl Actor {
     /// belong to the decider.
     pub fn may_command(&self, command: &Command) -> bool {
         match command {
+            // The server knows who has read an email and whose password was changed, and no client does.
+            Command::User(
+                UserCommand::RequestPasswordReset(_)
+                | UserCommand::RecordPasswordChange(_)
+                | UserCommand::RequestEmailConfirmation(_)
+                | UserCommand::ConfirmEmail(_),
+            )
+            // The refund of the payment comes first; fulfilment tells the order.
+            | Command::Order(OrderCommand::RefundOrder(_)) => self.role == Role::System,
             // The decider checks the owner of an account or an inbox.
             Command::Order(OrderCommand::PlaceOrder(_) | OrderCommand::CancelOrder(_))
             | Command::Inbox(_)
@@ -24,8 +35,6 @@ impl Actor {
             | Command::Product(_)
             | Command::Payment(PaymentCommand::RefundPayment(_))
             | Command::Inventory(InventoryCommand::ReceiveStock(_)) => self.role.runs_shop(),
-            // The refund of the payment comes first; fulfilment tells the order.
-            Command::Order(OrderCommand::RefundOrder(_)) => self.role == Role::System,
             Command::Email(_) => false,
             Command::Order(OrderCommand::ConfirmOrder(_) | OrderCommand::RejectOrder(_))
             | Command::Payment(PaymentCommand::ProcessPayment(_))

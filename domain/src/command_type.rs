@@ -14,7 +14,7 @@ pub trait CommandPayload: Sized {
     fn parse(name: &str, data: &Value) -> Option<Result<Self, Violation>>;
 
     /// The JSON Schemas of the commands' data, by name.
-    #[cfg(all(test, feature = "schema"))]
+    #[cfg(feature = "schema")]
     fn schemas() -> Vec<(&'static str, Value)>;
 }
 
@@ -71,7 +71,7 @@ macro_rules! command_types {
                 }
             }
 
-            #[cfg(all(test, feature = "schema"))]
+            #[cfg(feature = "schema")]
             fn schemas() -> Vec<(&'static str, serde_json::Value)> {
                 vec![$((stringify!($command), schemars::schema_for!($command).to_value())),*]
             }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `registry` | all event types, decoding, and the state of any aggregate, event by event |
 //! | [`personal`] | the personal fields of events, and the form of sealed texts |
+//! | [`validation`] | the rules of an event that comes from a file |
 //!
 //! The declaration of one aggregate's events is below the aggregates, in [`crate::event_type`].
 
 pub mod personal;
 mod registry;
+pub mod validation;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

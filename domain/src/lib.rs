@@ -9,6 +9,7 @@
 //! | [`access`] | actors and their roles |
 //! | [`command_type`], [`event_type`] | the declaration of an aggregate's commands and events |
 //! | [`language`] | the languages that a person may choose |
+//! | [`visible_text`] | names as one line of visible text, and prose |
 //! | [`reason`] | the reasons that the shop itself gives, as events store them |
 //! | [`decider`] | the [`Decider`](decider::Decider) trait: the initial state, `decide` and `evolve` |
 //! | [`aggregate`] | one file for each aggregate: commands, events, state, rules; the registry of commands |
@@ -39,4 +40,5 @@ pub mod rejection;
 pub mod timestamp;
 pub mod token;
 pub mod view;
+pub mod visible_text;
 pub mod wire;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     control_character::{self, ControlCharacter},
     id::{MAX_STREAM_NAME, StreamName, is_dot_segment},
+    visible_text,
 };
 
 /// A field that violates a rule, and what is allowed.
@@ -101,6 +102,44 @@ impl Violations {
         );
     }
 
+    /// Records a violation unless `text` is one line of 1 to `max` characters, all of them
+    /// [visible](visible_text::in_line).
+    pub fn require_name(&mut self, text: &str, max: usize, field: &str) {
+        let before = self.0.len();
+        self.require_text(text, max, field);
+        if self.0.len() > before {
+            return;
+        }
+        match visible_text::in_line(text) {
+            Some(found) => self.require(false, field, found.to_string()),
+            None => self.require(
+                visible_text::is_visible(text),
+                field,
+                "has a letter, a digit or a sign",
+            ),
+        }
+    }
+
+    /// Records a violation unless `text` has 1 to `max` characters, in lines, and none that changes the
+    /// [direction](visible_text::in_prose) of the text around it.
+    pub fn require_prose(&mut self, text: &str, max: usize, field: &str) {
+        let before = self.0.len();
+        self.require_text(text, max, field);
+        if self.0.len() > before {
+            return;
+        }
+        if let Some(found) = visible_text::in_prose(text) {
+            self.require(false, field, found.to_string());
+        }
+    }
+
+    /// Records a violation if a word of the text mixes letters of alphabets that look the same.
+    pub fn require_one_script(&mut self, text: &str, field: &str) {
+        if let Some(found) = visible_text::mixed_script(text) {
+            self.require(false, field, found.to_string());
+        }
+    }
+
     /// Records a violation if the text has a control character.
     pub fn require_line(&mut self, text: &str, field: &str) {
         if let Some(character) = control_character::in_line(text) {
@@ -140,6 +179,34 @@ mod tests {
         }
         for wrong in ["", " ", "\u{3000}", "123456", "a     ", "     a"] {
             assert!(noted(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_one_line_of_visible_text() {
+        let noted = |text: &str| messages(|violations| violations.require_name(text, 5, "name"));
+        for fine in ["a", "\u{e9}\u{e9}", " a b "] {
+            assert_eq!(noted(fine), [""; 0], "{fine:?}");
+        }
+        for (wrong, said) in [
+            ("123456", "has 1 to 5 characters"),
+            ("a\nb", "has U+000A, which breaks the line"),
+            ("a\u{2028}b", "has U+2028, which breaks the line"),
+            ("a\u{202e}b", "has U+202E, which changes the direction"),
+            ("\u{3164}", "has U+3164, which is invisible"),
+            ("\u{301}", "has a letter, a digit or a sign"),
+        ] {
+            let [message] = noted(wrong).try_into().unwrap();
+            assert!(message.starts_with(said), "{message}");
+        }
+    }
+
+    #[test]
+    fn prose_has_lines_and_no_override_of_its_direction() {
+        let noted = |text: &str| messages(|violations| violations.require_prose(text, 5, "reason"));
+        assert_eq!(noted("a\nb\tc"), [""; 0]);
+        for wrong in ["123456", "a\rb", "\u{202e}a"] {
+            assert_eq!(noted(wrong).len(), 1, "{wrong:?}");
         }
     }
 

@@ -5,7 +5,10 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+
+/// The years that have four digits, and so a text of the fixed width.
+const YEARS: std::ops::RangeInclusive<i32> = 0..=9_999;
 
 /// Microseconds since 1970-01-01T00:00:00Z. Domain code receives it from the context and never asks a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -51,13 +54,29 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The error for a text that is not an instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TimestampError {
+    /// It is not RFC 3339.
+    #[error("an instant is written as in 2026-11-21T20:22:36Z (RFC 3339): {0}")]
+    Format(time::error::Parse),
+    /// In UTC it is before the year 0 or after the year 9999, where no text of ours could name it.
+    #[error("in UTC, an instant is in one of the years 0000 to 9999")]
+    Year,
+}
+
 impl FromStr for Timestamp {
-    type Err = time::error::Parse;
+    type Err = TimestampError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let nanos = OffsetDateTime::parse(text, &Rfc3339)?.unix_timestamp_nanos();
-        // An RFC 3339 year has four digits, so the microseconds since the epoch fit into 64 bits.
-        Ok(Self(i64::try_from(nanos.div_euclid(1_000)).unwrap_or(i64::MAX)))
+        let at = OffsetDateTime::parse(text, &Rfc3339).map_err(TimestampError::Format)?;
+        // The year of the text has four digits, but its offset may lead to another one.
+        let at = at
+            .checked_to_offset(UtcOffset::UTC)
+            .filter(|at| YEARS.contains(&at.year()))
+            .ok_or(TimestampError::Year)?;
+        let micros = at.unix_timestamp_nanos().div_euclid(1_000);
+        Ok(Self(i64::try_from(micros).map_err(|_| TimestampError::Year)?))
     }
 }
 
@@ -89,5 +108,15 @@ mod tests {
                 .to_string(),
             "2026-11-21T20:22:36.000000Z"
         );
+    }
+
+    #[test]
+    fn an_instant_whose_year_in_utc_has_no_four_digits_is_refused() {
+        for text in ["9999-12-31T23:59:59-00:01", "0000-01-01T00:00:00+00:01"] {
+            assert_eq!(text.parse::<Timestamp>(), Err(TimestampError::Year), "{text}");
+        }
+        for text in ["9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00.000000Z"] {
+            assert_eq!(text.parse::<Timestamp>().unwrap().to_string(), text);
+        }
     }
 }

@@ -44,12 +44,13 @@ impl ConsistencyToken {
             .all(|(partition, position)| self.position(*partition) >= *position)
     }
 
-    /// The number of events between this token and `head`.
+    /// The number of events between this token and `head`; it saturates, because a client's token may name
+    /// any position.
     pub fn behind(&self, head: &Self) -> u64 {
         head.0
             .iter()
             .map(|(partition, position)| position.saturating_sub(self.position(*partition)))
-            .sum()
+            .fold(0, u64::saturating_add)
     }
 
     /// The partitions and their positions, in order of partition.
@@ -126,5 +127,7 @@ mod tests {
         assert!(token.covers(&"0:5".parse().unwrap()));
         assert!(!token.covers(&"0:5,2:1".parse().unwrap()));
         assert_eq!(token.behind(&"0:6,1:7,2:3".parse().unwrap()), 4);
+        let far = format!("0:{0},1:{0}", u64::MAX);
+        assert_eq!(token.behind(&far.parse().unwrap()), u64::MAX);
     }
 }

@@ -28,7 +28,9 @@ pub use search::{Facet, Highlight, HighlightPart, SearchAnswer, SearchFacets, Se
 
 mod live;
 
-pub use sessions::{ChangePassword, SessionAccess, SignIn};
+pub use sessions::{
+    ChangePassword, EmailConfirmation, ForgottenPassword, LinkToken, PasswordReset, SessionAccess, SignIn,
+};
 
 pub use live::{ChangeCause, ClientFrame, ServerFrame, SnapshotData};
 
@@ -319,6 +321,30 @@ pub struct Page<T> {
 
 /// A page of events, as `GET /api/v1/streams/{stream}` and `GET /api/v1/events` answer it.
 pub type EventPage = Page<StoredEvent>;
+
+/// A signed checkpoint of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SignedCheckpoint {
+    /// The partition.
+    pub partition: u32,
+    /// The position of the event up to which it vouches for the history.
+    pub position: u64,
+    /// The hash of the chain there, in hexadecimal.
+    pub hash: String,
+    /// The signed note, as `foldline verify --checkpoint` takes it.
+    pub note: String,
+}
+
+/// The answer of `GET /api/v1/checkpoints`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CheckpointsAnswer {
+    /// The public key that verifies the notes, as `name+id+key`.
+    pub verifier: String,
+    /// The checkpoints.
+    pub data: Vec<SignedCheckpoint>,
+}
 
 /// The report of `GET /api/v1/verify`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -38,6 +38,22 @@ export async function isTurnedAway(page, account) {
   await expect(page.getByText("The email or the password is incorrect.").first()).toBeVisible();
 }
 
+/** Sends the form for a forgotten password, from the page where people sign in. */
+export async function forgetPassword(page, email) {
+  await page.goto("/sign-in");
+  await page.getByRole("link", { name: "Forgot your password?" }).click();
+  await expect(page).toHavePath("/forgot-password");
+  await write(page, "Email", email);
+  await page.getByRole("button", { name: "Send link" }).click();
+  await expect(page.getByText("If there is an account with this email address")).toBeVisible();
+}
+
+/** Sends the form for a new password, on the page of the link. */
+export async function sendNewPassword(page, password) {
+  await write(page, "New password", password);
+  await page.getByRole("button", { name: "Set password" }).click();
+}
+
 /** Signs out on the account's page. */
 export async function signOut(page) {
   await page.goto("/account");

@@ -117,6 +117,22 @@ export function linkIn(mail) {
   return link.pathname + link.search;
 }
 
+/**
+ * The path of the link to a page in the newest mail that has one, once it is there: a request for a new
+ * password is answered before it is carried out.
+ */
+export async function linkTo(shop, page) {
+  let path;
+  await expect(async () => {
+    await settled(shop);
+    const links = (await mails(shop)).map((mail) => mail.text.match(/https?:\S+/g) ?? []).flat();
+    const link = links.map((text) => new URL(text)).find((url) => url.pathname === page);
+    expect(link, `a link to ${page}`).toBeDefined();
+    path = link.pathname + link.search;
+  }).toPass();
+  return path;
+}
+
 /** The answer to a request of the educator. */
 function get(shop, path) {
   return shop.server.fetch(`/api/v1/${path}`, { headers: { authorization: `Bearer ${shop.token}` } });

@@ -28,7 +28,18 @@ const PAGES = [
   "/office/people",
   "/streams",
 ];
-const OUTSIDE = ["/", "/open", "/join", "/register", "/sign-in", "/infographic", "/nowhere"];
+const OUTSIDE = [
+  "/",
+  "/open",
+  "/join",
+  "/register",
+  "/sign-in",
+  "/forgot-password",
+  "/reset-password",
+  "/confirm-email",
+  "/infographic",
+  "/nowhere",
+];
 
 async function texts(language) {
   const file = path.join(import.meta.dirname, `../../app/locales/${language}.json`);

@@ -19,6 +19,9 @@ function pages(id) {
     "/mailbox",
     "/register",
     "/sign-in",
+    "/forgot-password",
+    "/reset-password?token=abc",
+    "/confirm-email?token=abc",
     "/account",
     "/orders",
     `/orders/${id}`,
@@ -45,7 +48,7 @@ test("no page has an accessibility violation, in either theme, or sticks out of 
     await page.emulateMedia({ colorScheme });
     for (const path of pages(id)) {
       await page.goto(path);
-      if (!/^\/($|join|register|sign-in|account)/.test(path)) await shop.isLive(page);
+      if (!/^\/($|join|register|sign-in|forgot|reset|confirm|account)/.test(path)) await shop.isLive(page);
       await expect(mainHeading(page)).toBeVisible();
       await checkAccessibility(page);
       const before = page.viewportSize();

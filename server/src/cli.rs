@@ -1,8 +1,16 @@
 //! The command line of the binary: reads the settings, starts the log, and runs one subcommand.
 
+mod checkpoints;
 mod transfer;
 
-use std::{ffi::OsString, io::Write as _, process::ExitCode, sync::Arc};
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::Write as _,
+    path::Path,
+    process::ExitCode,
+    sync::{Arc, Mutex},
+};
 
 use clock::{SharedClock, SystemClock};
 use domain::{access::Actor, view::AnyView};
@@ -12,16 +20,20 @@ use monitor::{
     rebuild,
     replay::{self, ReplayOptions, Source},
     tail::{self, Remote},
-    terminal,
+    terminal::{self, MonitorError},
 };
 use process_manager::process;
 use projection::dead_letters::Remedy;
-use telemetry::Exporter;
+use telemetry::{
+    Exporter,
+    security::{self, SecurityEvent, SecurityRecord},
+};
 use tokio::signal;
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     filter::{LevelFilter, Targets},
     layer::SubscriberExt as _,
+    registry::LookupSpan,
     util::SubscriberInitExt as _,
 };
 use url::Url;
@@ -30,16 +42,19 @@ use crate::{
     Foldline,
     settings::{
         self, Command, DeadLetterAction, DeadLetterSettings, LogFormat, RebuildSettings, ReplaySettings,
-        Settings, SettingsError, StreamsSettings, TailSettings, TokenSettings, VerifySettings, Views,
+        Settings, SettingsError, StorageSettings, StreamsSettings, TailSettings, TokenSettings,
+        VerifySettings, Views,
     },
 };
 
 /// The crates whose spans are exported: all that create spans. Spans of libraries are left out, because a
 /// library is no box of the diagram.
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 19] = [
     "broker",
     "command",
+    "consumer",
     "documents",
+    "erasure",
     "event_store",
     "gateway",
     "identity",
@@ -53,7 +68,14 @@ const CRATES: [&str; 16] = [
     "query",
     "search",
     "server",
+    "warehouse",
 ];
+
+/// The exit code of `foldline verify` if it has findings.
+const FINDINGS: u8 = 3;
+
+/// The exit code of `foldline verify --checkpoint` if the log does not contain a history that was signed.
+const HISTORY_DIFFERS: u8 = 4;
 
 /// Why a subcommand failed; the text is shown to the user of the command line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -77,12 +99,19 @@ pub async fn run(
         }
         Err(error) => return failed(2, &error),
     };
+    // The server adds it to its own log.
+    if !matches!(command, Command::Serve(_))
+        && let Err(error) = start_security_log(command.storage())
+    {
+        return failed(2, &*error);
+    }
     let outcome = match command {
         Command::Serve(settings) => serve(*settings).await,
         Command::Streams(settings) => streams(&settings).await,
         Command::Tail(settings) => tail(&settings).await,
         Command::Rebuild(settings) => rebuild(&settings).await,
         Command::Verify(settings) => verify(&settings).await,
+        Command::Checkpoint(settings) => checkpoints::checkpoint(&settings).await,
         Command::Replay(settings) => replay(settings).await,
         Command::DeadLetters(settings) => dead_letters(&settings).await,
         Command::Export(settings) => transfer::export(&settings).await,
@@ -92,7 +121,16 @@ pub async fn run(
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(1, &*error),
+        Err(error) => failed(exit_code(&*error), &*error),
+    }
+}
+
+/// The exit code of a failure: 1, unless a verification has found something.
+fn exit_code(error: &(dyn std::error::Error + Send + Sync + 'static)) -> u8 {
+    match error.downcast_ref::<MonitorError>() {
+        Some(MonitorError::FindingsReported(_)) => FINDINGS,
+        Some(MonitorError::HistoryDiffers(_)) => HISTORY_DIFFERS,
+        _ => 1,
     }
 }
 
@@ -155,6 +193,10 @@ async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
         let read_model = read_model::open(&settings.storage.read_model()).await?;
         let clock = Arc::new(SystemClock);
         rebuild::rebuild_files(store, read_model, clock, workspace, &settings.view, &mut out).await?;
+        by_command_line(SecurityEvent::Rebuilt)
+            .workspace(workspace.0)
+            .about(&settings.view)
+            .write();
     }
     Ok(())
 }
@@ -162,8 +204,20 @@ async fn rebuild(settings: &RebuildSettings) -> Result<(), Failure> {
 async fn verify(settings: &VerifySettings) -> Result<(), Failure> {
     let store = event_store::open_to_read(&settings.storage.event_store()).await?;
     let read_model = read_model::open_to_read(&settings.storage.read_model()).await?;
-    terminal::verify_all(&*store, &*read_model, settings.workspace, &mut std::io::stdout()).await?;
-    Ok(())
+    let mut out = std::io::stdout();
+    let verified = terminal::verify_all(&*store, &*read_model, settings.workspace, &mut out).await;
+    let record = by_command_line(SecurityEvent::Verified);
+    match settings.workspace {
+        Some(workspace) => record.workspace(workspace.0),
+        None => record,
+    }
+    .write();
+    if let Some(file) = &settings.checkpoint
+        && matches!(verified, Ok(()) | Err(MonitorError::FindingsReported(_)))
+    {
+        checkpoints::compare(&*store, settings, file).await?;
+    }
+    Ok(verified?)
 }
 
 async fn replay(settings: ReplaySettings) -> Result<(), Failure> {
@@ -228,7 +282,18 @@ async fn dead_letters(settings: &DeadLetterSettings) -> Result<(), Failure> {
             workspace,
         )
         .await?;
+        let reason = match remedy {
+            Some(Remedy::Retry) => Some("dead_letter_retried"),
+            Some(Remedy::Discard) => Some("dead_letter_discarded"),
+            None => None,
+        };
         letters.run(request, settings.format, &mut out).await?;
+        if let Some(reason) = reason {
+            SecurityRecord::new(SecurityEvent::PipelineChanged)
+                .because(reason)
+                .workspace(workspace.0)
+                .write();
+        }
     }
     Ok(())
 }
@@ -248,6 +313,10 @@ fn token(settings: &TokenSettings) -> Result<(), Failure> {
         name: settings.name.clone(),
     };
     let token = Tokens::new(Arc::new(keys), clock).issue(settings.workspace, &actor, settings.ttl)?;
+    by_command_line(SecurityEvent::TokenCreated)
+        .person(settings.workspace.0, actor.id)
+        .role(actor.role.as_str())
+        .write();
     writeln!(std::io::stdout(), "{token}")?;
     Ok(())
 }
@@ -270,8 +339,67 @@ fn start_logging(settings: &Settings, exporter: Option<&Exporter>) -> Result<(),
     tracing_subscriber::registry()
         .with(log.with_filter(filter))
         .with(traces)
+        .with(security_layer(&settings.storage)?)
         .try_init()?;
+    log_panics();
     Ok(())
+}
+
+/// A record of what an operator does at the command line.
+fn by_command_line(event: SecurityEvent) -> SecurityRecord {
+    SecurityRecord::new(event).because("command_line")
+}
+
+/// Adds the security log of a subcommand to its file, if there is one.
+fn start_security_log(settings: &StorageSettings) -> Result<(), Failure> {
+    if let Some(layer) = security_layer(settings)? {
+        tracing_subscriber::registry().with(layer).try_init()?;
+    }
+    Ok(())
+}
+
+/// Adds the security log to its file, if there is one.
+fn security_layer<S>(
+    settings: &StorageSettings,
+) -> Result<Option<impl tracing_subscriber::Layer<S> + use<S>>, Failure>
+where
+    S: tracing::Subscriber + for<'span> LookupSpan<'span>,
+{
+    let Some(path) = &settings.security_log else {
+        return Ok(None);
+    };
+    let file = private_file(path).map_err(|error| format!("--security-log {}: {error}", path.display()))?;
+    let layer = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(Mutex::new(file))
+        .with_filter(Targets::new().with_target(security::TARGET, LevelFilter::INFO));
+    Ok(Some(layer))
+}
+
+/// Opens a file to add to it; a new one is for the server's user alone.
+fn private_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.append(true).create(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Logs a panic in one line instead of a back trace: what supervises the task says what follows from it. A
+/// message that was put together may hold a person's data, so only a fixed one is logged.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        let message = panic.payload().downcast_ref::<&'static str>().copied();
+        tracing::error!(
+            panic.location = location,
+            panic.message = message,
+            "a task panicked"
+        );
+    }));
 }
 
 /// Has a write beyond the process's limit of file sizes (`ulimit -f`) fail with an error, as on a full disk.

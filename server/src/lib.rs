@@ -15,11 +15,14 @@
 
 mod cli;
 mod consumers;
+mod disk_reserve;
 mod for_tests;
 pub mod import_files;
 pub mod read_side;
 mod readiness;
 pub mod settings;
+mod shared_keys;
+mod stored_documents;
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -28,14 +31,16 @@ use clock::SharedClock;
 use command::{CommandService, Workspaces};
 pub use consumers::registry::ConsumerError;
 use consumers::{Consumers, registry};
+use disk_reserve::DiskReserve;
 use documents::DocumentStoreError;
 use domain::policy;
 use event_store::{EventStore, StoreError, TypeCompatibility};
 use for_tests::ForTestsMark;
 pub use for_tests::{ForTestsError, StoreKind};
 use gateway::{
-    Gateway, Listener, SharedGateway,
+    Gateway, Listener, PublicAddress, SharedGateway,
     keys::{KeyError, KeyRing},
+    mail_links::MailLinks,
     tls::{self, TlsError},
     tokens::Tokens,
     unsubscribe::UnsubscribeLinks,
@@ -46,11 +51,16 @@ use lifecycle::{
     Presence, Purger, Sweeper,
     foreign_stores::{ForeignStoresError, SeparateStores},
 };
-use monitor::inspection::Inspection;
+use monitor::{
+    checkpoint::{CheckpointError, CheckpointKeeper, CheckpointKey},
+    inspection::Inspection,
+};
 use payment::test_mode::TestMode;
 use read_side::{ReadSide, ReadSideBuilder};
 use readiness::{BoxesReadiness, WriteProbe};
 use settings::Settings;
+pub use shared_keys::SharedKeysError;
+use stored_documents::ServerDocuments;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use warehouse::WarehouseError;
 use workspace_clock::Clocks;
@@ -89,6 +99,12 @@ pub enum StartError {
     /// The keys that sign tokens cannot be used.
     #[error(transparent)]
     Keys(#[from] KeyError),
+    /// Checkpoints of the log cannot be signed.
+    #[error("checkpoints of the log cannot be signed: {0}")]
+    Checkpoints(#[from] CheckpointError),
+    /// The keys are not those of the other servers on the database.
+    #[error(transparent)]
+    SharedKeys(#[from] SharedKeysError),
     /// A real server was started on test stores, or a test server on real ones.
     #[error(transparent)]
     ForTests(#[from] ForTestsError),
@@ -155,12 +171,15 @@ impl Foldline {
     #[expect(clippy::too_many_lines, reason = "it is the diagram, read from top to bottom")]
     pub async fn start(settings: &Settings, clock: SharedClock) -> Result<Self, StartError> {
         cryptography::use_ring();
+        let reserve = DiskReserve::release(&settings.storage.data_dir);
         let mut for_tests = ForTestsMark::open(settings)?;
         let metrics = gateway::recorder().map_err(StartError::Metrics)?;
         let tls_folder = settings.storage.data_dir.join("tls");
         let tls = tls::server_config(&settings.tls, &tls_folder, settings.listen.ip())?;
         let https = tls.is_some();
+        let has_keys = settings.storage.keys_folder().exists();
         let keys = KeyRing::open(&settings.storage.keys_folder(), &*clock)?;
+        let checkpoint_key = CheckpointKey::open(&settings.checkpoints.key(&settings.storage))?;
 
         // Event Store → Message Broker: published domain events.
         let quotas = &settings.sandboxes;
@@ -206,22 +225,29 @@ impl Foldline {
             clock.clone(),
         )?;
         let people = Arc::new(people);
-        // Before the first request: finish erasures that a crash has interrupted.
+        shared_keys::check(&*events, &keys_folder, &keys, (settings.accept_keys, !has_keys)).await?;
+        // Digests of commands that an earlier version has stored get their key.
+        events.key_digests(people.digest_key()).await?;
+        // Before the first request: finish erasures that a crash has interrupted. A file of keys may have
+        // been restored from a backup that is older than the log; on PostgreSQL they are in one database.
         if let Err(error) = people.maintain().await {
             tracing::warn!(%error, "interrupted erasures could not be finished");
+        }
+        if !people.store().is_shared()
+            && let Err(error) = erasure::finish(&people, &*events).await
+        {
+            tracing::warn!(%error, "keys of erased people may exist until the next start");
         }
 
         // Message Broker → Projection Worker: event subscription. Event Store → Projection Worker:
         // historical events. Projection Worker → Read Model Database: upsert projection. Query API →
         // Cache, Read Model Database.
+        let dependencies =
+            read_side::Dependencies::in_process(Arc::clone(&events), read_model, clock.clone());
         let read_side = Arc::new(
             read_side
                 .with_opener(Arc::new(people.seals.clone()))
-                .start(read_side::Dependencies::in_process(
-                    Arc::clone(&events),
-                    read_model,
-                    clock.clone(),
-                ))
+                .start(dependencies.with_shared_lanes().await?)
                 .await?,
         );
 
@@ -229,8 +255,15 @@ impl Foldline {
         // events.
         let clocks = Arc::new(Clocks::new(clock.clone(), Arc::clone(&process_store)));
         let payments = TestMode::new(Arc::clone(&process_store), Arc::clone(&clocks));
+        let stored_documents = ServerDocuments {
+            read_model: Arc::clone(read_side.read_model()),
+            process_store: Arc::clone(&process_store),
+            events: Arc::clone(&events),
+            progress: Arc::clone(&read_side.progress),
+        };
         let commands = CommandService::new(Arc::clone(&events), clock.clone())
             .with_quota(quotas.events())
+            .with_documents(Arc::new(stored_documents), quotas.storage())
             .with_people(Arc::clone(&people))
             .with_payments(Arc::new(payments));
         let commands = Arc::new(commands);
@@ -238,7 +271,7 @@ impl Foldline {
         let workspaces = Arc::new(workspaces.with_quota(quotas.people()));
 
         // Message Broker → consumers → Command Service: process managers. Message Broker → consumers:
-        // emails, warehouse, index.
+        // emails, warehouse, index, erasure of keys.
         let dependencies = consumers::Dependencies {
             store: Arc::clone(&events),
             broker: read_side.broker.clone(),
@@ -251,11 +284,13 @@ impl Foldline {
         let keys = Arc::new(keys);
         let links = UnsubscribeLinks::new(Arc::clone(&keys), settings.mail.public_url.clone());
         let links = Arc::new(links);
+        let mail_links = MailLinks::new(Arc::clone(&links), Arc::clone(&people));
         let registry_dependencies = registry::Dependencies {
             store: Arc::clone(&events),
             process_store,
+            people: Arc::clone(&people),
             opener: Arc::new(people.seals.clone()),
-            links: Arc::clone(&links) as _,
+            links: Arc::new(mail_links),
             clock: clock.clone(),
         };
         let opened = registry::open(settings, registry_dependencies).await?;
@@ -288,7 +323,14 @@ impl Foldline {
         let lab = Lab::new(Arc::clone(&read_side.projections), clocks, clock.clone());
 
         // API Gateway → Command Service: REST/JSON command. Monitoring / Replay Tool → Event Store:
-        // replay stream.
+        // replay stream, signed checkpoints.
+        let folder = settings.checkpoints.folder(storage);
+        let checkpoints = CheckpointKeeper::new(Arc::clone(&events), checkpoint_key, folder);
+        let checkpoints = Arc::new(checkpoints);
+        if let Some(every) = settings.checkpoint_interval.interval() {
+            let keeping = Arc::clone(&checkpoints).run(every, background_tasks.1.clone());
+            background_tasks.0.spawn(keeping);
+        }
         let projections = &read_side.projections;
         let dead_letters = std::iter::once(&projections.dead_letters).chain(consumers.dead_letters());
         let inspection = Inspection::new(
@@ -296,6 +338,7 @@ impl Foldline {
             Arc::clone(read_side.read_model()),
             Arc::clone(projections),
             dead_letters.cloned().collect(),
+            checkpoints,
         );
         let readiness = BoxesReadiness {
             read_side: Arc::clone(&read_side),
@@ -323,7 +366,8 @@ impl Foldline {
             picture_names: PICTURE_NAMES,
             metrics,
         };
-        let gateway = Gateway::new(dependencies, &settings.limits, quotas.per_hour(), https);
+        let public = PublicAddress::new(settings.mail.public_url.as_ref(), https);
+        let gateway = Gateway::new(dependencies, &settings.limits, quotas.per_hour(), public);
 
         // Web Client → API Gateway: HTTPS + JWT command request. Web Client → Query API: HTTPS read
         // request.
@@ -344,6 +388,7 @@ impl Foldline {
             shutdown_timeout,
         };
         links.listens_at(&foldline.url());
+        reserve.keep();
         Ok(foldline)
     }
 
@@ -355,6 +400,12 @@ impl Foldline {
     /// Runs a sweep of unused and purged workspaces now, and waits until they are gone.
     pub async fn swept(&self) {
         self.sweeper.sweep_now().await;
+    }
+
+    /// Waits until every request for a new password until now is carried out. Its answer does not wait, so
+    /// that it tells nothing about accounts.
+    pub async fn resets_done(&self) {
+        self.gateway.resets_done().await;
     }
 
     /// The URL for a browser.

@@ -13,7 +13,7 @@ use broker::{
 };
 use cache::{Cache, in_process::InProcessCache};
 use clock::SharedClock;
-use documents::{DocumentStore, Opener};
+use documents::{DocumentStore, DocumentStoreError, Opener};
 use domain::{
     id::WorkspaceId,
     view::{self, AnyView},
@@ -23,6 +23,7 @@ use lifecycle::{PurgeError, WorkspaceKeeper};
 use projection::{
     Context, Projections, StartError, heads,
     health::Health,
+    lane_leases::LaneLeases,
     ownership::{EveryServer, Ownership},
     progress::Progress,
 };
@@ -62,6 +63,18 @@ impl Dependencies {
             read_model,
             clock,
         }
+    }
+
+    /// Shares the lane groups with the other servers on the read model, if it is one that servers share.
+    pub async fn with_shared_lanes(self) -> Result<Self, DocumentStoreError> {
+        let Some(sharing) = self.read_model.sharing() else {
+            return Ok(self);
+        };
+        let leases = LaneLeases::join(sharing, self.clock.new_id()).await?;
+        Ok(Self {
+            ownership: Arc::new(leases),
+            ..self
+        })
     }
 }
 
@@ -150,7 +163,7 @@ impl ReadSideBuilder {
             progress: progress.clone(),
             health: health.clone(),
             clock,
-            ownership,
+            ownership: ownership.clone(),
         });
         let projections = Arc::new(Projections::start(context).await?);
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
@@ -161,6 +174,8 @@ impl ReadSideBuilder {
         ));
         tasks.spawn(relay.run(store, broker.clone(), published, cancelled.clone()));
         tasks.spawn(hub.clone().run(cancelled.clone()));
+        let (of_leases, stopping) = (broker.clone(), cancelled.clone());
+        tasks.spawn(async move { ownership.run(&*of_leases, stopping).await });
         let query = QueryApi::new(read_model.clone(), cache, progress.clone(), hub.clone());
         let query = Arc::new(query.with_opener(opener));
         Ok(ReadSide {

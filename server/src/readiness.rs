@@ -6,11 +6,12 @@ mod write_probe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use event_store::EventStore;
+use event_store::{EventStore, StoreError};
 use gateway::Readiness;
 use identity::People;
 
 use crate::read_side::ReadSide;
+use write_probe::FULL;
 pub(crate) use write_probe::WriteProbe;
 
 /// Checks the read side, the event store, the store of users, and whether the disk takes writes.
@@ -30,9 +31,16 @@ pub(crate) struct BoxesReadiness {
 impl Readiness for BoxesReadiness {
     async fn unready_reasons(&self) -> Vec<String> {
         let mut unready_reasons = self.read_side.unready_reasons().await;
-        if let Err(error) = self.events.ping().await {
-            tracing::warn!(%error, "the event store does not answer");
-            unready_reasons.push("the event store does not answer".to_owned());
+        match self.events.ping().await {
+            Ok(()) => {}
+            Err(StoreError::Full(error)) => {
+                tracing::warn!(error, "the event store has no room for writes");
+                unready_reasons.push(FULL.to_owned());
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the event store does not answer");
+                unready_reasons.push("the event store does not answer".to_owned());
+            }
         }
         if let Err(error) = self.people.store().ping().await {
             tracing::warn!(%error, "the store of users does not answer");
@@ -41,6 +49,7 @@ impl Readiness for BoxesReadiness {
         if let Err(error) = self.write_probe.write().await {
             tracing::warn!(?error, "the disk takes no writes");
             unready_reasons.push(error.to_string());
+            unready_reasons.dedup();
         }
         unready_reasons
     }

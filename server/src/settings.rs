@@ -4,12 +4,15 @@
 //! its dashes. Unknown or invalid settings are refused at start, with their name and the allowed values: see
 //! [`load()`]. Whether a file or an address exists is checked by the box that needs it.
 
+mod checkpoints;
 mod load;
 mod subcommands;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
+pub use checkpoints::{CheckpointInterval, CheckpointPlaces, CheckpointSettings};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use command::StorageLimits;
 pub use database::{
     connections::ConnectionLimit,
     url::{MemoryUrl, PostgresUrl, SqliteUrl, StoreUrl, UrlError},
@@ -59,6 +62,7 @@ impl Command {
             Self::Tail(settings) => &settings.storage,
             Self::Rebuild(settings) => &settings.storage,
             Self::Verify(settings) => &settings.storage,
+            Self::Checkpoint(settings) => &settings.storage,
             Self::Replay(settings) => &settings.storage,
             Self::DeadLetters(settings) => &settings.storage,
             Self::Export(settings) => &settings.storage,
@@ -82,6 +86,9 @@ pub enum Command {
     Rebuild(RebuildSettings),
     /// Recompute every hash, fold every view again, and report differences
     Verify(VerifySettings),
+    /// Sign the heads of the log, and print them: `verify --checkpoint` says later whether the log still has
+    /// that history
+    Checkpoint(CheckpointSettings),
     /// Fold a stream or a partition again, and show the result of each event
     Replay(ReplaySettings),
     /// List events that views or policies could not apply, and retry or discard one
@@ -128,6 +135,10 @@ pub struct StorageSettings {
         value_name = "COUNT"
     )]
     pub postgres_connections: ConnectionLimit,
+    /// A file to which events of security are added, one JSON object a line; without it, those of the server
+    /// are only in its log
+    #[arg(long, env = "FOLDLINE_SECURITY_LOG", value_name = "FILE")]
+    pub security_log: Option<PathBuf>,
 }
 
 impl StorageSettings {
@@ -249,6 +260,18 @@ pub struct Settings {
     /// the data folder]
     #[arg(long, env = "FOLDLINE_WAREHOUSE", value_name = "LOCATION")]
     pub warehouse: Option<WarehouseUrl>,
+    /// Take the keys in the data folder as those of the database from now on, though the servers on it had
+    /// others: for keys that are lost or were replaced
+    #[arg(long, env = "FOLDLINE_ACCEPT_KEYS", num_args = 0..=1, require_equals = true,
+        default_value_t = false, default_missing_value = "true", action = ArgAction::Set,
+        value_name = "true|false")]
+    pub accept_keys: bool,
+    /// Signed checkpoints of the log.
+    #[command(flatten)]
+    pub checkpoints: CheckpointPlaces,
+    /// Their interval.
+    #[command(flatten)]
+    pub checkpoint_interval: CheckpointInterval,
     /// The limits of a client's requests.
     #[command(flatten)]
     pub limits: Limits,
@@ -293,6 +316,9 @@ pub struct TraceSettings {
     pub otlp_sample_percent: u8,
 }
 
+/// The bytes of a megabyte.
+const MEGABYTE: u64 = 1_000_000;
+
 /// The quotas of sandboxes. Every workspace that was opened without an account is one.
 #[derive(Debug, Clone, Args)]
 pub struct Sandboxes {
@@ -304,6 +330,22 @@ pub struct Sandboxes {
         value_name = "COUNT"
     )]
     pub sandbox_events: u64,
+    /// The most documents of views and processes in a sandbox that commands of users may cause; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SANDBOX_DOCUMENTS",
+        default_value = "500000",
+        value_name = "COUNT"
+    )]
+    pub sandbox_documents: u64,
+    /// The most megabytes (10^6 bytes) of these documents; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SANDBOX_MEGABYTES",
+        default_value = "500",
+        value_name = "COUNT"
+    )]
+    pub sandbox_megabytes: u64,
     /// The most users of a sandbox, its first one included; 0 is no limit
     #[arg(
         long,
@@ -324,7 +366,8 @@ pub struct Sandboxes {
     #[arg(long, env = "FOLDLINE_SANDBOX_IDLE_DAYS", default_value = "7", value_name = "DAYS",
         value_parser = clap::value_parser!(u32).range(0..=36_500))]
     pub sandbox_idle_days: u32,
-    /// The most sandboxes opened from one address in an hour, behind a proxy from all together; 0 is no limit
+    /// The most sandboxes opened from one address in an hour, behind a proxy that is not trusted from all
+    /// together; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_SANDBOXES_PER_HOUR",
@@ -338,6 +381,15 @@ impl Sandboxes {
     /// The most events; `None` is no limit.
     pub fn events(&self) -> Option<u64> {
         Some(self.sandbox_events).filter(|most| *most > 0)
+    }
+
+    /// The most documents, and the most bytes of them.
+    pub fn storage(&self) -> StorageLimits {
+        let limit = |most: u64| Some(most).filter(|most| *most > 0);
+        StorageLimits {
+            documents: limit(self.sandbox_documents),
+            bytes: limit(self.sandbox_megabytes).map(|most| most.saturating_mul(MEGABYTE)),
+        }
     }
 
     /// The most users; `None` is no limit.

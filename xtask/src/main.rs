@@ -25,11 +25,7 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::{
-    assets::Effort,
-    suites::{Database, Suite},
-    workspace::Workspace,
-};
+use crate::{assets::Effort, suites::Suite, workspace::Workspace};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Builds, runs, tests and packs Foldline")]
@@ -73,15 +69,10 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Kills a server again and again under load, and holds what its clients saw against the log
-    History {
-        /// How often, on each database
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
-        kills: u32,
-        /// On one database only
-        #[arg(long)]
-        database: Option<Database>,
-    },
+    /// Makes servers fail under load, and compares what their clients saw with the log
+    History(suites::History),
+    /// Feeds hostile bytes to every parser
+    Fuzz(suites::Fuzz),
     /// Keeps what this version leaves behind in its stores, for later versions to be tested on
     Fixture {
         /// Its folder in server/tests/fixtures, as in 2026-11-28
@@ -120,7 +111,8 @@ fn run(task: Task) -> Result<ExitCode> {
             arguments,
         } => Ok(suites::run(&workspace, suite, &arguments, all)),
         Task::RunRecorded { program, arguments } => suites::run_recorded(&program, &arguments),
-        Task::History { kills, database } => suites::history(&workspace, kills, database),
+        Task::History(history) => suites::history(&workspace, &history),
+        Task::Fuzz(fuzz) => suites::fuzz(&workspace, &fuzz),
         Task::Fixture { name } => suites::make_fixture(&workspace, &name),
         Task::Client { release } => {
             let client = client::Client::build(&workspace, effort(release))?;

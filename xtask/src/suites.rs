@@ -6,6 +6,7 @@
 mod browser;
 mod count;
 mod fixture;
+mod fuzz;
 mod history;
 mod python;
 mod records;
@@ -26,7 +27,8 @@ pub(crate) use self::{
     browser::take_screens,
     count::Counts,
     fixture::make as make_fixture,
-    history::{Database, run as history},
+    fuzz::{Fuzz, run as fuzz},
+    history::{History, run as history},
     records::run_recorded,
     unit::prepare_postgres,
 };

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use wasm_bindgen::JsCast;
 use web_sys::HtmlDocument;
 
-use super::{LastWrite, unreachable_server};
+use super::{HOST_COOKIE_PREFIX, LastWrite, unreachable_server};
 use crate::{backend::ListingQuery, live::store::typed, person};
 
 /// The longest wait of a query for the tab's last write.
@@ -130,20 +130,32 @@ fn html_document() -> Option<HtmlDocument> {
     leptos::prelude::document().dyn_into().ok()
 }
 
+/// The beginning of a cookie's name, and the attribute that it needs: see [`HOST_COOKIE_PREFIX`].
+fn host_cookie() -> (&'static str, &'static str) {
+    let protocol = leptos::prelude::window().location().protocol();
+    if protocol.is_ok_and(|protocol| protocol == "https:") {
+        (HOST_COOKIE_PREFIX, "; Secure")
+    } else {
+        ("", "")
+    }
+}
+
 /// The value of a cookie.
 pub(super) fn cookie(name: &str) -> Option<String> {
+    let (prefix, _) = host_cookie();
     let cookies = html_document()?.cookie().ok()?;
     cookies
         .split(';')
         .filter_map(|cookie| cookie.trim().split_once('='))
-        .find_map(|(of, value)| (of == name).then(|| value.to_owned()))
+        .find_map(|(of, value)| (of.strip_prefix(prefix)? == name).then(|| value.to_owned()))
 }
 
 /// Sets a cookie for `seconds`. A refusal by the browser is ignored.
 pub(super) fn set_cookie(name: &str, value: &str, seconds: u32) {
+    let (prefix, secure) = host_cookie();
     if let Some(document) = html_document() {
         let _ = document.set_cookie(&format!(
-            "{name}={value}; Path=/; Max-Age={seconds}; SameSite=Lax"
+            "{prefix}{name}={value}; Path=/; Max-Age={seconds}; SameSite=Lax{secure}"
         ));
     }
 }

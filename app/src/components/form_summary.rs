@@ -24,6 +24,7 @@ pub(crate) fn field_problem(flash: Option<&Flash>, field: &str) -> Option<&'stat
         "display_name" => text::account::display_name_wrong(language),
         "password" | "new" => text::account::password_wrong(language),
         "current" => text::account::current_wrong(language),
+        "token" => text::account::link_invalid(language),
         "confirm" => text::account::confirm_wrong(language),
         "unknown-code" => text::join::unknown_code(language),
         "workspace" => text::account::several(language),

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Flash, api,
     api::use_session,
-    components::{Field, FormField, FormSummary, PageHead, WindowTitle, field_problem},
+    components::{Field, FormField, FormSummary, Icon, PageHead, Picture, WindowTitle, field_problem},
     erase::{Erase, View},
     language::language,
     text::{self, SLOT, around, server::is_translated},
@@ -75,7 +75,8 @@ pub(crate) fn AccountPage() -> impl IntoView {
             language_flash,
             password_flash,
             erase_flash,
-        ] = ["name", "email", "language", "password", "erase"].map(Flash::about);
+            confirmation_flash,
+        ] = ["name", "email", "language", "password", "erase", "confirmation"].map(Flash::about);
         suspend(async move {
             let answer = match document.await {
                 Ok(document) => document.answer,
@@ -90,7 +91,7 @@ pub(crate) fn AccountPage() -> impl IntoView {
             let has_account = account.is_some();
             let forms = match account {
                 Some(account) => view! {
-                    {profile(&account, name_flash, email_flash)}
+                    {profile(&account, name_flash, email_flash, confirmation_flash)}
                     {account_language(chosen.unwrap_or_default(), language_flash)}
                     {password(password_flash)}
                     {sign_out()}
@@ -132,8 +133,14 @@ fn no_account() -> View {
     clippy::needless_pass_by_value,
     reason = "a page consumes the flash of its form"
 )]
-fn profile(account: &CustomerDocument, name_flash: Option<Flash>, email_flash: Option<Flash>) -> View {
+fn profile(
+    account: &CustomerDocument,
+    name_flash: Option<Flash>,
+    email_flash: Option<Flash>,
+    confirmation_flash: Option<Flash>,
+) -> View {
     let language = language();
+    let confirmation = confirmation(account.email_confirmed, confirmation_flash);
     let name = Flash::typed(name_flash.as_ref(), "display_name").unwrap_or(account.display_name.clone());
     let email = Flash::typed(email_flash.as_ref(), "email").or(account.email.clone());
     view! {
@@ -157,6 +164,7 @@ fn profile(account: &CustomerDocument, name_flash: Option<Flash>, email_flash: O
         </section>
         <section class="panel panel--narrow">
             <h2>{text::account::email_title(language)}</h2>
+            {confirmation}
             <FormSummary flash=email_flash.clone() fields=EMAIL done=text::account::saved(language) />
             <form method="post" action="/session/email" class="form">
                 <Field
@@ -179,6 +187,37 @@ fn profile(account: &CustomerDocument, name_flash: Option<Flash>, email_flash: O
                 <button class="button">{text::account::save_email(language)}</button>
             </form>
         </section>
+    }
+    .erase()
+}
+
+/// Whether the email is confirmed, and the form that sends the link again.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a page consumes the flash of its form"
+)]
+fn confirmation(is_confirmed: bool, flash: Option<Flash>) -> View {
+    let language = language();
+    if is_confirmed {
+        return view! {
+            <div class="notice notice--good">
+                <Icon picture=Picture::Live />
+                <p>{text::account::email_confirmed(language)}</p>
+            </div>
+        }
+        .erase();
+    }
+    view! {
+        <FormSummary flash=flash.clone() fields=&[] done=text::account::confirm_sent(language) />
+        <div class="notice">
+            <Icon picture=Picture::Alert />
+            <div>
+                <p>{text::account::email_unconfirmed(language)}</p>
+                <form method="post" action="/session/confirmation">
+                    <button class="button">{text::account::confirm_send_again(language)}</button>
+                </form>
+            </div>
+        </div>
     }
     .erase()
 }

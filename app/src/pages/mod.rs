@@ -2,6 +2,9 @@
 
 mod account;
 mod basket;
+mod confirm_email;
+mod email_link;
+mod forgot_password;
 mod form_problem;
 mod inbox;
 mod infographic;
@@ -15,6 +18,7 @@ mod order;
 mod orders;
 mod product;
 mod register;
+mod reset_password;
 mod shop;
 mod sign_in;
 mod stream;
@@ -22,6 +26,8 @@ mod streams;
 
 pub(crate) use account::AccountPage;
 pub(crate) use basket::BasketPage;
+pub(crate) use confirm_email::ConfirmEmailPage;
+pub(crate) use forgot_password::ForgotPasswordPage;
 pub(crate) use inbox::InboxPage;
 pub(crate) use infographic::InfographicPage;
 pub(crate) use join::JoinPage;
@@ -37,6 +43,7 @@ pub(crate) use order::OrderPage;
 pub(crate) use orders::OrdersPage;
 pub(crate) use product::ProductPage;
 pub(crate) use register::RegisterPage;
+pub(crate) use reset_password::ResetPasswordPage;
 pub(crate) use shop::ShopPage;
 pub(crate) use sign_in::SignInPage;
 pub(crate) use stream::StreamPage;

@@ -41,6 +41,7 @@ pub(crate) fn SignInPage() -> impl IntoView {
         <section class="panel panel--narrow">
             <h1>{text::account::sign_in_title(language)}</h1>
             <FormSummary flash=Flash::about("erased") fields=FIELDS done=text::account::erased(language) />
+            <FormSummary flash=Flash::about("reset") fields=FIELDS done=text::account::reset_done(language) />
             <FormSummary flash=flash.clone() fields=FIELDS done="" />
             <form method="post" action="/session/sign-in" class="form">
                 <Field
@@ -77,6 +78,9 @@ pub(crate) fn SignInPage() -> impl IntoView {
                 />
                 <button class="button button--primary">{text::account::sign_in(language)}</button>
             </form>
+            <p>
+                <a href="/forgot-password">{text::account::forgot(language)}</a>
+            </p>
             <p class="muted">{text::account::none_yet(language)}</p>
         </section>
     }

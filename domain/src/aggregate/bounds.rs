@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     access::Role,
     aggregate::{
+        inbox::OwnNotifications,
         order::{
             Customer, OrderConfirmed, OrderCreated, OrderEvent, OrderLine, OrderShipped, ProductCatalogue,
         },
@@ -206,6 +207,8 @@ fn example(name: &str) -> (&'static str, Value) {
         ),
         "ChangeLanguage" => (OWN, json!({"language": "de"})),
         "EraseUser" => (OWN, json!({"password": "correct horse"})),
+        "RecordPasswordChange" => (OWN, json!({"by_link": true})),
+        "RequestPasswordReset" | "RequestEmailConfirmation" | "ConfirmEmail" => (OWN, json!({})),
         name => panic!("{name} needs an example here"),
     }
 }
@@ -216,7 +219,10 @@ fn decided(name: &str, stream: &str, data: &Value) -> Result<String, Rejection> 
     let command = Command::parse(name, &context.stream, data).unwrap();
     match command {
         Command::Email(command) => decide::<Email>(&[], command, &context).map(json_of),
-        Command::Inbox(command) => decide::<Inbox>(&[], command, &context).map(json_of),
+        Command::Inbox(command) => {
+            let own = OwnNotifications([ADA].into());
+            decide::<Inbox>(&[], command, &context.with_evidence(own)).map(json_of)
+        }
         Command::Inventory(command) => decide::<Inventory>(&[], command, &context).map(json_of),
         Command::Order(command) => {
             let context = context.with_evidence(catalogue());

@@ -18,7 +18,7 @@ use crate::{
 /// Reserves the address for a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReserveEmail {
     /// The user who reserves it.
     pub user: Uuid,
@@ -27,7 +27,7 @@ pub struct ReserveEmail {
 /// Releases the address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseEmail {
     /// The user who held it.
     pub user: Uuid,

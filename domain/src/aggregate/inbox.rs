@@ -1,8 +1,8 @@
 //! `inbox-<user id>`: the notifications that a person has read, and whether they receive emails.
 //!
 //! The notifications themselves are the view `notifications`, which follows from the orders' events without a
-//! decision. So an inbox has only the marks, and accepts a mark for any event: one without a notification has
-//! no visible effect.
+//! decision. So an inbox has only the marks. Which notifications the owner has is loaded before the decision:
+//! an id that names none of them is not marked, or ids that a client makes up would become documents.
 
 use std::collections::BTreeSet;
 
@@ -25,22 +25,23 @@ const MAX_MARKS: usize = 1_000;
 /// Marks notifications as read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReadNotifications {
-    /// The events of the notifications; 1 to [`MAX_READ`].
+    /// The events of the notifications; 1 to [`MAX_READ`]. An event without a notification for the owner is
+    /// left out, and if all are, the command is refused.
     pub events: Vec<Uuid>,
 }
 
 /// Unsubscribes from emails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StopMails {}
 
 /// Subscribes to emails again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ResumeMails {}
 
 command_types! {
@@ -84,6 +85,11 @@ pub struct InboxState {
     pub mails_stopped: bool,
 }
 
+/// Those of a command's events that are notifications of the inbox's owner. Empty for a command that names
+/// none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OwnNotifications(pub BTreeSet<Uuid>);
+
 /// The inbox aggregate.
 #[derive(Debug)]
 pub struct Inbox;
@@ -94,12 +100,12 @@ impl Decider for Inbox {
     type State = InboxState;
     type Command = InboxCommand;
     type Event = InboxEvent;
-    type Evidence = ();
+    type Evidence = OwnNotifications;
 
     fn decide(
         state: &InboxState,
         command: InboxCommand,
-        context: &Context,
+        context: &Context<OwnNotifications>,
     ) -> Result<Vec<InboxEvent>, Rejection> {
         // An unsubscribe link works without a session; the server has verified its owner.
         if context.stream.id() != context.actor.id.to_string() {
@@ -114,10 +120,18 @@ impl Decider for Inbox {
                     format!("names 1 to {MAX_READ} notifications"),
                 );
                 violations.finish()?;
+                let is_own = |event: &Uuid| state.read.contains(event) || context.evidence.0.contains(event);
+                let mut violations = Violations::default();
+                violations.require(
+                    events.iter().any(is_own),
+                    "data.events",
+                    "names notifications of yours, and none of these is one",
+                );
+                violations.finish()?;
                 let mut new = BTreeSet::new();
                 let events: Vec<_> = events
                     .into_iter()
-                    .filter(|event| !state.read.contains(event) && new.insert(*event))
+                    .filter(|event| is_own(event) && !state.read.contains(event) && new.insert(*event))
                     .collect();
                 if events.is_empty() {
                     return Ok(Vec::new());
@@ -155,6 +169,9 @@ mod tests {
         decider::testing::{actor, context},
     };
 
+    /// The notifications that the owner has in these tests, by number.
+    const NOTIFIED: std::ops::Range<u128> = 1..100;
+
     fn given(events: &[InboxEvent]) -> InboxState {
         events.iter().fold(InboxState::default(), Inbox::evolve)
     }
@@ -165,11 +182,9 @@ mod tests {
         command: impl Into<InboxCommand>,
     ) -> Result<Vec<InboxEvent>, Rejection> {
         let stream = format!("inbox-{}", Uuid::from_u128(owner));
-        Inbox::decide(
-            &given(events),
-            command.into(),
-            &context(&stream, actor(Role::Customer, 1)),
-        )
+        let own = OwnNotifications(NOTIFIED.map(Uuid::from_u128).collect());
+        let context = context(&stream, actor(Role::Customer, 1)).with_evidence(own);
+        Inbox::decide(&given(events), command.into(), &context)
     }
 
     fn read(events: &[u128]) -> ReadNotifications {
@@ -193,6 +208,26 @@ mod tests {
             Ok(vec![were_read(&[9])])
         );
         assert_eq!(when(&[were_read(&[7])], 1, read(&[7])), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_id_without_a_notification_is_left_out() {
+        assert_eq!(when(&[], 1, read(&[500, 7, 501])), Ok(vec![were_read(&[7])]));
+        assert_eq!(when(&[were_read(&[7])], 1, read(&[7, 500])), Ok(vec![]));
+    }
+
+    #[test]
+    fn ids_without_any_notification_are_refused_by_their_field() {
+        for made_up in [vec![500], (500..700).collect::<Vec<u128>>()] {
+            let refused = when(&[were_read(&[7])], 1, read(&made_up)).unwrap_err();
+            assert_eq!(refused.violations[0].field, "data.events");
+        }
+    }
+
+    #[test]
+    fn a_mark_of_before_counts_as_a_notification() {
+        // An inbox may have marks of a time when any id was marked.
+        assert_eq!(when(&[were_read(&[500])], 1, read(&[500])), Ok(vec![]));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub const MAX_QUANTITY: u32 = 1_000_000;
 /// Adds received units to the stock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReceiveStock {
     /// 1 to [`MAX_QUANTITY`].
     pub quantity: u32,
@@ -29,7 +29,7 @@ pub struct ReceiveStock {
 /// Reserves units for an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReserveStock {
     /// The order's id, as in its stream's name.
     pub order: String,
@@ -40,7 +40,7 @@ pub struct ReserveStock {
 /// Releases an order's reservation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReleaseStock {
     /// The order's id, as in its stream's name.
     pub order: String,
@@ -49,7 +49,7 @@ pub struct ReleaseStock {
 /// Ships an order's reserved units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShipStock {
     /// The order's id, as in its stream's name.
     pub order: String,

@@ -69,8 +69,8 @@ macro_rules! domain_commands {
             }
 
             /// The JSON Schemas of all commands' data, by name.
-            #[cfg(all(test, feature = "schema"))]
-            fn schemas() -> Vec<(&'static str, Value)> {
+            #[cfg(feature = "schema")]
+            pub fn schemas() -> Vec<(&'static str, Value)> {
                 [$(<<$family as Decider>::Command as CommandPayload>::schemas()),*].concat()
             }
 

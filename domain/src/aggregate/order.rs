@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
-    access::Actor,
+    access::{Actor, Role},
     command_types,
     decider::{Context, Decider},
     id::{MAX_STREAM_NAME, StreamName, category},
     money::Money,
     payment_method::require_method,
     rejection::{Rejection, Violations},
+    visible_text,
 };
 
 mod catalogue;
@@ -35,7 +36,7 @@ pub const MAX_REASON: usize = 280;
 /// One line of an order that is being placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LineRequest {
     /// The product.
     pub sku: String,
@@ -46,7 +47,7 @@ pub struct LineRequest {
 /// Places an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PlaceOrder {
     /// 1 to [`MAX_LINES`] lines, each with a different SKU.
     pub lines: Vec<LineRequest>,
@@ -68,13 +69,13 @@ impl PlaceOrder {
 /// Confirms that stock is reserved and the payment is processed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfirmOrder {}
 
 /// Rejects an order that cannot be fulfilled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RejectOrder {
     /// The reason, worded for the customer.
     pub reason: String,
@@ -83,7 +84,7 @@ pub struct RejectOrder {
 /// Cancels the order before it is shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CancelOrder {
     /// The reason; 1 to [`MAX_REASON`] characters.
     pub reason: String,
@@ -92,19 +93,19 @@ pub struct CancelOrder {
 /// Ships the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ShipOrder {}
 
 /// Marks the order as delivered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeliverOrder {}
 
 /// Ends a confirmed order whose payment was refunded, whether or not it was shipped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundOrder {
     /// The reason of the refund; 1 to [`MAX_REASON`] characters.
     pub reason: String,
@@ -233,7 +234,7 @@ impl Decider for Order {
             },
             OrderCommand::RejectOrder(RejectOrder { reason }) => match placed.status {
                 OrderStatus::Created | OrderStatus::Reserved => {
-                    require_reason(&reason)?;
+                    require_reason(&reason, &context.actor)?;
                     Ok(vec![
                         OrderRejected {
                             customer: placed.customer,
@@ -264,7 +265,7 @@ impl Decider for Order {
                 ]),
                 status => Err(out_of_turn("delivered", status)),
             },
-            OrderCommand::RefundOrder(RefundOrder { reason }) => refund(placed, reason),
+            OrderCommand::RefundOrder(RefundOrder { reason }) => refund(placed, reason, &context.actor),
         }
     }
 
@@ -376,9 +377,10 @@ fn place(
     let Some(total) = total else {
         return Err(Rejection::new("order-without-total", "the order has no total"));
     };
+    // The name is that of a token, which may be older than the rules of names.
     let customer = Customer {
         id: context.actor.id,
-        name: context.actor.name.clone(),
+        name: visible_text::one_line(&context.actor.name).into_owned(),
     };
     Ok(vec![
         OrderCreated {
@@ -398,7 +400,7 @@ fn cancel(placed: &PlacedOrder, reason: String, actor: &Actor) -> Result<Vec<Ord
             "only the customer or the shop can cancel an order",
         ));
     }
-    require_reason(&reason)?;
+    require_reason(&reason, actor)?;
     match placed.status {
         status if status.can_be_cancelled() => Ok(vec![
             OrderCancelled {
@@ -414,8 +416,8 @@ fn cancel(placed: &PlacedOrder, reason: String, actor: &Actor) -> Result<Vec<Ord
 }
 
 /// A rejected or cancelled order has nothing more to reverse: its own event did that.
-fn refund(placed: &PlacedOrder, reason: String) -> Result<Vec<OrderEvent>, Rejection> {
-    require_reason(&reason)?;
+fn refund(placed: &PlacedOrder, reason: String, actor: &Actor) -> Result<Vec<OrderEvent>, Rejection> {
+    require_reason(&reason, actor)?;
     match placed.status {
         OrderStatus::Confirmed | OrderStatus::Shipped | OrderStatus::Delivered => Ok(vec![
             OrderRefunded {
@@ -430,9 +432,15 @@ fn refund(placed: &PlacedOrder, reason: String) -> Result<Vec<OrderEvent>, Rejec
     }
 }
 
-fn require_reason(reason: &str) -> Result<(), Rejection> {
+/// A policy passes on texts of stored events, and what it began must end: only the length of its reasons is
+/// checked.
+fn require_reason(reason: &str, actor: &Actor) -> Result<(), Rejection> {
     let mut violations = Violations::default();
-    violations.require_text(reason, MAX_REASON, "data.reason");
+    if actor.role == Role::System {
+        violations.require_text(reason, MAX_REASON, "data.reason");
+    } else {
+        violations.require_prose(reason, MAX_REASON, "data.reason");
+    }
     violations.finish()
 }
 

@@ -30,7 +30,7 @@ pub const NOT_ASKED: &str = "payment-not-asked";
 /// Charges the customer of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProcessPayment {
     /// The order's id, which is also the stream's.
     pub order: String,
@@ -46,7 +46,7 @@ pub struct ProcessPayment {
 /// Refunds the charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefundPayment {
     /// The reason; 1 to [`MAX_REASON`] characters.
     pub reason: String,
@@ -292,7 +292,7 @@ fn check(payment: &ProcessPayment, stream: &StreamName) -> Result<(), Rejection>
 
 fn require_reason(reason: &str) -> Result<(), Rejection> {
     let mut violations = Violations::default();
-    violations.require_text(reason, MAX_REASON, "data.reason");
+    violations.require_prose(reason, MAX_REASON, "data.reason");
     violations.finish()
 }
 

@@ -23,13 +23,13 @@ pub const MAX_TAG: usize = 40;
 /// Adds a product to the catalogue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListProduct {
     /// The id of the stream; short enough for the name of the inventory's stream, too.
     pub sku: String,
-    /// 1 to [`MAX_NAME`] characters.
+    /// One line of 1 to [`MAX_NAME`] visible characters.
     pub name: String,
-    /// 1 to [`MAX_DESCRIPTION`] characters.
+    /// 1 to [`MAX_DESCRIPTION`] characters, in lines.
     pub description: String,
     /// Positive.
     pub price: Money,
@@ -41,7 +41,7 @@ pub struct ListProduct {
 /// Changes the price of a listed product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangePrice {
     /// Positive, in the product's currency.
     pub price: Money,
@@ -54,7 +54,7 @@ pub struct ChangePrice {
 /// Removes a product from the catalogue; existing orders are not affected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RetireProduct {}
 
 command_types! {
@@ -184,8 +184,8 @@ fn list(
     );
     // The stream of its stock has the same id and a longer name.
     violations.require_id(context.stream.id(), category::INVENTORY, "data.sku");
-    violations.require_text(&product.name, MAX_NAME, "data.name");
-    violations.require_text(&product.description, MAX_DESCRIPTION, "data.description");
+    violations.require_name(&product.name, MAX_NAME, "data.name");
+    violations.require_prose(&product.description, MAX_DESCRIPTION, "data.description");
     require_price(&mut violations, &product.price);
     violations.require(
         product.tags.len() <= MAX_TAGS,
@@ -193,7 +193,7 @@ fn list(
         format!("has up to {MAX_TAGS} tags"),
     );
     for (n, tag) in product.tags.iter().enumerate() {
-        violations.require_text(tag, MAX_TAG, &format!("data.tags[{n}]"));
+        violations.require_name(tag, MAX_TAG, &format!("data.tags[{n}]"));
     }
     violations.finish()?;
     let ListProduct {
@@ -374,6 +374,43 @@ mod tests {
                 "data.tags[0]"
             ]
         );
+    }
+
+    #[test]
+    fn names_and_tags_are_lines_of_visible_text_and_a_description_has_lines() {
+        let product = ListProduct {
+            description: "Holds\ncoffee.".into(),
+            ..mug()
+        };
+        when(&[], product).unwrap();
+        for hostile in [
+            "a\nb",
+            "a\0b",
+            "a\u{2028}b",
+            "a\u{202e}b",
+            "a\u{200b}b",
+            "\u{e000}",
+            "\u{3164}",
+        ] {
+            let product = ListProduct {
+                name: hostile.into(),
+                tags: vec![hostile.into()],
+                ..mug()
+            };
+            let rejection = when(&[], product).unwrap_err();
+            let fields: Vec<_> = rejection
+                .violations
+                .iter()
+                .map(|violation| violation.field.as_str())
+                .collect();
+            assert_eq!(fields, ["data.name", "data.tags[0]"], "{hostile:?}");
+        }
+        let product = ListProduct {
+            description: "\u{202e}Holds coffee.".into(),
+            ..mug()
+        };
+        let rejection = when(&[], product).unwrap_err();
+        assert_eq!(rejection.violations[0].field, "data.description");
     }
 
     #[test]

@@ -5,6 +5,10 @@
 //! texts. So no rule may read the email or the name of a state. The uniqueness of an email is the rule of its
 //! own stream, [`Email`](super::email::Email). The domain checks only a password's presence and length; the
 //! command service verifies it against the stored hash.
+//!
+//! Whether an email reaches its person, and when a password was changed, only the server knows, which sends
+//! the links and stores the hashes. So it sends those commands itself, and no client may: they have no field
+//! that a rule could check.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -18,11 +22,15 @@ use crate::{
     rejection::{Rejection, Violation, Violations},
 };
 
+mod common_password;
 mod email_address;
+mod email_script;
 mod password;
 
-use email_address::is_email;
+pub use common_password::PasswordFault;
+pub(crate) use email_address::is_email;
 pub use email_address::{MAX_EMAIL, normalised, spellings};
+use email_script::has_one_script;
 pub use password::{MAX_PASSWORD, MIN_PASSWORD, Password};
 
 /// The maximum length of a display name, in characters.
@@ -33,14 +41,14 @@ const PASSWORD_FIELD: &str = "data.password";
 /// Creates an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RegisterUser {
     /// The address for signing in; unique in the workspace.
     pub email: String,
-    /// The name shown to others; 1 to [`MAX_DISPLAY_NAME`] characters.
+    /// The name shown to others; one line of 1 to [`MAX_DISPLAY_NAME`] visible characters.
     pub display_name: String,
-    /// [`MIN_PASSWORD`] to [`MAX_PASSWORD`] characters. Absent only if the system registers a person, who
-    /// then cannot sign in.
+    /// [`MIN_PASSWORD`] to [`MAX_PASSWORD`] characters, and none of the passwords that are guessed first.
+    /// Absent only if the system registers a person, who then cannot sign in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Password>,
     /// By default `customer`; an educator who registers themselves stays an educator. Educators may assign
@@ -56,16 +64,16 @@ pub struct RegisterUser {
 /// Changes the display name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangeDisplayName {
-    /// 1 to [`MAX_DISPLAY_NAME`] characters.
+    /// One line of 1 to [`MAX_DISPLAY_NAME`] visible characters.
     pub display_name: String,
 }
 
 /// Changes the email for signing in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangeEmail {
     /// Unique in the workspace.
     pub email: String,
@@ -77,7 +85,7 @@ pub struct ChangeEmail {
 /// Changes the language of emails, and of the interface on a new device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangeLanguage {
     /// The new language.
     pub language: Language,
@@ -86,7 +94,7 @@ pub struct ChangeLanguage {
 /// Makes all personal data permanently unreadable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EraseUser {
     /// The person's current password. Absent if an educator erases another person, and for a person without
     /// an account.
@@ -94,9 +102,46 @@ pub struct EraseUser {
     pub password: Option<Password>,
 }
 
+/// Has a link sent to the person's email, by which they set a new password.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RequestPasswordReset {}
+
+/// Records that the password was changed; it is stored already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RecordPasswordChange {
+    /// Whether the person came by the link of an email. Then the email is theirs.
+    pub by_link: bool,
+}
+
+/// Has a link sent to the person's email, by which they confirm that it is theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RequestEmailConfirmation {}
+
+/// Records that the person has followed the link to their present email.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ConfirmEmail {}
+
 command_types! {
     /// The commands of a user.
-    pub enum UserCommand { RegisterUser, ChangeDisplayName, ChangeEmail, ChangeLanguage, EraseUser }
+    pub enum UserCommand {
+        RegisterUser,
+        ChangeDisplayName,
+        ChangeEmail,
+        ChangeLanguage,
+        EraseUser,
+        RequestPasswordReset,
+        RecordPasswordChange,
+        RequestEmailConfirmation,
+        ConfirmEmail,
+    }
 }
 
 /// An account was created.
@@ -167,6 +212,27 @@ pub struct LanguageChanged {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserErased {}
 
+/// A link to set a new password was requested. The link follows from the id of the command and a key that is
+/// not in the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PasswordResetRequested {}
+
+/// The password was changed, by its owner within a session or by the link of an email.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PasswordChanged {}
+
+/// Another link to confirm the email was requested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailConfirmationRequested {}
+
+/// The person reads the emails to their address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailConfirmed {}
+
 event_types! {
     /// The events of a user.
     pub enum UserEvent {
@@ -175,6 +241,10 @@ event_types! {
         EmailChanged: 1,
         LanguageChanged: 1,
         UserErased: 1,
+        PasswordResetRequested: 1,
+        PasswordChanged: 1,
+        EmailConfirmationRequested: 1,
+        EmailConfirmed: 1,
     }
 }
 
@@ -198,6 +268,8 @@ pub struct Account {
     pub role: Role,
     /// The language of emails.
     pub language: Language,
+    /// Whether the person has shown that they read the emails to this address.
+    pub email_confirmed: bool,
 }
 
 /// The user aggregate.
@@ -206,7 +278,7 @@ pub struct User;
 
 impl Decider for User {
     const CATEGORY: &'static str = "user";
-    const SNAPSHOT_VERSION: u32 = 2;
+    const SNAPSHOT_VERSION: u32 = 3;
     type State = UserState;
     type Command = UserCommand;
     type Event = UserEvent;
@@ -229,7 +301,7 @@ impl Decider for User {
             UserCommand::ChangeDisplayName(ChangeDisplayName { display_name }) => {
                 let display_name = display_name.trim().to_owned();
                 let mut violations = Violations::default();
-                violations.require_text(&display_name, MAX_DISPLAY_NAME, "data.display_name");
+                require_display_name(&mut violations, &display_name, "data.display_name");
                 require_own_account(state, own, "change")?;
                 violations.finish()?;
                 Ok(vec![DisplayNameChanged { display_name }.into()])
@@ -262,6 +334,22 @@ impl Decider for User {
                 }
                 Ok(vec![UserErased {}.into()])
             }
+            UserCommand::RequestPasswordReset(_) => {
+                require_account(state)?;
+                Ok(vec![PasswordResetRequested {}.into()])
+            }
+            UserCommand::RecordPasswordChange(RecordPasswordChange { by_link }) => {
+                let account = require_account(state)?;
+                let mut events = vec![PasswordChanged {}.into()];
+                if by_link && !account.email_confirmed {
+                    events.push(EmailConfirmed {}.into());
+                }
+                Ok(events)
+            }
+            UserCommand::RequestEmailConfirmation(_) => {
+                unless_confirmed(state, EmailConfirmationRequested {})
+            }
+            UserCommand::ConfirmEmail(_) => unless_confirmed(state, EmailConfirmed {}),
         }
     }
 
@@ -278,6 +366,7 @@ impl Decider for User {
                     display_name: display_name.clone(),
                     role: *role,
                     language: *language,
+                    email_confirmed: false,
                 });
             }
             UserEvent::DisplayNameChanged(DisplayNameChanged { display_name }) => {
@@ -288,6 +377,7 @@ impl Decider for User {
             UserEvent::EmailChanged(EmailChanged { email }) => {
                 if let Some(account) = &mut state.account {
                     account.email.clone_from(email);
+                    account.email_confirmed = false;
                 }
             }
             UserEvent::LanguageChanged(LanguageChanged { language }) => {
@@ -301,6 +391,14 @@ impl Decider for User {
                     erased: true,
                 }
             }
+            UserEvent::EmailConfirmed(_) => {
+                if let Some(account) = &mut state.account {
+                    account.email_confirmed = true;
+                }
+            }
+            UserEvent::PasswordResetRequested(_)
+            | UserEvent::PasswordChanged(_)
+            | UserEvent::EmailConfirmationRequested(_) => {}
         }
         state
     }
@@ -332,13 +430,15 @@ fn register(
     let (email, display_name) = (normalised(&email), display_name.trim().to_owned());
     let mut violations = Violations::default();
     require_email(&mut violations, &email);
-    violations.require_text(&display_name, MAX_DISPLAY_NAME, "data.display_name");
-    let usable = password.as_ref().map(Password::fits);
-    violations.require(
-        usable.unwrap_or(actor.role == Role::System),
-        PASSWORD_FIELD,
-        format!("has {MIN_PASSWORD} to {MAX_PASSWORD} characters"),
-    );
+    require_display_name(&mut violations, &display_name, "data.display_name");
+    let fault = match &password {
+        Some(password) => password.fault(&[&email, &display_name]),
+        None if actor.role == Role::System => None,
+        None => Some(PasswordFault::Length),
+    };
+    if let Some(fault) = fault {
+        violations.require(false, PASSWORD_FIELD, fault.to_string());
+    }
     let allowed = role == Role::Customer || gives_roles(actor.role) || (own && role == actor.role);
     violations.require(
         allowed && role != Role::System,
@@ -376,7 +476,21 @@ fn require_own_account(state: &UserState, own: bool, action: &str) -> Result<(),
     if !own {
         return Err(not_yours(action));
     }
-    state.account.as_ref().map(|_| ()).ok_or_else(not_found)
+    require_account(state).map(|_| ())
+}
+
+fn require_account(state: &UserState) -> Result<&Account, Rejection> {
+    state.account.as_ref().ok_or_else(not_found)
+}
+
+/// The event, for an account whose email is not confirmed yet.
+fn unless_confirmed(state: &UserState, event: impl Into<UserEvent>) -> Result<Vec<UserEvent>, Rejection> {
+    let account = require_account(state)?;
+    Ok(if account.email_confirmed {
+        Vec::new()
+    } else {
+        vec![event.into()]
+    })
 }
 
 fn not_yours(action: &str) -> Rejection {
@@ -395,11 +509,24 @@ const fn gives_roles(role: Role) -> bool {
     matches!(role, Role::Educator | Role::System)
 }
 
+/// Records a violation unless `name` can be a new name of a person: one line of up to [`MAX_DISPLAY_NAME`]
+/// visible characters, no word of which mixes alphabets that look the same.
+pub fn require_display_name(violations: &mut Violations, name: &str, field: &str) {
+    violations.require_name(name, MAX_DISPLAY_NAME, field);
+    violations.require_one_script(name, field);
+}
+
 fn require_email(violations: &mut Violations, email: &str) {
+    let is_email = is_email(email);
     violations.require(
-        is_email(email),
+        is_email,
         "data.email",
         format!("is an email address, as in ada@example.org, of up to {MAX_EMAIL} characters"),
+    );
+    violations.require(
+        !is_email || has_one_script(email),
+        "data.email",
+        "has letters of several scripts, or such as look like Latin ones; take an address of one script",
     );
 }
 

@@ -33,7 +33,7 @@ fn each_role_may_send_its_commands_and_no_others() {
     let own = format!("user-{}", Uuid::from_u128(1));
     let user = json!({"user": Uuid::from_u128(1)});
     let order = json!({"lines": [], "payment_method": "tok_ok"});
-    let table: [(&str, &str, Value, Row); 19] = [
+    let table: [(&str, &str, Value, Row); 23] = [
         (
             "RegisterUser",
             &own,
@@ -44,6 +44,10 @@ fn each_role_may_send_its_commands_and_no_others() {
         ("ChangeEmail", &own, json!({"email": "b@b.co"}), ALL),
         ("ChangeLanguage", &own, json!({"language": "de"}), ALL),
         ("EraseUser", &own, json!({}), ALL),
+        ("RequestPasswordReset", &own, json!({}), SYSTEM),
+        ("RecordPasswordChange", &own, json!({"by_link": true}), SYSTEM),
+        ("RequestEmailConfirmation", &own, json!({}), SYSTEM),
+        ("ConfirmEmail", &own, json!({}), SYSTEM),
         ("ReserveEmail", "email-1", user.clone(), NONE),
         ("ReleaseEmail", "email-1", user, NONE),
         ("PlaceOrder", "order-1", order, ALL),

@@ -28,6 +28,10 @@ pub trait AnyAggregate: Send {
     fn evolve(&mut self, event: &DomainEvent);
     /// The current state.
     fn state(&self) -> serde_json::Result<Value>;
+    /// The version of the state's JSON: a snapshot of another version is ignored.
+    fn snapshot_version(&self) -> u32;
+    /// Whether the JSON of a snapshot of that version is the current state.
+    fn is_state(&self, snapshot: &str) -> serde_json::Result<bool>;
 }
 
 struct ErasedAggregate<D: Decider>(D::State);
@@ -41,6 +45,15 @@ impl<D: Decider<Event: EventPayload>> AnyAggregate for ErasedAggregate<D> {
 
     fn state(&self) -> serde_json::Result<Value> {
         serde_json::to_value(&self.0)
+    }
+
+    fn snapshot_version(&self) -> u32 {
+        D::SNAPSHOT_VERSION
+    }
+
+    fn is_state(&self, snapshot: &str) -> serde_json::Result<bool> {
+        let stored: D::State = serde_json::from_str(snapshot)?;
+        Ok(serde_json::to_value(&stored)? == self.state()?)
     }
 }
 

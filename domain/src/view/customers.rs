@@ -28,6 +28,9 @@ pub struct CustomerDocument {
     /// Absent for a person without an account, or an erased one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Whether the person has shown that they read the emails to this address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub email_confirmed: bool,
     /// The role in the workspace; absent without an account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -127,6 +130,7 @@ fn new_customer(id: Uuid, at: Timestamp) -> CustomerDocument {
         id,
         display_name: String::new(),
         email: None,
+        email_confirmed: false,
         role: None,
         registered_at: None,
         orders: 0,
@@ -155,12 +159,20 @@ fn fold_user(customer: &mut CustomerDocument, change: &UserEvent, at: Timestamp)
         UserEvent::DisplayNameChanged(DisplayNameChanged { display_name }) => {
             customer.display_name.clone_from(display_name);
         }
-        UserEvent::EmailChanged(EmailChanged { email }) => customer.email = Some(email.clone()),
-        // The language is for emails and not for the back office.
-        UserEvent::LanguageChanged(_) => {}
+        UserEvent::EmailChanged(EmailChanged { email }) => {
+            customer.email = Some(email.clone());
+            customer.email_confirmed = false;
+        }
+        UserEvent::EmailConfirmed(_) => customer.email_confirmed = customer.email.is_some(),
+        // The language is for emails and not for the back office, as are the links in emails.
+        UserEvent::LanguageChanged(_)
+        | UserEvent::PasswordResetRequested(_)
+        | UserEvent::PasswordChanged(_)
+        | UserEvent::EmailConfirmationRequested(_) => {}
         UserEvent::UserErased(_) => {
             ERASED.clone_into(&mut customer.display_name);
             customer.email = None;
+            customer.email_confirmed = false;
             customer.erased = true;
             customer.named_by = None;
         }

@@ -104,10 +104,10 @@ impl View for NotificationsView {
         document: Option<NotificationDocument>,
         event: &TypedEvent,
     ) -> Option<NotificationDocument> {
-        let (user, event_id) = at.split_once('/')?;
+        let (user, _) = at.split_once('/')?;
         let mut notification = document.unwrap_or(NotificationDocument {
             user: user.parse().ok()?,
-            event_id: event_id.parse().ok()?,
+            event_id: event_of_key(at)?,
             event: String::new(),
             order: String::new(),
             at: Timestamp::default(),
@@ -148,8 +148,14 @@ impl View for NotificationsView {
     }
 }
 
-fn key(user: Uuid, event: Uuid) -> String {
+/// The key of the notification of a person about an event.
+pub fn key(user: Uuid, event: Uuid) -> String {
     format!("{user}/{event}")
+}
+
+/// The event of a notification with this key; `None`: it is no such key.
+pub fn event_of_key(key: &str) -> Option<Uuid> {
+    key.split_once('/')?.1.parse().ok()
 }
 
 fn marks(event: &TypedEvent) -> Option<(Uuid, &NotificationsRead)> {

@@ -17,7 +17,10 @@ use crate::{
         },
         payment::{PaymentEvent, PaymentFailed, PaymentProcessed, PaymentRefunded},
         product::{PriceChanged, ProductEvent, ProductListed, ProductRetired},
-        user::{DisplayNameChanged, EmailChanged, LanguageChanged, UserErased, UserEvent, UserRegistered},
+        user::{
+            DisplayNameChanged, EmailChanged, EmailConfirmed, LanguageChanged, UserErased, UserEvent,
+            UserRegistered,
+        },
     },
     event::{ActorRef, DomainEvent, EventPayload, Metadata, TypedEvent},
     id::WorkspaceId,
@@ -187,7 +190,7 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
                 .collect(),
         )
     });
-    let user = (0..2_u8, 0..6_usize).prop_map(|(n, length)| {
+    let user = (0..2_u8, 0..7_usize).prop_map(|(n, length)| {
         let registered = UserRegistered {
             email: format!("{n}@example.org"),
             display_name: format!("Ada {n}"),
@@ -196,6 +199,7 @@ fn any_history() -> impl Strategy<Value = (String, Vec<DomainEvent>)> {
         };
         let life: Vec<UserEvent> = vec![
             registered.into(),
+            EmailConfirmed {}.into(),
             DisplayNameChanged {
                 display_name: "Lovelace".into(),
             }

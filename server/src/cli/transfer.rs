@@ -10,9 +10,10 @@ use std::{
 
 use tokio::io::BufReader;
 
-use super::{Failure, remote};
+use super::{Failure, by_command_line, remote};
 use clock::SystemClock;
 use documents::ParkedCount;
+use domain::visible_text::one_line;
 use event_store::{EventStore, Workspace};
 use monitor::{
     backup::backup as create_backup,
@@ -20,6 +21,7 @@ use monitor::{
     import::ImportedWorkspace,
     terminal::find,
 };
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use crate::{
     import_files::import_files,
@@ -72,6 +74,8 @@ async fn export_to(settings: &ExportSettings, out: &mut (dyn Write + Send)) -> R
     };
     for (workspace, events, commands) in export_store(&store, workspaces, out).await? {
         let Workspace { id, name, .. } = workspace;
+        by_command_line(SecurityEvent::Exported).workspace(id.0).write();
+        let name = one_line(&name);
         report(&format!("{id}  {events} events, {commands} commands  {name}"));
     }
     Ok(())
@@ -93,13 +97,14 @@ async fn every_workspace(store: &dyn EventStore) -> Result<Vec<Workspace>, Failu
 pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
     let clock = Arc::new(SystemClock);
     let imported = if settings.file == Path::new("-") {
-        import_files(&settings.storage, clock, BufReader::new(tokio::io::stdin())).await?
+        import_files(&settings.storage, clock, BufReader::new(tokio::io::stdin())).await
     } else {
         let file = tokio::fs::File::open(&settings.file)
             .await
             .map_err(|error| format!("{}: {error}", settings.file.display()))?;
-        import_files(&settings.storage, clock, BufReader::new(file)).await?
+        import_files(&settings.storage, clock, BufReader::new(file)).await
     };
+    let imported = imported.inspect_err(|_| by_command_line(SecurityEvent::ImportRefused).write())?;
     for one in imported {
         let ImportedWorkspace {
             workspace,
@@ -112,6 +117,8 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
         let Workspace {
             id, name, join_code, ..
         } = workspace;
+        by_command_line(SecurityEvent::Imported).workspace(id.0).write();
+        let name = one_line(&name);
         let what = if already_existed {
             "was there already, the same".to_owned()
         } else if new_code {
@@ -139,6 +146,9 @@ pub(super) async fn import(settings: &ImportSettings) -> Result<(), Failure> {
 
 pub(super) async fn backup(settings: &BackupSettings) -> Result<(), Failure> {
     let summary = create_backup(settings.storage.to_back_up(), &settings.folder).await?;
+    SecurityRecord::new(SecurityEvent::Exported)
+        .because("backup")
+        .write();
     report(&format!(
         "{}  {} workspaces, {} events, verified; `foldline serve --data-dir` starts it",
         settings.folder.display(),

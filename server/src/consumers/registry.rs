@@ -6,7 +6,9 @@ use std::{num::NonZeroU32, sync::Arc};
 use clock::SharedClock;
 use consumer::Consumer;
 use documents::{DocumentStore, Opener};
+use erasure::Erasure;
 use event_store::EventStore;
+use identity::People;
 use mail::{
     Links, Notification, StreamAddresses, Transport,
     mailbox::Mailbox,
@@ -24,9 +26,11 @@ pub(crate) struct Dependencies {
     pub(crate) store: Arc<dyn EventStore>,
     /// The process store.
     pub(crate) process_store: Arc<dyn DocumentStore>,
+    /// The keys and credentials of people.
+    pub(crate) people: Arc<People>,
     /// Unseals personal fields.
     pub(crate) opener: Arc<dyn Opener>,
-    /// Makes the links that stop emails.
+    /// Makes the links in emails.
     pub(crate) links: Arc<dyn Links>,
     /// The machine's clock.
     pub(crate) clock: SharedClock,
@@ -70,6 +74,7 @@ pub(crate) async fn open(
     let Dependencies {
         store,
         process_store,
+        people,
         opener,
         links,
         clock,
@@ -98,7 +103,12 @@ pub(crate) async fn open(
     let search = Arc::new(Search::open(&storage.search_folder(), clock.new_id(), opener)?);
     Ok(OpenConsumers {
         // The registry.
-        all: vec![Arc::new(notification), warehouse.clone(), search.clone()],
+        all: vec![
+            Arc::new(notification),
+            warehouse.clone(),
+            search.clone(),
+            Arc::new(Erasure::new(people)),
+        ],
         warehouse,
         search,
         mailbox,

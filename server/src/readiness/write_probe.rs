@@ -18,11 +18,14 @@ const LENGTH: usize = 65_536;
 /// The name of the file.
 const FILE: &str = "write-probe";
 
+/// What is said of a full disk.
+pub(super) const FULL: &str = "the disk is full: writes are refused until it has room, and reading goes on";
+
 /// Why the disk takes no writes. The message is public, so it names no path; the source does.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WriteProbeError {
     /// There is no room, or none that the process may use.
-    #[error("the disk is full: writes are refused until it has room, and reading goes on")]
+    #[error("{FULL}")]
     Full(#[source] io::Error),
     /// It cannot be written for another reason.
     #[error("the disk takes no writes: they are refused, and reading goes on")]

@@ -142,6 +142,16 @@ fn no_limits_for_tests(settings: &mut Settings, matches: &ArgMatches) -> Result<
             &mut limits.sign_ins_per_minute,
         ),
         (
+            "--sockets-per-person",
+            "sockets_per_person",
+            &mut limits.sockets_per_person,
+        ),
+        (
+            "--sockets-per-workspace",
+            "sockets_per_workspace",
+            &mut limits.sockets_per_workspace,
+        ),
+        (
             "--sandboxes-per-hour",
             "sandboxes_per_hour",
             &mut settings.sandboxes.sandboxes_per_hour,
@@ -340,6 +350,22 @@ mod tests {
             ("sandbox-idle-days = -1", ["--sandbox-idle-days", "36500"]),
             ("sandbox-people = \"many\"", ["--sandbox-people", "many"]),
             ("broker = \"kafka://localhost\"", ["--broker", "memory:"]),
+            (
+                "trusted-proxies = \"10.0.0.0/33\"",
+                ["--trusted-proxies", "10.0.0.0/8"],
+            ),
+            (
+                "trusted-proxies = \"::1, proxy.test\"",
+                ["--trusted-proxies", "proxy.test"],
+            ),
+            (
+                "public-url = \"ftp://shop.test\"",
+                ["--public-url", "https://shop.example"],
+            ),
+            (
+                "public-url = \"shop.test\"",
+                ["--public-url", "https://shop.example"],
+            ),
             ("listen =", ["cannot be read", "line 1"]),
         ] {
             let file = file(text);
@@ -366,6 +392,18 @@ mod tests {
         assert!(refusal(&["--mail-from", "no-address"]).contains("--mail-from"));
         assert!(refusal(&["--tls-cert", "a.pem"]).contains("--tls-key"));
         assert!(refusal(&["--tls", "magic"]).contains("self-signed"));
+    }
+
+    #[test]
+    fn trusted_proxies_are_a_list_in_each_source_and_by_default_there_are_none() {
+        assert!(loaded(&[]).unwrap().limits.trusted_proxies.is_empty());
+        let file = file("trusted-proxies = \"127.0.0.1, 2001:db8::/32\"");
+        let of_file = loaded(&["--config", file.path().to_str().unwrap()]).unwrap();
+        let of_flag = loaded(&["--trusted-proxies", "127.0.0.1,2001:db8::/32"]).unwrap();
+        for settings in [of_file, of_flag] {
+            let listed = settings.limits.trusted_proxies.iter().map(ToString::to_string);
+            assert_eq!(listed.collect::<Vec<_>>(), ["127.0.0.1/32", "2001:db8::/32"]);
+        }
     }
 
     #[test]
@@ -401,6 +439,8 @@ mod tests {
             "--sign-ins-per-minute",
             "--sandboxes-per-hour",
             "--mails-per-hour",
+            "--sockets-per-person",
+            "--sockets-per-workspace",
         ] {
             assert!(refusal(&["--for-tests", flag, "5"]).contains(flag));
             loaded(&["--for-tests", flag, "0"]).unwrap();

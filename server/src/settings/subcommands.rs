@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use domain::{
     access::Role,
+    aggregate::user::require_display_name,
     id::{StreamName, WorkspaceId},
+    rejection::Violations,
     timestamp::Timestamp,
     token::ConsistencyToken,
     view::{self, AnyView},
 };
-use monitor::terminal::Format;
+use monitor::{checkpoint::Verifier, terminal::Format};
 use url::Url;
 use uuid::Uuid;
 
-use super::StorageSettings;
+use super::{CheckpointPlaces, StorageSettings};
 
 /// The settings of `foldline streams`.
 #[derive(Debug, Clone, Args)]
@@ -95,9 +97,19 @@ pub struct VerifySettings {
     /// The storage settings.
     #[command(flatten)]
     pub storage: StorageSettings,
+    /// Key and folder of signed checkpoints.
+    #[command(flatten)]
+    pub places: CheckpointPlaces,
     /// Only this workspace [default: all]
     #[arg(long, value_name = "ID")]
     pub workspace: Option<WorkspaceId>,
+    /// Also compare the signed checkpoints of this file with the log; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// The public key that verifies them, as `foldline checkpoint --print-verifier` writes it [default: that
+    /// of the installation's own key]
+    #[arg(long, value_name = "VERIFIER", requires = "checkpoint")]
+    pub checkpoint_verifier: Option<Verifier>,
 }
 
 /// The settings of `foldline replay`.
@@ -250,8 +262,8 @@ pub struct TokenSettings {
     /// without a session of theirs is refused
     #[arg(long, value_name = "ID")]
     pub actor: Option<Uuid>,
-    /// The name that other users see
-    #[arg(long, default_value = "Operator", value_name = "NAME")]
+    /// The name that other users see: one line of visible text
+    #[arg(long, default_value = "Operator", value_name = "NAME", value_parser = person_name)]
     pub name: String,
     /// Its lifetime, in seconds
     #[arg(
@@ -261,6 +273,20 @@ pub struct TokenSettings {
         value_parser = clap::value_parser!(u64).range(1..=31_536_000)
     )]
     pub ttl: u64,
+}
+
+/// The name of a person, by the rules for names in commands.
+fn person_name(text: &str) -> Result<String, String> {
+    let mut violations = Violations::default();
+    require_display_name(&mut violations, text, "a name");
+    violations.finish().map_err(|rejection| {
+        let messages = rejection
+            .violations
+            .iter()
+            .map(|violation| violation.message.as_str());
+        format!("a name {}", messages.collect::<Vec<_>>().join("; "))
+    })?;
+    Ok(text.to_owned())
 }
 
 fn role(text: &str) -> Result<Role, String> {

@@ -12,9 +12,10 @@ use futures::future::BoxFuture;
 use uuid::Uuid;
 
 use documents::{
-    DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError, Fold, Generations, LaneId, Moment,
-    PageRequest, ParkedCount, ParkedEvent, Parking, Purging, Scope, StoredCheckpoint, StoredDocument,
-    StoredGeneration, StoredRow, SwitchOutcome, UpdateOutcome, ViewSnapshot,
+    Checkpoint, DeadLetter, DeadLetterKey, DocumentStore, DocumentStoreError, DocumentUsage, Fold,
+    Generations, LaneId, Moment, PageRequest, ParkedCount, ParkedEvent, Parking, Purging, Scope, Sharing,
+    StoredCheckpoint, StoredDocument, StoredGeneration, StoredRow, SwitchOutcome, UpdateOutcome,
+    ViewSnapshot,
 };
 
 /// A write to carry out.
@@ -58,7 +59,7 @@ impl<W: WriteObserver> DocumentStore for ObservedStore<W> {
         &self,
         lane: &LaneId,
         from: u64,
-        to: u64,
+        to: &Checkpoint,
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<UpdateOutcome, DocumentStoreError> {
@@ -86,6 +87,22 @@ impl<W: WriteObserver> DocumentStore for ObservedStore<W> {
         self.inner.document(workspace, view, key).await
     }
 
+    async fn documents(
+        &self,
+        workspace: WorkspaceId,
+        view: &'static str,
+        keys: &[String],
+    ) -> Result<Vec<StoredDocument>, DocumentStoreError> {
+        for key in keys {
+            self.observer.read(key);
+        }
+        self.inner.documents(workspace, view, keys).await
+    }
+
+    async fn usage(&self, workspace: WorkspaceId) -> Result<DocumentUsage, DocumentStoreError> {
+        self.inner.usage(workspace).await
+    }
+
     async fn page(
         &self,
         workspace: WorkspaceId,
@@ -102,6 +119,10 @@ impl<W: WriteObserver> DocumentStore for ObservedStore<W> {
         view: &str,
     ) -> Result<Moment<Box<dyn ViewSnapshot>>, DocumentStoreError> {
         self.inner.snapshot(workspace, view).await
+    }
+
+    fn sharing(&self) -> Option<Arc<dyn Sharing>> {
+        self.inner.sharing()
     }
 
     async fn ping(&self) -> Result<(), DocumentStoreError> {
@@ -133,6 +154,14 @@ impl<W: WriteObserver> Generations for ObservedStore<W> {
 
     async fn switch(&self, scope: &Scope) -> Result<SwitchOutcome, DocumentStoreError> {
         self.inner.switch(scope).await
+    }
+
+    async fn restart(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
+        self.inner.restart(workspace, view).await
+    }
+
+    async fn reset(&self, scope: &Scope, documents: bool) -> Result<(), DocumentStoreError> {
+        self.inner.reset(scope, documents).await
     }
 
     async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError> {

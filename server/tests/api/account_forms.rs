@@ -5,7 +5,11 @@ use reqwest::{
     header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE},
 };
 
-use crate::app::{Person, TestApp};
+use crate::{
+    account_links::token,
+    app::{Person, TestApp},
+    dead_letters::get,
+};
 
 const FORM: &str = "display_name=Ada+Lovelace&email=ada%40example.org&password=correct+horse+battery";
 
@@ -232,4 +236,109 @@ async fn another_sites_form_does_nothing() {
         assert_eq!(response.headers()[LOCATION], "/?problem=invalid", "{path}");
         assert!(response.headers().get(SET_COOKIE).is_none());
     }
+}
+
+#[tokio::test]
+async fn a_forgotten_password_is_set_with_plain_forms() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let visitor = app.student(&educator.join_code).await;
+    let mut browser = Browser::of(&app, &visitor);
+    let session = get(&app, &visitor, "/api/v1/session").await;
+    let user = session["actor_id"].as_str().unwrap().parse().unwrap();
+    browser.send("/session/register", FORM).await;
+    browser.send("/session/leave", "").await;
+    let page = browser.page("/sign-in").await;
+    assert!(page.contains("href=\"/forgot-password\""), "{page}");
+    // the page says the same whether there is an account or not
+    for email in ["eve%40example.org", "ada%40example.org"] {
+        let body = format!("email={email}&code={}", educator.join_code);
+        assert_eq!(browser.send("/session/forgot", &body).await, "/forgot-password");
+        let page = browser.page("/forgot-password").await;
+        assert!(
+            page.contains("If there is an account with this email address"),
+            "{page}"
+        );
+    }
+    let body = "email=ada%40example.org&code=NOSUCHCODE";
+    assert_eq!(browser.send("/session/forgot", body).await, "/forgot-password");
+    let page = browser.page("/forgot-password").await;
+    assert!(page.contains("href=\"#forgot-code\"") && page.contains("value=\"ada@example.org\""));
+    app.resets_done().await;
+    let token = token(&app, &educator, user, "/reset-password").await;
+    let link = format!("/reset-password?token={token}");
+    let page = browser.page(&link).await;
+    assert!(page.contains(&format!("value=\"{token}\"")), "{page}");
+    // a password that is refused leads back to the page of the link
+    let weak = format!("token={token}&password=password1");
+    assert_eq!(browser.send("/session/reset", &weak).await, link);
+    let page = browser.page(&link).await;
+    assert!(
+        page.contains("href=\"#reset-password\"") && !page.contains("password1"),
+        "{page}"
+    );
+    let strong = format!("token={token}&password=staple+of+another+horse");
+    assert_eq!(browser.send("/session/reset", &strong).await, "/sign-in");
+    let page = browser.page("/sign-in").await;
+    assert!(page.contains("Your new password is set."), "{page}");
+    assert_eq!(browser.send("/session/reset", &strong).await, "/reset-password");
+    let page = browser.page("/reset-password").await;
+    assert!(
+        page.contains("This link has been used already") && page.contains("href=\"/forgot-password\""),
+        "{page}"
+    );
+    let sign_in = format!(
+        "email=ada%40example.org&password=staple+of+another+horse&code={}",
+        educator.join_code
+    );
+    assert_eq!(browser.send("/session/sign-in", &sign_in).await, "/shop");
+    app.settled(&educator).await;
+    let page = browser.page("/account").await;
+    assert!(page.contains("This email address is confirmed."), "{page}");
+}
+
+#[tokio::test]
+async fn an_account_shows_whether_its_address_is_confirmed_and_sends_the_link_again() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let visitor = app.student(&educator.join_code).await;
+    let mut browser = Browser::of(&app, &visitor);
+    let session = get(&app, &visitor, "/api/v1/session").await;
+    let user = session["actor_id"].as_str().unwrap().parse().unwrap();
+    browser.send("/session/register", FORM).await;
+    let page = browser.page("/account").await;
+    assert!(
+        page.contains("This email address is not confirmed yet."),
+        "{page}"
+    );
+    assert_eq!(browser.send("/session/confirmation", "").await, "/account");
+    let page = browser.page("/account").await;
+    assert!(page.contains("The email is on its way."), "{page}");
+    let token = token(&app, &educator, user, "/confirm-email").await;
+    let page = browser.page(&format!("/confirm-email?token={token}")).await;
+    assert!(page.contains("action=\"/session/confirm\""), "{page}");
+    assert_eq!(
+        browser.send("/session/confirm", "token=nonsense").await,
+        "/confirm-email"
+    );
+    let page = browser.page("/confirm-email").await;
+    assert!(page.contains("This link has been used already"), "{page}");
+    let body = format!("token={token}");
+    assert_eq!(browser.send("/session/confirm", &body).await, "/confirm-email");
+    let page = browser.page("/confirm-email").await;
+    assert!(page.contains("Your email address is confirmed."), "{page}");
+    app.settled(&educator).await;
+    let page = browser.page("/account").await;
+    assert!(
+        page.contains("This email address is confirmed.") && !page.contains("/session/confirmation"),
+        "{page}"
+    );
+    // from another site, nothing is taken
+    let foreign = app
+        .request(Method::POST, "/session/confirmation")
+        .header("origin", "https://evil.test")
+        .header(COOKIE, browser.cookies())
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+    let leads_to = foreign.send().await.unwrap();
+    assert_eq!(leads_to.headers()[LOCATION], "/?problem=invalid");
 }

@@ -94,6 +94,14 @@ impl TestApp {
         Self::start_in(folder, owned(further), self.clock.clone()).await
     }
 
+    /// Why a second server that has made keys of its own does not start; and its folder.
+    pub(crate) async fn refused_second(&self, further: &[&str]) -> (StartError, TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = settings_in(&folder, &owned(further));
+        let refusal = Foldline::start(&settings, self.clock.clone()).await.unwrap_err();
+        (refusal, folder)
+    }
+
     /// Starts a server on the data of a folder.
     pub(crate) async fn start_on(folder: TempDir) -> Self {
         Self::start_in(folder, Vec::new(), Arc::default()).await
@@ -163,6 +171,20 @@ impl TestApp {
         self.clock
             .offset
             .fetch_add(days * 86_400_000_000, Ordering::Relaxed);
+    }
+
+    /// Lets minutes pass on the server's clock.
+    pub(crate) fn pass_minutes(&self, minutes: i64) {
+        self.clock
+            .offset
+            .fetch_add(minutes * 60_000_000, Ordering::Relaxed);
+    }
+
+    /// Waits until every request for a new password until now is carried out: their answers do not wait.
+    pub(crate) async fn resets_done(&self) {
+        tokio::time::timeout(TEST_TIMEOUT, self.foldline.resets_done())
+            .await
+            .unwrap();
     }
 
     /// Stops the server's clock, so that nothing ends because the machine is busy; only [`Self::pass_days`]

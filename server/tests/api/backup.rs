@@ -25,6 +25,7 @@ use crate::{
 
 fn storage(folder: &Path) -> StorageSettings {
     StorageSettings {
+        security_log: None,
         data_dir: folder.to_owned(),
         event_store: None,
         read_model: None,

@@ -304,7 +304,8 @@ const SUBSCRIPTIONS: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_subscriptions_get_a_change_once_each() {
-    let app = TestApp::start_with(&["--requests-per-minute", "0"]).await;
+    let unlimited = ["--requests-per-minute", "0", "--sockets-per-person", "0"];
+    let app = TestApp::start_with(&unlimited).await;
     let educator = app.educator().await;
     let listed = app.command(&educator, &list_product("mug-01")).await;
     let follow = async || {

@@ -199,7 +199,7 @@ async fn tags(app: &TestApp, educator: &Person) -> Value {
 
 /// The first tag of a document that comes from a text: its name or an attribute is `hostile`. It parses tags,
 /// quotes and raw-text elements as a browser does.
-fn injected_tag(html: &str) -> Option<&str> {
+pub(crate) fn injected_tag(html: &str) -> Option<&str> {
     let mut rest = html;
     while let Some(start) = rest.find('<') {
         rest = &rest[start..];

@@ -4,6 +4,7 @@ mod erasure;
 mod language;
 mod password_confirmation;
 mod sessions;
+mod sign_in;
 
 use std::collections::BTreeSet;
 

@@ -294,6 +294,7 @@ async fn both_of_two_servers_refuse_a_purged_workspace_and_its_data_is_gone() {
         "foldline_views.checkpoints",
         "foldline_views.parked",
         "foldline_views.generations",
+        "foldline_views.changes",
         "foldline_processes.documents",
         "foldline_processes.checkpoints",
         "foldline_processes.generations",
@@ -301,6 +302,8 @@ async fn both_of_two_servers_refuse_a_purged_workspace_and_its_data_is_gone() {
         "foldline_people.credentials",
         "foldline_people.logins",
         "foldline_people.refresh_tokens",
+        "foldline_people.password_resets",
+        "foldline_people.password_changes",
         "foldline_people.erasures",
     ] {
         let count: i64 = sqlx::query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))

@@ -1,13 +1,16 @@
-//! The quotas of a sandbox: events, people, live subscriptions; and the sandboxes that one address may open.
+//! The quotas of a sandbox: events, documents and their bytes, people, live subscriptions; and the sandboxes
+//! that one address may open.
 
 use std::collections::HashSet;
 
+use domain::wire::Problem;
 use futures::future::join_all;
 use reqwest::{
     Method, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::{
     app::{Person, TestApp, list_product, problem},
@@ -91,6 +94,129 @@ async fn a_person_in_a_full_sandbox_can_be_erased() {
     let erase = json!({"type": "EraseUser", "stream": format!("user-{user}"),
         "data": {"password": "correct horse battery"}});
     app.command(&ada, &erase).await;
+}
+
+/// Lists products until one is refused; how many were accepted, and the refusal.
+async fn fill(app: &TestApp, person: &Person) -> (usize, Problem) {
+    for listed in 0..5_000 {
+        let mut product = list_product(&format!("mug-{listed}"));
+        product["data"]["description"] = "x".repeat(2_000).into();
+        let response = app
+            .post("/api/v1/commands", &product)
+            .bearer_auth(&person.token)
+            .header("idempotency-key", format!("mug-{listed}"))
+            .send()
+            .await
+            .unwrap();
+        if response.status() != StatusCode::OK {
+            assert!(response.headers().get(RETRY_AFTER).is_none());
+            return (listed, problem(response).await);
+        }
+    }
+    panic!("no product was refused");
+}
+
+/// The documents of a workspace's view as files, which is where these tests store them.
+async fn stored_documents(app: &TestApp) -> i64 {
+    let options = SqliteConnectOptions::new()
+        .filename(app.folder().join("views.db"))
+        .read_only(true);
+    let mut views = SqliteConnection::connect_with(&options).await.unwrap();
+    let (count,): (i64,) = sqlx::query_as("select count(*) from documents")
+        .fetch_one(&mut views)
+        .await
+        .unwrap();
+    views.close().await.unwrap();
+    count
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_full_of_documents_refuses_commands_and_names_the_quota() {
+    let app = TestApp::start_with(&["--sandbox-documents", "60"]).await;
+    let educator = app.educator().await;
+    let (ada, user) = registered(&app, &educator, "ada@example.org").await;
+    let (listed, refused) = fill(&app, &educator).await;
+    assert!(listed >= 5, "{listed} were listed");
+    assert_eq!(
+        (refused.status, refused.kind.as_str()),
+        (429, "/problems/quota-exceeded")
+    );
+    for said in ["60 documents", "export", "open a new workspace"] {
+        assert!(refused.detail.contains(said), "{}", refused.detail);
+    }
+    app.settled(&educator).await;
+    assert!(stored_documents(&app).await <= 60);
+    // a repetition gets its answer, an erasure and the end of emails their right, and another sandbox its own
+    assert_eq!(repeat(&app, &educator, "mug-0").await, StatusCode::OK);
+    for command in [
+        json!({"type": "StopMails", "stream": format!("inbox-{user}"), "data": {}}),
+        json!({"type": "EraseUser", "stream": format!("user-{user}"),
+            "data": {"password": "correct horse battery"}}),
+    ] {
+        app.command(&ada, &command).await;
+    }
+    let other = app.educator().await;
+    assert_eq!(list(&app, &other, "mug-1").await.status(), StatusCode::OK);
+}
+
+/// Sends the command of [`fill`] again; its status.
+async fn repeat(app: &TestApp, person: &Person, sku: &str) -> StatusCode {
+    let mut product = list_product(sku);
+    product["data"]["description"] = "x".repeat(2_000).into();
+    let request = app.post("/api/v1/commands", &product).bearer_auth(&person.token);
+    let response = request.header("idempotency-key", sku).send().await.unwrap();
+    response.status()
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_full_of_bytes_says_so() {
+    let app = TestApp::start_with(&["--sandbox-megabytes", "1"]).await;
+    let educator = app.educator().await;
+    let (_, refused) = fill(&app, &educator).await;
+    assert_eq!(refused.kind, "/problems/quota-exceeded");
+    assert!(
+        refused.detail.contains("1000000 bytes of documents"),
+        "{}",
+        refused.detail
+    );
+}
+
+#[tokio::test]
+async fn what_a_sandbox_has_stored_counts_again_after_a_restart() {
+    let app = TestApp::start_with(&["--sandbox-documents", "60"]).await;
+    let educator = app.educator().await;
+    fill(&app, &educator).await;
+    app.settled(&educator).await;
+    let before = stored_documents(&app).await;
+    let app = app.restart().await;
+    app.settled(&educator).await;
+    let (listed, _) = fill(&app, &educator).await;
+    // The products of before are listed already: a repetition is answered, and each new one is a document.
+    assert!(listed <= 60, "{listed} more were listed");
+    app.settled(&educator).await;
+    let after = stored_documents(&app).await;
+    assert!(before <= after && after <= 60, "{before} became {after}");
+}
+
+#[tokio::test]
+async fn commands_that_change_nothing_fill_a_sandbox_too() {
+    let app = TestApp::start_with(&["--sandbox-documents", "60"]).await;
+    let educator = app.educator().await;
+    let session = app.get("/api/v1/session").bearer_auth(&educator.token);
+    let session: Value = session.send().await.unwrap().json().await.unwrap();
+    let stream = format!("inbox-{}", session["actor_id"].as_str().unwrap());
+    // Each key is answered again when it is repeated, so each answer is kept.
+    let resume = json!({"type": "ResumeMails", "stream": stream, "data": {}});
+    for key in 0..1_000 {
+        let request = app.post("/api/v1/commands", &resume).bearer_auth(&educator.token);
+        let request = request.header("idempotency-key", format!("key-{key}"));
+        let response = request.send().await.unwrap();
+        if response.status() != StatusCode::OK {
+            assert_eq!(problem(response).await.kind, "/problems/quota-exceeded");
+            return;
+        }
+    }
+    panic!("no answer was refused");
 }
 
 #[tokio::test]

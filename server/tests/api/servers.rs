@@ -1,10 +1,12 @@
 //! Several servers on one PostgreSQL: a client of one sees the changes that another makes.
 
 use domain::access::Role;
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use test_postgres::Database;
+
+use gateway::keys::KeyRing;
 
 use crate::app::{Live, Person, TEST_TIMEOUT, TestApp, list_product};
 
@@ -180,4 +182,134 @@ async fn the_commands_of_either_server_are_settled_at_both() {
     );
     one.stop().await;
     two.stop().await;
+}
+
+/// Waits until both servers of a database own lane groups.
+async fn both_own_lanes(database: &Database) {
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let both = async {
+        loop {
+            let owners = "select count(distinct server) from foldline_views.lane_owners";
+            let owners: i64 = sqlx::query_scalar(owners)
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            if owners == 2 {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(TEST_TIMEOUT, both)
+        .await
+        .expect("both servers own lanes");
+}
+
+/// Given two servers that share the lanes, of which one owns those of a workspace, when both append to it,
+/// then a client of either is told every change by itself, in the same order and with the same documents.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_both_servers_get_the_same_changes_in_the_same_order() {
+    let database = Database::new().await;
+    let (one, two) = two(&database).await;
+    both_own_lanes(&database).await;
+    // one of these is folded by the one server, most probably, and another one by the other
+    for _ in 0..4 {
+        let educator = one.educator().await;
+        let staff = one.with_role(&educator, Role::Staff);
+        // what was stored before a server knows of the workspace may come as a snapshot
+        let first = one.command(&staff, &list_product("first")).await;
+        read(&one, &educator, "first", &first).await;
+        read(&two, &educator, "first", &first).await;
+        let mut sockets = [follow(&one, &educator).await, follow(&two, &educator).await];
+        for (n, app) in [&one, &two, &two, &one].into_iter().enumerate() {
+            app.command(&staff, &list_product(&format!("mug-{n}"))).await;
+        }
+        let mut told = [Vec::new(), Vec::new()];
+        for (live, told) in sockets.iter_mut().zip(&mut told) {
+            while told.len() < 4 {
+                let is_news = |frame: &Value| frame["op"] == "change" || frame["op"] == "snapshot";
+                told.push(live.next_where("a change", is_news).await);
+            }
+        }
+        let [here, there] = &told;
+        assert!(here.iter().all(|frame| frame["op"] == "change"), "{here:?}");
+        assert_eq!(here, there);
+        let settled = (settled(&one, &educator).await, settled(&two, &educator).await);
+        assert_eq!(settled.0, settled.1);
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_takes_over_the_lanes_of_one_that_stops() {
+    let database = Database::new().await;
+    let (one, two) = two(&database).await;
+    both_own_lanes(&database).await;
+    let mut people = Vec::new();
+    for _ in 0..4 {
+        people.push(one.educator().await);
+    }
+    one.stop().await;
+    for educator in &people {
+        let staff = two.with_role(educator, Role::Staff);
+        let listed = two.command(&staff, &list_product("mug")).await;
+        read(&two, educator, "mug", &listed).await;
+    }
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rebuild_at_one_server_is_seen_at_the_other() {
+    let database = Database::new().await;
+    let (one, two) = two(&database).await;
+    both_own_lanes(&database).await;
+    for (here, there) in [(&one, &two), (&two, &one)] {
+        let educator = here.educator().await;
+        let staff = here.with_role(&educator, Role::Staff);
+        let listed = here.command(&staff, &list_product("mug")).await;
+        read(there, &educator, "mug", &listed).await;
+        let mut live = follow(there, &educator).await;
+        let rebuild = here.request(Method::POST, "/api/v1/lab/projections/products/rebuild");
+        let begun = rebuild.bearer_auth(&educator.token).send().await.unwrap();
+        assert!(begun.status().is_success(), "{}", begun.status());
+        let is_switched = |frame: &Value| frame["op"] == "snapshot" && frame["generation"] == 2;
+        live.next_where("the new generation", is_switched).await;
+        // and it goes on from there
+        let listed = here.command(&staff, &list_product("mug-2")).await;
+        read(there, &educator, "mug-2", &listed).await;
+        read(here, &educator, "mug-2", &listed).await;
+        shows(&mut live, "mug-2").await;
+    }
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_with_other_keys_on_the_same_database_does_not_start() {
+    let database = Database::new().await;
+    let arguments = ["--event-store", &database.url, "--read-model", &database.url];
+    let one = TestApp::start_with(&arguments).await;
+    let (refusal, folder) = one.refused_second(&arguments).await;
+    let refusal = refusal.to_string();
+    for part in ["the signing keys", "emails.key", "--accept-keys"] {
+        assert!(refusal.contains(part), "{refusal}");
+    }
+    assert!(
+        !folder.path().join("keys").exists(),
+        "the keys of the other server can be copied there"
+    );
+    // the same keys, and signing keys that are being rotated
+    let elsewhere = folder.path().join("other-keys");
+    KeyRing::open(&elsewhere, &clock::SystemClock).unwrap();
+    for file in std::fs::read_dir(&elsewhere).unwrap() {
+        std::fs::copy(file.unwrap().path(), one.folder().join("keys/zz.pem")).unwrap();
+    }
+    let two = one.start_second(&arguments).await;
+    two.stop().await;
+    // keys that are lost
+    let accepting = [&arguments[..], &["--accept-keys"]].concat();
+    let three = TestApp::start_with(&accepting).await;
+    three.stop().await;
+    let refused = one.restart_after(async |_| {}).await;
+    assert!(matches!(refused, Err(server::StartError::SharedKeys(_))));
 }

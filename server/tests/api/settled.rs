@@ -1,6 +1,7 @@
 //! `GET /settled`.
 
 use domain::wire::Problem;
+use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -79,6 +80,30 @@ async fn a_dead_letter_keeps_only_its_own_correlation_from_settling() {
     let correlation = other["correlation_id"].as_str().unwrap();
     let path = format!("/api/v1/settled?correlation={correlation}");
     assert_eq!(get(&app, &educator, &path).await["events"], 1);
+}
+
+#[tokio::test]
+async fn the_waiting_ends_when_nothing_but_dead_letters_is_left() {
+    let app = TestApp::start().await;
+    let (held, _, _) = damaged(&app).await;
+    let paused = app.educator().await;
+    let pause = "/api/v1/lab/projections/inventory/pause";
+    let request = app.request(Method::POST, pause).bearer_auth(&paused.token);
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    receive(&app, &paused, "mug", 1).await;
+    let ask = |token: &str, timeout_ms: u32| {
+        let path = format!("/api/v1/settled?timeout_ms={timeout_ms}");
+        app.get(&path).bearer_auth(token).send()
+    };
+    // What is paused may go on by itself, so that one waits for its timeout.
+    tokio::select! {
+        answer = ask(&held.token, 60_000) => {
+            let said = problem(answer.unwrap()).await;
+            assert_eq!(said.status, 504);
+            assert_eq!(said.waiting_for, ["inventory: 1 dead letters, 1 events wait behind one"]);
+        }
+        _ = ask(&paused.token, 30_000) => panic!("the dead letters were waited for"),
+    }
 }
 
 #[tokio::test]

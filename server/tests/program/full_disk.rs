@@ -1,11 +1,23 @@
 //! The disk fills up under a running server, and has room again later. Meanwhile an append fails without
-//! storing anything, and acknowledged events can be read; afterwards everything continues by itself.
+//! storing anything, and acknowledged events can be read, also after a restart; afterwards everything
+//! continues by itself.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use domain::wire::{Page, Problem, VerifyReport, WorkspaceAccess};
 use reqwest::{Method, Response, StatusCode, header::RETRY_AFTER};
 use serde_json::{Value, json};
 
-use crate::running::{Server, TEST_TIMEOUT};
+use tempfile::TempDir;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+};
+
+use crate::running::{Server, TEST_TIMEOUT, clean};
 
 /// Room for the empty stores and for some orders.
 const DISK: &str = "8m";
@@ -20,6 +32,47 @@ struct Shop {
 }
 
 impl Shop {
+    /// A workspace at a server.
+    async fn open(url: String) -> Self {
+        let mut shop = Self {
+            client: reqwest::Client::new(),
+            url,
+            token: String::new(),
+        };
+        let empty = json!({"template": "empty"});
+        let opened = shop.request(Method::POST, "/api/v1/workspaces", None, Some(&empty));
+        shop.token = opened.await.json::<WorkspaceAccess>().await.unwrap().token;
+        shop
+    }
+
+    /// Lists products from this number on until one is refused; the number of the refused one, and the
+    /// answer.
+    async fn list_until_refused(&self, mut number: u32) -> (u32, Response) {
+        loop {
+            let answer = self.list(number).await;
+            if answer.status() != StatusCode::OK {
+                return (number, answer);
+            }
+            number += 1;
+            assert!(number < MAX_COMMANDS, "there is no room, and nothing was refused");
+        }
+    }
+
+    /// Waits until the server says that the disk is full. What the search index frees is written again.
+    async fn list_until_not_ready(&self, mut number: u32) -> u32 {
+        for _ in 0..MAX_COMMANDS {
+            let (status, answer) = self.readiness().await;
+            if answer["waiting_for"].to_string().contains("the disk is full") {
+                assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+                return number;
+            }
+            if self.list(number).await.status() == StatusCode::OK {
+                number += 1;
+            }
+        }
+        panic!("there is no room, and the server is ready");
+    }
+
     async fn request(&self, method: Method, path: &str, key: Option<&str>, body: Option<&Value>) -> Response {
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         if !self.token.is_empty() {
@@ -85,64 +138,29 @@ impl Shop {
     }
 }
 
+/// The answer to a command for which there is no room.
+async fn assert_full(refused: Response) {
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key(RETRY_AFTER));
+    let problem: Problem = refused.json().await.unwrap();
+    assert_eq!(problem.kind, "/problems/unavailable");
+    assert!(problem.detail.contains("full"), "{}", problem.detail);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_refuses_appends_completely_and_everything_continues_when_there_is_room() {
     let server = Server::on_a_disk_of(DISK);
     server.start();
-    let mut shop = Shop {
-        client: reqwest::Client::new(),
-        url: server.url(0).await.1,
-        token: String::new(),
-    };
-    let opened = shop
-        .request(
-            Method::POST,
-            "/api/v1/workspaces",
-            None,
-            Some(&json!({"template": "empty"})),
-        )
-        .await;
-    shop.token = opened.json::<WorkspaceAccess>().await.unwrap().token;
+    let shop = Shop::open(server.url(0).await.1).await;
     assert_eq!(shop.list(0).await.status(), StatusCode::OK);
 
     let ballast = server.data().join("ballast");
     let full = std::fs::write(&ballast, vec![0; 64 << 20]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
 
-    let mut accepted = 1;
-    let refused = loop {
-        let answer = shop.list(accepted).await;
-        if answer.status() != StatusCode::OK {
-            break answer;
-        }
-        accepted += 1;
-        assert!(
-            accepted < MAX_COMMANDS,
-            "the disk is full, and nothing was refused"
-        );
-    };
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert!(refused.headers().contains_key(RETRY_AFTER));
-    let problem: Problem = refused.json().await.unwrap();
-    assert_eq!(problem.kind, "/problems/unavailable");
-    assert!(problem.detail.contains("full"), "{}", problem.detail);
-    // What the search index frees is written again.
-    let mut attempts = 0;
-    loop {
-        let (status, answer) = shop.readiness().await;
-        if answer["waiting_for"].to_string().contains("the disk is full") {
-            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-            break;
-        }
-        if shop.list(accepted).await.status() == StatusCode::OK {
-            accepted += 1;
-        }
-        attempts += 1;
-        assert!(
-            attempts < MAX_COMMANDS,
-            "the disk is full, and the server is ready"
-        );
-    }
+    let (accepted, refused) = shop.list_until_refused(1).await;
+    assert_full(refused).await;
+    let accepted = shop.list_until_not_ready(accepted).await;
     assert_eq!(
         shop.events().await,
         accepted,
@@ -162,4 +180,155 @@ async fn a_full_disk_refuses_appends_completely_and_everything_continues_when_th
     // A product and an entry of activity for each.
     assert_eq!(verified.documents, 2 * (u64::from(accepted) + 2));
     server.stop().await;
+}
+
+/// A server that is started once more when it has ended, on the same disk.
+struct Restarting {
+    shell: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    folder: TempDir,
+    /// The process of the server that runs.
+    id: String,
+}
+
+impl Restarting {
+    /// `limit` is run by the shell that starts the server.
+    fn start(mount: Option<&str>, limit: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let script = format!(r#"{limit}; for run in 1 2; do "$@" & echo "id $!"; wait "$!"; done"#);
+        let mut command = if let Some(size) = mount {
+            let mut command = clean("unshare");
+            let mount = format!(r#"mount -t tmpfs -o size={size} none "$0"; {script}"#);
+            command
+                .args(["--mount", "--user", "--map-root-user", "sh", "-c"])
+                .arg(mount);
+            command
+        } else {
+            let mut command = clean("sh");
+            command.arg("-c").arg(script);
+            command
+        };
+        command
+            .arg(folder.path())
+            .arg(env!("CARGO_BIN_EXE_foldline"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--requests-per-minute", "0"])
+            .args(["--log-filter", "warn", "--data-dir"])
+            .arg(folder.path())
+            .stdout(Stdio::piped());
+        let mut shell = Command::from(command).spawn().unwrap();
+        let lines = BufReader::new(shell.stdout.take().unwrap()).lines();
+        Self {
+            shell,
+            lines,
+            folder,
+            id: String::new(),
+        }
+    }
+
+    /// The address of the next run, once it listens.
+    async fn url(&mut self) -> String {
+        loop {
+            let line = tokio::time::timeout(TEST_TIMEOUT, self.lines.next_line()).await;
+            let line = line.unwrap().unwrap().expect("it starts");
+            if let Some(id) = line.strip_prefix("id ") {
+                id.clone_into(&mut self.id);
+            }
+            if let Some(url) = line.strip_prefix("Foldline is ready at ") {
+                return url.to_owned();
+            }
+        }
+    }
+
+    /// The data folder, as the server sees it.
+    fn data(&self) -> PathBuf {
+        let inside = self.folder.path().strip_prefix("/").unwrap();
+        Path::new("/proc").join(&self.id).join("root").join(inside)
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = clean("kill").arg(name).arg(&self.id).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Stops the server as an operator does; `true`: it ended by itself.
+    async fn end(mut self) -> bool {
+        self.signal("-TERM");
+        self.id.clear();
+        let ended = tokio::time::timeout(TEST_TIMEOUT, self.shell.wait()).await;
+        ended.unwrap().unwrap().success()
+    }
+}
+
+impl Drop for Restarting {
+    fn drop(&mut self) {
+        // The shell first: it would start the server again.
+        let _ = self.shell.start_kill();
+        if !self.id.is_empty() {
+            let _ = clean("kill").arg("-KILL").arg(&self.id).status();
+        }
+    }
+}
+
+/// Stopped by an operator, or killed: with databases that were closed, and with ones that were not.
+async fn a_server_starts_on_a_full_disk(signal: &str) {
+    let mut server = Restarting::start(Some(DISK), ":");
+    let mut shop = Shop::open(server.url().await).await;
+    assert_eq!(shop.list(0).await.status(), StatusCode::OK);
+    let ballast = server.data().join("ballast");
+    let full = std::fs::write(&ballast, vec![0; 64 << 20]).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    let (accepted, refused) = shop.list_until_refused(1).await;
+    assert_full(refused).await;
+
+    server.signal(signal);
+    shop.url = server.url().await;
+    let ballast = server.data().join("ballast");
+    assert!(
+        shop.events().await >= accepted,
+        "what was acknowledged can be read"
+    );
+    let accepted = shop.events().await;
+    let product: Value = shop.get("/api/v1/streams/product-mug-0").await;
+    assert_eq!(product["data"][0]["type"], "ProductListed");
+    let (accepted, refused) = shop.list_until_refused(accepted).await;
+    assert_full(refused).await;
+    let accepted = shop.list_until_not_ready(accepted).await;
+    assert_eq!(shop.events().await, accepted);
+
+    std::fs::remove_file(&ballast).unwrap();
+    assert_eq!(shop.list(accepted).await.status(), StatusCode::OK);
+    shop.settled().await;
+    assert_eq!(shop.readiness().await.0, StatusCode::OK);
+    let verified: VerifyReport = shop.get("/api/v1/verify").await;
+    assert_eq!(verified.findings, Vec::<String>::new());
+    assert!(server.end().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_stopped_starts_on_a_full_disk_and_reads() {
+    a_server_starts_on_a_full_disk("-TERM").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_was_killed_starts_on_a_full_disk_and_reads() {
+    a_server_starts_on_a_full_disk("-KILL").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_of_file_sizes_refuses_writes_as_a_full_disk_does_and_ends_no_server() {
+    // 3 MiB where a unit has 512 bytes, and 6 MiB where it has a kilobyte.
+    let mut server = Restarting::start(None, "ulimit -f 6144");
+    let mut shop = Shop::open(server.url().await).await;
+    let (accepted, refused) = shop.list_until_refused(0).await;
+    assert_full(refused).await;
+    let accepted = shop.list_until_not_ready(accepted).await;
+    assert_eq!(shop.events().await, accepted);
+
+    server.signal("-TERM");
+    shop.url = server.url().await;
+    assert!(
+        shop.events().await >= accepted,
+        "it starts under the limit, and reads"
+    );
+    assert!(server.end().await);
 }

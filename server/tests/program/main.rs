@@ -8,15 +8,18 @@
 )]
 
 mod client;
+mod crash_log;
 mod file_size_limit;
 mod for_tests;
 mod fulfilment;
 mod full_disk;
 mod history;
+mod load;
 mod mails;
 mod python;
 mod refused;
 mod running;
+mod security_log;
 mod traces;
 mod upgrade;
 mod warehouse;

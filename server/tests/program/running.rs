@@ -93,7 +93,8 @@ impl Server {
         let mut process = self
             .program()
             .args(["serve", "--listen", "127.0.0.1:0"])
-            .args(["--requests-per-minute", "0", "--log-filter", "warn"])
+            .args(self.rate())
+            .args(["--log-filter", "warn"])
             .args(["--request-timeout-ms", REQUEST_TIMEOUT_MS])
             .arg("--data-dir")
             .arg(self.folder.path())
@@ -126,12 +127,41 @@ impl Server {
         *self.process() = Some(process);
     }
 
+    /// Requests have no limit, unless the further arguments set one.
+    fn rate(&self) -> &'static [&'static str] {
+        const FLAG: &str = "--requests-per-minute";
+        let arguments = self.arguments.lock().unwrap_or_else(PoisonError::into_inner);
+        if arguments.iter().any(|argument| argument == FLAG) {
+            &[]
+        } else {
+            &[FLAG, "0"]
+        }
+    }
+
+    /// The id of the running process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process().as_ref().expect("it was started").id()
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&self) {
         let mut process = self.process().take().expect("it was started");
         assert_eq!(process.try_wait().unwrap(), None, "it ended by itself");
         process.kill().unwrap();
         process.wait().unwrap();
+        // Another program may get its port.
+        self.incarnation.send_modify(|incarnation| incarnation.url = None);
+    }
+
+    /// Sends it a signal, as in `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let process = self.process();
+        let id = process.as_ref().expect("it was started").id();
+        let sent = Command::new("kill")
+            .args([format!("-{name}"), id.to_string()])
+            .status()
+            .unwrap();
+        assert!(sent.success());
     }
 
     /// Stops it as an operator does, and checks its exit status.
@@ -160,6 +190,11 @@ impl Server {
             incarnation.number,
             incarnation.url.clone().expect("it was waited for"),
         )
+    }
+
+    /// Its address; `None` while it is not running, or starts.
+    pub(crate) fn address(&self) -> Option<String> {
+        self.incarnation.borrow().url.clone()
     }
 
     /// The program, or a shell that mounts its disk and then becomes the program.

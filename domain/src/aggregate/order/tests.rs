@@ -389,3 +389,33 @@ fn a_rejection_ends_an_order() {
 fn nothing_but_placing_is_done_to_an_order_that_is_not() {
     assert_eq!(when(&[], changed_my_mind()).unwrap_err().rule, "order-not-found");
 }
+
+#[test]
+fn a_reason_has_lines_and_does_not_change_the_direction_of_text() {
+    let because = |reason: &str| CancelOrder {
+        reason: reason.into(),
+    };
+    when(&[created()], because("late\nagain")).unwrap();
+    for hostile in ["late\0", "late\r", "\u{202e}etal"] {
+        let refused = when(&[created()], because(hostile)).unwrap_err();
+        assert_eq!(refused.violations[0].field, "data.reason", "{hostile:?}");
+    }
+    // A policy passes on what is stored, and what it began must end.
+    let stored = RejectOrder {
+        reason: "\u{202e}etal".into(),
+    };
+    when_as(actor(Role::System, 9), &[created()], stored).unwrap();
+}
+
+#[test]
+fn the_name_of_an_old_token_becomes_one_line() {
+    let old = Actor {
+        name: "Ada\nBcc: eve@example.org\u{202e}".into(),
+        ..customer()
+    };
+    let events = when_as(old, &[], two_mugs()).unwrap();
+    let [OrderEvent::OrderCreated(created)] = events.as_slice() else {
+        panic!("{events:?}");
+    };
+    assert_eq!(created.customer.name, "Ada Bcc: eve@example.org");
+}

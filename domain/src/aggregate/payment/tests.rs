@@ -182,3 +182,13 @@ fn every_field_that_is_wrong_is_named_and_the_provider_is_not_asked() {
     let rejection = when(&[processed()], silent, None).unwrap_err();
     assert_eq!(rejection.violations[0].field, "data.reason");
 }
+
+#[test]
+fn a_refund_with_a_hostile_reason_is_refused_before_the_provider_is_asked() {
+    for hostile in ["no\0", "\u{202e}on"] {
+        let command = RefundPayment {
+            reason: hostile.into(),
+        };
+        assert_eq!(asked(&[processed()], command), None, "{hostile:?}");
+    }
+}

@@ -56,7 +56,7 @@ fn lower_case(email: &str) -> String {
 
 /// Whether the text is a mailbox at a host with a dot. Only an email can tell whether the mailbox exists;
 /// this check finds typing errors, and refuses characters that would break a header.
-pub(super) fn is_email(email: &str) -> bool {
+pub(crate) fn is_email(email: &str) -> bool {
     let Some((local, host)) = email.rsplit_once('@') else {
         return false;
     };

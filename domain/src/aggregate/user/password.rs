@@ -11,7 +11,7 @@ pub const MAX_PASSWORD: usize = 200;
 /// A password in plain text. It is never printed, and no event contains it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-#[cfg_attr(all(test, feature = "schema"), derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Password(pub(super) String);
 
 impl Password {

@@ -152,15 +152,119 @@ fn a_password_has_8_to_200_characters_and_only_the_system_registers_without_one(
         password: password.map(Password),
         ..form()
     };
-    for usable in ["ü".repeat(8), "x".repeat(200)] {
+    let longest = format!("{} and an end", "vT4-pLz8w ".repeat(19));
+    for usable in [
+        "\u{fc}b\u{e4}r-m\u{fc}t".to_owned(),
+        longest.chars().take(200).collect(),
+    ] {
         when(&[], with(Some(usable))).unwrap();
     }
-    for unusable in [None, Some("x".repeat(7)), Some("x".repeat(201))] {
+    for unusable in [None, Some("vT4-pLz".into()), Some("x".repeat(201))] {
         let refused = when(&[], with(unusable)).unwrap_err();
         assert_eq!(fields(&refused), ["data.password"]);
         assert!(refused.detail.contains("8 to 200"), "{refused:?}");
     }
     when_as(actor(Role::System, 2), &stream_of(&ada()), &[], with(None)).unwrap();
+}
+
+#[test]
+fn a_new_password_is_neither_common_nor_the_email_or_the_name() {
+    for refused in [
+        "password",
+        "12345678",
+        "Passw0rd1",
+        "xxxxxxxx",
+        "qwertyuiop",
+        "foldline",
+    ] {
+        let command = RegisterUser {
+            password: Some(Password(refused.into())),
+            ..form()
+        };
+        let refusal = when(&[], command).unwrap_err();
+        assert_eq!(fields(&refusal), ["data.password"], "{refused}");
+    }
+    for known in ["countess-1", "Lovelace1"] {
+        let command = RegisterUser {
+            email: "countess@example.org".into(),
+            display_name: "A. Lovelace".into(),
+            password: Some(Password(known.into())),
+            ..form()
+        };
+        let refusal = when(&[], command).unwrap_err();
+        assert_eq!(fields(&refusal), ["data.password"], "{known}");
+    }
+}
+
+#[test]
+fn a_name_is_one_line_of_visible_text_of_one_script() {
+    let given = [registered(Role::Customer)];
+    for hostile in [
+        "Ada\nBcc: eve@example.org",
+        "Ada\0",
+        "A\rda",
+        "Ada\u{85}x",
+        "Ada\u{2028}x",
+        "\u{202e}adA",
+        "Ada\u{200f}x",
+        "Ada\u{200b}x",
+        "A\u{ad}da",
+        "\u{3164}",
+        "\u{e000}",
+        "Ada\u{10ffff}",
+        "\u{410}da",
+    ] {
+        let name = ChangeDisplayName {
+            display_name: hostile.into(),
+        };
+        let register = RegisterUser {
+            display_name: hostile.into(),
+            ..form()
+        };
+        let changed = when(&given, name).unwrap_err();
+        assert_eq!(fields(&changed), ["data.display_name"], "{hostile:?}");
+        let registered = when(&[], register).unwrap_err();
+        assert_eq!(fields(&registered), ["data.display_name"], "{hostile:?}");
+    }
+    for fine in [
+        "\u{410}\u{43d}\u{43d}\u{430}",
+        "\u{5c71}\u{7530}\u{3000}\u{592a}\u{90ce}",
+        "Zoe\u{308} \u{1f469}\u{200d}\u{1f3eb}",
+    ] {
+        let name = ChangeDisplayName {
+            display_name: fine.into(),
+        };
+        when(&given, name).unwrap();
+    }
+}
+
+#[test]
+fn a_new_email_looks_like_no_other() {
+    let given = [registered(Role::Customer)];
+    for alike in [
+        "\u{430}da@example.org",
+        "ada@ex\u{430}mple.org",
+        "ad\u{ff41}@example.org",
+    ] {
+        let change = ChangeEmail {
+            email: alike.into(),
+            password: Some(password()),
+        };
+        let register = RegisterUser {
+            email: alike.into(),
+            ..form()
+        };
+        assert_eq!(
+            fields(&when(&given, change).unwrap_err()),
+            ["data.email"],
+            "{alike}"
+        );
+        assert_eq!(
+            fields(&when(&[], register).unwrap_err()),
+            ["data.email"],
+            "{alike}"
+        );
+    }
 }
 
 #[test]
@@ -395,5 +499,61 @@ fn who_is_erased_stays_erased() {
         .into(),
     ] {
         assert_eq!(when(&given, command).unwrap_err().rule, "user-erased");
+    }
+}
+
+#[test]
+fn an_email_is_confirmed_once_and_a_new_one_again() {
+    let given = [registered(Role::Customer)];
+    let confirmed = UserEvent::from(EmailConfirmed {});
+    let requested = UserEvent::from(EmailConfirmationRequested {});
+    assert_eq!(
+        when(&given, RequestEmailConfirmation {}).unwrap(),
+        std::slice::from_ref(&requested)
+    );
+    assert_eq!(
+        when(&given, ConfirmEmail {}).unwrap(),
+        std::slice::from_ref(&confirmed)
+    );
+    let given = [registered(Role::Customer), confirmed.clone()];
+    assert!(when(&given, RequestEmailConfirmation {}).unwrap().is_empty());
+    assert!(when(&given, ConfirmEmail {}).unwrap().is_empty());
+    let changed = EmailChanged {
+        email: "countess@example.org".into(),
+    };
+    let given = [registered(Role::Customer), confirmed.clone(), changed.into()];
+    assert_eq!(when(&given, RequestEmailConfirmation {}).unwrap(), [requested]);
+    assert_eq!(when(&given, ConfirmEmail {}).unwrap(), [confirmed]);
+}
+
+#[test]
+fn who_sets_a_password_by_a_link_has_confirmed_the_email() {
+    let changed = UserEvent::from(PasswordChanged {});
+    let confirmed = UserEvent::from(EmailConfirmed {});
+    let unconfirmed = [registered(Role::Customer)];
+    let known = [registered(Role::Customer), confirmed.clone()];
+    for (given, by_link, expected) in [
+        (&unconfirmed[..], true, vec![changed.clone(), confirmed.clone()]),
+        (&unconfirmed[..], false, vec![changed.clone()]),
+        (&known[..], true, vec![changed.clone()]),
+    ] {
+        assert_eq!(when(given, RecordPasswordChange { by_link }).unwrap(), expected);
+    }
+    let requested = UserEvent::from(PasswordResetRequested {});
+    assert_eq!(when(&known, RequestPasswordReset {}).unwrap(), [requested]);
+}
+
+#[test]
+fn who_has_no_account_or_is_erased_gets_no_link() {
+    let commands: [UserCommand; 4] = [
+        RequestPasswordReset {}.into(),
+        RecordPasswordChange { by_link: true }.into(),
+        RequestEmailConfirmation {}.into(),
+        ConfirmEmail {}.into(),
+    ];
+    for command in commands {
+        assert_eq!(when(&[], command.clone()).unwrap_err().rule, "user-not-found");
+        let erased = [registered(Role::Customer), UserErased {}.into()];
+        assert_eq!(when(&erased, command).unwrap_err().rule, "user-erased");
     }
 }

@@ -55,6 +55,8 @@ pub struct PublishedEvent {
     pub correlation_id: Uuid,
     /// When it was appended.
     pub recorded_at: Timestamp,
+    /// The hash of the log's chain at its position, in hexadecimal.
+    pub hash: String,
     /// The decoded event, or why this program cannot decode it, which each subscriber must handle.
     pub decoded: Result<TypedEvent, DecodeError>,
 }
@@ -70,6 +72,7 @@ impl PublishedEvent {
             version: event.version,
             correlation_id: event.metadata.correlation_id,
             recorded_at: event.recorded_at,
+            hash: event.hash.clone(),
             decoded: event.decode(),
         }
     }

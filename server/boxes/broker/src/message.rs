@@ -31,6 +31,13 @@ pub enum ServerMessage {
         /// Orders the decisions: the latest is valid.
         at: u64,
     },
+    /// Lanes have committed changes of these workspaces, and have handed them over in the read model.
+    Folded {
+        /// The workspaces.
+        workspaces: Vec<WorkspaceId>,
+    },
+    /// A server has joined the others, leaves them, or has given them lane groups.
+    Owners,
     /// An educator has the lanes of a handler crash.
     Crash {
         /// The workspace.

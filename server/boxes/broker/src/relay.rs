@@ -6,11 +6,18 @@
 //!
 //! It passes an event that cannot be read, and publishes those after it: the lanes of this partition find the
 //! gap, and stop before it. Those of other partitions go on.
+//!
+//! A database that was restored under a running server has a log that ends before what was published. That
+//! shows when the server listens again, or when a commit has a position that is known already; then it
+//! publishes from where the log ends, and tells the lanes to compare their checkpoints with it.
 
 use std::{
     collections::{HashMap, HashSet},
     fmt::Debug,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -55,6 +62,9 @@ pub struct RelayInbox {
     missed: Mutex<HashSet<PartitionId>>,
     ended: Mutex<Vec<WorkspaceId>>,
     heard: Mutex<Vec<Heard>>,
+    /// Whether a commit has come with a position that was known before: it may be a repetition, or the log
+    /// was restored from a backup.
+    may_have_fallen: AtomicBool,
     catch_up_requested: Notify,
     heads: Arc<dyn Heads>,
 }
@@ -84,6 +94,10 @@ impl CommitObserver for RelayInbox {
             workspace: last.workspace,
             partition: last.partition,
         };
+        if last.position <= self.heads.head(partition) {
+            self.may_have_fallen.store(true, Ordering::Relaxed);
+            self.catch_up_requested.notify_one();
+        }
         self.heads.stored(partition, last.position);
         if self.commits.try_send(events).is_err() {
             metrics::counter!("foldline_broker_relay_overflows_total").increment(1);
@@ -138,6 +152,7 @@ impl Relay {
             missed: Mutex::default(),
             ended: Mutex::default(),
             heard: Mutex::default(),
+            may_have_fallen: AtomicBool::new(false),
             catch_up_requested: Notify::new(),
             heads,
         };
@@ -228,9 +243,51 @@ impl RelayTask {
         self.publish(partition, &commit[new..]).await;
     }
 
+    /// Whether the log ends before what was published, because it was restored from a backup; then what
+    /// follows there is published. What was published is read before the heads, so it must be in them.
+    async fn has_fallen(&mut self) -> bool {
+        let heads: HashMap<PartitionId, u64> = match self.store.heads().await {
+            Ok(heads) => heads
+                .into_iter()
+                .map(|(workspace, partition, head)| (PartitionId { workspace, partition }, head))
+                .collect(),
+            Err(error) => {
+                tracing::warn!(%error, "the heads of the log could not be compared with what was published");
+                return false;
+            }
+        };
+        let mut fallen = Vec::new();
+        for (partition, published) in &self.published {
+            let head = heads.get(partition).copied().unwrap_or(0);
+            if head < *published {
+                fallen.push((*partition, head, *published));
+            }
+        }
+        let mut has_fallen = false;
+        for (partition, head, published) in fallen {
+            // A purged workspace has no head either.
+            if let Ok(Some(_)) = self.store.workspace(partition.workspace).await {
+                tracing::error!(
+                    %partition, head, published,
+                    "the log ends before what was published: it was restored from a backup"
+                );
+                self.published.insert(partition, head);
+                has_fallen = true;
+            }
+        }
+        has_fallen
+    }
+
     /// Passes on what other servers have told. One that may have missed messages asks them.
-    fn pass_on_messages(&self) {
-        let heard = std::mem::take(&mut *self.inbox.heard.lock().unwrap_or_else(PoisonError::into_inner));
+    async fn pass_on_messages(&mut self) {
+        let mut heard = std::mem::take(&mut *self.inbox.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        let suspects = self.inbox.may_have_fallen.swap(false, Ordering::Relaxed);
+        if suspects || heard.contains(&Heard::Missed) {
+            let has_fallen = self.has_fallen().await;
+            if has_fallen && !heard.contains(&Heard::Missed) {
+                heard.push(Heard::Missed);
+            }
+        }
         for heard in heard {
             if heard == Heard::Missed {
                 let broker = Arc::clone(&self.broker);
@@ -243,7 +300,7 @@ impl RelayTask {
     /// Reads the partitions of commits that did not fit into the queue, and those of other servers. A later
     /// overflow marks its partition again.
     async fn catch_up(&mut self) {
-        self.pass_on_messages();
+        self.pass_on_messages().await;
         let missed = std::mem::take(&mut *self.inbox.missed.lock().unwrap_or_else(PoisonError::into_inner));
         for partition in missed {
             let head = self.inbox.heads.head(partition);

@@ -35,7 +35,9 @@ impl Repository {
             .recorded_command(intent.workspace, intent.command_id)
             .await?;
         match recorded {
-            Some(recorded) if recorded.body_digest != intent.body_digest => Err(CommandFailure::KeyReused),
+            Some(recorded) if !recorded.is_repeated_by(&self.stored_digest(intent)) => {
+                Err(CommandFailure::KeyReused)
+            }
             recorded => Ok(recorded.map(|recorded| command_answer(intent, recorded.answer))),
         }
     }

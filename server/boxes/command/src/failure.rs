@@ -1,5 +1,7 @@
 //! Why a command was not carried out: the only error of this box. The gateway maps it to problem+json.
 
+use std::fmt;
+
 use domain::{
     aggregate::CommandError,
     id::{StreamName, WorkspaceId},
@@ -65,6 +67,19 @@ pub enum CommandFailure {
         /// Its limit.
         most: u64,
     },
+    /// The workspace would have more documents, or more bytes of them, than a sandbox may have.
+    #[error(
+        "a sandbox may have {most} {unit}, and this one has {stored} already or is about to; export what is \
+         worth keeping, and open a new workspace"
+    )]
+    StorageFull {
+        /// The unit that is counted.
+        unit: StorageUnit,
+        /// How many it has.
+        stored: u64,
+        /// Its limit.
+        most: u64,
+    },
     /// The payment provider has no answer; a repetition with the same key is safe, and may get it.
     #[error(transparent)]
     Unanswered(#[from] ProviderError),
@@ -75,6 +90,24 @@ pub enum CommandFailure {
     /// Keys and credentials cannot be read or written; no event was stored.
     #[error(transparent)]
     People(#[from] PeopleError),
+}
+
+/// The unit of a quota of storage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageUnit {
+    /// Documents of views and processes.
+    Documents,
+    /// The bytes of these documents.
+    Bytes,
+}
+
+impl fmt::Display for StorageUnit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Documents => "documents",
+            Self::Bytes => "bytes of documents",
+        })
+    }
 }
 
 impl CommandFailure {
@@ -92,7 +125,11 @@ impl CommandFailure {
     pub(super) const fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::Rejected(_) | Self::Conflict { .. } | Self::Full { .. } | Self::UnknownWorkspace(_)
+            Self::Rejected(_)
+                | Self::Conflict { .. }
+                | Self::Full { .. }
+                | Self::StorageFull { .. }
+                | Self::UnknownWorkspace(_)
         )
     }
 
@@ -126,7 +163,7 @@ impl CommandFailure {
             Self::KeyReused => "key_reused",
             Self::Rejected(_) => "rejected",
             Self::UnknownWorkspace(_) => "unknown_workspace",
-            Self::Full { .. } => "full",
+            Self::Full { .. } | Self::StorageFull { .. } => "full",
             Self::Unanswered(_) => "unanswered",
             Self::Unavailable(_) | Self::People(_) => "unavailable",
         }

@@ -26,6 +26,9 @@ const KEY_NAMESPACE: Uuid = Uuid::from_u128(0x5b1f_8a52_6f0e_5c7b_9a43_0d8e_72c1
 /// The name space of the ids under which policies act (UUIDv5). Part of the stored format.
 const ACTOR_NAMESPACE: Uuid = Uuid::from_u128(0x8c27_51de_30b4_5f9a_a1d6_7e42_b90c_3d58);
 
+/// The name under which the server acts on accounts. Part of the stored format.
+const ACCOUNTS: &str = "accounts";
+
 /// The longest idempotency key.
 const MAX_KEY: usize = 200;
 
@@ -51,7 +54,7 @@ pub struct Intent {
     pub command_id: Uuid,
     /// Whether this id may have been sent before; otherwise no recorded answer is looked up.
     pub may_be_repeated: bool,
-    /// A digest of the request.
+    /// A digest of the request; it gets a key before it is stored.
     pub body_digest: [u8; 32],
     /// The correlation id of everything that the command causes.
     pub correlation_id: Uuid,
@@ -144,6 +147,22 @@ impl Intent {
         })
     }
 
+    /// The intent of the server itself, about an account, under an id that the caller has chosen: a
+    /// repetition after a crash carries the same.
+    pub fn of_server(
+        workspace: WorkspaceId,
+        request: &CommandRequest,
+        command_id: Uuid,
+        clock: &dyn Clock,
+    ) -> Result<Self, CommandFailure> {
+        let actor = policy_actor(ACCOUNTS);
+        Ok(Self {
+            command_id,
+            may_be_repeated: true,
+            ..Self::read(workspace, &actor, request, None, None, clock)?
+        })
+    }
+
     /// The intent of a policy. Its command id follows from the event that caused it, so it is the same on
     /// every server. Its texts come from stored events. The oldest of these may have control characters,
     /// which are accepted here, because the process has to end all the same.
@@ -199,7 +218,8 @@ fn command_id_of_key(workspace: WorkspaceId, actor: Uuid, key: &str) -> Uuid {
 
 /// SHA-256 over the request as canonical JSON: members in the order of their names, no spaces. So the same
 /// request with its fields in another order is a repetition. Secrets are left out: a fast hash would let a
-/// reader of the database try passwords. Part of the stored format.
+/// reader of the database who has its key too try passwords. Part of the stored format, with a key: see
+/// [`DigestKey`](event_store::DigestKey).
 pub(super) fn digest(request: &CommandRequest) -> [u8; 32] {
     let mut data = request.data.clone();
     for (_, field) in SECRETS

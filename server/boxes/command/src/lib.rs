@@ -12,6 +12,7 @@
 //! | `repository` | loads a command's aggregate and appends the decided events; executes every other command |
 //! | `answer` | the answer to a command, and again to a repeated one |
 //! | `retry`, `stream_locks` | optimistic concurrency, and the locks that keep conflicts rare |
+//! | `storage_quota`, `stored_documents` | the quota of a sandbox's documents, and the port to them |
 //! | `aggregate_loader` | loads states: from its cache, or from a snapshot and the events after it |
 //! | `workspaces`, `template` | opening and joining workspaces, and their initial content |
 
@@ -23,13 +24,17 @@ mod intent;
 mod repository;
 mod retry;
 mod service;
+mod storage_quota;
+mod stored_documents;
 mod stream_locks;
 mod template;
 #[cfg(test)]
 mod tests;
 mod workspaces;
 
-pub use failure::CommandFailure;
+pub use failure::{CommandFailure, StorageUnit};
 pub use intent::Intent;
 pub use service::{CommandService, Sender};
+pub use storage_quota::StorageLimits;
+pub use stored_documents::{StorageUsage, StoredDocuments};
 pub use workspaces::{Admission, AdmissionError, Workspaces};

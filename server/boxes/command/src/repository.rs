@@ -21,6 +21,8 @@ use super::{
     failure::CommandFailure,
     intent::Intent,
     retry::{AttemptError, Attempts},
+    storage_quota::{Growth, StorageQuota},
+    stored_documents::StoredDocuments,
     stream_locks::StreamLocks,
 };
 use clock::SharedClock;
@@ -36,7 +38,11 @@ pub(super) struct Repository {
     pub(super) clock: SharedClock,
     /// The most events of a sandbox.
     pub(super) max_events: Option<u64>,
-    /// Seals personal data; without it, events are stored as they were decided.
+    /// The stored documents of workspaces; without them, no notification is known.
+    pub(super) documents: Option<Arc<dyn StoredDocuments>>,
+    /// The quota of documents of a sandbox.
+    pub(super) storage: Option<StorageQuota>,
+    /// Seals personal data, and has the key of digests; without it, events are stored as they were decided.
     pub(super) people: Option<Arc<People>>,
     pub(super) loader: AggregateLoader,
     stream_locks: StreamLocks,
@@ -60,6 +66,8 @@ impl Repository {
             store,
             clock,
             max_events: None,
+            documents: None,
+            storage: None,
             people: None,
             stream_locks: StreamLocks::new(),
         }
@@ -164,6 +172,7 @@ impl Repository {
         let mut events: Vec<DomainEvent> = events.into_iter().map(D::Event::into_domain).collect();
         self.seal(intent, &mut events).await?;
         let own = self.stream_append(&intent.stream, loaded.version, &events)?;
+        self.reserve(intent, &own, &events).await?;
         let first_id = own.events.first().map(|event| event.event_id);
         let mut streams = vec![own];
         for reservation in reservations {
@@ -203,19 +212,40 @@ impl Repository {
         Ok(appended)
     }
 
+    /// Counts what the events of the command's own stream can become, or refuses them. Those of the streams
+    /// of emails are in no view.
+    async fn reserve(
+        &self,
+        intent: &Intent,
+        own: &StreamAppend,
+        events: &[DomainEvent],
+    ) -> Result<(), AttemptError> {
+        let Some(storage) = &self.storage else {
+            return Ok(());
+        };
+        let events: Vec<_> = events.iter().zip(&own.events).collect();
+        let now = self.clock.now();
+        let growth = Growth::of(intent.workspace, &intent.stream, &metadata(intent), now, &events);
+        storage
+            .reserve(intent.workspace, growth, is_always_stored(intent))
+            .await
+            .map_err(AttemptError::Failed)
+    }
+
+    /// The digest of an intent as it is stored: with a key, which the people service has.
+    pub(super) fn stored_digest(&self, intent: &Intent) -> [u8; 32] {
+        self.people.as_deref().map_or(intent.body_digest, |people| {
+            people.digest_key().keyed(&intent.body_digest)
+        })
+    }
+
     fn append_request(&self, intent: &Intent, streams: Vec<StreamAppend>) -> Append {
         Append {
             workspace: intent.workspace,
-            body_digest: intent.body_digest,
+            body_digest: self.stored_digest(intent),
             streams,
             max_events: self.max_events.filter(|_| !is_always_stored(intent)),
-            metadata: Metadata {
-                correlation_id: intent.correlation_id,
-                causation_id: intent.causation_id,
-                command_id: intent.command_id,
-                actor: intent.actor.reference(),
-                traceparent: telemetry::current_traceparent().or_else(|| intent.traceparent.clone()),
-            },
+            metadata: metadata(intent),
         }
     }
 
@@ -277,6 +307,17 @@ pub(super) fn decide<D: Decider>(
 ) -> Result<Vec<D::Event>, Rejection> {
     tracing::info_span!("Aggregate / Domain Logic", version = loaded.version)
         .in_scope(|| D::decide(&loaded.state, command, context))
+}
+
+/// The metadata of the events of a command.
+fn metadata(intent: &Intent) -> Metadata {
+    Metadata {
+        correlation_id: intent.correlation_id,
+        causation_id: intent.causation_id,
+        command_id: intent.command_id,
+        actor: intent.actor.reference(),
+        traceparent: telemetry::current_traceparent().or_else(|| intent.traceparent.clone()),
+    }
 }
 
 fn attempt_error(error: AppendError) -> AttemptError {

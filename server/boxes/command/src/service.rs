@@ -7,7 +7,6 @@ use domain::{
     aggregate::{
         Command,
         email::Email,
-        inbox::Inbox,
         inventory::Inventory,
         order::{Order, OrderCommand, ProductCatalogue},
         product::Product,
@@ -22,10 +21,13 @@ use tracing::Instrument as _;
 use super::{
     failure::CommandFailure,
     handlers::{
-        change_display_name, change_email, erase_user, payment_authorization, place_order, register_user,
+        change_display_name, change_email, erase_user, payment_authorization, place_order,
+        read_notifications, register_user,
     },
     intent::Intent,
     repository::Repository,
+    storage_quota::{StorageLimits, StorageQuota},
+    stored_documents::StoredDocuments,
     template::PreparedTemplate,
 };
 use clock::SharedClock;
@@ -64,6 +66,16 @@ impl CommandService {
     #[must_use]
     pub fn with_quota(mut self, max_events: Option<u64>) -> Self {
         self.repository.max_events = max_events;
+        self
+    }
+
+    /// Knows the notifications of people, and refuses commands of clients in a sandbox that has this many
+    /// documents, or bytes of them.
+    #[must_use]
+    pub fn with_documents(mut self, documents: Arc<dyn StoredDocuments>, most: StorageLimits) -> Self {
+        self.repository.storage =
+            (most != StorageLimits::default()).then(|| StorageQuota::new(Arc::clone(&documents), most));
+        self.repository.documents = Some(documents);
         self
     }
 
@@ -183,7 +195,7 @@ impl CommandService {
         }
         match intent.command.clone() {
             Command::Email(command) => repository.execute::<Email>(intent, command, ()).await,
-            Command::Inbox(command) => repository.execute::<Inbox>(intent, command, ()).await,
+            Command::Inbox(command) => read_notifications::handle(repository, intent, command).await,
             Command::Inventory(command) => repository.execute::<Inventory>(intent, command, ()).await,
             Command::Product(command) => repository.execute::<Product>(intent, command, ()).await,
             Command::Order(OrderCommand::PlaceOrder(order)) => {
@@ -205,9 +217,13 @@ impl CommandService {
             Command::User(UserCommand::ChangeEmail(change)) => {
                 change_email::handle(repository, intent, change).await
             }
-            Command::User(command @ UserCommand::ChangeLanguage(_)) => {
-                repository.execute::<User>(intent, command, ()).await
-            }
+            Command::User(
+                command @ (UserCommand::ChangeLanguage(_)
+                | UserCommand::RequestPasswordReset(_)
+                | UserCommand::RecordPasswordChange(_)
+                | UserCommand::RequestEmailConfirmation(_)
+                | UserCommand::ConfirmEmail(_)),
+            ) => repository.execute::<User>(intent, command, ()).await,
             Command::User(UserCommand::EraseUser(erase)) => {
                 erase_user::handle(repository, intent, erase).await
             }

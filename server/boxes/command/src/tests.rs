@@ -1,6 +1,8 @@
 //! Commands, end to end on a real store: accepted, repeated, unknown, malformed and refused; `concurrency`
-//! has those that conflict, `mailboxes` those of accounts with one address in several spellings.
+//! has those that conflict, `attempts` those that share a command, and `mailboxes` those of accounts with one
+//! address in several spellings.
 
+mod attempts;
 mod concurrency;
 mod mailboxes;
 

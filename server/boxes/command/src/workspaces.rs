@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use domain::{
     access::{Actor, Role},
+    aggregate::user::require_display_name,
     id::WorkspaceId,
     language::Language,
     rejection::{Rejection, Violations},
     wire::{OpenWorkspace, Template},
 };
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use super::{
     failure::CommandFailure,
@@ -24,9 +26,6 @@ use event_store::{
     AdmissionOutcome, EventStore, MAX_SHARDS, MAX_WORKSPACE_NAME, StoreError, Workspace, new_join_code,
 };
 
-/// The longest name of a person, in characters.
-pub(super) const MAX_DISPLAY_NAME: usize = 40;
-
 /// How often a taken code is replaced before the opening fails.
 const CODE_ATTEMPTS: usize = 8;
 
@@ -37,6 +36,22 @@ pub struct Admission {
     pub workspace: Workspace,
     /// The person, with a new id.
     pub actor: Actor,
+}
+
+impl Admission {
+    /// Notes in the security log how the person came.
+    fn note(&self, event: SecurityEvent) {
+        SecurityRecord::new(event)
+            .person(self.workspace.id.0, self.actor.id)
+            .role(self.actor.role.as_str())
+            .write();
+    }
+}
+
+fn note_failed_join(reason: &'static str) {
+    SecurityRecord::new(SecurityEvent::JoinFailed)
+        .because(reason)
+        .write();
 }
 
 /// Why a person was not admitted.
@@ -109,10 +124,8 @@ impl Workspaces {
             "shards",
             format!("is 1 to {MAX_SHARDS}"),
         );
-        violations.require_text(name, MAX_WORKSPACE_NAME, "name");
-        violations.require_text(display_name.trim(), MAX_DISPLAY_NAME, "display_name");
-        violations.require_line(name, "name");
-        violations.require_line(display_name, "display_name");
+        violations.require_name(name, MAX_WORKSPACE_NAME, "name");
+        require_display_name(&mut violations, display_name.trim(), "display_name");
         violations.finish()?;
 
         let mut workspace = Workspace {
@@ -132,17 +145,29 @@ impl Workspaces {
             workspace.join_code = new_join_code();
         }
         self.fill(&workspace, language).await?;
-        Ok(self.admit(workspace, Role::Educator, display_name))
+        let admission = self.admit(workspace, Role::Educator, display_name);
+        admission.note(SecurityEvent::WorkspaceOpened);
+        Ok(admission)
     }
 
     /// Admits a person by a join code; case, spaces and hyphens do not matter.
     pub async fn join(&self, code: &str, display_name: &str) -> Result<Admission, AdmissionError> {
         let mut violations = Violations::default();
         violations.require_text(code, 40, "code");
-        violations.require_text(display_name.trim(), MAX_DISPLAY_NAME, "display_name");
+        require_display_name(&mut violations, display_name.trim(), "display_name");
         violations.require_line(code, "code");
-        violations.require_line(display_name, "display_name");
         violations.finish()?;
+        let joined = self.join_by_code(code, display_name).await;
+        match &joined {
+            Ok(admission) => admission.note(SecurityEvent::WorkspaceJoined),
+            Err(AdmissionError::UnknownCode) => note_failed_join("unknown_code"),
+            Err(AdmissionError::Full(_)) => note_failed_join("full"),
+            Err(AdmissionError::Invalid(_) | AdmissionError::Template(_) | AdmissionError::Store(_)) => {}
+        }
+        joined
+    }
+
+    async fn join_by_code(&self, code: &str, display_name: &str) -> Result<Admission, AdmissionError> {
         let workspace = self.find_by_code(code).await?;
         let workspace = workspace.ok_or(AdmissionError::UnknownCode)?;
         match (

@@ -151,11 +151,11 @@ impl StoredCommand {
         })
     }
 
-    /// The command as an export has it: with its answer as JSON, from its events or from its row.
+    /// The command as an export has it: with its answer as JSON, from its events or from its row, and without
+    /// the digest of its body.
     pub(super) fn into_answered(self) -> Result<AnsweredCommand, StoreError> {
         Ok(AnsweredCommand {
             command_id: self.command_id,
-            body_digest: self.body_digest,
             correlation_id: self.correlation_id,
             answer: match self.json {
                 Some(json) => json,

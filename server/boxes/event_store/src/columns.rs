@@ -10,7 +10,7 @@ use domain::{
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Snapshot, StoreError, Workspace};
+use super::{Snapshot, StoreError, TypeBlockEntry, Workspace};
 
 /// Sorts after every character of a stream name: names are ASCII.
 pub(super) const AFTER_ALL_NAMES: char = '\u{10ffff}';
@@ -75,6 +75,34 @@ pub(super) fn snapshot(columns: SnapshotColumns) -> Result<Snapshot, StoreError>
         schema_version: small(schema_version)?,
         state: RawValue::from_string(state)
             .map_err(|error| StoreError::Corrupt(format!("a snapshot: {error}")))?,
+    })
+}
+
+/// Name, version and partition of a stream; version, schema version and state of its snapshot.
+pub(super) type ListedSnapshotColumns = (String, i64, i64, i64, i64, String);
+
+/// A snapshot that was stored, with its stream.
+pub(super) fn listed_snapshot(columns: ListedSnapshotColumns) -> Result<(StreamInfo, Snapshot), StoreError> {
+    let (stream, stream_version, partition, version, schema_version, state) = columns;
+    let stream = StreamInfo {
+        stream,
+        version: natural(stream_version)?,
+        partition: small(partition)?,
+    };
+    Ok((stream, snapshot((version, schema_version, state))?))
+}
+
+/// Block, type, schema version.
+pub(super) type TypeBlockColumns = (i64, String, i64);
+
+/// A block of a type that was stored.
+pub(super) fn type_block(
+    (block, event_type, schema_version): TypeBlockColumns,
+) -> Result<TypeBlockEntry, StoreError> {
+    Ok(TypeBlockEntry {
+        block: natural(block)?,
+        event_type,
+        schema_version: small(schema_version)?,
     })
 }
 

@@ -2,12 +2,14 @@
 //! [`conformance_suite!`], so that no adapter can leave a test out.
 
 mod appends;
+mod audit_reads;
 mod commands;
 mod durability;
 mod lifecycle;
 mod model;
 mod process_kill;
 mod reads;
+mod times;
 
 use std::sync::Arc;
 
@@ -24,15 +26,17 @@ use uuid::Uuid;
 use super::{
     Append, CommitObserver, Direction, EventStore, Expected, NewEvent, StoreError, StreamAppend, Workspace,
 };
-use clock::{Clock as _, SystemClock};
+use clock::{Clock as _, SharedClock, SystemClock};
 
 pub(super) use appends::*;
+pub(super) use audit_reads::*;
 pub(super) use commands::*;
 pub(super) use durability::*;
 pub(super) use lifecycle::*;
 pub(super) use model::*;
 pub(super) use process_kill::*;
 pub(super) use reads::*;
+pub(super) use times::*;
 
 /// The database of one test, on which stores are opened.
 #[async_trait(?Send)]
@@ -53,11 +57,20 @@ pub(super) trait TestDatabase: Sized {
     /// Its path or URL, for another process.
     fn place(&self) -> String;
 
+    /// Opens the store at a path or URL, with this clock.
+    async fn open_with(
+        place: &str,
+        clock: SharedClock,
+        observer: Option<Arc<dyn CommitObserver>>,
+    ) -> Result<Arc<dyn EventStore>, StoreError>;
+
     /// Opens the store at a path or URL.
     async fn open_at(
         place: &str,
         observer: Option<Arc<dyn CommitObserver>>,
-    ) -> Result<Arc<dyn EventStore>, StoreError>;
+    ) -> Result<Arc<dyn EventStore>, StoreError> {
+        Self::open_with(place, Arc::new(SystemClock), observer).await
+    }
 
     /// Runs a statement on the database, bypassing the store.
     async fn run(&self, statement: &'static str) -> Result<(), sqlx::Error>;
@@ -107,6 +120,9 @@ macro_rules! conformance_suite {
             a_workspace_without_activity_is_idle
             an_id_of_a_command_without_events_is_not_used_again
             commands_are_listed_by_id_from_events_and_rows
+            the_chain_is_known_at_its_heads_and_at_each_position
+            a_snapshot_ahead_of_its_stream_is_listed_and_not_used
+            blocks_of_types_are_listed_by_range
         );
         $crate::conformance::conformance_suite!(database $database;
             the_database_refuses_to_change_or_delete_an_event
@@ -121,7 +137,10 @@ macro_rules! conformance_suite {
             nothing_is_deleted_in_part
             only_a_command_without_events_has_a_row
             a_command_whose_row_is_older_than_its_events_columns_is_answered
+            digests_without_a_key_get_one_and_their_commands_are_still_recognised
+            nothing_but_a_digest_without_a_key_can_be_changed
             events_of_a_type_are_found_in_every_block
+            times_are_in_the_order_of_positions_though_the_clock_is_put_back
         );
 
         /// The child process that is killed. Run as a test, it does nothing.

@@ -1,8 +1,8 @@
-//! Imports a workspace that was exported elsewhere, with its ids, versions, positions, times, hashes and
+//! Imports workspaces that were exported elsewhere, with their ids, versions, positions, times, hashes and
 //! answered commands unchanged.
 //!
-//! Each workspace is one transaction: before [`Import::commit`] no reader sees any of it, and an import that
-//! is rolled back leaves no trace. Every event is checked as if it had been appended, so a log with a broken
+//! An import is one transaction: before [`Import::commit`] no reader sees any of it, and an import that is
+//! rolled back leaves no trace. Every event is checked as if it had been appended, so a log with a broken
 //! hash chain is refused. Memory does not grow with the log: the streams of each batch are read from the
 //! database.
 
@@ -16,7 +16,7 @@ use domain::{event::StoredEvent, id::StreamName, timestamp::Timestamp, token::Co
 use uuid::Uuid;
 
 use super::{
-    StoreError, Workspace,
+    StoreError, UNKNOWN_BODY, Workspace,
     answer::StoredAnswer,
     appender::{CachedStream, CommandRow, EventRow, NewStream, PartitionUpdate, ValidatedGroup},
     chain_head::ChainHead,
@@ -29,8 +29,6 @@ use clock::SharedClock;
 pub struct AnsweredCommand {
     /// Its id.
     pub command_id: Uuid,
-    /// A digest of its body.
-    pub body_digest: [u8; 32],
     /// The correlation id of its events.
     pub correlation_id: Uuid,
     /// JSON in the store's own format.
@@ -42,6 +40,35 @@ impl AnsweredCommand {
     pub fn token(&self) -> Result<ConsistencyToken, StoreError> {
         Ok(StoredAnswer::from_json(&self.answer)?.token)
     }
+
+    /// What the answer says of each stream.
+    pub fn streams(&self) -> Result<Vec<AnsweredStream>, StoreError> {
+        let streams = StoredAnswer::from_json(&self.answer)?.streams.into_iter();
+        Ok(streams
+            .map(|(stream, version, partition, first, count)| AnsweredStream {
+                stream,
+                version,
+                partition,
+                first,
+                count,
+            })
+            .collect())
+    }
+}
+
+/// What a stored answer says of one stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnsweredStream {
+    /// The stream.
+    pub stream: StreamName,
+    /// Its version after the command.
+    pub version: u64,
+    /// Its partition.
+    pub partition: u32,
+    /// The position of the first of the command's events.
+    pub first: u64,
+    /// The number of the command's events.
+    pub count: u64,
 }
 
 /// Why a batch was refused.
@@ -63,8 +90,8 @@ pub enum ImportFault {
 /// The database operations of an import: one connection, and one transaction on it.
 #[async_trait]
 pub(super) trait ImportDatabase: Send {
-    /// Begins the transaction and creates the workspace in it; returns its number and those of its
-    /// partitions. `None`: the join code is taken, and no transaction was begun.
+    /// Creates a workspace in the transaction, which begins with the first one; returns its number and those
+    /// of its partitions. `None`: the join code is taken, and nothing was created.
     async fn begin(
         &mut self,
         workspace: &Workspace,
@@ -87,10 +114,10 @@ pub(super) trait ImportDatabase: Send {
     /// Writes rows.
     async fn write(&mut self, validated: &ValidatedGroup) -> Result<(), StoreError>;
 
-    /// Commits the transaction; when it returns, the workspace is durable.
+    /// Commits the transaction, if one was begun; when it returns, its workspaces are durable.
     async fn commit(&mut self) -> Result<(), StoreError>;
 
-    /// Rolls the transaction back.
+    /// Rolls the transaction back, if one was begun.
     async fn roll_back(&mut self) -> Result<(), StoreError>;
 
     /// Closes the connection.
@@ -104,7 +131,7 @@ struct WorkspaceImport {
     partitions: Vec<(i64, ChainHead)>,
 }
 
-/// Imports workspaces, one after another. A workspace is visible when it is committed, and complete.
+/// Imports workspaces, one after another. They are visible when they are committed, all of them and complete.
 pub struct Import {
     database: Box<dyn ImportDatabase>,
     clock: SharedClock,
@@ -214,7 +241,8 @@ impl Import {
             validated.commands.push(CommandRow {
                 workspace_no: current.no,
                 command_id: command.command_id,
-                body_digest: command.body_digest,
+                // no export has it
+                body_digest: UNKNOWN_BODY,
                 correlation_id: command.correlation_id,
                 answer: command.answer,
             });
@@ -230,18 +258,25 @@ impl Import {
             .map(|(_, head)| head)
     }
 
-    /// Makes the workspace visible.
+    /// Ends the workspace; another may begin.
+    pub fn end(&mut self) -> Result<(), StoreError> {
+        self.current.take().map(|_| ()).ok_or_else(no_import)
+    }
+
+    /// Makes the workspaces visible.
     pub async fn commit(&mut self) -> Result<(), StoreError> {
-        self.current.take().ok_or_else(no_import)?;
         self.database.commit().await
     }
 
-    /// Rolls back the workspace that is being imported, if there is one.
+    /// Rolls back everything that was not committed.
     pub async fn roll_back(&mut self) -> Result<(), StoreError> {
-        match self.current.take() {
-            Some(_) => self.database.roll_back().await,
-            None => Ok(()),
-        }
+        self.current = None;
+        self.database.roll_back().await
+    }
+
+    /// The time by which events of the future are recognised.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Closes the connection and releases the store's lock.

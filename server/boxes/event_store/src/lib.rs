@@ -20,6 +20,7 @@ mod chain_head;
 mod columns;
 #[cfg(test)]
 mod conformance;
+mod digest;
 mod import;
 mod lifecycle;
 mod open;
@@ -44,13 +45,15 @@ use sqlx::error::DatabaseError;
 use uuid::Uuid;
 
 pub use chain_head::ChainHead;
-use database::{postgres::is_permanent_refusal, schema::SchemaError};
-pub use import::{AnsweredCommand, Import, ImportFault};
+use database::{disk, postgres::is_permanent_refusal, schema::SchemaError};
+pub use digest::{DigestKey, UNKNOWN_BODY};
+pub use import::{AnsweredCommand, AnsweredStream, Import, ImportFault};
 pub use lifecycle::{AdmissionOutcome, Lifecycle, PurgeProgress};
 pub use open::{open, open_to_import, open_to_read};
 pub use postgres::PostgresEventStore;
 pub use sqlite::SqliteEventStore;
-pub use workspace::{MAX_SHARDS, MAX_WORKSPACE_NAME, Workspace, new_join_code};
+pub use type_block::{BLOCK_BITS as TYPE_BLOCK_BITS, TypeBlockEntry};
+pub use workspace::{MAX_SHARDS, MAX_WORKSPACE_NAME, Workspace, is_join_code, new_join_code};
 
 /// The version that a stream must have for an append to be accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +109,8 @@ pub struct StreamAppend {
 pub struct Append {
     /// The workspace.
     pub workspace: WorkspaceId,
-    /// A digest of the command's body, to tell a repetition from another command with the same id.
+    /// The [keyed](DigestKey) digest of the command's body, to tell a repetition from another command with
+    /// the same id.
     pub body_digest: [u8; 32],
     /// The streams, each once; the first is the command's own.
     pub streams: Vec<StreamAppend>,
@@ -142,10 +146,17 @@ pub struct AppendAnswer {
 /// A command whose append is stored.
 #[derive(Debug, Clone)]
 pub struct RecordedCommand {
-    /// The digest of its body.
+    /// The keyed digest of its body, or [`UNKNOWN_BODY`].
     pub body_digest: [u8; 32],
     /// Its answer.
     pub answer: AppendAnswer,
+}
+
+impl RecordedCommand {
+    /// Whether a command with the same id and this digest is a repetition.
+    pub fn is_repeated_by(&self, body_digest: &[u8; 32]) -> bool {
+        self.body_digest == *body_digest || self.body_digest == UNKNOWN_BODY
+    }
 }
 
 /// Why nothing was appended.
@@ -196,9 +207,6 @@ pub enum StoreError {
     Corrupt(String),
 }
 
-/// The codes of a full disk: SQLite's `SQLITE_FULL` and PostgreSQL's `disk_full`.
-const DISK_FULL: [&str; 2] = ["13", "53100"];
-
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         // Two writers added the same row: the appender tries again.
@@ -215,9 +223,7 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::ColumnNotFound(_) => {
                 Self::Corrupt(error.to_string())
             }
-            sqlx::Error::Database(error) if error.code().is_some_and(|code| DISK_FULL.contains(&&*code)) => {
-                Self::Full(error.to_string())
-            }
+            _ if disk::is_full(&error) => Self::Full(error.to_string()),
             _ => Self::Unavailable(error.to_string()),
         }
     }
@@ -242,6 +248,15 @@ pub struct Snapshot {
     pub schema_version: u32,
     /// The state.
     pub state: Box<RawValue>,
+}
+
+/// The fingerprint of a key that the servers on one database share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyFingerprint {
+    /// What the key is for, as in `signing`; not empty. There may be several keys for one purpose.
+    pub purpose: String,
+    /// The fingerprint, from which nothing of the key follows.
+    pub fingerprint: [u8; 32],
 }
 
 /// Where the event types of the program and of the store do not match.
@@ -383,12 +398,53 @@ pub trait EventStore: Lifecycle {
     /// lanes compare their checkpoints with it at start.
     async fn heads(&self) -> Result<Vec<(WorkspaceId, u32, u64)>, StoreError>;
 
+    /// The chain head of every partition of a workspace, or of all workspaces; also of a partition without an
+    /// event.
+    async fn chain_heads(
+        &self,
+        workspace: Option<WorkspaceId>,
+    ) -> Result<Vec<(WorkspaceId, u32, ChainHead)>, StoreError>;
+
+    /// The hash that the chain of a partition has at a position; `None`: the log does not reach as far.
+    async fn hash_at(
+        &self,
+        workspace: WorkspaceId,
+        partition: u32,
+        position: u64,
+    ) -> Result<Option<String>, StoreError> {
+        let Some(before) = position.checked_sub(1) else {
+            return Ok(Some(ChainHead::default().hash));
+        };
+        let events = self.read_partition(workspace, partition, before, 1).await?;
+        let event = events.into_iter().find(|event| event.position == position);
+        Ok(event.map(|event| event.hash))
+    }
+
     /// The snapshot of a stream.
     async fn snapshot(
         &self,
         workspace: WorkspaceId,
         stream: &StreamName,
     ) -> Result<Option<Snapshot>, StoreError>;
+
+    /// Snapshots of a workspace by the names of their streams, after `after`, each with the version of its
+    /// stream: for the verifier.
+    async fn snapshots(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<(StreamInfo, Snapshot)>, StoreError>;
+
+    /// The blocks of positions of a partition, from one block to another (inclusive), that are listed as
+    /// having events of a type and schema version, in no order: for the verifier. A block is the positions
+    /// that are the same without their lowest [`TYPE_BLOCK_BITS`] bits.
+    async fn type_blocks(
+        &self,
+        workspace: WorkspaceId,
+        partition: u32,
+        blocks: (u64, u64),
+    ) -> Result<Vec<TypeBlockEntry>, StoreError>;
 
     /// Stores a snapshot in place of an older one.
     async fn save_snapshot(
@@ -402,8 +458,20 @@ pub trait EventStore: Lifecycle {
     /// match.
     async fn register_types(&self) -> Result<TypeCompatibility, StoreError>;
 
+    /// Compares the keys of this server with those of the servers that started before, and stores them if
+    /// they match: for each purpose they have one in common, or there was none. Otherwise it changes nothing
+    /// and returns the purposes of the keys that differ. With `replace`, and where no other server can use
+    /// the database, the keys of this server are stored in any case.
+    async fn match_keys(&self, keys: &[KeyFingerprint], replace: bool) -> Result<Vec<String>, StoreError>;
+
     /// Every stored schema, by type and version.
     async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError>;
+
+    /// Gives the digests that earlier versions have stored without a key their key, in place; there is
+    /// nothing to do after the first time.
+    async fn key_digests(&self, _key: &DigestKey) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// Sends a message to the observers of the other servers on the same database, if there are any. It may
     /// be lost; a server that may have missed one is told that. At most 7000 bytes.
@@ -411,7 +479,7 @@ pub trait EventStore: Lifecycle {
         Ok(())
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers; and takes writes, if the last one found no room.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// Refuses new appends and finishes those that were taken. When it returns, everything acknowledged is

@@ -6,11 +6,22 @@ use std::collections::BTreeSet;
 use super::appender::EventRow;
 
 /// A block is the positions with the same number above these bits. The migrations have the same number.
-const BLOCK_BITS: u32 = 6;
+pub const BLOCK_BITS: u32 = 6;
 
 /// The block of a position.
 pub(super) const fn block_of(position: u64) -> u64 {
     position >> BLOCK_BITS
+}
+
+/// A block that is listed as having an event of a type, as the verifier reads it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TypeBlockEntry {
+    /// The block.
+    pub block: u64,
+    /// The type.
+    pub event_type: String,
+    /// The version of the type's schema.
+    pub schema_version: u32,
 }
 
 /// A block that has an event of a type.

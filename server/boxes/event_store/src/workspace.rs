@@ -32,10 +32,28 @@ pub struct Workspace {
     pub created_at: Timestamp,
 }
 
+/// Whether a text has the form of a join code.
+pub fn is_join_code(text: &str) -> bool {
+    text.len() == CODE_LENGTH && text.bytes().all(|byte| CODE_ALPHABET.contains(&byte))
+}
+
 /// A random join code. The store refuses one that another workspace has.
 pub fn new_join_code() -> String {
     let mut random = rand::rng();
     (0..CODE_LENGTH)
         .map(|_| char::from(CODE_ALPHABET[random.random_range(0..CODE_ALPHABET.len())]))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_join_code_has_the_form_of_one_and_a_made_up_one_has_not() {
+        assert!(is_join_code(&new_join_code()));
+        for other in ["", "A", "ABCDEFGH", "ABCDE10", "abcdefg", "ABCDEF\u{c4}"] {
+            assert!(!is_join_code(other), "{other}");
+        }
+    }
 }

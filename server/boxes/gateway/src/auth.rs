@@ -8,7 +8,11 @@
 //! [`identify`] runs once for each request. A handler takes a [`Caller`], and so cannot skip the check. A
 //! request that changes something by a cookie must come from our own pages.
 
-use std::{borrow::Cow, net::SocketAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts, Request, State},
@@ -27,7 +31,7 @@ use super::{
     limits::{self, Address, Client},
     origin::Origin,
     problem::{ApiProblem, Kind},
-    session_cookie,
+    proxies, session_cookie,
     tokens::{Bearer, SignedIn, TokenRefusal, VerifiedToken},
 };
 use identity::{
@@ -35,6 +39,7 @@ use identity::{
     session_status::SessionStatus,
     sessions::{ACCESS_SECONDS, RenewableSession, SignInError},
 };
+use telemetry::security::{self, RequestSender, SecurityEvent, SecurityRecord};
 use uuid::Uuid;
 
 /// The beginning of the paths at which a session begins, is renewed and ends.
@@ -47,6 +52,7 @@ pub(super) struct Caller {
     by_cookie: bool,
     origin: Origin,
     language: Language,
+    address: Client,
 }
 
 /// The outcome of authenticating a request.
@@ -89,6 +95,12 @@ impl Caller {
     /// token itself.
     pub(super) fn session(&self) -> Option<Uuid> {
         self.bearer.session.filter(|_| self.by_cookie)
+    }
+
+    /// The address that the request or the live socket comes from. What costs much is charged to it, because
+    /// one address can be many people.
+    pub(super) fn address(&self) -> Client {
+        self.address
     }
 
     /// Whether the token came in a cookie; the server renews a browser's token by itself.
@@ -216,42 +228,80 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 }
 
 /// Middleware: authenticates a request, counts it against the limit of its caller, tells handlers the caller,
-/// and renews the session of a browser.
-pub(super) async fn identify(
-    State(gateway): State<SharedGateway>,
+/// and renews the session of a browser. What it does is noted in the security log with its sender.
+pub(super) async fn identify(State(gateway): State<SharedGateway>, request: Request, next: Next) -> Response {
+    let address = address_of(&gateway, &request);
+    security::in_request(
+        sender(None, address),
+        identify_from(&gateway, address, request, next),
+    )
+    .await
+}
+
+async fn identify_from(
+    gateway: &SharedGateway,
+    address: Client,
     mut request: Request,
     next: Next,
 ) -> Response {
-    let authentication = authenticate(&gateway, request.headers(), request.uri()).await;
-    let (authentication, cookies) =
-        renew_if_due(&gateway, authentication, request.headers(), request.uri()).await;
-    let peer = request
-        .extensions()
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(address)| address.ip());
+    let from = (request.uri(), address);
+    let authentication = authenticate(gateway, request.headers(), from).await;
+    let (authentication, cookies) = renew_if_due(gateway, authentication, request.headers(), from).await;
+    if let Authentication::Refused(refusal) = &authentication {
+        SecurityRecord::new(SecurityEvent::TokenRefused)
+            .because(refusal.reason())
+            .write();
+    }
     let client = match &authentication {
-        Authentication::Accepted(caller) => Client::Person(caller.actor().id),
+        Authentication::Accepted(caller) => Client::Person(caller.workspace(), caller.actor().id),
         Authentication::Anonymous
         | Authentication::WorkspaceGone
         | Authentication::Refused(_)
-        | Authentication::Unknown(_) => Client::of_address(peer),
+        | Authentication::Unknown(_) => address,
     };
     request.extensions_mut().insert(client);
-    request.extensions_mut().insert(Address(Client::of_address(peer)));
+    request.extensions_mut().insert(Address(address));
     request.extensions_mut().insert(authentication.clone());
-    let refusal = limits::refusal(&gateway, client, request.method(), request.uri());
-    let mut response = match refusal {
-        Some(refusal) => refusal,
-        None => next.run(request).await,
+    let caller = authentication.caller();
+    let handled = async {
+        let refusal = limits::refusal(gateway, client, request.method(), request.uri());
+        match refusal {
+            Some(refusal) => refusal,
+            None => next.run(request).await,
+        }
     };
+    let mut response = security::in_request(sender(caller.as_ref(), address), handled).await;
     session_cookie::add_renewed(cookies, response.headers_mut());
-    if let Authentication::Accepted(caller) = authentication
+    if let Some(caller) = caller
         && caller.by_cookie
         && caller.bearer.session.is_none()
     {
-        renew_guest(&gateway, &caller, response.headers_mut()).await;
+        renew_guest(gateway, &caller, response.headers_mut()).await;
     }
     response
+}
+
+/// The sender of a request or of a socket's frames, as the security log names it.
+pub(super) fn sender(caller: Option<&Caller>, address: Client) -> RequestSender {
+    RequestSender {
+        address: address.address(),
+        workspace: caller.map(|caller| caller.workspace().0),
+        actor: caller.map(|caller| caller.actor().id),
+        role: caller.map(|caller| caller.actor().role.as_str()),
+    }
+}
+
+/// The address at the other end of the connection.
+pub(super) fn peer(request: &Request) -> Option<IpAddr> {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>()?;
+    Some(peer.0.ip())
+}
+
+/// The address of a request's client, which may be behind a proxy.
+fn address_of(gateway: &SharedGateway, request: &Request) -> Client {
+    let trusted = &gateway.limits.trusted_proxies;
+    let client = peer(request).map(|peer| proxies::client_address(trusted, peer, request.headers()));
+    Client::of_address(client)
 }
 
 /// Renews the session of a browser whose token has no sign-in. While its guest has no account, the token is
@@ -293,7 +343,7 @@ async fn renew_if_due(
     gateway: &SharedGateway,
     authentication: Authentication,
     headers: &HeaderMap,
-    uri: &axum::http::Uri,
+    (uri, address): (&axum::http::Uri, Client),
 ) -> (Authentication, Vec<HeaderValue>) {
     let is_due = match &authentication {
         Authentication::Accepted(caller) => {
@@ -307,7 +357,7 @@ async fn renew_if_due(
     if !is_due || is_about_sessions || headers.contains_key(AUTHORIZATION) {
         return (authentication, Vec::new());
     }
-    let Some(token) = session_cookie::refresh_token(headers) else {
+    let Some(token) = session_cookie::refresh_token(headers, gateway.https) else {
         return (authentication, Vec::new());
     };
     match renew(gateway, &token).await {
@@ -316,7 +366,8 @@ async fn renew_if_due(
                 language: language::of(headers, bearer.language),
                 bearer: Arc::new(bearer),
                 by_cookie: true,
-                origin: Origin::of(headers, uri, gateway.https),
+                origin: Origin::of(headers, uri, &gateway.public),
+                address,
             };
             (Authentication::Accepted(caller), cookies)
         }
@@ -371,17 +422,21 @@ pub(super) async fn access(
 }
 
 /// The token of a request, and whether a browser sent it in its cookie.
-fn presented(headers: &HeaderMap) -> Result<Option<(Cow<'_, str>, bool)>, TokenRefusal> {
+fn presented(headers: &HeaderMap, https: bool) -> Result<Option<(Cow<'_, str>, bool)>, TokenRefusal> {
     let Some(value) = headers.get(AUTHORIZATION) else {
-        return Ok(session_cookie::token(headers).map(|token| (Cow::Owned(token), true)));
+        return Ok(session_cookie::token(headers, https).map(|token| (Cow::Owned(token), true)));
     };
     let token = value.to_str().ok().and_then(bearer_token);
     let token = token.ok_or(TokenRefusal::Invalid)?;
     Ok(Some((Cow::Borrowed(token), false)))
 }
 
-async fn authenticate(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::http::Uri) -> Authentication {
-    let (token, by_cookie) = match presented(headers) {
+async fn authenticate(
+    gateway: &SharedGateway,
+    headers: &HeaderMap,
+    (uri, address): (&axum::http::Uri, Client),
+) -> Authentication {
+    let (token, by_cookie) = match presented(headers, gateway.https) {
         Ok(Some(presented)) => presented,
         Ok(None) => return Authentication::Anonymous,
         Err(refusal) => return Authentication::Refused(refusal),
@@ -400,7 +455,8 @@ async fn authenticate(gateway: &SharedGateway, headers: &HeaderMap, uri: &axum::
         language: language::of(headers, token.bearer.language),
         bearer: Arc::clone(&token.bearer),
         by_cookie,
-        origin: Origin::of(headers, uri, gateway.https),
+        origin: Origin::of(headers, uri, &gateway.public),
+        address,
     })
 }
 
@@ -433,7 +489,7 @@ async fn accept(gateway: &SharedGateway, token: &VerifiedToken) -> Result<Sessio
 /// The bearer of a request that [`identify`] would let pass without another word: its token is accepted, and
 /// its answer carries no cookie.
 pub(super) async fn settled_bearer(gateway: &SharedGateway, headers: &HeaderMap) -> Option<Arc<Bearer>> {
-    let (token, by_cookie) = presented(headers).ok()??;
+    let (token, by_cookie) = presented(headers, gateway.https).ok()??;
     let token = gateway.tokens.verified(&token).await.ok()?;
     let bearer = &token.bearer;
     if !gateway.presence.is_there(bearer.workspace).await {

@@ -6,11 +6,13 @@
 //! request's head, data of its body, the answer's head, a chunk of the answer that the connection takes, the
 //! answer's end. Bytes alone do not count, or a client could hold a connection indefinitely with PINGs, or
 //! with answers that it never reads. While the server works on an answer, the connection is not closed:
-//! handlers have timeouts of their own. After its upgrade a live socket relies on its own pings.
+//! handlers have timeouts of their own. After its upgrade a live socket relies on its own pings, and is read
+//! at a pace ([`pace`]).
 //!
 //! The number of open connections is limited, in all and from one address; one more is closed at once, before
 //! a byte of it is read.
 
+mod pace;
 mod progress;
 mod quota;
 
@@ -20,6 +22,7 @@ use axum_server::accept::Accept;
 use tokio::net::TcpStream;
 
 use self::{
+    pace::Pace,
     progress::{Progress, ProgressService, ProgressStream},
     quota::{Permit, Quota, descriptor_limit},
 };
@@ -31,6 +34,7 @@ pub(super) struct ConnectionAcceptor {
     quota: Arc<Quota>,
     first_request: Duration,
     idle: Duration,
+    pace: Option<Pace>,
 }
 
 impl ConnectionAcceptor {
@@ -42,7 +46,8 @@ impl ConnectionAcceptor {
             Ok(wanted @ 1..) => wanted.min(possible),
             _ => possible,
         };
-        let quota = Quota::new(most, limits.max_connections_per_address);
+        let quota =
+            Quota::new(most, limits.max_connections_per_address).with_proxies(limits.trusted_proxies.clone());
         tracing::debug!(
             connections.most = most,
             connections.most_of_address = quota.most_of_address,
@@ -52,6 +57,7 @@ impl ConnectionAcceptor {
             quota: Arc::new(quota),
             first_request: limits.first_request_timeout(),
             idle: limits.idle_timeout(),
+            pace: Pace::new(limits),
         }
     }
 }
@@ -80,7 +86,8 @@ impl ConnectionAcceptor {
         // A frame of the live socket is sent without delay.
         stream.set_nodelay(true)?;
         let progress = Arc::new(Progress::new());
-        let stream = ProgressStream::new(stream, &progress, self.first_request, self.idle, permit);
+        let deadlines = (self.first_request, self.idle);
+        let stream = ProgressStream::new(stream, &progress, deadlines, self.pace, permit);
         Ok((stream, ProgressService::new(service, progress)))
     }
 }

@@ -9,7 +9,7 @@
 use axum::http::Uri;
 use domain::control_character::{self, ControlCharacter};
 
-use super::problem::ApiProblem;
+use super::{params, problem::ApiProblem};
 
 /// The message about a part that is not UTF-8.
 const NOT_UTF8: &str = "has bytes that are not UTF-8; percent-encode the text as UTF-8";
@@ -44,7 +44,7 @@ pub(super) fn find_violation(uri: &Uri, route: Option<&str>) -> Option<ApiProble
         match text(name.as_bytes()) {
             Ok(name) => text(value.as_bytes())
                 .err()
-                .map(|message| ApiProblem::field(name, message)),
+                .map(|message| ApiProblem::field(params::field(&name), message)),
             Err(message) => Some(ApiProblem::field("query", message)),
         }
     })
@@ -124,6 +124,11 @@ mod tests {
         assert_eq!(field("/views/a/b?q=%C0%AF").as_deref(), Some("q"));
         assert_eq!(field("/views%ff/a/b").as_deref(), Some("path"));
         assert_eq!(field("/views/a/b?limit=1&%ff=1").as_deref(), Some("query"));
+    }
+
+    #[test]
+    fn a_parameter_without_a_name_is_named_by_the_query() {
+        assert_eq!(field("/views/orders/1?=%00").as_deref(), Some("query"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) fn page_policy(nonce: &str) -> String {
     )
 }
 
-/// Adds the security headers to an answer. `https`: whether the server speaks HTTPS itself.
+/// Adds the security headers to an answer. `https`: whether browsers reach the server by HTTPS.
 pub(super) fn add_security_headers(https: bool, is_cacheable: bool, headers: &mut HeaderMap) {
     for (name, value) in &ALWAYS {
         headers.entry(name).or_insert_with(|| value.clone());

@@ -121,7 +121,7 @@ async fn answer(gateway: &SharedGateway, headers: &HeaderMap, request: &Parts) -
             (LISTING, hot?)
         }
     };
-    gateway.rate.count(Client::Person(actor.id)).ok()?;
+    gateway.rate.count(Client::Person(workspace, actor.id)).ok()?;
     let mut headers = headers.clone();
     if let Some(id) = request_id(gateway, &request.headers) {
         headers.insert(REQUEST_ID, id);

@@ -49,8 +49,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 /// is about the whole.
 pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, ApiProblem> {
     if let Some(path) = duplicate_name::find(bytes) {
+        // The path to a member without a name at the top is empty.
+        let field = if path.is_empty() { name } else { path.as_str() };
         return Err(ApiProblem::field(
-            path,
+            field,
             "is in the same object twice; send it once",
         ));
     }
@@ -66,7 +68,7 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], name: &str) -> Result<T, 
         }
         // Without a path it is about the whole: not JSON at all, or a missing field, which the cause names.
         match path.as_str() {
-            "." => whole(name, &cause),
+            "." | "" => whole(name, &cause),
             _ if cause.is_syntax() || cause.is_eof() => whole(name, &cause),
             _ => ApiProblem::field(path, cause.to_string()),
         }
@@ -171,6 +173,7 @@ mod tests {
                 r#"{"type":"A","stream":"order-1","data":{},"data":{"reason":"no"}}"#,
                 "data",
             ),
+            (r#"{"":1,"":2}"#, "body"),
         ] {
             let (fields, detail) = refusal(json);
             assert_eq!(fields, [field], "{json}");

@@ -20,6 +20,11 @@ use jsonwebtoken::{
     jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash},
 };
 use rand::TryRngCore as _;
+use sha2::{Digest as _, Sha256};
+use telemetry::security::{SecurityEvent, SecurityRecord};
+
+/// The purpose of the keys that sign tokens, among the [fingerprints](KeyRing::fingerprints).
+pub const SIGNING: &str = "signing";
 
 /// Why the keys cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -77,13 +82,18 @@ impl KeyRing {
             // These ids sort by time, and so do the files that are named by them.
             let file = folder.join(format!("{}.pem", clock.new_id()));
             make_key(&file)?;
+            SecurityRecord::new(SecurityEvent::SigningKeyCreated).write();
             files.push(file);
         }
         let keys = files
             .iter()
             .map(|file| read_key(file))
             .collect::<Result<Vec<_>, _>>()?;
-        Self::of(&keys).map_err(|error| KeyError::Generation(error.to_string()))
+        let ring = Self::of(&keys).map_err(|error| KeyError::Generation(error.to_string()))?;
+        SecurityRecord::new(SecurityEvent::SigningKeyInUse)
+            .about(&ring.signing_id)
+            .write();
+        Ok(ring)
     }
 
     /// A ring of these keys; the last signs.
@@ -118,6 +128,27 @@ impl KeyRing {
     /// The key of an id.
     pub(super) fn verifying(&self, id: &str) -> Option<&DecodingKey> {
         self.verifying.get(id)
+    }
+
+    /// The fingerprints of these keys and of those in the `.key` files of their folder, each with what the
+    /// key is for. They are SHA-256 digests, of public keys and of random ones, and reveal nothing of them.
+    pub fn fingerprints(&self, folder: &Path) -> Result<Vec<(String, [u8; 32])>, KeyError> {
+        let mut fingerprints: Vec<_> = self
+            .verifying
+            .keys()
+            .map(|id| (SIGNING.to_owned(), fingerprint(SIGNING, id)))
+            .collect();
+        for file in files(folder, "key")? {
+            let purpose = file
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let key = fs::read_to_string(&file).map_err(file_error(&file))?;
+            let fingerprint = fingerprint(&purpose, key.trim());
+            fingerprints.push((purpose, fingerprint));
+        }
+        Ok(fingerprints)
     }
 
     /// The public keys, as `/.well-known/jwks.json` publishes them.
@@ -171,11 +202,26 @@ fn refuse_open(_path: &Path, _wanted: &'static str) -> Result<(), KeyError> {
     Ok(())
 }
 
+/// The digest of a key for one purpose: equal keys for two purposes have two fingerprints.
+fn fingerprint(purpose: &str, key: &str) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for part in ["foldline key", purpose, key] {
+        digest.update(part);
+        digest.update([0]);
+    }
+    digest.finalize().into()
+}
+
 fn pem_files(folder: &Path) -> Result<Vec<PathBuf>, KeyError> {
+    files(folder, "pem")
+}
+
+/// The files of a folder with this extension, by name.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, KeyError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(file_error(folder))? {
         let path = entry.map_err(file_error(folder))?.path();
-        if path.extension().is_some_and(|extension| extension == "pem") {
+        if path.extension().is_some_and(|found| found == extension) {
             files.push(path);
         }
     }
@@ -264,6 +310,26 @@ mod tests {
         assert_ne!(before.signing().1, after.signing().1);
         assert!(after.verifying(before.signing().1).is_some());
         assert_eq!(after.public().keys.len(), 2);
+    }
+
+    #[test]
+    fn a_key_has_the_same_fingerprint_in_every_folder_and_another_key_another() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ring = open(here.path()).unwrap();
+        let keys = here.path().join("keys");
+        fs::write(keys.join("emails.key"), "00ff\n").unwrap();
+        let own = ring.fingerprints(&keys).unwrap();
+        let purposes: Vec<&str> = own.iter().map(|(purpose, _)| purpose.as_str()).collect();
+        assert_eq!(purposes, [SIGNING, "emails"]);
+
+        let other = open(there.path()).unwrap();
+        let elsewhere = there.path().join("keys");
+        fs::write(elsewhere.join("emails.key"), "00ff").unwrap();
+        let others = other.fingerprints(&elsewhere).unwrap();
+        assert_ne!(own[0], others[0]);
+        assert_eq!(own[1], others[1]);
+        fs::write(elsewhere.join("emails.key"), "00fe").unwrap();
+        assert_ne!(own[1], other.fingerprints(&elsewhere).unwrap()[1]);
     }
 
     #[test]

@@ -10,7 +10,10 @@ use axum::http::{
 use axum_extra::extract::cookie::CookieJar;
 use domain::language::Language;
 
-use super::{SharedGateway, session_cookie::set_cookie};
+use super::{
+    SharedGateway,
+    session_cookie::{preference, set_cookie},
+};
 
 /// The cookie of a language that was chosen in this browser.
 pub(super) const COOKIE: &str = "lang";
@@ -45,7 +48,7 @@ pub(super) fn remember(gateway: &SharedGateway, language: Language, headers: &mu
 /// signed in.
 pub(super) fn of(headers: &HeaderMap, person: Option<Language>) -> Language {
     let cookies = CookieJar::from_headers(headers);
-    let cookie = cookies.get(COOKIE).and_then(|cookie| cookie.value().parse().ok());
+    let cookie = preference(&cookies, COOKIE).and_then(|code| code.parse().ok());
     cookie
         .or(person)
         .or_else(|| preferred(headers))

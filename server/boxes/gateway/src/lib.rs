@@ -7,6 +7,7 @@
 //! decides nothing about the shop: it calls the command service and the query API, and turns their errors
 //! into problems ([`problem`]).
 
+mod account_mails;
 pub mod api;
 pub mod assets;
 mod auth;
@@ -14,6 +15,8 @@ mod connections;
 mod control_characters;
 mod etag;
 mod headers;
+#[cfg(test)]
+mod hostile_bytes;
 mod hot;
 mod infographic;
 mod json_body;
@@ -22,12 +25,14 @@ mod language;
 mod limits;
 mod listener;
 mod live;
+pub mod mail_links;
 mod observability;
 mod operations;
 mod origin;
 mod pages;
 mod params;
 mod problem;
+pub mod proxies;
 mod session_cookie;
 pub mod settings;
 mod site_files;
@@ -53,13 +58,18 @@ use search::Search;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use account_mails::ResetQueue;
 pub use hot::Interface;
 use infographic::DrawnSheets;
-use limits::{OpeningLimit, RateLimit, SignInLimit};
+use limits::{
+    Client, HeavyWork, MailRequests, OpeningLimit, PasswordAttempts, RateLimit, Turns, password_turns,
+};
 pub use listener::Listener;
+use live::SocketQuota;
 use observability::RequestMetrics;
 pub use observability::recorder;
 pub use operations::Readiness;
+pub use origin::PublicAddress;
 use settings::Limits;
 use tokens::Tokens;
 use unsubscribe::UnsubscribeLinks;
@@ -71,12 +81,19 @@ pub struct Gateway {
     limits: Limits,
     rate: RateLimit,
     opening: OpeningLimit,
-    sign_ins: SignInLimit,
+    password_attempts: PasswordAttempts,
+    password_turns: Arc<Turns<Client>>,
+    heavy_work: HeavyWork,
+    mail_requests: MailRequests,
+    resets: ResetQueue,
+    public: PublicAddress,
+    /// Whether browsers reach it by HTTPS.
     https: bool,
     request_metrics: RequestMetrics,
     drawn_sheets: DrawnSheets,
     stopping: CancellationToken,
     sockets: TaskTracker,
+    socket_quota: Arc<SocketQuota>,
 }
 
 /// Handlers reach the other boxes directly, as in `gateway.commands`.
@@ -134,27 +151,42 @@ pub struct Dependencies {
 
 impl Gateway {
     /// A gateway in front of the boxes. `opening`: how many workspaces an address may open in an hour.
-    /// `https`: whether it speaks HTTPS itself.
     pub fn new(
         dependencies: Dependencies,
         limits: &Limits,
         opening: Option<NonZeroU32>,
-        https: bool,
+        public: PublicAddress,
     ) -> SharedGateway {
+        let is_limited = limits.rate().is_some();
+        let (resets, queued_resets) = ResetQueue::new();
         let gateway = Arc::new(Self {
             dependencies,
             limits: limits.clone(),
             rate: RateLimit::new(limits.rate()),
             opening: OpeningLimit::new(opening),
-            sign_ins: SignInLimit::new(limits.sign_ins()),
-            https,
+            password_attempts: PasswordAttempts::new(limits.sign_ins()),
+            password_turns: password_turns(is_limited),
+            heavy_work: HeavyWork::new(is_limited),
+            mail_requests: MailRequests::new(is_limited),
+            resets,
+            https: public.is_https(),
+            public,
             request_metrics: RequestMetrics::default(),
             drawn_sheets: DrawnSheets::default(),
             stopping: CancellationToken::new(),
             sockets: TaskTracker::new(),
+            socket_quota: Arc::new(SocketQuota::new(limits)),
         });
         gateway.sockets.spawn(operations::upkeep(Arc::clone(&gateway)));
         gateway
+            .sockets
+            .spawn(account_mails::work(Arc::clone(&gateway), queued_resets));
+        gateway
+    }
+
+    /// Waits until every request for a new password until now is carried out: their answers do not wait.
+    pub async fn resets_done(&self) {
+        self.resets.done().await;
     }
 
     /// Closes every live socket with a reason, and waits for their closing handshakes.

@@ -1,9 +1,26 @@
 //! How many requests a client may send, and how long an answer may take.
 //!
-//! The rate is a token bucket (GCRA) for each person, or for each address of anonymous clients. A request
-//! that costs much more than others, or by which an attacker could guess a secret, is charged as several, but
-//! never as more than the limit: it is always possible for a client that waits. A request by which the client
-//! takes less is counted, and never refused.
+//! The rate is a token bucket (GCRA) for each person of a workspace, or for each address of anonymous
+//! clients. A request that costs much more than others, or by which an attacker could guess a secret, is
+//! charged as several, but never as more than the limit: it is always possible for a client that waits. A
+//! request by which the client takes less is counted, and never refused.
+//!
+//! Opening a workspace takes no account, and there its educator chooses the ids of people. So what a person
+//! can use up never depends on the person's id alone; what costs much is charged to the address as well.
+//!
+//! | module | limits |
+//! |---|---|
+//! | [`attempts`] | wrong passwords of an account |
+//! | [`turns`] | how much of a shared resource a client has in use and in line |
+//! | [`mail_requests`] | links that are requested for an account by email |
+//! | [`heavy_work`] | verifications and exports at a time |
+//!
+//! Every refusal goes through [`refuse`] or [`refuse_busy`], which count it by its [`Limit`].
+
+mod attempts;
+mod heavy_work;
+mod mail_requests;
+mod turns;
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -17,16 +34,25 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use domain::id::WorkspaceId;
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
     clock::{Clock, DefaultClock},
     middleware::NoOpMiddleware,
     state::keyed::DefaultKeyedStateStore,
 };
+use telemetry::security::{SecurityEvent, SecurityRecord};
 use uuid::Uuid;
 
+pub(super) use self::{
+    attempts::{Account, Attempt, PasswordAttempts},
+    heavy_work::HeavyWork,
+    mail_requests::MailRequests,
+    turns::{Turn, Turns},
+};
 use super::{
     SharedGateway,
+    auth::Caller,
     problem::{ApiProblem, Kind},
     web_forms::redirect,
 };
@@ -38,19 +64,98 @@ pub(super) const COST_OF_OPENING: u32 = 60;
 pub(super) const COST_OF_JOINING: u32 = 20;
 /// The cost of an attempt to sign in, in requests: a password must not be guessed, and its hash is expensive.
 pub(super) const COST_OF_SIGNING_IN: u32 = 20;
-/// The cost of an export, in requests: it reads the whole log.
-pub(super) const COST_OF_EXPORTING: u32 = 60;
+/// The cost of a registration with a password, in requests: its hash is expensive.
+pub(super) const COST_OF_REGISTERING: u32 = 20;
+/// The cost of work that reads the whole log, in requests: an export, a verification, a rebuild.
+pub(super) const COST_OF_READING_ALL: u32 = 60;
+/// The cost of an intervention of the lab or in a dead letter, in requests: lanes stop or start, and events
+/// are folded again.
+pub(super) const COST_OF_INTERVENING: u32 = 20;
+
+/// The requests with a password, of one address, that are worked on at a time.
+const PASSWORDS_OF_ADDRESS: usize = 4;
+/// The most of them that work or wait: a large class signs in at once.
+const MOST_PASSWORDS_OF_ADDRESS: usize = 256;
+/// After how many seconds work may be asked for again that another request is doing.
+const BUSY_RETRY_SECONDS: u64 = 5;
 
 /// The unit whose requests are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Client {
-    /// The person whom the token names.
-    Person(Uuid),
+    /// The person whom the token names, in its workspace: another workspace may have a person of the same id.
+    Person(WorkspaceId, Uuid),
+    /// All people of a workspace together.
+    Workspace(WorkspaceId),
     /// An address, or the 64 bits of an IPv6 address that one household has.
     Address(IpAddr),
 }
 
+/// The limit that a request is over, as the metrics name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    /// Requests of a client in a minute.
+    Requests,
+    /// Workspaces that an address opens in an hour.
+    Workspaces,
+    /// Wrong passwords of an account.
+    Passwords,
+    /// Passwords of an address that wait to be hashed.
+    Hashes,
+    /// Verifications and exports.
+    HeavyWork,
+    /// Links by email that are requested for an account.
+    AccountMails,
+    /// Live sockets that are open at a time.
+    Sockets,
+    /// Frames of a live socket, far beyond the requests of its client.
+    Frames,
+}
+
+impl Limit {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Workspaces => "workspaces",
+            Self::Passwords => "passwords",
+            Self::Hashes => "hashes",
+            Self::HeavyWork => "heavy_work",
+            Self::AccountMails => "account_mails",
+            Self::Sockets => "sockets",
+            Self::Frames => "frames",
+        }
+    }
+}
+
+/// The refusal of a request over a limit, which may be sent again after `wait`.
+pub(super) fn refuse(limit: Limit, wait: Duration) -> ApiProblem {
+    note_refusal(limit);
+    let seconds = wait.as_nanos().div_ceil(1_000_000_000).max(1);
+    ApiProblem::rate_limited(u64::try_from(seconds).unwrap_or(u64::MAX))
+}
+
+/// The refusal of work that another request is doing, with what that is.
+fn refuse_busy(limit: Limit, what: &str) -> ApiProblem {
+    note_refusal(limit);
+    ApiProblem::busy(what, BUSY_RETRY_SECONDS)
+}
+
+/// Counts a refusal that has a sentence of its own.
+pub(super) fn note_refusal(limit: Limit) {
+    SecurityRecord::new(SecurityEvent::LimitExceeded)
+        .because(limit.name())
+        .write();
+    metrics::counter!("foldline_refusals_total", "limit" => limit.name()).increment(1);
+}
+
 impl Client {
+    /// The address, where it is one.
+    pub(super) fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Person(..) | Self::Workspace(_) => None,
+        }
+    }
+
     /// The client of a connection.
     pub(super) fn of_address(address: Option<IpAddr>) -> Self {
         Self::Address(match address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
@@ -84,51 +189,19 @@ impl OpeningLimit {
         };
         limiter.check_key(&address).map_err(|until| {
             let wait = until.wait_time_from(limiter.clock().now());
-            let seconds = wait.as_secs().saturating_add(1);
-            let detail = format!(
-                "from one address {most} workspaces may be opened in an hour; open the next one in \
-                 {seconds} s, or join an existing one"
-            );
-            ApiProblem::rate_limited(seconds).with(|problem| problem.detail = detail)
+            refuse(Limit::Workspaces, wait).with(|problem| {
+                problem.detail = format!(
+                    "from one address {most} workspaces may be opened in an hour; open another one later, or \
+                     join an existing one: {}",
+                    problem.detail
+                );
+            })
         })
     }
 
     /// Drops the counts of addresses that are back at zero.
     pub(super) fn forget_idle(&self) {
         if let Some((limiter, _)) = &self.0 {
-            limiter.retain_recent();
-        }
-    }
-}
-
-/// Counts the attempts at a password, from all addresses together.
-///
-/// An account has two counts: one for signing in, by its email, and one for the requests of its own session
-/// that give the password. They are two because an email is no secret: a stranger who knows it can use up the
-/// first, and with one count would keep the owner from changing the password when that matters most. The
-/// price: an attacker who has both the email and a session has both counts.
-#[derive(Debug)]
-pub(super) struct SignInLimit(Option<DefaultKeyedRateLimiter<[u8; 32]>>);
-
-impl SignInLimit {
-    /// A limit of `per_minute`; `None` is no limit.
-    pub(super) fn new(per_minute: Option<NonZeroU32>) -> Self {
-        Self(per_minute.map(|count| RateLimiter::keyed(Quota::per_minute(count))))
-    }
-
-    /// Counts one attempt, or refuses it. `account` is the digest of the email, or of the person.
-    pub(super) fn charge(&self, account: &[u8; 32]) -> Result<(), ApiProblem> {
-        let Some(limiter) = &self.0 else {
-            return Ok(());
-        };
-        limiter
-            .check_key(account)
-            .map_err(|until| refusal_for(until.wait_time_from(limiter.clock().now())))
-    }
-
-    /// Drops the counts of accounts that are back at zero.
-    pub(super) fn forget_idle(&self) {
-        if let Some(limiter) = &self.0 {
             limiter.retain_recent();
         }
     }
@@ -164,7 +237,7 @@ impl<C: Clock> RateLimit<C> {
         };
         limiter
             .check_key(&client)
-            .map_err(|until| refusal_for(until.wait_time_from(limiter.clock().now())))
+            .map_err(|until| refuse(Limit::Requests, until.wait_time_from(limiter.clock().now())))
     }
 
     /// Charges a request that costs as much as `cost` requests, or refuses it. One of them was
@@ -184,7 +257,10 @@ impl<C: Clock> RateLimit<C> {
             Ok(Err(until)) => {
                 let wait = until.wait_time_from(limiter.clock().now());
                 // The next try is counted as one before its rest is charged.
-                Err(refusal_for(wait.saturating_add(quota.replenish_interval())))
+                Err(refuse(
+                    Limit::Requests,
+                    wait.saturating_add(quota.replenish_interval()),
+                ))
             }
         }
     }
@@ -197,8 +273,32 @@ impl<C: Clock> RateLimit<C> {
     }
 }
 
-fn refusal_for(wait: Duration) -> ApiProblem {
-    ApiProblem::rate_limited(wait.as_secs().saturating_add(1))
+/// Charges a request that works on a whole workspace, to its address and to the workspace.
+pub(super) fn charge_workspace(
+    gateway: &SharedGateway,
+    caller: &Caller,
+    cost: u32,
+) -> Result<(), ApiProblem> {
+    gateway.rate.charge(caller.address(), cost)?;
+    gateway.rate.charge(Client::Workspace(caller.workspace()), cost)
+}
+
+/// The turns of addresses at hashing passwords. Without limits each has as many as it wants.
+pub(super) fn password_turns(is_limited: bool) -> std::sync::Arc<Turns<Client>> {
+    if is_limited {
+        Turns::new(PASSWORDS_OF_ADDRESS, MOST_PASSWORDS_OF_ADDRESS)
+    } else {
+        Turns::new(tokio::sync::Semaphore::MAX_PERMITS, usize::MAX)
+    }
+}
+
+/// Waits for an address's turn at hashing a password.
+pub(super) async fn password_turn(
+    gateway: &SharedGateway,
+    address: Client,
+) -> Result<Turn<Client>, ApiProblem> {
+    let turn = gateway.password_turns.take(address).await;
+    turn.ok_or_else(|| refuse(Limit::Hashes, Duration::from_secs(1)))
 }
 
 /// Whether a request ends something of its sender's: the session, or the emails.
@@ -247,11 +347,13 @@ mod tests {
     use super::*;
 
     /// The costs of all requests that cost more than one.
-    const COSTS: [u32; 4] = [
+    const COSTS: [u32; 6] = [
         COST_OF_OPENING,
         COST_OF_JOINING,
         COST_OF_SIGNING_IN,
-        COST_OF_EXPORTING,
+        COST_OF_REGISTERING,
+        COST_OF_READING_ALL,
+        COST_OF_INTERVENING,
     ];
 
     fn retry_after(problem: ApiProblem) -> Duration {
@@ -263,15 +365,21 @@ mod tests {
     #[test]
     fn each_client_has_its_own_count() {
         let rate = RateLimit::new(NonZeroU32::new(3));
-        let [one, two] = [
-            Client::Person(Uuid::from_u128(1)),
-            Client::Person(Uuid::from_u128(2)),
-        ];
+        let [here, elsewhere] = [1, 2].map(|n| WorkspaceId(Uuid::from_u128(n)));
+        let [ada, grace] = [3, 4].map(Uuid::from_u128);
+        let one = Client::Person(here, ada);
         for _ in 0..3 {
             rate.count(one).unwrap();
         }
         assert_eq!(rate.count(one).unwrap_err().into_problem().status, 429);
-        rate.count(two).unwrap();
+        for other in [
+            Client::Person(here, grace),
+            // A person whom a stranger has given the same id, in a workspace of their own.
+            Client::Person(elsewhere, ada),
+            Client::Workspace(here),
+        ] {
+            rate.count(other).unwrap();
+        }
     }
 
     #[test]
@@ -321,17 +429,6 @@ mod tests {
         assert!(problem.detail.contains("2 workspaces"), "{}", problem.detail);
         opening.charge(two).unwrap();
         OpeningLimit::new(None).charge(one).unwrap();
-    }
-
-    #[test]
-    fn an_email_is_tried_up_to_its_limit_and_another_has_its_own_count() {
-        let sign_ins = SignInLimit::new(NonZeroU32::new(2));
-        for _ in 0..2 {
-            sign_ins.charge(&[1; 32]).unwrap();
-        }
-        assert_eq!(sign_ins.charge(&[1; 32]).unwrap_err().into_problem().status, 429);
-        sign_ins.charge(&[2; 32]).unwrap();
-        SignInLimit::new(None).charge(&[1; 32]).unwrap();
     }
 
     #[test]

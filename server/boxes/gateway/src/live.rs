@@ -2,8 +2,9 @@
 //! commands.
 //!
 //! The server closes the connection, with a code and a reason, when the token, its session or the workspace
-//! ends, when the server stops, when the client does not answer a ping, or when its frames cannot be read
-//! ([`closing`]). A client that takes no more data is disconnected.
+//! ends, when the server stops, when the client does not answer a ping, when its frames are a flood
+//! ([`flood`]), or when they cannot be read ([`closing`]). A client that takes no more data is disconnected.
+//! The number of connections is limited ([`sockets`]).
 //!
 //! There are many connections, most of them idle, and a change wakes all that show it. So a connection has
 //! one timer ([`deadlines`]), starts a task for commands with the first one ([`command_queue`]), polls a rare
@@ -14,7 +15,9 @@ mod access;
 mod closing;
 mod command_queue;
 mod deadlines;
+mod flood;
 mod signals;
+mod sockets;
 
 use std::time::Duration;
 
@@ -32,16 +35,18 @@ use self::{
     closing::Disconnect,
     command_queue::{CommandQueue, QueuedCommand, next_answer},
     deadlines::{Deadlines, Due},
+    flood::{FLOOD, FloodMeter},
     signals::{Signal, Signals},
 };
 use super::{
     SharedGateway,
     auth::Caller,
     json_body,
-    limits::Client,
+    limits::{Client, Limit, note_refusal},
     problem::{ApiProblem, Kind},
 };
 use query::live::{LiveItem, LiveSession, Subscribe};
+pub(super) use sockets::{SocketOwner, SocketPermit, SocketQuota};
 
 /// The name of the WebSocket subprotocol.
 pub(super) const SUBPROTOCOL: &str = "foldline.v1";
@@ -57,17 +62,18 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most frames of the query API that are sent together, before the connection looks for something else.
 const MAX_BATCH: usize = 64;
 
-/// Serves a connection until it ends.
-pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSocket) {
+/// Serves a connection until it ends. Its permit is returned after that.
+pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSocket, permit: SocketPermit) {
     metrics::gauge!("foldline_live_connections").increment(1.0);
     let session = gateway.queries.live(caller.workspace(), caller.actor().clone());
     let mut connection = Connection {
-        client: Client::Person(caller.actor().id),
+        client: Client::Person(caller.workspace(), caller.actor().id),
         gateway,
         caller,
         session,
         socket,
         commands: None,
+        flood: FloodMeter::default(),
     };
     let end = connection.run().await;
     let Connection {
@@ -80,6 +86,7 @@ pub(super) async fn serve(gateway: SharedGateway, caller: Caller, socket: WebSoc
     let shutdown_timeout = gateway.limits.shutdown_timeout();
     Box::pin(closing::close(socket, end, shutdown_timeout)).await;
     metrics::gauge!("foldline_live_connections").decrement(1.0);
+    drop(permit);
 }
 
 struct Connection {
@@ -90,6 +97,7 @@ struct Connection {
     socket: WebSocket,
     /// Absent before the first command.
     commands: Option<CommandQueue>,
+    flood: FloodMeter,
 }
 
 impl Connection {
@@ -124,7 +132,11 @@ impl Connection {
                     }
                     match message {
                         Some(Ok(message)) => Box::pin(self.receive(message)).await,
-                        Some(Err(error)) => Err(Disconnect::after(error)),
+                        Some(Err(error)) => {
+                            // It was a frame too, and the client will connect again.
+                            let _ = self.gateway.rate.count(self.client);
+                            Err(Disconnect::after(error))
+                        }
                         None => Err(Disconnect::Lost),
                     }
                 }
@@ -160,40 +172,49 @@ impl Connection {
         }
     }
 
+    /// Takes a message of the client. Each is counted: also one that cannot be read, or that needs no answer,
+    /// is work.
     async fn receive(&mut self, message: Message) -> Result<(), Disconnect> {
+        if matches!(message, Message::Close(_)) {
+            return Err(Disconnect::ByClient);
+        }
+        let over_limit = self.gateway.rate.count(self.client).err();
+        if self.flood.is_flood_after(over_limit.is_some()) {
+            note_refusal(Limit::Frames);
+            return Err(Disconnect::Close(close_code::POLICY, FLOOD));
+        }
         let text = match message {
             Message::Text(text) => text,
             Message::Binary(_) => {
-                return self
-                    .refuse(None, ApiProblem::new(Kind::Malformed, "frames are JSON texts"))
-                    .await;
+                let not_text = || ApiProblem::new(Kind::Malformed, "frames are JSON texts");
+                return self.refuse(None, over_limit.unwrap_or_else(not_text)).await;
             }
-            Message::Close(_) => return Err(Disconnect::ByClient),
-            Message::Ping(_) | Message::Pong(_) => return Ok(()),
+            Message::Close(_) | Message::Ping(_) | Message::Pong(_) => return Ok(()),
         };
         let frame = match json_body::parse::<ClientFrame>(text.as_bytes(), "frame") {
             Ok(ClientFrame::Pong) => return Ok(()),
             Ok(frame) => frame,
-            Err(problem) => return self.refuse(None, problem).await,
+            Err(problem) => return self.refuse(None, over_limit.unwrap_or(problem)).await,
         };
-        if let Some(found) = control_character::in_json(text.as_bytes()) {
+        let invalid = control_character::in_json(text.as_bytes()).map(|found| {
             // The field has the same name as in `POST /commands`.
             let field = found.path.strip_prefix("command.").unwrap_or(&found.path);
-            let problem = ApiProblem::control_character(field, found.character);
-            return match frame {
+            ApiProblem::control_character(field, found.character)
+        });
+        // A client that takes less is not refused.
+        let takes_less = matches!(frame, ClientFrame::Unsubscribe { .. });
+        match over_limit.filter(|_| !takes_less).or(invalid) {
+            None => self.carry_out(frame, text.len()).await,
+            Some(problem) => match frame {
                 ClientFrame::Command { id, .. } => self.answer(id, problem.into_problem()).await,
                 ClientFrame::Subscribe { id, .. } => self.refuse(Some(id), problem).await,
                 ClientFrame::Unsubscribe { .. } | ClientFrame::Pong => self.refuse(None, problem).await,
-            };
+            },
         }
-        if let Err(problem) = self.gateway.rate.count(self.client) {
-            match frame {
-                ClientFrame::Command { id, .. } => return self.answer(id, problem.into_problem()).await,
-                ClientFrame::Subscribe { id, .. } => return self.refuse(Some(id), problem).await,
-                // A client that takes less is not refused.
-                ClientFrame::Unsubscribe { .. } | ClientFrame::Pong => {}
-            }
-        }
+    }
+
+    /// Does what a frame asks for, whose text has this length.
+    async fn carry_out(&mut self, frame: ClientFrame, length: usize) -> Result<(), Disconnect> {
         match frame {
             ClientFrame::Command {
                 id,
@@ -202,11 +223,12 @@ impl Connection {
             } => {
                 let start = || CommandQueue::start(&self.gateway, &self.caller);
                 let queue = self.commands.get_or_insert_with(start);
-                if queue.push(QueuedCommand {
+                let queued = QueuedCommand {
                     id,
                     command,
                     idempotency_key,
-                }) {
+                };
+                if queue.push(queued, length) {
                     Ok(())
                 } else {
                     self.answer(id, ApiProblem::rate_limited(1).into_problem()).await

@@ -7,9 +7,10 @@ use axum::{Json, extract::State, http::StatusCode};
 use jsonwebtoken::jwk::JwkSet;
 use serde::Serialize;
 
-use super::SharedGateway;
+use super::{SharedGateway, account_mails};
 
-/// The interval at which old entries of limits and metrics are dropped.
+/// The interval at which old entries of limits and metrics are dropped, and changed passwords are recorded
+/// that a crash has left.
 const UPKEEP: Duration = Duration::from_secs(10);
 
 /// `GET /healthz`: the process answers.
@@ -52,17 +53,16 @@ pub(super) async fn public_keys(State(gateway): State<SharedGateway>) -> Json<Jw
     Json(gateway.tokens.keys().public().clone())
 }
 
-/// Drops old entries of limits and metrics, until the server stops.
+/// Drops old entries of limits and metrics, and records what a crash has left, until the server stops.
 pub(super) async fn upkeep(gateway: SharedGateway) {
-    while gateway
-        .stopping
-        .run_until_cancelled(tokio::time::sleep(UPKEEP))
-        .await
-        .is_some()
-    {
+    loop {
+        account_mails::record_left_changes(&gateway).await;
+        let pause = tokio::time::sleep(UPKEEP);
+        if gateway.stopping.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
         gateway.metrics.run_upkeep();
         gateway.rate.forget_idle();
         gateway.opening.forget_idle();
-        gateway.sign_ins.forget_idle();
     }
 }

@@ -3,11 +3,69 @@
 //! A browser adds its cookies to every request, also to one that another site's page sends. So a request that
 //! a cookie authenticates must also come from our own pages. `Origin` tells; where a browser leaves it out,
 //! `Sec-Fetch-Site` does.
+//!
+//! What is ours follows from the public URL of the settings, if it is an HTTPS one: then no header of the
+//! request decides. Otherwise it follows from the host that the request names.
 
 use axum::http::{
     HeaderMap, Uri,
     header::{HOST, ORIGIN},
 };
+use url::Url;
+
+/// How browsers reach this server.
+#[derive(Debug, Clone, Default)]
+pub struct PublicAddress {
+    /// The origin of the public URL, as in `https://shop.example`.
+    origin: Option<String>,
+    is_https: bool,
+}
+
+impl PublicAddress {
+    /// The address by the public URL of the settings, and by whether the server speaks HTTPS itself.
+    pub fn new(public_url: Option<&Url>, speaks_https: bool) -> Self {
+        let origin = public_url.map(|url| url.origin().ascii_serialization());
+        Self {
+            origin,
+            is_https: speaks_https || public_url.is_some_and(|url| url.scheme() == "https"),
+        }
+    }
+
+    /// Whether browsers reach it by HTTPS: by the server itself, or by a proxy in front.
+    pub(super) fn is_https(&self) -> bool {
+        self.is_https
+    }
+
+    /// The only origin that is ours; `None`: the host of a request says which one is.
+    fn only_origin(&self) -> Option<&str> {
+        self.origin
+            .as_deref()
+            .filter(|origin| origin.starts_with("https:"))
+    }
+
+    /// The address of this site as the client sees it, such as `https://shop.example`: for links that leave
+    /// it. `says_https`: a trusted proxy says that its client speaks HTTPS.
+    pub(super) fn site(&self, headers: &HeaderMap, uri: &Uri, says_https: bool) -> String {
+        if let Some(origin) = &self.origin {
+            return origin.clone();
+        }
+        let scheme = if self.is_https || says_https {
+            "https"
+        } else {
+            "http"
+        };
+        host(headers, uri)
+            .map(|host| format!("{scheme}://{host}"))
+            .unwrap_or_default()
+    }
+}
+
+/// The host that a request names.
+fn host<'a>(headers: &'a HeaderMap, uri: &'a Uri) -> Option<&'a str> {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    // HTTP/2 has no Host header.
+    host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str))
+}
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +79,18 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// The origin of a request. `https`: whether this server speaks HTTPS itself.
-    pub(super) fn of(headers: &HeaderMap, uri: &Uri, https: bool) -> Self {
+    /// The origin of a request to a server with this address.
+    pub(super) fn of(headers: &HeaderMap, uri: &Uri, address: &PublicAddress) -> Self {
         if let Some(origin) = headers.get(ORIGIN) {
-            let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-            // HTTP/2 has no Host header.
-            let host = host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str));
-            return match (origin.to_str(), host) {
-                (Ok(origin), Some(host)) if is_ours(origin, host, https) => Self::Same,
-                _ => Self::Foreign,
+            let Ok(origin) = origin.to_str() else {
+                return Self::Foreign;
             };
+            let is_ours = match (address.only_origin(), host(headers, uri)) {
+                (Some(ours), _) => origin.eq_ignore_ascii_case(ours),
+                (None, Some(host)) => is_of_host(origin, host, address.is_https),
+                (None, None) => false,
+            };
+            return if is_ours { Self::Same } else { Self::Foreign };
         }
         match headers
             .get("sec-fetch-site")
@@ -44,24 +104,12 @@ impl Origin {
     }
 }
 
-/// The address of this site as the client sees it, such as `https://shop.example`: for links that leave it. A
-/// proxy in front that terminates HTTPS says so in `X-Forwarded-Proto`.
-pub(super) fn site(headers: &HeaderMap, uri: &Uri, https: bool) -> String {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
-    let host = host.or_else(|| uri.authority().map(axum::http::uri::Authority::as_str));
-    let forwarded = headers
-        .get("x-forwarded-proto")
-        .is_some_and(|scheme| scheme == "https");
-    let scheme = if https || forwarded { "https" } else { "http" };
-    host.map(|host| format!("{scheme}://{host}")).unwrap_or_default()
-}
-
-/// A proxy in front may terminate HTTPS, so `https` is always allowed, and `http` only where the server
-/// speaks it.
-fn is_ours(origin: &str, host: &str, https: bool) -> bool {
+/// A proxy in front may terminate HTTPS, so `https` is always allowed, and `http` only where browsers speak
+/// it.
+fn is_of_host(origin: &str, host: &str, is_https: bool) -> bool {
     let authority = match origin.split_once("://") {
         Some(("https", authority)) => authority,
-        Some(("http", authority)) if !https => authority,
+        Some(("http", authority)) if !is_https => authority,
         _ => return false,
     };
     authority.eq_ignore_ascii_case(host)
@@ -71,12 +119,59 @@ fn is_ours(origin: &str, host: &str, https: bool) -> bool {
 mod tests {
     use super::*;
 
-    fn origin(pairs: &[(&'static str, &'static str)], https: bool) -> Origin {
-        let headers = pairs
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
-            .collect();
-        Origin::of(&headers, &Uri::from_static("/"), https)
+            .collect()
+    }
+
+    fn origin(pairs: &[(&'static str, &'static str)], https: bool) -> Origin {
+        let address = PublicAddress::new(None, https);
+        Origin::of(&headers(pairs), &Uri::from_static("/"), &address)
+    }
+
+    fn public(url: &str) -> PublicAddress {
+        PublicAddress::new(Some(&url.parse().unwrap()), false)
+    }
+
+    #[test]
+    fn with_a_public_https_url_its_origin_alone_is_ours() {
+        let address = public("https://Shop.Test:443/somewhere");
+        assert!(address.is_https());
+        for (from, expected) in [
+            ("https://shop.test", Origin::Same),
+            ("http://shop.test", Origin::Foreign),
+            ("https://shop.test:8443", Origin::Foreign),
+            ("http://127.0.0.1:3000", Origin::Foreign),
+            ("https://127.0.0.1:3000", Origin::Foreign),
+        ] {
+            // The proxy may name the server by its own address.
+            let sent = headers(&[("host", "127.0.0.1:3000"), ("origin", from)]);
+            assert_eq!(
+                Origin::of(&sent, &Uri::from_static("/"), &address),
+                expected,
+                "{from}"
+            );
+        }
+    }
+
+    #[test]
+    fn with_a_public_http_url_the_host_of_the_request_decides() {
+        let address = public("http://shop.test");
+        assert!(!address.is_https());
+        let sent = headers(&[("host", "127.0.0.1:3000"), ("origin", "http://127.0.0.1:3000")]);
+        assert_eq!(Origin::of(&sent, &Uri::from_static("/"), &address), Origin::Same);
+    }
+
+    #[test]
+    fn links_lead_to_the_public_url_or_else_to_the_host_of_the_request() {
+        let (sent, uri) = (headers(&[("host", "127.0.0.1:3000")]), Uri::from_static("/"));
+        let site = |address: &PublicAddress, says_https| address.site(&sent, &uri, says_https);
+        assert_eq!(site(&public("https://shop.test/"), false), "https://shop.test");
+        let own = PublicAddress::default();
+        assert_eq!(site(&own, false), "http://127.0.0.1:3000");
+        assert_eq!(site(&own, true), "https://127.0.0.1:3000");
     }
 
     #[test]

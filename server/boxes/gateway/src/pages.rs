@@ -49,10 +49,12 @@ use super::{
     SharedGateway,
     api::{found_products, mailbox_page, session_info, stream_page, streams_page},
     assets,
-    auth::{Authentication, Caller},
+    auth::{self, Authentication, Caller},
     headers, language, limits, observability,
-    origin::{self, Origin},
+    origin::{Origin, PublicAddress},
     problem::{ApiProblem, Kind},
+    proxies,
+    session_cookie::preference,
     web_forms::flash,
 };
 use monitor::Direction;
@@ -103,8 +105,8 @@ fn is_compressible(_: StatusCode, _: Version, _: &HeaderMap, extensions: &Extens
 /// is in the page already (the attack BREACH). For that another site must have the browser request the page
 /// with the text in its address, again and again; browsers say that such a request is another site's. Where
 /// one says nothing, the address must have no query, and no form may have been sent.
-fn may_be_compressed(request: &Request, brings_notes: bool, https: bool) -> bool {
-    match Origin::of(request.headers(), request.uri(), https) {
+fn may_be_compressed(request: &Request, brings_notes: bool, public: &PublicAddress) -> bool {
+    match Origin::of(request.headers(), request.uri(), public) {
         Origin::Same => true,
         Origin::Foreign => false,
         Origin::Unknown => request.uri().query().is_none() && !brings_notes,
@@ -146,9 +148,8 @@ async fn render(
         None => None,
     };
     let cookies = CookieJar::from_headers(request.headers());
-    let theme = cookies
-        .get(app::THEME_COOKIE)
-        .map(|cookie| Theme::from_cookie(cookie.value()))
+    let theme = preference(&cookies, app::THEME_COOKIE)
+        .map(Theme::from_cookie)
         .unwrap_or_default();
     let chosen_language = language::chosen(request.uri().query());
     let language = chosen_language.unwrap_or_else(|| {
@@ -156,16 +157,18 @@ async fn render(
         language::of(request.headers(), of_person)
     });
     let written = caller.as_ref().and_then(|caller| {
-        let cookie = cookies.get(app::LAST_WRITE_COOKIE)?;
-        app::last_write_of(caller.workspace(), cookie.value())
+        let cookie = preference(&cookies, app::LAST_WRITE_COOKIE)?;
+        app::last_write_of(caller.workspace(), cookie)
     });
-    let notes = flash::of(request.headers());
+    let notes = flash::of(&gateway, request.headers());
     let brings_notes = notes.is_some();
     // A page without a session has no secrets.
-    let compressible = session.is_none() || may_be_compressed(&request, brings_notes, gateway.https);
+    let compressible = session.is_none() || may_be_compressed(&request, brings_notes, &gateway.public);
     let shown_by = Arc::clone(&gateway);
     let picture_names = gateway.picture_names;
-    let site = origin::site(request.headers(), request.uri(), gateway.https);
+    let trusted = &gateway.limits.trusted_proxies;
+    let says_https = proxies::says_https(trusted, auth::peer(&request), request.headers());
+    let site = gateway.public.site(request.headers(), request.uri(), says_https);
     let backend: SharedBackend = Arc::new(SessionBackend {
         gateway,
         caller,

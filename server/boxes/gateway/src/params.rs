@@ -43,12 +43,17 @@ pub(super) fn parse<T: DeserializeOwned>(query: &str) -> Result<T, ApiProblem> {
         .map(|(name, _)| name)
         .find(|name| !names.insert(name.clone()));
     if let Some(name) = twice {
-        return Err(ApiProblem::field(name, "was given twice"));
+        return Err(ApiProblem::field(field(&name), "was given twice"));
     }
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
         let name = error.path().to_string();
-        ApiProblem::field(name, error.into_inner().to_string())
+        ApiProblem::field(field(&name), error.into_inner().to_string())
     })
+}
+
+/// The name of a parameter in a problem; one without a name is named by the whole.
+pub(super) fn field(name: &str) -> &str {
+    if name.is_empty() { "query" } else { name }
 }
 
 /// No parameters: any is refused.
@@ -185,6 +190,11 @@ mod tests {
             assert_eq!(message, "is a whole number from 1 to 200", "{value}");
         }
         assert_eq!(refused::<Known>("from=10").1, "is a whole number from 1 to 9");
+    }
+
+    #[test]
+    fn a_parameter_without_a_name_is_named_by_the_query() {
+        assert_eq!(refused::<Known>("=1&=2").0, "query");
     }
 
     #[test]

@@ -11,10 +11,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{control_character::ControlCharacter, rejection::Violation, wire::Problem};
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use super::tokens::TokenRefusal;
 use identity::PeopleError;
-use monitor::{StoreError, verify::VerifyError};
+use monitor::{StoreError, checkpoint::CheckpointError, verify::VerifyError};
 
 /// The kinds of problems, each with its stable name, title and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,8 +133,14 @@ pub(super) struct ApiProblem {
 }
 
 impl ApiProblem {
-    /// A problem with a sentence about this occurrence.
+    /// A problem with a sentence about this occurrence. A refusal for a role or an origin is noted in the
+    /// security log here, so that no handler can leave it out.
     pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        match kind {
+            Kind::Forbidden => SecurityRecord::new(SecurityEvent::RoleRefused).write(),
+            Kind::ForeignOrigin => SecurityRecord::new(SecurityEvent::OriginRefused).write(),
+            _ => {}
+        }
         Self {
             problem: Box::new(Problem {
                 kind: format!("/problems/{}", kind.slug()),
@@ -180,6 +187,15 @@ impl ApiProblem {
         }
     }
 
+    /// Work of which there is one at a time is under way; the client may retry after this number of seconds.
+    pub(super) fn busy(what: &str, retry_after_seconds: u64) -> Self {
+        let detail = format!("{what}; try again in {retry_after_seconds} s");
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(Kind::Busy, detail)
+        }
+    }
+
     /// An external service has not answered yet.
     pub(super) fn unanswered(detail: String) -> Self {
         Self {
@@ -215,6 +231,18 @@ impl ApiProblem {
     pub(super) fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(error = %cause, "a request failed on a defect");
         Self::new(Kind::Internal, "internal server error; it has been logged")
+    }
+
+    /// The disk of a store is full.
+    pub(super) fn full_disk(store: &str, reason: &str) -> Self {
+        tracing::error!(error = reason, store, "a disk is full");
+        Self {
+            retry_after_seconds: Some(FULL_RETRY_SECONDS),
+            ..Self::new(
+                Kind::Unavailable,
+                format!("{store}'s disk is full, so nothing was stored; send it again when there is room"),
+            )
+        }
     }
 
     /// Changes the problem's own fields.
@@ -265,6 +293,19 @@ impl From<TokenRefusal> for ApiProblem {
     }
 }
 
+impl From<CheckpointError> for ApiProblem {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Store(error) => error.into(),
+            CheckpointError::File { .. }
+            | CheckpointError::Permissions { .. }
+            | CheckpointError::MalformedKey { .. }
+            | CheckpointError::Generation(_)
+            | CheckpointError::Interrupted => Self::internal(error),
+        }
+    }
+}
+
 impl From<VerifyError> for ApiProblem {
     fn from(error: VerifyError) -> Self {
         match error {
@@ -290,17 +331,7 @@ impl From<StoreError> for ApiProblem {
                     ..Self::new(Kind::Unavailable, "the event store is temporarily unavailable")
                 }
             }
-            StoreError::Full(reason) => {
-                tracing::error!(error = %reason, "the event store's disk is full");
-                Self {
-                    retry_after_seconds: Some(FULL_RETRY_SECONDS),
-                    ..Self::new(
-                        Kind::Unavailable,
-                        "the event store's disk is full, so nothing was stored; send it again when there is \
-                         room",
-                    )
-                }
-            }
+            StoreError::Full(reason) => Self::full_disk("the event store", &reason),
             StoreError::Refused(_) => Self::refused_value(error),
             StoreError::Corrupt(_) => Self::internal(error),
         }
@@ -317,17 +348,7 @@ impl From<PeopleError> for ApiProblem {
                     ..Self::new(Kind::Unavailable, "accounts are temporarily unavailable")
                 }
             }
-            PeopleError::Full(reason) => {
-                tracing::error!(error = %reason, "the identity store's disk is full");
-                Self {
-                    retry_after_seconds: Some(FULL_RETRY_SECONDS),
-                    ..Self::new(
-                        Kind::Unavailable,
-                        "the identity store's disk is full, so nothing was stored; send it again when there \
-                         is room",
-                    )
-                }
-            }
+            PeopleError::Full(reason) => Self::full_disk("the identity store", &reason),
             PeopleError::Refused(_) => Self::refused_value(error),
             PeopleError::Corrupt(_) => Self::internal(error),
         }

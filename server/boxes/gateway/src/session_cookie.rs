@@ -1,5 +1,11 @@
 //! The cookies of a browser's session: the access token in a cookie that no script can read, and for a person
 //! with an account the refresh token in another.
+//!
+//! Under HTTPS the names of all cookies begin with `__Host-`. A browser takes such a cookie only over HTTPS,
+//! for this host alone and for all of its paths: so neither a page of a neighbouring host nor a listener on
+//! the network can set one.
+
+use std::borrow::Cow;
 
 use axum::http::{
     HeaderMap, HeaderValue,
@@ -19,14 +25,33 @@ pub(super) const NAME: &str = "foldline_session";
 /// The name of the cookie with the refresh token.
 pub(super) const REFRESH: &str = "foldline_refresh";
 
+/// The beginning of the names of cookies under HTTPS (RFC 6265bis, section 4.1.3.2).
+const PREFIX: &str = app::HOST_COOKIE_PREFIX;
+
+/// The name of a cookie as a browser has it.
+pub(super) fn full_name(name: &'static str, https: bool) -> Cow<'static, str> {
+    if https {
+        Cow::Owned(format!("{PREFIX}{name}"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// The value of a cookie that says how a page is shown, by either of its names: a script may have set it
+/// before the site had HTTPS, and no right follows from it.
+pub(super) fn preference<'a>(jar: &'a CookieJar, name: &str) -> Option<&'a str> {
+    let cookie = jar.get(&format!("{PREFIX}{name}")).or_else(|| jar.get(name));
+    cookie.map(Cookie::value)
+}
+
 /// The access token in the cookie of a request.
-pub(super) fn token(headers: &HeaderMap) -> Option<String> {
-    named(headers, NAME)
+pub(super) fn token(headers: &HeaderMap, https: bool) -> Option<String> {
+    named(headers, &full_name(NAME, https))
 }
 
 /// The refresh token in the cookie of a request.
-pub(super) fn refresh_token(headers: &HeaderMap) -> Option<String> {
-    named(headers, REFRESH)
+pub(super) fn refresh_token(headers: &HeaderMap, https: bool) -> Option<String> {
+    named(headers, &full_name(REFRESH, https))
 }
 
 fn named(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -93,9 +118,11 @@ fn sets(headers: &HeaderMap, name: &str) -> bool {
         .any(|cookie| name_of(cookie) == name)
 }
 
+/// The name of a cookie without the prefix of HTTPS.
 fn name_of(cookie: &HeaderValue) -> &str {
     let text = cookie.to_str().unwrap_or_default();
-    text.split('=').next().unwrap_or_default()
+    let name = text.split('=').next().unwrap_or_default();
+    name.strip_prefix(PREFIX).unwrap_or(name)
 }
 
 /// Removes all cookies of a session.
@@ -133,7 +160,7 @@ pub(super) fn renew(gateway: &SharedGateway, bearer: &Bearer, headers: &mut Head
 }
 
 pub(super) fn set_cookie(name: &'static str, value: String, max_age_seconds: u64, https: bool) -> String {
-    let mut cookie = Cookie::build((name, value))
+    let mut cookie = Cookie::build((full_name(name, https), value))
         .http_only(true)
         .same_site(SameSite::Lax)
         .path("/")
@@ -164,6 +191,38 @@ mod tests {
     }
 
     #[test]
+    fn under_https_a_cookie_is_bound_to_its_host_and_the_plain_name_counts_for_nothing() {
+        let cookie = set_cookie(NAME, "a.b.c".to_owned(), 60, true);
+        assert!(cookie.starts_with("__Host-foldline_session=a.b.c;"), "{cookie}");
+        assert!(
+            cookie.contains("Path=/") && !cookie.contains("Domain"),
+            "{cookie}"
+        );
+        let sent =
+            |text| HeaderMap::from_iter([(axum::http::header::COOKIE, HeaderValue::from_static(text))]);
+        let host = sent("__Host-foldline_session=a.b.c; __Host-foldline_refresh=d");
+        assert_eq!(token(&host, true).as_deref(), Some("a.b.c"));
+        assert_eq!(refresh_token(&host, true).as_deref(), Some("d"));
+        assert_eq!((token(&host, false), refresh_token(&host, false)), (None, None));
+        let plain = sent("foldline_session=a.b.c; foldline_refresh=d");
+        assert_eq!((token(&plain, true), refresh_token(&plain, true)), (None, None));
+    }
+
+    #[test]
+    fn a_preference_is_read_under_either_name_and_first_under_that_of_https() {
+        for (sent, expected) in [
+            ("theme=dark", Some("dark")),
+            ("theme=dark; __Host-theme=light", Some("light")),
+            ("lang=de", None),
+        ] {
+            let headers =
+                HeaderMap::from_iter([(axum::http::header::COOKIE, HeaderValue::from_static(sent))]);
+            let jar = CookieJar::from_headers(&headers);
+            assert_eq!(preference(&jar, "theme"), expected, "{sent}");
+        }
+    }
+
+    #[test]
     fn a_cookie_that_the_handler_sets_is_not_set_again_and_every_other_is() {
         let set = |text: &'static str| HeaderValue::from_static(text);
         let mut headers = HeaderMap::new();
@@ -174,6 +233,11 @@ mod tests {
         let all: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
         assert_eq!(all.len(), 3);
         assert_eq!(all[2], "foldline_refresh=renewed");
+        let mut headers = HeaderMap::new();
+        headers.append(SET_COOKIE, set("__Host-foldline_session=handlers; Path=/"));
+        add_renewed(vec![set("__Host-foldline_session=renewed")], &mut headers);
+        assert_eq!(headers.get_all(SET_COOKIE).iter().count(), 1);
+        assert!(is_set(&headers));
     }
 
     #[test]
@@ -182,6 +246,6 @@ mod tests {
             axum::http::header::COOKIE,
             HeaderValue::from_static("theme=dark; foldline_session=a.b.c"),
         )]);
-        assert_eq!(token(&headers).as_deref(), Some("a.b.c"));
+        assert_eq!(token(&headers, false).as_deref(), Some("a.b.c"));
     }
 }

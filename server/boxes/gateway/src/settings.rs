@@ -4,6 +4,8 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 
+use super::proxies::Network;
+
 /// The limits of requests and connections.
 #[derive(Debug, Clone, Args)]
 pub struct Limits {
@@ -11,6 +13,16 @@ pub struct Limits {
     #[arg(long, env = "FOLDLINE_MAX_BODY_BYTES", default_value = "262144", value_name = "BYTES",
         value_parser = RangedU64ValueParser::<usize>::new().range(1_024..=16_777_216))]
     pub max_body_bytes: usize,
+    /// Proxies in front of this server: addresses and ranges, separated by commas, as in
+    /// 127.0.0.1,10.0.0.0/8. What they say in X-Forwarded-For or Forwarded is the client's address; of others
+    /// it is ignored
+    #[arg(
+        long,
+        env = "FOLDLINE_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "NETWORKS"
+    )]
+    pub trusted_proxies: Vec<Network>,
     /// Requests a minute of one person, or of one address without a session; 0 is no limit
     #[arg(
         long,
@@ -19,8 +31,8 @@ pub struct Limits {
         value_name = "COUNT"
     )]
     pub requests_per_minute: u32,
-    /// Tries to sign in to one account in a minute, and as many to give its password within a session; 0 is
-    /// no limit
+    /// Wrong passwords of one account from one address in a minute, after which each further one doubles the
+    /// wait for the next; 0 is no limit
     #[arg(
         long,
         env = "FOLDLINE_SIGN_INS_PER_MINUTE",
@@ -40,6 +52,26 @@ pub struct Limits {
     /// limit for this machine's own addresses]
     #[arg(long, env = "FOLDLINE_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT")]
     pub max_connections_per_address: Option<u32>,
+    /// Live sockets of one person at a time; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SOCKETS_PER_PERSON",
+        default_value = "50",
+        value_name = "COUNT"
+    )]
+    pub sockets_per_person: u32,
+    /// Live sockets of one workspace at a time, on one server; 0 is no limit
+    #[arg(
+        long,
+        env = "FOLDLINE_SOCKETS_PER_WORKSPACE",
+        default_value = "2000",
+        value_name = "COUNT"
+    )]
+    pub sockets_per_workspace: u32,
+    /// Live sockets from one address at a time; 0 is no limit [default: 1024; no limit for this machine's own
+    /// addresses]
+    #[arg(long, env = "FOLDLINE_SOCKETS_PER_ADDRESS", value_name = "COUNT")]
+    pub sockets_per_address: Option<u32>,
     /// How long a connection may take to bring the head of its first request, TLS included
     #[arg(long, env = "FOLDLINE_FIRST_REQUEST_TIMEOUT_MS", default_value = "15000", value_name = "MS",
         value_parser = clap::value_parser!(u64).range(100..=600_000))]
@@ -66,7 +98,7 @@ impl Limits {
         NonZeroU32::new(self.requests_per_minute)
     }
 
-    /// Tries to sign in to one account in a minute; `None` is no limit.
+    /// Wrong passwords of one account from one address in a minute; `None` is no limit.
     pub fn sign_ins(&self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.sign_ins_per_minute)
     }

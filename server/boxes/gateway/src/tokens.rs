@@ -166,6 +166,18 @@ pub enum TokenRefusal {
     Invalid,
 }
 
+impl TokenRefusal {
+    /// The reason in one word, for the security log.
+    pub(super) const fn reason(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Erased => "erased",
+            Self::SessionEnded => "session_ended",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
 /// Makes and verifies tokens.
 #[derive(Debug, Clone)]
 pub struct Tokens {

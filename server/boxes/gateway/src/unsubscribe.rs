@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use axum::{
     Router,
     extract::State,
@@ -30,7 +29,7 @@ use super::{SharedGateway, keys::KeyRing, language, params::QueryParams};
 use command::{CommandFailure, Intent};
 use identity::PersonId;
 
-use mail::{Links, UnsubscribePage};
+use mail::UnsubscribePage;
 
 const PATH: &str = "/unsubscribe";
 const ISSUER: &str = "foldline";
@@ -115,12 +114,17 @@ impl UnsubscribeLinks {
     }
 }
 
-#[async_trait]
-impl Links for UnsubscribeLinks {
-    async fn unsubscribe(&self, workspace: WorkspaceId, user: Uuid) -> Option<String> {
-        let mut link = self.base.wait().await.join(PATH).ok()?;
+impl UnsubscribeLinks {
+    /// The link of a user.
+    pub(super) async fn link(&self, workspace: WorkspaceId, user: Uuid) -> Option<String> {
         let token = self.signed(workspace, user)?;
-        link.query_pairs_mut().append_pair("token", &token);
+        self.to_page(PATH, &token).await
+    }
+
+    /// A link to a page of this server, once its public URL is known.
+    pub(super) async fn to_page(&self, page: &str, token: &str) -> Option<String> {
+        let mut link = self.base.wait().await.join(page).ok()?;
+        link.query_pairs_mut().append_pair("token", token);
         Some(link.into())
     }
 }
@@ -254,7 +258,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let links = links(&folder, None);
         let user = Uuid::from_u128(7);
-        let mut link = links.unsubscribe(WorkspaceId(Uuid::nil()), user);
+        let mut link = Box::pin(links.link(WorkspaceId(Uuid::nil()), user));
         assert_eq!(poll!(&mut link), Poll::Pending);
         links.listens_at("http://127.0.0.1:3000");
         let link = link.await.unwrap();
@@ -270,7 +274,7 @@ mod tests {
         for port in [3000, 3001] {
             let links = links(&folder, Some("https://shop.test"));
             links.listens_at(&format!("http://127.0.0.1:{port}"));
-            made.push(links.unsubscribe(workspace, Uuid::from_u128(7)).await.unwrap());
+            made.push(links.link(workspace, Uuid::from_u128(7)).await.unwrap());
         }
         assert!(
             made[0].starts_with("https://shop.test/unsubscribe?token="),

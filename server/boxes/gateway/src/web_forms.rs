@@ -1,14 +1,16 @@
 //! The browser's HTML forms: plain forms, so that they work before any script has loaded.
 //!
-//! A visitor opens, joins and leaves a workspace by them ([`workspaces`]), and registers, signs in and
-//! changes an account ([`account`]). The answer is always a redirect to one of our pages ([`redirect`]); a
-//! form that is filled in again gets its fields and their problems as a flash message ([`flash`]). The
-//! gateway decides nothing here: the forms carry out the same commands as the API.
+//! A visitor opens, joins and leaves a workspace by them ([`workspaces`]), registers, signs in and changes an
+//! account ([`account`]), and uses the links in emails ([`account_links`]). The answer is always a redirect
+//! to one of our pages ([`redirect`]); a form that is filled in again gets its fields and their problems as a
+//! flash message ([`flash`]). The gateway decides nothing here: the forms carry out the same commands as the
+//! API.
 //!
 //! Forms are taken from our own pages only: another site could otherwise sign its visitors in under another
 //! identity.
 
 mod account;
+mod account_links;
 pub(super) mod flash;
 pub(super) mod redirect;
 mod workspaces;
@@ -23,6 +25,7 @@ use axum::{
     routing::post,
 };
 use serde::de::DeserializeOwned;
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use self::redirect::{FormPage, refusal};
 use super::{SharedGateway, control_characters, origin::Origin};
@@ -44,6 +47,10 @@ pub(super) fn router(timeout: Duration) -> Router<SharedGateway> {
         .route("/session/language", post(account::change_language))
         .route("/session/password", post(account::change_password))
         .route("/session/erase", post(account::erase))
+        .route("/session/forgot", post(account_links::forgot))
+        .route("/session/reset", post(account_links::reset))
+        .route("/session/confirm", post(account_links::confirm))
+        .route("/session/confirmation", post(account_links::send_confirmation))
         .route_layer(from_fn(within))
 }
 
@@ -67,5 +74,9 @@ async fn form<T: DeserializeOwned>(gateway: &SharedGateway, request: Request) ->
 /// Whether a form comes from one of our own pages. A client that sends no origin is no browser with a page of
 /// another site open.
 fn is_same_site(gateway: &SharedGateway, request: &Request) -> bool {
-    Origin::of(request.headers(), request.uri(), gateway.https) != Origin::Foreign
+    let is_same_site = Origin::of(request.headers(), request.uri(), &gateway.public) != Origin::Foreign;
+    if !is_same_site {
+        SecurityRecord::new(SecurityEvent::OriginRefused).write();
+    }
+    is_same_site
 }

@@ -21,6 +21,8 @@ pub struct ChainCheck {
     /// The first broken link of each partition.
     pub findings: Vec<String>,
     broken: bool,
+    /// The head that the partition had before it was read.
+    head: Option<ChainHead>,
 }
 
 impl ChainCheck {
@@ -34,7 +36,47 @@ impl ChainCheck {
             events: 0,
             findings: Vec::new(),
             broken: false,
+            head: None,
         }
+    }
+
+    /// Compares the events with this head as well, which the partition had before they were read.
+    #[must_use]
+    pub fn up_to(self, head: ChainHead) -> Self {
+        Self {
+            head: Some(head),
+            ..self
+        }
+    }
+
+    /// The newest event that was checked.
+    pub const fn newest(&self) -> &ChainHead {
+        &self.link
+    }
+
+    /// What is wrong with the stored heads of the partition, `now` being the one after the last event was
+    /// read: events are missing at the end, or the head is of other events.
+    pub fn head_faults(&self, now: Option<&ChainHead>) -> Vec<String> {
+        let (partition, last) = (self.partition, self.link.position);
+        let Some(now) = now else {
+            return vec![format!("partition {partition}: it has no head")];
+        };
+        let mut faults = Vec::new();
+        if let Some(before) = &self.head
+            && before.position > last
+        {
+            let head = before.position;
+            faults.push(format!(
+                "partition {partition}: its head is at position {head}, and its last event at {last}"
+            ));
+        }
+        if now.position < last {
+            let head = now.position;
+            faults.push(format!(
+                "partition {partition}: its last event is at position {last}, and its head at {head}"
+            ));
+        }
+        faults
     }
 
     /// Checks the next event of the partition.
@@ -59,6 +101,15 @@ impl ChainCheck {
             self.broken = true;
         }
         self.link.advance(event);
+        if let Some(head) = &self.head
+            && *head != self.link
+            && head.position == self.link.position
+        {
+            let (partition, position) = (self.partition, head.position);
+            self.findings.push(format!(
+                "partition {partition}: the hash of its head is not that of its event at position {position}"
+            ));
+        }
         self.versions.insert(event.stream.clone(), event.version);
     }
 

@@ -25,7 +25,9 @@ const SPEC: &str = "1.0";
 const JSON: &str = "application/json";
 /// The types of our own lines. The number is the version of the format; an import refuses an unknown one.
 const WORKSPACE: &str = "foldline.workspace.v1";
-const COMMAND: &str = "foldline.command.v1";
+const COMMAND: &str = "foldline.command.v2";
+/// As earlier versions wrote it: with a digest of the command's body, which is not kept.
+const COMMAND_WITH_DIGEST: &str = "foldline.command.v1";
 const END: &str = "foldline.end.v1";
 /// The prefix of a workspace's id in `source`.
 const SOURCE: &str = "urn:foldline:workspace:";
@@ -129,6 +131,12 @@ struct HeadData {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct CommandData {
+    answer: Box<RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CommandDataWithDigest {
     body_sha256: String,
     answer: Box<RawValue>,
 }
@@ -157,7 +165,7 @@ impl Line {
         let event_type = event.event_type.clone();
         match event_type.as_str() {
             WORKSPACE => header(workspace, &event),
-            COMMAND => command(&event).map(|command| Self::Command(workspace, command)),
+            COMMAND | COMMAND_WITH_DIGEST => command(&event).map(|command| Self::Command(workspace, command)),
             END => data(&event).map(|trailer| Self::End(workspace, trailer)),
             unknown if unknown.starts_with("foldline.") => {
                 Err(format!("{unknown} is from another version of this program"))
@@ -189,7 +197,6 @@ impl Line {
             }
             Self::Command(workspace, command) => {
                 let data = CommandData {
-                    body_sha256: hex::encode(command.body_digest),
                     answer: RawValue::from_string(command.answer.clone())?,
                 };
                 CloudEvent {
@@ -310,13 +317,16 @@ fn header(id: WorkspaceId, event: &CloudEvent) -> Result<Line, String> {
 }
 
 fn command(event: &CloudEvent) -> Result<AnsweredCommand, String> {
-    let CommandData { body_sha256, answer } = data(event)?;
-    let mut body_digest = [0; 32];
-    hex::decode_to_slice(body_sha256, &mut body_digest)
-        .map_err(|error| format!("body_sha256 is not a hash: {error}"))?;
+    let answer = if event.event_type == COMMAND {
+        data::<CommandData>(event)?.answer
+    } else {
+        let CommandDataWithDigest { body_sha256, answer } = data(event)?;
+        hex::decode_to_slice(body_sha256, &mut [0; 32])
+            .map_err(|error| format!("body_sha256 is not a hash: {error}"))?;
+        answer
+    };
     Ok(AnsweredCommand {
         command_id: id(event)?,
-        body_digest,
         correlation_id: event.correlationid.ok_or_else(|| missing("correlationid"))?,
         answer: answer.get().to_owned(),
     })

@@ -1,23 +1,28 @@
-//! `foldline import`: imports exported workspaces into a store, each completely or not at all.
+//! `foldline import`: imports exported workspaces into a store, the whole file or nothing of it.
 //!
-//! A file is read line by line, with one batch in memory. Every event must follow from its predecessor, be
-//! decodable by this program and lead to the head in the header; the trailer must match the lines. Then the
-//! workspace is committed, and its views are folded. A workspace that already exists with the same content is
-//! left as it is, so an import that was interrupted between two workspaces can be repeated.
+//! A file is read line by line, with one batch in memory. Every line must keep the
+//! [rules](super::import_rules) that commands keep; every event must follow from its predecessor, be
+//! decodable by this program and lead to the head in the header; the trailer must match the lines. After the
+//! last line everything is committed in one transaction, and the views are folded. A workspace that already
+//! exists with the same content is left as it is, so an import can be repeated.
 
-use domain::{control_character, event::StoredEvent};
+use domain::{control_character, event::StoredEvent, id::WorkspaceId};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _};
 
 use super::{
     cloud_event::{Line, WorkspaceHeader, WorkspaceTrailer},
     export::chain_head,
+    import_rules::ImportRules,
 };
 use documents::ParkedCount;
 use event_store::{AnsweredCommand, EventStore, Import, ImportFault, StoreError, Workspace, new_join_code};
 
-/// The longest line, in bytes: far above the limit of a command.
-const MAX_LINE: u64 = 64 << 20;
+/// The longest line, in bytes: above that of an event with the longest texts that a command can have.
+const MAX_LINE: u64 = 1 << 20;
+
+/// The most lines of a file, with those that are empty.
+const MAX_LINES: u64 = 1_000_000_000;
 
 /// Entries that are written at a time, and roughly the most bytes.
 const BATCH: usize = 500;
@@ -26,11 +31,11 @@ const BATCH_BYTES: usize = 4 << 20;
 /// How often a new join code is generated if one is taken.
 const CODE_ATTEMPTS: usize = 8;
 
-/// Why an import failed. Earlier workspaces of the file are imported; the current one is not.
+/// Why an import failed. Nothing of the file is imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A line is invalid.
-    #[error("line {line}: {reason}; nothing of its workspace was imported")]
+    #[error("line {line}: {reason}; nothing was imported")]
     Line {
         /// Its number, from 1.
         line: u64,
@@ -38,7 +43,7 @@ pub enum ImportError {
         reason: String,
     },
     /// The file ends too early.
-    #[error("the file ends after line {line}, before {missing}; nothing of that workspace was imported")]
+    #[error("the file ends after line {line}, before {missing}; nothing was imported")]
     Truncated {
         /// The last line.
         line: u64,
@@ -83,8 +88,11 @@ pub async fn import_lines(
         current: None,
         line: 0,
     };
-    let outcome = reader.read(&mut lines).await;
+    let mut outcome = reader.read(&mut lines).await;
     let ImportReader { imported, import, .. } = reader;
+    if outcome.is_ok() {
+        outcome = import.commit().await.map_err(ImportError::from);
+    }
     if let Err(error) = outcome {
         // The first error matters more than one from the rollback.
         if let Err(error) = import.roll_back().await {
@@ -106,6 +114,8 @@ struct ImportReader<'a> {
 /// The workspace that is being imported.
 struct WorkspaceImport {
     header: WorkspaceHeader,
+    /// Absent if it exists already.
+    rules: Option<ImportRules>,
     /// It already exists: its lines are only checked for completeness.
     already_existed: bool,
     new_code: bool,
@@ -120,27 +130,44 @@ struct WorkspaceImport {
 
 impl ImportReader<'_> {
     async fn read(&mut self, lines: &mut (impl AsyncBufRead + Unpin)) -> Result<(), ImportError> {
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         loop {
-            text.clear();
-            if lines.take(MAX_LINE).read_line(&mut text).await? == 0 {
+            bytes.clear();
+            if lines.take(MAX_LINE + 1).read_until(b'\n', &mut bytes).await? == 0 {
                 break;
             }
             self.line += 1;
+            if self.line > MAX_LINES {
+                return Err(self.fault(format!("a file has at most {MAX_LINES} lines")));
+            }
+            if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_LINE) {
+                return Err(self.fault(format!("it has more than {MAX_LINE} bytes")));
+            }
+            let text = std::str::from_utf8(&bytes).map_err(|_| {
+                if bytes.ends_with(b"\n") {
+                    self.fault("it is not UTF-8")
+                } else {
+                    self.truncated("the end of a line")
+                }
+            })?;
             if text.trim().is_empty() {
                 continue;
             }
             if let Some(found) = control_character::in_json(text.as_bytes()) {
                 return Err(self.fault(found.to_string()));
             }
-            let line = Line::parse(&text).map_err(|reason| {
+            let line = Line::parse(text).map_err(|reason| {
                 if text.ends_with('\n') {
                     self.fault(reason)
                 } else {
                     self.truncated("the end of a line")
                 }
             })?;
-            self.take(line, &text).await?;
+            // A parser that skips unknown members takes more than one that reads all of them.
+            if serde_json::from_str::<serde_json::Value>(text).is_err() {
+                return Err(self.fault("it has a number or a depth that cannot be read"));
+            }
+            self.take(line, text).await?;
         }
         match &self.current {
             Some(current) => {
@@ -160,10 +187,11 @@ impl ImportReader<'_> {
     }
 
     fn fault(&self, reason: impl Into<String>) -> ImportError {
-        ImportError::Line {
-            line: self.line,
-            reason: reason.into(),
-        }
+        line_fault(self.line, reason.into())
+    }
+
+    fn is_in_file(&self, id: WorkspaceId) -> bool {
+        self.imported.iter().any(|other| other.workspace.id == id)
     }
 
     async fn take(&mut self, line: Line, text: &str) -> Result<(), ImportError> {
@@ -185,10 +213,18 @@ impl ImportReader<'_> {
         match line {
             Line::End(_, trailer) => return self.end(&trailer).await,
             Line::Event(event) => {
+                if let Some(rules) = &mut current.rules {
+                    let valid = rules.event(&event);
+                    valid.map_err(|reason| line_fault(self.line, reason))?;
+                }
                 current.events_total += 1;
                 current.events.push((self.line, *event));
             }
             Line::Command(_, command) => {
+                if let Some(rules) = &current.rules {
+                    let valid = rules.command(&command);
+                    valid.map_err(|reason| line_fault(self.line, reason))?;
+                }
                 current.commands_total += 1;
                 current.commands.push((self.line, command));
             }
@@ -204,6 +240,9 @@ impl ImportReader<'_> {
 
     async fn begin(&mut self, mut header: WorkspaceHeader, text: &str) -> Result<(), ImportError> {
         let id = header.workspace.id;
+        if self.is_in_file(id) {
+            return Err(self.fault(format!("workspace {id} is twice in this file")));
+        }
         let mut current = if let Some(existing) = self.store.workspace(id).await? {
             if !self.is_the_same(&existing, &header).await? {
                 return Err(self.fault(format!("workspace {id} is there already, with other content")));
@@ -214,6 +253,8 @@ impl ImportReader<'_> {
                 ..WorkspaceImport::new(header)
             }
         } else {
+            let rules = ImportRules::of(&header, self.import.now());
+            let rules = rules.map_err(|reason| self.fault(reason))?;
             let mut attempts = 0;
             while !self.import.begin(&header.workspace).await? {
                 attempts += 1;
@@ -224,6 +265,7 @@ impl ImportReader<'_> {
             }
             WorkspaceImport {
                 new_code: attempts > 0,
+                rules: Some(rules),
                 ..WorkspaceImport::new(header)
             }
         };
@@ -259,14 +301,6 @@ impl ImportReader<'_> {
         let (lines_of_commands, commands): (Vec<_>, Vec<_>) = current.commands.drain(..).unzip();
         if current.already_existed {
             return Ok(());
-        }
-        for (event, line) in events.iter().zip(&lines) {
-            // Events after the head in the header were not in the workspace.
-            let head = current.header.heads.get(event.partition as usize);
-            if head.is_some_and(|head| event.position > head.position) {
-                let reason = format!("position {} is after the head of its partition", event.position);
-                return Err(ImportError::Line { line: *line, reason });
-            }
         }
         let fault_at = |lines: Vec<u64>| {
             move |fault| match fault {
@@ -315,7 +349,7 @@ impl ImportReader<'_> {
             if !self.import.chain_heads().eq(&header.heads) {
                 return Err(self.fault("the events do not lead to the heads that the first line names"));
             }
-            self.import.commit().await?;
+            self.import.end()?;
         }
         self.imported.push(ImportedWorkspace {
             workspace: header.workspace,
@@ -330,10 +364,15 @@ impl ImportReader<'_> {
     }
 }
 
+fn line_fault(line: u64, reason: String) -> ImportError {
+    ImportError::Line { line, reason }
+}
+
 impl WorkspaceImport {
     fn new(header: WorkspaceHeader) -> Self {
         Self {
             header,
+            rules: None,
             already_existed: false,
             new_code: false,
             digest: Sha256::new(),

@@ -1,19 +1,23 @@
 //! What a running server shows of its log and its projections: streams, events, proof that the views follow
 //! from them, dead letters, and rebuilds.
 //!
-//! The gateway checks rights: every call here names the workspace of its caller.
+//! The gateway checks rights and bounds how much is done at a time: every call here names the workspace of
+//! its caller.
 
 use std::sync::Arc;
 
 use domain::{
     id::{StreamName, WorkspaceId},
     token::ConsistencyToken,
-    wire::{EventPage, EventSchema, Page, ProjectionStatus, RebuildProgress, StreamInfo, VerifyReport},
+    wire::{
+        CheckpointsAnswer, EventPage, EventSchema, Page, ProjectionStatus, RebuildProgress, StreamInfo,
+        VerifyReport,
+    },
 };
-use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{
+    checkpoint::{CheckpointError, CheckpointKeeper, shown},
     export::Export,
     verify::{VerifyError, verify_running},
 };
@@ -32,8 +36,7 @@ pub struct Inspection {
     read_model: Arc<dyn DocumentStore>,
     projections: Arc<Projections>,
     dead_letters: Vec<DeadLetters>,
-    /// Held while a log is verified: one at a time, because each reads a whole log.
-    verifying: Mutex<()>,
+    checkpoints: Arc<CheckpointKeeper>,
 }
 
 impl Inspection {
@@ -43,13 +46,14 @@ impl Inspection {
         read_model: Arc<dyn DocumentStore>,
         projections: Arc<Projections>,
         dead_letters: Vec<DeadLetters>,
+        checkpoints: Arc<CheckpointKeeper>,
     ) -> Self {
         Self {
             events,
             read_model,
             projections,
             dead_letters,
-            verifying: Mutex::default(),
+            checkpoints,
         }
     }
 
@@ -109,10 +113,26 @@ impl Inspection {
         self.events.schemas().await
     }
 
-    /// Computes every hash of a workspace and folds every view of it again.
+    /// Computes every hash of a workspace and folds every view of it again. That reads a whole log: the
+    /// caller bounds how many are verified at a time.
     pub async fn verify(&self, workspace: &Workspace) -> Result<VerifyReport, VerifyError> {
-        let _turn = self.verifying.lock().await;
         verify_running(&*self.events, &*self.read_model, &self.projections, workspace).await
+    }
+
+    /// The heads of a workspace, signed now; or, with a limit, the newest signed checkpoints that are kept.
+    pub async fn checkpoints(
+        &self,
+        workspace: WorkspaceId,
+        kept: Option<usize>,
+    ) -> Result<CheckpointsAnswer, CheckpointError> {
+        let notes = match kept {
+            None => self.checkpoints.fresh(workspace).await?,
+            Some(limit) => self.checkpoints.kept(workspace, limit).await?,
+        };
+        Ok(CheckpointsAnswer {
+            verifier: self.checkpoints.verifier().to_string(),
+            data: notes.iter().map(shown).collect(),
+        })
     }
 
     /// Begins to export a workspace.

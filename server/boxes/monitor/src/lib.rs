@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`terminal`], [`tail`] | `foldline streams` and `tail`: the log as it is |
 //! | [`chain`], [`verify`] | `foldline verify`: proof that the log is complete and the views follow from it |
+//! | [`checkpoint`] | `foldline checkpoint`: signed checkpoints of the log, kept outside of the database |
 //! | [`replay`] | `foldline replay`: state and documents after each event |
 //! | [`rebuild`] | `foldline rebuild`: a view folded again |
 //! | [`dead_letters`] | `foldline dead-letters`: the events that could not be applied |
@@ -19,10 +20,12 @@
 
 pub mod backup;
 pub mod chain;
+pub mod checkpoint;
 pub mod cloud_event;
 pub mod dead_letters;
 pub mod export;
 pub mod import;
+mod import_rules;
 pub mod inspection;
 pub mod rebuild;
 mod remote;

@@ -6,9 +6,13 @@ use std::io::{self, Write};
 use domain::{
     event::StoredEvent,
     id::{StreamName, WorkspaceId},
+    visible_text::one_line,
 };
 
-use super::verify::{VerifyError, verify};
+use super::{
+    checkpoint::CheckpointError,
+    verify::{VerifyError, verify},
+};
 use documents::{DocumentStore, DocumentStoreError};
 use event_store::{Direction, EventStore, StoreError, Workspace};
 use projection::{dead_letters::DeadLetterError, rebuild::RebuildError};
@@ -40,6 +44,12 @@ pub enum MonitorError {
     /// The verification has findings, which have been written.
     #[error("the verification has {0} findings")]
     FindingsReported(usize),
+    /// The log does not contain checkpoints that were signed, which has been written.
+    #[error("the log does not contain {0} of the histories that were signed")]
+    HistoryDiffers(usize),
+    /// Checkpoints could not be signed or compared.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
     /// A dead letter could not be retried or discarded.
     #[error(transparent)]
     DeadLetter(#[from] DeadLetterError),
@@ -86,6 +96,8 @@ pub async fn workspaces(store: &dyn EventStore, out: &mut dyn Write) -> Result<(
         } in &page
         {
             let head = store.head(*id).await?;
+            // It may be older than the rules of names, and a terminal obeys control characters.
+            let name = one_line(name);
             writeln!(
                 out,
                 "{id}  {join_code}  {created_at}  {shards:>2} shards  as of {head}  {name}"

@@ -11,6 +11,9 @@
 //!
 //! | module | content |
 //! |---|---|
+//! | `answers` | the stored answers of commands, against their events |
+//! | `type_blocks` | the listed blocks of types, against the events |
+//! | `snapshots` | the snapshots of aggregates, folded again, and the list of streams |
 //! | `stored_view` | the stored documents, copied from one snapshot |
 //! | `log` | the log: read, checked, decoded and folded at the same time |
 //! | `fold` | the fold of each view |
@@ -18,14 +21,17 @@
 //! | `findings` | the comparison of stored and folded documents |
 //! | `scratch` | the temporary database |
 
+mod answers;
 mod findings;
 mod fold;
 mod log;
 mod scratch;
+mod snapshots;
 mod stored_view;
 mod stream_versions;
 #[cfg(test)]
 mod tests;
+mod type_blocks;
 
 use std::{panic::resume_unwind, sync::Arc, time::Duration};
 
@@ -37,10 +43,12 @@ use domain::{
 use tokio::{task::spawn_blocking, time::Instant};
 
 use self::{
+    answers::CommandRuns,
     findings::Findings,
     fold::{ViewFold, finish},
     log::check_and_fold,
     scratch::Scratch,
+    snapshots::{compare_snapshots, compare_streams},
     stored_view::StoredView,
 };
 use documents::{DocumentStore, DocumentStoreError};
@@ -215,21 +223,27 @@ async fn compare_views(
     let views: Arc<[StoredView]> = views.into();
     let mut folds: Vec<_> = views.iter().map(|stored| ViewFold::new(stored.view)).collect();
     let mut findings = Findings::default();
-    let mut events = 0;
+    let mut runs = CommandRuns::open().await?;
+    let (mut events, mut read_to) = (0, ConsistencyToken::default());
     for partition in 0..workspace.shards {
-        let (folded, checked) = check_and_fold(
+        let (folded, checked, last) = check_and_fold(
             store,
             (workspace, partition),
             &views,
             folds,
             limits,
-            (&mut scratch, &mut findings),
+            (&mut scratch, &mut runs, &mut findings),
         )
         .await?;
         folds = folded;
         events += checked;
+        read_to.advance(partition, last);
     }
     finish(folds, &mut scratch).await?;
+    compare_streams(store, workspace, limits.page, &mut findings).await?;
+    runs.compare(store, workspace.id, (&read_to, limits.page), &mut findings)
+        .await?;
+    compare_snapshots(store, workspace.id, limits.page, &mut findings).await?;
     let (mut documents, mut moments) = (0, Vec::with_capacity(views.len()));
     for stored in views.iter() {
         findings.compare(stored, &mut scratch).await?;

@@ -9,9 +9,12 @@ use super::{
     fold_result::FoldResult,
     handler::EventHandler,
     history::events_before,
+    shared_changes,
 };
 use broker::PublishedEvent;
-use documents::{DocumentStoreError, FoldFault, LaneId, ParkedState, UpdateOutcome};
+use documents::{
+    Checkpoint, DocumentStoreError, FoldFault, LaneId, ParkedState, SharedChanges, UpdateOutcome,
+};
 
 /// Folds and commits a lane's next events, less those that fail.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +26,19 @@ pub(super) struct BatchCommit<'a> {
     pub(super) poison: &'a [PoisonEvent],
     /// Whether to record what each event did.
     pub(super) track_changes: bool,
+    /// What the transaction hands over to other servers.
+    pub(super) sharing: Share,
+}
+
+/// What a transaction hands over to the servers that do not own its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Share {
+    /// Nothing: there is no other server, or none needs it.
+    Nothing,
+    /// That the checkpoint has moved.
+    Checkpoint,
+    /// What each event did.
+    Changes,
 }
 
 impl BatchCommit<'_> {
@@ -75,13 +91,24 @@ impl BatchCommit<'_> {
         let mut folded = FoldResult::default();
         let mut fold = |loaded| {
             folded = batch.fold(self.fold_context(), loaded)?;
-            Ok(folded.effect())
+            let shared = match self.sharing {
+                Share::Nothing => None,
+                Share::Checkpoint => Some(SharedChanges { from, content: None }),
+                Share::Changes => Some(SharedChanges {
+                    from,
+                    content: shared_changes::encode(&folded.changes),
+                }),
+            };
+            Ok(folded.effect(shared))
         };
-        let to = from + events.len() as u64;
+        let to = Checkpoint {
+            position: from + events.len() as u64,
+            hash: events.last().map(|event| event.hash.clone()),
+        };
         let updated = self
             .context
             .documents
-            .update(&self.lane, from, to, &batch.keys(self.poison), &mut fold)
+            .update(&self.lane, from, &to, &batch.keys(self.poison), &mut fold)
             .await?;
         if updated == UpdateOutcome::Committed {
             self.count(&folded);

@@ -11,8 +11,14 @@ use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, batch_commit::BatchCommit, fold::PoisonEvent, generation_switch::switched,
-    handler::EventHandler, lane_error::LaneError, read_ahead::ReadAhead, retry::Retry,
+    Context,
+    batch_commit::{BatchCommit, Share},
+    fold::PoisonEvent,
+    generation_switch::switched,
+    handler::EventHandler,
+    lane_error::LaneError,
+    read_ahead::ReadAhead,
+    retry::Retry,
 };
 use broker::{PartitionId, PublishedEvent};
 use documents::{LaneId, Scope, SwitchOutcome, UpdateOutcome};
@@ -47,6 +53,8 @@ pub(super) struct Build {
     context: Arc<Context>,
     handler: Arc<dyn EventHandler>,
     scope: Scope,
+    /// Of the builds of a workspace, one folds at a time: the places for all builds are left to others.
+    turn: Arc<Semaphore>,
     stopping: CancellationToken,
     ended: CancellationToken,
     done: AtomicU64,
@@ -62,6 +70,7 @@ impl Build {
         context: Arc<Context>,
         handler: Arc<dyn EventHandler>,
         scope: Scope,
+        turn: Arc<Semaphore>,
         stopping: CancellationToken,
     ) -> Self {
         let total = context.progress.head(scope.workspace);
@@ -69,6 +78,7 @@ impl Build {
             context,
             handler,
             scope,
+            turn,
             stopping,
             ended: CancellationToken::new(),
             done: AtomicU64::new(0),
@@ -80,6 +90,11 @@ impl Build {
 
     pub(super) fn scope(&self) -> &Scope {
         &self.scope
+    }
+
+    /// The turn that the builds of the workspace share.
+    pub(super) fn turn(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.turn)
     }
 
     pub(super) fn cancel(&self) {
@@ -126,7 +141,8 @@ impl Build {
         loop {
             let poison: Vec<_> = retry.poison().into_iter().collect();
             let attempt = async {
-                // The semaphore is never closed; without a permit the build would run all the same.
+                // Neither semaphore is ever closed; without a permit the build would run all the same.
+                let _turn = self.turn.acquire().await;
                 let _permit = permits.acquire().await;
                 self.fold(&poison).await
             };
@@ -266,6 +282,7 @@ impl Build {
             },
             poison,
             track_changes: false,
+            sharing: Share::Nothing,
         };
         match step.apply_most(from, events).await? {
             (UpdateOutcome::Committed, _, applied) => Ok(Some(from + applied as u64)),

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Changes, Commit, Context,
-    batch_commit::BatchCommit,
+    batch_commit::{BatchCommit, Share},
     dead_letter_gauge,
     effect::EffectError,
     effect_delivery,
@@ -208,12 +208,13 @@ impl DeadLetters {
                 lane: *lane,
                 poison: &poison,
                 track_changes: false,
+                sharing: Share::Nothing,
             };
             let mut folded = FoldResult::default();
             let mut fold = |loaded| {
                 folded = batch.fold(step.fold_context(), loaded)?;
                 folded.parked.extend(discarded.clone());
-                Ok(folded.effect())
+                Ok(folded.effect(None))
             };
             let released = self
                 .context

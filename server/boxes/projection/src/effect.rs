@@ -52,6 +52,10 @@ impl From<SealError> for EffectError {
 pub struct ProcessedPositions {
     /// Every event up to here had its effect, except those in `missing`.
     pub checkpoint: u64,
+    /// The hash of the log's chain at the checkpoint, if it is known: a log with another one has another
+    /// history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
     /// Parked positions, which may come later.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub missing: BTreeSet<u64>,
@@ -76,7 +80,14 @@ impl ProcessedPositions {
         let before = self.missing.len();
         self.missing
             .extend((from.max(self.checkpoint) + 1..=to).filter(|position| !given.contains(position)));
-        self.checkpoint = self.checkpoint.max(to);
+        if to >= self.checkpoint {
+            let last = work.events.last().filter(|event| event.position == to);
+            let hash = last.map(|event| event.hash.clone());
+            if to > self.checkpoint || hash.is_some() {
+                self.hash = hash;
+            }
+            self.checkpoint = to;
+        }
         self.missing.len() > before
     }
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{
     document_fold::DocumentFold,
-    fold_result::{DocumentChange, FoldResult},
+    fold_result::{ChangeEvent, DocumentChange, FoldResult},
 };
 use broker::PublishedEvent;
 use documents::{FoldFault, FoldInput, ParkedEvent, ParkedState, Scope, StoredDocument};
@@ -141,6 +141,7 @@ impl<'a> Batch<'a> {
             }
             let (typed, keys) = readable.as_ref().map_err(Clone::clone)?;
             let Some(view) = self.view else { continue };
+            let mut cause: Option<Arc<ChangeEvent>> = None;
             for key in keys {
                 if !documents.contains_key(key.as_str()) {
                     let document = DocumentFold::load(view, key, stored.remove(key));
@@ -150,17 +151,16 @@ impl<'a> Batch<'a> {
                     continue;
                 };
                 let change = document.fold(event, typed, how.track_changes);
-                folded
-                    .changes
-                    .extend(change.map_err(|error| error.to_string())?.map(|(before, after)| {
-                        DocumentChange {
-                            key: key.as_str().into(),
-                            event: (*event).clone(),
-                            last_of_event: true,
-                            before,
-                            after,
-                        }
-                    }));
+                if let Some((before, after)) = change.map_err(|error| error.to_string())? {
+                    let cause = cause.get_or_insert_with(|| Arc::new(ChangeEvent::from(&***event)));
+                    folded.changes.push(DocumentChange {
+                        key: key.as_str().into(),
+                        event: Arc::clone(cause),
+                        last_of_event: true,
+                        before,
+                        after,
+                    });
+                }
             }
         }
         mark_last_of_events(&mut folded.changes);

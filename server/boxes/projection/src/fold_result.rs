@@ -8,7 +8,31 @@ use uuid::Uuid;
 
 use broker::PublishedEvent;
 use cache::Topic;
-use documents::{DocumentWrite, FoldOutput, ParkedEvent};
+use documents::{DocumentWrite, FoldOutput, ParkedEvent, SharedChanges};
+
+/// The event that changed a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeEvent {
+    /// Its position in the partition.
+    pub position: u64,
+    /// Its id.
+    pub event_id: Uuid,
+    /// Its type.
+    pub event_type: String,
+    /// The command that caused it; `None`: it is not known here.
+    pub command_id: Option<Uuid>,
+}
+
+impl From<&PublishedEvent> for ChangeEvent {
+    fn from(event: &PublishedEvent) -> Self {
+        Self {
+            position: event.position,
+            event_id: event.event_id,
+            event_type: event.event_type.clone(),
+            command_id: event.decoded.as_ref().ok().map(|event| event.metadata.command_id),
+        }
+    }
+}
 
 /// What one event did to one document.
 #[derive(Debug, Clone)]
@@ -16,7 +40,7 @@ pub struct DocumentChange {
     /// The document's key.
     pub key: Arc<str>,
     /// The event.
-    pub event: Arc<PublishedEvent>,
+    pub event: Arc<ChangeEvent>,
     /// Whether this is the event's last change to a document of the view.
     pub last_of_event: bool,
     /// The document before, if there was one.
@@ -62,10 +86,11 @@ pub struct FoldResult {
 
 impl FoldResult {
     /// What the transaction writes. The parked events stay here as well, to be counted.
-    pub(super) fn effect(&mut self) -> FoldOutput {
+    pub(super) fn effect(&mut self, shared: Option<SharedChanges>) -> FoldOutput {
         FoldOutput {
             writes: std::mem::take(&mut self.writes),
             parked: self.parked.clone(),
+            shared,
         }
     }
 }

@@ -22,6 +22,7 @@ pub(super) async fn switched(context: &Context, scope: Scope, as_of: &Consistenc
 
 /// Announces that any document of a view may have changed, which has folded as far as `as_of`.
 async fn announce(context: &Context, scope: Scope, as_of: &ConsistencyToken) {
+    set_back(context, scope, as_of);
     context.cache.clear().await;
     let first = as_of.iter().next().unwrap_or((0, 0));
     for (partition, to) in std::iter::once(first).chain(as_of.iter().skip(1)) {
@@ -42,6 +43,20 @@ async fn announce(context: &Context, scope: Scope, as_of: &ConsistencyToken) {
     // Other events are parked now.
     context.progress.wake_waiting(scope.workspace);
     dead_letter_gauge::report(context).await;
+}
+
+/// Sets a view back that has begun again, because it had folded events that the log does not have.
+fn set_back(context: &Context, scope: Scope, as_of: &ConsistencyToken) {
+    let Scope { workspace, view, .. } = scope;
+    let Some(progress) = context.progress.of(workspace, view) else {
+        return;
+    };
+    let folded = progress.folded();
+    if !as_of.covers(&folded) {
+        tracing::warn!(projection.view = view, %workspace, %folded, %as_of, "a view begins again");
+        context.progress.set_back(view, workspace, as_of);
+        context.followers.set_back(&scope, as_of);
+    }
 }
 
 /// Follows a switch that another server has made. The caller holds the lock of the view's lanes.

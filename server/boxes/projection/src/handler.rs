@@ -4,10 +4,11 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use domain::view::AnyView;
+use domain::{id::WorkspaceId, view::AnyView};
 
 use super::{
     effect::{EffectError, Work},
+    log_history::LogHistory,
     refused_commands::RefusedCommands,
 };
 
@@ -27,6 +28,24 @@ pub trait EventHandler: Send + Sync + Debug {
     /// The commands in its documents that were refused for good, for a process manager: dead letters as well.
     fn refused_commands(&self) -> Option<&dyn RefusedCommands> {
         None
+    }
+
+    /// Whether its documents follow from the log alone, so that another generation of them can be folded
+    /// beside the live one: a view. Those of a process manager do not.
+    fn is_rebuildable(&self) -> bool {
+        self.documents().is_some() && self.refused_commands().is_none()
+    }
+
+    /// Prepares to handle every event of a workspace again from the first one on, because its checkpoint is
+    /// of another history than the log. What it has done for events that the log has must not be repeated,
+    /// and output of events that the log does not have must go. Called while none of its lanes is in the
+    /// middle of its work there.
+    async fn begin_again(
+        &self,
+        _workspace: WorkspaceId,
+        _history: &mut LogHistory<'_>,
+    ) -> Result<(), EffectError> {
+        Ok(())
     }
 
     /// Performs these events durably; for a handler without documents. Some or all of them may have come

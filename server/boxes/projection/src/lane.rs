@@ -12,9 +12,10 @@ use tracing::{Instrument as _, Span};
 
 use super::{
     Changes, Commit, Context,
-    batch_commit::BatchCommit,
+    batch_commit::{BatchCommit, Share},
     effect_delivery,
     fold::PoisonEvent,
+    followed_commits::follow_view,
     generation_switch::follow_switch,
     handler::EventHandler,
     history::{events_before, history},
@@ -208,14 +209,14 @@ impl Lane {
         if self.handler.documents().is_none() {
             effect_delivery::deliver(context, &*self.handler, &lane, from, events, poison).await?;
         }
-        let followers = &context.followers;
-        let track_changes = events.len() <= followers.max_tracked_events() && followers.follow(&scope);
+        let (track_changes, sharing) = self.tracking(&scope, events.len());
         let step = BatchCommit {
             context,
             handler: &*self.handler,
             lane,
             poison,
             track_changes,
+            sharing,
         };
         let (updated, folded, applied) = step
             .apply_most(from, events)
@@ -223,6 +224,9 @@ impl Lane {
             .await?;
         let (to, changes) = match updated {
             UpdateOutcome::Committed => {
+                if sharing != Share::Nothing {
+                    context.ownership.handed_over(workspace);
+                }
                 context
                     .cache
                     .invalidate(&folded.topics)
@@ -240,16 +244,23 @@ impl Lane {
                 )
             }
             UpdateOutcome::CheckpointMoved { checkpoint } if checkpoint > from => {
-                // Another owner was faster; its changes are not known here.
+                // Another owner was faster.
                 tracing::debug!(from, checkpoint, "the checkpoint was moved by another owner");
+                if context.ownership.is_shared()
+                    && follow_view(context, &progress, workspace, self.handler.name()).await?
+                {
+                    return Ok(());
+                }
+                // Its changes are not known here.
                 context.cache.clear().await;
                 (checkpoint, Changes::Unknown)
             }
             UpdateOutcome::CheckpointMoved { checkpoint } => {
-                return Err(DocumentStoreError::Corrupt(format!(
-                    "the checkpoint fell from {from} to {checkpoint}"
-                ))
-                .into());
+                // Another server has found that it was of another history than the log.
+                tracing::warn!(from, checkpoint, "the checkpoint was set back");
+                return follow_switch(context, self.handler.name(), workspace, scope.generation)
+                    .await
+                    .map_err(LaneError::from);
             }
             UpdateOutcome::Retired { live } => {
                 // Another owner has switched the view to another generation.
@@ -266,6 +277,23 @@ impl Lane {
         });
         context.progress.folded(self.handler.name(), self.partition, to);
         Ok(())
+    }
+
+    /// Whether a transaction of so many events records what each of them does, and what it hands over to
+    /// other servers. Their clients may follow the view, and their caches have to be invalidated.
+    fn tracking(&self, scope: &Scope, events: usize) -> (bool, Share) {
+        let Context {
+            followers, ownership, ..
+        } = &*self.context;
+        let may_track = events <= followers.max_tracked_events();
+        if !ownership.has_others() || self.handler.documents().is_none() {
+            return (may_track && followers.follow(scope), Share::Nothing);
+        }
+        if may_track {
+            (true, Share::Changes)
+        } else {
+            (false, Share::Checkpoint)
+        }
     }
 
     fn measure(&self, events: &[Arc<PublishedEvent>]) {

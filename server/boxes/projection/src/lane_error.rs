@@ -39,6 +39,7 @@ impl LaneError {
             Self::Documents(DocumentStoreError::Unavailable(_)) => {
                 "the read model is not available".to_owned()
             }
+            Self::Documents(DocumentStoreError::Full(_)) => "the read model's disk is full".to_owned(),
             Self::Documents(DocumentStoreError::Refused(_)) => "the read model refuses a value".to_owned(),
             Self::Documents(DocumentStoreError::Corrupt(_)) => {
                 "the read model holds something unreadable; a rebuild mends it".to_owned()

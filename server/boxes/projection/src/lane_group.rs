@@ -14,9 +14,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Context,
     fold::panic_message,
+    following::Following,
     handler::EventHandler,
     health::StartupGuard,
     lane::Lane,
+    lane_controls::REQUESTED_CRASH,
     lane_error::LaneError,
     retry::{Retry, STOPPED_AFTER},
 };
@@ -51,21 +53,25 @@ pub struct LaneGroup {
 struct Supervisor {
     context: Arc<Context>,
     handler: Arc<dyn EventHandler>,
+    /// For the partitions that another server owns.
+    following: Arc<Following>,
     permits: Semaphore,
     cancelled: CancellationToken,
 }
 
 impl LaneGroup {
     /// The group of a handler; its lanes are tasks of `tasks`.
-    pub fn new(
+    pub(super) fn new(
         context: Arc<Context>,
         handler: Arc<dyn EventHandler>,
+        following: Arc<Following>,
         tasks: TaskTracker,
         cancelled: CancellationToken,
     ) -> Self {
         let supervisor = Supervisor {
             context,
             handler,
+            following,
             permits: Semaphore::new(MAX_RUNNING_LANES),
             cancelled,
         };
@@ -104,6 +110,7 @@ impl LaneGroup {
                 let context = supervisor.context.clone();
                 let starting = context.health.starting();
                 if !supervisor.owns(partition).await {
+                    supervisor.following.look_now(partition.workspace);
                     return;
                 }
                 supervisor.catch_up(partition, head, Some(starting)).await;
@@ -123,6 +130,7 @@ impl LaneGroup {
                 self.tasks.spawn(self.supervisor.clone().deliver(delivery));
             } else {
                 // The owner reads it from its own broker, or from the event store.
+                self.supervisor.following.expect(delivery.partition().workspace);
                 delivery.acknowledge();
             }
         }
@@ -243,6 +251,7 @@ impl Supervisor {
     /// Waits before the next attempt. `false`: the server stops.
     async fn pause(&self, lane: &Lane, retry: &mut Retry, failure: Failure) -> bool {
         let (view, partition) = (self.handler.name(), lane.partition());
+        let is_requested = matches!(&failure, Failure::Panic(message) if message == REQUESTED_CRASH);
         let (error, reason) = match failure {
             Failure::Error(error) => {
                 retry.failed(&error);
@@ -260,7 +269,10 @@ impl Supervisor {
         };
         metrics::counter!("foldline_projection_failures_total", "view" => view).increment(1);
         let (failures, pause) = (retry.failures(), retry.pause());
-        if failures >= STOPPED_AFTER {
+        if is_requested {
+            // The lab has said so, in one line for all lanes of the view.
+            tracing::debug!(projection.view = view, %partition, "a lane has crashed as requested");
+        } else if failures >= STOPPED_AFTER {
             tracing::error!(projection.view = view, %partition, failures, error, "the lane has stopped");
         } else {
             let pause_ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);

@@ -14,6 +14,8 @@ pub mod effect;
 mod effect_delivery;
 pub mod fold;
 pub mod fold_result;
+mod followed_commits;
+mod following;
 mod generation_switch;
 pub mod handler;
 pub mod health;
@@ -22,6 +24,8 @@ pub mod lane;
 pub mod lane_controls;
 pub mod lane_error;
 pub mod lane_group;
+pub mod lane_leases;
+pub mod log_history;
 pub mod ownership;
 pub mod progress;
 mod read_ahead;
@@ -29,6 +33,7 @@ pub mod rebuild;
 pub mod refused_commands;
 pub mod retry;
 mod servers;
+mod shared_changes;
 
 use std::{collections::HashMap, fmt::Debug, sync::Arc};
 
@@ -37,12 +42,13 @@ use broker::{Broker, ServerMessage, in_process::InProcessBroker};
 use cache::{Cache, in_process::InProcessCache};
 use clock::SharedClock;
 use documents::{DocumentStore, DocumentStoreError, Scope, StoredCheckpoint};
-use domain::{id::WorkspaceId, wire::ProjectionStatus};
+use domain::{id::WorkspaceId, token::ConsistencyToken, wire::ProjectionStatus};
 use event_store::{EventStore, StoreError};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use dead_letters::DeadLetters;
 use fold_result::DocumentChange;
+use following::Following;
 use handler::EventHandler;
 use health::Health;
 use lane_group::{LaneGroup, Lanes};
@@ -85,6 +91,10 @@ pub trait Followers: Send + Sync + Debug {
     fn max_tracked_events(&self) -> usize {
         lane::MAX_TRACKED_EVENTS
     }
+
+    /// A view has begun again at a token: what was announced after it was of another history than the log.
+    /// [`Changes::Everything`] follows.
+    fn set_back(&self, _scope: &Scope, _as_of: &ConsistencyToken) {}
 
     /// Announces a commit, in the order of the view's commits and after the cache was invalidated. Must not
     /// block.
@@ -198,14 +208,25 @@ impl Projections {
         let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
         // From before the checkpoints are read, so that no change is in between.
         let messages = context.broker.messages();
+        let (following, ownership) = (
+            Arc::new(Following::new(context.clone())),
+            context.ownership.changes(),
+        );
         // Subscribe before reading the heads: an event appended in between arrives twice rather than not at
         // all.
         let mut groups = Vec::new();
         for handler in context.progress.handlers() {
             let subscriber = context.broker.subscribe(handler.name()).await;
-            let group = LaneGroup::new(context.clone(), handler.clone(), tasks.clone(), cancelled.clone());
+            let group = LaneGroup::new(
+                context.clone(),
+                handler.clone(),
+                following.clone(),
+                tasks.clone(),
+                cancelled.clone(),
+            );
             groups.push((group, subscriber));
         }
+        log_history::begin_again_at_start(&context).await?;
         for checkpoint in context.documents.checkpoints().await? {
             let StoredCheckpoint {
                 workspace,
@@ -214,6 +235,7 @@ impl Projections {
                 partition,
                 position,
                 released_at,
+                ..
             } = checkpoint;
             if let Some(progress) = context.progress.of(workspace, &view) {
                 if progress.generation() != generation {
@@ -239,8 +261,20 @@ impl Projections {
         let follower = ServerFollower {
             context: context.clone(),
             lanes: lanes.clone(),
+            following: following.clone(),
         };
         tasks.spawn(follower.run(messages, cancelled.clone()));
+        if let Some(changes) = ownership {
+            tasks.spawn(following.clone().run(cancelled.clone()));
+            let (context, lanes) = (context.clone(), lanes.clone());
+            tasks.spawn(following::take_over(
+                context,
+                lanes,
+                following,
+                changes,
+                cancelled.clone(),
+            ));
+        }
         dead_letter_gauge::report(&context).await;
         let rebuilds = Rebuilds::start(context.clone(), tasks.clone(), cancelled.clone()).await?;
         Ok(Self {

@@ -289,6 +289,64 @@ impl Progress {
         self.changed.notify_waiters();
     }
 
+    /// Notes that a view begins again at a token, which does not cover what it had folded: that was of
+    /// another history than the log.
+    pub fn set_back(&self, view: &str, id: WorkspaceId, as_of: &ConsistencyToken) {
+        let Some(index) = self.index(view) else { return };
+        let workspace = self.workspace(id);
+        let progress = &workspace.views[index];
+        let head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.has_ended(id) {
+            return;
+        }
+        let before = progress.folded.borrow().behind(&head);
+        self.change_lag(index, before, as_of.behind(&head));
+        progress.folded.send_modify(|folded| {
+            folded.clone_from(as_of);
+            progress.folded_version.fetch_add(1, Ordering::Release);
+        });
+        let mut since = progress
+            .behind_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if as_of.covers(&head) {
+            *since = None;
+        } else {
+            since.get_or_insert_with(Instant::now);
+        }
+        drop(since);
+        drop(head);
+        self.changed.notify_waiters();
+    }
+
+    /// Notes that the log of a workspace ends at these heads, though more was known to be stored: it was
+    /// restored from a backup.
+    pub fn note_restored(&self, id: WorkspaceId, heads: &ConsistencyToken) {
+        let workspace = self.workspace(id);
+        let mut head = workspace.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.has_ended(id) {
+            return;
+        }
+        let restored: ConsistencyToken = head
+            .iter()
+            .map(|(partition, position)| (partition, position.min(heads.position(partition))))
+            .collect();
+        for (index, view) in workspace.views.iter().enumerate() {
+            let folded = view.folded.borrow();
+            self.change_lag(index, folded.behind(&head), folded.behind(&restored));
+        }
+        *head = restored;
+        workspace.head_version.fetch_add(1, Ordering::Release);
+        drop(head);
+        self.changed.notify_waiters();
+    }
+
+    fn change_lag(&self, index: usize, before: u64, after: u64) {
+        let lag = &self.lag[index];
+        lag.fetch_add(after.saturating_sub(before), Ordering::Relaxed);
+        lag.fetch_sub(before.saturating_sub(after), Ordering::Relaxed);
+    }
+
     /// Wakes the tasks that wait for [`work_changed`](Self::work_changed) of this workspace or for
     /// [`changed`](Self::changed): parked events were applied or discarded, or processes have changed.
     pub fn wake_waiting(&self, workspace: WorkspaceId) {

@@ -22,7 +22,7 @@ use super::{
 use broker::ServerMessage;
 use documents::{DocumentStoreError, Scope, StoredGeneration};
 
-/// How many generations are folded at the same time; the others wait.
+/// How many generations are folded at the same time, one of a workspace at most; the others wait.
 const MAX_RUNNING_BUILDS: usize = 2;
 
 /// How many rows of a kind are removed in one transaction.
@@ -218,6 +218,13 @@ impl RebuildRunner {
         self.lock().get(&(workspace, view)).cloned()
     }
 
+    /// The turn of a workspace's builds: that of one that has not ended, or a new one.
+    fn turn(&self, workspace: WorkspaceId) -> Arc<Semaphore> {
+        let running = self.lock();
+        let of_workspace = running.iter().find(|((of, _), _)| *of == workspace);
+        of_workspace.map_or_else(|| Arc::new(Semaphore::new(1)), |(_, build)| build.turn())
+    }
+
     fn begin(
         self: &Arc<Self>,
         handler: Arc<dyn EventHandler>,
@@ -233,6 +240,7 @@ impl RebuildRunner {
             self.context.clone(),
             handler,
             scope,
+            self.turn(workspace),
             self.stopping.child_token(),
         ));
         self.lock().insert((workspace, scope.view), build.clone());

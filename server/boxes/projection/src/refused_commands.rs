@@ -139,7 +139,7 @@ async fn settle(
         is_settled = write.is_some();
         Ok(FoldOutput {
             writes: write.into_iter().collect(),
-            parked: Vec::new(),
+            ..FoldOutput::default()
         })
     };
     context.documents.amend(&scope, &[key], &mut fold).await?;

@@ -8,8 +8,8 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, generation_switch::follow_change, lane_controls::Decision, lane_group::Lanes,
-    progress::HandlerProgress,
+    Context, following::Following, generation_switch::follow_change, lane_controls::Decision,
+    lane_group::Lanes, log_history::begin_again_while_running, progress::HandlerProgress,
 };
 use broker::{Heard, PartitionId, ServerMessage};
 use documents::DocumentStoreError;
@@ -22,6 +22,8 @@ pub(super) struct ServerFollower {
     pub(super) context: Arc<Context>,
     /// In the order of the handlers.
     pub(super) lanes: Vec<Lanes>,
+    /// For what other servers have folded.
+    pub(super) following: Arc<Following>,
 }
 
 impl ServerFollower {
@@ -69,6 +71,13 @@ impl ServerFollower {
                     });
                 }
             }
+            Heard::Message(ServerMessage::Folded { workspaces }) => {
+                for workspace in workspaces {
+                    self.following.look_now(*workspace);
+                }
+            }
+            // The leases of this server renew themselves.
+            Heard::Message(ServerMessage::Owners) => {}
             Heard::Message(ServerMessage::Crash { workspace, handler }) => {
                 request_crash(&self.context, &self.lanes, *workspace, handler);
             }
@@ -85,6 +94,7 @@ impl ServerFollower {
 
     /// Finds the switches and releases that this server may not have heard of.
     async fn follow_missed(&self) -> Result<(), DocumentStoreError> {
+        begin_again_while_running(&self.context, &self.lanes).await?;
         let mut changed = BTreeSet::new();
         for checkpoint in self.context.documents.checkpoints().await? {
             let Some(progress) = self.context.progress.of(checkpoint.workspace, &checkpoint.view) else {

@@ -2,6 +2,7 @@
 //! once.
 
 mod generations;
+mod lane_leases;
 mod model;
 mod ownership;
 mod progress;
@@ -148,6 +149,7 @@ async fn an_event_that_cannot_be_read_stops_the_lane_behind_those_before_it() {
         version: 2,
         correlation_id: events[1].correlation_id,
         recorded_at: events[1].recorded_at,
+        hash: events[1].hash.clone(),
     };
     events[1] = Arc::new(broken);
     let lane = lane(&fixture, &fixture.context);

@@ -158,4 +158,35 @@ mod tests {
             );
         }
     }
+
+    /// Any text that is accepted leads to a row that the listing may have, and is a cursor again.
+    fn holds(text: &str) -> Result<(), fuzz::TestCaseError> {
+        let Ok((SeekKey { sort, key }, direction)) = Cursor::parse(text, &group(), Order::Asc) else {
+            return Ok(());
+        };
+        fuzz::prop_assert!(!sort.contains('\0') && !key.contains('\0'));
+        let row = CachedRow {
+            key: key.clone(),
+            sort: sort.clone(),
+            owner: None,
+            data: serde_json::value::to_raw_value(&1).unwrap(),
+        };
+        let again = Cursor::text(&group(), Order::Asc, direction, &row);
+        let (seek_key, same) = Cursor::parse(&again, &group(), Order::Asc).unwrap();
+        fuzz::prop_assert_eq!((seek_key.sort, seek_key.key, same), (sort, key, direction));
+        Ok(())
+    }
+
+    #[test]
+    fn hostile_cursors_lead_to_a_row_or_are_refused() {
+        const JSON: &[&str] = &[
+            r#"{"v":"products","l":"all","g":"","o":"asc","w":"n","s":"mug","k":"mug-1"}"#,
+            r#"{"v":"products","l":"all","g":"","o":"asc","w":"p","s":"","k":"\u00e9"}"#,
+            r#"{"v":"products","l":"all","g":"","o":"asc","s":"a","k":"b"}"#,
+        ];
+        fuzz::check(&fuzz::bytes(JSON), |bytes| holds(&hex::encode(bytes)));
+        fuzz::check(&fuzz::texts_like(&["7b7d", "7B7d", "6d7567"]), |text| {
+            holds(&text)
+        });
+    }
 }

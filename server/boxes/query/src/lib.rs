@@ -24,6 +24,7 @@ use domain::{
 };
 use projection::progress::{HandlerProgress, Progress};
 use serde_json::value::RawValue;
+use telemetry::security::{SecurityEvent, SecurityRecord};
 use tokio_util::sync::CancellationToken;
 
 use cursor::{Cursor, PageDirection};
@@ -405,6 +406,9 @@ impl ListingGroup {
             known: view.listing_names().join(", "),
         })?;
         if !actor.may_read_listing(view.name(), listing, &group) {
+            SecurityRecord::new(SecurityEvent::RoleRefused)
+                .about(view.name())
+                .write();
             return Err(QueryError::Forbidden);
         }
         Ok(Self { view, listing, group })

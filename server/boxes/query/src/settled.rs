@@ -2,9 +2,10 @@
 //!
 //! Work can cause more work, so the log is read again once all known work is done, until nothing was added.
 //! Waiting is driven by the notifications of the lanes and the process managers, each of one workspace;
-//! nothing is polled. A caller that waits looks only for the first thing that is left, and for a correlation
-//! only in that correlation's processes, so the cost depends neither on other workspaces nor on other open
-//! processes.
+//! nothing is polled. A dead letter stays until a person retries or discards it. So once nothing but dead
+//! letters is left, and nothing changes for a moment, the waiting ends and names them. A caller that waits
+//! looks only for the first thing that is left, and for a correlation only in that correlation's processes,
+//! so the cost depends neither on other workspaces nor on other open processes.
 
 mod pending_work;
 
@@ -28,6 +29,9 @@ use documents::DocumentStore;
 use event_store::{EventFilter, EventStore};
 pub use pending_work::{OfCorrelation, PendingWork, ProcessKeys};
 use projection::progress::Progress;
+
+/// How long nothing changes before the waiting looks whether only dead letters are left.
+const QUIET: Duration = Duration::from_millis(200);
 
 /// How many events of a correlation are read at a time.
 const PAGE: u32 = 200;
@@ -173,7 +177,14 @@ impl Settlement {
             // Registered before anything is read, so that no notification is missed in between.
             let changed = self.changed(workspace);
             if self.is_unfinished(workspace, goal.of(settle)).await? {
-                select_all(changed.into_iter().map(Box::pin)).await;
+                let mut changed = select_all(changed.into_iter().map(Box::pin));
+                if tokio::time::timeout(QUIET, &mut changed).await.is_err() {
+                    let left = self.remaining(workspace, goal.of(settle), &goal.token).await?;
+                    if !left.is_empty() && left.iter().all(|what| is_parked(what)) {
+                        return Err(QueryError::NotSettled { waiting_for: left });
+                    }
+                    changed.await;
+                }
             } else if !self.advance_goal(workspace, settle, goal).await? {
                 return Ok(());
             }
@@ -301,6 +312,11 @@ impl Settlement {
         }
         Ok(remaining)
     }
+}
+
+/// Whether a remaining thing is parked events or refused commands, which only a person can settle.
+fn is_parked(what: &str) -> bool {
+    what.contains(" dead letters, ")
 }
 
 fn advance(token: &mut ConsistencyToken, by: &ConsistencyToken) {

@@ -81,6 +81,7 @@ pub(super) struct CheckpointRow {
     generation: i64,
     partition: i64,
     position: i64,
+    hash: Option<String>,
     released_at: i64,
 }
 
@@ -94,6 +95,7 @@ impl TryFrom<CheckpointRow> for StoredCheckpoint {
             generation: loaded(row.generation)?,
             partition: loaded(row.partition)?,
             position: loaded(row.position)?,
+            hash: row.hash,
             released_at: loaded(row.released_at)?,
         })
     }

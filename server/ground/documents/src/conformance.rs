@@ -4,6 +4,7 @@
 mod documents;
 mod generations;
 mod groups;
+mod histories;
 mod parking;
 mod purge;
 mod snapshot;
@@ -23,6 +24,7 @@ use clock::{Clock as _, SystemClock};
 pub(super) use documents::*;
 pub(super) use generations::*;
 pub(super) use groups::*;
+pub(super) use histories::*;
 pub(super) use parking::*;
 pub(super) use purge::*;
 pub(super) use snapshot::*;
@@ -51,6 +53,8 @@ macro_rules! conformance_suite {
             an_amendment_changes_documents_and_no_checkpoint
             a_listing_is_read_in_the_order_of_its_bytes_both_ways
             a_document_leaves_and_enters_listings_and_goes
+            documents_are_read_by_a_list_of_keys
+            the_usage_counts_the_live_documents_of_one_workspace
             the_contents_of_a_view_are_of_one_snapshot
             a_snapshot_is_read_in_pages_of_any_size
             a_snapshot_does_not_see_later_updates
@@ -60,6 +64,9 @@ macro_rules! conformance_suite {
             a_generation_is_built_beside_the_live_one_and_switched_in
             readers_never_go_back_and_a_build_can_be_given_up
             what_is_left_of_a_generation_is_removed_piece_by_piece
+            a_checkpoint_keeps_the_hash_of_its_history
+            a_view_begins_again_with_an_empty_generation
+            lanes_begin_again_with_their_documents_or_without
             what_is_parked_is_held_released_and_counted
             what_is_discarded_holds_back_nothing
             dead_letters_are_paged_in_their_order
@@ -149,8 +156,11 @@ async fn fold(
     let mut effect = |_: FoldInput| {
         Ok(FoldOutput {
             writes: writes.clone(),
-            parked: Vec::new(),
+            ..FoldOutput::default()
         })
     };
-    model.update(lane, from, to, &keys, &mut effect).await.unwrap()
+    model
+        .update(lane, from, &to.into(), &keys, &mut effect)
+        .await
+        .unwrap()
 }

@@ -52,6 +52,16 @@ pub trait Generations: Send + Sync + Debug {
     /// In one transaction: makes the generation that is being built the live one, unless it is behind.
     async fn switch(&self, scope: &Scope) -> Result<SwitchOutcome, DocumentStoreError>;
 
+    /// In one transaction: makes a new generation that has folded nothing the live one, and cancels a build;
+    /// returns its number. For a view whose documents are of another history than the log. What is left of
+    /// the other generations are leftovers.
+    async fn restart(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError>;
+
+    /// In one transaction: deletes the checkpoints of a generation and its parked events, and its documents
+    /// too if `documents` says so. For a process manager or a consumer, which has only its first generation,
+    /// and begins again at the first event.
+    async fn reset(&self, scope: &Scope, documents: bool) -> Result<(), DocumentStoreError>;
+
     /// Cancels a build; returns whether it was being built. Its lanes cannot write from then on.
     async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError>;
 

@@ -15,6 +15,7 @@ mod opener;
 mod parking;
 pub mod postgres;
 mod purging;
+mod sharing;
 mod snapshot;
 mod sql;
 pub mod sqlite;
@@ -26,12 +27,15 @@ use domain::{id::WorkspaceId, token::ConsistencyToken, view::ListingEntry, wire:
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use database::{postgres::is_permanent_refusal, schema::SchemaError};
+use database::{disk, postgres::is_permanent_refusal, schema::SchemaError};
 pub use generations::{Generations, StoredGeneration, SwitchOutcome};
 pub use open::{open, open_to_read};
 pub use opener::{Opener, SealError};
 pub use parking::{DeadLetter, DeadLetterKey, ParkedCount, ParkedEvent, ParkedState, Parking};
 pub use purging::Purging;
+pub use sharing::{
+    FollowedView, Membership, SHARED_PAGE, SharedChanges, SharedCommit, SharedCommits, Sharing,
+};
 pub use snapshot::{ListedDocument, StoredEntry, ViewContents, ViewSnapshot};
 
 /// The generation of a view that was never rebuilt.
@@ -57,6 +61,23 @@ pub struct LaneId {
     pub partition: u32,
 }
 
+/// A checkpoint to which a lane advances.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The position of the last event that was folded or parked.
+    pub position: u64,
+    /// The hash of the log's chain there, in hexadecimal: a log with another one has another history. `None`:
+    /// the lane does not know it.
+    pub hash: Option<String>,
+}
+
+impl From<u64> for Checkpoint {
+    /// A checkpoint of which only the position is known.
+    fn from(position: u64) -> Self {
+        Self { position, hash: None }
+    }
+}
+
 /// A lane's checkpoint as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCheckpoint {
@@ -70,6 +91,8 @@ pub struct StoredCheckpoint {
     pub partition: u32,
     /// The position of the last event that was folded or parked.
     pub position: u64,
+    /// The hash of the log's chain there, if it is known.
+    pub hash: Option<String>,
     /// The checkpoint's position when parked events were last applied; 0: none were.
     pub released_at: u64,
 }
@@ -117,6 +140,8 @@ pub struct FoldOutput {
     pub writes: Vec<DocumentWrite>,
     /// Events that are parked instead of applied.
     pub parked: Vec<ParkedEvent>,
+    /// What is handed over to other servers, where there are any.
+    pub shared: Option<SharedChanges>,
 }
 
 /// An event that cannot be folded.
@@ -147,6 +172,15 @@ pub struct Moment<T> {
     pub as_of: ConsistencyToken,
     /// The live generation.
     pub generation: u64,
+}
+
+/// What a workspace has stored: the documents of the live generations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DocumentUsage {
+    /// Their number.
+    pub documents: u64,
+    /// The bytes of their JSON.
+    pub bytes: u64,
 }
 
 /// The entry of a listing after which a page begins.
@@ -197,6 +231,9 @@ pub enum DocumentStoreError {
     /// The database failed; worth a retry.
     #[error("the document store is unavailable: {0}")]
     Unavailable(String),
+    /// Its disk is full; worth a retry when there is space.
+    #[error("the document store has no room left: {0}")]
+    Full(String),
     /// It refuses a value permanently: no retry helps.
     #[error("the document store refuses a value: {0}")]
     Refused(String),
@@ -213,6 +250,7 @@ impl From<sqlx::Error> for DocumentStoreError {
         match error {
             _ if is_permanent_refusal(&error) => Self::Refused(error.to_string()),
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string()),
+            other if disk::is_full(&other) => Self::Full(other.to_string()),
             other => Self::Unavailable(other.to_string()),
         }
     }
@@ -250,7 +288,7 @@ pub trait DocumentStore: Parking + Generations + Purging {
         &self,
         lane: &LaneId,
         from: u64,
-        to: u64,
+        to: &Checkpoint,
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<UpdateOutcome, DocumentStoreError>;
@@ -271,6 +309,18 @@ pub trait DocumentStore: Parking + Generations + Purging {
         view: &str,
         key: &str,
     ) -> Result<Moment<Option<StoredDocument>>, DocumentStoreError>;
+
+    /// Those documents of the live generation that have one of these keys, in no order.
+    async fn documents(
+        &self,
+        workspace: WorkspaceId,
+        view: &'static str,
+        keys: &[String],
+    ) -> Result<Vec<StoredDocument>, DocumentStoreError>;
+
+    /// What a workspace has stored. It reads an entry of every document: for a measurement now and then, not
+    /// for every request.
+    async fn usage(&self, workspace: WorkspaceId) -> Result<DocumentUsage, DocumentStoreError>;
 
     /// A page of a listing of the live generation, in order.
     async fn page(
@@ -296,6 +346,11 @@ pub trait DocumentStore: Parking + Generations + Purging {
         view: &str,
     ) -> Result<Moment<ViewContents>, DocumentStoreError> {
         snapshot::contents(view, self.snapshot(workspace, view).await?).await
+    }
+
+    /// What servers that share this store agree upon; `None`: a single server uses it.
+    fn sharing(&self) -> Option<Arc<dyn Sharing>> {
+        None
     }
 
     /// Whether the database answers.

@@ -1,8 +1,12 @@
-//! Traces: each span is named after its box of the diagram, and is exported over OTLP if an endpoint is set.
+//! Traces, and the [security log](security).
+//!
+//! Each span is named after its box of the diagram, and is exported over OTLP if an endpoint is set.
 //!
 //! A command's trace continues with its events: an event carries the `traceparent` of the span that appended
 //! it, and a box that handles the event later, on any server, begins a span below that. Without an endpoint,
 //! spans appear only in the log.
+
+pub mod security;
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -214,7 +214,7 @@ impl Clocks {
                     removed_entries: Vec::new(),
                     added_entries: Vec::new(),
                 }],
-                parked: Vec::new(),
+                ..FoldOutput::default()
             })
         };
         self.process_store

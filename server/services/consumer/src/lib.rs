@@ -13,6 +13,7 @@
 mod gathering;
 
 use std::{
+    collections::HashSet,
     fmt::Debug,
     path::{Path, PathBuf},
     sync::Arc,
@@ -24,6 +25,7 @@ use tokio::sync::futures::OwnedNotified;
 use uuid::Uuid;
 
 use broker::Broker;
+pub use broker::PartitionId;
 use clock::SharedClock;
 use documents::{DocumentStore, DocumentStoreError, sqlite::SqliteDocumentStore};
 use event_store::EventStore;
@@ -36,6 +38,7 @@ use projection::{
 pub use projection::{
     effect::{EffectError, ProcessedPositions, Work},
     handler::EventHandler,
+    log_history::LogHistory,
 };
 
 /// A consumer, as it is registered.
@@ -105,6 +108,9 @@ impl RunningConsumer {
                 true,
             ),
         };
+        if has_own_store {
+            compare_output(&*consumer, &*checkpoints, &*dependencies.store).await?;
+        }
         let handler: Arc<dyn EventHandler> = consumer.clone();
         let progress = Arc::new(Progress::new([handler]));
         let context = Context::unread(
@@ -219,6 +225,41 @@ impl RunningConsumer {
             self.checkpoints.close().await;
         }
     }
+}
+
+/// Compares output that has no checkpoint with the log: it may be of another history, in which it has handled
+/// positions that it would not handle again.
+async fn compare_output(
+    consumer: &dyn Consumer,
+    checkpoints: &dyn DocumentStore,
+    store: &dyn EventStore,
+) -> Result<(), StartError> {
+    let known: HashSet<WorkspaceId> = checkpoints
+        .checkpoints()
+        .await?
+        .into_iter()
+        .map(|checkpoint| checkpoint.workspace)
+        .collect();
+    let mut workspaces = match consumer.workspaces().await {
+        Ok(workspaces) => workspaces,
+        Err(error) => {
+            let consumer = consumer.name();
+            tracing::warn!(consumer, %error, "its output cannot be compared with the log now");
+            return Ok(());
+        }
+    };
+    workspaces.retain(|workspace| !known.contains(workspace));
+    if workspaces.is_empty() {
+        return Ok(());
+    }
+    let mut history = LogHistory::read(store).await?;
+    for workspace in workspaces {
+        if history.has_workspace(workspace) {
+            let compared = consumer.begin_again(workspace, &mut history).await;
+            compared.map_err(|error| DocumentStoreError::Unavailable(error.to_string()))?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens the checkpoints that are bound to this id, and removes those of earlier ids.

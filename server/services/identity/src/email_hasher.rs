@@ -1,6 +1,6 @@
 //! Keyed hashes (HMAC-SHA-256) that replace email addresses in the log and in tables, so that a reader of
-//! these cannot try addresses. The key is a separate file in the folder of the other keys, and belongs in a
-//! backup: without it no email is found again.
+//! these cannot try addresses; the tokens of links in emails are such hashes as well. The key is a separate
+//! file in the folder of the other keys, and belongs in a backup: without it no email is found again.
 
 use std::{fs, io::Write as _, path::Path};
 
@@ -8,11 +8,18 @@ use domain::{
     aggregate::{email::Email, user},
     decider::Decider as _,
     id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
 };
+use event_store::DigestKey;
 use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
+use uuid::Uuid;
 
-use super::{seals::random, store::PeopleError};
+use super::{
+    passwords::Salt,
+    seals::random,
+    store::{PeopleError, PersonId},
+};
 
 /// The file of the key, in the folder of keys.
 const FILE: &str = "emails.key";
@@ -85,6 +92,68 @@ impl EmailHasher {
         logins.map(|spelling| self.login_of_spelling(&spelling)).collect()
     }
 
+    /// The salt of the passwords under an address, the same in every workspace and in all spellings.
+    pub fn salt(&self, email: &str) -> Result<Salt, PeopleError> {
+        let hash = self.hash(&[b"salt"], &user::normalised(email))?;
+        let mut salt = Salt::default();
+        let length = salt.len();
+        salt.copy_from_slice(&hash[..length]);
+        Ok(salt)
+    }
+
+    /// The token of the link to set a new password that a command has requested for a person.
+    pub fn reset_token(&self, of: PersonId, request: Uuid) -> Result<[u8; 32], PeopleError> {
+        let about: [&[u8]; 4] = [
+            b"password-reset",
+            of.workspace.0.as_bytes(),
+            of.person.as_bytes(),
+            request.as_bytes(),
+        ];
+        self.hash(&about, "")
+    }
+
+    /// The authentication code of a link that confirms an address of a person until a time.
+    pub fn confirmation(&self, of: PersonId, until: Timestamp, email: &str) -> Result<[u8; 32], PeopleError> {
+        let code = self.confirmation_mac(of, until, email)?;
+        Ok(code.finalize().into_bytes().into())
+    }
+
+    /// Whether an authentication code is the one of such a link; takes the same time for every wrong one.
+    pub fn is_confirmation(
+        &self,
+        code: &[u8; 32],
+        of: PersonId,
+        until: Timestamp,
+        email: &str,
+    ) -> Result<bool, PeopleError> {
+        Ok(self
+            .confirmation_mac(of, until, email)?
+            .verify_slice(code)
+            .is_ok())
+    }
+
+    fn confirmation_mac(
+        &self,
+        of: PersonId,
+        until: Timestamp,
+        email: &str,
+    ) -> Result<Hmac<Sha256>, PeopleError> {
+        let until = until.as_micros().to_be_bytes();
+        let about: [&[u8]; 4] = [
+            b"confirmation",
+            of.workspace.0.as_bytes(),
+            of.person.as_bytes(),
+            &until,
+        ];
+        self.mac(&about, &user::normalised(email))
+    }
+
+    /// The key of the digests of commands. It follows from this one, so that it is backed up with it, and the
+    /// servers that have the same emails have the same digests.
+    pub(super) fn digest_key(&self) -> Result<DigestKey, PeopleError> {
+        Ok(DigestKey::new(self.hash(&[b"digests of commands"], "")?))
+    }
+
     fn stream_of_spelling(&self, workspace: WorkspaceId, spelling: &str) -> Result<StreamName, PeopleError> {
         let hash = self.hash(&[b"reservation", workspace.0.as_bytes()], spelling)?;
         StreamName::new(Email::CATEGORY, hex::encode(&hash[..20]))
@@ -96,6 +165,10 @@ impl EmailHasher {
     }
 
     fn hash(&self, about: &[&[u8]], spelling: &str) -> Result<[u8; 32], PeopleError> {
+        Ok(self.mac(about, spelling)?.finalize().into_bytes().into())
+    }
+
+    fn mac(&self, about: &[&[u8]], spelling: &str) -> Result<Hmac<Sha256>, PeopleError> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.key)
             .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
         for part in about {
@@ -103,14 +176,13 @@ impl EmailHasher {
             mac.update(part);
         }
         mac.update(spelling.as_bytes());
-        Ok(mac.finalize().into_bytes().into())
+        Ok(mac)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     #[test]
     fn an_address_has_one_stream_for_each_workspace_that_depends_on_the_key() {
@@ -131,6 +203,11 @@ mod tests {
             other.login("ada@example.org").unwrap(),
             hasher.login("ada@example.org").unwrap()
         );
+        let salt = hasher.salt("ada@example.org").unwrap();
+        assert_eq!(salt, again.salt(" Ada@Example.ORG ").unwrap());
+        for different in [other.salt("ada@example.org"), hasher.salt("eve@example.org")] {
+            assert_ne!(salt, different.unwrap());
+        }
     }
 
     #[test]
@@ -160,6 +237,38 @@ mod tests {
             }
         }
         assert_eq!(hasher.streams(here, "ada@example.org").unwrap().len(), 1);
+    }
+
+    #[test]
+    fn the_tokens_of_links_depend_on_everything_that_they_are_about() {
+        let folder = tempfile::tempdir().unwrap();
+        let hasher = EmailHasher::open(folder.path()).unwrap();
+        let person = |workspace, person| PersonId {
+            workspace: WorkspaceId(Uuid::from_u128(workspace)),
+            person: Uuid::from_u128(person),
+        };
+        let (ada, request) = (person(1, 2), Uuid::from_u128(3));
+        let token = hasher.reset_token(ada, request).unwrap();
+        assert_eq!(token, hasher.reset_token(ada, request).unwrap());
+        for (of, request) in [
+            (person(4, 2), request),
+            (person(1, 4), request),
+            (ada, Uuid::from_u128(4)),
+        ] {
+            assert_ne!(token, hasher.reset_token(of, request).unwrap());
+        }
+        let until = Timestamp::from_micros(5);
+        let code = hasher.confirmation(ada, until, "ada@example.org").unwrap();
+        let confirms = |of, until, email| hasher.is_confirmation(&code, of, until, email).unwrap();
+        assert!(confirms(ada, until, " Ada@Example.org"));
+        for (of, until, email) in [
+            (person(4, 2), until, "ada@example.org"),
+            (person(1, 4), until, "ada@example.org"),
+            (ada, Timestamp::from_micros(6), "ada@example.org"),
+            (ada, until, "eve@example.org"),
+        ] {
+            assert!(!confirms(of, until, email));
+        }
     }
 
     #[test]

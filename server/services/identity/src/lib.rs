@@ -6,7 +6,9 @@
 //! | [`seals`] | seals personal data before it is stored, and opens it where it is shown |
 //! | [`email_hasher`] | keyed hashes that replace emails |
 //! | [`passwords`] | Argon2id |
-//! | [`sessions`] | sign-in, and the tokens that renew a session |
+//! | `sign_in` | sign-in, and the accounts that have an email |
+//! | [`sessions`] | the tokens that renew a session |
+//! | [`account_links`] | the links in emails that set a password or confirm an address |
 //! | [`session_status`] | whether a token is still valid, from its person's account and sessions |
 //! | [`store`], `sql`, `sqlite`, `postgres` | rows in SQLite or PostgreSQL, apart from the events |
 //!
@@ -14,12 +16,14 @@
 //! siblings); the query API and the email service open texts through [`Seals`]. The log alone defines an
 //! account.
 
+pub mod account_links;
 pub mod email_hasher;
 pub mod passwords;
 mod postgres;
 pub mod seals;
 pub mod session_status;
 pub mod sessions;
+mod sign_in;
 mod sql;
 mod sqlite;
 pub mod store;
@@ -28,7 +32,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{
     access::Role,
-    aggregate::user::{Password, User, UserEvent, UserState},
+    aggregate::user::{Password, PasswordFault, User, UserEvent, UserState},
     decider::Decider as _,
     event::{DomainEvent, EventPayload as _, personal::ERASED},
     id::{StreamName, WorkspaceId},
@@ -40,13 +44,15 @@ use uuid::Uuid;
 use clock::SharedClock;
 use database::url::StoreUrl;
 use email_hasher::EmailHasher;
-use event_store::{Direction, EventStore, StoreError};
+use event_store::{DigestKey, Direction, EventStore, StoreError};
 use passwords::{HashCost, Passwords};
 pub use postgres::PostgresPeople;
 pub use seals::Seals;
 use session_status::{PresentedToken, SessionStatusCache};
 pub use sqlite::SqlitePeople;
-pub use store::{PeopleError, PeopleStore, PersonId};
+use store::StoredKey;
+pub use store::{PasswordChange, PeopleError, PeopleStore, PersonId};
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 /// How old the note of an erasure must be before a server treats the erasure as never appended.
 const ERASURE_TIMEOUT: Duration = Duration::from_mins(10);
@@ -65,6 +71,7 @@ pub struct People {
     store: Arc<dyn PeopleStore>,
     events: Arc<dyn EventStore>,
     email_hasher: EmailHasher,
+    digest_key: DigestKey,
     passwords: Passwords,
     statuses: SessionStatusCache,
     clock: SharedClock,
@@ -96,6 +103,11 @@ pub struct UserAccount {
     command: Uuid,
 }
 
+/// A record of the security log about a person.
+fn about(event: SecurityEvent, of: PersonId) -> SecurityRecord {
+    SecurityRecord::new(event).person(of.workspace.0, of.person)
+}
+
 /// Opens the people store at a URL.
 pub async fn open_store(url: &StoreUrl) -> Result<Arc<dyn PeopleStore>, PeopleError> {
     Ok(match url {
@@ -113,12 +125,14 @@ impl People {
         hash_cost: HashCost,
         clock: SharedClock,
     ) -> Result<Self, PeopleError> {
+        let email_hasher = EmailHasher::open(keys_folder)?;
         Ok(Self {
             seals: Seals::new(Arc::clone(&store)),
             statuses: SessionStatusCache::new(store.is_shared()),
             store,
             events,
-            email_hasher: EmailHasher::open(keys_folder)?,
+            digest_key: email_hasher.digest_key()?,
+            email_hasher,
             passwords: Passwords::new(hash_cost),
             clock,
         })
@@ -127,6 +141,11 @@ impl People {
     /// The people store.
     pub fn store(&self) -> &Arc<dyn PeopleStore> {
         &self.store
+    }
+
+    /// The key of the digests of commands.
+    pub const fn digest_key(&self) -> &DigestKey {
+        &self.digest_key
     }
 
     /// The stream of an email's reservation; the email may be sealed. `None`: its key is destroyed or absent,
@@ -170,7 +189,7 @@ impl People {
         own: Option<&PresentedToken>,
     ) -> Result<(), PeopleError> {
         let Some(password) = password else { return Ok(()) };
-        let hash = self.passwords.hash(password).await?;
+        let hash = self.hash_for(email, password).await?;
         self.store.keep_credentials(of, command, &hash).await?;
         if let Some(token) = own {
             // A program has no cookies: it never gets a refresh token.
@@ -182,9 +201,30 @@ impl People {
         self.changing_email(of, email).await
     }
 
-    /// After a registration: tokens of the person without a session are refused from here on.
-    pub async fn registered(&self, of: PersonId) {
+    /// After a registration: tokens of the person without a session are refused from here on. `login` is the
+    /// email, if the person may sign in.
+    pub async fn registered(&self, of: PersonId, login: Option<&str>) {
+        // Once more: a look-up between the first time and the append has removed it as one of no account.
+        if let Some(email) = login
+            && let Err(error) = self.changing_email(of, email).await
+        {
+            tracing::warn!(%error, "the login of a new account may have been removed");
+        }
+        if let Err(error) = self.forget_refused_credentials(of).await {
+            tracing::warn!(%error, "the credentials of refused registrations were not deleted");
+        }
         self.sessions_changed(of).await;
+        if login.is_some() {
+            about(SecurityEvent::Registered, of).write();
+        }
+    }
+
+    /// Deletes what refused registrations of a registered person have left.
+    async fn forget_refused_credentials(&self, of: PersonId) -> Result<(), LookUpError> {
+        if let Some(account) = self.account(of).await? {
+            self.store.forget_other_credentials(of, account.command).await?;
+        }
+        Ok(())
     }
 
     /// Whether a password is that of a person's account; `None`: the person has no account.
@@ -197,13 +237,44 @@ impl People {
             return Ok(None);
         };
         let hash = self.store.credentials(of, account.command).await?;
-        Ok(Some(self.passwords.verify(password, hash.as_deref()).await?))
+        let is_right = self.passwords.verify(password, hash.as_deref()).await?;
+        if !is_right {
+            about(SecurityEvent::PasswordRefused, of).write();
+        }
+        Ok(Some(is_right))
     }
 
-    /// After a refused registration: removes its credentials.
-    pub async fn not_registered(&self, of: PersonId, command: Uuid) {
-        if let Err(error) = self.store.forget_credentials(of, command).await {
+    /// Why a person cannot have a new password; `None`: they can. The person's own email and name are among
+    /// the first guesses.
+    pub(crate) async fn password_fault(
+        &self,
+        of: PersonId,
+        password: &Password,
+    ) -> Result<Option<PasswordFault>, LookUpError> {
+        let (state, _) = self.user(of).await?;
+        let mut personal = Vec::new();
+        for text in state
+            .account
+            .iter()
+            .flat_map(|account| [&account.email, &account.display_name])
+        {
+            personal.extend(self.seals.opened(of.workspace, text).await?);
+        }
+        let personal: Vec<&str> = personal.iter().map(String::as_str).collect();
+        Ok(password.fault(&personal))
+    }
+
+    /// After a refused registration: removes its credentials, if no other attempt can have the id of its
+    /// command: they would be that attempt's too, which may be stored. `login` is the email, if they were
+    /// written.
+    pub async fn not_registered(&self, of: PersonId, own_command: Option<Uuid>, login: Option<&str>) {
+        if let Some(command) = own_command
+            && let Err(error) = self.store.forget_credentials(of, command).await
+        {
             tracing::warn!(%error, "the invalid credentials of a refused registration were not deleted");
+        }
+        if let Some(email) = login {
+            self.release_login(of, email).await;
         }
     }
 
@@ -212,28 +283,58 @@ impl People {
         self.store.keep_login(&self.email_hasher.login(email)?, of).await
     }
 
-    /// Before an erasure is appended: notes it, so that it is completed also after a crash.
+    /// After a change of the email: removes the logins by other emails, and gives the password's hash the
+    /// salt of the new one. If a crash prevents that, the next sign-in that names the workspace does it.
+    pub async fn email_changed(&self, of: PersonId, email: &str, password: Option<&Password>) {
+        let changed = async {
+            if !self.holds(of, email).await? {
+                return Ok(());
+            }
+            self.changing_email(of, email).await?;
+            self.store
+                .forget_other_logins(&self.email_hasher.login(email)?, of)
+                .await?;
+            if let (Some(account), Some(password)) = (self.account(of).await?, password)
+                && let Some(hash) = self.store.credentials(of, account.command).await?
+                && self.passwords.verify(password, Some(&hash)).await?
+            {
+                self.salt_with(email, &account, password, &hash).await;
+            }
+            Ok::<_, LookUpError>(())
+        };
+        if let Err(error) = changed.await {
+            tracing::warn!(%error, "the credentials of an account do not follow its new email yet");
+        }
+        about(SecurityEvent::EmailChanged, of).write();
+    }
+
+    /// Before an erasure is appended: notes it, so that the next start completes it before the first request.
+    /// The note of an erasure that was refused goes after a while, since it may be that of another attempt.
     pub async fn erasing(&self, of: PersonId) -> Result<(), PeopleError> {
         self.store.note_erasure(of, self.clock.now()).await
     }
 
-    /// After a refused erasure: removes its note.
-    pub async fn not_erased(&self, of: PersonId) {
-        if let Err(error) = self.store.forget_erasure(of).await {
-            tracing::warn!(%error, "the note of a refused erasure was not deleted");
-        }
-    }
-
-    /// After an erasure: destroys the person's key and credentials.
+    /// The effect of a stored erasure: destroys the person's key and credentials. Called again, it does what
+    /// is left.
     pub async fn erased(&self, of: PersonId) -> Result<(), PeopleError> {
         self.seals.forget(of).await;
-        self.store.erase(of, self.clock.now()).await?;
+        let erased = self.store.erase(of, self.clock.now()).await;
         // another task may have cached the key in between
         self.seals.forget(of).await;
-        self.sessions_changed(of).await;
-        metrics::counter!("foldline_people_erased_total").increment(1);
-        tracing::info!(workspace = %of.workspace, "a person was erased");
+        if !matches!(erased, Ok(false)) {
+            // also after a failure: the log has the erasure, and with it no session of the person is valid
+            self.sessions_changed(of).await;
+        }
+        if erased? {
+            metrics::counter!("foldline_people_erased_total").increment(1);
+            about(SecurityEvent::PersonErased, of).write();
+        }
         Ok(())
+    }
+
+    /// Whether the key of a person was destroyed, as the store has it.
+    pub async fn is_key_destroyed(&self, of: PersonId) -> Result<bool, PeopleError> {
+        Ok(matches!(self.store.key(of).await?, Some(StoredKey::Destroyed)))
     }
 
     /// The account of a person; `None`: there is none, or it was erased.
@@ -259,6 +360,12 @@ impl People {
 
     /// A user's state, and the command id of the first event.
     async fn user(&self, of: PersonId) -> Result<(UserState, Option<Uuid>), LookUpError> {
+        let (state, command, _) = self.user_at_version(of).await?;
+        Ok((state, command))
+    }
+
+    /// The same with the version of the user's stream.
+    async fn user_at_version(&self, of: PersonId) -> Result<(UserState, Option<Uuid>, u64), LookUpError> {
         let stream = StreamName::new(User::CATEGORY, of.person)
             .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
         let (mut state, mut command, mut version) = (UserState::default(), None, 0);
@@ -277,7 +384,7 @@ impl People {
                 version = event.version;
             }
             if page.len() < PAGE as usize {
-                return Ok((state, command));
+                return Ok((state, command, version));
             }
         }
     }

@@ -26,6 +26,9 @@ use uuid::Uuid;
 use super::{LookUpError, People, PeopleError, PersonId};
 use event_store::Direction;
 
+/// The event that ends an account.
+const USER_ERASED: &str = "UserErased";
+
 /// How long a cached status is used where other servers may end the session.
 pub const SHARED_STATUS_TTL: Duration = Duration::from_secs(2);
 
@@ -73,6 +76,14 @@ pub enum SessionChange {
     Of(PersonId),
     /// Any sessions may have changed: notifications may have been missed.
     Unknown,
+}
+
+/// The status of a person's account in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum AccountStatus {
+    Absent,
+    Open,
+    Erased,
 }
 
 /// The cached status of a token; a refusal is not cached.
@@ -163,9 +174,14 @@ impl People {
         }
         let count = self.statuses.count();
         // In this order: the session of a token that registers is stored before the account exists.
-        if !token.is_sign_in && !self.has_account(of).await? {
-            self.statuses.insert(key, CachedStatus::Guest, count).await;
-            return Ok(SessionStatus::Guest);
+        match self.account_status(of).await? {
+            AccountStatus::Absent if !token.is_sign_in => {
+                self.statuses.insert(key, CachedStatus::Guest, count).await;
+                return Ok(SessionStatus::Guest);
+            }
+            // The log decides: the sessions may not be deleted yet.
+            AccountStatus::Erased => return Ok(SessionStatus::Ended),
+            AccountStatus::Absent | AccountStatus::Open => {}
         }
         let Some(until) = self.store.open_until(token.session, now).await? else {
             return Ok(SessionStatus::Ended);
@@ -196,15 +212,19 @@ impl People {
         }
     }
 
-    /// Whether a person has, or had, an account: its registration begins their stream.
-    async fn has_account(&self, of: PersonId) -> Result<bool, LookUpError> {
+    /// The status of a person's account: its registration begins their stream, and an erasure ends it.
+    async fn account_status(&self, of: PersonId) -> Result<AccountStatus, LookUpError> {
         let stream = StreamName::new(User::CATEGORY, of.person)
             .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
-        let first = self
+        let newest = self
             .events
-            .read_stream(of.workspace, &stream, 1, Direction::Forwards, 1)
+            .read_stream(of.workspace, &stream, u64::MAX, Direction::Backwards, 1)
             .await?;
-        Ok(!first.is_empty())
+        Ok(match newest.first() {
+            None => AccountStatus::Absent,
+            Some(event) if event.event_type == USER_ERASED => AccountStatus::Erased,
+            Some(_) => AccountStatus::Open,
+        })
     }
 
     /// Receives the session changes of other servers, without an end.

@@ -1,40 +1,38 @@
-//! Signing in, and the renewal of sessions.
+//! Sessions of people with an account, and their renewal.
 //!
 //! The access token of a person with an account is short-lived. A refresh token renews it; it is used once
-//! and followed by the next one of its family. A refresh token that is used again after its grace period was
-//! stolen, and the family ends. Within the grace period it comes from another tab of the same browser, which
-//! sent its request before it had the new token.
+//! and followed by the next one of its family. If it comes again within a short grace period, another tab of
+//! the same browser has sent it before it had the next one, and gets that same one: a token has one
+//! successor, so that a family never has two branches. Once the successor was used or the grace is over, a
+//! use of the old token is a theft, and the family ends.
 //!
-//! Sign-in does not reveal whether an email has an account: a wrong password and an email without an account
-//! have the same answer, in the same time.
+//! Only the hash of a token is stored. So that every server can give the successor again, it is stored as
+//! well, sealed under the text of the token before it: who can open it already has that one.
 
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::{
-    aggregate::{
-        email::{EmailEvent, EmailReserved},
-        user::Password,
-    },
-    event::{DomainEvent, EventPayload as _},
-    id::{StreamName, WorkspaceId},
+    aggregate::user::{Password, PasswordFault},
     timestamp::Timestamp,
 };
+use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256};
+use telemetry::security::SecurityEvent;
 use uuid::Uuid;
 
-use super::{LookUpError, People, PeopleError, PersonId, UserAccount, seals::random, store::StoredToken};
-use event_store::{Direction, StoreError};
+use super::{
+    LookUpError, People, PeopleError, PersonId, UserAccount, about,
+    seals::random,
+    store::{NewPassword, PasswordChange, StoredToken},
+};
 
 /// The lifetime of an access token of a person with an account, in seconds.
 pub const ACCESS_SECONDS: u64 = 15 * 60;
 /// How long a session lasts without a renewal.
 pub const SESSION_LIFETIME: Duration = Duration::from_hours(30 * 24);
-/// How long a used refresh token is accepted again, from another tab.
+/// How long a used refresh token gives its successor again, to another tab.
 pub const REUSE_GRACE: Duration = Duration::from_secs(30);
-
-/// The most workspaces in which an email is looked up: each costs a password hash.
-const MOST_WORKSPACES: u32 = 4;
 
 /// The session of a sign-in or a renewal, with its next refresh token.
 #[derive(Debug, Clone)]
@@ -76,6 +74,9 @@ pub enum SignInError {
     /// The token is not valid, or not any more.
     #[error("this session has ended; sign in again")]
     SessionEnded,
+    /// The new password is too easy to guess.
+    #[error("{0}")]
+    Weak(PasswordFault),
     /// The account cannot be looked up now.
     #[error(transparent)]
     LookUp(#[from] LookUpError),
@@ -88,76 +89,53 @@ impl From<PeopleError> for SignInError {
 }
 
 impl People {
-    /// The keyed hash of an email in a sign-in.
-    pub fn login(&self, email: &str) -> Result<[u8; 32], PeopleError> {
-        self.email_hasher.login(email)
-    }
-
-    /// Signs in; without a workspace, in the only one that has a matching account.
-    pub async fn sign_in(
-        &self,
-        email: &str,
-        password: &Password,
-        workspace: Option<WorkspaceId>,
-    ) -> Result<RenewableSession, SignInError> {
-        let candidates = match workspace {
-            Some(workspace) => self.holders_in(workspace, email).await?,
-            None => self.holders(email).await?,
-        };
-        let mut matching: Vec<UserAccount> = Vec::new();
-        let mut tried = false;
-        for of in candidates {
-            let Some(account) = self.account(of).await? else {
-                continue;
-            };
-            let hash = self.store.credentials(of, account.command).await?;
-            tried = true;
-            // Of two accounts for one mailbox, the first is the one whose email is spelled as it is typed.
-            let is_elsewhere = |other: &UserAccount| other.of.workspace != of.workspace;
-            if self.passwords.verify(password, hash.as_deref()).await? && matching.iter().all(is_elsewhere) {
-                matching.push(account);
-            }
-        }
-        if !tried {
-            self.passwords.verify(password, None).await?;
-        }
-        match (matching.pop(), matching.is_empty()) {
-            (None, _) => Err(SignInError::WrongCredentials),
-            (Some(account), true) => Ok(self.begin(account).await?),
-            (Some(_), false) => Err(SignInError::SeveralWorkspaces),
-        }
-    }
-
-    /// Changes the password, and ends every session except the caller's; the caller has to know the current
-    /// password.
+    /// Changes the password, and ends every session except the caller's, and every link to set a password.
+    /// The caller has to know the current password, and appends the event of the change.
     pub async fn change_password(
         &self,
         of: PersonId,
         current: &Password,
         new: &Password,
         session: Uuid,
-    ) -> Result<(), SignInError> {
+    ) -> Result<PasswordChange, SignInError> {
         let Some(account) = self.account(of).await? else {
             return Err(SignInError::WrongCredentials);
         };
         let hash = self.store.credentials(of, account.command).await?;
         if !self.passwords.verify(current, hash.as_deref()).await? {
+            about(SecurityEvent::PasswordRefused, of).write();
             return Err(SignInError::WrongCredentials);
         }
-        let hash = self.passwords.hash(new).await?;
-        let replaced = self
-            .store
-            .replace_credentials(of, account.command, &hash, Some(session));
+        if let Some(fault) = self.password_fault(of, new).await? {
+            return Err(SignInError::Weak(fault));
+        }
+        let Some(hash) = self.hash_for_account(of, new).await? else {
+            return Err(SignInError::WrongCredentials);
+        };
+        let password = NewPassword {
+            of,
+            command: account.command,
+            hash: &hash,
+            kept: Some(session),
+            reset: None,
+            change: self.clock.new_id(),
+        };
+        let changed = self.store.change_password(&password, self.clock.now());
         // `false`: the person was erased in between
-        replaced
+        changed
             .await?
             .then_some(())
             .ok_or(SignInError::WrongCredentials)?;
         self.sessions_changed(of).await;
-        Ok(())
+        about(SecurityEvent::PasswordChanged, of).write();
+        Ok(PasswordChange {
+            of,
+            command: password.change,
+            by_link: false,
+        })
     }
 
-    async fn begin(&self, account: UserAccount) -> Result<RenewableSession, PeopleError> {
+    pub(super) async fn begin(&self, account: UserAccount) -> Result<RenewableSession, PeopleError> {
         let signed_in = Self::new_session(account, self.clock.new_id())?;
         self.store.keep_token(&self.stored(&signed_in)).await?;
         Ok(signed_in)
@@ -180,7 +158,8 @@ impl People {
         Ok(kept.then_some(signed_in))
     }
 
-    /// Renews a session: marks the token as used, and issues the next one of its family.
+    /// Renews a session: marks the token as used, and issues the next one of its family, the same for every
+    /// tab that sends the token within the grace period.
     pub async fn renew(&self, token: &str) -> Result<RenewableSession, SignInError> {
         let hash = digest(token);
         let now = self.clock.now();
@@ -188,28 +167,55 @@ impl People {
         let stored = stored
             .filter(|token| token.expires_at > now)
             .ok_or(SignInError::SessionEnded)?;
-        if !self.store.use_token(&hash, now).await? {
-            // used before, or by a concurrent request
-            let used_at = match self.store.token(&hash).await? {
-                Some(token) => token.used_at,
-                None => return Err(SignInError::SessionEnded),
-            };
-            let is_other_tab =
-                used_at.is_some_and(|used_at| now.millis_since(used_at) <= millis(REUSE_GRACE));
-            if !is_other_tab {
-                self.end_session(stored.of, stored.family).await?;
-                metrics::counter!("foldline_refresh_tokens_reused_total").increment(1);
-                tracing::warn!(
-                    workspace = %stored.of.workspace, "a refresh token was used twice; its session ends"
-                );
-                return Err(SignInError::SessionEnded);
-            }
-        }
         let Some(account) = self.account(stored.of).await? else {
             self.end_session(stored.of, stored.family).await?;
             return Err(SignInError::SessionEnded);
         };
-        self.next(account, stored.family).await
+        let secret = random::<32>()?;
+        let next = RenewableSession::new(account, stored.family, &secret);
+        let (sealed, successor) = (under(token, &secret)?, self.stored(&next));
+        let rotated = self.store.rotate_token(&hash, &sealed, &successor, now);
+        if rotated.await? {
+            return Ok(next);
+        }
+        // Used before, or by a concurrent request.
+        let used = self.store.token(&hash).await?;
+        let used = used.ok_or(SignInError::SessionEnded)?;
+        self.renew_again(token, &used, next, now).await
+    }
+
+    /// The session of a token that was used before: for another tab the same one that its first use got. A
+    /// reuse ends the session.
+    async fn renew_again(
+        &self,
+        token: &str,
+        used: &StoredToken,
+        unused: RenewableSession,
+        now: Timestamp,
+    ) -> Result<RenewableSession, SignInError> {
+        let is_in_grace = used
+            .used_at
+            .is_some_and(|used_at| now.millis_since(used_at) <= millis(REUSE_GRACE));
+        if is_in_grace {
+            // A server of an earlier version has used it, and its successor is not known here.
+            let Some(sealed) = &used.successor else {
+                return Err(SignInError::SessionEnded);
+            };
+            let sealed = <[u8; 32]>::try_from(sealed.as_slice())
+                .map_err(|_| PeopleError::Corrupt("the successor of a refresh token".to_owned()))?;
+            let same = RenewableSession::new(unused.account, used.family, &under(token, &sealed)?);
+            let successor = self.store.token(&digest(same.refresh_token.expose())).await?;
+            match successor {
+                Some(successor) if successor.used_at.is_none() => return Ok(same),
+                // The session has ended in between.
+                None => return Err(SignInError::SessionEnded),
+                Some(_) => {}
+            }
+        }
+        self.end_session(used.of, used.family).await?;
+        metrics::counter!("foldline_refresh_tokens_reused_total").increment(1);
+        about(SecurityEvent::RefreshTokenReused, used.of).write();
+        Err(SignInError::SessionEnded)
     }
 
     /// Ends the session of a refresh token; an invalid token has none.
@@ -228,19 +234,8 @@ impl People {
         Ok(())
     }
 
-    /// Issues the next token of a session, unless it has ended in between.
-    async fn next(&self, account: UserAccount, family: Uuid) -> Result<RenewableSession, SignInError> {
-        let signed_in = Self::new_session(account, family)?;
-        let kept = self.store.keep_next(&self.stored(&signed_in)).await?;
-        kept.then_some(signed_in).ok_or(SignInError::SessionEnded)
-    }
-
     fn new_session(account: UserAccount, family: Uuid) -> Result<RenewableSession, PeopleError> {
-        Ok(RenewableSession {
-            account,
-            family,
-            refresh_token: RefreshToken(URL_SAFE_NO_PAD.encode(random::<32>()?)),
-        })
+        Ok(RenewableSession::new(account, family, &random::<32>()?))
     }
 
     fn stored(&self, signed_in: &RenewableSession) -> StoredToken {
@@ -250,71 +245,37 @@ impl People {
             of: signed_in.account.of,
             expires_at: later(self.clock.now(), SESSION_LIFETIME),
             used_at: None,
+            successor: None,
         }
-    }
-
-    /// The people who have reserved an email in a workspace, first the one who spelled it as it is typed.
-    /// There are several only if an earlier version took two spellings of a mailbox for two addresses; that
-    /// is reported.
-    async fn holders_in(&self, workspace: WorkspaceId, email: &str) -> Result<Vec<PersonId>, LookUpError> {
-        let mut holders: Vec<PersonId> = Vec::new();
-        for stream in self.email_hasher.streams(workspace, email)? {
-            let holder = self.holder(workspace, &stream).await?;
-            holders.extend(holder.filter(|holder| !holders.contains(holder)));
-        }
-        if holders.len() > 1 {
-            let people: Vec<_> = holders.iter().map(|of| of.person).collect();
-            tracing::warn!(%workspace, ?people, "several accounts have the same mailbox");
-        }
-        Ok(holders)
-    }
-
-    /// The person who holds a reservation.
-    async fn holder(
-        &self,
-        workspace: WorkspaceId,
-        stream: &StreamName,
-    ) -> Result<Option<PersonId>, LookUpError> {
-        let last = self
-            .events
-            .read_stream(workspace, stream, u64::MAX, Direction::Backwards, 1)
-            .await?;
-        let Some(event) = last.first() else {
-            return Ok(None);
-        };
-        let decoded = DomainEvent::decode(&event.event_type, event.schema_version, &event.payload)
-            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-        Ok(match EmailEvent::from_domain(&decoded) {
-            Some(EmailEvent::EmailReserved(EmailReserved { user })) => Some(PersonId {
-                workspace,
-                person: *user,
-            }),
-            _ => None,
-        })
-    }
-
-    /// The people who have reserved an email, in any workspace.
-    async fn holders(&self, email: &str) -> Result<Vec<PersonId>, LookUpError> {
-        let mut holders: Vec<PersonId> = Vec::new();
-        for login in self.email_hasher.logins(email)? {
-            for candidate in self.store.logins(&login, MOST_WORKSPACES).await? {
-                if holders.contains(&candidate) {
-                    continue;
-                }
-                if self
-                    .holders_in(candidate.workspace, email)
-                    .await?
-                    .contains(&candidate)
-                {
-                    holders.push(candidate);
-                }
-            }
-        }
-        Ok(holders)
     }
 }
 
-fn digest(token: &str) -> [u8; 32] {
+impl RenewableSession {
+    /// The session with the refresh token of a secret.
+    fn new(account: UserAccount, family: Uuid, secret: &[u8; 32]) -> Self {
+        Self {
+            account,
+            family,
+            refresh_token: RefreshToken(URL_SAFE_NO_PAD.encode(secret)),
+        }
+    }
+}
+
+/// Seals the secret of a token's one successor under the token's text, or opens it: a one-time pad, since a
+/// token has one successor, and its text is as random.
+fn under(token: &str, secret: &[u8; 32]) -> Result<[u8; 32], PeopleError> {
+    let mut pad = Hmac::<Sha256>::new_from_slice(token.as_bytes())
+        .map_err(|error| PeopleError::Corrupt(error.to_string()))?;
+    pad.update(b"foldline: the successor of a refresh token");
+    let pad: [u8; 32] = pad.finalize().into_bytes().into();
+    let mut sealed = *secret;
+    for (byte, of_pad) in sealed.iter_mut().zip(pad) {
+        *byte ^= of_pad;
+    }
+    Ok(sealed)
+}
+
+pub(super) fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
@@ -322,7 +283,21 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn later(at: Timestamp, by: Duration) -> Timestamp {
+pub(super) fn later(at: Timestamp, by: Duration) -> Timestamp {
     let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(at.as_micros().saturating_add(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_successor_is_opened_with_the_token_that_it_follows_and_with_no_other() {
+        let secret = [7; 32];
+        let sealed = under("the token", &secret).unwrap();
+        assert_ne!(sealed, secret);
+        assert_eq!(under("the token", &sealed).unwrap(), secret);
+        assert_ne!(under("another token", &sealed).unwrap(), secret);
+    }
 }

@@ -16,6 +16,10 @@ use database::{schema::SchemaError, sqlite::out_of_transaction};
 /// The number of connections.
 const CONNECTIONS: u32 = 4;
 
+/// How often the write-ahead log is truncated before that fails, and the pause in between.
+const CHECKPOINT_ATTEMPTS: u32 = 3;
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
+
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../../../migrations/sqlite/people");
 
 /// The people store in a SQLite file.
@@ -51,12 +55,20 @@ impl SqlitePeople {
 impl Database for Sqlite {
     const SHARED: bool = false;
 
-    /// The write-ahead log may still contain the key: it is checkpointed into the file, and truncated.
+    /// The write-ahead log may still contain the key: it is checkpointed into the file, and truncated. A
+    /// reader or another checkpoint may prevent that for a moment.
     async fn remove_copies(pool: &SqlitePool) -> Result<(), PeopleError> {
-        sqlx::query("pragma wal_checkpoint(truncate)")
-            .execute(pool)
-            .await?;
-        Ok(())
+        for _ in 0..CHECKPOINT_ATTEMPTS {
+            let (is_busy, ..): (i64, i64, i64) = sqlx::query_as("pragma wal_checkpoint(truncate)")
+                .fetch_one(pool)
+                .await?;
+            if is_busy == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(CHECKPOINT_PAUSE).await;
+        }
+        let reason = "its write-ahead log is in use, and may have copies of what was deleted";
+        Err(PeopleError::Unavailable(reason.to_owned()))
     }
 
     /// There are no other servers to notify.

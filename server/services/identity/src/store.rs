@@ -1,5 +1,5 @@
-//! The port to the database of people: keys, credentials, refresh tokens, and notes of erasures. It stores
-//! rows; the other modules interpret them.
+//! The port to the database of people: keys, credentials, refresh tokens, links to set a password, and notes
+//! of erasures and of changed passwords. It stores rows; the other modules interpret them.
 
 use std::fmt::Debug;
 
@@ -112,6 +112,57 @@ pub struct StoredToken {
     pub expires_at: Timestamp,
     /// When it was used; `None`: it was not.
     pub used_at: Option<Timestamp>,
+    /// The next token of the session, sealed under the text of this one; `None`: this one was not used, or by
+    /// an earlier version.
+    pub successor: Option<Vec<u8>>,
+}
+
+/// A link to set a new password, as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReset {
+    /// SHA-256 of the token.
+    pub hash: [u8; 32],
+    /// The person.
+    pub of: PersonId,
+    /// The keyed hash of the email that the link is sent to.
+    pub login: [u8; 32],
+    /// When it expires.
+    pub expires_at: Timestamp,
+}
+
+/// A password in place of the present one of an account.
+#[derive(Clone, Copy)]
+pub struct NewPassword<'a> {
+    /// The person.
+    pub of: PersonId,
+    /// The command under which the present one is stored.
+    pub command: Uuid,
+    /// The hash, with the salt of the email.
+    pub hash: &'a str,
+    /// The session that does not end.
+    pub kept: Option<Uuid>,
+    /// The hash of the link that is used up with it.
+    pub reset: Option<[u8; 32]>,
+    /// The command that records the change.
+    pub change: Uuid,
+}
+
+impl Debug for NewPassword<'_> {
+    /// Never the hash.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewPassword").finish_non_exhaustive()
+    }
+}
+
+/// A changed password whose event has to be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PasswordChange {
+    /// The person.
+    pub of: PersonId,
+    /// The id of the command that records it.
+    pub command: Uuid,
+    /// Whether it was changed by the link of an email.
+    pub by_link: bool,
 }
 
 /// A store of keys, credentials, refresh tokens and notes of erasures.
@@ -139,24 +190,48 @@ pub trait PeopleStore: Send + Sync + Debug {
     async fn erasures(&self) -> Result<Vec<(PersonId, Timestamp)>, PeopleError>;
 
     /// Destroys a person's key and credentials in one transaction. No copy of the key remains in the files,
-    /// if the database supports that.
-    async fn erase(&self, of: PersonId, at: Timestamp) -> Result<(), PeopleError>;
+    /// if the database supports that. `false`: there was nothing left to destroy.
+    async fn erase(&self, of: PersonId, at: Timestamp) -> Result<bool, PeopleError>;
 
-    /// Stores a password's hash for the command that registers its person.
+    /// Stores a password's hash for the command that registers its person. The salt is that of the email.
     async fn keep_credentials(&self, of: PersonId, command: Uuid, hash: &str) -> Result<(), PeopleError>;
 
     /// The hash that is stored for a command.
     async fn credentials(&self, of: PersonId, command: Uuid) -> Result<Option<String>, PeopleError>;
 
-    /// Replaces a command's hash, and ends every session of the person except `kept`, in one transaction.
-    /// `false`: there is none to replace, and no session was ended.
-    async fn replace_credentials(
+    /// The people with this hash and the commands under which it is stored, at most `limit`. The hash has the
+    /// salt of an email.
+    async fn people_with_hash(&self, hash: &str, limit: u32) -> Result<Vec<(PersonId, Uuid)>, PeopleError>;
+
+    /// Whether there are hashes, of any people, with salts of their own.
+    async fn has_own_salts(&self) -> Result<bool, PeopleError>;
+
+    /// Stores the same password with the salt of the email in place of `old`. `false`: the stored hash is
+    /// another one by now.
+    async fn replace_salt(
         &self,
         of: PersonId,
         command: Uuid,
-        hash: &str,
-        kept: Option<Uuid>,
+        old: &str,
+        new: &str,
     ) -> Result<bool, PeopleError>;
+
+    /// Stores a link to set a new password.
+    async fn keep_reset(&self, reset: &StoredReset) -> Result<(), PeopleError>;
+
+    /// The link to set a new password with this hash.
+    async fn reset(&self, hash: &[u8; 32]) -> Result<Option<StoredReset>, PeopleError>;
+
+    /// Replaces a command's hash, ends every session of the person except `kept` and all links to set a
+    /// password, and notes the change, in one transaction. `false`: there is no hash to replace, or the link
+    /// is used or has expired; nothing was changed.
+    async fn change_password(&self, new: &NewPassword<'_>, at: Timestamp) -> Result<bool, PeopleError>;
+
+    /// The noted changes of passwords, the oldest first, at most `limit`.
+    async fn password_changes(&self, limit: u32) -> Result<Vec<PasswordChange>, PeopleError>;
+
+    /// Removes the note of a change.
+    async fn forget_password_change(&self, change: &PasswordChange) -> Result<(), PeopleError>;
 
     /// Stores the session of the token by which a command registers its person, until the token expires. It
     /// is a row among the refresh tokens, with the command's id instead of a token's hash, and renews
@@ -181,26 +256,54 @@ pub trait PeopleStore: Send + Sync + Debug {
         at: Timestamp,
     ) -> Result<bool, PeopleError>;
 
+    /// Deletes the hashes of a registered person that are stored under other commands than this one.
+    async fn forget_other_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError>;
+
     /// Deletes the hash and the session of a command that was refused.
     async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError>;
 
     /// Allows a person to sign in with an email, by its keyed hash.
     async fn keep_login(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError>;
 
-    /// The people who may sign in with an email, at most `limit`.
-    async fn logins(&self, login: &[u8; 32], limit: u32) -> Result<Vec<PersonId>, PeopleError>;
+    /// A page of the people who may sign in with an email: at most `limit`, after `after` in the order of
+    /// workspaces and people. The log alone tells who holds the email.
+    async fn logins(
+        &self,
+        login: &[u8; 32],
+        after: Option<PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, PeopleError>;
+
+    /// The same of those people only whose hashes have salts of their own.
+    async fn logins_with_own_salts(
+        &self,
+        login: &[u8; 32],
+        after: Option<PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, PeopleError>;
+
+    /// Removes the login of a person who does not hold the email.
+    async fn forget_login(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError>;
+
+    /// Removes the logins of a person by every other email.
+    async fn forget_other_logins(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError>;
 
     /// Stores a new refresh token.
     async fn keep_token(&self, token: &StoredToken) -> Result<(), PeopleError>;
 
-    /// Stores the next token of a family; `false`: the family has ended, and nothing was stored.
-    async fn keep_next(&self, token: &StoredToken) -> Result<bool, PeopleError>;
-
     /// The token with this hash.
     async fn token(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, PeopleError>;
 
-    /// Marks a token as used; `false`: it was used already, or does not exist.
-    async fn use_token(&self, hash: &[u8; 32], at: Timestamp) -> Result<bool, PeopleError>;
+    /// Marks a token as used, notes its sealed successor, and stores that one, in one transaction. `false`:
+    /// the token was used already, or does not exist; nothing was stored. Of the used tokens of a session the
+    /// newest are kept.
+    async fn rotate_token(
+        &self,
+        hash: &[u8; 32],
+        successor: &[u8],
+        next: &StoredToken,
+        at: Timestamp,
+    ) -> Result<bool, PeopleError>;
 
     /// When a family expires; `None`: it does not exist, or has ended.
     async fn open_until(&self, family: Uuid, at: Timestamp) -> Result<Option<Timestamp>, PeopleError>;
@@ -216,7 +319,7 @@ pub trait PeopleStore: Send + Sync + Debug {
     /// never returns.
     async fn listen(&self, changes: &mpsc::Sender<SessionChange>) -> Result<(), PeopleError>;
 
-    /// Deletes tokens that expired before; returns their number.
+    /// Deletes tokens and links that expired before; returns their number.
     async fn forget_ended(&self, before: Timestamp) -> Result<u64, PeopleError>;
 
     /// The workspaces with any rows.

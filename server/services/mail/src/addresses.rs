@@ -28,6 +28,8 @@ pub struct Address {
     pub name: String,
     /// The language in which the recipient reads emails.
     pub language: Language,
+    /// Whether the recipient has confirmed that the address is theirs.
+    pub confirmed: bool,
 }
 
 impl Debug for Address {
@@ -105,6 +107,8 @@ struct StoredContact {
     name: Option<String>,
     /// English for people whose registration is older than languages.
     language: Language,
+    /// Whether the address before the version is confirmed.
+    confirmed: bool,
 }
 
 impl StreamAddresses {
@@ -132,6 +136,8 @@ impl StreamAddresses {
                 stored.name = personal.display_name.or(stored.name);
                 stored.language = personal.language.unwrap_or(stored.language);
                 if event.version < version {
+                    let is_confirmed = personal.email.is_none() && stored.confirmed;
+                    stored.confirmed = is_confirmed || event.event_type == "EmailConfirmed";
                     stored.before = personal.email.or(stored.before);
                 } else if event.version == version {
                     stored.current = personal.email;
@@ -151,7 +157,7 @@ impl StreamAddresses {
         (workspace, user): (WorkspaceId, Uuid),
         email: Option<String>,
         name: Option<String>,
-        language: Language,
+        (language, confirmed): (Language, bool),
     ) -> Result<Option<Address>, AddressError> {
         let Some(email) = email else { return Ok(None) };
         let email = self.open_text(workspace, &email).await?;
@@ -168,6 +174,7 @@ impl StreamAddresses {
             email,
             name,
             language,
+            confirmed,
         }))
     }
 
@@ -182,7 +189,8 @@ impl Addresses for StreamAddresses {
         let Some(stored) = self.stored_contact(workspace, user, u64::MAX).await? else {
             return Ok(None);
         };
-        self.open((workspace, user), stored.before, stored.name, stored.language)
+        let read = (stored.language, stored.confirmed);
+        self.open((workspace, user), stored.before, stored.name, read)
             .await
     }
 
@@ -196,8 +204,11 @@ impl Addresses for StreamAddresses {
             return Ok(None);
         };
         let of = (workspace, user);
-        let current = self.open(of, stored.current, None, stored.language).await?;
-        let before = self.open(of, stored.before, stored.name, stored.language).await?;
+        let current = self
+            .open(of, stored.current, None, (stored.language, false))
+            .await?;
+        let read = (stored.language, stored.confirmed);
+        let before = self.open(of, stored.before, stored.name, read).await?;
         let is_another = |before: &Address| current.is_none_or(|current| current.email != before.email);
         Ok(before.filter(is_another))
     }

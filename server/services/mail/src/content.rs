@@ -11,6 +11,7 @@ use domain::{
     event::{DomainEvent, TypedEvent},
     language::Language,
     money::{Money, minor_digits},
+    visible_text::one_line,
 };
 use icu_decimal::{DecimalFormatter, input::Decimal, options::DecimalFormatterOptions};
 use icu_locale_core::locale;
@@ -22,10 +23,15 @@ use lettre::{
     },
 };
 
+use uuid::Uuid;
+
 use super::{
     addresses::Address,
-    texts::{EmailChangedTexts, Subject, Texts, fill, texts, written_language},
+    texts::{LinkTexts, Subject, Texts, WarningTexts, fill, texts, written_language},
 };
+
+/// The last time that the date of an email can name, in microseconds: the end of the year 9999.
+const LAST_DATE: u64 = 253_402_300_799 * 1_000_000;
 
 /// The content of an email, in one language.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +43,22 @@ pub(super) struct MailContent {
     paragraphs: Vec<String>,
     /// The order's lines and the total.
     lines: Vec<(String, String)>,
+    /// The link that the email is for, if it is for one.
+    link: Option<ContentLink>,
+}
+
+/// A link in the content of an email: its label, and where it leads.
+#[derive(Clone, PartialEq, Eq)]
+struct ContentLink {
+    label: String,
+    url: String,
+}
+
+impl std::fmt::Debug for ContentLink {
+    /// Never the link, which may have a token.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ContentLink(…)")
+    }
 }
 
 /// What an email is about.
@@ -44,34 +66,64 @@ pub(super) struct MailContent {
 pub(super) enum Topic {
     /// News of an order; [`notice`](domain::view::notifications::notice) names its recipient.
     Order,
-    /// A registration.
+    /// A registration, with a link that confirms the address.
     Welcome,
+    /// An address that has to be confirmed by a link.
+    ConfirmEmail,
     /// A changed address. The email goes to the former one, so that its owner notices a change that they did
     /// not make, and does not name the new one.
     EmailChanged,
+    /// A link to set a new password.
+    PasswordReset,
+    /// A changed password.
+    PasswordChanged,
 }
 
 impl Topic {
-    /// The email about an event, for a reader of a language; `None`: there is none.
-    pub(super) fn content(self, event: &TypedEvent, language: Language) -> Option<MailContent> {
+    /// The email about an event, for a reader of a language, with the link that it is for; `None`: there is
+    /// none.
+    pub(super) fn content(
+        self,
+        event: &TypedEvent,
+        language: Language,
+        link: Option<String>,
+    ) -> Option<MailContent> {
         let (language, texts) = (written_language(language), texts(language));
         let fixed = |subject: &String, paragraphs: &[&String]| MailContent {
             language,
             subject: subject.clone(),
             paragraphs: paragraphs.iter().map(|text| (*text).clone()).collect(),
             lines: Vec::new(),
+            link: None,
+        };
+        let warning = |texts: &WarningTexts| fixed(&texts.subject, &[&texts.text, &texts.warning]);
+        // An email that is for a link says nothing without it.
+        let only_for = |texts: &LinkTexts, url: String| MailContent {
+            link: Some(ContentLink {
+                label: texts.action.clone(),
+                url,
+            }),
+            ..fixed(&texts.subject, &[&texts.text, &texts.warning])
         };
         match self {
             Self::Order => of_order(event, language),
-            Self::Welcome => Some(fixed(&texts.welcome.subject, &[&texts.welcome.text])),
-            Self::EmailChanged => {
-                let EmailChangedTexts {
-                    subject,
-                    text,
-                    warning,
-                } = &texts.email_changed;
-                Some(fixed(subject, &[text, warning]))
-            }
+            Self::Welcome => Some(match link {
+                None => fixed(&texts.welcome.subject, &[&texts.welcome.text]),
+                Some(url) => MailContent {
+                    link: Some(ContentLink {
+                        label: texts.confirm_email.action.clone(),
+                        url,
+                    }),
+                    ..fixed(
+                        &texts.welcome.subject,
+                        &[&texts.welcome.text, &texts.confirm_email.text],
+                    )
+                },
+            }),
+            Self::ConfirmEmail => link.map(|url| only_for(&texts.confirm_email, url)),
+            Self::PasswordReset => link.map(|url| only_for(&texts.password_reset, url)),
+            Self::EmailChanged => Some(warning(&texts.email_changed)),
+            Self::PasswordChanged => Some(warning(&texts.password_changed)),
         }
     }
 }
@@ -83,13 +135,14 @@ fn of_order(event: &TypedEvent, language: Language) -> Option<MailContent> {
         let mut paragraphs = vec![fill(language, text, &values)];
         paragraphs.extend(reason.map(|stored| {
             let reason = super::texts::reason(language, stored);
-            fill(language, &texts.reason, &[("reason", &reason)])
+            fill(language, &texts.reason, &[("reason", &*one_line(&reason))])
         }));
         MailContent {
             language,
             subject: subject.clone(),
             paragraphs,
             lines: Vec::new(),
+            link: None,
         }
     };
     match &event.payload {
@@ -125,6 +178,19 @@ pub(super) struct Envelope<'a> {
     pub unsubscribe: Option<&'a str>,
     /// The event that it is about.
     pub event: &'a TypedEvent,
+    /// The id of the mail; see [`mail_id`].
+    pub id: Uuid,
+}
+
+/// The id of the mail about an event: the event's own, but for the second mail of an event with two.
+pub(super) fn mail_id(topic: Topic, event: &TypedEvent) -> Uuid {
+    match (topic, event.event_type.as_str()) {
+        (Topic::ConfirmEmail, "EmailChanged") => {
+            // Right after the event's own in the order of ids, which begin with their time.
+            Uuid::from_u128(event.event_id.as_u128().wrapping_add(1))
+        }
+        _ => event.event_id,
+    }
 }
 
 /// Why a mail could not be composed.
@@ -146,18 +212,23 @@ impl MailContent {
             to,
             unsubscribe,
             event,
+            id,
         } = envelope;
         let address = to.email.parse().map_err(|_| MailError::Address)?;
-        let at = u64::try_from(event.recorded_at.as_micros()).unwrap_or(0);
+        // A stored name may be older than the rules of names, and a header has one line.
+        let name = one_line(&to.name);
+        let at = u64::try_from(event.recorded_at.as_micros())
+            .unwrap_or(0)
+            .min(LAST_DATE);
         let mut message = Message::builder()
             .from((*from).clone())
             .to(Mailbox::new(
-                Some(to.name.clone()).filter(|name| !name.is_empty()),
+                Some(name.to_string()).filter(|name| !name.is_empty()),
                 address,
             ))
             .subject(&self.subject)
             .date(SystemTime::UNIX_EPOCH + Duration::from_micros(at))
-            .message_id(Some(message_id(from, event)));
+            .message_id(Some(message_id(from, *id, event)));
         message = message.raw_header(raw("Content-Language", self.language.to_string()));
         // RFC 3834: automatic responders must not answer this.
         message = message.raw_header(raw("Auto-Submitted", "auto-generated".to_owned()));
@@ -171,9 +242,9 @@ impl MailContent {
                 ));
         }
         let parts = MultiPart::alternative()
-            .boundary(format!("foldline-{}", event.event_id.simple()))
-            .singlepart(SinglePart::plain(self.text(&to.name, *unsubscribe)))
-            .singlepart(SinglePart::html(self.html(&to.name, *unsubscribe)));
+            .boundary(format!("foldline-{}", id.simple()))
+            .singlepart(SinglePart::plain(self.text(&name, *unsubscribe)))
+            .singlepart(SinglePart::html(self.html(&name, *unsubscribe)));
         Ok(message.multipart(parts)?)
     }
 
@@ -194,6 +265,11 @@ impl MailContent {
         for (item, amount) in &self.lines {
             let values = [("item", item.as_str()), ("amount", amount.as_str())];
             say(&fill(self.language, &self.texts().price, &values));
+        }
+        if let Some(ContentLink { label, url }) = &self.link {
+            say("");
+            say(label);
+            say(url);
         }
         if let Some(link) = unsubscribe {
             say("");
@@ -233,6 +309,9 @@ impl MailContent {
             }
             html.push_str("</table>\n");
         }
+        if let Some(ContentLink { label, url }) = &self.link {
+            let _ = writeln!(html, "<p><a href=\"{}\">{}</a></p>", escaped(url), escaped(label));
+        }
         if let Some(link) = unsubscribe {
             let _ = writeln!(
                 html,
@@ -258,9 +337,9 @@ impl MailContent {
     }
 }
 
-/// The message id: the same for the same event, and different for every workspace.
-pub(super) fn message_id(from: &Mailbox, event: &TypedEvent) -> String {
-    format!("<{}.{}@{}>", event.event_id, event.workspace, from.email.domain())
+/// The message id: the same for the same mail, and different for every workspace.
+fn message_id(from: &Mailbox, id: Uuid, event: &TypedEvent) -> String {
+    format!("<{id}.{}@{}>", event.workspace, from.email.domain())
 }
 
 fn raw(name: &'static str, value: String) -> HeaderValue {
@@ -271,7 +350,8 @@ fn bought(language: Language, lines: &[OrderLine], total: &Money) -> Vec<(String
     let texts = texts(language);
     let line = |line: &OrderLine| {
         let (quantity, sum) = (line.quantity.to_string(), line.price.times(line.quantity));
-        let values = [("quantity", quantity.as_str()), ("product", line.name.as_str())];
+        let product = one_line(&line.name);
+        let values = [("quantity", quantity.as_str()), ("product", &*product)];
         (
             fill(language, &texts.line, &values),
             sum.map(|sum| amount(language, &sum)).unwrap_or_default(),
@@ -297,12 +377,161 @@ fn amount(language: Language, money: &Money) -> String {
         // No data for the language.
         Err(_) => number.to_string(),
     };
-    format!("{number} {}", money.currency)
+    format!("{number} {}", one_line(&money.currency))
 }
 
 #[cfg(test)]
+mod hostile_bytes;
+#[cfg(test)]
 mod tests {
+    use domain::{
+        access::{ActorRef, Role},
+        aggregate::order::{OrderCancelled, OrderConfirmed},
+        event::{Metadata, RecordedEvent},
+        id::WorkspaceId,
+        timestamp::Timestamp,
+    };
+
     use super::*;
+
+    /// Texts that no rule lets in, and that a log may have from before the rules.
+    const HOSTILE: [&str; 9] = [
+        "Ada\nBcc: eve@example.org",
+        "Ada\r\n\r\nBody",
+        "A\0da",
+        "\u{7f}",
+        "\u{85}\u{2028}\u{2029}",
+        "\u{202e}adA\u{2066}",
+        "\u{200b}\u{e0041}\u{feff}",
+        "\"<>\\,;:=?utf-8?q?=",
+        "",
+    ];
+
+    fn event(recorded_at: Timestamp, payload: OrderEvent) -> TypedEvent {
+        let id = Uuid::from_u128(7);
+        RecordedEvent {
+            workspace: WorkspaceId(id),
+            partition: 0,
+            position: 1,
+            stream: "order-1".parse().unwrap(),
+            version: 1,
+            event_id: id,
+            event_type: "OrderConfirmed".to_owned(),
+            schema_version: 2,
+            payload: DomainEvent::Order(payload),
+            metadata: Metadata {
+                correlation_id: id,
+                causation_id: None,
+                command_id: id,
+                actor: ActorRef {
+                    id,
+                    role: Role::System,
+                },
+                traceparent: None,
+            },
+            recorded_at,
+            hash: String::new(),
+        }
+    }
+
+    fn rendered(event: &TypedEvent, name: &str, language: Language) -> Result<String, MailError> {
+        let to = Address {
+            email: "ada@post.test".to_owned(),
+            name: name.to_owned(),
+            language,
+            confirmed: true,
+        };
+        let envelope = Envelope {
+            from: &"Shop <shop@shop.test>".parse().unwrap(),
+            to: &to,
+            unsubscribe: None,
+            event,
+            id: Uuid::from_u128(9),
+        };
+        let mail = Topic::Order
+            .content(event, language, None)
+            .unwrap()
+            .render(&envelope)?;
+        Ok(String::from_utf8_lossy(&mail.formatted()).into_owned())
+    }
+
+    #[test]
+    fn any_stored_text_is_written_and_adds_no_header() {
+        let at = Timestamp::from_micros(1_000_000);
+        for hostile in HOSTILE {
+            for language in [Language::En, Language::Ar] {
+                let cancelled = OrderCancelled {
+                    customer: Uuid::nil(),
+                    reason: hostile.to_owned(),
+                    sold: None,
+                };
+                let confirmed = OrderConfirmed {
+                    customer: Uuid::nil(),
+                    lines: vec![OrderLine {
+                        sku: hostile.to_owned(),
+                        name: hostile.to_owned(),
+                        price: Money::new(i64::MAX, hostile),
+                        quantity: u32::MAX,
+                    }],
+                    total: Money::new(i64::MIN, hostile),
+                };
+                for payload in [cancelled.into(), confirmed.into()] {
+                    let mail = rendered(&event(at, payload), hostile, language).unwrap();
+                    let (head, _) = mail.split_once("\r\n\r\n").unwrap();
+                    assert!(!head.contains("\nBcc:"), "{hostile:?}: {head}");
+                    assert!(head.contains("To: "), "{hostile:?}: {head}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_stored_time_is_a_date() {
+        for micros in [i64::MIN, -1, 0, i64::MAX] {
+            let cancelled = OrderCancelled {
+                customer: Uuid::nil(),
+                reason: "no".to_owned(),
+                sold: None,
+            };
+            let event = event(Timestamp::from_micros(micros), cancelled.into());
+            rendered(&event, "Ada", Language::En).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_a_failure_of_its_event() {
+        let cancelled = OrderCancelled {
+            customer: Uuid::nil(),
+            reason: "no".to_owned(),
+            sold: None,
+        };
+        let event = event(Timestamp::default(), cancelled.into());
+        let content = Topic::Order.content(&event, Language::En, None).unwrap();
+        for email in [
+            "",
+            "ada",
+            "ada@post.test\r\nBcc: eve@example.org",
+            "a\0@post.test",
+        ] {
+            let to = Address {
+                email: email.to_owned(),
+                name: String::new(),
+                language: Language::En,
+                confirmed: true,
+            };
+            let envelope = Envelope {
+                from: &"Shop <shop@shop.test>".parse().unwrap(),
+                to: &to,
+                unsubscribe: None,
+                event: &event,
+                id: Uuid::from_u128(9),
+            };
+            assert!(
+                matches!(content.render(&envelope), Err(MailError::Address)),
+                "{email:?}"
+            );
+        }
+    }
 
     #[test]
     fn an_amount_is_written_as_in_the_language_with_ascii_digits() {

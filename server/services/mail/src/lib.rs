@@ -1,7 +1,10 @@
 //! Notification: tells users by mail about their orders.
 //!
-//! If the email of an account is changed, the old address gets one mail, even if its owner has stopped mails:
-//! only there can they notice a change that they did not make.
+//! Mails about the account itself are sent even to owners who have stopped mails. If the email is changed,
+//! the old address gets one: only there can its owner notice a change that they did not make. The new
+//! address, and that of a new account, gets a link that confirms it; an owner who has forgotten the password
+//! gets a link to set another, and a changed password is reported. The tokens of these links are made when a
+//! mail is written, and are in no event and no record.
 //!
 //! A consumer. Mails go to a mail server ([`smtp`]), or into a folder ([`mailbox`]) if there is none; each
 //! once, however often its event is delivered, and in the language of its recipient (`texts/`). Guests have
@@ -14,6 +17,7 @@ mod addresses;
 mod claims;
 mod content;
 mod delivery;
+mod hourly_limit;
 pub mod mailbox;
 mod notification;
 mod preferences;
@@ -29,7 +33,7 @@ mod texts;
 use std::{fmt::Debug, num::NonZeroU32, sync::Arc};
 
 use async_trait::async_trait;
-use domain::id::WorkspaceId;
+use domain::{id::WorkspaceId, timestamp::Timestamp};
 use uuid::Uuid;
 
 pub use addresses::{Address, AddressError, Addresses, StreamAddresses};
@@ -46,12 +50,25 @@ use documents::DocumentStore;
 /// The name of its lanes and of its records.
 pub const NAME: &str = "notification";
 
-/// Makes the links that stop mails.
+/// Makes the links in mails, once the public address of the server is known. A mail that is rendered again
+/// must be the same, so the same question has the same answer. `None`: no link can be made.
 #[async_trait]
 pub trait Links: Send + Sync + Debug {
-    /// The link of a user, once the public address of the server is known: a mail that is rendered again must
-    /// be the same. `None`: no link can be made.
+    /// The link that stops mails to a user.
     async fn unsubscribe(&self, workspace: WorkspaceId, user: Uuid) -> Option<String>;
+
+    /// The link by which a user confirms an address. `requested_at`: when the address became theirs, or the
+    /// link was requested.
+    async fn confirm_email(
+        &self,
+        workspace: WorkspaceId,
+        user: Uuid,
+        email: &str,
+        requested_at: Timestamp,
+    ) -> Option<String>;
+
+    /// The link by which a user sets a new password, as the command `request` has requested it.
+    async fn reset_password(&self, workspace: WorkspaceId, user: Uuid, request: Uuid) -> Option<String>;
 }
 
 /// Where mails go.
@@ -80,8 +97,8 @@ pub struct Dependencies {
     pub process_store: Arc<dyn DocumentStore>,
     /// Whether this server alone writes to that store.
     pub single_server: bool,
-    /// The most mails to one address in an hour, because a stranger may register any address; `None` is no
-    /// limit.
+    /// The most mails of a workspace to one address in an hour, because a stranger may register any address;
+    /// `None` is no limit. An address that is not confirmed gets a third.
     pub per_hour: Option<NonZeroU32>,
     /// The machine's clock.
     pub clock: SharedClock,

@@ -37,7 +37,7 @@ pub struct Page {
 
 /// A mail for the folder.
 pub(super) struct Mail {
-    /// The event that it is about.
+    /// The event that it is about; or the id after it, for the second mail of an event.
     pub(super) event: Uuid,
     /// Its recipient.
     pub(super) user: Uuid,
@@ -125,16 +125,21 @@ impl Mailbox {
         .await
     }
 
-    /// Deletes the mails of an erased user.
+    /// Deletes the mails of an erased user. When this returns, they stay deleted, also after a crash.
     pub(super) async fn erase(&self, workspace: WorkspaceId, person: Uuid) -> io::Result<()> {
         let folder = self.of(workspace);
         blocking(move || {
             let person = person.to_string();
+            let mut is_changed = false;
             // Unfinished files as well.
             for name in names(&folder)? {
                 if name.split('.').nth(1) == Some(person.as_str()) {
                     ignore_missing(fs::remove_file(folder.join(name)))?;
+                    is_changed = true;
                 }
+            }
+            if is_changed {
+                File::open(&folder)?.sync_all()?;
             }
             Ok(())
         })

@@ -15,7 +15,7 @@ use super::{
     Dependencies, NAME, Transport,
     addresses::Address,
     claims::Claims,
-    content::{Envelope, Topic},
+    content::{Envelope, Topic, mail_id},
     delivery::{MailDelivery, Recipient},
     mailbox::Mail,
     preferences::Preferences,
@@ -27,6 +27,20 @@ use documents::FoldFault;
 
 /// The age from which an event causes no mail: a day.
 const MAX_AGE_MS: u64 = 24 * 60 * 60 * 1_000;
+
+/// The age from which a link to set a new password is not sent any more: it would be of no use.
+const MAX_RESET_AGE_MS: u64 = 30 * 60 * 1_000;
+
+/// A mail to an address, before it is written.
+struct Draft<'a> {
+    user: Uuid,
+    topic: Topic,
+    address: &'a Address,
+    /// The link that stops mails.
+    unsubscribe: Option<&'a str>,
+    /// The link that the mail is for.
+    link: Option<String>,
+}
 
 /// Writes mails about events.
 #[derive(Debug)]
@@ -81,7 +95,16 @@ impl Notification {
         };
         delivery.look_up_again(user);
         match event.event_type.as_str() {
-            "EmailChanged" => self.tell_old_address(user, event, delivery).await,
+            "EmailChanged" => {
+                self.tell_old_address(user, event, delivery).await?;
+                self.tell_owner(user, Topic::ConfirmEmail, event, delivery).await
+            }
+            "EmailConfirmationRequested" => self.tell_owner(user, Topic::ConfirmEmail, event, delivery).await,
+            "PasswordResetRequested" => self.tell_owner(user, Topic::PasswordReset, event, delivery).await,
+            "PasswordChanged" => {
+                self.tell_owner(user, Topic::PasswordChanged, event, delivery)
+                    .await
+            }
             "UserRegistered" => self.notify(user, Topic::Welcome, event, delivery).await,
             "UserErased" => {
                 delivery.erase(user);
@@ -104,7 +127,7 @@ impl Notification {
             skipped("template");
             return Ok(());
         }
-        if self.is_too_old(event).await? {
+        if self.is_too_old(event, MAX_AGE_MS).await? {
             skipped("old");
             return Ok(());
         }
@@ -122,8 +145,14 @@ impl Notification {
             Recipient::Stopped => skipped("stopped"),
             Recipient::WithoutAddress => skipped("no_address"),
             Recipient::Reachable { address, unsubscribe } => {
-                self.write(user, topic, address, unsubscribe.as_deref(), event, delivery)
-                    .await?;
+                let draft = Draft {
+                    user,
+                    topic,
+                    address,
+                    unsubscribe: unsubscribe.as_deref(),
+                    link: self.link(user, topic, address, event).await,
+                };
+                self.write(draft, event, delivery).await?;
             }
         }
         Ok(())
@@ -142,6 +171,58 @@ impl Notification {
         Ok(Recipient::Reachable { address, unsubscribe })
     }
 
+    /// Writes to a user about their account, also if they have stopped mails, and without a link that stops
+    /// them: these are no news of the shop.
+    async fn tell_owner(
+        &self,
+        user: Uuid,
+        topic: Topic,
+        event: &TypedEvent,
+        delivery: &mut MailDelivery,
+    ) -> Result<(), EffectError> {
+        let max_age_ms = match topic {
+            Topic::PasswordReset => MAX_RESET_AGE_MS,
+            _ => MAX_AGE_MS,
+        };
+        if event.is_of_template() {
+            skipped("template");
+            return Ok(());
+        }
+        if self.is_too_old(event, max_age_ms).await? {
+            skipped("old");
+            return Ok(());
+        }
+        let address = self.dependencies.addresses.of(event.workspace, user).await;
+        let Some(address) = address.map_err(|error| error.at(event.position))? else {
+            skipped("no_address");
+            return Ok(());
+        };
+        let draft = Draft {
+            user,
+            topic,
+            address: &address,
+            unsubscribe: None,
+            link: self.link(user, topic, &address, event).await,
+        };
+        self.write(draft, event, delivery).await
+    }
+
+    /// The link that a mail is for.
+    async fn link(&self, user: Uuid, topic: Topic, address: &Address, event: &TypedEvent) -> Option<String> {
+        let (links, workspace) = (&self.dependencies.links, event.workspace);
+        match topic {
+            Topic::Welcome | Topic::ConfirmEmail => {
+                let since = event.recorded_at;
+                links.confirm_email(workspace, user, &address.email, since).await
+            }
+            Topic::PasswordReset => {
+                let request = event.metadata.command_id;
+                links.reset_password(workspace, user, request).await
+            }
+            Topic::Order | Topic::EmailChanged | Topic::PasswordChanged => None,
+        }
+    }
+
     /// Writes to a user's former address, without a link that stops mails: mails now go to another address.
     async fn tell_old_address(
         &self,
@@ -149,15 +230,21 @@ impl Notification {
         event: &TypedEvent,
         delivery: &mut MailDelivery,
     ) -> Result<(), EffectError> {
-        if self.is_too_old(event).await? {
+        if self.is_too_old(event, MAX_AGE_MS).await? {
             skipped("old");
             return Ok(());
         }
         let addresses = &self.dependencies.addresses;
         let address = addresses.before(event.workspace, user, event.version).await;
         if let Some(address) = address.map_err(|error| error.at(event.position))? {
-            self.write(user, Topic::EmailChanged, &address, None, event, delivery)
-                .await
+            let draft = Draft {
+                user,
+                topic: Topic::EmailChanged,
+                address: &address,
+                unsubscribe: None,
+                link: None,
+            };
+            self.write(draft, event, delivery).await
         } else {
             skipped("no_address");
             Ok(())
@@ -165,30 +252,36 @@ impl Notification {
     }
 
     /// Whether an event is too old for a mail, and no mail about it was begun.
-    async fn is_too_old(&self, event: &TypedEvent) -> Result<bool, EffectError> {
+    async fn is_too_old(&self, event: &TypedEvent, max_age_ms: u64) -> Result<bool, EffectError> {
         let age_ms = self.dependencies.clock.now().millis_since(event.recorded_at);
         let has_begun = self.sender.has_begun(event.workspace, event.event_id);
-        Ok(age_ms > MAX_AGE_MS && !has_begun.await?)
+        Ok(age_ms > max_age_ms && !has_begun.await?)
     }
 
     /// Writes a mail: into the delivery for the folder, or to the mail server.
     async fn write(
         &self,
-        user: Uuid,
-        topic: Topic,
-        address: &Address,
-        link: Option<&str>,
+        draft: Draft<'_>,
         event: &TypedEvent,
         delivery: &mut MailDelivery,
     ) -> Result<(), EffectError> {
-        let Some(content) = topic.content(event, address.language) else {
+        let Draft {
+            user,
+            topic,
+            address,
+            unsubscribe,
+            link,
+        } = draft;
+        let Some(content) = topic.content(event, address.language, link) else {
             return Ok(());
         };
+        let id = mail_id(topic, event);
         let envelope = Envelope {
             from: &self.dependencies.from,
             to: address,
-            unsubscribe: link,
+            unsubscribe,
             event,
+            id,
         };
         let mail = content.render(&envelope).map_err(|error| FoldFault {
             position: event.position,
@@ -196,11 +289,11 @@ impl Notification {
         })?;
         match &self.dependencies.transport {
             Transport::Mailbox(_) => delivery.add(Mail {
-                event: event.event_id,
+                event: id,
                 user,
                 bytes: mail.formatted(),
             }),
-            Transport::Smtp(smtp) => self.sender.send(smtp, mail, address, event).await?,
+            Transport::Smtp(smtp) => self.sender.send(smtp, (id, mail), address, event).await?,
         }
         Ok(())
     }

@@ -63,7 +63,7 @@ impl Records {
                     removed_entries: Vec::new(),
                     added_entries: Vec::new(),
                 }],
-                parked: Vec::new(),
+                ..FoldOutput::default()
             })
         };
         self.0.amend(&scope, &[key.to_owned()], &mut fold).await

@@ -4,7 +4,6 @@ use std::num::NonZeroU32;
 
 use documents::{DocumentStoreError, FoldFault};
 use domain::{event::TypedEvent, id::WorkspaceId};
-use governor::{DefaultKeyedRateLimiter, Quota};
 use lettre::Message;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -12,6 +11,7 @@ use uuid::Uuid;
 use super::{
     addresses::Address,
     claims::{Claim, Claims, Failed, RENEWAL},
+    hourly_limit::HourlyLimit,
     smtp::{SendError, Smtp},
 };
 use consumer::EffectError;
@@ -23,17 +23,17 @@ const SAMPLE_DOMAINS: [&str; 3] = ["example.com", "example.net", "example.org"];
 #[derive(Debug)]
 pub(super) struct Sender {
     claims: Claims,
-    per_address: Option<DefaultKeyedRateLimiter<String>>,
+    hourly_limit: Option<HourlyLimit>,
     /// Interrupts the conversations with the mail server.
     stopping: CancellationToken,
 }
 
 impl Sender {
-    /// `per_hour`: the most mails to one address in an hour; `None` is no limit.
+    /// `per_hour`: the most mails of a workspace to one address in an hour; `None` is no limit.
     pub(super) fn new(claims: Claims, per_hour: Option<NonZeroU32>) -> Self {
         Self {
             claims,
-            per_address: per_hour.map(|count| DefaultKeyedRateLimiter::keyed(Quota::per_hour(count))),
+            hourly_limit: per_hour.map(HourlyLimit::new),
             stopping: CancellationToken::new(),
         }
     }
@@ -52,11 +52,11 @@ impl Sender {
         self.stopping.cancel();
     }
 
-    /// Sends a mail to the mail server, unless it was sent.
+    /// Sends the mail `id` about an event to the mail server, unless it was sent.
     pub(super) async fn send(
         &self,
         smtp: &Smtp,
-        mail: Message,
+        (id, mail): (Uuid, Message),
         address: &Address,
         event: &TypedEvent,
     ) -> Result<(), EffectError> {
@@ -64,7 +64,7 @@ impl Sender {
             skipped("sample");
             return Ok(());
         }
-        let (workspace, id) = (event.workspace, event.event_id);
+        let workspace = event.workspace;
         let wait = |reason: &str| Err(EffectError::Unavailable(reason.to_owned()));
         if self.stopping.is_cancelled() {
             return wait("this server stops");
@@ -73,7 +73,7 @@ impl Sender {
             Claim::Sent => return Ok(()),
             Claim::Elsewhere => return wait("another server is sending the mail"),
             Claim::Paused => return wait("the mail server may have the mail; it is sent again later"),
-            Claim::Fresh if self.exceeds_hourly_limit(&address.email) => {
+            Claim::Fresh if self.exceeds_hourly_limit(workspace, address) => {
                 tracing::warn!(
                     %workspace, "an address has got too many mails in an hour; this one is not sent"
                 );
@@ -83,23 +83,33 @@ impl Sender {
             }
             Claim::Fresh | Claim::Retry => {}
         }
-        self.send_claimed(smtp, mail, event).await?;
-        if let Some(limiter) = &self.per_address {
-            limiter.retain_recent();
+        self.send_claimed(smtp, (id, mail), event).await?;
+        if let Some(limit) = &self.hourly_limit {
+            limit.forget_idle();
         }
         written(1);
         Ok(())
     }
 
     /// Counts an email to an address, and returns whether it exceeds the hourly limit.
-    fn exceeds_hourly_limit(&self, email: &String) -> bool {
-        let limiter = self.per_address.as_ref();
-        limiter.is_some_and(|limiter| limiter.check_key(email).is_err())
+    fn exceeds_hourly_limit(&self, workspace: WorkspaceId, address: &Address) -> bool {
+        self.hourly_limit.as_ref().is_some_and(|limit| {
+            if address.confirmed {
+                limit.is_exceeded(workspace, &address.email)
+            } else {
+                limit.is_exceeded_unconfirmed(workspace, &address.email)
+            }
+        })
     }
 
     /// Sends a mail that this server has claimed, renews the claim meanwhile, and records the outcome.
-    async fn send_claimed(&self, smtp: &Smtp, mail: Message, event: &TypedEvent) -> Result<(), EffectError> {
-        let (workspace, id) = (event.workspace, event.event_id);
+    async fn send_claimed(
+        &self,
+        smtp: &Smtp,
+        (id, mail): (Uuid, Message),
+        event: &TypedEvent,
+    ) -> Result<(), EffectError> {
+        let workspace = event.workspace;
         let ended = CancellationToken::new();
         let sending = async {
             let sent = smtp.send(mail, &self.stopping).await;
@@ -128,13 +138,13 @@ impl Sender {
         })
     }
 
-    async fn renew_until(&self, ended: &CancellationToken, workspace: WorkspaceId, event: Uuid) {
+    async fn renew_until(&self, ended: &CancellationToken, workspace: WorkspaceId, mail: Uuid) {
         loop {
             let pause = tokio::time::sleep(RENEWAL);
             if ended.run_until_cancelled(pause).await.is_none() {
                 return;
             }
-            if let Err(error) = self.claims.renew(workspace, event).await {
+            if let Err(error) = self.claims.renew(workspace, mail).await {
                 tracing::warn!(%error, "the claim of a mail could not be renewed");
             }
         }

@@ -32,7 +32,8 @@ pub struct MailSettings {
         value_name = "ADDRESS"
     )]
     pub mail_from: lettre::message::Mailbox,
-    /// Mails to one address in an hour; 0 is no limit
+    /// Mails of one workspace to one address in an hour, and four times as many of all workspaces together; 0
+    /// is no limit
     #[arg(
         long,
         env = "FOLDLINE_MAILS_PER_HOUR",
@@ -40,7 +41,16 @@ pub struct MailSettings {
         value_name = "COUNT"
     )]
     pub mails_per_hour: u32,
-    /// The public address of this server, for the links in mails [default: the address that it listens on]
-    #[arg(long, env = "FOLDLINE_PUBLIC_URL", value_name = "URL")]
+    /// The address by which browsers reach this server, as in `https://shop.example`: for the links in mails.
+    /// With an HTTPS one, cookies are bound to HTTPS and its host, and only its own pages may send a
+    /// browser's requests [default: the address that it listens on]
+    #[arg(long, env = "FOLDLINE_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<url::Url>,
+}
+
+/// Parses the URL of a site.
+fn public_url(text: &str) -> Result<url::Url, &'static str> {
+    let url: Option<url::Url> = text.parse().ok();
+    url.filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        .ok_or("an address of a web site is wanted, as in https://shop.example")
 }

@@ -15,11 +15,12 @@ use domain::{
     access::Role,
     aggregate::{
         inbox::{InboxEvent, MailsStopped},
-        user::{UserErased, UserEvent, UserRegistered},
+        user::{PasswordResetRequested, UserErased, UserEvent, UserRegistered},
     },
     event::{DomainEvent, EventPayload as _},
     id::WorkspaceId,
     language::Language,
+    timestamp::Timestamp,
 };
 use event_store::{EventStore as _, SqliteEventStore};
 use serde_json::value::RawValue;
@@ -65,6 +66,14 @@ struct NoLinks;
 #[async_trait]
 impl Links for NoLinks {
     async fn unsubscribe(&self, _: WorkspaceId, _: Uuid) -> Option<String> {
+        None
+    }
+
+    async fn confirm_email(&self, _: WorkspaceId, _: Uuid, _: &str, _: Timestamp) -> Option<String> {
+        None
+    }
+
+    async fn reset_password(&self, _: WorkspaceId, _: Uuid, _: Uuid) -> Option<String> {
         None
     }
 }
@@ -278,4 +287,14 @@ async fn a_recipient_who_stops_mails_or_is_erased_within_a_delivery_gets_no_more
     fixture.append(&user(), &[erased]).await;
     fixture.perform().await;
     assert!(fixture.subjects().await.is_empty());
+}
+
+/// An email that is for a link says nothing without it; the welcome does.
+#[tokio::test]
+async fn an_email_that_is_for_a_link_is_not_written_without_it() {
+    let fixture = Fixture::new().await;
+    let requested = UserEvent::from(PasswordResetRequested {}).into_domain();
+    fixture.append(&user(), &[registered(), requested]).await;
+    fixture.perform().await;
+    assert_eq!(fixture.subjects().await, ["Welcome"]);
 }

@@ -33,7 +33,10 @@ pub(super) struct Texts {
     pub(super) reason: String,
     pub(super) unsubscribe: String,
     pub(super) welcome: Subject,
-    pub(super) email_changed: EmailChangedTexts,
+    pub(super) confirm_email: LinkTexts,
+    pub(super) email_changed: WarningTexts,
+    pub(super) password_reset: LinkTexts,
+    pub(super) password_changed: WarningTexts,
     pub(super) order_confirmed: Subject,
     pub(super) order_rejected: Subject,
     pub(super) order_cancelled: Subject,
@@ -52,12 +55,23 @@ pub(super) struct Subject {
     pub(super) text: String,
 }
 
-/// The email about a changed address.
+/// An email about a change that its reader may not have made.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct EmailChangedTexts {
+pub(super) struct WarningTexts {
     pub(super) subject: String,
     pub(super) text: String,
+    pub(super) warning: String,
+}
+
+/// An email with a link that its reader may not have requested.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkTexts {
+    pub(super) subject: String,
+    pub(super) text: String,
+    /// The label of the link.
+    pub(super) action: String,
     pub(super) warning: String,
 }
 

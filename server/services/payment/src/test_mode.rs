@@ -184,7 +184,7 @@ impl TestMode {
             }
             Ok(FoldOutput {
                 writes,
-                parked: Vec::new(),
+                ..FoldOutput::default()
             })
         };
         self.books
@@ -214,7 +214,9 @@ impl PaymentProvider for TestMode {
             tracing::warn!(%error, "the books of the payment provider's test mode cannot be used");
             let reason = "its books cannot be used now".to_owned();
             match error {
-                DocumentStoreError::Unavailable(_) => ProviderError::Interrupted(reason),
+                DocumentStoreError::Unavailable(_) | DocumentStoreError::Full(_) => {
+                    ProviderError::Interrupted(reason)
+                }
                 _ => ProviderError::Unavailable(reason),
             }
         })?;

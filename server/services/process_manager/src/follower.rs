@@ -23,9 +23,8 @@ pub(super) struct CommitFollower {
 impl CommitFollower {
     fn follow_changes(&self, scope: &Scope, changes: Vec<DocumentChange>) {
         for change in changes {
-            if let Ok(event) = &change.event.decoded {
-                self.queues
-                    .carried_out(scope, &change.key, event.metadata.command_id);
+            if let Some(command) = change.event.command_id {
+                self.queues.carried_out(scope, &change.key, command);
             }
             if let Some(after) = change.after
                 && after.sort_in(WORK, "").is_some()

@@ -154,7 +154,7 @@ pub(crate) async fn amend(
         };
         Ok(FoldOutput {
             writes: Some(write).filter(is_changed).into_iter().collect(),
-            parked: Vec::new(),
+            ..FoldOutput::default()
         })
     };
     process_store.amend(scope, &[key.to_owned()], &mut fold).await?;

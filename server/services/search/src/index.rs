@@ -2,7 +2,9 @@
 //! follows from the log.
 
 use std::{
+    collections::HashSet,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -95,6 +97,8 @@ pub(super) struct Files {
     pub(super) reader: IndexReader,
     pub(super) fields: Fields,
     pub(super) id: Uuid,
+    /// The folder of the segments.
+    folder: PathBuf,
 }
 
 impl Files {
@@ -113,30 +117,31 @@ impl Files {
     fn open_existing(folder: &Path) -> Result<Option<(Self, IndexWriter)>, SearchError> {
         let label = match fs::read(folder.join("label.json")) {
             Ok(label) => label,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(at(folder)(source)),
         };
         let Label { format, id } = serde_json::from_slice(&label)?;
         if format != FORMAT {
             return Ok(None);
         }
-        Self::over(Index::open_in_dir(folder.join("index"))?, id).map(Some)
+        let segments = folder.join("index");
+        Self::over(Index::open_in_dir(&segments)?, id, segments).map(Some)
     }
 
     fn make(folder: &Path, id: Uuid) -> Result<(Self, IndexWriter), SearchError> {
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(at(folder))?;
         }
-        let index = folder.join("index");
-        fs::create_dir_all(&index).map_err(at(folder))?;
-        let opened = Self::over(Index::create_in_dir(&index, schema())?, id)?;
+        let segments = folder.join("index");
+        fs::create_dir_all(&segments).map_err(at(folder))?;
+        let opened = Self::over(Index::create_in_dir(&segments, schema())?, id, segments)?;
         // Last: an index without a label is not valid.
         let label = serde_json::to_vec(&Label { format: FORMAT, id })?;
         fs::write(folder.join("label.json"), label).map_err(at(folder))?;
         Ok(opened)
     }
 
-    fn over(index: Index, id: Uuid) -> Result<(Self, IndexWriter), SearchError> {
+    fn over(index: Index, id: Uuid, folder: PathBuf) -> Result<(Self, IndexWriter), SearchError> {
         index.tokenizers().register(WORDS, tokens::of_texts());
         let schema = index.schema();
         let field = |name| schema.get_field(name);
@@ -162,8 +167,38 @@ impl Files {
             reader,
             fields,
             id,
+            folder,
         };
         Ok((files, writer))
+    }
+
+    /// Whether no file has a deleted document: the committed segments have none, and there is no file of
+    /// another segment. A file that the index does not know of is removed.
+    pub(super) fn are_clean(&self) -> Result<bool, SearchError> {
+        let metas = self.index.searchable_segment_metas()?;
+        if metas.iter().any(|meta| meta.num_deleted_docs() > 0) {
+            return Ok(false);
+        }
+        let committed: HashSet<String> = metas.iter().map(|meta| meta.id().uuid_string()).collect();
+        let mut others = Vec::new();
+        for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
+            let name = entry.map_err(at(&self.folder))?.file_name();
+            let segment = name.to_str().and_then(segment_of);
+            if segment.is_some_and(|segment| !committed.contains(segment)) {
+                others.push(PathBuf::from(name));
+            }
+        }
+        // After the names: a file is known before it is created.
+        let known = self.index.directory().list_managed_files();
+        let (known, unknown): (Vec<_>, Vec<_>) = others.into_iter().partition(|file| known.contains(file));
+        for file in unknown {
+            let file = self.folder.join(file);
+            match fs::remove_file(&file) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(at(&file)(error)),
+                _ => {}
+            }
+        }
+        Ok(known.is_empty())
     }
 
     /// A searcher over the committed documents.
@@ -256,6 +291,12 @@ impl Files {
         workspaces.dedup();
         Ok(workspaces)
     }
+}
+
+/// The segment of a file: its name begins with the segment's id, of 32 hexadecimal digits.
+fn segment_of(file: &str) -> Option<&str> {
+    file.get(..32)
+        .filter(|id| id.bytes().all(|digit| digit.is_ascii_hexdigit()))
 }
 
 /// The id of a partition's processed positions.

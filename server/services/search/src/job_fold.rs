@@ -7,6 +7,7 @@ use domain::{
     event::TypedEvent,
     id::WorkspaceId,
     view::{DocumentError, FoldTarget},
+    wire::SearchKind,
 };
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -18,6 +19,9 @@ use super::{
 };
 use documents::FoldFault;
 use projection::effect::{EffectError, ProcessedPositions, Work};
+
+/// The event after which nothing personal of its user may be in the files.
+pub(super) const USER_ERASED: &str = "UserErased";
 
 /// What a job is folded into: the committed documents and what is to be committed before it.
 pub(super) struct JobFold<'a> {
@@ -45,7 +49,7 @@ impl JobFold<'_> {
         for event in work.events.iter().filter(|event| processed.wants(event.position)) {
             let Ok(typed) = &event.decoded else { continue };
             self.fold_event(workspace, typed, &mut open)?;
-            if typed.event_type == "UserErased" {
+            if typed.event_type == USER_ERASED {
                 erased.extend(typed.stream.id().parse::<Uuid>());
             }
         }
@@ -61,6 +65,7 @@ impl JobFold<'_> {
                 more.documents.insert(document_id, pending);
             }
         }
+        self.mark_documents_of_erased_users(workspace, &mut more)?;
         for user in erased {
             self.erase(workspace, user, &mut more)?;
         }
@@ -123,6 +128,37 @@ impl JobFold<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A new document may belong to a user whose erasure came first, in another partition.
+    fn mark_documents_of_erased_users(
+        &self,
+        workspace: WorkspaceId,
+        more: &mut CommitBatch,
+    ) -> Result<(), EffectError> {
+        let is_new = |pending: &&PendingDocument| !pending.replaces && !pending.document.erased;
+        let owners = more.documents.values().filter(is_new);
+        let owners: BTreeSet<Uuid> = owners.filter_map(|pending| pending.document.owner).collect();
+        for user in owners {
+            if self.is_erased(workspace, user, more)? {
+                let documents = more.documents.values_mut().map(|pending| &mut pending.document);
+                for document in documents.filter(|document| document.owner == Some(user)) {
+                    document.erased = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a user was erased: their own document says so.
+    fn is_erased(&self, workspace: WorkspaceId, user: Uuid, more: &CommitBatch) -> Result<bool, EffectError> {
+        let own = document_id(workspace, SearchKind::Customers, &user.to_string());
+        let pending = more.documents.get(&own);
+        if let Some(pending) = pending.or_else(|| self.before.documents.get(&own)) {
+            return Ok(pending.document.erased);
+        }
+        let stored = self.files.document(&own).map_err(failed)?;
+        Ok(stored.is_some_and(|document| document.erased))
     }
 
     /// Writes all documents of a user again, without personal data.

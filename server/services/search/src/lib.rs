@@ -30,7 +30,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
+use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, LogHistory, Work};
 use documents::Opener;
 pub use find::{SearchRequest, SearchResult};
 use index::Files;
@@ -122,6 +122,15 @@ impl Search {
 impl EventHandler for Search {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    /// The index is this server's alone: its documents of the workspace are indexed again.
+    async fn begin_again(
+        &self,
+        workspace: WorkspaceId,
+        _history: &mut LogHistory<'_>,
+    ) -> Result<(), EffectError> {
+        self.forget(workspace).await
     }
 
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {

@@ -1,8 +1,16 @@
 //! The index over a real folder and real events, without lanes: what is committed, and what is not again.
 
+use std::path::PathBuf;
+
 use broker::{Events, PartitionId, decode};
 use clock::{Clock as _, SystemClock};
-use domain::{event::DomainEvent, wire::SearchKind};
+use domain::{
+    access::Role,
+    aggregate::user::{UserErased, UserEvent, UserRegistered},
+    event::{DomainEvent, EventPayload as _},
+    language::Language,
+    wire::SearchKind,
+};
 use event_store::{EventStore as _, SqliteEventStore};
 use tempfile::TempDir;
 use test_support::{
@@ -19,7 +27,7 @@ struct Fixture {
     partition: PartitionId,
     /// Up to where the events were performed.
     performed: u64,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Fixture {
@@ -38,20 +46,36 @@ impl Fixture {
                 partition: 0,
             },
             performed: 0,
-            _folder: folder,
+            folder,
         }
     }
 
     /// Appends events and has them performed.
     async fn perform(&mut self, stream: &str, events: &[DomainEvent]) {
+        let work = self.append(stream, events).await;
+        self.search.perform(&work).await.unwrap();
+        self.performed += events.len() as u64;
+    }
+
+    /// Appends events; the work that they are.
+    async fn append(&self, stream: &str, events: &[DomainEvent]) -> Work {
         append(&self.store, self.partition.workspace, stream, events).await;
-        let work = Work {
+        Work {
             partition: self.partition,
             passed: Some((self.performed, self.performed + events.len() as u64)),
             events: self.events_after(self.performed).await,
-        };
-        self.search.perform(&work).await.unwrap();
-        self.performed += events.len() as u64;
+        }
+    }
+
+    fn index_folder(&self) -> PathBuf {
+        self.folder.path().join("search")
+    }
+
+    /// Whether a file of the index has a text.
+    fn has_in_files(&self, text: &str) -> bool {
+        let files = std::fs::read_dir(self.index_folder().join("index")).unwrap();
+        let mut contents = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        contents.any(|bytes| bytes.windows(text.len()).any(|part| part == text.as_bytes()))
     }
 
     async fn events_after(&self, position: u64) -> Events {
@@ -197,4 +221,111 @@ async fn an_index_of_another_format_is_created_again() {
     let search = Search::open(&folder, third, Arc::new(PlaintextOpener)).unwrap();
     assert_eq!(search.files.id, third, "its lanes begin at the first event");
     search.close().await;
+}
+
+/// An email of which nothing is in any other text.
+const EMAIL: &str = "zyxwvq@kfjghb.test";
+
+fn registered() -> DomainEvent {
+    let registered = UserRegistered {
+        email: EMAIL.to_owned(),
+        display_name: "Adelheid".to_owned(),
+        role: Role::Customer,
+        language: Language::En,
+    };
+    UserEvent::from(registered).into_domain()
+}
+
+fn erased() -> DomainEvent {
+    UserEvent::from(UserErased {}).into_domain()
+}
+
+#[tokio::test]
+async fn an_erasure_is_answered_once_its_text_is_in_no_file() {
+    let mut fixture = Fixture::new().await;
+    let user = format!("user-{}", customer(1).id);
+    fixture.perform(&user, &[registered()]).await;
+    assert!(fixture.has_in_files(EMAIL));
+    fixture.perform(&user, &[erased()]).await;
+    assert!(!fixture.has_in_files(EMAIL), "while the index is open");
+    fixture.search.close().await;
+}
+
+/// Given an erasure that is committed, when the server is killed before the text is out of the files, then it
+/// is after the next start, and its event is done when it comes again.
+#[tokio::test]
+async fn an_erasure_that_a_kill_interrupts_is_finished_at_the_next_start() {
+    let mut fixture = Fixture::new().await;
+    let user = format!("user-{}", customer(1).id);
+    // In one segment: one whose documents are all deleted is dropped at once.
+    fixture
+        .append("product-mug-1", &[listed("mug-1", "Teapot")])
+        .await;
+    let mut both = fixture.append(&user, &[registered()]).await;
+    both.passed = Some((0, 2));
+    fixture.search.perform(&both).await.unwrap();
+    fixture.performed = 2;
+    fixture.search.close().await;
+    let work = fixture.append(&user, &[erased()]).await;
+
+    let (files, index) = Files::open(&fixture.index_folder(), Uuid::nil()).unwrap();
+    let opener = Arc::new(PlaintextOpener);
+    let writer = Writer::new(Arc::new(files), index, opener, Handle::current());
+    let interrupted = work.clone();
+    tokio::task::spawn_blocking(move || writer.commit_and_be_killed(&interrupted))
+        .await
+        .unwrap();
+    assert!(
+        fixture.has_in_files(EMAIL),
+        "it is deleted, and still in its segment"
+    );
+
+    let search = Search::open(&fixture.index_folder(), Uuid::nil(), Arc::new(PlaintextOpener)).unwrap();
+    fixture.search = search;
+    fixture.search.perform(&work).await.unwrap();
+    assert!(!fixture.has_in_files(EMAIL));
+    assert_eq!(fixture.found("teapot").await.len(), 1);
+    fixture.search.close().await;
+}
+
+/// Given an index that a version without notes of erasures has left, when it is opened, then its files lose
+/// what was deleted, also files that the index has forgotten.
+#[tokio::test]
+async fn what_an_earlier_version_has_left_in_the_files_is_removed_at_the_start() {
+    let mut fixture = Fixture::new().await;
+    let user = format!("user-{}", customer(1).id);
+    fixture.perform(&user, &[registered()]).await;
+    fixture.search.close().await;
+    let work = fixture.append(&user, &[erased()]).await;
+    let (files, index) = Files::open(&fixture.index_folder(), Uuid::nil()).unwrap();
+    let writer = Writer::new(
+        Arc::new(files),
+        index,
+        Arc::new(PlaintextOpener),
+        Handle::current(),
+    );
+    tokio::task::spawn_blocking(move || writer.commit_and_be_killed(&work))
+        .await
+        .unwrap();
+    let forgotten = fixture
+        .index_folder()
+        .join("index/00000000000000000000000000000001.store");
+    std::fs::write(forgotten, EMAIL).unwrap();
+    let search = Search::open(&fixture.index_folder(), Uuid::nil(), Arc::new(PlaintextOpener)).unwrap();
+    search.close().await;
+    assert!(!fixture.has_in_files(EMAIL));
+}
+
+#[tokio::test]
+async fn an_order_that_comes_after_the_erasure_of_its_customer_has_no_name() {
+    let mut fixture = Fixture::new().await;
+    let mut ada = customer(1);
+    ada.name = "Qzxvjk".to_owned();
+    let user = format!("user-{}", ada.id);
+    fixture.perform(&user, &[registered()]).await;
+    fixture.perform(&user, &[erased()]).await;
+    fixture.perform("order-1", &[created(&ada)]).await;
+    assert!(fixture.found("qzxvjk").await.is_empty());
+    assert_eq!(fixture.found("mug").await.len(), 1);
+    fixture.search.close().await;
 }

@@ -219,4 +219,30 @@ mod tests {
         assert_eq!(words(&"mug ".repeat(50)).len(), MAX_WORDS);
         assert_eq!(words(" .,;!"), []);
     }
+
+    #[test]
+    fn hostile_searches_have_few_words_and_mark_a_text_without_changing_it() {
+        const TEXTS: &[&str] = &[
+            "mug",
+            "Moto\u{308}rhead poster",
+            "马克杯 mug-01",
+            "مرحبا",
+            "İstanbul ﬁne",
+        ];
+        let inputs = (fuzz::texts_like(TEXTS), fuzz::texts_like(TEXTS));
+        fuzz::check(&inputs, |(text, query)| {
+            // The gateway refuses a longer one.
+            let query: String = query.chars().take(200).collect();
+            let text: String = text.chars().take(500).collect();
+            let found = words(&query);
+            // A letter may be the ligature of several.
+            fuzz::prop_assert!(found.len() <= 20 * query.chars().count(), "{} words", found.len());
+            if let Some(parts) = highlighted(&text, &found) {
+                let whole: String = parts.iter().map(|part| part.text.as_str()).collect();
+                fuzz::prop_assert_eq!(whole, text);
+                fuzz::prop_assert!(parts.iter().any(|part| part.matched));
+            }
+            Ok(())
+        });
+    }
 }

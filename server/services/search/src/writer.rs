@@ -4,6 +4,10 @@
 //! A commit costs some milliseconds however small it is, so waiting jobs share one. Documents and the
 //! processed positions of their partition are in the same commit, so each event is in the index exactly once,
 //! however often it is delivered and wherever a crash happens.
+//!
+//! A commit deletes documents, and leaves their text in files until segments are merged. So a commit that
+//! erases notes that this is unconfirmed, and a job that erases is done only once no file has a deleted
+//! document. After a failure its lane repeats it; after a crash the next start finds the note.
 
 use std::{
     collections::HashMap,
@@ -24,7 +28,7 @@ use super::{
     entry::{IndexedDocument, TextPart, joined},
     index::{Fields, Files, SearchError, owner_term},
     index_writer::roll_back,
-    job_fold::JobFold,
+    job_fold::{JobFold, USER_ERASED},
 };
 use documents::Opener;
 use projection::effect::{EffectError, ProcessedPositions, Work};
@@ -38,6 +42,10 @@ const COMMIT_INTERVAL: Duration = Duration::from_millis(50);
 /// How often to try to remove deleted documents from the files while merges are running.
 const PURGE_ATTEMPTS: u32 = 20;
 
+/// The note of a commit after which no file has the text of an erasure. An index of an earlier version has
+/// none.
+const CONFIRMED: &str = "erasures are confirmed";
+
 /// A job for the writer.
 pub(super) enum Job {
     /// Indexes events.
@@ -47,6 +55,18 @@ pub(super) enum Job {
 }
 
 impl Job {
+    /// Whether it is done only once no file has a deleted document. Also for an event that is in the index
+    /// already: it comes again because that was not confirmed.
+    fn erases(&self) -> bool {
+        match self {
+            Self::Index(work, _) => work.events.iter().any(|event| {
+                let typed = event.decoded.as_ref();
+                typed.is_ok_and(|typed| typed.event_type == USER_ERASED)
+            }),
+            Self::Forget(..) => true,
+        }
+    }
+
     fn answer(self, outcome: Result<(), EffectError>) {
         let (Self::Index(_, answer) | Self::Forget(_, answer)) = self;
         // The lane may have stopped waiting.
@@ -64,6 +84,8 @@ pub(super) struct Writer {
     positions: HashMap<String, ProcessedPositions>,
     /// After a failure, readers may not show what is committed.
     is_stale: bool,
+    /// Whether no file has the text of an erasure.
+    is_confirmed: bool,
 }
 
 impl Writer {
@@ -73,6 +95,8 @@ impl Writer {
         opener: Arc<dyn Opener>,
         runtime: Handle,
     ) -> Self {
+        let metas = files.index.load_metas();
+        let is_confirmed = metas.is_ok_and(|metas| metas.payload.as_deref() == Some(CONFIRMED));
         Self {
             files,
             index,
@@ -80,11 +104,19 @@ impl Writer {
             runtime,
             positions: HashMap::new(),
             is_stale: false,
+            is_confirmed,
         }
     }
 
     /// Runs until all senders of jobs are dropped.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        // A crash may have interrupted an erasure.
+        if let Some(reason) = self.confirm(PURGE_ATTEMPTS) {
+            tracing::warn!(
+                reason,
+                "the search index may have erased text in its files for now"
+            );
+        }
         let mut waiting = Vec::with_capacity(BATCH_SIZE);
         while jobs.blocking_recv_many(&mut waiting, BATCH_SIZE) > 0 {
             let begun = Instant::now();
@@ -131,12 +163,22 @@ impl Writer {
         }
         let commits = !pending.is_empty();
         let failure = if commits { self.commit(pending) } else { None };
-        let outcome = || match &failure {
-            None => Ok(()),
-            Some(reason) => Err(unavailable(reason)),
+        let attempts = if done.iter().any(Job::erases) {
+            PURGE_ATTEMPTS
+        } else {
+            1
+        };
+        let unconfirmed = if failure.is_none() {
+            self.confirm(attempts)
+        } else {
+            None
         };
         for job in done {
-            job.answer(outcome());
+            let reason = failure
+                .as_deref()
+                .or_else(|| unconfirmed.as_deref().filter(|_| job.erases()));
+            let outcome = reason.map_or(Ok(()), |reason| Err(unavailable(reason)));
+            job.answer(outcome);
         }
         commits
     }
@@ -158,12 +200,17 @@ impl Writer {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the search index panicked".to_owned(),
         };
+        self.roll_back(&reason);
+        Some(reason)
+    }
+
+    /// Rolls back what a failed commit has left.
+    fn roll_back(&mut self, reason: &str) {
         self.positions.clear();
         self.is_stale = true;
         if let Err(error) = roll_back(&mut self.index) {
             tracing::error!(reason, %error, "a failed commit of the search index could not be rolled back");
         }
-        Some(reason)
     }
 
     /// Writes a batch in one commit.
@@ -196,16 +243,24 @@ impl Writer {
                 .delete_term(Term::from_field_text(fields.document_id, document_id));
             self.index.add_document(document)?;
         }
-        self.index.commit()?;
-        self.files.reader.reload()?;
+        self.is_confirmed &= !erased && forgotten.is_empty();
+        self.commit_index()?;
         if !forgotten.is_empty() {
             self.positions.clear();
         }
         let committed = positions.into_iter().map(|(at, (_, processed))| (at, processed));
         self.positions.extend(committed);
-        if erased || !forgotten.is_empty() {
-            self.purge()?;
+        Ok(())
+    }
+
+    /// Commits what was written, with the note whether erasures are confirmed.
+    fn commit_index(&mut self) -> Result<(), SearchError> {
+        let mut prepared = self.index.prepare_commit()?;
+        if self.is_confirmed {
+            prepared.set_payload(CONFIRMED);
         }
+        prepared.commit()?;
+        self.files.reader.reload()?;
         Ok(())
     }
 
@@ -260,26 +315,65 @@ impl Writer {
         Ok(joined(opened?))
     }
 
-    /// Removes deleted documents from the files: they stay in their segment until it is merged.
-    fn purge(&mut self) -> Result<(), SearchError> {
-        for _ in 0..PURGE_ATTEMPTS {
-            let metas = self.files.index.searchable_segment_metas()?;
-            let segments: Vec<_> = metas
-                .iter()
-                .filter(|meta| meta.num_deleted_docs() > 0)
-                .map(tantivy::SegmentMeta::id)
-                .collect();
-            if segments.is_empty() {
-                break;
-            }
-            // A segment that is being merged already is removed by that merge.
-            if self.index.merge(&segments).wait().is_err() {
+    /// Removes what was erased from the files, if that is not confirmed yet, and notes it. Otherwise returns
+    /// the reason why it is not confirmed.
+    fn confirm(&mut self, attempts: u32) -> Option<String> {
+        if self.is_confirmed {
+            return None;
+        }
+        let confirmed = catch_unwind(AssertUnwindSafe(|| self.try_confirm(attempts)));
+        let reason = match confirmed {
+            Ok(Ok(true)) => return None,
+            Ok(Ok(false)) => return Some("its files are being merged and may have erased text".to_owned()),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the search index panicked".to_owned(),
+        };
+        self.is_confirmed = false;
+        self.roll_back(&reason);
+        Some(reason)
+    }
+
+    fn try_confirm(&mut self, attempts: u32) -> Result<bool, SearchError> {
+        for attempt in 0..attempts {
+            if attempt > 0 {
                 pause(COMMIT_INTERVAL);
             }
-            self.files.reader.reload()?;
+            if self.purge()? {
+                self.is_confirmed = true;
+                self.commit_index()?;
+                return Ok(true);
+            }
         }
+        Ok(false)
+    }
+
+    /// Removes deleted documents from the files: they stay in their segment until it is merged. `false`: a
+    /// merge is running, and a file may have some.
+    fn purge(&mut self) -> Result<bool, SearchError> {
+        let metas = self.files.index.searchable_segment_metas()?;
+        let segments: Vec<_> = metas
+            .iter()
+            .filter(|meta| meta.num_deleted_docs() > 0)
+            .map(tantivy::SegmentMeta::id)
+            .collect();
+        // A segment that is being merged already is removed by that merge.
+        let is_merged = segments.is_empty() || self.index.merge(&segments).wait().is_ok();
+        self.files.reader.reload()?;
         self.index.garbage_collect_files().wait()?;
-        Ok(())
+        Ok(is_merged && self.files.are_clean()?)
+    }
+
+    /// Commits work as a server does that is killed before the text is out of the files.
+    #[cfg(test)]
+    pub(super) fn commit_and_be_killed(mut self, work: &Work) {
+        let before = CommitBatch::default();
+        let fold = JobFold {
+            files: &self.files,
+            committed: &self.positions,
+            before: &before,
+        };
+        let pending = fold.fold(work).unwrap();
+        self.write(pending).unwrap();
     }
 }
 

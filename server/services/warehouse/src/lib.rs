@@ -24,7 +24,7 @@ use time::Date;
 use tokio::sync::Mutex;
 
 use clock::SharedClock;
-use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, Work};
+use consumer::{CheckpointStorage, Consumer, EffectError, EventHandler, LogHistory, PartitionId, Work};
 pub use error::WarehouseError;
 use location::WarehouseLocation;
 use merging::take_similar;
@@ -210,6 +210,28 @@ async fn run_blocking<T: Send + 'static>(
 impl EventHandler for Analytics {
     fn name(&self) -> &'static str {
         NAME
+    }
+
+    /// What it has processed is recognised by its positions, unless one of them is of another history: then
+    /// the files of the workspace are created again.
+    async fn begin_again(
+        &self,
+        workspace: WorkspaceId,
+        history: &mut LogHistory<'_>,
+    ) -> Result<(), EffectError> {
+        let manifest = self.warehouse.manifest(workspace).await?;
+        for (partition, processed) in &manifest.inboxes {
+            let partition = PartitionId {
+                workspace,
+                partition: *partition,
+            };
+            let hash = processed.hash.as_deref();
+            if !history.contains(partition, processed.checkpoint, hash).await? {
+                tracing::warn!(%workspace, "the warehouse has rows of another history, and is created again");
+                return self.forget(workspace).await;
+            }
+        }
+        Ok(())
     }
 
     async fn perform(&self, work: &Work) -> Result<(), EffectError> {

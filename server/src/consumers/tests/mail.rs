@@ -7,10 +7,14 @@ use domain::{
     access::{Actor, Role},
     aggregate::{
         inbox::{InboxEvent, MailsStopped},
-        user::{EmailChanged, LanguageChanged, UserErased, UserEvent, UserRegistered},
+        user::{
+            EmailChanged, EmailConfirmationRequested, LanguageChanged, PasswordChanged,
+            PasswordResetRequested, UserErased, UserEvent, UserRegistered,
+        },
     },
     event::EventPayload as _,
     language::Language,
+    timestamp::Timestamp,
     wire::MailboxMessage,
 };
 
@@ -39,6 +43,15 @@ struct TestLinks;
 impl Links for TestLinks {
     async fn unsubscribe(&self, _: WorkspaceId, user: Uuid) -> Option<String> {
         Some(format!("https://shop.test/unsubscribe?token={user}"))
+    }
+
+    async fn confirm_email(&self, _: WorkspaceId, _: Uuid, email: &str, _: Timestamp) -> Option<String> {
+        let (mailbox, _) = email.split_once('@')?;
+        Some(format!("https://shop.test/confirm-email?token={mailbox}"))
+    }
+
+    async fn reset_password(&self, _: WorkspaceId, _: Uuid, request: Uuid) -> Option<String> {
+        Some(format!("https://shop.test/reset-password?token={request}"))
     }
 }
 
@@ -290,7 +303,7 @@ async fn the_old_address_is_told_once_that_the_email_was_changed() {
     let notifications: Vec<_> = mails(&shop, Some(ada.id))
         .await
         .into_iter()
-        .filter(|mail| mail.subject != "Welcome")
+        .filter(|mail| mail.subject == "The email of your account was changed")
         .collect();
     // The newest first; setting the same email again is no change.
     let [second, first] = notifications.as_slice() else {
@@ -316,5 +329,82 @@ async fn the_old_address_is_told_once_that_the_email_was_changed() {
     let consumers = running(&shop).await;
     settled(&shop).await;
     assert!(files(&shop).is_empty());
+    consumers.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mails_about_the_account_have_their_links_and_reach_those_who_stopped_mails_once() {
+    let shop = Shop::open(1).await;
+    let ada = customer(1);
+    let stream = format!("user-{}", ada.id);
+    let consumers = running(&shop).await;
+    register(&shop, &ada).await;
+    let wants_none = InboxEvent::from(MailsStopped {}).into_domain();
+    shop.append(&format!("inbox-{}", ada.id), &[wants_none]).await;
+    let changed = EmailChanged {
+        email: "countess@post.test".to_owned(),
+    };
+    let events: [UserEvent; 4] = [
+        EmailConfirmationRequested {}.into(),
+        PasswordResetRequested {}.into(),
+        PasswordChanged {}.into(),
+        changed.into(),
+    ];
+    for event in events {
+        shop.append(&stream, &[event.into_domain()]).await;
+        // An email goes to the address of the time when it is written.
+        settled(&shop).await;
+    }
+    let all = mails(&shop, Some(ada.id)).await;
+    let said: Vec<_> = all.iter().map(|mail| mail.subject.as_str()).collect();
+    assert_eq!(
+        said,
+        [
+            "Confirm your email address",
+            "The email of your account was changed",
+            "Your password was changed",
+            "Set a new password",
+            "Confirm your email address",
+            "Welcome",
+        ]
+    );
+    let has = |n: usize, link: &str, to: &str| {
+        let mail = &all[n];
+        assert!(mail.to.contains(to), "{mail:?}");
+        assert!(mail.text.contains(&format!("\n{link}")), "{}", mail.text);
+        // The template writes a slash in an attribute as a reference.
+        let html = mail.html.replace("&#x2F;", "/");
+        assert!(html.contains(&format!("href=\"{link}")), "{html}");
+    };
+    // The confirmation of a new address goes to the new one.
+    let old = format!("{}@post.test", ada.id);
+    has(
+        0,
+        "https://shop.test/confirm-email?token=countess",
+        "countess@post.test",
+    );
+    has(3, "https://shop.test/reset-password?token=", &old);
+    for n in [4, 5] {
+        has(
+            n,
+            &format!("https://shop.test/confirm-email?token={}", ada.id),
+            &old,
+        );
+    }
+    let before: Vec<_> = files(&shop)
+        .into_iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    // Every event is delivered again to a consumer that has lost its store.
+    consumers.stop().await;
+    std::fs::remove_file(shop.folder.path().join("consumers.db")).unwrap();
+    let shop = shop.restart().await;
+    let consumers = running(&shop).await;
+    settled(&shop).await;
+    let after: Vec<_> = files(&shop)
+        .into_iter()
+        .map(|file| std::fs::read(file).unwrap())
+        .collect();
+    assert_eq!(after, before, "the same mails, to the byte");
     consumers.stop().await;
 }

@@ -319,13 +319,17 @@ async fn a_stream_is_replayed_with_the_result_of_each_event() {
         text.contains("state  {") && text.contains("orders/1  {"),
         "{text}"
     );
-    // Both were appended at once: a moment earlier there was no event, which is no error.
-    let at: Timestamp = lines[0]["event"]["recorded_at"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
-    for (at, shown) in [(at.as_micros() - 1, 0), (at.as_micros(), 2)] {
+    // A moment before the first there was no event, which is no error. The second, appended with it, is
+    // later.
+    let [first, second] = [0, 1].map(|line: usize| {
+        let at: Timestamp = lines[line]["event"]["recorded_at"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        at.as_micros()
+    });
+    for (at, shown) in [(first - 1, 0), (first, 1), (second, 2)] {
         let then = ReplayOptions {
             at: Some(Timestamp::from_micros(at)),
             ..ReplayOptions::default()

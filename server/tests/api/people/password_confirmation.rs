@@ -59,15 +59,22 @@ async fn confirms_the_password(app: TestApp) {
     app.settled(&educator).await;
     let own = format!("?user={user}");
     let told = subjects(&app, &educator, &own).await;
-    assert_eq!(told, ["The email of your account was changed", "Welcome"]);
+    assert_eq!(
+        told,
+        [
+            "Confirm your email address",
+            "The email of your account was changed",
+            "Welcome"
+        ]
+    );
     let mails = crate::dead_letters::get(&app, &educator, &format!("/api/v1/mailbox{own}")).await;
     assert!(
-        mails["data"][0]["to"]
+        mails["data"][1]["to"]
             .as_str()
             .unwrap()
             .contains("<ada@example.org>")
     );
-    assert!(!mails["data"][0].to_string().contains("countess@"));
+    assert!(!mails["data"][1].to_string().contains("countess@"));
     let log: Value = app
         .get(&format!("/api/v1/streams/user-{user}"))
         .bearer_auth(&educator.token)

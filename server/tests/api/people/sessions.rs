@@ -1,5 +1,7 @@
 //! Sessions of people with an account: renewal, sign-out, and protection from other sites' pages.
 
+use sqlx::{Connection as _, PgConnection};
+
 use super::*;
 
 #[tokio::test]
@@ -15,23 +17,112 @@ async fn a_session_is_renewed_and_a_replayed_refresh_token_ends_it() {
     assert_eq!(renewed.status(), StatusCode::OK);
     let second = cookie(&renewed, "foldline_refresh").unwrap();
     assert_ne!(first, second);
-    // another tab of the same browser sends the first token too
-    let other_tab = refresh(&app, &first).await;
-    assert_eq!(other_tab.status(), StatusCode::OK);
-    let third = cookie(&other_tab, "foldline_refresh").unwrap();
+    // other tabs of the same browser send the first token too, and get the same next one
+    for _ in 0..3 {
+        let other_tab = refresh(&app, &first).await;
+        assert_eq!(other_tab.status(), StatusCode::OK);
+        assert_eq!(
+            cookie(&other_tab, "foldline_refresh").as_deref(),
+            Some(second.as_str())
+        );
+    }
     // a day later it is not a tab but a replay
     app.pass_days(1);
     let reused = refresh(&app, &first).await;
     assert_eq!(reused.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(cookie(&reused, "foldline_refresh").as_deref(), Some(""));
     problem(reused).await;
-    for of_the_family in [second, third] {
-        let ended = refresh(&app, &of_the_family).await;
-        assert_eq!(ended.status(), StatusCode::UNAUTHORIZED);
-    }
+    assert_eq!(refresh(&app, &second).await.status(), StatusCode::UNAUTHORIZED);
     for nothing in ["", "nonsense"] {
         assert_eq!(refresh(&app, nothing).await.status(), StatusCode::UNAUTHORIZED);
     }
+}
+
+/// Sends the same refresh token often at the same moment, to the servers in turn; the tokens that follow it.
+async fn race(apps: &[&TestApp], token: &str) -> BTreeSet<String> {
+    let requests = (0..24).map(|n| refresh(apps[n % apps.len()], token));
+    let answers = futures::future::join_all(requests).await;
+    answers
+        .iter()
+        .map(|answer| {
+            assert_eq!(answer.status(), StatusCode::OK);
+            cookie(answer, "foldline_refresh").unwrap()
+        })
+        .collect()
+}
+
+async fn racing_tabs_get_one_token(apps: &[&TestApp]) {
+    let app = apps[0];
+    let educator = app.educator().await;
+    let (person, _) = registered(app, &educator, "ada@example.org").await;
+    let response = sign_in(app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let mut token = cookie(&response, "foldline_refresh").unwrap();
+    for app in apps {
+        app.stop_clock();
+    }
+    for _ in 0..3 {
+        let next = race(apps, &token).await;
+        assert_eq!(next.len(), 1, "one token follows another");
+        token = next.into_iter().next().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_tabs_get_one_token_on_files() {
+    racing_tabs_get_one_token(&[&TestApp::start().await]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn racing_tabs_get_one_token_from_two_servers_on_postgresql() {
+    let database = Database::new().await;
+    let (one, two) = crate::servers::two(&database).await;
+    racing_tabs_get_one_token(&[&one, &two]).await;
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_comes_again_after_its_successor_was_used_ends_the_session() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let (person, _) = registered(&app, &educator, "ada@example.org").await;
+    let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let first = cookie(&response, "foldline_refresh").unwrap();
+    // All of it is within the grace period.
+    app.stop_clock();
+    let second = cookie(&refresh(&app, &first).await, "foldline_refresh").unwrap();
+    let third = cookie(&refresh(&app, &second).await, "foldline_refresh").unwrap();
+    assert_eq!(refresh(&app, &first).await.status(), StatusCode::UNAUTHORIZED);
+    for of_the_family in [first, second, third] {
+        let ended = refresh(&app, &of_the_family).await;
+        assert_eq!(ended.status(), StatusCode::UNAUTHORIZED);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_is_renewed_often_keeps_few_tokens() {
+    let database = Database::new().await;
+    let arguments = ["--event-store", &database.url, "--read-model", &database.url];
+    let app = TestApp::start_with(&arguments).await;
+    let educator = app.educator().await;
+    let (person, _) = registered(&app, &educator, "ada@example.org").await;
+    let response = sign_in(&app, &credentials("ada@example.org", PASSWORD, &person)).await;
+    let first = cookie(&response, "foldline_refresh").unwrap();
+    let mut token = first.clone();
+    for _ in 0..80 {
+        token = cookie(&refresh(&app, &token).await, "foldline_refresh").unwrap();
+    }
+    let mut connection = PgConnection::connect(&database.url).await.unwrap();
+    let rows: i64 =
+        sqlx::query_scalar("select count(*) from foldline_people.refresh_tokens where successor is not null")
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+    assert_eq!(rows, 64);
+    // A token that is no longer known is refused, and the session goes on.
+    assert_eq!(refresh(&app, &first).await.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(refresh(&app, &token).await.status(), StatusCode::OK);
+    app.stop().await;
 }
 
 #[tokio::test]

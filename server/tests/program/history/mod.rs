@@ -1,6 +1,8 @@
-//! The history checker: clients record what they send and what they see, while the server is killed again and
-//! again (`kill -9`, at random times, also while it starts). Afterwards every record of the history must
-//! agree with the log.
+//! The history checker: clients record what they send and what they see, while servers fail. Afterwards every
+//! record of the history must agree with the log.
+//!
+//! Here one server is killed again and again (`kill -9`, at random times, also while it starts); [`faults`]
+//! draws faults of several servers from a seed.
 //!
 //! A run fails on: an acknowledged event that is not in the log; an event that was never acknowledged, or a
 //! second effect of one command; a stream or a partition with a gap or out of order; events in another order
@@ -11,20 +13,25 @@
 
 mod check;
 mod clients;
+mod faults;
+mod proxy;
 mod record;
+mod servers;
 mod watchers;
 
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
+use tokio::task::JoinHandle;
 
-use check::check;
+use check::{NewerDocuments, check};
 use clients::{Access, Reader, Writer};
 use record::History;
+use servers::Servers;
 use test_postgres::Database;
 use watchers::Watcher;
 
-use crate::running::Server;
+use crate::running::TEST_TIMEOUT;
 
 /// How often the server is killed.
 const KILLS: &str = "FOLDLINE_TEST_KILLS";
@@ -57,36 +64,14 @@ async fn no_event_is_lost_doubled_or_stale_however_often_a_server_with_postgresq
 }
 
 async fn run(stores: Vec<String>) {
-    let kills = std::env::var(KILLS).map_or(DEFAULT_KILLS, |kills| {
-        kills
-            .parse()
-            .unwrap_or_else(|_| panic!("{KILLS} is a number, not {kills}"))
-    });
-    let server = Arc::new(Server::new(stores));
+    let kills = number(KILLS, DEFAULT_KILLS);
+    let servers = Servers::one(stores);
+    let server = Arc::clone(&servers.node(0).server);
     server.start();
     let history = Arc::new(History::default());
-    let access = Access::open(&server).await;
-    access.list_products(&history).await;
-
-    let writers: Vec<_> = (0..WRITERS)
-        .map(|_| tokio::spawn(Writer::new(&access, &history).write()))
-        .collect();
-    let readers: Vec<_> = (0..READERS)
-        .map(|reader| Reader::new(&access, &history, reader))
-        .collect();
-    let watchers = Watcher::all(&access, &history);
-    let names = readers.iter().map(|reader| reader.name.clone());
-    let witnesses: Vec<_> = names
-        .chain(watchers.iter().map(|watcher| watcher.name.clone()))
-        .collect();
-    let readers: Vec<_> = readers
-        .into_iter()
-        .map(|reader| tokio::spawn(reader.read()))
-        .collect();
-    let watchers: Vec<_> = watchers
-        .into_iter()
-        .map(|watcher| tokio::spawn(watcher.watch()))
-        .collect();
+    let (access, _) = Access::open(&servers).await;
+    access.list_products(&history, 0).await;
+    let mut clients = Clients::start(&access, &history, &["tok_ok"]);
 
     for kill in 0..kills {
         if rand::random_ratio(1, 5) {
@@ -109,21 +94,83 @@ async fn run(stores: Vec<String>) {
     let until = history.acknowledged() + MAX_COMMANDS_BETWEEN_KILLS;
     history.until_acknowledged(until).await;
 
-    // Writers and readers continue until their last request has an answer; watchers continue until they have
-    // seen the whole log.
-    history.no_more_commands();
-    for task in join_all(writers).await {
-        task.expect("a writer ends well");
-    }
+    clients.stop_writing(&history).await;
     access.settled().await;
-    let head = access.head().await;
-    history.ends_at(head);
-    for task in join_all(readers.into_iter().chain(watchers)).await {
-        task.expect("who reads and who watches ends well");
-    }
+    let witnesses = clients.see_the_end(&access, &history).await;
     let verified = access.verify().await;
     assert_eq!(verified.findings, Vec::<String>::new());
-    let report = check(&access, &history, &witnesses).await;
+    let log = access.log().await;
+    let report = check(&history, &log, &witnesses, NewerDocuments::Refused);
+    history.require_no_findings(&format!("a run of {kills} kills"), &log);
     println!("{kills} kills: {report}");
-    server.stop().await;
+    servers.stop().await;
+}
+
+/// A number of a run, from the environment.
+fn number<N: std::str::FromStr>(variable: &str, default: N) -> N {
+    std::env::var(variable).map_or(default, |number| {
+        number
+            .parse()
+            .unwrap_or_else(|_| panic!("{variable} is a number, not {number}"))
+    })
+}
+
+/// The clients of a run.
+struct Clients {
+    writers: Vec<JoinHandle<()>>,
+    /// Readers and watchers.
+    observers: Vec<JoinHandle<()>>,
+    /// The names of the observers.
+    witnesses: Vec<String>,
+}
+
+impl Clients {
+    /// Starts them; orders are paid by these methods.
+    fn start(access: &Access, history: &Arc<History>, methods: &'static [&'static str]) -> Self {
+        let writers = (0..WRITERS)
+            .map(|number| tokio::spawn(Writer::new(&access.at(number), history, methods).write()))
+            .collect();
+        let readers: Vec<_> = (0..READERS)
+            .map(|reader| Reader::new(access, history, reader))
+            .collect();
+        let watchers = Watcher::all(access, history);
+        let witnesses = readers
+            .iter()
+            .map(|reader| reader.name.clone())
+            .chain(watchers.iter().map(|watcher| watcher.name.clone()))
+            .collect();
+        let readers = readers.into_iter().map(|reader| tokio::spawn(reader.read()));
+        let watchers = watchers.into_iter().map(|watcher| tokio::spawn(watcher.watch()));
+        let observers = readers.chain(watchers).collect();
+        Self {
+            writers,
+            observers,
+            witnesses,
+        }
+    }
+
+    /// Writers stop when their last request has an answer.
+    async fn stop_writing(&mut self, history: &History) {
+        history.no_more_commands();
+        ended(
+            "the last answers to the writers",
+            std::mem::take(&mut self.writers),
+        )
+        .await;
+    }
+
+    /// Readers and watchers continue until they have seen the whole log. Returns their names.
+    async fn see_the_end(self, access: &Access, history: &History) -> Vec<String> {
+        history.ends_at(access.head().await);
+        ended("the end of the log, at every reader and watcher", self.observers).await;
+        self.witnesses
+    }
+}
+
+/// Waits for the end of tasks; `what` names what they wait for.
+async fn ended(what: &str, tasks: Vec<JoinHandle<()>>) {
+    let ended = tokio::time::timeout(TEST_TIMEOUT, join_all(tasks)).await;
+    for task in ended.unwrap_or_else(|_| panic!("within {TEST_TIMEOUT:?}, there was not {what}")) {
+        task.expect("a client ends well");
+    }
 }

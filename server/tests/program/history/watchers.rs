@@ -1,6 +1,7 @@
-//! Live watchers: each keeps the state of a subscription, and resumes it with its token after every kill.
+//! Live watchers: each keeps the state of a subscription, and resumes it with its token after every lost
+//! connection, at the next server. With several servers it also changes the server by itself.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use domain::{token::ConsistencyToken, wire::Row};
 use futures::{SinkExt as _, StreamExt as _};
@@ -19,6 +20,13 @@ use crate::running::TEST_TIMEOUT;
 
 /// Complete listings are recorded this often, because each is long.
 const FULL_RECORD_INTERVAL: u64 = 25;
+
+/// With several servers, a watcher changes the server after about this many frames.
+const FRAMES_AT_A_SERVER: u32 = 200;
+
+/// How long a watcher waits for its connection, and before it connects again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const BACK_OFF: Duration = Duration::from_millis(20);
 
 /// The target of a subscription.
 #[derive(Debug, Clone, Copy)]
@@ -49,10 +57,8 @@ struct Frame {
 enum ConnectionEnd {
     /// The whole log was shown.
     SeenAll,
-    /// The server is gone.
+    /// The server is gone, or could not answer.
     Gone,
-    /// The server is up, but could not answer.
-    Busy,
 }
 
 type Socket = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
@@ -85,7 +91,7 @@ impl Watcher {
         .into_iter()
         .enumerate()
         .map(|(number, (view, followed))| Self {
-            access: access.clone(),
+            access: access.at(number),
             history: Arc::clone(history),
             name: format!("watcher {number}"),
             view,
@@ -98,20 +104,18 @@ impl Watcher {
         .collect()
     }
 
-    /// Follows across restarts of the server until the whole log was shown.
+    /// Follows across restarts of the servers until the whole log was shown.
     pub(crate) async fn watch(mut self) {
-        let mut gone = None;
         loop {
-            let (incarnation, url) = self.access.url(gone).await;
-            let end = match self.connect(&url).await {
-                Some(mut socket) => self.follow(&mut socket).await,
-                None => ConnectionEnd::Gone,
-            };
-            gone = match end {
-                ConnectionEnd::SeenAll => return,
-                ConnectionEnd::Gone => Some(incarnation),
-                ConnectionEnd::Busy => None,
-            };
+            let server = self.access.current();
+            let url = self.access.servers.url(server);
+            if let Some(mut socket) = self.connect(&url).await
+                && let ConnectionEnd::SeenAll = self.follow(&mut socket).await
+            {
+                return;
+            }
+            self.access.turn_from(server);
+            tokio::time::sleep(BACK_OFF).await;
         }
     }
 
@@ -127,7 +131,8 @@ impl Watcher {
                 .headers_mut()
                 .insert(name, HeaderValue::from_str(value).unwrap());
         }
-        let mut socket = connect_async(request).await.ok()?.0;
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect_async(request)).await;
+        let mut socket = connected.ok()?.ok()?.0;
         let mut subscribe = json!({"op": "subscribe", "id": 1, "view": self.view});
         match self.followed {
             WatchTarget::Document { key } => subscribe["key"] = json!(key),
@@ -149,10 +154,11 @@ impl Watcher {
     async fn follow(&mut self, socket: &mut Socket) -> ConnectionEnd {
         let history = Arc::clone(&self.history);
         let mut ended = false;
+        let may_move = self.access.servers.count() > 1;
         loop {
             let message = tokio::select! {
                 message = tokio::time::timeout(TEST_TIMEOUT, socket.next()) => {
-                    message.unwrap_or_else(|_| panic!("{}: not even a ping", self.name))
+                    message.unwrap_or_else(|_| panic!("{}: not even a ping in {TEST_TIMEOUT:?}", self.name))
                 }
                 () = history.ended(), if !ended => {
                     ended = true;
@@ -177,11 +183,16 @@ impl Watcher {
             }
             // Like a request that is answered with 503.
             if frame.op == "error" && frame.problem["status"] == 503 {
-                return ConnectionEnd::Busy;
+                return ConnectionEnd::Gone;
             }
-            self.take(frame);
+            if !self.take(frame) {
+                return ConnectionEnd::Gone;
+            }
             if ended && self.has_seen_all() {
                 return ConnectionEnd::SeenAll;
+            }
+            if may_move && rand::random_ratio(1, FRAMES_AT_A_SERVER) {
+                return ConnectionEnd::Gone;
             }
         }
     }
@@ -197,26 +208,28 @@ impl Watcher {
         all
     }
 
-    fn take(&mut self, frame: Frame) {
+    /// Takes a frame. Returns whether the connection goes on: after a finding it begins anew.
+    fn take(&mut self, frame: Frame) -> bool {
         self.frames += 1;
-        assert_ne!(frame.op, "error", "{}: {}", self.name, frame.problem);
+        if frame.op == "error" {
+            self.find(&format!("an error of the subscription: {}", frame.problem));
+            return false;
+        }
         if let Some(as_of) = &frame.as_of {
-            if let Some(before) = &self.as_of {
-                assert!(
-                    as_of.covers(before),
-                    "{}: went back from {before} to {as_of}",
-                    self.name
-                );
+            if let Some(before) = &self.as_of
+                && !as_of.covers(before)
+            {
+                self.find(&format!("{} went back from {before} to {as_of}", frame.op));
+                self.as_of = None;
+                return false;
             }
             self.as_of = Some(as_of.clone());
         }
         match frame.op.as_str() {
             "snapshot" => {
-                assert_eq!(
-                    frame.next, None,
-                    "{}: a listing that fits into one page",
-                    self.name
-                );
+                if frame.next.is_some() {
+                    self.find("a listing does not fit into one page, so that nothing is checked");
+                }
                 self.generation = frame.generation;
                 self.rows = self.snapshot(frame.data);
                 self.record_everything();
@@ -243,6 +256,15 @@ impl Watcher {
             "caught_up" if self.frames.is_multiple_of(FULL_RECORD_INTERVAL) => self.record_everything(),
             _ => {}
         }
+        true
+    }
+
+    fn find(&self, what: &str) {
+        let Self {
+            name, view, followed, ..
+        } = self;
+        self.history
+            .find(name.clone(), format!("{name}, of {view} {followed:?}: {what}"));
     }
 
     fn snapshot(&self, data: Option<Value>) -> BTreeMap<String, Value> {

@@ -13,6 +13,7 @@ mod faults;
 pub(crate) mod peer;
 mod shop;
 
+pub(crate) use check::SUBJECTS;
 use check::check;
 use shop::Shop;
 use test_postgres::Database;
@@ -61,6 +62,7 @@ async fn each_mail_arrives_once_though_a_server_with_postgresql_is_killed_over_o
 async fn run(settings: Vec<String>, disruptions: &[Disruption]) {
     let mut shop = Shop::open(settings).await;
     shop.unsubscribe().await;
+    shop.request_links().await;
     for _ in 0..2 {
         shop.order().await;
     }
@@ -80,7 +82,7 @@ async fn run(settings: Vec<String>, disruptions: &[Disruption]) {
     assert!(report.repeated >= held.count(), "{report:?}");
     // Three customers have an address and want emails; four have got the first email.
     assert!(report.mails >= 4 + 3 * (2 + disruptions.len()), "{report:?}");
-    assert_eq!(report.subjects.len(), 7, "every kind of mail: {report:?}");
+    assert_eq!(report.subjects.len(), 9, "every kind of mail: {report:?}");
     shop.server.stop().await;
 }
 

@@ -131,6 +131,32 @@ impl Shop {
         self.staff.settled().await;
     }
 
+    /// All customers with an address have forgotten their passwords, and want to confirm their addresses.
+    pub(crate) async fn request_links(&self) {
+        for customer in &self.customers {
+            let session: SessionInfo = customer.get("/api/v1/session").await;
+            let Some(person) = self.people.get(&session.actor_id) else {
+                continue;
+            };
+            let confirm =
+                |http: &reqwest::Client, url: &str| http.post(format!("{url}/api/v1/email-confirmations"));
+            assert_eq!(
+                customer.request_until_answered(confirm).await.0,
+                StatusCode::ACCEPTED
+            );
+            let forgotten = json!({"email": person.email, "workspace": session.workspace});
+            let reset = |http: &reqwest::Client, url: &str| {
+                http.post(format!("{url}/api/v1/password-resets"))
+                    .json(&forgotten)
+            };
+            assert_eq!(
+                customer.request_until_answered(reset).await.0,
+                StatusCode::ACCEPTED
+            );
+        }
+        self.staff.settled().await;
+    }
+
     /// All customers order; one of three payments fails.
     pub(crate) async fn order(&mut self) {
         for customer in &self.customers {

@@ -87,7 +87,13 @@ const DUMP: &str = "database.sql";
 const EXPORT: &str = "export.ndjson";
 const FACTS: &str = "facts.json";
 /// Folders that are derived from the events.
-const DERIVED: [&str; 3] = ["search", "warehouse", "checkpoints"];
+const DERIVED: [&str; 5] = [
+    "search",
+    "warehouse",
+    "checkpoints",
+    "signed-checkpoints",
+    "reserve",
+];
 
 /// The stores of a server: files, or a PostgreSQL database besides.
 pub(super) struct Stores(Option<Database>);

@@ -246,8 +246,9 @@ impl Shop {
             "type": "RefundPayment", "stream": "payment-refunded", "data": {"reason": "it was broken"},
         });
         self.send("refund", &refund).await;
+        self.ask_for_links(&self.erased).await;
         let stream = format!("user-{}", self.erased.account.user);
-        let erase = json!({"type": "EraseUser", "stream": stream, "data": {"password": PASSWORD}});
+        let erase = json!({"type": "EraseUser", "stream": stream, "data": {"password": NEW_PASSWORD}});
         assert!(self.erased.client.command("erase", &erase).await);
         self.educator.settled().await;
 
@@ -259,6 +260,41 @@ impl Shop {
         }});
         assert!(ada.command("read", &read).await);
         self.educator.settled().await;
+    }
+
+    /// A person asks for both links by email, and changes the password.
+    async fn ask_for_links(&self, person: &Person) {
+        let Person { client, account } = person;
+        let workspace = self.opened.workspace;
+        for (path, body) in [
+            ("email-confirmations", json!({})),
+            (
+                "password-resets",
+                json!({"email": account.email, "workspace": workspace}),
+            ),
+        ] {
+            let (status, answer) = client.post(&format!("/api/v1/{path}"), &body, path).await;
+            assert_eq!(status, StatusCode::ACCEPTED, "{answer:?}");
+        }
+        let change = json!({"current": PASSWORD, "new": NEW_PASSWORD});
+        let (status, text) = client
+            .request_until_answered(|http, url| {
+                http.put(format!("{url}/api/v1/sessions/password")).json(&change)
+            })
+            .await;
+        assert_eq!(status, StatusCode::NO_CONTENT, "{text}");
+        // The server answers before it has looked for an account.
+        for wanted in ["PasswordResetRequested", "PasswordChanged"] {
+            while !self
+                .educator
+                .log()
+                .await
+                .iter()
+                .any(|event| event.event_type == wanted)
+            {
+                self.educator.settled().await;
+            }
+        }
     }
 
     async fn send(&self, key: &str, command: &Value) {
@@ -303,10 +339,14 @@ impl Shop {
         let streams = [
             (
                 &*person,
-                vec![(
-                    "UserRegistered",
-                    json!({"email": "old@mail.example", "display_name": "Old", "role": "customer"}),
-                )],
+                vec![
+                    (
+                        "UserRegistered",
+                        json!({"email": "old@mail.example", "display_name": "Old", "role": "customer"}),
+                    ),
+                    // By a link that only the email has.
+                    ("EmailConfirmed", json!({})),
+                ],
             ),
             (
                 "order-old-delivered",
@@ -475,6 +515,9 @@ impl Shop {
         );
     }
 }
+
+/// The password of the erased person, before the erasure.
+const NEW_PASSWORD: &str = "heron lantern ampersand 42";
 
 /// The customer's email after the change.
 const ADA: &str = "ada@post.test";

@@ -374,6 +374,18 @@ fn check_mails(before: &Mails, after: &Mails, sent: &Sent) {
     assert_eq!(after.len(), before.len() + sent.len(), "no mail is gone");
 }
 
+/// A line of an export as this version writes it: earlier ones exported a digest of each command's body.
+fn without_digest(line: &str) -> String {
+    const DIGEST: &str = "\"body_sha256\":\"";
+    let Some(begin) = line.find(DIGEST) else {
+        return line.to_owned();
+    };
+    // the hash in hexadecimal, and `",`
+    let end = begin + DIGEST.len() + 64 + 2;
+    let line = format!("{}{}", &line[..begin], &line[end..]);
+    line.replace("foldline.command.v1", "foldline.command.v2")
+}
+
 /// Every event and every answered command is exported unchanged and in the same order.
 fn check_export(stored: &str, now: &str) {
     let is_of_the_log = |line: &&str| {
@@ -381,8 +393,8 @@ fn check_export(stored: &str, now: &str) {
         let kind = line["type"].as_str().unwrap().to_owned();
         !kind.starts_with("foldline.workspace.") && !kind.starts_with("foldline.end.")
     };
-    let stored: Vec<_> = stored.lines().filter(is_of_the_log).collect();
-    let known: BTreeSet<_> = stored.iter().copied().collect();
+    let stored: Vec<_> = stored.lines().filter(is_of_the_log).map(without_digest).collect();
+    let known: BTreeSet<_> = stored.iter().map(String::as_str).collect();
     let now: Vec<_> = now.lines().filter(|line| known.contains(line)).collect();
     assert!(
         now == stored,
@@ -398,15 +410,32 @@ fn check_derived_again(folder: &Path, workspace: WorkspaceId) {
     assert!(fs::read_dir(manifests).is_ok_and(|manifests| manifests.count() > 0));
 }
 
-/// An old export can be imported, and its new export is the same to the byte.
+/// The lines of an export, of which the last of a workspace depends on the bytes of the others.
+fn comparable(export: &str) -> Vec<String> {
+    let comparable = |line: &str| {
+        let parsed: Value = serde_json::from_str(line).unwrap();
+        if parsed["type"].as_str().unwrap().starts_with("foldline.end.") {
+            format!(
+                "{} events, {} commands",
+                parsed["data"]["events"], parsed["data"]["commands"]
+            )
+        } else {
+            without_digest(line)
+        }
+    };
+    export.lines().map(comparable).collect()
+}
+
+/// An old export can be imported, and its new export is the same to the byte, without digests.
 fn import(stores: &Stores, fixture: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let export = fixture::export(fixture);
     foldline(stores, folder.path(), &["import", export.to_str().unwrap()]);
     foldline(stores, folder.path(), &["verify"]);
     let again = foldline(stores, folder.path(), &["export"]);
+    let original = fs::read_to_string(export).unwrap();
     assert!(
-        again == fs::read_to_string(export).unwrap(),
+        comparable(&again) == comparable(&original),
         "the export has changed"
     );
 }

@@ -24,6 +24,9 @@ use uuid::Uuid;
 
 const DAY_US: i64 = 24 * 60 * 60 * 1_000_000;
 
+/// How long before the end of a day its last order is placed: each event is later than the one before it.
+const LAST_US: i64 = 100;
+
 /// A clock that stands at this microsecond.
 #[derive(Debug, Default)]
 struct FixedClock(AtomicI64);
@@ -34,7 +37,7 @@ impl Clock for FixedClock {
     }
 }
 
-/// Writes a week of orders into the log: on each day one in its first microsecond and one in its last, every
+/// Writes a week of orders into the log: on each day one in its first and one in its last microseconds, every
 /// other one cancelled a day later. Returns the number of orders.
 pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, price: &Money) -> usize {
     let clock = Arc::new(FixedClock::default());
@@ -43,9 +46,10 @@ pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, pric
         .unwrap();
     let today = SystemClock.now().as_micros() / DAY_US;
     let mut orders = 0;
+    let mut appends = Vec::new();
     for days_ago in 3..10 {
         let midnight = (today - days_ago) * DAY_US;
-        for moment in [midnight, midnight + DAY_US - 1] {
+        for moment in [midnight, midnight + DAY_US - LAST_US] {
             let quantity = u32::try_from(days_ago).unwrap();
             let [created, confirmed, cancelled, refunded] = order(OrderLine {
                 sku: sku.to_owned(),
@@ -54,16 +58,20 @@ pub(crate) async fn write(folder: &Path, workspace: WorkspaceId, sku: &str, pric
                 quantity,
             });
             let stream = format!("order-then-{orders}");
-            clock.0.store(moment, Ordering::Relaxed);
-            append(&*store, workspace, &stream, &[created, confirmed]).await;
-            clock.0.store(moment + DAY_US, Ordering::Relaxed);
+            appends.push((moment, stream.clone(), vec![created, confirmed]));
             match orders % 4 {
-                0 | 2 => append(&*store, workspace, &stream, &[cancelled]).await,
-                1 => append(&*store, workspace, &stream, &[refunded]).await,
+                0 | 2 => appends.push((moment + DAY_US, stream, vec![cancelled])),
+                1 => appends.push((moment + DAY_US, stream, vec![refunded])),
                 _ => {}
             }
             orders += 1;
         }
+    }
+    // Times never decrease within a partition.
+    appends.sort_by_key(|(moment, ..)| *moment);
+    for (moment, stream, events) in appends {
+        clock.0.store(moment, Ordering::Relaxed);
+        append(&*store, workspace, &stream, &events).await;
     }
     store.close().await;
     orders

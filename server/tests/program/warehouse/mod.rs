@@ -39,7 +39,7 @@ const FULFILMENT_MS: u32 = 120;
 
 /// The total of a day or of a product.
 #[derive(Debug, PartialEq, Eq, Deserialize)]
-struct Total {
+pub(crate) struct Total {
     orders: u64,
     units: u64,
     revenue: BTreeMap<String, i64>,
@@ -51,15 +51,15 @@ struct Total {
     refunded_revenue: BTreeMap<String, i64>,
 }
 
-type Totals = BTreeMap<String, Total>;
+pub(crate) type Totals = BTreeMap<String, Total>;
 
 /// The content that `DuckDB` reads.
 #[derive(Debug, Deserialize)]
-struct WarehouseContent {
+pub(crate) struct WarehouseContent {
     /// The number of files of each day.
     files: BTreeMap<String, usize>,
-    totals: Totals,
-    checks: BTreeMap<String, u64>,
+    pub(crate) totals: Totals,
+    pub(crate) checks: BTreeMap<String, u64>,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,12 +93,12 @@ struct SalesRun {
 async fn sell_under_kills(server: &Arc<Server>) -> SalesRun {
     server.start();
     let (staff, opened) = Client::open(server, SHARDS).await;
-    list_products(&staff).await;
     server.kill();
     let (mug, price, currency) = PRODUCTS[0];
     let price = Money::new(price, currency);
     let past_orders = days::write(server.folder(), opened.workspace, mug, &price).await;
     server.start();
+    list_products(&staff).await;
 
     for number in 0..ORDERS {
         place_and_cancel(&staff, number).await;
@@ -185,7 +185,7 @@ async fn sales(staff: &Client) -> Totals {
     totals
 }
 
-fn total(sales: &SalesDocument) -> Total {
+pub(crate) fn total(sales: &SalesDocument) -> Total {
     let by_currency = |sums: &Sums| {
         let sums = sums.as_slice().iter();
         sums.map(|sum| (sum.currency.clone(), sum.amount)).collect()
@@ -203,7 +203,8 @@ fn total(sales: &SalesDocument) -> Total {
     }
 }
 
-fn read(folder: &Path, file_selection: &str) -> WarehouseContent {
+/// What `DuckDB` reads of a workspace's folder.
+pub(crate) fn read(folder: &Path, file_selection: &str) -> WarehouseContent {
     let output = python::program("warehouse/totals.py")
         .arg(folder)
         .arg(file_selection)

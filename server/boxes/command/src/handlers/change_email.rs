@@ -1,5 +1,5 @@
 //! `ChangeEmail`: the old email is released and the new one reserved in the same append; the login by the new
-//! one is stored before it.
+//! one is stored before it, and the other logins are removed after it.
 
 use domain::{aggregate::user::ChangeEmail, wire::CommandAnswer};
 
@@ -26,7 +26,22 @@ pub(crate) async fn handle(
             break outcome;
         }
     };
-    repository.answer(intent, appended).await
+    let answer = repository.answer(intent, appended).await;
+    if let Some((people, of)) = account.people() {
+        match &answer {
+            Ok(_) => {
+                people
+                    .email_changed(of, &change.email, change.password.as_ref())
+                    .await;
+            }
+            Err(failure) if failure.is_refusal() && account.has_written() => {
+                people.release_login(of, &change.email).await;
+            }
+            // Nothing was written; or it is not known whether the change was stored, and both logins stay.
+            Err(_) => {}
+        }
+    }
+    answer
 }
 
 async fn append(

@@ -1,5 +1,6 @@
-//! `EraseUser`: the email is released in the same append; the erasure is noted before it, and the person's
-//! key and credentials are destroyed after it.
+//! `EraseUser`: the email is released in the same append. To destroy the person's key and credentials is the
+//! effect of the stored event, which a consumer repeats until it is done. It is tried here too, so that
+//! nearly always it is done with the answer.
 
 use domain::{aggregate::user::EraseUser, wire::CommandAnswer};
 
@@ -12,7 +13,6 @@ use crate::{
 };
 
 /// Erases a person, if the command has their password or comes from an educator.
-/// [`People::run`](identity::People::run) completes an erasure that fails after the append.
 pub(crate) async fn handle(
     repository: &Repository,
     intent: &Intent,
@@ -28,17 +28,12 @@ pub(crate) async fn handle(
         }
     };
     let answer = repository.answer(intent, appended).await;
-    if let Some((people, of)) = account.people() {
-        match &answer {
-            Ok(_) => {
-                if let Err(error) = people.erased(of).await {
-                    tracing::warn!(%error, "a person is erased in the log, but their key still exists");
-                }
-            }
-            Err(failure) if failure.is_refusal() => people.not_erased(of).await,
-            // If it is not known whether the erasure was stored, the note stays.
-            Err(_) => {}
-        }
+    // A refusal takes nothing back: the note may be that of another attempt, which is stored.
+    if answer.is_ok()
+        && let Some((people, of)) = account.people()
+        && let Err(error) = people.erased(of).await
+    {
+        tracing::warn!(%error, "a person is erased in the log, and their key will be destroyed");
     }
     answer
 }

@@ -7,11 +7,12 @@
 //! | command | what it needs |
 //! |---|---|
 //! | `PlaceOrder` | the products of the order's lines, from their own streams |
+//! | `ReadNotifications` | the notifications that its sender has |
 //! | `ProcessPayment`, `RefundPayment` | the payment provider's answer |
 //! | `RegisterUser` | the email's reservation; the password's hash and a session, stored before the append |
 //! | `ChangeEmail` | the password; the reservations of two emails; the new login, stored before the append |
 //! | `ChangeDisplayName` | the keys that seal the name |
-//! | `EraseUser` | the password; the email's reservation; the person's key, destroyed after the append |
+//! | `EraseUser` | the password; the email's reservation; the person's key, whose end is the event's effect |
 
 pub(super) mod change_display_name;
 pub(super) mod change_email;
@@ -19,5 +20,6 @@ mod email_reservation;
 pub(super) mod erase_user;
 pub(super) mod payment_authorization;
 pub(super) mod place_order;
+pub(super) mod read_notifications;
 pub(super) mod register_user;
 mod user_account;

@@ -32,8 +32,16 @@ pub(crate) async fn handle(
     let answer = repository.answer(intent, appended).await;
     if let Some((people, of)) = account.people() {
         match &answer {
-            Ok(_) => people.registered(of).await,
-            Err(failure) if failure.is_refusal() => people.not_registered(of, intent.command_id).await,
+            Ok(_) => {
+                let login = register.password.is_some().then_some(register.email.as_str());
+                people.registered(of, login).await;
+            }
+            Err(failure) if failure.is_refusal() => {
+                let login = account.has_written().then_some(register.email.as_str());
+                // Another attempt may have the id of a command with a key.
+                let own_command = (!intent.may_be_repeated).then_some(intent.command_id);
+                people.not_registered(of, own_command, login).await;
+            }
             // If it is not known whether the registration was stored, the credentials stay.
             Err(_) => {}
         }

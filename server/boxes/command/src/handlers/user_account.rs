@@ -116,6 +116,11 @@ impl<'a> Account<'a> {
         Ok(Some((self.repository.people()?, person)))
     }
 
+    /// Whether data outside the log was written.
+    pub(super) const fn has_written(&self) -> bool {
+        self.has_written
+    }
+
     /// Appends the user's events and those of reservations, all or nothing.
     pub(super) async fn append(&self, decision: AccountDecision) -> Result<AppendAnswer, AttemptError> {
         let AccountDecision {

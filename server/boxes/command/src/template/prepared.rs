@@ -217,7 +217,7 @@ impl PreparedTemplate {
             };
             appends.push(Append {
                 workspace,
-                body_digest,
+                body_digest: people.digest_key().keyed(&body_digest),
                 streams,
                 // A template is never too large for its sandbox.
                 max_events: None,

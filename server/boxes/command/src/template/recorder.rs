@@ -11,7 +11,7 @@ use domain::{
     aggregate::{
         Command,
         email::{Email, EmailState, ReserveEmail},
-        inbox::Inbox,
+        inbox::{Inbox, OwnNotifications},
         inventory::Inventory,
         order::{Order, OrderCommand, PlaceOrder, ProductCatalogue},
         payment::Payment,
@@ -185,7 +185,9 @@ impl Recorder {
             .map_err(|error| CommandFailure::malformed("stream", format!("{error}")))?;
         let events = match Command::parse(&request.command_type, &stream, &request.data)? {
             Command::Email(command) => self.decided::<Email>(actor, &stream, command, ()),
-            Command::Inbox(command) => self.decided::<Inbox>(actor, &stream, command, ()),
+            Command::Inbox(command) => {
+                self.decided::<Inbox>(actor, &stream, command, OwnNotifications::default())
+            }
             Command::Inventory(command) => self.decided::<Inventory>(actor, &stream, command, ()),
             Command::Product(command) => self.decided::<Product>(actor, &stream, command, ()),
             Command::User(command) => self.decided::<User>(actor, &stream, command, ()),

@@ -9,7 +9,10 @@ use std::{
     ops::Range,
 };
 
-use domain::id::{StreamName, WorkspaceId};
+use domain::{
+    id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
+};
 use uuid::Uuid;
 
 use crate::{Append, Expected, RecordedCommand, StreamAppend, type_block::NewestBlock};
@@ -32,25 +35,38 @@ pub(crate) struct CachedPartition {
     pub(crate) no: i64,
     pub(crate) head: u64,
     pub(crate) head_hash: String,
+    /// When its newest event was recorded; `None`: it has no event.
+    pub(crate) recorded_at: Option<Timestamp>,
     pub(crate) streams: HashMap<StreamName, CachedStream>,
     pub(crate) newest_block: NewestBlock,
 }
 
 impl CachedPartition {
     /// A partition as it was loaded, without its streams.
-    pub(crate) fn new(no: i64, head: u64, head_hash: String) -> Self {
+    pub(crate) fn new(no: i64, head: u64, head_hash: String, recorded_at: Option<Timestamp>) -> Self {
         Self {
             no,
             head,
             head_hash,
+            recorded_at,
             streams: HashMap::new(),
             newest_block: NewestBlock::default(),
         }
     }
 
     /// Replaces a head that turned out to be another: what is cached belongs to the old one.
-    pub(crate) fn reset(&mut self, head: u64, head_hash: &str) {
-        *self = Self::new(self.no, head, head_hash.to_owned());
+    pub(crate) fn reset(&mut self, head: u64, head_hash: &str, recorded_at: Option<Timestamp>) {
+        *self = Self::new(self.no, head, head_hash.to_owned(), recorded_at);
+    }
+
+    /// The time of the next event: that of the machine's clock, but always after the event before it. So the
+    /// order of times is that of positions, also if the clock is put back or another server's clock is ahead,
+    /// and a list that is sorted by time needs nothing else to be in the order of the log.
+    pub(crate) fn next_recorded_at(&self, now: Timestamp) -> Timestamp {
+        let after_head = self
+            .recorded_at
+            .map(|head| Timestamp::from_micros(head.as_micros().saturating_add(1)));
+        after_head.map_or(now, |after_head| after_head.max(now))
     }
 }
 

@@ -160,7 +160,7 @@ impl<'a> GroupValidator<'a> {
         }
         let command_id = append.metadata.command_id;
         if let Some(recorded) = self.cache.commands.get(&(workspace_no, command_id)) {
-            return if recorded.body_digest == append.body_digest {
+            return if recorded.is_repeated_by(&append.body_digest) {
                 Ok(recorded.answer.clone())
             } else {
                 Err(AppendError::CommandReused(command_id))
@@ -307,10 +307,11 @@ impl<'a> GroupValidator<'a> {
                 event,
                 (index, &*partition),
                 stream.version,
-                self.now,
+                partition.next_recorded_at(self.now),
             );
             partition.head = event.position;
             partition.head_hash.clone_from(&event.hash);
+            partition.recorded_at = Some(event.recorded_at);
             events.push(AppendedEvent {
                 event_id: event.event_id,
                 event_type: event.event_type.clone(),
@@ -373,7 +374,7 @@ fn recorded(
     event: &NewEvent,
     (index, partition): (u32, &CachedPartition),
     version: u64,
-    now: Timestamp,
+    recorded_at: Timestamp,
 ) -> StoredEvent {
     let mut recorded = RecordedEvent {
         workspace: append.workspace,
@@ -386,7 +387,7 @@ fn recorded(
         schema_version: event.schema_version,
         payload: event.payload.clone(),
         metadata: append.metadata.clone(),
-        recorded_at: now,
+        recorded_at,
         hash: String::new(),
     };
     recorded.hash = recorded.chain_hash(&partition.head_hash);

@@ -22,7 +22,7 @@ mod writer;
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -35,8 +35,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    Append, AppendAnswer, AppendError, CommitObserver, Snapshot, StoreError, TypeCompatibility, Workspace,
+    Append, AppendAnswer, AppendError, CommitObserver, KeyFingerprint, Snapshot, StoreError,
+    TypeCompatibility, Workspace,
     columns::{schema, unreadable},
+    digest::DigestKey,
 };
 pub(super) use append_cache::{AppendCache, CachedPartition, CachedStream, CachedWorkspace, MissingStream};
 use clock::SharedClock;
@@ -78,6 +80,9 @@ enum Work {
     CreateWorkspace(Workspace, Answer<bool>),
     SaveSnapshot(WorkspaceId, StreamName, Snapshot, Answer<()>),
     RegisterTypes(Answer<TypeCompatibility>),
+    MatchKeys(Vec<KeyFingerprint>, bool, Answer<Vec<String>>),
+    ProbeWrite(Answer<()>),
+    KeyDigests(DigestKey, Answer<bool>),
     Lifecycle(lifecycle::LifecycleWork),
 }
 
@@ -95,6 +100,28 @@ pub(super) struct Queue {
     sender: mpsc::Sender<Work>,
     closing: CancellationToken,
     task: TaskTracker,
+    full_disk: Arc<FullDisk>,
+}
+
+/// How long after a write without room no probe is taken for an answer: a probe needs one page, and may find
+/// room where an append does not.
+const FULL_FOR: Duration = Duration::from_secs(2);
+
+/// Whether the last write found no room.
+#[derive(Debug, Default)]
+struct FullDisk {
+    /// When it found none.
+    since: Mutex<Option<Instant>>,
+}
+
+impl FullDisk {
+    fn set(&self, since: Option<Instant>) {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    fn since(&self) -> Option<Instant> {
+        *self.since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Starts the appender of a database.
@@ -105,7 +132,9 @@ pub(super) fn start<W: Writer>(
 ) -> Queue {
     let (sender, inbox) = mpsc::channel(QUEUE);
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
+    let full_disk = Arc::<FullDisk>::default();
     let appender = Appender {
+        full_disk: Arc::clone(&full_disk),
         writer,
         cache: AppendCache::default(),
         unconfirmed: HashMap::new(),
@@ -118,6 +147,7 @@ pub(super) fn start<W: Writer>(
         sender,
         closing,
         task,
+        full_disk,
     }
 }
 
@@ -135,6 +165,7 @@ impl Queue {
             sender: mpsc::channel(1).0,
             closing,
             task,
+            full_disk: Arc::default(),
         }
     }
 
@@ -182,6 +213,33 @@ impl Queue {
         answered.await.map_err(|_| stopped())?
     }
 
+    /// Gives one batch of digests of earlier versions their key; `false`: there are none left.
+    pub(super) async fn key_digests(&self, key: DigestKey) -> Result<bool, StoreError> {
+        self.ask(|answer| Work::KeyDigests(key, answer)).await
+    }
+
+    pub(super) async fn match_keys(
+        &self,
+        keys: Vec<KeyFingerprint>,
+        replace: bool,
+    ) -> Result<Vec<String>, StoreError> {
+        self.ask(|answer| Work::MatchKeys(keys, replace, answer)).await
+    }
+
+    /// An error if the store takes no writes, as far as the last one has shown. If that found no room,
+    /// another write finds out whether there is some now.
+    pub(super) async fn ensure_writable(&self) -> Result<(), StoreError> {
+        self.ensure_open()?;
+        match self.full_disk.since() {
+            None => {}
+            Some(since) if since.elapsed() < FULL_FOR => {
+                return Err(StoreError::Full("the last write found none".to_owned()));
+            }
+            Some(_) => self.ask(Work::ProbeWrite).await?,
+        }
+        Ok(())
+    }
+
     /// An error if the queue takes no appends any more.
     pub(super) fn ensure_open(&self) -> Result<(), StoreError> {
         if self.closing.is_cancelled() || self.sender.is_closed() {
@@ -218,6 +276,7 @@ struct Appender<W> {
     unconfirmed: HashMap<(WorkspaceId, u32), u64>,
     clock: SharedClock,
     observer: Option<Arc<dyn CommitObserver>>,
+    full_disk: Arc<FullDisk>,
 }
 
 impl<W: Writer> Appender<W> {
@@ -312,6 +371,9 @@ impl<W: Writer> Appender<W> {
         loop {
             match self.try_commit(appends, atomicity, mode).await {
                 Ok((results, validated)) => {
+                    if !validated.is_empty() {
+                        self.full_disk.set(None);
+                    }
                     self.notify_missed().await;
                     self.notify(validated);
                     return Ok(results);
@@ -320,6 +382,7 @@ impl<W: Writer> Appender<W> {
                     self.roll_back().await;
                     let again = matches!(failure.cause, Cause::StaleCache | Cause::ConnectionLost);
                     if !again || attempts.next().is_none() {
+                        self.note_failure(&failure.error);
                         return Err(failure);
                     }
                     metrics::counter!("foldline_append_overtaken_total").increment(1);
@@ -461,6 +524,21 @@ impl<W: Writer> Appender<W> {
                 let result = self.register_domain_types().await;
                 self.reply(answer, result).await;
             }
+            Work::MatchKeys(keys, replace, answer) => {
+                let result = self.writer.match_keys(&keys, replace).await;
+                self.reply(answer, result).await;
+            }
+            Work::ProbeWrite(answer) => {
+                let result = self.writer.probe_write().await;
+                if result.is_ok() {
+                    self.full_disk.set(None);
+                }
+                self.reply(answer, result).await;
+            }
+            Work::KeyDigests(key, answer) => {
+                let result = self.writer.key_digests(&key).await;
+                self.reply(answer, result).await;
+            }
         }
     }
 
@@ -473,9 +551,16 @@ impl<W: Writer> Appender<W> {
         }
     }
 
+    fn note_failure(&self, error: &StoreError) {
+        if matches!(error, StoreError::Full(_)) {
+            self.full_disk.set(Some(Instant::now()));
+        }
+    }
+
     /// Sends an answer.
     async fn reply<T>(&mut self, answer: Answer<T>, result: Result<T, StoreError>) {
-        if result.is_err() {
+        if let Err(error) = &result {
+            self.note_failure(error);
             self.roll_back().await;
         }
         // the caller may have gone away

@@ -9,7 +9,7 @@ use domain::{
 };
 
 use super::{append_cache::AppendCache, group_validator::ValidatedGroup, lifecycle::LifecycleWriter};
-use crate::{Append, Snapshot, StoreError, Workspace};
+use crate::{Append, KeyFingerprint, Snapshot, StoreError, Workspace, digest::DigestKey};
 
 /// Why a group was not stored, and whether a retry makes sense.
 #[derive(Debug)]
@@ -101,6 +101,13 @@ pub(crate) trait Writer: LifecycleWriter + Send + 'static {
     /// The names and schema versions of stored events.
     async fn stored_types(&mut self) -> Result<Vec<(String, i64)>, StoreError>;
 
+    /// Implements [`EventStore::match_keys`](crate::EventStore::match_keys).
+    async fn match_keys(&mut self, keys: &[KeyFingerprint], replace: bool)
+    -> Result<Vec<String>, StoreError>;
+
+    /// Writes something that changes nothing, to find out whether there is room.
+    async fn probe_write(&mut self) -> Result<(), StoreError>;
+
     /// Events of a partition after a position, oldest first, at most `limit`.
     async fn read(
         &mut self,
@@ -109,6 +116,9 @@ pub(crate) trait Writer: LifecycleWriter + Send + 'static {
         after: u64,
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError>;
+
+    /// Gives one batch of digests of earlier versions their key; `false`: there are none left.
+    async fn key_digests(&mut self, key: &DigestKey) -> Result<bool, StoreError>;
 
     /// Closes the connection.
     async fn close(&mut self);

@@ -6,7 +6,7 @@ use domain::{id::WorkspaceId, token::ConsistencyToken};
 use futures::future::join_all;
 
 use super::{
-    super::{Append, AppendError, EventStore, Expected},
+    super::{Append, AppendAnswer, AppendError, DigestKey, EventStore, Expected},
     TestDatabase, append, checked_partition, event, id, one, open_workspace, part,
 };
 
@@ -104,6 +104,85 @@ pub(crate) async fn a_command_whose_row_is_older_than_its_events_columns_is_answ
     good.unwrap();
     assert_eq!(checked_partition(&*store, workspace, 0).await.len(), 2);
     assert_eq!(store.commands(workspace, None, 10).await.unwrap().len(), 2);
+}
+
+/// Appends commands of each kind, and notes of all of them that their digests have no key, as the migration
+/// does that follows such a version.
+async fn appended_without_a_key<B: TestDatabase>(database: &B) -> (Vec<Append>, Vec<AppendAnswer>) {
+    let store = database.open().await;
+    let workspace = open_workspace(&*store, 3).await;
+    let sent = Vec::from(of_each_kind(workspace));
+    let mut answers = Vec::new();
+    for append in &sent {
+        answers.push(store.append(append.clone()).await.unwrap());
+    }
+    store.close().await;
+    for statement in [
+        "insert into unkeyed_digests (partition_no, keyed_to, head) select no, 0, null from partitions",
+        "update answers set keyed = false",
+    ] {
+        database.run(statement).await.unwrap();
+    }
+    (sent, answers)
+}
+
+/// Given commands whose digests have no key, when a store is opened, also again and again, then each digest
+/// is keyed once, and a repetition of each command gets the first answer.
+pub(crate) async fn digests_without_a_key_get_one_and_their_commands_are_still_recognised<B: TestDatabase>(
+    database: B,
+) {
+    let (sent, answers) = appended_without_a_key(&database).await;
+    let key = DigestKey::new([3; 32]);
+    for _ in 0..2 {
+        let store = database.open().await;
+        store.key_digests(&key).await.unwrap();
+        store.key_digests(&key).await.unwrap();
+        for (append, answer) in sent.iter().zip(&answers) {
+            let id = append.metadata.command_id;
+            let recorded = store.recorded_command(append.workspace, id).await.unwrap();
+            assert_eq!(recorded.unwrap().body_digest, key.keyed(&append.body_digest));
+            let repeated = Append {
+                body_digest: key.keyed(&append.body_digest),
+                ..append.clone()
+            };
+            assert_eq!(store.append(repeated).await.unwrap(), *answer);
+            let refused = store.append(other(append, "order-4", true)).await;
+            assert!(
+                matches!(refused, Err(AppendError::CommandReused(used)) if used == id),
+                "{refused:?}"
+            );
+        }
+        store.close().await;
+        // as after an interruption before the last notes were deleted
+        let done = "insert into unkeyed_digests (partition_no, keyed_to, head)
+            select no, head, head from partitions";
+        database.run(done).await.unwrap();
+    }
+}
+
+pub(crate) async fn nothing_but_a_digest_without_a_key_can_be_changed<B: TestDatabase>(database: B) {
+    appended_without_a_key(&database).await;
+    let heads = "update unkeyed_digests
+        set head = (select p.head from partitions p where p.no = unkeyed_digests.partition_no)";
+    database.run(heads).await.unwrap();
+    let refused = async |statement: &'static str| {
+        let error = database.run(statement).await.unwrap_err().to_string();
+        assert!(error.contains("events are immutable"), "{statement}: {error}");
+    };
+    for statement in [
+        "update events set payload = '{}' where body_digest is not null",
+        "update events set body_digest = hash, payload = '{}' where body_digest is not null",
+        "update events set body_digest = hash where body_digest is null",
+        "update events set body_digest = null where body_digest is not null",
+    ] {
+        refused(statement).await;
+    }
+    let keyed = "update events set body_digest = hash where body_digest is not null";
+    database.run(keyed).await.unwrap();
+    let store = database.open().await;
+    store.key_digests(&DigestKey::new([3; 32])).await.unwrap();
+    store.close().await;
+    refused(keyed).await;
 }
 
 pub(crate) async fn an_id_of_a_command_without_events_is_not_used_again(store: Arc<dyn EventStore>) {

@@ -9,7 +9,7 @@ use std::{
     ops::Range,
 };
 
-use domain::id::WorkspaceId;
+use domain::{id::WorkspaceId, timestamp::Timestamp};
 use sqlx::{Executor as _, PgConnection, Postgres};
 use uuid::Uuid;
 
@@ -113,8 +113,9 @@ pub(super) async fn streams(
 }
 
 /// A partition with its workspace: the workspace's id, its number, whether all answers are in rows, and
-/// whether it has commands of earlier versions; the partition's number, its head, and the hash there.
-type PartitionColumns = (Uuid, i64, bool, bool, i64, i64, Vec<u8>);
+/// whether it has commands of earlier versions; the partition's number, its head, and the hash and the time
+/// of the event there.
+type PartitionColumns = (Uuid, i64, bool, bool, i64, i64, Vec<u8>, Option<i64>);
 
 /// A block of unused stream numbers.
 pub(super) async fn stream_numbers(connection: &mut PgConnection) -> Result<Range<i64>, sqlx::Error> {
@@ -141,14 +142,15 @@ async fn load_workspaces(
         return Ok(());
     }
     let rows: Vec<PartitionColumns> = sqlx::query_as(
-        "select w.id, w.no, w.answers_in_rows, w.has_earlier_commands, p.no, p.head, p.head_hash
+        "select w.id, w.no, w.answers_in_rows, w.has_earlier_commands, p.no, p.head, p.head_hash,
+             (select e.recorded_at from events e where e.partition_no = p.no and e.position = p.head)
          from open_workspaces w join partitions p on p.workspace_no = w.no
          where w.id = any ($1) order by w.no, p.partition",
     )
     .bind(ids)
     .fetch_all(connection)
     .await?;
-    for (id, workspace_no, answers_in_rows, has_earlier_commands, no, head, head_hash) in rows {
+    for (id, workspace_no, answers_in_rows, has_earlier_commands, no, head, head_hash, recorded_at) in rows {
         let workspace = cache
             .workspaces
             .entry(WorkspaceId(id))
@@ -158,9 +160,12 @@ async fn load_workspaces(
                 has_earlier_commands,
                 partitions: Vec::new(),
             });
-        workspace
-            .partitions
-            .push(CachedPartition::new(no, natural(head)?, hex::encode(head_hash)));
+        workspace.partitions.push(CachedPartition::new(
+            no,
+            natural(head)?,
+            hex::encode(head_hash),
+            recorded_at.map(Timestamp::from_micros),
+        ));
     }
     Ok(())
 }
@@ -180,7 +185,7 @@ async fn lock_partitions(
                 .filter_map(|part| workspace.partition(&part.stream));
             wanted.extend(partitions.map(|partition| partition.no));
             // the number of a workspace's events depends on all of them, and a command without events has
-            // `append_group` lock them
+            // `append_commands` lock them
             if append.max_events.is_some() || (append.is_without_events() && !workspace.answers_in_rows) {
                 wanted.extend(workspace.partitions.iter().map(|partition| partition.no));
             }
@@ -192,13 +197,14 @@ async fn lock_partitions(
         "select no, head, head_hash from partitions where no = any ($1) order by no for no key update",
     )
     .bind(wanted)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
     let heads: HashMap<i64, (i64, String)> = rows
         .into_iter()
         .filter(|(_, _, hash)| *hash != TOMBSTONE)
         .map(|(no, head, hash)| (no, (head, hex::encode(hash))))
         .collect();
+    let recorded_at = head_times(connection, &locked).await?;
     // a workspace with a missing or tombstoned partition is purged, or about to be
     cache.workspaces.retain(|_, workspace| {
         let partitions = &workspace.partitions;
@@ -215,10 +221,31 @@ async fn lock_partitions(
             continue;
         };
         if partition.head_hash != *head_hash {
-            partition.reset(natural(*head)?, head_hash);
+            let recorded_at = recorded_at.get(&partition.no).copied();
+            partition.reset(natural(*head)?, head_hash, recorded_at);
         }
     }
     Ok(())
+}
+
+/// When the newest events of locked partitions were recorded, by the numbers of the partitions. A statement
+/// of its own: one that waits for a lock does not see the events of the transaction that it has waited for.
+async fn head_times(
+    connection: &mut PgConnection,
+    partition_nos: &[i64],
+) -> Result<HashMap<i64, Timestamp>, sqlx::Error> {
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "select p.no, e.recorded_at
+         from partitions p join events e on e.partition_no = p.no and e.position = p.head
+         where p.no = any ($1)",
+    )
+    .bind(partition_nos)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(no, recorded_at)| (no, Timestamp::from_micros(recorded_at)))
+        .collect())
 }
 
 /// Loads streams. `false`: one of their partitions is no longer at its cached head.

@@ -3,8 +3,8 @@
 //!
 //! The rows of the partitions order the servers: an append locks those that it advances until its commit, so
 //! positions are dense and in the order of commits, of one server or of several. The write itself validates
-//! an appender's cache: `append_group` refuses a group if the heads of its partitions differ from the cached
-//! ones.
+//! an appender's cache: `append_commands` refuses a group if the heads of its partitions differ from the
+//! cached ones.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -16,10 +16,12 @@
 //! | `write` | the rows of a group: one call |
 //! | `read` | the statements that read events |
 //! | `commands` | the statements that read recorded commands |
+//! | `digests` | the statements that give digests of earlier versions their key |
 //! | `purge` | the purge of a workspace while other servers append |
 //! | `row` | the columns of an event |
 
 mod commands;
+mod digests;
 mod listen;
 mod look_up;
 mod notification;
@@ -106,6 +108,7 @@ impl Database for Postgres {
     const COMMANDS_AFTER: &'static str = commands::AFTER;
     const COMMANDS_FROM: &'static str = commands::FROM;
     const STREAMS: &'static str = read::STREAMS;
+    const SNAPSHOTS: &'static str = read::SNAPSHOTS;
     const PAGE_OF_TYPE: &'static str = read::PAGE_OF_TYPE;
     const STREAM_FORWARDS: &'static str = read::STREAM_FORWARDS;
     const STREAM_BACKWARDS: &'static str = read::STREAM_BACKWARDS;
@@ -114,6 +117,14 @@ impl Database for Postgres {
     const PURGE_TYPE_BLOCKS: &'static str = purge::PURGE_TYPE_BLOCKS;
     const PURGE_COMMANDS: &'static [&'static str] = &purge::PURGE_COMMANDS;
     const PURGE_PARTITIONS: &'static str = purge::PURGE_PARTITIONS;
+    const LOCK_UNKEYED_DIGESTS: Option<&'static str> = Some("lock table unkeyed_digests in exclusive mode");
+    // every append changes them
+    const LOCK_PARTITIONS: Option<&'static str> = Some("lock table partitions in share row exclusive mode");
+    // vacuuming removes old versions of rows: see docs/operations.md
+    const BEFORE_KEYING: &'static [&'static str] = &[];
+    const AFTER_KEYING: &'static [&'static str] = &[];
+    const UNKEYED_ROWS: &'static [(&'static str, &'static str)] = &digests::UNKEYED_ROWS;
+    const UNKEYED_EVENTS: &'static str = digests::UNKEYED_EVENTS;
     const BEGIN_IMPORT: &'static [&'static str] = &[
         "begin",
         // an import may be slow, and blocks no other transaction
@@ -191,6 +202,22 @@ impl Database for Postgres {
         limit: u32,
     ) -> Result<u64, sqlx::Error> {
         purge::events(connection, workspace_no, limit).await
+    }
+
+    async fn write_row_digests(
+        connection: &mut PgConnection,
+        update: &'static str,
+        keyed: &[(i64, Uuid, [u8; 32])],
+    ) -> Result<u64, sqlx::Error> {
+        digests::write_rows(connection, update, keyed).await
+    }
+
+    async fn write_event_digests(
+        connection: &mut PgConnection,
+        partition_no: i64,
+        keyed: &[(i64, [u8; 32])],
+    ) -> Result<u64, sqlx::Error> {
+        digests::write_events(connection, partition_no, keyed).await
     }
 
     async fn streams(

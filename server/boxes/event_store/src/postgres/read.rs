@@ -38,17 +38,32 @@ pub(super) const STREAMS: &str = concat!(
      order by s.name limit $5"
 );
 
+/// Implements [`Database::SNAPSHOTS`](crate::sql::Database::SNAPSHOTS).
+pub(super) const SNAPSHOTS: &str = concat!(
+    "select s.name, ",
+    version_of_stream!(),
+    ", p.partition, k.version, k.schema_version, k.state
+     from streams s
+         join snapshots k on k.stream_no = s.no
+         join partitions p on p.no = s.partition_no
+     where s.workspace_no = (select no from open_workspaces where id = $1) and s.name > $2
+     order by s.name limit $3"
+);
+
 pub(super) const STREAM_FORWARDS: &str = select_stream!("e.version >= $3 order by e.version limit $4");
 
 pub(super) const STREAM_BACKWARDS: &str = select_stream!("e.version <= $3 order by e.version desc limit $4");
 
 pub(super) const STREAM_TAIL: &str = select_stream!(
+    // a snapshot that is ahead of its stream is of another history
     "e.version >= coalesce((
-        select version from snapshots
-        where stream_no = (
-            select no from streams
-            where workspace_no = (select no from open_workspaces where id = $1) and name = $2
-        ) and schema_version = $3
+        select k.version from snapshots k join streams s on s.no = k.stream_no
+        where s.workspace_no = (select no from open_workspaces where id = $1) and s.name = $2
+          and k.schema_version = $3
+          and exists (
+              select 1 from events x
+              where x.partition_no = s.partition_no and x.stream_no = s.no and x.version = k.version
+          )
     ), 1) order by e.version limit $4"
 );
 

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
 use super::{ConnectionLimit, PostgresEventStore};
-use clock::SystemClock;
+use clock::SharedClock;
 use test_postgres::Database;
 
 use crate::{
@@ -52,12 +52,13 @@ impl TestDatabase for Database {
         self.url.clone()
     }
 
-    async fn open_at(
+    async fn open_with(
         place: &str,
+        clock: SharedClock,
         observer: Option<Arc<dyn CommitObserver>>,
     ) -> Result<Arc<dyn EventStore>, StoreError> {
         let limit = ConnectionLimit::default();
-        let store = PostgresEventStore::open(place, limit, Arc::new(SystemClock), observer).await?;
+        let store = PostgresEventStore::open(place, limit, clock, observer).await?;
         Ok(Arc::new(store))
     }
 

@@ -1,4 +1,4 @@
-//! Writes a group: one call of `append_group`, with an array for each column. The same statement sends the
+//! Writes a group: one call of `append_commands`, with an array for each column. The same statement sends the
 //! notification to the other servers, which receive it only if the group is committed.
 
 use sqlx::PgConnection;
@@ -38,7 +38,7 @@ impl<'a> Group<'a> {
         })
     }
 
-    /// Calls `append_group`; a transaction by itself, unless one has begun.
+    /// Calls `append_commands`; a transaction by itself, unless one has begun.
     pub(super) async fn run(
         self,
         connection: &mut PgConnection,
@@ -55,7 +55,7 @@ impl<'a> Group<'a> {
         } = self.validated;
         let type_blocks: Vec<_> = type_blocks.iter().collect();
         sqlx::query(
-            "select append_group(
+            "select append_commands(
                 $1, $2, $3, $4,
                 $5, $6, $7, $8, $9,
                 $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,

@@ -1,4 +1,4 @@
-//! Groups on the connection that writes. Mostly a group is one round trip: `append_group`, by itself a
+//! Groups on the connection that writes. Mostly a group is one round trip: `append_commands`, by itself a
 //! transaction. Where the complete state is looked up, the partitions' rows are locked first, and the
 //! transaction lasts until the commit.
 
@@ -30,7 +30,7 @@ pub(super) async fn is_alive(connection: &mut PgConnection, rested: Duration) ->
 pub(super) fn cause(error: &sqlx::Error) -> Cause {
     let code = error.as_database_error().and_then(DatabaseError::code);
     match code.as_deref() {
-        // `append_group` found other heads; a name, a command or a version exists already; a deadlock
+        // `append_commands` found other heads; a name, a command or a version exists already; a deadlock
         Some("FL001" | "23505" | "40001" | "40P01") => Cause::StaleCache,
         // the server is being stopped, or has crashed
         Some("57P01" | "57P02") => Cause::ConnectionLost,

@@ -6,14 +6,20 @@ use domain::id::WorkspaceId;
 use sqlx::Pool;
 use uuid::Uuid;
 
-use super::writer::SqlWriter;
+use super::{
+    digests::{EventDigestColumns, RowDigestColumns},
+    writer::SqlWriter,
+};
 use database::engine::{Engine, Reads};
 
 use crate::{
     Append, EventFilter, StoreError,
     answer::{AnswerColumns, CommandColumns},
     appender::{AppendCache, Cause, Failure, LookUpMode, ValidatedGroup},
-    columns::{EventColumns, SchemaColumns, SnapshotColumns, StreamColumns, WorkspaceColumns},
+    columns::{
+        EventColumns, ListedSnapshotColumns, SchemaColumns, SnapshotColumns, StreamColumns, TypeBlockColumns,
+        WorkspaceColumns,
+    },
 };
 
 /// A database of the event store. Its functions return the errors of sqlx where the writer has to know
@@ -28,9 +34,15 @@ pub(crate) trait Database:
     + Reads<AnswerColumns>
     + Reads<(i64, i64, i64)>
     + Reads<(Uuid, i64, i64)>
+    + Reads<(Uuid, i64, i64, Vec<u8>)>
+    + Reads<ListedSnapshotColumns>
+    + Reads<TypeBlockColumns>
     + Reads<(String, i64)>
+    + Reads<(String, Vec<u8>)>
     + Reads<(i64, Option<String>)>
     + Reads<CommandColumns>
+    + Reads<EventDigestColumns>
+    + Reads<RowDigestColumns>
 {
     /// Opens the connection that writes, and a new one when it has broken.
     type Connector: Send + Sync + 'static;
@@ -88,6 +100,10 @@ pub(crate) trait Database:
     /// Name, version and partition of the streams of the workspace `$1` from the name `$2` on, before `$3`
     /// and after `$4`, by name, at most `$5`.
     const STREAMS: &'static str;
+
+    /// The snapshots of the workspace `$1` by the names of their streams, after `$2`, at most `$3`: name,
+    /// version and partition of the stream; version, schema version and state of the snapshot.
+    const SNAPSHOTS: &'static str;
 
     /// The events of a stream in the order of their versions: of the workspace `$1` and the name `$2`, from
     /// version `$3` on, at most `$4`.
@@ -161,6 +177,42 @@ pub(crate) trait Database:
         connection: &mut Self::Connection,
         workspace_no: i64,
         limit: u32,
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// Keeps other servers from the digests that this one keys; `None` where there are no other servers.
+    const LOCK_UNKEYED_DIGESTS: Option<&'static str>;
+
+    /// Waits for appends of other servers; `None` where there are no other servers.
+    const LOCK_PARTITIONS: Option<&'static str>;
+
+    /// Runs before digests are keyed, and after all of them have a key: the digests without a key must not
+    /// remain in the database's files, as far as it supports that.
+    const BEFORE_KEYING: &'static [&'static str];
+
+    /// See [`BEFORE_KEYING`](Self::BEFORE_KEYING).
+    const AFTER_KEYING: &'static [&'static str];
+
+    /// Digests without a key of commands with rows, at most `$1`; with the statement that stores those with a
+    /// key.
+    const UNKEYED_ROWS: &'static [(&'static str, &'static str)];
+
+    /// The digests of events of the partition with the number `$1`, after the position `$2` and up to `$3`,
+    /// in the order of positions, at most `$4`.
+    const UNKEYED_EVENTS: &'static str;
+
+    /// Stores keyed digests of commands with rows by a statement of [`UNKEYED_ROWS`](Self::UNKEYED_ROWS):
+    /// number of the workspace, id, digest. Returns the number of changed rows.
+    fn write_row_digests(
+        connection: &mut Self::Connection,
+        update: &'static str,
+        keyed: &[(i64, Uuid, [u8; 32])],
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+
+    /// Stores keyed digests of events of a partition: position, digest. Returns the number of changed events.
+    fn write_event_digests(
+        connection: &mut Self::Connection,
+        partition_no: i64,
+        keyed: &[(i64, [u8; 32])],
     ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
     /// The statements that begin the transaction of an import.

@@ -3,7 +3,7 @@
 use domain::{
     id::{StreamName, WorkspaceId},
     timestamp::Timestamp,
-    wire::EventSchema,
+    wire::{EventSchema, StreamInfo},
 };
 use sqlx::{Connection as _, Pool};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use database::engine::statement;
 use crate::{
     AnsweredCommand, RecordedCommand, Snapshot, StoreError, Workspace,
     answer::{CommandColumns, StoredCommand},
-    columns::{self, SchemaColumns, integer},
+    columns::{self, ListedSnapshotColumns, SchemaColumns, integer},
 };
 
 /// The head hash of a partition without events: zeros.
@@ -193,6 +193,22 @@ pub(super) async fn snapshot<D: Database>(
     row.map(columns::snapshot).transpose()
 }
 
+/// Implements [`EventStore::snapshots`](crate::EventStore::snapshots).
+pub(super) async fn snapshots<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<Vec<(StreamInfo, Snapshot)>, StoreError> {
+    let rows: Vec<ListedSnapshotColumns> = statement::<D>(D::SNAPSHOTS)
+        .bind(workspace.0)
+        .bind(after.unwrap_or_default())
+        .bind(i64::from(limit))
+        .all(&mut *readers.acquire().await?)
+        .await?;
+    rows.into_iter().map(columns::listed_snapshot).collect()
+}
+
 /// Stores a snapshot, unless there is a newer one of the same schema, or no such stream.
 pub(super) async fn save_snapshot<D: Database>(
     connection: &mut D::Connection,
@@ -253,6 +269,14 @@ pub(super) async fn schemas<D: Database>(readers: &Pool<D>) -> Result<Vec<EventS
     .all(&mut *readers.acquire().await?)
     .await?;
     rows.into_iter().map(columns::schema).collect()
+}
+
+/// Writes a row as it is. A log without a workspace has none, and needs no room either.
+pub(super) async fn probe_write<D: Database>(connection: &mut D::Connection) -> Result<(), sqlx::Error> {
+    statement::<D>("update workspaces set active_at = active_at where no = (select min(no) from workspaces)")
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The types and versions of stored events.

@@ -21,6 +21,8 @@ use crate::{
 /// An [`ImportDatabase`] on a database that speaks SQL.
 pub(crate) struct SqlImport<D: Database> {
     connection: D::Connection,
+    /// Whether the transaction was begun.
+    begun: bool,
     _lock: D::Lock,
 }
 
@@ -28,6 +30,7 @@ impl<D: Database> SqlImport<D> {
     pub(crate) fn new(connection: D::Connection, lock: D::Lock) -> Self {
         Self {
             connection,
+            begun: false,
             _lock: lock,
         }
     }
@@ -45,14 +48,17 @@ impl<D: Database> ImportDatabase for SqlImport<D> {
         workspace: &Workspace,
         now: Timestamp,
     ) -> Result<Option<(i64, Vec<i64>)>, StoreError> {
-        for sql in D::BEGIN_IMPORT {
-            self.run(sql).await?;
+        if !self.begun {
+            for sql in D::BEGIN_IMPORT {
+                self.run(sql).await?;
+            }
+            self.begun = true;
         }
         let template = columns::template(workspace)?;
         let inserted =
             directory::insert_workspace::<D>(&mut self.connection, workspace, &template, now).await?;
+        // Nothing was written for it.
         let Some(no) = inserted else {
-            self.run("rollback").await?;
             return Ok(None);
         };
         let partitions =
@@ -91,11 +97,17 @@ impl<D: Database> ImportDatabase for SqlImport<D> {
     }
 
     async fn commit(&mut self) -> Result<(), StoreError> {
-        self.run("commit").await
+        if std::mem::take(&mut self.begun) {
+            self.run("commit").await?;
+        }
+        Ok(())
     }
 
     async fn roll_back(&mut self) -> Result<(), StoreError> {
-        self.run("rollback").await
+        if std::mem::take(&mut self.begun) {
+            self.run("rollback").await?;
+        }
+        Ok(())
     }
 
     async fn close(self: Box<Self>) -> Result<(), StoreError> {

@@ -11,12 +11,16 @@
 //! | `type_pages` | reading the events of a type |
 //! | `lifecycle` | admissions, activity and purges of workspaces |
 //! | `directory` | workspaces, snapshots, event types and recorded commands |
+//! | `digests` | the key of digests of earlier versions |
 //! | `import` | the transaction of an import |
+//! | `key_fingerprints` | the fingerprints of the servers' keys |
 //! | `listener_task` | the task that receives the commits of other servers |
 
 mod database;
+mod digests;
 pub(super) mod directory;
 pub(super) mod import;
+mod key_fingerprints;
 mod lifecycle;
 mod listener_task;
 pub(super) mod read;
@@ -40,11 +44,14 @@ pub(super) use database::Database;
 pub(super) use listener_task::ListenerTask;
 
 use super::{
-    AdmissionOutcome, AnsweredCommand, Append, AppendAnswer, AppendError, Direction, EventFilter, EventStore,
-    Lifecycle, PurgeProgress, RecordedCommand, Snapshot, StoreError, TypeCompatibility, Workspace,
-    appender::Queue, columns,
+    AdmissionOutcome, AnsweredCommand, Append, AppendAnswer, AppendError, ChainHead, Direction, EventFilter,
+    EventStore, KeyFingerprint, Lifecycle, PurgeProgress, RecordedCommand, Snapshot, StoreError,
+    TypeBlockEntry, TypeCompatibility, Workspace, appender::Queue, columns, digest::DigestKey,
 };
 use ::database::engine::statement;
+
+/// Batches of digests after which progress is reported.
+const PROGRESS_INTERVAL: u64 = 100;
 
 /// An event store on a database that speaks SQL.
 pub struct SqlEventStore<D: sqlx::Database> {
@@ -216,6 +223,31 @@ impl<D: Database> EventStore for SqlEventStore<D> {
         read::heads(&self.readers).await
     }
 
+    async fn chain_heads(
+        &self,
+        workspace: Option<WorkspaceId>,
+    ) -> Result<Vec<(WorkspaceId, u32, ChainHead)>, StoreError> {
+        read::chain_heads(&self.readers, workspace).await
+    }
+
+    async fn snapshots(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<(StreamInfo, Snapshot)>, StoreError> {
+        directory::snapshots(&self.readers, workspace, after, limit).await
+    }
+
+    async fn type_blocks(
+        &self,
+        workspace: WorkspaceId,
+        partition: u32,
+        blocks: (u64, u64),
+    ) -> Result<Vec<TypeBlockEntry>, StoreError> {
+        type_pages::entries(&self.readers, workspace, partition, blocks).await
+    }
+
     async fn snapshot(
         &self,
         workspace: WorkspaceId,
@@ -239,6 +271,21 @@ impl<D: Database> EventStore for SqlEventStore<D> {
         self.queue.register_types().await
     }
 
+    async fn match_keys(&self, keys: &[KeyFingerprint], replace: bool) -> Result<Vec<String>, StoreError> {
+        self.queue.match_keys(keys.to_vec(), replace).await
+    }
+
+    async fn key_digests(&self, key: &DigestKey) -> Result<(), StoreError> {
+        let mut batches = 0_u64;
+        while self.queue.key_digests(key.clone()).await? {
+            batches += 1;
+            if batches.is_multiple_of(PROGRESS_INTERVAL) {
+                tracing::info!(batches, "digests of commands get a key");
+            }
+        }
+        Ok(())
+    }
+
     async fn schemas(&self) -> Result<Vec<EventSchema>, StoreError> {
         directory::schemas(&self.readers).await
     }
@@ -248,7 +295,7 @@ impl<D: Database> EventStore for SqlEventStore<D> {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.queue.ensure_open()?;
+        self.queue.ensure_writable().await?;
         statement::<D>("select 1")
             .execute(&mut *self.readers.acquire().await?)
             .await?;

@@ -14,7 +14,7 @@ use super::{Database, type_pages};
 use database::engine::statement;
 
 use crate::{
-    Direction, EventFilter, StoreError,
+    ChainHead, Direction, EventFilter, StoreError,
     columns::{self, AFTER_ALL_NAMES, EventColumns, integer, natural, small},
 };
 
@@ -185,6 +185,30 @@ pub(super) async fn head<D: Database>(
         .into_iter()
         .map(|(_, partition, head)| (partition, head))
         .collect())
+}
+
+/// Implements [`EventStore::chain_heads`](crate::EventStore::chain_heads).
+pub(super) async fn chain_heads<D: Database>(
+    readers: &Pool<D>,
+    workspace: Option<WorkspaceId>,
+) -> Result<Vec<(WorkspaceId, u32, ChainHead)>, StoreError> {
+    let rows: Vec<(Uuid, i64, i64, Vec<u8>)> = statement::<D>(
+        "select w.id, p.partition, p.head, p.head_hash
+         from partitions p join open_workspaces w on w.no = p.workspace_no
+         where $1 is null or w.id = $1 order by w.id, p.partition",
+    )
+    .bind(workspace.map(|workspace| workspace.0))
+    .all(&mut *readers.acquire().await?)
+    .await?;
+    rows.into_iter()
+        .map(|(id, partition, head, hash)| {
+            let head = ChainHead {
+                position: natural(head)?,
+                hash: hex::encode(hash),
+            };
+            Ok((WorkspaceId(id), small(partition)?, head))
+        })
+        .collect()
 }
 
 /// Implements [`EventStore::heads`](crate::EventStore::heads).

@@ -3,12 +3,16 @@
 
 use std::collections::BTreeSet;
 
+use domain::id::WorkspaceId;
+use sqlx::Pool;
+
 use super::{Database, read::streams_of};
 use database::engine::statement;
 
 use crate::{
-    columns::{EventColumns, integer},
-    type_block::block_of,
+    StoreError,
+    columns::{self, EventColumns, TypeBlockColumns, integer},
+    type_block::{TypeBlockEntry, block_of},
 };
 
 /// The most blocks that are looked through by one statement, which reads all their events.
@@ -69,4 +73,29 @@ pub(super) async fn page<D: Database>(
         next = to + 1;
     }
     Ok(found)
+}
+
+/// Implements [`EventStore::type_blocks`](crate::EventStore::type_blocks): one range of the table's key for
+/// each type.
+pub(super) async fn entries<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    partition: u32,
+    (first, last): (u64, u64),
+) -> Result<Vec<TypeBlockEntry>, StoreError> {
+    let rows: Vec<TypeBlockColumns> = statement::<D>(
+        "select b.block, t.name, t.schema_version
+         from event_types t cross join type_blocks b
+         where b.type_no = t.no and b.partition_no = (
+             select no from partitions
+             where workspace_no = (select no from open_workspaces where id = $1) and partition = $2
+         ) and b.block >= $3 and b.block <= $4",
+    )
+    .bind(workspace.0)
+    .bind(i64::from(partition))
+    .bind(integer(first))
+    .bind(integer(last))
+    .all(&mut *readers.acquire().await?)
+    .await?;
+    rows.into_iter().map(columns::type_block).collect()
 }

@@ -13,11 +13,12 @@ use sqlx::Connection as _;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{Database, directory, lifecycle};
+use super::{Database, digests, directory, key_fingerprints, lifecycle};
 use crate::{
-    AdmissionOutcome, Append, PurgeProgress, Snapshot, StoreError, Workspace,
+    AdmissionOutcome, Append, KeyFingerprint, PurgeProgress, Snapshot, StoreError, Workspace,
     appender::{AppendCache, Cause, Failure, LifecycleWriter, LookUpMode, ValidatedGroup, Writer},
     columns,
+    digest::DigestKey,
 };
 
 /// A connection that is open.
@@ -197,6 +198,23 @@ impl<D: Database> Writer for SqlWriter<D> {
         Ok(self.settle(step)?)
     }
 
+    async fn match_keys(
+        &mut self,
+        keys: &[KeyFingerprint],
+        replace: bool,
+    ) -> Result<Vec<String>, StoreError> {
+        let open = self.connect().await?;
+        let matching = key_fingerprints::match_keys::<D>(&mut open.connection, keys, replace);
+        let step = limited::<D, _>(matching).await;
+        Ok(self.settle(step)?)
+    }
+
+    async fn probe_write(&mut self) -> Result<(), StoreError> {
+        let open = self.connect().await?;
+        let step = limited::<D, _>(directory::probe_write::<D>(&mut open.connection)).await;
+        Ok(self.settle(step)?)
+    }
+
     async fn read(
         &mut self,
         workspace: WorkspaceId,
@@ -208,6 +226,12 @@ impl<D: Database> Writer for SqlWriter<D> {
         let reading = D::partition(&mut open.connection, workspace, partition, after, limit);
         let step = limited::<D, _>(reading).await;
         columns::events(workspace, self.settle(step)?)
+    }
+
+    async fn key_digests(&mut self, key: &DigestKey) -> Result<bool, StoreError> {
+        let open = self.connect().await?;
+        let step = limited::<D, _>(digests::key_batch::<D>(&mut open.connection, key)).await;
+        Ok(self.settle(step)?)
     }
 
     async fn close(&mut self) {

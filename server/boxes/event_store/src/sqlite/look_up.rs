@@ -10,7 +10,10 @@ use std::{
     ops::Range,
 };
 
-use domain::id::{StreamName, WorkspaceId};
+use domain::{
+    id::{StreamName, WorkspaceId},
+    timestamp::Timestamp,
+};
 use sqlx::{FromRow as _, Row as _, Sqlite, SqliteConnection};
 
 use super::{
@@ -168,12 +171,16 @@ fn wanted_rows<K>(
     Ok(())
 }
 
+/// A partition with its workspace's number: both numbers, its index, its head, the head's hash and time.
+type PartitionColumns = (i64, i64, i64, i64, Vec<u8>, Option<i64>);
+
 async fn load_workspace(
     connection: &mut SqliteConnection,
     id: WorkspaceId,
 ) -> Result<Option<CachedWorkspace>, StoreError> {
-    let rows: Vec<(i64, i64, i64, i64, Vec<u8>)> = sqlx::query_as(
-        "select w.no, p.no, p.partition, p.head, p.head_hash
+    let rows: Vec<PartitionColumns> = sqlx::query_as(
+        "select w.no, p.no, p.partition, p.head, p.head_hash,
+             (select recorded_at from events where place = (p.no << 40) + p.head)
          from open_workspaces w join partitions p on p.workspace_no = w.no
          where w.id = ? order by p.partition",
     )
@@ -184,8 +191,13 @@ async fn load_workspace(
         return Ok(None);
     };
     let mut partitions = Vec::with_capacity(rows.len());
-    for (_, no, _, head, head_hash) in rows {
-        partitions.push(CachedPartition::new(no, natural(head)?, hex::encode(head_hash)));
+    for (_, no, _, head, head_hash, recorded_at) in rows {
+        partitions.push(CachedPartition::new(
+            no,
+            natural(head)?,
+            hex::encode(head_hash),
+            recorded_at.map(Timestamp::from_micros),
+        ));
     }
     Ok(Some(CachedWorkspace {
         no: workspace_no,

@@ -12,9 +12,11 @@
 //! | `write` | the rows of a group, in as few statements as possible |
 //! | `read` | the statements that read events |
 //! | `commands` | the statements that read recorded commands |
+//! | `digests` | the statements that give digests of earlier versions their key |
 //! | `row` | the `place` column, and the columns of an event |
 
 mod commands;
+mod digests;
 mod look_up;
 mod open;
 mod owner;
@@ -94,6 +96,7 @@ impl Database for Sqlite {
     const COMMANDS_AFTER: &'static str = commands::AFTER;
     const COMMANDS_FROM: &'static str = commands::FROM;
     const STREAMS: &'static str = read::STREAMS;
+    const SNAPSHOTS: &'static str = read::SNAPSHOTS;
     const PAGE_OF_TYPE: &'static str = read::PAGE_OF_TYPE;
     const STREAM_FORWARDS: &'static str = read::STREAM_FORWARDS;
     const STREAM_BACKWARDS: &'static str = read::STREAM_BACKWARDS;
@@ -111,6 +114,13 @@ impl Database for Sqlite {
     // one at a time: SQLite scans all streams for one that refers to it
     const PURGE_PARTITIONS: &'static str = "delete from partitions where no in (
         select no from partitions where workspace_no = $1 limit min(1, $2))";
+    const LOCK_UNKEYED_DIGESTS: Option<&'static str> = None;
+    const LOCK_PARTITIONS: Option<&'static str> = None;
+    const BEFORE_KEYING: &'static [&'static str] = &["pragma secure_delete = on"];
+    const AFTER_KEYING: &'static [&'static str] =
+        &["pragma secure_delete = off", "pragma wal_checkpoint(truncate)"];
+    const UNKEYED_ROWS: &'static [(&'static str, &'static str)] = &digests::UNKEYED_ROWS;
+    const UNKEYED_EVENTS: &'static str = digests::UNKEYED_EVENTS;
     const BEGIN_IMPORT: &'static [&'static str] = &["begin immediate"];
 
     async fn connect(connector: &Connector) -> Result<SqliteConnection, sqlx::Error> {
@@ -188,6 +198,22 @@ impl Database for Sqlite {
         limit: u32,
     ) -> Result<u64, sqlx::Error> {
         read::purge_events(connection, workspace_no, limit).await
+    }
+
+    async fn write_row_digests(
+        connection: &mut SqliteConnection,
+        update: &'static str,
+        keyed: &[(i64, Uuid, [u8; 32])],
+    ) -> Result<u64, sqlx::Error> {
+        digests::write_rows(connection, update, keyed).await
+    }
+
+    async fn write_event_digests(
+        connection: &mut SqliteConnection,
+        partition_no: i64,
+        keyed: &[(i64, [u8; 32])],
+    ) -> Result<u64, sqlx::Error> {
+        digests::write_events(connection, partition_no, keyed).await
     }
 
     async fn streams(

@@ -34,17 +34,29 @@ pub(super) const STREAMS: &str =
        and s.name >= $2 and s.name < $3 and s.name > $4
      order by s.name limit $5";
 
+/// Implements [`Database::SNAPSHOTS`](crate::sql::Database::SNAPSHOTS).
+pub(super) const SNAPSHOTS: &str =
+    "select s.name, (select coalesce(max(version), 0) from events where stream_no = s.no), p.partition,
+         k.version, k.schema_version, k.state
+     from streams s
+         cross join snapshots k on k.stream_no = s.no
+         cross join partitions p on p.no = s.partition_no
+     where s.workspace_no = (select no from open_workspaces where id = $1) and s.name > $2
+     order by s.name limit $3";
+
 pub(super) const STREAM_FORWARDS: &str = select_stream!("e.version >= $3 order by e.version limit $4");
 
 pub(super) const STREAM_BACKWARDS: &str = select_stream!("e.version <= $3 order by e.version desc limit $4");
 
 pub(super) const STREAM_TAIL: &str = select_stream!(
+    // a snapshot that is ahead of its stream is of another history
     "e.version >= coalesce((
-        select version from snapshots
-        where stream_no = (
+        select k.version from snapshots k
+        where k.stream_no = (
             select no from streams
             where workspace_no = (select no from open_workspaces where id = $1) and name = $2
-        ) and schema_version = $3
+        ) and k.schema_version = $3
+          and exists (select 1 from events x where x.stream_no = k.stream_no and x.version = k.version)
     ), 1) order by e.version limit $4"
 );
 

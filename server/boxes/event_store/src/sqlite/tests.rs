@@ -7,11 +7,11 @@ use sqlx::{ConnectOptions as _, Connection as _, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 use super::SqliteEventStore;
-use clock::SystemClock;
+use clock::SharedClock;
 
 use crate::{
-    CommitObserver, EventStore, StoreError,
-    conformance::{TestDatabase, conformance_suite},
+    CommitObserver, DigestKey, EventStore, Expected, StoreError,
+    conformance::{TestDatabase, append, conformance_suite, event, open_workspace, part},
 };
 
 /// A file in a folder of its own.
@@ -46,11 +46,12 @@ impl TestDatabase for File {
         self.path().to_str().unwrap().to_owned()
     }
 
-    async fn open_at(
+    async fn open_with(
         place: &str,
+        clock: SharedClock,
         observer: Option<Arc<dyn CommitObserver>>,
     ) -> Result<Arc<dyn EventStore>, StoreError> {
-        let store = SqliteEventStore::open(place.as_ref(), Arc::new(SystemClock), observer).await?;
+        let store = SqliteEventStore::open(place.as_ref(), clock, observer).await?;
         Ok(Arc::new(store))
     }
 
@@ -73,3 +74,35 @@ impl TestDatabase for File {
 }
 
 conformance_suite!(File);
+
+/// Given a file with digests that have no key, when they get one, then none is left in its bytes.
+#[tokio::test]
+async fn a_digest_that_had_no_key_is_gone_from_the_file() {
+    let file = File::new().await;
+    let store = file.open().await;
+    let workspace = open_workspace(&*store, 1).await;
+    for events in [vec![event(1)], Vec::new()] {
+        let appended = append(workspace, vec![part("order-1", Expected::Any, events)]);
+        store.append(appended).await.unwrap();
+    }
+    store.close().await;
+    let has_digest = || {
+        let folder = std::fs::read_dir(file.path().parent().unwrap()).unwrap();
+        let files = folder.map(|entry| std::fs::read(entry.unwrap().path()).unwrap());
+        files
+            .into_iter()
+            .any(|bytes| bytes.windows(32).any(|bytes| bytes == [7; 32]))
+    };
+    assert!(has_digest());
+    for statement in [
+        "insert into unkeyed_digests (partition_no, keyed_to, head) select no, 0, null from partitions",
+        "update answers set keyed = 0",
+    ] {
+        file.run(statement).await.unwrap();
+    }
+    let store = file.open().await;
+    store.key_digests(&DigestKey::new([3; 32])).await.unwrap();
+    // the log of writes as well
+    assert!(!has_digest());
+    store.close().await;
+}

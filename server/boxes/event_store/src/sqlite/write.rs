@@ -258,8 +258,8 @@ fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError
         },
     )?;
     script.rows(
-        "answers (workspace_no, command_id, body_digest, correlation_id, answer)",
-        5,
+        "answers (workspace_no, command_id, body_digest, correlation_id, answer, keyed)",
+        6,
         "",
         &validated.commands,
         |script, command| {
@@ -267,7 +267,8 @@ fn add(script: &mut Script, validated: &ValidatedGroup) -> Result<(), StoreError
             script.bind(command.command_id)?;
             script.bind(&command.body_digest[..])?;
             script.bind(command.correlation_id)?;
-            script.bind(command.answer.as_str())
+            script.bind(command.answer.as_str())?;
+            script.bind(true)
         },
     )
 }

@@ -6,17 +6,20 @@ use axum::{
     http::{HeaderMap, HeaderName},
 };
 use command::{CommandFailure, Sender};
-use domain::wire::{CommandAnswer, CommandRequest, Problem};
+use domain::{
+    aggregate::user::wrong_password,
+    wire::{CommandAnswer, CommandRequest, Problem},
+};
 use identity::session_status::PresentedToken;
 use payment::ProviderError;
 use uuid::Uuid;
 
 use crate::{
     SharedGateway,
-    api::charge_password_attempt,
+    api::begin_password_attempt,
     auth::Caller,
     json_body::JsonBody,
-    limits::Client,
+    limits::{COST_OF_REGISTERING, password_turn},
     problem::{ApiProblem, Kind},
 };
 
@@ -59,7 +62,9 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         (status = 413, description = "Too large", body = Problem),
         (status = 415, description = "Not JSON", body = Problem),
         (status = 422, description = "A rule rejects the command: `rule`, `violations`", body = Problem),
-        (status = 429, description = "Too many requests", body = Problem),
+        (status = 429, body = Problem,
+            description = "Too many requests; or the sandbox is full of events, documents or bytes, which \
+                `detail` names"),
         (status = 503, description = "Try again with the same key", body = Problem),
     ))]
 pub(super) async fn send(
@@ -95,9 +100,19 @@ pub(crate) async fn carry_out(
     idempotency_key: Option<&str>,
     traceparent: Option<&str>,
 ) -> Result<CommandAnswer, ApiProblem> {
-    if is_password_attempt(request) {
-        charge_password_attempt(gateway, caller, Client::Person(caller.actor().id))?;
+    let password = PasswordUse::of(request, caller.actor().id);
+    if password == PasswordUse::New {
+        gateway.rate.charge(caller.address(), COST_OF_REGISTERING)?;
     }
+    // Ends with this call.
+    let _turn = match password {
+        PasswordUse::None => None,
+        PasswordUse::New | PasswordUse::Compared => Some(password_turn(gateway, caller.address()).await?),
+    };
+    let attempt = match password {
+        PasswordUse::Compared => Some(begin_password_attempt(gateway, caller)?),
+        PasswordUse::None | PasswordUse::New => None,
+    };
     let token = PresentedToken {
         is_browser: caller.is_browser(),
         ..caller.bearer().presented()
@@ -114,13 +129,44 @@ pub(crate) async fn carry_out(
         idempotency_key,
         traceparent,
     );
-    Ok(handled.await?)
+    let handled = handled.await;
+    if let (Some(attempt), false) = (attempt, is_wrong_password(&handled)) {
+        // It does not end earlier failures: the answer may repeat that to an earlier command.
+        attempt.withdraw();
+    }
+    Ok(handled?)
 }
 
-/// Whether a command has a password that is compared with that of an account.
-fn is_password_attempt(request: &CommandRequest) -> bool {
-    matches!(request.command_type.as_str(), "ChangeEmail" | "EraseUser")
-        && request.data.get("password").is_some()
+/// What a command's password is for. Either use hashes it, which is expensive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PasswordUse {
+    /// There is none.
+    None,
+    /// It becomes that of a new account.
+    New,
+    /// It is compared with that of the sender's account.
+    Compared,
+}
+
+impl PasswordUse {
+    /// The use by a request of this person.
+    fn of(request: &CommandRequest, sender: Uuid) -> Self {
+        if request.data.get("password").is_none() {
+            return Self::None;
+        }
+        // As the command service does it: several texts are the same id.
+        let person = || request.stream.strip_prefix("user-")?.parse::<Uuid>().ok();
+        match request.command_type.as_str() {
+            "RegisterUser" => Self::New,
+            "ChangeEmail" | "EraseUser" if person() == Some(sender) => Self::Compared,
+            _ => Self::None,
+        }
+    }
+}
+
+fn is_wrong_password(handled: &Result<CommandAnswer, CommandFailure>) -> bool {
+    let wrong = || wrong_password().rule;
+    matches!(handled, Err(CommandFailure::Rejected(rejection)) if rejection.rule == wrong())
 }
 
 /// Refuses a command whose `Foldline-Actor` is not the person who is signed in now.
@@ -162,7 +208,9 @@ impl From<CommandFailure> for ApiProblem {
             }),
             CommandFailure::UnknownType(_) => Self::new(Kind::NotFound, detail),
             CommandFailure::UnknownWorkspace(_) => Self::workspace_gone(),
-            CommandFailure::Full { .. } => Self::new(Kind::QuotaExceeded, detail),
+            CommandFailure::Full { .. } | CommandFailure::StorageFull { .. } => {
+                Self::new(Kind::QuotaExceeded, detail)
+            }
             CommandFailure::Unanswered(ProviderError::KeyReused) => Self::new(Kind::Conflict, detail)
                 .with(|problem| problem.rule = Some("payment-under-way".to_owned())),
             CommandFailure::Unanswered(_) => Self::unanswered(detail),
@@ -175,6 +223,39 @@ impl From<CommandFailure> for ApiProblem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn password_use(command: &str, stream: &str, data: serde_json::Value) -> PasswordUse {
+        let request = CommandRequest {
+            command_type: command.to_owned(),
+            stream: stream.to_owned(),
+            data,
+            expected_version: domain::wire::ExpectedVersion::Any,
+            correlation_id: None,
+        };
+        PasswordUse::of(&request, Uuid::from_u128(0xada))
+    }
+
+    #[test]
+    fn a_password_that_is_compared_is_told_from_a_new_one() {
+        let password = || serde_json::json!({"password": "correct horse"});
+        let own = format!("user-{}", Uuid::from_u128(0xada));
+        let without_hyphens = format!("user-{}", Uuid::from_u128(0xada).simple());
+        let other = format!("user-{}", Uuid::from_u128(0xe1e));
+        for (command, stream, data, expected) in [
+            ("RegisterUser", &other, password(), PasswordUse::New),
+            ("RegisterUser", &own, serde_json::json!({}), PasswordUse::None),
+            ("ChangeEmail", &own, password(), PasswordUse::Compared),
+            ("EraseUser", &without_hyphens, password(), PasswordUse::Compared),
+            ("EraseUser", &other, password(), PasswordUse::None),
+            ("PlaceOrder", &own, password(), PasswordUse::None),
+        ] {
+            assert_eq!(
+                password_use(command, stream, data),
+                expected,
+                "{command} {stream}"
+            );
+        }
+    }
 
     #[test]
     fn a_conflict_names_the_version_that_the_stream_has() {

@@ -9,12 +9,14 @@ use documents::{DeadLetterKey, DocumentStoreError};
 use domain::wire::{DeadLetterInfo, DeadLetterOutcome, Page, Problem};
 use monitor::{DeadLetterError, Remedy};
 use serde::Deserialize;
+use telemetry::security::{SecurityEvent, SecurityRecord};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
 use crate::{
     SharedGateway,
     auth::Caller,
+    limits::{COST_OF_INTERVENING, charge_workspace},
     params::{PageLimit, QueryParams},
     problem::{ApiProblem, Kind},
 };
@@ -117,11 +119,18 @@ async fn remedy(
     remedy: Remedy,
 ) -> Result<Json<DeadLetterOutcome>, ApiProblem> {
     caller.require_shop_staff()?;
+    charge_workspace(gateway, caller, COST_OF_INTERVENING)?;
     // A text that is no UUID is the id of no dead letter.
     let id: Uuid = id
         .parse()
         .map_err(|_| ApiProblem::from(DeadLetterError::Unknown))?;
     let released = gateway.inspection.remedy(caller.workspace(), id, remedy).await?;
+    SecurityRecord::new(SecurityEvent::PipelineChanged)
+        .because(match remedy {
+            Remedy::Retry => "dead_letter_retried",
+            Remedy::Discard => "dead_letter_discarded",
+        })
+        .write();
     Ok(Json(released.into()))
 }
 
@@ -178,8 +187,37 @@ impl From<DocumentStoreError> for ApiProblem {
                 tracing::warn!(error = reason, "the read model was not available to a request");
                 Self::new(Kind::Unavailable, "the read model is temporarily unavailable")
             }
+            DocumentStoreError::Full(reason) => Self::full_disk("the read model", &reason),
             DocumentStoreError::Refused(_) => Self::refused_value(error),
             DocumentStoreError::Corrupt(_) | DocumentStoreError::Fault(_) => Self::internal(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_cursors_of_dead_letters_lead_to_one_or_are_refused() {
+        const CURSORS: &[&str] = &[
+            "orders:1:0:7",
+            "fulfilment:0:0:9223372036854775807",
+            "a:4294967295:63:0",
+        ];
+        fuzz::check(&fuzz::texts_like(CURSORS), |text| match parse_cursor(&text) {
+            Ok(key) => {
+                let again = format_cursor(&key);
+                fuzz::same(
+                    &parse_cursor(&again).map(|key| format_cursor(&key)).ok(),
+                    &Some(again),
+                )
+            }
+            Err(problem) => {
+                let violations = problem.into_problem().violations;
+                fuzz::prop_assert!(violations.iter().any(|violation| violation.field == "cursor"));
+                Ok(())
+            }
+        });
     }
 }

@@ -2,7 +2,6 @@
 //! import`.
 
 use axum::{
-    Extension,
     body::Body,
     extract::State,
     http::{HeaderValue, header},
@@ -10,12 +9,12 @@ use axum::{
 };
 use bytes::Bytes;
 use domain::wire::Problem;
-use monitor::StoreError;
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use crate::{
     SharedGateway,
     auth::Caller,
-    limits::{COST_OF_EXPORTING, Client},
+    limits::{COST_OF_READING_ALL, charge_workspace},
     params::{NoParams, QueryParams},
     problem::ApiProblem,
 };
@@ -24,7 +23,7 @@ use crate::{
 ///
 /// The first line says what the workspace is. Then comes every event as it is stored, as a CloudEvent 1.0,
 /// one JSON object per line; then the commands that were answered, and an end. `foldline import` reads it. An
-/// answer without its end was cut off.
+/// answer without its end was cut off. A workspace is exported once at a time.
 #[utoipa::path(get, path = "/export", tag = "log",
     responses(
         (status = 200, description = "CloudEvents, one per line", body = String,
@@ -33,25 +32,33 @@ use crate::{
         (status = 401, description = "Not signed in", body = Problem),
         (status = 403, description = "Not an educator", body = Problem),
         (status = 404, description = "The workspace was purged", body = Problem),
+        (status = 409, body = Problem,
+            description = "The workspace is being exported; Retry-After says when to come back"),
     ))]
 pub(super) async fn export(
     State(gateway): State<SharedGateway>,
-    Extension(client): Extension<Client>,
     caller: Caller,
     _: QueryParams<NoParams>,
 ) -> Result<Response, ApiProblem> {
     caller.require_export_right()?;
-    gateway.rate.charge(client, COST_OF_EXPORTING)?;
-    let id = caller.workspace();
+    charge_workspace(&gateway, &caller, COST_OF_READING_ALL)?;
+    let (id, address) = (caller.workspace(), caller.address());
+    let only_one = gateway.heavy_work.export(id).await?;
     let workspace = gateway.workspaces.find(id).await?;
     let workspace = workspace.ok_or_else(|| ApiProblem::not_found("workspace of this id"))?;
     let export = gateway.inspection.export(workspace).await?;
-    // Pages are read as the client takes them: a slow client holds one page in memory, and not the log.
-    let lines = futures::stream::try_unfold(export, move |mut export| async move {
+    SecurityRecord::new(SecurityEvent::Exported).write();
+    // Pages are read as the client takes them: a slow client holds one page in memory, and not the log; and a
+    // place among those that read only while a page is read.
+    let begun = (gateway, export, only_one);
+    let lines = futures::stream::try_unfold(begun, move |(gateway, mut export, only_one)| async move {
+        let place = gateway.heavy_work.place(address).await;
+        let place = place.map_err(|problem| ExportError::Refused(problem.into_problem().detail))?;
         let lines = export.next().await.inspect_err(|error| {
             tracing::warn!(workspace = %id, %error, "an export was cut off");
         })?;
-        Ok::<_, StoreError>(lines.map(|lines| (Bytes::from(lines), export)))
+        drop(place);
+        Ok::<_, ExportError>(lines.map(|lines| (Bytes::from(lines), (gateway, export, only_one))))
     });
     let mut response = Body::from_stream(lines).into_response();
     let headers = response.headers_mut();
@@ -64,4 +71,15 @@ pub(super) async fn export(
         headers.insert(header::CONTENT_DISPOSITION, file);
     }
     Ok(response)
+}
+
+/// Why an export was cut off after it had begun.
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    /// The log could not be read.
+    #[error(transparent)]
+    Store(#[from] monitor::StoreError),
+    /// Too much of the address's work is waiting.
+    #[error("{0}")]
+    Refused(String),
 }

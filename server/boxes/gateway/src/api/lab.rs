@@ -8,11 +8,13 @@ use domain::wire::{LabClock, MoveClock, Problem, ProjectionStatus};
 
 use super::vocabulary::ViewName;
 use lab::{ClockMove, Intervention, LabError};
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use crate::{
     SharedGateway,
     auth::Caller,
     json_body::JsonBody,
+    limits::{COST_OF_INTERVENING, charge_workspace},
     params::{NoParams, QueryParams},
     problem::{ApiProblem, Kind},
 };
@@ -89,10 +91,19 @@ async fn intervene(
     intervention: Intervention,
 ) -> Result<Json<ProjectionStatus>, ApiProblem> {
     caller.require_lab_control()?;
+    charge_workspace(&gateway, &caller, COST_OF_INTERVENING)?;
     let status = gateway
         .lab
         .intervene(caller.workspace(), &name, intervention)
         .await?;
+    SecurityRecord::new(SecurityEvent::PipelineChanged)
+        .because(match intervention {
+            Intervention::Pause => "paused",
+            Intervention::Resume => "resumed",
+            Intervention::Crash => "crashed",
+        })
+        .about(&name)
+        .write();
     Ok(Json(status))
 }
 
@@ -130,13 +141,18 @@ pub(super) async fn move_clock(
     JsonBody(wanted): JsonBody<MoveClock>,
 ) -> Result<Json<LabClock>, ApiProblem> {
     caller.require_lab_control()?;
+    charge_workspace(&gateway, &caller, COST_OF_INTERVENING)?;
     let forward = match (wanted.advance_ms, wanted.set) {
         (Some(by_ms), None) => ClockMove::By(by_ms),
         (None, Some(to)) => ClockMove::To(to),
         (None, None) => return Err(ApiProblem::field("advance_ms", "is missing; send it or `set`")),
         (Some(_), Some(_)) => return Err(ApiProblem::field("set", "cannot be combined with `advance_ms`")),
     };
-    Ok(Json(gateway.lab.move_clock(caller.workspace(), forward).await?))
+    let moved = gateway.lab.move_clock(caller.workspace(), forward).await?;
+    SecurityRecord::new(SecurityEvent::PipelineChanged)
+        .because("clock_moved")
+        .write();
+    Ok(Json(moved))
 }
 
 impl From<LabError> for ApiProblem {

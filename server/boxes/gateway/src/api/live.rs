@@ -1,6 +1,7 @@
 //! The endpoint of the live socket; its frames are in [`crate::live`].
 
 use axum::{
+    Extension,
     extract::{
         State,
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
@@ -8,11 +9,13 @@ use axum::{
     response::Response,
 };
 use domain::wire::Problem;
+use telemetry::security;
 
 use crate::{
     SharedGateway,
-    auth::Caller,
-    live::{self, READ_BUFFER_BYTES, SUBPROTOCOL, WRITE_BUFFER_BYTES},
+    auth::{self, Caller},
+    limits::Address,
+    live::{self, READ_BUFFER_BYTES, SUBPROTOCOL, SocketOwner, WRITE_BUFFER_BYTES},
     problem::{ApiProblem, Kind},
 };
 
@@ -22,15 +25,21 @@ use crate::{
 /// `pong`; the server sends `snapshot`, `change`, `caught_up`, `result`, `error` and `ping`. A program sends
 /// its token as `Authorization: Bearer`; a browser sends the session cookie, and must connect from Foldline's
 /// own pages.
+///
+/// Every frame counts as a request, with any content. A client that goes on far over its limit is closed with
+/// the code 1008 and a reason. The open sockets of one person, of one address and of one workspace are
+/// limited.
 #[utoipa::path(get, path = "/live", tag = "views", responses(
     (status = 101, description = "The socket is open"),
     (status = 400, description = "Not a WebSocket, or another subprotocol", body = Problem),
     (status = 401, description = "Not signed in", body = Problem),
     (status = 403, description = "Sent by a page of another site", body = Problem),
+    (status = 429, description = "Too many requests, or too many open sockets", body = Problem),
 ))]
 pub(super) async fn live(
     State(gateway): State<SharedGateway>,
     caller: Caller,
+    Extension(Address(address)): Extension<Address>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiProblem> {
     caller.require_same_site()?;
@@ -49,6 +58,15 @@ pub(super) async fn live(
         let detail = format!("the subprotocol of this socket is {SUBPROTOCOL}");
         return Err(ApiProblem::new(Kind::Malformed, detail));
     }
+    let permit = gateway.socket_quota.take(SocketOwner {
+        workspace: caller.workspace(),
+        person: caller.actor().id,
+        address,
+    })?;
     let sockets = gateway.sockets.clone();
-    Ok(upgrade.on_upgrade(move |socket| sockets.track_future(live::serve(gateway, caller, socket))))
+    let sender = auth::sender(Some(&caller), address);
+    Ok(upgrade.on_upgrade(move |socket| {
+        let served = live::serve(gateway, caller, socket, permit);
+        sockets.track_future(security::in_request(sender, served))
+    }))
 }

@@ -3,14 +3,17 @@
 //!
 //! The OpenAPI description is generated from the handlers.
 
+mod checkpoints;
 mod commands;
 mod dead_letters;
 mod docs;
+mod email_confirmations;
 mod export;
 mod lab;
 mod live;
 mod log;
 mod mailbox;
+mod password_resets;
 mod problems;
 mod projections;
 mod schemas;
@@ -50,7 +53,7 @@ pub(super) use mailbox::mailbox_page;
 pub(super) use search::found_products;
 pub(super) use session::session_info;
 pub(super) use sessions::{
-    charge_for_signing_in, charge_password_attempt, end as end_session, try_change_password, try_sign_in,
+    begin_password_attempt, charge_for_signing_in, end as end_session, try_change_password, try_sign_in,
 };
 pub(super) use views::{encoded_answer, first_page};
 
@@ -73,7 +76,7 @@ const MAX_WAIT_MS: u64 = 60_000;
     security(("bearer" = []), ("session" = [])),
     tags(
         (name = "workspaces", description = "A workspace is a tenant: one class, one test or one business."),
-        (name = "sessions", description = "Signing in with an account, and staying signed in."),
+        (name = "sessions", description = "Signing in with an account, staying signed in, links by email."),
         (name = "commands", description = "Requests to change something; a rule can reject them."),
         (name = "views",
             description = "Documents and listings of projections, each with its consistency token."),
@@ -102,6 +105,14 @@ impl Modify for Credentials {
     }
 }
 
+/// Names the session's cookie as browsers have it.
+fn name_session_cookie(description: &mut utoipa::openapi::OpenApi, https: bool) {
+    let name = session_cookie::full_name(session_cookie::NAME, https);
+    let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(name)));
+    let components = description.components.get_or_insert_default();
+    components.add_security_scheme("session", cookie);
+}
+
 /// The routes.
 pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
     let timeout = gateway.limits.request_timeout();
@@ -113,10 +124,15 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .routes(routes!(sessions::sign_in, sessions::sign_out))
         .routes(routes!(sessions::refresh))
         .routes(routes!(sessions::change_password))
+        .routes(routes!(password_resets::request_password_reset))
+        .routes(routes!(password_resets::complete_password_reset))
+        .routes(routes!(email_confirmations::request_email_confirmation))
+        .routes(routes!(email_confirmations::complete_email_confirmation))
         .routes(routes!(commands::send))
         .routes(routes!(log::streams))
         .routes(routes!(log::stream))
         .routes(routes!(log::events))
+        .routes(routes!(checkpoints::checkpoints))
         .routes(routes!(schemas::list))
         .routes(routes!(schemas::read))
         .routes(routes!(live::live))
@@ -146,6 +162,7 @@ pub fn router(gateway: &SharedGateway) -> Router<SharedGateway> {
         .merge(infographic::router())
         .split_for_parts();
     problems::describe(&mut description);
+    name_session_cookie(&mut description, gateway.https);
     api.route(
         DESCRIPTION_PATH,
         get(move || std::future::ready(Json(description.clone()))),

@@ -9,10 +9,12 @@ use domain::wire::{Problem, ProjectionStatus, RebuildProgress};
 
 use super::vocabulary::ViewName;
 use monitor::RebuildError;
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use crate::{
     SharedGateway,
     auth::Caller,
+    limits::{COST_OF_READING_ALL, charge_workspace},
     params::{NoParams, QueryParams},
     problem::{ApiProblem, Kind},
 };
@@ -40,7 +42,8 @@ pub(super) async fn list(
 /// Rebuild a projection
 ///
 /// Folds a new generation from the whole log, while the live one stays in use; when the new one has caught
-/// up, it becomes the live one. A rebuild that is already running continues.
+/// up, it becomes the live one. A rebuild that is already running continues. The rebuilds of a workspace are
+/// carried out one after the other.
 #[utoipa::path(post, path = "/lab/projections/{name}/rebuild", tag = "operations",
     params(("name" = ViewName, Path, description = "The view, as in `orders`")),
     responses(
@@ -56,7 +59,9 @@ pub(super) async fn rebuild(
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<RebuildProgress>), ApiProblem> {
     caller.require_lab_control()?;
+    charge_workspace(&gateway, &caller, COST_OF_READING_ALL)?;
     let progress = gateway.inspection.rebuild(caller.workspace(), &name).await?;
+    SecurityRecord::new(SecurityEvent::Rebuilt).about(&name).write();
     Ok((StatusCode::ACCEPTED, Json(progress)))
 }
 
@@ -79,6 +84,10 @@ pub(super) async fn cancel(
     caller.require_lab_control()?;
     let inspection = &gateway.inspection;
     inspection.cancel_rebuild(caller.workspace(), &name).await?;
+    SecurityRecord::new(SecurityEvent::PipelineChanged)
+        .because("rebuild_cancelled")
+        .about(&name)
+        .write();
     Ok(StatusCode::NO_CONTENT)
 }
 

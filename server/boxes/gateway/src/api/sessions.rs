@@ -14,19 +14,22 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use domain::{
-    aggregate::user::{MAX_EMAIL, MAX_PASSWORD, MIN_PASSWORD, normalised},
+    aggregate::user::{MAX_EMAIL, MAX_PASSWORD, normalised},
+    id::WorkspaceId,
     wire::{ChangePassword, Problem, SessionAccess, SignIn},
 };
 use identity::{
     LookUpError,
     sessions::{ACCESS_SECONDS, RenewableSession, SignInError},
 };
+use telemetry::security::{SecurityEvent, SecurityRecord};
 
 use crate::{
     SharedGateway,
+    account_mails::record_password_change,
     auth::{self, Authentication, Caller},
     json_body::JsonBody,
-    limits::{Address, COST_OF_SIGNING_IN, Client},
+    limits::{Account, Address, Attempt, COST_OF_SIGNING_IN, password_turn},
     origin::Origin,
     problem::{ApiProblem, Kind},
     session_cookie,
@@ -43,7 +46,9 @@ use crate::{
         description = "A field is not valid, or several workspaces have such an account: `workspace`"),
     (status = 401, description = "No account has this email and password", body = Problem),
     (status = 403, description = "Sent by a page of another site", body = Problem),
-    (status = 429, description = "Too many attempts from this address, or with this email", body = Problem),
+    (status = 429, body = Problem,
+        description = "Too many requests from this address, or too many wrong passwords for this email; the \
+            wait grows with each further one"),
 ))]
 pub(super) async fn sign_in(
     State(gateway): State<SharedGateway>,
@@ -55,7 +60,7 @@ pub(super) async fn sign_in(
 ) -> Result<Response, ApiProblem> {
     require_same_site(&gateway, &headers, &uri)?;
     charge_for_signing_in(&gateway, address)?;
-    let signed_in = try_sign_in(&gateway, &authentication, &wanted).await?;
+    let signed_in = try_sign_in(&gateway, &authentication, address, &wanted).await?;
     answer(&gateway, &signed_in).await
 }
 
@@ -67,10 +72,11 @@ pub(crate) fn charge_for_signing_in(
     gateway.rate.charge(client, COST_OF_SIGNING_IN)
 }
 
-/// Signs in, for the form and for the interface.
+/// Signs in, for the form and for the interface: every sign-in passes here, and so does its outcome.
 pub(crate) async fn try_sign_in(
     gateway: &SharedGateway,
     authentication: &Authentication,
+    Address(address): Address,
     wanted: &SignIn,
 ) -> Result<RenewableSession, ApiProblem> {
     let (email, password) = (wanted.email.trim(), wanted.password.expose());
@@ -84,13 +90,53 @@ pub(crate) async fn try_sign_in(
         let message = format!("has 1 to {MAX_PASSWORD} characters");
         return Err(ApiProblem::field("password", message));
     }
-    gateway.sign_ins.charge(&gateway.people.login(email)?)?;
     let sender = authentication.clone().caller();
     let workspace = wanted.workspace.or(sender.map(|caller| caller.workspace()));
+    let account = gateway.people.login(email)?;
+    let turn = password_turn(gateway, address).await?;
+    let attempt = gateway
+        .password_attempts
+        .begin(account, address, gateway.clock.now())?;
     let signed_in = gateway.people.sign_in(email, &wanted.password, workspace).await;
+    drop(turn);
+    match &signed_in {
+        Ok(_) | Err(SignInError::SeveralWorkspaces) => attempt.succeed(),
+        // It counts.
+        Err(SignInError::WrongCredentials) => {}
+        Err(SignInError::SessionEnded | SignInError::Weak(_) | SignInError::LookUp(_)) => attempt.withdraw(),
+    }
     let outcome = if signed_in.is_ok() { "signed_in" } else { "refused" };
     metrics::counter!("foldline_sign_ins_total", "outcome" => outcome).increment(1);
+    note_sign_in(&account, workspace, &signed_in);
     Ok(signed_in?)
+}
+
+fn note_sign_in(
+    account: &Account,
+    workspace: Option<WorkspaceId>,
+    signed_in: &Result<RenewableSession, SignInError>,
+) {
+    let failed = |reason| {
+        let record = SecurityRecord::new(SecurityEvent::SignInFailed).because(reason);
+        match workspace {
+            Some(workspace) => record.workspace(workspace.0),
+            None => record,
+        }
+    };
+    let record = match signed_in {
+        Ok(session) => {
+            let of = session.account.of;
+            SecurityRecord::new(SecurityEvent::SignedIn)
+                .person(of.workspace.0, of.person)
+                .role(session.account.role.as_str())
+        }
+        Err(SignInError::WrongCredentials) => failed("wrong_credentials"),
+        Err(SignInError::SeveralWorkspaces) => failed("several_workspaces"),
+        Err(SignInError::SessionEnded | SignInError::Weak(_) | SignInError::LookUp(_)) => {
+            failed("not_available")
+        }
+    };
+    record.account(account).write();
 }
 
 /// Renew a session
@@ -109,7 +155,7 @@ pub(super) async fn refresh(
     uri: Uri,
 ) -> Result<Response, ApiProblem> {
     require_same_site(&gateway, &headers, &uri)?;
-    let token = session_cookie::refresh_token(&headers).ok_or(SignInError::SessionEnded)?;
+    let token = session_cookie::refresh_token(&headers, gateway.https).ok_or(SignInError::SessionEnded)?;
     let renewed = gateway.people.renew(&token).await;
     match renewed {
         Ok(signed_in) => answer(&gateway, &signed_in).await,
@@ -126,7 +172,7 @@ pub(super) async fn refresh(
 
 /// Change your password
 ///
-/// Every other session of your account is signed out.
+/// Every other session of your account is signed out, and an email tells you.
 #[utoipa::path(put, path = "/sessions/password", tag = "sessions", request_body = ChangePassword, responses(
     (status = 204, description = "Changed"),
     (status = 400, description = "A field is not valid, or `current` is not your password", body = Problem),
@@ -136,11 +182,10 @@ pub(super) async fn refresh(
 ))]
 pub(super) async fn change_password(
     State(gateway): State<SharedGateway>,
-    Extension(address): Extension<Address>,
     caller: Caller,
     JsonBody(wanted): JsonBody<ChangePassword>,
 ) -> Result<StatusCode, ApiProblem> {
-    try_change_password(&gateway, &caller, address, &wanted).await?;
+    try_change_password(&gateway, &caller, &wanted).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -148,41 +193,60 @@ pub(super) async fn change_password(
 pub(crate) async fn try_change_password(
     gateway: &SharedGateway,
     caller: &Caller,
-    Address(client): Address,
     wanted: &ChangePassword,
 ) -> Result<(), ApiProblem> {
-    if !wanted.new.fits() {
-        let message = format!("has {MIN_PASSWORD} to {MAX_PASSWORD} characters");
-        return Err(ApiProblem::field("new", message));
+    // What needs no look-up is checked first. The person's own email and name are checked with the change.
+    if let Some(fault) = wanted.new.fault(&[]) {
+        return Err(ApiProblem::field("new", fault.to_string()));
     }
     let wrong_current = || ApiProblem::field("current", "is not your password");
     if wanted.current.length() > MAX_PASSWORD {
         return Err(wrong_current());
     }
-    charge_password_attempt(gateway, caller, client)?;
+    let turn = password_turn(gateway, caller.address()).await?;
+    let attempt = begin_password_attempt(gateway, caller)?;
     let bearer = caller.bearer();
     let session = bearer.presented().session;
     let changed = gateway
         .people
         .change_password(bearer.of(), &wanted.current, &wanted.new, session);
-    match changed.await {
+    let changed = changed.await;
+    drop(turn);
+    match changed {
+        // It counts.
         Err(SignInError::WrongCredentials) => Err(wrong_current()),
-        other => Ok(other?),
+        // The current one was right.
+        Err(error @ SignInError::Weak(_)) => {
+            attempt.succeed();
+            Err(error.into())
+        }
+        Ok(change) => {
+            attempt.succeed();
+            record_password_change(gateway, change).await;
+            Ok(())
+        }
+        Err(error) => {
+            attempt.withdraw();
+            Err(error.into())
+        }
     }
 }
 
-/// Counts an attempt at the password of the caller's own account: a stranger who has taken over its session
-/// must not guess for long. It is not the count of signing in, which others can use up: see
-/// [`SignInLimit`](crate::limits::SignInLimit).
-pub(crate) fn charge_password_attempt(
-    gateway: &SharedGateway,
+/// Begins an attempt at the password of the caller's own account: a stranger who has taken over its session
+/// must not guess for long. It is not the count of signing in: see [`Account`].
+pub(crate) fn begin_password_attempt<'a>(
+    gateway: &'a SharedGateway,
     caller: &Caller,
-    client: Client,
-) -> Result<(), ApiProblem> {
-    gateway.rate.charge(client, COST_OF_SIGNING_IN)?;
-    let mut account = [0; 32];
-    account[..16].copy_from_slice(caller.actor().id.as_bytes());
-    gateway.sign_ins.charge(&account)
+) -> Result<Attempt<'a>, ApiProblem> {
+    let address = caller.address();
+    gateway.rate.charge(address, COST_OF_SIGNING_IN)?;
+    let mut account = Account::default();
+    let (workspace, person) = account.split_at_mut(16);
+    workspace.copy_from_slice(caller.workspace().0.as_bytes());
+    person.copy_from_slice(caller.actor().id.as_bytes());
+    gateway
+        .password_attempts
+        .begin(account, address, gateway.clock.now())
 }
 
 /// Sign out
@@ -212,8 +276,10 @@ pub(crate) async fn end(
     headers: &HeaderMap,
     answer: &mut HeaderMap,
 ) -> Result<(), ApiProblem> {
-    if let Some(token) = session_cookie::refresh_token(headers) {
+    let mut has_session = false;
+    if let Some(token) = session_cookie::refresh_token(headers, gateway.https) {
         gateway.people.sign_out(&token).await?;
+        has_session = true;
     }
     if let Authentication::Accepted(caller) = authentication {
         let bearer = caller.bearer();
@@ -222,13 +288,21 @@ pub(crate) async fn end(
             .people
             .end_session(bearer.of(), bearer.presented().session)
             .await?;
+        has_session = true;
+    }
+    if has_session {
+        SecurityRecord::new(SecurityEvent::SignedOut).write();
     }
     session_cookie::end_all(gateway, answer);
     Ok(())
 }
 
-fn require_same_site(gateway: &SharedGateway, headers: &HeaderMap, uri: &Uri) -> Result<(), ApiProblem> {
-    match Origin::of(headers, uri, gateway.https) {
+pub(super) fn require_same_site(
+    gateway: &SharedGateway,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<(), ApiProblem> {
+    match Origin::of(headers, uri, &gateway.public) {
         Origin::Same | Origin::Unknown => Ok(()),
         Origin::Foreign => Err(ApiProblem::new(
             Kind::ForeignOrigin,
@@ -261,6 +335,7 @@ impl From<SignInError> for ApiProblem {
             SignInError::WrongCredentials => Self::new(Kind::WrongCredentials, error.to_string()),
             SignInError::SeveralWorkspaces => Self::field("workspace", error.to_string()),
             SignInError::SessionEnded => Self::new(Kind::Unauthenticated, error.to_string()),
+            SignInError::Weak(fault) => Self::field("new", fault.to_string()),
             SignInError::LookUp(error) => error.into(),
         }
     }

@@ -32,7 +32,8 @@ pub(super) struct SettledParams {
 /// Wait until all is done
 ///
 /// All events with a correlation id; or all events up to a consistency token; or, with neither, all events of
-/// the workspace. An event is done when every view has folded it and no dead letter holds it back.
+/// the workspace. An event is done when every view has folded it and no dead letter holds it back. Once
+/// nothing but dead letters is left, the answer does not wait for the timeout: only a person can settle them.
 #[utoipa::path(get, path = "/settled", tag = "operations",
     params(SettledParams),
     responses(
@@ -40,7 +41,8 @@ pub(super) struct SettledParams {
         (status = 400, description = "A parameter is not valid", body = Problem),
         (status = 401, description = "Not signed in", body = Problem),
         (status = 503, description = "The server stops; Retry-After says when to ask again", body = Problem),
-        (status = 504, description = "Not in time: `waiting_for`", body = Problem),
+        (status = 504, body = Problem,
+            description = "Not in time, or held back by dead letters: `waiting_for`"),
     ))]
 pub(super) async fn settled(
     State(gateway): State<SharedGateway>,

@@ -3,6 +3,7 @@
 use axum::{Json, extract::State, http::StatusCode};
 use domain::wire::{Problem, PurgeStarted};
 use serde::Deserialize;
+use telemetry::security::{SecurityEvent, SecurityRecord};
 use utoipa::IntoParams;
 
 use crate::{SharedGateway, auth::Caller, params::QueryParams, problem::ApiProblem};
@@ -52,6 +53,7 @@ pub(super) async fn purge(
     if !gateway.sweeper.purge(workspace.id).await? {
         return Err(ApiProblem::workspace_gone());
     }
+    SecurityRecord::new(SecurityEvent::WorkspacePurged).write();
     let workspace = workspace.id;
     Ok((StatusCode::ACCEPTED, Json(PurgeStarted { workspace })))
 }

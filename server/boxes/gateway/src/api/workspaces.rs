@@ -17,8 +17,8 @@ use crate::{
 ///
 /// The workspace is filled with the template, in `language` or that of the request (the cookie `lang`, or
 /// `Accept-Language`), and the token is an educator's. No account is needed. The
-/// workspace is a sandbox: it has limits on events, people and live subscriptions, and is purged after some
-/// days without a visitor.
+/// workspace is a sandbox: it has limits on events, documents, people and live subscriptions, and is purged
+/// after some days without a visitor.
 #[utoipa::path(post, path = "/workspaces", tag = "workspaces", security(()), request_body = OpenWorkspace,
     responses(
         (status = 200, description = "The workspace and a token for it", body = WorkspaceAccess),

@@ -25,7 +25,10 @@ use tokio::{
 };
 use tower::Service;
 
-use super::quota::Permit;
+use super::{
+    pace::{Pace, PacedReads},
+    quota::Permit,
+};
 
 /// The most of an answer that a connection takes at once, in bytes: a client that reads slowly makes progress
 /// with each chunk, also where the answer is one large file.
@@ -116,17 +119,21 @@ pub(crate) struct ProgressStream<T> {
     /// The deadline is still that of the first request.
     awaits_first_request: bool,
     idle: Duration,
+    /// The pace of a live socket; `None`: there is no limit.
+    pace: Option<Pace>,
+    /// Present after the upgrade of a live socket that has a pace.
+    reads: Option<PacedReads>,
     _permit: Permit,
 }
 
 impl<T> ProgressStream<T> {
     /// A connection with its permit. `first_request`: how long its first request may take to arrive; `idle`:
-    /// how long it may make no progress afterwards.
+    /// how long it may make no progress afterwards; `pace`: how fast it is read as a live socket.
     pub(super) fn new(
         stream: T,
         progress: &Arc<Progress>,
-        first_request: Duration,
-        idle: Duration,
+        (first_request, idle): (Duration, Duration),
+        pace: Option<Pace>,
         permit: Permit,
     ) -> Self {
         Self {
@@ -135,6 +142,8 @@ impl<T> ProgressStream<T> {
             deadline: Some(Box::pin(tokio::time::sleep(first_request))),
             awaits_first_request: true,
             idle,
+            pace,
+            reads: None,
             _permit: permit,
         }
     }
@@ -202,9 +211,16 @@ impl<T: AsyncRead + Unpin> AsyncRead for ProgressStream<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(reads) = &mut self.reads {
+            ready!(reads.poll_ready(context));
+        }
+        let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(context, buffer) {
             Poll::Pending => self.poll_deadline(context).map(Err),
             Poll::Ready(read) => {
+                if let Some(reads) = &mut self.reads {
+                    reads.note(buffer.filled().len().saturating_sub(before));
+                }
                 self.check_flood()?;
                 Poll::Ready(read)
             }
@@ -244,8 +260,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for ProgressStream<T> {
         // A flush follows the buffered data: the answer that switches the protocol is sent now. Until then
         // the deadline holds, because there is no live socket yet whose pings would notice a client that does
         // not read.
-        if self.progress.is_switched.load(Ordering::Relaxed) {
+        if self.deadline.is_some() && self.progress.is_switched.load(Ordering::Relaxed) {
             self.deadline = None;
+            self.reads = self.pace.map(|pace| PacedReads::new(pace, Instant::now()));
         }
         Poll::Ready(Ok(()))
     }

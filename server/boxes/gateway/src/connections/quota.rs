@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::limits::Client;
+use crate::{
+    limits::Client,
+    proxies::{Network, is_trusted},
+};
 
 /// The default limit for one address, this machine's own excepted: a class of 200 behind one address, each
 /// browser with six connections and a live socket, has 1,400.
@@ -24,6 +27,7 @@ pub(super) struct Quota {
     pub(super) most: usize,
     pub(super) most_of_address: usize,
     most_of_this_machine: usize,
+    proxies: Vec<Network>,
     now: Mutex<Counts>,
 }
 
@@ -47,8 +51,14 @@ impl Quota {
             most,
             most_of_address,
             most_of_this_machine,
+            proxies: Vec::new(),
             now: Mutex::default(),
         }
+    }
+
+    /// Trusted proxies may hold as many as this machine.
+    pub(super) fn with_proxies(self, proxies: Vec<Network>) -> Self {
+        Self { proxies, ..self }
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -58,7 +68,7 @@ impl Quota {
 
     /// The number of connections that an address may hold.
     fn most_of(&self, address: IpAddr) -> usize {
-        if address.to_canonical().is_loopback() {
+        if address.to_canonical().is_loopback() || is_trusted(&self.proxies, address) {
             self.most_of_this_machine
         } else {
             self.most_of_address
@@ -184,6 +194,11 @@ mod tests {
         let [class, proxy] = ["192.0.2.1", "::ffff:127.0.0.1"].map(|text| text.parse().unwrap());
         assert!(quota.most_of(class) >= 200 * 7);
         assert_eq!(quota.most_of(proxy), usize::MAX);
+        let elsewhere = "10.0.0.1".parse().unwrap();
+        assert_ne!(quota.most_of(elsewhere), usize::MAX);
+        let proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        let quota = Arc::into_inner(quota).unwrap().with_proxies(proxies);
+        assert_eq!(quota.most_of(elsewhere), usize::MAX);
     }
 
     #[test]

@@ -275,4 +275,39 @@ mod tests {
             assert_eq!(problem.violations[0].field, "lang", "{tag}");
         }
     }
+
+    #[test]
+    fn hostile_pictures_have_a_short_title_and_a_plain_language_tag_or_name_a_parameter() {
+        const QUERIES: &[&str] = &[
+            "sheet=business&lang=ja&title=A%20shop&theme=light&format=tall&names=document",
+            "sheet=pattern&lang=pt-BR&dir=rtl",
+            "title=%D9%85%D8%B1",
+        ];
+        let named = |problem: ApiProblem| {
+            let violations = problem.into_problem().violations;
+            fuzz::prop_assert!(violations.iter().any(|violation| !violation.field.is_empty()));
+            Ok(())
+        };
+        fuzz::check(&fuzz::texts_like(QUERIES), |query| {
+            match crate::params::parse::<InfographicParams>(&query).and_then(|params| {
+                let title = params.title()?.map(str::to_owned);
+                Ok(title)
+            }) {
+                Ok(title) => fuzz::prop_assert!(
+                    title.is_none_or(|title| (1..=TITLE_LIMIT).contains(&title.chars().count()))
+                ),
+                Err(problem) => named(problem)?,
+            }
+            match crate::params::parse::<OwnLabelsParams>(&query)
+                .and_then(|params| params.language().map(str::to_owned))
+            {
+                Ok(tag) => {
+                    fuzz::prop_assert!(tag.len() <= MAX_TAG && tag.is_ascii());
+                    let _ = is_rtl(&tag);
+                    Ok(())
+                }
+                Err(problem) => named(problem),
+            }
+        });
+    }
 }

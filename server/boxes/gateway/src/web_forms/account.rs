@@ -31,14 +31,14 @@ use crate::{
     SharedGateway,
     api::{carry_out, charge_for_signing_in, end_session, try_change_password, try_sign_in},
     auth::{self, Authentication, Caller},
-    limits::{Address, COST_OF_SIGNING_IN, Client},
+    limits::Address,
     problem::ApiProblem,
-    session_cookie,
+    session_cookie::{self, full_name, preference},
 };
 use identity::{PersonId, UserAccount, sessions::RenewableSession};
 
 /// The page of the caller's account.
-const ACCOUNT: &str = "/account";
+pub(super) const ACCOUNT: &str = "/account";
 /// How long the browser's pages read at least what a form has written, in seconds.
 const WRITTEN_SECONDS: u64 = 60;
 
@@ -89,7 +89,7 @@ struct EraseForm {
 }
 
 /// The password of a form without one.
-fn no_password() -> Password {
+pub(super) fn no_password() -> Password {
     String::new().into()
 }
 
@@ -104,7 +104,6 @@ fn with_password(mut data: Value, password: &Password) -> Value {
 /// `POST /session/register`.
 pub(super) async fn register(
     State(gateway): State<SharedGateway>,
-    Extension(client): Extension<Client>,
     Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
@@ -126,9 +125,6 @@ pub(super) async fn register(
             &flash::message("register", &typed, &field_problems(problem)),
         )
     };
-    if let Err(problem) = gateway.rate.charge(client, COST_OF_SIGNING_IN) {
-        return refused(&problem.into_problem());
-    }
     let role = caller.actor().role;
     let data = json!({
         "email": form.email,
@@ -176,7 +172,7 @@ pub(super) async fn sign_in(
         password: form.password.clone(),
         workspace,
     };
-    let signed_in = match try_sign_in(&gateway, &authentication, &wanted).await {
+    let signed_in = match try_sign_in(&gateway, &authentication, address, &wanted).await {
         Ok(signed_in) => signed_in,
         Err(problem) => return refused(&field_problems(&problem.into_problem())),
     };
@@ -279,7 +275,6 @@ pub(super) async fn change_language(
 /// `POST /session/password`.
 pub(super) async fn change_password(
     State(gateway): State<SharedGateway>,
-    Extension(address): Extension<Address>,
     Extension(authentication): Extension<Authentication>,
     request: Request,
 ) -> Response {
@@ -289,7 +284,7 @@ pub(super) async fn change_password(
     ) else {
         return refusal("invalid", FormPage::Home);
     };
-    let problems = match try_change_password(&gateway, &caller, address, &wanted).await {
+    let problems = match try_change_password(&gateway, &caller, &wanted).await {
         Ok(()) => Vec::new(),
         Err(problem) => field_problems(&problem.into_problem()),
     };
@@ -407,15 +402,16 @@ fn see_written(
     token: &ConsistencyToken,
 ) -> Response {
     let mut response = see_other(ACCOUNT);
-    let before = CookieJar::from_headers(headers)
-        .get(LAST_WRITE_COOKIE)
-        .and_then(|cookie| app::last_write_of(caller.workspace(), cookie.value()));
+    let cookies = CookieJar::from_headers(headers);
+    let before = preference(&cookies, LAST_WRITE_COOKIE)
+        .and_then(|cookie| app::last_write_of(caller.workspace(), cookie));
     let mut written = before.unwrap_or_default();
     for (partition, position) in token.iter() {
         written.advance(partition, position);
     }
     // The pages' scripts read and advance it, so it is not HttpOnly.
-    let mut cookie = Cookie::build((LAST_WRITE_COOKIE, format!("{}.{written}", caller.workspace())))
+    let name = full_name(LAST_WRITE_COOKIE, gateway.https);
+    let mut cookie = Cookie::build((name, format!("{}.{written}", caller.workspace())))
         .same_site(SameSite::Lax)
         .path("/")
         .secure(gateway.https)
@@ -428,13 +424,13 @@ fn see_written(
 }
 
 /// A redirect to the page of a form, with a flash message.
-fn see_form(gateway: &SharedGateway, path: &str, message: &Flash) -> Response {
+pub(super) fn see_form(gateway: &SharedGateway, path: &str, message: &Flash) -> Response {
     let mut response = see_other(path);
     flash::set(gateway, message, response.headers_mut());
     response
 }
 
-fn field_problem(field: &str, code: &str) -> (String, String) {
+pub(super) fn field_problem(field: &str, code: &str) -> (String, String) {
     (field.to_owned(), code.to_owned())
 }
 
@@ -448,7 +444,7 @@ fn current_password_problems(problem: &Problem) -> Vec<(String, String)> {
 }
 
 /// The problems of a form's fields, as codes that the page puts into words.
-fn field_problems(problem: &Problem) -> Vec<(String, String)> {
+pub(super) fn field_problems(problem: &Problem) -> Vec<(String, String)> {
     let kind = problem.kind.trim_start_matches("/problems/");
     let fields: Vec<_> = problem
         .violations

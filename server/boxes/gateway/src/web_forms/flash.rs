@@ -9,7 +9,10 @@ use axum::http::{HeaderMap, HeaderValue, header::SET_COOKIE};
 use axum_extra::extract::cookie::CookieJar;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use crate::{SharedGateway, session_cookie::set_cookie};
+use crate::{
+    SharedGateway,
+    session_cookie::{full_name, set_cookie},
+};
 
 /// The cookie's name.
 const NAME: &str = "foldline_form";
@@ -42,9 +45,10 @@ pub(crate) fn set(gateway: &SharedGateway, message: &Flash, headers: &mut Header
 }
 
 /// The message of a request.
-pub(crate) fn of(headers: &HeaderMap) -> Option<Flash> {
+pub(crate) fn of(gateway: &SharedGateway, headers: &HeaderMap) -> Option<Flash> {
     let jar = CookieJar::from_headers(headers);
-    let json = URL_SAFE_NO_PAD.decode(jar.get(NAME)?.value()).ok()?;
+    let cookie = jar.get(&full_name(NAME, gateway.https))?;
+    let json = URL_SAFE_NO_PAD.decode(cookie.value()).ok()?;
     serde_json::from_slice(&json).ok()
 }
 

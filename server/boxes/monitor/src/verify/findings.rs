@@ -19,7 +19,7 @@ impl Findings {
         }
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.0.len() >= MAX_FINDINGS
     }
 

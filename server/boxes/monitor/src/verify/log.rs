@@ -1,20 +1,24 @@
-//! Reads the log of a partition page by page, checks its chain, and decodes each event once for all views.
+//! Reads the log of a partition page by page, checks its chain, its head and what is listed of it, and
+//! decodes each event once for all views.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use domain::event::{StoredEvent, TypedEvent};
 use tokio::sync::mpsc;
 
 use super::{
-    Limits, VerifyError, blocking,
+    Limits, VerifyError,
+    answers::{CommandRuns, Run},
+    blocking,
     findings::Findings,
     fold::{Touched, ViewFold, fold_pages},
     scratch::Scratch,
     stored_view::StoredView,
     stream_versions::StreamVersions,
+    type_blocks::{BlockCheck, block_entry},
 };
 use crate::chain::ChainCheck;
-use event_store::{EventStore, Workspace};
+use event_store::{ChainHead, EventStore, StoreError, TypeBlockEntry, Workspace};
 
 /// Events of a page that were checked and decoded.
 pub(super) struct CheckedPage {
@@ -24,28 +28,67 @@ pub(super) struct CheckedPage {
     pub(super) touched: Vec<Vec<Touched>>,
 }
 
+/// What a page says besides its documents.
+struct PageRecords {
+    /// A finding for each event that cannot be decoded.
+    unreadable: Vec<String>,
+    /// The runs of commands' events.
+    runs: Vec<Run>,
+    /// The types of its blocks.
+    blocks: BTreeSet<TypeBlockEntry>,
+}
+
 /// Checks the log of one partition and folds it into `folds`. The next page is read, and the one before it
-/// checked and decoded, while a page is folded. Returns the folds and the number of events.
+/// checked and decoded, while a page is folded. Returns the folds, the number of events, and the position of
+/// the last.
 pub(super) async fn check_and_fold(
     store: &dyn EventStore,
     (workspace, partition): (&Workspace, u32),
     views: &Arc<[StoredView]>,
     folds: Vec<ViewFold>,
     limits: Limits,
-    (scratch, findings): (&mut Scratch, &mut Findings),
-) -> Result<(Vec<ViewFold>, u64), VerifyError> {
-    let chain = ChainCheck::new(workspace.shards, partition);
+    (scratch, runs, findings): (&mut Scratch, &mut CommandRuns, &mut Findings),
+) -> Result<(Vec<ViewFold>, u64, u64), VerifyError> {
+    let mut chain = ChainCheck::new(workspace.shards, partition);
+    if let Some(head) = head(store, workspace, partition).await? {
+        chain = chain.up_to(head);
+    }
+    let mut blocks = BlockCheck::new(store, workspace, partition);
     let (read, to_check) = mpsc::channel(1);
     let (checked, to_fold) = mpsc::channel(1);
     let ((), mut chain, folds) = tokio::try_join!(
         read_pages(store, (workspace, partition), limits.page, read),
-        check_pages(chain, to_check, views, limits.streams, (checked, &mut *findings)),
+        check_pages(
+            chain,
+            to_check,
+            views,
+            limits.streams,
+            checked,
+            (&mut *runs, &mut blocks, &mut *findings)
+        ),
         fold_pages(folds, to_fold, limits.documents, scratch),
     )?;
     for finding in chain.findings.drain(..) {
         findings.add(finding);
     }
-    Ok((folds, chain.events))
+    let now = head(store, workspace, partition).await?;
+    for finding in chain.head_faults(now.as_ref()) {
+        findings.add(finding);
+    }
+    let is_whole = now.is_some_and(|now| now.position <= chain.newest().position);
+    blocks.finish(is_whole, findings).await?;
+    Ok((folds, chain.events, chain.newest().position))
+}
+
+/// The stored head of a partition.
+async fn head(
+    store: &dyn EventStore,
+    workspace: &Workspace,
+    partition: u32,
+) -> Result<Option<ChainHead>, StoreError> {
+    let heads = store.chain_heads(Some(workspace.id)).await?;
+    let head = heads.into_iter().find(|(_, of, _)| *of == partition);
+    Ok(head.map(|(.., head)| head))
 }
 
 async fn read_pages(
@@ -73,21 +116,24 @@ async fn check_pages(
     mut pages: mpsc::Receiver<Vec<StoredEvent>>,
     views: &Arc<[StoredView]>,
     max_streams: usize,
-    (checked, findings): (mpsc::Sender<CheckedPage>, &mut Findings),
+    checked: mpsc::Sender<CheckedPage>,
+    (runs, blocks, findings): (&mut CommandRuns, &mut BlockCheck<'_>, &mut Findings),
 ) -> Result<ChainCheck, VerifyError> {
     let mut versions = StreamVersions::new(max_streams);
     while let Some(page) = pages.recv().await {
         versions.recall(&mut chain, &page).await?;
         let views = Arc::clone(views);
-        let (continued, page, unreadable) = blocking(move || {
-            let (page, unreadable) = check_page(&mut chain, &page, &views);
-            (chain, page, unreadable)
+        let (continued, page, records) = blocking(move || {
+            let (page, records) = check_page(&mut chain, &page, &views);
+            (chain, page, records)
         })
         .await?;
         chain = continued;
-        for finding in unreadable {
+        for finding in records.unreadable {
             findings.add(finding);
         }
+        runs.add(&records.runs).await?;
+        blocks.add(records.blocks, findings).await?;
         versions.make_room(&mut chain).await?;
         if checked.send(page).await.is_err() {
             break;
@@ -96,12 +142,12 @@ async fn check_pages(
     Ok(chain)
 }
 
-/// The page, and a finding for each event that cannot be decoded.
+/// The page, and what it says besides.
 fn check_page(
     chain: &mut ChainCheck,
     page: &[StoredEvent],
     views: &[StoredView],
-) -> (CheckedPage, Vec<String>) {
+) -> (CheckedPage, PageRecords) {
     let mut events = Vec::with_capacity(page.len());
     let mut touched: Vec<Vec<Touched>> = views.iter().map(|_| Vec::new()).collect();
     let mut unreadable = Vec::new();
@@ -134,5 +180,10 @@ fn check_page(
             events.push(typed);
         }
     }
-    (CheckedPage { events, touched }, unreadable)
+    let records = PageRecords {
+        unreadable,
+        runs: Run::of(page),
+        blocks: page.iter().map(block_entry).collect(),
+    };
+    (CheckedPage { events, touched }, records)
 }

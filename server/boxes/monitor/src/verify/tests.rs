@@ -1,6 +1,8 @@
 //! The verifier over real stores, into which a test folds as lanes do. Every report is made twice: with the
 //! limits of production, which hold all of it in memory, and with limits that hold next to nothing.
 
+mod tampered;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use domain::{
@@ -133,9 +135,11 @@ impl Shop {
                     Ok(FoldOutput {
                         writes: written.clone(),
                         parked: parked.clone(),
+                        ..FoldOutput::default()
                     })
                 };
-                let updated = self.views.update(&lane, 0, position, &[], &mut effect);
+                let to = position.into();
+                let updated = self.views.update(&lane, 0, &to, &[], &mut effect);
                 assert_eq!(updated.await.unwrap(), UpdateOutcome::Committed);
             }
         }
@@ -146,7 +150,7 @@ impl Shop {
         let mut effect = |_: FoldInput| {
             Ok(FoldOutput {
                 writes: writes.clone(),
-                parked: Vec::new(),
+                ..FoldOutput::default()
             })
         };
         let scope = self.scope(view);

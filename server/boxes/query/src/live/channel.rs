@@ -218,6 +218,15 @@ impl Channel {
         state.as_of = Arc::new(as_of);
     }
 
+    /// The view has begun again at this token: what subscriptions got after it is of another history. A
+    /// commit that makes them read a snapshot follows.
+    pub(super) fn set_back(&self, as_of: &ConsistencyToken) {
+        let mut state = self.lock();
+        state.as_of = Arc::new(as_of.clone());
+        state.release_positions = ConsistencyToken::default();
+        state.last_status = LastStatus::default();
+    }
+
     /// The position of the newest change that subscriptions got.
     pub(super) fn as_of(&self) -> Arc<ConsistencyToken> {
         self.lock().as_of.clone()

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use domain::id::WorkspaceId;
+use domain::{id::WorkspaceId, token::ConsistencyToken};
 use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -175,7 +175,7 @@ impl Hub {
         workspace: WorkspaceId,
         subscription: &Arc<Subscription>,
         progress: &HandlerProgress,
-        resume: Option<(&domain::token::ConsistencyToken, Option<u64>)>,
+        resume: Option<(&ConsistencyToken, Option<u64>)>,
     ) -> (Arc<Channel>, bool) {
         loop {
             let channel = self.channel((workspace, subscription.view), progress).await;
@@ -325,6 +325,12 @@ async fn sleep_until(instant: Option<Instant>) {
 impl Followers for Hub {
     fn follow(&self, scope: &Scope) -> bool {
         self.find(&(scope.workspace, scope.view)).is_some()
+    }
+
+    fn set_back(&self, scope: &Scope, as_of: &ConsistencyToken) {
+        if let Some(channel) = self.find(&(scope.workspace, scope.view)) {
+            channel.set_back(as_of);
+        }
     }
 
     fn committed(&self, commit: Commit) {

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use domain::{token::ConsistencyToken, wire::Order};
 use futures::future::join_all;
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::{
     super::{
-        DocumentStore, DocumentStoreError, DocumentWrite, FoldFault, FoldInput, FoldOutput, PageRequest,
-        SeekKey, UpdateOutcome,
+        DocumentStore, DocumentStoreError, DocumentUsage, DocumentWrite, FoldFault, FoldInput, FoldOutput,
+        PageRequest, SeekKey, UpdateOutcome,
     },
-    TestDatabase, VIEW, entry, fold, lane, number, workspace, write,
+    TestDatabase, VIEW, entry, fold, lane, number, scope, workspace, write,
 };
 use clock::{Clock as _, SystemClock};
 
@@ -112,7 +113,9 @@ pub(crate) async fn a_fold_that_fails_changes_nothing<B: TestDatabase>(database:
             reason: "it does not fit".to_owned(),
         })
     };
-    let failed = model.update(&lane, 0, 1, &["a".to_owned()], &mut fault).await;
+    let failed = model
+        .update(&lane, 0, &1_u64.into(), &["a".to_owned()], &mut fault)
+        .await;
     assert!(matches!(failed, Err(DocumentStoreError::Fault(_))), "{failed:?}");
     assert_eq!(model.checkpoint(&lane).await.unwrap(), 0);
     // and the lane continues
@@ -136,14 +139,14 @@ pub(crate) async fn lanes_that_share_a_document_lose_no_update<B: TestDatabase>(
                     let before = loaded.documents.first().map_or(0, number);
                     Ok(FoldOutput {
                         writes: vec![write("shared", before + 1, vec![])],
-                        parked: Vec::new(),
+                        ..FoldOutput::default()
                     })
                 };
                 let updated = model
                     .update(
                         &lane(workspace, 1, partition),
                         round,
-                        round + 1,
+                        &(round + 1_u64).into(),
                         &["shared".to_owned()],
                         &mut add_one,
                     )
@@ -170,7 +173,7 @@ pub(crate) async fn an_amendment_changes_documents_and_no_checkpoint<B: TestData
             let mut add_one = |loaded: FoldInput| {
                 Ok(FoldOutput {
                     writes: vec![write("a", number(&loaded.documents[0]) + 1, vec![])],
-                    parked: Vec::new(),
+                    ..FoldOutput::default()
                 })
             };
             model
@@ -305,6 +308,62 @@ pub(crate) async fn a_document_leaves_and_enters_listings_and_goes<B: TestDataba
             .value
             .is_none()
     );
+}
+
+pub(crate) async fn documents_are_read_by_a_list_of_keys<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
+    let (workspace, elsewhere) = (workspace(), workspace());
+    let written = vec![
+        write("a", 1, vec![]),
+        write("b", 2, vec![]),
+        write("c", 3, vec![]),
+    ];
+    fold(&*model, &lane(workspace, 1, 0), 0, 3, written).await;
+    let keys = ["c", "no-such", "a"].map(str::to_owned);
+    let mut found = model.documents(workspace, VIEW, &keys).await.unwrap();
+    found.sort_by(|one, other| one.key.cmp(&other.key));
+    let found: Vec<_> = found
+        .iter()
+        .map(|document| (document.key.as_str(), number(document)))
+        .collect();
+    assert_eq!(found, [("a", 1), ("c", 3)]);
+    assert!(model.documents(workspace, VIEW, &[]).await.unwrap().is_empty());
+    assert!(model.documents(elsewhere, VIEW, &keys).await.unwrap().is_empty());
+
+    // a rebuild that is not live yet is not read
+    model.begin_build(workspace, VIEW).await.unwrap();
+    fold(&*model, &lane(workspace, 2, 0), 0, 3, vec![write("a", 9, vec![])]).await;
+    let read = model.documents(workspace, VIEW, &keys[2..]).await.unwrap();
+    assert_eq!(number(&read[0]), 1);
+    model.switch(&scope(workspace, 2)).await.unwrap();
+    let read = model.documents(workspace, VIEW, &keys).await.unwrap();
+    assert_eq!(read.iter().map(number).collect::<Vec<_>>(), [9]);
+}
+
+pub(crate) async fn the_usage_counts_the_live_documents_of_one_workspace<B: TestDatabase>(database: B) {
+    let model = database.open().await.unwrap();
+    let (workspace, elsewhere) = (workspace(), workspace());
+    assert_eq!(model.usage(workspace).await.unwrap(), DocumentUsage::default());
+    let text = "{\"text\":\"gr\u{fc}n\"}";
+    let written = DocumentWrite {
+        data: Some(RawValue::from_string(text.to_owned()).unwrap().into()),
+        ..write("a", 1, vec![])
+    };
+    let written = vec![written, write("b", 2, vec![entry("anna", "1")])];
+    fold(&*model, &lane(workspace, 1, 0), 0, 2, written).await;
+    let expected = DocumentUsage {
+        documents: 2,
+        bytes: (text.len() + "{\"number\":2}".len()) as u64,
+    };
+    assert_eq!(model.usage(workspace).await.unwrap(), expected);
+    assert_eq!(model.usage(elsewhere).await.unwrap(), DocumentUsage::default());
+
+    // a rebuild counts in place of the generation before it, and not beside it
+    model.begin_build(workspace, VIEW).await.unwrap();
+    fold(&*model, &lane(workspace, 2, 0), 0, 2, vec![write("a", 7, vec![])]).await;
+    assert_eq!(model.usage(workspace).await.unwrap(), expected);
+    model.switch(&scope(workspace, 2)).await.unwrap();
+    assert_eq!(model.usage(workspace).await.unwrap().documents, 1);
 }
 
 pub(crate) async fn the_contents_of_a_view_are_of_one_snapshot<B: TestDatabase>(database: B) {

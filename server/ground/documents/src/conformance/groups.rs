@@ -50,7 +50,7 @@ fn add_one(loaded: &FoldInput) -> FoldOutput {
             removed_entries: (before > 0).then(|| place(before)).into_iter().collect(),
             ..counted
         }],
-        parked: Vec::new(),
+        ..FoldOutput::default()
     }
 }
 
@@ -62,7 +62,13 @@ async fn count(
 ) -> Result<UpdateOutcome, DocumentStoreError> {
     let mut effect = |loaded: FoldInput| Ok(add_one(&loaded));
     model
-        .update(&lane, from, from + 1, &[COUNTED.to_owned()], &mut effect)
+        .update(
+            &lane,
+            from,
+            &(from + 1).into(),
+            &[COUNTED.to_owned()],
+            &mut effect,
+        )
         .await
 }
 
@@ -76,10 +82,12 @@ async fn update(
     let mut effect = |_: FoldInput| {
         Ok(FoldOutput {
             writes: effect.clone()?,
-            parked: Vec::new(),
+            ..FoldOutput::default()
         })
     };
-    model.update(&lane, from, from + 1, &[], &mut effect).await
+    model
+        .update(&lane, from, &(from + 1).into(), &[], &mut effect)
+        .await
 }
 
 async fn counted(model: &dyn DocumentStore, workspace: WorkspaceId, view: &str) -> u64 {
@@ -190,10 +198,11 @@ async fn give_up(model: &dyn DocumentStore, lane: LaneId, after_fold: bool) {
         is_folded.store(true, Ordering::Relaxed);
         Ok(FoldOutput {
             writes: vec![write("given-up", 1, vec![entry("anna", "1")])],
-            parked: Vec::new(),
+            ..FoldOutput::default()
         })
     };
-    let mut update = model.update(&lane, 0, 1, &[], &mut effect);
+    let to = 1_u64.into();
+    let mut update = model.update(&lane, 0, &to, &[], &mut effect);
     poll_fn(|context| {
         let polled = update.as_mut().poll(context);
         if polled.is_ready() || !after_fold || is_folded.load(Ordering::Relaxed) {
@@ -284,10 +293,13 @@ pub(crate) async fn a_batch_of_any_size_is_written<B: TestDatabase>(database: B)
             });
             Ok(FoldOutput {
                 writes: changed.collect(),
-                parked: Vec::new(),
+                ..FoldOutput::default()
             })
         };
-        let updated = model.update(&lane, 1, 2, &keys, &mut next).await.unwrap();
+        let updated = model
+            .update(&lane, 1, &2_u64.into(), &keys, &mut next)
+            .await
+            .unwrap();
         assert_eq!(updated, UpdateOutcome::Committed);
         let documents = model.contents(workspace, VIEW).await.unwrap().value.documents;
         assert_eq!(documents.len(), size);

@@ -35,11 +35,14 @@ async fn park(model: &dyn DocumentStore, lane: &LaneId, from: u64, events: Vec<P
     let to = events.last().map_or(from + 1, |event| event.position);
     let mut effect = |_: FoldInput| {
         Ok(FoldOutput {
-            writes: Vec::new(),
             parked: events.clone(),
+            ..FoldOutput::default()
         })
     };
-    let updated = model.update(lane, from, to, &[], &mut effect).await.unwrap();
+    let updated = model
+        .update(lane, from, &to.into(), &[], &mut effect)
+        .await
+        .unwrap();
     assert_eq!(updated, UpdateOutcome::Committed);
 }
 
@@ -63,7 +66,10 @@ pub(crate) async fn what_is_parked_is_held_released_and_counted<B: TestDatabase>
         held = loaded.held_streams;
         Ok(FoldOutput::default())
     };
-    model.update(&lane, 3, 4, &[], &mut record).await.unwrap();
+    model
+        .update(&lane, 3, &4_u64.into(), &[], &mut record)
+        .await
+        .unwrap();
     held.sort_unstable();
     assert_eq!(held, ["order-1", "order-2"]);
     let counts = model.parked_counts(Some(workspace), None).await.unwrap();
@@ -97,6 +103,7 @@ pub(crate) async fn what_is_parked_is_held_released_and_counted<B: TestDatabase>
         Ok(FoldOutput {
             writes: vec![write("a", 1, vec![])],
             parked: vec![parked(2, "order-1", dead(), correlation)],
+            ..FoldOutput::default()
         })
     };
     let stream = &events[0].stream;
@@ -144,8 +151,8 @@ pub(crate) async fn what_is_discarded_holds_back_nothing<B: TestDatabase>(databa
     };
     let mut discard = |_: FoldInput| {
         Ok(FoldOutput {
-            writes: Vec::new(),
             parked: vec![discarded.clone()],
+            ..FoldOutput::default()
         })
     };
     assert!(

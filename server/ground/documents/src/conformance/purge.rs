@@ -22,7 +22,6 @@ async fn filled(model: &dyn DocumentStore) -> WorkspaceId {
     }
     let mut park = |_: FoldInput| {
         Ok(FoldOutput {
-            writes: Vec::new(),
             parked: vec![ParkedEvent {
                 position: 6,
                 id: SystemClock.new_id(),
@@ -37,10 +36,11 @@ async fn filled(model: &dyn DocumentStore) -> WorkspaceId {
                 },
                 parked_at: SystemClock.now(),
             }],
+            ..FoldOutput::default()
         })
     };
     model
-        .update(&lane(workspace, 1, 0), 5, 6, &[], &mut park)
+        .update(&lane(workspace, 1, 0), 5, &6_u64.into(), &[], &mut park)
         .await
         .unwrap();
     model.begin_build(workspace, VIEW).await.unwrap();

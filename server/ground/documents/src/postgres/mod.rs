@@ -5,19 +5,23 @@
 //! that locks several does so by workspace and view, so that two of them never wait for each other.
 
 mod read;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod write;
 
+use std::sync::Arc;
+
 use domain::id::WorkspaceId;
-use sqlx::{PgConnection, Postgres};
+use sqlx::{PgConnection, PgPool, Postgres};
 
 use super::{
-    DocumentStoreError, FIRST_GENERATION, Scope, StoredDocument,
+    DocumentStoreError, FIRST_GENERATION, Scope, Sharing, StoredDocument,
     columns::stored,
     sql::{Change, Database, Failure, Loaded, Request, SqlDocumentStore, ViewGenerations},
 };
 use database::{connections::ConnectionLimit, engine::statement, postgres, postgres::OpenError};
+use sharing::PostgresSharing;
 
 /// The most groups of updates that are committed at the same time. Releases, rebuilds and purges share their
 /// connections.
@@ -78,8 +82,23 @@ impl Database for Postgres {
         )
     ";
 
+    const PURGE_CHANGES: Option<&'static str> = Some(
+        "
+        delete from changes where (workspace, view, generation, events) in (
+            select workspace, view, generation, events from changes where workspace = $1 limit $2
+        )
+        ",
+    );
+
+    const RESET_CHANGES: Option<&'static str> =
+        Some("delete from changes where workspace = $1 and view = $2 and generation = $3");
+
     const LOCK_WORKSPACE: Option<&'static str> =
         Some("select 1 from generations where workspace = $1 order by view for update");
+
+    fn sharing(writers: &PgPool, readers: &PgPool) -> Option<Arc<dyn Sharing>> {
+        Some(Arc::new(PostgresSharing::new(writers.clone(), readers.clone())))
+    }
 
     async fn lock_view(
         transaction: &mut PgConnection,

@@ -167,7 +167,7 @@ async fn load_lanes(
 ) -> Result<(), Failure> {
     let (mut numbers, mut scopes, mut partitions) = (Vec::new(), Scopes::default(), Vec::new());
     for (no, request) in (0_i64..).zip(requests) {
-        if let Some(advance) = request.advance {
+        if let Some(advance) = &request.advance {
             numbers.push(no);
             scopes.push(ScopeColumns::try_from(&request.scope)?);
             partitions.push(i64::from(advance.partition));

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use domain::id::WorkspaceId;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use uuid::Uuid;
 
 use super::{ConnectionLimit, PostgresDocumentStore, read, write};
 use test_postgres::Database;
 
 use crate::{
-    DocumentStore, DocumentStoreError,
+    DocumentStore, DocumentStoreError, FIRST_GENERATION, FoldInput, FoldOutput, FollowedView, LaneId,
+    Purging as _, Scope, SharedChanges, SharedCommit, UpdateOutcome,
     conformance::{TestDatabase, conformance_suite, two_servers_write_the_same_views},
 };
 
@@ -112,4 +115,92 @@ async fn without_a_free_connection_the_store_is_unavailable() {
     read_model.ping().await.unwrap();
     drop(taken);
     read_model.close().await;
+}
+
+/// Two servers that take the same lane groups: each group gets one owner, until that one has left.
+#[tokio::test]
+async fn a_lane_group_has_one_owner_that_is_alive() {
+    let database = Database::new().await;
+    let stores = [open(&database).await.unwrap(), open(&database).await.unwrap()];
+    let [one, two] = [1, 2].map(Uuid::from_u128);
+    let [here, there] = stores.each_ref().map(|store| store.sharing().unwrap());
+    assert_eq!(here.renew(one).await.unwrap().servers, [one]);
+    assert_eq!(here.claim(one, &[0, 1]).await.unwrap(), [(0, one), (1, one)]);
+    assert_eq!(there.renew(two).await.unwrap().servers, [one, two]);
+    let mut owners = there.claim(two, &[1, 2]).await.unwrap();
+    owners.sort_unstable();
+    assert_eq!(owners, [(0, one), (1, one), (2, two)]);
+    here.hand_over(one, &[(0, two), (2, one)]).await.unwrap();
+    let mut owners = there.renew(two).await.unwrap().owners;
+    owners.sort_unstable();
+    assert_eq!(owners, [(0, two), (1, one), (2, two)]);
+    // its process has ended
+    stores[0].close().await;
+    while there.renew(two).await.unwrap().servers != [two] {}
+    let mut owners = there.claim(two, &[1]).await.unwrap();
+    owners.sort_unstable();
+    assert_eq!(owners, [(0, two), (1, two), (2, two)]);
+    there.leave(two).await.unwrap();
+    stores[1].close().await;
+}
+
+/// A commit that is handed over is read in the order of its view, with what the view has folded then.
+#[tokio::test]
+async fn commits_are_handed_over_in_the_order_of_their_view() {
+    let database = Database::new().await;
+    let store = open(&database).await.unwrap();
+    let workspace = WorkspaceId(Uuid::from_u128(7));
+    let scope = Scope {
+        workspace,
+        view: "orders",
+        generation: FIRST_GENERATION,
+    };
+    let steps: [(u32, u64, u64, Option<&str>); 3] =
+        [(0, 0, 2, Some("[]")), (1, 0, 1, None), (0, 2, 3, Some("[1]"))];
+    for (partition, from, to, content) in steps {
+        let lane = LaneId { scope, partition };
+        let mut share = |_: FoldInput| {
+            Ok(FoldOutput {
+                shared: Some(SharedChanges {
+                    from,
+                    content: content.map(str::to_owned),
+                }),
+                ..FoldOutput::default()
+            })
+        };
+        let updated = store
+            .update(&lane, from, &to.into(), &[], &mut share)
+            .await
+            .unwrap();
+        assert_eq!(updated, UpdateOutcome::Committed);
+    }
+    let sharing = store.sharing().unwrap();
+    let follow = async |events| {
+        let views = ["orders", "products"].map(|view| FollowedView { view, events });
+        let mut found = sharing.commits(workspace, &views).await.unwrap();
+        assert_eq!(found.len(), 2);
+        assert!(found[1].commits.is_empty());
+        found.swap_remove(0)
+    };
+    let all = follow(0).await;
+    let commit = |events, (partition, from, to, content): (u32, u64, u64, Option<&str>)| SharedCommit {
+        events,
+        partition,
+        from,
+        to,
+        content: content.map(str::to_owned),
+    };
+    assert_eq!(
+        (all.generation, all.as_of.to_string().as_str()),
+        (FIRST_GENERATION, "0:3,1:1")
+    );
+    let expected = [commit(2, steps[0]), commit(3, steps[1]), commit(4, steps[2])];
+    assert_eq!(all.commits, expected);
+    assert_eq!(follow(3).await.commits, expected[2..]);
+    // what is not old stays, and a purge takes all
+    sharing.trim().await.unwrap();
+    assert_eq!(follow(3).await.commits.len(), 1);
+    while store.purge(workspace, 2).await.unwrap() {}
+    assert!(follow(0).await.commits.is_empty());
+    store.close().await;
 }

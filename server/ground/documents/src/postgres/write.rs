@@ -12,9 +12,10 @@ use crate::sql::{Change, Entry, Failure, Rows, require_all};
 
 /// No checkpoint has moved since it was read and compared: its row and its view are locked.
 const ADVANCE: &str = "
-    insert into checkpoints (workspace, view, generation, partition, position)
-    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[])
-    on conflict (workspace, view, generation, partition) do update set position = excluded.position
+    insert into checkpoints (workspace, view, generation, partition, position, hash)
+    select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])
+    on conflict (workspace, view, generation, partition)
+        do update set position = excluded.position, hash = excluded.hash
 ";
 
 const WRITE: &str = "
@@ -74,6 +75,26 @@ const PARK: &str = "
     )
 ";
 
+/// Orders the commit among those of its view: the checkpoints are those after it, and no other transaction
+/// moves one meanwhile.
+const SHARE: &str = "
+    insert into changes (
+        workspace, view, generation, events, partition, from_position, to_position, content, stored_at
+    )
+    select
+        shared.workspace, shared.view, shared.generation,
+        (
+            select sum(position) from checkpoints
+            where workspace = shared.workspace and view = shared.view and generation = shared.generation
+        )::bigint,
+        shared.partition, shared.from_position, shared.to_position, shared.content, clock_timestamp()
+    from unnest($1::uuid[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])
+        shared (workspace, view, generation, partition, from_position, to_position, content)
+    on conflict (workspace, view, generation, events) do update set
+        partition = excluded.partition, from_position = excluded.from_position,
+        to_position = excluded.to_position, content = excluded.content, stored_at = excluded.stored_at
+";
+
 pub(super) async fn commit(connection: &mut PgConnection, changes: &[Change<'_>]) -> Result<(), Failure> {
     store(connection, changes).await?;
     statement::<Postgres>("commit").execute(connection).await?;
@@ -107,6 +128,10 @@ pub(super) async fn store(connection: &mut PgConnection, changes: &[Change<'_>])
         let affected = park(&rows).execute(connection).await?;
         require_all(rows.parked.len(), affected)?;
     }
+    if !rows.shared.is_empty() {
+        let affected = share(&rows).execute(connection).await?;
+        require_all(rows.shared.len(), affected)?;
+    }
     Ok(())
 }
 
@@ -116,6 +141,7 @@ fn advance(rows: &Rows<'_>) -> Statement<Postgres> {
         .bind(statement(ADVANCE))
         .bind(column(rows, |row| row.partition))
         .bind(column(rows, |row| row.position))
+        .bind(column(rows, |row| row.hash))
 }
 
 fn write(rows: &Rows<'_>) -> Statement<Postgres> {
@@ -159,6 +185,16 @@ fn park(rows: &Rows<'_>) -> Statement<Postgres> {
         .bind(column(rows, |row| row.reason))
         .bind(column(rows, |row| row.attempts))
         .bind(column(rows, |row| row.parked_at))
+}
+
+fn share(rows: &Rows<'_>) -> Statement<Postgres> {
+    let rows = &rows.shared;
+    Scopes::of(rows.iter().map(|row| row.scope))
+        .bind(statement(SHARE))
+        .bind(column(rows, |row| row.partition))
+        .bind(column(rows, |row| row.from))
+        .bind(column(rows, |row| row.to))
+        .bind(column(rows, |row| row.content))
 }
 
 /// A column of rows.

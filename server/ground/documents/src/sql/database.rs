@@ -1,6 +1,9 @@
 //! The differences between the databases; all other SQL is the same for both.
 
+use std::sync::Arc;
+
 use domain::id::WorkspaceId;
+use sqlx::Pool;
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +14,7 @@ use super::{
 use database::engine::{Engine, Reads};
 
 use crate::{
-    DocumentStoreError, Scope, StoredDocument,
+    DocumentStoreError, Scope, Sharing, StoredDocument,
     columns::{CheckpointRow, CountRow, DeadLetterRow, GenerationRow, ParkedRow},
 };
 
@@ -81,4 +84,16 @@ pub(crate) trait Database:
 
     /// Deletes documents of the workspace `$1`, at most `$2`.
     const PURGE_DOCUMENTS: &'static str;
+
+    /// Deletes what was handed over to other servers of the workspace `$1`, at most `$2`; `None`: nothing is.
+    const PURGE_CHANGES: Option<&'static str>;
+
+    /// Deletes what was handed over of the generation `$3` of the view `$2` in the workspace `$1`; `None`:
+    /// nothing is.
+    const RESET_CHANGES: Option<&'static str>;
+
+    /// What servers that share the database agree upon; `None`: a single server uses it.
+    fn sharing(_writers: &Pool<Self>, _readers: &Pool<Self>) -> Option<Arc<dyn Sharing>> {
+        None
+    }
 }

@@ -48,6 +48,26 @@ impl ViewGenerations {
     }
 }
 
+/// The statements of a reset, and whether each is of documents. They may find nothing.
+const RESET: [(&str, bool); 4] = [
+    (
+        "delete from listings where workspace = $1 and view = $2 and generation = $3",
+        true,
+    ),
+    (
+        "delete from documents where workspace = $1 and view = $2 and generation = $3",
+        true,
+    ),
+    (
+        "delete from parked where workspace = $1 and view = $2 and generation = $3",
+        false,
+    ),
+    (
+        "delete from checkpoints where workspace = $1 and view = $2 and generation = $3",
+        false,
+    ),
+];
+
 async fn folded<D: Database>(
     connection: &mut D::Connection,
     workspace: WorkspaceId,
@@ -164,6 +184,38 @@ impl<D: Database> Generations for SqlDocumentStore<D> {
         write_row::<D>(&mut transaction, workspace, view, row).await?;
         transaction.commit().await?;
         Ok(SwitchOutcome::Done(after))
+    }
+
+    async fn restart(&self, workspace: WorkspaceId, view: &str) -> Result<u64, DocumentStoreError> {
+        let mut transaction = self.writers.begin_with(D::BEGIN).await?;
+        let row = D::generations(&mut transaction, workspace, view).await?;
+        let newest = row.newest + 1;
+        let row = ViewGenerations {
+            live: newest,
+            newest,
+            building: None,
+        };
+        write_row::<D>(&mut transaction, workspace, view, row).await?;
+        transaction.commit().await?;
+        Ok(newest)
+    }
+
+    async fn reset(&self, scope: &Scope, documents: bool) -> Result<(), DocumentStoreError> {
+        let mut transaction = self.writers.begin_with(D::BEGIN).await?;
+        D::lock_view(&mut transaction, scope.workspace, scope.view).await?;
+        let of_changes = D::RESET_CHANGES.map(|sql| (sql, false));
+        for (sql, is_of_documents) in RESET.into_iter().chain(of_changes) {
+            if documents || !is_of_documents {
+                statement::<D>(sql)
+                    .bind(scope.workspace.0)
+                    .bind(scope.view)
+                    .bind(stored(scope.generation)?)
+                    .execute(&mut transaction)
+                    .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(())
     }
 
     async fn cancel_build(&self, scope: &Scope) -> Result<bool, DocumentStoreError> {

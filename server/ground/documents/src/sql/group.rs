@@ -1,17 +1,17 @@
 //! A group of updates: requests of different lanes that one transaction carries out.
 
 use super::ViewGenerations;
-use crate::{DocumentStoreError, FoldInput, FoldOutput, Scope};
+use crate::{Checkpoint, DocumentStoreError, FoldInput, FoldOutput, Scope};
 
 /// The advance of a lane's checkpoint.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Advance {
     /// The lane's partition.
     pub(crate) partition: u32,
     /// The expected checkpoint; 0: the lane has none yet.
     pub(crate) from: u64,
     /// The new one.
-    pub(crate) to: u64,
+    pub(crate) to: Checkpoint,
 }
 
 /// An update of a lane, or an amendment.
@@ -54,7 +54,7 @@ pub(crate) struct Change<'a> {
     /// The lane's partition; `None`: an amendment, which parks nothing.
     pub(crate) partition: Option<u32>,
     /// The lane's new checkpoint; `None`: it stays.
-    pub(crate) checkpoint: Option<u64>,
+    pub(crate) checkpoint: Option<&'a Checkpoint>,
     /// The output of the fold.
     pub(crate) output: &'a FoldOutput,
 }

@@ -38,8 +38,8 @@ pub(super) use rows::{Entry, Rows, ScopeColumns};
 pub(super) use write::require_all;
 
 use super::{
-    DocumentStore, DocumentStoreError, Fold, LaneId, Moment, PageRequest, Scope, StoredCheckpoint,
-    StoredDocument, StoredRow, UpdateOutcome, ViewSnapshot,
+    Checkpoint, DocumentStore, DocumentStoreError, DocumentUsage, Fold, LaneId, Moment, PageRequest, Scope,
+    Sharing, StoredCheckpoint, StoredDocument, StoredRow, UpdateOutcome, ViewSnapshot,
 };
 use ::database::engine::statement;
 use group::Advance;
@@ -85,7 +85,7 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         &self,
         lane: &LaneId,
         from: u64,
-        to: u64,
+        to: &Checkpoint,
         keys: &[String],
         fold: &mut Fold<'_>,
     ) -> Result<UpdateOutcome, DocumentStoreError> {
@@ -94,7 +94,7 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
             advance: Some(Advance {
                 partition: lane.partition,
                 from,
-                to,
+                to: to.clone(),
             }),
             keys: keys.to_vec(),
         };
@@ -125,6 +125,19 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         query::document(&self.readers, workspace, view, key).await
     }
 
+    async fn documents(
+        &self,
+        workspace: WorkspaceId,
+        view: &'static str,
+        keys: &[String],
+    ) -> Result<Vec<StoredDocument>, DocumentStoreError> {
+        query::documents(&self.readers, workspace, view, keys).await
+    }
+
+    async fn usage(&self, workspace: WorkspaceId) -> Result<DocumentUsage, DocumentStoreError> {
+        query::usage(&self.readers, workspace).await
+    }
+
     async fn page(
         &self,
         workspace: WorkspaceId,
@@ -140,6 +153,10 @@ impl<D: Database> DocumentStore for SqlDocumentStore<D> {
         view: &str,
     ) -> Result<Moment<Box<dyn ViewSnapshot>>, DocumentStoreError> {
         snapshot::begin(&self.readers, workspace, view).await
+    }
+
+    fn sharing(&self) -> Option<Arc<dyn Sharing>> {
+        D::sharing(&self.writers, &self.readers)
     }
 
     async fn ping(&self) -> Result<(), DocumentStoreError> {

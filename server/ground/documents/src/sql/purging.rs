@@ -57,7 +57,8 @@ impl<D: Database> Purging for SqlDocumentStore<D> {
                 .await?;
         }
         let mut removed = 0;
-        for sql in [LISTINGS, D::PURGE_DOCUMENTS, PARKED, CHECKPOINTS, GENERATIONS] {
+        let statements = [LISTINGS, D::PURGE_DOCUMENTS, PARKED, CHECKPOINTS, GENERATIONS];
+        for sql in statements.into_iter().chain(D::PURGE_CHANGES) {
             removed += statement::<D>(sql)
                 .bind(workspace.0)
                 .bind(i64::from(limit))

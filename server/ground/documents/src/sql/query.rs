@@ -8,7 +8,8 @@ use super::{Database, lane::of_lane};
 use database::engine::statement;
 
 use crate::{
-    DocumentStoreError, LaneId, Moment, PageRequest, StoredCheckpoint, StoredDocument, StoredRow,
+    DocumentStoreError, DocumentUsage, LaneId, Moment, PageRequest, Scope, StoredCheckpoint, StoredDocument,
+    StoredRow,
     columns::{self, CheckpointRow, loaded},
 };
 
@@ -103,7 +104,7 @@ pub(super) async fn checkpoints<D: Database>(
 ) -> Result<Vec<StoredCheckpoint>, DocumentStoreError> {
     let rows: Vec<CheckpointRow> = statement::<D>(
         "
-        select c.workspace, c.view, c.generation, c.partition, c.position, c.released_at
+        select c.workspace, c.view, c.generation, c.partition, c.position, c.hash, c.released_at
         from checkpoints c
             left join generations g on g.workspace = c.workspace and g.view = c.view
         where c.generation = coalesce(g.live, 1)
@@ -143,6 +144,55 @@ pub(super) async fn document<D: Database>(
         .one(&mut *readers.acquire().await?)
         .await?;
     columns::moment(generation, as_of.as_deref(), found(key, data, owner)?)
+}
+
+/// The documents with one of these keys. The generation is read first: one that is removed meanwhile has no
+/// document any more, as if it had been read later.
+pub(super) async fn documents<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+    view: &'static str,
+    keys: &[String],
+) -> Result<Vec<StoredDocument>, DocumentStoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut connection = readers.acquire().await?;
+    let (live,): (i64,) = statement::<D>(
+        "select coalesce((select live from generations where workspace = $1 and view = $2), 1)",
+    )
+    .bind(workspace.0)
+    .bind(view)
+    .one(&mut connection)
+    .await?;
+    let scope = Scope {
+        workspace,
+        view,
+        generation: loaded(live)?,
+    };
+    Ok(D::load(&mut connection, &scope, keys).await?)
+}
+
+/// The number of a workspace's documents, and of their bytes, which the database knows without reading them.
+pub(super) async fn usage<D: Database>(
+    readers: &Pool<D>,
+    workspace: WorkspaceId,
+) -> Result<DocumentUsage, DocumentStoreError> {
+    let (documents, bytes): (i64, i64) = statement::<D>(
+        "
+        select count(*), cast(coalesce(sum(octet_length(d.data)), 0) as bigint)
+        from documents d
+            left join generations g on g.workspace = d.workspace and g.view = d.view
+        where d.workspace = $1 and d.generation = coalesce(g.live, 1)
+        ",
+    )
+    .bind(workspace.0)
+    .one(&mut *readers.acquire().await?)
+    .await?;
+    Ok(DocumentUsage {
+        documents: loaded(documents)?,
+        bytes: loaded(bytes)?,
+    })
 }
 
 /// A document; `None`: the outer join found none.

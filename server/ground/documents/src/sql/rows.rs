@@ -31,10 +31,11 @@ impl TryFrom<&Scope> for ScopeColumns {
 }
 
 /// A new checkpoint.
-pub(crate) struct NewCheckpoint {
+pub(crate) struct NewCheckpoint<'a> {
     pub(crate) scope: ScopeColumns,
     pub(crate) partition: i64,
     pub(crate) position: i64,
+    pub(crate) hash: Option<&'a str>,
 }
 
 /// A document that is inserted or replaced.
@@ -110,15 +111,26 @@ impl<'a> NewParked<'a> {
     }
 }
 
+/// What a lane hands over to other servers.
+pub(crate) struct NewChanges<'a> {
+    pub(crate) scope: ScopeColumns,
+    pub(crate) partition: i64,
+    pub(crate) from: i64,
+    pub(crate) to: i64,
+    pub(crate) content: Option<&'a str>,
+}
+
 /// Everything that is written, in the order of the requests.
 #[derive(Default)]
 pub(crate) struct Rows<'a> {
-    pub(crate) checkpoints: Vec<NewCheckpoint>,
+    pub(crate) checkpoints: Vec<NewCheckpoint<'a>>,
     pub(crate) written: Vec<NewDocument<'a>>,
     pub(crate) deleted: Vec<DocumentKey<'a>>,
     pub(crate) removed: Vec<Entry<'a>>,
     pub(crate) added: Vec<Entry<'a>>,
     pub(crate) parked: Vec<NewParked<'a>>,
+    /// Only of PostgreSQL: a file has no other servers.
+    pub(crate) shared: Vec<NewChanges<'a>>,
 }
 
 impl<'a> Rows<'a> {
@@ -133,12 +145,22 @@ impl<'a> Rows<'a> {
 
     fn add(&mut self, change: &Change<'a>) -> Result<(), DocumentStoreError> {
         let scope = ScopeColumns::try_from(change.scope)?;
-        if let Some((partition, position)) = change.partition.zip(change.checkpoint) {
+        if let Some((partition, checkpoint)) = change.partition.zip(change.checkpoint) {
             self.checkpoints.push(NewCheckpoint {
                 scope,
                 partition: i64::from(partition),
-                position: stored(position)?,
+                position: stored(checkpoint.position)?,
+                hash: checkpoint.hash.as_deref(),
             });
+            if let Some(shared) = &change.output.shared {
+                self.shared.push(NewChanges {
+                    scope,
+                    partition: i64::from(partition),
+                    from: stored(shared.from)?,
+                    to: stored(checkpoint.position)?,
+                    content: shared.content.as_deref(),
+                });
+            }
         }
         for write in &change.output.writes {
             let key = write.key.as_str();

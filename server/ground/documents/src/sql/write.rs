@@ -148,7 +148,10 @@ impl<D: Database> GroupConnection<D> {
                 continue;
             };
             let error = DocumentStoreError::from(failure);
-            unavailable += usize::from(matches!(error, DocumentStoreError::Unavailable(_)));
+            unavailable += usize::from(matches!(
+                error,
+                DocumentStoreError::Unavailable(_) | DocumentStoreError::Full(_)
+            ));
             if let Some(member) = alone.pop() {
                 member.finish(Err(error));
             }
@@ -193,15 +196,15 @@ async fn fold(group: Vec<Member>, loaded: Vec<Loaded>) -> Vec<(Request, Folded)>
 fn change((request, folded): &(Request, Folded)) -> Change<'_> {
     Change {
         scope: &request.scope,
-        partition: request.advance.map(|advance| advance.partition),
-        checkpoint: request.advance.map(|advance| advance.to),
+        partition: request.advance.as_ref().map(|advance| advance.partition),
+        checkpoint: request.advance.as_ref().map(|advance| &advance.to),
         output: &folded.output,
     }
 }
 
 /// Why a request is not carried out.
 fn refusal(request: &Request, loaded: &Loaded) -> Option<UpdateOutcome> {
-    let advance = request.advance?;
+    let advance = request.advance.as_ref()?;
     if !loaded.generations.has(request.scope.generation) {
         return Some(UpdateOutcome::Retired {
             live: loaded.generations.live,

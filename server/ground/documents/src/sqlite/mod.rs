@@ -96,6 +96,10 @@ impl Database for Sqlite {
 
     const LOCK_WORKSPACE: Option<&'static str> = None;
 
+    const PURGE_CHANGES: Option<&'static str> = None;
+
+    const RESET_CHANGES: Option<&'static str> = None;
+
     /// The transaction has locked the file already.
     async fn lock_view(_: &mut SqliteConnection, _: WorkspaceId, _: &str) -> Result<(), DocumentStoreError> {
         Ok(())

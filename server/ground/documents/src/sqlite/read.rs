@@ -80,7 +80,7 @@ pub(super) async fn begin(
     let (mut lanes, mut documents) = (Vec::new(), Vec::new());
     for (no, request) in (0..).zip(requests) {
         let scope = ScopeColumns::try_from(&request.scope)?;
-        if let Some(advance) = request.advance {
+        if let Some(advance) = &request.advance {
             lanes.push(WantedLane {
                 no,
                 scope,

@@ -8,12 +8,13 @@ use crate::sql::{Change, Entry, Failure, Rows};
 /// No checkpoint has moved since it was read and compared: the transaction has the write lock.
 const ADVANCE: ListStatement = ListStatement {
     sql: "
-    with moved (workspace, view, generation, partition, position) as (values $rows)
-    insert into checkpoints (workspace, view, generation, partition, position)
-    select workspace, view, generation, partition, position from moved where workspace is not null
-    on conflict (workspace, view, generation, partition) do update set position = excluded.position
+    with moved (workspace, view, generation, partition, position, hash) as (values $rows)
+    insert into checkpoints (workspace, view, generation, partition, position, hash)
+    select workspace, view, generation, partition, position, hash from moved where workspace is not null
+    on conflict (workspace, view, generation, partition)
+        do update set position = excluded.position, hash = excluded.hash
     ",
-    columns: 5,
+    columns: 6,
     changes_all: false,
 };
 
@@ -111,7 +112,8 @@ fn script(changes: &[Change<'_>]) -> Result<Script, Failure> {
     script.list(&ADVANCE, &rows.checkpoints, 0, |script, row| {
         script.bind_scope(row.scope)?;
         script.bind(row.partition)?;
-        script.bind(row.position)
+        script.bind(row.position)?;
+        script.bind(row.hash)
     })?;
     script.list(&WRITE, &rows.written, room, |script, row| {
         script.bind_scope(row.scope)?;

@@ -3,14 +3,25 @@
 use sqlx::Pool;
 use uuid::Uuid;
 
-use super::{keys::KeyColumns, sessions::TokenColumns};
+use super::{
+    keys::KeyColumns,
+    passwords::{ChangeColumns, ResetColumns},
+    sessions::TokenColumns,
+};
 use database::engine::{Engine, Reads};
 
 use crate::store::{PeopleError, PersonId};
 
 /// A database of the people store.
 pub(crate) trait Database:
-    Engine + Reads<KeyColumns> + Reads<TokenColumns> + Reads<(Uuid, Uuid)> + Reads<(Uuid, Uuid, i64)>
+    Engine
+    + Reads<KeyColumns>
+    + Reads<TokenColumns>
+    + Reads<ResetColumns>
+    + Reads<ChangeColumns>
+    + Reads<(Uuid, Uuid)>
+    + Reads<(Uuid, Uuid, i64)>
+    + Reads<(Uuid, Uuid, Uuid)>
 {
     /// Whether other servers may change the same rows.
     const SHARED: bool;

@@ -34,10 +34,12 @@ const DESTROY_KEY: &str = "
 ";
 
 /// Deletes a person's credentials, and the note of the erasure, together with the key.
-const FORGET_PERSON: [&str; 4] = [
+const FORGET_PERSON: [&str; 6] = [
     "delete from credentials where workspace = $1 and person = $2",
     "delete from logins where workspace = $1 and person = $2",
     "delete from refresh_tokens where workspace = $1 and person = $2",
+    "delete from password_resets where workspace = $1 and person = $2",
+    "delete from password_changes where workspace = $1 and person = $2",
     FORGET_ERASURE,
 ];
 
@@ -133,22 +135,24 @@ pub(super) async fn erase<D: Database>(
     pool: &Pool<D>,
     of: PersonId,
     at: Timestamp,
-) -> Result<(), PeopleError> {
+) -> Result<bool, PeopleError> {
     let mut transaction = pool.begin_with(D::BEGIN).await?;
     // no row is changed if the key was destroyed before
-    statement::<D>(DESTROY_KEY)
+    let mut changed = statement::<D>(DESTROY_KEY)
         .bind(of.workspace.0)
         .bind(of.person)
         .bind(at.as_micros())
         .execute(&mut transaction)
         .await?;
     for sql in FORGET_PERSON {
-        statement::<D>(sql)
+        changed += statement::<D>(sql)
             .bind(of.workspace.0)
             .bind(of.person)
             .execute(&mut transaction)
             .await?;
     }
     transaction.commit().await?;
-    D::remove_copies(pool).await
+    // also if nothing was left: an earlier attempt may have ended here
+    D::remove_copies(pool).await?;
+    Ok(changed > 0)
 }

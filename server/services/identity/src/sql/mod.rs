@@ -6,12 +6,14 @@
 //! | `database` | the differences between the databases |
 //! | `keys` | the keys of people, and their erasure |
 //! | `credentials` | hashes of passwords, and the emails that may sign in |
+//! | `passwords` | changes of passwords, and the links that set a new one |
 //! | `sessions` | refresh tokens |
 //! | `purging` | the purge of workspaces |
 
 mod credentials;
 mod database;
 mod keys;
+mod passwords;
 mod purging;
 mod sessions;
 
@@ -23,12 +25,16 @@ use sqlx::Pool;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use self::credentials::{LOGINS, LOGINS_WITH_OWN_SALTS};
 pub(super) use self::database::Database;
 
 use super::{
     postgres::SessionListener,
     session_status::SessionChange,
-    store::{KeyBytes, PeopleError, PeopleStore, PersonId, StoredKey, StoredToken},
+    store::{
+        KeyBytes, NewPassword, PasswordChange, PeopleError, PeopleStore, PersonId, StoredKey, StoredReset,
+        StoredToken,
+    },
 };
 use ::database::engine::statement;
 
@@ -77,7 +83,7 @@ impl<D: Database> PeopleStore for SqlPeopleStore<D> {
         keys::erasures(&self.pool).await
     }
 
-    async fn erase(&self, of: PersonId, at: Timestamp) -> Result<(), PeopleError> {
+    async fn erase(&self, of: PersonId, at: Timestamp) -> Result<bool, PeopleError> {
         keys::erase(&self.pool, of, at).await
     }
 
@@ -89,14 +95,42 @@ impl<D: Database> PeopleStore for SqlPeopleStore<D> {
         credentials::credentials(&self.pool, of, command).await
     }
 
-    async fn replace_credentials(
+    async fn people_with_hash(&self, hash: &str, limit: u32) -> Result<Vec<(PersonId, Uuid)>, PeopleError> {
+        credentials::people_with_hash(&self.pool, hash, limit).await
+    }
+
+    async fn has_own_salts(&self) -> Result<bool, PeopleError> {
+        credentials::has_own_salts(&self.pool).await
+    }
+
+    async fn replace_salt(
         &self,
         of: PersonId,
         command: Uuid,
-        hash: &str,
-        kept: Option<Uuid>,
+        old: &str,
+        new: &str,
     ) -> Result<bool, PeopleError> {
-        credentials::replace_credentials(&self.pool, of, command, hash, kept).await
+        credentials::replace_salt(&self.pool, of, command, old, new).await
+    }
+
+    async fn keep_reset(&self, reset: &StoredReset) -> Result<(), PeopleError> {
+        passwords::keep_reset(&self.pool, reset).await
+    }
+
+    async fn reset(&self, hash: &[u8; 32]) -> Result<Option<StoredReset>, PeopleError> {
+        passwords::reset(&self.pool, hash).await
+    }
+
+    async fn change_password(&self, new: &NewPassword<'_>, at: Timestamp) -> Result<bool, PeopleError> {
+        passwords::change_password(&self.pool, new, at).await
+    }
+
+    async fn password_changes(&self, limit: u32) -> Result<Vec<PasswordChange>, PeopleError> {
+        passwords::password_changes(&self.pool, limit).await
+    }
+
+    async fn forget_password_change(&self, change: &PasswordChange) -> Result<(), PeopleError> {
+        passwords::forget_password_change(&self.pool, change).await
     }
 
     async fn keep_registering(
@@ -119,6 +153,10 @@ impl<D: Database> PeopleStore for SqlPeopleStore<D> {
         sessions::keep_first(&self.pool, command, token, at).await
     }
 
+    async fn forget_other_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError> {
+        credentials::forget_other_credentials(&self.pool, of, command).await
+    }
+
     async fn forget_credentials(&self, of: PersonId, command: Uuid) -> Result<(), PeopleError> {
         credentials::forget_credentials(&self.pool, of, command).await
     }
@@ -127,24 +165,48 @@ impl<D: Database> PeopleStore for SqlPeopleStore<D> {
         credentials::keep_login(&self.pool, login, of).await
     }
 
-    async fn logins(&self, login: &[u8; 32], limit: u32) -> Result<Vec<PersonId>, PeopleError> {
-        credentials::logins(&self.pool, login, limit).await
+    async fn logins(
+        &self,
+        login: &[u8; 32],
+        after: Option<PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, PeopleError> {
+        credentials::logins(&self.pool, LOGINS, login, after, limit).await
+    }
+
+    async fn logins_with_own_salts(
+        &self,
+        login: &[u8; 32],
+        after: Option<PersonId>,
+        limit: u32,
+    ) -> Result<Vec<PersonId>, PeopleError> {
+        credentials::logins(&self.pool, LOGINS_WITH_OWN_SALTS, login, after, limit).await
+    }
+
+    async fn forget_login(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError> {
+        credentials::forget_login(&self.pool, login, of).await
+    }
+
+    async fn forget_other_logins(&self, login: &[u8; 32], of: PersonId) -> Result<(), PeopleError> {
+        credentials::forget_other_logins(&self.pool, login, of).await
     }
 
     async fn keep_token(&self, token: &StoredToken) -> Result<(), PeopleError> {
         sessions::keep_token(&self.pool, token).await
     }
 
-    async fn keep_next(&self, token: &StoredToken) -> Result<bool, PeopleError> {
-        sessions::keep_next(&self.pool, token).await
-    }
-
     async fn token(&self, hash: &[u8; 32]) -> Result<Option<StoredToken>, PeopleError> {
         sessions::token(&self.pool, hash).await
     }
 
-    async fn use_token(&self, hash: &[u8; 32], at: Timestamp) -> Result<bool, PeopleError> {
-        sessions::use_token(&self.pool, hash, at).await
+    async fn rotate_token(
+        &self,
+        hash: &[u8; 32],
+        successor: &[u8],
+        next: &StoredToken,
+        at: Timestamp,
+    ) -> Result<bool, PeopleError> {
+        sessions::rotate_token(&self.pool, hash, successor, next, at).await
     }
 
     async fn open_until(&self, family: Uuid, at: Timestamp) -> Result<Option<Timestamp>, PeopleError> {
@@ -167,7 +229,8 @@ impl<D: Database> PeopleStore for SqlPeopleStore<D> {
     }
 
     async fn forget_ended(&self, before: Timestamp) -> Result<u64, PeopleError> {
-        sessions::forget_ended(&self.pool, before).await
+        let tokens = sessions::forget_ended(&self.pool, before).await?;
+        Ok(tokens + passwords::forget_ended(&self.pool, before).await?)
     }
 
     async fn workspaces(&self) -> Result<Vec<WorkspaceId>, PeopleError> {

@@ -11,14 +11,16 @@ use database::engine::statement;
 
 use crate::store::PeopleError;
 
-const WORKSPACES: [&str; 4] = [
+const WORKSPACES: [&str; 6] = [
     "select distinct workspace from person_keys",
     "select distinct workspace from credentials",
     "select distinct workspace from logins",
     "select distinct workspace from refresh_tokens",
+    "select distinct workspace from password_resets",
+    "select distinct workspace from password_changes",
 ];
 
-const BATCH: [&str; 5] = [
+const BATCH: [&str; 7] = [
     "
     delete from person_keys where (workspace, person) in (
         select workspace, person from person_keys where workspace = $1 limit $2
@@ -37,6 +39,16 @@ const BATCH: [&str; 5] = [
     "
     delete from refresh_tokens where hash in (
         select hash from refresh_tokens where workspace = $1 limit $2
+    )
+    ",
+    "
+    delete from password_resets where hash in (
+        select hash from password_resets where workspace = $1 limit $2
+    )
+    ",
+    "
+    delete from password_changes where (workspace, person, command_id) in (
+        select workspace, person, command_id from password_changes where workspace = $1 limit $2
     )
     ",
     "
@@ -71,7 +83,8 @@ pub(super) async fn purge<D: Database>(
             .await?;
     }
     transaction.commit().await?;
-    if removed > 0 {
+    if removed == 0 {
+        // After the last batch, whose call is repeated until it succeeds.
         D::remove_copies(pool).await?;
     }
     Ok(removed > 0)

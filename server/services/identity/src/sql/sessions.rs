@@ -9,20 +9,21 @@ use database::engine::{Statement, statement};
 
 use crate::store::{PeopleError, PersonId, StoredToken};
 
+/// The used tokens of a session that are kept, so that a use of one of them is recognised as a theft. A
+/// browser takes this many in about eight hours of use; older ones are refused like any unknown token.
+const KEPT_USED_TOKENS: i64 = 64;
+
+/// How often the end of sessions is repeated: a renewal that was under way may have added a token, and ends
+/// with the one that it came from.
+const END_ATTEMPTS: usize = 8;
+
 /// Ends the sessions under the old password, except the one in which it was changed.
-pub(super) const END_OTHER_FAMILIES: &str = "
+const END_OTHER_FAMILIES: &str = "
     delete from refresh_tokens where workspace = $1 and person = $2 and ($3 is null or family <> $3)
 ";
 
 const KEEP_TOKEN: &str = "
     insert into refresh_tokens (hash, family, workspace, person, expires_at) values ($1, $2, $3, $4, $5)
-";
-
-/// A session that has ended in between stays ended.
-const KEEP_NEXT: &str = "
-    insert into refresh_tokens (hash, family, workspace, person, expires_at)
-    select $1, $2, $3, $4, $5
-    where exists (select 1 from refresh_tokens where family = $2)
 ";
 
 /// The command may be repeated with another token, if it was not known whether it was stored. A used session
@@ -41,11 +42,22 @@ const USE_REGISTERING: &str = "
 
 pub(super) const FORGET_TOKEN: &str = "delete from refresh_tokens where hash = $1";
 
-const TOKEN: &str =
-    "select family, workspace, person, expires_at, used_at from refresh_tokens where hash = $1";
+const TOKEN: &str = "
+    select family, workspace, person, expires_at, used_at, successor from refresh_tokens where hash = $1
+";
 
-/// Of two requests with the same token, one changes the row.
-const USE_TOKEN: &str = "update refresh_tokens set used_at = $2 where hash = $1 and used_at is null";
+/// Of two requests with the same token, at whichever servers, one changes the row.
+const ROTATE_TOKEN: &str = "
+    update refresh_tokens set used_at = $2, successor = $3 where hash = $1 and used_at is null
+";
+
+/// The row of a registering token has no successor, and stays.
+const FORGET_OLD_USED: &str = "
+    delete from refresh_tokens where family = $1 and successor is not null and hash not in (
+        select hash from refresh_tokens where family = $1 and successor is not null
+        order by used_at desc, hash limit $2
+    )
+";
 
 const OPEN_UNTIL: &str = "
     select expires_at from refresh_tokens where family = $1 and expires_at > $2
@@ -56,8 +68,8 @@ const END_FAMILY: &str = "delete from refresh_tokens where family = $1";
 
 const FORGET_ENDED: &str = "delete from refresh_tokens where expires_at < $1";
 
-/// Family, workspace, person, expiry, use.
-pub(super) type TokenColumns = (Uuid, Uuid, Uuid, i64, Option<i64>);
+/// Family, workspace, person, expiry, use, sealed successor.
+pub(super) type TokenColumns = (Uuid, Uuid, Uuid, i64, Option<i64>, Option<Vec<u8>>);
 
 /// Stored instead of a token's hash for the session of a registering token. No token has such a hash.
 pub(super) fn hash_of_command(command: Uuid) -> [u8; 32] {
@@ -126,13 +138,6 @@ pub(super) async fn keep_token<D: Database>(pool: &Pool<D>, token: &StoredToken)
     require_one(kept)
 }
 
-pub(super) async fn keep_next<D: Database>(pool: &Pool<D>, token: &StoredToken) -> Result<bool, PeopleError> {
-    let kept = of_token::<D>(KEEP_NEXT, token)
-        .execute(&mut *pool.acquire().await?)
-        .await?;
-    Ok(kept == 1)
-}
-
 pub(super) async fn token<D: Database>(
     pool: &Pool<D>,
     hash: &[u8; 32],
@@ -141,28 +146,66 @@ pub(super) async fn token<D: Database>(
         .bind(&hash[..])
         .optional(&mut *pool.acquire().await?)
         .await?;
-    Ok(
-        row.map(|(family, workspace, person, expires_at, used_at)| StoredToken {
+    Ok(row.map(
+        |(family, workspace, person, expires_at, used_at, successor)| StoredToken {
             hash: *hash,
             family,
             of: person_id((workspace, person)),
             expires_at: Timestamp::from_micros(expires_at),
             used_at: used_at.map(Timestamp::from_micros),
-        }),
-    )
+            successor,
+        },
+    ))
 }
 
-pub(super) async fn use_token<D: Database>(
+pub(super) async fn rotate_token<D: Database>(
     pool: &Pool<D>,
     hash: &[u8; 32],
+    successor: &[u8],
+    next: &StoredToken,
     at: Timestamp,
 ) -> Result<bool, PeopleError> {
-    let used = statement::<D>(USE_TOKEN)
+    let mut transaction = pool.begin_with(D::BEGIN).await?;
+    let used = statement::<D>(ROTATE_TOKEN)
         .bind(&hash[..])
         .bind(at.as_micros())
-        .execute(&mut *pool.acquire().await?)
+        .bind(successor)
+        .execute(&mut transaction)
         .await?;
-    Ok(used == 1)
+    if used == 0 {
+        transaction.rollback().await?;
+        return Ok(false);
+    }
+    let kept = of_token::<D>(KEEP_TOKEN, next).execute(&mut transaction).await?;
+    require_one(kept)?;
+    // none in a young session
+    statement::<D>(FORGET_OLD_USED)
+        .bind(next.family)
+        .bind(KEPT_USED_TOKENS)
+        .execute(&mut transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+/// Ends every session of a person except `kept`, within a transaction.
+pub(super) async fn end_other_families<D: Database>(
+    connection: &mut D::Connection,
+    of: PersonId,
+    kept: Option<Uuid>,
+) -> Result<(), PeopleError> {
+    for _ in 0..END_ATTEMPTS {
+        let ended = statement::<D>(END_OTHER_FAMILIES)
+            .bind(of.workspace.0)
+            .bind(of.person)
+            .bind(kept)
+            .execute(&mut *connection)
+            .await?;
+        if ended == 0 {
+            break;
+        }
+    }
+    Ok(())
 }
 
 pub(super) async fn open_until<D: Database>(
@@ -179,11 +222,19 @@ pub(super) async fn open_until<D: Database>(
 }
 
 pub(super) async fn end_family<D: Database>(pool: &Pool<D>, family: Uuid) -> Result<bool, PeopleError> {
-    let ended = statement::<D>(END_FAMILY)
-        .bind(family)
-        .execute(&mut *pool.acquire().await?)
-        .await?;
-    Ok(ended > 0)
+    let mut connection = pool.acquire().await?;
+    let mut has_ended = false;
+    for _ in 0..END_ATTEMPTS {
+        let ended = statement::<D>(END_FAMILY)
+            .bind(family)
+            .execute(&mut connection)
+            .await?;
+        if ended == 0 {
+            break;
+        }
+        has_ended = true;
+    }
+    Ok(has_ended)
 }
 
 pub(super) async fn forget_ended<D: Database>(pool: &Pool<D>, before: Timestamp) -> Result<u64, PeopleError> {

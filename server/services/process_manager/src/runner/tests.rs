@@ -139,7 +139,7 @@ impl Fixture {
                     removed_entries: Vec::new(),
                     added_entries: process.listings(),
                 }],
-                parked: Vec::new(),
+                ..FoldOutput::default()
             })
         };
         let keys = [key.to_owned()];

@@ -12,7 +12,8 @@ use super::{Database, raw};
 use crate::{
     AppendError, EventFilter, EventStore, Expected, PurgeProgress,
     conformance::{
-        TestDatabase, append, checked_partition, event, name, one, open_workspace, part, whole_stream,
+        HOUR, NOW, StoppedClock, TestDatabase, append, assert_in_order, checked_partition, event, name, one,
+        open_workspace, part, whole_stream,
     },
 };
 
@@ -39,6 +40,31 @@ const JITTER: &str = "
     create constraint trigger delay after insert on events deferrable initially deferred
         for each row execute function dawdle();
 ";
+
+/// Two servers whose clocks differ by an hour.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn times_are_in_the_order_of_positions_though_servers_clocks_differ() {
+    let database = Database::new().await;
+    let place = database.place();
+    let open = async |micros| {
+        Database::open_with(&place, Arc::new(StoppedClock(micros)), None)
+            .await
+            .unwrap()
+    };
+    let (ahead, behind) = (open(NOW + HOUR).await, open(NOW).await);
+    let workspace = open_workspace(&*ahead, 1).await;
+    for _ in 0..3 {
+        for server in [&ahead, &behind, &behind] {
+            server
+                .append(one(workspace, "order-1", Expected::Any))
+                .await
+                .unwrap();
+        }
+    }
+    let events = checked_partition(&*ahead, workspace, 0).await;
+    assert_eq!(events.len(), 9);
+    assert_in_order(&events);
+}
 
 async fn servers<const N: usize>(database: &Database) -> [Arc<dyn EventStore>; N] {
     join_all((0..N).map(|_| database.open()))

@@ -178,7 +178,7 @@ async fn a_command_rests_at_one_of_two_servers_and_both_are_idle_when_it_is_answ
                 removed_entries: Vec::new(),
                 added_entries: process.listings(),
             }],
-            parked: Vec::new(),
+            ..FoldOutput::default()
         })
     };
     store.amend(&scope, &["1".to_owned()], &mut fold).await.unwrap();

@@ -98,6 +98,31 @@ async fn a_client_that_resumes_gets_the_changes_that_it_missed() {
     assert_eq!((&change["id"], &change["key"]), (&json!(2), &json!("mug-02")));
 }
 
+/// Given a server whose view is behind what a client has seen at another server, when the client resumes, then
+/// it waits for the view, and gets nothing older.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_resumes_gets_nothing_older_than_it_has_seen() {
+    let app = TestApp::start().await;
+    let educator = app.educator().await;
+    let lane = async |action: &str| {
+        let path = format!("/api/v1/lab/projections/products/{action}");
+        let request = app
+            .request(reqwest::Method::POST, &path)
+            .bearer_auth(&educator.token);
+        assert!(request.send().await.unwrap().status().is_success());
+    };
+    lane("pause").await;
+    let stored = app.command(&educator, &list_product("mug-01")).await;
+    let mut live = app.live(&educator).await;
+    let resume = json!({"op": "subscribe", "id": 2, "view": "products", "listing": "all",
+        "resume": stored["token"], "generation": 1});
+    live.send(&resume).await;
+    lane("resume").await;
+    let snapshot = live.next_of("snapshot").await;
+    assert_eq!(snapshot["as_of"], stored["token"]);
+    assert_eq!(snapshot["data"][0]["key"], "mug-01");
+}
+
 #[tokio::test]
 async fn an_unknown_view_is_an_error_frame() {
     let app = TestApp::start().await;

@@ -4,7 +4,7 @@
 //! A session is one client's connection. It registers with the view's [`channel`] first and reads its
 //! snapshot second; changes that arrive meanwhile wait in its [`session_queue`], and those that the snapshot
 //! already contains are dropped. A client that reconnects with its token gets only what it missed if the
-//! channel's ring still holds all of that, and a new snapshot otherwise. A slow client gets a snapshot in
+//! channel's ring still holds all of that, and a new snapshot otherwise, never older than its token. A slow client gets a snapshot in
 //! place of its changes; it never slows the others.
 
 mod channel;
@@ -16,6 +16,7 @@ use std::{
     collections::{HashMap, VecDeque},
     future::poll_fn,
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -36,10 +37,14 @@ use self::{
     hub::{Hub, SubscriptionPermit},
     session_queue::{Next, SessionQueue, Status},
 };
-use super::{DEFAULT_LIMIT, ListingGroup, MAX_LIMIT, QueryApi, QueryError};
+use super::{DEFAULT_LIMIT, ListingGroup, MAX_LIMIT, QueryApi, QueryError, Wait};
+use projection::progress::HandlerProgress;
 
 /// The most subscriptions of a session.
 pub const MAX_SUBSCRIPTIONS: usize = 100;
+
+/// How long a client that resumes waits until this server's view is as far as the client was.
+const RESUME_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A client's request to follow a document or a listing: the fields of the frame `subscribe`.
 #[derive(Debug, Clone, Default)]
@@ -160,10 +165,36 @@ impl LiveSession {
         self.subscriptions.insert(number, entry);
         if resumed {
             self.tell_if_caught_up(number, &ConsistencyToken::default());
-        } else {
-            self.snapshot(number).await;
+            return Ok(());
         }
+        if let Some(token) = request.resume
+            && let Err(error) = self.catch_up_with(view, token, &progress).await
+        {
+            self.unsubscribe(request.id);
+            return Err(error);
+        }
+        self.snapshot(number).await;
         Ok(())
+    }
+
+    /// A client may come from a server that was further: it is shown nothing older than what it has seen.
+    /// Where this server's log does not have that either, after a restore, what is there is shown.
+    async fn catch_up_with(
+        &self,
+        view: &'static dyn AnyView,
+        token: ConsistencyToken,
+        progress: &HandlerProgress,
+    ) -> Result<(), QueryError> {
+        let wait = Wait {
+            after: token.clone(),
+            timeout: RESUME_TIMEOUT,
+        };
+        match self.api.wait(self.workspace, view, Some(wait)).await {
+            Err(QueryError::TimedOut { .. }) if !progress.head().covers(&token) => Ok(()),
+            // Such a token is of no use, and the client gets a snapshot.
+            Err(QueryError::BadToken) => Ok(()),
+            waited => waited,
+        }
     }
 
     fn target(

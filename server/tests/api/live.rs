@@ -98,8 +98,8 @@ async fn a_client_that_resumes_gets_the_changes_that_it_missed() {
     assert_eq!((&change["id"], &change["key"]), (&json!(2), &json!("mug-02")));
 }
 
-/// Given a server whose view is behind what a client has seen at another server, when the client resumes, then
-/// it waits for the view, and gets nothing older.
+/// Given a server whose view is behind what a client has seen at another server, when the client resumes,
+/// then it waits for the view, and gets nothing older.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_resumes_gets_nothing_older_than_it_has_seen() {
     let app = TestApp::start().await;

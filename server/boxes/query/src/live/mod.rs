@@ -4,8 +4,8 @@
 //! A session is one client's connection. It registers with the view's [`channel`] first and reads its
 //! snapshot second; changes that arrive meanwhile wait in its [`session_queue`], and those that the snapshot
 //! already contains are dropped. A client that reconnects with its token gets only what it missed if the
-//! channel's ring still holds all of that, and a new snapshot otherwise, never older than its token. A slow client gets a snapshot in
-//! place of its changes; it never slows the others.
+//! channel's ring still holds all of that, and a new snapshot otherwise, never older than its token. A slow
+//! client gets a snapshot in place of its changes; it never slows the others.
 
 mod channel;
 mod frame;
